@@ -1,0 +1,155 @@
+"""The checks of the monorepo: `nox` runs the usual ones on the Python that runs it, `nox --list` names them all."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.10.14"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.download_python = "never"
+
+# Each after the ones that it needs.
+PACKAGES = ("tensor", "kernels", "nn", "mnist")
+PYTHONS = ("3.11", "3.12", "3.13")
+ROOT = Path(__file__).parent
+
+nox.options.sessions = [*(f"tests-{p}" for p in PACKAGES), "wheels", "lint", "types", "imports", "docs"]
+
+# uv leaves bytecode out unless told: where Python may not write any either, each import of Numba takes seconds.
+os.environ.setdefault("UV_COMPILE_BYTECODE", "1")
+
+
+def siblings(package: str) -> dict[str, str]:
+    """The packages that `package` declares it needs, those of its siblings included, each with its lower bound.
+
+    Read from the pyproject files: a sibling that is used but not declared is then missing in the tests.
+    """
+    bounds: dict[str, str] = {}
+    todo = [package]
+    while todo:
+        for requirement in nox.project.load_toml(f"packages/{todo.pop()}/pyproject.toml")["project"]["dependencies"]:
+            if match := re.match(r"stackgrad-(\w+)>=([\d.]+),<", requirement):
+                name, bound = match.groups()
+                todo.append(name)
+                bounds[name] = max(bounds.get(name, bound), bound, key=release)
+            elif requirement.startswith("stackgrad"):
+                raise ValueError(f"{requirement!r}: expected a range, such as stackgrad-tensor>=0.1,<0.2")
+    return bounds
+
+
+def release(version: str) -> tuple[int, ...]:
+    """(0, 1, 0) for "0.1" and "0.1.0"."""
+    parts = [int(part) for part in version.split(".")]
+    return tuple(parts + [0] * (3 - len(parts)))
+
+
+def test_tools(package: str) -> list[str]:
+    """What the tests of `package` need besides what it declares."""
+    return list(nox.project.dependency_groups(nox.project.load_toml(f"packages/{package}/pyproject.toml"), "test"))
+
+
+def from_tree(*packages: str) -> list[str]:
+    """Arguments that install `packages` from this tree, such that an edit needs no new installation."""
+    return [argument for package in packages for argument in ("-e", f"./packages/{package}")]
+
+
+def run_tests(session: nox.Session, package: str) -> None:
+    """Run the tests of one package where nothing but its declared requirements and pytest is installed."""
+    session.install(*from_tree(*siblings(package), package), *test_tools(package))
+    session.run("pytest", f"packages/{package}", *session.posargs)
+
+
+for name in PACKAGES:
+
+    @nox.session(name=f"tests-{name}", tags=["tests", name])
+    def package_tests(session: nox.Session, package: str = name) -> None:
+        """Run the package's tests with only its declared requirements."""
+        run_tests(session, package)
+
+
+@nox.session(python=PYTHONS)
+@nox.parametrize("package", PACKAGES, ids=PACKAGES)
+def matrix(session: nox.Session, package: str) -> None:
+    """Run each package's tests on each supported Python."""
+    run_tests(session, package)
+
+
+@nox.session(venv_backend="uv", reuse_venv=False)
+@nox.parametrize("package", PACKAGES, ids=PACKAGES)
+def lowest(session: nox.Session, package: str) -> None:
+    """Run each package's tests with the lowest versions that it allows, siblings included."""
+    arguments = from_tree(package)
+    for sibling, bound in siblings(package).items():
+        init = (ROOT / f"packages/{sibling}/src/stackgrad/{sibling}/__init__.py").read_text(encoding="utf-8")
+        current = re.search(r'^__version__ = "([\d.]+)"', init, re.MULTILINE)
+        if current and release(current[1]) == release(bound):
+            arguments += from_tree(sibling)
+        else:
+            tag = f"{sibling}-v{'.'.join(map(str, release(bound)))}"
+            arguments.append(f"stackgrad-{sibling} @ git+{ROOT.as_uri()}@{tag}#subdirectory=packages/{sibling}")
+    session.install("--resolution", "lowest-direct", *arguments, *test_tools(package))
+    session.run("uv", "pip", "list", external=True)
+    session.run("pytest", f"packages/{package}", *session.posargs)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the wheels into dist/, with constraints that name them."""
+    session.install("hatchling")
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run("python", "tools/build_wheels.py", "dist")
+    built = {wheel.name.split("-")[0].replace("_", "-"): wheel.as_uri() for wheel in (ROOT / "dist").glob("*.whl")}
+    constraints = "".join(f"{distribution} @ {uri}\n" for distribution, uri in built.items())
+    (ROOT / "dist/constraints.txt").write_text(constraints, encoding="utf-8")
+
+
+@nox.session(requires=["build"], reuse_venv=False)
+@nox.parametrize("package", PACKAGES, ids=PACKAGES)
+def wheels(session: nox.Session, package: str) -> None:
+    """Install each wheel with what it declares and nothing else; check what is in it and that it can be imported."""
+    session.install(f"stackgrad-{package}", "-c", "dist/constraints.txt")
+    session.run("python", "tools/check_wheel.py", package)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting."""
+    session.install("ruff~=0.17.6")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types of the packages, this file, the tools and the benchmarks."""
+    session.install("mypy~=2.4", "nox", "sybil", "types-tqdm", *from_tree(*PACKAGES), "stackgrad-tensor[testing]")
+    session.run("mypy")
+    session.run("mypy", "noxfile.py", "tools", "benchmarks")
+
+
+@nox.session
+def imports(session: nox.Session) -> None:
+    """Check which package imports which."""
+    session.install("import-linter~=2.16")
+    session.install("--no-deps", *from_tree(*PACKAGES))
+    session.run("lint-imports", "--no-logo")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Run the Python examples of the guides and the READMEs."""
+    session.install("pytest>=8.2", "sybil~=10.1", *from_tree(*PACKAGES))
+    documents = ["docs", "README.md", *(f"packages/{package}/README.md" for package in PACKAGES)]
+    session.run("python", "-m", "pytest", "-p", "tools.markdown_examples", *documents, *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Run one benchmark once, on the last commit."""
+    session.install("asv~=0.6.6", "virtualenv")
+    session.run("asv", "machine", "--yes")
+    session.run("asv", "run", "--quick", "--show-stderr", "--bench", "conv2d", *(session.posargs or ["HEAD^!"]))

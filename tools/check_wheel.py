@@ -1,0 +1,88 @@
+"""Check the wheel of one package, installed with only what it declares: python tools/check_wheel.py PACKAGE.
+
+What is in the wheel, whether all that it imports is declared, whether it can be imported. `nox -s wheels` runs this.
+"""
+
+import ast
+import importlib
+import re
+import sys
+import zipfile
+from collections.abc import Iterator
+from importlib.metadata import distributions, requires
+from pathlib import Path
+
+# Distributions that are imported by another name than their own.
+IMPORTED_AS = {"pillow": "PIL", "python-mnist": "mnist"}
+# All that an installation holds, for the package that promises it.
+INSTALLED = {"tensor": {"numpy", "stackgrad-tensor"}}
+INSTALLERS = {"pip", "setuptools", "wheel"}
+IDX_FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+
+
+def wrong_contents(package: str, names: set[str]) -> Iterator[str]:
+    """What is wrong with the files named in the wheel."""
+    source = Path(f"packages/{package}/src")
+    expected = {path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()}
+    expected.add(f"stackgrad/{package}/py.typed")
+    if package == "mnist":
+        expected |= {f"stackgrad/mnist/files/{name}-ubyte.gz" for name in IDX_FILES}
+    for name in sorted(expected - names):
+        if not any(part == "__pycache__" or part.startswith(".") for part in name.split("/")):
+            yield f"lacks {name}"
+    for name in sorted(names):
+        if ".dist-info/" not in name and not name.startswith(f"stackgrad/{package}/"):
+            yield f"holds {name}, which is not under stackgrad/{package}/"
+    licences = {name.rpartition("/licenses/")[2] for name in names if ".dist-info/licenses/" in name}
+    for path in Path(f"packages/{package}").glob("LICENSE*"):
+        if path.name not in licences:
+            yield f"lacks the licence file {path.name}"
+
+
+def imported(source: str) -> set[str]:
+    """What a file imports from outside its package, cut to "numpy" or "stackgrad.tensor"."""
+    modules = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module == "stackgrad":
+            modules |= {f"stackgrad.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            modules.add(node.module)
+    return {".".join(module.split(".")[: 2 if module.startswith("stackgrad.") else 1]) for module in modules}
+
+
+def undeclared(package: str, wheel: zipfile.ZipFile) -> Iterator[str]:
+    """The imports that no requirement, of an extra or not, stands for: also those that come along with a sibling."""
+    known = sys.stdlib_module_names | {f"stackgrad.{package}"}
+    for requirement in requires(f"stackgrad-{package}") or []:
+        name = re.split(r"[^\w.-]", requirement)[0]
+        known |= {IMPORTED_AS.get(name, name.replace("stackgrad-", "stackgrad.").replace("-", "_"))}
+    for file in wheel.namelist():
+        if file.endswith(".py"):
+            for module in sorted(imported(wheel.read(file).decode()) - known):
+                yield f"imports {module} in {file}, but does not declare it"
+
+
+def wrongs(package: str) -> Iterator[str]:
+    """All that is wrong with the wheel of `package` in dist/ and with its installation in this environment."""
+    (path,) = Path("dist").glob(f"stackgrad_{package}-*.whl")
+    with zipfile.ZipFile(path) as wheel:
+        yield from wrong_contents(package, set(wheel.namelist()))
+        yield from undeclared(package, wheel)
+    installed = {distribution.name for distribution in distributions()} - INSTALLERS
+    print(f"installed: {', '.join(sorted(installed))}")
+    if package in INSTALLED and installed != INSTALLED[package]:
+        yield f"brings {sorted(installed)}, expected {sorted(INSTALLED[package])}"
+    try:
+        module = importlib.import_module(f"stackgrad.{package}")
+    except ImportError as error:
+        yield f"cannot be imported: {error}"
+    else:
+        if "site-packages" not in str(module.__file__):
+            yield f"is imported from {module.__file__}, expected the installed wheel"
+
+
+if __name__ == "__main__":
+    found = [f"stackgrad-{sys.argv[1]} {wrong}" for wrong in wrongs(sys.argv[1])]
+    sys.exit("\n".join(found) or 0)
