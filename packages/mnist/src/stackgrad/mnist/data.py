@@ -1,0 +1,359 @@
+"""MNIST, and any data set in its file format, as NumPy arrays.
+
+The four files of MNIST ship inside the package; a folder with four files of the same names works as well
+(Fashion-MNIST, KMNIST, EMNIST, one's own). The files are in the IDX format, described on the page of the data set,
+http://yann.lecun.com/exdb/mnist/: two zero bytes, the element type, the number of dimensions, each extent as a
+big-endian 32-bit integer, then the elements in C order.
+"""
+
+import functools
+import gzip
+import hashlib
+import math
+import os
+import struct
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from importlib import resources
+from io import BufferedIOBase
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+with warnings.catch_warnings():
+    # python-mnist 0.7 compares with literals by `is`: whoever compiles it first would be shown the SyntaxWarning.
+    warnings.simplefilter("ignore", SyntaxWarning)
+    from mnist import MNIST
+
+UInt8Array: TypeAlias = npt.NDArray[np.uint8]
+
+CHECKSUMS: Final = {
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
+"""MD5 sums of the four original files of MNIST, uncompressed."""
+
+EMNIST_NAMES: Final = ("balanced", "byclass", "bymerge", "digits", "letters", "mnist")
+"""The data sets of EMNIST (Cohen et al. 2017, https://arxiv.org/abs/1702.05373)."""
+
+IMAGE_SHAPE: Final = (28, 28)
+
+_MAX_BYTES = 768 * 2**20  # a header that promises more is refused; the largest of EMNIST holds 522 MiB
+_DEFLATE_RATIO = 1032  # deflate cannot shrink anything further than this
+_CHUNK = 2**20
+_GZIP_MAGIC = b"\x1f\x8b"
+_UNSIGNED_BYTE = 0x08
+_ELEMENT_TYPES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
+_CONTENTS = {1: "labels", 3: "images"}
+
+
+class IdxError(ValueError):
+    """A data set that cannot be used; one line that names the file and what is wrong with it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Images and their labels.
+
+    Attributes:
+        images: uint8 (N, 28, 28), N at least 1; 0 is the background, 255 full ink.
+        labels: uint8 (N,).
+
+    Raises:
+        IdxError: another dtype or shape, no image at all, or unequal numbers of images and labels.
+    """
+
+    images: UInt8Array
+    labels: UInt8Array
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != np.uint8 or self.labels.dtype != np.uint8:
+            raise IdxError(f"images and labels must be uint8, not {self.images.dtype} and {self.labels.dtype}")
+        if self.images.ndim != 3 or self.labels.ndim != 1:
+            raise IdxError(
+                f"images must have 3 dimensions and labels 1, not the shapes {self.images.shape}, {self.labels.shape}"
+            )
+        if self.images.shape[1:] != IMAGE_SHAPE:
+            raise IdxError(_wrong_size(self.images.shape[1:]))
+        if len(self.images) != len(self.labels):
+            raise IdxError(f"mismatched: {len(self.images):,} images and {len(self.labels):,} labels")
+        if not len(self.images):
+            raise IdxError("there are no images")
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.images)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """What a network is trained on, what it is tested on, and the name for people."""
+
+    train: Split
+    test: Split
+    name: str
+
+    @property
+    def classes(self) -> int:
+        """One more than the highest label of both splits, and at least 10.
+
+        The labels of EMNIST letters are 1 to 26, so that it has 27 classes, of which class 0 is unused.
+        """
+        return max(10, 1 + int(self.train.labels.max()), 1 + int(self.test.labels.max()))
+
+
+class MnistReader(MNIST):  # type: ignore[misc]
+    """python-mnist's `MNIST` class with an array reader: its file names, EMNIST selection and modes, in uint8.
+
+    `load_training()` and `load_testing()` return images (N, rows * columns) and labels (N,); the binarized modes hold
+    0 and 1. Differences from the base class: the result is always NumPy uint8, each file is found gzipped or not
+    (see `find`), and every flaw of a file is an `IdxError`.
+
+    Args:
+        path: the folder.
+        mode: "vanilla", "rounded_binarized" or "randomly_binarized" (draws from NumPy's global generator).
+    """
+
+    def __init__(self, path: Path | str = ".", mode: str = "vanilla") -> None:
+        super().__init__(str(path), mode=mode, return_type="numpy")
+        self.image_shape = (0, 0)
+        """Rows and columns of the images loaded last."""
+
+    def select_emnist(self, dataset: str = "digits") -> None:
+        """Read the files of one of `EMNIST_NAMES`, and turn its images upright."""
+        if dataset not in EMNIST_NAMES:
+            raise IdxError(f"there is no EMNIST data set {dataset!r}; choose one of {', '.join(EMNIST_NAMES)}")
+        super().select_emnist(dataset)
+
+    def opener(self, path_fn: str, *args: Any, **kwargs: Any) -> Any:
+        """Open a file by the base class's name for it, decompressed."""
+        path = find(Path(path_fn).parent, Path(path_fn).name)[0]
+        return (gzip.open if path.suffix == ".gz" else open)(path, *args, **kwargs)
+
+    def load(self, path_img: str, path_lbl: str, batch: list[int] | None = None) -> tuple[UInt8Array, UInt8Array]:
+        """Read images (N, rows * columns) and labels (N,); `batch` is [the first, how many]."""
+        images_path = find(Path(path_img).parent, Path(path_img).name)[0]
+        labels_path = find(Path(path_lbl).parent, Path(path_lbl).name)[0]
+        images = read_idx(images_path, dimensions=3)
+        labels = read_idx(labels_path, dimensions=1)
+        if len(images) != len(labels):
+            raise IdxError(
+                f"{labels_path}: mismatched: {len(labels):,} labels; {images_path.name} holds {len(images):,} images"
+            )
+        if not images.size:
+            raise IdxError(f"{images_path}: there are no images ({_extents(images.shape)})")
+        self.image_shape = images.shape[1:]
+        if batch is not None:
+            start, count = batch
+            images, labels = images[start : start + count], labels[start : start + count]
+        if self.emnistRotate:
+            images = _transposed(images)
+            self.image_shape = images.shape[1:]
+        return images.reshape(len(images), math.prod(self.image_shape)), labels
+
+    def process_images_to_numpy(self, images: UInt8Array) -> UInt8Array:
+        """Apply the mode to images (N, pixels)."""
+        if self.mode == "vanilla":
+            return images
+        if self.mode == "rounded_binarized":
+            return (images > 127).view(np.uint8)
+        out = np.empty_like(images)
+        for rows in _blocks(len(images)):  # in the base class's order of draws, without its float64 copy of everything
+            out[rows] = np.random.random(images[rows].shape) <= images[rows] / 255
+        return out
+
+
+def load(directory: Path | None = None, emnist: str | None = None) -> Dataset:
+    """Load a data set of 28x28 images.
+
+    Args:
+        directory: the folder that holds the four files; None for MNIST itself, which ships inside the package.
+        emnist: one of `EMNIST_NAMES`, to read EMNIST's files of that name in `directory`.
+
+    Raises:
+        IdxError: one line that names the file and what is wrong with it.
+    """
+    if directory is not None:
+        directory = Path(directory)
+        return _load(directory, emnist, f"EMNIST {emnist}" if emnist else directory.resolve().name or str(directory))
+    if emnist is not None:
+        raise IdxError(f"EMNIST {emnist} does not ship with the package: name the folder that holds its files")
+    with _shipped() as folder:
+        return _load(folder, None, "MNIST")
+
+
+def verify(directory: Path | None = None) -> None:
+    """Raise `IdxError` if MNIST's files, by default those inside the package, differ from the original ones."""
+    with _shipped() if directory is None else nullcontext(directory) as folder:
+        for path, expected in zip(find(folder, *CHECKSUMS), CHECKSUMS.values(), strict=True):
+            with _opened(path) as file:
+                found = hashlib.file_digest(file, functools.partial(hashlib.md5, usedforsecurity=False)).hexdigest()
+            if found != expected:
+                raise IdxError(f"{path}: not the original file: its MD5 sum is {found}, expected {expected}")
+
+
+def find(directory: Path, *names: str) -> list[Path]:
+    """The files in a folder that go by python-mnist's names.
+
+    For "train-images-idx3-ubyte" the first of these that is there: the name itself, the name with `.gz`, and the
+    same two as `train-images.idx3-ubyte`, which some downloads have. So a decompressed file wins over a gzipped one.
+
+    Raises:
+        IdxError: the folder cannot be read, or lacks some of the files; the message names all of them.
+    """
+    try:
+        with os.scandir(directory) as entries:
+            present = {entry.name for entry in entries if entry.is_file()}
+    except OSError as error:
+        raise IdxError(f"{directory}: {error.strerror}; expected a folder with the four IDX files") from error
+    wanted = [
+        [candidate for base in (name, name.replace("-idx", ".idx")) for candidate in (base, f"{base}.gz")]
+        for name in names
+    ]
+    found = [[name for name in candidates if name in present] for candidates in wanted]
+    missing = [candidates for candidates, there in zip(wanted, found, strict=True) if not there]
+    if missing:
+        absent = ", ".join(candidates[0] for candidates in missing)
+        raise IdxError(f"{directory}: missing {absent} (looked for each as {_either(missing[0])})")
+    return [directory / there[0] for there in found]
+
+
+def read_idx(path: Path, dimensions: int | None = None) -> UInt8Array:
+    """Read an IDX file of unsigned bytes, decompressing it if its name ends in `.gz`.
+
+    Args:
+        path: the file.
+        dimensions: 1 for labels, 3 for images; None for either.
+
+    Returns:
+        A uint8 array of the shape that the header gives.
+
+    Raises:
+        IdxError: the file cannot be read, is no IDX file of such a kind, or is not as long as its header says. A file
+            that promises more than 768 MiB is refused, and no more than it promises is ever decompressed.
+    """
+    path = Path(path)
+    with _opened(path) as file:
+        shape = _read_header(file, path, dimensions)
+        size = math.prod(shape)
+        stored = path.stat().st_size
+        promise = f"the header promises {_extents(shape)} bytes"
+        if math.prod(max(1, extent) for extent in shape) > _MAX_BYTES:
+            raise IdxError(f"{path}: {promise}, more than the {_MAX_BYTES:,} that are accepted")
+        if size > stored * (_DEFLATE_RATIO if path.suffix == ".gz" else 1):
+            raise IdxError(f"{path}: truncated: {promise}, and the file has only {stored:,}")
+        array = np.empty(shape, np.uint8)
+        view = array.reshape(-1).data
+        filled = 0
+        while filled < size:
+            count = file.readinto(view[filled : filled + _CHUNK])
+            if not count:
+                raise IdxError(f"{path}: truncated: {promise}, and {filled:,} follow")
+            filled += count
+        if file.read(1):  # reading on to the end is also what makes gzip compare its checksum
+            raise IdxError(f"{path}: oversized: {promise}, and more follow")
+    return array
+
+
+def _read_header(file: BufferedIOBase, path: Path, dimensions: int | None) -> tuple[int, ...]:
+    magic = file.read(4)
+    if not magic:
+        raise IdxError(f"{path}: the file is empty")
+    if len(magic) < 4:
+        raise IdxError(f"{path}: truncated: the file ends within its header")
+    if magic[:2] != b"\0\0" or magic[2] not in _ELEMENT_TYPES:
+        raise IdxError(f"{path}: not an IDX file: it starts with the bytes {magic.hex(' ')}, expected 00 00 08")
+    if magic[2] != _UNSIGNED_BYTE:
+        raise IdxError(
+            f"{path}: the elements are {_ELEMENT_TYPES[magic[2]]} (type {magic[2]:02x}), expected uint8 (08)"
+        )
+    ndim = magic[3]
+    if ndim not in (_CONTENTS if dimensions is None else (dimensions,)):
+        found = f"{ndim} dimension{'s' * (ndim != 1)}" + (f" ({_CONTENTS[ndim]})" if ndim in _CONTENTS else "")
+        expected = "1 (labels) or 3 (images)" if dimensions is None else f"{dimensions} ({_CONTENTS[dimensions]})"
+        raise IdxError(f"{path}: the array has {found}, expected {expected}")
+    extents = file.read(4 * ndim)
+    if len(extents) < 4 * ndim:
+        raise IdxError(f"{path}: truncated: the file ends within its header")
+    return struct.unpack(f">{ndim}I", extents)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BufferedIOBase]:
+    """The file, decompressed if it is named `.gz`; every failure to read it is an `IdxError`."""
+    named_gzip = path.suffix == ".gz"
+    try:
+        with open(path, "rb") as raw:
+            start = raw.read(2)
+            raw.seek(0)
+            if start == _GZIP_MAGIC and not named_gzip:
+                raise IdxError(f"{path}: gzip-compressed, but not named so: add .gz to its name")
+            if start and start != _GZIP_MAGIC and named_gzip:
+                raise IdxError(f"{path}: named .gz, but not gzip-compressed: it starts with the bytes {start.hex(' ')}")
+            if named_gzip:
+                with gzip.GzipFile(fileobj=raw, mode="rb") as unzipped:
+                    yield unzipped
+            else:
+                yield raw
+    except EOFError as error:
+        raise IdxError(f"{path}: truncated: the gzip data ends early") from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise IdxError(f"{path}: damaged gzip data: {error}") from error
+    except OSError as error:
+        raise IdxError(f"{path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _shipped() -> Iterator[Path]:
+    with resources.as_file(resources.files("stackgrad.mnist") / "files") as folder:
+        yield folder
+
+
+def _load(directory: Path, emnist: str | None, name: str) -> Dataset:
+    reader = MnistReader(directory)
+    if emnist is not None:
+        reader.select_emnist(emnist)
+    # Looked up together, so that one message names all that are missing.
+    train_path, _, test_path, _ = find(
+        directory, reader.train_img_fname, reader.train_lbl_fname, reader.test_img_fname, reader.test_lbl_fname
+    )
+
+    def split(path: Path, load: Callable[[], tuple[UInt8Array, UInt8Array]]) -> Split:
+        images, labels = load()
+        if reader.image_shape != IMAGE_SHAPE:
+            raise IdxError(f"{path}: {_wrong_size(reader.image_shape)}")
+        return Split(images.reshape(-1, *IMAGE_SHAPE), labels)
+
+    return Dataset(split(train_path, reader.load_training), split(test_path, reader.load_testing), name)
+
+
+def _transposed(images: UInt8Array) -> UInt8Array:
+    """Each of the images (N, rows, columns) mirrored at its diagonal: EMNIST's are stored by columns."""
+    count, rows, columns = images.shape
+    flat = images.reshape(count, rows * columns)
+    for block in _blocks(count):  # in place, since EMNIST's largest file does not fit twice into a gigabyte
+        flat[block] = images[block].transpose(0, 2, 1).reshape(-1, rows * columns)
+    return flat.reshape(count, columns, rows)
+
+
+def _blocks(count: int, length: int = 4096) -> Iterator[slice]:
+    return (slice(start, start + length) for start in range(0, count, length))
+
+
+def _wrong_size(shape: tuple[int, ...]) -> str:
+    return f"images are {'x'.join(map(str, shape))}; the models take {'x'.join(map(str, IMAGE_SHAPE))}"
+
+
+def _extents(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) + (f" = {math.prod(shape):,}" if len(shape) > 1 else "")
+
+
+def _either(names: list[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
