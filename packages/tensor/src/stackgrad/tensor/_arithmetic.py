@@ -1,0 +1,198 @@
+"""The elementwise methods and operators of a tensor: one for each row of the op table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from ._autograd import Value
+from ._dtypes import bool_, int64
+from ._ops import Operand, common_dtype, elementwise
+from ._optable import OPS
+
+if TYPE_CHECKING:
+    from ._tensor import Tensor
+
+
+class Arithmetic(Value):
+    """What is computed element by element, with operands that broadcast; Python and NumPy numbers mix freely."""
+
+    __slots__ = ()
+    __array_priority__ = 1000  # NumPy numbers leave mixed operations to the tensor
+
+    def neg(self) -> Tensor:
+        return elementwise("neg", self)
+
+    def add(self, other: Operand) -> Tensor:
+        return elementwise("add", self, other)
+
+    def sub(self, other: Operand) -> Tensor:
+        return elementwise("sub", self, other)
+
+    def mul(self, other: Operand) -> Tensor:
+        return elementwise("mul", self, other)
+
+    def div(self, other: Operand) -> Tensor:
+        """The quotient; of integers in float32."""
+        return elementwise("div", self, other)
+
+    def pow(self, exponent: Operand) -> Tensor:
+        """This to the power of `exponent`. Raises ValueError for integers with a negative exponent."""
+        return _pow(self, exponent)
+
+    def exp(self) -> Tensor:
+        return elementwise("exp", self)
+
+    def expm1(self) -> Tensor:
+        """exp(x) - 1, exact for small x."""
+        return elementwise("expm1", self)
+
+    def log(self) -> Tensor:
+        return elementwise("log", self)
+
+    def log1p(self) -> Tensor:
+        """log(1 + x), exact for small x."""
+        return elementwise("log1p", self)
+
+    def sqrt(self) -> Tensor:
+        return elementwise("sqrt", self)
+
+    def rsqrt(self) -> Tensor:
+        """1 / sqrt(x)."""
+        return elementwise("rsqrt", self)
+
+    def abs(self) -> Tensor:
+        return elementwise("abs", self)
+
+    def sign(self) -> Tensor:
+        return elementwise("sign", self)
+
+    def sin(self) -> Tensor:
+        return elementwise("sin", self)
+
+    def cos(self) -> Tensor:
+        return elementwise("cos", self)
+
+    def tanh(self) -> Tensor:
+        return elementwise("tanh", self)
+
+    def sigmoid(self) -> Tensor:
+        """1 / (1 + exp(-x))."""
+        return elementwise("sigmoid", self)
+
+    def relu(self) -> Tensor:
+        """x where it is above 0, else 0."""
+        return elementwise("relu", self)
+
+    def masked_by(self, other: Operand) -> Tensor:
+        """This where `other` is above 0, else 0: the gradient of relu."""
+        return elementwise("masked_by", self, other)
+
+    def erf(self) -> Tensor:
+        """The error function."""
+        return elementwise("erf", self)
+
+    def maximum(self, other: Operand) -> Tensor:
+        """The larger of the two; equal ones share the gradient."""
+        return elementwise("maximum", self, other)
+
+    def minimum(self, other: Operand) -> Tensor:
+        """The smaller of the two; equal ones share the gradient."""
+        return elementwise("minimum", self, other)
+
+    def clip(self, low: Operand, high: Operand) -> Tensor:
+        """The nearest value from `low` to `high`."""
+        return elementwise("clip", self, low, high)
+
+    def where(self, a: Operand, b: Operand) -> Tensor:
+        """`a` where this bool tensor is true, else `b`."""
+        if self.dtype != bool_:
+            raise TypeError(
+                f"where: the condition has dtype {self.dtype}: expected bool; compare it to something first"
+            )
+        return elementwise("where", self, a, b)
+
+    # --- operators
+
+    __neg__ = neg
+    __abs__ = abs
+
+    def __add__(self, other: Operand) -> Tensor:
+        return _operator("add", self, other)
+
+    def __radd__(self, other: Operand) -> Tensor:
+        return _operator("add", other, self)
+
+    def __sub__(self, other: Operand) -> Tensor:
+        return _operator("sub", self, other)
+
+    def __rsub__(self, other: Operand) -> Tensor:
+        return _operator("sub", other, self)
+
+    def __mul__(self, other: Operand) -> Tensor:
+        return _operator("mul", self, other)
+
+    def __rmul__(self, other: Operand) -> Tensor:
+        return _operator("mul", other, self)
+
+    def __truediv__(self, other: Operand) -> Tensor:
+        return _operator("div", self, other)
+
+    def __rtruediv__(self, other: Operand) -> Tensor:
+        return _operator("div", other, self)
+
+    def __pow__(self, other: Operand) -> Tensor:
+        return _operator("pow", self, other)
+
+    def __rpow__(self, other: Operand) -> Tensor:
+        return _operator("pow", other, self)
+
+    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
+        return _operator("eq", self, other)
+
+    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
+        return _operator("ne", self, other)
+
+    def __lt__(self, other: Operand) -> Tensor:
+        return _operator("lt", self, other)
+
+    def __le__(self, other: Operand) -> Tensor:
+        return _operator("le", self, other)
+
+    def __gt__(self, other: Operand) -> Tensor:
+        return _operator("gt", self, other)
+
+    def __ge__(self, other: Operand) -> Tensor:
+        return _operator("ge", self, other)
+
+    def __and__(self, other: Operand) -> Tensor:
+        return _operator("logical_and", self, other)
+
+    def __or__(self, other: Operand) -> Tensor:
+        return _operator("logical_or", self, other)
+
+    def __invert__(self) -> Tensor:
+        return elementwise("logical_not", self)
+
+
+_OPERANDS = (Value, bool, int, float, np.generic)
+
+
+def _operator(name: str, x: Any, y: Any) -> Tensor:
+    if isinstance(x, _OPERANDS) and isinstance(y, _OPERANDS):
+        operands = cast("tuple[Operand, Operand]", (x, y))
+        return _pow(*operands) if name == "pow" else elementwise(name, *operands)
+    if isinstance(x, np.ndarray) or isinstance(y, np.ndarray):
+        raise TypeError(
+            f"{name} of a tensor and a NumPy array: make the array a tensor with tensor(...) or from_numpy(...)"
+        )
+    return NotImplemented  # type: ignore[no-any-return]
+
+
+def _pow(x: Operand, y: Operand) -> Tensor:
+    if common_dtype(OPS["pow"], (x, y)) == int64:
+        below = elementwise("lt", y, 0).astype(int64).sum().item() if isinstance(y, Value) else y < 0
+        if below:
+            raise ValueError("an integer to a negative power is no integer: use .astype(float32)")
+    return elementwise("pow", x, y)

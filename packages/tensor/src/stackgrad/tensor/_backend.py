@@ -1,0 +1,344 @@
+"""What a backend has to do, and how backends are found by name.
+
+A backend works on arrays of its own. Tensors call it with operands that already agree: same dtype, shapes
+broadcast, dimensions counted from the front. It never sees a tensor and knows nothing of gradients.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._optable import OPS, REDUCTIONS, Op, Reduction
+from ._shape import Shape, Window
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+Array = Any  # the backend's own array: has .shape, .dtype, .ndim, .size and .strides (0 for what expand repeats)
+DType = np.dtype[Any]
+
+
+class Backend(ABC):
+    """The kinds of work a backend does. Those with a body here are composed of the others; override to fuse."""
+
+    name: str
+
+    # --- memory
+
+    @abstractmethod
+    def from_numpy(self, array: NDArray[Any]) -> Array:
+        """`array` as this backend's; a host backend shares the memory."""
+
+    @abstractmethod
+    def to_numpy(self, array: Array) -> NDArray[Any]:
+        """`array` as NumPy's; a host backend shares the memory."""
+
+    @abstractmethod
+    def empty(self, shape: Shape, dtype: DType) -> Array:
+        """A new array in C order, its values not set."""
+
+    @abstractmethod
+    def full(self, shape: Shape, value: bool | int | float, dtype: DType) -> Array:
+        """A new array in C order with `value` everywhere."""
+
+    @abstractmethod
+    def copy(self, a: Array, dtype: DType | None = None) -> Array:
+        """A new array in C order with the values of `a`, converted to `dtype`."""
+
+    @abstractmethod
+    def assign(self, target: Array, source: Array) -> None:
+        """Write `source`, of the same dtype and a shape that broadcasts to it, into the view `target`.
+
+        Where the two overlap the result is as if `source` had been copied first.
+        """
+
+    @abstractmethod
+    def owns_memory(self, a: Array) -> bool:
+        """Whether `a` has its memory to itself: it is no view of another array."""
+
+    # --- views: the same memory under another shape
+
+    @abstractmethod
+    def is_contiguous(self, a: Array) -> bool:
+        """Whether the elements lie in C order without gaps."""
+
+    @abstractmethod
+    def reshape(self, a: Array, shape: Shape) -> Array:
+        """`a` as `shape`: a view where its strides allow one, else a copy."""
+
+    @abstractmethod
+    def shares_memory(self, a: Array, b: Array) -> bool:
+        """Whether `a`, made from `b` by `reshape`, is a view of it."""
+
+    @abstractmethod
+    def permute(self, a: Array, dims: Shape) -> Array:
+        """The view whose dimension i is dimension dims[i] of `a`."""
+
+    @abstractmethod
+    def expand(self, a: Array, shape: Shape) -> Array:
+        """The view of `shape` that repeats the dimensions of extent 1 and the missing leading ones."""
+
+    @abstractmethod
+    def slice(self, a: Array, key: tuple[int | slice | None, ...]) -> Array:
+        """The view that a basic index gives: integers, slices and None, one for each dimension of `a`."""
+
+    # --- map, zip and reduce
+
+    @abstractmethod
+    def elementwise(self, op: Op, *operands: Array) -> Array:
+        """`op` of each element of the operands, which broadcast; the memory order follows theirs."""
+
+    @abstractmethod
+    def reduce(self, reduction: Reduction, a: Array, dims: Shape) -> Array:
+        """`reduction` over `dims` (ascending, at least one), which are removed."""
+
+    @abstractmethod
+    def arg_reduce(self, name: str, a: Array, dim: int) -> Array:
+        """int64 index along `dim` of the first largest (name "max") or smallest ("min") element; NaN is both."""
+
+    @abstractmethod
+    def cumsum(self, a: Array, dim: int) -> Array:
+        """Running sums along `dim`."""
+
+    # --- matrix product
+
+    @abstractmethod
+    def matmul(self, a: Array, b: Array) -> Array:
+        """(*batch, n, k) times (*batch, k, m) gives (*batch, n, m)."""
+
+    def linear(self, x: Array, weight: Array, bias: Array | None) -> Array:
+        """x (n, i), weight (o, i), bias (o,) or None: x times weight transposed plus bias, (n, o)."""
+        out = self.matmul(x, self.permute(weight, (1, 0)))
+        return out if bias is None else self.elementwise(OPS["add"], out, bias)
+
+    # --- convolution: x (n, c, h, w), weight (o, c / groups, kh, kw), result (n, o, oh, ow)
+
+    @abstractmethod
+    def conv2d(self, x: Array, weight: Array, bias: Array | None, window: Window, groups: int) -> Array:
+        """The sum over taps and channels of x under the window times weight, plus bias (o,)."""
+
+    @abstractmethod
+    def conv2d_input_grad(self, g: Array, weight: Array, size: tuple[int, int], window: Window, groups: int) -> Array:
+        """The gradient for x, whose rows and columns are `size`, from that of the result."""
+
+    @abstractmethod
+    def conv2d_weight_grad(self, x: Array, g: Array, window: Window, groups: int) -> Array:
+        """The gradient for weight from that of the result."""
+
+    # --- pooling: x (n, c, h, w), result (n, c, oh, ow)
+
+    @abstractmethod
+    def max_pool2d(self, x: Array, window: Window) -> tuple[Array, Array]:
+        """The largest value under the window and its tap, int32 row * kw + column of the first of equal ones."""
+
+    @abstractmethod
+    def max_pool2d_take(self, x: Array, taps: Array, window: Window) -> Array:
+        """The values of x at the taps that `max_pool2d` gave: (n, c, oh, ow)."""
+
+    @abstractmethod
+    def max_pool2d_grad(self, g: Array, taps: Array, size: tuple[int, int], window: Window) -> Array:
+        """The adjoint of `max_pool2d_take`: each g added at its tap in zeros (n, c, *size)."""
+
+    @abstractmethod
+    def avg_pool2d(self, x: Array, window: Window) -> Array:
+        """The mean under the window, padded zeros counted."""
+
+    @abstractmethod
+    def avg_pool2d_grad(self, g: Array, size: tuple[int, int], window: Window) -> Array:
+        """The gradient for x, whose rows and columns are `size`, from that of the result."""
+
+    # --- classification
+
+    @abstractmethod
+    def softmax(self, x: Array, dim: int) -> Array:
+        """exp(x) over its sum along `dim`, shifted by the maximum so that nothing overflows."""
+
+    @abstractmethod
+    def log_softmax(self, x: Array, dim: int) -> Array:
+        """x minus the log of the sum of exp(x) along `dim`, by log-sum-exp."""
+
+    def softmax_grad(self, g: Array, out: Array, dim: int) -> Array:
+        weighted = self.elementwise(OPS["mul"], g, out)
+        total = self._sum_keep(weighted, dim)
+        return self.elementwise(OPS["mul"], out, self.elementwise(OPS["sub"], g, total))
+
+    def log_softmax_grad(self, g: Array, out: Array, dim: int) -> Array:
+        share = self.elementwise(OPS["mul"], self.elementwise(OPS["exp"], out), self._sum_keep(g, dim))
+        return self.elementwise(OPS["sub"], g, share)
+
+    @abstractmethod
+    def cross_entropy(self, logits: Array, target: Array) -> tuple[Array, Array]:
+        """For logits (n, c) and target (n,) int64: minus log softmax at the target (n,), and log softmax (n, c)."""
+
+    @abstractmethod
+    def cross_entropy_grad(self, g: Array, log_probs: Array, target: Array) -> Array:
+        """(softmax - one-hot target) * g for g (n,): (n, c)."""
+
+    def batch_norm(self, x: Array, weight: Array, bias: Array, eps: float) -> tuple[Array, Array, Array, Array]:
+        """x (n, c, s) brought to mean 0 and variance 1 over n and s, times weight plus bias (c,).
+
+        Returns (out, normalised x, mean (c,), biased variance (c,)).
+        """
+        count = self.full((), x.shape[0] * x.shape[2], x.dtype)
+        mean = self.elementwise(OPS["div"], self.reduce(REDUCTIONS["sum"], x, (0, 2)), count)
+        centred = self.elementwise(OPS["sub"], x, self._column(mean))
+        square = self.elementwise(OPS["mul"], centred, centred)
+        var = self.elementwise(OPS["div"], self.reduce(REDUCTIONS["sum"], square, (0, 2)), count)
+        scale = self.elementwise(OPS["rsqrt"], self.elementwise(OPS["add"], var, self.full((), eps, x.dtype)))
+        normal = self.elementwise(OPS["mul"], centred, self._column(scale))
+        out = self.elementwise(OPS["mul"], normal, self._column(weight))
+        return self.elementwise(OPS["add"], out, self._column(bias)), normal, mean, var
+
+    def batch_norm_grad(
+        self, g: Array, normal: Array, weight: Array, var: Array, eps: float
+    ) -> tuple[Array, Array, Array]:
+        """Gradients for x (n, c, s), weight (c,) and bias (c,) (S. Ioffe and C. Szegedy, arXiv:1502.03167)."""
+        count = self.full((), g.shape[0] * g.shape[2], g.dtype)
+        bias_grad = self.reduce(REDUCTIONS["sum"], g, (0, 2))
+        weight_grad = self.reduce(REDUCTIONS["sum"], self.elementwise(OPS["mul"], g, normal), (0, 2))
+        mean_g = self.elementwise(OPS["div"], bias_grad, count)
+        mean_gn = self.elementwise(OPS["div"], weight_grad, count)
+        rest = self.elementwise(OPS["sub"], g, self._column(mean_g))
+        rest = self.elementwise(OPS["sub"], rest, self.elementwise(OPS["mul"], normal, self._column(mean_gn)))
+        scale = self.elementwise(OPS["rsqrt"], self.elementwise(OPS["add"], var, self.full((), eps, g.dtype)))
+        scale = self.elementwise(OPS["mul"], scale, weight)
+        return self.elementwise(OPS["mul"], rest, self._column(scale)), weight_grad, bias_grad
+
+    # --- gather and scatter: rows of a (r, k) chosen by index (m,) int64 in 0 .. r - 1
+
+    @abstractmethod
+    def gather(self, a: Array, index: Array) -> Array:
+        """a[index]: (m, k)."""
+
+    @abstractmethod
+    def scatter_add(self, g: Array, index: Array, rows: int) -> Array:
+        """The adjoint of gather: zeros (rows, k) with each g[i] (m, k) added at row index[i], in the order of i."""
+
+    @abstractmethod
+    def scatter(self, target: Array, index: Array, source: Array) -> None:
+        """target[index] = source (m, k), in place; of equal indices the last counts."""
+
+    @abstractmethod
+    def nonzero(self, mask: Array) -> tuple[Array, ...]:
+        """int64 indices (m,), one for each dimension, of the true elements of `mask` in C order."""
+
+    # --- random numbers (see _random)
+
+    @abstractmethod
+    def uniform(self, shape: Shape, dtype: DType, seed: int, call: int) -> Array:
+        """Uniform in [0, 1), the same values on every backend."""
+
+    def dropout(self, x: Array, rate: float, seed: int, call: int) -> tuple[Array, Array]:
+        """x times mask, and the mask: 0 with probability `rate`, else 1 / (1 - rate); draws are float32 uniforms."""
+        draws = self.uniform(x.shape, np.dtype("float32"), seed, call)
+        kept = self.elementwise(OPS["ge"], draws, self.full((), rate, draws.dtype))
+        scale = self.full((), 1 / (1 - rate) if rate < 1 else 0.0, x.dtype)
+        mask = self.elementwise(OPS["where"], kept, scale, self.full((), 0, x.dtype))
+        return self.elementwise(OPS["mul"], x, mask), mask
+
+    # --- optimizer steps, in place
+
+    @abstractmethod
+    def sgd_step(
+        self,
+        p: Array,
+        g: Array,
+        velocity: Array | None,
+        lr: float,
+        momentum: float,
+        nesterov: bool,
+        weight_decay: float,
+    ) -> None:
+        """g += weight_decay p; velocity = momentum velocity + g; p -= lr (velocity, or g + momentum velocity)."""
+
+    @abstractmethod
+    def adam_step(
+        self,
+        p: Array,
+        g: Array,
+        m: Array,
+        v: Array,
+        step: int,
+        lr: float,
+        betas: tuple[float, float],
+        eps: float,
+        weight_decay: float,
+        decoupled: bool,
+    ) -> None:
+        """Adam of D. Kingma and J. Ba (arXiv:1412.6980); decoupled weight decay as in arXiv:1711.05101."""
+
+    # --- helpers of the composed kinds
+
+    def _sum_keep(self, a: Array, dim: int) -> Array:
+        shape = tuple(1 if i == dim else extent for i, extent in enumerate(a.shape))
+        return self.reshape(self.reduce(REDUCTIONS["sum"], a, (dim,)), shape)
+
+    def _column(self, a: Array) -> Array:
+        return self.reshape(a, (1, a.shape[0], 1))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return get_backend, (self.name,)  # a copy of a tensor is on the same backend
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Backend:
+        return self  # also where it is not installed under its name
+
+    def __repr__(self) -> str:
+        return f"<{self.name} backend>"
+
+
+GROUP = "stackgrad.backends"
+_chosen: str | None = None
+
+
+@cache
+def _installed() -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points  # slow to import, and wanted with the first tensor only
+
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def available_backends() -> Sequence[str]:
+    """The names of the installed backends."""
+    return sorted(_installed())
+
+
+@cache
+def _load(name: str) -> Backend:
+    if name not in _installed():
+        raise ValueError(
+            f"backend {name!r} is not installed: expected one of {', '.join(available_backends()) or 'none'}; "
+            "'cpu' and 'cuda' come with stackgrad-kernels"
+        )
+    try:
+        backend: Backend = _installed()[name].load()()
+    except Exception as error:
+        raise RuntimeError(f"backend {name!r} is installed but does not load: {error}") from error
+    return backend
+
+
+def get_backend(backend: str | Backend | None = None) -> Backend:
+    """The backend of that name; for None the default.
+
+    The default is what `set_default_backend` was given, else the environment variable STACKGRAD_BACKEND, else
+    "cpu" where stackgrad-kernels is installed, else "numpy". Raises ValueError for a name that is not installed
+    and RuntimeError for a backend that fails to load.
+    """
+    if isinstance(backend, Backend):
+        return backend
+    name = backend or _chosen or os.environ.get("STACKGRAD_BACKEND")
+    return _load(name or ("cpu" if "cpu" in _installed() else "numpy"))
+
+
+def set_default_backend(name: str | None) -> None:
+    """Put new tensors on the backend of that name; None goes back to the rule of `get_backend`."""
+    global _chosen
+    if name is not None:
+        get_backend(name)
+    _chosen = name

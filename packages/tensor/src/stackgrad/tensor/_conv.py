@@ -1,0 +1,108 @@
+"""Convolution. It, its gradient for the input and its gradient for the weight are adjoint to one another, so each has
+the other two as its gradients, to any order.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ._autograd import Function, Node
+from ._checks import expect_image, expect_same_dtype
+from ._ops import common_backend
+from ._shape import NO_PADDING, Padding, Pair, Window
+
+if TYPE_CHECKING:
+    from ._tensor import Tensor
+
+
+class Conv2d(Function):
+    @staticmethod
+    def forward(ctx: Node, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, groups: int) -> Tensor:
+        ctx.window, ctx.groups = window, groups
+        ctx.save(x, weight)
+        return x.new(x.backend.conv2d(x.data, weight.data, bias.data if bias is not None else None, window, groups))
+
+    @staticmethod
+    def backward(ctx: Node, g: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved
+        size = (x.shape[2], x.shape[3])
+        grads = [
+            Conv2dInputGrad.apply(g, weight, size, ctx.window, ctx.groups) if ctx.needs[0] else None,
+            Conv2dWeightGrad.apply(x, g, ctx.window, ctx.groups) if ctx.needs[1] else None,
+        ]
+        if len(ctx.needs) == 3:
+            grads.append(g.sum((0, 2, 3)) if ctx.needs[2] else None)
+        return tuple(grads)
+
+
+class Conv2dInputGrad(Function):
+    @staticmethod
+    def forward(ctx: Node, g: Tensor, weight: Tensor, size: Pair, window: Window, groups: int) -> Tensor:
+        ctx.window, ctx.groups = window, groups
+        ctx.save(g, weight)
+        return g.new(g.backend.conv2d_input_grad(g.data, weight.data, size, window, groups))
+
+    @staticmethod
+    def backward(ctx: Node, gx: Tensor) -> tuple[Tensor | None, ...]:
+        g, weight = ctx.saved
+        return (
+            Conv2d.apply(gx, weight, None, ctx.window, ctx.groups) if ctx.needs[0] else None,
+            Conv2dWeightGrad.apply(gx, g, ctx.window, ctx.groups) if ctx.needs[1] else None,
+        )
+
+
+class Conv2dWeightGrad(Function):
+    @staticmethod
+    def forward(ctx: Node, x: Tensor, g: Tensor, window: Window, groups: int) -> Tensor:
+        ctx.window, ctx.groups = window, groups
+        ctx.save(x, g)
+        return x.new(x.backend.conv2d_weight_grad(x.data, g.data, window, groups))
+
+    @staticmethod
+    def backward(ctx: Node, gw: Tensor) -> tuple[Tensor | None, ...]:
+        x, g = ctx.saved
+        size = (x.shape[2], x.shape[3])
+        return (
+            Conv2dInputGrad.apply(g, gw, size, ctx.window, ctx.groups) if ctx.needs[0] else None,
+            Conv2d.apply(x, gw, None, ctx.window, ctx.groups) if ctx.needs[1] else None,
+        )
+
+
+def conv2d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Pair = (1, 1),
+    padding: Padding = NO_PADDING,
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+) -> Tensor:
+    """Cross-correlation of x (n, c, h, w) with weight (o, c / groups, kh, kw), plus bias (o,): (n, o, oh, ow).
+
+    `padding` holds (before, after) for the rows and for the columns, filled with zeros. With `groups`, the i-th
+    part of the output channels sees the i-th part of the input channels only.
+    Raises ValueError for shapes that do not fit and TypeError for mixed or integer dtypes.
+    """
+    common_backend("conv2d", x, weight, *([bias] if bias is not None else []))
+    expect_image("conv2d", x)
+    expect_same_dtype("conv2d", x, weight=weight, bias=bias)
+    if weight.ndim != 4:
+        raise ValueError(
+            f"conv2d: weight of shape {weight.shape}: expected (out, in / groups, kernel height, kernel width)"
+        )
+    if groups < 1 or x.shape[1] % groups or weight.shape[0] % groups:
+        raise ValueError(
+            f"conv2d: groups {groups} does not divide {x.shape[1]} input and {weight.shape[0]} output channels"
+        )
+    if x.shape[1] != weight.shape[1] * groups:
+        raise ValueError(
+            f"conv2d: input of shape {x.shape} has {x.shape[1]} channels, weight of shape {weight.shape} "
+            f"with groups {groups} expects {weight.shape[1] * groups}"
+        )
+    if bias is not None and bias.shape != (weight.shape[0],):
+        raise ValueError(
+            f"conv2d: bias of shape {bias.shape}: expected ({weight.shape[0]},), one for each output channel"
+        )
+    window = Window((weight.shape[2], weight.shape[3]), stride, padding, dilation)
+    window.positions((x.shape[2], x.shape[3]))
+    return Conv2d.apply(x, weight, bias, window, groups)

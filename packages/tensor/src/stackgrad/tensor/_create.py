@@ -1,0 +1,188 @@
+"""Making tensors: from values, from NumPy, from nothing, from random numbers, and from other tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from . import _ops, _random
+from ._autograd import Value
+from ._backend import Backend, get_backend
+from ._dtypes import as_dtype, float32, int64, is_float, number_dtype
+from ._ops import Operand
+from ._random import Generator, default_generator
+from ._shape import normalize_dim
+from ._tensor import Tensor, _extents
+
+Name = str | Backend | None
+
+
+def _make(array: NDArray[Any], requires_grad: bool, backend: Name) -> Tensor:
+    found = get_backend(backend)
+    return Tensor(found.from_numpy(array), found).requires_grad_(requires_grad)
+
+
+def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = False, backend: Name = None) -> Tensor:
+    """A tensor with a copy of `data`: numbers, nested sequences of them, a NumPy array or a tensor.
+
+    Python floats become float32, ints int64 and bools bool; a NumPy array keeps its dtype, which must be one of
+    the four. Raises TypeError for another dtype and ValueError for ragged sequences.
+    """
+    if isinstance(data, Tensor):
+        backend = backend or data.backend
+        data = data.backend.to_numpy(data.data)
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise ValueError(f"the data is ragged: expected rows of equal length ({error})") from None
+    if dtype is None and not isinstance(data, (np.ndarray, np.generic)):
+        if array.size == 0 or array.dtype.kind == "f":
+            dtype = float32
+        elif array.dtype.kind == "i":
+            dtype = int64
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"data of dtype {array.dtype}: expected numbers, or nested sequences of numbers")
+    with np.errstate(all="ignore"):  # a float64 too large for float32 is infinite
+        return _make(np.array(array, as_dtype(dtype or array.dtype), order="C"), requires_grad, backend)
+
+
+def from_numpy(array: NDArray[Any], requires_grad: bool = False, backend: Name = None) -> Tensor:
+    """A tensor that shares the memory of `array` where the backend can. Raises TypeError for other dtypes."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"from_numpy of {type(array).__name__}: expected a NumPy array; use tensor(...)")
+    as_dtype(array.dtype)
+    return _make(np.asarray(array), requires_grad, backend)  # without the subclass: memmap and the like
+
+
+def full(
+    shape: int | Sequence[int],
+    value: Operand,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+    backend: Name = None,
+) -> Tensor:
+    """`value` everywhere; its dtype is that of `tensor(value)` unless given."""
+    number = value.item() if isinstance(value, Value) else value
+    alone = value.dtype if isinstance(value, Value) else number_dtype(value)
+    return _filled(_extents((shape,)), number, dtype or alone, requires_grad, backend)
+
+
+def _filled(shape: Sequence[int], value: float, dtype: DTypeLike | None, requires_grad: bool, backend: Name) -> Tensor:
+    found = get_backend(backend)
+    data = found.full(_checked(shape), value, as_dtype(dtype or float32))
+    return Tensor(data, found).requires_grad_(requires_grad)
+
+
+def _checked(shape: Sequence[int]) -> tuple[int, ...]:
+    if any(extent < 0 for extent in shape):
+        raise ValueError(f"shape {tuple(shape)} is not valid: expected extents of 0 or more")
+    return tuple(shape)
+
+
+def zeros(*shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False, backend: Name = None) -> Tensor:
+    """Zeros, float32 unless `dtype` says otherwise. The shape as separate ints or one sequence."""
+    return _filled(_extents(shape), 0, dtype, requires_grad, backend)
+
+
+def ones(*shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False, backend: Name = None) -> Tensor:
+    """Ones, float32 unless `dtype` says otherwise. The shape as separate ints or one sequence."""
+    return _filled(_extents(shape), 1, dtype, requires_grad, backend)
+
+
+def arange(
+    start: float,
+    stop: float | None = None,
+    step: float = 1,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+    backend: Name = None,
+) -> Tensor:
+    """start, start + step, ... below stop; arange(n) counts from 0. int64 if all are ints, else float32."""
+    first, last = (0, start) if stop is None else (start, stop)
+    if step == 0:
+        raise ValueError("arange with step 0 never ends")
+    integers = all(isinstance(v, (int, np.integer)) for v in (first, last, step))
+    values = np.arange(first, last, step)
+    return _make(values.astype(as_dtype(dtype or (int64 if integers else float32))), requires_grad, backend)
+
+
+def _float(dtype: DTypeLike | None) -> np.dtype[Any]:
+    found = as_dtype(dtype or float32)
+    if not is_float(found):
+        raise TypeError(f"random numbers of dtype {found}: expected float32 or float64")
+    return found
+
+
+def rand(
+    *shape: Any,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+    backend: Name = None,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Uniform in [0, 1), the same on every backend. The shape as separate ints or one sequence."""
+    generator, found = generator or default_generator(), get_backend(backend)
+    data = found.uniform(_checked(_extents(shape)), _float(dtype), generator.seed, generator.next_call())
+    return Tensor(data, found).requires_grad_(requires_grad)
+
+
+def randn(
+    *shape: Any,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+    backend: Name = None,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Standard normal, drawn on the host and so the same on every backend."""
+    generator = generator or default_generator()
+    return _make(
+        _random.normal(_checked(_extents(shape)), _float(dtype), generator.seed, generator.next_call()),
+        requires_grad,
+        backend,
+    )
+
+
+def bernoulli(
+    p: float, *shape: Any, dtype: DTypeLike | None = None, backend: Name = None, generator: Generator | None = None
+) -> Tensor:
+    """1 with probability `p`, else 0. Raises ValueError unless p is from 0 to 1."""
+    if not 0 <= p <= 1:
+        raise ValueError(f"bernoulli: p {p}: expected 0 to 1")
+    return (rand(*shape, backend=backend, generator=generator) < p).astype(dtype or float32)
+
+
+def concatenate(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """`tensors` (at least one) joined along `dim`; their other extents agree. Mixed dtypes are promoted."""
+    if not tensors:
+        raise ValueError("concatenate of no tensors: expected one or more")
+    return _ops.concatenate(tensors, normalize_dim(dim, tensors[0].ndim))
+
+
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """`tensors` of one shape joined along a new dimension at `dim`."""
+    if not tensors:
+        raise ValueError("stack of no tensors: expected one or more")
+    for x in tensors:
+        if x.shape != tensors[0].shape:
+            raise ValueError(f"stack of shapes {tensors[0].shape} and {x.shape}: expected equal shapes")
+    return concatenate([x.unsqueeze(dim) for x in tensors], normalize_dim(dim, tensors[0].ndim + 1))
+
+
+def where(condition: Tensor, a: Operand, b: Operand) -> Tensor:
+    """`a` where `condition` (bool) is true, else `b`."""
+    if not isinstance(condition, Tensor):
+        raise TypeError(f"where: the condition is of type {type(condition).__name__}: expected a bool tensor")
+    return condition.where(a, b)
+
+
+def maximum(a: Operand, b: Operand) -> Tensor:
+    """The larger of the two, at least one of them a tensor, element by element; equal ones share the gradient."""
+    return _ops.elementwise("maximum", a, b)
+
+
+def minimum(a: Operand, b: Operand) -> Tensor:
+    """The smaller of the two, at least one of them a tensor, element by element; equal ones share the gradient."""
+    return _ops.elementwise("minimum", a, b)

@@ -1,0 +1,74 @@
+"""Memory, views and places of the backends whose arrays are NumPy's: the reference here, and the CPU's kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
+
+from ._backend import Backend, DType
+from ._shape import Shape
+
+
+class HostBackend(Backend):
+    """The part of a backend that NumPy does as well as anyone: memory, views, and picking elements by their places."""
+
+    def from_numpy(self, array: NDArray[Any]) -> NDArray[Any]:
+        return array
+
+    def to_numpy(self, array: NDArray[Any]) -> NDArray[Any]:
+        return array
+
+    def empty(self, shape: Shape, dtype: DType) -> NDArray[Any]:
+        return np.empty(shape, dtype)
+
+    def full(self, shape: Shape, value: bool | int | float, dtype: DType) -> NDArray[Any]:
+        with np.errstate(all="ignore"):  # a Python float too large for float32 is infinite
+            return np.full(shape, value, dtype)
+
+    def copy(self, a: NDArray[Any], dtype: DType | None = None) -> NDArray[Any]:
+        with np.errstate(all="ignore"):  # NaN to an integer
+            return np.array(a, dtype or a.dtype, order="C")
+
+    def assign(self, target: NDArray[Any], source: NDArray[Any]) -> None:
+        target[...] = source
+
+    def owns_memory(self, a: NDArray[Any]) -> bool:
+        return a.base is None
+
+    def is_contiguous(self, a: NDArray[Any]) -> bool:
+        return a.flags.c_contiguous
+
+    def reshape(self, a: NDArray[Any], shape: Shape) -> NDArray[Any]:
+        return a.reshape(shape)
+
+    def shares_memory(self, a: NDArray[Any], b: NDArray[Any]) -> bool:
+        return np.may_share_memory(a, b)
+
+    def permute(self, a: NDArray[Any], dims: Shape) -> NDArray[Any]:
+        return a.transpose(dims)
+
+    def expand(self, a: NDArray[Any], shape: Shape) -> NDArray[Any]:
+        new = len(shape) - a.ndim
+        strides = (0,) * new + tuple(0 if old == 1 else stride for old, stride in zip(a.shape, a.strides, strict=True))
+        return as_strided(a, shape, strides)
+
+    def slice(self, a: NDArray[Any], key: tuple[int | slice | None, ...]) -> NDArray[Any]:
+        return a[(*key, ...)]
+
+    def nonzero(self, mask: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        return tuple(index.astype(np.int64, copy=False) for index in mask.nonzero())
+
+    def gather(self, a: NDArray[Any], index: NDArray[Any]) -> NDArray[Any]:
+        return np.asarray(a[index])
+
+    def scatter_add(self, g: NDArray[Any], index: NDArray[Any], rows: int) -> NDArray[Any]:
+        out = np.zeros((rows, g.shape[1]), g.dtype)
+        with np.errstate(all="ignore"):  # infinities of opposite sign
+            np.add.at(out, index, g)
+        return out
+
+    def scatter(self, target: NDArray[Any], index: NDArray[Any], source: NDArray[Any]) -> None:
+        target[index] = source

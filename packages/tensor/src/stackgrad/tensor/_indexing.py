@@ -1,0 +1,243 @@
+"""Reading and writing parts of a tensor.
+
+Integers, slices, None and ... select a view. Integer and boolean tensors (or lists, or NumPy arrays) select
+elements one by one: the dimensions they index are brought to the front and merged into rows, and rows are
+gathered. As in NumPy, the selected dimensions stand where the index arrays stood when those were neighbours, and
+in front otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from ._autograd import Function, Node, Value, is_recording
+from ._dtypes import PROMOTION, bool_, int64, is_float, nearest_dtype
+from ._ops import Permute, common_backend, expand, reshape
+from ._shape import Shape, broadcast_shapes
+
+if TYPE_CHECKING:
+    from ._tensor import Tensor
+
+BasicKey = tuple[int | slice | None, ...]
+
+
+class Slice(Function):
+    @staticmethod
+    def forward(ctx: Node, x: Tensor, key: BasicKey) -> Tensor:
+        ctx.key, ctx.shape = key, x.shape
+        return x.new(x.backend.slice(x.data, key), x.version)
+
+    @staticmethod
+    def backward(ctx: Node, g: Tensor) -> Tensor:
+        return Embed.apply(g, ctx.key, ctx.shape)
+
+
+class Embed(Function):
+    """The adjoint of Slice: zeros of `shape` with g where `key` selects."""
+
+    @staticmethod
+    def forward(ctx: Node, g: Tensor, key: BasicKey, shape: Shape) -> Tensor:
+        ctx.key = key
+        out = g.backend.full(shape, 0, g.dtype)
+        g.backend.assign(g.backend.slice(out, key), g.data)
+        return g.new(out)
+
+    @staticmethod
+    def backward(ctx: Node, g: Tensor) -> Tensor:
+        return Slice.apply(g, ctx.key)
+
+
+class Gather(Function):
+    """Rows of x (r, k) at index (m,): (m, k)."""
+
+    @staticmethod
+    def forward(ctx: Node, x: Tensor, index: Tensor) -> Tensor:
+        ctx.rows = x.shape[0]
+        ctx.save(index)
+        return x.new(x.backend.gather(x.data, index.data))
+
+    @staticmethod
+    def backward(ctx: Node, g: Tensor) -> tuple[Tensor, None]:
+        return ScatterAdd.apply(g, *ctx.saved, ctx.rows), None
+
+
+class ScatterAdd(Function):
+    """The adjoint of Gather: rows of g (m, k) added at index (m,) in zeros (rows, k)."""
+
+    @staticmethod
+    def forward(ctx: Node, g: Tensor, index: Tensor, rows: int) -> Tensor:
+        ctx.save(index)
+        return g.new(g.backend.scatter_add(g.data, index.data, rows))
+
+    @staticmethod
+    def backward(ctx: Node, g: Tensor) -> tuple[Tensor, None]:
+        return Gather.apply(g, *ctx.saved), None
+
+
+def get(x: Tensor, key: Any) -> Tensor:
+    """x[key]."""
+    basic, arrays = _parse(x, key)
+    view = Slice.apply(x, basic) if any(k != slice(None) for k in basic) else x
+    if not arrays:
+        return view if view is not x else Slice.apply(x, basic)
+    dims, index = sorted(arrays), _merge(view, arrays)
+    rest = [i for i in range(view.ndim) if i not in arrays]
+    front = Permute.apply(view, (*dims, *rest))
+    kept = tuple(view.shape[i] for i in rest)
+    rows, width = math.prod(view.shape[i] for i in dims), math.prod(kept)
+    out = reshape(Gather.apply(reshape(front, (rows, width)), reshape(index, (index.size,))), index.shape + kept)
+    if dims[-1] - dims[0] != len(dims) - 1:
+        return out
+    n, at = index.ndim, dims[0]  # neighbours: the selected dimensions go back to where the index arrays stood
+    return Permute.apply(out, (*range(n, n + at), *range(n), *range(n + at, out.ndim)))
+
+
+def put(x: Tensor, key: Any, value: Tensor) -> None:
+    """x[key] = value, in place, for a value of x's dtype."""
+    basic, arrays = _parse(x, key)
+    backend = x.backend
+    if not arrays:
+        view = backend.slice(x.data, basic)
+        backend.assign(view, expand_to(value, view.shape).data)
+        return
+    # Write by place: number the elements, select the numbers as the elements would be, and scatter to them.
+    number = reshape(x.new(backend.full((x.size,), 1, int64)).cumsum(0) - 1, x.shape)
+    places = get(number, key)
+    source = expand_to(value, places.shape).clone()  # it may be a part of x
+    flat = backend.reshape(x.data, (x.size, 1))
+    backend.scatter(flat, reshape(places, (places.size,)).data, reshape(source, (source.size, 1)).data)
+    if not backend.shares_memory(flat, x.data):
+        backend.assign(x.data, backend.reshape(flat, x.shape))
+
+
+def write(x: Tensor, key: Any, value: Any) -> None:
+    """x[key] = value for a tensor, number, array or list: what `put` does, checked and counted as a change.
+
+    Raises RuntimeError where a gradient would be lost, TypeError where values would be, and ValueError for shapes.
+    """
+    source = cast("Tensor", value) if isinstance(value, Value) else _as_source(value, x)
+    if is_recording() and (x.requires_grad or source.requires_grad):
+        raise RuntimeError(
+            "in-place write with a tensor that requires a gradient: do it under no_grad(), or out of place"
+        )
+    common_backend("in-place write", x, source)
+    if PROMOTION.index(source.dtype) > PROMOTION.index(x.dtype) and not is_float(x.dtype):
+        raise TypeError(f"in-place write of {source.dtype} into {x.dtype} would lose values: use .astype({x.dtype})")
+    if x.size and any(stride == 0 and extent > 1 for stride, extent in zip(x.data.strides, x.shape, strict=True)):
+        raise ValueError(
+            f"in-place write to an expanded view of shape {x.shape}: its elements share memory; clone() it first"
+        )
+    put(x.detach(), key, source.detach().astype(x.dtype))
+    x.version.count += 1
+
+
+def _as_source(value: Any, x: Tensor) -> Tensor:
+    """What is no tensor as one on the backend of `x`."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"in-place write of ragged data: expected rows of equal length ({error})") from None
+    dtype = x.dtype if not array.size else nearest_dtype(array.dtype)
+    return x.new(x.backend.from_numpy(array.astype(dtype, copy=False)))
+
+
+def expand_to(value: Tensor, shape: Shape) -> Tensor:
+    """`value` broadcast to exactly `shape`. Raises ValueError when it does not fit."""
+    while value.ndim > len(shape) and value.shape[0] == 1:
+        value = reshape(value, value.shape[1:])
+    if value.ndim > len(shape) or broadcast_shapes(value.shape, shape) != shape:
+        raise ValueError(f"value of shape {value.shape} does not broadcast to {shape}")
+    return expand(value, shape)
+
+
+def _parse(x: Tensor, key: Any) -> tuple[BasicKey, dict[int, Tensor]]:
+    """The basic part of `key`, a whole slice in place of each index array, and the arrays by dimension of the view."""
+    keys = [_as_index(k, x) for k in (key if isinstance(key, tuple) else (key,))]
+    consumed = sum(_dims_taken(k) for k in keys)
+    if consumed > x.ndim:
+        raise IndexError(f"{consumed} indices for a tensor of shape {x.shape}: expected {x.ndim} at most")
+    dots = [i for i, k in enumerate(keys) if k is Ellipsis]
+    if len(dots) > 1:
+        raise IndexError("an index can hold one ... only")
+    at = dots[0] if dots else len(keys)
+    keys = [*keys[:at], *[slice(None)] * (x.ndim - consumed), *keys[at + 1 :]]
+    basic: list[int | slice | None] = []
+    arrays: dict[int, Tensor] = {}
+    dim, place = 0, 0  # in x, and in the view that the basic part gives
+    for k in keys:
+        if isinstance(k, Value):
+            index = cast("Tensor", k)
+            found = _true_places(index, x.shape, dim) if k.dtype == bool_ else (_in_range(index, x.shape[dim], dim),)
+            for index in found:
+                arrays[place] = index
+                basic.append(slice(None))
+                dim, place = dim + 1, place + 1
+            continue
+        if isinstance(k, int) and not -x.shape[dim] <= k < x.shape[dim]:
+            raise IndexError(f"index {k} is out of range for dim {dim} of extent {x.shape[dim]}")
+        basic.append(k)
+        dim += k is not None
+        place += not isinstance(k, int)
+    return tuple(basic), arrays
+
+
+def _dims_taken(k: Any) -> int:
+    if k is None or k is Ellipsis:
+        return 0
+    return k.ndim if isinstance(k, Value) and k.dtype == bool_ else 1
+
+
+def _as_index(k: Any, x: Tensor) -> Any:
+    if k is None or k is Ellipsis or isinstance(k, slice):
+        return k
+    if isinstance(k, Value):
+        if k.backend is not x.backend:
+            raise ValueError(
+                f"index on backend {k.backend.name!r} for a tensor on {x.backend.name!r}: bring it over with .to(...)"
+            )
+        if k.dtype not in (int64, bool_):
+            raise IndexError(f"index of dtype {k.dtype}: expected int64 or bool")
+        if k.dtype == int64 or k.ndim:
+            return k
+    if isinstance(k, (bool, np.bool_)) or (isinstance(k, (Value, np.ndarray)) and k.dtype == bool_ and not k.ndim):
+        raise IndexError(f"index {k}: a single bool selects nothing; expected a bool tensor with dimensions")
+    if hasattr(k, "__index__") and not isinstance(k, np.ndarray):
+        return k.__index__()
+    array = np.asarray(k)
+    if array.size == 0 and not isinstance(k, np.ndarray):
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iub":
+        raise IndexError(f"index {k!r}: expected integers, slices, ..., None, or int64 or bool arrays")
+    return x.new(x.backend.from_numpy(array if array.dtype == bool_ else array.astype(np.int64)))
+
+
+def _true_places(mask: Tensor, shape: Shape, dim: int) -> tuple[Tensor, ...]:
+    expected = shape[dim : dim + mask.ndim]
+    if mask.shape != expected:
+        raise IndexError(f"bool index of shape {mask.shape} for dims of shape {expected}: expected the same shape")
+    return tuple(mask.new(index) for index in mask.backend.nonzero(mask.data))
+
+
+def _in_range(index: Tensor, extent: int, dim: int) -> Tensor:
+    """`index` counted from the front."""
+    if index.size:
+        low, high = int(index.min().item()), int(index.max().item())
+        if low < -extent or high >= extent:
+            raise IndexError(f"index {low if low < -extent else high} is out of range for dim {dim} of extent {extent}")
+        if low < 0:
+            index = (index < 0).where(index + extent, index)
+    return index
+
+
+def _merge(view: Tensor, arrays: dict[int, Tensor]) -> Tensor:
+    """The index arrays as one, of row numbers over the dimensions they index together."""
+    shape = broadcast_shapes(*(index.shape for index in arrays.values()))
+    merged: Tensor | None = None
+    for dim in sorted(arrays):
+        index = expand(arrays[dim], shape)
+        merged = index if merged is None else merged * view.shape[dim] + index
+    assert merged is not None
+    return merged

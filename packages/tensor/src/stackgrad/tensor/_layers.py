@@ -1,0 +1,120 @@
+"""The other kinds that layers are made of: linear, batch normalisation and dropout."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, cast
+
+from ._autograd import Function, Node, is_recording
+from ._checks import expect_float, expect_same_dtype
+from ._ops import common_backend
+from ._random import Generator, default_generator
+
+if TYPE_CHECKING:
+    from ._tensor import Tensor
+
+
+class Linear(Function):
+    @staticmethod
+    def forward(ctx: Node, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save(x, weight)
+        return x.new(x.backend.linear(x.data, weight.data, bias.data if bias is not None else None))
+
+    @staticmethod
+    def backward(ctx: Node, g: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved
+        grads = [g @ weight if ctx.needs[0] else None, g.T @ x if ctx.needs[1] else None]
+        if len(ctx.needs) == 3:
+            grads.append(g.sum(0) if ctx.needs[2] else None)
+        return tuple(grads)
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x (..., i) times weight (o, i) transposed, plus bias (o,): (..., o).
+
+    Raises ValueError for shapes that do not fit and TypeError for mixed or integer dtypes.
+    """
+    common_backend("linear", x, weight, *([bias] if bias is not None else []))
+    expect_same_dtype("linear", x, weight=weight, bias=bias)
+    expect_float("linear", x)
+    if weight.ndim != 2 or not x.ndim or x.shape[-1] != weight.shape[1]:
+        raise ValueError(
+            f"linear: input of shape {x.shape} and weight of shape {weight.shape}: expected (..., in) and (out, in)"
+        )
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"linear: bias of shape {bias.shape}: expected ({weight.shape[0]},), one for each output")
+    if x.ndim == 2:
+        return Linear.apply(x, weight, bias)
+    flat = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    return Linear.apply(flat, weight, bias).reshape(*x.shape[:-1], weight.shape[0])
+
+
+class BatchNorm(Function):
+    @staticmethod
+    def forward(ctx: Node, x: Tensor, weight: Tensor, bias: Tensor, eps: float, statistics: list[Tensor]) -> Tensor:
+        out, ctx.normal, mean, var = x.backend.batch_norm(x.data, weight.data, bias.data, eps)
+        statistics[:] = [x.new(mean), x.new(var)]
+        ctx.eps = eps
+        ctx.save(x, weight, statistics[1])
+        return x.new(out)
+
+    @staticmethod
+    def backward(ctx: Node, g: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, var = ctx.saved
+        if not is_recording():
+            grads = g.backend.batch_norm_grad(g.data, ctx.normal, weight.data, var.data, ctx.eps)
+            return tuple(g.new(data) for data in grads)
+        centred = x - x.mean((0, 2), keepdim=True)
+        scale = ((centred * centred).mean((0, 2), keepdim=True) + ctx.eps).rsqrt()
+        normal = centred * scale
+        rest = g - g.mean((0, 2), keepdim=True) - normal * (g * normal).mean((0, 2), keepdim=True)
+        return rest * scale * weight.reshape(1, -1, 1), (g * normal).sum((0, 2)), g.sum((0, 2))
+
+
+def batch_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> tuple[Tensor, Tensor, Tensor]:
+    """x (n, c, ...) brought to mean 0 and variance 1 in each channel, times weight (c,) plus bias (c,).
+
+    Returns (out, mean (c,), biased variance (c,)); no gradient flows through the last two.
+    S. Ioffe and C. Szegedy, "Batch normalization" (https://arxiv.org/abs/1502.03167).
+    """
+    common_backend("batch_norm", x, weight, bias)
+    expect_same_dtype("batch_norm", x, weight=weight, bias=bias)
+    expect_float("batch_norm", x)
+    if x.ndim < 2 or weight.shape != x.shape[1:2] or bias.shape != weight.shape:
+        raise ValueError(
+            f"batch_norm: input of shape {x.shape}, weight {weight.shape}, bias {bias.shape}: "
+            "expected (batch, channels, ...) and one weight and bias for each channel"
+        )
+    n, c = x.shape[:2]
+    places = x.size // (n * c) if n * c else 0
+    if n * places < 2:
+        raise ValueError(f"batch_norm: input of shape {x.shape} has {n * places} values a channel: expected 2 or more")
+    statistics: list[Tensor] = []  # filled by forward, whose one differentiable result is the output
+    out = BatchNorm.apply(x.reshape(n, c, places), weight, bias, eps, statistics)
+    mean, var = statistics
+    return out.reshape(*x.shape), mean, var
+
+
+class Dropout(Function):
+    @staticmethod
+    def forward(ctx: Node, x: Tensor, rate: float, seed: int, call: int) -> Tensor:
+        out, mask = x.backend.dropout(x.data, rate, seed, call)
+        ctx.mask = x.new(mask)
+        return x.new(out)
+
+    @staticmethod
+    def backward(ctx: Node, g: Tensor) -> Tensor:
+        return g * cast("Tensor", ctx.mask)
+
+
+def dropout(x: Tensor, rate: float, generator: Generator | None = None) -> Tensor:
+    """Zeros in place of each element with probability `rate` (0 to 1), the others times 1 / (1 - rate).
+
+    The mask depends on the generator and the C-order index of the element alone.
+    N. Srivastava et al., "Dropout" (https://jmlr.org/papers/v15/srivastava14a.html).
+    """
+    if not 0 <= rate <= 1:
+        raise ValueError(f"dropout: rate {rate}: expected 0 to 1")
+    expect_float("dropout", x)
+    generator = generator or default_generator()
+    return Dropout.apply(x, rate, generator.seed, generator.next_call())

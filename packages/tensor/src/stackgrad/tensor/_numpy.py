@@ -1,0 +1,201 @@
+"""The reference backend: the plainest NumPy that is right. Every other backend is tested against it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from . import _random
+from ._backend import DType
+from ._host import HostBackend
+from ._optable import Op, Reduction
+from ._shape import Pair, Shape, Window
+
+Array = NDArray[Any]
+
+_quiet = np.errstate(all="ignore")  # as PyTorch: what is too large is infinite, and 0 / 0 is NaN
+
+
+class NumpyBackend(HostBackend):
+    """All kinds in NumPy alone."""
+
+    name = "numpy"
+
+    @_quiet
+    def elementwise(self, op: Op, *operands: Array) -> Array:
+        return np.asarray(op.numpy(*operands))
+
+    @_quiet
+    def reduce(self, reduction: Reduction, a: Array, dims: Shape) -> Array:
+        return np.asarray(reduction.numpy(a, axis=dims, dtype=a.dtype))
+
+    def arg_reduce(self, name: str, a: Array, dim: int) -> Array:
+        return np.asarray((np.argmax if name == "max" else np.argmin)(a, axis=dim))
+
+    @_quiet
+    def cumsum(self, a: Array, dim: int) -> Array:
+        return np.cumsum(a, axis=dim, dtype=a.dtype)
+
+    @_quiet
+    def matmul(self, a: Array, b: Array) -> Array:
+        return np.asarray(np.matmul(a, b))
+
+    # --- convolution
+
+    @_quiet
+    def conv2d(self, x: Array, weight: Array, bias: Array | None, window: Window, groups: int) -> Array:
+        views = np.split(_under_window(_pad(x, window), window), groups, axis=1)
+        weights = np.split(weight, groups)
+        # (n, c, oh, ow, kh, kw) with (o, c, kh, kw) over c, kh, kw: (n, oh, ow, o)
+        parts = [np.tensordot(v, w, ((1, 4, 5), (1, 2, 3))) for v, w in zip(views, weights, strict=True)]
+        out = np.concatenate(parts, axis=3).transpose(0, 3, 1, 2)
+        return out if bias is None else out + bias[:, None, None]
+
+    @_quiet
+    def conv2d_input_grad(self, g: Array, weight: Array, size: Pair, window: Window, groups: int) -> Array:
+        # (n, o, oh, ow) with (o, c, kh, kw) over o: (n, oh, ow, c, kh, kw), each tap to be added where it was read
+        pairs = zip(np.split(g, groups, axis=1), np.split(weight, groups), strict=True)
+        taps = np.concatenate([np.tensordot(g_, w, ((1,), (0,))) for g_, w in pairs], axis=3)
+        return _add_under_window(taps.transpose(0, 3, 1, 2, 4, 5), size, window)
+
+    @_quiet
+    def conv2d_weight_grad(self, x: Array, g: Array, window: Window, groups: int) -> Array:
+        views = np.split(_under_window(_pad(x, window), window), groups, axis=1)
+        # (n, o, oh, ow) with (n, c, oh, ow, kh, kw) over n, oh, ow: (o, c, kh, kw)
+        return np.concatenate(
+            [
+                np.tensordot(g_, v, ((0, 2, 3), (0, 2, 3)))
+                for v, g_ in zip(views, np.split(g, groups, axis=1), strict=True)
+            ]
+        )
+
+    # --- pooling
+
+    def max_pool2d(self, x: Array, window: Window) -> tuple[Array, Array]:
+        flat = _flat(_under_window(_pad(x, window, -np.inf), window))
+        inside = _flat(_under_window(_pad(np.ones(x.shape, bool), window), window))
+        best = flat.max(axis=-1, keepdims=True)
+        taps = (inside & ((flat == best) | np.isnan(flat))).argmax(axis=-1)
+        return best[..., 0], taps.astype(np.int32)
+
+    def max_pool2d_take(self, x: Array, taps: Array, window: Window) -> Array:
+        views = _flat(_under_window(_pad(x, window), window))
+        return np.asarray(np.take_along_axis(views, taps[..., None], -1)[..., 0])
+
+    @_quiet
+    def max_pool2d_grad(self, g: Array, taps: Array, size: Pair, window: Window) -> Array:
+        hit = np.arange(window.kernel[0] * window.kernel[1]) == taps[..., None]
+        spread = np.where(hit, g[..., None], g.dtype.type(0))
+        return _add_under_window(spread.reshape(*g.shape, *window.kernel), size, window)
+
+    @_quiet
+    def avg_pool2d(self, x: Array, window: Window) -> Array:
+        return np.asarray(_under_window(_pad(x, window), window).mean(axis=(4, 5), dtype=x.dtype))
+
+    @_quiet
+    def avg_pool2d_grad(self, g: Array, size: Pair, window: Window) -> Array:
+        share = g[..., None, None] / g.dtype.type(window.kernel[0] * window.kernel[1])
+        return _add_under_window(np.broadcast_to(share, (*g.shape, *window.kernel)), size, window)
+
+    # --- classification
+
+    @_quiet
+    def softmax(self, x: Array, dim: int) -> Array:
+        return np.asarray(np.exp(self.log_softmax(x, dim)))
+
+    @_quiet
+    def log_softmax(self, x: Array, dim: int) -> Array:
+        shifted = x - x.max(axis=dim, keepdims=True, initial=-np.inf)
+        return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True)))
+
+    def cross_entropy(self, logits: Array, target: Array) -> tuple[Array, Array]:
+        log_probs = self.log_softmax(logits, 1)
+        return -log_probs[np.arange(len(target)), target], log_probs
+
+    @_quiet
+    def cross_entropy_grad(self, g: Array, log_probs: Array, target: Array) -> Array:
+        grad = np.exp(log_probs)
+        grad[np.arange(len(target)), target] -= 1
+        return grad * g[:, None]
+
+    # --- random numbers and optimizer steps
+
+    def uniform(self, shape: Shape, dtype: DType, seed: int, call: int) -> Array:
+        return _random.uniform(shape, dtype, seed, call)
+
+    @_quiet
+    def sgd_step(
+        self,
+        p: Array,
+        g: Array,
+        velocity: Array | None,
+        lr: float,
+        momentum: float,
+        nesterov: bool,
+        weight_decay: float,
+    ) -> None:
+        g = g + weight_decay * p
+        if velocity is not None:
+            velocity *= momentum
+            velocity += g
+            g = g + momentum * velocity if nesterov else velocity
+        p -= lr * g
+
+    @_quiet
+    def adam_step(
+        self,
+        p: Array,
+        g: Array,
+        m: Array,
+        v: Array,
+        step: int,
+        lr: float,
+        betas: tuple[float, float],
+        eps: float,
+        weight_decay: float,
+        decoupled: bool,
+    ) -> None:
+        if decoupled:
+            p *= 1 - lr * weight_decay
+        else:
+            g = g + weight_decay * p
+        m *= betas[0]
+        m += (1 - betas[0]) * g
+        v *= betas[1]
+        v += (1 - betas[1]) * (g * g)
+        p -= lr / (1 - betas[0] ** step) * m / (np.sqrt(v / (1 - betas[1] ** step)) + eps)
+
+
+def _pad(x: Array, window: Window, value: float = 0) -> Array:
+    if window.padding == ((0, 0), (0, 0)):
+        return x
+    return np.pad(x, ((0, 0), (0, 0), *window.padding), constant_values=value)
+
+
+def _under_window(x: Array, window: Window) -> Array:
+    """The view (n, c, oh, ow, kh, kw) of what lies under the window at each place of a padded x."""
+    views = sliding_window_view(x, window.span, (2, 3))
+    (sh, sw), (dh, dw) = window.stride, window.dilation
+    return views[:, :, ::sh, ::sw, ::dh, ::dw]
+
+
+def _flat(views: Array) -> Array:
+    """The window's places (n, c, oh, ow, kh, kw) as one dimension: (n, c, oh, ow, kh * kw)."""
+    return views.reshape(*views.shape[:4], views.shape[4] * views.shape[5])
+
+
+def _add_under_window(taps: Array, size: Pair, window: Window) -> Array:
+    """The adjoint of padding and `_under_window`: (n, c, oh, ow, kh, kw) added up to (n, c, *size)."""
+    n, c, oh, ow, kh, kw = taps.shape
+    (sh, sw), (dh, dw) = window.stride, window.dilation
+    (top, _), (left, _) = window.padding
+    out = np.zeros((n, c, *window.padded(size)), taps.dtype)
+    for i in range(kh):
+        for j in range(kw):
+            rows = slice(i * dh, i * dh + oh * sh, sh)
+            columns = slice(j * dw, j * dw + ow * sw, sw)
+            out[:, :, rows, columns] += taps[:, :, :, :, i, j]
+    return out[:, :, top : top + size[0], left : left + size[1]]

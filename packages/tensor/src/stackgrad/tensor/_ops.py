@@ -1,0 +1,361 @@
+"""The differentiable operations behind the methods of Tensor: elementwise, casts, reductions, views, products."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from ._autograd import Function, Node, Value
+from ._backend import Backend, DType
+from ._dtypes import float32, is_float, promote
+from ._optable import OPS, REDUCTIONS, Op
+from ._shape import Shape, broadcast_shapes, reduced_shape
+
+if TYPE_CHECKING:
+    from ._tensor import Tensor
+
+Operand: TypeAlias = Value | bool | int | float  # a Value is always a Tensor
+
+
+def common_backend(what: str, *tensors: Value) -> Backend:
+    """The one backend all `tensors` are on. Raises ValueError when they mix."""
+    backend = tensors[0].backend
+    for x in tensors[1:]:
+        if x.backend is not backend:
+            raise ValueError(
+                f"{what}: tensors on backends {backend.name!r} and {x.backend.name!r} do not mix: "
+                f"bring one over with .to({backend.name!r})"
+            )
+    return backend
+
+
+# --- elementwise
+
+
+class Elementwise(Function):
+    @staticmethod
+    def forward(ctx: Node, op: Op, *operands: Tensor) -> Tensor:
+        first = operands[0]
+        out = first.new(first.backend.elementwise(op, *[x.data for x in operands]))
+        if True in ctx.needs:
+            ctx.name, ctx.op = op.name, op
+            wanted = {name for need, names in zip(ctx.needs, op.needs, strict=True) if need for name in names}
+            named = {"out": out, **dict(zip(op.operands, operands, strict=True))}
+            ctx.kept = [name for name in named if name in wanted]
+            ctx.save(*[named[name] for name in ctx.kept])
+        return out
+
+    @staticmethod
+    def backward(ctx: Node, g: Tensor) -> tuple[Tensor | None, ...]:
+        known = {"g": g, **dict(zip(ctx.kept, ctx.saved, strict=True))}
+        return tuple(
+            sum_to(grad(*[known[name] for name in names]), shape) if need and grad is not None else None
+            for need, grad, names, shape in zip(ctx.needs, ctx.op.grads, ctx.op.needs, ctx.shapes, strict=True)
+        )
+
+
+def elementwise(name: str, *operands: Operand) -> Tensor:
+    """The op of that name, of tensors (at least one) and plain numbers, which broadcast and take a common dtype."""
+    op = OPS[name]
+    tensors = [x for x in operands if isinstance(x, Value)]
+    if not tensors:
+        raise TypeError(f"{name} of numbers alone: expected a tensor among them")
+    common_backend(name, *tensors)
+    if len(tensors) > 1:
+        broadcast_shapes(*[x.shape for x in tensors])
+    if name == "where":  # the condition takes no part in the dtype
+        dtype = common_dtype(op, operands[1:])
+        return Elementwise.apply(op, operands[0], *[_operand(x, dtype, tensors[0]) for x in operands[1:]])
+    dtype = common_dtype(op, operands)
+    return Elementwise.apply(op, *[_operand(x, dtype, tensors[0]) for x in operands])
+
+
+def common_dtype(op: Op, operands: Sequence[Operand]) -> DType:
+    """The dtype in which `op` is done: the operands' common one, or float32 where `op` is for floats alone."""
+    tensors = [x for x in operands if isinstance(x, Value)]
+    numbers = [x for x in operands if not isinstance(x, Value)]
+    dtypes = [x.dtype for x in tensors if x.ndim]
+    weak = [x.dtype for x in tensors if not x.ndim]
+    dtype = promote(dtypes, numbers, weak) if dtypes else promote(weak, numbers)
+    if dtype.kind in op.accepts:
+        return dtype
+    if op.accepts != "f":
+        raise TypeError(f"{op.name} of {dtype}: expected {_accepted(op)}")
+    return float32
+
+
+def _operand(x: Operand, dtype: DType, like: Value) -> Tensor:
+    if isinstance(x, Value):
+        return cast(x, dtype)  # type: ignore[arg-type]
+    return like.new(like.backend.full((), x, dtype))
+
+
+def _accepted(op: Op) -> str:
+    names = {"b": "bool", "i": "int64", "f": "float32 or float64"}
+    return " or ".join(names[kind] for kind in op.accepts)
+
+
+def sum_to(g: Tensor, shape: Shape) -> Tensor:
+    """`g` summed over the dimensions that broadcasting from `shape` added or repeated."""
+    if g.shape == shape:
+        return g
+    new = g.ndim - len(shape)
+    dims = tuple(i for i in range(g.ndim) if i < new or (shape[i - new] == 1 and g.shape[i] != 1))
+    return reshape(Sum.apply(g, dims), shape)
+
+
+class Cast(Function):
+    @staticmethod
+    def forward(ctx: Node, x: Tensor, dtype: DType) -> Tensor:
+        ctx.dtype = x.dtype
+        return x.new(x.backend.copy(x.data, dtype))
+
+    @staticmethod
+    def backward(ctx: Node, g: Tensor) -> Tensor:
+        return cast(g, ctx.dtype)
+
+
+def cast(x: Tensor, dtype: DType) -> Tensor:
+    """`x` as `dtype`; a gradient flows between float dtypes."""
+    if x.dtype is dtype or x.dtype == dtype:
+        return x
+    return Cast.apply(x, dtype)
+
+
+class Copy(Function):
+    @staticmethod
+    def forward(ctx: Node, x: Tensor) -> Tensor:
+        return x.new(x.backend.copy(x.data))
+
+    @staticmethod
+    def backward(ctx: Node, g: Tensor) -> Tensor:
+        return g
+
+
+class To(Function):
+    """To another backend and, for the gradient, back."""
+
+    @staticmethod
+    def forward(ctx: Node, x: Tensor, backend: Backend) -> Tensor:
+        ctx.backend = x.backend
+        return type(x.new(x.data))(backend.from_numpy(x.backend.to_numpy(x.data)), backend, x.version)
+
+    @staticmethod
+    def backward(ctx: Node, g: Tensor) -> Tensor:
+        return To.apply(g, ctx.backend)
+
+
+# --- views
+
+
+class Reshape(Function):
+    @staticmethod
+    def forward(ctx: Node, x: Tensor, shape: Shape) -> Tensor:
+        ctx.shape = x.shape
+        data = x.backend.reshape(x.data, shape)
+        return x.new(data, x.version if x.backend.shares_memory(data, x.data) else None)
+
+    @staticmethod
+    def backward(ctx: Node, g: Tensor) -> Tensor:
+        return reshape(g, ctx.shape)
+
+
+def reshape(x: Tensor, shape: Shape) -> Tensor:
+    return x if x.shape == shape else Reshape.apply(x, shape)
+
+
+class Permute(Function):
+    @staticmethod
+    def forward(ctx: Node, x: Tensor, dims: Shape) -> Tensor:
+        ctx.inverse = tuple(dims.index(i) for i in range(len(dims)))
+        return x.new(x.backend.permute(x.data, dims), x.version)
+
+    @staticmethod
+    def backward(ctx: Node, g: Tensor) -> Tensor:
+        return Permute.apply(g, ctx.inverse)
+
+
+class Expand(Function):
+    @staticmethod
+    def forward(ctx: Node, x: Tensor, shape: Shape) -> Tensor:
+        ctx.shape = x.shape
+        return x.new(x.backend.expand(x.data, shape), x.version)
+
+    @staticmethod
+    def backward(ctx: Node, g: Tensor) -> Tensor:
+        return sum_to(g, ctx.shape)
+
+
+def expand(x: Tensor, shape: Shape) -> Tensor:
+    return x if x.shape == shape else Expand.apply(x, shape)
+
+
+# --- reductions
+
+
+class Sum(Function):
+    @staticmethod
+    def forward(ctx: Node, x: Tensor, dims: Shape) -> Tensor:
+        ctx.shape = x.shape
+        ctx.kept = reduced_shape(x.shape, dims)
+        return x.new(x.backend.reduce(REDUCTIONS["sum"], x.data, dims))
+
+    @staticmethod
+    def backward(ctx: Node, g: Tensor) -> Tensor:
+        return expand(reshape(g, ctx.kept), ctx.shape)
+
+
+class Prod(Function):
+    """The product along the last dimension. Its gradient multiplies all the others, so that zeros are no trouble."""
+
+    @staticmethod
+    def forward(ctx: Node, x: Tensor) -> Tensor:
+        ctx.save(x)
+        return x.new(x.backend.reduce(REDUCTIONS["prod"], x.data, (x.ndim - 1,)))
+
+    @staticmethod
+    def backward(ctx: Node, g: Tensor) -> Tensor:
+        (x,) = ctx.saved
+        before = _products_before(x)
+        after = _products_before(x[..., ::-1])[..., ::-1]
+        return g.unsqueeze(-1) * before * after
+
+
+def _products_before(x: Tensor) -> Tensor:
+    """For each element along the last dimension the product of those before it, in log2(n) doublings."""
+    shift, out = 1, _shifted(x, 1)
+    while shift < x.shape[-1]:
+        out = out * _shifted(out, shift)
+        shift *= 2
+    return out
+
+
+def _shifted(x: Tensor, by: int) -> Tensor:
+    """`x` moved `by` places along the last dimension, ones moved in."""
+    ones = x.new(x.backend.full((*x.shape[:-1], min(by, x.shape[-1])), 1, x.dtype))
+    return concatenate([ones, x[..., : max(x.shape[-1] - by, 0)]], x.ndim - 1)
+
+
+class Extreme(Function):
+    """The largest ("max") or smallest ("min") along the last dimension; the gradient goes to the first of equals."""
+
+    @staticmethod
+    def forward(ctx: Node, x: Tensor, name: str) -> Tensor:
+        ctx.name = name
+        ctx.save(x)
+        return x.new(x.backend.reduce(REDUCTIONS[name], x.data, (x.ndim - 1,)))
+
+    @staticmethod
+    def backward(ctx: Node, g: Tensor) -> Tensor:
+        (x,) = ctx.saved
+        first = x.detach().argmax(-1, True) if ctx.name == "max" else x.detach().argmin(-1, True)
+        place = first.new(x.backend.full((x.shape[-1],), 1, first.dtype)).cumsum(0) - 1
+        return elementwise("where", place == first, g.unsqueeze(-1), 0)
+
+
+def reduce(name: str, x: Tensor, dims: Shape) -> Tensor:
+    """The reduction of that name over `dims`, which are removed."""
+    if not dims:
+        return Copy.apply(x)
+    if name == "sum":
+        return Sum.apply(x, dims)
+    kept = tuple(i for i in range(x.ndim) if i not in dims)
+    size = 1
+    for dim in dims:
+        size *= x.shape[dim]
+    if name != "prod" and size == 0:
+        raise ValueError(f"{name} over dim {dims} of shape {x.shape}: there is nothing to take the {name} of")
+    last = reshape(Permute.apply(x, kept + dims), (*(x.shape[i] for i in kept), size))
+    return Prod.apply(last) if name == "prod" else Extreme.apply(last, name)
+
+
+class CumSum(Function):
+    @staticmethod
+    def forward(ctx: Node, x: Tensor, dim: int) -> Tensor:
+        ctx.dim = dim
+        return x.new(x.backend.cumsum(x.data, dim))
+
+    @staticmethod
+    def backward(ctx: Node, g: Tensor) -> Tensor:
+        flip = (slice(None),) * ctx.dim + (slice(None, None, -1),)
+        return CumSum.apply(g[flip], ctx.dim)[flip]
+
+
+# --- joining
+
+
+class Concatenate(Function):
+    @staticmethod
+    def forward(ctx: Node, dim: int, *tensors: Tensor) -> Tensor:
+        first, extents = tensors[0], [x.shape[dim] for x in tensors]
+        ctx.dim, ctx.extents = dim, extents
+        backend = first.backend
+        out = backend.empty((*first.shape[:dim], sum(extents), *first.shape[dim + 1 :]), first.dtype)
+        for key, x in zip(_consecutive(dim, extents), tensors, strict=True):
+            backend.assign(backend.slice(out, key), x.data)
+        return first.new(out)
+
+    @staticmethod
+    def backward(ctx: Node, g: Tensor) -> tuple[Tensor | None, ...]:
+        keys = _consecutive(ctx.dim, ctx.extents)
+        return tuple(g[key] if need else None for key, need in zip(keys, ctx.needs, strict=True))
+
+
+def _consecutive(dim: int, extents: Sequence[int]) -> list[tuple[slice, ...]]:
+    keys, start = [], 0
+    for extent in extents:
+        keys.append((slice(None),) * dim + (slice(start, start + extent),))
+        start += extent
+    return keys
+
+
+def concatenate(tensors: Sequence[Tensor], dim: int) -> Tensor:
+    common_backend("concatenate", *tensors)
+    dtype = promote([x.dtype for x in tensors])
+    first = tensors[0].shape
+    for x in tensors:
+        if x.ndim != len(first) or any(a != b for i, (a, b) in enumerate(zip(x.shape, first, strict=True)) if i != dim):
+            raise ValueError(f"concatenate along dim {dim}: shapes {first} and {x.shape} differ in another dimension")
+    return Concatenate.apply(dim, *(cast(x, dtype) for x in tensors))
+
+
+# --- products
+
+
+class MatMul(Function):
+    """(*batch, n, k) times (*batch, k, m), the batches equal."""
+
+    @staticmethod
+    def forward(ctx: Node, a: Tensor, b: Tensor) -> Tensor:
+        ctx.save(a, b)
+        return a.new(a.backend.matmul(a.data, b.data))
+
+    @staticmethod
+    def backward(ctx: Node, g: Tensor) -> tuple[Tensor | None, ...]:
+        a, b = ctx.saved
+        return (
+            MatMul.apply(g, b.transpose(-1, -2)) if ctx.needs[0] else None,
+            MatMul.apply(a.transpose(-1, -2), g) if ctx.needs[1] else None,
+        )
+
+
+def matmul(a: Tensor, b: Tensor) -> Tensor:
+    """Matrix product; a 1-d operand is a row (left) or a column (right), leading dimensions broadcast."""
+    common_backend("matmul", a, b)
+    if not a.ndim or not b.ndim:
+        raise ValueError(f"matmul of shapes {a.shape} and {b.shape}: expected one dimension or more on both sides")
+    dtype = promote([a.dtype, b.dtype])
+    if not is_float(dtype):
+        raise TypeError(
+            f"matmul of {a.dtype} and {b.dtype}: expected float32 or float64; convert one with .astype(float32)"
+        )
+    a, b = cast(a, dtype), cast(b, dtype)
+    left, right = (a.unsqueeze(0) if a.ndim == 1 else a), (b.unsqueeze(1) if b.ndim == 1 else b)
+    if left.shape[-1] != right.shape[-2]:
+        raise ValueError(
+            f"matmul of shapes {a.shape} and {b.shape}: inner extents {left.shape[-1]} and {right.shape[-2]} differ"
+        )
+    batch = broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    out = MatMul.apply(expand(left, (*batch, *left.shape[-2:])), expand(right, (*batch, *right.shape[-2:])))
+    out = out.squeeze(-1) if b.ndim == 1 else out
+    return out.squeeze(-2 if b.ndim > 1 else -1) if a.ndim == 1 else out

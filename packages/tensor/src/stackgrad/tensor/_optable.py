@@ -1,0 +1,204 @@
+"""The table of elementwise operations and reductions: all there is to know about each, on one row.
+
+From a row follow the operation on every backend, its gradient, its test on every backend and its benchmark.
+
+`numpy`   the reference, a function of arrays.
+`scalar`  the same for single numbers x, y, z of type T, as the text of an expression from which a compiling
+          backend makes its kernel. It has no branches that a vectoriser could not turn into a select, writes
+          constants as T(1) (a bare 1.0 would widen float32), and lets NaN pass.
+`grads`   for each operand the gradient as a tensor expression, or None where nothing flows. A gradient asks by
+          its parameters' names for what it needs: g (the gradient of the result), out, x, y, z; only what is
+          asked for is kept until backward.
+`accepts` the dtypes the operation is defined on: b(ool), i(nt64), f(loat). Where it says f alone, others are
+          converted to float32 first.
+`result`  "same" as the operands, or "bool".
+`domain`  the interval of test values for each operand, `kinks` where the gradient jumps.
+`ulp`     the error bound of a float32 result in units in the last place, against float64.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from inspect import signature
+from typing import Any
+
+import numpy as np
+
+Interval = tuple[float, float]
+Gradient = Callable[..., Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Op:
+    name: str
+    numpy: Callable[..., Any]
+    scalar: str
+    grads: tuple[Gradient | None, ...]
+    accepts: str = "f"
+    result: str = "same"
+    domain: tuple[Interval, ...] = ()
+    kinks: tuple[float, ...] = ()
+    ulp: float = 1.0
+    arity: int = field(init=False)
+    operands: tuple[str, ...] = field(init=False)
+    needs: tuple[tuple[str, ...], ...] = field(init=False)  # what each gradient asks for
+
+    def __post_init__(self) -> None:
+        arity = len(self.grads)
+        object.__setattr__(self, "arity", arity)
+        object.__setattr__(self, "operands", ("x", "y", "z")[:arity])
+        object.__setattr__(self, "domain", self.domain or ((-4.0, 4.0),) * arity)
+        object.__setattr__(
+            self, "needs", tuple(tuple(signature(grad).parameters) if grad else () for grad in self.grads)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Reduction:
+    """An associative operation `scalar` of the running value x and the next element y, from `start` on."""
+
+    name: str
+    numpy: Callable[..., Any]
+    scalar: str
+    start: float | None  # None: there is no neutral element, and nothing to reduce is an error
+
+
+def _erf(x: Any) -> Any:
+    return np.vectorize(math.erf, otypes=[x.dtype])(x)
+
+
+def _sigmoid(x: Any) -> Any:
+    return 1 / (1 + np.exp(-x))
+
+
+def _comparison(name: str, numpy: Callable[..., Any], scalar: str) -> Op:
+    return Op(name, numpy, scalar, (None, None), "bif", "bool")
+
+
+_POSITIVE: tuple[Interval, ...] = ((0.05, 8.0),)
+
+OPS: dict[str, Op] = {
+    op.name: op
+    for op in (
+        Op("neg", np.negative, "-x", (lambda g: -g,), "if"),
+        Op("add", np.add, "x + y", (lambda g: g, lambda g: g), "bif"),
+        Op("sub", np.subtract, "x - y", (lambda g: g, lambda g: -g), "if"),
+        Op("mul", np.multiply, "x * y", (lambda g, y: g * y, lambda g, x: g * x), "bif"),
+        Op(
+            "div",
+            np.divide,
+            "x / y",
+            (lambda g, y: g / y, lambda g, y, out: -g * out / y),
+            domain=((-4.0, 4.0), (0.25, 4.0)),
+        ),
+        Op(
+            "pow",
+            np.power,
+            "x ** y",
+            (
+                lambda g, x, y: g * (y == 0).where(0.0, y * x ** (y - 1)),
+                lambda g, x, out: g * (x == 0).where(0.0, out * x.log()),
+            ),
+            "if",
+            domain=((0.25, 4.0), (-3.0, 3.0)),
+            ulp=2.0,
+        ),
+        Op("exp", np.exp, "exp(x)", (lambda g, out: g * out,), ulp=2.0),
+        Op("expm1", np.expm1, "expm1(x)", (lambda g, out: g * (out + 1),), ulp=2.0),
+        Op("log", np.log, "log(x)", (lambda g, x: g / x,), domain=_POSITIVE, ulp=2.0),
+        Op("log1p", np.log1p, "log1p(x)", (lambda g, x: g / (x + 1),), domain=((-0.9, 8.0),), ulp=2.0),
+        Op("sqrt", np.sqrt, "sqrt(x)", (lambda g, out: g / (out + out),), domain=_POSITIVE),
+        Op(
+            "rsqrt",
+            lambda x: 1 / np.sqrt(x),
+            "T(1) / sqrt(x)",
+            (lambda g, out: -0.5 * g * out * out * out,),
+            domain=_POSITIVE,
+            ulp=2.0,
+        ),
+        Op("abs", np.abs, "abs(x)", (lambda g, x: g * x.sign(),), "if", kinks=(0.0,)),
+        Op("sign", np.sign, "T(x > T(0)) - T(x < T(0)) if x == x else x", (lambda g: g * 0,), "if", kinks=(0.0,)),
+        Op("sin", np.sin, "sin(x)", (lambda g, x: g * x.cos(),), ulp=2.0),
+        Op("cos", np.cos, "cos(x)", (lambda g, x: -g * x.sin(),), ulp=2.0),
+        Op("tanh", np.tanh, "tanh(x)", (lambda g, out: g * (1 - out * out),), ulp=2.0),
+        Op("sigmoid", _sigmoid, "T(1) / (T(1) + exp(-x))", (lambda g, out: g * out * (1 - out),), ulp=4.0),
+        Op("erf", _erf, "erf(x)", (lambda g, x: g * (-x * x).exp() * (2 / math.sqrt(math.pi)),), ulp=2.0),
+        Op(
+            "relu",
+            lambda x: np.maximum(x, 0),
+            "T(0) if x < T(0) else x",
+            (lambda g, out: g.masked_by(out),),
+            "if",
+            kinks=(0.0,),
+        ),
+        # relu's gradient in one pass: x where y is above zero. It is its own gradient in x.
+        Op(
+            "masked_by",
+            lambda x, y: np.where(y > 0, x, 0),
+            "x if y > T(0) else T(0)",
+            (lambda g, y: g.masked_by(y), None),
+            "if",
+            kinks=(0.0,),
+        ),
+        Op(
+            "maximum",
+            np.maximum,
+            "x if x > y or x != x else y",
+            (lambda g, x, y: g * _share(x > y, x == y), lambda g, x, y: g * _share(y > x, x == y)),
+            "bif",
+        ),
+        Op(
+            "minimum",
+            np.minimum,
+            "x if x < y or x != x else y",
+            (lambda g, x, y: g * _share(x < y, x == y), lambda g, x, y: g * _share(y < x, x == y)),
+            "bif",
+        ),
+        Op(
+            "clip",
+            np.clip,
+            # Where the bounds cross, the upper one wins.
+            "x if x != x else y if y != y else z if x > z or y > z or z != z else y if x < y else x",
+            (
+                lambda g, x, y, z: ((x >= y) & (x <= z)).where(g, 0.0),
+                lambda g, x, y, z: ((x < y) & (y <= z)).where(g, 0.0),
+                lambda g, x, y, z: ((x > z) | (y > z)).where(g, 0.0),
+            ),
+            "if",
+            domain=((-4.0, 4.0), (-2.0, -1.0), (1.0, 2.0)),
+        ),
+        Op(
+            "where",
+            np.where,
+            "y if x else z",
+            (None, lambda g, x: x.where(g, 0.0), lambda g, x: x.where(0.0, g)),
+            "bif",
+        ),
+        _comparison("eq", np.equal, "x == y"),
+        _comparison("ne", np.not_equal, "x != y"),
+        _comparison("lt", np.less, "x < y"),
+        _comparison("le", np.less_equal, "x <= y"),
+        _comparison("gt", np.greater, "x > y"),
+        _comparison("ge", np.greater_equal, "x >= y"),
+        Op("logical_and", np.logical_and, "x and y", (None, None), "b", "bool"),
+        Op("logical_or", np.logical_or, "x or y", (None, None), "b", "bool"),
+        Op("logical_not", np.logical_not, "not x", (None,), "b", "bool"),
+    )
+}
+
+REDUCTIONS: dict[str, Reduction] = {
+    reduction.name: reduction
+    for reduction in (
+        Reduction("sum", np.add.reduce, "x + y", 0.0),
+        Reduction("prod", np.multiply.reduce, "x * y", 1.0),
+        Reduction("max", np.maximum.reduce, "x if x > y or x != x else y", None),
+        Reduction("min", np.minimum.reduce, "x if x < y or x != x else y", None),
+    )
+}
+
+
+def _share(wins: Any, ties: Any) -> Any:
+    """The part of the gradient that goes to one of two operands: all, half of a tie, or nothing."""
+    return wins.where(1.0, ties.where(0.5, 0.0))

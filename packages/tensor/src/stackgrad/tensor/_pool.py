@@ -1,0 +1,97 @@
+"""Pooling. A pool and its adjoint have each other as gradients, to any order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ._autograd import Function, Node
+from ._checks import expect_image
+from ._shape import NO_PADDING, Padding, Pair, Window
+
+if TYPE_CHECKING:
+    from ._tensor import Tensor
+
+
+class MaxPool2d(Function):
+    @staticmethod
+    def forward(ctx: Node, x: Tensor, window: Window) -> Tensor:
+        out, ctx.taps = x.backend.max_pool2d(x.data, window)
+        ctx.window, ctx.size = window, (x.shape[2], x.shape[3])
+        return x.new(out)
+
+    @staticmethod
+    def backward(ctx: Node, g: Tensor) -> Tensor:
+        return MaxPool2dGrad.apply(g, ctx.taps, ctx.size, ctx.window)
+
+
+class MaxPool2dTake(Function):
+    @staticmethod
+    def forward(ctx: Node, x: Tensor, taps: object, window: Window) -> Tensor:
+        ctx.taps, ctx.window, ctx.size = taps, window, (x.shape[2], x.shape[3])
+        return x.new(x.backend.max_pool2d_take(x.data, taps, window))
+
+    @staticmethod
+    def backward(ctx: Node, g: Tensor) -> Tensor:
+        return MaxPool2dGrad.apply(g, ctx.taps, ctx.size, ctx.window)
+
+
+class MaxPool2dGrad(Function):
+    @staticmethod
+    def forward(ctx: Node, g: Tensor, taps: object, size: Pair, window: Window) -> Tensor:
+        ctx.taps, ctx.window = taps, window
+        return g.new(g.backend.max_pool2d_grad(g.data, taps, size, window))
+
+    @staticmethod
+    def backward(ctx: Node, gx: Tensor) -> Tensor:
+        return MaxPool2dTake.apply(gx, ctx.taps, ctx.window)
+
+
+class AvgPool2d(Function):
+    @staticmethod
+    def forward(ctx: Node, x: Tensor, window: Window) -> Tensor:
+        ctx.window, ctx.size = window, (x.shape[2], x.shape[3])
+        return x.new(x.backend.avg_pool2d(x.data, window))
+
+    @staticmethod
+    def backward(ctx: Node, g: Tensor) -> Tensor:
+        return AvgPool2dGrad.apply(g, ctx.size, ctx.window)
+
+
+class AvgPool2dGrad(Function):
+    @staticmethod
+    def forward(ctx: Node, g: Tensor, size: Pair, window: Window) -> Tensor:
+        ctx.window = window
+        return g.new(g.backend.avg_pool2d_grad(g.data, size, window))
+
+    @staticmethod
+    def backward(ctx: Node, gx: Tensor) -> Tensor:
+        return AvgPool2d.apply(gx, ctx.window)
+
+
+def _pool_window(what: str, x: Tensor, kernel: Pair, stride: Pair, padding: Padding) -> Window:
+    expect_image(what, x)
+    window = Window(kernel, stride, padding)
+    for extent, sides in zip(kernel, padding, strict=True):
+        if max(sides) > extent // 2:
+            raise ValueError(f"{what}: padding {padding} is more than half of kernel {kernel}")
+    if 0 in x.shape[2:]:
+        raise ValueError(f"{what}: input of shape {x.shape} has no rows or no columns")
+    window.positions((x.shape[2], x.shape[3]))
+    return window
+
+
+def max_pool2d(x: Tensor, kernel: Pair, stride: Pair, padding: Padding = NO_PADDING) -> Tensor:
+    """The largest value under each window of x (n, c, h, w): (n, c, oh, ow). Padding never wins.
+
+    The gradient goes to the first of equal values. Raises ValueError when the window does not fit or `padding`
+    is more than half of `kernel`.
+    """
+    return MaxPool2d.apply(x, _pool_window("max_pool2d", x, kernel, stride, padding))
+
+
+def avg_pool2d(x: Tensor, kernel: Pair, stride: Pair, padding: Padding = NO_PADDING) -> Tensor:
+    """The mean under each window of x (n, c, h, w), padded zeros counted: (n, c, oh, ow).
+
+    Raises ValueError when the window does not fit or `padding` is more than half of `kernel`.
+    """
+    return AvgPool2d.apply(x, _pool_window("avg_pool2d", x, kernel, stride, padding))

@@ -1,0 +1,99 @@
+"""Random numbers that depend on nothing but a seed, the number of the draw and an element's place.
+
+Philox 4x32-10 of J. Salmon, M. Moraes, R. Dror and D. Shaw, "Parallel random numbers: as easy as 1, 2, 3"
+(SC 2011, https://doi.org/10.1145/2063384.2063405): a bijection of a 128-bit counter under a 64-bit key. The key
+is the seed; the counter is (block, draw). A block gives four 32-bit words, and the words of a draw are handed
+out in the C order of the elements, so every backend, memory layout and number of threads gets the same ones.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._shape import Shape
+
+MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+WEYL = (0x9E3779B9, 0xBB67AE85)
+ROUNDS = 10
+_MASK = 0xFFFFFFFF
+
+
+def philox(counter: NDArray[np.uint32], key: tuple[int, int]) -> NDArray[np.uint32]:
+    """Philox 4x32-10 of each row of `counter` (n, 4) under two 32-bit key words: (n, 4) random words."""
+    c0, c1, c2, c3 = counter.T.astype(np.uint64)
+    k0, k1 = key
+    for _ in range(ROUNDS):
+        p0, p1 = c0 * np.uint64(MULTIPLIERS[0]), c2 * np.uint64(MULTIPLIERS[1])
+        c0, c1 = (p1 >> np.uint64(32)) ^ c1 ^ np.uint64(k0), p1 & np.uint64(_MASK)
+        c2, c3 = (p0 >> np.uint64(32)) ^ c3 ^ np.uint64(k1), p0 & np.uint64(_MASK)
+        k0, k1 = (k0 + WEYL[0]) & _MASK, (k1 + WEYL[1]) & _MASK
+    return np.stack((c0, c1, c2, c3), axis=1).astype(np.uint32)
+
+
+def random_words(count: int, seed: int, call: int) -> NDArray[np.uint32]:
+    """The first `count` 32-bit words of draw `call` under `seed`."""
+    block = np.arange((count + 3) // 4, dtype=np.uint64)
+    counter = np.empty((block.size, 4), np.uint32)
+    counter[:, 0], counter[:, 1] = block & np.uint64(_MASK), block >> np.uint64(32)
+    counter[:, 2], counter[:, 3] = call & _MASK, call >> 32
+    return philox(counter, (seed & _MASK, seed >> 32)).reshape(-1)[:count]
+
+
+def uniform(shape: Shape, dtype: np.dtype[Any], seed: int, call: int) -> NDArray[Any]:
+    """Uniform in [0, 1): multiples of 2**-24 from one word each (float32), of 2**-53 from two (float64)."""
+    count = math.prod(shape)
+    if dtype == np.float32:
+        words = random_words(count, seed, call) >> np.uint32(8)
+        return np.asarray(words.astype(np.float32) * np.float32(2**-24)).reshape(shape)
+    high, low = random_words(2 * count, seed, call).reshape(-1, 2).T.astype(np.uint64)
+    whole = (high >> np.uint64(5)) * np.uint64(2**26) + (low >> np.uint64(6))
+    return np.asarray(whole * 2.0**-53).reshape(shape)
+
+
+def normal(shape: Shape, dtype: np.dtype[Any], seed: int, call: int) -> NDArray[Any]:
+    """Standard normal, by Box and Muller's transform of two words an element."""
+    words = random_words(2 * math.prod(shape), seed, call).reshape(-1, 2)
+    u, v = ((words + 0.5) * 2.0**-32).T
+    return np.asarray(np.sqrt(-2 * np.log(u)) * np.cos(2 * np.pi * v), dtype).reshape(shape)
+
+
+class Generator:
+    """A seed and the number of draws made from it.
+
+    `seed` is 0 to 2**64 - 1. Saving and restoring `call` resumes the sequence.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        seed = operator.index(seed)
+        if not 0 <= seed < 2**64:
+            raise ValueError(f"seed {seed} is out of range: expected 0 to 2**64 - 1")
+        self.seed = seed
+        self.call = 0
+
+    def next_call(self) -> int:
+        """The number of the draw to make now; the next one gets another."""
+        self.call += 1
+        return self.call - 1
+
+    def __repr__(self) -> str:
+        return f"Generator(seed={self.seed}, call={self.call})"
+
+
+_default = Generator()
+
+
+def default_generator() -> Generator:
+    """The generator that random functions use when none is given."""
+    return _default
+
+
+def manual_seed(seed: int) -> Generator:
+    """Start the default generator anew from `seed`, and return it."""
+    fresh = Generator(seed)
+    _default.seed, _default.call = fresh.seed, fresh.call
+    return _default

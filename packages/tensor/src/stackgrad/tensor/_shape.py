@@ -1,0 +1,120 @@
+"""Shapes: dimension numbers, broadcasting, and the window that convolution and pooling slide over an image."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Shape = tuple[int, ...]
+Pair = tuple[int, int]
+Padding = tuple[Pair, Pair]
+
+NO_PADDING: Padding = ((0, 0), (0, 0))
+
+
+def normalize_dim(dim: int, ndim: int) -> int:
+    """`dim` counted from the front. Raises IndexError when the shape has no such dimension."""
+    dim = operator.index(dim)
+    if not -ndim <= dim < ndim:
+        expected = f"expected {-ndim} to {ndim - 1}" if ndim else "there are none to choose from"
+        raise IndexError(f"dim {dim} is out of range for {ndim} dimensions: {expected}")
+    return dim % ndim
+
+
+def normalize_dims(dim: int | Sequence[int] | None, ndim: int) -> Shape:
+    """`dim` (one, several or None for all) as ascending dimension numbers, each named once."""
+    if dim is None:
+        return tuple(range(ndim))
+    if not isinstance(dim, Sequence):
+        return (normalize_dim(dim, ndim),)
+    dims = sorted(normalize_dim(d, ndim) for d in dim)
+    if len(set(dims)) != len(dims):
+        raise ValueError(f"dim {tuple(dim)} names a dimension twice")
+    return tuple(dims)
+
+
+def broadcast_shapes(*shapes: Shape) -> Shape:
+    """The shape that all of `shapes` expand to, aligned at the right."""
+    ndim = max(map(len, shapes))
+    out = [1] * ndim
+    for shape in shapes:
+        for i, extent in enumerate(shape, ndim - len(shape)):
+            if extent != 1:
+                if out[i] not in (1, extent):
+                    given = " and ".join(map(str, shapes))
+                    raise ValueError(f"shapes {given} do not broadcast: dimension {i - ndim} is {out[i]} and {extent}")
+                out[i] = extent
+    return tuple(out)
+
+
+def resolve_shape(shape: Sequence[int], size: int) -> Shape:
+    """`shape` with its one -1, if any, replaced by what makes it hold `size` elements."""
+    known = 1
+    for extent in shape:
+        known *= extent if extent != -1 else 1
+    missing = shape.count(-1)
+    if missing > 1 or any(extent < -1 for extent in shape):
+        raise ValueError(f"shape {tuple(shape)} is not valid: extents are 0 or more, and one may be -1")
+    if missing and known > 0 and size % known == 0:
+        return tuple(size // known if extent == -1 else extent for extent in shape)
+    if missing or known != size:
+        raise ValueError(f"shape {tuple(shape)} does not hold {size} elements")
+    return tuple(shape)
+
+
+def reduced_shape(shape: Shape, dims: Shape) -> Shape:
+    """`shape` with each of `dims` kept as 1."""
+    return tuple(1 if i in dims else extent for i, extent in enumerate(shape))
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and all(isinstance(v, int) for v in value)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window slid over the rows and columns of an image.
+
+    Each field has one entry for the rows and one for the columns; `padding` holds (before, after) for each.
+    """
+
+    kernel: Pair
+    stride: Pair = (1, 1)
+    padding: Padding = ((0, 0), (0, 0))
+    dilation: Pair = (1, 1)
+
+    def __post_init__(self) -> None:
+        for name in ("kernel", "stride", "dilation"):
+            value = getattr(self, name)
+            if not _is_pair(value):
+                raise TypeError(f"{name} {value!r} is not valid: expected a pair of integers, for rows and columns")
+            if min(value) < 1:
+                raise ValueError(f"{name} {value} is not valid: expected 1 or more in each dimension")
+        sides = self.padding
+        if not (isinstance(sides, tuple) and len(sides) == 2 and _is_pair(sides[0]) and _is_pair(sides[1])):
+            raise TypeError(f"padding {sides!r} is not valid: expected (before, after) pairs for rows and columns")
+        if min(sides[0] + sides[1]) < 0:
+            raise ValueError(f"padding {sides} is not valid: expected 0 or more on each side")
+
+    @property
+    def span(self) -> Pair:
+        """Rows and columns from the window's first tap to its last, both counted."""
+        return (self.kernel[0] - 1) * self.dilation[0] + 1, (self.kernel[1] - 1) * self.dilation[1] + 1
+
+    def padded(self, size: Pair) -> Pair:
+        return size[0] + sum(self.padding[0]), size[1] + sum(self.padding[1])
+
+    def positions(self, size: Pair) -> Pair:
+        """How many places the window has on an image of `size`; a ragged edge is dropped.
+
+        Raises ValueError when the window is larger than the padded image.
+        """
+        padded, span = self.padded(size), self.span
+        if padded[0] < span[0] or padded[1] < span[1]:
+            raise ValueError(
+                f"kernel {self.kernel} with dilation {self.dilation} spans {span[0]}x{span[1]}, "
+                f"more than the image of {size[0]}x{size[1]} with padding {self.padding}"
+            )
+        return (padded[0] - span[0]) // self.stride[0] + 1, (padded[1] - span[1]) // self.stride[1] + 1

@@ -1,0 +1,103 @@
+"""Softmax and cross-entropy: a fused gradient, or the composed one where that is to be differentiated again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ._autograd import Function, Node, is_recording
+from ._checks import expect_float
+from ._dtypes import int64, is_float
+from ._ops import common_backend
+from ._shape import normalize_dim
+
+if TYPE_CHECKING:
+    from ._tensor import Tensor
+
+
+class Softmax(Function):
+    @staticmethod
+    def forward(ctx: Node, x: Tensor, dim: int) -> Tensor:
+        ctx.dim = dim
+        out = x.new(x.backend.softmax(x.data, dim))
+        ctx.save(out)
+        return out
+
+    @staticmethod
+    def backward(ctx: Node, g: Tensor) -> Tensor:
+        (out,) = ctx.saved
+        if not is_recording():
+            return g.new(g.backend.softmax_grad(g.data, out.data, ctx.dim))
+        return out * (g - (g * out).sum(ctx.dim, keepdim=True))
+
+
+class LogSoftmax(Function):
+    @staticmethod
+    def forward(ctx: Node, x: Tensor, dim: int) -> Tensor:
+        ctx.dim = dim
+        out = x.new(x.backend.log_softmax(x.data, dim))
+        ctx.save(out)
+        return out
+
+    @staticmethod
+    def backward(ctx: Node, g: Tensor) -> Tensor:
+        (out,) = ctx.saved
+        if not is_recording():
+            return g.new(g.backend.log_softmax_grad(g.data, out.data, ctx.dim))
+        return g - out.exp() * g.sum(ctx.dim, keepdim=True)
+
+
+class CrossEntropy(Function):
+    @staticmethod
+    def forward(ctx: Node, logits: Tensor, target: Tensor) -> Tensor:
+        losses, ctx.log_probs = logits.backend.cross_entropy(logits.data, target.data)
+        ctx.save(logits, target)
+        return logits.new(losses)
+
+    @staticmethod
+    def backward(ctx: Node, g: Tensor) -> tuple[Tensor, None]:
+        logits, target = ctx.saved
+        if not is_recording():
+            return g.new(g.backend.cross_entropy_grad(g.data, ctx.log_probs, target.data)), None
+        classes = target.new(target.backend.full((logits.shape[1],), 1, int64)).cumsum(0) - 1
+        hit = (classes == target.unsqueeze(1)).astype(logits.dtype)
+        return (softmax(logits, 1) - hit) * g.unsqueeze(1), None
+
+
+def _softmax_dim(what: str, x: Tensor, dim: int) -> int:
+    expect_float(what, x)
+    return normalize_dim(dim, x.ndim)
+
+
+def softmax(x: Tensor, dim: int) -> Tensor:
+    """exp(x) over its sum along `dim`, shifted by the maximum so that nothing overflows; the shape of x."""
+    return Softmax.apply(x, _softmax_dim("softmax", x, dim))
+
+
+def log_softmax(x: Tensor, dim: int) -> Tensor:
+    """x minus log(sum(exp(x))) along `dim`, by the log-sum-exp trick; the shape of x."""
+    return LogSoftmax.apply(x, _softmax_dim("log_softmax", x, dim))
+
+
+def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """Minus log_softmax of logits (n, c) at the class numbers target (n,), int64 in 0 .. c - 1: losses (n,).
+
+    Raises ValueError for shapes that do not fit or a class number out of range, TypeError for dtypes.
+    """
+    common_backend("cross_entropy", logits, target)
+    if not is_float(logits.dtype) or target.dtype != int64:
+        raise TypeError(
+            f"cross_entropy: logits of {logits.dtype} and target of {target.dtype}: "
+            "expected float32 or float64, and int64"
+        )
+    if logits.ndim != 2 or target.shape != logits.shape[:1]:
+        raise ValueError(
+            f"cross_entropy: logits of shape {logits.shape} and target of shape {target.shape}: "
+            "expected (n, classes) and (n,)"
+        )
+    if target.size:
+        low, high = target.min().item(), target.max().item()
+        if low < 0 or high >= logits.shape[1]:
+            raise ValueError(
+                f"cross_entropy: target holds class {low if low < 0 else high}: expected 0 to {logits.shape[1] - 1}"
+            )
+    return CrossEntropy.apply(logits, target)

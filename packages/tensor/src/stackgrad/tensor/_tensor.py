@@ -1,0 +1,329 @@
+"""Tensor: an array on a backend, its operations as methods, and its gradient."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from . import _autograd, _indexing, _ops
+from ._arithmetic import Arithmetic
+from ._autograd import Value, Version
+from ._backend import Array, Backend, get_backend
+from ._dtypes import as_dtype, int64, is_float
+from ._shape import Shape, normalize_dim, normalize_dims, reduced_shape, resolve_shape
+
+Dims = int | Sequence[int] | None
+
+
+class Tensor(Arithmetic):
+    """An n-dimensional array of one dtype on one backend.
+
+    Made by `tensor`, `from_numpy`, `zeros` and their like. `data` is the backend's own array: read it, do not
+    write it. With `requires_grad`, `backward` on anything computed from it adds to `grad`.
+    """
+
+    __slots__ = ()
+
+    def new(self, data: Array, version: Version | None = None) -> Tensor:
+        return Tensor(data, self.backend, version)
+
+    # --- what it is
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it was made by the user rather than recorded: where gradients end."""
+        return self.node is None
+
+    @property
+    def owns_memory(self) -> bool:
+        """Whether its memory is its own, in C order: not a view of another tensor's."""
+        return self.backend.owns_memory(self.data) and self.backend.is_contiguous(self.data)
+
+    def __repr__(self) -> str:
+        values = np.array2string(self.backend.to_numpy(self.data), separator=", ", prefix="tensor(")
+        notes = "" if self.size else f", shape={self.shape}"
+        notes += "" if self.dtype in (np.float32, np.int64, np.bool_) else f", dtype={self.dtype}"
+        notes += "" if self.backend.name in ("numpy", "cpu") else f", backend={self.backend.name!r}"
+        return f"tensor({values}{notes}{', requires_grad=True' if self.requires_grad else ''})"
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("a tensor of no dimensions has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    __hash__ = object.__hash__
+
+    # --- out to Python, NumPy and other backends
+
+    def numpy(self) -> NDArray[Any]:
+        """The values as a read-only view where the backend shares the host's memory, else a copy.
+
+        Raises RuntimeError for a tensor that requires a gradient: call detach() first, to say that it ends here.
+        """
+        if self.requires_grad:
+            raise RuntimeError("numpy() of a tensor that requires a gradient: call .detach().numpy()")
+        view: NDArray[Any] = self.backend.to_numpy(self.data).view()
+        view.flags.writeable = False
+        return view
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.numpy(), dtype, copy=copy)
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers."""
+        return self.backend.to_numpy(self.data).tolist()
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ValueError(f"a tensor of shape {self.shape} is neither true nor false: expected one element")
+        return bool(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype != int64:
+            raise TypeError(f"a tensor of dtype {self.dtype} is no index: expected int64")
+        return int(self.item())
+
+    def to(self, backend: str | Backend) -> Tensor:
+        """The same values on another backend; memory is shared between host backends. A gradient flows back."""
+        other = get_backend(backend)
+        return self if other is self.backend else _ops.To.apply(self, other)
+
+    def astype(self, dtype: DTypeLike) -> Tensor:
+        """The values as `dtype`; itself if it has that already."""
+        return _ops.cast(self, as_dtype(dtype))
+
+    # --- gradients
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set `requires_grad` and return the tensor. Raises TypeError unless its dtype is a float's."""
+        self.requires_grad = requires_grad
+        return self
+
+    def backward(self, gradient: Tensor | None = None, retain_graph: bool = False, create_graph: bool = False) -> None:
+        """Add the gradient of this tensor to the `grad` of every leaf it was made from.
+
+        `gradient` (this tensor's shape) weights its elements; for one element it is 1. The graph is freed unless
+        `retain_graph` or `create_graph`; with the latter the gradients can be differentiated again.
+        """
+        _autograd.backward(self, gradient, retain_graph, create_graph)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What copy, deepcopy and pickle go by: the values, `requires_grad` and `grad`; the memory is a new one.
+
+        Raises RuntimeError for a tensor with a history, which cannot come along.
+        """
+        if self.node is not None:
+            raise RuntimeError("copy or pickle of a tensor that was computed and has a history: call .detach() first")
+        array = np.array(self.backend.to_numpy(self.data))
+        return _restore, (type(self), array, self.backend, self.requires_grad, self.grad)
+
+    def detach(self) -> Tensor:
+        """The same memory without its history."""
+        return self.new(self.data, self.version)
+
+    def clone(self) -> Tensor:
+        """A copy in C order, through which gradients flow."""
+        return _ops.Copy.apply(self)
+
+    def contiguous(self) -> Tensor:
+        """Itself if its elements lie in C order, else a copy."""
+        return self if self.backend.is_contiguous(self.data) else self.clone()
+
+    # --- shape
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """The elements, in C order, under another shape; one extent may be -1. A view where that is possible."""
+        return _ops.reshape(self, resolve_shape(_extents(shape), self.size))
+
+    def view(self, *shape: Any) -> Tensor:
+        """As reshape, but never a copy. Raises ValueError where the strides do not allow a view."""
+        out = self.reshape(*shape)
+        if not self.backend.shares_memory(out.data, self.data) and self.size:
+            raise ValueError(f"view of shape {self.shape} as {out.shape}: its strides need a copy; use reshape(...)")
+        return out
+
+    def permute(self, *dims: Any) -> Tensor:
+        """The view whose dimension i is this tensor's dimension dims[i]."""
+        order = tuple(normalize_dim(d, self.ndim) for d in _extents(dims))
+        if sorted(order) != list(range(self.ndim)):
+            raise ValueError(f"permute {_extents(dims)} of shape {self.shape}: expected each of {self.ndim} dims once")
+        return _ops.Permute.apply(self, order)
+
+    def transpose(self, dim0: int, dim1: int) -> Tensor:
+        """The view with two dimensions exchanged."""
+        order = list(range(self.ndim))
+        a, b = normalize_dim(dim0, self.ndim), normalize_dim(dim1, self.ndim)
+        order[a], order[b] = b, a
+        return _ops.Permute.apply(self, tuple(order))
+
+    @property
+    def T(self) -> Tensor:
+        """The view with the order of dimensions reversed."""
+        return _ops.Permute.apply(self, tuple(range(self.ndim))[::-1])
+
+    def expand(self, *shape: Any) -> Tensor:
+        """The view that repeats dimensions of extent 1 and adds leading ones; -1 keeps an extent."""
+        wanted = _extents(shape)
+        new = len(wanted) - self.ndim
+        full = tuple(self.shape[i - new] if extent == -1 and i >= new else extent for i, extent in enumerate(wanted))
+        if (
+            new < 0
+            or any(old not in (1, extent) for old, extent in zip(self.shape, full[new:], strict=True))
+            or min(full, default=0) < 0
+        ):
+            raise ValueError(f"expand of shape {self.shape} to {wanted}: only extents of 1 can grow")
+        return _ops.expand(self, full)
+
+    def squeeze(self, dim: Dims = None) -> Tensor:
+        """The view without the dimensions of extent 1, or without those of `dim` that are."""
+        dims = normalize_dims(dim, self.ndim)
+        return _ops.reshape(self, tuple(n for i, n in enumerate(self.shape) if n != 1 or i not in dims))
+
+    def unsqueeze(self, dim: int) -> Tensor:
+        """The view with a dimension of extent 1 put in at `dim`."""
+        at = normalize_dim(dim, self.ndim + 1)
+        return _ops.reshape(self, (*self.shape[:at], 1, *self.shape[at:]))
+
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+        """The dimensions from `start_dim` to `end_dim`, both counted, as one."""
+        if not self.ndim:
+            return self.reshape(1)
+        first, last = normalize_dim(start_dim, self.ndim), normalize_dim(end_dim, self.ndim)
+        if first > last:
+            raise ValueError(f"flatten from dim {start_dim} to {end_dim}: the first comes after the last")
+        merged = math.prod(self.shape[first : last + 1])
+        return _ops.reshape(self, (*self.shape[:first], merged, *self.shape[last + 1 :]))
+
+    def __getitem__(self, key: Any) -> Tensor:
+        return _indexing.get(self, key)
+
+    # --- in place
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._write(key, value)
+
+    def copy_(self, value: Any) -> Tensor:
+        """Write `value`, which broadcasts to this shape, over the elements."""
+        return self._write(..., value)
+
+    def zero_(self) -> Tensor:
+        """Write zeros."""
+        return self._write(..., False)
+
+    def add_(self, value: Any) -> Tensor:
+        """Add `value` in place."""
+        return self._write(..., self.detach() + value)
+
+    def mul_(self, value: Any) -> Tensor:
+        """Multiply by `value` in place."""
+        return self._write(..., self.detach() * value)
+
+    def _write(self, key: Any, value: Any) -> Tensor:
+        _indexing.write(self, key, value)
+        return self
+
+    # --- reductions
+
+    def sum(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
+        """The sum over `dim` (one, several, or all); of integers and bools in int64."""
+        x = self if is_float(self.dtype) else self.astype(int64)
+        return x._reduce("sum", dim, keepdim)
+
+    def mean(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
+        """The mean over `dim`."""
+        self._expect_float("mean")
+        total = self._reduce("sum", dim, keepdim)
+        return total / (self.size // total.size if total.size else _count(self.shape, normalize_dims(dim, self.ndim)))
+
+    def prod(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
+        """The product over `dim`; of integers and bools in int64."""
+        x = self if is_float(self.dtype) else self.astype(int64)
+        return x._reduce("prod", dim, keepdim)
+
+    def max(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
+        """The largest value over `dim`; the gradient goes to the first of equal ones."""
+        return self._reduce("max", dim, keepdim)
+
+    def min(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
+        """The smallest value over `dim`; the gradient goes to the first of equal ones."""
+        return self._reduce("min", dim, keepdim)
+
+    def var(self, dim: Dims = None, correction: int = 1, keepdim: bool = False) -> Tensor:
+        """The variance over `dim`: squared distances from the mean, summed, over their number less `correction`."""
+        centred = self - self.mean(dim, keepdim=True)
+        count = _count(self.shape, normalize_dims(dim, self.ndim))
+        return (centred * centred).sum(dim, keepdim) / max(count - correction, 0)
+
+    def _reduce(self, name: str, dim: Dims, keepdim: bool) -> Tensor:
+        dims = normalize_dims(dim, self.ndim)
+        out = _ops.reduce(name, self, dims)
+        return _ops.reshape(out, reduced_shape(self.shape, dims)) if keepdim else out
+
+    def argmax(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
+        """The int64 index of the first largest value along `dim`, or among all elements in C order."""
+        return self._arg_reduce("max", dim, keepdim)
+
+    def argmin(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
+        """The int64 index of the first smallest value along `dim`, or among all elements in C order."""
+        return self._arg_reduce("min", dim, keepdim)
+
+    def _arg_reduce(self, name: str, dim: int | None, keepdim: bool) -> Tensor:
+        x = self.reshape(-1) if dim is None else self
+        at = normalize_dim(0 if dim is None else dim, x.ndim)
+        if x.shape[at] == 0:
+            raise ValueError(f"arg{name} over dim {dim} of shape {self.shape}: there is nothing to take the {name} of")
+        out = self.new(self.backend.arg_reduce(name, x.data, at))
+        if not keepdim:
+            return out
+        return out.reshape((1,) * self.ndim) if dim is None else out.unsqueeze(at)
+
+    def cumsum(self, dim: int) -> Tensor:
+        """Running sums along `dim`; of integers and bools in int64."""
+        x = self if is_float(self.dtype) else self.astype(int64)
+        return _ops.CumSum.apply(x, normalize_dim(dim, self.ndim))
+
+    def _expect_float(self, what: str) -> None:
+        if not is_float(self.dtype):
+            raise TypeError(f"{what} of dtype {self.dtype}: expected float32 or float64; use .astype(float32)")
+
+    def matmul(self, other: Tensor) -> Tensor:
+        """The matrix product; a 1-d operand is a row (left) or a column (right), leading dimensions broadcast."""
+        if not isinstance(other, Tensor):
+            raise TypeError(f"matmul with {type(other).__name__}: expected a tensor")
+        return _ops.matmul(self, other)
+
+    __matmul__ = matmul
+
+
+def _restore(
+    cls: type[Tensor], array: NDArray[Any], backend: Backend, requires_grad: bool, grad: Tensor | None
+) -> Tensor:
+    """A tensor as `__reduce__` took it apart."""
+    out = cls.__new__(cls)
+    Value.__init__(out, backend.from_numpy(array), backend)
+    out.requires_grad, out.grad = requires_grad, grad
+    return out
+
+
+def _extents(shape: tuple[Any, ...]) -> Shape:
+    """The extents given as f(2, 3) or f((2, 3)). Raises TypeError for anything but integers."""
+    given = shape[0] if len(shape) == 1 and isinstance(shape[0], Sequence) else shape
+    return tuple([operator.index(extent) for extent in given])
+
+
+def _count(shape: Shape, dims: Shape) -> int:
+    return math.prod([shape[d] for d in dims])

@@ -1,0 +1,63 @@
+"""The tests of a backend: one table of cases that serves every backend, and the arrays they are made of.
+
+A backend's test module is a loop over the table. Each case draws shapes with 0 and 1 among the extents, both float
+dtypes, and contiguous, transposed, sliced and repeated memory; it compares with `NumpyBackend`, float64 formulas or
+the plain loops of `stackgrad.tensor.testing.loops`, and gradients with central differences.
+
+    @pytest.mark.parametrize("case", CASES, ids=str)
+    def test_backend(case: Case) -> None:
+        case.run("cpu")
+
+Where arrays have to stay small, as on a simulator: `case.run("cuda", Limits(extent=3, size=30), max_examples=5)`;
+`Limits(size=200_000)` reaches what only large arrays do. Needs Hypothesis: pip install stackgrad-tensor[testing].
+"""
+
+from ._arrays import Limits, Sample, draw_dtype, draw_sample, draw_shape, draw_shapes, uniform
+from ._case import Case, check_gradient
+from ._classes import CLASS_CASES
+from ._compare import expect_close, expect_equal, expect_near, sum_bound, ulps
+from ._elementwise import ELEMENTWISE_CASES, check_elementwise, check_elementwise_gradient
+from ._memory import MEMORY_CASES, draw_key
+from ._products import PRODUCT_CASES
+from ._reduce import REDUCE_CASES, check_reduce, check_reduced_gradient
+from ._windows import WINDOW_CASES, draw_convolution, draw_pool
+
+CASES: tuple[Case, ...] = (
+    *ELEMENTWISE_CASES,
+    *REDUCE_CASES,
+    *PRODUCT_CASES,
+    *WINDOW_CASES,
+    *CLASS_CASES,
+    *MEMORY_CASES,
+)
+
+__all__ = [
+    "CASES",
+    "CLASS_CASES",
+    "ELEMENTWISE_CASES",
+    "MEMORY_CASES",
+    "PRODUCT_CASES",
+    "REDUCE_CASES",
+    "WINDOW_CASES",
+    "Case",
+    "Limits",
+    "Sample",
+    "check_elementwise",
+    "check_elementwise_gradient",
+    "check_gradient",
+    "check_reduce",
+    "check_reduced_gradient",
+    "draw_convolution",
+    "draw_dtype",
+    "draw_key",
+    "draw_pool",
+    "draw_sample",
+    "draw_shape",
+    "draw_shapes",
+    "expect_close",
+    "expect_equal",
+    "expect_near",
+    "sum_bound",
+    "ulps",
+    "uniform",
+]

@@ -1,0 +1,241 @@
+"""Cases of softmax, cross-entropy, batch normalisation and dropout; fused gradients equal the composed ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from .._autograd import grad
+from .._backend import Backend
+from .._dtypes import float32, float64, int64
+from .._layers import batch_norm
+from .._softmax import cross_entropy, log_softmax, softmax
+from .._tensor import Tensor
+from ._arrays import (
+    REFERENCE,
+    Data,
+    Limits,
+    Sample,
+    draw_dtype,
+    draw_extent,
+    draw_rng,
+    draw_sample,
+    draw_shape,
+    uniform,
+)
+from ._case import Case, check_gradient
+from ._compare import expect_close, expect_equal, expect_near
+
+Wide = NDArray[np.float64]
+
+
+def _log_softmax(x: Wide, dim: int) -> Wide:
+    with np.errstate(all="ignore"):
+        shifted = x - np.max(x, axis=dim, keepdims=True, initial=-np.inf)
+        return np.asarray(shifted - np.log(np.sum(np.exp(shifted), axis=dim, keepdims=True)))
+
+
+def _log_bound(exact: Wide, dtype: np.dtype[Any], terms: int) -> Wide:
+    """The rounding of the shift and the logarithm of a sum of `terms`."""
+    with np.errstate(all="ignore"):
+        size = np.where(np.isfinite(exact), np.abs(exact), 0.0)
+    return np.asarray(float(np.finfo(dtype).eps) * (4.0 + terms**0.5 + 4.0 * size))
+
+
+def _exp_bound(log_exact: Wide, dtype: np.dtype[Any], terms: int) -> Wide:
+    """What that error becomes after exp."""
+    with np.errstate(all="ignore"):
+        return np.asarray(np.exp(log_exact) * _log_bound(log_exact, dtype, terms) + float(np.finfo(dtype).tiny))
+
+
+def check_softmax(backend: Backend, data: Data, limits: Limits) -> None:
+    """softmax, log_softmax and their fused gradients along any dimension: no overflow, NaN in NaN out."""
+    dtype, shape = draw_dtype(data), draw_shape(data, limits, 1)
+    dim = data.draw(st.integers(0, len(shape) - 1))
+    scale = data.draw(st.sampled_from([1.0, 20.0, 1e4]))
+    specials = data.draw(st.sampled_from([(), (-np.inf,), (np.nan, np.inf, -np.inf)]))
+    x = draw_sample(data, shape, uniform(dtype, -scale, scale, specials))
+    exact = _log_softmax(x.numpy().astype(float64), dim)
+    bound = _log_bound(exact, dtype, shape[dim])
+    what = f"of shape {shape} along {dim}"
+    out = backend.softmax(x.on(backend), dim)
+    log_out = backend.log_softmax(x.on(backend), dim)
+    with np.errstate(all="ignore"):
+        expect_close(f"log_softmax {what}", backend, log_out, exact.astype(dtype), bound)
+        expect_close(f"softmax {what}", backend, out, np.exp(exact).astype(dtype), _exp_bound(exact, dtype, shape[dim]))
+    if specials:
+        return
+    g = draw_sample(data, shape, uniform(dtype))
+    wide_g, p, log_p = g.numpy().astype(float64), backend.to_numpy(out), backend.to_numpy(log_out)
+    eps = float(np.finfo(dtype).eps)
+    wide_p = p.astype(float64)
+    total = np.sum(wide_g * wide_p, axis=dim, keepdims=True)
+    size = wide_p * (np.abs(wide_g) + np.sum(np.abs(wide_g) * wide_p, axis=dim, keepdims=True))
+    found = backend.softmax_grad(g.on(backend), out, dim)
+    terms = 4 + shape[dim] ** 0.5
+    expect_close(
+        f"softmax gradient {what}",
+        backend,
+        found,
+        (wide_p * (wide_g - total)).astype(dtype),
+        eps * terms * size + np.finfo(dtype).tiny,
+    )
+    wide_p = np.exp(log_p.astype(float64))
+    exact = wide_g - wide_p * np.sum(wide_g, axis=dim, keepdims=True)
+    size = np.abs(wide_g) + wide_p * np.sum(np.abs(wide_g), axis=dim, keepdims=True)
+    found = backend.log_softmax_grad(g.on(backend), log_out, dim)
+    expect_close(f"log_softmax gradient {what}", backend, found, exact.astype(dtype), 2 * eps * terms * size)
+
+
+def _draw_target(data: Data, n: int, c: int) -> Sample:
+    return Sample(draw_rng(data).integers(0, max(c, 1), n).astype(int64))
+
+
+def check_cross_entropy(backend: Backend, data: Data, limits: Limits) -> None:
+    """Losses, log softmax and the fused gradient of cross-entropy."""
+    dtype, n, c = draw_dtype(data), draw_extent(data, limits), draw_extent(data, limits, 1)
+    if data.draw(st.booleans()):
+        n, c = data.draw(st.integers(0, 40)), data.draw(st.integers(1, 40))
+    n = min(n, max(limits.size // c, 1))
+    scale = data.draw(st.sampled_from([1.0, 20.0, 1e4]))
+    logits, target = draw_sample(data, (n, c), uniform(dtype, -scale, scale)), _draw_target(data, n, c)
+    exact = _log_softmax(logits.numpy().astype(float64), 1)
+    bound = _log_bound(exact, dtype, c)
+    losses, log_probs = backend.cross_entropy(logits.on(backend), target.on(backend))
+    what = f"cross-entropy of {(n, c)}"
+    picked = (np.arange(n), target.numpy())
+    expect_close(what, backend, losses, -exact[picked].astype(dtype), bound[picked])
+    expect_close(what + ": log softmax", backend, log_probs, exact.astype(dtype), bound)
+
+    g = draw_sample(data, (n,), uniform(dtype))
+    found = backend.cross_entropy_grad(g.on(backend), log_probs, target.on(backend))
+    wide = np.exp(backend.to_numpy(log_probs).astype(float64))
+    wide[picked] -= 1
+    column = g.numpy().astype(float64)[:, None]
+    eps = float(np.finfo(dtype).eps)
+    size = np.abs(column) * (1 + np.abs(backend.to_numpy(log_probs).astype(float64)) * (wide > 0))
+    expect_close(what + ": gradient", backend, found, (wide * column).astype(dtype), 4 * eps * size)
+
+
+def check_batch_norm(backend: Backend, data: Data, limits: Limits) -> None:
+    """Result, statistics and the fused gradients against the formulas in float64."""
+    dtype, shape = (
+        draw_dtype(data),
+        (draw_extent(data, limits, 1), draw_extent(data, limits), draw_extent(data, limits, 2)),
+    )
+    c, count = shape[1], shape[0] * shape[2]
+    x, g = draw_sample(data, shape, uniform(dtype)), draw_sample(data, shape, uniform(dtype))
+    weight, bias = draw_sample(data, (c,), uniform(dtype)), draw_sample(data, (c,), uniform(dtype))
+    eps = data.draw(st.sampled_from([1e-5, 1e-3]))
+    found = backend.batch_norm(x.on(backend), weight.on(backend), bias.on(backend), eps)
+    wide, w, b = (sample.numpy().astype(float64) for sample in (x, weight, bias))
+    mean = wide.mean(axis=(0, 2))
+    var = ((wide - mean[:, None]) ** 2).mean(axis=(0, 2))
+    scale = 1 / np.sqrt(var + eps)
+    normal = (wide - mean[:, None]) * scale[:, None]
+    unit = float(np.finfo(dtype).eps) * (8 + 2 * count**0.5)
+    # An error in the mean, of unit times the size of the values, is as large as scale makes it.
+    spread = unit * (2 + 4 * scale[:, None] + np.abs(normal))
+    expected = (normal * w[:, None] + b[:, None], normal, mean, var)
+    bounds = (spread * np.abs(w[:, None]) + unit * np.abs(b[:, None]), spread, unit * 2, unit * 8)
+    for name, part, exact, bound in zip(("out", "normal", "mean", "var"), found, expected, bounds, strict=True):
+        expect_close(f"batch norm of {shape}: {name}", backend, part, exact.astype(dtype), bound)
+
+    wide_g, wide_n = g.numpy().astype(float64), backend.to_numpy(found[1]).astype(float64)
+    scale = 1 / np.sqrt(backend.to_numpy(found[3]).astype(float64) + eps)
+    weight_grad, bias_grad = (wide_g * wide_n).sum(axis=(0, 2)), wide_g.sum(axis=(0, 2))
+    rest = wide_g - (bias_grad / count)[:, None] - wide_n * (weight_grad / count)[:, None]
+    x_grad = rest * (scale * w)[:, None]
+    grads = backend.batch_norm_grad(g.on(backend), found[1], weight.on(backend), found[3], eps)
+    size = unit * 8 * (1 + np.abs(wide_n))
+    grad_bounds = (size * np.abs(scale * w)[:, None] * (1 + np.abs(wide_n)), unit * 8 * count, unit * 4 * count)
+    names = ("input", "weight", "bias")
+    for name, part, exact, bound in zip(names, grads, (x_grad, weight_grad, bias_grad), grad_bounds, strict=True):
+        expect_close(f"batch norm of {shape}: gradient for {name}", backend, part, exact.astype(dtype), bound)
+
+
+def check_dropout(backend: Backend, data: Data, limits: Limits) -> None:
+    """The mask is NumPy's to the bit, in every memory layout."""
+    dtype, shape = draw_dtype(data), draw_shape(data, limits)
+    x, rate = draw_sample(data, shape, uniform(dtype)), data.draw(st.sampled_from([0.0, 0.25, 0.5, 0.9, 1.0]))
+    seed, call = data.draw(st.integers(0, 2**64 - 1)), data.draw(st.integers(0, 2**40))
+    out, mask = backend.dropout(x.on(backend), rate, seed, call)
+    expected, expected_mask = REFERENCE.dropout(x.numpy(), rate, seed, call)
+    expect_equal(f"dropout mask of {shape}", backend, mask, expected_mask)
+    expect_equal(f"dropout of {shape}", backend, out, expected)
+
+
+# --- gradients of the differentiable functions
+
+Builder = Callable[[Backend, Data, Limits], tuple[Callable[..., Tensor], Sequence[NDArray[Any]]]]
+
+
+def _along_dim(kind: Callable[[Tensor, int], Tensor]) -> Builder:
+    def build(backend: Backend, data: Data, limits: Limits) -> tuple[Callable[..., Tensor], Sequence[NDArray[Any]]]:
+        shape = draw_shape(data, limits, 1)
+        dim = data.draw(st.integers(-len(shape), len(shape) - 1))
+        return lambda x: kind(x, dim), [draw_rng(data).uniform(-2, 2, shape)]
+
+    return build
+
+
+def _of_cross_entropy(
+    backend: Backend, data: Data, limits: Limits
+) -> tuple[Callable[..., Tensor], Sequence[NDArray[Any]]]:
+    n, c = draw_extent(data, limits), draw_extent(data, limits, 1)
+    target = Tensor(_draw_target(data, n, c).on(backend), backend)
+    return lambda logits: cross_entropy(logits, target), [draw_rng(data).uniform(-2, 2, (n, c))]
+
+
+def _of_batch_norm(
+    backend: Backend, data: Data, limits: Limits
+) -> tuple[Callable[..., Tensor], Sequence[NDArray[Any]]]:
+    rest = draw_shape(data, Limits(2, 4), 0, 2, least=1)
+    c, rng = draw_extent(data, limits, 1), draw_rng(data)
+    shape = (2, c, *rest)
+    return lambda x, w, b: batch_norm(x, w, b, 1e-3)[0], [rng.uniform(-2, 2, s) for s in (shape, (c,), (c,))]
+
+
+def check_kind_gradient(build: Builder, order: int, backend: Backend, data: Data, limits: Limits) -> None:
+    """Derivatives of a kind's differentiable function are central differences."""
+    function, arrays = build(backend, data, limits.small())
+    check_gradient(function, [Tensor(backend.from_numpy(array), backend) for array in arrays], order)
+
+
+def check_fused_gradient(build: Builder, backend: Backend, data: Data, limits: Limits) -> None:
+    """The fused gradient, of backward(), is the composed one, of backward(create_graph=True)."""
+    function, arrays = build(backend, data, limits)
+    dtype, found = draw_dtype(data), []
+    for create_graph in (False, True):
+        leaves = [Tensor(backend.from_numpy(array.astype(dtype)), backend).requires_grad_() for array in arrays]
+        out = function(*leaves)
+        weights = np.linspace(0.5, 1.5, out.size).reshape(out.shape).astype(dtype)
+        weight = Tensor(backend.from_numpy(weights), backend)
+        found.append([g.detach().numpy() for g in grad(out, leaves, weight, create_graph=create_graph)])
+    tolerance = 2e-4 if dtype == float32 else 1e-12
+    for i, (fused, composed) in enumerate(zip(*found, strict=True)):
+        size = 1.0 + np.max(np.abs(composed), initial=0.0)
+        expect_near(f"fused gradient of input {i} on {backend.name}", fused, composed, tolerance * size)
+
+
+_KINDS: dict[str, Builder] = {
+    "softmax": _along_dim(softmax),
+    "log_softmax": _along_dim(log_softmax),
+    "cross_entropy": _of_cross_entropy,
+    "batch_norm": _of_batch_norm,
+}
+
+CLASS_CASES: tuple[Case, ...] = (
+    Case("softmax", "values", check_softmax),
+    Case("cross_entropy", "values", check_cross_entropy),
+    Case("batch_norm", "values", check_batch_norm),
+    Case("dropout", "values", check_dropout),
+    *(Case(f"{name}-fused", "values", partial(check_fused_gradient, build)) for name, build in _KINDS.items()),
+    *(Case(name, "gradient", partial(check_kind_gradient, build, 1)) for name, build in _KINDS.items()),
+    *(Case(name, "second", partial(check_kind_gradient, build, 2)) for name, build in _KINDS.items()),
+)

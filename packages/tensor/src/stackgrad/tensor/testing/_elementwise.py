@@ -1,0 +1,118 @@
+"""Cases of every row of the op table."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._backend import Backend, DType
+from .._dtypes import bool_, float32, float64
+from .._ops import elementwise
+from .._optable import OPS, Op
+from .._shape import Shape
+from .._tensor import Tensor
+from ._arrays import (
+    REFERENCE,
+    Data,
+    Limits,
+    Values,
+    draw_dtype,
+    draw_sample,
+    draw_shape,
+    draw_shapes,
+    uniform,
+)
+from ._case import Case, check_gradient
+from ._compare import expect_close, expect_equal, ulps
+
+FLOATS = (0.0, -0.0, 1.0, -1.0, 30.0, -30.0, 200.0, -200.0, 1000.0, -1000.0, np.inf, -np.inf, np.nan)
+INTEGERS = (0, 1, -1, 2**53 + 1, -(2**53) - 1)  # two that a float64 cannot hold
+
+
+def check_elementwise(op: Op, backend: Backend, data: Data, limits: Limits) -> None:
+    """The result on `backend` is NumPy's: within the row's `ulp` of a float64 evaluation, NaN and infinities included.
+
+    float64 results are allowed twice that bound and 2 more, since NumPy's own are no more exact.
+    """
+    dtype = draw_dtype(data, op.accepts)
+    shapes = draw_shapes(data, limits, op.arity)
+    samples = [
+        draw_sample(data, shape, _values(op, i, bool_ if _is_condition(op, i) else dtype))
+        for i, shape in enumerate(shapes)
+    ]
+    arrays = [sample.numpy() for sample in samples]
+    found = backend.elementwise(op, *[sample.on(backend) for sample in samples])
+    expected = REFERENCE.elementwise(op, *arrays)
+    if expected.dtype.kind != "f":
+        expect_equal(op.name, backend, found, expected)
+    elif dtype == float64:
+        expect_close(op.name, backend, found, expected, ulps(expected, float64, 2 * op.ulp + 2))
+    else:
+        exact = REFERENCE.elementwise(op, *[a.astype(float64) if a.dtype == float32 else a for a in arrays])
+        with np.errstate(all="ignore"):
+            rounded = exact.astype(float32)
+        expect_close(op.name, backend, found, rounded, ulps(rounded, float32, op.ulp + 0.5))
+
+
+def check_elementwise_gradient(op: Op, order: int, backend: Backend, data: Data, limits: Limits) -> None:
+    """Derivatives of the row's gradients are central differences, away from its kinks and from ties."""
+    if op.name in ("clip", "where", "maximum", "minimum"):  # the smooth parts meet where operands are equal
+        shapes: list[Shape] = [draw_shape(data, limits.small(), least=1)] * op.arity
+    else:
+        shapes = draw_shapes(data, limits.small(), op.arity)
+    active = [i for i, g in enumerate(op.grads) if g is not None]
+    samples = {i: draw_sample(data, shapes[i], _smooth_values(op, i)) for i in active}
+    passive = [
+        None
+        if i in active
+        else draw_sample(data, shapes[i], _values(op, i, bool_ if _is_condition(op, i) else float64))
+        for i in range(op.arity)
+    ]
+
+    def function(*leaves: Tensor) -> Tensor:
+        views = dict(zip(active, leaves, strict=True))
+        operands = [
+            samples[i].view(views[i]) if still is None else Tensor(still.on(backend), backend)
+            for i, still in enumerate(passive)
+        ]
+        return elementwise(op.name, *operands)
+
+    check_gradient(function, [samples[i].leaf(backend) for i in active], order)
+
+
+def _is_condition(op: Op, i: int) -> bool:
+    return op.name == "where" and i == 0
+
+
+def _values(op: Op, i: int, dtype: DType) -> Values:
+    low, high = op.domain[i]
+    if dtype.kind == "f":
+        return uniform(dtype, low, high, FLOATS)
+    if op.name == "pow" and i == 1:  # an integer to a negative power is none
+        return uniform(dtype, 0, 5)
+    return uniform(dtype, low, high, INTEGERS)
+
+
+def _smooth_values(op: Op, i: int) -> Values:
+    """Values of operand i on a grid of its own: 0.01 or more from the kinks at 0 and from the other operands'."""
+    low, high = op.domain[i]
+
+    def values(rng: np.random.Generator, shape: Shape) -> NDArray[Any]:
+        steps = rng.integers(round(low / 0.04), round(high / 0.04), shape)
+        return np.asarray(0.04 * steps + 0.01 * (i + 1), np.float64)
+
+    return values
+
+
+def _cases(op: Op) -> list[Case]:
+    found = [Case(op.name, "values", partial(check_elementwise, op))]
+    if any(op.grads):
+        found.append(Case(op.name, "gradient", partial(check_elementwise_gradient, op, 1)))
+        found.append(Case(op.name, "second", partial(check_elementwise_gradient, op, 2)))
+    return found
+
+
+ELEMENTWISE_CASES: tuple[Case, ...] = tuple(case for op in OPS.values() for case in _cases(op))

@@ -1,0 +1,105 @@
+"""Cases of matrix products."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import numpy as np
+from hypothesis import strategies as st
+
+from .._backend import Backend
+from .._dtypes import float64
+from .._layers import linear
+from .._shape import Shape
+from .._tensor import Tensor
+from ._arrays import (
+    REFERENCE,
+    Data,
+    Limits,
+    draw_dtype,
+    draw_extent,
+    draw_rng,
+    draw_sample,
+    draw_shape,
+    draw_shapes,
+    uniform,
+)
+from ._case import Case, check_gradient
+from ._compare import expect_close, sum_bound
+
+SPECIALS = (0.0, np.nan, np.inf)
+
+
+def _draw_matrix_extents(data: Data, limits: Limits) -> tuple[int, int, int]:
+    """Rows, inner extent and columns: small, or of any size up to the square root of the limit."""
+    if data.draw(st.booleans()):
+        return draw_extent(data, limits), draw_extent(data, limits), draw_extent(data, limits)
+    side = st.integers(1, max(math.isqrt(limits.size), 1))
+    return data.draw(side), data.draw(side), data.draw(side)
+
+
+def check_matmul(backend: Backend, data: Data, limits: Limits) -> None:
+    """Each element within `sum_bound` of a float64 product, for operands of any layout and equal batches."""
+    dtype = draw_dtype(data)
+    n, k, m = _draw_matrix_extents(data, limits)
+    room = max(limits.size // max(n * k, k * m, n * m, 1), 1)
+    batch = draw_shape(data, Limits(limits.extent, room), 0, 2)
+    values = uniform(dtype, specials=SPECIALS if data.draw(st.integers(0, 3)) == 3 else ())
+    left, right = draw_sample(data, (*batch, n, k), values), draw_sample(data, (*batch, k, m), values)
+    found = backend.matmul(left.on(backend), right.on(backend))
+    a, b = left.numpy().astype(float64), right.numpy().astype(float64)
+    bound = sum_bound(k, REFERENCE.matmul(np.abs(a), np.abs(b)), dtype)
+    what = f"matmul of {(*batch, n, k)} and {(*batch, k, m)}"
+    expect_close(what, backend, found, REFERENCE.matmul(a, b).astype(dtype), bound)
+
+
+def check_matmul_gradient(order: int, backend: Backend, data: Data, limits: Limits) -> None:
+    """Derivatives of the tensor's product: rows, columns, matrices, and batches that broadcast."""
+    small = limits.small()
+    k = draw_extent(data, small)
+    shapes: list[Shape] = [(k,), (k,)]
+    batches = draw_shapes(data, Limits(2, 2), 2)
+    if data.draw(st.integers(0, 3)):
+        shapes[0] = (*batches[0], data.draw(st.integers(1, 2)), k)
+    if data.draw(st.integers(0, 3)):
+        shapes[1] = (*batches[1], k, data.draw(st.integers(1, 2)))
+    samples = [draw_sample(data, shape, uniform(float64)) for shape in shapes]
+    check_gradient(
+        lambda a, b: samples[0].view(a) @ samples[1].view(b), [sample.leaf(backend) for sample in samples], order
+    )
+
+
+def check_linear(backend: Backend, data: Data, limits: Limits) -> None:
+    """x (n, i) times weight (o, i) transposed plus bias (o,), or none, within `sum_bound`."""
+    dtype = draw_dtype(data)
+    n, i, o = _draw_matrix_extents(data, limits)
+    x, weight, bias = (draw_sample(data, shape, uniform(dtype)) for shape in ((n, i), (o, i), (o,)))
+    with_bias = data.draw(st.booleans())
+    found = backend.linear(x.on(backend), weight.on(backend), bias.on(backend) if with_bias else None)
+    wide = [sample.numpy().astype(float64) for sample in (x, weight, bias)]
+    wide[2] = wide[2] if with_bias else wide[2] * 0
+    exact = wide[0] @ wide[1].T + wide[2]
+    magnitude = np.abs(wide[0]) @ np.abs(wide[1]).T + np.abs(wide[2])
+    expect_close(
+        f"linear of {(n, i)}, {(o, i)}", backend, found, exact.astype(dtype), sum_bound(i + 1, magnitude, dtype)
+    )
+
+
+def check_linear_gradient(order: int, backend: Backend, data: Data, limits: Limits) -> None:
+    i, o = draw_extent(data, limits.small()), draw_extent(data, limits.small())
+    batch = draw_shape(data, Limits(2, 4), 0, 3)
+    rng = draw_rng(data)
+    shapes = [(*batch, i), (o, i), (o,)][: data.draw(st.integers(2, 3))]
+    leaves = [Tensor(backend.from_numpy(rng.uniform(-2, 2, shape)), backend) for shape in shapes]
+    check_gradient(linear, leaves, order)
+
+
+PRODUCT_CASES: tuple[Case, ...] = (
+    Case("matmul", "values", check_matmul),
+    Case("matmul", "gradient", partial(check_matmul_gradient, 1)),
+    Case("matmul", "second", partial(check_matmul_gradient, 2)),
+    Case("linear", "values", check_linear),
+    Case("linear", "gradient", partial(check_linear_gradient, 1)),
+    Case("linear", "second", partial(check_linear_gradient, 2)),
+)

@@ -1,0 +1,529 @@
+"""Recording and differentiating: what backward adds to leaves, keeps, frees and refuses."""
+
+import numpy as np
+import pytest
+
+from stackgrad.tensor import (
+    Function,
+    NumpyBackend,
+    batch_norm,
+    grad,
+    grad_check,
+    is_recording,
+    no_grad,
+    ones,
+    rand,
+    sgd_step,
+    tensor,
+    zeros,
+)
+
+
+def leaf(*values, dtype="float64"):
+    return tensor(list(values), dtype=dtype, requires_grad=True)
+
+
+def shares_memory(*tensors):
+    arrays = [x.detach().numpy() for x in tensors]
+    return any(np.shares_memory(a, b) for i, a in enumerate(arrays) for b in arrays[:i])
+
+
+# --- what backward gives
+
+
+def test_gradients_add_up_over_paths_and_passes():
+    x = leaf(1.0, 2.0)
+    y = x * x + x * 3
+    y.sum().backward()
+    assert x.grad.tolist() == [5.0, 7.0]
+    (x * 2).sum().backward()
+    assert x.grad.tolist() == [7.0, 9.0]
+    assert x.grad.dtype == x.dtype
+    assert not x.grad.requires_grad
+
+
+def test_a_gradient_weights_the_elements():
+    x = leaf(1.0, 2.0)
+    (x * x).backward(tensor([1.0, 10.0], dtype="float64"))
+    assert x.grad.tolist() == [2.0, 40.0]
+
+
+def test_a_leaf_is_its_own_graph():
+    x = tensor(2.0, requires_grad=True)
+    x.backward()
+    assert x.grad.item() == 1.0
+
+
+def test_a_diamond_is_walked_once():
+    calls = []
+
+    class Count(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            calls.append(g.item())
+            return g * 2
+
+    x = tensor(1.0, requires_grad=True)
+    y = Count.apply(x)
+    (y * 3 + y * 4 + y).backward()
+    assert calls == [8.0]
+    assert x.grad.item() == 16.0
+
+
+def test_only_what_requires_a_gradient_gets_one():
+    x, w = leaf(1.0), tensor([2.0], dtype="float64")
+    (x * w).sum().backward()
+    assert w.grad is None
+    assert x.grad.tolist() == [2.0]
+    y = x.detach() * 3
+    assert not y.requires_grad
+    assert y.is_leaf
+    assert not (x * 2).is_leaf
+
+
+@pytest.mark.parametrize("function", [lambda x: x > 0, lambda x: x.argmax(), lambda x: x.astype("int64"), lambda x: ~(x == 1)])
+def test_what_is_no_float_is_not_recorded(function):
+    out = function(leaf(1.0, -2.0))
+    assert not out.requires_grad
+    assert out.is_leaf
+    out.numpy()
+
+
+def test_a_cast_between_floats_passes_the_gradient():
+    x = leaf(1.0, 2.0, dtype="float32")
+    (x.astype("float64") * tensor([0.1, 0.2], dtype="float64")).sum().backward()
+    assert x.grad.dtype == np.float32
+    np.testing.assert_allclose(x.grad.numpy(), [0.1, 0.2], rtol=1e-6)
+
+
+def test_a_large_fan_out():
+    x = leaf(1.0)
+    sum((x * i for i in range(1000)), x).backward()
+    assert x.grad.item() == 1 + sum(range(1000))
+
+
+# --- grad()
+
+
+def test_grad_leaves_grad_alone():
+    x, y = leaf(2.0), leaf(3.0)
+    gx, gy = grad((x * y).sum(), [x, y])
+    assert (gx.item(), gy.item()) == (3.0, 2.0)
+    assert x.grad is None
+    assert y.grad is None
+
+
+def test_grad_of_a_computed_tensor():
+    x = leaf(2.0)
+    y = x * x
+    z = (y * y).sum()
+    gy, gx = grad(z, [y, x], retain_graph=True)
+    assert gy.item() == 8.0
+    assert gx.item() == 32.0
+    assert grad(z, z)[0].item() == 1.0
+
+
+def test_grad_of_several_outputs_with_weights():
+    x = leaf(1.0, 2.0)
+    outs = [x * 2, (x * x).sum()]
+    (found,) = grad(outs, x, [tensor([1.0, 10.0], dtype="float64"), None])
+    assert found.tolist() == [4.0, 24.0]
+
+
+def test_grad_refuses_an_input_that_took_no_part():
+    x, y = leaf(1.0), leaf(1.0)
+    with pytest.raises(RuntimeError, match=r"inputs\[1\] of shape \(1,\) took no part in the outputs"):
+        grad((x * 2).sum(), [x, y])
+    with pytest.raises(RuntimeError, match=r"inputs\[0\] of shape \(2,\) took no part in the outputs, or does not"):
+        grad((x * 2).sum(), tensor([1.0, 2.0]))
+
+
+def test_grad_wants_a_weight_for_each_output():
+    x = leaf(1.0)
+    with pytest.raises(ValueError, match="1 gradients for 2 outputs: expected one for each"):
+        grad([x * 2, x * 3], x, [None])
+
+
+def test_gradients_of_gradients():
+    x = leaf(2.0)
+    (first,) = grad((x**4).sum(), x, create_graph=True)
+    (second,) = grad(first.sum(), x, create_graph=True)
+    (third,) = grad(second.sum(), x)
+    assert (first.item(), second.item(), third.item()) == (32.0, 48.0, 48.0)
+
+
+def test_backward_with_create_graph_makes_gradients_that_can_be_differentiated():
+    x = leaf(3.0)
+    (x * x * x).sum().backward(create_graph=True)
+    assert x.grad.requires_grad
+    (second,) = grad(x.grad.sum(), x)
+    assert second.item() == 18.0
+    x.grad = None  # x, its gradient and the graph in between refer to one another
+
+
+def test_a_gradient_penalty():
+    x, w = leaf(1.0, 2.0), leaf(0.5, -1.0)
+
+    def penalty(x, w):
+        (g,) = grad((x * w).tanh().sum(), x, create_graph=True)
+        return (g * g).sum()
+
+    grad_check(penalty, x, w)
+
+
+# --- what is freed and what is kept
+
+
+def test_a_second_backward_needs_retain_graph():
+    x = leaf(1.0, 2.0)
+    y = (x * x).sum()
+    y.backward(retain_graph=True)
+    y.backward()
+    assert x.grad.tolist() == [4.0, 8.0]
+    with pytest.raises(RuntimeError, match="second time: what it had saved was freed by the first; pass retain_graph=True"):
+        y.backward()
+
+
+@pytest.mark.parametrize(
+    "function", [lambda x: x.sum(), lambda x: (x + x).sum(), lambda x: x[0], lambda x: x.reshape(1, 2).sum()]
+)
+def test_a_second_backward_through_what_saves_nothing_is_refused_too(function):
+    y = function(leaf(1.0, 2.0))
+    y.backward()
+    with pytest.raises(RuntimeError, match="for a second time"):
+        y.backward()
+
+
+def test_a_shared_part_is_freed_with_the_first_of_two():
+    x = leaf(1.0)
+    shared = x.exp()
+    a, b = (shared * 2).sum(), (shared * 3).sum()
+    a.backward()
+    with pytest.raises(RuntimeError, match="backward through exp for a second time"):
+        b.backward()
+
+
+def test_gradients_of_two_leaves_share_no_memory():
+    a, b, c = leaf(1.0, 2.0), leaf(3.0, 4.0), leaf(5.0, 6.0)
+    g = ones(2, dtype="float64")
+    (a + b + c.reshape(1, 2).reshape(2)).backward(g)
+    assert not shares_memory(a.grad, b.grad, c.grad, g)
+    a.grad.zero_()
+    assert b.grad.tolist() == [1.0, 1.0]
+
+
+def test_gradients_of_two_leaves_share_no_memory_when_they_have_a_graph():
+    a, b = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    g = ones(2, dtype="float64")
+    (a + b).backward(g, create_graph=True)
+    assert not shares_memory(a.grad, b.grad, g)
+
+
+def test_the_gradient_of_a_leaf_is_not_the_callers():
+    x, g = leaf(1.0, 2.0), ones(2, dtype="float64")
+    x.backward(g)
+    y = x.detach().requires_grad_()
+    y.to(OTHER).backward(g.to(OTHER))
+    assert not shares_memory(x.grad, y.grad, g)
+
+
+def test_the_gradient_of_a_leaf_is_not_what_was_saved():
+    class Dot(Function):
+        @staticmethod
+        def forward(ctx, x, y):
+            ctx.save(x, y)
+            return (x * y).sum()
+
+        @staticmethod
+        def backward(ctx, g):
+            x, y = ctx.saved
+            return y, x
+
+    a, b = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    Dot.apply(a, b).backward()
+    assert a.grad.tolist() == [3.0, 4.0]
+    assert not shares_memory(a, b, a.grad, b.grad)
+
+
+def test_a_gradient_owns_its_memory_even_where_it_was_a_view():
+    x = zeros(2, 3, requires_grad=True)
+    x.sum().backward()
+    x.grad.add_(1)  # would fail on an expanded view
+    y = zeros(2, 3, requires_grad=True)
+    (y.T * rand(3, 2)).sum().backward()
+    assert y.grad.owns_memory
+
+
+# --- errors
+
+
+def test_backward_needs_a_graph():
+    with pytest.raises(RuntimeError, match="does not require a gradient: nothing it was made from has requires_grad"):
+        tensor([1.0]).backward()
+    with no_grad():
+        y = leaf(1.0) * 2
+    with pytest.raises(RuntimeError, match="does not require a gradient"):
+        y.backward()
+
+
+def test_backward_of_several_elements_needs_a_gradient():
+    with pytest.raises(ValueError, match=r"shape \(2,\) needs a gradient of that shape: only one element has a default"):
+        (leaf(1.0, 2.0) * 2).backward()
+    with pytest.raises(ValueError, match=r"shape \(0,\) needs a gradient"):
+        (zeros(0, requires_grad=True) * 2).backward()
+
+
+@pytest.mark.parametrize(
+    ("gradient", "error", "message"),
+    [
+        (tensor([1.0], dtype="float64", backend="numpy"), ValueError, r"shape \(1,\), float64 for a tensor of shape \(2,\)"),
+        (tensor([1.0, 2.0], backend="numpy"), ValueError, r"gradient of shape \(2,\), float32 .* float64: expected the same"),
+        (2.0, TypeError, "gradient of type float: expected a tensor"),
+    ],
+)
+def test_a_gradient_that_does_not_fit_is_named(gradient, error, message):
+    with pytest.raises(error, match=message):
+        (leaf(1.0, 2.0) * 2).backward(gradient)
+
+
+def test_a_gradient_on_another_backend_is_named():
+    with pytest.raises(ValueError, match=r"gradient on backend 'other' for a tensor on 'numpy': bring it over with .to"):
+        (leaf(1.0) * 2).backward(tensor([1.0], dtype="float64", backend=Other()))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda x, y: x * y, lambda x, y: y.log() + x, lambda x, y: y.reshape(2, 1) @ y.reshape(1, 2) + x, lambda x, y: y[:] ** 2],
+)
+def test_a_saved_value_that_was_changed_is_an_error(function):
+    x, y = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    z = y * 1
+    out = function(x, z)
+    with no_grad():
+        z.zero_()
+    with pytest.raises(RuntimeError, match=r"of shape .* that was changed in place \(it is at version 1, was saved at 0\)"):
+        out.sum().backward()
+
+
+def test_a_saved_result_that_was_changed_is_an_error():
+    y = leaf(1.0, 2.0).exp()
+    y.detach()[0] = 5.0
+    with pytest.raises(RuntimeError, match="backward through exp needs a tensor .* changed in place"):
+        y.sum().backward()
+
+
+def test_a_changed_index_is_an_error():
+    x, index = leaf(1.0, 2.0), tensor([0, 1])
+    y = x[index]
+    index[0] = 1
+    with pytest.raises(RuntimeError, match="changed in place"):
+        y.sum().backward()
+
+
+def test_changed_statistics_are_an_error():
+    out, _, var = batch_norm(leaf(1.0, 2.0).reshape(2, 1), ones(1, dtype="float64"), zeros(1, dtype="float64"))
+    var.zero_()
+    with pytest.raises(RuntimeError, match="backward through BatchNorm needs a tensor .* changed in place"):
+        out.sum().backward()
+
+
+def test_an_optimizer_step_counts_as_a_change():
+    x = leaf(1.0, 2.0)
+    y = (x * x).sum()
+    y.backward(retain_graph=True)
+    sgd_step([x], [x.grad], None, 0.1)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        y.backward()
+
+
+def test_what_was_not_saved_may_change():
+    x = leaf(1.0, 2.0)
+    y = x * 1
+    z = (y + 1).sum()
+    with no_grad():
+        y.zero_()
+    z.backward()
+    assert x.grad.tolist() == [1.0, 1.0]
+
+
+# --- functions of one's own
+
+
+class Square(Function):
+    @staticmethod
+    def forward(ctx, x, scale):
+        ctx.save(x)
+        ctx.scale = scale
+        return x * x * scale
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved
+        return g * x * (2 * ctx.scale)
+
+
+def test_a_function_of_ones_own_has_derivatives_of_any_order():
+    x = leaf(1.0, 3.0)
+    grad_check(lambda x: Square.apply(x, 0.5), x)
+    (first,) = grad(Square.apply(x, 0.5).sum(), x, create_graph=True)
+    assert first.tolist() == [1.0, 3.0]
+    assert grad(first.sum(), x)[0].tolist() == [1.0, 1.0]
+
+
+def test_forward_is_not_recorded_and_backward_only_where_asked():
+    seen = []
+
+    class Spy(Function):
+        @staticmethod
+        def forward(ctx, x):
+            seen.append(is_recording())
+            return x * 1
+
+        @staticmethod
+        def backward(ctx, g):
+            seen.append(is_recording())
+            return g * 1
+
+    x = leaf(1.0)
+    Spy.apply(x).sum().backward()
+    grad(Spy.apply(x).sum(), x, create_graph=True)
+    assert seen == [False, False, False, True]
+
+
+def test_needs_says_whose_gradient_is_wanted():
+    class Pick(Function):
+        @staticmethod
+        def forward(ctx, a, b, c):
+            assert ctx.needs == (True, False, True)
+            return a + b + c
+
+        @staticmethod
+        def backward(ctx, g):
+            return g, None, None
+
+    a, c = leaf(1.0), leaf(2.0)
+    Pick.apply(a, tensor([1.0], dtype="float64"), c).sum().backward()
+    assert a.grad.tolist() == [1.0]
+    assert c.grad is None
+
+
+def test_an_input_handed_through_keeps_its_place_in_the_graph():
+    class Same(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 5
+
+    x = leaf(1.0)
+    y = Same.apply(x)
+    assert y is not x
+    assert x.is_leaf
+    y.sum().backward()
+    assert x.grad.tolist() == [5.0]
+
+
+def broken(forward=lambda ctx, x: x * 2, backward=lambda ctx, g: g):
+    return type("Broken", (Function,), {"forward": staticmethod(forward), "backward": staticmethod(backward)})
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "message"),
+    [
+        (broken(backward=lambda ctx, g: (g, g)), ValueError, "Broken.backward gave 2 gradients: expected one for each of 1"),
+        (
+            broken(backward=lambda ctx, g: g.sum()),
+            ValueError,
+            r"Broken.backward gave a gradient of shape \(\) for a tensor of shape \(2,\)",
+        ),
+        (broken(backward=lambda ctx, g: 1.0), TypeError, "Broken.backward gave float: expected a tensor or None"),
+        (broken(forward=lambda ctx, x: (x, x)), TypeError, "Broken.forward gave tuple: expected one tensor"),
+        (type("Empty", (Function,), {}), TypeError, r"a Function defines forward\(ctx, \*args\)"),
+        (
+            type("Half", (Function,), {"forward": staticmethod(lambda ctx, x: x * 2)}),
+            TypeError,
+            r"a Function defines backward\(ctx, g\)",
+        ),
+    ],
+)
+def test_a_function_that_is_wrong_is_told_how(function, error, message):
+    with pytest.raises(error, match=message):
+        function.apply(leaf(1.0, 2.0)).sum().backward()
+
+
+# --- no_grad
+
+
+def test_no_grad_as_context_and_decorator():
+    x = leaf(1.0)
+
+    @no_grad()
+    def double(x):
+        assert not is_recording()
+        return x * 2
+
+    assert is_recording()
+    with no_grad():
+        assert not (x * 2).requires_grad
+        with no_grad():
+            pass
+        assert not is_recording()
+    assert not double(x).requires_grad
+    assert not double(x).requires_grad
+    assert (x * 2).requires_grad
+
+
+def test_no_grad_ends_with_an_exception():
+    with pytest.raises(ZeroDivisionError), no_grad():
+        1 / 0  # noqa: B018
+    assert is_recording()
+
+
+def test_a_leaf_made_under_no_grad_still_records_later():
+    with no_grad():
+        x = leaf(1.0)
+    assert (x * 2).requires_grad
+
+
+# --- requires_grad
+
+
+def test_requires_grad_can_be_set_on_leaves_of_float_dtypes():
+    x = tensor([1.0])
+    x.requires_grad = True
+    assert (x * 2).requires_grad
+    x.requires_grad = False
+    assert not (x * 2).requires_grad
+    assert x.requires_grad_() is x
+    with pytest.raises(TypeError, match="a tensor of dtype int64 has no gradient: expected float32 or float64"):
+        tensor([1]).requires_grad = True
+    with pytest.raises(TypeError, match="a tensor of dtype bool has no gradient"):
+        tensor([True], requires_grad=True)
+
+
+def test_a_computed_tensor_keeps_requires_grad():
+    y = leaf(1.0) * 2
+    with pytest.raises(RuntimeError, match=r"was computed and has a history: use .detach\(\)"):
+        y.requires_grad = False
+
+
+class Other(NumpyBackend):
+    name = "other"
+
+
+OTHER = Other()
+
+
+def test_a_gradient_flows_from_backend_to_backend():
+    x = leaf(1.0, 2.0)
+    y = x.to(OTHER)
+    assert y.backend is OTHER
+    (y * y).sum().to("numpy").backward()
+    assert x.grad.tolist() == [2.0, 4.0]
+    assert x.grad.backend is x.backend

@@ -1,0 +1,464 @@
+"""What Tensor's operations mean: reductions, joins, products and views beyond the cases of stackgrad.tensor.testing."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stackgrad.tensor import (
+    NumpyBackend,
+    arange,
+    concatenate,
+    from_numpy,
+    full,
+    grad_check,
+    maximum,
+    minimum,
+    ones,
+    rand,
+    stack,
+    tensor,
+    where,
+    zeros,
+)
+from stackgrad.tensor._ops import elementwise
+from stackgrad.tensor.testing import PRODUCT_CASES, REDUCE_CASES, Limits, draw_sample, draw_shape, draw_shapes, uniform
+
+OTHER = type("Other", (NumpyBackend,), {"name": "other"})()
+F64 = np.dtype("float64")
+
+
+@pytest.mark.parametrize("case", [*REDUCE_CASES, *PRODUCT_CASES], ids=str)
+def test_on_numpy(case):
+    case.run("numpy")
+
+
+# --- reductions: max and min have properties of their own
+
+ARRAYS = st.data()
+
+
+@given(ARRAYS)
+def test_the_largest_is_an_element_that_none_exceeds(data):
+    x = from_numpy(draw_sample(data, draw_shape(data, Limits(), 1, least=1), uniform(F64)).numpy())
+    dim = data.draw(st.integers(-x.ndim, x.ndim - 1))
+    for largest, sign in ((x.max(dim, keepdim=True), 1), (x.min(dim, keepdim=True), -1)):
+        assert bool(((x - largest) * sign <= 0).astype("int64").prod() == 1)
+        assert bool((x == largest).astype("int64").sum(dim).min() >= 1)
+        np.testing.assert_array_equal(largest.numpy(), sign * np.max(sign * x.numpy(), axis=dim, keepdims=True))
+
+
+@given(ARRAYS)
+def test_the_gradient_of_the_largest_goes_to_the_first_of_equals(data):
+    shape = draw_shape(data, Limits(), 1, least=1)
+    values = np.random.default_rng(data.draw(st.integers(0, 99))).integers(0, 3, shape).astype(F64)
+    dim = data.draw(st.integers(0, len(shape) - 1))
+    for name in ("max", "min"):
+        x = tensor(values, requires_grad=True)
+        getattr(x, name)(dim).sum().backward()
+        first = getattr(np, f"arg{name}")(values, axis=dim)
+        expected = np.zeros(shape)
+        np.put_along_axis(expected, np.expand_dims(first, dim), 1, axis=dim)
+        np.testing.assert_array_equal(x.grad.numpy(), expected)
+
+
+def test_the_first_over_several_dims_is_in_c_order():
+    x = tensor([[[1.0, 3.0], [3.0, 2.0]], [[0.0, 0.0], [0.0, 0.0]]], requires_grad=True)
+    x.max((0, 2)).sum().backward()
+    assert x.grad.tolist() == [[[0.0, 1.0], [1.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]]
+    y = tensor([[2.0, 5.0], [5.0, 2.0]], requires_grad=True)
+    (y.max() + y.min() * 10).backward()
+    assert y.grad.tolist() == [[10.0, 1.0], [0.0, 0.0]]
+
+
+def test_equal_operands_share_the_gradient():
+    x, y = tensor([1.0, 2.0], requires_grad=True), tensor([1.0, 3.0], requires_grad=True)
+    x.maximum(y).sum().backward()
+    assert (x.grad.tolist(), y.grad.tolist()) == ([0.5, 0.0], [0.5, 1.0])
+    x.grad = y.grad = None
+    minimum(x, y).sum().backward()
+    assert (x.grad.tolist(), y.grad.tolist()) == ([0.5, 1.0], [0.5, 0.0])
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "prod", "max", "min", "var"])
+@pytest.mark.parametrize("dim", [None, 0, -1, (0, 2), [1], (0, 1, 2)])
+@pytest.mark.parametrize("keepdim", [False, True])
+def test_reductions_are_numpys(name, dim, keepdim):
+    array = np.random.default_rng(0).normal(size=(2, 3, 4))
+    axis = tuple(dim) if isinstance(dim, list) else dim
+    expected = getattr(array, name)(axis=axis, keepdims=keepdim, **({"ddof": 1} if name == "var" else {}))
+    found = getattr(tensor(array), name)(dim, keepdim=keepdim)
+    assert found.shape == np.shape(expected)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12)
+
+
+def test_reducing_no_dimension_is_a_copy():
+    x = tensor([1.0, 2.0])
+    for out in (x.sum(()), x.max(()), tensor(3.0).sum().add_(1), x.prod(())):
+        assert out.owns_memory
+    total = tensor(3.0)
+    total.sum().add_(1)
+    assert total.item() == 3.0
+
+
+def test_nothing_to_reduce():
+    assert zeros(0).sum().item() == 0.0
+    assert zeros(0, 3).prod(0).tolist() == [1.0, 1.0, 1.0]
+    assert np.isnan(zeros(0).mean().item())
+    assert np.isnan(zeros(3, 0).mean(1).numpy()).tolist() == [True, True, True]
+    assert zeros(0, 3).mean(1).shape == (0,)
+    assert np.isnan(zeros(0).var().item())
+    assert np.isnan(tensor(2.0).var().item())
+    assert np.isnan(ones(3).var(correction=4).item())
+    assert zeros(0, 3).max(1).shape == (0,)
+    assert zeros(0, 3).argmax(1).shape == (0,)
+    for name in ("max", "min"):
+        with pytest.raises(ValueError, match=rf"{name} over dim \(0,\) of shape \(0, 3\): there is nothing to take the {name} of"):
+            getattr(zeros(0, 3), name)(0)
+        with pytest.raises(ValueError, match=rf"arg{name} over dim 1 of shape \(3, 0\): there is nothing"):
+            getattr(zeros(3, 0), f"arg{name}")(1)
+        with pytest.raises(ValueError, match=rf"arg{name} over dim None of shape \(0,\)"):
+            getattr(zeros(0), f"arg{name}")()
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "prod", "var"])
+def test_gradients_of_nothing_are_nothing(name):
+    x = zeros(0, 3, requires_grad=True)
+    getattr(x, name)(0).sum().backward()
+    assert x.grad.shape == (0, 3)
+
+
+def test_variance_subtracts_the_correction():
+    x = tensor([1.0, 2.0, 4.0, 9.0], dtype="float64")
+    for correction in (0, 1, 2):
+        assert x.var(correction=correction).item() == pytest.approx(np.var(x.numpy(), ddof=correction))
+
+
+def test_a_product_with_zeros_has_a_gradient():
+    for zeros_at in ([], [1], [0, 2]):
+        values = np.array([2.0, 3.0, 4.0])
+        values[zeros_at] = 0
+        grad_check(lambda x: x.prod(), tensor(values))
+
+
+def test_where_the_largest_is():
+    x = tensor([[1.0, 5.0, 5.0], [7.0, 0.0, 7.0]])
+    assert x.argmax(1).tolist() == [1, 0]
+    assert x.argmin(0).tolist() == [0, 1, 0]
+    assert x.argmax().item() == 3
+    assert x.argmax(keepdim=True).tolist() == [[3]]
+    assert x.argmax(-1, keepdim=True).shape == (2, 1)
+    assert tensor(3.0).argmax().item() == 0
+    assert tensor([1.0, float("nan"), 2.0]).argmin().item() == 1
+    assert x.argmax().dtype == np.int64
+    assert tensor([False, True]).argmax().item() == 1
+
+
+def test_running_sums():
+    assert arange(4).cumsum(0).tolist() == [0, 1, 3, 6]
+    assert tensor([True, True]).cumsum(0).tolist() == [1, 2]
+    assert zeros(0).cumsum(0).shape == (0,)
+    with pytest.raises(IndexError, match="dim 1 is out of range for 1 dimensions: expected -1 to 0"):
+        arange(4).cumsum(1)
+
+
+@pytest.mark.parametrize("name", ["mean", "var"])
+def test_means_are_of_floats(name):
+    with pytest.raises(TypeError, match=r"mean of dtype int64: expected float32 or float64; use .astype\(float32\)"):
+        getattr(arange(3), name)()
+
+
+@pytest.mark.parametrize("name", ["sum", "prod", "max", "argmax", "mean", "var"])
+def test_a_dim_that_is_not_there_is_named(name):
+    with pytest.raises(IndexError, match="dim 2 is out of range for 2 dimensions: expected -2 to 1"):
+        getattr(ones(2, 3), name)(2)
+
+
+# --- elementwise
+
+
+def test_scalars_on_either_side():
+    x = tensor([1.0, 2.0])
+    assert (1 + x).tolist() == [2.0, 3.0]
+    assert (1 - x).tolist() == [0.0, -1.0]
+    assert (2 / x).tolist() == [2.0, 1.0]
+    assert (2**x).tolist() == [2.0, 4.0]
+    assert (-x).tolist() == [-1.0, -2.0]
+    assert abs(-x).tolist() == [1.0, 2.0]
+    assert (1 < x).tolist() == [False, True]
+    assert maximum(1.5, x).tolist() == [1.5, 2.0]
+    assert where(x > 1, 1, 0.5).tolist() == [0.5, 1.0]
+    assert where(x > 1, 1, 0).dtype == np.int64
+
+
+def test_comparisons_and_logic():
+    x, y = tensor([1.0, 2.0, 3.0]), tensor([2.0, 2.0, 2.0])
+    assert (x == y).tolist() == [False, True, False]
+    assert (x != y).tolist() == [True, False, True]
+    assert ((x >= y) & (x <= y)).tolist() == [False, True, False]
+    assert ((x > y) | (x < y)).tolist() == [True, False, True]
+    assert (~(x > y)).tolist() == [True, True, False]
+    nan = tensor([float("nan")])
+    assert (nan == nan).tolist() == [False]
+    assert (nan != nan).tolist() == [True]
+
+
+def test_comparison_with_what_is_no_number():
+    x = tensor([1.0])
+    assert (x == None) is False  # noqa: E711
+    assert (x != "a") is True
+    assert (x == [1.0]) is False
+
+
+def test_integers():
+    x = tensor([-3, 2, 5])
+    assert (x * x - 1).tolist() == [8, 3, 24]
+    assert (x**2).tolist() == [9, 4, 25]
+    assert (2 ** tensor([0, 1, 62])).tolist() == [1, 2, 2**62]
+    assert x.abs().tolist() == [3, 2, 5]
+    assert x.sign().tolist() == [-1, 1, 1]
+    assert x.relu().tolist() == [0, 2, 5]
+    assert x.clip(-1, 4).tolist() == [-1, 2, 4]
+    assert x.maximum(0).dtype == np.int64
+    assert (tensor([2**53 + 1]) > 2**53).tolist() == [True]
+    assert (tensor([2**62]) + tensor([2**62])).tolist() == [-(2**63)]
+
+
+@pytest.mark.parametrize("exponent", [-1, tensor([1, -1], backend="numpy"), np.int64(-2)])
+def test_an_integer_to_a_negative_power_is_refused(exponent):
+    with pytest.raises(ValueError, match=r"an integer to a negative power is no integer: use .astype\(float32\)"):
+        tensor([2, 3]) ** exponent
+    with pytest.raises(ValueError, match="negative power"):
+        tensor([2, 3]).pow(exponent)
+
+
+def test_powers():
+    assert (tensor([2, 4]) ** -1.0).tolist() == [0.5, 0.25]
+    assert (tensor([2.0]) ** -1).tolist() == [0.5]
+    assert (zeros(0, dtype="int64") ** zeros(0, dtype="int64")).shape == (0,)
+    x = tensor([0.0, 0.0, 2.0], dtype="float64", requires_grad=True)
+    y = tensor([0.0, 1.0, 3.0], dtype="float64", requires_grad=True)
+    (x**y).sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), [0.0, 1.0, 12.0])
+    np.testing.assert_allclose(y.grad.numpy(), [0.0, 0.0, 8 * np.log(2)])
+
+
+def test_clip_with_crossed_bounds_gives_the_upper_one():
+    x = tensor([-5.0, 0.0, 5.0], requires_grad=True)
+    high = tensor([-1.0], requires_grad=True)
+    y = x.clip(1, high)
+    assert y.tolist() == [-1.0, -1.0, -1.0]
+    y.sum().backward()
+    assert x.grad.tolist() == [0.0, 0.0, 0.0]
+    assert high.grad.tolist() == [3.0]
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda b: b - b, "sub of bool: expected int64 or float32 or float64"),
+        (lambda b: -b, "neg of bool: expected int64 or float32 or float64"),
+        (lambda b: b.pow(b), "pow of bool"),
+        (lambda b: b.astype("int64") & b, "logical_and of int64: expected bool"),
+        (lambda b: ~b.astype("float32"), "logical_not of float32: expected bool"),
+        (lambda b: where(b.astype("int64"), 1, 2), "where: the condition has dtype int64: expected bool"),
+        (lambda b: where(True, b, b), "where: the condition is of type bool: expected a bool tensor"),
+        (lambda b: maximum(1, 2), "maximum of numbers alone: expected a tensor among them"),
+        (lambda b: b.add("a"), "'a' of type str: expected a tensor or a real number"),
+        (lambda b: b + "a", r"unsupported operand type\(s\) for \+: 'Tensor' and 'str'"),
+        (lambda b: [1] + b, r"can only concatenate list|unsupported operand"),
+        (lambda b: b * np.ones(2), r"mul of a tensor and a NumPy array: make the array a tensor with tensor\(...\)"),
+        (lambda b: np.ones(2) == b, "eq of a tensor and a NumPy array"),
+        (lambda b: b @ np.ones((2, 2)), "matmul with ndarray: expected a tensor"),
+    ],
+)
+def test_operands_that_do_not_fit_are_named(function, message):
+    with pytest.raises(TypeError, match=message):
+        function(tensor([True, False]))
+
+
+def test_shapes_that_do_not_broadcast_are_named():
+    with pytest.raises(ValueError, match=r"shapes \(2, 3\) and \(2,\) do not broadcast: dimension -1 is 3 and 2"):
+        zeros(2, 3) + zeros(2)
+
+
+def test_tensors_of_two_backends_do_not_mix():
+    x, y = zeros(2, 2), zeros(2, 2, backend=OTHER)
+    message = r": tensors on backends 'numpy' and 'other' do not mix: bring one over with .to\('numpy'\)"
+    for name, function in (
+        ("add", lambda: x + y),
+        ("matmul", lambda: x @ y),
+        ("concatenate", lambda: concatenate([x, y])),
+        ("where", lambda: where(x > 0, x, y)),
+    ):
+        with pytest.raises(ValueError, match=name + message):
+            function()
+    assert (x + y.to("numpy")).backend is x.backend
+
+
+@given(st.data())
+@settings(max_examples=50)
+def test_broadcast_operands_get_gradients_of_their_shapes(data):
+    a, b = draw_shapes(data, Limits(), 2)
+    x, y = ones(a, requires_grad=True), ones(b, requires_grad=True)
+    out = x * y
+    out.backward(ones(out.shape))
+    assert (x.grad.shape, y.grad.shape) == (a, b)
+    assert x.grad.sum().item() == y.grad.sum().item() == out.size
+
+
+def test_elementwise_keeps_the_memory_order():
+    y = elementwise("add", rand(3, 4).T, 1).T
+    assert y.backend.is_contiguous(y.data)
+
+
+# --- joining
+
+
+def test_concatenation():
+    x, y = tensor([[1, 2]]), tensor([[3.5, 4.5], [5.5, 6.5]])
+    assert concatenate([x, y]).tolist() == [[1.0, 2.0], [3.5, 4.5], [5.5, 6.5]]
+    assert concatenate([x, y[:1]], -1).tolist() == [[1.0, 2.0, 3.5, 4.5]]
+    assert concatenate([zeros(0, 2), y, zeros(0, 2)]).shape == (2, 2)
+    assert stack([x, x], 1).shape == (1, 2, 2)
+    assert stack([x, x], -1).tolist() == [[[1, 1], [2, 2]]]
+    grad_check(lambda a, b: concatenate([a, b.T, a[:, :1]], 1), tensor(np.eye(2)), tensor(np.ones((3, 2))))
+    grad_check(lambda a, b: stack([a, b, a], 1), tensor([1.0, 2.0]), tensor([3.0, 4.0]))
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "message"),
+    [
+        (lambda: concatenate([]), ValueError, "concatenate of no tensors: expected one or more"),
+        (lambda: stack([]), ValueError, "stack of no tensors: expected one or more"),
+        (lambda: concatenate([zeros(2, 3), zeros(3, 2)]), ValueError, r"along dim 0: shapes \(2, 3\) and \(3, 2\) differ in another"),
+        (lambda: concatenate([zeros(2), zeros(2, 1)]), ValueError, r"shapes \(2,\) and \(2, 1\) differ"),
+        (lambda: stack([zeros(2), zeros(3)]), ValueError, r"stack of shapes \(2,\) and \(3,\): expected equal shapes"),
+        (lambda: concatenate([zeros(2)], 1), IndexError, "dim 1 is out of range for 1 dimensions"),
+        (lambda: concatenate([zeros()]), IndexError, "dim 0 is out of range for 0 dimensions"),
+        (lambda: stack([zeros(2)], 2), IndexError, "dim 2 is out of range for 2 dimensions"),
+    ],
+)
+def test_joins_that_cannot_be_are_named(function, error, message):
+    with pytest.raises(error, match=message):
+        function()
+
+
+# --- products
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 3), (3, 4)), ((5, 2, 3), (3, 4)), ((2, 3), (5, 3, 4)),
+     ((5, 1, 2, 3), (6, 3, 4)), ((3,), (5, 3, 4)), ((5, 2, 3), (3,)), ((0, 3), (3, 2)), ((2, 0), (0, 3)), ((0, 2, 3), (3, 4))],
+)  # fmt: skip
+def test_matmul_is_numpys(a, b):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=a), rng.normal(size=b)
+    found = tensor(x) @ tensor(y)
+    np.testing.assert_allclose(found.numpy(), x @ y, rtol=1e-12)
+    assert tensor(x).matmul(tensor(y)).shape == (x @ y).shape
+
+
+def test_matmul_of_two_dtypes_is_in_the_wider():
+    assert (ones(2, 2) @ ones(2, 2, dtype="float64")).dtype == np.float64
+    assert (ones(2, 2, dtype="int64") @ ones(2, 2)).dtype == np.float32
+    x = ones(2, 2, requires_grad=True)
+    (x @ ones(2, 2, dtype="float64")).sum().backward()
+    assert x.grad.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "error", "message"),
+    [
+        ((2, 3), (2, 3), ValueError, r"matmul of shapes \(2, 3\) and \(2, 3\): inner extents 3 and 2 differ"),
+        ((2,), (3,), ValueError, r"matmul of shapes \(2,\) and \(3,\): inner extents 2 and 3 differ"),
+        ((), (3,), ValueError, r"matmul of shapes \(\) and \(3,\): expected one dimension or more on both sides"),
+        ((2, 2, 3), (3, 3, 4), ValueError, r"shapes \(2,\) and \(3,\) do not broadcast"),
+    ],
+)
+def test_products_that_cannot_be_are_named(a, b, error, message):
+    with pytest.raises(error, match=message):
+        zeros(a) @ zeros(b)
+
+
+def test_matmul_of_integers_is_refused():
+    with pytest.raises(TypeError, match=r"matmul of int64 and int64: expected float32 or float64; convert one with .astype"):
+        arange(3) @ arange(3)
+
+
+# --- views
+
+
+@given(st.data())
+@settings(max_examples=50)
+def test_expand_is_numpys(data):
+    shape = draw_shape(data, Limits(3, 50), 0, 3)
+    wanted = (*draw_shape(data, Limits(2, 4), 0, 1), *(n if n != 1 else data.draw(st.integers(0, 3)) for n in shape))
+    array = np.arange(int(np.prod(shape)), dtype=np.float64).reshape(shape)
+    x = from_numpy(array, requires_grad=True)
+    out = x.expand(wanted)
+    np.testing.assert_array_equal(out.detach().numpy(), np.broadcast_to(array, wanted))
+    out.backward(ones(wanted, dtype="float64"))
+    repeats = int(np.prod(wanted)) // max(array.size, 1)
+    np.testing.assert_array_equal(x.grad.numpy(), np.full(shape, repeats))
+
+
+def test_expand_keeps_an_extent_at_minus_1():
+    assert full((2, 1), 3).expand(-1, 4).shape == (2, 4)
+    assert full((2, 1), 3).expand(5, -1, 4).shape == (5, 2, 4)
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "message"),
+    [
+        (lambda x: x.expand(2, 4), ValueError, r"expand of shape \(2, 3\) to \(2, 4\): only extents of 1 can grow"),
+        (lambda x: x.expand(3), ValueError, r"expand of shape \(2, 3\) to \(3,\)"),
+        (lambda x: x.expand(-1, 2, 3), ValueError, r"expand of shape \(2, 3\) to \(-1, 2, 3\)"),
+        (lambda x: x.reshape(4, 2), ValueError, r"shape \(4, 2\) does not hold 6 elements"),
+        (lambda x: x.reshape(2.0, 3), TypeError, "'float' object cannot be interpreted as an integer"),
+        (lambda x: x.T.view(6), ValueError, r"view of shape \(3, 2\) as \(6,\): its strides need a copy; use reshape"),
+        (lambda x: x.permute(0, 0), ValueError, r"permute \(0, 0\) of shape \(2, 3\): expected each of 2 dims once"),
+        (lambda x: x.permute(0), ValueError, r"permute \(0,\) of shape \(2, 3\)"),
+        (lambda x: x.permute(0, 2), IndexError, "dim 2 is out of range"),
+        (lambda x: x.transpose(0, 2), IndexError, "dim 2 is out of range"),
+        (lambda x: x.squeeze(2), IndexError, "dim 2 is out of range"),
+        (lambda x: x.unsqueeze(3), IndexError, "dim 3 is out of range for 3 dimensions"),
+        (lambda x: x.flatten(1, 0), ValueError, "flatten from dim 1 to 0: the first comes after the last"),
+    ],
+)
+def test_views_that_cannot_be_are_named(function, error, message):
+    with pytest.raises(error, match=message):
+        function(zeros(2, 3))
+
+
+def test_views():
+    x = arange(6).reshape(2, 3)
+    assert x.T.tolist() == [[0, 3], [1, 4], [2, 5]]
+    assert x.reshape([3, -1]).shape == (3, 2)
+    assert x.view((6,)).shape == (6,)
+    assert x.permute((1, 0)).tolist() == x.transpose(-1, 0).tolist() == x.T.tolist()
+    assert x.unsqueeze(-1).shape == (2, 3, 1)
+    assert x.unsqueeze(0).squeeze().shape == (2, 3)
+    assert x.reshape(1, 2, 1, 3).squeeze(0).shape == (2, 1, 3)
+    assert x.reshape(1, 2, 1, 3).squeeze((0, 1)).shape == (2, 1, 3)
+    assert zeros(2, 3, 4).flatten(1).shape == (2, 12)
+    assert zeros(2, 3, 4).flatten(0, 1).shape == (6, 4)
+    assert zeros(0, 3).flatten().shape == (0,)
+    assert zeros().flatten().shape == (1,)
+    assert zeros().reshape(1, 1).shape == (1, 1)
+    assert zeros().T.shape == ()
+    assert not x.T.owns_memory
+    assert x.T.contiguous().owns_memory
+    assert x.contiguous() is x
+
+
+def test_views_share_memory_and_its_version():
+    x = zeros(2, 3)
+    for view in (x.T, x.reshape(6), x.expand(2, 2, 3), x.unsqueeze(0), x[0], x.detach(), x.flatten()):
+        assert view.version is x.version
+    assert x.T.reshape(6).version is not x.version
+    assert x.clone().version is not x.version
+    x.T[0] = 1
+    assert x.tolist() == [[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]
+    assert x.version.count == 1

@@ -1,0 +1,83 @@
+"""The op table: each row on NumPy with its gradients, its scalar form, and what a row says of itself."""
+
+import itertools
+import math
+import re
+
+import numpy as np
+import pytest
+
+from stackgrad.tensor import OPS, REDUCTIONS, Tensor, tensor
+from stackgrad.tensor.testing import ELEMENTWISE_CASES
+
+
+@pytest.mark.parametrize("case", ELEMENTWISE_CASES, ids=str)
+def test_on_numpy(case):
+    case.run("numpy")
+
+
+OPERANDS = [-2.5, -1.0, -0.0, 0.0, 0.5, 1.0, 3.0, math.inf, -math.inf, math.nan]
+NAMES = {name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh")}
+
+
+def evaluate(scalar, operands):
+    """The text of a row's scalar form, with float64 for T."""
+    names = dict(zip("xyz", operands, strict=False))
+    with np.errstate(all="ignore"):
+        return float(eval(scalar, {**NAMES, "erf": math.erf, "T": np.float64, **names}))
+
+
+@pytest.mark.parametrize("op", OPS.values(), ids=lambda op: op.name)
+def test_the_scalar_form_is_numpys(op):
+    for values in itertools.product(OPERANDS, repeat=op.arity):
+        operands = [np.float64(v) if op.accepts != "b" else np.bool_(v > 0) for v in values]
+        if op.name == "where":
+            operands[0] = np.bool_(values[0] > 0)
+        with np.errstate(all="ignore"):
+            expected = float(op.numpy(*operands))
+        assert evaluate(op.scalar, operands) == pytest.approx(expected, rel=1e-14, nan_ok=True), values
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS.values(), ids=lambda reduction: reduction.name)
+def test_the_scalar_form_of_a_reduction_is_numpys(reduction):
+    for x in OPERANDS:
+        for y in OPERANDS:
+            found = evaluate(reduction.scalar, [np.float64(x), np.float64(y)])
+            with np.errstate(all="ignore"):
+                assert found == pytest.approx(float(reduction.numpy(np.array([x, y]))), nan_ok=True), (x, y)
+    if reduction.start is not None:
+        assert evaluate(reduction.scalar, [reduction.start, 3.0]) == 3.0
+
+
+@pytest.mark.parametrize("op", OPS.values(), ids=lambda op: op.name)
+def test_a_row_agrees_with_itself(op):
+    assert op.arity == len(op.operands) == len(op.grads) == len(op.domain) == len(op.needs)
+    assert op.accepts
+    assert set(op.accepts) <= set("bif")
+    assert op.result in ("same", "bool")
+    assert op.ulp >= 1
+    for low, high in op.domain:
+        assert low < high
+    for names in op.needs:
+        assert set(names) <= {"g", "out", *op.operands}
+    for gradient in op.grads:
+        assert gradient is None or "f" in op.accepts
+
+
+def test_a_bare_number_would_widen_float32():
+    for row in (*OPS.values(), *REDUCTIONS.values()):
+        assert not re.search(r"(?<![\w(])\d|\(\d", row.scalar.replace("T(0)", "").replace("T(1)", ""))
+
+
+def test_every_row_is_a_method_or_an_operator():
+    x = tensor([0.5, 0.75])
+    flags = x > 0.6
+    dunders = {"eq": "__eq__", "ne": "__ne__", "lt": "__lt__", "le": "__le__", "gt": "__gt__", "ge": "__ge__",
+               "logical_and": "__and__", "logical_or": "__or__", "logical_not": "__invert__"}  # fmt: skip
+    for op in OPS.values():
+        method = getattr(Tensor, dunders.get(op.name, op.name))
+        operands = [flags] * op.arity if op.accepts == "b" else [x] * op.arity
+        if op.name == "where":
+            operands[0] = flags
+        expected = op.numpy(*[operand.numpy() for operand in operands])
+        np.testing.assert_allclose(method(*operands).numpy(), expected, rtol=1e-6)

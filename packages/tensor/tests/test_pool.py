@@ -1,0 +1,68 @@
+"""Pooling beyond the cases of stackgrad.tensor.testing."""
+
+import numpy as np
+import pytest
+
+from stackgrad.tensor import arange, avg_pool2d, max_pool2d, tensor, zeros
+from stackgrad.tensor.testing import WINDOW_CASES
+
+
+@pytest.mark.parametrize("case", [case for case in WINDOW_CASES if "pool" in case.name], ids=str)
+def test_on_numpy(case):
+    case.run("numpy", max_examples=100 if case.kind == "values" else None)
+
+
+def test_a_worked_example():
+    x = arange(16, dtype="float32").reshape(1, 1, 4, 4)
+    assert max_pool2d(x, (2, 2), (2, 2)).tolist() == [[[[5.0, 7.0], [13.0, 15.0]]]]
+    assert avg_pool2d(x, (2, 2), (2, 2)).tolist() == [[[[2.5, 4.5], [10.5, 12.5]]]]
+    assert max_pool2d(x, (3, 3), (2, 2)).tolist() == [[[[10.0]]]]  # the ragged edge is dropped
+    assert avg_pool2d(x, (2, 2), (2, 2), ((1, 1), (1, 1)))[0, 0, 0].tolist() == [0.0, 0.75, 0.75]
+
+
+def test_padding_never_wins():
+    x = tensor([[[[-1.0, -np.inf], [-2.0, -3.0]]]], requires_grad=True)
+    out = max_pool2d(x, (2, 2), (1, 1), ((1, 0), (0, 1)))
+    assert out.tolist() == [[[[-1.0, -np.inf], [-1.0, -3.0]]]]
+    out.backward(tensor([[[[1.0, 2.0], [3.0, 4.0]]]]))
+    assert x.grad.tolist() == [[[[4.0, 2.0], [0.0, 4.0]]]]
+
+
+def test_the_gradient_goes_to_the_first_of_equals():
+    x = zeros(1, 1, 2, 4, requires_grad=True)
+    max_pool2d(x, (2, 2), (2, 2)).sum().backward()
+    assert x.grad.tolist() == [[[[1.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0]]]]
+
+
+def test_nothing_to_pool():
+    for shape in ((0, 2, 4, 4), (2, 0, 4, 4)):
+        for pool in (max_pool2d, avg_pool2d):
+            x = zeros(shape, requires_grad=True)
+            out = pool(x, (2, 2), (2, 2))
+            assert out.shape == (*shape[:2], 2, 2)
+            out.sum().backward()
+            assert x.grad.shape == shape
+
+
+@pytest.mark.parametrize("pool", [max_pool2d, avg_pool2d])
+@pytest.mark.parametrize(
+    ("shape", "arguments", "message"),
+    [
+        ((2, 4, 4), ((2, 2), (2, 2)), r"pool2d: input of shape \(2, 4, 4\): expected \(batch, channels, height, width\)"),
+        ((1, 1, 4, 4), ((5, 2), (2, 2)), r"kernel \(5, 2\) with dilation \(1, 1\) spans 5x2, more than the image of 4x4"),
+        ((1, 1, 4, 4), ((2, 2), (2, 2), ((2, 0), (0, 0))), r"padding \(\(2, 0\), \(0, 0\)\) is more than half of kernel \(2, 2\)"),
+        ((1, 1, 0, 4), ((2, 2), (2, 2), ((1, 1), (0, 0))), r"input of shape \(1, 1, 0, 4\) has no rows or no columns"),
+        ((1, 1, 4, 4), ((0, 2), (2, 2)), r"kernel \(0, 2\) is not valid"),
+    ],
+)  # fmt: skip
+def test_arguments_that_do_not_fit_are_named(pool, shape, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        pool(zeros(shape), *arguments)
+
+
+@pytest.mark.parametrize("pool", [max_pool2d, avg_pool2d])
+def test_integers_are_not_pooled(pool):
+    with pytest.raises(TypeError, match="pool2d: input of dtype int64: expected float32 or float64"):
+        pool(zeros(1, 1, 4, 4, dtype="int64"), (2, 2), (2, 2))
+    with pytest.raises(TypeError, match="kernel 2 is not valid: expected a pair of integers"):
+        pool(zeros(1, 1, 4, 4), 2, 2)

@@ -1,0 +1,117 @@
+"""Dimension numbers, broadcasting and windows."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import mutually_broadcastable_shapes
+
+from stackgrad.tensor import Window
+from stackgrad.tensor._shape import broadcast_shapes, normalize_dim, normalize_dims, reduced_shape, resolve_shape
+from stackgrad.tensor.testing import loops
+
+
+@pytest.mark.parametrize(("dim", "expected"), [(0, 0), (2, 2), (-1, 2), (-3, 0), (np.int64(1), 1)])
+def test_a_dim_is_counted_from_the_front(dim, expected):
+    assert normalize_dim(dim, 3) == expected
+
+
+@pytest.mark.parametrize("dim", [3, -4])
+def test_a_dim_out_of_range_is_named(dim):
+    with pytest.raises(IndexError, match=rf"dim {dim} is out of range for 3 dimensions: expected -3 to 2"):
+        normalize_dim(dim, 3)
+
+
+def test_no_dimensions_have_no_dim():
+    with pytest.raises(IndexError, match="dim 0 is out of range for 0 dimensions: there are none"):
+        normalize_dim(0, 0)
+
+
+def test_a_dim_is_an_integer():
+    with pytest.raises(TypeError, match="'float' object cannot be interpreted as an integer"):
+        normalize_dim(1.0, 3)
+
+
+def test_several_dims_are_put_in_order():
+    assert normalize_dims((-1, 0), 3) == (0, 2)
+    assert normalize_dims(None, 2) == (0, 1)
+    assert normalize_dims((), 2) == ()
+    assert normalize_dims([np.int64(1)], 2) == (1,)
+    with pytest.raises(ValueError, match=r"dim \(1, -2\) names a dimension twice"):
+        normalize_dims((1, -2), 3)
+
+
+@given(mutually_broadcastable_shapes(num_shapes=3, min_side=0, max_side=3))
+def test_broadcasting_is_numpys(shapes):
+    assert broadcast_shapes(*shapes.input_shapes) == shapes.result_shape
+
+
+def test_shapes_that_do_not_broadcast_are_named():
+    with pytest.raises(ValueError, match=r"shapes \(2, 3\) and \(2, 4\) do not broadcast: dimension -1 is 3 and 4"):
+        broadcast_shapes((2, 3), (2, 4))
+    with pytest.raises(ValueError, match=r"dimension -2 is 0 and 2"):
+        broadcast_shapes((0, 3), (2, 1))
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "expected"),
+    [((2, -1), 6, (2, 3)), ((-1,), 0, (0,)), ((3, -1), 0, (3, 0)), ((), 1, ()), ((0, 5), 0, (0, 5)), ((-1, 1), 4, (4, 1))],
+)
+def test_a_shape_is_resolved(shape, size, expected):
+    assert resolve_shape(shape, size) == expected
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "message"),
+    [
+        ((4,), 6, r"shape \(4,\) does not hold 6 elements"),
+        ((4, -1), 6, r"shape \(4, -1\) does not hold 6 elements"),
+        ((0, -1), 0, r"shape \(0, -1\) does not hold 0 elements"),
+        ((-1, -1), 6, r"shape \(-1, -1\) is not valid: extents are 0 or more, and one may be -1"),
+        ((-2, 3), 6, r"shape \(-2, 3\) is not valid"),
+    ],
+)
+def test_a_shape_that_cannot_be_is_named(shape, size, message):
+    with pytest.raises(ValueError, match=message):
+        resolve_shape(shape, size)
+
+
+def test_reduced_dims_are_kept_as_1():
+    assert reduced_shape((2, 3, 4), (0, 2)) == (1, 3, 1)
+
+
+PAIRS = st.tuples(st.integers(1, 4), st.integers(1, 4))
+SIDES = st.tuples(st.integers(0, 3), st.integers(0, 3))
+
+
+@given(PAIRS, PAIRS, st.tuples(SIDES, SIDES), PAIRS, st.tuples(st.integers(1, 9), st.integers(1, 9)))
+def test_a_window_has_as_many_places_as_can_be_counted(kernel, stride, padding, dilation, size):
+    window = Window(kernel, stride, padding, dilation)
+    counted = loops.output_size(size, window)
+    if 0 in counted:
+        with pytest.raises(ValueError, match=r"kernel .* with dilation .* spans .* more than the image of"):
+            window.positions(size)
+    else:
+        assert window.positions(size) == counted
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"kernel": (0, 1)}, ValueError, r"kernel \(0, 1\) is not valid: expected 1 or more in each dimension"),
+        ({"kernel": (1, 1), "stride": (1, -1)}, ValueError, r"stride \(1, -1\) is not valid: expected 1 or more"),
+        ({"kernel": (1, 1), "dilation": (0, 1)}, ValueError, r"dilation \(0, 1\) is not valid: expected 1 or more"),
+        (
+            {"kernel": (1, 1), "padding": ((0, 0), (-1, 0))},
+            ValueError,
+            r"padding \(\(0, 0\), \(-1, 0\)\) is not valid: expected 0 or more on each side",
+        ),
+        ({"kernel": 2}, TypeError, "kernel 2 is not valid: expected a pair of integers"),
+        ({"kernel": (2, 2, 2)}, TypeError, r"kernel \(2, 2, 2\) is not valid: expected a pair of integers"),
+        ({"kernel": (2, 1.5)}, TypeError, r"kernel \(2, 1.5\) is not valid: expected a pair of integers"),
+        ({"kernel": (2, 2), "padding": (1, 1)}, TypeError, r"padding \(1, 1\) is not valid: expected \(before, after\)"),
+    ],
+)
+def test_a_window_that_cannot_be_is_named(arguments, error, message):
+    with pytest.raises(error, match=message):
+        Window(**arguments)
