@@ -1,0 +1,100 @@
+"""stackgrad.nn: neural networks from the tensors of `stackgrad.tensor`.
+
+Functions without state stand in `functional` and `losses`, layers in `layers`, initial weights in `init`; all public
+names but those of `init` are here too. Where a tensor computes is the tensor's affair: nothing in this package is bound
+to a backend, and a network trained with compiled kernels runs with NumPy alone.
+"""
+
+from . import functional, init
+from .data import batches, permutation
+from .functional import (
+    argmax,
+    avg_pool2d,
+    avgpool2d,
+    batch_norm,
+    conv1d,
+    conv2d,
+    dropout,
+    linear,
+    log_softmax,
+    logsoftmax,
+    max,
+    max_pool2d,
+    maxpool2d,
+    relu,
+    sigmoid,
+    softmax,
+    tanh,
+    tile,
+)
+from .layers.activation import LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from .layers.conv import Conv1d, Conv2d
+from .layers.dropout import Dropout
+from .layers.linear import Flatten, Linear
+from .layers.norm import BatchNorm1d, BatchNorm2d
+from .layers.pool import AvgPool2d, MaxPool2d
+from .layers.sequential import Sequential
+from .losses import cross_entropy, mse_loss, nll_loss
+from .module import Buffer, Module, Parameter
+from .optim import SGD, Adam, AdamW, Optimizer
+from .saving import load, load_metadata, save
+from .schedule import Cosine, OneCycle, Schedule, StepDecay
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Buffer",
+    "Conv1d",
+    "Conv2d",
+    "Cosine",
+    "Dropout",
+    "Flatten",
+    "Linear",
+    "LogSoftmax",
+    "MaxPool2d",
+    "Module",
+    "OneCycle",
+    "Optimizer",
+    "Parameter",
+    "ReLU",
+    "Schedule",
+    "Sequential",
+    "Sigmoid",
+    "Softmax",
+    "StepDecay",
+    "Tanh",
+    "argmax",
+    "avg_pool2d",
+    "avgpool2d",
+    "batch_norm",
+    "batches",
+    "conv1d",
+    "conv2d",
+    "cross_entropy",
+    "dropout",
+    "functional",
+    "init",
+    "linear",
+    "load",
+    "load_metadata",
+    "log_softmax",
+    "logsoftmax",
+    "max",
+    "max_pool2d",
+    "maxpool2d",
+    "mse_loss",
+    "nll_loss",
+    "permutation",
+    "relu",
+    "save",
+    "sigmoid",
+    "softmax",
+    "tanh",
+    "tile",
+]

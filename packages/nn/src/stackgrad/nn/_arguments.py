@@ -1,0 +1,64 @@
+"""The friendly forms of sizes and paddings, turned into the pairs that the kinds of `stackgrad.tensor` take."""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from stackgrad.tensor import Tensor
+
+Size: TypeAlias = int | Sequence[int]
+Padding: TypeAlias = int | str | Sequence[int] | Sequence[Sequence[int]]
+
+
+def is_integer(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def sizes(name: str, value: Size, dims: int, least: int = 1) -> tuple[int, ...]:
+    """One integer a dimension, from a single one for all dimensions or from a sequence of `dims` of them.
+
+    Raises:
+        ValueError: other forms, and integers below `least`.
+    """
+    values = tuple(value) if isinstance(value, Sequence) else (value,) * dims
+    if len(values) != dims or not all(is_integer(v) and v >= least for v in values):
+        raise ValueError(f"{name} must be an int or {dims} of them (one a dimension), at least {least}; got {value!r}")
+    return tuple(int(v) for v in values)
+
+
+def paddings(
+    padding: Padding, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
+) -> tuple[tuple[int, int], ...]:
+    """One (before, after) pair a dimension.
+
+    `padding` is an int, one int a dimension, one (before, after) pair a dimension, "valid" (none) or "same" (the
+    output has the input's size: stride 1 only; where the zeros are odd in number, the odd one stands at the end).
+
+    Raises:
+        ValueError: other forms, negative numbers, "same" with a stride other than 1.
+    """
+    dims = len(kernel)
+    if isinstance(padding, str):
+        if padding == "valid":
+            return ((0, 0),) * dims
+        if padding != "same":
+            raise ValueError(f'padding by name must be "same" or "valid"; got {padding!r}')
+        if any(s != 1 for s in stride):
+            raise ValueError(f'padding "same" needs stride 1; got stride {tuple(stride)}')
+        totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+        return tuple((total // 2, total - total // 2) for total in totals)
+    each = tuple(padding) if isinstance(padding, Sequence) else (padding,) * dims
+    pairs = [tuple(p) if isinstance(p, Sequence) else (p, p) for p in each]
+    if len(pairs) != dims or any(len(p) != 2 or not all(is_integer(v) and v >= 0 for v in p) for p in pairs):
+        raise ValueError(
+            f'padding must be an int, {dims} of them (one a dimension), {dims} (before, after) pairs, "same" or '
+            f'"valid", none negative; got {padding!r}'
+        )
+    return tuple((int(before), int(after)) for before, after in pairs)
+
+
+def check_ndim(name: str, tensor: Tensor, ndim: int, meaning: str) -> None:
+    """ValueError unless `tensor` has `ndim` dimensions; `meaning` names them: "(batch, channels, width)"."""
+    if tensor.ndim != ndim:
+        raise ValueError(f"{name} must have {ndim} dimensions, {meaning}; got shape {tensor.shape}")

@@ -1,0 +1,339 @@
+"""Functions of tensors without state: what the layers call.
+
+The names of PyTorch (`conv2d`, `max_pool2d`, `log_softmax`) take its arguments; the names of the course (`tile`,
+`maxpool2d`, `avgpool2d`, `max`, `argmax`, `logsoftmax`) demand sizes that the kernel divides. Both end in the same
+kinds of `stackgrad.tensor`, so that there is one convolution and one pool.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+import stackgrad.tensor as sg
+from stackgrad.tensor import Generator, Tensor
+
+from ._arguments import Padding, Size, check_ndim, paddings, sizes
+
+# ---------------------------------------------------------------------------------------------- linear and pointwise
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`input @ weight.T + bias`.
+
+    Args:
+        input: (..., in_features).
+        weight: (out_features, in_features).
+        bias: (out_features,), or None.
+
+    Returns:
+        (..., out_features).
+    """
+    return sg.linear(input, weight, bias)
+
+
+def relu(input: Tensor) -> Tensor:
+    """max(input, 0), element by element; the gradient at 0 is 0."""
+    return input.relu()
+
+
+def sigmoid(input: Tensor) -> Tensor:
+    """1 / (1 + exp(-input)), element by element."""
+    return input.sigmoid()
+
+
+def tanh(input: Tensor) -> Tensor:
+    """The hyperbolic tangent, element by element."""
+    return input.tanh()
+
+
+def softmax(input: Tensor, dim: int) -> Tensor:
+    """exp(input) / sum of exp(input) along `dim`; same shape. The maximum is subtracted first, so nothing overflows."""
+    return sg.softmax(input, dim)
+
+
+def logsoftmax(input: Tensor, dim: int) -> Tensor:
+    """input - log(sum of exp(input) along `dim`), by log-sum-exp; same shape."""
+    return sg.log_softmax(input, dim)
+
+
+log_softmax = logsoftmax
+
+
+def dropout(input: Tensor, rate: float, ignore: bool = False, generator: Generator | None = None) -> Tensor:
+    """Zeroes each element with probability `rate` and divides the others by (1 - rate).
+
+    Source: Srivastava et al., "Dropout", JMLR 2014. The mask depends on the generator and the element's logical index
+    alone, so it is the same on every backend and in every memory layout.
+
+    Args:
+        input: any shape, a float dtype.
+        rate: 0 gives the input, 1 gives zeros.
+        ignore: gives the input, whatever the rate (evaluation).
+        generator: the source of the mask; the default generator where None.
+
+    Raises:
+        ValueError: a rate outside [0, 1].
+    """
+    if ignore or check_rate(rate) == 0:
+        return input
+    return sg.dropout(input, rate, generator=generator)
+
+
+def check_rate(rate: float) -> float:
+    """`rate`, or ValueError where it is no probability."""
+    if not 0 <= rate <= 1:
+        raise ValueError(f"dropout rate must be between 0 and 1; got {rate}")
+    return rate
+
+
+# --------------------------------------------------------------------------------------------------------- convolution
+
+
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Padding = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+) -> Tensor:
+    """2-D cross-correlation: out[n, o, y, x] = bias[o] + sum of weight[o, c, i, j] * input[n, c, y + i, x + j].
+
+    Args:
+        input: (batch, in_channels, height, width).
+        weight: (out_channels, in_channels / groups, kernel_height, kernel_width).
+        bias: (out_channels,), or None.
+        stride: the step between windows: an int or (rows, columns).
+        padding: zeros around the input: an int, (rows, columns), ((top, bottom), (left, right)), "valid" (none), or
+            "same" (the output has the input's size; stride 1 only; an odd zero stands at the end).
+        dilation: the step between a kernel's elements: an int or (rows, columns).
+        groups: output channels are cut into so many groups, each seeing its own share of the input channels.
+
+    Returns:
+        (batch, out_channels, out_height, out_width), with
+        out = (size + before + after - dilation * (kernel - 1) - 1) // stride + 1.
+
+    Raises:
+        ValueError: shapes, channels or groups that do not fit, a kernel larger than the padded input.
+    """
+    check_ndim("weight", weight, 4, "(out_channels, in_channels / groups, kernel_height, kernel_width)")
+    steps = sizes("stride", stride, 2)
+    spread = sizes("dilation", dilation, 2)
+    pads = paddings(padding, weight.shape[2:], steps, spread)
+    return sg.conv2d(input, weight, bias, _pair(steps), _pairs(pads), _pair(spread), groups)
+
+
+def conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Padding = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+) -> Tensor:
+    """1-D cross-correlation: `conv2d` on an image of height 1.
+
+    Args:
+        input: (batch, in_channels, width).
+        weight: (out_channels, in_channels / groups, kernel_width).
+        bias: (out_channels,), or None.
+        stride: the step between windows: an int or (columns,).
+        padding: an int, (columns,), ((left, right),), "valid" or "same", as in `conv2d`.
+        dilation: the step between a kernel's elements: an int or (columns,).
+        groups: as in `conv2d`.
+
+    Returns:
+        (batch, out_channels, out_width).
+
+    Raises:
+        ValueError: as in `conv2d`.
+    """
+    check_ndim("input", input, 3, "(batch, channels, width)")
+    check_ndim("weight", weight, 3, "(out_channels, in_channels / groups, kernel_width)")
+    steps = sizes("stride", stride, 1)
+    spread = sizes("dilation", dilation, 1)
+    pads = paddings(padding, weight.shape[2:], steps, spread)
+    out = sg.conv2d(
+        input.unsqueeze(2),
+        weight.unsqueeze(2),
+        bias,
+        (1, steps[0]),
+        ((0, 0), pads[0]),
+        (1, spread[0]),
+        groups,
+    )
+    return out.squeeze(2)
+
+
+# -------------------------------------------------------------------------------------------------------------- pooling
+
+
+def max_pool2d(input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Padding = 0) -> Tensor:
+    """The largest value of each window; the gradient goes to the first of equal values.
+
+    Args:
+        input: (batch, channels, height, width).
+        kernel_size: an int or (rows, columns).
+        stride: the same forms; the kernel size where None.
+        padding: an int, (rows, columns) or ((top, bottom), (left, right)), at most half the kernel; what is padded
+            never is the largest.
+
+    Returns:
+        (batch, channels, out_height, out_width); a ragged edge that holds no whole window is dropped.
+
+    Raises:
+        ValueError: another number of dimensions, sizes that do not fit.
+    """
+    return sg.max_pool2d(input, *_pool_arguments(kernel_size, stride, padding))
+
+
+def avg_pool2d(input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Padding = 0) -> Tensor:
+    """The mean of each window; padded zeros count. Arguments, result and errors as in `max_pool2d`."""
+    return sg.avg_pool2d(input, *_pool_arguments(kernel_size, stride, padding))
+
+
+def tile(input: Tensor, kernel: Sequence[int]) -> tuple[Tensor, int, int]:
+    """Cuts an image into windows side by side, each laid out along a last dimension.
+
+    Args:
+        input: (batch, channel, height, width).
+        kernel: (kernel_height, kernel_width), which divide height and width.
+
+    Returns:
+        (batch, channel, new_height, new_width, kernel_height * kernel_width), new_height and new_width.
+
+    Raises:
+        ValueError: another number of dimensions, a kernel that does not divide the image.
+    """
+    rows, columns = _dividing_kernel(input, kernel)
+    batch, channel, height, width = input.shape
+    new_height, new_width = height // rows, width // columns
+    # (batch, channel, new_height, rows, new_width, columns): a window is the two odd ones
+    windows = input.reshape(batch, channel, new_height, rows, new_width, columns).permute(0, 1, 2, 4, 3, 5)
+    return windows.reshape(batch, channel, new_height, new_width, rows * columns), new_height, new_width
+
+
+def avgpool2d(input: Tensor, kernel: Sequence[int]) -> Tensor:
+    """The mean of each window of `tile`: (batch, channel, height / kernel_height, width / kernel_width)."""
+    return avg_pool2d(input, _dividing_kernel(input, kernel))
+
+
+def maxpool2d(input: Tensor, kernel: Sequence[int]) -> Tensor:
+    """The largest value of each window of `tile`: (batch, channel, height / kernel_height, width / kernel_width)."""
+    return max_pool2d(input, _dividing_kernel(input, kernel))
+
+
+# -------------------------------------------------------------------------------------------------------------- largest
+
+
+def max(input: Tensor, dim: int, keepdim: bool = False) -> Tensor:
+    """The largest value along `dim`, which the result lacks unless `keepdim`.
+
+    The gradient goes to the first of equal values: it is the gradient times `argmax`.
+    """
+    return input.max(dim, keepdim=keepdim)
+
+
+def argmax(input: Tensor, dim: int) -> Tensor:
+    """One-hot: 1 at the first of the largest values along `dim`, 0 elsewhere.
+
+    Returns:
+        The input's shape and dtype (float32 where that is no float); it carries no gradient.
+    """
+    largest = input.detach().argmax(dim, keepdim=True)
+    along = [1] * input.ndim
+    along[dim] = input.shape[dim]
+    positions = sg.arange(input.shape[dim], backend=input.backend).reshape(*along)
+    dtype = input.dtype if np.issubdtype(input.dtype, np.floating) else sg.float32
+    return (positions == largest).astype(dtype)
+
+
+# -------------------------------------------------------------------------------------------------------- normalisation
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor,
+    running_var: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Subtracts each channel's mean, divides by its standard deviation, then scales and shifts.
+
+    Source: Ioffe and Szegedy, "Batch Normalization", ICML 2015.
+
+    Args:
+        input: (batch, channels, ...).
+        running_mean: (channels,); in training it moves by `momentum` towards the batch's mean, in place.
+        running_var: (channels,); likewise towards the batch's variance (that of n - 1).
+        weight: (channels,), the scale.
+        bias: (channels,), the shift.
+        training: the batch's own statistics where true, the running ones where false.
+        momentum: the share of the batch in the running statistics.
+        eps: added to the variance.
+
+    Returns:
+        The input's shape.
+
+    Raises:
+        ValueError: an input of less than two dimensions, channels that differ, training on one value a channel.
+    """
+    if input.ndim < 2:
+        raise ValueError(f"input must have at least 2 dimensions, (batch, channels, ...); got shape {input.shape}")
+    channels = input.shape[1]
+    for name, value in (
+        ("running_mean", running_mean),
+        ("running_var", running_var),
+        ("weight", weight),
+        ("bias", bias),
+    ):
+        if value.shape != (channels,):
+            raise ValueError(f"{name} must have shape ({channels},), one a channel of the input; got {value.shape}")
+    if not training:
+        column = (channels,) + (1,) * (input.ndim - 2)
+        scale = weight * (running_var + eps).rsqrt()
+        return input * scale.reshape(*column) + (bias - running_mean * scale).reshape(*column)
+    out, mean, var = sg.batch_norm(input, weight, bias, eps)
+    count = input.size // channels
+    with sg.no_grad():
+        running_mean.copy_(running_mean * (1 - momentum) + mean * momentum)
+        running_var.copy_(running_var * (1 - momentum) + var * (momentum * count / (count - 1)))
+    return out
+
+
+# -------------------------------------------------------------------------------------------------------------- helpers
+
+
+def _pair(values: tuple[int, ...]) -> tuple[int, int]:
+    rows, columns = values
+    return rows, columns
+
+
+def _pairs(values: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], tuple[int, int]]:
+    rows, columns = values
+    return rows, columns
+
+
+def _pool_arguments(
+    kernel_size: Size, stride: Size | None, padding: Padding
+) -> tuple[tuple[int, int], tuple[int, int], tuple[tuple[int, int], tuple[int, int]]]:
+    kernel = sizes("kernel_size", kernel_size, 2)
+    steps = kernel if stride is None else sizes("stride", stride, 2)
+    return _pair(kernel), _pair(steps), _pairs(paddings(padding, kernel, steps, (1, 1)))
+
+
+def _dividing_kernel(input: Tensor, kernel: Sequence[int]) -> tuple[int, int]:
+    check_ndim("input", input, 4, "(batch, channel, height, width)")
+    rows, columns = sizes("kernel", kernel, 2)
+    height, width = input.shape[2:]
+    if height % rows or width % columns:
+        raise ValueError(
+            f"kernel {(rows, columns)} must divide height {height} and width {width}; "
+            "max_pool2d and avg_pool2d drop a ragged edge instead"
+        )
+    return rows, columns

@@ -1,0 +1,1 @@
+"""Layers: modules whose call is one function of `stackgrad.nn.functional`."""

@@ -1,0 +1,105 @@
+"""Convolution layers."""
+
+from stackgrad.tensor import Generator, Tensor
+
+from .. import functional as F
+from .. import init
+from .._arguments import Padding, Size, paddings, sizes
+from ..module import Module, Parameter
+
+
+class _Conv(Module):
+    """What the two have in common: their arguments, checked once, and their weights."""
+
+    dims: int
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Padding = 0,
+        dilation: Size = 1,
+        groups: int = 1,
+        bias: bool = True,
+        generator: Generator | None = None,
+    ) -> None:
+        if in_channels < 1 or out_channels < 1 or groups < 1 or in_channels % groups or out_channels % groups:
+            raise ValueError(
+                f"in_channels {in_channels} and out_channels {out_channels} must be positive multiples of "
+                f"groups {groups}"
+            )
+        kernel = sizes("kernel_size", kernel_size, self.dims)
+        self.stride = sizes("stride", stride, self.dims)
+        self.dilation = sizes("dilation", dilation, self.dims)
+        self.padding = paddings(padding, kernel, self.stride, self.dilation)
+        self.groups = groups
+        weight, offset = init.layer_weight_and_bias((out_channels, in_channels // groups, *kernel), bias, generator)
+        self.weight = Parameter(weight)
+        self.bias = None if offset is None else Parameter(offset)
+
+    def extra_repr(self) -> str:
+        out_channels, in_channels, *kernel = self.weight.shape
+        parts = [f"{in_channels * self.groups}, {out_channels}, kernel_size={tuple(kernel)}"]
+        if self.stride != (1,) * self.dims:
+            parts.append(f"stride={self.stride}")
+        if self.padding != ((0, 0),) * self.dims:
+            parts.append(f"padding={self.padding}")
+        if self.dilation != (1,) * self.dims:
+            parts.append(f"dilation={self.dilation}")
+        if self.groups != 1:
+            parts.append(f"groups={self.groups}")
+        if self.bias is None:
+            parts.append("bias=False")
+        return ", ".join(parts)
+
+
+class Conv1d(_Conv):
+    """`functional.conv1d` with weights of its own: (batch, in_channels, width) to (batch, out_channels, out_width).
+
+    Args:
+        in_channels, out_channels: positive multiples of `groups`.
+        kernel_size, stride, dilation: an int or (columns,).
+        padding: an int, (columns,), ((left, right),), "same" or "valid".
+        groups: see `functional.conv2d`.
+        bias: whether a bias is added.
+        generator: the source of the initial weights; the default generator where None.
+
+    Attributes:
+        weight: (out_channels, in_channels / groups, kernel_width).
+        bias: (out_channels,), or None.
+
+    Raises:
+        ValueError: arguments that do not fit, by name and value.
+    """
+
+    dims = 1
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.conv1d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+class Conv2d(_Conv):
+    """`functional.conv2d` with weights of its own: (batch, in_channels, height, width) to (batch, out_channels, ...).
+
+    Args:
+        in_channels, out_channels: positive multiples of `groups`.
+        kernel_size, stride, dilation: an int or (rows, columns).
+        padding: an int, (rows, columns), ((top, bottom), (left, right)), "same" or "valid".
+        groups: see `functional.conv2d`.
+        bias: whether a bias is added.
+        generator: the source of the initial weights; the default generator where None.
+
+    Attributes:
+        weight: (out_channels, in_channels / groups, kernel_height, kernel_width).
+        bias: (out_channels,), or None.
+
+    Raises:
+        ValueError: arguments that do not fit, by name and value.
+    """
+
+    dims = 2
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.conv2d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)

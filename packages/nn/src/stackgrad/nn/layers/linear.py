@@ -1,0 +1,59 @@
+"""The fully connected layer, and the one that flattens for it."""
+
+from stackgrad.tensor import Generator, Tensor
+
+from .. import functional as F
+from .. import init
+from ..module import Module, Parameter
+
+
+class Linear(Module):
+    """`input @ weight.T + bias`: (..., in_features) to (..., out_features).
+
+    Args:
+        in_features: the input's last size.
+        out_features: the output's last size.
+        bias: whether a bias is added.
+        generator: the source of the initial weights; the default generator where None.
+
+    Attributes:
+        weight: (out_features, in_features).
+        bias: (out_features,), or None.
+
+    Raises:
+        ValueError: a number of features below 1.
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, generator: Generator | None = None
+    ) -> None:
+        if in_features < 1 or out_features < 1:
+            raise ValueError(f"Linear needs at least one feature in and out; got {in_features} and {out_features}")
+        weight, offset = init.layer_weight_and_bias((out_features, in_features), bias, generator)
+        self.weight = Parameter(weight)
+        self.bias = None if offset is None else Parameter(offset)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.linear(input, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        features = f"{self.weight.shape[1]}, {self.weight.shape[0]}"
+        return features if self.bias is not None else f"{features}, bias=False"
+
+
+class Flatten(Module):
+    """Joins the dimensions from `start_dim` to `end_dim`; by default all but the batch: (N, C, H, W) to (N, C * H * W).
+
+    Raises:
+        IndexError: in a call, a dimension that the input does not have.
+    """
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        self.start_dim = start_dim
+        self.end_dim = end_dim
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input.flatten(self.start_dim, self.end_dim)
+
+    def extra_repr(self) -> str:
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"

@@ -1,0 +1,64 @@
+"""Batch normalisation."""
+
+import stackgrad.tensor as sg
+from stackgrad.tensor import Tensor
+
+from .. import functional as F
+from ..module import Buffer, Module, Parameter
+
+
+class _BatchNorm(Module):
+    """`functional.batch_norm`: the batch's statistics in training, the running ones in evaluation.
+
+    Args:
+        channels: the input's second size.
+        eps: added to the variance.
+        momentum: the share of the batch in the running statistics.
+
+    Attributes:
+        weight, bias: (channels,), scale and shift; trained.
+        running_mean, running_var: (channels,), buffers.
+
+    Raises:
+        ValueError: a number of channels below 1; in a call, an input of another number of dimensions.
+    """
+
+    ndims: tuple[int, ...]
+
+    def __init__(self, channels: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        if channels < 1:
+            raise ValueError(f"{type(self).__name__} needs at least one channel; got {channels}")
+        self.weight = Parameter(sg.ones(channels))
+        self.bias = Parameter(sg.zeros(channels))
+        self.running_mean = Buffer(sg.zeros(channels))
+        self.running_var = Buffer(sg.ones(channels))
+        self.eps = eps
+        self.momentum = momentum
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.ndim not in self.ndims:
+            allowed = " or ".join(map(str, self.ndims))
+            raise ValueError(f"{type(self).__name__} takes an input of {allowed} dimensions; got shape {input.shape}")
+        return F.batch_norm(
+            input,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training,
+            self.momentum,
+            self.eps,
+        )
+
+    def extra_repr(self) -> str:
+        return f"{self.weight.shape[0]}, eps={self.eps}, momentum={self.momentum}"
+
+
+class BatchNorm1d(_BatchNorm):
+    __doc__ = f"(batch, channels) or (batch, channels, width). {_BatchNorm.__doc__}"
+    ndims = (2, 3)
+
+
+class BatchNorm2d(_BatchNorm):
+    __doc__ = f"(batch, channels, height, width). {_BatchNorm.__doc__}"
+    ndims = (4,)

@@ -1,0 +1,85 @@
+"""Losses: how far a prediction is from what it should be, as one number or one an example."""
+
+from typing import Literal, TypeAlias
+
+import stackgrad.tensor as sg
+from stackgrad.tensor import Tensor
+
+Reduction: TypeAlias = Literal["mean", "sum", "none"]
+
+
+def cross_entropy(input: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
+    """-log(softmax(input)) at each target class, computed by log-sum-exp.
+
+    Args:
+        input: (batch, classes), logits: what the last linear layer gives, without softmax.
+        target: (batch,), int64, each from 0 to classes - 1.
+        reduction: "mean" or "sum" over the batch, or "none": one loss an example.
+
+    Returns:
+        (), or (batch,) where nothing is reduced.
+
+    Raises:
+        ValueError: shapes that do not fit, a class out of range, an unknown reduction.
+        TypeError: a target that is not int64.
+    """
+    return _reduce(sg.cross_entropy(input, target), reduction)
+
+
+def nll_loss(input: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
+    """-input at each target class; after `log_softmax` this is `cross_entropy` of the logits.
+
+    Args:
+        input: (batch, classes), logarithms of probabilities.
+        target: (batch,), int64, each from 0 to classes - 1.
+        reduction: "mean" or "sum" over the batch, or "none": one loss an example.
+
+    Returns and raises as `cross_entropy`.
+    """
+    _check_classes(input, target)
+    rows = sg.arange(input.shape[0], backend=input.backend)
+    return _reduce(-input[rows, target], reduction)
+
+
+def mse_loss(input: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
+    """(input - target) squared, element by element.
+
+    Args:
+        input: any shape.
+        target: the same shape.
+        reduction: "mean" or "sum" over all elements, or "none".
+
+    Returns:
+        (), or the input's shape where nothing is reduced.
+
+    Raises:
+        ValueError: shapes that differ (nothing is broadcast here), an unknown reduction.
+    """
+    if input.shape != target.shape:
+        raise ValueError(f"mse_loss needs input and target of one shape; got {input.shape} and {target.shape}")
+    difference = input - target
+    return _reduce(difference * difference, reduction)
+
+
+def _check_classes(input: Tensor, target: Tensor) -> None:
+    # a negative class would index from the end
+    if target.dtype != sg.int64:
+        raise TypeError(f"nll_loss: target of {target.dtype}: expected int64")
+    if input.ndim != 2 or target.shape != input.shape[:1]:
+        raise ValueError(
+            f"nll_loss: input of shape {input.shape} and target of shape {target.shape}: expected (n, classes) and (n,)"
+        )
+    classes = input.shape[1]
+    for value in (target.min().item(), target.max().item()) if target.size else ():
+        if not 0 <= value < classes:
+            raise ValueError(f"nll_loss: target holds class {value}: expected 0 to {classes - 1}")
+
+
+def _reduce(losses: Tensor, reduction: str) -> Tensor:
+    if reduction == "mean":
+        return losses.mean()
+    if reduction == "sum":
+        return losses.sum()
+    if reduction == "none":
+        return losses
+    raise ValueError(f'reduction must be "mean", "sum" or "none"; got {reduction!r}')

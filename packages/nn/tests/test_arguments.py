@@ -1,0 +1,65 @@
+"""The friendly forms of sizes and paddings."""
+
+import re
+
+import numpy as np
+import pytest
+
+from stackgrad.nn._arguments import paddings, sizes
+
+
+def test_one_integer_stands_for_every_dimension() -> None:
+    assert sizes("stride", 3, 2) == (3, 3)
+    assert sizes("stride", np.int64(3), 1) == (3,)  # type: ignore[arg-type]
+
+
+def test_a_sequence_gives_one_integer_a_dimension() -> None:
+    assert sizes("kernel_size", [2, 3], 2) == (2, 3)
+
+
+@pytest.mark.parametrize("value", [0, -1, (1,), (1, 2, 3), (1, 0), 2.0, (1.0, 2), True, None, "ab"])
+def test_other_sizes_are_named(value: object) -> None:
+    message = f"stride must be an int or 2 of them (one a dimension), at least 1; got {value!r}"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        sizes("stride", value, 2)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("padding", "expected"),
+    [
+        (2, ((2, 2), (2, 2))),
+        ((1, 2), ((1, 1), (2, 2))),
+        (((0, 1), (2, 3)), ((0, 1), (2, 3))),
+        ([[0, 1], 2], ((0, 1), (2, 2))),
+        ("valid", ((0, 0), (0, 0))),
+        ("same", ((1, 1), (1, 2))),
+    ],
+)
+def test_paddings(padding: object, expected: object) -> None:
+    assert paddings(padding, (3, 4), (1, 1), (1, 1)) == expected  # type: ignore[arg-type]
+
+
+def test_same_counts_the_dilation() -> None:
+    assert paddings("same", (3, 2), (1, 1), (2, 3)) == ((2, 2), (1, 2))
+
+
+def test_valid_goes_with_any_stride() -> None:
+    assert paddings("valid", (3,), (2,), (1,)) == ((0, 0),)
+
+
+def test_same_needs_stride_1() -> None:
+    with pytest.raises(ValueError, match=re.escape('padding "same" needs stride 1; got stride (1, 2)')):
+        paddings("same", (3, 3), (1, 2), (1, 1))
+
+
+def test_unknown_name_of_a_padding() -> None:
+    with pytest.raises(ValueError, match='must be "same" or "valid"; got \'full\''):
+        paddings("full", (3, 3), (1, 1), (1, 1))
+
+
+@pytest.mark.parametrize(
+    "padding", [-1, 0.5, (1,), (1, 2, 3), (1, -1), ((1, 2, 3), 1), ((0, -1), (0, 0)), ((0.5, 1), 1), ("same", 1)]
+)
+def test_other_paddings_are_named(padding: object) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"none negative; got {padding!r}")):
+        paddings(padding, (3, 3), (1, 1), (1, 1))  # type: ignore[arg-type]

@@ -1,0 +1,138 @@
+"""Layers: each is its function with its own weights, and says what it is."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import stackgrad.tensor as sg
+from stackgrad import nn
+
+F = nn.functional
+
+
+def image(*shape: int) -> sg.Tensor:
+    return sg.randn(*shape, generator=sg.Generator(11))
+
+
+@pytest.mark.parametrize(
+    ("layer", "function", "shape"),
+    [
+        (nn.Linear(3, 2), lambda m, x: F.linear(x, m.weight, m.bias), (4, 3)),
+        (nn.Linear(3, 2, bias=False), lambda m, x: F.linear(x, m.weight), (4, 5, 3)),
+        (nn.Conv1d(4, 6, 3, 2, 1, 2, 2), lambda m, x: F.conv1d(x, m.weight, m.bias, 2, 1, 2, 2), (2, 4, 9)),
+        (nn.Conv1d(2, 3, 4, padding="same"), lambda m, x: F.conv1d(x, m.weight, m.bias, padding="same"), (2, 2, 9)),
+        (
+            nn.Conv2d(4, 6, (3, 2), (2, 1), ((0, 1), (1, 2)), 2, 2, bias=False),
+            lambda m, x: F.conv2d(x, m.weight, None, (2, 1), ((0, 1), (1, 2)), 2, 2),
+            (2, 4, 9, 8),
+        ),
+        (nn.MaxPool2d(3, 2, 1), lambda m, x: F.max_pool2d(x, 3, 2, 1), (2, 1, 7, 7)),
+        (nn.AvgPool2d((2, 3)), lambda m, x: F.avg_pool2d(x, (2, 3)), (2, 1, 7, 7)),
+        (nn.ReLU(), lambda m, x: F.relu(x), (3, 4)),
+        (nn.Sigmoid(), lambda m, x: F.sigmoid(x), (3, 4)),
+        (nn.Tanh(), lambda m, x: F.tanh(x), (3, 4)),
+        (nn.Softmax(0), lambda m, x: F.softmax(x, 0), (3, 4)),
+        (nn.LogSoftmax(), lambda m, x: F.log_softmax(x, 1), (3, 4)),
+        (nn.Flatten(), lambda m, x: x.reshape(2, 12), (2, 3, 4)),
+        (nn.Flatten(0, 1), lambda m, x: x.reshape(6, 4), (2, 3, 4)),
+    ],
+    ids=repr,
+)
+def test_a_layer_is_its_function(layer: nn.Module, function: Callable[..., sg.Tensor], shape: tuple[int, ...]) -> None:
+    x = image(*shape)
+    np.testing.assert_array_equal(layer(x).detach().numpy(), function(layer, x).detach().numpy())
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        (nn.Linear(3, 2), "Linear(3, 2)"),
+        (nn.Conv1d(2, 4, 3), "Conv1d(2, 4, kernel_size=(3,))"),
+        (
+            nn.Conv2d(2, 4, 3, 2, "valid", 2, 2, bias=False),
+            "Conv2d(2, 4, kernel_size=(3, 3), stride=(2, 2), dilation=(2, 2), groups=2, bias=False)",
+        ),
+        (nn.Conv2d(2, 4, 4, padding="same"), "Conv2d(2, 4, kernel_size=(4, 4), padding=((1, 2), (1, 2)))"),
+        (nn.MaxPool2d(2), "MaxPool2d(kernel_size=(2, 2))"),
+        (nn.AvgPool2d(2, 1, 1), "AvgPool2d(kernel_size=(2, 2), stride=(1, 1), padding=((1, 1), (1, 1)))"),
+        (nn.Softmax(1), "Softmax(dim=1)"),
+        (nn.Dropout(0.25), "Dropout(rate=0.25)"),
+        (nn.Flatten(), "Flatten(start_dim=1, end_dim=-1)"),
+        (nn.BatchNorm2d(3), "BatchNorm2d(3, eps=1e-05, momentum=0.1)"),
+        (nn.Sequential(), "Sequential()"),
+    ],
+)
+def test_repr(layer: nn.Module, expected: str) -> None:
+    assert repr(layer) == expected
+
+
+def test_dropout_acts_in_training_alone() -> None:
+    x = sg.ones(10, 10)
+    layer = nn.Dropout(0.5, sg.Generator(1))
+    first = layer(x).tolist()
+    assert first == F.dropout(x, 0.5, generator=sg.Generator(1)).tolist()
+    assert layer(x).tolist() != first
+    assert layer.eval()(x) is x
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [(nn.BatchNorm1d(3), (6, 3)), (nn.BatchNorm1d(3), (4, 3, 5)), (nn.BatchNorm2d(3), (4, 3, 5, 2))],
+)
+def test_batch_norm_learns_the_statistics(layer: nn.BatchNorm1d | nn.BatchNorm2d, shape: tuple[int, ...]) -> None:
+    x = image(*shape) * 3 + 5
+    axes = (0, *range(2, x.ndim))
+    out = layer(x).detach().numpy()
+    np.testing.assert_allclose(out.mean(axes), np.zeros(3), atol=1e-5)
+    np.testing.assert_allclose(out.var(axes), np.ones(3), rtol=1e-3)
+    for _ in range(100):
+        layer(x)
+    np.testing.assert_allclose(layer.running_mean.numpy(), x.numpy().mean(axes), rtol=1e-3)
+    np.testing.assert_allclose(layer.running_var.numpy(), x.numpy().var(axes, ddof=1), rtol=1e-3)
+    before = layer.running_mean.tolist()
+    layer.eval()(x)
+    assert layer.running_mean.tolist() == before
+    assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
+    assert list(layer.state_dict()) == ["weight", "bias", "running_mean", "running_var"]
+
+
+def test_sequential() -> None:
+    relu = nn.ReLU()
+    layers = nn.Sequential(nn.Linear(2, 3), relu, nn.Linear(3, 3), relu)
+    assert len(layers) == 4
+    assert layers[1] is layers[-1] is relu
+    assert list(layers.state_dict()) == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    x = image(4, 2)
+    expected = layers[2](layers[0](x).relu()).relu()
+    np.testing.assert_array_equal(layers(x).detach().numpy(), expected.detach().numpy())
+    assert nn.Sequential()(x) is x
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nn.Linear(0, 3), "at least one feature in and out; got 0 and 3"),
+        (lambda: nn.Conv2d(3, 4, 2, groups=2), "in_channels 3 and out_channels 4 must be positive multiples of groups"),
+        (lambda: nn.Conv1d(0, 4, 2), "in_channels 0 and out_channels 4"),
+        (lambda: nn.Conv2d(1, 1, (3, 0)), "kernel_size must be an int or 2 of them"),
+        (lambda: nn.Conv1d(1, 1, 3, stride=(1, 1)), "stride must be an int or 1 of them"),
+        (lambda: nn.Conv2d(1, 1, 3, stride=2, padding="same"), 'padding "same" needs stride 1; got stride (2, 2)'),
+        (lambda: nn.MaxPool2d("3"), "kernel_size must be an int or 2 of them"),  # type: ignore[arg-type]
+        (lambda: nn.Dropout(1.5), "dropout rate must be between 0 and 1; got 1.5"),
+        (lambda: nn.BatchNorm2d(0), "BatchNorm2d needs at least one channel; got 0"),
+        (lambda: nn.BatchNorm2d(2)(sg.ones(3, 2)), "BatchNorm2d takes an input of 4 dimensions; got shape (3, 2)"),
+        (lambda: nn.BatchNorm1d(2)(sg.ones(3)), "BatchNorm1d takes an input of 2 or 3 dimensions; got shape (3,)"),
+        (lambda: nn.Linear(3, 2)(sg.ones(4, 5)), "input of shape (4, 5) and weight of shape (2, 3)"),
+    ],
+)
+def test_errors(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        make()
+
+
+def test_sequential_of_something_else() -> None:
+    with pytest.raises(TypeError, match="argument 1 of Sequential must be a Module; got function"):
+        nn.Sequential(nn.ReLU(), lambda x: x)  # type: ignore[arg-type]

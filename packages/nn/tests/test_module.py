@@ -1,0 +1,217 @@
+"""Modules: what they own, their state, and what they say."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+import stackgrad.tensor as sg
+from stackgrad import nn
+
+
+class Net(nn.Module):
+    """Attributes of every kind that counts, and of some that do not."""
+
+    def __init__(self) -> None:
+        self.first = nn.Linear(2, 3)
+        self.scale = nn.Parameter(sg.ones(3))
+        self.blocks = [nn.Linear(3, 3, bias=False), (nn.BatchNorm1d(3), nn.Dropout(0.5))]
+        self.count = nn.Buffer(sg.tensor(0))
+        self.pair = (nn.Parameter(sg.zeros(1)), "text")
+        self.again = self.first
+        self.tied = self.scale
+        self.activation = sg.ones(3)
+        self.size = 3
+
+    def forward(self, input: sg.Tensor) -> sg.Tensor:
+        self.activation = self.first(input) * self.scale
+        return self.activation
+
+
+NAMES = [
+    "first.weight",
+    "first.bias",
+    "scale",
+    "blocks.0.weight",
+    "blocks.1.0.weight",
+    "blocks.1.0.bias",
+    "blocks.1.0.running_mean",
+    "blocks.1.0.running_var",
+    "count",
+    "pair.0",
+]
+
+
+def test_names_follow_the_order_of_definition_and_each_object_counts_once() -> None:
+    net = Net()
+    assert list(net.state_dict()) == NAMES
+    assert [name for name, _ in net.named_buffers()] == [n for n in NAMES if "running" in n or n == "count"]
+    parameters = dict(net.named_parameters())
+    assert list(parameters) == [n for n in NAMES if "running" not in n and n != "count"]
+    assert parameters["first.weight"] is net.first.weight
+    assert [id(p) for p in net.parameters()] == [id(p) for p in parameters.values()]
+
+
+def test_modules_and_children() -> None:
+    net = Net()
+    assert [name for name, _ in net.named_modules()] == ["", "first", "blocks.0", "blocks.1.0", "blocks.1.1"]
+    assert next(net.modules()) is net
+    assert [name for name, _ in net.named_children()] == ["first", "blocks.0", "blocks.1.0", "blocks.1.1", "again"]
+    assert [type(child) for child in net.children()] == [nn.Linear, nn.Linear, nn.BatchNorm1d, nn.Dropout, nn.Linear]
+
+
+def test_a_module_that_holds_itself() -> None:
+    net = nn.Sequential(nn.Linear(1, 1))
+    net.itself = net  # type: ignore[attr-defined]
+    assert [name for name, _ in net.named_modules()] == ["", "0"]
+
+
+def test_replacing_a_layer_is_seen_at_once() -> None:
+    net = Net()
+    net.first = nn.Linear(2, 5, bias=False)
+    assert "first.bias" not in net.state_dict()
+    assert net.state_dict()["first.weight"].shape == (5, 2)
+
+
+def test_parameter_shares_memory_and_requires_a_gradient() -> None:
+    source = sg.zeros(2)
+    parameter = nn.Parameter(source)
+    assert isinstance(parameter, sg.Tensor)
+    assert parameter.requires_grad
+    assert parameter.is_leaf
+    source.add_(1)
+    assert parameter.tolist() == [1.0, 1.0]
+    assert type(parameter * 2) is sg.Tensor
+    assert type(parameter.detach()) is sg.Tensor
+
+
+def test_parameter_of_integers() -> None:
+    with pytest.raises(TypeError, match="dtype int64 has no gradient"):
+        nn.Parameter(sg.tensor([1]))
+
+
+def test_a_changed_buffer_is_noticed_by_backward() -> None:
+    buffer = nn.Buffer(sg.ones(2))
+    loss = (nn.Parameter(sg.ones(2)) * buffer).sum()
+    buffer.add_(1)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        loss.backward()
+
+
+def test_train_and_eval_reach_every_module() -> None:
+    net = Net()
+    assert all(module.training for module in net.modules())
+    assert net.eval() is net
+    assert not any(module.training for module in net.modules())
+    assert net.train() is net
+    assert all(module.training for module in net.modules())
+
+
+def test_calling_runs_forward_and_gradients_arrive() -> None:
+    net = Net()
+    net(sg.ones(4, 2)).sum().backward()
+    assert net.scale.grad is not None
+    assert net.activation.shape == (4, 3)
+    net.zero_grad()
+    assert all(parameter.grad is None for parameter in net.parameters())
+
+
+def test_forward_is_the_subclass_s_affair() -> None:
+    with pytest.raises(NotImplementedError, match="Module must define forward"):
+        nn.Module()(1)
+
+
+# -------------------------------------------------------------------------------------------------------- state_dict
+
+
+def test_state_round_trip() -> None:
+    source, target = Net(), Net()
+    source.blocks[1][0](sg.rand(4, 3))  # type: ignore[index]
+    source.count.add_(3)
+    assert not np.array_equal(source.first.weight.detach().numpy(), target.first.weight.detach().numpy())
+    kept = target.first.weight
+    target.load_state_dict(source.state_dict())
+    assert target.first.weight is kept
+    assert kept.requires_grad
+    for (name, a), (_, b) in zip(source.state_dict().items(), target.state_dict().items(), strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=name)
+
+
+def test_state_shares_memory_and_has_no_history() -> None:
+    layer = nn.Linear(1, 1)
+    state = layer.state_dict()
+    assert not state["weight"].requires_grad
+    with sg.no_grad():
+        layer.weight.zero_()
+    assert state["weight"].tolist() == [[0.0]]
+
+
+def test_loading_converts_the_dtype() -> None:
+    layer = nn.Linear(1, 1)
+    layer.load_state_dict({"weight": sg.tensor([[2]]), "bias": sg.tensor([0.5], dtype=sg.float64)})
+    assert layer.weight.dtype == layer.bias.dtype == sg.float32  # type: ignore[union-attr]
+    assert (layer.weight.tolist(), layer.bias.tolist()) == ([[2.0]], [0.5])  # type: ignore[union-attr]
+
+
+def test_a_state_that_does_not_fit_changes_nothing() -> None:
+    layer = nn.Linear(2, 3)
+    before = layer.weight.tolist()
+    state = {"weight": sg.zeros(3, 2), "wieght": sg.zeros(3, 2)}
+    with pytest.raises(ValueError, match="does not fit Linear: missing: bias; unexpected: wieght"):
+        layer.load_state_dict(state)
+    with pytest.raises(ValueError, match=re.escape("bias has shape (2,), expected (3,)")):
+        layer.load_state_dict({"weight": sg.zeros(3, 2), "bias": sg.zeros(2)}, strict=False)
+    assert layer.weight.tolist() == before
+    layer.load_state_dict(state, strict=False)
+    assert layer.weight.tolist() == [[0.0, 0.0]] * 3
+
+
+def test_to_keeps_the_objects_and_drops_gradients() -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    objects = [id(p) for p in net.parameters()]
+    net(sg.rand(3, 2)).sum().backward()
+    assert net.to("numpy") is net
+    assert [id(p) for p in net.parameters()] == objects
+    assert all(p.backend.name == "numpy" and p.grad is None and p.requires_grad for p in net.parameters())
+    assert all(buffer.backend.name == "numpy" for _, buffer in net.named_buffers())
+
+
+def test_to_another_backend_moves_all() -> None:
+    class Other(sg.NumpyBackend):
+        name = "other"
+
+    other = Other()
+    net = nn.Sequential(nn.Linear(2, 2, generator=sg.Generator(1)), nn.BatchNorm1d(2)).to(other)
+    x = np.ones((3, 2), np.float32)
+    out = net(sg.tensor(x, backend=other))
+    assert out.backend is other
+    out.sum().backward()
+    assert all(p.grad is not None and p.grad.backend is other for p in net.parameters())
+    with pytest.raises(ValueError, match="do not mix"):
+        net(sg.tensor(x, backend="numpy"))
+
+
+# --------------------------------------------------------------------------------------------------------- for people
+
+
+def test_a_misspelt_attribute_is_an_error_with_a_hint() -> None:
+    layer: Any = nn.Linear(1, 1)
+    with pytest.raises(AttributeError, match=r"'Linear' has no attribute 'wieght'; did you mean 'weight'\?"):
+        _ = layer.wieght
+    with pytest.raises(AttributeError, match="did you mean 'named_parameters'"):
+        _ = layer.named_parameter
+    with pytest.raises(AttributeError, match=r"'Linear' has no attribute 'zzz'$"):
+        _ = layer.zzz
+    assert not hasattr(layer, "__array__")
+
+
+def test_repr_of_nested_modules() -> None:
+    inner = nn.Sequential(nn.Linear(2, 3, bias=False), nn.ReLU())
+    assert repr(nn.Sequential(inner, nn.Tanh())) == (
+        "Sequential(\n  (0): Sequential(\n    (0): Linear(2, 3, bias=False)\n    (1): ReLU()\n  )\n  (1): Tanh()\n)"
+    )
+
+
+def test_repr_names_what_lists_hold() -> None:
+    assert "  (blocks.1.1): Dropout(rate=0.5)\n" in repr(Net())

@@ -1,0 +1,244 @@
+"""Optimizers against plain NumPy in float64, over several steps."""
+
+import copy
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import stackgrad.tensor as sg
+from stackgrad import nn
+
+Array = npt.NDArray[Any]
+Gradients = list[Array]
+STEPS = 4
+
+
+def sgd(p: Array, gradients: Gradients, lr: float, momentum: float, nesterov: bool, weight_decay: float) -> Array:
+    velocity = np.zeros_like(p)
+    for gradient in gradients:
+        d = gradient + weight_decay * p
+        velocity = momentum * velocity + d
+        p = p - lr * (d + momentum * velocity if nesterov else velocity)
+    return p
+
+
+def adam(
+    p: Array, gradients: Gradients, lr: float, betas: tuple[float, float], eps: float, decay: float, decoupled: bool
+) -> Array:
+    m, v = np.zeros_like(p), np.zeros_like(p)
+    for t, gradient in enumerate(gradients, 1):
+        d = gradient if decoupled else gradient + decay * p
+        if decoupled:
+            p = p * (1 - lr * decay)
+        m = betas[0] * m + (1 - betas[0]) * d
+        v = betas[1] * v + (1 - betas[1]) * d * d
+        p = p - lr * (m / (1 - betas[0] ** t)) / (np.sqrt(v / (1 - betas[1] ** t)) + eps)
+    return p
+
+
+def random_steps(seed: int, dtype: Any = np.float64) -> tuple[list[Array], list[Gradients]]:
+    """Two parameters of different shapes, and a gradient of each for every step."""
+    rng = np.random.default_rng(seed)
+    shapes = [(2, 3), (4,)]
+    start = [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+    return start, [[rng.standard_normal(shape).astype(dtype) for _ in range(STEPS)] for shape in shapes]
+
+
+def run(make: Callable[[list[Any]], nn.Optimizer], start: list[Array], gradients: list[Gradients]) -> list[Array]:
+    params = [nn.Parameter(sg.tensor(array)) for array in start]
+    optimizer = make(params)
+    for step in range(len(gradients[0])):
+        for parameter, all_steps in zip(params, gradients, strict=True):
+            parameter.grad = sg.tensor(all_steps[step])
+        optimizer.step()
+    return [parameter.detach().numpy() for parameter in params]
+
+
+rates = st.floats(1e-4, 1.0)
+seeds = st.integers(0, 2**32 - 1)
+
+
+@settings(deadline=None, max_examples=50)
+@given(seeds, rates, st.sampled_from([0.0, 0.5, 0.9]), st.booleans(), st.sampled_from([0.0, 0.1]))
+def test_sgd(seed: int, lr: float, momentum: float, nesterov: bool, weight_decay: float) -> None:
+    nesterov = nesterov and momentum > 0
+    start, gradients = random_steps(seed)
+    found = run(lambda params: nn.SGD(params, lr, momentum, nesterov, weight_decay), start, gradients)
+    for values, p, g in zip(found, start, gradients, strict=True):
+        np.testing.assert_allclose(values, sgd(p, g, lr, momentum, nesterov, weight_decay), rtol=1e-10, atol=1e-12)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    seeds, rates, st.sampled_from([(0.9, 0.999), (0.0, 0.5), (0.5, 0.9)]), st.sampled_from([0.0, 0.1]), st.booleans()
+)
+def test_adam_and_adamw(seed: int, lr: float, betas: tuple[float, float], decay: float, decoupled: bool) -> None:
+    start, gradients = random_steps(seed)
+    kind = nn.AdamW if decoupled else nn.Adam
+    found = run(lambda params: kind(params, lr, betas, 1e-3, decay), start, gradients)
+    for values, p, g in zip(found, start, gradients, strict=True):
+        np.testing.assert_allclose(values, adam(p, g, lr, betas, 1e-3, decay, decoupled), rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("make", "reference"),
+    [
+        (lambda p: nn.SGD(p, 0.1, 0.9), lambda p, g: sgd(p, g, 0.1, 0.9, False, 0.0)),
+        (nn.Adam, lambda p, g: adam(p, g, 1e-3, (0.9, 0.999), 1e-8, 0.0, False)),
+        (nn.AdamW, lambda p, g: adam(p, g, 1e-3, (0.9, 0.999), 1e-8, 0.01, True)),
+    ],
+)
+def test_defaults_in_float32(make: Any, reference: Any) -> None:
+    start, gradients = random_steps(0, np.float32)
+    for values, p, g in zip(run(make, start, gradients), start, gradients, strict=True):
+        assert values.dtype == np.float32
+        np.testing.assert_allclose(values, reference(p, g), rtol=1e-5)
+
+
+KINDS: list[Callable[[Any], nn.Optimizer]] = [
+    lambda params: nn.SGD(params, 0.1),
+    lambda params: nn.SGD(params, 0.1, 0.9, nesterov=True, weight_decay=0.1),
+    nn.Adam,
+    nn.AdamW,
+]
+
+
+@pytest.mark.parametrize("make", KINDS)
+def test_a_parameter_without_a_gradient_is_skipped(make: Callable[[Any], nn.Optimizer]) -> None:
+    """And goes on later as if its own steps were the only ones: Adam's correction counts them."""
+    (start, _), (gradients, _) = random_steps(1)
+    expected = run(make, [start], [gradients])[0]
+    always, sometimes = nn.Parameter(sg.tensor(start)), nn.Parameter(sg.tensor(start))
+    optimizer = make([always, sometimes])
+    remaining = list(gradients)
+    for step in range(2 * STEPS):
+        always.grad = sg.tensor(gradients[step % STEPS])
+        sometimes.grad = sg.tensor(remaining.pop(0)) if step % 2 else None
+        before = sometimes.tolist()
+        optimizer.step()
+        assert (sometimes.tolist() == before) == (step % 2 == 0)
+        if step == STEPS - 1:
+            np.testing.assert_array_equal(always.detach().numpy(), expected)
+    np.testing.assert_array_equal(sometimes.detach().numpy(), expected)
+
+
+@pytest.mark.parametrize("make", KINDS)
+def test_state_goes_on_where_it_was_taken(make: Callable[[Any], nn.Optimizer]) -> None:
+    start, gradients = random_steps(2)
+    expected = run(make, start, gradients)
+    first = [nn.Parameter(sg.tensor(array)) for array in start]
+    optimizer = make(first)
+    for step in range(STEPS):
+        if step == 2:
+            state = copy.deepcopy({key: value for key, value in optimizer.state_dict().items() if key != "tensors"})
+            state["tensors"] = {name: t.clone() for name, t in optimizer.state_dict()["tensors"].items()}
+            second = [nn.Parameter(parameter.detach().clone()) for parameter in first]
+            optimizer = make(second)
+            optimizer.lr = 123.0
+            optimizer.load_state_dict(state)
+            first = second
+        for parameter, all_steps in zip(first, gradients, strict=True):
+            parameter.grad = sg.tensor(all_steps[step])
+        optimizer.step()
+    for parameter, values in zip(first, expected, strict=True):
+        np.testing.assert_array_equal(parameter.detach().numpy(), values)
+
+
+def test_what_the_state_holds() -> None:
+    parameter = nn.Parameter(sg.ones(2))
+    optimizer = nn.SGD([parameter], lr=0.5, momentum=0.9)
+    assert optimizer.state_dict() == {
+        "settings": {"lr": 0.5, "momentum": 0.9, "nesterov": False, "weight_decay": 0.0},
+        "steps": [0],
+        "tensors": {},
+    }
+    parameter.grad = sg.ones(2)
+    optimizer.step()
+    state = optimizer.state_dict()
+    assert state["steps"] == [1]
+    assert {name: tensor.tolist() for name, tensor in state["tensors"].items()} == {"velocity.0": [1.0, 1.0]}
+
+
+def test_the_learning_rate_can_be_set() -> None:
+    parameter = nn.Parameter(sg.zeros(1))
+    optimizer = nn.SGD([parameter], lr=1.0)
+    optimizer.lr = 0.25
+    parameter.grad = sg.ones(1)
+    optimizer.step()
+    assert parameter.tolist() == [-0.25]
+    with pytest.raises(ValueError, match="lr must be a finite number, not negative; got -1"):
+        optimizer.lr = -1
+
+
+def test_zero_grad_drops_gradients() -> None:
+    parameter = nn.Parameter(sg.ones(2))
+    parameter.sum().backward()
+    assert parameter.grad is not None
+    nn.SGD([parameter], lr=1.0).zero_grad()
+    assert parameter.grad is None
+
+
+def test_a_step_between_forward_and_backward_is_noticed() -> None:
+    parameter = nn.Parameter(sg.ones(2))
+    loss = (parameter * parameter).sum()
+    parameter.grad = sg.ones(2)
+    nn.SGD([parameter], lr=1.0).step()
+    with pytest.raises(RuntimeError, match="changed in place"):
+        loss.backward()
+
+
+def test_repr() -> None:
+    assert repr(nn.SGD([nn.Parameter(sg.ones(2))], 0.1)) == (
+        "SGD(1 parameters, lr=0.1, momentum=0.0, nesterov=False, weight_decay=0.0)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda p: nn.SGD(p, lr=-0.1), "lr must be a finite number, not negative; got -0.1"),
+        (lambda p: nn.SGD(p, lr=float("nan")), "lr must be a finite number, not negative; got nan"),
+        (lambda p: nn.SGD(p, 0.1, momentum=-1), "momentum must be a finite number, not negative; got -1"),
+        (lambda p: nn.SGD(p, 0.1, weight_decay=-1), "weight_decay must be a finite number, not negative; got -1"),
+        (lambda p: nn.SGD(p, 0.1, nesterov=True), "nesterov needs a momentum above 0; got 0"),
+        (lambda p: nn.Adam(p, betas=(0.9, 1.0)), "betas must be at least 0 and below 1; got (0.9, 1.0)"),
+        (lambda p: nn.AdamW(p, eps=-1e-8), "eps must be a finite number, not negative; got -1e-08"),
+        (lambda p: nn.SGD([], 0.1), "needs at least one parameter; got none"),
+        (lambda p: nn.SGD([*p, *p], 0.1), "a parameter was given twice"),
+        (lambda p: nn.SGD([sg.ones(3)], 0.1), "parameter 0 must be a leaf that requires grad; its shape is (3,)"),
+        (lambda p: nn.SGD([p[0] * 2], 0.1), "parameter 0 must be a leaf that requires grad; its shape is (2,)"),
+    ],
+)
+def test_errors(make: Callable[[list[nn.Parameter]], Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        make([nn.Parameter(sg.ones(2))])
+
+
+def test_a_parameter_that_is_no_tensor() -> None:
+    with pytest.raises(TypeError, match="parameter 0 must be a Tensor; got ndarray"):
+        nn.SGD([np.ones(2)], 0.1)  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"steps": [1, 2]}, "the state is of 2 parameters; this has 1"),
+        ({"settings": {"lr": 1.0}}, "SGD has the settings ['lr', 'momentum', 'nesterov', 'weight_decay']; got ['lr']"),
+        ({"tensors": {"velocity.7": sg.ones(2)}}, "state tensor 'velocity.7' is not named slot.index, index below 1"),
+        ({"tensors": {"velocity": sg.ones(2)}}, "state tensor 'velocity' is not named slot.index"),
+        ({"tensors": {"velocity.0": sg.ones(3)}}, "state tensor 'velocity.0' has shape (3,); the parameter has (2,)"),
+        ({"more": 1}, "has the keys settings, steps and tensors; got ['more', 'settings', 'steps', 'tensors']"),
+    ],
+)
+def test_a_state_that_does_not_fit_changes_nothing(change: dict[str, Any], message: str) -> None:
+    optimizer = nn.SGD([nn.Parameter(sg.ones(2))], 0.1, momentum=0.9)
+    before = optimizer.state_dict()
+    with pytest.raises(ValueError, match=re.escape(message)):
+        optimizer.load_state_dict({**before, **change})
+    assert optimizer.state_dict() == before

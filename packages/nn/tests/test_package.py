@@ -1,0 +1,32 @@
+"""The package itself."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stackgrad import nn
+
+
+def test_every_public_name_is_there_and_sorted() -> None:
+    assert all(hasattr(nn, name) for name in nn.__all__)
+    assert sorted(set(nn.__all__), key=lambda name: (not name.isupper(), not name[0].isupper(), name)) == nn.__all__
+
+
+def test_import_does_not_import_numba_or_the_kernels() -> None:
+    code = "import sys, stackgrad.nn; print([m for m in ('numba', 'stackgrad.kernels', 'torch') if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_the_example_of_the_readme(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(example, {"__name__": "readme"})
+    assert capsys.readouterr().out == "[0, 1, 1, 0]\n"
+    assert nn.load_metadata("xor.safetensors") == {"accuracy": "perfect"}

@@ -1,0 +1,103 @@
+"""Schedules against their closed formulas."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import stackgrad.tensor as sg
+from stackgrad import nn
+
+
+def optimizer(lr: float = 1.0) -> nn.SGD:
+    return nn.SGD([nn.Parameter(sg.ones(1))], lr)
+
+
+def rates(schedule: nn.Schedule, steps: int) -> list[float]:
+    """The optimizer's own learning rate at each step."""
+    found = []
+    for _ in range(steps):
+        found.append(schedule.optimizer.lr)
+        schedule.step()
+    return found
+
+
+@given(st.floats(1e-4, 10), st.integers(1, 30), st.floats(0, 1e-4))
+def test_cosine(lr: float, total: int, least: float) -> None:
+    expected = [least + (lr - least) / 2 * (1 + math.cos(math.pi * t / total)) for t in range(total + 1)]
+    assert rates(nn.Cosine(optimizer(lr), total, least), total + 4) == pytest.approx([*expected, least, least, least])
+
+
+@given(st.floats(1e-4, 10), st.integers(1, 5), st.floats(0.1, 1.0))
+def test_step_decay(lr: float, every: int, factor: float) -> None:
+    expected = [lr * factor**power for power in range(4) for _ in range(every)]
+    assert rates(nn.StepDecay(optimizer(lr), every, factor), 4 * every) == pytest.approx(expected)
+
+
+def test_one_cycle() -> None:
+    """Ten steps, half of them up: from 0.1 to the peak at step 4, then down along a cosine to 0.01 at step 9."""
+    schedule = nn.OneCycle(optimizer(), 1.0, 10, warmup=0.5, start_divisor=10.0, end_divisor=10.0)
+    up = [0.1 + 0.9 * t / 4 for t in range(5)]
+    down = [0.01 + 0.99 * (1 + math.cos(math.pi * t / 5)) / 2 for t in range(1, 6)]
+    assert rates(schedule, 12) == pytest.approx([*up, *down, 0.01, 0.01])
+
+
+@given(st.floats(1e-3, 10), st.integers(2, 200), st.floats(0, 1))
+def test_one_cycle_rises_to_the_peak_and_falls_to_the_end(max_lr: float, total: int, warmup: float) -> None:
+    schedule = nn.OneCycle(optimizer(), max_lr, total, warmup)
+    values = [schedule.rate(t) for t in range(total)]
+    top = values.index(max(values))
+    assert values[: top + 1] == sorted(values[: top + 1])
+    assert values[top:] == sorted(values[top:], reverse=True)
+    assert max(values) <= max_lr * (1 + 1e-9)
+    assert abs(top - max(warmup * total - 1, 0)) <= 1
+    assert values[-1] == pytest.approx(max_lr / 25 / 1e4)
+
+
+def test_one_cycle_defaults() -> None:
+    schedule = nn.OneCycle(optimizer(), 1.0, 100)
+    assert schedule.rate(0) == pytest.approx(1 / 25)
+    assert schedule.rate(29) == pytest.approx(1.0)
+    assert schedule.rate(99) == pytest.approx(1 / 25 / 1e4)
+
+
+MAKERS: list[Callable[[nn.Optimizer], nn.Schedule]] = [
+    lambda o: nn.OneCycle(o, 2.0, 10),
+    lambda o: nn.Cosine(o, 10),
+    lambda o: nn.StepDecay(o, 3),
+]
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_a_new_schedule_sets_the_first_rate_and_state_goes_on(make: Callable[[nn.Optimizer], nn.Schedule]) -> None:
+    first = make(optimizer(0.5))
+    assert first.optimizer.lr == first.rate(0)
+    for _ in range(4):
+        first.step()
+    assert first.state_dict() == {"steps": 4}
+    second = make(optimizer(0.5))
+    second.load_state_dict(first.state_dict())
+    assert second.optimizer.lr == first.optimizer.lr
+    assert rates(second, 5) == rates(first, 5)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda o: nn.OneCycle(o, 0.0, 10), "max_lr must be positive; got 0.0"),
+        (lambda o: nn.OneCycle(o, 1.0, 0), "total_steps must be at least 1; got 0"),
+        (lambda o: nn.OneCycle(o, 1.0, 10, warmup=1.5), "between 0 and 1; got 1.5"),
+        (lambda o: nn.OneCycle(o, 1.0, 10, start_divisor=0.5), "divisors must be at least 1; got 0.5 and 10000.0"),
+        (lambda o: nn.Cosine(o, 0), "total_steps must be at least 1; got 0"),
+        (lambda o: nn.Cosine(o, 5, min_lr=-1), "min_lr must not be negative; got -1"),
+        (lambda o: nn.StepDecay(o, 0), "every must be at least 1; got 0"),
+        (lambda o: nn.StepDecay(o, 2, factor=0), "factor must be positive; got 0"),
+        (lambda o: nn.Cosine(o, 5).load_state_dict({"step": 3}), r"the key 'steps' alone; got \['step'\]"),
+    ],
+)
+def test_errors(make: Callable[[nn.Optimizer], Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(optimizer())
