@@ -1,0 +1,86 @@
+"""Convolution by the names of the minitorch course: as differentiable functions, and as kernels on bare arrays.
+
+The output has the size of the input. The weight is anchored at the left (top-left) of its window, and zeros lie
+beyond the right (bottom) edge:
+
+    out[b, o, i] = sum over c, k of input[b, c, i + k] * weight[o, c, k]
+
+With `reverse` it is anchored at the right (bottom-right), and looks back: input[b, c, i - k], zeros beyond the left.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from stackgrad import tensor as sg
+from stackgrad.tensor import Tensor, Window
+
+from .cpu import _conv
+
+Array = NDArray[Any]
+
+
+def conv2d(input: Tensor, weight: Tensor) -> Tensor:
+    """input (batch, in_channels, height, width) under weight (out_channels, in_channels, kh, kw).
+
+    Gives (batch, out_channels, height, width), on the backend of its arguments, with gradients for both.
+    Raises ValueError for shapes that do not fit and TypeError for mixed or integer dtypes.
+    """
+    if weight.ndim != 4:
+        raise ValueError(f"conv2d: weight of shape {weight.shape}: expected (out_channels, in_channels, height, width)")
+    return sg.conv2d(input, weight, padding=((0, weight.shape[2] - 1), (0, weight.shape[3] - 1)))
+
+
+def conv1d(input: Tensor, weight: Tensor) -> Tensor:
+    """input (batch, in_channels, width) under weight (out_channels, in_channels, kernel_width).
+
+    Gives (batch, out_channels, width), on the backend of its arguments, with gradients for both.
+    Raises ValueError for shapes that do not fit and TypeError for mixed or integer dtypes.
+    """
+    if input.ndim != 3 or weight.ndim != 3:
+        raise ValueError(
+            f"conv1d: input of shape {input.shape} and weight of shape {weight.shape}: "
+            "expected (batch, in_channels, width) and (out_channels, in_channels, kernel_width)"
+        )
+    return conv2d(input.unsqueeze(2), weight.unsqueeze(2)).squeeze(2)
+
+
+def tensor_conv2d(out: Array, input: Array, weight: Array, reverse: bool) -> None:
+    """Write the convolution of input (b, c, h, w) under weight (o, c, kh, kw) into out (b, o, h, w).
+
+    NumPy arrays of one float dtype and any strides. Raises ValueError for shapes and TypeError for dtypes.
+    """
+    _check("tensor_conv2d", out, input, weight, 4)
+    kh, kw = weight.shape[2:]
+    if reverse:
+        window = Window((kh, kw), padding=((kh - 1, 0), (kw - 1, 0)))
+        weight = weight[:, :, ::-1, ::-1]
+    else:
+        window = Window((kh, kw), padding=((0, kh - 1), (0, kw - 1)))
+    out[...] = _conv.conv2d(input, weight, None, window, 1)
+
+
+def tensor_conv1d(out: Array, input: Array, weight: Array, reverse: bool) -> None:
+    """Write the convolution of input (b, c, w) under weight (o, c, kw) into out (b, o, w).
+
+    NumPy arrays of one float dtype and any strides. Raises ValueError for shapes and TypeError for dtypes.
+    """
+    _check("tensor_conv1d", out, input, weight, 3)
+    tensor_conv2d(out[:, :, None], input[:, :, None], weight[:, :, None], reverse)
+
+
+def _check(name: str, out: Array, input: Array, weight: Array, ndim: int) -> None:
+    for what, array in (("out", out), ("input", input), ("weight", weight)):
+        if not isinstance(array, np.ndarray) or array.ndim != ndim or 0 in array.shape:
+            given = f"shape {array.shape}" if isinstance(array, np.ndarray) else f"type {type(array).__name__}"
+            raise ValueError(f"{name}: {what} of {given}: expected a NumPy array of {ndim} dimensions, none of them 0")
+        if array.dtype != input.dtype or array.dtype not in (np.float32, np.float64):
+            raise TypeError(f"{name}: {what} of {array.dtype} with input of {input.dtype}: expected float32 or float64 alike")
+    expected = (input.shape[0], weight.shape[0], *input.shape[2:])
+    if weight.shape[1] != input.shape[1] or out.shape != expected:
+        raise ValueError(
+            f"{name}: input of shape {input.shape}, weight {weight.shape} and out {out.shape}: "
+            f"expected as many channels in input as in weight, and out of shape {expected}"
+        )

@@ -1,0 +1,141 @@
+"""Compiling kernels, and keeping the machine code on disk where no change can make it stale.
+
+Numba keys its own disk cache on the file that defines a function, not on the helpers and intrinsics which that
+function uses from other files. Here the key is a digest of all sources of this package and of whatever else the
+kernel was made of, so a change anywhere means compiling again. The code lies in a folder of the user's cache, or
+in STACKGRAD_CACHE_DIR.
+
+A kernel is compiled for a stated signature and entered without Numba's dispatch, which would compile anew for each
+combination of memory layouts. The entry trusts its caller for dtypes and numbers of dimensions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import FunctionType, SimpleNamespace
+from typing import Any
+
+import numba
+import numpy as np
+import platformdirs
+from numba import types
+from numba.core import caching
+
+from ._launch import entry
+
+Signature = Callable[[Any], tuple[Any, ...]]
+_OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
+
+
+def helper(fn: Callable[..., Any]) -> Any:
+    """A function that kernels call. It is compiled into them and needs no cache of its own."""
+    return numba.njit(fn, **_OPTIONS)
+
+
+class Kernel:
+    """A function of a chunk's number and of arguments that all chunks share (see _launch).
+
+    `key` tells the disk cache what the body was made from beside this package's sources. None keeps the kernel out
+    of the cache: nobody knows all that a user's function depends on.
+
+    `kernel[dtype](chunks, serial, arguments)` runs it for arrays of that dtype, compiled at the first use or loaded
+    from disk: the chunks one after the other if `serial`, else on all cores. A running kernel holds the
+    interpreter's lock, so that two threads never enter the thread pool at once.
+    """
+
+    def __init__(self, body: Callable[..., Any], signature: Signature, key: str | None = "") -> None:
+        launcher = rebind(entry, body.__name__, _body=helper(body))
+        self._dispatcher = helper(launcher)
+        self._signature = signature
+        self._entries: dict[np.dtype[Any], Callable[..., None]] = {}
+        if key is not None and cache_folder() is not None:
+            self._dispatcher._cache = _Cache(launcher, f"{body.__module__}.{body.__name__} {key}")
+
+    def __getitem__(self, dtype: np.dtype[Any]) -> Callable[..., None]:
+        entry = self._entries.get(dtype)
+        if entry is None:
+            arguments = types.Tuple(self._signature(numba.from_dtype(dtype)))
+            self._dispatcher.compile((types.intp, types.boolean, arguments))
+            (compiled,) = (c for c in self._dispatcher.overloads.values() if c.signature.args[2] == arguments)
+            entry = self._entries[dtype] = compiled.entry_point
+        return entry
+
+    @property
+    def cache_hits(self) -> int:
+        """How many of its compiled forms came from disk."""
+        return sum(self._dispatcher.stats.cache_hits.values())
+
+
+def kernel(signature: Signature) -> Callable[[Callable[..., Any]], Kernel]:
+    """Make a function a kernel; `signature` gives the Numba types of what follows the chunk's number, for an element type."""
+    return lambda fn: Kernel(fn, signature)
+
+
+def rebind(fn: Callable[..., Any], name: str, **constants: Any) -> Callable[..., Any]:
+    """`fn` with `constants` in place of its module's globals of those names; a closure would never hit the disk cache."""
+    bound = FunctionType(fn.__code__, {**fn.__globals__, **constants}, name, fn.__defaults__)
+    bound.__qualname__ = name
+    bound.__module__ = fn.__module__
+    return bound
+
+
+@cache
+def cache_folder() -> Path | None:
+    """The folder for machine code made from these very sources; None, with a warning, when it cannot be written."""
+    root = os.environ.get("STACKGRAD_CACHE_DIR") or platformdirs.user_cache_dir("stackgrad")
+    folder = Path(root) / f"kernels-{_package_digest()[:16]}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        warnings.warn(
+            f"kernels are compiled again in each process: cannot write to {folder} ({error.strerror}); "
+            "set STACKGRAD_CACHE_DIR to a folder that can be written",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
+    return folder
+
+
+@cache
+def _package_digest() -> str:
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+class _Locator(caching._CacheLocator):  # type: ignore[misc]
+    """Tells Numba where a kernel's machine code lies and what it depends on."""
+
+    def __init__(self, key: str) -> None:
+        self._digest = hashlib.sha256((_package_digest() + key).encode()).hexdigest()
+        self._py_file = __file__  # named in Numba's warnings
+
+    def get_cache_path(self) -> str:
+        return str(cache_folder())
+
+    def get_source_stamp(self) -> str:
+        return self._digest
+
+    def get_disambiguator(self) -> str:
+        return self._digest[:16]
+
+
+class _Cache(caching.FunctionCache):  # type: ignore[misc]
+    """Numba's cache of one function's machine code, found by our locator alone."""
+
+    def __init__(self, fn: Callable[..., Any], key: str) -> None:
+        locator = _Locator(key)
+        found = SimpleNamespace(from_function=lambda *_: locator)
+        self._impl_class = type("_Impl", (self._impl_class,), {"_locator_classes": [found]})
+        super().__init__(fn)

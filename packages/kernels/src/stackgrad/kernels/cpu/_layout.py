@@ -1,0 +1,59 @@
+"""Bringing images to channels-last memory: (n, c, h, w) for people, n h w c in memory, padded where a kernel needs it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from ._buffers import empty
+from ._jit import kernel
+from ._parallel import SERIAL
+from ._simd import load, store
+
+Pair = tuple[int, int]
+
+
+def channels_last(x: NDArray[Any]) -> NDArray[Any]:
+    """x (n, c, h, w) as (n, h, w, c) in C order; without a copy if its memory is that already."""
+    turned = x.transpose(0, 2, 3, 1)
+    return turned if turned.flags.c_contiguous else np.ascontiguousarray(turned)
+
+
+def channels_first(x: NDArray[Any]) -> NDArray[Any]:
+    """The view (n, c, h, w) of x (n, h, w, c)."""
+    return x.transpose(0, 3, 1, 2)
+
+
+@kernel(lambda T: (T[::1], T[::1], T, *[types.intp] * 10))
+def _spread(image, x, out, fill, h, w, c, out_h, out_w, out_c, top, left, step_h, step_w):  # type: ignore[no-untyped-def]
+    """One image of `spread`."""
+    source, target = image * h * w * c, image * out_h * out_w * out_c
+    # Pixels that stay neighbours are copied a row at a time.
+    run, runs = (w * c, 1) if step_w == 1 and c == out_c else (c, w)
+    for i in range(target, target + out_h * out_w * out_c):
+        store(out, i, fill)
+    for row in range(h):
+        at = target + ((top + row * step_h) * out_w + left) * out_c
+        for _ in range(runs):
+            for i in range(run):
+                store(out, at + i, load(x, source + i))
+            source += run
+            at += step_w * out_c
+
+
+def spread(
+    x: NDArray[Any], size: Pair, corner: Pair, step: Pair = (1, 1), channels: int = 0, slack: int = 0, fill: float = 0.0
+) -> NDArray[Any]:
+    """x (n, h, w, c), in C order, put into (n, *size, channels) of `fill`: the first pixel at `corner`, `step` apart.
+
+    `channels` of 0 keeps c. Flat, with room for `slack` elements more, which a kernel may read and must not use.
+    """
+    n, h, w, c = x.shape
+    channels = channels or c
+    out = empty(n * size[0] * size[1] * channels + slack, x.dtype)
+    out[out.size - slack :] = 0
+    _spread[x.dtype](n, out.size < SERIAL, (x.reshape(-1), out, fill, h, w, c, *size, channels, *corner, *step))
+    return out
