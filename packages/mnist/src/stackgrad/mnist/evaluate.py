@@ -1,0 +1,28 @@
+"""What a trained model answers."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from stackgrad import nn
+from stackgrad.tensor import no_grad
+
+from .data import Split
+from .models import Model, normalise
+
+BATCH = 500
+
+
+def probabilities(model: Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The probability of each class for uint8 images (n, 28, 28): float32 (n, classes). Leaves the model in eval mode."""
+    model.eval()
+    parts = []
+    with no_grad():
+        for start in range(0, len(images), BATCH):
+            parts.append(nn.softmax(model(normalise(images[start : start + BATCH])), 1).numpy())
+    return np.concatenate(parts)
+
+
+def count_right(model: Model, split: Split) -> int:
+    """How many images of `split` the model gives their label."""
+    return int((probabilities(model, split.images).argmax(axis=1) == split.labels).sum())

@@ -1,0 +1,90 @@
+"""The two models, and what they are shown: images as numbers around zero."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from stackgrad import nn
+from stackgrad.tensor import Generator, Tensor, from_numpy
+
+# Mean and standard deviation of the pixels of MNIST's training images, from 0 to 1.
+MEAN, STD = 0.1307, 0.3081
+_NORMALISED = ((np.arange(256) / 255 - MEAN) / STD).astype(np.float32)
+
+
+def normalise(images: NDArray[np.uint8], backend: str | None = None) -> Tensor:
+    """uint8 images (n, 28, 28) as float32 (n, 1, 28, 28) with MNIST's pixels brought to mean 0 and variance 1."""
+    return from_numpy(_NORMALISED.take(images)[:, None], backend=backend)
+
+
+class LeNet5(nn.Module):
+    """The classic network, with ReLU and max pooling: images (n, 1, 28, 28) to logits (n, classes).
+
+    Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, "Gradient-based learning applied to document recognition",
+    Proceedings of the IEEE 86 (1998), https://doi.org/10.1109/5.726791.
+    """
+
+    def __init__(self, classes: int = 10, generator: Generator | None = None) -> None:
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 6, 5, padding=2, generator=generator),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(6, 16, 5, generator=generator),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+        )
+        self.classifier = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(400, 120, generator=generator),
+            nn.ReLU(),
+            nn.Linear(120, 84, generator=generator),
+            nn.ReLU(),
+            nn.Linear(84, classes, generator=generator),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.features(x))
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """Mean cross-entropy of logits (n, classes) against class numbers (n,)."""
+        return nn.cross_entropy(output, target)
+
+
+class Course(nn.Module):
+    """The network of the minitorch course's last module: images (n, 1, 28, 28) to log-probabilities (n, classes).
+
+    `mid` and `out` keep the activations (n, 4, 28, 28) and (n, 8, 28, 28) of the last batch, to look at.
+    """
+
+    def __init__(self, classes: int = 10, generator: Generator | None = None) -> None:
+        self.conv1 = nn.Conv2d(1, 4, 3, padding=1, generator=generator)
+        self.conv2 = nn.Conv2d(4, 8, 3, padding=1, generator=generator)
+        self.linear1 = nn.Linear(392, 64, generator=generator)
+        self.dropout = nn.Dropout(0.25, generator=generator)
+        self.linear2 = nn.Linear(64, classes, generator=generator)
+        self.mid: Tensor | None = None
+        self.out: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        mid = self.conv1(x).relu()
+        out = self.conv2(mid).relu()
+        self.mid, self.out = mid.detach(), out.detach()
+        hidden = self.dropout(self.linear1(nn.avg_pool2d(out, 4).flatten(1)).relu())
+        return nn.log_softmax(self.linear2(hidden), 1)
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """Mean negative log-likelihood of log-probabilities (n, classes) at class numbers (n,)."""
+        return nn.nll_loss(output, target)
+
+
+Model = LeNet5 | Course
+MODELS: dict[str, Callable[..., Model]] = {"lenet5": LeNet5, "course": Course}
+
+
+def make_model(name: str, classes: int = 10, generator: Generator | None = None) -> Model:
+    """The model of that name. Raises ValueError for another name."""
+    if name not in MODELS:
+        raise ValueError(f"model {name!r} is not known: expected one of {', '.join(MODELS)}")
+    return MODELS[name](classes, generator)
