@@ -85,7 +85,9 @@ def test_only_what_requires_a_gradient_gets_one():
     assert not (x * 2).is_leaf
 
 
-@pytest.mark.parametrize("function", [lambda x: x > 0, lambda x: x.argmax(), lambda x: x.astype("int64"), lambda x: ~(x == 1)])
+@pytest.mark.parametrize(
+    "function", [lambda x: x > 0, lambda x: x.argmax(), lambda x: x.astype("int64"), lambda x: ~(x == 1)]
+)
 def test_what_is_no_float_is_not_recorded(function):
     out = function(leaf(1.0, -2.0))
     assert not out.requires_grad
@@ -184,7 +186,9 @@ def test_a_second_backward_needs_retain_graph():
     y.backward(retain_graph=True)
     y.backward()
     assert x.grad.tolist() == [4.0, 8.0]
-    with pytest.raises(RuntimeError, match="second time: what it had saved was freed by the first; pass retain_graph=True"):
+    with pytest.raises(
+        RuntimeError, match="second time: what it had saved was freed by the first; pass retain_graph=True"
+    ):
         y.backward()
 
 
@@ -271,7 +275,9 @@ def test_backward_needs_a_graph():
 
 
 def test_backward_of_several_elements_needs_a_gradient():
-    with pytest.raises(ValueError, match=r"shape \(2,\) needs a gradient of that shape: only one element has a default"):
+    with pytest.raises(
+        ValueError, match=r"shape \(2,\) needs a gradient of that shape: only one element has a default"
+    ):
         (leaf(1.0, 2.0) * 2).backward()
     with pytest.raises(ValueError, match=r"shape \(0,\) needs a gradient"):
         (zeros(0, requires_grad=True) * 2).backward()
@@ -280,8 +286,16 @@ def test_backward_of_several_elements_needs_a_gradient():
 @pytest.mark.parametrize(
     ("gradient", "error", "message"),
     [
-        (tensor([1.0], dtype="float64", backend="numpy"), ValueError, r"shape \(1,\), float64 for a tensor of shape \(2,\)"),
-        (tensor([1.0, 2.0], backend="numpy"), ValueError, r"gradient of shape \(2,\), float32 .* float64: expected the same"),
+        (
+            tensor([1.0], dtype="float64", backend="numpy"),
+            ValueError,
+            r"shape \(1,\), float64 for a tensor of shape \(2,\)",
+        ),
+        (
+            tensor([1.0, 2.0], backend="numpy"),
+            ValueError,
+            r"gradient of shape \(2,\), float32 .* float64: expected the same",
+        ),
         (2.0, TypeError, "gradient of type float: expected a tensor"),
     ],
 )
@@ -291,13 +305,20 @@ def test_a_gradient_that_does_not_fit_is_named(gradient, error, message):
 
 
 def test_a_gradient_on_another_backend_is_named():
-    with pytest.raises(ValueError, match=r"gradient on backend 'other' for a tensor on 'numpy': bring it over with .to"):
+    with pytest.raises(
+        ValueError, match=r"gradient on backend 'other' for a tensor on 'numpy': bring it over with .to"
+    ):
         (leaf(1.0) * 2).backward(tensor([1.0], dtype="float64", backend=Other()))
 
 
 @pytest.mark.parametrize(
     "function",
-    [lambda x, y: x * y, lambda x, y: y.log() + x, lambda x, y: y.reshape(2, 1) @ y.reshape(1, 2) + x, lambda x, y: y[:] ** 2],
+    [
+        lambda x, y: x * y,
+        lambda x, y: y.log() + x,
+        lambda x, y: y.reshape(2, 1) @ y.reshape(1, 2) + x,
+        lambda x, y: y[:] ** 2,
+    ],
 )
 def test_a_saved_value_that_was_changed_is_an_error(function):
     x, y = leaf(1.0, 2.0), leaf(3.0, 4.0)
@@ -305,14 +326,16 @@ def test_a_saved_value_that_was_changed_is_an_error(function):
     out = function(x, z)
     with no_grad():
         z.zero_()
-    with pytest.raises(RuntimeError, match=r"of shape .* that was changed in place \(it is at version 1, was saved at 0\)"):
+    with pytest.raises(
+        RuntimeError, match=r"of shape .* that was changed in place \(it is at version 1, was saved at 0\)"
+    ):
         out.sum().backward()
 
 
 def test_a_saved_result_that_was_changed_is_an_error():
     y = leaf(1.0, 2.0).exp()
     y.detach()[0] = 5.0
-    with pytest.raises(RuntimeError, match="backward through exp needs a tensor .* changed in place"):
+    with pytest.raises(RuntimeError, match=r"backward through exp needs a tensor .* changed in place"):
         y.sum().backward()
 
 
@@ -327,7 +350,7 @@ def test_a_changed_index_is_an_error():
 def test_changed_statistics_are_an_error():
     out, _, var = batch_norm(leaf(1.0, 2.0).reshape(2, 1), ones(1, dtype="float64"), zeros(1, dtype="float64"))
     var.zero_()
-    with pytest.raises(RuntimeError, match="backward through BatchNorm needs a tensor .* changed in place"):
+    with pytest.raises(RuntimeError, match=r"backward through BatchNorm needs a tensor .* changed in place"):
         out.sum().backward()
 
 
@@ -436,7 +459,11 @@ def broken(forward=lambda ctx, x: x * 2, backward=lambda ctx, g: g):
 @pytest.mark.parametrize(
     ("function", "error", "message"),
     [
-        (broken(backward=lambda ctx, g: (g, g)), ValueError, "Broken.backward gave 2 gradients: expected one for each of 1"),
+        (
+            broken(backward=lambda ctx, g: (g, g)),
+            ValueError,
+            "Broken.backward gave 2 gradients: expected one for each of 1",
+        ),
         (
             broken(backward=lambda ctx, g: g.sum()),
             ValueError,

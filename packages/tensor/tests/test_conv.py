@@ -30,8 +30,12 @@ def test_groups_see_their_own_channels():
 
 @pytest.mark.parametrize(
     ("x", "weight", "shape"),
-    [((0, 1, 4, 4), (2, 1, 3, 3), (0, 2, 2, 2)), ((1, 0, 4, 4), (2, 0, 3, 3), (1, 2, 2, 2)), ((1, 1, 4, 4), (0, 1, 3, 3), (1, 0, 2, 2))],
-)  # fmt: skip
+    [
+        ((0, 1, 4, 4), (2, 1, 3, 3), (0, 2, 2, 2)),
+        ((1, 0, 4, 4), (2, 0, 3, 3), (1, 2, 2, 2)),
+        ((1, 1, 4, 4), (0, 1, 3, 3), (1, 0, 2, 2)),
+    ],
+)
 def test_nothing_to_convolve(x, weight, shape):
     x, weight = zeros(x, requires_grad=True), zeros(weight, requires_grad=True)
     out = conv2d(x, weight, ones(weight.shape[0]))
@@ -46,20 +50,36 @@ def test_nothing_to_convolve(x, weight, shape):
     [
         ({"x": zeros(1, 2, 3)}, ValueError, r"input of shape \(1, 2, 3\): expected \(batch, channels, height, width\)"),
         ({"x": zeros(1, 2, 5, 5, dtype="int64")}, TypeError, "input of dtype int64: expected float32 or float64"),
-        ({"x": zeros(1, 2, 5, 5, dtype="float64")}, TypeError, "input has dtype float64 and weight float32: expected the same"),
+        (
+            {"x": zeros(1, 2, 5, 5, dtype="float64")},
+            TypeError,
+            "input has dtype float64 and weight float32: expected the same",
+        ),
         ({"bias": zeros(4, dtype="float64")}, TypeError, "input has dtype float32 and bias float64"),
-        ({"weight": zeros(4, 2, 3)}, ValueError, r"weight of shape \(4, 2, 3\): expected \(out, in / groups, kernel height, kernel"),
-        ({"weight": zeros(4, 3, 3, 3)}, ValueError, r"has 2 channels, weight of shape \(4, 3, 3, 3\) with groups 1 expects 3"),
+        (
+            {"weight": zeros(4, 2, 3)},
+            ValueError,
+            r"weight of shape \(4, 2, 3\): expected \(out, in / groups, kernel height, kernel",
+        ),
+        (
+            {"weight": zeros(4, 3, 3, 3)},
+            ValueError,
+            r"has 2 channels, weight of shape \(4, 3, 3, 3\) with groups 1 expects 3",
+        ),
         ({"groups": 3}, ValueError, "groups 3 does not divide 2 input and 4 output channels"),
         ({"groups": 0}, ValueError, "groups 0 does not divide"),
         ({"bias": zeros(3)}, ValueError, r"bias of shape \(3,\): expected \(4,\), one for each output channel"),
-        ({"weight": zeros(4, 2, 6, 3)}, ValueError, r"kernel \(6, 3\) with dilation \(1, 1\) spans 6x3, more than the image of 5x5"),
+        (
+            {"weight": zeros(4, 2, 6, 3)},
+            ValueError,
+            r"kernel \(6, 3\) with dilation \(1, 1\) spans 6x3, more than the image of 5x5",
+        ),
         ({"dilation": (1, 3)}, ValueError, r"with dilation \(1, 3\) spans 3x7, more than the image of 5x5"),
         ({"stride": (0, 1)}, ValueError, r"stride \(0, 1\) is not valid: expected 1 or more"),
         ({"stride": 2}, TypeError, "stride 2 is not valid: expected a pair of integers"),
         ({"padding": ((0, -1), (0, 0))}, ValueError, r"padding .* is not valid: expected 0 or more on each side"),
     ],
-)  # fmt: skip
+)
 def test_arguments_that_do_not_fit_are_named(arguments, error, message):
     given = {"x": zeros(1, 2, 5, 5), "weight": zeros(4, 2, 3, 3), **arguments}
     given = {name: value.to("numpy") if hasattr(value, "to") else value for name, value in given.items()}

@@ -22,13 +22,24 @@ from stackgrad.tensor import (
 @pytest.mark.parametrize(
     ("data", "dtype", "shape"),
     [
-        (1.5, "float32", ()), (2, "int64", ()), (True, "bool", ()), ([], "float32", (0,)), ([[], []], "float32", (2, 0)),
-        ([1, 2], "int64", (2,)), ([1, 2.5], "float32", (2,)), ([[True], [False]], "bool", (2, 1)), ((1.0, 2.0), "float32", (2,)),
-        (range(3), "int64", (3,)), ([np.float64(1), np.float64(2)], "float32", (2,)), (np.float64(2), "float64", ()),
-        (np.zeros((2, 3)), "float64", (2, 3)), (np.zeros(2, np.float32), "float32", (2,)), (np.array([True]), "bool", (1,)),
+        (1.5, "float32", ()),
+        (2, "int64", ()),
+        (True, "bool", ()),
+        ([], "float32", (0,)),
+        ([[], []], "float32", (2, 0)),
+        ([1, 2], "int64", (2,)),
+        ([1, 2.5], "float32", (2,)),
+        ([[True], [False]], "bool", (2, 1)),
+        ((1.0, 2.0), "float32", (2,)),
+        (range(3), "int64", (3,)),
+        ([np.float64(1), np.float64(2)], "float32", (2,)),
+        (np.float64(2), "float64", ()),
+        (np.zeros((2, 3)), "float64", (2, 3)),
+        (np.zeros(2, np.float32), "float32", (2,)),
+        (np.array([True]), "bool", (1,)),
         ([np.zeros(2, np.float32), np.ones(2, np.float32)], "float32", (2, 2)),
     ],
-)  # fmt: skip
+)
 def test_the_dtype_and_shape_of_data(data, dtype, shape):
     x = tensor(data)
     assert x.dtype == dtype
@@ -81,7 +92,11 @@ def test_a_tensor_of_a_tensor_is_a_copy():
 @pytest.mark.parametrize(
     ("data", "error", "message"),
     [
-        (np.array([1, 2], np.int32), TypeError, "dtype int32: expected float32, float64, int64 or bool; pass dtype= to convert"),
+        (
+            np.array([1, 2], np.int32),
+            TypeError,
+            "dtype int32: expected float32, float64, int64 or bool; pass dtype= to convert",
+        ),
         (np.array([1, 2], np.float16), TypeError, "dtype float16: expected"),
         ([2**63], TypeError, "dtype uint64: expected"),
         ([2**70], TypeError, "data of dtype object: expected numbers, or nested sequences of numbers"),
@@ -106,7 +121,18 @@ def test_from_numpy_takes_arrays_only():
 
 
 @pytest.mark.parametrize("make", [zeros, ones, rand, randn])
-@pytest.mark.parametrize(("shape", "expected"), [((2, 3), (2, 3)), (((2, 3),), (2, 3)), (([2, 3],), (2, 3)), ((), ()), (((),), ()), ((0, 2), (0, 2)), ((np.int64(2),), (2,))])  # fmt: skip
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ((2, 3), (2, 3)),
+        (((2, 3),), (2, 3)),
+        (([2, 3],), (2, 3)),
+        ((), ()),
+        (((),), ()),
+        ((0, 2), (0, 2)),
+        ((np.int64(2),), (2,)),
+    ],
+)
 def test_shapes_and_dtypes(make, shape, expected):
     x = make(*shape)
     assert x.shape == expected
@@ -115,7 +141,9 @@ def test_shapes_and_dtypes(make, shape, expected):
     assert make(*shape, dtype="float64").dtype == np.float64
 
 
-@pytest.mark.parametrize("make", [zeros, ones, rand, randn, lambda *shape: full(shape, 1.0), lambda *shape: bernoulli(0.5, *shape)])
+@pytest.mark.parametrize(
+    "make", [zeros, ones, rand, randn, lambda *shape: full(shape, 1.0), lambda *shape: bernoulli(0.5, *shape)]
+)
 def test_a_shape_that_cannot_be_is_named(make):
     with pytest.raises(ValueError, match=r"shape \(2, -1\) is not valid: expected extents of 0 or more"):
         make(2, -1)
@@ -125,8 +153,17 @@ def test_a_shape_that_cannot_be_is_named(make):
 
 @pytest.mark.parametrize(
     ("value", "dtype"),
-    [(1, "int64"), (1.5, "float32"), (True, "bool"), (np.int64(3), "int64"), (np.float64(2), "float64"), (np.int8(3), "int64"), (np.float16(2), "float32"), (np.bool_(True), "bool")],
-)  # fmt: skip
+    [
+        (1, "int64"),
+        (1.5, "float32"),
+        (True, "bool"),
+        (np.int64(3), "int64"),
+        (np.float64(2), "float64"),
+        (np.int8(3), "int64"),
+        (np.float16(2), "float32"),
+        (np.bool_(True), "bool"),
+    ],
+)
 def test_full_has_the_dtype_of_its_value(value, dtype):
     x = full((2,), value)
     assert x.dtype == dtype
@@ -146,11 +183,16 @@ def test_full_of_a_tensor():
 @pytest.mark.parametrize(
     ("arguments", "expected", "dtype"),
     [
-        ((3,), [0, 1, 2], "int64"), ((1, 4), [1, 2, 3], "int64"), ((4, 0, -2), [4, 2], "int64"), ((0,), [], "int64"),
-        ((0, 1, 0.25), [0.0, 0.25, 0.5, 0.75], "float32"), ((2.0,), [0.0, 1.0], "float32"), ((np.int64(2),), [0, 1], "int64"),
+        ((3,), [0, 1, 2], "int64"),
+        ((1, 4), [1, 2, 3], "int64"),
+        ((4, 0, -2), [4, 2], "int64"),
+        ((0,), [], "int64"),
+        ((0, 1, 0.25), [0.0, 0.25, 0.5, 0.75], "float32"),
+        ((2.0,), [0.0, 1.0], "float32"),
+        ((np.int64(2),), [0, 1], "int64"),
         ((3, 1), [], "int64"),
     ],
-)  # fmt: skip
+)
 def test_arange(arguments, expected, dtype):
     x = arange(*arguments)
     assert x.tolist() == expected

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from stackgrad.tensor import NumpyBackend, arange, from_numpy, get_backend, grad_check, no_grad, ones, tensor, zeros
-from stackgrad.tensor.testing import MEMORY_CASES, Limits, draw_key, draw_shape
+from stackgrad.tensor.testing import MEMORY_CASES, draw_key, draws
 
 
 @pytest.mark.parametrize("case", [case for case in MEMORY_CASES if case.name == "indexing"], ids=str)
@@ -14,12 +13,12 @@ def test_random_keys(case):
     case.run("numpy", max_examples=200 if case.kind == "values" else None)
 
 
-@given(st.data())
+@given(draws())
 @settings(max_examples=50)
-def test_reading_with_the_key_of_a_list_is_as_with_that_of_an_array(data):
-    shape = draw_shape(data, Limits())
+def test_reading_with_the_key_of_a_list_is_as_with_that_of_an_array(draw):
+    shape = draw.shape()
     array = np.arange(int(np.prod(shape)), dtype=np.int64).reshape(shape)
-    key = draw_key(data, shape)
+    key = draw_key(draw, shape)
     lists = tuple(k.tolist() if isinstance(k, np.ndarray) and k.size else k for k in key)
     tensors = tuple(tensor(k) if isinstance(k, np.ndarray) else k for k in key)
     expected = array[key]
@@ -59,10 +58,17 @@ def test_arrays_apart_put_their_dimensions_in_front():
 @pytest.mark.parametrize(
     "key",
     [
-        (1,), (slice(None), -1), (slice(None, None, -2), None, 1), ([0, 1, 0],), (slice(1), [2, 2], slice(None)),
-        ([[0], [1]], [0, 2]), (np.array([True, False]),), (..., [3, 0, 3]), ([],),
+        (1,),
+        (slice(None), -1),
+        (slice(None, None, -2), None, 1),
+        ([0, 1, 0],),
+        (slice(1), [2, 2], slice(None)),
+        ([[0], [1]], [0, 2]),
+        (np.array([True, False]),),
+        (..., [3, 0, 3]),
+        ([],),
     ],
-)  # fmt: skip
+)
 def test_gradients(key):
     x = tensor(np.random.default_rng(0).normal(size=(2, 3, 4)))
     grad_check(lambda x: x[key], x)
@@ -78,7 +84,11 @@ def test_the_gradient_of_an_element_taken_often_adds_up():
 
 
 def test_a_part_written_over_itself_is_as_if_it_had_been_copied():
-    for key, source in (((slice(1, None),), (slice(-1),)), ((slice(-1),), (slice(1, None),)), (([1, 2, 3],), (slice(3),))):
+    for key, source in (
+        ((slice(1, None),), (slice(-1),)),
+        ((slice(-1),), (slice(1, None),)),
+        (([1, 2, 3],), (slice(3),)),
+    ):
         x, expected = arange(6), np.arange(6)
         x[key] = x[source]
         expected[key] = expected[source].copy()
@@ -107,7 +117,9 @@ def test_writing_by_mask_and_by_index():
     assert z.tolist() == [[1.0, 0.0, 1.0], [1.0, 0.0, 1.0]]
 
 
-@pytest.mark.parametrize("value", [2, 2.5, True, np.float32(2), np.array([1, 2], np.int32), [1.0, 2.0], np.float64(0.1)])
+@pytest.mark.parametrize(
+    "value", [2, 2.5, True, np.float32(2), np.array([1, 2], np.int32), [1.0, 2.0], np.float64(0.1)]
+)
 def test_what_can_be_written(value):
     x = zeros(3, 2)
     x[1] = value
@@ -178,7 +190,7 @@ def test_an_index_tensor_that_does_not_fit_is_named():
     with pytest.raises(ValueError, match=r"shapes \(2,\) and \(3,\) do not broadcast"):
         x[[0, 1], [0, 1, 2]]
     other = type("Other", (NumpyBackend,), {"name": "other"})()
-    with pytest.raises(ValueError, match="index on backend 'other' for a tensor on 'numpy': bring it over with .to"):
+    with pytest.raises(ValueError, match=r"index on backend 'other' for a tensor on 'numpy': bring it over with .to"):
         x[tensor([0], backend=other)]
 
 
@@ -186,15 +198,30 @@ def test_an_index_tensor_that_does_not_fit_is_named():
     ("target", "value", "error", "message"),
     [
         (zeros(3, backend="numpy"), [1.0, 2.0], ValueError, r"shapes \(2,\) and \(3,\) do not broadcast"),
-        (zeros(3, backend="numpy"), ones(2, 3, backend="numpy"), ValueError, r"value of shape \(2, 3\) does not broadcast to \(3,\)"),
-        (arange(3, backend="numpy"), 2.5, TypeError, r"in-place write of float64 into int64 would lose values: use .astype\(int64\)"),
+        (
+            zeros(3, backend="numpy"),
+            ones(2, 3, backend="numpy"),
+            ValueError,
+            r"value of shape \(2, 3\) does not broadcast to \(3,\)",
+        ),
+        (
+            arange(3, backend="numpy"),
+            2.5,
+            TypeError,
+            r"in-place write of float64 into int64 would lose values: use .astype\(int64\)",
+        ),
         (arange(3, backend="numpy"), ones(3, backend="numpy"), TypeError, "in-place write of float32 into int64"),
         (ones(2, dtype="bool", backend="numpy"), 1, TypeError, "in-place write of int64 into bool would lose values"),
         (zeros(2, backend="numpy"), "a", TypeError, "data of dtype <U1: expected real numbers"),
         (zeros(2, backend="numpy"), [[1], [2, 3]], ValueError, "in-place write of ragged data"),
-        (zeros(1, backend="numpy").expand(3), 1, ValueError, r"expanded view of shape \(3,\): its elements share memory; clone"),
+        (
+            zeros(1, backend="numpy").expand(3),
+            1,
+            ValueError,
+            r"expanded view of shape \(3,\): its elements share memory; clone",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_value_that_does_not_fit_is_named(target, value, error, message):
     with pytest.raises(error, match=message):
         target[...] = value

@@ -61,7 +61,13 @@ def test_batch_norm_brings_each_channel_to_mean_0_and_variance_1(shape):
         (zeros(4, 3), ones(2), zeros(2), ValueError, r"input of shape \(4, 3\), weight \(2,\), bias \(2,\): expected"),
         (zeros(4, 3), ones(3), zeros(2), ValueError, r"bias \(2,\)"),
         (zeros(4), ones(4), zeros(4), ValueError, r"input of shape \(4,\)"),
-        (zeros(1, 3), ones(3), zeros(3), ValueError, r"input of shape \(1, 3\) has 1 values a channel: expected 2 or more"),
+        (
+            zeros(1, 3),
+            ones(3),
+            zeros(3),
+            ValueError,
+            r"input of shape \(1, 3\) has 1 values a channel: expected 2 or more",
+        ),
         (zeros(0, 3, 2), ones(3), zeros(3), ValueError, "has 0 values a channel"),
         (zeros(4, 3), ones(3, dtype="float64"), zeros(3), TypeError, "input has dtype float32 and weight float64"),
         (

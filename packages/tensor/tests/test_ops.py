@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from stackgrad.tensor import (
     NumpyBackend,
@@ -22,7 +21,7 @@ from stackgrad.tensor import (
     zeros,
 )
 from stackgrad.tensor._ops import elementwise
-from stackgrad.tensor.testing import PRODUCT_CASES, REDUCE_CASES, Limits, draw_sample, draw_shape, draw_shapes, uniform
+from stackgrad.tensor.testing import PRODUCT_CASES, REDUCE_CASES, Limits, draws, uniform
 
 OTHER = type("Other", (NumpyBackend,), {"name": "other"})()
 F64 = np.dtype("float64")
@@ -35,24 +34,22 @@ def test_on_numpy(case):
 
 # --- reductions: max and min have properties of their own
 
-ARRAYS = st.data()
 
-
-@given(ARRAYS)
-def test_the_largest_is_an_element_that_none_exceeds(data):
-    x = from_numpy(draw_sample(data, draw_shape(data, Limits(), 1, least=1), uniform(F64)).numpy())
-    dim = data.draw(st.integers(-x.ndim, x.ndim - 1))
+@given(draws())
+def test_the_largest_is_an_element_that_none_exceeds(draw):
+    x = from_numpy(draw.sample(draw.shape(1, least=1), uniform(F64)).numpy())
+    dim = draw.dim(x.ndim) - draw.choice((0, x.ndim))
     for largest, sign in ((x.max(dim, keepdim=True), 1), (x.min(dim, keepdim=True), -1)):
         assert bool(((x - largest) * sign <= 0).astype("int64").prod() == 1)
         assert bool((x == largest).astype("int64").sum(dim).min() >= 1)
         np.testing.assert_array_equal(largest.numpy(), sign * np.max(sign * x.numpy(), axis=dim, keepdims=True))
 
 
-@given(ARRAYS)
-def test_the_gradient_of_the_largest_goes_to_the_first_of_equals(data):
-    shape = draw_shape(data, Limits(), 1, least=1)
-    values = np.random.default_rng(data.draw(st.integers(0, 99))).integers(0, 3, shape).astype(F64)
-    dim = data.draw(st.integers(0, len(shape) - 1))
+@given(draws())
+def test_the_gradient_of_the_largest_goes_to_the_first_of_equals(draw):
+    shape = draw.shape(1, least=1)
+    values = draw.rng.integers(0, 3, shape).astype(F64)
+    dim = draw.dim(len(shape))
     for name in ("max", "min"):
         x = tensor(values, requires_grad=True)
         getattr(x, name)(dim).sum().backward()
@@ -113,7 +110,9 @@ def test_nothing_to_reduce():
     assert zeros(0, 3).max(1).shape == (0,)
     assert zeros(0, 3).argmax(1).shape == (0,)
     for name in ("max", "min"):
-        with pytest.raises(ValueError, match=rf"{name} over dim \(0,\) of shape \(0, 3\): there is nothing to take the {name} of"):
+        with pytest.raises(
+            ValueError, match=rf"{name} over dim \(0,\) of shape \(0, 3\): there is nothing to take the {name} of"
+        ):
             getattr(zeros(0, 3), name)(0)
         with pytest.raises(ValueError, match=rf"arg{name} over dim 1 of shape \(3, 0\): there is nothing"):
             getattr(zeros(3, 0), f"arg{name}")(1)
@@ -185,7 +184,7 @@ def test_scalars_on_either_side():
     assert (2**x).tolist() == [2.0, 4.0]
     assert (-x).tolist() == [-1.0, -2.0]
     assert abs(-x).tolist() == [1.0, 2.0]
-    assert (1 < x).tolist() == [False, True]
+    assert (x > 1).tolist() == [False, True]
     assert maximum(1.5, x).tolist() == [1.5, 2.0]
     assert where(x > 1, 1, 0.5).tolist() == [0.5, 1.0]
     assert where(x > 1, 1, 0).dtype == np.int64
@@ -266,7 +265,6 @@ def test_clip_with_crossed_bounds_gives_the_upper_one():
         (lambda b: maximum(1, 2), "maximum of numbers alone: expected a tensor among them"),
         (lambda b: b.add("a"), "'a' of type str: expected a tensor or a real number"),
         (lambda b: b + "a", r"unsupported operand type\(s\) for \+: 'Tensor' and 'str'"),
-        (lambda b: [1] + b, r"can only concatenate list|unsupported operand"),
         (lambda b: b * np.ones(2), r"mul of a tensor and a NumPy array: make the array a tensor with tensor\(...\)"),
         (lambda b: np.ones(2) == b, "eq of a tensor and a NumPy array"),
         (lambda b: b @ np.ones((2, 2)), "matmul with ndarray: expected a tensor"),
@@ -296,10 +294,10 @@ def test_tensors_of_two_backends_do_not_mix():
     assert (x + y.to("numpy")).backend is x.backend
 
 
-@given(st.data())
+@given(draws())
 @settings(max_examples=50)
-def test_broadcast_operands_get_gradients_of_their_shapes(data):
-    a, b = draw_shapes(data, Limits(), 2)
+def test_broadcast_operands_get_gradients_of_their_shapes(draw):
+    a, b = draw.shapes(2)
     x, y = ones(a, requires_grad=True), ones(b, requires_grad=True)
     out = x * y
     out.backward(ones(out.shape))
@@ -331,7 +329,11 @@ def test_concatenation():
     [
         (lambda: concatenate([]), ValueError, "concatenate of no tensors: expected one or more"),
         (lambda: stack([]), ValueError, "stack of no tensors: expected one or more"),
-        (lambda: concatenate([zeros(2, 3), zeros(3, 2)]), ValueError, r"along dim 0: shapes \(2, 3\) and \(3, 2\) differ in another"),
+        (
+            lambda: concatenate([zeros(2, 3), zeros(3, 2)]),
+            ValueError,
+            r"along dim 0: shapes \(2, 3\) and \(3, 2\) differ in another",
+        ),
         (lambda: concatenate([zeros(2), zeros(2, 1)]), ValueError, r"shapes \(2,\) and \(2, 1\) differ"),
         (lambda: stack([zeros(2), zeros(3)]), ValueError, r"stack of shapes \(2,\) and \(3,\): expected equal shapes"),
         (lambda: concatenate([zeros(2)], 1), IndexError, "dim 1 is out of range for 1 dimensions"),
@@ -349,9 +351,21 @@ def test_joins_that_cannot_be_are_named(function, error, message):
 
 @pytest.mark.parametrize(
     ("a", "b"),
-    [((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 3), (3, 4)), ((5, 2, 3), (3, 4)), ((2, 3), (5, 3, 4)),
-     ((5, 1, 2, 3), (6, 3, 4)), ((3,), (5, 3, 4)), ((5, 2, 3), (3,)), ((0, 3), (3, 2)), ((2, 0), (0, 3)), ((0, 2, 3), (3, 4))],
-)  # fmt: skip
+    [
+        ((3,), (3,)),
+        ((2, 3), (3,)),
+        ((3,), (3, 2)),
+        ((2, 3), (3, 4)),
+        ((5, 2, 3), (3, 4)),
+        ((2, 3), (5, 3, 4)),
+        ((5, 1, 2, 3), (6, 3, 4)),
+        ((3,), (5, 3, 4)),
+        ((5, 2, 3), (3,)),
+        ((0, 3), (3, 2)),
+        ((2, 0), (0, 3)),
+        ((0, 2, 3), (3, 4)),
+    ],
+)
 def test_matmul_is_numpys(a, b):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=a), rng.normal(size=b)
@@ -383,18 +397,20 @@ def test_products_that_cannot_be_are_named(a, b, error, message):
 
 
 def test_matmul_of_integers_is_refused():
-    with pytest.raises(TypeError, match=r"matmul of int64 and int64: expected float32 or float64; convert one with .astype"):
+    with pytest.raises(
+        TypeError, match=r"matmul of int64 and int64: expected float32 or float64; convert one with .astype"
+    ):
         arange(3) @ arange(3)
 
 
 # --- views
 
 
-@given(st.data())
+@given(draws(Limits(3, 50)))
 @settings(max_examples=50)
-def test_expand_is_numpys(data):
-    shape = draw_shape(data, Limits(3, 50), 0, 3)
-    wanted = (*draw_shape(data, Limits(2, 4), 0, 1), *(n if n != 1 else data.draw(st.integers(0, 3)) for n in shape))
+def test_expand_is_numpys(draw):
+    shape = draw.shape(0, 3)
+    wanted = (*draw.shape(0, 1), *(n if n != 1 else draw.integer(0, 3) for n in shape))
     array = np.arange(int(np.prod(shape)), dtype=np.float64).reshape(shape)
     x = from_numpy(array, requires_grad=True)
     out = x.expand(wanted)

@@ -48,13 +48,25 @@ def test_nothing_to_pool():
 @pytest.mark.parametrize(
     ("shape", "arguments", "message"),
     [
-        ((2, 4, 4), ((2, 2), (2, 2)), r"pool2d: input of shape \(2, 4, 4\): expected \(batch, channels, height, width\)"),
-        ((1, 1, 4, 4), ((5, 2), (2, 2)), r"kernel \(5, 2\) with dilation \(1, 1\) spans 5x2, more than the image of 4x4"),
-        ((1, 1, 4, 4), ((2, 2), (2, 2), ((2, 0), (0, 0))), r"padding \(\(2, 0\), \(0, 0\)\) is more than half of kernel \(2, 2\)"),
+        (
+            (2, 4, 4),
+            ((2, 2), (2, 2)),
+            r"pool2d: input of shape \(2, 4, 4\): expected \(batch, channels, height, width\)",
+        ),
+        (
+            (1, 1, 4, 4),
+            ((5, 2), (2, 2)),
+            r"kernel \(5, 2\) with dilation \(1, 1\) spans 5x2, more than the image of 4x4",
+        ),
+        (
+            (1, 1, 4, 4),
+            ((2, 2), (2, 2), ((2, 0), (0, 0))),
+            r"padding \(\(2, 0\), \(0, 0\)\) is more than half of kernel \(2, 2\)",
+        ),
         ((1, 1, 0, 4), ((2, 2), (2, 2), ((1, 1), (0, 0))), r"input of shape \(1, 1, 0, 4\) has no rows or no columns"),
         ((1, 1, 4, 4), ((0, 2), (2, 2)), r"kernel \(0, 2\) is not valid"),
     ],
-)  # fmt: skip
+)
 def test_arguments_that_do_not_fit_are_named(pool, shape, arguments, message):
     with pytest.raises(ValueError, match=message):
         pool(zeros(shape), *arguments)

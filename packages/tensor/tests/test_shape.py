@@ -55,7 +55,14 @@ def test_shapes_that_do_not_broadcast_are_named():
 
 @pytest.mark.parametrize(
     ("shape", "size", "expected"),
-    [((2, -1), 6, (2, 3)), ((-1,), 0, (0,)), ((3, -1), 0, (3, 0)), ((), 1, ()), ((0, 5), 0, (0, 5)), ((-1, 1), 4, (4, 1))],
+    [
+        ((2, -1), 6, (2, 3)),
+        ((-1,), 0, (0,)),
+        ((3, -1), 0, (3, 0)),
+        ((), 1, ()),
+        ((0, 5), 0, (0, 5)),
+        ((-1, 1), 4, (4, 1)),
+    ],
 )
 def test_a_shape_is_resolved(shape, size, expected):
     assert resolve_shape(shape, size) == expected
@@ -109,7 +116,11 @@ def test_a_window_has_as_many_places_as_can_be_counted(kernel, stride, padding, 
         ({"kernel": 2}, TypeError, "kernel 2 is not valid: expected a pair of integers"),
         ({"kernel": (2, 2, 2)}, TypeError, r"kernel \(2, 2, 2\) is not valid: expected a pair of integers"),
         ({"kernel": (2, 1.5)}, TypeError, r"kernel \(2, 1.5\) is not valid: expected a pair of integers"),
-        ({"kernel": (2, 2), "padding": (1, 1)}, TypeError, r"padding \(1, 1\) is not valid: expected \(before, after\)"),
+        (
+            {"kernel": (2, 2), "padding": (1, 1)},
+            TypeError,
+            r"padding \(1, 1\) is not valid: expected \(before, after\)",
+        ),
     ],
 )
 def test_a_window_that_cannot_be_is_named(arguments, error, message):

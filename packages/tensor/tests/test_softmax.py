@@ -55,8 +55,18 @@ def test_arguments_that_do_not_fit_are_named(function):
 @pytest.mark.parametrize(
     ("logits", "target", "error", "message"),
     [
-        ((2, 3), [0.0, 1.0], TypeError, "logits of float32 and target of float32: expected float32 or float64, and int64"),
-        ((2, 3), [0], ValueError, r"logits of shape \(2, 3\) and target of shape \(1,\): expected \(n, classes\) and \(n,\)"),
+        (
+            (2, 3),
+            [0.0, 1.0],
+            TypeError,
+            "logits of float32 and target of float32: expected float32 or float64, and int64",
+        ),
+        (
+            (2, 3),
+            [0],
+            ValueError,
+            r"logits of shape \(2, 3\) and target of shape \(1,\): expected \(n, classes\) and \(n,\)",
+        ),
         ((2,), [0, 1], ValueError, r"logits of shape \(2,\)"),
         ((2, 3), [0, 3], ValueError, "target holds class 3: expected 0 to 2"),
         ((2, 3), [-1, 0], ValueError, "target holds class -1: expected 0 to 2"),

@@ -8,7 +8,6 @@ import pytest
 
 from stackgrad.tensor import NumpyBackend, Tensor, arange, from_numpy, ones, tensor, zeros
 
-
 # --- NumPy
 
 
@@ -27,7 +26,9 @@ def test_numpy_is_a_read_only_view():
 def test_numpy_of_what_requires_a_gradient_is_refused():
     x = zeros(2, requires_grad=True)
     for function in (x.numpy, lambda: np.asarray(x), (x * 2).numpy):
-        with pytest.raises(RuntimeError, match=r"numpy\(\) of a tensor that requires a gradient: call .detach\(\).numpy"):
+        with pytest.raises(
+            RuntimeError, match=r"numpy\(\) of a tensor that requires a gradient: call .detach\(\).numpy"
+        ):
             function()
     assert np.shares_memory(x.detach().numpy(), x.data)
 
@@ -211,7 +212,9 @@ def test_copies_keep_the_class_and_what_is_shared():
 def test_a_history_is_not_copied():
     y = tensor([1.0], requires_grad=True) * 2
     for function in (copy.copy, copy.deepcopy, pickle.dumps):
-        with pytest.raises(RuntimeError, match=r"copy or pickle of a tensor that was computed and has a history: call .detach"):
+        with pytest.raises(
+            RuntimeError, match=r"copy or pickle of a tensor that was computed and has a history: call .detach"
+        ):
             function(y)
     assert copy.deepcopy(y.detach()).tolist() == [2.0]
 
@@ -235,7 +238,7 @@ def test_to_shares_memory_between_host_backends():
     y[0] = 1
     assert x.version.count == 1
     assert (y + 1).backend is OTHER
-    with pytest.raises(ValueError, match="backend 'nowhere' is not installed: expected one of .*numpy"):
+    with pytest.raises(ValueError, match=r"backend 'nowhere' is not installed: expected one of .*numpy"):
         x.to("nowhere")
 
 
@@ -254,7 +257,16 @@ def test_casts():
 
 def test_no_warning_where_numpy_warns():
     x = tensor([0.0, -1.0, 3e38])
-    for out in (1 / x, x.log(), x * x, x.exp(), x / 0, (x * 1e30).cumsum(0), x.reshape(3, 1) @ x.reshape(1, 3), x < 1e300):
+    for out in (
+        1 / x,
+        x.log(),
+        x * x,
+        x.exp(),
+        x / 0,
+        (x * 1e30).cumsum(0),
+        x.reshape(3, 1) @ x.reshape(1, 3),
+        x < 1e300,
+    ):
         assert out.size in (3, 9)
 
 

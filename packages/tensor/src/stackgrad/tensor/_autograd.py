@@ -129,6 +129,7 @@ class Node:
         if record:
             self.edges: tuple[Edge | None, ...] = tuple([(x.node or x) if x._requires_grad else None for x in inputs])
             self.shapes = tuple([x.shape for x in inputs])
+            self.dtypes = tuple([x.dtype for x in inputs])
 
     def save(self, *tensors: Tensor) -> None:
         """Keep inputs or the result for backward, where they stand in `saved` in this order."""
@@ -171,7 +172,7 @@ class Node:
                 f"{self.name}.backward gave {len(gradients)} gradients: "
                 f"expected one for each of {len(self.edges)} tensors"
             )
-        for gradient, shape in zip(gradients, self.shapes, strict=True):
+        for gradient, shape, dtype in zip(gradients, self.shapes, self.dtypes, strict=True):
             if gradient is None:
                 continue
             if not isinstance(gradient, Value):
@@ -179,6 +180,11 @@ class Node:
             if gradient.shape != shape:
                 raise ValueError(
                     f"{self.name}.backward gave a gradient of shape {gradient.shape} for a tensor of shape {shape}"
+                )
+            if gradient.dtype != dtype:
+                raise TypeError(
+                    f"{self.name}.backward gave a gradient of {gradient.dtype} for a tensor of {dtype}: "
+                    "expected the same; use .astype(...)"
                 )
         if saved:
             kept = [id(x.data) for x, _ in saved]

@@ -50,10 +50,15 @@ def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = Fals
 
 
 def from_numpy(array: NDArray[Any], requires_grad: bool = False, backend: Name = None) -> Tensor:
-    """A tensor that shares the memory of `array` where the backend can. Raises TypeError for other dtypes."""
+    """A tensor that shares the memory of `array` where the backend can.
+
+    Raises TypeError for other dtypes and ValueError for elements that are not aligned in memory.
+    """
     if not isinstance(array, np.ndarray):
         raise TypeError(f"from_numpy of {type(array).__name__}: expected a NumPy array; use tensor(...)")
     as_dtype(array.dtype)
+    if not array.flags.aligned:
+        raise ValueError("from_numpy of an array whose elements are not aligned in memory: copy it by tensor(...)")
     return _make(np.asarray(array), requires_grad, backend)  # without the subclass: memmap and the like
 
 

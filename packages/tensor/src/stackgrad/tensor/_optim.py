@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ._dtypes import is_float
 from ._tensor import Tensor
 
 
@@ -14,6 +15,8 @@ def _expect_as_many(params: Sequence[Tensor], **others: Sequence[Tensor]) -> Non
 
 
 def _expect_matching(p: Tensor, *others: Tensor) -> None:
+    if not is_float(p.dtype):
+        raise TypeError(f"optimizer step on a parameter of dtype {p.dtype}: expected float32 or float64")
     for other in others:
         if other.shape != p.shape or other.dtype != p.dtype or other.backend is not p.backend:
             raise ValueError(

@@ -12,10 +12,10 @@ Where arrays have to stay small, as on a simulator: `case.run("cuda", Limits(ext
 `Limits(size=200_000)` reaches what only large arrays do. Needs Hypothesis: pip install stackgrad-tensor[testing].
 """
 
-from ._arrays import Limits, Sample, draw_dtype, draw_sample, draw_shape, draw_shapes, uniform
 from ._case import Case, check_gradient
 from ._classes import CLASS_CASES
 from ._compare import expect_close, expect_equal, expect_near, sum_bound, ulps
+from ._draw import Draw, Limits, Sample, draws, uniform
 from ._elementwise import ELEMENTWISE_CASES, check_elementwise, check_elementwise_gradient
 from ._memory import MEMORY_CASES, draw_key
 from ._products import PRODUCT_CASES
@@ -40,6 +40,7 @@ __all__ = [
     "REDUCE_CASES",
     "WINDOW_CASES",
     "Case",
+    "Draw",
     "Limits",
     "Sample",
     "check_elementwise",
@@ -48,12 +49,9 @@ __all__ = [
     "check_reduce",
     "check_reduced_gradient",
     "draw_convolution",
-    "draw_dtype",
     "draw_key",
     "draw_pool",
-    "draw_sample",
-    "draw_shape",
-    "draw_shapes",
+    "draws",
     "expect_close",
     "expect_equal",
     "expect_near",

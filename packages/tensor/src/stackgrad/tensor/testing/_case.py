@@ -6,17 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from .._autograd import grad
 from .._backend import Backend, get_backend
 from .._gradcheck import grad_check
 from .._tensor import Tensor
-from ._arrays import Data, Limits
+from ._draw import Draw, Limits, draws
 
-Check = Callable[[Backend, Data, Limits], None]
+Check = Callable[[Backend, Draw], None]
 
-EXAMPLES = {"values": 50, "gradient": 10, "second": 5}
+EXAMPLES = {"values": 100, "gradient": 15, "second": 8}
 
 
 @dataclass(frozen=True)
@@ -32,12 +31,12 @@ class Case:
 
     def run(self, backend: str | Backend, limits: Limits | None = None, max_examples: int | None = None) -> None:
         """Check it with as many random arrays as its kind asks for, or `max_examples`. Raises AssertionError."""
-        found, bounds = get_backend(backend), limits or Limits()
+        found = get_backend(backend)
 
         @settings(max_examples=max_examples or EXAMPLES[self.kind], deadline=None)
-        @given(st.data())
-        def examples(data: Data) -> None:
-            self.check(found, data, bounds)
+        @given(draws(limits))
+        def examples(draw: Draw) -> None:
+            self.check(found, draw)
 
         examples()
 

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from .._autograd import grad
@@ -16,20 +15,9 @@ from .._dtypes import float32, float64, int64
 from .._layers import batch_norm
 from .._softmax import cross_entropy, log_softmax, softmax
 from .._tensor import Tensor
-from ._arrays import (
-    REFERENCE,
-    Data,
-    Limits,
-    Sample,
-    draw_dtype,
-    draw_extent,
-    draw_rng,
-    draw_sample,
-    draw_shape,
-    uniform,
-)
 from ._case import Case, check_gradient
 from ._compare import expect_close, expect_equal, expect_near
+from ._draw import REFERENCE, Draw, Limits, Sample, uniform
 
 Wide = NDArray[np.float64]
 
@@ -53,13 +41,13 @@ def _exp_bound(log_exact: Wide, dtype: np.dtype[Any], terms: int) -> Wide:
         return np.asarray(np.exp(log_exact) * _log_bound(log_exact, dtype, terms) + float(np.finfo(dtype).tiny))
 
 
-def check_softmax(backend: Backend, data: Data, limits: Limits) -> None:
+def check_softmax(backend: Backend, draw: Draw) -> None:
     """softmax, log_softmax and their fused gradients along any dimension: no overflow, NaN in NaN out."""
-    dtype, shape = draw_dtype(data), draw_shape(data, limits, 1)
-    dim = data.draw(st.integers(0, len(shape) - 1))
-    scale = data.draw(st.sampled_from([1.0, 20.0, 1e4]))
-    specials = data.draw(st.sampled_from([(), (-np.inf,), (np.nan, np.inf, -np.inf)]))
-    x = draw_sample(data, shape, uniform(dtype, -scale, scale, specials))
+    dtype, shape = draw.dtype(), draw.shape(1)
+    dim = draw.dim(len(shape))
+    scale = draw.choice([1.0, 20.0, 1e4])
+    specials = draw.choice([(), (-np.inf,), (np.nan, np.inf, -np.inf)])
+    x = draw.sample(shape, uniform(dtype, -scale, scale, specials))
     exact = _log_softmax(x.numpy().astype(float64), dim)
     bound = _log_bound(exact, dtype, shape[dim])
     what = f"of shape {shape} along {dim}"
@@ -70,7 +58,7 @@ def check_softmax(backend: Backend, data: Data, limits: Limits) -> None:
         expect_close(f"softmax {what}", backend, out, np.exp(exact).astype(dtype), _exp_bound(exact, dtype, shape[dim]))
     if specials:
         return
-    g = draw_sample(data, shape, uniform(dtype))
+    g = draw.sample(shape, uniform(dtype))
     wide_g, p, log_p = g.numpy().astype(float64), backend.to_numpy(out), backend.to_numpy(log_out)
     eps = float(np.finfo(dtype).eps)
     wide_p = p.astype(float64)
@@ -92,18 +80,18 @@ def check_softmax(backend: Backend, data: Data, limits: Limits) -> None:
     expect_close(f"log_softmax gradient {what}", backend, found, exact.astype(dtype), 2 * eps * terms * size)
 
 
-def _draw_target(data: Data, n: int, c: int) -> Sample:
-    return Sample(draw_rng(data).integers(0, max(c, 1), n).astype(int64))
+def _draw_target(draw: Draw, n: int, c: int) -> Sample:
+    return Sample(draw.rng.integers(0, max(c, 1), n).astype(int64))
 
 
-def check_cross_entropy(backend: Backend, data: Data, limits: Limits) -> None:
+def check_cross_entropy(backend: Backend, draw: Draw) -> None:
     """Losses, log softmax and the fused gradient of cross-entropy."""
-    dtype, n, c = draw_dtype(data), draw_extent(data, limits), draw_extent(data, limits, 1)
-    if data.draw(st.booleans()):
-        n, c = data.draw(st.integers(0, 40)), data.draw(st.integers(1, 40))
-    n = min(n, max(limits.size // c, 1))
-    scale = data.draw(st.sampled_from([1.0, 20.0, 1e4]))
-    logits, target = draw_sample(data, (n, c), uniform(dtype, -scale, scale)), _draw_target(data, n, c)
+    dtype, n, c = draw.dtype(), draw.extent(), draw.extent(1)
+    if draw.one_in(2):
+        n, c = draw.integer(0, 40), draw.integer(1, 40)
+    n = min(n, max(draw.limits.size // c, 1))
+    scale = draw.choice([1.0, 20.0, 1e4])
+    logits, target = draw.sample((n, c), uniform(dtype, -scale, scale)), _draw_target(draw, n, c)
     exact = _log_softmax(logits.numpy().astype(float64), 1)
     bound = _log_bound(exact, dtype, c)
     losses, log_probs = backend.cross_entropy(logits.on(backend), target.on(backend))
@@ -112,7 +100,7 @@ def check_cross_entropy(backend: Backend, data: Data, limits: Limits) -> None:
     expect_close(what, backend, losses, -exact[picked].astype(dtype), bound[picked])
     expect_close(what + ": log softmax", backend, log_probs, exact.astype(dtype), bound)
 
-    g = draw_sample(data, (n,), uniform(dtype))
+    g = draw.sample((n,), uniform(dtype))
     found = backend.cross_entropy_grad(g.on(backend), log_probs, target.on(backend))
     wide = np.exp(backend.to_numpy(log_probs).astype(float64))
     wide[picked] -= 1
@@ -122,16 +110,16 @@ def check_cross_entropy(backend: Backend, data: Data, limits: Limits) -> None:
     expect_close(what + ": gradient", backend, found, (wide * column).astype(dtype), 4 * eps * size)
 
 
-def check_batch_norm(backend: Backend, data: Data, limits: Limits) -> None:
+def check_batch_norm(backend: Backend, draw: Draw) -> None:
     """Result, statistics and the fused gradients against the formulas in float64."""
     dtype, shape = (
-        draw_dtype(data),
-        (draw_extent(data, limits, 1), draw_extent(data, limits), draw_extent(data, limits, 2)),
+        draw.dtype(),
+        (draw.extent(1), draw.extent(), draw.extent(2)),
     )
     c, count = shape[1], shape[0] * shape[2]
-    x, g = draw_sample(data, shape, uniform(dtype)), draw_sample(data, shape, uniform(dtype))
-    weight, bias = draw_sample(data, (c,), uniform(dtype)), draw_sample(data, (c,), uniform(dtype))
-    eps = data.draw(st.sampled_from([1e-5, 1e-3]))
+    x, g = draw.sample(shape, uniform(dtype)), draw.sample(shape, uniform(dtype))
+    weight, bias = draw.sample((c,), uniform(dtype)), draw.sample((c,), uniform(dtype))
+    eps = draw.choice([1e-5, 1e-3])
     found = backend.batch_norm(x.on(backend), weight.on(backend), bias.on(backend), eps)
     wide, w, b = (sample.numpy().astype(float64) for sample in (x, weight, bias))
     mean = wide.mean(axis=(0, 2))
@@ -159,11 +147,11 @@ def check_batch_norm(backend: Backend, data: Data, limits: Limits) -> None:
         expect_close(f"batch norm of {shape}: gradient for {name}", backend, part, exact.astype(dtype), bound)
 
 
-def check_dropout(backend: Backend, data: Data, limits: Limits) -> None:
+def check_dropout(backend: Backend, draw: Draw) -> None:
     """The mask is NumPy's to the bit, in every memory layout."""
-    dtype, shape = draw_dtype(data), draw_shape(data, limits)
-    x, rate = draw_sample(data, shape, uniform(dtype)), data.draw(st.sampled_from([0.0, 0.25, 0.5, 0.9, 1.0]))
-    seed, call = data.draw(st.integers(0, 2**64 - 1)), data.draw(st.integers(0, 2**40))
+    dtype, shape = draw.dtype(), draw.shape()
+    x, rate = draw.sample(shape, uniform(dtype)), draw.choice([0.0, 0.25, 0.5, 0.9, 1.0])
+    seed, call = draw.integer(0, 2**64 - 1), draw.integer(0, 2**40)
     out, mask = backend.dropout(x.on(backend), rate, seed, call)
     expected, expected_mask = REFERENCE.dropout(x.numpy(), rate, seed, call)
     expect_equal(f"dropout mask of {shape}", backend, mask, expected_mask)
@@ -172,45 +160,41 @@ def check_dropout(backend: Backend, data: Data, limits: Limits) -> None:
 
 # --- gradients of the differentiable functions
 
-Builder = Callable[[Backend, Data, Limits], tuple[Callable[..., Tensor], Sequence[NDArray[Any]]]]
+Builder = Callable[[Backend, Draw], tuple[Callable[..., Tensor], Sequence[NDArray[Any]]]]
 
 
 def _along_dim(kind: Callable[[Tensor, int], Tensor]) -> Builder:
-    def build(backend: Backend, data: Data, limits: Limits) -> tuple[Callable[..., Tensor], Sequence[NDArray[Any]]]:
-        shape = draw_shape(data, limits, 1)
-        dim = data.draw(st.integers(-len(shape), len(shape) - 1))
-        return lambda x: kind(x, dim), [draw_rng(data).uniform(-2, 2, shape)]
+    def build(backend: Backend, draw: Draw) -> tuple[Callable[..., Tensor], Sequence[NDArray[Any]]]:
+        shape = draw.shape(1)
+        dim = draw.integer(-len(shape), len(shape) - 1)
+        return lambda x: kind(x, dim), [draw.rng.uniform(-2, 2, shape)]
 
     return build
 
 
-def _of_cross_entropy(
-    backend: Backend, data: Data, limits: Limits
-) -> tuple[Callable[..., Tensor], Sequence[NDArray[Any]]]:
-    n, c = draw_extent(data, limits), draw_extent(data, limits, 1)
-    target = Tensor(_draw_target(data, n, c).on(backend), backend)
-    return lambda logits: cross_entropy(logits, target), [draw_rng(data).uniform(-2, 2, (n, c))]
+def _of_cross_entropy(backend: Backend, draw: Draw) -> tuple[Callable[..., Tensor], Sequence[NDArray[Any]]]:
+    n, c = draw.extent(), draw.extent(1)
+    target = Tensor(_draw_target(draw, n, c).on(backend), backend)
+    return lambda logits: cross_entropy(logits, target), [draw.rng.uniform(-2, 2, (n, c))]
 
 
-def _of_batch_norm(
-    backend: Backend, data: Data, limits: Limits
-) -> tuple[Callable[..., Tensor], Sequence[NDArray[Any]]]:
-    rest = draw_shape(data, Limits(2, 4), 0, 2, least=1)
-    c, rng = draw_extent(data, limits, 1), draw_rng(data)
+def _of_batch_norm(backend: Backend, draw: Draw) -> tuple[Callable[..., Tensor], Sequence[NDArray[Any]]]:
+    rest = draw.within(Limits(2, 4)).shape(0, 2, least=1)
+    c, rng = draw.extent(1), draw.rng
     shape = (2, c, *rest)
     return lambda x, w, b: batch_norm(x, w, b, 1e-3)[0], [rng.uniform(-2, 2, s) for s in (shape, (c,), (c,))]
 
 
-def check_kind_gradient(build: Builder, order: int, backend: Backend, data: Data, limits: Limits) -> None:
+def check_kind_gradient(build: Builder, order: int, backend: Backend, draw: Draw) -> None:
     """Derivatives of a kind's differentiable function are central differences."""
-    function, arrays = build(backend, data, limits.small())
+    function, arrays = build(backend, draw.small())
     check_gradient(function, [Tensor(backend.from_numpy(array), backend) for array in arrays], order)
 
 
-def check_fused_gradient(build: Builder, backend: Backend, data: Data, limits: Limits) -> None:
+def check_fused_gradient(build: Builder, backend: Backend, draw: Draw) -> None:
     """The fused gradient, of backward(), is the composed one, of backward(create_graph=True)."""
-    function, arrays = build(backend, data, limits)
-    dtype, found = draw_dtype(data), []
+    function, arrays = build(backend, draw)
+    dtype, found = draw.dtype(), []
     for create_graph in (False, True):
         leaves = [Tensor(backend.from_numpy(array.astype(dtype)), backend).requires_grad_() for array in arrays]
         out = function(*leaves)

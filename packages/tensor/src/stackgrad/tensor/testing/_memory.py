@@ -7,34 +7,22 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from .._backend import Backend
 from .._dtypes import float32, float64, int64
 from .._shape import Shape
 from .._tensor import Tensor
-from ._arrays import (
-    REFERENCE,
-    Data,
-    Limits,
-    Sample,
-    draw_dtype,
-    draw_extent,
-    draw_rng,
-    draw_sample,
-    draw_shape,
-    uniform,
-)
 from ._case import Case, check_gradient
 from ._compare import expect_close, expect_equal
+from ._draw import REFERENCE, Draw, Limits, Sample, uniform
 
 
-def check_copy(backend: Backend, data: Data, limits: Limits) -> None:
+def check_copy(backend: Backend, draw: Draw) -> None:
     """A copy of any layout, as it is or cast, is in C order and shares no memory; so are `empty` and `full`."""
-    dtype, wanted = draw_dtype(data, "bif"), draw_dtype(data, "bif")
-    shape = draw_shape(data, limits)
-    sample = draw_sample(data, shape, uniform(dtype, -3, 3))
+    dtype, wanted = draw.dtype("bif"), draw.dtype("bif")
+    shape = draw.shape()
+    sample = draw.sample(shape, uniform(dtype, -3, 3))
     source = sample.on(backend)
     for found, expected in (
         (backend.copy(source), sample.numpy()),
@@ -52,33 +40,26 @@ def check_copy(backend: Backend, data: Data, limits: Limits) -> None:
         raise AssertionError(f"empty {shape}, {wanted} on {backend.name} gave {blank.shape}, {blank.dtype}")
 
 
-def check_assign(backend: Backend, data: Data, limits: Limits) -> None:
+def check_assign(backend: Backend, draw: Draw) -> None:
     """A value that broadcasts, written into a view of any layout, changes just that view."""
-    dtype, shape = draw_dtype(data, "bif"), draw_shape(data, limits)
-    target = draw_sample(data, shape, uniform(dtype))
-    if any(name == "expand" for name, _ in target.views):
-        target = Sample(target.numpy())
-    start = data.draw(st.integers(0, len(shape)))
-    source = draw_sample(data, tuple(data.draw(st.sampled_from([n, 1])) for n in shape[start:]), uniform(dtype))
+    dtype, shape = draw.dtype("bif"), draw.shape()
+    target, source = draw.sample(shape, uniform(dtype)).writable(), draw.sample(draw.narrowed(shape), uniform(dtype))
     written = []
     for where in (backend, REFERENCE):
         base = where.from_numpy(target.base.copy())
-        view = base
-        for name, argument in target.views:
-            view = getattr(where, name)(view, argument)
-        where.assign(view, source.on(where))
+        where.assign(target.view_on(where, base), source.on(where))
         written.append(base)
     expect_equal(f"assign to {target}", backend, written[0], np.asarray(written[1]))
 
 
-def check_overlapping_assign(backend: Backend, data: Data, limits: Limits) -> None:
+def check_overlapping_assign(backend: Backend, draw: Draw) -> None:
     """x[a:] = x[:b] is as if the source had been copied first, in both directions and reversed."""
-    n = data.draw(st.integers(2, max(limits.size, 2)))
-    by, step = data.draw(st.integers(0, 3)), data.draw(st.sampled_from([1, -1]))
+    n = draw.integer(2, max(draw.limits.size, 2))
+    by, step = draw.integer(0, 3), draw.choice([1, -1])
     by = min(by, n - 1)
-    array = np.arange(n, dtype=draw_dtype(data, "if"))
+    array = np.arange(n, dtype=draw.dtype("if"))
     keys: list[tuple[slice, ...]] = [(slice(by, n),), (slice(0, n - by),)]
-    if data.draw(st.booleans()):
+    if draw.one_in(2):
         keys.reverse()
     if step < 0:
         keys[1] = (slice(keys[1][0].stop - 1, keys[1][0].start - 1 if keys[1][0].start else None, -1),)
@@ -89,27 +70,27 @@ def check_overlapping_assign(backend: Backend, data: Data, limits: Limits) -> No
     expect_equal(f"x[{keys[0]}] = x[{keys[1]}]", backend, memory, expected)
 
 
-def check_reshape(backend: Backend, data: Data, limits: Limits) -> None:
+def check_reshape(backend: Backend, draw: Draw) -> None:
     """Elements keep their C order; the memory is shared where that is possible for NumPy."""
-    dtype, shape = draw_dtype(data, "bif"), draw_shape(data, limits)
-    sample = draw_sample(data, shape, uniform(dtype))
+    dtype, shape = draw.dtype("bif"), draw.shape()
+    sample = draw.sample(shape, uniform(dtype))
     source = sample.on(backend)
     size = math.prod(shape)
-    rows = data.draw(st.sampled_from([n for n in range(1, size + 1) if size % n == 0][:20])) if size else 0
-    wanted: Shape = data.draw(st.sampled_from([(size,), (rows, size // rows if rows else 3), (1, *shape, 1)]))
+    rows = draw.choice([n for n in range(1, size + 1) if size % n == 0][:20]) if size else 0
+    wanted: Shape = draw.choice([(size,), (rows, size // rows if rows else 3), (1, *shape, 1)])
     found = backend.reshape(source, wanted)
     expect_equal(f"reshape of {sample} to {wanted}", backend, found, sample.numpy().reshape(wanted))
     if size and backend.is_contiguous(source) and not backend.shares_memory(found, source):
         raise AssertionError(f"reshape of a contiguous {shape} to {wanted} on {backend.name} is a copy")
 
 
-def check_gather_scatter(backend: Backend, data: Data, limits: Limits) -> None:
+def check_gather_scatter(backend: Backend, draw: Draw) -> None:
     """gather, scatter_add (equal indices added in order), scatter (the last of equal indices counts), nonzero."""
-    dtype = draw_dtype(data)
-    rows, width = draw_extent(data, limits, 1), draw_extent(data, limits)
-    count = data.draw(st.integers(0, max(limits.size // max(width, 1), 1)))
-    a, g = draw_sample(data, (rows, width), uniform(dtype)), draw_sample(data, (count, width), uniform(dtype))
-    index = Sample(draw_rng(data).integers(0, rows, count).astype(int64))
+    dtype = draw.dtype()
+    rows, width = draw.extent(1), draw.extent()
+    count = draw.integer(0, max(draw.limits.size // max(width, 1), 1))
+    a, g = draw.sample((rows, width), uniform(dtype)), draw.sample((count, width), uniform(dtype))
+    index = Sample(draw.rng.integers(0, rows, count).astype(int64))
     places, array, source = index.numpy(), a.numpy(), g.numpy()
     expect_equal("gather", backend, backend.gather(a.on(backend), index.on(backend)), array[places])
 
@@ -125,7 +106,7 @@ def check_gather_scatter(backend: Backend, data: Data, limits: Limits) -> None:
     backend.scatter(target, index.on(backend), g.on(backend))
     expect_equal("scatter", backend, target, written)
 
-    mask = draw_sample(data, draw_shape(data, limits, 1), uniform(np.dtype("bool")))
+    mask = draw.sample(draw.shape(1), uniform(np.dtype("bool")))
     for found, expected in zip(backend.nonzero(mask.on(backend)), mask.numpy().nonzero(), strict=True):
         expect_equal(f"nonzero of {mask}", backend, found, expected.astype(int64))
 
@@ -133,52 +114,55 @@ def check_gather_scatter(backend: Backend, data: Data, limits: Limits) -> None:
 # --- indexing with tensors
 
 
-def draw_key(data: Data, shape: Shape) -> tuple[Any, ...]:
-    """A key for `shape`: integers, slices, None, ..., and at most two integer arrays or one bool array.
+def draw_key(draw: Draw, shape: Shape) -> tuple[Any, ...]:
+    """A key for `shape`: integers, slices, None, ..., and one or two integer arrays, or a bool array.
 
     Where it holds arrays it holds no integers, of which NumPy and PyTorch then think differently.
     """
-    kinds = data.draw(st.sampled_from(["basic", "arrays", "mask"]))
-    common = draw_shape(data, Limits(2, 4), 0, 2)
+    kind = draw.choice(("basic", "arrays", "mask")) if shape else "basic"
+    chosen = draw.dims(len(shape))[:2] if kind != "basic" else ()
+    common = draw.within(Limits(3, 6)).shape(0, 2)
     key: list[Any] = []
-    dim, arrays = 0, 0
-    while dim < len(shape) and data.draw(st.integers(0, 4)):
+    dim = 0
+    while dim < len(shape):
         n = shape[dim]
-        choices = ["slice", "slice"] + (["int"] if n and kinds == "basic" else [])
-        choices += ["array"] if (n or not math.prod(common)) and kinds == "arrays" and arrays < 2 else []
-        choices += ["mask"] if kinds == "mask" and not arrays else []
-        choice = data.draw(st.sampled_from(choices))
-        if choice == "int":
-            key.append(data.draw(st.integers(-n, n - 1)))
-        elif choice == "slice":
-            ends = st.none() | st.integers(-n - 1, n + 1)
-            key.append(slice(data.draw(ends), data.draw(ends), data.draw(st.sampled_from([None, 1, 2, -1, -2]))))
-        elif choice == "array":
-            key.append(draw_rng(data).integers(-n, max(n, 1 - n), common).astype(int64))
-            arrays += 1
+        if kind == "mask" and dim == chosen[0]:
+            over = draw.integer(1, min(len(shape) - dim, 2))
+            key.append(np.asarray(draw.rng.random(shape[dim : dim + over]) < 0.5))
+            dim += over - 1
+        elif kind == "arrays" and dim in chosen and (n or not math.prod(common)):
+            key.append(draw.rng.integers(-n, max(n, 1 - n), common).astype(int64))
+        elif kind == "basic" and n and draw.one_in(3):
+            key.append(draw.integer(-n, n - 1))
         else:
-            over = data.draw(st.integers(1, min(len(shape) - dim, 2)))
-            key.append(draw_rng(data).random(shape[dim : dim + over]) < 0.5)
-            dim, arrays = dim + over - 1, 1
+            key.append(_draw_slice(draw, n))
         dim += 1
-    if data.draw(st.booleans()):
+    if draw.one_in(3):  # fewer than there are dimensions, or ... for some of them
+        last = max((i + 1 for i, k in enumerate(key) if isinstance(k, np.ndarray)), default=0)
+        del key[draw.integer(last, len(key)) :]
         key.append(...)
-    if data.draw(st.integers(0, 3)) == 0:
-        key.insert(data.draw(st.integers(0, len(key))), None)
+    if draw.one_in(4):
+        key.insert(draw.integer(0, len(key)), None)
     return tuple(key)
 
 
-def check_indexing(backend: Backend, data: Data, limits: Limits) -> None:
+def _draw_slice(draw: Draw, n: int) -> slice:
+    if draw.one_in(2):
+        return slice(None, None, draw.choice((None, -1, 2)))
+    start, stop = (None if draw.one_in(2) else draw.integer(-n - 1, n + 1) for _ in range(2))
+    return slice(start, stop, draw.choice((None, 1, 2, -1, -2)))
+
+
+def check_indexing(backend: Backend, draw: Draw) -> None:
     """x[key] and x[key] = value are NumPy's, for integers, slices, None, ..., integer and bool arrays."""
-    dtype, shape = draw_dtype(data, "bif"), draw_shape(data, limits)
-    sample, key = draw_sample(data, shape, uniform(dtype, -9, 9)), draw_key(data, shape)
+    dtype, shape = draw.dtype("bif"), draw.shape()
+    sample, key = draw.sample(shape, uniform(dtype, -9, 9)), draw_key(draw, shape)
     array = sample.numpy()
     expected = array[key]
     found = Tensor(sample.on(backend), backend)[key]
     expect_equal(f"x[{key}] of {sample}", backend, found.data, expected)
 
-    ones = tuple(data.draw(st.sampled_from([n, 1])) for n in expected.shape)
-    value = draw_sample(data, ones[data.draw(st.integers(0, len(ones))) :], uniform(dtype, -9, 9))
+    value = draw.sample(draw.narrowed(expected.shape), uniform(dtype, -9, 9))
     target = Tensor(backend.copy(sample.on(backend)), backend)
     written = array.copy()
     target[key] = Tensor(value.on(backend), backend)
@@ -186,32 +170,30 @@ def check_indexing(backend: Backend, data: Data, limits: Limits) -> None:
     expect_equal(f"x[{key}] = value of {value} on {shape}", backend, target.data, written)
 
 
-def check_indexing_gradient(order: int, backend: Backend, data: Data, limits: Limits) -> None:
-    shape = draw_shape(data, limits.small())
-    sample, key = draw_sample(data, shape, uniform(float64)), draw_key(data, shape)
+def check_indexing_gradient(order: int, backend: Backend, draw: Draw) -> None:
+    shape = draw.small().shape()
+    sample, key = draw.sample(shape, uniform(float64)), draw_key(draw, shape)
     check_gradient(lambda leaf: sample.view(leaf)[key], [sample.leaf(backend)], order)
 
 
 # --- random numbers and optimizer steps
 
 
-def check_uniform(backend: Backend, data: Data, limits: Limits) -> None:
+def check_uniform(backend: Backend, draw: Draw) -> None:
     """The same bits as NumPy's, for any seed and draw."""
-    dtype, shape = draw_dtype(data), draw_shape(data, limits)
-    seed, call = data.draw(st.integers(0, 2**64 - 1)), data.draw(st.integers(0, 2**64 - 1))
+    dtype, shape = draw.dtype(), draw.shape()
+    seed, call = draw.integer(0, 2**64 - 1), draw.integer(0, 2**64 - 1)
     found = backend.uniform(shape, dtype, seed, call)
     expect_equal(
         f"uniform {shape}, seed {seed}, call {call}", backend, found, REFERENCE.uniform(shape, dtype, seed, call)
     )
 
 
-def _draw_steps(data: Data, limits: Limits, arrays: int) -> tuple[np.dtype[Any], list[Sample], list[NDArray[Any]]]:
+def _draw_steps(draw: Draw, arrays: int) -> tuple[np.dtype[Any], list[Sample], list[NDArray[Any]]]:
     """Parameters and state of one shape in any layout that can be written, and the gradients of three steps."""
-    dtype, shape = draw_dtype(data), draw_shape(data, limits)
-    written = [draw_sample(data, shape, uniform(dtype, 0.1, 2)) for _ in range(arrays)]
-    written = [Sample(s.numpy()) if any(name == "expand" for name, _ in s.views) else s for s in written]
-    rng = draw_rng(data)
-    return dtype, written, [rng.uniform(-2, 2, shape).astype(dtype) for _ in range(3)]
+    dtype, shape = draw.dtype(), draw.shape()
+    written = [draw.sample(shape, uniform(dtype, 0.1, 2)).writable() for _ in range(arrays)]
+    return dtype, written, [draw.rng.uniform(-2, 2, shape).astype(dtype) for _ in range(3)]
 
 
 def _expect_state(
@@ -222,12 +204,12 @@ def _expect_state(
         expect_close(f"{what}: array {i}", backend, part, exact.astype(dtype), tolerance * (1 + np.abs(exact)))
 
 
-def check_sgd_step(backend: Backend, data: Data, limits: Limits) -> None:
+def check_sgd_step(backend: Backend, draw: Draw) -> None:
     """Three steps, with and without momentum, Nesterov's and weight decay, against the formulas in float64."""
-    dtype, samples, grads = _draw_steps(data, limits, 2)
-    lr, decay = data.draw(st.sampled_from([0.1, 1.0])), data.draw(st.sampled_from([0.0, 0.1]))
-    momentum = data.draw(st.sampled_from([0.0, 0.9]))
-    nesterov = bool(momentum) and data.draw(st.booleans())
+    dtype, samples, grads = _draw_steps(draw, 2)
+    lr, decay = draw.choice([0.1, 1.0]), draw.choice([0.0, 0.1])
+    momentum = draw.choice([0.0, 0.9])
+    nesterov = bool(momentum) and draw.one_in(2)
     p, velocity = (sample.on(backend) for sample in samples)
     exact_p, exact_v = (sample.numpy().astype(float64) for sample in samples)
     for g in grads:
@@ -241,14 +223,14 @@ def check_sgd_step(backend: Backend, data: Data, limits: Limits) -> None:
     _expect_state("sgd_step", backend, dtype, [p, velocity], [exact_p, exact_v])
 
 
-def check_adam_step(backend: Backend, data: Data, limits: Limits) -> None:
+def check_adam_step(backend: Backend, draw: Draw) -> None:
     """Three steps of Adam and AdamW against the formulas in float64."""
-    dtype, samples, grads = _draw_steps(data, limits, 3)
-    decay, decoupled = data.draw(st.sampled_from([0.0, 0.1])), data.draw(st.booleans())
+    dtype, samples, grads = _draw_steps(draw, 3)
+    decay, decoupled = draw.choice([0.0, 0.1]), draw.one_in(2)
     lr, eps, (b1, b2) = (
         0.1,
-        data.draw(st.sampled_from([1e-8, 1e-3])),
-        data.draw(st.sampled_from([(0.9, 0.999), (0.5, 0.9)])),
+        draw.choice([1e-8, 1e-3]),
+        draw.choice([(0.9, 0.999), (0.5, 0.9)]),
     )
     p, m, v = (sample.on(backend) for sample in samples)
     exact_p, exact_m, exact_v = (sample.numpy().astype(float64) for sample in samples)

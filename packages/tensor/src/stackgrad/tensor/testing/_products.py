@@ -6,47 +6,35 @@ import math
 from functools import partial
 
 import numpy as np
-from hypothesis import strategies as st
 
 from .._backend import Backend
 from .._dtypes import float64
 from .._layers import linear
 from .._shape import Shape
 from .._tensor import Tensor
-from ._arrays import (
-    REFERENCE,
-    Data,
-    Limits,
-    draw_dtype,
-    draw_extent,
-    draw_rng,
-    draw_sample,
-    draw_shape,
-    draw_shapes,
-    uniform,
-)
 from ._case import Case, check_gradient
 from ._compare import expect_close, sum_bound
+from ._draw import REFERENCE, Draw, Limits, uniform
 
 SPECIALS = (0.0, np.nan, np.inf)
 
 
-def _draw_matrix_extents(data: Data, limits: Limits) -> tuple[int, int, int]:
+def _draw_matrix_extents(draw: Draw) -> tuple[int, int, int]:
     """Rows, inner extent and columns: small, or of any size up to the square root of the limit."""
-    if data.draw(st.booleans()):
-        return draw_extent(data, limits), draw_extent(data, limits), draw_extent(data, limits)
-    side = st.integers(1, max(math.isqrt(limits.size), 1))
-    return data.draw(side), data.draw(side), data.draw(side)
+    if draw.one_in(2):
+        return draw.extent(), draw.extent(), draw.extent()
+    side = max(math.isqrt(draw.limits.size), 1)
+    return draw.integer(1, side), draw.integer(1, side), draw.integer(1, side)
 
 
-def check_matmul(backend: Backend, data: Data, limits: Limits) -> None:
+def check_matmul(backend: Backend, draw: Draw) -> None:
     """Each element within `sum_bound` of a float64 product, for operands of any layout and equal batches."""
-    dtype = draw_dtype(data)
-    n, k, m = _draw_matrix_extents(data, limits)
-    room = max(limits.size // max(n * k, k * m, n * m, 1), 1)
-    batch = draw_shape(data, Limits(limits.extent, room), 0, 2)
-    values = uniform(dtype, specials=SPECIALS if data.draw(st.integers(0, 3)) == 3 else ())
-    left, right = draw_sample(data, (*batch, n, k), values), draw_sample(data, (*batch, k, m), values)
+    dtype = draw.dtype()
+    n, k, m = _draw_matrix_extents(draw)
+    room = max(draw.limits.size // max(n * k, k * m, n * m, 1), 1)
+    batch = draw.within(Limits(draw.limits.extent, room)).shape(0, 2)
+    values = uniform(dtype, specials=SPECIALS if draw.one_in(4) else ())
+    left, right = draw.sample((*batch, n, k), values), draw.sample((*batch, k, m), values)
     found = backend.matmul(left.on(backend), right.on(backend))
     a, b = left.numpy().astype(float64), right.numpy().astype(float64)
     bound = sum_bound(k, REFERENCE.matmul(np.abs(a), np.abs(b)), dtype)
@@ -54,28 +42,27 @@ def check_matmul(backend: Backend, data: Data, limits: Limits) -> None:
     expect_close(what, backend, found, REFERENCE.matmul(a, b).astype(dtype), bound)
 
 
-def check_matmul_gradient(order: int, backend: Backend, data: Data, limits: Limits) -> None:
+def check_matmul_gradient(order: int, backend: Backend, draw: Draw) -> None:
     """Derivatives of the tensor's product: rows, columns, matrices, and batches that broadcast."""
-    small = limits.small()
-    k = draw_extent(data, small)
+    k = draw.small().extent()
     shapes: list[Shape] = [(k,), (k,)]
-    batches = draw_shapes(data, Limits(2, 2), 2)
-    if data.draw(st.integers(0, 3)):
-        shapes[0] = (*batches[0], data.draw(st.integers(1, 2)), k)
-    if data.draw(st.integers(0, 3)):
-        shapes[1] = (*batches[1], k, data.draw(st.integers(1, 2)))
-    samples = [draw_sample(data, shape, uniform(float64)) for shape in shapes]
+    batches = draw.within(Limits(2, 2)).shapes(2)
+    if not draw.one_in(4):
+        shapes[0] = (*batches[0], draw.integer(1, 2), k)
+    if not draw.one_in(4):
+        shapes[1] = (*batches[1], k, draw.integer(1, 2))
+    samples = [draw.sample(shape, uniform(float64)) for shape in shapes]
     check_gradient(
         lambda a, b: samples[0].view(a) @ samples[1].view(b), [sample.leaf(backend) for sample in samples], order
     )
 
 
-def check_linear(backend: Backend, data: Data, limits: Limits) -> None:
+def check_linear(backend: Backend, draw: Draw) -> None:
     """x (n, i) times weight (o, i) transposed plus bias (o,), or none, within `sum_bound`."""
-    dtype = draw_dtype(data)
-    n, i, o = _draw_matrix_extents(data, limits)
-    x, weight, bias = (draw_sample(data, shape, uniform(dtype)) for shape in ((n, i), (o, i), (o,)))
-    with_bias = data.draw(st.booleans())
+    dtype = draw.dtype()
+    n, i, o = _draw_matrix_extents(draw)
+    x, weight, bias = (draw.sample(shape, uniform(dtype)) for shape in ((n, i), (o, i), (o,)))
+    with_bias = draw.one_in(2)
     found = backend.linear(x.on(backend), weight.on(backend), bias.on(backend) if with_bias else None)
     wide = [sample.numpy().astype(float64) for sample in (x, weight, bias)]
     wide[2] = wide[2] if with_bias else wide[2] * 0
@@ -86,11 +73,11 @@ def check_linear(backend: Backend, data: Data, limits: Limits) -> None:
     )
 
 
-def check_linear_gradient(order: int, backend: Backend, data: Data, limits: Limits) -> None:
-    i, o = draw_extent(data, limits.small()), draw_extent(data, limits.small())
-    batch = draw_shape(data, Limits(2, 4), 0, 3)
-    rng = draw_rng(data)
-    shapes = [(*batch, i), (o, i), (o,)][: data.draw(st.integers(2, 3))]
+def check_linear_gradient(order: int, backend: Backend, draw: Draw) -> None:
+    i, o = draw.small().extent(), draw.small().extent()
+    batch = draw.within(Limits(2, 4)).shape(0, 3)
+    rng = draw.rng
+    shapes = [(*batch, i), (o, i), (o,)][: draw.integer(2, 3)]
     leaves = [Tensor(backend.from_numpy(rng.uniform(-2, 2, shape)), backend) for shape in shapes]
     check_gradient(linear, leaves, order)
 

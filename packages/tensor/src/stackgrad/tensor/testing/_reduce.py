@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from .._backend import Backend, DType
@@ -14,29 +13,24 @@ from .._dtypes import float64, int64
 from .._optable import REDUCTIONS, Reduction
 from .._shape import Shape
 from .._tensor import Tensor
-from ._arrays import REFERENCE, Data, Limits, Values, draw_dtype, draw_sample, draw_shape, uniform
 from ._case import Case, check_gradient
 from ._compare import expect_close, expect_equal, sum_bound
+from ._draw import REFERENCE, Draw, Values, uniform
 
 SPECIALS = (0.0, np.nan, np.inf, -np.inf)
 
 
-def draw_dims(data: Data, ndim: int) -> Shape:
-    """One or more of the dimensions, ascending."""
-    return tuple(sorted(data.draw(st.sets(st.integers(0, ndim - 1), min_size=1))))
-
-
-def _draw_values(data: Data, dtype: DType, low: float, high: float) -> Values:
-    specials = SPECIALS if dtype.kind == "f" and data.draw(st.booleans()) else ()
+def _draw_values(draw: Draw, dtype: DType, low: float, high: float) -> Values:
+    specials = SPECIALS if dtype.kind == "f" and draw.one_in(2) else ()
     return uniform(dtype, low, high, specials)
 
 
-def check_reduce(reduction: Reduction, backend: Backend, data: Data, limits: Limits) -> None:
+def check_reduce(reduction: Reduction, backend: Backend, draw: Draw) -> None:
     """Over any dims: max and min to the bit; a sum within `sum_bound`, a product within 2 eps a factor."""
-    dtype = draw_dtype(data, "fi" if reduction.start is not None else "bif")
-    shape = draw_shape(data, limits, 1, least=0 if reduction.start is not None else 1)
-    sample = draw_sample(data, shape, _draw_values(data, dtype, -2, 2))
-    dims = draw_dims(data, len(shape))
+    dtype = draw.dtype("fi" if reduction.start is not None else "bif")
+    shape = draw.shape(1, least=0 if reduction.start is not None else 1)
+    sample = draw.sample(shape, _draw_values(draw, dtype, -2, 2))
+    dims = draw.dims(len(shape))
     array, found = sample.numpy(), backend.reduce(reduction, sample.on(backend), dims)
     what = f"{reduction.name} over {dims} of {shape}"
     if dtype.kind != "f" or reduction.start is None:
@@ -54,15 +48,14 @@ def check_reduce(reduction: Reduction, backend: Backend, data: Data, limits: Lim
         expect_close(what, backend, found, exact.astype(dtype), bound)
 
 
-def check_reduced_gradient(
-    name: str, order: int, backend: Backend, data: Data, limits: Limits, *, least: int = 1
-) -> None:
+def check_reduced_gradient(name: str, order: int, backend: Backend, draw: Draw, *, least: int = 1) -> None:
     """Derivatives of the tensor's method over one, several or all dims, kept or not, without equal elements."""
-    shape = draw_shape(data, limits.small(), least=least)
-    some = [None, *range(-len(shape), len(shape))]
-    dim = data.draw(st.sampled_from(some) | st.just(draw_dims(data, len(shape))) if shape else st.none())
-    keepdim = data.draw(st.booleans())
-    sample = draw_sample(data, shape, _distinct)
+    shape = draw.small().shape(least=least)
+    dim: int | Shape | None = None
+    if shape and not draw.one_in(4):
+        dim = draw.dims(len(shape)) if draw.one_in(2) else draw.dim(len(shape)) - len(shape)
+    keepdim = draw.one_in(2)
+    sample = draw.sample(shape, _distinct)
 
     def function(leaf: Tensor) -> Tensor:
         out: Tensor = getattr(sample.view(leaf), name)(dim, keepdim=keepdim)
@@ -78,29 +71,29 @@ def _distinct(rng: np.random.Generator, shape: Shape) -> NDArray[Any]:
     return np.asarray((rng.permutation(count) - 0.4 * count) * 0.3, float64).reshape(shape)
 
 
-def check_arg_reduce(name: str, backend: Backend, data: Data, limits: Limits) -> None:
+def check_arg_reduce(name: str, backend: Backend, draw: Draw) -> None:
     """The first of equal elements, and the first NaN before all."""
-    dtype = draw_dtype(data, "bif")
-    shape = draw_shape(data, limits, 1)
-    dim = data.draw(st.integers(0, len(shape) - 1))
+    dtype = draw.dtype("bif")
+    shape = draw.shape(1)
+    dim = draw.dim(len(shape))
     shape = tuple(max(n, 1) if i == dim else n for i, n in enumerate(shape))
 
     def ties(rng: np.random.Generator, drawn: Shape) -> NDArray[Any]:
         return np.asarray(rng.integers(0, 3, drawn), dtype)
 
-    values = ties if data.draw(st.booleans()) else _draw_values(data, dtype, -3, 3)
-    sample = draw_sample(data, shape, values)
+    values = ties if draw.one_in(2) else _draw_values(draw, dtype, -3, 3)
+    sample = draw.sample(shape, values)
     expected = REFERENCE.arg_reduce(name, sample.numpy(), dim)
     found = backend.arg_reduce(name, sample.on(backend), dim)
     expect_equal(f"arg{name} along {dim} of {shape}", backend, found, expected.astype(int64))
 
 
-def check_cumsum(backend: Backend, data: Data, limits: Limits) -> None:
+def check_cumsum(backend: Backend, draw: Draw) -> None:
     """Running sums, each within `sum_bound`."""
-    dtype = draw_dtype(data, "fi")
-    shape = draw_shape(data, limits, 1)
-    dim = data.draw(st.integers(0, len(shape) - 1))
-    sample = draw_sample(data, shape, _draw_values(data, dtype, -2, 2))
+    dtype = draw.dtype("fi")
+    shape = draw.shape(1)
+    dim = draw.dim(len(shape))
+    sample = draw.sample(shape, _draw_values(draw, dtype, -2, 2))
     array, found = sample.numpy(), backend.cumsum(sample.on(backend), dim)
     what = f"cumsum along {dim} of {shape}"
     if dtype.kind == "i":
@@ -108,13 +101,13 @@ def check_cumsum(backend: Backend, data: Data, limits: Limits) -> None:
         return
     wide = array.astype(float64)
     exact, magnitude = REFERENCE.cumsum(wide, dim), REFERENCE.cumsum(np.abs(wide), dim)
-    expect_close(what, backend, found, exact.astype(dtype), sum_bound(shape[dim], magnitude, dtype))
+    expect_close(what, backend, found, exact.astype(dtype), sum_bound(shape[dim], magnitude, dtype, True))
 
 
-def check_cumsum_gradient(backend: Backend, data: Data, limits: Limits) -> None:
-    shape = draw_shape(data, limits.small(), 1)
-    dim = data.draw(st.integers(-len(shape), len(shape) - 1))
-    sample = draw_sample(data, shape, _distinct)
+def check_cumsum_gradient(backend: Backend, draw: Draw) -> None:
+    shape = draw.small().shape(1)
+    dim = draw.integer(-len(shape), len(shape) - 1)
+    sample = draw.sample(shape, _distinct)
     check_gradient(lambda leaf: sample.view(leaf).cumsum(dim), [sample.leaf(backend)])
 
 

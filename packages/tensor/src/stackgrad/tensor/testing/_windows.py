@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from .._backend import Backend
@@ -19,9 +18,9 @@ from .._pool import avg_pool2d, max_pool2d
 from .._shape import Padding, Pair, Shape, Window
 from .._tensor import Tensor
 from . import loops
-from ._arrays import REFERENCE, Data, Limits, Sample, draw_dtype, draw_sample, uniform
 from ._case import Case, check_gradient
 from ._compare import expect_close, expect_equal, sum_bound
+from ._draw import REFERENCE, Draw, Limits, Sample, uniform
 
 _LOOPS = 20_000  # multiplications that plain loops may do for one example
 
@@ -44,29 +43,26 @@ class Convolution:
         return math.prod(self.out) * math.prod(self.weight[1:]) <= _LOOPS
 
 
-def _draw_pair(data: Data, low: int, high: int) -> Pair:
-    return data.draw(st.integers(low, high)), data.draw(st.integers(low, high))
+def _draw_padding(draw: Draw, most: Pair) -> Padding:
+    return draw.pair(0, most[0]), draw.pair(0, most[1])
 
 
-def _draw_padding(data: Data, most: Pair) -> Padding:
-    return _draw_pair(data, 0, most[0]), _draw_pair(data, 0, most[1])
+def _draw_sizes(draw: Draw, window: Window, most: int) -> Pair:
+    """Rows and columns on which the window has a place, `most` unless it needs more."""
+    least = [max(span - sum(sides), 1) for span, sides in zip(window.span, window.padding, strict=True)]
+    return draw.integer(least[0], max(most, least[0])), draw.integer(least[1], max(most, least[1]))
 
 
-def draw_convolution(data: Data, limits: Limits, least: int = 0) -> Convolution:
-    """Any stride, padding (uneven), dilation and groups; large channels and images only where `limits` has room."""
-    large = limits.size >= 10_000 and data.draw(st.booleans())
-    groups = data.draw(st.sampled_from([1, 1, 1, 2, 3][: limits.extent + 2]))
-    most = (24, 40, 30) if large else (2, 2, limits.extent + 1)
-    extent = st.integers(least, max(most[0], least))
-    c, o = groups * data.draw(extent), groups * data.draw(st.integers(least, max(most[1], least)))
-    n = data.draw(st.integers(least, 3 if large else 2))
-    kernel = _draw_pair(data, 1, min(5, limits.extent) if large else 3)
-    window = Window(kernel, _draw_pair(data, 1, 3), _draw_padding(data, (2, 2)), _draw_pair(data, 1, 2))
-    sizes = []
-    for span, sides in zip(window.span, window.padding, strict=True):
-        smallest = max(span - sum(sides), 1)
-        sizes.append(data.draw(st.integers(smallest, max(most[2], smallest))))
-    return Convolution((n, c, sizes[0], sizes[1]), (o, c // groups, *kernel), window, groups)
+def draw_convolution(draw: Draw, least: int = 0) -> Convolution:
+    """Any stride, padding (uneven), dilation and groups; large channels and images only where the limits have room."""
+    large = draw.limits.size >= 10_000 and draw.one_in(2)
+    groups = draw.choice([1, 1, 1, 2, 3][: draw.limits.extent + 2])
+    c, o = groups * draw.count(24 if large else 2, least), groups * draw.count(40 if large else 2, least)
+    kernel = draw.pair(1, min(5 if large else 3, draw.limits.extent))
+    window = Window(kernel, draw.pair(1, 3), _draw_padding(draw, (2, 2)), draw.pair(1, 2))
+    sizes = _draw_sizes(draw, window, 30 if large else draw.limits.extent + 1)
+    n = draw.count(3 if large else 2, least)
+    return Convolution((n, c, *sizes), (o, c // groups, *kernel), window, groups)
 
 
 def _near(
@@ -81,14 +77,14 @@ def _near(
     expect_close(what, backend, found, exact.astype(dtype), sum_bound(terms, magnitude, dtype))
 
 
-def check_conv2d(backend: Backend, data: Data, limits: Limits) -> None:
+def check_conv2d(backend: Backend, draw: Draw) -> None:
     """The convolution and its two gradients, each within `sum_bound` of plain loops, for operands of any layout."""
-    dtype, shape = draw_dtype(data), draw_convolution(data, limits)
+    dtype, shape = draw.dtype(), draw_convolution(draw)
     window, groups = shape.window, shape.groups
     x, weight, g, bias = (
-        draw_sample(data, drawn, uniform(dtype)) for drawn in (shape.x, shape.weight, shape.out, shape.weight[:1])
+        draw.sample(drawn, uniform(dtype)) for drawn in (shape.x, shape.weight, shape.out, shape.weight[:1])
     )
-    with_bias = data.draw(st.booleans())
+    with_bias = draw.one_in(2)
     wide_x, wide_w, wide_g, wide_b = (sample.numpy().astype(float64) for sample in (x, weight, g, bias))
     size = (shape.x[2], shape.x[3])
     if shape.in_loops:
@@ -116,11 +112,11 @@ def check_conv2d(backend: Backend, data: Data, limits: Limits) -> None:
     _near(what + "weight gradient", backend, found, weight_grad, terms, magnitude, dtype)
 
 
-def check_conv2d_gradient(order: int, backend: Backend, data: Data, limits: Limits) -> None:
+def check_conv2d_gradient(order: int, backend: Backend, draw: Draw) -> None:
     """Derivatives of the differentiable function for x, weight and, where there is one, bias."""
-    shape = draw_convolution(data, Limits(min(limits.extent, 2), 0), least=1)
-    shapes = [shape.x, shape.weight, shape.weight[:1]][: data.draw(st.integers(2, 3))]
-    samples = [draw_sample(data, drawn, uniform(float64)) for drawn in shapes]
+    shape = draw_convolution(draw.within(Limits(min(draw.limits.extent, 2), 0)), 1)
+    shapes = [shape.x, shape.weight, shape.weight[:1]][: draw.integer(2, 3)]
+    samples = [draw.sample(drawn, uniform(float64), slices=False) for drawn in shapes]
     window = shape.window
 
     def function(*leaves: Tensor) -> Tensor:
@@ -134,17 +130,13 @@ def check_conv2d_gradient(order: int, backend: Backend, data: Data, limits: Limi
 # --- pooling
 
 
-def draw_pool(data: Data, limits: Limits, least: int = 0) -> tuple[Shape, Window]:
+def draw_pool(draw: Draw, least: int = 0) -> tuple[Shape, Window]:
     """The shape of an image and a window with a padding of half the kernel at most."""
-    kernel = _draw_pair(data, 1, min(limits.extent, 4))
-    window = Window(kernel, _draw_pair(data, 1, 3), _draw_padding(data, (kernel[0] // 2, kernel[1] // 2)))
-    sizes = []
-    for span, sides in zip(window.span, window.padding, strict=True):
-        smallest = max(span - sum(sides), 1)
-        sizes.append(data.draw(st.integers(smallest, max(limits.extent + 2, smallest))))
-    large = limits.size >= 10_000 and data.draw(st.booleans())
-    extent = st.integers(least, 20 if large else 2)
-    return (data.draw(extent), data.draw(extent), sizes[0], sizes[1]), window
+    kernel = draw.pair(1, min(draw.limits.extent, 4))
+    window = Window(kernel, draw.pair(1, 3), _draw_padding(draw, (kernel[0] // 2, kernel[1] // 2)))
+    most = 12 if draw.limits.size >= 10_000 and draw.one_in(2) else 2
+    sizes = _draw_sizes(draw, window, draw.limits.extent + 2)
+    return (draw.count(most, least), draw.count(most, least), *sizes), window
 
 
 def _few_levels(dtype: np.dtype[Any]) -> Callable[[np.random.Generator, Shape], NDArray[Any]]:
@@ -156,11 +148,11 @@ def _few_levels(dtype: np.dtype[Any]) -> Callable[[np.random.Generator, Shape], 
     return values
 
 
-def check_max_pool2d(backend: Backend, data: Data, limits: Limits) -> None:
+def check_max_pool2d(backend: Backend, draw: Draw) -> None:
     """Values and taps to the bit, ties, NaN and minus infinity included; `take` and the gradient by these taps."""
-    dtype, (shape, window) = draw_dtype(data), draw_pool(data, limits)
-    values = _few_levels(dtype) if data.draw(st.booleans()) else uniform(dtype)
-    x = draw_sample(data, shape, values)
+    dtype, (shape, window) = draw.dtype(), draw_pool(draw)
+    values = _few_levels(dtype) if draw.one_in(2) else uniform(dtype)
+    x = draw.sample(shape, values)
     out, taps = loops.max_pool2d(x.numpy(), window)
     found, found_taps = backend.max_pool2d(x.on(backend), window)
     what = f"max pool of {shape} by {window}"
@@ -170,22 +162,22 @@ def check_max_pool2d(backend: Backend, data: Data, limits: Limits) -> None:
     again = backend.max_pool2d_take(x.on(backend), found_taps, window)
     expect_equal(what + ": take", backend, again, out.astype(dtype))
 
-    g = draw_sample(data, out.shape, uniform(dtype))
+    g = draw.sample(out.shape, uniform(dtype))
     found = backend.max_pool2d_grad(g.on(backend), found_taps, (shape[2], shape[3]), window)
     exact = loops.max_pool2d_grad(g.numpy(), x.numpy(), window)
     magnitude = loops.max_pool2d_grad(np.abs(g.numpy()), x.numpy(), window)
     _near(what + ": gradient", backend, found, exact, math.prod(window.kernel), magnitude, dtype)
 
 
-def check_avg_pool2d(backend: Backend, data: Data, limits: Limits) -> None:
+def check_avg_pool2d(backend: Backend, draw: Draw) -> None:
     """Means and their gradient within `sum_bound`."""
-    dtype, (shape, window) = draw_dtype(data), draw_pool(data, limits)
-    x = draw_sample(data, shape, uniform(dtype))
+    dtype, (shape, window) = draw.dtype(), draw_pool(draw)
+    x = draw.sample(shape, uniform(dtype))
     what, terms = f"average pool of {shape} by {window}", math.prod(window.kernel)
     exact, magnitude = loops.avg_pool2d(x.numpy(), window), loops.avg_pool2d(np.abs(x.numpy()), window)
     _near(what, backend, backend.avg_pool2d(x.on(backend), window), exact, terms, magnitude, dtype)
 
-    g = draw_sample(data, exact.shape, uniform(dtype))
+    g = draw.sample(exact.shape, uniform(dtype))
     size = (shape[2], shape[3])
     found = backend.avg_pool2d_grad(g.on(backend), size, window)
     exact, magnitude = (
@@ -195,14 +187,14 @@ def check_avg_pool2d(backend: Backend, data: Data, limits: Limits) -> None:
     _near(what + ": gradient", backend, found, exact, terms, magnitude, dtype)
 
 
-def check_pool_gradient(name: str, order: int, backend: Backend, data: Data, limits: Limits) -> None:
+def check_pool_gradient(name: str, order: int, backend: Backend, draw: Draw) -> None:
     """Derivatives of the differentiable function, without equal values."""
-    shape, window = draw_pool(data, Limits(min(limits.extent, 2), 0), least=1)
+    shape, window = draw_pool(draw.within(Limits(min(draw.limits.extent, 2), 0)), 1)
 
     def distinct(rng: np.random.Generator, drawn: Shape) -> NDArray[Any]:
         return np.asarray(rng.permutation(math.prod(drawn)) * 0.1, float64).reshape(drawn)
 
-    sample: Sample = draw_sample(data, shape, distinct)
+    sample: Sample = draw.sample(shape, distinct, slices=False)
     pool = max_pool2d if name == "max_pool2d" else avg_pool2d
     check_gradient(
         lambda leaf: pool(sample.view(leaf), window.kernel, window.stride, window.padding),

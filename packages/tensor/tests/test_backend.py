@@ -1,0 +1,159 @@
+"""How backends are found, and what the base class composes of the plain kinds."""
+
+import copy
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stackgrad.tensor import (
+    Backend,
+    HostBackend,
+    NumpyBackend,
+    _backend,
+    available_backends,
+    get_backend,
+    set_default_backend,
+    tensor,
+    zeros,
+)
+
+
+@pytest.fixture
+def entries(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, EntryPoint]]:
+    """The entry points that are installed, for the test to add to."""
+    group = "stackgrad.backends"
+    found = {
+        "numpy": EntryPoint("numpy", "stackgrad.tensor._numpy:NumpyBackend", group),
+        "absent": EntryPoint("absent", "no_such_module:Backend", group),
+        "failing": EntryPoint("failing", "stackgrad.tensor._numpy:NoSuchClass", group),
+    }
+    monkeypatch.setattr(_backend, "_installed", lambda: found)
+    monkeypatch.delenv("STACKGRAD_BACKEND", raising=False)
+    _backend._load.cache_clear()
+    set_default_backend(None)
+    yield found
+    _backend._load.cache_clear()
+
+
+def test_numpy_is_found_by_its_entry_point():
+    assert "numpy" in available_backends()
+    assert type(get_backend("numpy")) is NumpyBackend
+    assert get_backend("numpy") is get_backend("numpy")
+    assert issubclass(NumpyBackend, HostBackend)
+
+
+def test_a_backend_can_be_given_itself():
+    own = type("Own", (NumpyBackend,), {"name": "own"})()
+    assert get_backend(own) is own
+    assert zeros(2, backend=own).backend is own
+    assert tensor(zeros(2, backend=own)).backend is own
+
+
+def test_a_name_that_is_not_installed_is_an_error(entries):
+    with pytest.raises(
+        ValueError, match="backend 'nowhere' is not installed: expected one of absent, failing, numpy; 'cpu' and"
+    ):
+        get_backend("nowhere")
+    with pytest.raises(ValueError, match="backend 'nowhere' is not installed"):
+        set_default_backend("nowhere")
+    with pytest.raises(ValueError, match="backend 'nowhere' is not installed"):
+        zeros(2, backend="nowhere")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("absent", "No module named 'no_such_module'"), ("failing", "NoSuchClass")]
+)
+def test_a_backend_that_does_not_load_says_why(entries, name, reason):
+    with pytest.raises(RuntimeError, match=rf"backend '{name}' is installed but does not load: .*{reason}"):
+        get_backend(name)
+
+
+def test_the_default_is_cpu_where_it_is_installed(entries):
+    assert get_backend().name == "numpy"
+    entries["cpu"] = entries["numpy"]
+    assert get_backend() is get_backend("cpu")
+    assert get_backend() is not get_backend("numpy")
+
+
+def test_a_default_that_does_not_load_is_an_error(entries):
+    entries["cpu"] = entries["absent"]
+    with pytest.raises(
+        RuntimeError, match="backend 'cpu' is installed but does not load: No module named 'no_such_module'"
+    ):
+        zeros(2)
+
+
+def test_the_default_can_be_set(entries, monkeypatch):
+    entries["second"] = entries["numpy"]
+    monkeypatch.setenv("STACKGRAD_BACKEND", "second")
+    assert zeros(2).backend is get_backend("second")
+    set_default_backend("numpy")
+    assert zeros(2).backend is get_backend("numpy")
+    set_default_backend(None)
+    assert zeros(2).backend is get_backend("second")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("numpy", "<numpy backend>"), ("nowhere", "ValueError: backend 'nowhere' is not installed: expected one of")],
+)
+def test_the_environment_chooses(value, expected):
+    code = "from stackgrad.tensor import zeros; print(zeros(2).backend)"
+    environment = {**os.environ, "STACKGRAD_BACKEND": value}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
+    assert expected in done.stdout + done.stderr
+    assert (done.returncode == 0) == (value == "numpy")
+
+
+def test_copies_of_a_backend_are_the_backend():
+    own = type("Own", (NumpyBackend,), {"name": "own"})()
+    assert copy.deepcopy(own) is own
+    assert pickle.loads(pickle.dumps(get_backend("numpy"))) is get_backend("numpy")
+
+
+def test_the_abstract_kinds_are_demanded():
+    with pytest.raises(TypeError, match="abstract"):
+        type("Empty", (Backend,), {"name": "empty"})()
+
+
+COMPOSED = ("linear", "softmax_grad", "log_softmax_grad", "batch_norm", "batch_norm_grad", "dropout")
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_fused_kinds_have_a_composed_default(name):
+    assert name not in Backend.__abstractmethods__
+    assert getattr(NumpyBackend, name) is getattr(Backend, name)
+
+
+def test_views_of_host_arrays():
+    backend = get_backend("numpy")
+    a = np.arange(6.0).reshape(2, 3)
+    assert backend.from_numpy(a) is backend.to_numpy(a) is a
+    views: list[Any] = [
+        backend.permute(a, (1, 0)),
+        backend.slice(a, (1,)),
+        backend.slice(a, (1, 2)),
+        backend.slice(a, (slice(None), None)),
+        backend.reshape(a, (3, 2)),
+        backend.expand(a, (4, 2, 3)),
+    ]
+    for view in views:
+        assert backend.shares_memory(view, a)
+    assert views[2].shape == ()
+    assert not backend.shares_memory(backend.reshape(a.T, (6,)), a)
+    assert backend.is_contiguous(a)
+    assert not backend.is_contiguous(a.T)
+
+
+def test_expand_repeats_without_memory():
+    backend = get_backend("numpy")
+    out = backend.expand(np.ones((3, 1)), (2, 3, 5))
+    assert out.strides == (0, 8, 0)
+    assert out.sum() == 30
