@@ -111,6 +111,13 @@ def test_data_that_cannot_be_is_named(data, error, message):
         tensor(data)
 
 
+def test_from_numpy_takes_aligned_arrays_only():
+    array = np.zeros(9, np.uint8)[1:].view(np.float32)
+    with pytest.raises(ValueError, match=r"elements are not aligned in memory: copy it by tensor\(...\)"):
+        from_numpy(array)
+    assert tensor(array).tolist() == [0.0, 0.0]
+
+
 def test_from_numpy_takes_arrays_only():
     with pytest.raises(TypeError, match=r"from_numpy of list: expected a NumPy array; use tensor\(...\)"):
         from_numpy([1.0])

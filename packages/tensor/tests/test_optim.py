@@ -76,3 +76,8 @@ OTHER = type("Other", (NumpyBackend,), {"name": "other"})()
 def test_arguments_that_do_not_fit_are_named(function, message):
     with pytest.raises(ValueError, match=message):
         function()
+
+
+def test_a_parameter_is_of_floats():
+    with pytest.raises(TypeError, match="optimizer step on a parameter of dtype int64: expected float32 or float64"):
+        sgd_step([ones(2, dtype="int64")], [ones(2, dtype="int64")], None, 0.1)

@@ -1,0 +1,122 @@
+"""Functions of one's own: what they may do, and what they are told when they are wrong."""
+
+import pytest
+
+from stackgrad.tensor import Function, grad, grad_check, is_recording, tensor
+
+
+def leaf(*values):
+    return tensor(list(values), dtype="float64", requires_grad=True)
+
+
+class Square(Function):
+    @staticmethod
+    def forward(ctx, x, scale):
+        ctx.save(x)
+        ctx.scale = scale
+        return x * x * scale
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved
+        return g * x * (2 * ctx.scale)
+
+
+def test_a_function_of_ones_own_has_derivatives_of_any_order():
+    x = leaf(1.0, 3.0)
+    grad_check(lambda x: Square.apply(x, 0.5), x)
+    (first,) = grad(Square.apply(x, 0.5).sum(), x, create_graph=True)
+    assert first.tolist() == [1.0, 3.0]
+    assert grad(first.sum(), x)[0].tolist() == [1.0, 1.0]
+
+
+def test_forward_is_not_recorded_and_backward_only_where_asked():
+    seen = []
+
+    class Spy(Function):
+        @staticmethod
+        def forward(ctx, x):
+            seen.append(is_recording())
+            return x * 1
+
+        @staticmethod
+        def backward(ctx, g):
+            seen.append(is_recording())
+            return g * 1
+
+    x = leaf(1.0)
+    Spy.apply(x).sum().backward()
+    grad(Spy.apply(x).sum(), x, create_graph=True)
+    assert seen == [False, False, False, True]
+
+
+def test_needs_says_whose_gradient_is_wanted():
+    class Pick(Function):
+        @staticmethod
+        def forward(ctx, a, b, c):
+            assert ctx.needs == (True, False, True)
+            return a + b + c
+
+        @staticmethod
+        def backward(ctx, g):
+            return g, None, None
+
+    a, c = leaf(1.0), leaf(2.0)
+    Pick.apply(a, tensor([1.0], dtype="float64"), c).sum().backward()
+    assert a.grad.tolist() == [1.0]
+    assert c.grad is None
+
+
+def test_an_input_handed_through_keeps_its_place_in_the_graph():
+    class Same(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 5
+
+    x = leaf(1.0)
+    y = Same.apply(x)
+    assert y is not x
+    assert x.is_leaf
+    y.sum().backward()
+    assert x.grad.tolist() == [5.0]
+
+
+def broken(forward=lambda ctx, x: x * 2, backward=lambda ctx, g: g):
+    return type("Broken", (Function,), {"forward": staticmethod(forward), "backward": staticmethod(backward)})
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "message"),
+    [
+        (
+            broken(backward=lambda ctx, g: (g, g)),
+            ValueError,
+            "Broken.backward gave 2 gradients: expected one for each of 1",
+        ),
+        (
+            broken(backward=lambda ctx, g: g.sum()),
+            ValueError,
+            r"Broken.backward gave a gradient of shape \(\) for a tensor of shape \(2,\)",
+        ),
+        (broken(backward=lambda ctx, g: 1.0), TypeError, "Broken.backward gave float: expected a tensor or None"),
+        (
+            broken(backward=lambda ctx, g: g.astype("float32")),
+            TypeError,
+            "Broken.backward gave a gradient of float32 for a tensor of float64: expected the same; use .astype",
+        ),
+        (broken(forward=lambda ctx, x: (x, x)), TypeError, "Broken.forward gave tuple: expected one tensor"),
+        (type("Empty", (Function,), {}), TypeError, r"a Function defines forward\(ctx, \*args\)"),
+        (
+            type("Half", (Function,), {"forward": staticmethod(lambda ctx, x: x * 2)}),
+            TypeError,
+            r"a Function defines backward\(ctx, g\)",
+        ),
+    ],
+)
+def test_a_function_that_is_wrong_is_told_how(function, error, message):
+    with pytest.raises(error, match=message):
+        function.apply(leaf(1.0, 2.0)).sum().backward()
