@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from stackgrad import tensor as sg
 from stackgrad.tensor import Tensor, Window
 
@@ -53,6 +54,7 @@ def tensor_conv2d(out: Array, input: Array, weight: Array, reverse: bool) -> Non
     NumPy arrays of one float dtype and any strides. Raises ValueError for shapes and TypeError for dtypes.
     """
     _check("tensor_conv2d", out, input, weight, 4)
+    input, weight = (np.require(a, requirements=["ALIGNED", "ENSUREARRAY"]) for a in (input, weight))
     kh, kw = weight.shape[2:]
     if reverse:
         window = Window((kh, kw), padding=((kh - 1, 0), (kw - 1, 0)))
@@ -77,7 +79,9 @@ def _check(name: str, out: Array, input: Array, weight: Array, ndim: int) -> Non
             given = f"shape {array.shape}" if isinstance(array, np.ndarray) else f"type {type(array).__name__}"
             raise ValueError(f"{name}: {what} of {given}: expected a NumPy array of {ndim} dimensions, none of them 0")
         if array.dtype != input.dtype or array.dtype not in (np.float32, np.float64):
-            raise TypeError(f"{name}: {what} of {array.dtype} with input of {input.dtype}: expected float32 or float64 alike")
+            raise TypeError(
+                f"{name}: {what} of {array.dtype} with input of {input.dtype}: expected float32 or float64 alike"
+            )
     expected = (input.shape[0], weight.shape[0], *input.shape[2:])
     if weight.shape[1] != input.shape[1] or out.shape != expected:
         raise ValueError(

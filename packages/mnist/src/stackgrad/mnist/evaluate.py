@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
 from stackgrad import nn
 from stackgrad.tensor import no_grad
 
@@ -14,12 +15,17 @@ BATCH = 500
 
 
 def probabilities(model: Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The probability of each class for uint8 images (n, 28, 28): float32 (n, classes). Leaves the model in eval mode."""
+    """The probability of each class for uint8 images (n, 28, 28): float32 (n, classes), n at least 1.
+
+    Computed on the backend that the model is on. Leaves the model in eval mode.
+    """
     model.eval()
+    backend = next(model.parameters()).backend
     parts = []
     with no_grad():
         for start in range(0, len(images), BATCH):
-            parts.append(nn.softmax(model(normalise(images[start : start + BATCH])), 1).numpy())
+            output = model(normalise(images[start : start + BATCH], backend))
+            parts.append(nn.softmax(output, 1).numpy())  # of log-probabilities, these are the probabilities too
     return np.concatenate(parts)
 
 

@@ -6,16 +6,24 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+
 from stackgrad import nn
-from stackgrad.tensor import Generator, Tensor, from_numpy
+from stackgrad.tensor import Backend, Generator, Tensor, from_numpy
+
+from .data import IMAGE_SHAPE
 
 # Mean and standard deviation of the pixels of MNIST's training images, from 0 to 1.
 MEAN, STD = 0.1307, 0.3081
 _NORMALISED = ((np.arange(256) / 255 - MEAN) / STD).astype(np.float32)
 
 
-def normalise(images: NDArray[np.uint8], backend: str | None = None) -> Tensor:
-    """uint8 images (n, 28, 28) as float32 (n, 1, 28, 28) with MNIST's pixels brought to mean 0 and variance 1."""
+def normalise(images: NDArray[np.uint8], backend: str | Backend | None = None) -> Tensor:
+    """uint8 images (n, 28, 28) as float32 (n, 1, 28, 28) with MNIST's pixels brought to mean 0 and variance 1.
+
+    Raises ValueError for another dtype or shape.
+    """
+    if images.dtype != np.uint8 or images.shape[1:] != IMAGE_SHAPE:
+        raise ValueError(f"images must be uint8 (n, 28, 28), not {images.dtype} {images.shape}")
     return from_numpy(_NORMALISED.take(images)[:, None], backend=backend)
 
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
+import math
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from stackgrad import nn
+from stackgrad.tensor import Tensor
 
+from .data import EMNIST_NAMES
 from .models import MODELS, Model, make_model
 
 RUNS = Path("runs")
 MODEL, METRICS, SUMMARY = "model.safetensors", "metrics.jsonl", "summary.json"
+_MOST_CLASSES = 256  # labels are bytes
 
 
 class RunError(ValueError):
@@ -21,23 +29,50 @@ class RunError(ValueError):
 
 
 def new_run(out: Path | None, model: str) -> Path:
-    """Make the folder of a new run: `out`, which must not hold anything, or a new one under ./runs."""
+    """Make the folder of a new run: `out`, which must not hold anything, or a new one under ./runs.
+
+    Raises RunError if it cannot be made or written to.
+    """
+    folder = RUNS if out is None else out
     try:
         if out is None:
-            stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-            names = [f"{stamp}-{model}", *(f"{stamp}-{model}-{i}" for i in range(2, 100))]
-            out = next(RUNS / name for name in names if not (RUNS / name).exists())
+            folder = _unused(f"{datetime.now():%Y%m%d-%H%M%S}-{model}")
         elif out.is_dir() and any(out.iterdir()):
             raise RunError(f"{out}: the folder is not empty; name another with --out")
-        out.mkdir(parents=True, exist_ok=True)
+        elif out.exists() and not out.is_dir():
+            raise RunError(f"{out}: is no folder; name another with --out")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / METRICS).touch()
     except OSError as error:
-        raise RunError(f"{out}: cannot make the folder of the run ({error.strerror}); name another with --out") from error
-    return out
+        raise RunError(f"{folder}: cannot write a run there ({error.strerror}); name another with --out") from error
+    return folder
+
+
+def _unused(name: str) -> Path:
+    """Make a folder of that name under ./runs, numbered if there is one (two runs may start in the same second)."""
+    RUNS.mkdir(exist_ok=True)
+    for i in itertools.count(1):
+        folder = RUNS / (name if i == 1 else f"{name}-{i}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        break
+    return folder
+
+
+def save_run(folder: Path, model: Model, summary: Mapping[str, Any]) -> None:
+    """Write the weights, then the summary. A folder that has a summary is thus a finished run."""
+    # One entry only: safetensors writes several in random order, and equal weights should make equal files.
+    nn.save(folder / MODEL, model, {"sha256": _digest(model.state_dict())})
+    partial = folder / f".{SUMMARY}.partial"
+    partial.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    os.replace(partial, folder / SUMMARY)
 
 
 def newest_run() -> Path:
     """The run under ./runs that was finished last."""
-    finished = sorted(RUNS.glob(f"*/{SUMMARY}"), key=lambda path: path.stat().st_mtime)
+    finished = sorted(RUNS.glob(f"*/{SUMMARY}"), key=lambda path: (path.stat().st_mtime_ns, path))
     if not finished:
         raise RunError(f"no finished run under {RUNS.resolve()}: name one, or make one with `stackgrad-mnist train`")
     return finished[-1].parent
@@ -52,28 +87,80 @@ class Run:
     summary: dict[str, Any]
 
 
-def load_run(folder: Path | None) -> Run:
+def load_run(folder: Path | None = None) -> Run:
     """The run in `folder`, or the newest one. Raises RunError for one that is missing or damaged."""
     folder = newest_run() if folder is None else folder
     if not folder.is_dir():
         raise RunError(f"{folder}: no such folder; expected one that `stackgrad-mnist train` made")
     try:
-        summary = json.loads((folder / SUMMARY).read_text())
-        state = nn.load(folder / MODEL)
-        if summary["model"] not in MODELS:
-            raise RunError(f"{folder}: {SUMMARY} names the model {summary['model']!r}: expected one of {', '.join(MODELS)}")
-        model = make_model(summary["model"], int(summary["classes"]))
-        model.load_state_dict(state)
+        summary = _read_summary(folder / SUMMARY)
+        model = _read_model(folder / MODEL, summary["model"], summary["classes"])
     except FileNotFoundError as error:
         missing = Path(error.filename).name if error.filename else MODEL
         raise RunError(f"{folder}: no {missing} there; expected the folder of a finished run") from error
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise RunError(f"{folder}: {SUMMARY} is damaged ({error})") from error
     except OSError as error:
-        raise RunError(f"{folder}: cannot be read ({error.strerror})") from error
-    except RunError:
-        raise
-    except ValueError as error:
-        raise RunError(f"{folder}: {error}") from error
+        raise RunError(f"{folder}: cannot be read ({error.strerror or error})") from error
     model.eval()
     return Run(folder, model, summary)
+
+
+def _read_summary(path: Path) -> dict[str, Any]:
+    """The summary, such that what is used of it can be relied on."""
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"{path}: damaged: {error}") from error
+    if not isinstance(summary, dict):
+        raise RunError(f"{path}: damaged: expected an object, got {type(summary).__name__}")
+
+    def check(right: bool, key: str, value: object, expected: str) -> None:
+        if not right:
+            raise RunError(f"{path}: damaged: {key} is {json.dumps(value)[:80]}, expected {expected}")
+
+    model, classes, accuracy = summary.get("model"), summary.get("classes"), summary.get("test_accuracy")
+    check(isinstance(model, str) and model in MODELS, "model", model, f"one of {', '.join(MODELS)}")
+    check(_is_whole(classes, _MOST_CLASSES), "classes", classes, f"1 to {_MOST_CLASSES}")
+    check(isinstance(accuracy, float) and 0 <= accuracy <= 1, "test_accuracy", accuracy, "0.0 to 1.0")
+    arguments: Any = summary.get("arguments")
+    check(isinstance(arguments, dict), "arguments", arguments, "an object")
+    data, emnist, limit = (arguments.get(key) for key in ("data", "emnist", "limit"))
+    check(data is None or _is_path(data), "data", data, "the path of a folder, or null")
+    check(emnist is None or emnist in EMNIST_NAMES, "emnist", emnist, f"one of {', '.join(EMNIST_NAMES)}, or null")
+    check(limit is None or _is_whole(limit), "limit", limit, "a whole number from 1, or null")
+    return summary
+
+
+def _is_whole(value: object, most: float = math.inf) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
+
+
+def _is_path(value: object) -> bool:
+    try:
+        return isinstance(value, str) and b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
+
+
+def _read_model(path: Path, name: str, classes: int) -> Model:
+    """The model of that name with the weights in the file."""
+    try:
+        state, metadata = nn.load(path), nn.load_metadata(path)
+    except ValueError as error:
+        raise RunError(str(error)) from error
+    if metadata.get("sha256") != _digest(state):
+        raise RunError(f"{path}: damaged: the weights are not those that were saved (their checksum differs)")
+    model = make_model(name, classes)
+    try:
+        model.load_state_dict(state)
+    except ValueError as error:
+        raise RunError(f"{path}: {error}") from error
+    return model
+
+
+def _digest(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 of tensors, their names, dtypes and shapes."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        array = tensor.detach().numpy()
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode() + array.tobytes())
+    return digest.hexdigest()

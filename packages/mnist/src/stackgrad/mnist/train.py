@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import platform
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -14,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
+
 from stackgrad import nn
 from stackgrad.tensor import Generator, from_numpy, get_backend
 
 from .data import Dataset, Split
 from .evaluate import count_right
 from .models import Model, make_model, normalise
-from .runs import METRICS, MODEL, SUMMARY
+from .process import peak_memory_mb, seconds_since_start
+from .runs import METRICS, save_run
 
 WARM_STEPS = 20  # steps at the start that do not count for images per second: kernels are loaded or compiled in them
 LOG_EVERY = 50
@@ -37,7 +37,7 @@ class Recipe:
     weight_decay: float
 
 
-RECIPES = {"lenet5": Recipe(5, 64, 0.003, 0.05), "course": Recipe(5, 64, 0.005, 0.01)}
+RECIPES = {"lenet5": Recipe(3, 64, 0.004, 0.05), "course": Recipe(4, 64, 0.006, 0.01)}
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,9 @@ def train_steps(model: Model, split: Split, recipe: Recipe, generator: Generator
             step += 1
             value = loss.item()
             if not math.isfinite(value):
-                raise NotFiniteError(f"the loss is {value} at step {step}, with learning rate {lr:.3g}: try a lower --lr")
+                raise NotFiniteError(
+                    f"the loss is {value} at step {step}, with learning rate {lr:.3g}: try a lower --lr"
+                )
             yield Step(step, epoch, value, lr, clock.tick(len(index), total))
 
 
@@ -108,22 +110,32 @@ def train(
 ) -> dict[str, Any]:
     """Train the model of that name and write its folder; returns what summary.json holds.
 
-    `on_step` is called after each step; `arguments` go into the summary as they are.
+    Args:
+        name: one of `MODELS`.
+        data: what to train on and to measure on.
+        recipe: how to train.
+        seed: decides every random number, 0 to 2**64 - 1.
+        folder: where to write; a folder that exists (`new_run` makes one).
+        arguments: go into the summary as they are: whatever says how the run was asked for.
+        on_step: called after each step.
+
+    Raises:
+        NotFiniteError: the loss or a weight became NaN or infinite. The folder then holds no summary.
     """
     generator = Generator(seed)
     model = make_model(name, data.classes, generator)
     first_step, last = 0.0, None
-    with open(folder / METRICS, "w") as metrics:
+    with open(folder / METRICS, "w", encoding="utf-8") as metrics:
         for last in train_steps(model, data.train, recipe, generator):
             first_step = first_step or seconds_since_start()
             on_step(last)
             if last.step % LOG_EVERY == 0 or last.step == 1:
                 metrics.write(json.dumps(asdict(last)) + "\n")
                 metrics.flush()
-        right = count_right(model, data.test)
-        accuracy = right / len(data.test)
+        if not all(np.isfinite(p.detach().numpy()).all() for p in model.parameters()):
+            raise NotFiniteError("the last step made some weights infinite or NaN: try a lower --lr")
+        accuracy = count_right(model, data.test) / len(data.test)
         metrics.write(json.dumps({"step": last.step if last else 0, "test_accuracy": accuracy}) + "\n")
-    nn.save(folder / MODEL, model, {"model": name})
     summary = {
         "model": name,
         "classes": data.classes,
@@ -140,23 +152,8 @@ def train(
         "versions": versions(),
         "arguments": arguments,
     }
-    (folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
+    save_run(folder, model, summary)
     return summary
-
-
-def seconds_since_start() -> float:
-    """Seconds since this process was started."""
-    return time.time() - psutil.Process().create_time()
-
-
-def peak_memory_mb() -> float:
-    """The most memory this process has held, in 10**6 bytes."""
-    if sys.platform == "win32":
-        return float(psutil.Process().memory_info().peak_wset) / 1e6
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
 def versions() -> dict[str, str]:

@@ -10,6 +10,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cache
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -295,6 +296,7 @@ class Backend(ABC):
 
 GROUP = "stackgrad.backends"
 _chosen: str | None = None
+_loading = RLock()  # two threads that ask at once get the same backend
 
 
 @cache
@@ -333,7 +335,8 @@ def get_backend(backend: str | Backend | None = None) -> Backend:
     if isinstance(backend, Backend):
         return backend
     name = backend or _chosen or os.environ.get("STACKGRAD_BACKEND")
-    return _load(name or ("cpu" if "cpu" in _installed() else "numpy"))
+    with _loading:
+        return _load(name or ("cpu" if "cpu" in _installed() else "numpy"))
 
 
 def set_default_backend(name: str | None) -> None:

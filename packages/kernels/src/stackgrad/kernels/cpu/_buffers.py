@@ -8,7 +8,8 @@ the two: NumPy holds it for as long as any array needs the memory, and its end i
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
+from collections import OrderedDict, deque
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -20,24 +21,45 @@ _PAGE = 4096
 
 
 class _Pool:
-    """Free blocks by size, the size used last at the end."""
+    """Free blocks by size, the size used last at the end.
+
+    A block may come back at any moment, from any thread, also while the garbage collector interrupts a method here.
+    So it is put into `returned` first, and filed by whoever has the lock or takes it next. Nobody waits for the lock.
+    """
 
     def __init__(self) -> None:
         self.free: OrderedDict[int, list[NDArray[np.uint8]]] = OrderedDict()
         self.kept = 0
+        self.returned: deque[NDArray[np.uint8]] = deque()
+        self._lock = Lock()
 
     def take(self, size: int) -> NDArray[np.uint8]:
-        blocks = self.free.get(size)
-        if not blocks:
-            return np.empty(size, np.uint8)
-        self.free.move_to_end(size)
-        self.kept -= size
-        return blocks.pop()
+        if self._lock.acquire(blocking=False):
+            try:
+                self._file()
+                blocks = self.free.get(size)
+                if blocks:
+                    self.free.move_to_end(size)
+                    self.kept -= size
+                    return blocks.pop()
+            finally:
+                self._lock.release()
+        return np.empty(size, np.uint8)
 
     def give_back(self, block: NDArray[np.uint8]) -> None:
-        size = block.size
-        self.free.setdefault(size, []).append(block)
-        self.kept += size
+        self.returned.append(block)
+        if self._lock.acquire(blocking=False):
+            try:
+                self._file()
+            finally:
+                self._lock.release()
+
+    def _file(self) -> None:
+        """Put the blocks that came back in their places, and drop what is beyond the bound."""
+        while self.returned:
+            block = self.returned.popleft()
+            self.free.setdefault(block.size, []).append(block)
+            self.kept += block.size
         while self.kept > LARGEST_POOL:
             oldest, blocks = next(iter(self.free.items()))
             if blocks:
@@ -57,7 +79,8 @@ class _Lease:
 
     def __init__(self, block: NDArray[np.uint8], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self._block = block
-        self.__array_interface__ = {"shape": shape, "typestr": dtype.str, "data": (block.ctypes.data, False), "version": 3}
+        data = (block.ctypes.data, False)
+        self.__array_interface__ = {"shape": shape, "typestr": dtype.str, "data": data, "version": 3}
 
     def __del__(self, give_back: Any = pool.give_back) -> None:
         give_back(self._block)
@@ -73,6 +96,6 @@ def empty(shape: int | tuple[int, ...], dtype: Any) -> NDArray[Any]:
     return np.asarray(_Lease(pool.take(-(-size // _PAGE) * _PAGE), shape, dtype))
 
 
-def owns_memory(array: NDArray[Any]) -> bool:
-    """Whether `array` has its memory to itself: it is no view of another array."""
-    return array.base is None or isinstance(array.base, _Lease)
+def owns_memory(a: NDArray[Any]) -> bool:
+    """See Backend.owns_memory."""
+    return a.base is None or isinstance(a.base, _Lease)

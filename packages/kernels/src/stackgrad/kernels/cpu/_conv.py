@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numba import types
 from numpy.typing import NDArray
+
 from stackgrad.tensor import Window
 
 from ._buffers import empty
@@ -37,7 +38,12 @@ GRAD_CHUNKS = 16
 LARGEST_SUMMAND = 2**24  # elements of all chunks of a weights' gradient together
 
 
-def _convolve(chunk, x, image_pitch, y_step, x_step, tap_y, tap_x, weight, width, bias, out, rows, n, oh, ow, out_c, groups, c, kh, kw):  # type: ignore[no-untyped-def]  # fmt: skip
+# fmt: off
+def _convolve(
+    chunk, x, image_pitch, y_step, x_step, tap_y, tap_x, weight, width, bias, out,
+    rows, n, oh, ow, out_c, groups, c, kh, kw,
+):
+    # fmt: on
     """`rows` rows of the output, counted through all images. Pitch, steps and taps are distances in the flat x."""
     out_group = out_c // groups
     channels = bias.size // groups
@@ -60,8 +66,13 @@ def _convolve(chunk, x, image_pitch, y_step, x_step, tap_y, tap_x, weight, width
                     tile_store(tile, out, at, out_c, ow - left, out_group - o)
 
 
-def _sum_over_pixels(chunk, x, image_pitch, y_step, x_step, tap_y, tap_x, g, width, out, rows, n, oh, ow, groups, runs, run, taps_in_row):  # type: ignore[no-untyped-def]  # fmt: skip
-    """The gradient of the weights, (groups, runs * run, channels), from `rows` rows of g. A run is `run` neighbours in x."""
+# fmt: off
+def _sum_over_pixels(
+    chunk, x, image_pitch, y_step, x_step, tap_y, tap_x, g, width, out,
+    rows, n, oh, ow, groups, runs, run, taps_in_row,
+):
+    # fmt: on
+    """The gradient of the weights, (groups, runs * run, channels), of `rows` rows of g; a run is `run` numbers of x."""
     channels = g.size // (n * oh * ow * groups)
     for group in range(groups):
         for o in range(0, channels, width):
@@ -101,7 +112,7 @@ def _vectors(channels: int, dtype: np.dtype[Any]) -> int:
     return 1 if channels <= lanes(dtype) else 2
 
 
-def _correlate(x: Array, image: Pair, weight: Array, bias: Array | None, window: Window) -> Array:
+def _correlate(x: Array, n: int, image: Pair, weight: Array, bias: Array | None, window: Window) -> Array:
     """x flat (n, *image, groups * c) under weight (groups, kh, kw, c, o): (n, oh, ow, groups * o)."""
     groups, kh, kw, c, o = weight.shape
     vectors = _vectors(o, x.dtype)
@@ -115,15 +126,12 @@ def _correlate(x: Array, image: Pair, weight: Array, bias: Array | None, window:
     oh, ow = Window(window.kernel, window.stride, dilation=window.dilation).positions(image)
     pixel = groups * c
     image_pitch = image[0] * image[1] * pixel
-    n = (x.size - _SLACK * window.stride[1] * pixel) // image_pitch if image_pitch else 0
     out = empty((n, oh, ow, groups * o), x.dtype)
-    if not pixel:
-        out[...] = 0 if bias is None else bias
-        return out
     rows = max(1, -(-n * oh // FORWARD_CHUNKS))
     steps = (image_pitch, window.stride[0] * image[1] * pixel, window.stride[1] * pixel)
     taps = (window.dilation[0] * image[1] * pixel, window.dilation[1] * pixel)
-    shared = (x, *steps, *taps, padded.reshape(-1), width, start.reshape(-1), out.reshape(-1), rows, n, oh, ow, groups * o, groups, c, kh, kw)
+    arrays = (padded.reshape(-1), width, start.reshape(-1), out.reshape(-1))
+    shared = (x, *steps, *taps, *arrays, rows, n, oh, ow, groups * o, groups, c, kh, kw)
     serial = out.size * c * kh * kw < SERIAL * MULTIPLY_ADDS
     _CONVOLVE[vectors][x.dtype](-(-n * oh // rows), serial, shared)
     return out
@@ -141,7 +149,8 @@ def conv2d(x: Array, weight: Array, bias: Array | None, window: Window, groups: 
     """See Backend.conv2d. The result is a view of channels-last memory."""
     o, c, kh, kw = weight.shape
     flat, size = _padded(x, window)
-    return channels_first(_correlate(flat, size, weight.reshape(groups, o // groups, c, kh, kw).transpose(0, 3, 4, 2, 1), bias, window))
+    ordered = weight.reshape(groups, o // groups, c, kh, kw).transpose(0, 3, 4, 2, 1)
+    return channels_first(_correlate(flat, x.shape[0], size, ordered, bias, window))
 
 
 def conv2d_input_grad(g: Array, weight: Array, size: Pair, window: Window, groups: int) -> Array:
@@ -152,7 +161,7 @@ def conv2d_input_grad(g: Array, weight: Array, size: Pair, window: Window, group
     padded, span = window.padded(size), window.span
     image = (padded[0] + span[0] - 1, padded[1] + span[1] - 1)
     flat = spread(channels_last(g), image, (span[0] - 1, span[1] - 1), window.stride, slack=_SLACK * o)
-    out = _correlate(flat, image, turned, None, Window(window.kernel, dilation=window.dilation))
+    out = _correlate(flat, g.shape[0], image, turned, None, Window(window.kernel, dilation=window.dilation))
     (top, _), (left, _) = window.padding
     return channels_first(out[:, top : top + size[0], left : left + size[1]])
 
@@ -164,7 +173,8 @@ def conv2d_weight_grad(x: Array, g: Array, window: Window, groups: int) -> Array
     vectors = _vectors(o // groups, x.dtype)
     width = vectors * lanes(x.dtype)
     channels = -(-(o // groups) // width) * width
-    g_flat = spread(channels_last(g).reshape(n, oh, ow * groups, o // groups), (oh, ow * groups), (0, 0), channels=channels)
+    by_group = channels_last(g).reshape(n, oh, ow * groups, o // groups)
+    g_flat = spread(by_group, (oh, ow * groups), (0, 0), channels=channels)
     # With undilated columns the taps of one row of the kernel are neighbours in x, and make one run.
     joined = window.dilation[1] == 1 and groups == 1
     runs, run, taps_in_row = (kh, kw * c, 1) if joined else (kh * kw, c, kw)
@@ -172,7 +182,7 @@ def conv2d_weight_grad(x: Array, g: Array, window: Window, groups: int) -> Array
     rows = max(1, -(-n * oh // chunks))
     chunks = -(-n * oh // rows)
     out = empty((chunks, groups, kh, kw, c, channels), x.dtype)
-    if out.size and ow:
+    if out.size:
         pixel = groups * c
         steps = (image[0] * image[1] * pixel, window.stride[0] * image[1] * pixel, window.stride[1] * pixel)
         taps = (window.dilation[0] * image[1] * pixel, window.dilation[1] * pixel)

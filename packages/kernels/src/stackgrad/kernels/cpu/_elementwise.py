@@ -16,11 +16,13 @@ import numpy as np
 from numba import types
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
+
 from stackgrad.tensor import OPS, Op
 
 from ._buffers import empty
-from ._jit import Kernel, helper, rebind
+from ._jit import Kernel, Signature, helper, rebind
 from ._parallel import CHUNK, SERIAL
+from ._simd import load, load_at, place, store, store_at
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -28,50 +30,52 @@ Shape = tuple[int, ...]
 RANK = 4  # dimensions of the walk by rows; more are walked one after the other
 
 
-def _scalar(x, y, z):  # type: ignore[no-untyped-def]
+def _scalar(x, y, z):
     """Stand-in: each kernel below is compiled with the function of one op in its place."""
     return x
 
 
-def _flat(chunk, x, y, z, out):  # type: ignore[no-untyped-def]
+def _flat(chunk, x, y, z, out):
     """CHUNK elements of operands that lie alike. An operand of at most CHUNK elements is the same for all chunks."""
     start = chunk * CHUNK
-    stop = min(out.size, start + CHUNK)
-    xs = x[start:stop] if x.size > CHUNK else x
-    ys = y[start:stop] if y.size > CHUNK else y
-    zs = z[start:stop] if z.size > CHUNK else z
-    to = out[start:stop]
-    for i in range(to.size):
-        to[i] = _scalar(xs[i], ys[i], zs[i])
+    xs = start if x.size > CHUNK else 0
+    ys = start if y.size > CHUNK else 0
+    zs = start if z.size > CHUNK else 0
+    for i in range(min(CHUNK, out.size - start)):
+        store(out, start + i, _scalar(load(x, xs + i), load(y, ys + i), load(z, zs + i)))
 
 
-def _by_rows(chunk, x, y, z, out, across, columns, rows):  # type: ignore[no-untyped-def]
+def _by_rows(chunk, x, y, z, out, across, columns, rows):
     """`rows` rows of `columns` elements of the last dimension; `across` chunks side by side cover it."""
     n0, n1, n2, n3 = out.shape
     first, left = chunk // across * rows, chunk % across * columns
     right = min(n3, left + columns)
     for row in range(first, min(n0 * n1 * n2, first + rows)):
         i, j, k = row // (n1 * n2), row // n2 % n1, row % n2
-        xs, ys, zs, to = x[i, j, k, left:right], y[i, j, k, left:right], z[i, j, k, left:right], out[i, j, k, left:right]
-        for m in range(to.size):
-            to[m] = _scalar(xs[m], ys[m], zs[m])
+        xs, ys, zs = place(x, i, j, k, left), place(y, i, j, k, left), place(z, i, j, k, left)
+        to = place(out, i, j, k, left)
+        for _ in range(right - left):
+            store_at(out, to, _scalar(load_at(x, xs), load_at(y, ys), load_at(z, zs)))
+            xs += x.strides[3]
+            ys += y.strides[3]
+            zs += z.strides[3]
+            to += out.strides[3]
 
 
 class ElementwiseKernels:
-    """The two kernels of one function of up to three numbers; `operands` and `result` give its Numba types for an element type."""
+    """The two kernels of one function of up to three numbers; `numbers` gives the Numba types of these and of the
+    result for an element type."""
 
-    def __init__(self, name: str, scalar: Any, operands: Callable[[Any], tuple[Any, Any, Any]], result: Callable[[Any], Any], key: str | None) -> None:
-        self.flat = Kernel(
-            rebind(_flat, f"{name}_flat", _scalar=scalar), lambda T: tuple(t[::1] for t in (*operands(T), result(T))), key
-        )
+    def __init__(self, name: str, scalar: Any, numbers: Signature, key: str | None) -> None:
+        flat, by_rows = (rebind(body, f"{name}{body.__name__}", _scalar=scalar) for body in (_flat, _by_rows))
+        self.flat = Kernel(flat, lambda T: tuple(t[::1] for t in numbers(T)), key)
         self.by_rows = Kernel(
-            rebind(_by_rows, f"{name}_by_rows", _scalar=scalar),
-            lambda T: (*(types.Array(t, RANK, "A") for t in (*operands(T), result(T))), types.intp, types.intp, types.intp),
-            key,
+            by_rows, lambda T: (*(types.Array(t, RANK, "A") for t in numbers(T)), *[types.intp] * 3), key
         )
 
 
-_FUNCTIONS = {name: getattr(math, name) for name in ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh", "erf")}
+_NAMES = ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh", "erf")
+_FUNCTIONS = {name: getattr(math, name) for name in _NAMES}
 
 
 def compile_scalar(expression: str) -> Any:
@@ -86,7 +90,7 @@ def _kernels(name: str) -> ElementwiseKernels:
     op = OPS[name]
     first = (lambda T: types.boolean) if name == "where" else (lambda T: T)
     result = (lambda T: types.boolean) if op.result == "bool" else (lambda T: T)
-    return ElementwiseKernels(name, compile_scalar(op.scalar), lambda T: (first(T), T, T), result, op.scalar)
+    return ElementwiseKernels(name, compile_scalar(op.scalar), lambda T: (first(T), T, T, result(T)), op.scalar)
 
 
 def elementwise(op: Op, *operands: Array) -> Array:
@@ -106,7 +110,7 @@ def run(kernels: ElementwiseKernels, dtype: np.dtype[Any], out_dtype: np.dtype[A
         flats = [_repeat(x, out.size) if x.ndim < like.ndim else x.transpose(order).reshape(-1) for x in operands]
         x, y, z = (flats + flats[-1:] * 2)[:3]
         kernels.flat[dtype](-(-out.size // CHUNK), out.size < SERIAL, (x, y, z, out.reshape(-1)))
-    return out.transpose([order.index(d) for d in range(like.ndim)])
+    return _turned_back(out, order)
 
 
 def _common_order(operands: tuple[Array, ...]) -> Shape | None:
@@ -129,17 +133,26 @@ def _repeat(x: Array, size: int) -> Array:
     return np.full(min(size, CHUNK), x, x.dtype)
 
 
-def _run_by_rows(kernels: ElementwiseKernels, dtype: np.dtype[Any], out_dtype: np.dtype[Any], operands: tuple[Array, ...]) -> Array:
+def _run_by_rows(
+    kernels: ElementwiseKernels, dtype: np.dtype[Any], out_dtype: np.dtype[Any], operands: tuple[Array, ...]
+) -> Array:
     shape = np.broadcast_shapes(*(x.shape for x in operands))
     spread = [np.broadcast_to(x, shape) for x in operands]
     # The result takes the memory order of the first operand that has the full shape.
-    like = next((x for x in operands if x.shape == shape), None)
-    order = sorted(range(len(shape)), key=lambda d: -abs(like.strides[d])) if like is not None else list(range(len(shape)))
-    out = empty([shape[d] for d in order], out_dtype)
+    strides = next((x.strides for x in operands if x.shape == shape), (0,) * len(shape))
+    order = tuple(sorted(range(len(shape)), key=lambda d: -abs(strides[d])))
+    out = empty(tuple(shape[d] for d in order), out_dtype)
     if out.size:
         x, y, z = ([x.transpose(order) for x in spread] + [spread[-1].transpose(order)] * 2)[:3]
         walk_rows(kernels.by_rows[dtype], (x, y, z, out))
-    return out.transpose([order.index(d) for d in range(len(shape))])
+    return _turned_back(out, order)
+
+
+def _turned_back(out: Array, order: Shape) -> Array:
+    """`out`, whose dimension i is dimension order[i] of the result, as the result: itself where that is the same."""
+    if order == tuple(range(len(order))):
+        return out
+    return out.transpose([order.index(d) for d in range(len(order))])
 
 
 def walk_rows(entry: Callable[..., None], arrays: tuple[Array, ...]) -> None:

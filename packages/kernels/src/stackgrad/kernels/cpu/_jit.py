@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -20,21 +21,27 @@ from pathlib import Path
 from types import FunctionType, SimpleNamespace
 from typing import Any
 
+import llvmlite.binding
 import numba
 import numpy as np
 import platformdirs
 from numba import types
 from numba.core import caching
 
-from ._launch import entry
+from ._launch import LAUNCH, LAUNCH_TYPES, entry, launch
 
 Signature = Callable[[Any], tuple[Any, ...]]
+Entry = Callable[[int, bool, tuple[Any, ...]], None]
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
 
 
 def helper(fn: Callable[..., Any]) -> Any:
     """A function that kernels call. It is compiled into them and needs no cache of its own."""
-    return numba.njit(fn, **_OPTIONS)
+    return numba.njit(fn, no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)
+
+
+class ChunkError(Exception):
+    """A kernel's body raised an exception, which one is not known. What it was to write is written in part."""
 
 
 class Kernel:
@@ -44,25 +51,26 @@ class Kernel:
     of the cache: nobody knows all that a user's function depends on.
 
     `kernel[dtype](chunks, serial, arguments)` runs it for arrays of that dtype, compiled at the first use or loaded
-    from disk: the chunks one after the other if `serial`, else on all cores. A running kernel holds the
-    interpreter's lock, so that two threads never enter the thread pool at once.
+    from disk: the chunks one after the other if `serial`, else on all cores. Raises ChunkError where the body raises
+    anything for some chunk, which only a user's function can.
     """
 
     def __init__(self, body: Callable[..., Any], signature: Signature, key: str | None = "") -> None:
         launcher = rebind(entry, body.__name__, _body=helper(body))
-        self._dispatcher = helper(launcher)
+        self._dispatcher = numba.njit(launcher, no_cfunc_wrapper=True, **_OPTIONS)
         self._signature = signature
-        self._entries: dict[np.dtype[Any], Callable[..., None]] = {}
+        self._entries: dict[np.dtype[Any], Entry] = {}
         if key is not None and cache_folder() is not None:
             self._dispatcher._cache = _Cache(launcher, f"{body.__module__}.{body.__name__} {key}")
 
-    def __getitem__(self, dtype: np.dtype[Any]) -> Callable[..., None]:
+    def __getitem__(self, dtype: np.dtype[Any]) -> Entry:
         entry = self._entries.get(dtype)
         if entry is None:
-            arguments = types.Tuple(self._signature(numba.from_dtype(dtype)))
-            self._dispatcher.compile((types.intp, types.boolean, arguments))
-            (compiled,) = (c for c in self._dispatcher.overloads.values() if c.signature.args[2] == arguments)
-            entry = self._entries[dtype] = compiled.entry_point
+            with _compiling:
+                _bind_launch()
+                arguments = types.Tuple(self._signature(numba.from_dtype(dtype)))
+                entry = _guarded(self._dispatcher.compile((types.intp, types.boolean, arguments)))
+            self._entries[dtype] = entry
         return entry
 
     @property
@@ -71,13 +79,50 @@ class Kernel:
         return sum(self._dispatcher.stats.cache_hits.values())
 
 
+# Numba lets go of the interpreter's lock while its threads run, and one of its thread pools, "workqueue", ends the
+# process when two threads enter it at once. Re-entrant, for what the garbage collector may run.
+_all_cores = threading.RLock()
+_compiling = threading.RLock()
+
+
+def _guarded(compiled: Callable[[int, bool, tuple[Any, ...]], bool]) -> Entry:
+    """A compiled entry that has all cores to itself, and raises where it tells of an exception."""
+
+    def run(chunks: int, serial: bool, arguments: tuple[Any, ...]) -> None:
+        if serial:
+            failed = compiled(chunks, True, arguments)
+        else:
+            with _all_cores:
+                failed = compiled(chunks, False, arguments)
+        if failed:
+            raise ChunkError
+
+    return run
+
+
 def kernel(signature: Signature) -> Callable[[Callable[..., Any]], Kernel]:
-    """Make a function a kernel; `signature` gives the Numba types of what follows the chunk's number, for an element type."""
+    """Make a function a kernel; `signature` gives the Numba types of all but the chunk's number for an element type."""
     return lambda fn: Kernel(fn, signature)
 
 
+@cache
+def _bind_launch() -> Any:
+    """Compile the parallel loop, or load it, and let the machine code of kernels find it by its name.
+
+    What is returned holds the loop's machine code, and must live as long as any kernel.
+    """
+    dispatcher = numba.njit(launch, parallel=True)
+    if cache_folder() is not None:
+        dispatcher._cache = _Cache(launch, LAUNCH)
+    dispatcher.compile(LAUNCH_TYPES)
+    compiled = dispatcher.overloads[LAUNCH_TYPES]
+    address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_cfunc_wrapper_name)
+    llvmlite.binding.add_symbol(LAUNCH, address)
+    return compiled
+
+
 def rebind(fn: Callable[..., Any], name: str, **constants: Any) -> Callable[..., Any]:
-    """`fn` with `constants` in place of its module's globals of those names; a closure would never hit the disk cache."""
+    """`fn` with `constants` for its module's globals of those names; a closure would never hit the disk cache."""
     bound = FunctionType(fn.__code__, {**fn.__globals__, **constants}, name, fn.__defaults__)
     bound.__qualname__ = name
     bound.__module__ = fn.__module__
@@ -114,7 +159,7 @@ def _package_digest() -> str:
     return digest.hexdigest()
 
 
-class _Locator(caching._CacheLocator):  # type: ignore[misc]
+class _Locator(caching._CacheLocator):
     """Tells Numba where a kernel's machine code lies and what it depends on."""
 
     def __init__(self, key: str) -> None:
@@ -131,11 +176,12 @@ class _Locator(caching._CacheLocator):  # type: ignore[misc]
         return self._digest[:16]
 
 
-class _Cache(caching.FunctionCache):  # type: ignore[misc]
+class _Cache(caching.FunctionCache):
     """Numba's cache of one function's machine code, found by our locator alone."""
 
     def __init__(self, fn: Callable[..., Any], key: str) -> None:
         locator = _Locator(key)
         found = SimpleNamespace(from_function=lambda *_: locator)
-        self._impl_class = type("_Impl", (self._impl_class,), {"_locator_classes": [found]})
+        inherited = caching.FunctionCache._impl_class
+        self._impl_class = type("_Impl", (inherited,), {"_locator_classes": [found]})
         super().__init__(fn)

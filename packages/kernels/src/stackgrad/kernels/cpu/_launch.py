@@ -4,12 +4,13 @@ A kernel is a function of a chunk's number and of arguments that all chunks shar
 among them. Chunks run in any order, on any thread, so none may depend on another. How many there are depends on the
 data alone, and with it each result, to the bit, whatever the number of threads.
 
-Left to itself, Numba compiles the body of a parallel loop about four times over. Here one parallel loop, compiled
-once, calls any kernel through a pointer:
+Left to itself, Numba compiles the body of a parallel loop about four times over, and the loop's own machinery again
+for each function that calls it. Here one parallel loop, compiled once and found by its name, calls any kernel through
+a pointer:
 
     entry(chunks, serial, arguments)                 compiled for each kernel
-        launch(thunk, &arguments, chunks, serial)    the one parallel loop
-            thunk(chunk, &arguments)                 unpacks the arguments
+        LAUNCH(thunk, &shared, chunks, serial)       the one parallel loop
+            thunk(chunk, &shared)                    unpacks the arguments
                 body(chunk, *arguments)              the kernel
 """
 
@@ -18,63 +19,88 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import njit, prange, types
-from numba.core import cgutils
+from numba import prange, types
+from numba.core import cgutils, compiler, targetconfig
 from numba.extending import intrinsic
 
+LAUNCH = "stackgrad_launch"  # the name by which the machine code of kernels calls `launch`
+LAUNCH_TYPES = (types.intp,) * 4
+
 _WORD = ir.IntType(64)
-_THUNK = ir.FunctionType(ir.VoidType(), [_WORD, ir.IntType(8).as_pointer()])
+_FLAG = ir.IntType(8)
+_POINTER = ir.IntType(8).as_pointer()
+_THUNK = ir.FunctionType(ir.VoidType(), [_WORD, _POINTER])
+_LAUNCH = ir.FunctionType(_POINTER, [_WORD] * 4)  # Numba's C function for what returns nothing
 
 
 @intrinsic
-def _thunk(typingctx: Any, body: Any, arguments: Any) -> Any:
-    """The addresses of a function that runs `body` on one chunk, and of `arguments` on the stack."""
-    call = body.get_call_type(typingctx, (types.intp, *arguments.types), {})
+def _run_chunks(typingctx: Any, body: Any, arguments: Any, chunks: Any, serial: Any) -> Any:
+    """Run `body` on all chunks; whether it raised an exception for one of them."""
+    call = types.none(types.intp, *arguments.types)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        compiled = body.dispatcher.overloads[call.args]
-        context.active_code_library.add_linking_library(compiled.library)
-        slot = cgutils.alloca_once_value(builder, args[1])
+        compiled = _compile_here(context, body.dispatcher.py_func, call)
+        shared = cgutils.alloca_once(builder, ir.LiteralStructType([args[1].type, _FLAG]))
+        builder.store(args[1], cgutils.gep_inbounds(builder, shared, 0, 0))
+        builder.store(_FLAG(0), cgutils.gep_inbounds(builder, shared, 0, 1))
+
         thunk = ir.Function(builder.module, _THUNK, builder.module.get_unique_name("thunk"))
         thunk.linkage = "internal"
         inside = ir.IRBuilder(thunk.append_basic_block())
-        packed = inside.load(inside.bitcast(thunk.args[1], slot.type))
+        struct = inside.bitcast(thunk.args[1], shared.type)
+        packed = inside.load(cgutils.gep_inbounds(inside, struct, 0, 0))
         chunk_and_arguments = [thunk.args[0], *cgutils.unpack_tuple(inside, packed)]
-        # Nothing a kernel does can fail: it allocates nothing, and its arithmetic has NumPy's error model.
-        context.call_internal_no_propagate(inside, compiled.fndesc, call, chunk_and_arguments)
+        status, _ = context.call_internal_no_propagate(inside, compiled.fndesc, call, chunk_and_arguments)
+        with inside.if_then(status.is_error, likely=False):
+            inside.store(_FLAG(1), cgutils.gep_inbounds(inside, struct, 0, 1))
         inside.ret_void()
-        pair = [builder.ptrtoint(thunk, _WORD), builder.ptrtoint(slot, _WORD)]
-        return context.make_tuple(builder, signature.return_type, pair)
 
-    return types.UniTuple(types.intp, 2)(body, arguments), codegen
+        launch = cgutils.get_or_insert_function(builder.module, _LAUNCH, LAUNCH)
+        addresses = [builder.ptrtoint(thunk, _WORD), builder.ptrtoint(shared, _WORD)]
+        builder.call(launch, [*addresses, args[2], builder.zext(args[3], _WORD)])
+        failed = builder.load(cgutils.gep_inbounds(builder, shared, 0, 1))
+        return builder.icmp_unsigned("!=", failed, _FLAG(0))
+
+    return types.boolean(body, arguments, types.intp, types.boolean), codegen
+
+
+def _compile_here(context: Any, function: Any, call: Any) -> Any:
+    """Compile `function` into the code that is being made, to be optimised with it, rather than apart and once more."""
+    flags = targetconfig.ConfigStack().top().copy()
+    flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
+    library = context.active_code_library
+    where = (context.typing_context, context, library)
+    compiled = compiler.compile_internal(*where, function, call.args, call.return_type, flags, {})
+    # Once inlined it is not needed by itself.
+    library._final_module.get_function(compiled.fndesc.llvm_func_name).linkage = "linkonce_odr"
+    return compiled
 
 
 @intrinsic
-def _call(typingctx: Any, thunk: Any, chunk: Any, arguments: Any) -> Any:
+def _call(typingctx: Any, thunk: Any, chunk: Any, shared: Any) -> Any:
     """Call the thunk at that address."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         function = builder.inttoptr(args[0], _THUNK.as_pointer())
-        builder.call(function, [args[1], builder.inttoptr(args[2], _THUNK.args[1])])
+        builder.call(function, [args[1], builder.inttoptr(args[2], _POINTER)])
         return context.get_dummy_value()
 
     return types.none(types.intp, types.intp, types.intp), codegen
 
 
-@njit(parallel=True)  # type: ignore[untyped-decorator]
-def _launch(thunk, arguments, chunks, serial):  # type: ignore[no-untyped-def]
+def launch(thunk, shared, chunks, serial):
+    """The one parallel loop."""
     if serial:
         for chunk in range(chunks):
-            _call(thunk, chunk, arguments)
+            _call(thunk, chunk, shared)
     else:
         for chunk in prange(chunks):
-            _call(thunk, chunk, arguments)
+            _call(thunk, chunk, shared)
 
 
-def entry(chunks, serial, arguments):  # type: ignore[no-untyped-def]
-    """What is compiled for each kernel, its name `_body` bound to that kernel."""
-    thunk, address = _thunk(_body, arguments)
-    _launch(thunk, address, chunks, serial)
+def entry(chunks, serial, arguments):
+    """What is compiled for each kernel, its name `_body` bound to that kernel. Returns whether a chunk failed."""
+    return _run_chunks(_body, arguments, chunks, serial)
 
 
 _body: Any = None

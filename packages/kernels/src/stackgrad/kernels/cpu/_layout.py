@@ -1,4 +1,4 @@
-"""Bringing images to channels-last memory: (n, c, h, w) for people, n h w c in memory, padded where a kernel needs it."""
+"""Bringing images to channels-last memory: (n, c, h, w) for people, n h w c in memory, padded where need be."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def channels_first(x: NDArray[Any]) -> NDArray[Any]:
 
 
 @kernel(lambda T: (T[::1], T[::1], T, *[types.intp] * 10))
-def _spread(image, x, out, fill, h, w, c, out_h, out_w, out_c, top, left, step_h, step_w):  # type: ignore[no-untyped-def]
+def _spread(image, x, out, fill, h, w, c, out_h, out_w, out_c, top, left, step_h, step_w):
     """One image of `spread`."""
     source, target = image * h * w * c, image * out_h * out_w * out_c
     # Pixels that stay neighbours are copied a row at a time.

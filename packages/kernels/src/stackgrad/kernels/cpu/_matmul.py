@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from ._buffers import empty
 from ._jit import kernel
 from ._parallel import MULTIPLY_ADDS, SERIAL
-from ._simd import lanes, tile_from_row, tile_multiply_add, tile_store
+from ._simd import lanes, load, store, tile_from_row, tile_multiply_add, tile_store
 
 ROWS = 6
 VECTORS = 2
@@ -40,20 +40,20 @@ BLOCK_COLUMNS = 256
 
 
 @kernel(lambda T: (T[::1], *[types.intp] * 6, T[::1]))
-def _pack(panel, b, batch_step, row_step, column_step, k, m, columns, packed):  # type: ignore[no-untyped-def]
+def _pack(panel, b, batch_step, row_step, column_step, k, m, columns, packed):
     """Copy one panel of one matrix of the flat b to its place in packed, zeros beyond m."""
     panels = (m + columns - 1) // columns
     start, first, at = panel // panels * batch_step, panel % panels * columns, panel * k * columns
     width = min(columns, m - first)
     for i in range(k):
         for j in range(width):
-            packed[at + i * columns + j] = b[start + i * row_step + (first + j) * column_step]
+            store(packed, at + i * columns + j, load(b, start + i * row_step + (first + j) * column_step))
         for j in range(width, columns):
-            packed[at + i * columns + j] = 0
+            store(packed, at + i * columns + j, 0)
 
 
 @kernel(lambda T: (T[::1], *[types.intp] * 3, T[::1], T[::1], types.intp, T[::1], T[::1], *[types.intp] * 4))
-def _multiply(chunk, a, batch_step, row_step, column_step, rest, packed, packed_step, bias, out, n, m, k, columns):  # type: ignore[no-untyped-def]
+def _multiply(chunk, a, batch_step, row_step, column_step, rest, packed, packed_step, bias, out, n, m, k, columns):
     """One chunk of out; chunks count columns within rows within batches.
 
     `rest` (batch, k, ROWS) holds the rows of each matrix's short last tile, zeros beyond n.

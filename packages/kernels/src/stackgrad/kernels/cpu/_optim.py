@@ -18,7 +18,7 @@ Array = NDArray[Any]
 
 
 @kernel(lambda T: (T[::1], T[::1], T[::1], T, T, T, types.boolean))
-def _sgd(chunk, p, g, velocity, lr, momentum, weight_decay, nesterov):  # type: ignore[no-untyped-def]
+def _sgd(chunk, p, g, velocity, lr, momentum, weight_decay, nesterov):
     """`velocity` is empty when there is no momentum."""
     for i in range(chunk * CHUNK, min(p.size, (chunk + 1) * CHUNK)):
         step = load(g, i) + weight_decay * load(p, i)
@@ -30,7 +30,7 @@ def _sgd(chunk, p, g, velocity, lr, momentum, weight_decay, nesterov):  # type: 
 
 
 @kernel(lambda T: (T[::1], T[::1], T[::1], T[::1], *[T] * 9))
-def _adam(chunk, p, g, m, v, rate, beta1, rest1, beta2, rest2, scale2, eps, weight_decay, shrink):  # type: ignore[no-untyped-def]
+def _adam(chunk, p, g, m, v, rate, beta1, rest1, beta2, rest2, scale2, eps, weight_decay, shrink):
     """`rest` is 1 - beta, `rate` the bias-corrected learning rate, `scale2` the bias correction of v."""
     for i in range(chunk * CHUNK, min(p.size, (chunk + 1) * CHUNK)):
         value = load(p, i) * shrink
@@ -44,15 +44,19 @@ def _adam(chunk, p, g, m, v, rate, beta1, rest1, beta2, rest2, scale2, eps, weig
 
 def _apply(kernel_for: Any, written: list[Array], g: Array, numbers: tuple[Any, ...]) -> None:
     p = written[0]
-    flat = [a.reshape(-1) for a in written]  # views, but where strides allow none
+    if not all(a.flags.writeable for a in written):
+        raise ValueError(f"optimizer step on a parameter of shape {p.shape}: it or its state is in read-only memory")
+    flat = [np.ascontiguousarray(a).reshape(-1) for a in written]  # copies of what is not in C order
     g_flat = np.ascontiguousarray(g).reshape(-1)
     kernel_for[p.dtype](-(-p.size // CHUNK), p.size < SERIAL, (flat[0], g_flat, *flat[1:], *numbers))
     for a, b in zip(written, flat, strict=True):
-        if not np.may_share_memory(a, b):
+        if not a.flags.c_contiguous:
             a[...] = b.reshape(a.shape)
 
 
-def sgd_step(p: Array, g: Array, velocity: Array | None, lr: float, momentum: float, nesterov: bool, weight_decay: float) -> None:
+def sgd_step(
+    p: Array, g: Array, velocity: Array | None, lr: float, momentum: float, nesterov: bool, weight_decay: float
+) -> None:
     """See Backend.sgd_step."""
     state = empty(0, p.dtype) if velocity is None else velocity
     _apply(_sgd, [p, state], g, (lr, momentum, weight_decay, nesterov))

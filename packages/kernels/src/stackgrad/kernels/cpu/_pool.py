@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numba import types
 from numpy.typing import NDArray
+
 from stackgrad.tensor import Window
 
 from ._buffers import empty
@@ -30,15 +31,16 @@ Pair = tuple[int, int]
 _GEOMETRY = [types.int64[::1], types.int64[::1], types.intp, types.intp, types.intp]
 
 
-@kernel(lambda T: (T[::1], T[::1], types.int32[::1], *_GEOMETRY))
-def _max_pool(image, x, out, taps, starts, offsets, pitch, rows, row_step):  # type: ignore[no-untyped-def]
+@kernel(lambda T: (T[::1], T[::1], types.int32[::1], types.int64[::1], types.int64[::1], *_GEOMETRY))
+def _max_pool(image, x, out, taps, row_taps, column_taps, starts, offsets, pitch, rows, row_step):
     for row in range(rows):
         at = (image * rows + row) * starts.size
         for e in range(starts.size):
             corner = image * pitch + row * row_step + load(starts, e)
-            best, best_tap = load(x, corner), 0
+            best_tap = load(row_taps, row) + load(column_taps, e)  # the first that is not in the padding
+            best = load(x, corner + load(offsets, best_tap))
             clean = best == best
-            for tap in range(1, offsets.size):
+            for tap in range(offsets.size):
                 value = load(x, corner + load(offsets, tap))
                 clean &= value == value
                 better = value > best
@@ -54,7 +56,7 @@ def _max_pool(image, x, out, taps, starts, offsets, pitch, rows, row_step):  # t
 
 
 @kernel(lambda T: (T[::1], T[::1], types.int32[::1], *_GEOMETRY))
-def _max_pool_take(image, x, out, taps, starts, offsets, pitch, rows, row_step):  # type: ignore[no-untyped-def]
+def _max_pool_take(image, x, out, taps, starts, offsets, pitch, rows, row_step):
     for row in range(rows):
         at = (image * rows + row) * starts.size
         for e in range(starts.size):
@@ -63,7 +65,7 @@ def _max_pool_take(image, x, out, taps, starts, offsets, pitch, rows, row_step):
 
 
 @kernel(lambda T: (T[::1], T[::1], types.int32[::1], *_GEOMETRY))
-def _max_pool_grad(image, out, g, taps, starts, offsets, pitch, rows, row_step):  # type: ignore[no-untyped-def]
+def _max_pool_grad(image, out, g, taps, starts, offsets, pitch, rows, row_step):
     for i in range(image * pitch, (image + 1) * pitch):
         store(out, i, 0)
     for row in range(rows):
@@ -74,7 +76,7 @@ def _max_pool_grad(image, out, g, taps, starts, offsets, pitch, rows, row_step):
 
 
 @kernel(lambda T: (T[::1], T[::1], *_GEOMETRY))
-def _avg_pool(image, x, out, starts, offsets, pitch, rows, row_step):  # type: ignore[no-untyped-def]
+def _avg_pool(image, x, out, starts, offsets, pitch, rows, row_step):
     for row in range(rows):
         at = (image * rows + row) * starts.size
         for e in range(starts.size):
@@ -86,7 +88,7 @@ def _avg_pool(image, x, out, starts, offsets, pitch, rows, row_step):  # type: i
 
 
 @kernel(lambda T: (T[::1], T[::1], *_GEOMETRY))
-def _avg_pool_grad(image, out, g, starts, offsets, pitch, rows, row_step):  # type: ignore[no-untyped-def]
+def _avg_pool_grad(image, out, g, starts, offsets, pitch, rows, row_step):
     for i in range(image * pitch, (image + 1) * pitch):
         store(out, i, 0)
     for row in range(rows):
@@ -117,6 +119,14 @@ def _geometry(size: Pair, places: Pair, c: int, window: Window) -> tuple[Any, ..
     return starts, offsets, height * width * c, places[0], window.stride[0] * width * c
 
 
+def _first_taps(places: Pair, c: int, window: Window) -> tuple[Array, Array]:
+    """The first tap outside the padding is the sum of one number for the output's row and one for its element."""
+    (top, _), (left, _) = window.padding
+    rows = np.maximum(0, top - np.arange(places[0]) * window.stride[0]) * window.kernel[1]
+    columns = np.maximum(0, left - np.arange(places[1]) * window.stride[1])
+    return rows, columns.repeat(c)
+
+
 def _flat(x: Array) -> Array:
     return channels_last(x).reshape(-1)
 
@@ -127,8 +137,8 @@ def max_pool2d(x: Array, window: Window) -> tuple[Array, Array]:
     places = window.positions((h, w))
     out, taps = empty((n, *places, c), x.dtype), empty((n, *places, c), np.int32)
     if out.size:
-        shared = (_padded(x, window, -np.inf), out.reshape(-1), taps.reshape(-1), *_geometry((h, w), places, c, window))
-        _max_pool[x.dtype](n, x.size < SERIAL, shared)
+        shared = (_padded(x, window, -np.inf), out.reshape(-1), taps.reshape(-1), *_first_taps(places, c, window))
+        _max_pool[x.dtype](n, x.size < SERIAL, (*shared, *_geometry((h, w), places, c, window)))
     return channels_first(out), channels_first(taps)
 
 

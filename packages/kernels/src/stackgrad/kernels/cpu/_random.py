@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numba import types
 from numpy.typing import NDArray
+
 from stackgrad.tensor._random import MULTIPLIERS, ROUNDS, WEYL
 
 from ._buffers import empty
@@ -21,7 +22,7 @@ COST = 8  # operations that one number takes as long as
 
 
 @helper
-def _philox(block, seed, call):  # type: ignore[no-untyped-def]
+def _philox(block, seed, call):
     """The four 32-bit words of a block of a draw, as uint64."""
     c0, c1, c2, c3 = block & _LOW, block >> _HALF, call & _LOW, call >> _HALF
     k0, k1 = seed & _LOW, seed >> _HALF
@@ -33,7 +34,7 @@ def _philox(block, seed, call):  # type: ignore[no-untyped-def]
 
 
 @kernel(lambda T: (types.float32[::1], types.uint64, types.uint64))
-def _uniform32(chunk, out, seed, call):  # type: ignore[no-untyped-def]
+def _uniform32(chunk, out, seed, call):
     for start in range(chunk * CHUNK, min(out.size, (chunk + 1) * CHUNK), 4):
         words = _philox(np.uint64(start // 4), seed, call)
         for j in range(min(4, out.size - start)):
@@ -41,7 +42,7 @@ def _uniform32(chunk, out, seed, call):  # type: ignore[no-untyped-def]
 
 
 @kernel(lambda T: (types.float64[::1], types.uint64, types.uint64))
-def _uniform64(chunk, out, seed, call):  # type: ignore[no-untyped-def]
+def _uniform64(chunk, out, seed, call):
     for start in range(chunk * CHUNK, min(out.size, (chunk + 1) * CHUNK), 2):
         words = _philox(np.uint64(start // 2), seed, call)
         for j in range(min(2, out.size - start)):

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numba import types
 from numpy.typing import NDArray
+
 from stackgrad.tensor import REDUCTIONS, Reduction
 
 from ._buffers import empty
@@ -35,12 +36,12 @@ LANES = 8  # of neighbouring elements, every eighth is folded into the same runn
 COLUMNS = 4096  # of b in one chunk
 
 
-def _scalar(x, y, z):  # type: ignore[no-untyped-def]
+def _scalar(x, y, z):
     """Stand-in: the kernel below is compiled with the function of one reduction in its place."""
     return x
 
 
-def _fold(chunk, x, out, a, k, b, piece, pieces, group):  # type: ignore[no-untyped-def]
+def _fold(chunk, x, out, a, k, b, piece, pieces, group):
     """`group` pieces of x (a, k, b), by at most COLUMNS of b, into out (a, pieces, b)."""
     across = (b + COLUMNS - 1) // COLUMNS
     left = chunk % across * COLUMNS
@@ -94,9 +95,9 @@ def _kernel(name: str) -> Kernel:
     return fold_kernel(name, compile_scalar(scalar), scalar)
 
 
-def reduce(reduction: Reduction, x: Array, dims: Shape) -> Array:
+def reduce(reduction: Reduction, a: Array, dims: Shape) -> Array:
     """See Backend.reduce."""
-    return run(_kernel(reduction.name), reduction.start, x, dims)
+    return run(_kernel(reduction.name), reduction.start, a, dims)
 
 
 def run(fold: Kernel, start: float | None, x: Array, dims: Shape) -> Array:
@@ -126,9 +127,9 @@ def _as_akb(x: Array, dims: Shape) -> tuple[Array, tuple[int, int, int], list[in
         places = [i for i, d in enumerate(order) if d in dims]
         first, last = places[0], places[-1] + 1
         if last - first == len(places):
-            extents = turned.shape
-            akb = tuple(math.prod(part) for part in (extents[:first], extents[first:last], extents[last:]))
-            return turned.reshape(-1), akb, order[:first] + order[last:]  # type: ignore[return-value]
+            e = turned.shape
+            akb = (math.prod(e[:first]), math.prod(e[first:last]), math.prod(e[last:]))
+            return turned.reshape(-1), akb, order[:first] + order[last:]
     kept = [d for d in range(x.ndim) if d not in dims]
     copied = np.ascontiguousarray(x.transpose([*kept, *dims]))
     k = math.prod([x.shape[d] for d in dims])
@@ -142,7 +143,7 @@ def middle(x: Array, dim: int) -> tuple[Array, tuple[int, int, int]]:
 
 
 @kernel(lambda T: (T[::1], types.int64[::1], types.intp, types.intp, types.boolean))
-def _arg_extreme(a, x, out, k, b, largest):  # type: ignore[no-untyped-def]
+def _arg_extreme(a, x, out, k, b, largest):
     """The places of the extremes of x[a] (k, b) along k."""
     for column in range(b):
         start = a * k * b + column
@@ -155,17 +156,17 @@ def _arg_extreme(a, x, out, k, b, largest):  # type: ignore[no-untyped-def]
         store(out, a * b + column, types.int64(place))
 
 
-def arg_reduce(name: str, x: Array, dim: int) -> Array:
+def arg_reduce(name: str, a: Array, dim: int) -> Array:
     """See Backend.arg_reduce."""
-    flat, (a, k, b) = middle(x, dim)
-    out = empty(x.shape[:dim] + x.shape[dim + 1 :], np.int64)
+    flat, (outer, k, b) = middle(a, dim)
+    out = empty(a.shape[:dim] + a.shape[dim + 1 :], np.int64)
     if out.size:
-        _arg_extreme[x.dtype](a, x.size < SERIAL, (flat, out.reshape(-1), k, b, name == "max"))
+        _arg_extreme[a.dtype](outer, a.size < SERIAL, (flat, out.reshape(-1), k, b, name == "max"))
     return out
 
 
 @kernel(lambda T: (T[::1], T[::1], types.intp, types.intp))
-def _running_sum(a, x, out, k, b):  # type: ignore[no-untyped-def]
+def _running_sum(a, x, out, k, b):
     """The running sums of x[a] (k, b) along k."""
     start = a * k * b
     for column in range(start, start + b):
@@ -174,10 +175,10 @@ def _running_sum(a, x, out, k, b):  # type: ignore[no-untyped-def]
         store(out, i, load(out, i - b) + load(x, i))
 
 
-def cumsum(x: Array, dim: int) -> Array:
+def cumsum(a: Array, dim: int) -> Array:
     """See Backend.cumsum."""
-    flat, (a, k, b) = middle(x, dim)
-    out = empty(x.shape, x.dtype)
+    flat, (outer, k, b) = middle(a, dim)
+    out = empty(a.shape, a.dtype)
     if out.size:
-        _running_sum[x.dtype](a, x.size < SERIAL, (flat, out.reshape(-1), k, b))
+        _running_sum[a.dtype](outer, a.size < SERIAL, (flat, out.reshape(-1), k, b))
     return out

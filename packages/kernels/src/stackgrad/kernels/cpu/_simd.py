@@ -35,7 +35,7 @@ def lanes(dtype: np.dtype[Any]) -> int:
     return VECTOR_BYTES // dtype.itemsize
 
 
-class Tile(types.Type):  # type: ignore[misc]
+class Tile(types.Type):
     """rows x vectors registers of `element`s."""
 
     def __init__(self, element: Any, rows: int, vectors: int) -> None:
@@ -46,7 +46,7 @@ class Tile(types.Type):  # type: ignore[misc]
 
 
 @register_model(Tile)
-class _TileModel(models.PrimitiveModel):  # type: ignore[misc]
+class _TileModel(models.PrimitiveModel):
     def __init__(self, manager: Any, tile: Tile) -> None:
         super().__init__(manager, tile, ir.ArrayType(tile.vector, tile.rows * tile.vectors))
 
@@ -200,3 +200,49 @@ def select(typingctx: Any, condition: Any, a: Any, b: Any) -> Any:
         return builder.select(args[0], args[1], args[2])
 
     return a(types.boolean, a, a), codegen
+
+
+# Arrays of any strides: places are counted in bytes.
+
+
+@intrinsic
+def place(typingctx: Any, a: Any, i: Any, j: Any, k: Any, m: Any) -> Any:
+    """How many bytes a[i, j, k, m] lies behind the first element."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        strides = cgutils.unpack_tuple(builder, array.strides)
+        p, q, r, s = (builder.mul(index, stride) for index, stride in zip(args[1:], strides, strict=True))
+        return builder.add(builder.add(p, q), builder.add(r, s))
+
+    return types.intp(a, *[types.intp] * 4), codegen
+
+
+def _pointer_at(context: Any, builder: Any, array_type: Any, array: Any, position: Any) -> Any:
+    data = _data(context, builder, array_type, array)
+    pointer = builder.gep(builder.bitcast(data, ir.IntType(8).as_pointer()), [position])
+    return builder.bitcast(pointer, data.type)
+
+
+@intrinsic
+def load_at(typingctx: Any, a: Any, position: Any) -> Any:
+    """The element of `a` at a place."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return context.unpack_value(
+            builder, signature.return_type, _pointer_at(context, builder, signature.args[0], *args)
+        )
+
+    return a.dtype(a, types.intp), codegen
+
+
+@intrinsic
+def store_at(typingctx: Any, a: Any, position: Any, value: Any) -> Any:
+    """Write the element of `a` at a place."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _pointer_at(context, builder, signature.args[0], *args[:2])
+        context.pack_value(builder, signature.args[2], args[2], pointer)
+        return context.get_dummy_value()
+
+    return types.none(a, types.intp, a.dtype), codegen

@@ -1,4 +1,4 @@
-"""Softmax, log-softmax and cross-entropy, a row at a time: the row's maximum, the sum of its exponentials, the result."""
+"""Softmax, log-softmax and cross-entropy, a row at a time: its maximum, the sum of its exponentials, the result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COST = 16  # operations that an exponential takes as long as
 
 
 @helper
-def _log_sum_exp(x, start, k):  # type: ignore[no-untyped-def]
+def _log_sum_exp(x, start, k):
     """The maximum of x[start : start + k] and the log of the sum of exp(x - maximum)."""
     largest = load(x, start)
     for i in range(start + 1, start + k):
@@ -32,7 +32,7 @@ def _log_sum_exp(x, start, k):  # type: ignore[no-untyped-def]
 
 
 @kernel(lambda T: (T[::1], T[::1], types.intp, types.intp, types.boolean))
-def _log_softmax(chunk, x, out, k, rows, exponential):  # type: ignore[no-untyped-def]
+def _log_softmax(chunk, x, out, k, rows, exponential):
     """`rows` rows of k; with `exponential`, softmax."""
     for start in range(chunk * rows * k, min(x.size, (chunk + 1) * rows * k), k):
         largest, log_sum = _log_sum_exp(x, start, k)
@@ -48,7 +48,8 @@ def _along(x: Array, dim: int, exponential: bool) -> Array:
         k = last.shape[-1]
         rows = max(1, CHUNK // (k * COST))
         chunks = -(-(out.size // k) // rows)
-        _log_softmax[x.dtype](chunks, out.size * COST < SERIAL, (last.reshape(-1), out.reshape(-1), k, rows, exponential))
+        shared = (last.reshape(-1), out.reshape(-1), k, rows, exponential)
+        _log_softmax[x.dtype](chunks, out.size * COST < SERIAL, shared)
     return out.swapaxes(dim, -1)
 
 
@@ -63,7 +64,7 @@ def log_softmax(x: Array, dim: int) -> Array:
 
 
 @kernel(lambda T: (T[::1], types.int64[::1], T[::1], T[::1], types.intp, types.intp))
-def _cross_entropy(chunk, x, target, losses, log_probs, k, rows):  # type: ignore[no-untyped-def]
+def _cross_entropy(chunk, x, target, losses, log_probs, k, rows):
     for row in range(chunk * rows, min(losses.size, (chunk + 1) * rows)):
         largest, log_sum = _log_sum_exp(x, row * k, k)
         for i in range(row * k, (row + 1) * k):
@@ -72,13 +73,15 @@ def _cross_entropy(chunk, x, target, losses, log_probs, k, rows):  # type: ignor
 
 
 @kernel(lambda T: (T[::1], T[::1], types.int64[::1], T[::1], types.intp, types.intp))
-def _cross_entropy_grad(chunk, g, log_probs, target, out, k, rows):  # type: ignore[no-untyped-def]
+def _cross_entropy_grad(chunk, g, log_probs, target, out, k, rows):
     for row in range(chunk * rows, min(g.size, (chunk + 1) * rows)):
         weight = load(g, row)
         for i in range(row * k, (row + 1) * k):
             store(out, i, math.exp(load(log_probs, i)) * weight)
-        hit = row * k + load(target, row)
-        store(out, hit, load(out, hit) - weight)
+        label = load(target, row)
+        if 0 <= label < k:  # it was, when the loss was computed; memory shared with NumPy may have changed since
+            hit = row * k + label
+            store(out, hit, load(out, hit) - weight)
 
 
 def cross_entropy(logits: Array, target: Array) -> tuple[Array, Array]:

@@ -1,0 +1,91 @@
+"""The same examples in every run: set HYPOTHESIS_PROFILE=random to look for new ones, in every dtype of every op."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from stackgrad.kernels.cpu import (
+    _buffers,
+    _conv,
+    _elementwise,
+    _jit,
+    _layout,
+    _matmul,
+    _optim,
+    _pool,
+    _random,
+    _reduce,
+    _softmax,
+)
+from stackgrad.tensor import set_default_backend
+
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("random", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+_LAUNCHING = (_conv, _elementwise, _layout, _matmul, _optim, _pool, _random, _reduce, _softmax)
+
+
+@pytest.fixture(autouse=True)
+def _on_cpu() -> Iterator[None]:
+    set_default_backend("cpu")
+    yield
+    set_default_backend(None)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _checked_arguments() -> Iterator[None]:
+    """Kernels trust their callers: here each is only entered with arrays of the dtype and layout it was made for."""
+    enter = _jit.Kernel.__getitem__
+
+    def getitem(kernel: _jit.Kernel, dtype: np.dtype[Any]) -> Callable[..., None]:
+        entry, expected = enter(kernel, dtype), kernel._signature(numba.from_dtype(dtype))
+
+        def checked(chunks: int, serial: bool, arguments: tuple[Any, ...]) -> None:
+            assert chunks >= 0
+            for wanted, given in zip(expected, arguments, strict=True):
+                if isinstance(wanted, numba.types.Array):
+                    assert type(given) is np.ndarray
+                    assert given.dtype == numba.np.numpy_support.as_dtype(wanted.dtype)
+                    assert given.ndim == wanted.ndim
+                    assert given.flags.aligned
+                    assert given.flags.c_contiguous or wanted.layout == "A"
+                else:
+                    assert not isinstance(given, np.ndarray)
+            entry(chunks, serial, arguments)
+
+        return checked
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_jit.Kernel, "__getitem__", getitem)
+        yield
+
+
+@pytest.fixture
+def poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """New memory is full of NaN, -1 and true, so that what a kernel leaves unwritten shows in its result."""
+    take = _buffers.pool.take
+
+    def filled(size: int) -> np.ndarray[Any, Any]:
+        block = take(size)
+        block.fill(0xFF)
+        return block
+
+    monkeypatch.setattr(_buffers, "SMALLEST", 0)
+    monkeypatch.setattr(_buffers.pool, "take", filled)
+
+
+@pytest.fixture
+def run_serially(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    """A function that makes all kernels run their chunks one after the other, or all of them on all cores."""
+
+    def choose(serial: bool) -> None:
+        for module in _LAUNCHING:
+            monkeypatch.setattr(module, "SERIAL", 2**62 if serial else 0)
+
+    return choose

@@ -1,0 +1,174 @@
+"""Memory is used again, and never while anything refers to it."""
+
+import gc
+import threading
+
+import numpy as np
+import pytest
+
+from stackgrad import tensor as sg
+from stackgrad.kernels.cpu import _buffers
+from stackgrad.kernels.cpu._buffers import SMALLEST, empty, owns_memory, pool
+
+LARGE = SMALLEST // 4  # elements of float32
+
+
+def address(array):
+    return array.__array_interface__["data"][0]
+
+
+def test_memory_is_used_again():
+    first = empty((3, LARGE), "float32")
+    place = address(first)
+    del first
+    assert address(empty((LARGE, 3), "float32")) == place
+    assert address(empty(3 * LARGE // 2, "float64")) == place
+
+
+def test_small_arrays_are_numpy_s_own():
+    assert empty(LARGE - 1, "float32").base is None
+    assert empty(LARGE, "float32").base is not None
+
+
+@pytest.mark.parametrize("shape", [(), 0, (0, 3), (LARGE,), (2, LARGE), (LARGE, 1, 2)])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "int32", "bool"])
+def test_empty(shape, dtype):
+    array = empty(shape, dtype)
+    assert type(array) is np.ndarray
+    assert array.shape == ((shape,) if isinstance(shape, int) else shape)
+    assert array.dtype == dtype
+    assert array.flags.c_contiguous
+    assert array.flags.writeable
+    array[...] = 1
+    assert array.all()
+
+
+HOLDERS = {
+    "the array": lambda a: a,
+    "a slice": lambda a: a[5:6],
+    "a turned view": lambda a: a.reshape(2, -1).T,
+    "another dtype": lambda a: a.view(np.uint8)[::-1],
+    "a diagonal": lambda a: np.diagonal(a.reshape(64, -1)),
+    "an iterator": lambda a: a.flat,
+    "a memoryview": lambda a: memoryview(a)[3:4],
+    "DLPack": lambda a: a.__dlpack__(),
+    "an array from DLPack": lambda a: np.from_dlpack(a),
+    "a tensor": lambda a: sg.from_numpy(a),
+    "a view of a tensor": lambda a: sg.from_numpy(a).reshape(4, -1)[1:2],
+    "a tensor's array": lambda a: sg.from_numpy(a).numpy(),
+    "a tensor with a history": lambda a: sg.from_numpy(a).requires_grad_() * 2,
+}
+
+
+@pytest.mark.parametrize("name", HOLDERS)
+def test_memory_is_not_handed_out_while_something_refers_to_it(name):
+    array = empty(4 * LARGE, "float32")
+    array[...] = 3
+    place = address(array)
+    holder = HOLDERS[name](array)
+    del array
+    gc.collect()
+    others = [empty(4 * LARGE, "float32") for _ in range(3)]
+    assert place not in [address(other) for other in others]
+    del holder, others
+    gc.collect()
+    again = [empty(4 * LARGE, "float32") for _ in range(8)]
+    assert place in [address(other) for other in again]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_arrays_that_come_and_go_keep_their_values(seed):
+    """Arrays and views of them; each array is filled with a number of its own, which must stay."""
+    rng = np.random.default_rng(seed)
+    held = []
+    for number in range(400):
+        choice = rng.integers(0, 4)
+        if choice == 0 or not held:
+            dtype = np.dtype(rng.choice(["float32", "float64", "int64"]))
+            array = empty(int(rng.integers(8, 11)) * 4096 // dtype.itemsize, dtype)
+            array[...] = number
+            held.append((array, number))
+        elif choice == 1:
+            array, kept = held[rng.integers(len(held))]
+            views = (array[-1:], array[::-7], sg.from_numpy(array).numpy(), array[None].T)
+            held.append((views[rng.integers(len(views))], kept))
+        else:
+            held.pop(rng.integers(len(held)))
+        for array, kept in held:
+            assert array.item(-1) == array.item(0) == kept
+    for array, kept in held:
+        assert (array == kept).all()
+
+
+def in_pool():
+    return sum(size * len(blocks) for size, blocks in pool.free.items())
+
+
+def test_the_pool_is_bounded(monkeypatch):
+    monkeypatch.setattr(_buffers, "LARGEST_POOL", 300_000)
+    arrays = [empty(size, "float32") for size in (LARGE, 2 * LARGE, 3 * LARGE) * 5]
+    while arrays:
+        arrays.pop()
+        assert pool.kept == in_pool() <= 300_000
+    assert pool.kept > 200_000
+
+
+def test_what_was_used_last_is_kept_longest(monkeypatch):
+    monkeypatch.setattr(_buffers, "LARGEST_POOL", 3 * SMALLEST)
+    for size in (LARGE, 2 * LARGE, LARGE, 2 * LARGE):
+        empty(size, "float32")
+    assert list(pool.free) == [SMALLEST, 2 * SMALLEST]
+    empty(LARGE, "float32")
+    empty(3 * LARGE, "float32")
+    assert list(pool.free) == [3 * SMALLEST]
+
+
+def test_threads_share_the_pool():
+    wrong = []
+
+    def work(number):
+        rng = np.random.default_rng(number)
+        held = []
+        for _ in range(1500):
+            array = empty(int(rng.integers(1, 4)) * LARGE, "float32")
+            array[::1000] = number
+            held.append(array)
+            if len(held) > rng.integers(0, 6):
+                wrong.extend(a for a in held if (a[::1000] != number).any())
+                held.clear()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    empty(LARGE, "float32")  # files what came back while another thread had the pool
+    assert pool.kept == in_pool()
+    assert not pool.returned
+
+
+def test_a_block_may_come_back_in_the_middle_of_anything():
+    assert pool._lock.acquire(blocking=False)
+    try:
+        array = empty(5 * LARGE, "float32")
+        place = address(array)
+        del array
+        assert [block.ctypes.data for block in pool.returned] == [place]
+    finally:
+        pool._lock.release()
+    assert address(empty(5 * LARGE, "float32")) == place
+
+
+@pytest.mark.parametrize("size", [4, LARGE])
+def test_owns_memory(size):
+    array = empty((2, size), "float32")
+    assert owns_memory(array)
+    assert not owns_memory(array[:])
+    assert not owns_memory(array.T)
+    assert not owns_memory(np.broadcast_to(array, (3, 2, size)))
+    x = sg.ones(2, size)
+    assert (x + 1).owns_memory
+    assert (x @ x.T).owns_memory
+    assert not (x + 1).T.owns_memory
+    assert not x[0].owns_memory

@@ -1,0 +1,147 @@
+"""Convolution at the edges of its tiles: small whole numbers, of which every sum is exact."""
+
+import numpy as np
+import pytest
+
+from stackgrad.kernels.cpu import _conv
+from stackgrad.tensor import NumpyBackend, Window
+from stackgrad.tensor.testing import loops
+
+pytestmark = pytest.mark.usefixtures("poisoned")
+
+RNG = np.random.default_rng(0)
+NUMPY = NumpyBackend()
+
+
+def whole(*shape, dtype="float32"):
+    return RNG.integers(-3, 4, shape).astype(dtype)
+
+
+def check(x_shape, w_shape, window=None, groups=1, dtype="float32", bias=True, reference=NUMPY):
+    """The convolution and both gradients, equal to `reference` to the bit."""
+    window = window or Window(w_shape[2:])
+    x, w, b = whole(*x_shape, dtype=dtype), whole(*w_shape, dtype=dtype), whole(w_shape[0], dtype=dtype)
+    b = b if bias else None
+    out = _conv.conv2d(x, w, b, window, groups)
+    assert out.dtype == dtype
+    assert np.array_equal(out, reference.conv2d(x, w, b, window, groups))
+    g = whole(*out.shape, dtype=dtype)
+    size = x_shape[2:]
+    x_grad, w_grad = _conv.conv2d_input_grad(g, w, size, window, groups), _conv.conv2d_weight_grad(x, g, window, groups)
+    if reference is loops:
+        x_exact, w_exact, _ = loops.conv2d_grads(g, x, w, window, groups)
+    else:
+        x_exact = NUMPY.conv2d_input_grad(g, w, size, window, groups)
+        w_exact = NUMPY.conv2d_weight_grad(x, g, window, groups)
+    assert np.array_equal(x_grad, x_exact)
+    assert np.array_equal(w_grad, w_exact)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("out_channels", [1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 33])
+def test_output_channels_at_vector_edges(dtype, out_channels):
+    check((2, 3, 6, 9), (out_channels, 3, 3, 2), dtype=dtype)
+
+
+@pytest.mark.parametrize("out_channels", [6, 12])
+@pytest.mark.parametrize("width", [1, 5, 6, 7, 12, 13, 14, 15, 28, 29])
+def test_rows_at_tile_edges(width, out_channels):
+    check((1, 2, 3, width), (out_channels, 2, 2, 1))
+    check((1, 2, 3, width + 2), (out_channels, 2, 1, 3))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5, 6, 7, 13])
+def test_runs_at_tile_edges(channels):
+    for kernel in ((1, 1), (2, 1), (1, 3), (5, 5)):
+        check((2, channels, 6, 7), (4, channels, *kernel))
+
+
+@pytest.mark.parametrize("serial", [True, False])
+@pytest.mark.parametrize("images", [1, 15, 16, 17, 31, 32, 33, 70])
+def test_chunk_edges(run_serially, serial, images):
+    run_serially(serial)
+    check((images, 2, 2, 5), (3, 2, 2, 2))
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_any_window_against_plain_loops(seed):
+    rng = np.random.default_rng(seed)
+    draw = lambda low, high: tuple(int(v) for v in rng.integers(low, high + 1, 2))  # noqa: E731
+    groups, c, o = (int(v) for v in rng.integers(1, (4, 4, 10)))
+    window = Window(draw(1, 3), draw(1, 3), (draw(0, 3), draw(0, 3)), draw(1, 3))
+    height, width = (
+        int(max(span - sum(sides), 1) + rng.integers(0, 7))
+        for span, sides in zip(window.span, window.padding, strict=True)
+    )
+    dtype = rng.choice(["float32", "float64"])
+    shape = (int(rng.integers(1, 4)), groups * c, height, width)
+    check(shape, (groups * o, c, *window.kernel), window, groups, str(dtype), bool(rng.integers(2)), loops)
+
+
+@pytest.mark.parametrize("padding", [((0, 0), (0, 0)), ((1, 2), (3, 0))])
+@pytest.mark.parametrize(
+    ("x", "w"),
+    [
+        ((0, 3, 5, 5), (4, 3, 2, 2)),
+        ((2, 0, 5, 5), (4, 0, 2, 2)),
+        ((2, 3, 5, 5), (0, 3, 2, 2)),
+        ((0, 0, 5, 5), (0, 0, 2, 2)),
+    ],
+)
+def test_nothing(x, w, padding):
+    check(x, w, Window((2, 2), (1, 2), padding))
+
+
+def test_an_image_that_is_all_padding():
+    window = Window((2, 2), (1, 1), ((1, 1), (1, 1)))
+    check((2, 3, 0, 4), (5, 3, 2, 2), window)
+
+
+def test_groups_of_no_channels():
+    check((2, 0, 4, 4), (6, 0, 2, 2), groups=3)
+    check((2, 6, 4, 4), (0, 2, 2, 2), groups=3)
+
+
+@pytest.mark.parametrize("turn", [(0, 1, 2, 3), (0, 3, 1, 2), (3, 2, 1, 0), (1, 0, 3, 2)])
+def test_operands_of_any_layout(turn):
+    window = Window((2, 3), padding=((1, 0), (0, 2)))
+
+    def lay(array):
+        back = [turn.index(i) for i in range(4)]
+        return np.ascontiguousarray(array.transpose(turn)).transpose(back)
+
+    x, w, bias = whole(3, 4, 7, 8), whole(9, 4, 2, 3), whole(9)
+    expected = NUMPY.conv2d(x, w, bias, window, 1)
+    g = whole(*expected.shape)
+    steps = np.repeat(np.repeat(x, 2, 2), 3, 3)[:, :, ::2, ::3]
+    for given in (lay(x), steps, x[:, :, ::-1][:, :, ::-1]):
+        assert np.array_equal(_conv.conv2d(given, lay(w), np.repeat(bias, 2)[::2], window, 1), expected)
+        assert np.array_equal(
+            _conv.conv2d_weight_grad(given, lay(g), window, 1), NUMPY.conv2d_weight_grad(x, g, window, 1)
+        )
+    assert np.array_equal(
+        _conv.conv2d_input_grad(lay(g), lay(w), (7, 8), window, 1), NUMPY.conv2d_input_grad(g, w, (7, 8), window, 1)
+    )
+    ones = np.broadcast_to(np.float32(1), expected.shape)
+    assert np.array_equal(
+        _conv.conv2d_input_grad(ones, w, (7, 8), window, 1), NUMPY.conv2d_input_grad(ones, w, (7, 8), window, 1)
+    )
+
+
+def test_the_result_lies_channels_last():
+    out = _conv.conv2d(whole(2, 3, 5, 6), whole(4, 3, 2, 2), None, Window((2, 2)), 1)
+    assert out.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
+def test_nan_stays_under_the_windows_that_see_it():
+    x, w = np.ones((2, 2, 6, 20), np.float32), np.ones((9, 2, 2, 2), np.float32)
+    x[0, 1, 5, 19] = np.nan
+    out = _conv.conv2d(x, w, None, Window((2, 2)), 1)
+    expected = np.full(out.shape, 8.0)
+    expected[0, :, 4, 18] = np.nan
+    assert np.array_equal(out, expected, equal_nan=True)
+
+
+def test_a_weight_too_large_for_many_summands(monkeypatch):
+    monkeypatch.setattr(_conv, "LARGEST_SUMMAND", 100)
+    check((5, 3, 6, 7), (6, 3, 3, 3))

@@ -1,0 +1,101 @@
+"""Elementwise kernels at the edges of their chunks, and the memory order of their results."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from stackgrad.kernels.cpu._elementwise import elementwise
+from stackgrad.kernels.cpu._parallel import CHUNK
+from stackgrad.tensor import OPS
+
+pytestmark = pytest.mark.usefixtures("poisoned")
+
+RNG = np.random.default_rng(0)
+SUB, WHERE, NEG = OPS["sub"], OPS["where"], OPS["neg"]
+
+
+def values(*shape, dtype="float32"):
+    return RNG.standard_normal(shape).astype(dtype)
+
+
+@pytest.mark.parametrize("serial", [True, False])
+@pytest.mark.parametrize("size", [1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 3 * CHUNK + 5])
+def test_chunk_edges(run_serially, serial, size):
+    run_serially(serial)
+    x, y, number = values(size), values(size), values()
+    assert np.array_equal(elementwise(SUB, x, y), x - y)
+    assert np.array_equal(elementwise(SUB, x, number), x - number)
+    assert np.array_equal(elementwise(SUB, number, x), number - x)
+    assert np.array_equal(elementwise(SUB, x[::-1], y), x[::-1] - y)
+    assert np.array_equal(elementwise(WHERE, x > 0, number, y), np.where(x > 0, number, y))
+    assert np.array_equal(elementwise(WHERE, np.array(True), x, number), x)
+
+
+@pytest.mark.parametrize("serial", [True, False])
+@pytest.mark.parametrize("columns", [1, 2, 100, CHUNK - 1, CHUNK + 1, 2 * CHUNK + 3])
+def test_rows_at_chunk_edges(run_serially, serial, columns):
+    run_serially(serial)
+    for rows in {1, 3, CHUNK // columns, CHUNK // columns + 1} - {0}:
+        x, row, column = values(rows, columns), values(columns), values(rows, 1)
+        assert np.array_equal(elementwise(SUB, x, row), x - row)
+        assert np.array_equal(elementwise(SUB, column, x), column - x)
+        assert np.array_equal(elementwise(SUB, column, row), column - row)
+
+
+def test_more_dimensions_than_the_kernels_walk():
+    x, y = values(2, 3, 1, 2, 3, 4), values(3, 2, 1, 3, 1)
+    assert np.array_equal(elementwise(SUB, x, y), x - y)
+    x = values(4, 3, 4, 3, 4, 3, 4)[::2, ::-1, ::2, ::-1, ::2, ::-1, ::2]
+    assert np.array_equal(elementwise(NEG, x), -x)
+    assert np.array_equal(elementwise(SUB, x, x.transpose(2, 1, 0, 3, 6, 5, 4)), x - x.transpose(2, 1, 0, 3, 6, 5, 4))
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_operands_that_lie_alike_give_a_result_that_lies_so(order):
+    x, y = (values(3, 4, 5).transpose(order) for _ in range(2))
+    out = elementwise(SUB, x, y)
+    assert np.array_equal(out, x - y)
+    assert out.strides == x.strides
+    out = elementwise(SUB, x, values())
+    assert out.strides == x.strides
+
+
+def test_channels_last_memory_stays_so_where_a_bias_is_added():
+    x, bias = values(2, 5, 6, 3).transpose(0, 3, 1, 2), values(3, 1, 1)
+    out = elementwise(SUB, x, bias)
+    assert np.array_equal(out, x - bias)
+    assert out.strides == x.strides
+
+
+@pytest.mark.parametrize("shape", [(0,), (3, 0), (0, 3, 2), (1, 0, 1)])
+def test_nothing(shape):
+    x = values(*shape)
+    for other in (x, values(), values(*[1] * len(shape)), x.T if x.shape == x.T.shape else x):
+        out = elementwise(SUB, x, other)
+        assert out.shape == shape
+        assert out.dtype == np.float32
+
+
+def test_no_dimensions():
+    out = elementwise(SUB, values(), np.float32(2).reshape(()))
+    assert out.shape == ()
+    assert type(out) is np.ndarray
+
+
+def test_strides_that_overflow_32_bits():
+    x = np.lib.stride_tricks.as_strided(np.ones(1, np.float32), (70_000, 70_000), (0, 0))[:3, ::69_999]
+    assert elementwise(SUB, x, values(3, 1)).shape == (3, 2)
+
+
+@pytest.mark.parametrize("name", sorted(OPS))
+def test_every_row_has_a_scalar_form_that_takes_a_number_from_each_operand(name):
+    op = OPS[name]
+    dtype = {"f": "float32", "i": "float32", "b": "bool"}[op.accepts[-1]]
+    operands = [np.ones((), dtype) for _ in range(op.arity)]
+    if name == "where":
+        operands[0] = np.ones((), bool)
+    out = elementwise(op, *operands)
+    assert out.dtype == (bool if op.result == "bool" else dtype)
+    expected = np.asarray(op.numpy(*operands), out.dtype)
+    assert np.allclose(out, expected, rtol=1e-6)

@@ -1,0 +1,106 @@
+"""The same bits for any number of threads, and Python threads that launch kernels at once."""
+
+import json
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+
+from stackgrad import tensor as sg
+from stackgrad.kernels.cpu._jit import ChunkError, Kernel
+from stackgrad.tensor import OPS
+
+DIGESTS = Path(__file__).with_name("digests.py")
+digests = runpy.run_path(str(DIGESTS))["digests"]
+
+
+@pytest.fixture(scope="module")
+def expected():
+    """The digests made here, on as many threads as there are cores."""
+    sg.set_default_backend("cpu")
+    return digests()
+
+
+def in_a_process(python_threads, **environment):
+    run = subprocess.run(
+        [sys.executable, "-W", "error", DIGESTS, str(python_threads)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
+def test_twice_in_a_row(expected):
+    assert digests() == expected
+
+
+@pytest.mark.parametrize("serial", [True, False])
+def test_chunk_after_chunk_and_on_all_cores(expected, run_serially, serial):
+    run_serially(serial)
+    assert digests() == expected
+
+
+def test_one_thread(expected):
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        assert digests() == expected
+    finally:
+        numba.set_num_threads(before)
+
+
+def test_more_threads_than_cores(expected):
+    assert in_a_process(1, NUMBA_NUM_THREADS="5") == [expected]
+
+
+@pytest.mark.parametrize("layer", ["default", "workqueue"])
+def test_python_threads_at_once(expected, layer):
+    assert in_a_process(3, NUMBA_THREADING_LAYER=layer, NUMBA_NUM_THREADS="2") == [expected] * 3
+
+
+def test_a_kernel_that_raises_says_so():
+    def body(chunk, x):
+        if chunk == 7:
+            raise ValueError
+        x[chunk] = 1
+
+    kernel = Kernel(body, lambda T: (T[::1],), key=None)
+    for serial in (True, False):
+        x = np.zeros(20, np.float32)
+        kernel[x.dtype](7, serial, (x,))
+        assert x.tolist() == [1] * 7 + [0] * 13
+        with pytest.raises(ChunkError):
+            kernel[x.dtype](20, serial, (x,))
+
+
+def test_no_chunks():
+    def body(chunk, x):
+        x[chunk] = 1
+
+    kernel = Kernel(body, lambda T: (T[::1],), key=None)
+    x = np.zeros(1)
+    for serial in (True, False):
+        kernel[x.dtype](0, serial, (x,))
+    assert x.tolist() == [0]
+
+
+def test_work_in_a_thread_goes_on_while_another_waits():
+    """The pool's lock is given back also where a kernel raises."""
+
+    def body(chunk, x):
+        raise ValueError
+
+    kernel = Kernel(body, lambda T: (T[::1],), key=None)
+    x = np.ones(100_000, np.float32)
+    with pytest.raises(ChunkError):
+        kernel[x.dtype](2, False, (x,))
+    out = sg.get_backend("cpu").elementwise(OPS["add"], x, x)
+    assert (out == 2).all()

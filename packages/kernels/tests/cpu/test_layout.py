@@ -1,0 +1,43 @@
+"""Images brought to channels-last memory."""
+
+import numpy as np
+import pytest
+
+from stackgrad.kernels.cpu._layout import channels_first, channels_last, spread
+
+pytestmark = pytest.mark.usefixtures("poisoned")
+
+RNG = np.random.default_rng(0)
+
+
+def test_channels_last_memory_is_not_copied():
+    x = RNG.standard_normal((2, 4, 5, 3)).transpose(0, 3, 1, 2)
+    assert np.shares_memory(channels_last(x), x)
+    assert np.array_equal(channels_first(channels_last(x)), x)
+    x = np.ascontiguousarray(x)
+    assert not np.shares_memory(channels_last(x), x)
+    assert channels_last(x).flags.c_contiguous
+    assert np.array_equal(channels_first(channels_last(x)), x)
+
+
+@pytest.mark.parametrize("serial", [True, False])
+@pytest.mark.parametrize("fill", [0.0, -np.inf])
+@pytest.mark.parametrize(
+    ("corner", "step", "channels"), [((0, 0), (1, 1), 0), ((2, 1), (1, 1), 8), ((1, 3), (2, 3), 5)]
+)
+def test_spread(run_serially, serial, fill, corner, step, channels):
+    run_serially(serial)
+    x = RNG.standard_normal((3, 4, 6, 3)).astype("float32")
+    size = (corner[0] + 3 * step[0] + 2, corner[1] + 5 * step[1] + 3)
+    flat = spread(x, size, corner, step, channels, slack=10, fill=fill)
+    expected = np.full((3, *size, channels or 3), fill, np.float32)
+    expected[:, corner[0] : -1 : step[0], corner[1] :: step[1], :3][:, :4, :6] = x
+    assert np.array_equal(flat[:-10].reshape(expected.shape), expected)
+    assert not flat[-10:].any()
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 6, 3), (3, 0, 6, 3), (3, 4, 0, 3), (3, 4, 6, 0)])
+def test_nothing_spread(shape):
+    flat = spread(np.ones(shape, np.float32), (9, 9), (1, 1), slack=4)
+    assert flat.tolist() == [0] * flat.size
+    assert flat.size == shape[0] * 81 * shape[3] + 4

@@ -1,0 +1,81 @@
+"""Matrix products at the edges of their tiles: small whole numbers, of which every sum is exact."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from stackgrad.kernels.cpu._matmul import BLOCK_COLUMNS, BLOCK_ROWS, ROWS, linear, matmul
+
+pytestmark = pytest.mark.usefixtures("poisoned")
+
+RNG = np.random.default_rng(0)
+
+
+def whole(*shape, dtype="float32"):
+    return RNG.integers(-3, 4, shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [1, ROWS - 1, ROWS, ROWS + 1, BLOCK_ROWS, BLOCK_ROWS + 1])
+@pytest.mark.parametrize("m", [1, 3, 7, 8, 9, 15, 16, 17, BLOCK_COLUMNS - 1, BLOCK_COLUMNS, BLOCK_COLUMNS + 1])
+def test_tile_edges(dtype, n, m):
+    for k in (1, 2, 19):
+        a, b = whole(n, k, dtype=dtype), whole(k, m, dtype=dtype)
+        assert np.array_equal(matmul(a, b), a @ b)
+        assert np.array_equal(matmul(a.T.copy().T, b.T.copy().T), a @ b)
+        assert np.array_equal(matmul(a[::-1, ::-1], b[::-1]), a[::-1, ::-1] @ b[::-1])
+
+
+@pytest.mark.parametrize("serial", [True, False])
+@pytest.mark.parametrize("batch", [(1,), (4,), (2, 3), (0,), (2, 0)])
+def test_batches(run_serially, serial, batch):
+    run_serially(serial)
+    a, b = whole(*batch, 25, 6), whole(*batch, 6, 18)
+    assert np.array_equal(matmul(a, b), a @ b)
+    assert np.array_equal(matmul(a.swapaxes(-1, -2), a), a.swapaxes(-1, -2) @ a)
+    shared = np.broadcast_to(whole(6, 18), b.shape)
+    assert np.array_equal(matmul(a, shared), a @ shared)
+    shared = np.broadcast_to(whole(25, 6), a.shape)
+    assert np.array_equal(matmul(shared, b), shared @ b)
+
+
+def test_batches_of_any_order_of_memory():
+    for order in itertools.permutations(range(4)):
+        shape = [(2, 3, 7, 5)[order.index(i)] for i in range(4)]
+        a, b = whole(*shape).transpose(order), whole(2, 3, 5, 4)
+        assert a.shape == (2, 3, 7, 5)
+        assert np.array_equal(matmul(a, b), a @ b)
+        half = np.broadcast_to(whole(3, 5, 4), (2, 3, 5, 4))
+        assert np.array_equal(matmul(a, half), a @ half)
+
+
+@pytest.mark.parametrize(("n", "k", "m"), [(0, 3, 4), (3, 0, 4), (3, 4, 0), (0, 0, 0), (7, 0, 17)])
+def test_nothing(n, k, m):
+    assert np.array_equal(matmul(whole(n, k), whole(k, m)), np.zeros((n, m)))
+    assert np.array_equal(
+        linear(whole(n, k), whole(m, k), np.arange(m, dtype="float32")), np.zeros((n, m)) + np.arange(m)
+    )
+
+
+def test_linear():
+    x, weight, bias = whole(20, 9), whole(33, 9), whole(66)[::2]
+    assert np.array_equal(linear(x, weight, bias), x @ weight.T + bias)
+    assert np.array_equal(linear(x, weight, None), x @ weight.T)
+    assert np.array_equal(linear(x[:, ::-1], weight[::-1], bias[::-1]), x[:, ::-1] @ weight[::-1].T + bias[::-1])
+
+
+def test_nan_and_infinity_stay_in_their_row_and_column():
+    a, b = np.ones((9, 5), np.float32), np.ones((5, 20), np.float32)
+    a[3, 2], b[1, 17] = np.nan, np.inf
+    out = matmul(a, b)
+    assert np.isnan(out[3]).all()
+    assert np.isinf(np.delete(out[:, 17], 3)).all()
+    rest = np.delete(np.delete(out, 3, 0), 17, 1)
+    assert (rest == 5).all()
+
+
+def test_large_and_thin():
+    a, b = whole(1, 100_000, dtype="float64"), whole(100_000, 3, dtype="float64")
+    assert np.array_equal(matmul(a, b), a @ b)
+    assert np.array_equal(matmul(b, b[:1].T), b @ b[:1].T)

@@ -1,0 +1,104 @@
+"""Reductions at the edges of their pieces: small whole numbers, of which every sum is exact."""
+
+import numpy as np
+import pytest
+
+from stackgrad.kernels.cpu._reduce import COLUMNS, LANES, PIECE, PIECE_OF_ROWS, arg_reduce, cumsum, reduce
+from stackgrad.tensor import REDUCTIONS
+
+pytestmark = pytest.mark.usefixtures("poisoned")
+
+RNG = np.random.default_rng(0)
+SUM, MAX = REDUCTIONS["sum"], REDUCTIONS["max"]
+
+
+def whole(*shape, dtype="float32"):
+    return RNG.integers(-3, 4, shape).astype(dtype)
+
+
+SIZES = sorted({1, 2, *(n + d for n in (LANES, 2 * LANES, PIECE, 2 * PIECE, PIECE * 9) for d in (-1, 0, 1))})
+
+
+@pytest.mark.parametrize("serial", [True, False])
+@pytest.mark.parametrize("size", SIZES)
+def test_neighbouring_elements(run_serially, serial, size):
+    run_serially(serial)
+    x = whole(3, size)
+    assert np.array_equal(reduce(SUM, x, (1,)), x.sum(1))
+    assert np.array_equal(reduce(MAX, x, (0, 1)), x.max())
+    assert np.array_equal(reduce(SUM, x[:, ::-1], (1,)), x.sum(1))
+
+
+@pytest.mark.parametrize("serial", [True, False])
+@pytest.mark.parametrize("rows", [1, 2, PIECE_OF_ROWS - 1, PIECE_OF_ROWS, PIECE_OF_ROWS + 1, 5 * PIECE_OF_ROWS + 7])
+@pytest.mark.parametrize("columns", [2, 3, COLUMNS - 1, COLUMNS, COLUMNS + 1, 2 * COLUMNS + 3])
+def test_whole_rows(run_serially, serial, rows, columns):
+    run_serially(serial)
+    x = whole(rows, columns)
+    assert np.array_equal(reduce(SUM, x, (0,)), x.sum(0))
+
+
+@pytest.mark.parametrize("dims", [(0,), (1,), (2,), (0, 1), (1, 2), (0, 2), (0, 1, 2)])
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (0, 2, 1)])
+def test_any_dims_of_any_order_of_memory(dims, order):
+    x = whole(7, 8, 9).transpose(order)
+    assert np.array_equal(reduce(SUM, x, dims), x.sum(dims))
+    assert np.array_equal(reduce(MAX, x[::2, ::-1], dims), x[::2, ::-1].max(dims))
+
+
+def test_pieces_that_are_summed_by_pieces():
+    x = np.ones(PIECE * PIECE + 1, np.float64)
+    assert reduce(SUM, x, (0,)).item() == PIECE * PIECE + 1
+
+
+def test_a_long_sum_of_float32_keeps_its_digits():
+    assert reduce(SUM, np.full(10_000_000, 0.1, np.float32), (0,)).item() == pytest.approx(1e6, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["sum", "prod"])
+@pytest.mark.parametrize(
+    ("shape", "dims"), [((0,), (0,)), ((3, 0), (1,)), ((0, 3), (0,)), ((2, 0, 3), (0, 1)), ((0,), (0,))]
+)
+def test_nothing_gives_the_start(name, shape, dims):
+    out = reduce(REDUCTIONS[name], np.ones(shape, np.float32), dims)
+    expected = getattr(np, name)(np.ones(shape, np.float32), dims)
+    assert out.shape == expected.shape
+    assert np.array_equal(out, expected)
+    assert out.dtype == np.float32
+
+
+@pytest.mark.parametrize("shape", [(1,), (1, 1), (1, 5), (5, 1)])
+def test_the_result_is_never_a_view_of_the_operand(shape):
+    x = whole(*shape)
+    for dims in ((0,), (len(shape) - 1,)):
+        out = reduce(SUM, x, dims)
+        expected = x.sum(dims)
+        x += 1
+        assert np.array_equal(out, expected)
+        x -= 1
+
+
+def test_nan_anywhere_is_found_by_max():
+    for size in (5, 17, PIECE + 3):
+        for place in (0, size // 2, size - 1):
+            x = whole(size)
+            x[place] = np.nan
+            assert np.isnan(reduce(MAX, x, (0,)))
+            assert arg_reduce("max", x, 0) == arg_reduce("min", x, 0) == place
+
+
+@pytest.mark.parametrize("serial", [True, False])
+def test_running_sums_and_places_along_any_dim(run_serially, serial):
+    run_serially(serial)
+    x = whole(40, 31, 29)
+    for dim in range(3):
+        for view in (x, x.transpose(2, 0, 1), x[::-2]):
+            assert np.array_equal(cumsum(view, dim), np.cumsum(view, dim))
+            assert np.array_equal(arg_reduce("max", view, dim), np.argmax(view, dim))
+            assert np.array_equal(arg_reduce("min", view, dim), np.argmin(view, dim))
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0)])
+def test_running_sums_of_nothing(shape):
+    for dim in range(len(shape)):
+        assert cumsum(np.ones(shape), dim).shape == shape

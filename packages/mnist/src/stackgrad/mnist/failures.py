@@ -1,0 +1,87 @@
+"""How a command ends that cannot go on: with one line, never with a traceback."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import click
+
+from .data import IdxError
+from .images import ImageError
+from .runs import RunError
+from .train import NotFiniteError
+
+
+class Commands(click.Group):
+    """A group whose commands end with one line on a user's mistake (status 2) or a failure (status 1)."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args:
+            return super().parse_args(ctx, args)  # shows the help
+        with _one_line():
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _one_line(), _ctrl_c_ends_at_once():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    try:
+        yield
+    except click.UsageError as error:
+        hint = f" (see `{error.ctx.command_path} --help`)" if error.ctx else ""
+        raise _Mistake(error.format_message().removesuffix(".") + hint) from error
+    except (IdxError, ImageError, RunError) as error:
+        raise _Mistake(str(error)) from error
+    except (BackendError, NotFiniteError, MemoryError) as error:
+        raise _Failure(str(error) or "out of memory") from error
+    except BrokenPipeError:
+        raise  # click ends in silence where nobody reads on
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        raise _Failure(f"{place}{error.strerror or error}") from error
+
+
+@contextmanager
+def _ctrl_c_ends_at_once() -> Iterator[None]:
+    """KeyboardInterrupt will not do: while Numba compiles it is lost, or comes out as an error of another kind."""
+
+    def end(signum: int, frame: FrameType | None) -> None:
+        os.write(2, b"\nError: interrupted\n" if sys.stderr.isatty() else b"Error: interrupted\n")
+        os._exit(130)  # the status that shells give it
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    previous = signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+class _Failure(click.ClickException):
+    """Ends the program with status 1 and one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(re.sub(r"\s*\n\s*", " ", message))
+
+
+class _Mistake(_Failure):
+    """The user's: status 2."""
+
+    exit_code = 2
+
+
+class BackendError(RuntimeError):
+    """A backend does not load."""

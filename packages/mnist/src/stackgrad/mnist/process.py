@@ -1,0 +1,35 @@
+"""What this process has used: time since it was started, and memory."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+# Without /proc: the time that the processor spent on this process until here is most of what had passed.
+_START = time.perf_counter() - time.process_time()
+
+
+def seconds_since_start() -> float:
+    """Seconds since this process was started, imports included."""
+    if sys.platform != "linux":
+        return time.perf_counter() - _START
+    with open("/proc/self/stat", encoding="utf-8", errors="replace") as file:
+        after_name = file.read().rpartition(")")[2].split()  # man 5 proc: starttime is field 22, in ticks since boot
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(after_name[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def peak_memory_mb() -> float:
+    """The most memory that this process has held, in 10**6 bytes; 0 where the system does not say (Windows)."""
+    if sys.platform == "win32":
+        return 0.0
+    if sys.platform == "linux":
+        # Not by getrusage, whose peak begins with that of the process which started this one.
+        with open("/proc/self/status", encoding="utf-8", errors="replace") as file:
+            for line in file:
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024 / 1e6
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
