@@ -1,18 +1,21 @@
 """Convolution by the course's names."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stackgrad import kernels
-from stackgrad.tensor import conv2d, grad_check, tensor
+from stackgrad.tensor import Window, conv2d, grad, grad_check, tensor
+from stackgrad.tensor.testing import loops
 
 
-def by_loops(input, weight, reverse):
-    """The definition, element by element."""
-    batch, _, height, width = input.shape
-    out = np.zeros((batch, weight.shape[0], height, width))
+def by_definition(input, weight, reverse):
+    """out[b, o, y, x] = sum of input[b, c, y + i, x + j] * weight[o, c, i, j]; with `reverse` y - i and x - j."""
+    out = np.zeros((input.shape[0], weight.shape[0], *input.shape[2:]))
+    height, width = input.shape[2:]
     for y, x, i, j in np.ndindex(height, width, *weight.shape[2:]):
         row, column = (y - i, x - j) if reverse else (y + i, x + j)
         if 0 <= row < height and 0 <= column < width:
@@ -20,69 +23,165 @@ def by_loops(input, weight, reverse):
     return out
 
 
+LAYOUTS = {
+    "in C order": np.ascontiguousarray,
+    "in Fortran's": np.asfortranarray,
+    "backwards": lambda a: np.ascontiguousarray(a[..., ::-1, ::-1])[..., ::-1, ::-1],
+    "with steps": lambda a: np.repeat(a, 3, axis=-1)[..., 1::3],
+    "channels last": lambda a: (
+        np.ascontiguousarray(np.moveaxis(a, 1, -1)).swapaxes(-1, 1)
+        if a.ndim == 3
+        else (np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2))
+    ),
+}
+layouts = st.sampled_from(sorted(LAYOUTS))
 extents = st.integers(1, 5)
 
 
 @given(
-    extents,
-    extents,
-    extents,
-    extents,
-    extents,
-    st.integers(1, 4),
-    st.integers(1, 4),
+    st.tuples(extents, extents, extents, extents, extents),
+    st.tuples(st.integers(1, 6), st.integers(1, 6)),
     st.booleans(),
-    st.booleans(),
+    st.tuples(layouts, layouts, layouts),
+    st.sampled_from(["float32", "float64"]),
     st.integers(0, 99),
 )
-def test_tensor_conv2d(batch, c, o, height, width, kh, kw, reverse, turned, seed):
+def test_tensor_conv2d(shape, kernel, reverse, layout, dtype, seed):
+    batch, c, o, height, width = shape
     rng = np.random.default_rng(seed)
-    input, weight = rng.standard_normal((batch, c, height, width)), rng.standard_normal((o, c, kh, kw))
-    out = np.full((batch, o, height, width), np.nan)
-    if turned:  # strides of every kind
-        input = np.asfortranarray(input)[:, :, ::-1, :]
-        weight = np.repeat(weight, 2, axis=3)[..., ::2]
-        out = np.full((width, height, o, batch), np.nan).T
-    kernels.tensor_conv2d(out, input, weight, reverse)
-    np.testing.assert_allclose(out, by_loops(input, weight, reverse), atol=1e-12)
+    input = rng.integers(-3, 4, (batch, c, height, width)).astype(dtype)
+    weight = rng.integers(-3, 4, (o, c, *kernel)).astype(dtype)
+    expected = by_definition(input, weight, reverse)
+    out = LAYOUTS[layout[0]](np.full(expected.shape, np.nan, dtype))
+    kernels.tensor_conv2d(out, LAYOUTS[layout[1]](input), LAYOUTS[layout[2]](weight), reverse)
+    assert np.array_equal(out, expected)
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_tensor_conv1d(reverse):
+@pytest.mark.parametrize("layout", sorted(LAYOUTS))
+@pytest.mark.parametrize("kernel", [1, 3, 7, 9])
+def test_tensor_conv1d(kernel, layout, reverse):
     rng = np.random.default_rng(0)
-    input, weight, out = rng.standard_normal((2, 3, 7)), rng.standard_normal((4, 3, 3)), np.empty((2, 4, 7))
-    kernels.tensor_conv1d(out, input, weight, reverse)
-    expected = by_loops(input[:, :, None], weight[:, :, None], reverse)[:, :, 0]
-    np.testing.assert_allclose(out, expected, atol=1e-12)
+    input, weight = rng.integers(-3, 4, (2, 3, 7)).astype(float), rng.integers(-3, 4, (4, 3, kernel)).astype(float)
+    out = LAYOUTS[layout](np.full((2, 4, 7), np.nan))
+    kernels.tensor_conv1d(out, LAYOUTS[layout](input), LAYOUTS[layout](weight), reverse)
+    assert np.array_equal(out, by_definition(input[:, :, None], weight[:, :, None], reverse)[:, :, 0])
+
+
+def test_what_is_written_over_is_read_first():
+    array = np.arange(8.0).reshape(1, 1, 8)
+    kernels.tensor_conv1d(array, array, np.ones((1, 1, 3)), False)
+    assert array.tolist() == [[[3, 6, 9, 12, 15, 18, 13, 7]]]
+
+
+def test_repeated_and_misaligned_memory():
+    ones = np.broadcast_to(1.0, (2, 3, 5))
+    weight = np.zeros(4 * 3 * 2 * 8 + 1, np.uint8)[1:].view(float).reshape(4, 3, 2)
+    weight[...] = 2
+    out = np.empty((2, 4, 5))
+    kernels.tensor_conv1d(out, ones, weight, False)
+    assert out.tolist() == [[[12, 12, 12, 12, 6]] * 4] * 2
+
+
+# --- the differentiable functions
 
 
 @pytest.mark.parametrize("backend", ["numpy", "cpu"])
-def test_differentiable(backend):
+@pytest.mark.parametrize("kernel", [(1, 1), (2, 3), (4, 5), (5, 7)])
+def test_conv2d_is_the_padded_convolution(backend, kernel):
     rng = np.random.default_rng(1)
-    x, w = (
-        tensor(rng.standard_normal((2, 3, 4, 5)), backend=backend),
-        tensor(rng.standard_normal((2, 3, 2, 3)), backend=backend),
-    )
+    x = tensor(rng.standard_normal((2, 3, 4, 5)), backend=backend, requires_grad=True)
+    w = tensor(rng.standard_normal((2, 3, *kernel)), backend=backend, requires_grad=True)
     out = kernels.conv2d(x, w)
     assert out.shape == (2, 2, 4, 5)
-    np.testing.assert_allclose(out.numpy(), conv2d(x, w, padding=((0, 1), (0, 2))).numpy(), atol=1e-12)
-    np.testing.assert_allclose(out.numpy(), by_loops(x.numpy(), w.numpy(), False), atol=1e-12)
+    assert out.backend is x.backend
+    padding = ((0, kernel[0] - 1), (0, kernel[1] - 1))
+    padded = conv2d(x, w, padding=padding)
+    assert np.array_equal(out.detach().numpy(), padded.detach().numpy())
+    for found, expected in zip(grad((out * out).sum(), (x, w)), grad((padded * padded).sum(), (x, w)), strict=True):
+        assert np.array_equal(found.numpy(), expected.numpy())
+    window = Window(kernel, padding=padding)
+    exact = loops.conv2d(x.detach().numpy(), w.detach().numpy(), None, window, 1)
+    np.testing.assert_allclose(out.detach().numpy(), exact, atol=1e-12)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "cpu"])
+def test_gradients(backend):
+    rng = np.random.default_rng(1)
+    x, w = (tensor(rng.standard_normal(s), backend=backend) for s in ((2, 2, 3, 4), (2, 2, 2, 3)))
     grad_check(kernels.conv2d, x, w)
     grad_check(kernels.conv1d, x[:, :, 0], w[:, :, 0])
 
 
-def test_errors():
-    a, w = np.zeros((1, 2, 5)), np.zeros((3, 2, 2))
-    with pytest.raises(
-        ValueError,
-        match=r"tensor_conv1d: input of shape \(1, 2, 5\), weight \(3, 2, 2\) and out \(1, 2, 5\).*\(1, 3, 5\)",
-    ):
-        kernels.tensor_conv1d(np.zeros((1, 2, 5)), a, w, False)
-    with pytest.raises(ValueError, match=r"weight of shape \(3, 2\): expected a NumPy array of 3 dimensions"):
-        kernels.tensor_conv1d(np.zeros((1, 3, 5)), a, w[:, :, 0], False)
-    with pytest.raises(TypeError, match="weight of float32 with input of float64"):
-        kernels.tensor_conv1d(np.zeros((1, 3, 5)), a, w.astype(np.float32), False)
-    with pytest.raises(ValueError, match=r"conv1d: input of shape \(1, 2\)"):
-        kernels.conv1d(tensor(np.zeros((1, 2))), tensor(w))
-    with pytest.raises(ValueError, match=r"conv2d: weight of shape \(3, 2, 2\): expected"):
-        kernels.conv2d(tensor(np.zeros((1, 2, 3, 3))), tensor(w))
+@pytest.mark.parametrize("backend", ["numpy", "cpu"])
+def test_conv1d(backend):
+    rng = np.random.default_rng(2)
+    x, w = rng.integers(-3, 4, (2, 3, 6)), rng.integers(-3, 4, (4, 3, 2))
+    for dtype in ("float32", "float64"):
+        out = kernels.conv1d(tensor(x.astype(dtype), backend=backend), tensor(w.astype(dtype), backend=backend))
+        assert out.dtype == dtype
+        assert np.array_equal(out.numpy(), by_definition(x[:, :, None], w[:, :, None], False)[:, :, 0])
+
+
+# --- errors
+
+A1, W1, O1 = np.zeros((1, 2, 5)), np.zeros((3, 2, 2)), np.zeros((1, 3, 5))
+
+
+@pytest.mark.parametrize(
+    ("out", "input", "weight", "error", "text"),
+    [
+        (A1, A1, W1, ValueError, "input of shape (1, 2, 5), weight (3, 2, 2) and out (1, 2, 5): expected as many"),
+        (O1, A1, W1[:, :1], ValueError, "weight (3, 1, 2) and out (1, 3, 5): expected as many channels in input"),
+        (O1[..., :4], A1, W1, ValueError, "out of shape (1, 3, 5)"),
+        (O1, A1, W1[:, :, 0], ValueError, "weight of shape (3, 2): expected a NumPy array of 3 dimensions, none of"),
+        (
+            O1,
+            A1,
+            W1[:, :, :0],
+            ValueError,
+            "weight of shape (3, 2, 0): expected a NumPy array of 3 dimensions, none of",
+        ),
+        (O1, A1.tolist(), W1, ValueError, "input of type list: expected a NumPy array of 3 dimensions"),
+        (
+            O1,
+            A1,
+            W1.astype("f"),
+            TypeError,
+            "weight of float32 with input of float64: expected float32 or float64 alike",
+        ),
+        (O1.astype("f"), A1, W1, TypeError, "out of float32 with input of float64"),
+        (O1.astype(int), A1.astype(int), W1.astype(int), TypeError, "input of int64 with input of int64"),
+        (O1.astype(">f8"), A1.astype(">f8"), W1.astype(">f8"), TypeError, "input of >f8 with input of >f8"),
+    ],
+)
+def test_errors_of_the_kernels(out, input, weight, error, text):
+    with pytest.raises(error, match=re.escape(text)) as found:
+        kernels.tensor_conv1d(out, input, weight, False)
+    assert str(found.value).startswith("tensor_conv1d: ")
+    four = [a[:, :, None] if isinstance(a, np.ndarray) else a for a in (out, input, weight)]
+    with pytest.raises(error, match=r"^tensor_conv2d: "):
+        kernels.tensor_conv2d(*four, True)
+
+
+def test_read_only_output():
+    out = O1.copy()
+    out.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        kernels.tensor_conv1d(out, A1, W1, False)
+
+
+@pytest.mark.parametrize(
+    ("function", "input", "weight", "error", "text"),
+    [
+        (kernels.conv1d, A1[0], W1, ValueError, "conv1d: input of shape (2, 5) and weight of shape (3, 2, 2)"),
+        (kernels.conv2d, A1[:, :, None], W1, ValueError, "conv2d: weight of shape (3, 2, 2): expected (out_channels,"),
+        (kernels.conv2d, A1, W1[:, :, None], ValueError, "conv2d: input of shape (1, 2, 5): expected (batch, channels"),
+        (kernels.conv1d, A1, W1[:, :1], ValueError, "has 2 channels, weight of shape (3, 1, 1, 2)"),
+        (kernels.conv1d, A1, W1.astype("f"), TypeError, "input has dtype float64 and weight float32"),
+        (kernels.conv1d, A1.astype(int), W1.astype(int), TypeError, "conv2d: input of dtype int64"),
+    ],
+)
+def test_errors_of_the_functions(function, input, weight, error, text):
+    with pytest.raises(error, match=re.escape(text)):
+        function(tensor(input), tensor(weight))

@@ -53,9 +53,9 @@ WORK = {
     "average pool": lambda: _pool(sg.avg_pool2d),
     "sums": lambda: [f(_leaf(60, 70, 80)) for f in (lambda x: x.sum(), lambda x: x.sum(0), lambda x: x.sum((0, 2)))],
     "sum of transposed": lambda: [_leaf(300, 401).T.sum(0), _leaf(300, 401).T.sum(1), _leaf(9, 50001).prod(1)],
-    "extremes": lambda: _with_gradients((x := _leaf(300, 401)).max(1), x) + [_leaf(300, 401).argmin(0)],
+    "extremes": lambda: [*_with_gradients((x := _leaf(300, 401)).max(1), x), _leaf(300, 401).argmin(0)],
     "running sums": lambda: [_leaf(50, 60, 30).cumsum(1), _leaf(3, 50001).cumsum(1)],
-    "softmax": lambda: _with_gradients(sg.softmax(x := _leaf(600, 70), 1), x) + [sg.log_softmax(x, 0)],
+    "softmax": lambda: [*_with_gradients(sg.softmax((x := _leaf(600, 70)), 1), x), sg.log_softmax(x, 0)],
     "cross-entropy": lambda: _with_gradients(
         sg.cross_entropy(x := _leaf(5000, 11), sg.tensor(np.arange(5000) % 11, backend="cpu")), x
     ),

@@ -15,8 +15,8 @@ from stackgrad.tensor.testing import CASES, ELEMENTWISE_CASES, Case, Limits, che
 pytestmark = pytest.mark.usefixtures("poisoned")
 
 # A kernel takes half a second to compile, so integers and bools are left out where floats show the same.
-INTEGERS = ("add", "mul", "pow", "abs", "sign", "clip", "maximum", "where", "eq", "lt")
-BOOLS = ("where", "eq", "maximum", "logical_and", "logical_or", "logical_not")
+INTEGERS = ("mul", "pow", "abs", "sign", "clip", "where", "eq")
+BOOLS = ("where", "maximum", "logical_and", "logical_or", "logical_not")
 EVERYTHING = os.environ.get("HYPOTHESIS_PROFILE") == "random"
 
 
@@ -40,7 +40,7 @@ LARGE = tuple(
 )
 
 
-@pytest.mark.parametrize("case", (*VALUES, *REST), ids=str)
+@pytest.mark.parametrize("case", [*VALUES, *REST], ids=str)
 def test_case(case):
     case.run("cpu")
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from stackgrad.kernels.cpu import _elementwise, _jit, _softmax
@@ -110,8 +111,6 @@ def test_kernels_of_the_table_differ_by_their_text():
 
 
 def test_a_kernel_is_compiled_once_in_a_process():
-    import numpy as np
-
     kernel = _softmax._log_softmax
     assert kernel[np.dtype("float32")] is not None
     entries = dict(kernel._entries)

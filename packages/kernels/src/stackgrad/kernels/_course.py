@@ -74,7 +74,7 @@ def tensor_conv1d(out: Array, input: Array, weight: Array, reverse: bool) -> Non
 
 
 def _check(name: str, out: Array, input: Array, weight: Array, ndim: int) -> None:
-    for what, array in (("out", out), ("input", input), ("weight", weight)):
+    for what, array in (("input", input), ("weight", weight), ("out", out)):
         if not isinstance(array, np.ndarray) or array.ndim != ndim or 0 in array.shape:
             given = f"shape {array.shape}" if isinstance(array, np.ndarray) else f"type {type(array).__name__}"
             raise ValueError(f"{name}: {what} of {given}: expected a NumPy array of {ndim} dimensions, none of them 0")
