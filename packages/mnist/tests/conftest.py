@@ -2,10 +2,8 @@
 
 import os
 
-# Before NumPy and Numba are imported: threads that wait by spinning fight for the cores, those of NumPy's BLAS with
-# those of the cpu backend, and both with whatever else the machine runs.
+# Before NumPy is imported: the threads of its BLAS spin while they wait, and fight for the cores with all others.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
-os.environ["OMP_WAIT_POLICY"] = "passive"
 
 import contextlib
 import io

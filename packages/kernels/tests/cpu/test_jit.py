@@ -48,9 +48,9 @@ def test_a_second_process_finds_the_kernels(tmp_path):
     assert first == {"results": RESULTS, "table": 0, "written by hand": 0}
     assert second == {"results": RESULTS, "table": 1, "written by hand": 1}
     assert files(tmp_path) == made
-    # The loop, the table's kernel and the one written by hand; a user's function leaves nothing.
+    # The loop, what its threads do, the table's kernel and the one written by hand; a user's function leaves nothing.
     names = sorted({path.name.split("-")[0] for path in made})
-    assert names == ["_launch._log_softmax", "_launch.add_flat", "_launch.launch"]
+    assert names == ["_launch._log_softmax", "_launch.add_flat", "_team.launch", "_team.serve"]
     assert len({path.parent for path in made}) == 1
 
 

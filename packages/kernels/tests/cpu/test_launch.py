@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numba
 import numpy as np
 import pytest
 
@@ -48,22 +47,13 @@ def test_chunk_after_chunk_and_on_all_cores(expected, run_serially, serial):
     assert digests() == expected
 
 
-def test_one_thread(expected):
-    before = numba.get_num_threads()
-    numba.set_num_threads(1)
-    try:
-        assert digests() == expected
-    finally:
-        numba.set_num_threads(before)
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_any_number_of_threads(expected, threads):
+    assert in_a_process(1, NUMBA_NUM_THREADS=str(threads)) == [expected]
 
 
-def test_more_threads_than_cores(expected):
-    assert in_a_process(1, NUMBA_NUM_THREADS="5") == [expected]
-
-
-@pytest.mark.parametrize("layer", ["default", "workqueue"])
-def test_python_threads_at_once(expected, layer):
-    assert in_a_process(3, NUMBA_THREADING_LAYER=layer, NUMBA_NUM_THREADS="2") == [expected] * 3
+def test_python_threads_at_once(expected):
+    assert in_a_process(3, NUMBA_NUM_THREADS="2") == [expected] * 3
 
 
 def test_a_kernel_that_raises_says_so():
@@ -92,8 +82,7 @@ def test_no_chunks():
     assert x.tolist() == [0]
 
 
-def test_work_in_a_thread_goes_on_while_another_waits():
-    """The pool's lock is given back also where a kernel raises."""
+def test_the_team_works_on_after_a_kernel_that_raised():
 
     def body(chunk, x):
         raise ValueError

@@ -28,7 +28,8 @@ import platformdirs
 from numba import types
 from numba.core import caching
 
-from ._launch import LAUNCH, LAUNCH_TYPES, entry, launch
+from ._launch import LAUNCH, LAUNCH_TYPES, entry
+from ._team import Team, launch, name_yield, serve
 
 Signature = Callable[[Any], tuple[Any, ...]]
 Entry = Callable[[int, bool, tuple[Any, ...]], None]
@@ -57,7 +58,7 @@ class Kernel:
 
     def __init__(self, body: Callable[..., Any], signature: Signature, key: str | None = "") -> None:
         launcher = rebind(entry, body.__name__, _body=helper(body))
-        self._dispatcher = numba.njit(launcher, no_cfunc_wrapper=True, **_OPTIONS)
+        self._dispatcher = numba.njit(launcher, nogil=True, no_cfunc_wrapper=True, **_OPTIONS)
         self._signature = signature
         self._entries: dict[np.dtype[Any], Entry] = {}
         if key is not None and cache_folder() is not None:
@@ -67,9 +68,9 @@ class Kernel:
         entry = self._entries.get(dtype)
         if entry is None:
             with _compiling:
-                _bind_launch()
+                team = _team()
                 arguments = types.Tuple(self._signature(numba.from_dtype(dtype)))
-                entry = _guarded(self._dispatcher.compile((types.intp, types.boolean, arguments)))
+                entry = _shared(self._dispatcher.compile((types.intp, types.intp, arguments)), team)
             self._entries[dtype] = entry
         return entry
 
@@ -79,21 +80,23 @@ class Kernel:
         return sum(self._dispatcher.stats.cache_hits.values())
 
 
-# Numba lets go of the interpreter's lock while its threads run, and one of its thread pools, "workqueue", ends the
-# process when two threads enter it at once. Re-entrant, for what the garbage collector may run.
-_all_cores = threading.RLock()
-_compiling = threading.RLock()
+_compiling = threading.RLock()  # re-entrant, for what the garbage collector may run
+_busy = threading.Lock()
+_machine_code: list[Any] = []  # of the team, which kernels call by its address: it must live as long as any of them
 
 
-def _guarded(compiled: Callable[[int, bool, tuple[Any, ...]], bool]) -> Entry:
-    """A compiled entry that has all cores to itself, and raises where it tells of an exception."""
+def _shared(compiled: Callable[[int, int, tuple[Any, ...]], bool], team: Team) -> Entry:
+    """A compiled entry that runs on the team, or on this thread alone while the team works for another thread."""
 
     def run(chunks: int, serial: bool, arguments: tuple[Any, ...]) -> None:
-        if serial:
-            failed = compiled(chunks, True, arguments)
+        if serial or not _busy.acquire(blocking=False):
+            failed = compiled(chunks, 0, arguments)
         else:
-            with _all_cores:
-                failed = compiled(chunks, False, arguments)
+            try:
+                team.wake()
+                failed = compiled(chunks, team.address, arguments)
+            finally:
+                _busy.release()
         if failed:
             raise ChunkError
 
@@ -106,19 +109,18 @@ def kernel(signature: Signature) -> Callable[[Callable[..., Any]], Kernel]:
 
 
 @cache
-def _bind_launch() -> Any:
-    """Compile the parallel loop, or load it, and let the machine code of kernels find it by its name.
-
-    What is returned holds the loop's machine code, and must live as long as any kernel.
-    """
-    dispatcher = numba.njit(launch, parallel=True)
-    if cache_folder() is not None:
-        dispatcher._cache = _Cache(launch, LAUNCH)
-    dispatcher.compile(LAUNCH_TYPES)
-    compiled = dispatcher.overloads[LAUNCH_TYPES]
-    address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_cfunc_wrapper_name)
-    llvmlite.binding.add_symbol(LAUNCH, address)
-    return compiled
+def _team() -> Team:
+    """The threads, at work, and `launch` where the machine code of kernels finds it by its name."""
+    name_yield()
+    for fn, signature in ((launch, LAUNCH_TYPES), (serve, (types.intp,))):
+        dispatcher = numba.njit(fn, nogil=True)
+        if cache_folder() is not None:
+            dispatcher._cache = _Cache(fn, fn.__name__)
+        dispatcher.compile(signature)
+        _machine_code.append(dispatcher.overloads[signature])
+    loop, service = _machine_code
+    llvmlite.binding.add_symbol(LAUNCH, loop.library.get_pointer_to_function(loop.fndesc.llvm_cfunc_wrapper_name))
+    return Team(service.entry_point)
 
 
 def rebind(fn: Callable[..., Any], name: str, **constants: Any) -> Callable[..., Any]:

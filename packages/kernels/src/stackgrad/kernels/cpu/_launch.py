@@ -5,29 +5,25 @@ among them. Chunks run in any order, on any thread, so none may depend on anothe
 data alone, and with it each result, to the bit, whatever the number of threads.
 
 Left to itself, Numba compiles the body of a parallel loop about four times over, and the loop's own machinery again
-for each function that calls it. Here one parallel loop, compiled once and found by its name, calls any kernel through
-a pointer:
+for each function that calls it. Here one loop, compiled once and found by its name, calls any kernel through a
+pointer:
 
-    entry(chunks, serial, arguments)                 compiled for each kernel
-        LAUNCH(thunk, &shared, chunks, serial)       the one parallel loop
-            thunk(chunk, &shared)                    unpacks the arguments
-                body(chunk, *arguments)              the kernel
+    entry(chunks, team, arguments)                 compiled for each kernel
+        LAUNCH(thunk, &shared, chunks, team)       the one loop, on the threads of the team (see _team)
+            thunk(chunk, &shared)                  unpacks the arguments
+                body(chunk, *arguments)            the kernel
 """
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from llvmlite import ir
-from numba import prange, types
+from numba import types
 from numba.core import cgutils, compiler, targetconfig
 from numba.extending import intrinsic
 
-# OpenMP's threads spin while they wait. Where another process wants a core too, the one thread then waits for the
-# other to be scheduled at the end of each loop: a training step of 7 ms took 240. Asleep, it takes 8.5 and stays there.
-# The setting is read when OpenMP's library is loaded, which Numba does at the first compilation.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+from ._team import THUNK_TYPE
 
 LAUNCH = "stackgrad_launch"  # the name by which the machine code of kernels calls `launch`
 LAUNCH_TYPES = (types.intp,) * 4
@@ -35,12 +31,11 @@ LAUNCH_TYPES = (types.intp,) * 4
 _WORD = ir.IntType(64)
 _FLAG = ir.IntType(8)
 _POINTER = ir.IntType(8).as_pointer()
-_THUNK = ir.FunctionType(ir.VoidType(), [_WORD, _POINTER])
 _LAUNCH = ir.FunctionType(_POINTER, [_WORD] * 4)  # Numba's C function for what returns nothing
 
 
 @intrinsic
-def _run_chunks(typingctx: Any, body: Any, arguments: Any, chunks: Any, serial: Any) -> Any:
+def _run_chunks(typingctx: Any, body: Any, arguments: Any, chunks: Any, team: Any) -> Any:
     """Run `body` on all chunks; whether it raised an exception for one of them."""
     call = types.none(types.intp, *arguments.types)
 
@@ -50,7 +45,7 @@ def _run_chunks(typingctx: Any, body: Any, arguments: Any, chunks: Any, serial: 
         builder.store(args[1], cgutils.gep_inbounds(builder, shared, 0, 0))
         builder.store(_FLAG(0), cgutils.gep_inbounds(builder, shared, 0, 1))
 
-        thunk = ir.Function(builder.module, _THUNK, builder.module.get_unique_name("thunk"))
+        thunk = ir.Function(builder.module, THUNK_TYPE, builder.module.get_unique_name("thunk"))
         thunk.linkage = "internal"
         inside = ir.IRBuilder(thunk.append_basic_block())
         struct = inside.bitcast(thunk.args[1], shared.type)
@@ -63,11 +58,11 @@ def _run_chunks(typingctx: Any, body: Any, arguments: Any, chunks: Any, serial: 
 
         launch = cgutils.get_or_insert_function(builder.module, _LAUNCH, LAUNCH)
         addresses = [builder.ptrtoint(thunk, _WORD), builder.ptrtoint(shared, _WORD)]
-        builder.call(launch, [*addresses, args[2], builder.zext(args[3], _WORD)])
+        builder.call(launch, [*addresses, args[2], args[3]])
         failed = builder.load(cgutils.gep_inbounds(builder, shared, 0, 1))
         return builder.icmp_unsigned("!=", failed, _FLAG(0))
 
-    return types.boolean(body, arguments, types.intp, types.boolean), codegen
+    return types.boolean(body, arguments, types.intp, types.intp), codegen
 
 
 def _compile_here(context: Any, function: Any, call: Any) -> Any:
@@ -82,31 +77,9 @@ def _compile_here(context: Any, function: Any, call: Any) -> Any:
     return compiled
 
 
-@intrinsic
-def _call(typingctx: Any, thunk: Any, chunk: Any, shared: Any) -> Any:
-    """Call the thunk at that address."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        function = builder.inttoptr(args[0], _THUNK.as_pointer())
-        builder.call(function, [args[1], builder.inttoptr(args[2], _POINTER)])
-        return context.get_dummy_value()
-
-    return types.none(types.intp, types.intp, types.intp), codegen
-
-
-def launch(thunk, shared, chunks, serial):
-    """The one parallel loop."""
-    if serial:
-        for chunk in range(chunks):
-            _call(thunk, chunk, shared)
-    else:
-        for chunk in prange(chunks):
-            _call(thunk, chunk, shared)
-
-
-def entry(chunks, serial, arguments):
+def entry(chunks, team, arguments):
     """What is compiled for each kernel, its name `_body` bound to that kernel. Returns whether a chunk failed."""
-    return _run_chunks(_body, arguments, chunks, serial)
+    return _run_chunks(_body, arguments, chunks, team)
 
 
 _body: Any = None

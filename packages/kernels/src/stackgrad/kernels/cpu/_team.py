@@ -1,0 +1,233 @@
+"""The threads that share a kernel's chunks.
+
+Between the kernels of a training step lie tens of microseconds, as long as it takes to wake a thread or to wait for
+it. So nobody waits for a thread to come: who launches a kernel starts on its chunks at once, threads that are awake
+take of what is left, and the kernel has ended when all that was taken is done. A thread that found nothing for a
+while sleeps, and the next launch wakes it without waiting. Where other processes want the cores, the step slows down
+by the share they get, and by no more.
+
+One word holds what is left of the work, beside the number of the job, so that taking a chunk is one compare-and-swap
+that can only succeed while that job is under way:
+
+    OPEN    job's number << 40 | chunks that nobody has taken
+    DONE    chunks that have ended
+    CHUNKS, THUNK, SHARED    the job: how many, and the pointers to call (see _launch)
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from platform import machine
+from typing import Any
+
+import llvmlite.binding
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+YIELD = "stackgrad_yield"  # the name by which machine code calls the system's "let another thread run"
+
+_WORD = ir.IntType(64)
+_POINTER = ir.IntType(8).as_pointer()
+THUNK_TYPE = ir.FunctionType(ir.VoidType(), [_WORD, _POINTER])
+
+# Byte offsets, on cache lines of their own where different threads write.
+_OPEN, _DONE, _CHUNKS, _THUNK, _SHARED, _BYTES = 0, 128, 256, 264, 272, 384
+_LEFT = (1 << 40) - 1
+_NEXT_JOB = 1 << 40
+
+# How long a thread looks for work before it sleeps: first without pause, then letting others run. Together about a
+# third of a millisecond.
+_SPINS = 2_000
+_YIELDS = 600
+
+
+def _word_at(builder: Any, address: Any) -> Any:
+    return builder.inttoptr(address, _WORD.as_pointer())
+
+
+@intrinsic
+def _get(typingctx: Any, address: Any) -> Any:
+    """The word at that address, and after it all that was written before it was set."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load_atomic(_word_at(builder, args[0]), "acquire", 8)
+
+    return types.intp(types.intp), codegen
+
+
+@intrinsic
+def _set(typingctx: Any, address: Any, value: Any) -> Any:
+    """Set the word at that address, after all that was written before."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.store_atomic(args[1], _word_at(builder, args[0]), "release", 8)
+        return context.get_dummy_value()
+
+    return types.none(types.intp, types.intp), codegen
+
+
+@intrinsic
+def _add(typingctx: Any, address: Any, value: Any) -> Any:
+    """Add to the word at that address."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.atomic_rmw("add", _word_at(builder, args[0]), args[1], "acq_rel")
+        return context.get_dummy_value()
+
+    return types.none(types.intp, types.intp), codegen
+
+
+@intrinsic
+def _exchange(typingctx: Any, address: Any, old: Any, new: Any) -> Any:
+    """Set the word at that address to `new` if it is `old`; whether it was."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        found = builder.cmpxchg(_word_at(builder, args[0]), args[1], args[2], "acq_rel", "acquire")
+        return builder.extract_value(found, 1)
+
+    return types.boolean(types.intp, types.intp, types.intp), codegen
+
+
+@intrinsic
+def _pause(typingctx: Any) -> Any:
+    """Tell the processor that this is a loop that waits."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        nothing = ir.VoidType()
+        if machine() in ("x86_64", "AMD64"):
+            pause = ir.FunctionType(nothing, [])
+            builder.call(cgutils.get_or_insert_function(builder.module, pause, "llvm.x86.sse2.pause"), [])
+        elif machine() in ("aarch64", "arm64"):
+            hint = ir.FunctionType(nothing, [ir.IntType(32)])
+            builder.call(cgutils.get_or_insert_function(builder.module, hint, "llvm.aarch64.hint"), [hint.args[0](1)])
+        return context.get_dummy_value()
+
+    return types.none(), codegen
+
+
+@intrinsic
+def _let_others_run(typingctx: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.IntType(32), []), YIELD)
+        builder.call(function, [])
+        return context.get_dummy_value()
+
+    return types.none(), codegen
+
+
+@intrinsic
+def _call(typingctx: Any, thunk: Any, chunk: Any, shared: Any) -> Any:
+    """Call the thunk at that address."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        function = builder.inttoptr(args[0], THUNK_TYPE.as_pointer())
+        builder.call(function, [args[1], builder.inttoptr(args[2], _POINTER)])
+        return context.get_dummy_value()
+
+    return types.none(types.intp, types.intp, types.intp), codegen
+
+
+@numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def _take_part(team):
+    """Run chunks of the job under way until none is left."""
+    while True:
+        word = _get(team + _OPEN)
+        left = word & _LEFT
+        if left == 0:
+            return
+        if _exchange(team + _OPEN, word, word - 1):
+            _call(_get(team + _THUNK), _get(team + _CHUNKS) - left, _get(team + _SHARED))
+            _add(team + _DONE, 1)
+
+
+def launch(thunk, shared, chunks, team):
+    """Call the thunk for each chunk: with all threads of the team, or here and in order if that is 0."""
+    if team == 0:
+        for chunk in range(chunks):
+            _call(thunk, chunk, shared)
+        return
+    _set(team + _THUNK, thunk)
+    _set(team + _SHARED, shared)
+    _set(team + _CHUNKS, chunks)
+    _set(team + _DONE, 0)
+    _set(team + _OPEN, ((_get(team + _OPEN) & ~_LEFT) + _NEXT_JOB) | chunks)
+    _take_part(team)
+    waits = 0
+    while _get(team + _DONE) < chunks:
+        waits += 1
+        if waits < _SPINS:
+            _pause()
+        else:
+            _let_others_run()
+
+
+def serve(team):
+    """Take part in jobs until none came for a while."""
+    waits = 0
+    while waits < _SPINS + _YIELDS:
+        if _get(team + _OPEN) & _LEFT:
+            _take_part(team)
+            waits = 0
+        waits += 1
+        if waits < _SPINS:
+            _pause()
+        else:
+            _let_others_run()
+
+
+class Team:
+    """As many threads as Numba is told to use (NUMBA_NUM_THREADS), the one that launches among them.
+
+    `address` is for `launch`; `serve` is the function above, compiled to run without the interpreter's lock.
+    """
+
+    def __init__(self, serve: Callable[[int], None]) -> None:
+        words = np.zeros(_BYTES // 8, np.int64)
+        self._words = words  # at least 16 bytes aligned, so that no word straddles two cache lines
+        self.address = words.ctypes.data
+        self._serve = serve
+        self._asleep: deque[threading.Lock] = deque()
+        self._dismissed = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"stackgrad-{i}", daemon=True)
+            for i in range(1, numba.config.NUMBA_NUM_THREADS)
+        ]
+        for thread in self._threads:
+            thread.start()
+        atexit.register(self._dismiss)
+
+    def wake(self) -> None:
+        """Have all threads look for work."""
+        while self._asleep:
+            self._asleep.pop().release()
+
+    def _work(self) -> None:
+        bell = threading.Lock()
+        bell.acquire()
+        while not self._dismissed:
+            self._serve(self.address)
+            self._asleep.append(bell)
+            bell.acquire()
+
+    def _dismiss(self) -> None:
+        """End the threads while the interpreter still stands."""
+        self._dismissed = True
+        for thread in self._threads:
+            while thread.is_alive():
+                self.wake()
+                thread.join(0.001)
+
+
+def name_yield() -> None:
+    """Let machine code find the system's function under YIELD."""
+    system = ctypes.windll.kernel32.SwitchToThread if os.name == "nt" else ctypes.CDLL(None).sched_yield
+    llvmlite.binding.add_symbol(YIELD, ctypes.cast(system, ctypes.c_void_p).value)

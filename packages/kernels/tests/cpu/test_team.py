@@ -1,0 +1,90 @@
+"""Threads that sleep, are woken, end with the process, and are missed in a forked one."""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from stackgrad.kernels.cpu import _jit
+from stackgrad.kernels.cpu._jit import Kernel
+from stackgrad.kernels.cpu._team import Team
+
+
+def square(chunk, x, out):
+    for i in range(chunk * 1000, chunk * 1000 + 1000):
+        out[i] = x[i] * x[i]
+
+
+squares = Kernel(square, lambda T: (T[::1], T[::1]), key=None)
+
+
+def run(chunks=50):
+    x = np.arange(chunks * 1000.0)
+    out = np.full_like(x, -1)
+    squares[x.dtype](chunks, False, (x, out))
+    return (out == x * x).all()
+
+
+def test_many_jobs_one_after_the_other():
+    assert all(run(chunks) for chunks in list(range(40)) * 50)
+
+
+def test_a_thread_sleeps_and_is_woken():
+    assert run()
+    team = _jit._team()
+    deadline = time.monotonic() + 30
+    while len(team._asleep) < len(team._threads):
+        assert time.monotonic() < deadline, "some thread found no sleep"
+        time.sleep(0.001)
+    assert run()
+    assert run()
+
+
+def test_jobs_of_several_python_threads():
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(run, [7, 30, 100, 3] * 100))
+
+
+def test_dismissed_threads_end():
+    calls = []
+
+    def serve(address):
+        calls.append(address)
+
+    team = Team(serve)
+    team._dismiss()
+    assert not any(thread.is_alive() for thread in team._threads)
+    assert set(calls) <= {team.address}
+    team.wake()
+
+
+SCRIPT = """
+import numpy as np
+from stackgrad.kernels.cpu._elementwise import elementwise
+from stackgrad.tensor import OPS
+x = np.ones(1_000_000, np.float32)
+print(int(elementwise(OPS["add"], x, x).sum()))
+"""
+
+
+def test_a_process_ends_with_threads_at_work():
+    for _ in range(3):
+        ended = subprocess.run(
+            [sys.executable, "-W", "error", "-c", SCRIPT], capture_output=True, text=True, timeout=60
+        )
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "2000000\n", "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_process_works_by_itself():
+    assert run()
+    child = multiprocessing.get_context("fork").Process(target=lambda: sys.exit(not run()))
+    child.start()
+    child.join(30)
+    assert child.exitcode == 0
