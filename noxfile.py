@@ -141,10 +141,13 @@ def imports(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Run the Python examples of the guides and the READMEs."""
+    """Run the Python examples of the guides and the READMEs, on both backends."""
     session.install("pytest>=8.2", "sybil~=10.1", *from_tree(*PACKAGES))
     documents = ["docs", "README.md", *(f"packages/{package}/README.md" for package in PACKAGES)]
-    session.run("python", "-m", "pytest", "-p", "tools.markdown_examples", *documents, *session.posargs)
+    run = ("python", "-m", "pytest", "-p", "tools.markdown_examples")
+    session.run(*run, *documents, *session.posargs)
+    on_numpy = [document for document in documents if "kernels" not in document]
+    session.run(*run, *on_numpy, *session.posargs, env={"STACKGRAD_BACKEND": "numpy"})
 
 
 @nox.session

@@ -15,7 +15,7 @@ from stackgrad import nn
 from stackgrad.mnist import MODELS, Dataset, Split, make_model, normalise, train
 from stackgrad.mnist.evaluate import count_right
 from stackgrad.mnist.train import RECIPES, NotFiniteError, Recipe, Step, train_steps
-from stackgrad.tensor import Generator, set_default_backend
+from stackgrad.tensor import Generator, Tensor, capture, from_numpy, set_default_backend
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -45,6 +45,55 @@ def weights(name: str, data: Dataset, seed: int, backend: str) -> npt.NDArray[np
     for _ in train_steps(model, data.train, SHORT, generator):
         pass
     return np.concatenate([parameter.detach().numpy().ravel() for parameter in model.parameters()])
+
+
+# The step that is replayed
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_a_replayed_step_is_the_same_as_a_called_one(name: str, tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    replayed = weights(name, tiny, 3, "cpu")
+    monkeypatch.setattr(train, "capture", lambda step: step)
+    assert np.array_equal(replayed, weights(name, tiny, 3, "cpu"))
+
+
+def layers_and_schedule(captured: bool) -> list[npt.NDArray[np.float32]]:
+    """What the layers and optimizers that the two models do without have made after some steps."""
+    set_default_backend("cpu")
+    generator = Generator(1)
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3, stride=2, generator=generator),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.AvgPool2d(3),
+        nn.Flatten(),
+        nn.Linear(64, 10, generator=generator),
+        nn.Dropout(0.5, generator=generator),
+    )
+    optimizer = nn.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01)
+    schedule = nn.StepDecay(optimizer, every=2, factor=0.5)
+
+    def step(images: Tensor, target: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        loss = nn.mse_loss(model(images), target)
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    learn = capture(step) if captured else step
+    rng = np.random.default_rng(0)
+    losses = []
+    for _ in range(6):
+        images, target = rng.standard_normal((5, 1, 28, 28)), rng.standard_normal((5, 10))
+        losses.append(learn(from_numpy(images.astype(np.float32)), from_numpy(target.astype(np.float32))).item())
+        schedule.step()
+    state = [tensor.detach().numpy() for tensor in model.state_dict().values()]
+    return [*state, np.array(losses, np.float32), np.array(optimizer.steps, np.float32)]
+
+
+def test_other_layers_and_optimizers_are_replayed_too() -> None:
+    for called, replayed in zip(layers_and_schedule(False), layers_and_schedule(True), strict=True):
+        assert np.array_equal(called, replayed)
 
 
 # What is written

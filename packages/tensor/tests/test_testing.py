@@ -204,9 +204,11 @@ def last_of_equals(self, name, a, dim):
 def in_place(name, change):
     def method(self, target, *args):
         right = getattr(NumpyBackend, name)
-        before = target.copy()
+        targets = target if isinstance(target, list) else [target]
+        before = [x.copy() for x in targets]
         right(self, target, *args)
-        change(target, before)
+        for x, y in zip(targets, before, strict=True):
+            change(x, y)
 
     return broken(name, method)
 
@@ -263,7 +265,8 @@ WRONG = {
         "uniform", lambda self, shape, dtype, seed, call: RAW["uniform"](self, shape[::-1], dtype, seed, call).T
     ),
     "uniform": broken(
-        "uniform", lambda self, shape, dtype, seed, call: RAW["uniform"](self, shape, dtype, seed, call & 0xFFFFFFFF)
+        "uniform",
+        lambda self, shape, dtype, seed, call: RAW["uniform"](self, shape, dtype, seed, call & np.uint64(0xFFFFFFFF)),
     ),
     "copy": broken("copy", lambda self, a, dtype=None: np.array(a, dtype or a.dtype)),
     "assign": in_place("assign", lambda target, before: target[..., :1].fill(1) if target.ndim else None),

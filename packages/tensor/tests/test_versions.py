@@ -2,7 +2,7 @@
 
 import pytest
 
-from stackgrad.tensor import batch_norm, no_grad, ones, sgd_step, tensor, zeros
+from stackgrad.tensor import batch_norm, no_grad, ones, sgd_numbers, sgd_step, tensor, zeros
 
 
 def leaf(*values):
@@ -56,7 +56,7 @@ def test_an_optimizer_step_counts_as_a_change():
     x = leaf(1.0, 2.0)
     y = (x * x).sum()
     y.backward(retain_graph=True)
-    sgd_step([x], [x.grad], None, 0.1)
+    sgd_step([x], [x.grad], None, sgd_numbers(0.1))
     with pytest.raises(RuntimeError, match="changed in place"):
         y.backward()
 

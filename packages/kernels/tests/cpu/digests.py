@@ -38,8 +38,8 @@ def _pool(pool):
 def _steps():
     p, m, v, g = (sg.tensor(_values(300, 200, i), backend="cpu") for i in range(1, 5))
     p, m, v, g = (x.sum(2) for x in (p, m, v * v, g))
-    sg.sgd_step([p], [g], [m], 0.1, 0.9, True, 0.01)
-    sg.adam_step([p], [g], [m], [v], 3, 0.01, weight_decay=0.1)
+    sg.sgd_step([p], [g], [m], sg.sgd_numbers(0.1, 0.9, True, 0.01))
+    sg.adam_step([p], [g], [m], [v], sg.adam_numbers(3, 0.01, weight_decay=0.1))
     return [p, m, v]
 
 

@@ -147,12 +147,12 @@ def test_a_gradient_of_another_dtype_is_refused(dtype):
         (lambda: sg.ones(2, 0).argmax(1), ValueError, "there is nothing to take the max of"),
         (lambda: sg.ones(2).sum(1), IndexError, "dim 1 is out of range for 1 dimensions"),
         (
-            lambda: sg.sgd_step([sg.ones(2)], [sg.ones(2, dtype="float64")], None, 0.1),
+            lambda: sg.sgd_step([sg.ones(2)], [sg.ones(2, dtype="float64")], None, sg.sgd_numbers(0.1)),
             ValueError,
             r"parameter of shape \(2,\), float32 on 'cpu' was given a gradient or state of shape \(2,\), float64",
         ),
         (
-            lambda: sg.sgd_step([sg.ones(2, dtype=int)], [sg.ones(2, dtype=int)], None, 0.1),
+            lambda: sg.sgd_step([sg.ones(2, dtype=int)], [sg.ones(2, dtype=int)], None, sg.sgd_numbers(0.1)),
             TypeError,
             "parameter of dtype int64: expected float32 or float64",
         ),

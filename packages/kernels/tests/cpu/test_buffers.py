@@ -1,5 +1,6 @@
 """Memory is used again, and never while anything refers to it."""
 
+import ctypes
 import gc
 import threading
 
@@ -8,7 +9,7 @@ import pytest
 
 from stackgrad import tensor as sg
 from stackgrad.kernels.cpu import _buffers
-from stackgrad.kernels.cpu._buffers import SMALLEST, empty, owns_memory, pool
+from stackgrad.kernels.cpu._buffers import SLACK, SMALLEST, empty, has_slack, owns_memory, pool
 
 LARGE = SMALLEST // 4  # elements of float32
 
@@ -115,12 +116,24 @@ def test_the_pool_is_bounded(monkeypatch):
 
 def test_what_was_used_last_is_kept_longest(monkeypatch):
     monkeypatch.setattr(_buffers, "LARGEST_POOL", 3 * SMALLEST)
-    for size in (LARGE, 2 * LARGE, LARGE, 2 * LARGE):
+    one, two, three = (blocks * LARGE - SLACK // 4 for blocks in (1, 2, 3))
+    monkeypatch.setattr(_buffers, "SMALLEST", 0)
+    for size in (one, two, one, two):
         empty(size, "float32")
     assert list(pool.free) == [SMALLEST, 2 * SMALLEST]
-    empty(LARGE, "float32")
-    empty(3 * LARGE, "float32")
+    empty(one, "float32")
+    empty(three, "float32")
     assert list(pool.free) == [3 * SMALLEST]
+
+
+def test_what_lies_behind_can_be_read():
+    array = empty(LARGE, "float32").reshape(2, -1)
+    assert has_slack(array)
+    assert has_slack(array[1].reshape(-1))
+    end = array.__array_interface__["data"][0] + array.nbytes
+    assert ctypes.string_at(end, SLACK)
+    assert not has_slack(np.zeros(LARGE, np.float32))
+    assert not has_slack(empty(3, "float32"))
 
 
 def test_threads_share_the_pool():

@@ -50,7 +50,7 @@ def test_a_second_process_finds_the_kernels(tmp_path):
     assert files(tmp_path) == made
     # The loop, what its threads do, the table's kernel and the one written by hand; a user's function leaves nothing.
     names = sorted({path.name.split("-")[0] for path in made})
-    assert names == ["_launch._log_softmax", "_launch.add_flat", "_team.launch", "_team.serve"]
+    assert names == ["_launch._log_softmax", "_launch.add_flat", "_team.launch", "_team.replay", "_team.serve"]
     assert len({path.parent for path in made}) == 1
 
 

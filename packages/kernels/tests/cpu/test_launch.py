@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from stackgrad import tensor as sg
-from stackgrad.kernels.cpu._jit import ChunkError, Kernel
+from stackgrad.kernels.cpu._calls import ChunkError
+from stackgrad.kernels.cpu._jit import Kernel
 from stackgrad.tensor import OPS
 
 DIGESTS = Path(__file__).with_name("digests.py")

@@ -45,7 +45,7 @@ def test_sgd(dtype, layout, momentum, nesterov, decay):
     (p_base, v_base), g = bases(2, dtype), LAYOUTS[layout](bases(1, dtype)[0])
     p, v = LAYOUTS[layout](p_base), LAYOUTS[layout](v_base)
     p_before, v_before, wide_p, wide_v = p_base.copy(), v_base.copy(), p.astype(float), v.astype(float)
-    _optim.sgd_step(p, g, v if momentum else None, 0.1, momentum, nesterov, decay)
+    _optim.sgd_step([p], [g], [v] if momentum else None, sg.sgd_numbers(0.1, momentum, nesterov, decay))
     step = g + decay * wide_p
     if momentum:
         wide_v = momentum * wide_v + step
@@ -63,7 +63,7 @@ def test_adam(dtype, layout, decay, decoupled):
     p, m, v = (LAYOUTS[layout](base) for base in written)
     g = LAYOUTS[layout](bases(1, dtype)[0])
     wide_p, wide_m, wide_v = (x.astype(float) for x in (p, m, v))
-    _optim.adam_step(p, g, m, v, 3, 0.01, (0.9, 0.99), 1e-8, decay, decoupled)
+    _optim.adam_step([p], [g], [m], [v], sg.adam_numbers(3, 0.01, (0.9, 0.99), 1e-8, decay, decoupled))
     if decoupled:
         wide_p *= 1 - 0.01 * decay
     slope = g + (0 if decoupled else decay) * wide_p
@@ -78,7 +78,7 @@ def test_adam(dtype, layout, decay, decoupled):
 def test_chunk_edges(run_serially, serial, size):
     run_serially(serial)
     p, g = np.ones(size, np.float32), np.arange(size, dtype=np.float32)
-    _optim.sgd_step(p, g, None, 0.5, 0.0, False, 0.0)
+    _optim.sgd_step([p], [g], None, sg.sgd_numbers(0.5, 0.0, False, 0.0))
     assert np.array_equal(p, 1 - g / 2)
 
 
@@ -89,8 +89,8 @@ def test_read_only_memory_is_not_written():
         locked.flags.writeable = False
         p, v = sg.from_numpy(parameter), sg.from_numpy(state)
         with pytest.raises(ValueError, match=r"optimizer step on a parameter of shape \(5,\): .* read-only"):
-            sg.sgd_step([p], [grad], [v], 0.1, 0.9)
+            sg.sgd_step([p], [grad], [v], sg.sgd_numbers(0.1, 0.9))
         with pytest.raises(ValueError, match="read-only"):
-            sg.adam_step([p], [grad], [v], [v], 1, 0.1)
+            sg.adam_step([p], [grad], [v], [v], sg.adam_numbers(1, 0.1))
         locked.flags.writeable = True
     assert parameter.tolist() == state.tolist() == [1] * 5

@@ -7,6 +7,11 @@ from stackgrad.kernels.cpu._parallel import CHUNK
 from stackgrad.kernels.cpu._random import uniform
 from stackgrad.tensor import NumpyBackend
 
+
+def call(number):
+    return np.array([number], np.uint64)
+
+
 pytestmark = pytest.mark.usefixtures("poisoned")
 
 
@@ -16,13 +21,13 @@ def test_chunk_edges(run_serially, serial, dtype):
     run_serially(serial)
     dtype = np.dtype(dtype)
     for size in (0, 1, 2, 3, 4, 5, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 2):
-        expected = NumpyBackend().uniform((size,), dtype, 2**63 + 5, 2**33)
-        assert np.array_equal(uniform((size,), dtype, 2**63 + 5, 2**33), expected)
-    assert uniform((2, 3, 5), dtype, 0, 0).shape == (2, 3, 5)
-    assert uniform((), dtype, 0, 0).shape == ()
+        expected = NumpyBackend().uniform((size,), dtype, 2**63 + 5, call(2**33))
+        assert np.array_equal(uniform((size,), dtype, 2**63 + 5, call(2**33)), expected)
+    assert uniform((2, 3, 5), dtype, 0, call(0)).shape == (2, 3, 5)
+    assert uniform((), dtype, 0, call(0)).shape == ()
 
 
-@pytest.mark.parametrize(("seed", "call"), [(0, 0), (2**64 - 1, 2**64 - 1), (1, 2**32), (2**32, 1)])
-def test_any_seed_and_call(seed, call):
-    expected = NumpyBackend().uniform((9,), np.dtype("float32"), seed, call)
-    assert np.array_equal(uniform((9,), np.dtype("float32"), seed, call), expected)
+@pytest.mark.parametrize(("seed", "number"), [(0, 0), (2**64 - 1, 2**64 - 1), (1, 2**32), (2**32, 1)])
+def test_any_seed_and_call(seed, number):
+    expected = NumpyBackend().uniform((9,), np.dtype("float32"), seed, call(number))
+    assert np.array_equal(uniform((9,), np.dtype("float32"), seed, call(number)), expected)

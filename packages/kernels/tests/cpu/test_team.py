@@ -56,11 +56,11 @@ def test_dismissed_threads_end():
     def serve(address):
         calls.append(address)
 
-    team = Team(serve)
+    team = Team(serve, lambda words, count, address: 0)
     team._dismiss()
     assert not any(thread.is_alive() for thread in team._threads)
-    assert set(calls) <= {team.address}
-    team.wake()
+    assert set(calls) <= {team._address}
+    assert team.run(lambda address: address) == team._address
 
 
 SCRIPT = """

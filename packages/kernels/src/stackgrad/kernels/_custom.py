@@ -20,7 +20,8 @@ from stackgrad.tensor import Tensor, concatenate, full
 from stackgrad.tensor._shape import broadcast_shapes, normalize_dim
 
 from .cpu import _elementwise, _reduce
-from .cpu._jit import ChunkError, helper
+from .cpu._calls import ChunkError
+from .cpu._jit import helper
 
 Number = bool | int | float
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from stackgrad import nn
-from stackgrad.tensor import Generator, from_numpy, get_backend
+from stackgrad.tensor import Generator, Tensor, capture, from_numpy, get_backend
 
 from .data import Dataset, Split
 from .evaluate import count_right
@@ -82,16 +82,21 @@ def train_steps(model: Model, split: Split, recipe: Recipe, generator: Generator
     labels = split.labels.astype(np.int64)
     clock, step = Clock(), 0
     model.train()
+
+    @capture
+    def learn(images: Tensor, classes: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        loss = model.loss(model(images), classes)
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
     for epoch in range(1, recipe.epochs + 1):
         for index in nn.batches(len(split), recipe.batch_size, generator):
-            optimizer.zero_grad()
-            loss = model.loss(model(normalise(split.images[index])), from_numpy(labels[index]))
-            loss.backward()
             lr = optimizer.lr
-            optimizer.step()
+            value = learn(normalise(split.images[index]), from_numpy(labels[index])).item()
             schedule.step()
             step += 1
-            value = loss.item()
             if not math.isfinite(value):
                 raise NotFiniteError(
                     f"the loss is {value} at step {step}, with learning rate {lr:.3g}: try a lower --lr"

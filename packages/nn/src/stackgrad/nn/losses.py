@@ -70,9 +70,14 @@ def _check_classes(input: Tensor, target: Tensor) -> None:
             f"nll_loss: input of shape {input.shape} and target of shape {target.shape}: expected (n, classes) and (n,)"
         )
     classes = input.shape[1]
-    for value in (target.min().item(), target.max().item()) if target.size else ():
-        if not 0 <= value < classes:
-            raise ValueError(f"nll_loss: target holds class {value}: expected 0 to {classes - 1}")
+
+    def check() -> None:
+        numbers = target.numpy()
+        wrong = numbers[(numbers < 0) | (numbers >= classes)]
+        if wrong.size:
+            raise ValueError(f"nll_loss: target holds class {wrong[0]}: expected 0 to {classes - 1}")
+
+    sg.each_time(check)
 
 
 def _reduce(losses: Tensor, reduction: str) -> Tensor:

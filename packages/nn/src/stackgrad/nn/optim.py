@@ -1,8 +1,11 @@
 """Optimizers: they change parameters in place, by the gradients in `parameter.grad`."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
@@ -50,18 +53,37 @@ class Optimizer:
 
     def step(self) -> None:
         """Changes each parameter that has a gradient, once."""
-        by_count: dict[int, list[int]] = {}
-        for index, parameter in enumerate(self.params):
-            if parameter.grad is not None:
-                self.steps[index] += 1
-                by_count.setdefault(self.steps[index], []).append(index)
-        for count, indices in by_count.items():
-            grads = [grad for index in indices if (grad := self.params[index].grad) is not None]
-            self.update(indices, [self.params[index] for index in indices], grads, count)
+        indices = [index for index, parameter in enumerate(self.params) if parameter.grad is not None]
 
-    def update(self, indices: list[int], params: list[Tensor], grads: list[Tensor], count: int) -> None:
-        """Changes `params`, which stand at `indices`, for the `count`-th time each (from 1)."""
+        def count() -> None:
+            for index in indices:
+                self.steps[index] += 1
+
+        sg.each_time(count)
+        by_count: dict[int, list[int]] = {}
+        for index in indices:
+            by_count.setdefault(self.steps[index], []).append(index)
+        for alike in by_count.values():
+            grads = [grad for index in alike if (grad := self.params[index].grad) is not None]
+            self.update(alike, [self.params[index] for index in alike], grads)
+
+    def update(self, indices: list[int], params: list[Tensor], grads: list[Tensor]) -> None:
+        """Changes `params`, which stand at `indices` and have taken equally many steps, this one counted."""
         raise NotImplementedError(f"{type(self).__name__} must define update")
+
+    def numbers(self, make: Callable[[], NDArray[np.float64]]) -> NDArray[np.float64]:
+        """What `make` makes of the settings and of the steps taken; in a captured function, made anew each time."""
+        kept: list[NDArray[np.float64]] = []
+
+        def write() -> None:
+            made = make()
+            if kept:
+                np.copyto(kept[0], made)
+            else:
+                kept.append(made)
+
+        sg.each_time(write)
+        return kept[0]
 
     def slot(self, name: str, indices: list[int]) -> list[Tensor]:
         """The tensor kept under this name for each of these parameters; zeros at first."""
@@ -147,9 +169,10 @@ class SGD(Optimizer):
         if nesterov and momentum == 0:
             raise ValueError("nesterov needs a momentum above 0; got 0")
 
-    def update(self, indices: list[int], params: list[Tensor], grads: list[Tensor], count: int) -> None:
+    def update(self, indices: list[int], params: list[Tensor], grads: list[Tensor]) -> None:
         velocities = self.slot("velocity", indices) if self.momentum else None
-        sg.sgd_step(params, grads, velocities, self.lr, self.momentum, self.nesterov, self.weight_decay)
+        numbers = self.numbers(lambda: sg.sgd_numbers(self.lr, self.momentum, self.nesterov, self.weight_decay))
+        sg.sgd_step(params, grads, velocities, numbers)
 
 
 class Adam(Optimizer):
@@ -178,19 +201,12 @@ class Adam(Optimizer):
         self.beta1, self.beta2 = betas
         self.eps = not_negative("eps", eps)
 
-    def update(self, indices: list[int], params: list[Tensor], grads: list[Tensor], count: int) -> None:
-        sg.adam_step(
-            params,
-            grads,
-            self.slot("mean", indices),
-            self.slot("square", indices),
-            count,
-            self.lr,
-            (self.beta1, self.beta2),
-            self.eps,
-            self.weight_decay,
-            self.decoupled,
-        )
+    def update(self, indices: list[int], params: list[Tensor], grads: list[Tensor]) -> None:
+        def make() -> NDArray[np.float64]:
+            betas, step = (self.beta1, self.beta2), self.steps[indices[0]]
+            return sg.adam_numbers(step, self.lr, betas, self.eps, self.weight_decay, self.decoupled)
+
+        sg.adam_step(params, grads, self.slot("mean", indices), self.slot("square", indices), self.numbers(make))
 
 
 class AdamW(Adam):

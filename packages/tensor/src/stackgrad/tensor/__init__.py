@@ -9,6 +9,7 @@ tensor([2., 4., 6.])
 
 from ._autograd import Function, Node, grad, is_recording, no_grad
 from ._backend import Backend, available_backends, get_backend, set_default_backend
+from ._capture import Captured, capture
 from ._conv import conv2d
 from ._create import (
     arange,
@@ -32,11 +33,12 @@ from ._host import HostBackend
 from ._layers import batch_norm, dropout, linear
 from ._numpy import NumpyBackend
 from ._optable import OPS, REDUCTIONS, Op, Reduction
-from ._optim import adam_step, sgd_step
+from ._optim import adam_numbers, adam_step, sgd_numbers, sgd_step
 from ._pool import avg_pool2d, max_pool2d
 from ._random import Generator, default_generator, manual_seed
 from ._shape import Window
 from ._softmax import cross_entropy, log_softmax, softmax
+from ._tape import Tape, each_time, recording
 from ._tensor import Tensor
 
 __version__ = "0.1.0"
@@ -45,6 +47,7 @@ __all__ = [
     "OPS",
     "REDUCTIONS",
     "Backend",
+    "Captured",
     "Function",
     "Generator",
     "HostBackend",
@@ -52,8 +55,10 @@ __all__ = [
     "NumpyBackend",
     "Op",
     "Reduction",
+    "Tape",
     "Tensor",
     "Window",
+    "adam_numbers",
     "adam_step",
     "arange",
     "available_backends",
@@ -61,11 +66,13 @@ __all__ = [
     "batch_norm",
     "bernoulli",
     "bool_",
+    "capture",
     "concatenate",
     "conv2d",
     "cross_entropy",
     "default_generator",
     "dropout",
+    "each_time",
     "float32",
     "float64",
     "from_numpy",
@@ -85,7 +92,9 @@ __all__ = [
     "ones",
     "rand",
     "randn",
+    "recording",
     "set_default_backend",
+    "sgd_numbers",
     "sgd_step",
     "softmax",
     "stack",

@@ -30,6 +30,8 @@ class Backend(ABC):
     """The kinds of work a backend does. Those with a body here are composed of the others; override to fuse."""
 
     name: str
+    captures = False
+    """Whether it puts all work on the tape while there is one, so that functions of its tensors can be captured."""
 
     # --- memory
 
@@ -233,10 +235,10 @@ class Backend(ABC):
     # --- random numbers (see _random)
 
     @abstractmethod
-    def uniform(self, shape: Shape, dtype: DType, seed: int, call: int) -> Array:
-        """Uniform in [0, 1), the same values on every backend."""
+    def uniform(self, shape: Shape, dtype: DType, seed: int, call: NDArray[np.uint64]) -> Array:
+        """Uniform in [0, 1), the same values on every backend. `call` (1,) is read when the work is done, each time."""
 
-    def dropout(self, x: Array, rate: float, seed: int, call: int) -> tuple[Array, Array]:
+    def dropout(self, x: Array, rate: float, seed: int, call: NDArray[np.uint64]) -> tuple[Array, Array]:
         """x times mask, and the mask: 0 with probability `rate`, else 1 / (1 - rate); draws are float32 uniforms."""
         draws = self.uniform(x.shape, np.dtype("float32"), seed, call)
         kept = self.elementwise(OPS["ge"], draws, self.full((), rate, draws.dtype))
@@ -244,36 +246,30 @@ class Backend(ABC):
         mask = self.elementwise(OPS["where"], kept, scale, self.full((), 0, x.dtype))
         return self.elementwise(OPS["mul"], x, mask), mask
 
-    # --- optimizer steps, in place
+    # --- optimizer steps, in place, on lists of arrays of one dtype; `numbers` is read when the work is done, each time
 
     @abstractmethod
     def sgd_step(
-        self,
-        p: Array,
-        g: Array,
-        velocity: Array | None,
-        lr: float,
-        momentum: float,
-        nesterov: bool,
-        weight_decay: float,
+        self, params: list[Array], grads: list[Array], velocities: list[Array] | None, numbers: NDArray[np.float64]
     ) -> None:
-        """g += weight_decay p; velocity = momentum velocity + g; p -= lr (velocity, or g + momentum velocity)."""
+        """g += weight_decay p; velocity = momentum velocity + g; p -= lr (velocity, or g + momentum velocity).
+
+        `numbers` are those of `sgd_numbers`.
+        """
 
     @abstractmethod
     def adam_step(
         self,
-        p: Array,
-        g: Array,
-        m: Array,
-        v: Array,
-        step: int,
-        lr: float,
-        betas: tuple[float, float],
-        eps: float,
-        weight_decay: float,
-        decoupled: bool,
+        params: list[Array],
+        grads: list[Array],
+        m: list[Array],
+        v: list[Array],
+        numbers: NDArray[np.float64],
     ) -> None:
-        """Adam of D. Kingma and J. Ba (arXiv:1412.6980); decoupled weight decay as in arXiv:1711.05101."""
+        """Adam of D. Kingma and J. Ba (arXiv:1412.6980); decoupled weight decay as in arXiv:1711.05101.
+
+        `numbers` are those of `adam_numbers`.
+        """
 
     # --- helpers of the composed kinds
 

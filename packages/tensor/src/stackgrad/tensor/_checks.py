@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ._autograd import Value
 from ._dtypes import is_float
+from ._tape import each_time
 
 
 def expect_float(what: str, x: Value) -> None:
@@ -15,6 +18,19 @@ def expect_image(what: str, x: Value) -> None:
     if x.ndim != 4:
         raise ValueError(f"{what}: input of shape {x.shape}: expected (batch, channels, height, width)")
     expect_float(what, x)
+
+
+def expect_classes(what: str, target: Value, classes: int) -> None:
+    """Raise ValueError unless all elements of the int64 `target` are 0 to classes - 1."""
+
+    def check() -> None:
+        numbers = target.backend.to_numpy(target.data)
+        # As unsigned, negative ones are too large.
+        if numbers.size and numbers.view(np.uint64).max() >= classes:
+            wrong = numbers[(numbers < 0) | (numbers >= classes)][0]
+            raise ValueError(f"{what}: target holds class {wrong}: expected 0 to {classes - 1}")
+
+    each_time(check)
 
 
 def expect_same_dtype(what: str, x: Value, **others: Value | None) -> None:

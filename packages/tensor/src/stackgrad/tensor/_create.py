@@ -13,8 +13,9 @@ from ._autograd import Value
 from ._backend import Backend, get_backend
 from ._dtypes import as_dtype, float32, int64, is_float, number_dtype
 from ._ops import Operand
-from ._random import Generator, default_generator
+from ._random import Generator, default_generator, next_draw
 from ._shape import normalize_dim
+from ._tape import each_time, expect_readable, recording
 from ._tensor import Tensor, _extents
 
 Name = str | Backend | None
@@ -33,6 +34,7 @@ def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = Fals
     """
     if isinstance(data, Tensor):
         backend = backend or data.backend
+        expect_readable("tensor(...) of a tensor")
         data = data.backend.to_numpy(data.data)
     try:
         array = np.asarray(data)
@@ -46,7 +48,11 @@ def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = Fals
     if array.dtype.kind not in "fiub":
         raise TypeError(f"data of dtype {array.dtype}: expected numbers, or nested sequences of numbers")
     with np.errstate(all="ignore"):  # a float64 too large for float32 is infinite
-        return _make(np.array(array, as_dtype(dtype or array.dtype), order="C"), requires_grad, backend)
+        copied = np.array(array, as_dtype(dtype or array.dtype), order="C")
+    if recording.tape is not None:  # a copy that each replay makes anew, in case it is written to
+        found = get_backend(backend)
+        return Tensor(found.copy(found.from_numpy(copied)), found).requires_grad_(requires_grad)
+    return _make(copied, requires_grad, backend)
 
 
 def from_numpy(array: NDArray[Any], requires_grad: bool = False, backend: Name = None) -> Tensor:
@@ -130,7 +136,7 @@ def rand(
 ) -> Tensor:
     """Uniform in [0, 1), the same on every backend. The shape as separate ints or one sequence."""
     generator, found = generator or default_generator(), get_backend(backend)
-    data = found.uniform(_checked(_extents(shape)), _float(dtype), generator.seed, generator.next_call())
+    data = found.uniform(_checked(_extents(shape)), _float(dtype), generator.seed, next_draw(generator))
     return Tensor(data, found).requires_grad_(requires_grad)
 
 
@@ -142,12 +148,16 @@ def randn(
     generator: Generator | None = None,
 ) -> Tensor:
     """Standard normal, drawn on the host and so the same on every backend."""
-    generator = generator or default_generator()
-    return _make(
-        _random.normal(_checked(_extents(shape)), _float(dtype), generator.seed, generator.next_call()),
-        requires_grad,
-        backend,
-    )
+    generator, found = generator or default_generator(), get_backend(backend)
+    extents, kind = _checked(_extents(shape)), _float(dtype)
+    data = found.empty(extents, kind)
+
+    def draw() -> None:
+        values = _random.normal(extents, kind, generator.seed, generator.next_call())
+        found.assign(data, found.from_numpy(values))
+
+    each_time(draw)
+    return Tensor(data, found).requires_grad_(requires_grad)
 
 
 def bernoulli(

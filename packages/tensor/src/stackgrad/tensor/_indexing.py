@@ -17,6 +17,7 @@ from ._autograd import Function, Node, Value, is_recording
 from ._dtypes import PROMOTION, bool_, int64, is_float, nearest_dtype
 from ._ops import Permute, common_backend, expand, reshape
 from ._shape import Shape, broadcast_shapes
+from ._tape import each_time, expect_readable, recording
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -218,18 +219,27 @@ def _true_places(mask: Tensor, shape: Shape, dim: int) -> tuple[Tensor, ...]:
     expected = shape[dim : dim + mask.ndim]
     if mask.shape != expected:
         raise IndexError(f"bool index of shape {mask.shape} for dims of shape {expected}: expected the same shape")
+    expect_readable("a mask as an index")
     return tuple(mask.new(index) for index in mask.backend.nonzero(mask.data))
 
 
 def _in_range(index: Tensor, extent: int, dim: int) -> Tensor:
     """`index` counted from the front."""
-    if index.size:
-        low, high = int(index.min().item()), int(index.max().item())
-        if low < -extent or high >= extent:
-            raise IndexError(f"index {low if low < -extent else high} is out of range for dim {dim} of extent {extent}")
-        if low < 0:
-            index = (index < 0).where(index + extent, index)
-    return index
+    negative = False
+
+    def check() -> None:
+        nonlocal negative
+        places = index.backend.to_numpy(index.data)
+        if places.size:
+            low, high = int(places.min()), int(places.max())
+            if low < -extent or high >= extent:
+                wrong = low if low < -extent else high
+                raise IndexError(f"index {wrong} is out of range for dim {dim} of extent {extent}")
+            negative = low < 0
+
+    each_time(check)
+    # A replay may meet negative ones where the recording met none.
+    return (index < 0).where(index + extent, index) if negative or recording.tape is not None else index
 
 
 def _merge(view: Tensor, arrays: dict[int, Tensor]) -> Tensor:

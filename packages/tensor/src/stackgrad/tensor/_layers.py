@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ._autograd import Function, Node, is_recording
 from ._checks import expect_float, expect_same_dtype
 from ._ops import common_backend
-from ._random import Generator, default_generator
+from ._random import Generator, default_generator, next_draw
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -97,7 +100,7 @@ def batch_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> tu
 
 class Dropout(Function):
     @staticmethod
-    def forward(ctx: Node, x: Tensor, rate: float, seed: int, call: int) -> Tensor:
+    def forward(ctx: Node, x: Tensor, rate: float, seed: int, call: NDArray[np.uint64]) -> Tensor:
         out, mask = x.backend.dropout(x.data, rate, seed, call)
         ctx.mask = x.new(mask)
         return x.new(out)
@@ -117,4 +120,4 @@ def dropout(x: Tensor, rate: float, generator: Generator | None = None) -> Tenso
         raise ValueError(f"dropout: rate {rate}: expected 0 to 1")
     expect_float("dropout", x)
     generator = generator or default_generator()
-    return Dropout.apply(x, rate, generator.seed, generator.next_call())
+    return Dropout.apply(x, rate, generator.seed, next_draw(generator))

@@ -123,50 +123,41 @@ class NumpyBackend(HostBackend):
 
     # --- random numbers and optimizer steps
 
-    def uniform(self, shape: Shape, dtype: DType, seed: int, call: int) -> Array:
-        return _random.uniform(shape, dtype, seed, call)
+    def uniform(self, shape: Shape, dtype: DType, seed: int, call: NDArray[np.uint64]) -> Array:
+        return _random.uniform(shape, dtype, seed, int(call[0]))
 
     @_quiet
     def sgd_step(
-        self,
-        p: Array,
-        g: Array,
-        velocity: Array | None,
-        lr: float,
-        momentum: float,
-        nesterov: bool,
-        weight_decay: float,
+        self, params: list[Array], grads: list[Array], velocities: list[Array] | None, numbers: NDArray[np.float64]
     ) -> None:
-        g = g + weight_decay * p
-        if velocity is not None:
-            velocity *= momentum
-            velocity += g
-            g = g + momentum * velocity if nesterov else velocity
-        p -= lr * g
+        lr, momentum, nesterov, weight_decay = numbers.tolist()
+        for i, (p, g) in enumerate(zip(params, grads, strict=True)):
+            g = g + weight_decay * p
+            if velocities is not None:
+                velocity = velocities[i]
+                velocity *= momentum
+                velocity += g
+                g = g + momentum * velocity if nesterov else velocity
+            p -= lr * g
 
     @_quiet
     def adam_step(
         self,
-        p: Array,
-        g: Array,
-        m: Array,
-        v: Array,
-        step: int,
-        lr: float,
-        betas: tuple[float, float],
-        eps: float,
-        weight_decay: float,
-        decoupled: bool,
+        params: list[Array],
+        grads: list[Array],
+        m: list[Array],
+        v: list[Array],
+        numbers: NDArray[np.float64],
     ) -> None:
-        if decoupled:
-            p *= 1 - lr * weight_decay
-        else:
+        rate, beta1, rest1, beta2, rest2, scale2, eps, weight_decay, shrink = numbers.tolist()
+        for p, g, mean, square in zip(params, grads, m, v, strict=True):
+            p *= shrink
             g = g + weight_decay * p
-        m *= betas[0]
-        m += (1 - betas[0]) * g
-        v *= betas[1]
-        v += (1 - betas[1]) * (g * g)
-        p -= lr / (1 - betas[0] ** step) * m / (np.sqrt(v / (1 - betas[1] ** step)) + eps)
+            mean *= beta1
+            mean += rest1 * g
+            square *= beta2
+            square += rest2 * (g * g)
+            p -= rate * mean / (np.sqrt(square * scale2) + eps)
 
 
 def _pad(x: Array, window: Window, value: float = 0) -> Array:

@@ -10,6 +10,7 @@ from ._backend import Backend, DType
 from ._dtypes import float32, is_float, promote
 from ._optable import OPS, REDUCTIONS, Op
 from ._shape import Shape, broadcast_shapes, reduced_shape
+from ._tape import expect_readable
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -138,6 +139,7 @@ class To(Function):
     @staticmethod
     def forward(ctx: Node, x: Tensor, backend: Backend) -> Tensor:
         ctx.backend = x.backend
+        expect_readable(f"to({backend.name!r})")
         return type(x.new(x.data))(backend.from_numpy(x.backend.to_numpy(x.data)), backend, x.version)
 
     @staticmethod

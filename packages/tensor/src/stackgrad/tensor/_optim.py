@@ -1,17 +1,91 @@
-"""Optimizer steps on tensors, in place: one call for all parameters, the arithmetic on the backend."""
+"""Optimizer steps on tensors, in place: one call for all parameters, the arithmetic on the backend.
+
+The numbers of a step, learning rate and the like, come in an array, which is read when the work is done: a captured
+function writes it anew each time (see _tape.each_time).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ._backend import Array, Backend, DType
 from ._dtypes import is_float
 from ._tensor import Tensor
 
+Numbers = NDArray[np.float64]
 
-def _expect_as_many(params: Sequence[Tensor], **others: Sequence[Tensor]) -> None:
-    for name, tensors in others.items():
+
+def sgd_numbers(lr: float, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0) -> Numbers:
+    """The numbers of `sgd_step`: lr, momentum, whether nesterov, weight decay."""
+    return np.array([lr, momentum, nesterov, weight_decay], np.float64)
+
+
+def adam_numbers(
+    step: int,
+    lr: float,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
+    decoupled: bool = False,
+) -> Numbers:
+    """The numbers of `adam_step`, the `step`-th (from 1) for these parameters.
+
+    They are lr with the bias correction of m, beta1, 1 - beta1, beta2, 1 - beta2, the bias correction of v, eps,
+    the weight decay that goes through the gradient, and what the weights themselves shrink to (AdamW, `decoupled`).
+    """
+    if step < 1:
+        raise ValueError(f"adam_numbers of step {step}: expected 1 or more")
+    (b1, b2), shrink = betas, 1 - lr * weight_decay if decoupled else 1.0
+    decay = 0.0 if decoupled else weight_decay
+    return np.array([lr / (1 - b1**step), b1, 1 - b1, b2, 1 - b2, 1 / (1 - b2**step), eps, decay, shrink], np.float64)
+
+
+def sgd_step(
+    params: Sequence[Tensor], grads: Sequence[Tensor], velocities: Sequence[Tensor] | None, numbers: Numbers
+) -> None:
+    """One step of gradient descent on each parameter; `velocities` hold the momentum, None when there is none."""
+    _expect_numbers("sgd", numbers, 4)
+    states = {} if velocities is None else {"velocities": velocities}
+    if velocities is None and numbers[1]:
+        raise ValueError(f"sgd_step with momentum {numbers[1]} and no velocities: expected one for each parameter")
+    for backend, (p, g, *velocity) in _alike(params, grads, states):
+        backend.sgd_step(p, g, velocity[0] if velocity else None, numbers)
+
+
+def adam_step(
+    params: Sequence[Tensor], grads: Sequence[Tensor], m: Sequence[Tensor], v: Sequence[Tensor], numbers: Numbers
+) -> None:
+    """One step of Adam on each parameter, whose moments `m` and `v` start at 0."""
+    _expect_numbers("adam", numbers, 9)
+    for backend, arrays in _alike(params, grads, {"m": m, "v": v}):
+        backend.adam_step(arrays[0], arrays[1], arrays[2], arrays[3], numbers)
+
+
+def _expect_numbers(kind: str, numbers: Any, count: int) -> None:
+    if not isinstance(numbers, np.ndarray) or numbers.shape != (count,) or numbers.dtype != np.float64:
+        raise TypeError(f"{kind}_step with numbers {numbers!r}: expected the {count} that {kind}_numbers(...) gives")
+
+
+def _alike(
+    params: Sequence[Tensor], grads: Sequence[Tensor], states: dict[str, Sequence[Tensor]]
+) -> list[tuple[Backend, list[list[Array]]]]:
+    """Parameters, gradients and states by backend and dtype; parameters and states count as changed."""
+    for name, tensors in {"grads": grads, **states}.items():
         if len(tensors) != len(params):
             raise ValueError(f"{len(params)} parameters and {len(tensors)} {name}: expected one for each")
+    groups: dict[tuple[Backend, DType], list[list[Array]]] = {}
+    for p, g, *state in zip(params, grads, *states.values(), strict=True):
+        _expect_matching(p, g, *state)
+        lists: list[list[Any]] = groups.setdefault((p.backend, p.dtype), [[] for _ in range(2 + len(state))])
+        for arrays, x in zip(lists, (p, g, *state), strict=True):
+            arrays.append(x.data)
+        for x in (p, *state):
+            x.version.count += 1
+    return [(backend, lists) for (backend, _), lists in groups.items()]
 
 
 def _expect_matching(p: Tensor, *others: Tensor) -> None:
@@ -23,51 +97,3 @@ def _expect_matching(p: Tensor, *others: Tensor) -> None:
                 f"a parameter of shape {p.shape}, {p.dtype} on {p.backend.name!r} was given a gradient or state of "
                 f"shape {other.shape}, {other.dtype} on {other.backend.name!r}: expected the same"
             )
-
-
-def sgd_step(
-    params: Sequence[Tensor],
-    grads: Sequence[Tensor],
-    velocities: Sequence[Tensor] | None,
-    lr: float,
-    momentum: float = 0.0,
-    nesterov: bool = False,
-    weight_decay: float = 0.0,
-) -> None:
-    """One step of gradient descent on each parameter; `velocities` hold the momentum, None when there is none."""
-    _expect_as_many(params, grads=grads, **({} if velocities is None else {"velocities": velocities}))
-    if velocities is None and momentum:
-        raise ValueError(f"sgd_step with momentum {momentum} and no velocities: expected one for each parameter")
-    for i, (p, g) in enumerate(zip(params, grads, strict=True)):
-        state = [] if velocities is None else [velocities[i]]
-        _expect_matching(p, g, *state)
-        velocity = state[0].data if state else None
-        p.backend.sgd_step(p.data, g.data, velocity, lr, momentum, nesterov, weight_decay)
-        for changed in (p, *state):
-            changed.version.count += 1
-
-
-def adam_step(
-    params: Sequence[Tensor],
-    grads: Sequence[Tensor],
-    m: Sequence[Tensor],
-    v: Sequence[Tensor],
-    step: int,
-    lr: float,
-    betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-8,
-    weight_decay: float = 0.0,
-    decoupled: bool = False,
-) -> None:
-    """One step, counted from 1, of Adam on each parameter, whose moments `m` and `v` start at 0.
-
-    `decoupled` decays the weights by themselves (AdamW) instead of through the gradient.
-    """
-    _expect_as_many(params, grads=grads, m=m, v=v)
-    if step < 1:
-        raise ValueError(f"adam_step with step {step}: expected 1 or more")
-    for p, g, m_, v_ in zip(params, grads, m, v, strict=True):
-        _expect_matching(p, g, m_, v_)
-        p.backend.adam_step(p.data, g.data, m_.data, v_.data, step, lr, betas, eps, weight_decay, decoupled)
-        for changed in (p, m_, v_):
-            changed.version.count += 1

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._shape import Shape
+from ._tape import each_time
 
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -82,6 +83,17 @@ class Generator:
 
     def __repr__(self) -> str:
         return f"Generator(seed={self.seed}, call={self.call})"
+
+
+def next_draw(generator: Generator) -> NDArray[np.uint64]:
+    """The number of the draw to make now, as one element of an array, which each replay of a capture counts up."""
+    number = np.empty(1, np.uint64)
+
+    def count() -> None:
+        number[0] = generator.next_call()
+
+    each_time(count)
+    return number
 
 
 _default = Generator()

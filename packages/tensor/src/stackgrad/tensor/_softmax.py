@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._autograd import Function, Node, is_recording
-from ._checks import expect_float
+from ._checks import expect_classes, expect_float
 from ._dtypes import int64, is_float
 from ._ops import common_backend
 from ._shape import normalize_dim
@@ -94,10 +94,5 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
             f"cross_entropy: logits of shape {logits.shape} and target of shape {target.shape}: "
             "expected (n, classes) and (n,)"
         )
-    if target.size:
-        low, high = target.min().item(), target.max().item()
-        if low < 0 or high >= logits.shape[1]:
-            raise ValueError(
-                f"cross_entropy: target holds class {low if low < 0 else high}: expected 0 to {logits.shape[1] - 1}"
-            )
+    expect_classes("cross_entropy", target, logits.shape[1])
     return CrossEntropy.apply(logits, target)

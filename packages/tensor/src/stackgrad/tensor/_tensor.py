@@ -16,6 +16,7 @@ from ._autograd import Value, Version
 from ._backend import Array, Backend, get_backend
 from ._dtypes import as_dtype, int64, is_float
 from ._shape import Shape, normalize_dim, normalize_dims, reduced_shape, resolve_shape
+from ._tape import expect_readable
 
 Dims = int | Sequence[int] | None
 
@@ -70,6 +71,7 @@ class Tensor(Arithmetic):
         """
         if self.requires_grad:
             raise RuntimeError("numpy() of a tensor that requires a gradient: call .detach().numpy()")
+        expect_readable("numpy()")
         view: NDArray[Any] = self.backend.to_numpy(self.data).view()
         view.flags.writeable = False
         return view
@@ -79,6 +81,7 @@ class Tensor(Arithmetic):
 
     def tolist(self) -> Any:
         """The elements as nested lists of Python numbers."""
+        expect_readable("tolist()")
         return self.backend.to_numpy(self.data).tolist()
 
     def __bool__(self) -> bool:
@@ -128,6 +131,7 @@ class Tensor(Arithmetic):
         """
         if self.node is not None:
             raise RuntimeError("copy or pickle of a tensor that was computed and has a history: call .detach() first")
+        expect_readable("copy or pickle of a tensor")
         array = np.array(self.backend.to_numpy(self.data))
         return _restore, (type(self), array, self.backend, self.requires_grad, self.grad)
 

@@ -1,14 +1,35 @@
 """The `cpu` backend: every kind of work in kernels that Numba compiles, parallel on all cores."""
 
-from stackgrad.tensor import HostBackend
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stackgrad.tensor import HostBackend, recording
 
 from . import _buffers, _conv, _elementwise, _matmul, _optim, _pool, _random, _reduce, _softmax
+from ._on_host import on_host
 
 
 class CpuBackend(HostBackend):
     """Arrays are NumPy's; memory and views are shared with the `numpy` backend."""
 
     name = "cpu"
+    captures = True
+
+    copy = on_host(HostBackend.copy)
+    assign = on_host(HostBackend.assign)
+    reshape = on_host(HostBackend.reshape)
+    gather = on_host(HostBackend.gather)
+    scatter_add = on_host(HostBackend.scatter_add)
+    scatter = on_host(HostBackend.scatter)
+
+    def full(self, shape: tuple[int, ...], value: bool | int | float, dtype: np.dtype[Any]) -> NDArray[Any]:
+        out = super().full(shape, value, dtype)
+        if recording.tape is not None:
+            value = out.flat[0] if out.size else value  # as the dtype has it
+            recording.tape.append(lambda: out.fill(value))
+        return out
 
     empty = staticmethod(_buffers.empty)
     owns_memory = staticmethod(_buffers.owns_memory)

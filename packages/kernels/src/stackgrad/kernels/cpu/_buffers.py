@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 SMALLEST = 32 * 1024  # bytes of an array worth the bookkeeping
 LARGEST_POOL = 512 * 1024 * 1024  # bytes kept at most while nobody uses them
+SLACK = 64  # bytes behind a large array that kernels may read, and do not use
 _PAGE = 4096
 
 
@@ -93,7 +94,15 @@ def empty(shape: int | tuple[int, ...], dtype: Any) -> NDArray[Any]:
     size = math.prod(shape) * dtype.itemsize
     if size < SMALLEST:
         return np.empty(shape, dtype)
-    return np.asarray(_Lease(pool.take(-(-size // _PAGE) * _PAGE), shape, dtype))
+    return np.asarray(_Lease(pool.take(-(-(size + SLACK) // _PAGE) * _PAGE), shape, dtype))
+
+
+def has_slack(a: NDArray[Any]) -> bool:
+    """Whether SLACK bytes behind `a` can be read."""
+    owner = a.base
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    return isinstance(owner, _Lease)
 
 
 def owns_memory(a: NDArray[Any]) -> bool:

@@ -21,6 +21,7 @@ from stackgrad.tensor import OPS, Op
 
 from ._buffers import empty
 from ._jit import Kernel, Signature, helper, rebind
+from ._on_host import on_host
 from ._parallel import CHUNK, SERIAL
 from ._simd import load, load_at, place, store, store_at
 
@@ -129,6 +130,7 @@ def _common_order(operands: tuple[Array, ...]) -> Shape | None:
     return None
 
 
+@on_host
 def _repeat(x: Array, size: int) -> Array:
     return np.full(min(size, CHUNK), x, x.dtype)
 

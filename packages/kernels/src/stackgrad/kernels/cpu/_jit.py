@@ -28,8 +28,11 @@ import platformdirs
 from numba import types
 from numba.core import caching
 
-from ._launch import LAUNCH, LAUNCH_TYPES, entry
-from ._team import Team, launch, name_yield, serve
+from stackgrad.tensor import recording
+
+from ._calls import ChunkError, Compiled, record
+from ._launch import LAUNCH, entry
+from ._team import Team, launch, name_yield, replay, serve
 
 Signature = Callable[[Any], tuple[Any, ...]]
 Entry = Callable[[int, bool, tuple[Any, ...]], None]
@@ -39,10 +42,6 @@ _OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
 def helper(fn: Callable[..., Any]) -> Any:
     """A function that kernels call. It is compiled into them and needs no cache of its own."""
     return numba.njit(fn, no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)
-
-
-class ChunkError(Exception):
-    """A kernel's body raised an exception, which one is not known. What it was to write is written in part."""
 
 
 class Kernel:
@@ -70,7 +69,7 @@ class Kernel:
             with _compiling:
                 team = _team()
                 arguments = types.Tuple(self._signature(numba.from_dtype(dtype)))
-                entry = _shared(self._dispatcher.compile((types.intp, types.intp, arguments)), team)
+                entry = _entered(self._dispatcher.compile((types.intp, types.intp, arguments, types.intp)), team)
             self._entries[dtype] = entry
         return entry
 
@@ -81,24 +80,21 @@ class Kernel:
 
 
 _compiling = threading.RLock()  # re-entrant, for what the garbage collector may run
-_busy = threading.Lock()
 _machine_code: list[Any] = []  # of the team, which kernels call by its address: it must live as long as any of them
 
 
-def _shared(compiled: Callable[[int, int, tuple[Any, ...]], bool], team: Team) -> Entry:
-    """A compiled entry that runs on the team, or on this thread alone while the team works for another thread."""
+def _entered(compiled: Compiled, team: Team) -> Entry:
+    """A compiled entry that runs on the team, and is put on the tape of a captured function."""
 
     def run(chunks: int, serial: bool, arguments: tuple[Any, ...]) -> None:
-        if serial or not _busy.acquire(blocking=False):
-            failed = compiled(chunks, 0, arguments)
+        if serial:
+            failed = compiled(chunks, 0, arguments, 0)
         else:
-            try:
-                team.wake()
-                failed = compiled(chunks, team.address, arguments)
-            finally:
-                _busy.release()
+            failed = team.run(lambda address: compiled(chunks, address, arguments, 0))
         if failed:
             raise ChunkError
+        if recording.tape is not None:
+            record(recording.tape, team, compiled, chunks, serial, arguments)
 
     return run
 
@@ -112,15 +108,16 @@ def kernel(signature: Signature) -> Callable[[Callable[..., Any]], Kernel]:
 def _team() -> Team:
     """The threads, at work, and `launch` where the machine code of kernels finds it by its name."""
     name_yield()
-    for fn, signature in ((launch, LAUNCH_TYPES), (serve, (types.intp,))):
+    for fn, count in ((launch, 4), (serve, 1), (replay, 3)):
+        signature = (types.intp,) * count
         dispatcher = numba.njit(fn, nogil=True)
         if cache_folder() is not None:
             dispatcher._cache = _Cache(fn, fn.__name__)
         dispatcher.compile(signature)
         _machine_code.append(dispatcher.overloads[signature])
-    loop, service = _machine_code
+    loop, service, replaying = _machine_code
     llvmlite.binding.add_symbol(LAUNCH, loop.library.get_pointer_to_function(loop.fndesc.llvm_cfunc_wrapper_name))
-    return Team(service.entry_point)
+    return Team(service.entry_point, replaying.entry_point)
 
 
 def rebind(fn: Callable[..., Any], name: str, **constants: Any) -> Callable[..., Any]:

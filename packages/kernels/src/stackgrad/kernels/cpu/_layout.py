@@ -8,23 +8,42 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from ._buffers import empty
+from ._buffers import SLACK, empty, has_slack
 from ._jit import kernel
+from ._on_host import on_host
 from ._parallel import SERIAL
 from ._simd import load, store
 
 Pair = tuple[int, int]
 
 
+@on_host
+def in_order(x: NDArray[Any]) -> NDArray[Any]:
+    """x if it is in C order, else a copy that is."""
+    return np.ascontiguousarray(x)
+
+
 def channels_last(x: NDArray[Any]) -> NDArray[Any]:
     """x (n, c, h, w) as (n, h, w, c) in C order; without a copy if its memory is that already."""
-    turned = x.transpose(0, 2, 3, 1)
-    return turned if turned.flags.c_contiguous else np.ascontiguousarray(turned)
+    return in_order(x.transpose(0, 2, 3, 1))
 
 
 def channels_first(x: NDArray[Any]) -> NDArray[Any]:
     """The view (n, c, h, w) of x (n, h, w, c)."""
     return x.transpose(0, 3, 1, 2)
+
+
+def readable_beyond(x: NDArray[Any]) -> NDArray[Any]:
+    """x, in C order, flat, such that SLACK bytes behind it can be read."""
+    flat = in_order(x).reshape(-1)
+    if has_slack(flat):
+        return flat
+    return _with_slack(flat)
+
+
+@on_host
+def _with_slack(flat: NDArray[Any]) -> NDArray[Any]:
+    return np.concatenate([flat, np.zeros(SLACK // flat.itemsize, flat.dtype)])[: flat.size]
 
 
 @kernel(lambda T: (T[::1], T[::1], T, *[types.intp] * 10))
@@ -54,6 +73,5 @@ def spread(
     n, h, w, c = x.shape
     channels = channels or c
     out = empty(n * size[0] * size[1] * channels + slack, x.dtype)
-    out[out.size - slack :] = 0
     _spread[x.dtype](n, out.size < SERIAL, (x.reshape(-1), out, fill, h, w, c, *size, channels, *corner, *step))
     return out

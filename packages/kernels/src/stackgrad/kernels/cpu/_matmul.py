@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from ._buffers import empty
 from ._jit import kernel
+from ._layout import in_order
 from ._parallel import MULTIPLY_ADDS, SERIAL
 from ._simd import lanes, load, store, tile_from_row, tile_multiply_add, tile_store
 
@@ -39,9 +40,9 @@ BLOCK_ROWS = 24
 BLOCK_COLUMNS = 256
 
 
-@kernel(lambda T: (T[::1], *[types.intp] * 6, T[::1]))
-def _pack(panel, b, batch_step, row_step, column_step, k, m, columns, packed):
-    """Copy one panel of one matrix of the flat b to its place in packed, zeros beyond m."""
+@kernel(lambda T: (T[::1], *[types.intp] * 3, T[::1], *[types.intp] * 3, T[::1]))
+def _pack(panel, b, batch_step, row_step, column_step, bias, k, m, columns, packed):
+    """Copy one panel of one matrix of the flat b to its place in packed, zeros beyond m; the bias comes last."""
     panels = (m + columns - 1) // columns
     start, first, at = panel // panels * batch_step, panel % panels * columns, panel * k * columns
     width = min(columns, m - first)
@@ -50,28 +51,42 @@ def _pack(panel, b, batch_step, row_step, column_step, k, m, columns, packed):
             store(packed, at + i * columns + j, load(b, start + i * row_step + (first + j) * column_step))
         for j in range(width, columns):
             store(packed, at + i * columns + j, 0)
+    if panel < panels:
+        last = packed.size - panels * columns
+        for j in range(first, first + columns):
+            store(packed, last + j, load(bias, j) if j < bias.size else 0)
 
 
-@kernel(lambda T: (T[::1], *[types.intp] * 3, T[::1], T[::1], types.intp, T[::1], T[::1], *[types.intp] * 4))
-def _multiply(chunk, a, batch_step, row_step, column_step, rest, packed, packed_step, bias, out, n, m, k, columns):
+@kernel(lambda T: (T[::1], *[types.intp] * 3, T[::1], types.intp, T[::1], *[types.intp] * 4))
+def _multiply(chunk, a, batch_step, row_step, column_step, packed, packed_step, out, n, m, k, columns):
     """One chunk of out; chunks count columns within rows within batches.
 
-    `rest` (batch, k, ROWS) holds the rows of each matrix's short last tile, zeros beyond n.
+    The last tile of a matrix overlaps the one before it, whose rows it computes again, to the same bits.
     """
     across, down = (m + BLOCK_COLUMNS - 1) // BLOCK_COLUMNS, (n + BLOCK_ROWS - 1) // BLOCK_ROWS
     batch, row0, column0 = chunk // (across * down), chunk // across % down * BLOCK_ROWS, chunk % across * BLOCK_COLUMNS
+    bias = packed.size - (m + columns - 1) // columns * columns
     for column in range(column0, min(m, column0 + BLOCK_COLUMNS), columns):
-        for row in range(row0, min(n, row0 + BLOCK_ROWS), ROWS):
-            source, i, step, next_k = a, batch * batch_step + row * row_step, row_step, column_step
-            if row + ROWS > n:
-                source, i, step, next_k = rest, batch * k * ROWS, 1, ROWS
-            w = batch * packed_step + column * k
-            tile = tile_from_row(bias, column, ROWS, VECTORS)
+        start = batch * packed_step + column * k
+        if n < ROWS:
+            for row in range(n):
+                i, w = batch * batch_step + row * row_step, start
+                line = tile_from_row(packed, bias + column, 1, VECTORS)
+                for _ in range(k):
+                    line = tile_multiply_add(line, a, i, row_step, packed, w)
+                    i += column_step
+                    w += columns
+                tile_store(line, out, (batch * n + row) * m + column, m, 1, m - column, False)
+            continue
+        for first in range(row0, min(n, row0 + BLOCK_ROWS), ROWS):
+            row = min(first, n - ROWS)
+            i, w = batch * batch_step + row * row_step, start
+            tile = tile_from_row(packed, bias + column, ROWS, VECTORS)
             for _ in range(k):
-                tile = tile_multiply_add(tile, source, i, step, packed, w)
-                i += next_k
+                tile = tile_multiply_add(tile, a, i, row_step, packed, w)
+                i += column_step
                 w += columns
-            tile_store(tile, out, (batch * n + row) * m + column, m, n - row, m - column)
+            tile_store(tile, out, (batch * n + row) * m + column, m, ROWS, m - column, False)
 
 
 def linear(x: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any] | None) -> NDArray[Any]:
@@ -91,28 +106,15 @@ def matmul(a: NDArray[Any], b: NDArray[Any], bias: NDArray[Any] | None = None) -
     flat_b, b_step, b_row, b_column = _flat(b)
     panels = -(-m // columns)
     pieces = panels * (batch if b_step else 1)  # a b that all batches share is packed once
-    packed = empty(pieces * columns * k, a.dtype)
-    _pack[a.dtype](pieces, packed.size < SERIAL, (flat_b, b_step, b_row, b_column, k, m, columns, packed))
+    packed = empty(pieces * columns * k + panels * columns, a.dtype)
+    flat_bias = np.empty(0, a.dtype) if bias is None else in_order(bias)
+    _pack[a.dtype](pieces, packed.size < SERIAL, (flat_b, b_step, b_row, b_column, flat_bias, k, m, columns, packed))
     chunks = batch * -(-n // BLOCK_ROWS) * -(-m // BLOCK_COLUMNS)
     serial = batch * n * m * k < SERIAL * MULTIPLY_ADDS
     packed_step = panels * columns * k if b_step else 0
-    start = np.zeros(panels * columns, a.dtype)
-    if bias is not None:
-        start[:m] = bias
-    shared = (flat_a, *a_steps, _short_tiles(a, batch), packed, packed_step, start, out.reshape(-1), n, m, k, columns)
+    shared = (flat_a, *a_steps, packed, packed_step, out.reshape(-1), n, m, k, columns)
     _multiply[a.dtype](chunks, serial, shared)
     return out
-
-
-def _short_tiles(a: NDArray[Any], batch: int) -> NDArray[Any]:
-    """The last n % ROWS rows of each matrix as (batch, k, ROWS), flat, zeros beyond them."""
-    n, k = a.shape[-2:]
-    rows = n % ROWS
-    if not rows:
-        return empty(0, a.dtype)
-    rest = np.zeros((batch, k, ROWS), a.dtype)
-    rest[:, :, :rows] = a[..., n - rows :, :].swapaxes(-1, -2).reshape(batch, k, rows)
-    return rest.reshape(-1)
 
 
 def _flat(x: NDArray[Any]) -> tuple[NDArray[Any], int, int, int]:
@@ -130,4 +132,4 @@ def _flat(x: NDArray[Any]) -> tuple[NDArray[Any], int, int, int]:
     turned = x.swapaxes(-1, -2)
     if turned.flags.c_contiguous:
         return turned.reshape(-1), step, 1, rows
-    return np.ascontiguousarray(x).reshape(-1), step, columns, 1
+    return in_order(x).reshape(-1), step, columns, 1

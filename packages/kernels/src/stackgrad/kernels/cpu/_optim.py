@@ -1,4 +1,8 @@
-"""Optimizer steps: one pass over a parameter, its gradient and its state."""
+"""Optimizer steps: one pass over all parameters, their gradients and their states.
+
+A chunk is a row of a table: how many elements it has, and where they lie in the parameter, the gradient and each
+state, counted in elements from the memory of the first parameter.
+"""
 
 from __future__ import annotations
 
@@ -9,72 +13,108 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from ._buffers import empty
-from ._jit import kernel
+from stackgrad.tensor import recording
+
+from ._jit import Kernel, kernel
+from ._layout import in_order
+from ._on_host import on_host
 from ._parallel import CHUNK, SERIAL
 from ._simd import load, store
 
 Array = NDArray[Any]
+Numbers = NDArray[np.float64]
 
 
-@kernel(lambda T: (T[::1], T[::1], T[::1], T, T, T, types.boolean))
-def _sgd(chunk, p, g, velocity, lr, momentum, weight_decay, nesterov):
-    """`velocity` is empty when there is no momentum."""
-    for i in range(chunk * CHUNK, min(p.size, (chunk + 1) * CHUNK)):
-        step = load(g, i) + weight_decay * load(p, i)
-        if velocity.size:
-            speed = momentum * load(velocity, i) + step
-            store(velocity, i, speed)
-            step = step + momentum * speed if nesterov else speed
-        store(p, i, load(p, i) - lr * step)
+def _arguments(T: Any) -> tuple[Any, ...]:
+    return T[::1], types.int64[::1], types.float64[::1]
 
 
-@kernel(lambda T: (T[::1], T[::1], T[::1], T[::1], *[T] * 9))
-def _adam(chunk, p, g, m, v, rate, beta1, rest1, beta2, rest2, scale2, eps, weight_decay, shrink):
-    """`rest` is 1 - beta, `rate` the bias-corrected learning rate, `scale2` the bias correction of v."""
-    for i in range(chunk * CHUNK, min(p.size, (chunk + 1) * CHUNK)):
-        value = load(p, i) * shrink
-        slope = load(g, i) + weight_decay * value
-        mean = beta1 * load(m, i) + rest1 * slope
-        square = beta2 * load(v, i) + rest2 * (slope * slope)
-        store(m, i, mean)
-        store(v, i, square)
-        store(p, i, value - rate * mean / (math.sqrt(square * scale2) + eps))
+@kernel(_arguments)
+def _sgd(chunk, base, table, numbers):
+    count, p, g = load(table, 3 * chunk), load(table, 3 * chunk + 1), load(table, 3 * chunk + 2)
+    number = type(load(base, 0))
+    lr, weight_decay = number(numbers[0]), number(numbers[3])
+    for i in range(count):
+        value = load(base, p + i)
+        store(base, p + i, value - lr * (load(base, g + i) + weight_decay * value))
 
 
-def _apply(kernel_for: Any, written: list[Array], g: Array, numbers: tuple[Any, ...]) -> None:
-    p = written[0]
-    if not all(a.flags.writeable for a in written):
-        raise ValueError(f"optimizer step on a parameter of shape {p.shape}: it or its state is in read-only memory")
-    flat = [np.ascontiguousarray(a).reshape(-1) for a in written]  # copies of what is not in C order
-    g_flat = np.ascontiguousarray(g).reshape(-1)
-    kernel_for[p.dtype](-(-p.size // CHUNK), p.size < SERIAL, (flat[0], g_flat, *flat[1:], *numbers))
-    for a, b in zip(written, flat, strict=True):
-        if not a.flags.c_contiguous:
-            a[...] = b.reshape(a.shape)
+@kernel(_arguments)
+def _momentum(chunk, base, table, numbers):
+    count, p = load(table, 4 * chunk), load(table, 4 * chunk + 1)
+    g, v = load(table, 4 * chunk + 2), load(table, 4 * chunk + 3)
+    number = type(load(base, 0))
+    lr, momentum, nesterov, weight_decay = number(numbers[0]), number(numbers[1]), numbers[2] != 0, number(numbers[3])
+    for i in range(count):
+        value = load(base, p + i)
+        slope = load(base, g + i) + weight_decay * value
+        speed = momentum * load(base, v + i) + slope
+        store(base, v + i, speed)
+        store(base, p + i, value - lr * (slope + momentum * speed if nesterov else speed))
 
 
-def sgd_step(
-    p: Array, g: Array, velocity: Array | None, lr: float, momentum: float, nesterov: bool, weight_decay: float
+@kernel(_arguments)
+def _adam(chunk, base, table, numbers):
+    count, p, g = load(table, 5 * chunk), load(table, 5 * chunk + 1), load(table, 5 * chunk + 2)
+    m, v = load(table, 5 * chunk + 3), load(table, 5 * chunk + 4)
+    number = type(load(base, 0))
+    rate, beta1, rest1, beta2 = number(numbers[0]), number(numbers[1]), number(numbers[2]), number(numbers[3])
+    rest2, scale2, eps = number(numbers[4]), number(numbers[5]), number(numbers[6])
+    weight_decay, shrink = number(numbers[7]), number(numbers[8])
+    for i in range(count):
+        value = load(base, p + i) * shrink
+        slope = load(base, g + i) + weight_decay * value
+        mean = beta1 * load(base, m + i) + rest1 * slope
+        square = beta2 * load(base, v + i) + rest2 * (slope * slope)
+        store(base, m + i, mean)
+        store(base, v + i, square)
+        store(base, p + i, value - rate * mean / (math.sqrt(square * scale2) + eps))
+
+
+def _step(
+    kernel_for: Kernel, params: list[Array], grads: list[Array], states: list[list[Array]], numbers: Numbers
 ) -> None:
+    flat = [[in_order(a).reshape(-1) for a in arrays] for arrays in (params, grads, *states)]  # some of them copies
+    for p, *state in zip(params, *states, strict=True):
+        if not all(a.flags.writeable for a in (p, *state)):
+            raise ValueError(
+                f"optimizer step on a parameter of shape {p.shape}: it or its state is in read-only memory"
+            )
+    base = flat[0][0]
+    places = [[(_address(a) - _address(base)) // a.itemsize for a in arrays] for arrays in flat]
+    table = [
+        (min(CHUNK, p.size - start), *[place + start for place in lying])
+        for p, *lying in zip(flat[0], *places, strict=True)
+        for start in range(0, p.size, CHUNK)
+    ]
+    serial = sum(p.size for p in params) < SERIAL
+    if recording.tape is not None:
+        recording.tape.kept.append(flat)  # the table holds their addresses alone
+    kernel_for[base.dtype](len(table), serial, (base, np.array(table, np.int64).reshape(-1), numbers))
+    for arrays, copies in ((params, flat[0]), *zip(states, flat[2:], strict=True)):
+        for a, b in zip(arrays, copies, strict=True):
+            if not np.may_share_memory(a, b):
+                _write_back(a, b)
+
+
+def _address(a: Array) -> int:
+    address: int = a.__array_interface__["data"][0]
+    return address
+
+
+@on_host
+def _write_back(target: Array, source: Array) -> None:
+    target[...] = source.reshape(target.shape)
+
+
+def sgd_step(params: list[Array], grads: list[Array], velocities: list[Array] | None, numbers: Numbers) -> None:
     """See Backend.sgd_step."""
-    state = empty(0, p.dtype) if velocity is None else velocity
-    _apply(_sgd, [p, state], g, (lr, momentum, weight_decay, nesterov))
+    if velocities is None:
+        _step(_sgd, params, grads, [], numbers)
+    else:
+        _step(_momentum, params, grads, [velocities], numbers)
 
 
-def adam_step(
-    p: Array,
-    g: Array,
-    m: Array,
-    v: Array,
-    step: int,
-    lr: float,
-    betas: tuple[float, float],
-    eps: float,
-    weight_decay: float,
-    decoupled: bool,
-) -> None:
+def adam_step(params: list[Array], grads: list[Array], m: list[Array], v: list[Array], numbers: Numbers) -> None:
     """See Backend.adam_step."""
-    rate, scale2 = lr / (1 - betas[0] ** step), 1 / (1 - betas[1] ** step)
-    decay, shrink = (0.0, 1 - lr * weight_decay) if decoupled else (weight_decay, 1.0)
-    _apply(_adam, [p, m, v], g, (rate, betas[0], 1 - betas[0], betas[1], 1 - betas[1], scale2, eps, decay, shrink))
+    _step(_adam, params, grads, [m, v], numbers)

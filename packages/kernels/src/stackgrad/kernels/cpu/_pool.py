@@ -1,11 +1,10 @@
-"""Pooling on padded channels-last images: a chunk is one image.
+"""Pooling on padded channels-last images: a chunk is one image, a vector some neighbouring channels of one pixel.
 
-An output row is one run of (column, channel) elements. Two tables say where things are in the flat image: where the
-window of each element of the run begins, and how far each tap of the window lies from its first.
+    image row   |c c c|c c c|c c c|c c c|       c = 3 channels, 2x2 window, stride 2
+    corners      ^           ^                  of the window, at row 0
+    offsets     (0, 3, width * 3, width * 3 + 3)    how far each tap lies behind the corner
 
-    image row      |c c c|c c c|c c c|c c c|        c = 3 channels, 2x2 window, stride 2
-    starts          0 1 2       6 7 8               then + row of the window
-    offsets        (0, 3, width * 3, width * 3 + 3)
+A vector may hold more lanes than there are channels left: what they read is not used.
 """
 
 from __future__ import annotations
@@ -18,117 +17,132 @@ from numpy.typing import NDArray
 
 from stackgrad.tensor import Window
 
-from ._buffers import empty
-from ._jit import kernel
-from ._layout import channels_first, channels_last, spread
+from ._buffers import SLACK, empty
+from ._jit import helper, kernel
+from ._layout import channels_first, channels_last, readable_beyond, spread
 from ._parallel import SERIAL
-from ._simd import load, select, store
+from ._simd import VECTOR_BYTES, load, store, tile_add, tile_store
+from ._vector import keep_larger, over, plus, vector_at, vector_of, where_equal
 
 Array = NDArray[Any]
 Pair = tuple[int, int]
 
-# starts, offsets; elements of a padded image, output rows, distance between the windows of two of them
-_GEOMETRY = [types.int64[::1], types.int64[::1], types.intp, types.intp, types.intp]
+# offsets; elements of a padded image, channels; output rows and columns, distances between the windows of two of them
+_GEOMETRY = [types.int64[::1], *[types.intp] * 6]
+
+
+@helper
+def _store(vector, out, image, row, column, rows, columns, c, channel):
+    """Store the channels of one output pixel from `channel` on."""
+    pixel = row * columns + column
+    at = (image * rows * columns + pixel) * c + channel
+    tile_store(vector, out, at, c, rows * columns - pixel, c - channel, channel == 0 and c <= VECTOR_BYTES // 4)
 
 
 @kernel(lambda T: (T[::1], T[::1], types.int32[::1], types.int64[::1], types.int64[::1], *_GEOMETRY))
-def _max_pool(image, x, out, taps, row_taps, column_taps, starts, offsets, pitch, rows, row_step):
+def _max_pool(image, x, out, taps, row_taps, column_taps, offsets, pitch, c, rows, columns, row_step, column_step):
     for row in range(rows):
-        at = (image * rows + row) * starts.size
-        for e in range(starts.size):
-            corner = image * pitch + row * row_step + load(starts, e)
-            best_tap = load(row_taps, row) + load(column_taps, e)  # the first that is not in the padding
-            best = load(x, corner + load(offsets, best_tap))
-            clean = best == best
-            for tap in range(offsets.size):
-                value = load(x, corner + load(offsets, tap))
-                clean &= value == value
-                better = value > best
-                best = select(better, value, best)
-                best_tap = select(better, tap, best_tap)
-            if not clean:  # the first NaN wins; looked for apart, since it would make the loop above six times slower
-                for tap in range(offsets.size - 1, -1, -1):
-                    value = load(x, corner + load(offsets, tap))
-                    if value != value:
-                        best, best_tap = value, tap
-            store(out, at + e, best)
-            store(taps, at + e, types.int32(best_tap))
+        for column in range(columns):
+            corner = image * pitch + row * row_step + column * column_step
+            first = load(row_taps, row) + load(column_taps, column)  # the first tap that is not in the padding
+            for channel in range(0, c, VECTOR_BYTES // x.itemsize):
+                best, best_taps = vector_at(x, corner + load(offsets, first) + channel), vector_of(x, first)
+                for tap in range(offsets.size):
+                    best, best_taps = keep_larger(best, best_taps, x, corner + load(offsets, tap) + channel, tap)
+                _store(best, out, image, row, column, rows, columns, c, channel)
+                _store(best_taps, taps, image, row, column, rows, columns, c, channel)
 
 
 @kernel(lambda T: (T[::1], T[::1], types.int32[::1], *_GEOMETRY))
-def _max_pool_take(image, x, out, taps, starts, offsets, pitch, rows, row_step):
+def _max_pool_take(image, x, out, taps, offsets, pitch, c, rows, columns, row_step, column_step):
     for row in range(rows):
-        at = (image * rows + row) * starts.size
-        for e in range(starts.size):
-            corner = image * pitch + row * row_step + load(starts, e)
-            store(out, at + e, load(x, corner + load(offsets, load(taps, at + e))))
+        for column in range(columns):
+            corner = image * pitch + row * row_step + column * column_step
+            at = ((image * rows + row) * columns + column) * c
+            for channel in range(c):
+                store(out, at + channel, load(x, corner + load(offsets, load(taps, at + channel)) + channel))
 
 
-@kernel(lambda T: (T[::1], T[::1], types.int32[::1], *_GEOMETRY))
-def _max_pool_grad(image, out, g, taps, starts, offsets, pitch, rows, row_step):
+@kernel(lambda T: (T[::1], T[::1], types.int32[::1], *_GEOMETRY, types.intp))
+def _max_pool_grad(image, out, g, taps, offsets, pitch, c, rows, columns, row_step, column_step, tiled):
+    """`tiled` is the number of columns of a window where windows cover the image, each element once; else 0."""
+    lanes = VECTOR_BYTES // g.itemsize
+    if tiled:  # row by row, so that whole vectors can be stored
+        for row in range(rows * (offsets.size // tiled)):
+            window_row, first = row // (offsets.size // tiled), row % (offsets.size // tiled) * tiled
+            for column in range(columns):
+                at = ((image * rows + window_row) * columns + column) * c
+                for tap in range(tiled):
+                    pixel = column * tiled + tap
+                    target = image * pitch + row * columns * tiled * c + pixel * c
+                    for channel in range(0, c, lanes):
+                        share = where_equal(g, taps, at + channel, first + tap)
+                        left = columns * tiled - pixel
+                        tile_store(share, out, target + channel, c, left, c - channel, channel == 0 and c <= lanes)
+        return
     for i in range(image * pitch, (image + 1) * pitch):
         store(out, i, 0)
     for row in range(rows):
-        at = (image * rows + row) * starts.size
-        for e in range(starts.size):
-            target = image * pitch + row * row_step + load(starts, e) + load(offsets, load(taps, at + e))
-            store(out, target, load(out, target) + load(g, at + e))
+        for column in range(columns):
+            corner = image * pitch + row * row_step + column * column_step
+            at = ((image * rows + row) * columns + column) * c
+            for channel in range(0, c, lanes):
+                for tap in range(offsets.size):
+                    share = where_equal(g, taps, at + channel, tap)
+                    tile_add(share, out, corner + load(offsets, tap) + channel, 0, 0, 1, c - channel)
 
 
 @kernel(lambda T: (T[::1], T[::1], *_GEOMETRY))
-def _avg_pool(image, x, out, starts, offsets, pitch, rows, row_step):
+def _avg_pool(image, x, out, offsets, pitch, c, rows, columns, row_step, column_step):
     for row in range(rows):
-        at = (image * rows + row) * starts.size
-        for e in range(starts.size):
-            corner = image * pitch + row * row_step + load(starts, e)
-            total = load(x, corner)
-            for tap in range(1, offsets.size):
-                total += load(x, corner + load(offsets, tap))
-            store(out, at + e, total / type(total)(offsets.size))
+        for column in range(columns):
+            corner = image * pitch + row * row_step + column * column_step
+            for channel in range(0, c, VECTOR_BYTES // x.itemsize):
+                total = vector_at(x, corner + channel)
+                for tap in range(1, offsets.size):
+                    total = plus(total, x, corner + load(offsets, tap) + channel)
+                _store(over(total, offsets.size), out, image, row, column, rows, columns, c, channel)
 
 
 @kernel(lambda T: (T[::1], T[::1], *_GEOMETRY))
-def _avg_pool_grad(image, out, g, starts, offsets, pitch, rows, row_step):
+def _avg_pool_grad(image, out, g, offsets, pitch, c, rows, columns, row_step, column_step):
     for i in range(image * pitch, (image + 1) * pitch):
         store(out, i, 0)
     for row in range(rows):
-        at = (image * rows + row) * starts.size
-        for e in range(starts.size):
-            share = load(g, at + e)
-            share /= type(share)(offsets.size)
-            corner = image * pitch + row * row_step + load(starts, e)
-            for tap in range(offsets.size):
-                target = corner + load(offsets, tap)
-                store(out, target, load(out, target) + share)
+        for column in range(columns):
+            corner = image * pitch + row * row_step + column * column_step
+            at = ((image * rows + row) * columns + column) * c
+            for channel in range(0, c, VECTOR_BYTES // g.itemsize):
+                share = over(vector_at(g, at + channel), offsets.size)
+                for tap in range(offsets.size):
+                    tile_add(share, out, corner + load(offsets, tap) + channel, 0, 0, 1, c - channel)
 
 
 def _padded(x: Array, window: Window, fill: float) -> Array:
     """x (n, c, h, w) flat and channels-last, `fill` in the window's padding."""
     last = channels_last(x)
     if window.padding == ((0, 0), (0, 0)):
-        return last.reshape(-1)
+        return readable_beyond(last)
     corner = (window.padding[0][0], window.padding[1][0])
-    return spread(last, window.padded((x.shape[2], x.shape[3])), corner, fill=fill)
+    return spread(last, window.padded((x.shape[2], x.shape[3])), corner, fill=fill, slack=SLACK // x.itemsize)
 
 
 def _geometry(size: Pair, places: Pair, c: int, window: Window) -> tuple[Any, ...]:
     height, width = window.padded(size)
-    starts = np.add.outer(np.arange(places[1]) * (window.stride[1] * c), np.arange(c)).reshape(-1)
     rows, columns = np.arange(window.kernel[0]), np.arange(window.kernel[1])
     offsets = np.add.outer(rows * width, columns).reshape(-1) * c
-    return starts, offsets, height * width * c, places[0], window.stride[0] * width * c
+    return offsets, height * width * c, c, *places, window.stride[0] * width * c, window.stride[1] * c
 
 
-def _first_taps(places: Pair, c: int, window: Window) -> tuple[Array, Array]:
-    """The first tap outside the padding is the sum of one number for the output's row and one for its element."""
+def _first_taps(places: Pair, window: Window) -> tuple[Array, Array]:
+    """The first tap outside the padding is the sum of one number for the output's row and one for its column."""
     (top, _), (left, _) = window.padding
     rows = np.maximum(0, top - np.arange(places[0]) * window.stride[0]) * window.kernel[1]
-    columns = np.maximum(0, left - np.arange(places[1]) * window.stride[1])
-    return rows, columns.repeat(c)
+    return rows, np.maximum(0, left - np.arange(places[1]) * window.stride[1])
 
 
 def _flat(x: Array) -> Array:
-    return channels_last(x).reshape(-1)
+    return readable_beyond(channels_last(x))
 
 
 def max_pool2d(x: Array, window: Window) -> tuple[Array, Array]:
@@ -137,7 +151,7 @@ def max_pool2d(x: Array, window: Window) -> tuple[Array, Array]:
     places = window.positions((h, w))
     out, taps = empty((n, *places, c), x.dtype), empty((n, *places, c), np.int32)
     if out.size:
-        shared = (_padded(x, window, -np.inf), out.reshape(-1), taps.reshape(-1), *_first_taps(places, c, window))
+        shared = (_padded(x, window, -np.inf), out.reshape(-1), taps.reshape(-1), *_first_taps(places, window))
         _max_pool[x.dtype](n, x.size < SERIAL, (*shared, *_geometry((h, w), places, c, window)))
     return channels_first(out), channels_first(taps)
 
@@ -157,7 +171,11 @@ def max_pool2d_grad(g: Array, taps: Array, size: Pair, window: Window) -> Array:
     out = empty((g.shape[0], *window.padded(size), g.shape[1]), g.dtype)
     if out.size:
         geometry = _geometry(size, g.shape[2:], g.shape[1], window)
-        _max_pool_grad[g.dtype](len(out), out.size < SERIAL, (out.reshape(-1), _flat(g), _flat(taps), *geometry))
+        covered = window.stride == window.kernel and out.shape[1:3] == tuple(
+            places * extent for places, extent in zip(g.shape[2:], window.kernel, strict=True)
+        )
+        shared = (out.reshape(-1), _flat(g), _flat(taps), *geometry, window.kernel[1] if covered else 0)
+        _max_pool_grad[g.dtype](len(out), out.size < SERIAL, shared)
     return _unpadded(out, size, window)
 
 

@@ -33,24 +33,24 @@ def _philox(block, seed, call):
     return c0, c1, c2, c3
 
 
-@kernel(lambda T: (types.float32[::1], types.uint64, types.uint64))
+@kernel(lambda T: (types.float32[::1], types.uint64, types.uint64[::1]))
 def _uniform32(chunk, out, seed, call):
     for start in range(chunk * CHUNK, min(out.size, (chunk + 1) * CHUNK), 4):
-        words = _philox(np.uint64(start // 4), seed, call)
+        words = _philox(np.uint64(start // 4), seed, call[0])
         for j in range(min(4, out.size - start)):
             store(out, start + j, np.float32(words[j] >> np.uint64(8)) * np.float32(2**-24))
 
 
-@kernel(lambda T: (types.float64[::1], types.uint64, types.uint64))
+@kernel(lambda T: (types.float64[::1], types.uint64, types.uint64[::1]))
 def _uniform64(chunk, out, seed, call):
     for start in range(chunk * CHUNK, min(out.size, (chunk + 1) * CHUNK), 2):
-        words = _philox(np.uint64(start // 2), seed, call)
+        words = _philox(np.uint64(start // 2), seed, call[0])
         for j in range(min(2, out.size - start)):
             whole = (words[2 * j] >> np.uint64(5)) * np.uint64(2**26) + (words[2 * j + 1] >> np.uint64(6))
             store(out, start + j, np.float64(whole) * 2.0**-53)
 
 
-def uniform(shape: tuple[int, ...], dtype: np.dtype[Any], seed: int, call: int) -> NDArray[Any]:
+def uniform(shape: tuple[int, ...], dtype: np.dtype[Any], seed: int, call: NDArray[np.uint64]) -> NDArray[Any]:
     """See Backend.uniform."""
     out = empty(shape, dtype)
     draw = _uniform32 if dtype == np.float32 else _uniform64

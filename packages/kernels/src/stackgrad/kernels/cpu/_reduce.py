@@ -24,6 +24,8 @@ from stackgrad.tensor import REDUCTIONS, Reduction
 from ._buffers import empty
 from ._elementwise import compile_scalar
 from ._jit import Kernel, kernel, rebind
+from ._layout import in_order
+from ._on_host import on_host
 from ._parallel import CHUNK, SERIAL
 from ._simd import load, store
 
@@ -34,6 +36,7 @@ PIECE = 4096  # of neighbouring elements
 PIECE_OF_ROWS = 128  # where whole rows of b are folded
 LANES = 8  # of neighbouring elements, every eighth is folded into the same running value
 COLUMNS = 4096  # of b in one chunk
+SHORT_ROW = 64  # elements
 
 
 def _scalar(x, y, z):
@@ -105,18 +108,42 @@ def run(fold: Kernel, start: float | None, x: Array, dims: Shape) -> Array:
     kept = [d for d in range(x.ndim) if d not in dims]
     shape = tuple(x.shape[d] for d in kept)
     if not x.size:
-        return np.full(shape, start, x.dtype)
+        return _constant(shape, start, x.dtype)
     flat, (a, k, b), order = _as_akb(x, dims)
+    out = flat
     while k > 1:
-        piece = PIECE if b == 1 else PIECE_OF_ROWS
-        pieces = -(-k // piece)
-        out = empty(a * pieces * b, x.dtype)
-        group = max(1, CHUNK // (min(piece, k) * min(b, COLUMNS)))
-        chunks = -(-(a * pieces) // group) * -(-b // COLUMNS)
-        fold[x.dtype](chunks, flat.size < SERIAL, (flat, out, a, k, b, piece, pieces, group))
-        flat, k = out, pieces
-    result = flat.reshape([x.shape[d] for d in order]).transpose([order.index(d) for d in kept])
-    return result.copy() if np.may_share_memory(result, x) else result
+        # Rows shorter than some vectors are first folded several at a time, as one long row, then among themselves.
+        wide = _rows_at_a_time(k, b)
+        length, rows = b * wide, k // wide
+        piece = PIECE if length == 1 else PIECE_OF_ROWS
+        pieces = -(-rows // piece)
+        last = pieces * wide == 1
+        out = empty(tuple(x.shape[d] for d in order) if last else a * pieces * length, x.dtype)
+        group = max(1, CHUNK // (min(piece, rows) * min(length, COLUMNS)))
+        chunks = -(-(a * pieces) // group) * -(-length // COLUMNS)
+        fold[x.dtype](chunks, flat.size < SERIAL, (flat, out.reshape(-1), a, rows, length, piece, pieces, group))
+        flat, k = out.reshape(-1), pieces * wide
+    if out is flat:  # nothing was folded
+        return _copied(flat.reshape([x.shape[d] for d in order]).transpose([order.index(d) for d in kept]))
+    turn = [order.index(d) for d in kept]
+    return out if turn == sorted(turn) else out.transpose(turn)
+
+
+def _rows_at_a_time(k: int, b: int) -> int:
+    wide = 1
+    while k * b > CHUNK and 1 < b * wide < SHORT_ROW and k % (2 * wide) == 0 and k > 2 * wide:
+        wide *= 2
+    return wide
+
+
+@on_host
+def _constant(shape: Shape, value: float | None, dtype: np.dtype[Any]) -> Array:
+    return np.full(shape, value, dtype)
+
+
+@on_host
+def _copied(x: Array) -> Array:
+    return x.copy()
 
 
 def _as_akb(x: Array, dims: Shape) -> tuple[Array, tuple[int, int, int], list[int]]:
@@ -131,7 +158,7 @@ def _as_akb(x: Array, dims: Shape) -> tuple[Array, tuple[int, int, int], list[in
             akb = (math.prod(e[:first]), math.prod(e[first:last]), math.prod(e[last:]))
             return turned.reshape(-1), akb, order[:first] + order[last:]
     kept = [d for d in range(x.ndim) if d not in dims]
-    copied = np.ascontiguousarray(x.transpose([*kept, *dims]))
+    copied = in_order(x.transpose([*kept, *dims]))
     k = math.prod([x.shape[d] for d in dims])
     return copied.reshape(-1), (copied.size // k, k, 1), kept
 
@@ -139,7 +166,7 @@ def _as_akb(x: Array, dims: Shape) -> tuple[Array, tuple[int, int, int], list[in
 def middle(x: Array, dim: int) -> tuple[Array, tuple[int, int, int]]:
     """x in C order, flat, seen as (a, k, b) around `dim`."""
     a, b = math.prod(x.shape[:dim]), math.prod(x.shape[dim + 1 :])
-    return np.ascontiguousarray(x).reshape(-1), (a, x.shape[dim], b)
+    return in_order(x).reshape(-1), (a, x.shape[dim], b)
 
 
 @kernel(lambda T: (T[::1], types.int64[::1], types.intp, types.intp, types.boolean))

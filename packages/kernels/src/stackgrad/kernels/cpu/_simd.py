@@ -71,12 +71,22 @@ def _load(builder: Any, tile: Tile, data: Any, index: Any) -> list[Any]:
     return row
 
 
-def _splat(builder: Any, tile: Tile, scalar: Any) -> Any:
+def splat(builder: Any, tile: Tile, scalar: Any) -> Any:
     """`scalar` in all lanes."""
     undefined = ir.Constant(tile.vector, ir.Undefined)
     lane0 = builder.insert_element(undefined, scalar, _INDEX(0))
     zeros = ir.Constant(ir.VectorType(_INDEX, tile.lanes), [0] * tile.lanes)
     return builder.shuffle_vector(lane0, undefined, zeros)
+
+
+def pointer_to(context: Any, builder: Any, array_type: Any, array: Any, index: Any, kind: Any) -> Any:
+    """A pointer to array[index] as to a value of LLVM's type `kind`."""
+    return builder.bitcast(builder.gep(_data(context, builder, array_type, array), [index]), kind.as_pointer())
+
+
+def row_of(context: Any, builder: Any, tile: Tile, array_type: Any, array: Any, index: Any) -> list[Any]:
+    """The vectors of array[index : index + columns]."""
+    return _load(builder, tile, _data(context, builder, array_type, array), index)
 
 
 @intrinsic(prefer_literal=True)
@@ -120,7 +130,7 @@ def tile_multiply_add(typingctx: Any, tile: Any, x: Any, index: Any, step: Any, 
         name = f"llvm.fma.v{tile.lanes}f{tile.element.bitwidth}"
         fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(tile.vector, [tile.vector] * 3), name)
         for r in range(tile.rows):
-            value = _splat(builder, tile, builder.load(builder.gep(x_data, [position])))
+            value = splat(builder, tile, builder.load(builder.gep(x_data, [position])))
             for j, weight in enumerate(weights):
                 i = r * tile.vectors + j
                 acc = builder.insert_value(acc, builder.call(fma, [value, weight, builder.extract_value(acc, i)]), i)
@@ -130,7 +140,17 @@ def tile_multiply_add(typingctx: Any, tile: Any, x: Any, index: Any, step: Any, 
     return tile(tile, x, types.intp, types.intp, w, types.intp), codegen
 
 
-def _store_lanes(builder: Any, vector: Any, pointer: Any, count: Any) -> None:
+def _put(builder: Any, vector: Any, pointer: Any) -> None:
+    builder.store(vector, builder.bitcast(pointer, vector.type.as_pointer())).align = 4
+
+
+def _add_to(builder: Any, vector: Any, pointer: Any) -> None:
+    old = builder.load(pointer)
+    old.align = 4
+    _put(builder, builder.fadd(old, vector), pointer)
+
+
+def _store_lanes(builder: Any, vector: Any, pointer: Any, count: Any, put: Any = _put) -> None:
     """Store the first `count` lanes, in pieces of 4, 2 and 1: on AMD's chips a masked store takes longer."""
     while vector.type.count > 1:
         width = vector.type.count // 2
@@ -139,34 +159,74 @@ def _store_lanes(builder: Any, vector: Any, pointer: Any, count: Any) -> None:
         high = builder.shuffle_vector(vector, undefined, ir.Constant(index_type, list(range(width, 2 * width))))
         present = builder.icmp_unsigned("!=", builder.and_(count, count.type(width)), count.type(0))
         with builder.if_then(present):
-            builder.store(low, builder.bitcast(pointer, low.type.as_pointer())).align = 4
+            put(builder, low, builder.bitcast(pointer, low.type.as_pointer()))
         vector = builder.select(present, high, low)
         pointer = builder.select(present, builder.gep(pointer, [_INDEX(width)]), pointer)
 
 
 @intrinsic
-def tile_store(typingctx: Any, tile: Any, out: Any, index: Any, step: Any, rows: Any, columns: Any) -> Any:
-    """out[index + r * step : ... + columns] = tile[r], for the first `rows` rows and `columns` columns."""
+def tile_store(typingctx: Any, tile: Any, out: Any, index: Any, step: Any, rows: Any, columns: Any, dense: Any) -> Any:
+    """out[index + r * step : ... + columns] = tile[r], for the first `rows` rows and `columns` columns.
+
+    An `out` of integers takes the numbers without their fractions. `dense` says that the rows lie side by side,
+    `columns` being `step`: whole vectors may then be stored as long as they end within the last row, since later rows
+    write over what is too much.
+    """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        acc, _, position, row_step, row_count, column_count = args
+        acc, _, position, row_step, row_count, column_count, side_by_side = args
         data = _data(context, builder, signature.args[1], args[1])
         for r in range(tile.rows):
-            with builder.if_then(builder.icmp_signed(">", row_count, row_count.type(r))):
+            rows_left = builder.sub(row_count, row_count.type(r))
+            with builder.if_then(builder.icmp_signed(">", rows_left, rows_left.type(0))):
+                elements_left = builder.select(side_by_side, builder.mul(rows_left, row_step), column_count)
                 for j in range(tile.vectors):
                     vector = builder.extract_value(acc, r * tile.vectors + j)
+                    if isinstance(out.dtype, types.Integer):
+                        vector = builder.fptosi(vector, ir.VectorType(ir.IntType(out.dtype.bitwidth), tile.lanes))
                     left = builder.sub(column_count, column_count.type(j * tile.lanes))
-                    full = builder.icmp_signed(">=", left, left.type(tile.lanes))
-                    with builder.if_else(full) as (whole, part):
+                    full = builder.icmp_signed(">=", elements_left, left.type((j + 1) * tile.lanes))
+                    with (
+                        builder.if_then(builder.icmp_signed(">", left, left.type(0))),
+                        builder.if_else(full) as (whole, part),
+                    ):
                         with whole:
-                            builder.store(vector, _vector_at(builder, tile, data, position, j)).align = 4
-                        with part, builder.if_then(builder.icmp_signed(">", left, left.type(0))):
+                            _put(builder, vector, _vector_at(builder, tile, data, position, j))
+                        with part:
                             pointer = builder.gep(data, [builder.add(position, position.type(j * tile.lanes))])
                             _store_lanes(builder, vector, pointer, left)
             position = builder.add(position, row_step)
         return context.get_dummy_value()
 
-    return types.none(tile, out, types.intp, types.intp, types.intp, types.intp), codegen
+    return types.none(tile, out, *[types.intp] * 4, types.boolean), codegen
+
+
+@intrinsic
+def tile_add(typingctx: Any, tile: Any, out: Any, index: Any, step: Any, first: Any, rows: Any, columns: Any) -> Any:
+    """out[index + r * step : ... + columns] += tile[r], one r after the other from `first` to `rows`; columns alike."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        acc, _, position, row_step, first_row, row_count, column_count = args
+        data = _data(context, builder, signature.args[1], args[1])
+        for r in range(tile.rows):
+            wanted = builder.and_(
+                builder.icmp_signed("<=", first_row, first_row.type(r)),
+                builder.icmp_signed(">", row_count, row_count.type(r)),
+            )
+            with builder.if_then(wanted):
+                for j in range(tile.vectors):
+                    vector = builder.extract_value(acc, r * tile.vectors + j)
+                    left = builder.sub(column_count, column_count.type(j * tile.lanes))
+                    with builder.if_else(builder.icmp_signed(">=", left, left.type(tile.lanes))) as (whole, part):
+                        with whole:
+                            _add_to(builder, vector, _vector_at(builder, tile, data, position, j))
+                        with part, builder.if_then(builder.icmp_signed(">", left, left.type(0))):
+                            pointer = builder.gep(data, [builder.add(position, position.type(j * tile.lanes))])
+                            _store_lanes(builder, vector, pointer, left, _add_to)
+            position = builder.add(position, row_step)
+        return context.get_dummy_value()
+
+    return types.none(tile, out, *[types.intp] * 5), codegen
 
 
 @intrinsic

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
 from ._buffers import empty
 from ._jit import helper, kernel
+from ._layout import in_order
 from ._parallel import CHUNK, SERIAL
 from ._simd import load, store
 
@@ -42,7 +42,7 @@ def _log_softmax(chunk, x, out, k, rows, exponential):
 
 
 def _along(x: Array, dim: int, exponential: bool) -> Array:
-    last = np.ascontiguousarray(x.swapaxes(dim, -1))
+    last = in_order(x.swapaxes(dim, -1))
     out = empty(last.shape, last.dtype)
     if out.size:
         k = last.shape[-1]
@@ -107,4 +107,4 @@ def cross_entropy_grad(g: Array, log_probs: Array, target: Array) -> Array:
 
 
 def _flat(x: Array) -> Array:
-    return np.ascontiguousarray(x).reshape(-1)
+    return in_order(x).reshape(-1)

@@ -170,6 +170,22 @@ def launch(thunk, shared, chunks, team):
             _let_others_run()
 
 
+_launch = numba.njit(launch, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
+def replay(calls, count, team):
+    """Make so many calls of `launch`, each 4 words at that address: thunk, shared, chunks, and whether on the team.
+
+    Returns how many had a chunk that failed.
+    """
+    failed = 0
+    for call in range(calls, calls + count * 32, 32):
+        shared = _get(call + 8)
+        _launch(_get(call), shared, _get(call + 16), team if _get(call + 24) else 0)
+        failed += _get(shared)
+    return failed
+
+
 def serve(team):
     """Take part in jobs until none came for a while."""
     waits = 0
@@ -187,14 +203,16 @@ def serve(team):
 class Team:
     """As many threads as Numba is told to use (NUMBA_NUM_THREADS), the one that launches among them.
 
-    `address` is for `launch`; `serve` is the function above, compiled to run without the interpreter's lock.
+    `serve` and `replay` are the functions above, compiled to run without the interpreter's lock.
     """
 
-    def __init__(self, serve: Callable[[int], None]) -> None:
+    def __init__(self, serve: Callable[[int], None], replay: Callable[[int, int, int], int]) -> None:
         words = np.zeros(_BYTES // 8, np.int64)
         self._words = words  # at least 16 bytes aligned, so that no word straddles two cache lines
-        self.address = words.ctypes.data
+        self._address = words.ctypes.data
         self._serve = serve
+        self.replay = replay
+        self._turn = threading.Lock()
         self._asleep: deque[threading.Lock] = deque()
         self._dismissed = False
         self._threads = [
@@ -205,8 +223,17 @@ class Team:
             thread.start()
         atexit.register(self._dismiss)
 
-    def wake(self) -> None:
-        """Have all threads look for work."""
+    def run(self, call: Callable[[int], int]) -> int:
+        """call(team) for `launch`; call(0), on this thread alone, while the others work for another Python thread."""
+        if not self._turn.acquire(blocking=False):
+            return call(0)
+        try:
+            self._wake()
+            return call(self._address)
+        finally:
+            self._turn.release()
+
+    def _wake(self) -> None:
         while self._asleep:
             self._asleep.pop().release()
 
@@ -214,7 +241,7 @@ class Team:
         bell = threading.Lock()
         bell.acquire()
         while not self._dismissed:
-            self._serve(self.address)
+            self._serve(self._address)
             self._asleep.append(bell)
             bell.acquire()
 
@@ -223,11 +250,11 @@ class Team:
         self._dismissed = True
         for thread in self._threads:
             while thread.is_alive():
-                self.wake()
+                self._wake()
                 thread.join(0.001)
 
 
 def name_yield() -> None:
     """Let machine code find the system's function under YIELD."""
-    system = ctypes.windll.kernel32.SwitchToThread if os.name == "nt" else ctypes.CDLL(None).sched_yield
+    system = ctypes.CDLL("kernel32").SwitchToThread if os.name == "nt" else ctypes.CDLL(None).sched_yield
     llvmlite.binding.add_symbol(YIELD, ctypes.cast(system, ctypes.c_void_p).value)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .._backend import Backend
 from .._dtypes import float32, float64, int64
+from .._optim import adam_numbers, sgd_numbers
 from .._shape import Shape
 from .._tensor import Tensor
 from ._case import Case, check_gradient
@@ -183,65 +184,72 @@ def check_uniform(backend: Backend, draw: Draw) -> None:
     """The same bits as NumPy's, for any seed and draw."""
     dtype, shape = draw.dtype(), draw.shape()
     seed, call = draw.integer(0, 2**64 - 1), draw.integer(0, 2**64 - 1)
-    found = backend.uniform(shape, dtype, seed, call)
+    number = np.array([call], np.uint64)
+    found = backend.uniform(shape, dtype, seed, number)
     expect_equal(
-        f"uniform {shape}, seed {seed}, call {call}", backend, found, REFERENCE.uniform(shape, dtype, seed, call)
+        f"uniform {shape}, seed {seed}, call {call}", backend, found, REFERENCE.uniform(shape, dtype, seed, number)
     )
 
 
-def _draw_steps(draw: Draw, arrays: int) -> tuple[np.dtype[Any], list[Sample], list[NDArray[Any]]]:
-    """Parameters and state of one shape in any layout that can be written, and the gradients of three steps."""
-    dtype, shape = draw.dtype(), draw.shape()
-    written = [draw.sample(shape, uniform(dtype, 0.1, 2)).writable() for _ in range(arrays)]
-    return dtype, written, [draw.rng.uniform(-2, 2, shape).astype(dtype) for _ in range(3)]
+Layers = list[tuple[list[Sample], list[NDArray[Any]]]]
 
 
-def _expect_state(
-    what: str, backend: Backend, dtype: np.dtype[Any], found: list[Any], expected: list[NDArray[Any]]
-) -> None:
-    tolerance = 2e-5 if dtype == float32 else 1e-12
+def _draw_layers(draw: Draw, dtype: np.dtype[Any], arrays: int) -> Layers:
+    """Up to three parameters with their states, in any layout that can be written, and the gradients of three steps."""
+    layers = []
+    for _ in range(draw.integer(1, 3)):
+        shape = draw.shape()
+        written = [draw.sample(shape, uniform(dtype, 0.1, 2)).writable() for _ in range(arrays)]
+        layers.append((written, [draw.rng.uniform(-2, 2, shape).astype(dtype) for _ in range(3)]))
+    return layers
+
+
+def _expect_state(what: str, backend: Backend, found: list[Any], expected: list[NDArray[Any]]) -> None:
     for i, (part, exact) in enumerate(zip(found, expected, strict=True)):
-        expect_close(f"{what}: array {i}", backend, part, exact.astype(dtype), tolerance * (1 + np.abs(exact)))
+        tolerance = 2e-5 if part.dtype == float32 else 1e-12
+        expect_close(f"{what}: array {i}", backend, part, exact.astype(part.dtype), tolerance * (1 + np.abs(exact)))
 
 
 def check_sgd_step(backend: Backend, draw: Draw) -> None:
     """Three steps, with and without momentum, Nesterov's and weight decay, against the formulas in float64."""
-    dtype, samples, grads = _draw_steps(draw, 2)
+    layers = _draw_layers(draw, draw.dtype(), 2)
     lr, decay = draw.choice([0.1, 1.0]), draw.choice([0.0, 0.1])
     momentum = draw.choice([0.0, 0.9])
     nesterov = bool(momentum) and draw.one_in(2)
-    p, velocity = (sample.on(backend) for sample in samples)
-    exact_p, exact_v = (sample.numpy().astype(float64) for sample in samples)
-    for g in grads:
-        state = velocity if momentum else None
-        backend.sgd_step(p, backend.from_numpy(g.copy()), state, lr, momentum, nesterov, decay)
-        wide = g.astype(float64) + decay * exact_p
-        if momentum:
-            exact_v = momentum * exact_v + wide
-            wide = wide + momentum * exact_v if nesterov else exact_v
-        exact_p = exact_p - lr * wide
-    _expect_state("sgd_step", backend, dtype, [p, velocity], [exact_p, exact_v])
+    params, velocities = ([written[i].on(backend) for written, _ in layers] for i in range(2))
+    for step in range(3):
+        grads = [backend.from_numpy(slopes[step].copy()) for _, slopes in layers]
+        numbers = sgd_numbers(lr, momentum, nesterov, decay)
+        backend.sgd_step(params, grads, velocities if momentum else None, numbers)
+    for p, velocity, (written, slopes) in zip(params, velocities, layers, strict=True):
+        exact_p, exact_v = (sample.numpy().astype(float64) for sample in written)
+        for g in slopes:
+            wide = g.astype(float64) + decay * exact_p
+            if momentum:
+                exact_v = momentum * exact_v + wide
+                wide = wide + momentum * exact_v if nesterov else exact_v
+            exact_p = exact_p - lr * wide
+        _expect_state("sgd_step", backend, [p, velocity], [exact_p, exact_v])
 
 
 def check_adam_step(backend: Backend, draw: Draw) -> None:
     """Three steps of Adam and AdamW against the formulas in float64."""
-    dtype, samples, grads = _draw_steps(draw, 3)
+    layers = _draw_layers(draw, draw.dtype(), 3)
     decay, decoupled = draw.choice([0.0, 0.1]), draw.one_in(2)
-    lr, eps, (b1, b2) = (
-        0.1,
-        draw.choice([1e-8, 1e-3]),
-        draw.choice([(0.9, 0.999), (0.5, 0.9)]),
-    )
-    p, m, v = (sample.on(backend) for sample in samples)
-    exact_p, exact_m, exact_v = (sample.numpy().astype(float64) for sample in samples)
-    for step, g in enumerate(grads, 1):
-        backend.adam_step(p, backend.from_numpy(g.copy()), m, v, step, lr, (b1, b2), eps, decay, decoupled)
-        wide = g.astype(float64) + (0 if decoupled else decay * exact_p)
-        exact_p = exact_p * (1 - lr * decay) if decoupled else exact_p
-        exact_m = b1 * exact_m + (1 - b1) * wide
-        exact_v = b2 * exact_v + (1 - b2) * wide**2
-        exact_p = exact_p - lr * (exact_m / (1 - b1**step)) / (np.sqrt(exact_v / (1 - b2**step)) + eps)
-    _expect_state("adam_step", backend, dtype, [p, m, v], [exact_p, exact_m, exact_v])
+    lr, eps, (b1, b2) = 0.1, draw.choice([1e-8, 1e-3]), draw.choice([(0.9, 0.999), (0.5, 0.9)])
+    params, ms, vs = ([written[i].on(backend) for written, _ in layers] for i in range(3))
+    for step in range(3):
+        grads = [backend.from_numpy(slopes[step].copy()) for _, slopes in layers]
+        backend.adam_step(params, grads, ms, vs, adam_numbers(step + 1, lr, (b1, b2), eps, decay, decoupled))
+    for p, m, v, (written, slopes) in zip(params, ms, vs, layers, strict=True):
+        exact_p, exact_m, exact_v = (sample.numpy().astype(float64) for sample in written)
+        for step, g in enumerate(slopes, 1):
+            wide = g.astype(float64) + (0 if decoupled else decay * exact_p)
+            exact_p = exact_p * (1 - lr * decay) if decoupled else exact_p
+            exact_m = b1 * exact_m + (1 - b1) * wide
+            exact_v = b2 * exact_v + (1 - b2) * wide**2
+            exact_p = exact_p - lr * (exact_m / (1 - b1**step)) / (np.sqrt(exact_v / (1 - b2**step)) + eps)
+        _expect_state("adam_step", backend, [p, m, v], [exact_p, exact_m, exact_v])
 
 
 MEMORY_CASES: tuple[Case, ...] = (

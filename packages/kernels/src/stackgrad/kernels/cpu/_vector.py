@@ -1,0 +1,98 @@
+"""One vector at a time: what pooling does to neighbouring channels at once. A vector is a tile of one register."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from ._simd import Tile, pointer_to, row_of, splat
+
+
+def _alone(builder: Any, tile: Tile, vector: Any) -> Any:
+    """The vector as a tile."""
+    return builder.insert_value(ir.Constant(ir.ArrayType(tile.vector, 1), ir.Undefined), vector, 0)
+
+
+@intrinsic
+def vector_at(typingctx: Any, x: Any, index: Any) -> Any:
+    """x[index : index + lanes]."""
+    tile = Tile(x.dtype, 1, 1)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _alone(builder, tile, row_of(context, builder, tile, signature.args[0], args[0], args[1])[0])
+
+    return tile(x, types.intp), codegen
+
+
+@intrinsic
+def vector_of(typingctx: Any, like: Any, number: Any) -> Any:
+    """A whole number in all lanes, as an element of the array `like`."""
+    tile = Tile(like.dtype, 1, 1)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _alone(builder, tile, splat(builder, tile, builder.sitofp(args[1], tile.vector.element)))
+
+    return tile(like, types.intp), codegen
+
+
+@intrinsic
+def keep_larger(typingctx: Any, best: Any, places: Any, x: Any, index: Any, place: Any) -> Any:
+    """`best` and `places`, with the lanes of x[index :] that are larger, and `place` for them. The first NaN stays."""
+    both = types.Tuple((best, best))
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        old, where = builder.extract_value(args[0], 0), builder.extract_value(args[1], 0)
+        new = row_of(context, builder, best, signature.args[2], args[2], args[3])[0]
+        first_nan = builder.and_(builder.fcmp_unordered("uno", new, new), builder.fcmp_ordered("ord", old, old))
+        better = builder.or_(builder.fcmp_ordered(">", new, old), first_nan)
+        here = splat(builder, best, builder.sitofp(args[4], best.vector.element))
+        parts = [builder.select(better, new, old), builder.select(better, here, where)]
+        return context.make_tuple(builder, both, [_alone(builder, best, part) for part in parts])
+
+    return both(best, best, x, types.intp, types.intp), codegen
+
+
+@intrinsic
+def plus(typingctx: Any, total: Any, x: Any, index: Any) -> Any:
+    """`total` and x[index :] added, lane by lane."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        row = row_of(context, builder, total, signature.args[1], args[1], args[2])[0]
+        return _alone(builder, total, builder.fadd(builder.extract_value(args[0], 0), row))
+
+    return total(total, x, types.intp), codegen
+
+
+@intrinsic
+def over(typingctx: Any, total: Any, number: Any) -> Any:
+    """`total` divided by a whole number, lane by lane."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        divisor = splat(builder, total, builder.sitofp(args[1], total.vector.element))
+        return _alone(builder, total, builder.fdiv(builder.extract_value(args[0], 0), divisor))
+
+    return total(total, types.intp), codegen
+
+
+@intrinsic
+def where_equal(typingctx: Any, x: Any, places: Any, index: Any, place: Any) -> Any:
+    """x[index :] in the lanes where places[index :], of int32, is `place`, and 0 in the others."""
+    tile = Tile(x.dtype, 1, 1)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        row = row_of(context, builder, tile, signature.args[0], args[0], args[2])[0]
+        integers = ir.VectorType(ir.IntType(32), tile.lanes)
+        found = builder.load(pointer_to(context, builder, signature.args[1], args[1], args[2], integers))
+        found.align = 4
+        number = builder.trunc(args[3], integers.element)
+        undefined = ir.Constant(integers, ir.Undefined)
+        lane0 = builder.insert_element(undefined, number, ir.IntType(32)(0))
+        wanted = builder.shuffle_vector(lane0, undefined, ir.Constant(integers, [0] * tile.lanes))
+        zeros = cgutils.get_null_value(tile.vector)
+        return _alone(builder, tile, builder.select(builder.icmp_signed("==", found, wanted), row, zeros))
+
+    return tile(x, places, types.intp, types.intp), codegen

@@ -1,0 +1,136 @@
+"""Captured functions where nothing is recorded: NumPy's, which are called each time, and what is refused anywhere."""
+
+import numpy as np
+import pytest
+
+from stackgrad.tensor import Captured, Generator, NumpyBackend, capture, each_time, ones, rand, recording, tensor
+
+
+def test_on_numpy_the_function_is_called_each_time():
+    calls = []
+
+    @capture
+    def double(x):
+        calls.append(x.shape)
+        return x * 2, x.sum()
+
+    for value in (1.0, 2.0, 3.0, 4.0):
+        twice, total = double(tensor([value, value]))
+        assert (twice.tolist(), total.item()) == ([2 * value] * 2, 2 * value)
+    assert calls == [(2,)] * 4
+    assert isinstance(double, Captured)
+
+
+def test_each_time_is_at_once_outside_of_a_capture():
+    done = []
+    each_time(lambda: done.append(1))
+    assert done == [1]
+    assert recording.tape is None
+
+
+def test_arguments_are_tensors_without_gradients():
+    double = capture(lambda x: x * 2)
+    with pytest.raises(TypeError, match="a captured function was given ndarray: expected tensors alone"):
+        double(np.ones(2))
+    with pytest.raises(ValueError, match=r"was given a tensor of shape \(2,\) that requires a gradient.*pass .detach"):
+        double(ones(2, requires_grad=True))
+
+
+def test_draws_go_on():
+    draws = [rand(3, generator=generator) for generator in [Generator(5)] for _ in range(4)]
+    generator = Generator(5)
+    draw = capture(lambda x: x + rand(3, generator=generator))
+    assert [draw(ones(3)).tolist() for _ in range(4)] == [(1 + expected).tolist() for expected in draws]
+
+
+class _Recording(NumpyBackend):
+    """Says that it can be captured, and records nothing: enough for what is refused while there is a tape."""
+
+    name = "recording"
+    captures = True
+
+
+BACKEND = _Recording()
+
+
+def x(*values):
+    return tensor(list(values), backend=BACKEND)
+
+
+def twice(function, *arguments):
+    """Call the captured function, and call it again, when it is recorded."""
+    captured = capture(function)
+    captured(*arguments)
+    return captured(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("function", "what"),
+    [
+        (lambda a: a.sum().item(), r"item\(\)"),
+        (lambda a: float(a.sum()), r"item\(\)"),
+        (lambda a: a if a.sum() > 0 else a * 2, r"item\(\)"),
+        (lambda a: a.numpy(), r"numpy\(\)"),
+        (lambda a: np.asarray(a), r"numpy\(\)"),
+        (lambda a: a.tolist(), r"tolist\(\)"),
+        (lambda a: a[a > 0], "a mask as an index"),
+        (lambda a: tensor(a), r"tensor\(...\) of a tensor"),
+        (lambda a: a.to("numpy"), r"to\('numpy'\)"),
+    ],
+)
+def test_what_reads_values_is_refused(function, what):
+    with pytest.raises(RuntimeError, match=f"{what} in a captured function.*return the tensor, and read it outside"):
+        twice(function, x(1.0, 2.0))
+    assert recording.tape is None
+
+
+def test_reading_is_possible_in_what_is_done_each_time():
+    seen = []
+    twice(lambda a: each_time(lambda: seen.append(a.tolist())), x(1.0))
+    assert seen == [[1.0], [1.0]]
+
+
+def test_a_tensor_of_a_backend_that_is_not_recorded_is_refused():
+    other = ones(2, backend="numpy")
+    with pytest.raises(
+        RuntimeError, match=r"a tensor on backend 'numpy' in a captured function: .* bring it over before"
+    ):
+        twice(lambda a: other * 2, x(1.0))
+
+
+def test_a_gradient_from_before_is_refused():
+    weight = x(1.0, 2.0).requires_grad_()
+
+    def step(a):
+        (a * weight).sum().backward()
+
+    with pytest.raises(
+        RuntimeError, match=r"to a leaf of shape \(2,\) that has a gradient: .* zero_grad\(\) or .grad = None"
+    ):
+        twice(step, x(3.0, 4.0))
+
+
+def test_gradients_of_the_same_call_add_up():
+    weight = x(1.0, 2.0).requires_grad_()
+
+    def step(a):
+        weight.grad = None
+        for _ in range(3):
+            (a * weight).sum().backward()
+
+    twice(step, x(3.0, 4.0))
+    assert weight.grad.tolist() == [9.0, 12.0]
+
+
+def test_a_result_with_a_history_is_refused():
+    weight = x(1.0, 2.0).requires_grad_()
+    with pytest.raises(RuntimeError, match=r"gave a tensor of shape \(2,\) with a history.*or give .detach\(\)"):
+        twice(lambda a: a * weight, x(3.0, 4.0))
+    assert twice(lambda a: (a * weight).detach(), x(3.0, 4.0)).tolist() == [3.0, 8.0]
+
+
+def test_one_capture_in_another_is_refused():
+    inner = capture(lambda a: a * 2)
+    with pytest.raises(RuntimeError, match="called while another one is recorded: capture the outer alone"):
+        twice(lambda a: inner(a), x(3.0))
+    assert recording.tape is None
