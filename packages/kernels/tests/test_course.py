@@ -174,12 +174,12 @@ def test_read_only_output():
 @pytest.mark.parametrize(
     ("function", "input", "weight", "error", "text"),
     [
-        (kernels.conv1d, A1[0], W1, ValueError, "conv1d: input of shape (2, 5) and weight of shape (3, 2, 2)"),
+        (kernels.conv1d, A1[0], W1, ValueError, "conv1d: input of shape (2, 5): expected (batch, channels, width)"),
         (kernels.conv2d, A1[:, :, None], W1, ValueError, "conv2d: weight of shape (3, 2, 2): expected (out_channels,"),
         (kernels.conv2d, A1, W1[:, :, None], ValueError, "conv2d: input of shape (1, 2, 5): expected (batch, channels"),
-        (kernels.conv1d, A1, W1[:, :1], ValueError, "has 2 channels, weight of shape (3, 1, 1, 2)"),
+        (kernels.conv1d, A1, W1[:, :1], ValueError, "has 2 channels, weight of shape (3, 1, 2)"),
         (kernels.conv1d, A1, W1.astype("f"), TypeError, "input has dtype float64 and weight float32"),
-        (kernels.conv1d, A1.astype(int), W1.astype(int), TypeError, "conv2d: input of dtype int64"),
+        (kernels.conv1d, A1.astype(int), W1.astype(int), TypeError, "conv1d: input of dtype int64"),
     ],
 )
 def test_errors_of_the_functions(function, input, weight, error, text):

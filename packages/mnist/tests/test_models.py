@@ -85,19 +85,16 @@ def test_lenet5_is_the_classic_stack(mnist: Dataset) -> None:
     shapes = []
     for layer in (*model.features.children(), *model.classifier.children()):
         x = layer(x)
-        shapes.append((type(layer).__name__, x.shape[1:]))
+        activation = getattr(layer, "activation", None)
+        shapes.append((f"{type(layer).__name__} {activation or ''}".strip(), x.shape[1:]))
     assert shapes == [
-        ("Conv2d", (6, 28, 28)),
-        ("ReLU", (6, 28, 28)),
+        ("Conv2d relu", (6, 28, 28)),
         ("MaxPool2d", (6, 14, 14)),
-        ("Conv2d", (16, 10, 10)),
-        ("ReLU", (16, 10, 10)),
+        ("Conv2d relu", (16, 10, 10)),
         ("MaxPool2d", (16, 5, 5)),
         ("Flatten", (400,)),
-        ("Linear", (120,)),
-        ("ReLU", (120,)),
-        ("Linear", (84,)),
-        ("ReLU", (84,)),
+        ("Linear relu", (120,)),
+        ("Linear relu", (84,)),
         ("Linear", (10,)),
     ]
 

@@ -23,6 +23,9 @@ def image(*shape: int) -> sg.Tensor:
         (nn.Linear(3, 2), lambda m, x: F.linear(x, m.weight, m.bias), (4, 3)),
         (nn.Linear(3, 2, bias=False), lambda m, x: F.linear(x, m.weight), (4, 5, 3)),
         (nn.Conv1d(4, 6, 3, 2, 1, 2, 2), lambda m, x: F.conv1d(x, m.weight, m.bias, 2, 1, 2, 2), (2, 4, 9)),
+        (nn.Conv1d(2, 3, 4, activation="relu"), lambda m, x: F.conv1d(x, m.weight, m.bias).relu(), (2, 2, 9)),
+        (nn.Conv2d(2, 3, 3, activation="relu"), lambda m, x: F.conv2d(x, m.weight, m.bias).relu(), (2, 2, 5, 5)),
+        (nn.Linear(3, 2, activation="relu"), lambda m, x: F.linear(x, m.weight, m.bias).relu(), (4, 3)),
         (nn.Conv1d(2, 3, 4, padding="same"), lambda m, x: F.conv1d(x, m.weight, m.bias, padding="same"), (2, 2, 9)),
         (
             nn.Conv2d(4, 6, (3, 2), (2, 1), ((0, 1), (1, 2)), 2, 2, bias=False),
@@ -56,6 +59,8 @@ def test_a_layer_is_its_function(layer: nn.Module, function: Callable[..., sg.Te
             "Conv2d(2, 4, kernel_size=(3, 3), stride=(2, 2), dilation=(2, 2), groups=2, bias=False)",
         ),
         (nn.Conv2d(2, 4, 4, padding="same"), "Conv2d(2, 4, kernel_size=(4, 4), padding=((1, 2), (1, 2)))"),
+        (nn.Conv2d(2, 4, 3, activation="relu"), "Conv2d(2, 4, kernel_size=(3, 3), activation='relu')"),
+        (nn.Linear(3, 2, bias=False, activation="relu"), "Linear(3, 2, bias=False, activation='relu')"),
         (nn.MaxPool2d(2), "MaxPool2d(kernel_size=(2, 2))"),
         (nn.AvgPool2d(2, 1, 1), "AvgPool2d(kernel_size=(2, 2), stride=(1, 1), padding=((1, 1), (1, 1)))"),
         (nn.Softmax(1), "Softmax(dim=1)"),
@@ -67,6 +72,19 @@ def test_a_layer_is_its_function(layer: nn.Module, function: Callable[..., sg.Te
 )
 def test_repr(layer: nn.Module, expected: str) -> None:
     assert repr(layer) == expected
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.Linear(3, 2, activation="tanh"),  # type: ignore[arg-type]
+        lambda: nn.Conv1d(3, 2, 1, activation="tanh"),  # type: ignore[arg-type]
+        lambda: F.linear(image(1, 3), image(2, 3), None, "tanh"),  # type: ignore[arg-type]
+    ],
+)
+def test_an_unknown_activation_is_named(make: Callable[[], object]) -> None:
+    with pytest.raises(ValueError, match="activation must be \"relu\" or None; got 'tanh'"):
+        make()
 
 
 def test_dropout_acts_in_training_alone() -> None:

@@ -123,7 +123,16 @@ def test_the_abstract_kinds_are_demanded():
         type("Empty", (Backend,), {"name": "empty"})()
 
 
-COMPOSED = ("linear", "softmax_grad", "log_softmax_grad", "batch_norm", "batch_norm_grad", "dropout")
+COMPOSED = (
+    "linear",
+    "linear_relu",
+    "conv2d_relu",
+    "softmax_grad",
+    "log_softmax_grad",
+    "batch_norm",
+    "batch_norm_grad",
+    "dropout",
+)
 
 
 @pytest.mark.parametrize("name", COMPOSED)

@@ -40,12 +40,9 @@ def conv1d(input: Tensor, weight: Tensor) -> Tensor:
     Gives (batch, out_channels, width), on the backend of its arguments, with gradients for both.
     Raises ValueError for shapes that do not fit and TypeError for mixed or integer dtypes.
     """
-    if input.ndim != 3 or weight.ndim != 3:
-        raise ValueError(
-            f"conv1d: input of shape {input.shape} and weight of shape {weight.shape}: "
-            "expected (batch, in_channels, width) and (out_channels, in_channels, kernel_width)"
-        )
-    return conv2d(input.unsqueeze(2), weight.unsqueeze(2)).squeeze(2)
+    if weight.ndim != 3:
+        raise ValueError(f"conv1d: weight of shape {weight.shape}: expected (out_channels, in_channels, kernel_width)")
+    return sg.conv1d(input, weight, padding=(0, weight.shape[2] - 1))
 
 
 def tensor_conv2d(out: Array, input: Array, weight: Array, reverse: bool) -> None:

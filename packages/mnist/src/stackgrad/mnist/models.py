@@ -36,19 +36,15 @@ class LeNet5(nn.Module):
 
     def __init__(self, classes: int = 10, generator: Generator | None = None) -> None:
         self.features = nn.Sequential(
-            nn.Conv2d(1, 6, 5, padding=2, generator=generator),
-            nn.ReLU(),
+            nn.Conv2d(1, 6, 5, padding=2, generator=generator, activation="relu"),
             nn.MaxPool2d(2),
-            nn.Conv2d(6, 16, 5, generator=generator),
-            nn.ReLU(),
+            nn.Conv2d(6, 16, 5, generator=generator, activation="relu"),
             nn.MaxPool2d(2),
         )
         self.classifier = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(400, 120, generator=generator),
-            nn.ReLU(),
-            nn.Linear(120, 84, generator=generator),
-            nn.ReLU(),
+            nn.Linear(400, 120, generator=generator, activation="relu"),
+            nn.Linear(120, 84, generator=generator, activation="relu"),
             nn.Linear(84, classes, generator=generator),
         )
 
@@ -67,19 +63,19 @@ class Course(nn.Module):
     """
 
     def __init__(self, classes: int = 10, generator: Generator | None = None) -> None:
-        self.conv1 = nn.Conv2d(1, 4, 3, padding=1, generator=generator)
-        self.conv2 = nn.Conv2d(4, 8, 3, padding=1, generator=generator)
-        self.linear1 = nn.Linear(392, 64, generator=generator)
+        self.conv1 = nn.Conv2d(1, 4, 3, padding=1, generator=generator, activation="relu")
+        self.conv2 = nn.Conv2d(4, 8, 3, padding=1, generator=generator, activation="relu")
+        self.linear1 = nn.Linear(392, 64, generator=generator, activation="relu")
         self.dropout = nn.Dropout(0.25, generator=generator)
         self.linear2 = nn.Linear(64, classes, generator=generator)
         self.mid: Tensor | None = None
         self.out: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        mid = self.conv1(x).relu()
-        out = self.conv2(mid).relu()
+        mid = self.conv1(x)
+        out = self.conv2(mid)
         self.mid, self.out = mid.detach(), out.detach()
-        hidden = self.dropout(self.linear1(nn.avg_pool2d(out, 4).flatten(1)).relu())
+        hidden = self.dropout(self.linear1(nn.avg_pool2d(out, 4).flatten(1)))
         return nn.log_softmax(self.linear2(hidden), 1)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """The friendly forms of sizes and paddings, turned into the pairs that the kinds of `stackgrad.tensor` take."""
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -9,6 +9,20 @@ from stackgrad.tensor import Tensor
 
 Size: TypeAlias = int | Sequence[int]
 Padding: TypeAlias = int | str | Sequence[int] | Sequence[Sequence[int]]
+
+
+Activation: TypeAlias = Literal["relu"] | None
+
+
+def is_relu(activation: Activation) -> bool:
+    """Whether it is "relu" rather than None.
+
+    Raises:
+        ValueError: anything else.
+    """
+    if activation not in (None, "relu"):
+        raise ValueError(f'activation must be "relu" or None; got {activation!r}')
+    return activation is not None
 
 
 def is_integer(value: object) -> bool:

@@ -12,23 +12,27 @@ import numpy as np
 import stackgrad.tensor as sg
 from stackgrad.tensor import Generator, Tensor
 
-from ._arguments import Padding, Size, check_ndim, paddings, sizes
+from ._arguments import Activation, Padding, Size, check_ndim, is_relu, paddings, sizes
 
 # ---------------------------------------------------------------------------------------------- linear and pointwise
 
 
-def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, activation: Activation = None) -> Tensor:
     """`input @ weight.T + bias`.
 
     Args:
         input: (..., in_features).
         weight: (out_features, in_features).
         bias: (out_features,), or None.
+        activation: "relu" takes the `relu` of the result at once, which is faster; None leaves it as it is.
 
     Returns:
         (..., out_features).
+
+    Raises:
+        ValueError: shapes that do not fit, another activation.
     """
-    return sg.linear(input, weight, bias)
+    return sg.linear(input, weight, bias, is_relu(activation))
 
 
 def relu(input: Tensor) -> Tensor:
@@ -97,6 +101,7 @@ def conv2d(
     padding: Padding = 0,
     dilation: Size = 1,
     groups: int = 1,
+    activation: Activation = None,
 ) -> Tensor:
     """2-D cross-correlation: out[n, o, y, x] = bias[o] + sum of weight[o, c, i, j] * input[n, c, y + i, x + j].
 
@@ -109,6 +114,7 @@ def conv2d(
             "same" (the output has the input's size; stride 1 only; an odd zero stands at the end).
         dilation: the step between a kernel's elements: an int or (rows, columns).
         groups: output channels are cut into so many groups, each seeing its own share of the input channels.
+        activation: as in `linear`.
 
     Returns:
         (batch, out_channels, out_height, out_width), with
@@ -121,7 +127,7 @@ def conv2d(
     steps = sizes("stride", stride, 2)
     spread = sizes("dilation", dilation, 2)
     pads = paddings(padding, weight.shape[2:], steps, spread)
-    return sg.conv2d(input, weight, bias, _pair(steps), _pairs(pads), _pair(spread), groups)
+    return sg.conv2d(input, weight, bias, _pair(steps), _pairs(pads), _pair(spread), groups, is_relu(activation))
 
 
 def conv1d(
@@ -132,6 +138,7 @@ def conv1d(
     padding: Padding = 0,
     dilation: Size = 1,
     groups: int = 1,
+    activation: Activation = None,
 ) -> Tensor:
     """1-D cross-correlation: `conv2d` on an image of height 1.
 
@@ -142,7 +149,7 @@ def conv1d(
         stride: the step between windows: an int or (columns,).
         padding: an int, (columns,), ((left, right),), "valid" or "same", as in `conv2d`.
         dilation: the step between a kernel's elements: an int or (columns,).
-        groups: as in `conv2d`.
+        groups, activation: as in `conv2d`.
 
     Returns:
         (batch, out_channels, out_width).
@@ -155,16 +162,7 @@ def conv1d(
     steps = sizes("stride", stride, 1)
     spread = sizes("dilation", dilation, 1)
     pads = paddings(padding, weight.shape[2:], steps, spread)
-    out = sg.conv2d(
-        input.unsqueeze(2),
-        weight.unsqueeze(2),
-        bias,
-        (1, steps[0]),
-        ((0, 0), pads[0]),
-        (1, spread[0]),
-        groups,
-    )
-    return out.squeeze(2)
+    return sg.conv1d(input, weight, bias, steps[0], pads[0], spread[0], groups, is_relu(activation))
 
 
 # -------------------------------------------------------------------------------------------------------------- pooling

@@ -10,7 +10,7 @@ tensor([2., 4., 6.])
 from ._autograd import Function, Node, grad, is_recording, no_grad
 from ._backend import Backend, available_backends, get_backend, set_default_backend
 from ._capture import Captured, capture
-from ._conv import conv2d
+from ._conv import conv1d, conv2d
 from ._create import (
     arange,
     bernoulli,
@@ -68,6 +68,7 @@ __all__ = [
     "bool_",
     "capture",
     "concatenate",
+    "conv1d",
     "conv2d",
     "cross_entropy",
     "default_generator",

@@ -121,11 +121,19 @@ class Backend(ABC):
         out = self.matmul(x, self.permute(weight, (1, 0)))
         return out if bias is None else self.elementwise(OPS["add"], out, bias)
 
+    def linear_relu(self, x: Array, weight: Array, bias: Array | None) -> Array:
+        """`relu` of `linear`."""
+        return self.elementwise(OPS["relu"], self.linear(x, weight, bias))
+
     # --- convolution: x (n, c, h, w), weight (o, c / groups, kh, kw), result (n, o, oh, ow)
 
     @abstractmethod
     def conv2d(self, x: Array, weight: Array, bias: Array | None, window: Window, groups: int) -> Array:
         """The sum over taps and channels of x under the window times weight, plus bias (o,)."""
+
+    def conv2d_relu(self, x: Array, weight: Array, bias: Array | None, window: Window, groups: int) -> Array:
+        """`relu` of `conv2d`."""
+        return self.elementwise(OPS["relu"], self.conv2d(x, weight, bias, window, groups))
 
     @abstractmethod
     def conv2d_input_grad(self, g: Array, weight: Array, size: tuple[int, int], window: Window, groups: int) -> Array:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._autograd import Function, Node
-from ._checks import expect_image, expect_same_dtype
+from ._checks import expect_float, expect_same_dtype
 from ._ops import common_backend
 from ._shape import NO_PADDING, Padding, Pair, Window
 
@@ -17,14 +17,20 @@ if TYPE_CHECKING:
 
 class Conv2d(Function):
     @staticmethod
-    def forward(ctx: Node, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, groups: int) -> Tensor:
+    def forward(
+        ctx: Node, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, groups: int, relu: bool = False
+    ) -> Tensor:
         ctx.window, ctx.groups = window, groups
-        ctx.save(x, weight)
-        return x.new(x.backend.conv2d(x.data, weight.data, bias.data if bias is not None else None, window, groups))
+        compute = x.backend.conv2d_relu if relu else x.backend.conv2d
+        out = x.new(compute(x.data, weight.data, bias.data if bias is not None else None, window, groups))
+        ctx.save(x, weight, *([out] if relu else []))
+        return out
 
     @staticmethod
     def backward(ctx: Node, g: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved
+        x, weight, *out = ctx.saved
+        if out:
+            g = g.masked_by(out[0])
         size = (x.shape[2], x.shape[3])
         grads = [
             Conv2dInputGrad.apply(g, weight, size, ctx.window, ctx.groups) if ctx.needs[0] else None,
@@ -76,33 +82,61 @@ def conv2d(
     padding: Padding = NO_PADDING,
     dilation: Pair = (1, 1),
     groups: int = 1,
+    relu: bool = False,
 ) -> Tensor:
     """Cross-correlation of x (n, c, h, w) with weight (o, c / groups, kh, kw), plus bias (o,): (n, o, oh, ow).
 
     `padding` holds (before, after) for the rows and for the columns, filled with zeros. With `groups`, the i-th
-    part of the output channels sees the i-th part of the input channels only.
+    part of the output channels sees the i-th part of the input channels only. With `relu`, its `relu` at once.
     Raises ValueError for shapes that do not fit and TypeError for mixed or integer dtypes.
     """
-    common_backend("conv2d", x, weight, *([bias] if bias is not None else []))
-    expect_image("conv2d", x)
-    expect_same_dtype("conv2d", x, weight=weight, bias=bias)
-    if weight.ndim != 4:
-        raise ValueError(
-            f"conv2d: weight of shape {weight.shape}: expected (out, in / groups, kernel height, kernel width)"
-        )
+    _expect_to_fit("conv2d", x, weight, bias, groups, ("height", "width"))
+    window = Window((weight.shape[2], weight.shape[3]), stride, padding, dilation)
+    window.positions((x.shape[2], x.shape[3]))
+    return Conv2d.apply(x, weight, bias, window, groups, relu)
+
+
+def conv1d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int = 1,
+    padding: Pair = (0, 0),
+    dilation: int = 1,
+    groups: int = 1,
+    relu: bool = False,
+) -> Tensor:
+    """Cross-correlation of x (n, c, w) with weight (o, c / groups, kw), plus bias (o,): (n, o, ow).
+
+    That of images of height 1; `padding` is (before, after), the rest as for `conv2d`.
+    """
+    _expect_to_fit("conv1d", x, weight, bias, groups, ("width",))
+    window = Window((1, weight.shape[2]), (1, stride), ((0, 0), padding), (1, dilation))
+    window.positions((1, x.shape[2]))
+    return Conv2d.apply(x.unsqueeze(2), weight.unsqueeze(2), bias, window, groups, relu).squeeze(2)
+
+
+def _expect_to_fit(
+    what: str, x: Tensor, weight: Tensor, bias: Tensor | None, groups: int, dims: tuple[str, ...]
+) -> None:
+    common_backend(what, x, weight, *([bias] if bias is not None else []))
+    if x.ndim != 2 + len(dims):
+        raise ValueError(f"{what}: input of shape {x.shape}: expected (batch, channels, {', '.join(dims)})")
+    expect_float(what, x)
+    expect_same_dtype(what, x, weight=weight, bias=bias)
+    if weight.ndim != 2 + len(dims):
+        extents = ", ".join(f"kernel {dim}" for dim in dims)
+        raise ValueError(f"{what}: weight of shape {weight.shape}: expected (out, in / groups, {extents})")
     if groups < 1 or x.shape[1] % groups or weight.shape[0] % groups:
         raise ValueError(
-            f"conv2d: groups {groups} does not divide {x.shape[1]} input and {weight.shape[0]} output channels"
+            f"{what}: groups {groups} does not divide {x.shape[1]} input and {weight.shape[0]} output channels"
         )
     if x.shape[1] != weight.shape[1] * groups:
         raise ValueError(
-            f"conv2d: input of shape {x.shape} has {x.shape[1]} channels, weight of shape {weight.shape} "
+            f"{what}: input of shape {x.shape} has {x.shape[1]} channels, weight of shape {weight.shape} "
             f"with groups {groups} expects {weight.shape[1] * groups}"
         )
     if bias is not None and bias.shape != (weight.shape[0],):
         raise ValueError(
-            f"conv2d: bias of shape {bias.shape}: expected ({weight.shape[0]},), one for each output channel"
+            f"{what}: bias of shape {bias.shape}: expected ({weight.shape[0]},), one for each output channel"
         )
-    window = Window((weight.shape[2], weight.shape[3]), stride, padding, dilation)
-    window.positions((x.shape[2], x.shape[3]))
-    return Conv2d.apply(x, weight, bias, window, groups)

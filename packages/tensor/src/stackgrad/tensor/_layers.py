@@ -19,21 +19,25 @@ if TYPE_CHECKING:
 
 class Linear(Function):
     @staticmethod
-    def forward(ctx: Node, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save(x, weight)
-        return x.new(x.backend.linear(x.data, weight.data, bias.data if bias is not None else None))
+    def forward(ctx: Node, x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool) -> Tensor:
+        compute = x.backend.linear_relu if relu else x.backend.linear
+        out = x.new(compute(x.data, weight.data, bias.data if bias is not None else None))
+        ctx.save(x, weight, *([out] if relu else []))
+        return out
 
     @staticmethod
     def backward(ctx: Node, g: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved
+        x, weight, *out = ctx.saved
+        if out:
+            g = g.masked_by(out[0])
         grads = [g @ weight if ctx.needs[0] else None, g.T @ x if ctx.needs[1] else None]
         if len(ctx.needs) == 3:
             grads.append(g.sum(0) if ctx.needs[2] else None)
         return tuple(grads)
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x (..., i) times weight (o, i) transposed, plus bias (o,): (..., o).
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, relu: bool = False) -> Tensor:
+    """x (..., i) times weight (o, i) transposed, plus bias (o,): (..., o); its `relu` at once, if asked for.
 
     Raises ValueError for shapes that do not fit and TypeError for mixed or integer dtypes.
     """
@@ -47,9 +51,9 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"linear: bias of shape {bias.shape}: expected ({weight.shape[0]},), one for each output")
     if x.ndim == 2:
-        return Linear.apply(x, weight, bias)
+        return Linear.apply(x, weight, bias, relu)
     flat = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
-    return Linear.apply(flat, weight, bias).reshape(*x.shape[:-1], weight.shape[0])
+    return Linear.apply(flat, weight, bias, relu).reshape(*x.shape[:-1], weight.shape[0])
 
 
 class BatchNorm(Function):

@@ -33,7 +33,18 @@ from ._buffers import empty
 from ._jit import Kernel, kernel, rebind
 from ._layout import channels_first, channels_last, in_order, readable_beyond, spread
 from ._parallel import MULTIPLY_ADDS, SERIAL
-from ._simd import VECTOR_BYTES, lanes, load, store, tile_add, tile_from_row, tile_multiply_add, tile_store, tile_zeros
+from ._simd import (
+    VECTOR_BYTES,
+    lanes,
+    load,
+    store,
+    tile_add,
+    tile_from_row,
+    tile_multiply_add,
+    tile_relu,
+    tile_store,
+    tile_zeros,
+)
 
 Array = NDArray[Any]
 Pair = tuple[int, int]
@@ -49,7 +60,7 @@ LARGEST_SUMMAND = 2**24  # elements of all chunks of a weights' gradient togethe
 # fmt: off
 def _convolve(
     chunk, x, image_pitch, y_step, x_step, tap_y, tap_x, weight, width, out,
-    rows, n, oh, ow, out_c, groups, c, kh, runs, run,
+    rows, n, oh, ow, out_c, groups, c, kh, runs, run, relu,
 ):
     # fmt: on
     """`rows` rows of the output, counted through all images. Pitch, steps and taps are distances in the flat x.
@@ -73,6 +84,8 @@ def _convolve(
                                 tile = tile_multiply_add(tile, x, position, x_step, weight, w)
                                 position += 1
                                 w += channels
+                    if relu:
+                        tile = tile_relu(tile)
                     at = (row * ow + left) * out_c + group * out_group + o
                     tile_store(tile, out, at, out_c, ow - left, out_group - o, groups == 1 and out_c <= width)
 
@@ -142,7 +155,7 @@ _TILE_ROWS = {1: 14, 2: 5}
 _CONVOLVE = {
     vectors: Kernel(
         rebind(_convolve, f"_convolve_{rows}x{vectors}", ROWS=rows, VECTORS=vectors),
-        lambda T: (T[::1], *[types.intp] * 5, T[::1], types.intp, T[::1], *[types.intp] * 10),
+        lambda T: (T[::1], *[types.intp] * 5, T[::1], types.intp, T[::1], *[types.intp] * 10, types.boolean),
     )
     for vectors, rows in _TILE_ROWS.items()
 }
@@ -221,7 +234,14 @@ def _padded(x: Array, window: Window, rows: int) -> tuple[Array, Pair]:
     return spread(last, size, (window.padding[0][0], window.padding[1][0]), slack=slack), size
 
 
-def conv2d(x: Array, weight: Array, bias: Array | None, window: Window, groups: int) -> Array:
+def conv2d_relu(x: Array, weight: Array, bias: Array | None, window: Window, groups: int) -> Array:
+    """See Backend.conv2d_relu. The result is a view of channels-last memory."""
+    return conv2d(x, weight, bias, window, groups, relu=True)
+
+
+def conv2d(
+    x: Array, weight: Array, bias: Array | None, window: Window, groups: int, relu: bool = False
+) -> Array:
     """See Backend.conv2d. The result is a view of channels-last memory."""
     (n, pixel), (o, c, kh, kw) = x.shape[:2], weight.shape
     channels = o // groups
@@ -238,7 +258,7 @@ def conv2d(x: Array, weight: Array, bias: Array | None, window: Window, groups: 
     chunk_rows = max(1, -(-n * oh // IMAGE_CHUNKS))
     steps = (image[0] * image[1] * pixel, window.stride[0] * image[1] * pixel, window.stride[1] * pixel)
     tap_steps = (window.dilation[0] * image[1] * pixel, window.dilation[1] * pixel)
-    counts = (chunk_rows, n, oh, ow, o, groups, c, kh, *_runs(window, groups, c))
+    counts = (chunk_rows, n, oh, ow, o, groups, c, kh, *_runs(window, groups, c), relu)
     serial = out.size * c * taps < SERIAL * MULTIPLY_ADDS
     shared = (flat, *steps, *tap_steps, arranged, width, out.reshape(-1), *counts)
     _CONVOLVE[vectors][x.dtype](-(-n * oh // chunk_rows), serial, shared)

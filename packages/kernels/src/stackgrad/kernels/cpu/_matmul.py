@@ -32,7 +32,7 @@ from ._buffers import empty
 from ._jit import kernel
 from ._layout import in_order
 from ._parallel import MULTIPLY_ADDS, SERIAL
-from ._simd import lanes, load, store, tile_from_row, tile_multiply_add, tile_store
+from ._simd import lanes, load, store, tile_from_row, tile_multiply_add, tile_relu, tile_store
 
 ROWS = 6
 VECTORS = 2
@@ -57,8 +57,8 @@ def _pack(panel, b, batch_step, row_step, column_step, bias, k, m, columns, pack
             store(packed, last + j, load(bias, j) if j < bias.size else 0)
 
 
-@kernel(lambda T: (T[::1], *[types.intp] * 3, T[::1], types.intp, T[::1], *[types.intp] * 4))
-def _multiply(chunk, a, batch_step, row_step, column_step, packed, packed_step, out, n, m, k, columns):
+@kernel(lambda T: (T[::1], *[types.intp] * 3, T[::1], types.intp, T[::1], *[types.intp] * 4, types.boolean))
+def _multiply(chunk, a, batch_step, row_step, column_step, packed, packed_step, out, n, m, k, columns, relu):
     """One chunk of out; chunks count columns within rows within batches.
 
     The last tile of a matrix overlaps the one before it, whose rows it computes again, to the same bits.
@@ -76,6 +76,8 @@ def _multiply(chunk, a, batch_step, row_step, column_step, packed, packed_step, 
                     line = tile_multiply_add(line, a, i, row_step, packed, w)
                     i += column_step
                     w += columns
+                if relu:
+                    line = tile_relu(line)
                 tile_store(line, out, (batch * n + row) * m + column, m, 1, m - column, False)
             continue
         for first in range(row0, min(n, row0 + BLOCK_ROWS), ROWS):
@@ -86,6 +88,8 @@ def _multiply(chunk, a, batch_step, row_step, column_step, packed, packed_step, 
                 tile = tile_multiply_add(tile, a, i, row_step, packed, w)
                 i += column_step
                 w += columns
+            if relu:
+                tile = tile_relu(tile)
             tile_store(tile, out, (batch * n + row) * m + column, m, ROWS, m - column, False)
 
 
@@ -94,8 +98,16 @@ def linear(x: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any] | None) -> 
     return matmul(x, weight.T, bias)
 
 
-def matmul(a: NDArray[Any], b: NDArray[Any], bias: NDArray[Any] | None = None) -> NDArray[Any]:
-    """(*batch, n, k) times (*batch, k, m), plus bias (m,): (*batch, n, m) in C order. Operands may have any strides."""
+def linear_relu(x: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any] | None) -> NDArray[Any]:
+    """See Backend.linear_relu."""
+    return matmul(x, weight.T, bias, relu=True)
+
+
+def matmul(a: NDArray[Any], b: NDArray[Any], bias: NDArray[Any] | None = None, relu: bool = False) -> NDArray[Any]:
+    """(*batch, n, k) times (*batch, k, m), plus bias (m,): (*batch, n, m) in C order. Operands may have any strides.
+
+    With `relu`, what is below 0 is 0.
+    """
     batch_shape, n, k, m = a.shape[:-2], a.shape[-2], a.shape[-1], b.shape[-1]
     batch = math.prod(batch_shape)
     out = empty((*batch_shape, n, m), a.dtype)
@@ -112,7 +124,7 @@ def matmul(a: NDArray[Any], b: NDArray[Any], bias: NDArray[Any] | None = None) -
     chunks = batch * -(-n // BLOCK_ROWS) * -(-m // BLOCK_COLUMNS)
     serial = batch * n * m * k < SERIAL * MULTIPLY_ADDS
     packed_step = panels * columns * k if b_step else 0
-    shared = (flat_a, *a_steps, packed, packed_step, out.reshape(-1), n, m, k, columns)
+    shared = (flat_a, *a_steps, packed, packed_step, out.reshape(-1), n, m, k, columns, relu)
     _multiply[a.dtype](chunks, serial, shared)
     return out
 

@@ -202,6 +202,21 @@ def tile_store(typingctx: Any, tile: Any, out: Any, index: Any, step: Any, rows:
 
 
 @intrinsic
+def tile_relu(typingctx: Any, tile: Any) -> Any:
+    """max(tile, 0), as the op table has it: NaN stays."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        acc, zeros = args[0], cgutils.get_null_value(tile.vector)
+        for i in range(tile.rows * tile.vectors):
+            vector = builder.extract_value(acc, i)
+            below = builder.fcmp_ordered("<", vector, zeros)
+            acc = builder.insert_value(acc, builder.select(below, zeros, vector), i)
+        return acc
+
+    return tile(tile), codegen
+
+
+@intrinsic
 def tile_add(typingctx: Any, tile: Any, out: Any, index: Any, step: Any, first: Any, rows: Any, columns: Any) -> Any:
     """out[index + r * step : ... + columns] += tile[r], one r after the other from `first` to `rows`; columns alike."""
 

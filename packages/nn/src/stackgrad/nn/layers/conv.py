@@ -4,7 +4,7 @@ from stackgrad.tensor import Generator, Tensor
 
 from .. import functional as F
 from .. import init
-from .._arguments import Padding, Size, paddings, sizes
+from .._arguments import Activation, Padding, Size, is_relu, paddings, sizes
 from ..module import Module, Parameter
 
 
@@ -24,6 +24,7 @@ class _Conv(Module):
         groups: int = 1,
         bias: bool = True,
         generator: Generator | None = None,
+        activation: Activation = None,
     ) -> None:
         if in_channels < 1 or out_channels < 1 or groups < 1 or in_channels % groups or out_channels % groups:
             raise ValueError(
@@ -35,6 +36,8 @@ class _Conv(Module):
         self.dilation = sizes("dilation", dilation, self.dims)
         self.padding = paddings(padding, kernel, self.stride, self.dilation)
         self.groups = groups
+        is_relu(activation)
+        self.activation = activation
         weight, offset = init.layer_weight_and_bias((out_channels, in_channels // groups, *kernel), bias, generator)
         self.weight = Parameter(weight)
         self.bias = None if offset is None else Parameter(offset)
@@ -52,6 +55,8 @@ class _Conv(Module):
             parts.append(f"groups={self.groups}")
         if self.bias is None:
             parts.append("bias=False")
+        if self.activation:
+            parts.append(f"activation={self.activation!r}")
         return ", ".join(parts)
 
 
@@ -65,6 +70,7 @@ class Conv1d(_Conv):
         groups: see `functional.conv2d`.
         bias: whether a bias is added.
         generator: the source of the initial weights; the default generator where None.
+        activation: "relu" takes the `relu` of the result at once, which is faster than a layer behind this one.
 
     Attributes:
         weight: (out_channels, in_channels / groups, kernel_width).
@@ -77,7 +83,9 @@ class Conv1d(_Conv):
     dims = 1
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.conv1d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        return F.conv1d(
+            input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups, self.activation
+        )
 
 
 class Conv2d(_Conv):
@@ -90,6 +98,7 @@ class Conv2d(_Conv):
         groups: see `functional.conv2d`.
         bias: whether a bias is added.
         generator: the source of the initial weights; the default generator where None.
+        activation: "relu" takes the `relu` of the result at once, which is faster than a layer behind this one.
 
     Attributes:
         weight: (out_channels, in_channels / groups, kernel_height, kernel_width).
@@ -102,4 +111,6 @@ class Conv2d(_Conv):
     dims = 2
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.conv2d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        return F.conv2d(
+            input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups, self.activation
+        )

@@ -4,6 +4,7 @@ from stackgrad.tensor import Generator, Tensor
 
 from .. import functional as F
 from .. import init
+from .._arguments import Activation, is_relu
 from ..module import Module, Parameter
 
 
@@ -15,30 +16,42 @@ class Linear(Module):
         out_features: the output's last size.
         bias: whether a bias is added.
         generator: the source of the initial weights; the default generator where None.
+        activation: "relu" takes the `relu` of the result at once, which is faster than a layer behind this one.
 
     Attributes:
         weight: (out_features, in_features).
         bias: (out_features,), or None.
 
     Raises:
-        ValueError: a number of features below 1.
+        ValueError: a number of features below 1, another activation.
     """
 
     def __init__(
-        self, in_features: int, out_features: int, bias: bool = True, generator: Generator | None = None
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        generator: Generator | None = None,
+        activation: Activation = None,
     ) -> None:
         if in_features < 1 or out_features < 1:
             raise ValueError(f"Linear needs at least one feature in and out; got {in_features} and {out_features}")
         weight, offset = init.layer_weight_and_bias((out_features, in_features), bias, generator)
         self.weight = Parameter(weight)
         self.bias = None if offset is None else Parameter(offset)
+        is_relu(activation)
+        self.activation = activation
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.linear(input, self.weight, self.bias)
+        return F.linear(input, self.weight, self.bias, self.activation)
 
     def extra_repr(self) -> str:
-        features = f"{self.weight.shape[1]}, {self.weight.shape[0]}"
-        return features if self.bias is not None else f"{features}, bias=False"
+        parts = [f"{self.weight.shape[1]}, {self.weight.shape[0]}"]
+        if self.bias is None:
+            parts.append("bias=False")
+        if self.activation:
+            parts.append(f"activation={self.activation!r}")
+        return ", ".join(parts)
 
 
 class Flatten(Module):

@@ -10,10 +10,11 @@ import numpy as np
 from .._backend import Backend
 from .._dtypes import float64
 from .._layers import linear
+from .._optable import OPS
 from .._shape import Shape
 from .._tensor import Tensor
 from ._case import Case, check_gradient
-from ._compare import expect_close, sum_bound
+from ._compare import expect_close, expect_equal, sum_bound
 from ._draw import REFERENCE, Draw, Limits, uniform
 
 SPECIALS = (0.0, np.nan, np.inf)
@@ -63,7 +64,8 @@ def check_linear(backend: Backend, draw: Draw) -> None:
     n, i, o = _draw_matrix_extents(draw)
     x, weight, bias = (draw.sample(shape, uniform(dtype)) for shape in ((n, i), (o, i), (o,)))
     with_bias = draw.one_in(2)
-    found = backend.linear(x.on(backend), weight.on(backend), bias.on(backend) if with_bias else None)
+    operands = x.on(backend), weight.on(backend), bias.on(backend) if with_bias else None
+    found = backend.linear(*operands)
     wide = [sample.numpy().astype(float64) for sample in (x, weight, bias)]
     wide[2] = wide[2] if with_bias else wide[2] * 0
     exact = wide[0] @ wide[1].T + wide[2]
@@ -71,6 +73,8 @@ def check_linear(backend: Backend, draw: Draw) -> None:
     expect_close(
         f"linear of {(n, i)}, {(o, i)}", backend, found, exact.astype(dtype), sum_bound(i + 1, magnitude, dtype)
     )
+    above = REFERENCE.elementwise(OPS["relu"], backend.to_numpy(found))
+    expect_equal(f"linear_relu of {(n, i)}, {(o, i)}", backend, backend.linear_relu(*operands), above)
 
 
 def check_linear_gradient(order: int, backend: Backend, draw: Draw) -> None:
@@ -79,7 +83,8 @@ def check_linear_gradient(order: int, backend: Backend, draw: Draw) -> None:
     rng = draw.rng
     shapes = [(*batch, i), (o, i), (o,)][: draw.integer(2, 3)]
     leaves = [Tensor(backend.from_numpy(rng.uniform(-2, 2, shape)), backend) for shape in shapes]
-    check_gradient(linear, leaves, order)
+    relu = draw.one_in(2)
+    check_gradient(lambda x, weight, bias=None: linear(x, weight, bias, relu), leaves, order)
 
 
 PRODUCT_CASES: tuple[Case, ...] = (

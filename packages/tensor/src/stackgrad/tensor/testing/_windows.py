@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from .._backend import Backend
 from .._conv import conv2d
 from .._dtypes import float64
+from .._optable import OPS
 from .._pool import avg_pool2d, max_pool2d
 from .._shape import Padding, Pair, Shape, Window
 from .._tensor import Tensor
@@ -97,9 +98,12 @@ def check_conv2d(backend: Backend, draw: Draw) -> None:
     abs_x, abs_w, abs_g = np.abs(wide_x), np.abs(wide_w), np.abs(wide_g)
     what = f"{shape}, bias {with_bias}: "
 
-    found = backend.conv2d(x.on(backend), weight.on(backend), bias.on(backend) if with_bias else None, window, groups)
+    operands = x.on(backend), weight.on(backend), bias.on(backend) if with_bias else None, window, groups
+    found = backend.conv2d(*operands)
     magnitude = REFERENCE.conv2d(abs_x, abs_w, np.abs(wide_b), window, groups)
     _near(what + "conv2d", backend, found, out, math.prod(shape.weight[1:]) + 1, magnitude, dtype)
+    above = REFERENCE.elementwise(OPS["relu"], backend.to_numpy(found))
+    expect_equal(what + "conv2d_relu", backend, backend.conv2d_relu(*operands), above)
 
     found = backend.conv2d_input_grad(g.on(backend), weight.on(backend), size, window, groups)
     magnitude = REFERENCE.conv2d_input_grad(abs_g, abs_w, size, window, groups)
@@ -117,12 +121,13 @@ def check_conv2d_gradient(order: int, backend: Backend, draw: Draw) -> None:
     shape = draw_convolution(draw.within(Limits(min(draw.limits.extent, 2), 0)), 1)
     shapes = [shape.x, shape.weight, shape.weight[:1]][: draw.integer(2, 3)]
     samples = [draw.sample(drawn, uniform(float64), slices=False) for drawn in shapes]
-    window = shape.window
+    window, relu = shape.window, draw.one_in(2)
+    steps = window.stride, window.padding, window.dilation
 
     def function(*leaves: Tensor) -> Tensor:
         operands = [sample.view(leaf) for sample, leaf in zip(samples, leaves, strict=True)]
         bias = operands[2] if len(operands) == 3 else None
-        return conv2d(operands[0], operands[1], bias, window.stride, window.padding, window.dilation, shape.groups)
+        return conv2d(operands[0], operands[1], bias, *steps, shape.groups, relu)
 
     check_gradient(function, [sample.leaf(backend) for sample in samples], order)
 
