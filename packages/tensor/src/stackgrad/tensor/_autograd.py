@@ -122,16 +122,15 @@ class Node:
         def __getattr__(self, name: str) -> Any: ...
         def __setattr__(self, name: str, value: Any) -> None: ...
 
-    def __init__(self, function: type[Function], inputs: Sequence[Tensor], record: bool) -> None:
+    def __init__(self, function: type[Function], inputs: Sequence[Tensor]) -> None:
         self.function = function
         self.name = function.__name__
-        self.needs = tuple([record and x._requires_grad for x in inputs])
+        self.needs = tuple([x._requires_grad for x in inputs])
         self._saved: list[tuple[Tensor, int]] | None = []
         self._output: Tensor | None = None
-        if record:
-            self.edges: tuple[Edge | None, ...] = tuple([(x.node or x) if x._requires_grad else None for x in inputs])
-            self.shapes = tuple([x.shape for x in inputs])
-            self.dtypes = tuple([x.dtype for x in inputs])
+        self.edges: tuple[Edge | None, ...] = tuple([(x.node or x) if x._requires_grad else None for x in inputs])
+        self.shapes = tuple([x.data.shape for x in inputs])
+        self.dtypes = tuple([x.data.dtype for x in inputs])
 
     def save(self, *tensors: Tensor) -> None:
         """Keep inputs or the result for backward, where they stand in `saved` in this order."""
@@ -213,6 +212,16 @@ class Node:
         self.edges = (None,) * len(self.edges)
 
 
+class _Unrecorded:
+    """The `ctx` of an application that leaves no node: it wants no gradients and keeps nothing."""
+
+    def __init__(self, count: int) -> None:
+        self.needs = (False,) * count
+
+    def save(self, *tensors: Tensor) -> None:
+        pass
+
+
 class Function:
     """A differentiable operation. Subclass it with two static methods and call `apply`.
 
@@ -237,7 +246,7 @@ class Function:
         if recording.tape is not None:
             _expect_captured(inputs)
         record = _mode.recording and any([x._requires_grad for x in inputs])  # noqa: C419 - faster
-        ctx = Node(cls, cast("list[Tensor]", inputs), record)
+        ctx = Node(cls, cast("list[Tensor]", inputs)) if record else cast("Node", _Unrecorded(len(inputs)))
         outside, _mode.recording = _mode.recording, False
         try:
             out = cls.forward(ctx, *args)
@@ -343,7 +352,8 @@ def backward(out: Tensor, gradient: Tensor | None, retain_graph: bool, create_gr
     """Add the gradient of `out` to the `.grad` of every leaf it was made from."""
     # A gradient may be a view, the caller's own tensor or another leaf's: each leaf gets memory of its own.
     taken = {id(gradient.data)} if isinstance(gradient, Value) else set()
-    with no_grad(recording=create_graph):
+    outside, _mode.recording = _mode.recording, create_graph
+    try:
         for edge, total in _walk([out], _start([out], [gradient]), retain_graph or create_graph):
             if isinstance(edge, Node):
                 continue
@@ -355,6 +365,8 @@ def backward(out: Tensor, gradient: Tensor | None, retain_graph: bool, create_gr
                 taken.add(id(edge.grad.data))
             if recording.tape is not None:
                 recording.tape.gradients.add(id(edge.grad.data))
+    finally:
+        _mode.recording = outside
 
 
 def _expect_made_here(gradient: Tensor) -> None:

@@ -58,6 +58,8 @@ class Elementwise(Function):
 def elementwise(name: str, *operands: Operand) -> Tensor:
     """The op of that name, of tensors (at least one) and plain numbers, which broadcast and take a common dtype."""
     op = OPS[name]
+    if _alike(op, operands):
+        return Elementwise.apply(op, *operands)
     tensors = [x for x in operands if isinstance(x, Value)]
     if not tensors:
         raise TypeError(f"{name} of numbers alone: expected a tensor among them")
@@ -69,6 +71,21 @@ def elementwise(name: str, *operands: Operand) -> Tensor:
         return Elementwise.apply(op, operands[0], *[_operand(x, dtype, tensors[0]) for x in operands[1:]])
     dtype = common_dtype(op, operands)
     return Elementwise.apply(op, *[_operand(x, dtype, tensors[0]) for x in operands])
+
+
+def _alike(op: Op, operands: Sequence[Operand]) -> bool:
+    """Whether all are tensors of one backend, shape and dtype that `op` takes, so that nothing need be made equal."""
+    first = operands[0]
+    if not isinstance(first, Value) or op.name == "where":
+        return False
+    data, backend = first.data, first.backend
+    for x in operands[1:]:
+        if not isinstance(x, Value) or x.backend is not backend:
+            return False
+        other = x.data
+        if other.dtype != data.dtype or other.shape != data.shape:
+            return False
+    return data.dtype.kind in op.accepts
 
 
 def common_dtype(op: Op, operands: Sequence[Operand]) -> DType:

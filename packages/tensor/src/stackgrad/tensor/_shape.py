@@ -37,6 +37,8 @@ def normalize_dims(dim: int | Sequence[int] | None, ndim: int) -> Shape:
 
 def broadcast_shapes(*shapes: Shape) -> Shape:
     """The shape that all of `shapes` expand to, aligned at the right."""
+    if shapes.count(shapes[0]) == len(shapes):
+        return shapes[0]
     ndim = max(map(len, shapes))
     out = [1] * ndim
     for shape in shapes:

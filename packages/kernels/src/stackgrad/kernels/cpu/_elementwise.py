@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from stackgrad.tensor import OPS, Op
+from stackgrad.tensor._shape import broadcast_shapes
 
 from ._buffers import empty
 from ._jit import Kernel, Signature, helper, rebind
 from ._on_host import on_host
 from ._parallel import CHUNK, SERIAL
-from ._simd import load, load_at, place, store, store_at
+from ._simd import load, load_at, store, store_at
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -46,21 +46,34 @@ def _flat(chunk, x, y, z, out):
         store(out, start + i, _scalar(load(x, xs + i), load(y, ys + i), load(z, zs + i)))
 
 
-def _by_rows(chunk, x, y, z, out, across, columns, rows):
-    """`rows` rows of `columns` elements of the last dimension; `across` chunks side by side cover it."""
-    n0, n1, n2, n3 = out.shape
+def _by_rows(chunk, x, y, z, out, table):
+    """`rows` rows of `columns` elements of the last dimension; `across` chunks side by side cover it.
+
+    The arrays are given by their first elements alone. The table holds RANK extents, for each array where to begin and
+    RANK strides, in bytes, and then across, columns and rows.
+    """
+    n0, n1, n2, n3 = table[0], table[1], table[2], table[3]
+    across, columns, rows = table[24], table[25], table[26]
     first, left = chunk // across * rows, chunk % across * columns
     right = min(n3, left + columns)
     for row in range(first, min(n0 * n1 * n2, first + rows)):
         i, j, k = row // (n1 * n2), row // n2 % n1, row % n2
-        xs, ys, zs = place(x, i, j, k, left), place(y, i, j, k, left), place(z, i, j, k, left)
-        to = place(out, i, j, k, left)
+        xs = _place(table, 4, i, j, k, left)
+        ys = _place(table, 9, i, j, k, left)
+        zs = _place(table, 14, i, j, k, left)
+        to = _place(table, 19, i, j, k, left)
+        x_step, y_step, z_step, step = table[8], table[13], table[18], table[23]
         for _ in range(right - left):
             store_at(out, to, _scalar(load_at(x, xs), load_at(y, ys), load_at(z, zs)))
-            xs += x.strides[3]
-            ys += y.strides[3]
-            zs += z.strides[3]
-            to += out.strides[3]
+            xs += x_step
+            ys += y_step
+            zs += z_step
+            to += step
+
+
+@helper
+def _place(table, at, i, j, k, m):
+    return table[at] + i * table[at + 1] + j * table[at + 2] + k * table[at + 3] + m * table[at + 4]
 
 
 class ElementwiseKernels:
@@ -70,9 +83,7 @@ class ElementwiseKernels:
     def __init__(self, name: str, scalar: Any, numbers: Signature, key: str | None) -> None:
         flat, by_rows = (rebind(body, f"{name}{body.__name__}", _scalar=scalar) for body in (_flat, _by_rows))
         self.flat = Kernel(flat, lambda T: tuple(t[::1] for t in numbers(T)), key)
-        self.by_rows = Kernel(
-            by_rows, lambda T: (*(types.Array(t, RANK, "A") for t in numbers(T)), *[types.intp] * 3), key
-        )
+        self.by_rows = Kernel(by_rows, lambda T: (*(t[::1] for t in numbers(T)), types.int64[::1]), key)
 
 
 _NAMES = ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh", "erf")
@@ -102,16 +113,25 @@ def elementwise(op: Op, *operands: Array) -> Array:
 
 def run(kernels: ElementwiseKernels, dtype: np.dtype[Any], out_dtype: np.dtype[Any], *operands: Array) -> Array:
     """The kernels' function of operands that broadcast, entered for element type `dtype`."""
+    shape = operands[0].shape
+    if all([x.shape == shape and x.flags.c_contiguous for x in operands]):  # noqa: C419 - faster
+        out = empty(shape, out_dtype)
+        _run_flat(kernels, dtype, [x.reshape(-1) for x in operands], out.reshape(-1))
+        return out
     order = _common_order(operands)
     if order is None:
         return _run_by_rows(kernels, dtype, out_dtype, operands)
     like = max(operands, key=lambda x: x.ndim)
     out = empty(tuple(like.shape[d] for d in order), out_dtype)
-    if out.size:
-        flats = [_repeat(x, out.size) if x.ndim < like.ndim else x.transpose(order).reshape(-1) for x in operands]
-        x, y, z = (flats + flats[-1:] * 2)[:3]
-        kernels.flat[dtype](-(-out.size // CHUNK), out.size < SERIAL, (x, y, z, out.reshape(-1)))
+    flats = [_repeat(x, out.size) if x.ndim < like.ndim else x.transpose(order).reshape(-1) for x in operands]
+    _run_flat(kernels, dtype, flats, out.reshape(-1))
     return _turned_back(out, order)
+
+
+def _run_flat(kernels: ElementwiseKernels, dtype: np.dtype[Any], flats: list[Array], out: Array) -> None:
+    if out.size:
+        x, y, z = (flats + flats[-1:] * 2)[:3]
+        kernels.flat[dtype](-(-out.size // CHUNK), out.size < SERIAL, (x, y, z, out))
 
 
 def _common_order(operands: tuple[Array, ...]) -> Shape | None:
@@ -138,16 +158,30 @@ def _repeat(x: Array, size: int) -> Array:
 def _run_by_rows(
     kernels: ElementwiseKernels, dtype: np.dtype[Any], out_dtype: np.dtype[Any], operands: tuple[Array, ...]
 ) -> Array:
-    shape = np.broadcast_shapes(*(x.shape for x in operands))
-    spread = [np.broadcast_to(x, shape) for x in operands]
+    shape = broadcast_shapes(*[x.shape for x in operands])
+    spread = [_spread_strides(x, shape) for x in operands]
     # The result takes the memory order of the first operand that has the full shape.
-    strides = next((x.strides for x in operands if x.shape == shape), (0,) * len(shape))
-    order = tuple(sorted(range(len(shape)), key=lambda d: -abs(strides[d])))
-    out = empty(tuple(shape[d] for d in order), out_dtype)
+    model = next((strides for x, strides in zip(operands, spread, strict=True) if x.shape == shape), (0,) * len(shape))
+    order = tuple(sorted(range(len(shape)), key=lambda d: -abs(model[d])))
+    turned = tuple([shape[d] for d in order])
+    out = empty(turned, out_dtype)
     if out.size:
-        x, y, z = ([x.transpose(order) for x in spread] + [spread[-1].transpose(order)] * 2)[:3]
-        walk_rows(kernels.by_rows[dtype], (x, y, z, out))
+        arrays = ([*operands, operands[-1], operands[-1]])[:3]
+        strides = [tuple([steps[d] for d in order]) for steps in ([*spread, spread[-1], spread[-1]])[:3]]
+        extents, merged = _merge(turned, [*strides, out.strides])
+        _walk_rows(kernels.by_rows[dtype], [_first(x) for x in (*arrays, out)], extents, merged, [0] * 4)
     return _turned_back(out, order)
+
+
+def _spread_strides(x: Array, shape: Shape) -> Shape:
+    """The strides of x as repeated to `shape`."""
+    new = len(shape) - x.ndim
+    return (0,) * new + tuple([0 if extent == 1 else step for extent, step in zip(x.shape, x.strides, strict=True)])
+
+
+def _first(x: Array) -> Array:
+    """The first element of x, alone in an array of one dimension."""
+    return x[(slice(0, 1),) * x.ndim].reshape(-1) if x.ndim else x.reshape(1)
 
 
 def _turned_back(out: Array, order: Shape) -> Array:
@@ -157,37 +191,42 @@ def _turned_back(out: Array, order: Shape) -> Array:
     return out.transpose([order.index(d) for d in range(len(order))])
 
 
-def walk_rows(entry: Callable[..., None], arrays: tuple[Array, ...]) -> None:
-    """Run a kernel of `_by_rows` on arrays of one shape, the last of which it writes."""
-    shape, strides = _merge(arrays)
+def _walk_rows(
+    entry: Callable[..., None], firsts: list[Array], shape: Shape, strides: list[Shape], places: list[int]
+) -> None:
+    """Run a kernel of `_by_rows` from these places on."""
     if len(shape) > RANK:
         for i in range(shape[0]):
-            inner = [as_strided(a, shape, s)[i] for a, s in zip(arrays, strides, strict=True)]
-            walk_rows(entry, tuple(inner))
+            moved = [place + i * steps[0] for place, steps in zip(places, strides, strict=True)]
+            _walk_rows(entry, firsts, shape[1:], [steps[1:] for steps in strides], moved)
         return
     lead = RANK - len(shape)
-    full = (1,) * lead + shape
-    boxes = [as_strided(a, full, (0,) * lead + s) for a, s in zip(arrays, strides, strict=True)]
-    columns = min(full[3], CHUNK)
-    across = -(-full[3] // columns)
+    n0, n1, n2, n3 = full = (1,) * lead + shape
+    columns = min(n3, CHUNK)
+    across = -(-n3 // columns)
     rows = CHUNK // columns
-    chunks = -(-(full[0] * full[1] * full[2]) // rows) * across
-    entry(chunks, arrays[-1].size < SERIAL, (*boxes, across, columns, rows))
+    table = [*full]
+    for place, steps in zip(places, strides, strict=True):
+        table += [place, *[0] * lead, *steps]
+    table += [across, columns, rows]
+    chunks = -(-(n0 * n1 * n2) // rows) * across
+    entry(chunks, n0 * n1 * n2 * n3 < SERIAL, (*firsts, np.array(table, np.int64)))
 
 
-def _merge(arrays: tuple[Array, ...]) -> tuple[Shape, list[Shape]]:
-    """The common shape and each array's strides, with neighbouring dimensions made one where all arrays allow it."""
-    shape: list[int] = []
-    strides: list[list[int]] = [[] for _ in arrays]
-    for d, extent in enumerate(arrays[0].shape):
+def _merge(shape: Shape, strides: list[Shape]) -> tuple[Shape, list[Shape]]:
+    """The shape and each array's strides, with neighbouring dimensions made one where all arrays allow it."""
+    extents: list[int] = []
+    merged: list[list[int]] = [[] for _ in strides]
+    for d, extent in enumerate(shape):
         if extent == 1:
             continue
-        if shape and all(s[-1] == a.strides[d] * extent for a, s in zip(arrays, strides, strict=True)):
-            shape[-1] *= extent
-            for a, s in zip(arrays, strides, strict=True):
-                s[-1] = a.strides[d]
+        steps = [array[d] for array in strides]
+        if extents and all([s[-1] == step * extent for s, step in zip(merged, steps, strict=True)]):  # noqa: C419
+            extents[-1] *= extent
+            for s, step in zip(merged, steps, strict=True):
+                s[-1] = step
             continue
-        shape.append(extent)
-        for a, s in zip(arrays, strides, strict=True):
-            s.append(a.strides[d])
-    return tuple(shape), [tuple(s) for s in strides]
+        extents.append(extent)
+        for s, step in zip(merged, steps, strict=True):
+            s.append(step)
+    return tuple(extents), [tuple(s) for s in merged]

@@ -280,19 +280,6 @@ def select(typingctx: Any, condition: Any, a: Any, b: Any) -> Any:
 # Arrays of any strides: places are counted in bytes.
 
 
-@intrinsic
-def place(typingctx: Any, a: Any, i: Any, j: Any, k: Any, m: Any) -> Any:
-    """How many bytes a[i, j, k, m] lies behind the first element."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, args[0])
-        strides = cgutils.unpack_tuple(builder, array.strides)
-        p, q, r, s = (builder.mul(index, stride) for index, stride in zip(args[1:], strides, strict=True))
-        return builder.add(builder.add(p, q), builder.add(r, s))
-
-    return types.intp(a, *[types.intp] * 4), codegen
-
-
 def _pointer_at(context: Any, builder: Any, array_type: Any, array: Any, position: Any) -> Any:
     data = _data(context, builder, array_type, array)
     pointer = builder.gep(builder.bitcast(data, ir.IntType(8).as_pointer()), [position])
