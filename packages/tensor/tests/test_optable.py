@@ -24,7 +24,11 @@ def evaluate(scalar, operands):
     """The text of a row's scalar form, with float64 for T."""
     names = dict(zip("xyz", operands, strict=False))
     with np.errstate(all="ignore"):
-        return float(eval(scalar, {**NAMES, "erf": math.erf, "T": np.float64, **names}))
+        return float(
+            eval(
+                scalar, {**NAMES, "erf": math.erf, "sigmoid": lambda v: 1 / (1 + np.exp(-v)), "T": np.float64, **names}
+            )
+        )
 
 
 @pytest.mark.parametrize("op", OPS.values(), ids=lambda op: op.name)

@@ -5,7 +5,8 @@ From a row follow the operation on every backend, its gradient, its test on ever
 `numpy`   the reference, a function of arrays.
 `scalar`  the same for single numbers x, y, z of type T, as the text of an expression from which a compiling
           backend makes its kernel. It has no branches that a vectoriser could not turn into a select, writes
-          constants as T(1) (a bare 1.0 would widen float32), and lets NaN pass.
+          constants as T(1) (a bare 1.0 would widen float32), and lets NaN pass. It may use abs, min, max, exp,
+          expm1, log, log1p, sqrt, sin, cos, tanh, erf and sigmoid.
 `grads`   for each operand the gradient as a tensor expression, or None where nothing flows. A gradient asks by
           its parameters' names for what it needs: g (the gradient of the result), out, x, y, z; only what is
           asked for is kept until backward.
@@ -123,7 +124,7 @@ OPS: dict[str, Op] = {
         Op("sin", np.sin, "sin(x)", (lambda g, x: g * x.cos(),), ulp=2.0),
         Op("cos", np.cos, "cos(x)", (lambda g, x: -g * x.sin(),), ulp=2.0),
         Op("tanh", np.tanh, "tanh(x)", (lambda g, out: g * (1 - out * out),), ulp=2.0),
-        Op("sigmoid", _sigmoid, "T(1) / (T(1) + exp(-x))", (lambda g, out: g * out * (1 - out),), ulp=4.0),
+        Op("sigmoid", _sigmoid, "sigmoid(x)", (lambda g, out: g * out * (1 - out),), ulp=4.0),
         Op("erf", _erf, "erf(x)", (lambda g, x: g * (-x * x).exp() * (2 / math.sqrt(math.pi)),), ulp=2.0),
         Op(
             "relu",

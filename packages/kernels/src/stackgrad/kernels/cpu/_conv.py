@@ -32,6 +32,7 @@ from stackgrad.tensor import Window
 from ._buffers import empty
 from ._jit import Kernel, kernel, rebind
 from ._layout import channels_first, channels_last, in_order, readable_beyond, spread
+from ._on_host import on_host
 from ._parallel import MULTIPLY_ADDS, SERIAL
 from ._simd import (
     VECTOR_BYTES,
@@ -198,6 +199,11 @@ def _sum_chunks(row, parts, out, chunks, rows, channels, width, c, taps):
         store(out, ((row // (taps * c) * channels + o) * c + row % c) * taps + row // c % taps, total)
 
 
+@on_host
+def _clear(out: Array) -> None:
+    out.fill(0)
+
+
 def _vectors(channels: int, dtype: np.dtype[Any]) -> int:
     return 1 if channels <= lanes(dtype) else 2
 
@@ -303,7 +309,7 @@ def conv2d_weight_grad(x: Array, g: Array, window: Window, groups: int) -> Array
     parts = empty(chunks * groups * runs * run * columns, x.dtype)
     out = empty((o, c, kh, kw), x.dtype)
     if not parts.size:
-        out.fill(0)
+        _clear(out)
     else:
         pixel = groups * c
         steps = (image[0] * image[1] * pixel, window.stride[0] * image[1] * pixel, window.stride[1] * pixel)

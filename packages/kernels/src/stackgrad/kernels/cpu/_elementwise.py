@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from stackgrad.tensor import OPS, Op
 from stackgrad.tensor._shape import broadcast_shapes
 
+from . import _vmath
 from ._buffers import empty
 from ._jit import Kernel, Signature, helper, rebind
 from ._on_host import on_host
@@ -86,8 +87,8 @@ class ElementwiseKernels:
         self.by_rows = Kernel(by_rows, lambda T: (*(t[::1] for t in numbers(T)), types.int64[::1]), key)
 
 
-_NAMES = ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh", "erf")
-_FUNCTIONS = {name: getattr(math, name) for name in _NAMES}
+_FUNCTIONS = {name: getattr(math, name) for name in ("expm1", "log1p", "sqrt", "sin", "cos")}
+_FUNCTIONS |= {name: getattr(_vmath, name) for name in ("exp", "log", "tanh", "sigmoid", "erf")}
 
 
 def compile_scalar(expression: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from numba import types
@@ -13,6 +12,7 @@ from ._jit import helper, kernel
 from ._layout import in_order
 from ._parallel import CHUNK, SERIAL
 from ._simd import load, store
+from ._vmath import exp, log
 
 Array = NDArray[Any]
 COST = 16  # operations that an exponential takes as long as
@@ -27,8 +27,8 @@ def _log_sum_exp(x, start, k):
         largest = value if value > largest or value != value else largest
     total = type(largest)(0)
     for i in range(start, start + k):
-        total += math.exp(load(x, i) - largest)
-    return largest, math.log(total)
+        total += exp(load(x, i) - largest)
+    return largest, log(total)
 
 
 @kernel(lambda T: (T[::1], T[::1], types.intp, types.intp, types.boolean))
@@ -38,7 +38,7 @@ def _log_softmax(chunk, x, out, k, rows, exponential):
         largest, log_sum = _log_sum_exp(x, start, k)
         for i in range(start, start + k):
             value = load(x, i) - largest - log_sum
-            store(out, i, math.exp(value) if exponential else value)
+            store(out, i, exp(value) if exponential else value)
 
 
 def _along(x: Array, dim: int, exponential: bool) -> Array:
@@ -77,7 +77,7 @@ def _cross_entropy_grad(chunk, g, log_probs, target, out, k, rows):
     for row in range(chunk * rows, min(g.size, (chunk + 1) * rows)):
         weight = load(g, row)
         for i in range(row * k, (row + 1) * k):
-            store(out, i, math.exp(load(log_probs, i)) * weight)
+            store(out, i, exp(load(log_probs, i)) * weight)
         label = load(target, row)
         if 0 <= label < k:  # it was, when the loss was computed; memory shared with NumPy may have changed since
             hit = row * k + label

@@ -1,0 +1,68 @@
+"""Errors of exp and its like over the whole range of the floats, as _vmath states them, and the special values."""
+
+import math
+
+import numpy as np
+import pytest
+
+from stackgrad.kernels.cpu._elementwise import elementwise
+from stackgrad.tensor import OPS
+
+# What _vmath states, in units in the last place.
+BOUNDS = {
+    "float32": {"exp": 1.1, "log": 0.9, "tanh": 1.4, "sigmoid": 2.5, "erf": 1.3},
+    "float64": {"exp": 1.1, "log": 0.9, "tanh": 1.7, "sigmoid": 2.5},
+}
+EXACT = {
+    "exp": np.exp,
+    "log": np.log,
+    "tanh": np.tanh,
+    "sigmoid": lambda x: np.where(x < 0, np.exp(x), 1) / (1 + np.exp(-np.abs(x))),
+    "erf": np.vectorize(math.erf, otypes=[float]),
+}
+SPECIAL = [0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0, 5e-324, -5e-324, 1e-40, -1e-40, 2.0**-126, 2.0**-1022]
+
+
+def patterns(dtype, step):
+    """Numbers of all exponents and both signs: every `step`-th pattern of 32 bits, in front of random ones for 64."""
+    high = np.arange(0, 2**32, step, np.uint64)
+    if dtype == "float32":
+        return high.astype(np.uint32).view(np.float32)
+    low = np.random.default_rng(0).integers(0, 2**32, high.size, np.uint64)
+    return (high << np.uint64(32) | low).view(np.float64)
+
+
+def usual(dtype, count=200_000):
+    """Numbers where the functions are neither flat nor at their limits."""
+    rng = np.random.default_rng(1)
+    return np.concatenate([rng.uniform(-a, a, count) for a in (1, 20, 100 if dtype == "float32" else 740)]).astype(
+        dtype
+    )
+
+
+@pytest.mark.parametrize(("dtype", "name"), [(dtype, name) for dtype in BOUNDS for name in BOUNDS[dtype]])
+def test_over_the_whole_range(dtype, name):
+    wide = np.float64 if dtype == "float32" else np.longdouble
+    if np.finfo(wide).nmant <= np.finfo(dtype).nmant:
+        pytest.skip("this machine has no numbers wider than float64 to compare with")
+    step = {"float32": 997, "float64": 9973}[dtype] * (10 if name == "erf" else 1)
+    x = np.concatenate([patterns(dtype, step), usual(dtype), np.array(SPECIAL, dtype)])
+    found = elementwise(OPS[name], x)
+    with np.errstate(all="ignore"):
+        exact = EXACT[name](x.astype(wide))
+        rounded = exact.astype(dtype)
+    limits = ~np.isfinite(rounded)
+    assert np.array_equal(found[limits], rounded[limits], equal_nan=True)
+    assert np.array_equal(
+        np.signbit(found), np.signbit(rounded) & ~np.isnan(rounded) | np.isnan(found) & np.signbit(found)
+    )
+    error = np.abs((found[~limits].astype(wide) - exact[~limits]) / np.spacing(np.abs(rounded[~limits])))
+    assert error.max() <= BOUNDS[dtype][name], f"at {x[~limits][error.argmax()]!r}"
+
+
+def test_the_same_bits_alone_and_in_a_vector():
+    x = usual("float32", 1001)
+    for name in BOUNDS["float32"]:
+        whole = elementwise(OPS[name], x)
+        alone = np.concatenate([elementwise(OPS[name], x[i : i + 1]) for i in range(0, x.size, 7)])
+        assert np.array_equal(whole[::7], alone, equal_nan=True)
