@@ -26,6 +26,19 @@ def test_memory_is_used_again():
     assert address(empty(3 * LARGE // 2, "float64")) == place
 
 
+def test_bytes_in_use_are_counted():
+    gc.collect()
+    kept = empty(LARGE, "float32")
+    before = pool.most_used = pool.used
+    arrays = [empty(LARGE, "float32") for _ in range(3)]
+    assert pool.used == before + 3 * SMALLEST
+    del arrays[:2]
+    arrays += [empty(LARGE, "float32")]
+    assert pool.used == before + 2 * SMALLEST
+    assert pool.most_used == before + 3 * SMALLEST
+    del kept, arrays
+
+
 def test_small_arrays_are_numpy_s_own():
     assert empty(LARGE - 1, "float32").base is None
     assert empty(LARGE, "float32").base is not None

@@ -26,15 +26,19 @@ class _Pool:
 
     A block may come back at any moment, from any thread, also while the garbage collector interrupts a method here.
     So it is put into `returned` first, and filed by whoever has the lock or takes it next. Nobody waits for the lock.
+    What was taken is counted in the same way, through `lent`.
     """
 
     def __init__(self) -> None:
         self.free: OrderedDict[int, list[NDArray[np.uint8]]] = OrderedDict()
         self.kept = 0
+        self.used = self.most_used = 0  # bytes lent out, and the most that ever were: benchmarks read and reset it
+        self.lent: deque[int] = deque()
         self.returned: deque[NDArray[np.uint8]] = deque()
         self._lock = Lock()
 
     def take(self, size: int) -> NDArray[np.uint8]:
+        self.lent.append(size)
         if self._lock.acquire(blocking=False):
             try:
                 self._file()
@@ -56,11 +60,15 @@ class _Pool:
                 self._lock.release()
 
     def _file(self) -> None:
-        """Put the blocks that came back in their places, and drop what is beyond the bound."""
+        """Put the blocks that came back in their places, drop what is beyond the bound, and count what is in use."""
         while self.returned:
             block = self.returned.popleft()
             self.free.setdefault(block.size, []).append(block)
             self.kept += block.size
+            self.used -= block.size
+        while self.lent:
+            self.used += self.lent.popleft()
+        self.most_used = max(self.most_used, self.used)
         while self.kept > LARGEST_POOL:
             oldest, blocks = next(iter(self.free.items()))
             if blocks:
