@@ -1,0 +1,46 @@
+"""The shapes that convolutions are judged by; the peers are measured at the same ones."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Conv(NamedTuple):
+    """x (batch, channels, *size), `out` filters of `kernel` (square in two dimensions), stride 1."""
+
+    batch: int
+    channels: int
+    size: tuple[int, ...]
+    out: int
+    kernel: int
+    padding: int = 0
+
+    @property
+    def x(self) -> tuple[int, ...]:
+        return (self.batch, self.channels, *self.size)
+
+    @property
+    def weight(self) -> tuple[int, ...]:
+        return (self.out, self.channels, *(self.kernel,) * len(self.size))
+
+    @property
+    def result(self) -> tuple[int, ...]:
+        return (self.batch, self.out, *(n + 2 * self.padding - self.kernel + 1 for n in self.size))
+
+    @property
+    def flops(self) -> int:
+        """Operations of one direction: a multiplication and an addition a tap."""
+        count = 2 * self.batch * self.out * self.channels
+        for places in self.result[2:]:
+            count *= places * self.kernel
+        return count
+
+
+CONVS = {
+    "64x1x28x28 to 6, 5x5 pad 2": Conv(64, 1, (28, 28), 6, 5, 2),
+    "64x6x14x14 to 16, 5x5": Conv(64, 6, (14, 14), 16, 5),
+    "64x4x28x28 to 8, 3x3 pad 1": Conv(64, 4, (28, 28), 8, 3, 1),
+    "32x64x28x28 to 64, 3x3 pad 1": Conv(32, 64, (28, 28), 64, 3, 1),
+    "16x128x14x14 to 256, 1x1": Conv(16, 128, (14, 14), 256, 1),
+    "64x50x100 to 100, width 3": Conv(64, 50, (100,), 100, 3),
+}

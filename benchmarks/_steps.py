@@ -1,0 +1,44 @@
+"""Training steps and inference of the two networks, as `stackgrad-mnist` does them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from stackgrad import nn
+from stackgrad.mnist.models import Model, make_model, normalise
+from stackgrad.tensor import Generator, Tensor, capture, from_numpy, get_backend
+
+Step = Callable[[Tensor, Tensor], Tensor]
+
+
+def images(count: int, backend: str = "cpu") -> Tensor:
+    """float32 images (count, 1, 28, 28), normalised. Random ones: none of the work depends on the values."""
+    pixels = np.random.default_rng(0).integers(0, 256, (count, 28, 28)).astype(np.uint8)
+    return normalise(pixels, backend=backend)
+
+
+def labels(count: int, backend: str = "cpu") -> Tensor:
+    """int64 labels (count,)."""
+    return from_numpy(np.random.default_rng(1).integers(0, 10, count), backend=backend)
+
+
+def model_on(name: str, backend: str = "cpu") -> Model:
+    """A fresh network with weights from seed 0."""
+    return make_model(name, generator=Generator(0)).to(get_backend(backend))
+
+
+def training_step(model: Model, captured: bool) -> Step:
+    """One step of AdamW on a batch; the loss."""
+    model.train()
+    optimizer = nn.AdamW(model.parameters(), lr=0.001, weight_decay=0.01)
+
+    def step(batch: Tensor, target: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        loss = model.loss(model(batch), target)
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return capture(step) if captured else step

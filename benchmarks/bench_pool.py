@@ -1,0 +1,25 @@
+"""Pooling, at the shapes of the two networks."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from stackgrad import nn
+from stackgrad.tensor import grad
+
+from ._operands import normal
+from ._suite import BACKENDS, Work, precompiled, timed
+
+POOLS = {"max": nn.max_pool2d, "avg": nn.avg_pool2d}
+setup_cache = precompiled(__name__)
+
+
+@timed(kind=[*POOLS], window=(2, 4), direction=("forward", "backward"), dtype=("float32", "float64"), backend=BACKENDS)
+def time_pool(kind: str, window: int, direction: str, dtype: str, backend: str) -> Work:
+    """64x8x28x28; backward is forward and the gradient of the input."""
+    pool = POOLS[kind]
+    x = normal(64, 8, 28, 28, dtype=dtype, backend=backend, requires_grad=True)
+    if direction == "forward":
+        return partial(pool, x.detach(), window)
+    g = normal(64, 8, 28 // window, 28 // window, dtype=dtype, backend=backend)
+    return lambda: grad(pool(x, window), x, g)
