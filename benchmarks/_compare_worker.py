@@ -1,0 +1,65 @@
+"""The process in which tools/compare_commits.py times the benchmarks on one commit's packages."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import benchmarks
+from benchmarks._clock import calibrate, sample
+from benchmarks._pipe import serve
+from benchmarks._suite import benchmarks_of, combinations
+
+SAMPLE = 0.015  # seconds
+
+
+def _all() -> dict[str, Callable[[], None]]:
+    """Every timed benchmark by the name that asv has for it."""
+    found: dict[str, Callable[[], None]] = {}
+    for module in pkgutil.iter_modules(benchmarks.__path__, "benchmarks."):
+        if ".bench_" in module.name:
+            for name, benchmark in benchmarks_of(importlib.import_module(module.name)).items():
+                for values in combinations(benchmark):
+                    title = f"{module.name.removeprefix('benchmarks.')}.{name}"
+                    arguments = f"({', '.join(map(repr, values))})" if values else ""
+                    found[title + arguments] = partial(benchmark, *values)
+    return found
+
+
+class _Bench:
+    """The benchmarks, and the one at work."""
+
+    def __init__(self) -> None:
+        self._all = _all()
+        self._at_work: tuple[Callable[[], None], int] | None = None
+
+    def names(self) -> list[str]:
+        return list(self._all)
+
+    def prepare(self, name: str, number: int | None) -> int:
+        """Compile and warm up; the calls that make a sample, unless they are given."""
+        work = self._all[name]
+        self._at_work = (work, number or calibrate(work, SAMPLE))
+        if number:
+            work()
+            work()
+        return self._at_work[1]
+
+    def sample(self) -> float:
+        assert self._at_work is not None
+        return sample(*self._at_work)
+
+    def forget(self) -> None:
+        """Free the operands of the one at work."""
+        if self._at_work is not None:
+            benchmark: Any = self._at_work[0]
+            benchmark.func.prepare.cache_clear()
+            self._at_work = None
+
+
+if __name__ == "__main__":
+    bench = _Bench()
+    serve({"names": bench.names, "prepare": bench.prepare, "sample": bench.sample, "forget": bench.forget})

@@ -1,0 +1,72 @@
+"""A process that does what it is asked over a pipe, so that two can take turns: only one of them ever works."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+
+
+class RequestError(RuntimeError):
+    """What the worker was asked for raised an error; the message is its last line."""
+
+
+class Worker:
+    """A process that runs `python -m module` with other environment variables, and answers requests in turn."""
+
+    def __init__(self, module: str, environment: Mapping[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def ask(self, name: str, *arguments: Any) -> Any:
+        """The answer of the worker's function `name`. Raises RequestError where that raised anything."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        pickle.dump((name, arguments), self._process.stdin)
+        self._process.stdin.flush()
+        good, answer = pickle.load(self._process.stdout)
+        if not good:
+            raise RequestError(answer)
+        return answer
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(timeout=30)
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def serve(functions: Mapping[str, Callable[..., Any]]) -> None:
+    """Answer requests until the pipe ends."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints does not end up among the answers
+    requests = sys.stdin.buffer
+    while True:
+        try:
+            name, arguments = pickle.load(requests)
+        except EOFError:
+            return
+        try:
+            answer = True, functions[name](*arguments)
+        except Exception:
+            answer = False, traceback.format_exc(limit=-1).strip().splitlines()[-1]
+        pickle.dump(answer, answers)
+        answers.flush()
