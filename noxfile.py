@@ -117,16 +117,19 @@ def wheels(session: nox.Session, package: str) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and formatting."""
-    session.install("ruff~=0.17.6")
+    """Check style and formatting, and test the tools."""
+    session.install("ruff~=0.17.6", "pytest>=8.2")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
+    session.run("python", "-m", "pytest", "tools/tests")
 
 
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types of the packages, this file, the tools and the benchmarks."""
-    session.install("mypy~=2.4", "nox", "sybil", "types-tqdm", *from_tree(*PACKAGES), "stackgrad-tensor[testing]")
+    session.install(
+        "mypy~=2.4", "nox", "pytest", "sybil", "types-tqdm", *from_tree(*PACKAGES), "stackgrad-tensor[testing]"
+    )
     session.run("mypy")
     session.run("mypy", "noxfile.py", "tools", "benchmarks")
 
@@ -150,9 +153,63 @@ def docs(session: nox.Session) -> None:
     session.run(*run, *on_numpy, *session.posargs, env={"STACKGRAD_BACKEND": "numpy"})
 
 
+def requirements(*packages: str) -> list[str]:
+    """What `packages` need from elsewhere."""
+    found: set[str] = set()
+    for package in packages:
+        declared = nox.project.load_toml(f"packages/{package}/pyproject.toml")["project"]["dependencies"]
+        found.update(requirement for requirement in declared if not requirement.startswith("stackgrad-"))
+    return sorted(found)
+
+
+def asv(session: nox.Session, *arguments: str) -> None:
+    """Run asv, which makes environments of its own for the commits that it measures."""
+    session.install("asv~=0.6.6", "virtualenv")
+    session.run("asv", "machine", "--yes", silent=True)
+    session.run("asv", *arguments)
+
+
+# One benchmark of each kind on cpu, at the sizes of training.
+QUICK = "|".join(
+    (
+        r"elementwise\.time_float32\('(add|exp|tanh)', '1e[36]', 'cpu'",
+        r"reduce\.time_all\('(sum|max)', .*'1e6', 'cpu'",
+        r"matmul\.time_(square|batched)\(.*'float32', 'cpu'",
+        r"matmul\.time_linear\(.*'cpu'",
+        r"conv\.time_float32\(.*'cpu'",
+        r"(pool|layers)\.time_(pool|classify|dropout|rows)\(.*'float32', 'cpu'",
+        r"models\.(time_train_step|track_pool_bytes)\(.*(16|64), 'captured'",
+        r"models\.time_(inference\('lenet5', (1|64)|optimizer_step\(.*), 'cpu'",
+        r"start\.",
+    )
+)
+
+
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Run one benchmark once, on the last commit."""
-    session.install("asv~=0.6.6", "virtualenv")
-    session.run("asv", "machine", "--yes")
-    session.run("asv", "run", "--quick", "--show-stderr", "--bench", "conv2d", *(session.posargs or ["HEAD^!"]))
+    """A quick pass of the benchmarks on the last commit; with arguments, `asv run` with those instead."""
+    # One process for each benchmark and fewer samples. Not --quick: that times the call in which kernels are loaded.
+    quick = ("--bench", QUICK, "-a", "rounds=1", "-a", "repeat=(3, 5, 0.2)", "HEAD^!")
+    asv(session, "run", "--show-stderr", *(session.posargs or quick))
+
+
+@nox.session(name="bench-compare")
+def bench_compare(session: nox.Session) -> None:
+    """Fail where a benchmark is more than 15 % slower on HEAD than on a commit: `nox -s bench-compare -- BASE`."""
+    if not session.posargs:
+        session.error("which commit to compare with? nox -s bench-compare -- BASE")
+    session.install("hatchling", *requirements(*PACKAGES))
+    session.run("python", "-m", "tools.compare_commits", *session.posargs)
+
+
+@nox.session(name="bench-publish")
+def bench_publish(session: nox.Session) -> None:
+    """Write the site with the graphs of all results into .asv/html."""
+    asv(session, "publish")
+
+
+@nox.session(name="bench-peers")
+def bench_peers(session: nox.Session) -> None:
+    """Compare with PyTorch: `nox -s bench-peers -- --only conv`; `--write` puts the table into docs/performance.md."""
+    session.install(*from_tree(*PACKAGES), *nox.project.dependency_groups(nox.project.load_toml(), "peers"))
+    session.run("python", "-m", "benchmarks.peers", *session.posargs)

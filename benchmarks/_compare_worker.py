@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -39,6 +40,10 @@ class _Bench:
     def names(self) -> list[str]:
         return list(self._all)
 
+    def origins(self) -> list[str]:
+        """The files that the packages were imported from."""
+        return [str(module.__file__) for name, module in sys.modules.items() if name.startswith("stackgrad.")]
+
     def prepare(self, name: str, number: int | None) -> int:
         """Compile and warm up; the calls that make a sample, unless they are given."""
         work = self._all[name]
@@ -62,4 +67,5 @@ class _Bench:
 
 if __name__ == "__main__":
     bench = _Bench()
-    serve({"names": bench.names, "prepare": bench.prepare, "sample": bench.sample, "forget": bench.forget})
+    served = (bench.names, bench.origins, bench.prepare, bench.sample, bench.forget)
+    serve({function.__name__: function for function in served})

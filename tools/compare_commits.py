@@ -63,7 +63,7 @@ def unpacked(commit: str) -> Path:
                 tar.extractall(tree, filter="data")
             wheels = Path(tree) / "wheels"
             build = [sys.executable, str(ROOT / "tools" / "build_wheels.py"), str(wheels)]
-            subprocess.run(build, cwd=tree, check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(build, cwd=tree, check=True, capture_output=True)
             part = folder.with_suffix(".part")
             for wheel in wheels.glob("*.whl"):
                 with zipfile.ZipFile(wheel) as files:
@@ -93,7 +93,12 @@ class Comparison:
         self.rounds = {name: ([], []) for name in names if name not in self.failed}
 
     def _worker(self, which: int) -> Worker:
-        return Worker("benchmarks._compare_worker", environment(self._commits[which]))
+        worker = Worker("benchmarks._compare_worker", environment(self._commits[which]))
+        folder = str(unpacked(self._commits[which]))
+        for origin in worker.ask("origins"):
+            if not origin.startswith(folder):
+                raise RuntimeError(f"imported {origin}, expected a file under {folder}")
+        return worker
 
     def _try(self, which: int, worker: Worker, names: list[str]) -> None:
         """Run each once, which compiles its kernels; note those that fail."""
