@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from stackgrad.tensor import Tensor, from_numpy
 
-# Rows and columns of about 1e3, 1e6 and 1e7 elements. Not a power of two, which would favour or hurt some layouts.
-SHAPES = {"1e3": (25, 40), "1e6": (1000, 1000), "1e7": (2500, 4000)}
-SIZES = tuple(SHAPES)
-LAYOUTS = ("contiguous", "transposed", "broadcast")
-
-
-def values(shape: Sequence[int], dtype: DTypeLike = "float32", seed: int = 0) -> NDArray[np.generic]:
-    """Standard normal values; of integers and bools, small whole numbers and coin tosses."""
-    random = np.random.default_rng(seed)
-    kind = np.dtype(dtype).kind
-    if kind == "f":
-        return random.standard_normal(math.prod(shape), np.float32).reshape(shape).astype(dtype)
-    return random.integers(*((0, 2) if kind == "b" else (1, 10)), shape).astype(dtype)
+from ._values import SHAPES, class_numbers, values
 
 
 def normal(
@@ -41,7 +26,7 @@ def uniform(*shape: int, low: float, high: float, dtype: DTypeLike = "float32", 
 
 def classes(count: int, of: int, backend: str = "cpu") -> Tensor:
     """`count` class numbers below `of`, int64."""
-    return from_numpy(np.random.default_rng(1).integers(0, of, count), backend=backend)
+    return from_numpy(class_numbers(count, of), backend=backend)
 
 
 def laid_out(layout: str, size: str, backend: str = "cpu", seed: int = 0) -> Tensor:

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from stackgrad import nn
 from stackgrad.mnist.models import Model, make_model, normalise
 from stackgrad.tensor import Generator, Tensor, capture, from_numpy, get_backend
+
+from ._values import class_numbers, pixels
 
 Step = Callable[[Tensor, Tensor], Tensor]
 
 
 def images(count: int, backend: str = "cpu") -> Tensor:
-    """float32 images (count, 1, 28, 28), normalised. Random ones: none of the work depends on the values."""
-    pixels = np.random.default_rng(0).integers(0, 256, (count, 28, 28)).astype(np.uint8)
-    return normalise(pixels, backend=backend)
+    """float32 images (count, 1, 28, 28), normalised."""
+    return normalise(pixels(count), backend=backend)
 
 
 def labels(count: int, backend: str = "cpu") -> Tensor:
     """int64 labels (count,)."""
-    return from_numpy(np.random.default_rng(1).integers(0, 10, count), backend=backend)
+    return from_numpy(class_numbers(count), backend=backend)
 
 
 def model_on(name: str, backend: str = "cpu") -> Model:

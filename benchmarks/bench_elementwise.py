@@ -6,8 +6,9 @@ from functools import partial
 
 from stackgrad.tensor import OPS, Op, Tensor
 
-from ._operands import LAYOUTS, SHAPES, SIZES, laid_out, normal, uniform
+from ._operands import laid_out, normal, uniform
 from ._suite import BACKENDS, Work, precompiled, timed
+from ._values import LAYOUTS, SHAPES, SIZES
 
 # Ops of the table that are neither a method nor an operator of their own name.
 OPERATORS = {"logical_and": "__and__", "logical_or": "__or__", "logical_not": "__invert__"}

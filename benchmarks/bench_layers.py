@@ -9,8 +9,8 @@ from stackgrad.tensor import Generator, Tensor, batch_norm, grad, zeros
 
 from ._operands import classes, normal
 from ._suite import BACKENDS, Work, precompiled, timed
+from ._values import LOGITS
 
-LOGITS = {"64x10": (64, 10), "1024x1000": (1024, 1000)}
 DIRECTIONS = ("forward", "backward")
 DTYPES = ("float32", "float64")
 setup_cache = precompiled(__name__)

@@ -6,8 +6,9 @@ from functools import partial
 
 from stackgrad.tensor import REDUCTIONS
 
-from ._operands import LAYOUTS, SHAPES, SIZES, laid_out, normal
+from ._operands import laid_out, normal
 from ._suite import BACKENDS, Work, precompiled, timed
+from ._values import LAYOUTS, SHAPES, SIZES
 
 setup_cache = precompiled(__name__)
 

@@ -1,0 +1,35 @@
+"""Random values of fixed seeds, as NumPy arrays: what benchmarks and the peers' processes work on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+# Rows and columns of 1e3, 1e6 and 1e7 elements. No powers of two, which would favour or hurt some layouts.
+SHAPES = {"1e3": (25, 40), "1e6": (1000, 1000), "1e7": (2500, 4000)}
+SIZES = tuple(SHAPES)
+LAYOUTS = ("contiguous", "transposed", "broadcast")
+LOGITS = {"64x10": (64, 10), "1024x1000": (1024, 1000)}
+
+
+def values(shape: Sequence[int], dtype: DTypeLike = "float32", seed: int = 0) -> NDArray[Any]:
+    """Standard normal values; of integers and bools, small whole numbers and coin tosses."""
+    random = np.random.default_rng(seed)
+    kind = np.dtype(dtype).kind
+    if kind == "f":
+        return random.standard_normal(math.prod(shape), np.float32).reshape(shape).astype(dtype)
+    return random.integers(*((0, 2) if kind == "b" else (1, 10)), shape).astype(dtype)
+
+
+def class_numbers(count: int, of: int = 10) -> NDArray[np.int64]:
+    """`count` class numbers below `of`."""
+    return np.random.default_rng(1).integers(0, of, count)
+
+
+def pixels(count: int) -> NDArray[np.uint8]:
+    """uint8 images (count, 28, 28). Random ones: none of the work depends on the values."""
+    return np.random.default_rng(0).integers(0, 256, (count, 28, 28)).astype(np.uint8)
