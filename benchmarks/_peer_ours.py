@@ -1,0 +1,159 @@
+"""The process that does our side of the comparison, by public functions on tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+
+from stackgrad import nn
+from stackgrad.mnist import make_model, normalise
+from stackgrad.tensor import Generator, Tensor, from_numpy, grad, no_grad
+
+from ._operands import classes, laid_out, normal
+from ._peer_side import SAMPLES, STEPS, Built, Side, dropout_facts
+from ._pipe import serve
+from ._shapes import CONVS
+from ._steps import training_step
+from ._values import LOGITS, class_numbers, pixels
+
+
+def _arrays(result: Tensor | tuple[Tensor, ...]) -> list[Any]:
+    return [x.detach().numpy().copy() for x in (result if isinstance(result, tuple) else (result,))]
+
+
+def _checked(work: Callable[[], Any]) -> Built:
+    return work, lambda: _arrays(work())
+
+
+def _with_gradients(function: Callable[..., Tensor], *operands: Tensor) -> Built:
+    """Forward and the gradients of all operands, from a random gradient of the result."""
+    shape = function(*operands).shape
+    g = normal(*shape, seed=9) if shape else None
+
+    def work() -> tuple[Tensor, ...]:
+        out = function(*operands)
+        return (out, *grad(out, operands, g))
+
+    return _checked(work)
+
+
+def _leaves(*shapes: tuple[int, ...]) -> list[Tensor]:
+    return [normal(*shape, seed=i, requires_grad=True) for i, shape in enumerate(shapes)]
+
+
+def conv(name: str) -> Built:
+    """One of the shapes, forward and backward."""
+    shape = CONVS[name]
+    function = nn.conv1d if len(shape.size) == 1 else nn.conv2d
+    return _with_gradients(partial(function, padding=shape.padding), *_leaves(shape.x, shape.weight, (shape.out,)))
+
+
+def pool(kind: str, window: int) -> Built:
+    """Forward and backward."""
+    function = nn.max_pool2d if kind == "max" else nn.avg_pool2d
+    return _with_gradients(lambda x: function(x, window), *_leaves((64, 8, 28, 28)))
+
+
+def classify(op: str, shape: str) -> Built:
+    """Forward and backward."""
+    rows, columns = LOGITS[shape]
+    if op == "softmax":
+        return _with_gradients(lambda x: nn.softmax(x, 1), *_leaves((rows, columns)))
+    target = classes(rows, columns)
+    return _with_gradients(lambda x: nn.cross_entropy(x, target), *_leaves((rows, columns)))
+
+
+def dropout(size: int) -> Built:
+    """Forward and backward."""
+    (x,), g = _leaves((size,)), normal(size, seed=9)
+
+    def work() -> tuple[Tensor, ...]:
+        out = nn.dropout(x, 0.25)
+        return (out, *grad(out, x, g))
+
+    return work, lambda: dropout_facts(x.detach().numpy(), g.numpy(), *_arrays(work()))
+
+
+def linear() -> Built:
+    """Forward and backward."""
+    return _with_gradients(nn.linear, *_leaves((64, 400), (120, 400), (120,)))
+
+
+def optimizer(name: str) -> Built:
+    """One step over LeNet's parameters."""
+    params = list(make_model("lenet5", generator=Generator(0)).parameters())
+    for i, parameter in enumerate(params):
+        parameter.detach().copy_(normal(*parameter.shape, seed=i))
+        parameter.grad = normal(*parameter.shape, seed=i + 50)
+    chosen: nn.Optimizer = nn.SGD(params, lr=0.01, momentum=0.9) if name == "SGD" else nn.Adam(params, lr=0.001)
+
+    def check() -> list[Any]:
+        for _ in range(3):
+            chosen.step()
+        return [array for parameter in params for array in _arrays(parameter)]
+
+    return chosen.step, check
+
+
+def elementwise(op: str, layout: str, size: str) -> Built:
+    """Without gradients."""
+    x = laid_out(layout, size)
+    if op == "add":
+        return _checked(partial(x.add, normal(*x.shape, seed=1)))
+    if op == "sum(0)":
+        return _checked(partial(x.sum, 0))
+    return _checked(getattr(x, op))
+
+
+def matmul(batch: int, rows: int, columns: int) -> Built:
+    """Square matrices, or a batch of them."""
+    shape = (rows, columns) if batch == rows else (batch, rows, columns)
+    a, b = normal(*shape, seed=0), normal(*shape, seed=1)
+    return _checked(partial(a.matmul, b))
+
+
+def train(model_name: str, batch: int, source: str, how: str) -> Built:
+    """Steps of AdamW, one batch after the other."""
+    images, labels = pixels(SAMPLES), class_numbers(SAMPLES)
+    order = [np.arange(i, i + batch) for i in range(0, SAMPLES, batch)]
+    ready = [(normalise(images[i]), from_numpy(labels[i])) for i in order]
+
+    def stepper(dropping: bool) -> Callable[[], Tensor]:
+        model = make_model(model_name, generator=Generator(0))
+        if not dropping and hasattr(model, "dropout"):
+            model.dropout.rate = 0.0
+        step = training_step(model, captured=how == "captured")
+        if source == "float32":
+            batches = cycle(ready)
+            return lambda: step(*next(batches))
+        indices = cycle(order)
+
+        def from_pixels() -> Tensor:
+            index = next(indices)
+            return step(normalise(images[index]), from_numpy(labels[index]))
+
+        return from_pixels
+
+    checked = stepper(dropping=False)
+    return stepper(dropping=True), lambda: [np.array([checked().item() for _ in range(STEPS)])]
+
+
+def inference(model_name: str, batch: int) -> Built:
+    """Logits of ready float32 images."""
+    model = make_model(model_name, generator=Generator(0)).eval()
+    return _checked(partial(no_grad()(model), normalise(pixels(batch))))
+
+
+def weights(model_name: str) -> list[Any]:
+    """The initial weights that all sides begin with."""
+    return [array for p in make_model(model_name, generator=Generator(0)).parameters() for array in _arrays(p)]
+
+
+if __name__ == "__main__":
+    kinds = (conv, pool, classify, dropout, linear, optimizer, elementwise, matmul, train, inference)
+    side = Side({kind.__name__: lambda variant, weights, *a, kind=kind: kind(*a) for kind in kinds})
+    serve({**side.served(), "weights": weights})

@@ -1,0 +1,70 @@
+"""What the processes of both sides share: building a work, checking it, timing it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._clock import calibrate, sample
+
+SAMPLES = 1024  # images that training goes round
+STEPS = 20  # of training, after which the losses are compared
+SECONDS = 0.025  # of a sample
+Arrays = list[NDArray[Any]]
+Built = tuple[Callable[[], Any], Callable[[], Arrays]]  # the work, and what gives its results to compare
+
+
+class Side:
+    """The works of one side by kind: functions of PyTorch's variant, initial weights and the work's arguments."""
+
+    def __init__(self, kinds: Mapping[str, Callable[..., Built]]) -> None:
+        self._kinds = kinds
+        self._built: dict[str, tuple[Callable[[], Any], int]] = {}
+
+    def build(self, variant: str, kind: str, weights: Arrays | None, arguments: tuple[Any, ...]) -> Arrays:
+        """Build a work and warm it up; its results."""
+        work, results = self._kinds[kind](variant, weights, *arguments)
+        arrays = results()
+        self._built[variant] = work, calibrate(work, SECONDS)
+        return arrays
+
+    def sample(self, variant: str) -> float:
+        """Seconds that a call of the work takes now."""
+        work, number = self._built[variant]
+        time.sleep(0.003)  # until the other side's threads have stopped looking for work
+        work()
+        return sample(work, number)
+
+    def forget(self) -> None:
+        """Free what was built."""
+        self._built.clear()
+
+    def served(self) -> dict[str, Callable[..., Any]]:
+        """What the process answers to."""
+        return {"build": self.build, "sample": self.sample, "forget": self.forget}
+
+
+def dropout_facts(x: NDArray[Any], g: NDArray[Any], out: NDArray[Any], grad: NDArray[Any]) -> Arrays:
+    """What two libraries' dropout at rate 0.25 have in common: the factors of what is kept, and about how much is.
+
+    Raises ValueError where the share of zeros is far off, or the gradient's mask another than the result's.
+    """
+    kept = out != 0
+    if abs(kept.mean() - 0.75) > 0.03 or not np.array_equal(kept, grad != 0):
+        raise ValueError(f"dropout kept {kept.mean():.3f} of the elements: expected 0.75, in the gradient as well")
+    return [np.array([(out[kept] / x[kept]).mean(), (grad[kept] / g[kept]).mean()])]
+
+
+def largest_difference(ours: Arrays, theirs: Arrays) -> float:
+    """As a share of the largest value of each array. Raises ValueError for other shapes, and for NaN."""
+    worst = 0.0
+    for a, b in zip(ours, theirs, strict=True):
+        if a.shape != b.shape or not (np.isfinite(a).all() and np.isfinite(b).all()):
+            raise ValueError(f"results of shapes {a.shape} and {b.shape}, or not finite")
+        if a.size:
+            worst = max(worst, float(np.abs(a - b).max() / max(np.abs(b).max(), 1e-30)))
+    return worst

@@ -1,0 +1,105 @@
+"""The table of the comparison, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from statistics import geometric_mean, median
+
+from ._peer_works import GROUP_TARGETS, Work
+
+HEADER = "| work | ours | PyTorch | ratio | target | limit |\n|---|---|---|---|---|---|\n"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What this machine does at most."""
+
+    gflops: float
+    gigabytes: float
+
+
+@dataclass
+class Row:
+    """A work, the seconds of its rounds (PyTorch's by variant), and how far the results were apart."""
+
+    work: Work
+    ours: list[float] = field(default_factory=list)
+    theirs: dict[str, list[float]] = field(default_factory=dict)
+    onnx: list[float] = field(default_factory=list)
+    difference: float = 0.0
+
+    @property
+    def best(self) -> tuple[str, float]:
+        """PyTorch's fastest variant and its median."""
+        return min(((name, median(times)) for name, times in self.theirs.items()), key=lambda pair: pair[1])
+
+    @property
+    def ratio(self) -> float:
+        """PyTorch's median over ours: how many times faster we are."""
+        return self.best[1] / median(self.ours)
+
+    def limit(self, limits: Limits) -> str:
+        """What ours reaches, and its share of what the machine can."""
+        seconds = median(self.ours)
+        if self.work.flops:
+            reached = self.work.flops / seconds / 1e9
+            return f"{reached:.1f} GFLOP/s, {reached / limits.gflops:.0%}"
+        if self.work.traffic:
+            reached = self.work.traffic / seconds / 1e9
+            return f"{reached:.1f} GB/s, {reached / limits.gigabytes:.0%}"
+        return ""
+
+    def line(self, limits: Limits) -> str:
+        """The row of the table."""
+        variant, theirs = self.best
+        target = "" if self.work.target is None else f"{self.work.target:g}x"
+        missed = self.work.target is not None and self.ratio < self.work.target
+        return _line(
+            self.work.name,
+            self._shown(median(self.ours)) + (f" (ONNX Runtime {self._shown(median(self.onnx))})" if self.onnx else ""),
+            self._shown(theirs) + (f" ({variant})" if variant else ""),
+            f"{self.ratio:.2f}x",
+            target + (", missed" if missed else ""),
+            self.limit(limits),
+        )
+
+    def _shown(self, seconds: float) -> str:
+        if self.work.images:
+            return f"{self.work.images / seconds:,.0f} images/s"
+        return f"{seconds * 1e3:.3g} ms" if seconds > 1e-3 else f"{seconds * 1e6:.3g} µs"
+
+
+def _line(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |\n"
+
+
+def tables(rows: Sequence[Row], limits: Limits) -> str:
+    """A table for each group, headed by its geometric mean."""
+    groups = dict.fromkeys(row.work.group for row in rows)
+    return "\n".join(_group(name, [row for row in rows if row.work.group == name], limits) for name in groups)
+
+
+def _group(name: str, rows: Sequence[Row], limits: Limits) -> str:
+    mean = geometric_mean([row.ratio for row in rows])
+    wanted = f" (target {GROUP_TARGETS[name]:g}x)" if name in GROUP_TARGETS else ""
+    least = min(row.ratio for row in rows)
+    missed = sum(row.work.target is not None and row.ratio < row.work.target for row in rows)
+    summary = f"Geometric mean {mean:.2f}x{wanted}, least {least:.2f}x; {missed} of {len(rows)} rows miss their target."
+    return f"### {name.capitalize()}\n\n{summary}\n\n{HEADER}{''.join(row.line(limits) for row in rows)}"
+
+
+def processes(lines: Iterable[tuple[str, str, str, str]]) -> str:
+    """The table of whole processes: work, ours, PyTorch's, target."""
+    body = "".join(_line(*line) for line in lines)
+    return f"### Whole processes\n\n| work | ours | PyTorch | target |\n|---|---|---|---|\n{body}"
+
+
+def put_between(text: str, marker: str, table: str) -> str:
+    """`text` with `table` between the marker's two comments. Raises ValueError where they are missing."""
+    start, end = f"<!-- {marker} -->", f"<!-- end of {marker} -->"
+    before, found, rest = text.partition(start)
+    _, also_found, after = rest.partition(end)
+    if not (found and also_found):
+        raise ValueError(f"no place for the table: expected {start} and {end}")
+    return f"{before}{start}\n\n{table}\n{end}{after}"

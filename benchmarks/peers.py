@@ -1,0 +1,175 @@
+"""Compare with PyTorch, process beside process: python -m benchmarks.peers [--only PATTERN] [--rounds N] [--write].
+
+Each side has a process of its own; the parent asks one for a sample, then the other, so that only one works at a time
+and both see the same minutes of the machine. What they compute is compared before it is timed. `nox -s bench-peers`
+runs this where the requirements are installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import re
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from . import _peer_runs
+from ._peer_side import Arrays, largest_difference
+from ._peer_table import Limits, Row, processes, put_between, tables
+from ._peer_works import Work, works
+from ._pipe import ROOT, RequestError, Worker
+
+DOCUMENT = ROOT / "docs" / "performance.md"
+MARKER = "the comparison with PyTorch"
+THREADS = dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "2")
+RUNS = "processes"  # the name by which --only chooses the whole processes
+
+
+def measured_limits() -> Limits:
+    """The largest BLAS product's speed, and a copy's bandwidth, counting what is read and what is written."""
+    a = np.random.default_rng(0).standard_normal((2048, 2048), np.float32)
+    product, source = np.empty_like(a), np.ones(16_000_000, np.float32)
+    target = np.zeros_like(source)
+    return Limits(
+        2 * 2048**3 / _least(lambda: np.matmul(a, a, product)) / 1e9,
+        2 * source.nbytes / _least(lambda: np.copyto(target, source)) / 1e9,
+    )
+
+
+def _least(work: Callable[[], object]) -> float:
+    times = []
+    for _ in range(7):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+class Sides:
+    """The processes."""
+
+    def __init__(self) -> None:
+        self.ours = Worker("benchmarks._peer_ours", THREADS)
+        self.theirs = Worker("benchmarks._peer_torch", THREADS)
+        self.onnx: Worker | None = Worker("benchmarks._peer_onnx", THREADS)
+
+    def measure(self, work: Work, rounds: int) -> Row:
+        """Build a work on all sides, compare the results, and time them in alternation. Raises RequestError."""
+        row = Row(work)
+        weights = None
+        if work.kind in ("train", "inference", "optimizer"):
+            model = work.arguments[0] if work.kind != "optimizer" else "lenet5"
+            weights = self.ours.ask("weights", model)
+        results = self.ours.ask("build", "", work.kind, weights, work.arguments)
+        for variant in work.variants:
+            other = self.theirs.ask("build", variant, work.kind, weights, work.arguments)
+            row.difference = max(row.difference, largest_difference(results, other))
+            row.theirs[variant] = []
+        onnx = self._with_onnx(work, weights, results, row)
+        turns = [(self.ours, "", row.ours)]
+        turns += [(self.theirs, variant, times) for variant, times in row.theirs.items()]
+        turns += [(onnx, "", row.onnx)] if onnx else []
+        for i in range(rounds):
+            for worker, variant, times in turns[:: -1 if i % 2 else 1]:
+                times.append(worker.ask("sample", variant))
+        for worker in (self.ours, self.theirs):
+            worker.ask("forget")
+        if row.difference > work.tolerance:
+            raise ValueError(f"{work.name}: results differ by {row.difference:.1e}, more than {work.tolerance:.0e}")
+        return row
+
+    def _with_onnx(self, work: Work, weights: object, results: Arrays, row: Row) -> Worker | None:
+        """ONNX Runtime's process where it is installed and the work is an inference."""
+        if work.kind != "inference" or self.onnx is None:
+            return None
+        try:
+            other = self.onnx.ask("build", "", work.kind, weights, work.arguments)
+        except (EOFError, BrokenPipeError, RequestError) as error:
+            print(f"without ONNX Runtime: {error!r}", file=sys.stderr)
+            self.onnx = None
+            return None
+        row.difference = max(row.difference, largest_difference(results, other))
+        return self.onnx
+
+    def close(self) -> None:
+        """End the processes."""
+        for worker in (self.ours, self.theirs, self.onnx):
+            if worker is not None:
+                worker.close()
+
+
+def whole_processes() -> str:
+    """The first step and the default run, once each: their differences are far larger than the noise."""
+    warm, cold = _peer_runs.first_steps()
+    ours, theirs = _peer_runs.ours(), _peer_runs.pytorch()
+    shown, their_shown = (f"{run['seconds_process']:.1f} s, {run['test_accuracy']:.2%}" for run in (ours, theirs))
+    memory, their_memory = (f"{run['peak_memory_mb']:.0f} MB" for run in (ours, theirs))
+    return processes(
+        (
+            ("first training step, kernels cached", f"{warm:.2f} s", "", "2 s"),
+            ("first training step, nothing cached", f"{cold:.1f} s", "", "30 s"),
+            ("default training run, whole process, and its test accuracy", shown, their_shown, "15 s"),
+            ("its peak memory", memory, their_memory, "500 MB and PyTorch's"),
+        )
+    )
+
+
+def machine(limits: Limits) -> str:
+    """What it was measured on."""
+    model = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+        model = found[1] if found else model
+    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "numba", "numpy"))
+    return (
+        f"Measured on {date.today():%Y-%m-%d}: {model}, {os.cpu_count()} cores, {platform.system()}; Python "
+        f"{platform.python_version()}, {versions}; two threads each. The largest BLAS product (2048 square, float32) "
+        f"reached {limits.gflops:.0f} GFLOP/s, a copy of 64 MB {limits.gigabytes:.1f} GB/s."
+    )
+
+
+def main() -> int:
+    """Measure, print, and with --write put the table into the document; 1 where results differ."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", metavar="PATTERN", help=f"works whose 'group: name' matches; or {RUNS!r}")
+    parser.add_argument("--rounds", type=int, default=15, help="samples of each side (default: 15)")
+    parser.add_argument("--write", action="store_true", help="write the table into docs/performance.md")
+    options = parser.parse_args()
+    chosen = [work for work in works() if re.search(options.only, f"{work.group}: {work.name}")]
+    rows: list[Row] = []
+    wrong: list[str] = []
+    before = measured_limits()
+    sides = Sides()
+    for work in chosen:
+        try:
+            rows.append(sides.measure(work, options.rounds))
+        except (RequestError, ValueError) as error:
+            wrong.append(f"{work.group}: {work.name}: {error}")
+            continue
+        print(rows[-1].line(before), end="", flush=True)
+    sides.close()
+    after = measured_limits()
+    if not 0.85 < before.gflops / after.gflops < 1.18:
+        print("the machine's speed changed meanwhile: something else runs on it", file=sys.stderr)
+    limits = Limits(max(before.gflops, after.gflops), max(before.gigabytes, after.gigabytes))
+    parts = [machine(limits), tables(rows, limits)] if rows else []
+    if re.search(options.only, RUNS):
+        parts.append(whole_processes())
+    text = "\n\n".join(parts)
+    print(f"\n{text}")
+    print("\n".join(wrong), file=sys.stderr)
+    if options.write:
+        document = put_between(DOCUMENT.read_text(encoding="utf-8"), MARKER, text)
+        DOCUMENT.write_text(document, encoding="utf-8")
+    return 1 if wrong or not parts else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
