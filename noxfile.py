@@ -17,7 +17,7 @@ PACKAGES = ("tensor", "kernels", "nn", "mnist")
 PYTHONS = ("3.11", "3.12", "3.13")
 ROOT = Path(__file__).parent
 
-nox.options.sessions = [*(f"tests-{p}" for p in PACKAGES), "wheels", "lint", "types", "imports", "docs"]
+nox.options.sessions = [*(f"tests-{p}" for p in PACKAGES), "tests-tools", "wheels", "lint", "types", "imports", "docs"]
 
 # uv leaves bytecode out unless told: where Python may not write any either, each import of Numba takes seconds.
 os.environ.setdefault("UV_COMPILE_BYTECODE", "1")
@@ -115,13 +115,19 @@ def wheels(session: nox.Session, package: str) -> None:
     session.run("python", "tools/check_wheel.py", package)
 
 
+@nox.session(name="tests-tools")
+def tools_tests(session: nox.Session) -> None:
+    """Test the tools that decide which benchmark is slower, and what is written about the peers."""
+    session.install("pytest>=8.2", "numpy>=2.0")
+    session.run("python", "-m", "pytest", "tools/tests", *session.posargs)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and formatting, and test the tools."""
-    session.install("ruff~=0.17.6", "pytest>=8.2")
+    """Check style and formatting."""
+    session.install("ruff~=0.17.6")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
-    session.run("python", "-m", "pytest", "tools/tests")
 
 
 @nox.session

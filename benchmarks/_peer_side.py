@@ -45,7 +45,7 @@ class Side:
 
     def served(self) -> dict[str, Callable[..., Any]]:
         """What the process answers to."""
-        return {"build": self.build, "sample": self.sample, "forget": self.forget}
+        return {"build": self.build, "sample": self.sample, "forget": self.forget, "cpu": time.process_time}
 
 
 def dropout_facts(x: NDArray[Any], g: NDArray[Any], out: NDArray[Any], grad: NDArray[Any]) -> Arrays:

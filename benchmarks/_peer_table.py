@@ -9,6 +9,7 @@ from statistics import geometric_mean, median
 from ._peer_works import GROUP_TARGETS, Work
 
 HEADER = "| work | ours | PyTorch | ratio | target | limit |\n|---|---|---|---|---|---|\n"
+DISTURBED = 0.05  # of the cores used by others: such a row says nothing
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Row:
     theirs: dict[str, list[float]] = field(default_factory=dict)
     onnx: list[float] = field(default_factory=list)
     difference: float = 0.0
+    others: float = 0.0  # share of the cores that other processes used meanwhile
 
     @property
     def best(self) -> tuple[str, float]:
@@ -56,7 +58,7 @@ class Row:
         target = "" if self.work.target is None else f"{self.work.target:g}x"
         missed = self.work.target is not None and self.ratio < self.work.target
         return _line(
-            self.work.name,
+            self.work.name + (" (disturbed)" if self.others > DISTURBED else ""),
             self._shown(median(self.ours)) + (f" (ONNX Runtime {self._shown(median(self.onnx))})" if self.onnx else ""),
             self._shown(theirs) + (f" ({variant})" if variant else ""),
             f"{self.ratio:.2f}x",

@@ -1,0 +1,72 @@
+"""The comparison with PyTorch: what counts as equal, which form of PyTorch's counts, what is written."""
+
+import numpy as np
+import pytest
+
+from benchmarks._peer_load import Others
+from benchmarks._peer_side import dropout_facts, largest_difference
+from benchmarks._peer_table import Limits, Row, put_between, tables
+from benchmarks._peer_works import Work, works
+
+LIMITS = Limits(gflops=100, gigabytes=10)
+
+
+def row(**given):
+    work = Work("convolution", "3x3", "conv", ("3x3",), target=1.2, flops=1e9)
+    return Row(work, **{"ours": [0.04, 0.02, 0.01], "theirs": {"NCHW": [0.05], "channels last": [0.03]}, **given})
+
+
+def test_the_medians_and_the_better_form_count():
+    assert row().best == ("channels last", 0.03)
+    assert row().ratio == pytest.approx(1.5)
+    assert row().line(LIMITS) == "| 3x3 | 20 ms | 30 ms (channels last) | 1.50x | 1.2x | 50.0 GFLOP/s, 50% |\n"
+
+
+def test_a_missed_target_and_a_disturbed_row_are_marked():
+    line = row(ours=[0.05], others=0.2).line(LIMITS)
+    assert "0.60x | 1.2x, missed" in line
+    assert "3x3 (disturbed)" in line
+
+
+def test_tables_give_the_geometric_mean():
+    text = tables([row(ours=[0.015]), row(ours=[0.06])], LIMITS)
+    assert "Geometric mean 1.00x (target 2x), least 0.50x; 1 of 2 rows miss their target." in text
+
+
+def test_differences_are_shares_of_the_largest_value():
+    ours, theirs = [np.array([1.0, 100.0])], [np.array([2.0, 100.0])]
+    assert largest_difference(ours, theirs) == pytest.approx(0.01)
+    with pytest.raises(ValueError, match="not finite"):
+        largest_difference([np.array([np.nan])], [np.array([np.nan])])
+    with pytest.raises(ValueError, match=r"shapes \(2,\) and \(1,\)"):
+        largest_difference(ours, [np.ones(1)])
+
+
+def test_dropout_s_masks_agree_with_their_gradients():
+    x, g = np.ones(1000), np.ones(1000)
+    out = np.where(np.arange(1000) % 4, 1 / 0.75, 0.0)
+    assert dropout_facts(x, g, out, out)[0] == pytest.approx([1 / 0.75] * 2)
+    with pytest.raises(ValueError, match="in the gradient"):
+        dropout_facts(x, g, out, out[::-1])
+
+
+def test_the_table_goes_between_its_marks():
+    text = "a\n<!-- t -->\nold\n<!-- end of t -->\nb\n"
+    assert put_between(text, "t", "new\n") == "a\n<!-- t -->\n\nnew\n\n<!-- end of t -->\nb\n"
+    with pytest.raises(ValueError, match="no place for the table"):
+        put_between("a", "t", "new")
+
+
+def test_others_are_what_is_not_ours(monkeypatch):
+    clock, busy, own = [0.0], [0.0], [0.0]
+    monkeypatch.setattr("benchmarks._peer_load.time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("benchmarks._peer_load.busy_seconds", lambda: busy[0])
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    others = Others(lambda: own[0])
+    clock[0], busy[0], own[0] = 10.0, 15.0, 14.0
+    assert others.share() == pytest.approx(0.05)
+
+
+def test_names_of_works_are_unique():
+    names = [f"{work.group}: {work.name}" for work in works()]
+    assert len(names) == len(set(names))
