@@ -20,11 +20,11 @@ from pathlib import Path
 
 import numpy as np
 
-from . import _peer_runs
-from ._peer_load import Others
-from ._peer_side import Arrays, largest_difference
-from ._peer_table import DISTURBED, Limits, Row, processes, put_between, tables
-from ._peer_works import Work, works
+from ._peers import runs
+from ._peers.load import Others
+from ._peers.side import Arrays, largest_difference
+from ._peers.table import DISTURBED, Limits, Row, processes, put_between, tables
+from ._peers.works import Work, works
 from ._pipe import ROOT, RequestError, Worker
 
 DOCUMENT = ROOT / "docs" / "performance.md"
@@ -58,9 +58,9 @@ class Sides:
     """The processes."""
 
     def __init__(self) -> None:
-        self.ours = Worker("benchmarks._peer_ours", THREADS)
-        self.theirs = Worker("benchmarks._peer_torch", THREADS)
-        self.onnx: Worker | None = Worker("benchmarks._peer_onnx", THREADS)
+        self.ours = Worker("benchmarks._peers.ours", THREADS)
+        self.theirs = Worker("benchmarks._peers.pytorch", THREADS)
+        self.onnx: Worker | None = Worker("benchmarks._peers.onnx_runtime", THREADS)
         try:
             self.onnx.ask("cpu")
         except (EOFError, BrokenPipeError):
@@ -122,8 +122,8 @@ class Sides:
 
 def whole_processes() -> str:
     """The first step and the default run, once each: their differences are far larger than the noise."""
-    warm, cold = _peer_runs.first_steps()
-    ours, theirs = _peer_runs.ours(), _peer_runs.pytorch()
+    warm, cold = runs.first_steps()
+    ours, theirs = runs.ours(), runs.pytorch()
     shown, their_shown = (f"{run['seconds_process']:.1f} s, {run['test_accuracy']:.2%}" for run in (ours, theirs))
     memory, their_memory = (f"{run['peak_memory_mb']:.0f} MB" for run in (ours, theirs))
     return processes(

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from benchmarks._peer_load import Others
-from benchmarks._peer_side import dropout_facts, largest_difference
-from benchmarks._peer_table import Limits, Row, put_between, tables
-from benchmarks._peer_works import Work, works
+from benchmarks._peers.load import Others
+from benchmarks._peers.side import dropout_facts, largest_difference
+from benchmarks._peers.table import Limits, Row, put_between, tables
+from benchmarks._peers.works import Work, works
 
 LIMITS = Limits(gflops=100, gigabytes=10)
 
@@ -59,8 +59,8 @@ def test_the_table_goes_between_its_marks():
 
 def test_others_are_what_is_not_ours(monkeypatch):
     clock, busy, own = [0.0], [0.0], [0.0]
-    monkeypatch.setattr("benchmarks._peer_load.time.perf_counter", lambda: clock[0])
-    monkeypatch.setattr("benchmarks._peer_load.busy_seconds", lambda: busy[0])
+    monkeypatch.setattr("benchmarks._peers.load.time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("benchmarks._peers.load.busy_seconds", lambda: busy[0])
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     others = Others(lambda: own[0])
     clock[0], busy[0], own[0] = 10.0, 15.0, 14.0

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ._shapes import CONVS
-from ._values import LAYOUTS, LOGITS, SHAPES
+from .._shapes import CONVS
+from .._values import LAYOUTS, LOGITS, SHAPES
 
 Argument = str | int
 TRAIN_FLOPS = {"lenet5": 2.26e6}  # an image's, without the gradient of the input; the course network's is not stated

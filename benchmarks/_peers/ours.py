@@ -13,12 +13,12 @@ from stackgrad import nn
 from stackgrad.mnist import make_model, normalise
 from stackgrad.tensor import Generator, Tensor, from_numpy, grad, no_grad
 
-from ._operands import classes, laid_out, normal
-from ._peer_side import SAMPLES, STEPS, Built, Side, dropout_facts
-from ._pipe import serve
-from ._shapes import CONVS
-from ._steps import training_step
-from ._values import LOGITS, class_numbers, pixels
+from .._operands import classes, laid_out, normal
+from .._pipe import serve
+from .._shapes import CONVS
+from .._steps import training_step
+from .._values import LOGITS, class_numbers, pixels
+from .side import SAMPLES, STEPS, Built, Side, dropout_facts
 
 
 def _arrays(result: Tensor | tuple[Tensor, ...]) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._clock import calibrate, sample
+from .._clock import calibrate, sample
 
 SAMPLES = 1024  # images that training goes round
 STEPS = 20  # of training, after which the losses are compared

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ._peer_side import SAMPLES, STEPS, Arrays, Built, Side, dropout_facts
-from ._pipe import serve
-from ._shapes import CONVS
-from ._values import LOGITS, SHAPES, class_numbers, pixels, values
+from .._pipe import serve
+from .._shapes import CONVS
+from .._values import LOGITS, SHAPES, class_numbers, pixels, values
+from .side import SAMPLES, STEPS, Arrays, Built, Side, dropout_facts
 
 MEAN, STD = 0.1307, 0.3081
 

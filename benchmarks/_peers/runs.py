@@ -1,6 +1,6 @@
 """Whole processes: the first training step, and the default training run with its time and memory, ours and PyTorch's.
 
-`python -m benchmarks._peer_runs` is PyTorch's run: three epochs of LeNet as `stackgrad-mnist train` does them.
+`python -m benchmarks._peers.runs` is PyTorch's run: three epochs of LeNet as `stackgrad-mnist train` does them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._pipe import ROOT
+from .._pipe import ROOT
 
 EPOCHS, BATCH, RATE, DECAY = 3, 64, 0.004, 0.05  # the recipe of `stackgrad-mnist train`
 COMMAND = (sys.executable, "-c", "from stackgrad.mnist.cli import main; main()", "train")
@@ -52,7 +52,7 @@ def pytorch() -> dict[str, Any]:
     environment = {**os.environ, "OMP_NUM_THREADS": "2"}
     start = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks._peer_runs"], env=environment, check=True, capture_output=True, cwd=ROOT
+        [sys.executable, "-m", "benchmarks._peers.runs"], env=environment, check=True, capture_output=True, cwd=ROOT
     )
     result: dict[str, Any] = json.loads(done.stdout)
     return {**result, "seconds_process": time.perf_counter() - start}
@@ -78,7 +78,7 @@ def run_pytorch() -> None:
     """Train LeNet by PyTorch and print what `pytorch` returns."""
     import torch
 
-    from ._peer_torch import MEAN, STD, lenet5
+    from .pytorch import MEAN, STD, lenet5
 
     torch.set_num_threads(2)
     torch.manual_seed(0)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import geometric_mean, median
 
-from ._peer_works import GROUP_TARGETS, Work
+from .works import GROUP_TARGETS, Work
 
 HEADER = "| work | ours | PyTorch | ratio | target | limit |\n|---|---|---|---|---|---|\n"
 DISTURBED = 0.05  # of the cores used by others: such a row says nothing

@@ -9,9 +9,9 @@ import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from ._peer_side import Arrays, Built, Side
-from ._pipe import serve
-from ._values import pixels
+from .._pipe import serve
+from .._values import pixels
+from .side import Arrays, Built, Side
 
 MEAN, STD = 0.1307, 0.3081
 
