@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 from ._suite import tracked
 
@@ -20,7 +21,7 @@ training_step(model_on("lenet5"), captured=True)(images(64), labels(64)).item()
 def _seconds(code: str, cache: str | None = None) -> float:
     """Seconds that a process of its own takes for `code`."""
     environment = dict(os.environ)
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, sys.path)])
     if cache is not None:
         environment["STACKGRAD_CACHE_DIR"] = cache
     start = time.perf_counter()
