@@ -163,7 +163,7 @@ def main() -> int:
     parser.add_argument("base", help="the commit to compare with")
     parser.add_argument("head", nargs="?", default="HEAD", help="the commit to judge (default: HEAD)")
     parser.add_argument("--bench", default=SUBSET, metavar="PATTERN", help="a regular expression of benchmark names")
-    parser.add_argument("--rounds", type=int, default=7, help=f"{LEAST_ROUNDS} at least (default: 7)")
+    parser.add_argument("--rounds", type=int, default=9, help=f"{LEAST_ROUNDS} at least (default: 9)")
     parser.add_argument("--minutes", type=float, default=17, help="begin no round after these that is not needed")
     options = parser.parse_args()
     rounds, end = max(LEAST_ROUNDS, options.rounds), time.monotonic() + 60 * options.minutes
