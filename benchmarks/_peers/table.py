@@ -96,8 +96,8 @@ def _group(name: str, rows: Sequence[Row], limits: Limits) -> str:
 def _beside_the_course(row: Row) -> str:
     rate = row.work.images / median(row.ours)
     return (
-        f"\nThe course's own library trained that network, at batch 16, with {COURSE_LIBRARY} images per second on a machine "
-        f"like this one (measured apart): ours does {rate / COURSE_LIBRARY:.0f} times as many (target 400).\n"
+        f"\nThe course's own library trained that network, at batch 16, with {COURSE_LIBRARY} images per second on a "
+        f"machine like this one (measured apart): ours does {rate / COURSE_LIBRARY:.0f} times as many (target 400).\n"
     )
 
 
