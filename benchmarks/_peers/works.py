@@ -126,7 +126,7 @@ def _elementwise() -> Iterator[Work]:
             for layout in LAYOUTS:
                 if layout == "broadcast" and op in ("exp", "tanh", "relu"):
                     continue  # nobody maps a repeated row
-                inputs = count if layout != "broadcast" else shape[1]
+                inputs = count if layout != "broadcast" else 0  # one row, which stays in the cache
                 outputs = 0 if op in ("sum", "max", "sum(0)") else count
                 yield Work(
                     "elementwise and reductions",
