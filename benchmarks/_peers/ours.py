@@ -11,7 +11,7 @@ import numpy as np
 
 from stackgrad import nn
 from stackgrad.mnist import make_model, normalise
-from stackgrad.tensor import Generator, Tensor, from_numpy, grad, no_grad
+from stackgrad.tensor import Generator, Tensor, capture, from_numpy, grad, no_grad
 
 from .._operands import classes, laid_out, normal
 from .._pipe import serve
@@ -143,9 +143,9 @@ def train(model_name: str, batch: int, source: str, how: str) -> Built:
 
 
 def inference(model_name: str, batch: int) -> Built:
-    """Logits of ready float32 images."""
+    """Logits of ready float32 images, captured as training is."""
     model = make_model(model_name, generator=Generator(0)).eval()
-    return _checked(partial(no_grad()(model), normalise(pixels(batch))))
+    return _checked(partial(capture(no_grad()(model)), normalise(pixels(batch))))
 
 
 def weights(model_name: str) -> list[Any]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stackgrad import nn
-from stackgrad.tensor import no_grad
+from stackgrad.tensor import Tensor, capture, no_grad
 
 from .data import Split
 from .models import Model, normalise
@@ -22,10 +22,14 @@ def probabilities(model: Model, images: NDArray[np.uint8]) -> NDArray[np.float32
     model.eval()
     backend = next(model.parameters()).backend
     parts = []
-    with no_grad():
-        for start in range(0, len(images), BATCH):
-            output = model(normalise(images[start : start + BATCH], backend))
-            parts.append(nn.softmax(output, 1).numpy())  # of log-probabilities, these are the probabilities too
+
+    @capture
+    @no_grad()
+    def answer(batch: Tensor) -> Tensor:
+        return nn.softmax(model(batch), 1)  # of log-probabilities, these are the probabilities too
+
+    for start in range(0, len(images), BATCH):
+        parts.append(answer(normalise(images[start : start + BATCH], backend)).numpy().copy())
     return np.concatenate(parts)
 
 

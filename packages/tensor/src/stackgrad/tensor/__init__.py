@@ -37,7 +37,7 @@ from ._optim import adam_numbers, adam_step, sgd_numbers, sgd_step
 from ._pool import avg_pool2d, max_pool2d
 from ._random import Generator, default_generator, manual_seed
 from ._shape import Window
-from ._softmax import cross_entropy, log_softmax, softmax
+from ._softmax import cross_entropy, log_softmax, nll_loss, softmax
 from ._tape import Tape, each_time, recording
 from ._tensor import Tensor
 
@@ -89,6 +89,7 @@ __all__ = [
     "max_pool2d",
     "maximum",
     "minimum",
+    "nll_loss",
     "no_grad",
     "ones",
     "rand",

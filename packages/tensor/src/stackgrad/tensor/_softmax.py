@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ._autograd import Function, Node, is_recording
 from ._checks import expect_classes, expect_float
 from ._dtypes import int64, is_float
+from ._indexing import Gather
 from ._ops import common_backend
 from ._shape import normalize_dim
 
@@ -83,16 +86,29 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 
     Raises ValueError for shapes that do not fit or a class number out of range, TypeError for dtypes.
     """
-    common_backend("cross_entropy", logits, target)
-    if not is_float(logits.dtype) or target.dtype != int64:
-        raise TypeError(
-            f"cross_entropy: logits of {logits.dtype} and target of {target.dtype}: "
-            "expected float32 or float64, and int64"
-        )
-    if logits.ndim != 2 or target.shape != logits.shape[:1]:
-        raise ValueError(
-            f"cross_entropy: logits of shape {logits.shape} and target of shape {target.shape}: "
-            "expected (n, classes) and (n,)"
-        )
-    expect_classes("cross_entropy", target, logits.shape[1])
+    _expect_classes("cross_entropy", logits, target)
     return CrossEntropy.apply(logits, target)
+
+
+def nll_loss(log_probs: Tensor, target: Tensor) -> Tensor:
+    """Minus log_probs (n, c) at the class numbers target (n,), int64 in 0 .. c - 1: losses (n,).
+
+    Raises as `cross_entropy`, which is faster where the log-probabilities are not wanted.
+    """
+    _expect_classes("nll_loss", log_probs, target)
+    n, c = log_probs.shape
+    starts = target.new(target.backend.from_numpy(np.arange(0, n * c, max(c, 1))))
+    return -Gather.apply(log_probs.reshape(n * c, 1), starts + target).reshape(n)
+
+
+def _expect_classes(what: str, scores: Tensor, target: Tensor) -> None:
+    common_backend(what, scores, target)
+    if not is_float(scores.dtype) or target.dtype != int64:
+        raise TypeError(
+            f"{what}: input of {scores.dtype} and target of {target.dtype}: expected float32 or float64, and int64"
+        )
+    if scores.ndim != 2 or target.shape != scores.shape[:1]:
+        raise ValueError(
+            f"{what}: input of shape {scores.shape} and target of shape {target.shape}: expected (n, classes) and (n,)"
+        )
+    expect_classes(what, target, scores.shape[1])

@@ -92,21 +92,23 @@ def _convolve(
 
 
 # fmt: off
-@kernel(lambda T: (T[::1], T[::1], T[::1], *[types.intp] * 17))
+@kernel(lambda T: (T[::1], T[::1], T[::1], T[::1], *[types.intp] * 20))
 def _send_back(
-    chunk, g, weight, image, rows, n, height, width, oh, ow, groups, c, channels, kh, runs, run, columns,
-    y_step, x_step, tap_y, tap_x,
+    chunk, g, weight, image, padded, rows, n, height, length, above, before, padded_length,
+    oh, ow, groups, c, channels, kh, runs, run, columns, y_step, x_step, tap_y, tap_x,
 ):
     # fmt: on
-    """`rows` rows of the padded image's gradient. Rows count `y_step` and `tap_y`, the flat image `x_step` and `tap_x`.
+    """`rows` rows of the image's gradient, (n, height, length), above and before which lies the padding.
 
-    `weight` is (groups, kh, runs, channels, columns), of which `run` columns are used.
+    A row is added up in the chunk's own part of `padded`, which has room for the padding too. `weight` is (groups, kh,
+    runs, channels, columns), of which `run` columns are used. `y_step` and `tap_y` count rows, `x_step`, `tap_x` and
+    lengths numbers.
     """
-    pixel, g_pixel, block = groups * c, groups * channels, BACK_VECTORS * (VECTOR_BYTES // g.itemsize)
+    g_pixel, block, start = groups * channels, BACK_VECTORS * (VECTOR_BYTES // g.itemsize), chunk * padded_length
     for row in range(chunk * rows, min(n * height, (chunk + 1) * rows)):
-        top = row % height
-        for e in range(row * width * pixel, (row + 1) * width * pixel):
-            store(image, e, 0)
+        top = row % height + above
+        for e in range(start, start + padded_length):
+            store(padded, e, 0)
         for group in range(groups):
             for j in range(runs):
                 for column in range(0, run, block):
@@ -124,8 +126,10 @@ def _send_back(
                                     tile = tile_multiply_add(tile, g, position, g_pixel, weight, w)
                                     position += 1
                                     w += columns
-                        at = row * width * pixel + left * x_step + j * tap_x + group * c + column
-                        tile_add(tile, image, at, x_step, x - left, ow - left, run - column)
+                        at = start + left * x_step + j * tap_x + group * c + column
+                        tile_add(tile, padded, at, x_step, x - left, ow - left, run - column)
+        for e in range(length):
+            store(image, row * length + e, load(padded, start + before + e))
 
 
 # fmt: off
@@ -281,16 +285,18 @@ def conv2d_input_grad(g: Array, weight: Array, size: Pair, window: Window, group
     arranged = _arranged(weight, rows, ((kw // runs, 1), (c, taps)), columns)
     last = channels_last(g)
     flat = last.reshape(-1) if ow >= BACK_ROWS else spread(last, (oh, ow), (0, 0), slack=BACK_ROWS * o)
-    height, width = window.padded(size)
-    out = empty((n, height, width, groups * c), g.dtype)
+    (height, width), ((top, _), (left, _)), pixel = size, window.padding, groups * c
+    out = empty((n, height, width, pixel), g.dtype)
     if out.size:
         chunk_rows = max(1, -(-n * height // IMAGE_CHUNKS))
-        steps = (window.stride[0], window.stride[1] * groups * c, window.dilation[0], window.dilation[1] * groups * c)
-        counts = (chunk_rows, n, height, width, oh, ow, groups, c, channels, kh, runs, run, columns)
-        serial = g.size * c * taps < SERIAL * MULTIPLY_ADDS
-        _send_back[g.dtype](-(-n * height // chunk_rows), serial, (flat, arranged, out.reshape(-1), *counts, *steps))
-    (top, _), (left, _) = window.padding
-    return channels_first(out[:, top : top + size[0], left : left + size[1]])
+        chunks = -(-n * height // chunk_rows)
+        length = window.padded(size)[1] * pixel
+        steps = (window.stride[0], window.stride[1] * pixel, window.dilation[0], window.dilation[1] * pixel)
+        image = (chunk_rows, n, height, width * pixel, top, left * pixel, length)
+        counts = (oh, ow, groups, c, channels, kh, runs, run, columns)
+        shared = (flat, arranged, out.reshape(-1), empty(chunks * length, g.dtype), *image, *counts, *steps)
+        _send_back[g.dtype](chunks, g.size * c * taps < SERIAL * MULTIPLY_ADDS, shared)
+    return channels_first(out)
 
 
 def conv2d_weight_grad(x: Array, g: Array, window: Window, groups: int) -> Array:

@@ -80,8 +80,8 @@ def _step(
             raise ValueError(
                 f"optimizer step on a parameter of shape {p.shape}: it or its state is in read-only memory"
             )
-    base = flat[0][0]
-    places = [[(_address(a) - _address(base)) // a.itemsize for a in arrays] for arrays in flat]
+    base, first = flat[0][0], _address(flat[0][0])
+    places = [[(_address(a) - first) // a.itemsize for a in arrays] for arrays in flat]
     table = [
         (min(CHUNK, p.size - start), *[place + start for place in lying])
         for p, *lying in zip(flat[0], *places, strict=True)

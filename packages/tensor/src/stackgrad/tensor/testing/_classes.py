@@ -13,7 +13,7 @@ from .._autograd import grad
 from .._backend import Backend
 from .._dtypes import float32, float64, int64
 from .._layers import batch_norm
-from .._softmax import cross_entropy, log_softmax, softmax
+from .._softmax import cross_entropy, log_softmax, nll_loss, softmax
 from .._tensor import Tensor
 from ._case import Case, check_gradient
 from ._compare import expect_close, expect_equal, expect_near
@@ -172,10 +172,13 @@ def _along_dim(kind: Callable[[Tensor, int], Tensor]) -> Builder:
     return build
 
 
-def _of_cross_entropy(backend: Backend, draw: Draw) -> tuple[Callable[..., Tensor], Sequence[NDArray[Any]]]:
-    n, c = draw.extent(), draw.extent(1)
-    target = Tensor(_draw_target(draw, n, c).on(backend), backend)
-    return lambda logits: cross_entropy(logits, target), [draw.rng.uniform(-2, 2, (n, c))]
+def _at_classes(kind: Callable[[Tensor, Tensor], Tensor]) -> Builder:
+    def build(backend: Backend, draw: Draw) -> tuple[Callable[..., Tensor], Sequence[NDArray[Any]]]:
+        n, c = draw.extent(), draw.extent(1)
+        target = Tensor(_draw_target(draw, n, c).on(backend), backend)
+        return lambda scores: kind(scores, target), [draw.rng.uniform(-2, 2, (n, c))]
+
+    return build
 
 
 def _of_batch_norm(backend: Backend, draw: Draw) -> tuple[Callable[..., Tensor], Sequence[NDArray[Any]]]:
@@ -210,7 +213,8 @@ def check_fused_gradient(build: Builder, backend: Backend, draw: Draw) -> None:
 _KINDS: dict[str, Builder] = {
     "softmax": _along_dim(softmax),
     "log_softmax": _along_dim(log_softmax),
-    "cross_entropy": _of_cross_entropy,
+    "cross_entropy": _at_classes(cross_entropy),
+    "nll_loss": _at_classes(nll_loss),
     "batch_norm": _of_batch_norm,
 }
 
