@@ -51,6 +51,8 @@ class CpuBackend(HostBackend):
     avg_pool2d_grad = staticmethod(_pool.avg_pool2d_grad)
     softmax = staticmethod(_softmax.softmax)
     log_softmax = staticmethod(_softmax.log_softmax)
+    softmax_grad = staticmethod(_softmax.softmax_grad)
+    log_softmax_grad = staticmethod(_softmax.log_softmax_grad)
     cross_entropy = staticmethod(_softmax.cross_entropy)
     cross_entropy_grad = staticmethod(_softmax.cross_entropy_grad)
     uniform = staticmethod(_random.uniform)

@@ -23,9 +23,31 @@ def in_order(x: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(x)
 
 
+BLOCK = 256  # pixels, whose channels fit the first-level cache
+
+
+@kernel(lambda T: (T[::1], T[::1], *[types.intp] * 3))
+def _turn(chunk, x, out, c, pixels, blocks):
+    """A block of pixels of one image (c, pixels) as (pixels, c)."""
+    image, first = chunk // blocks * c * pixels, chunk % blocks * BLOCK
+    for channel in range(c):
+        source, to = image + channel * pixels + first, image + first * c + channel
+        for _ in range(min(BLOCK, pixels - first)):
+            store(out, to, load(x, source))
+            source += 1
+            to += c
+
+
 def channels_last(x: NDArray[Any]) -> NDArray[Any]:
     """x (n, c, h, w) as (n, h, w, c) in C order; without a copy if its memory is that already."""
-    return in_order(x.transpose(0, 2, 3, 1))
+    n, c, h, w = x.shape
+    turned = x.transpose(0, 2, 3, 1)
+    if turned.flags.c_contiguous or not x.flags.c_contiguous or not x.size:
+        return in_order(turned)
+    out = empty((n, h, w, c), x.dtype)
+    blocks = -(-h * w // BLOCK)
+    _turn[x.dtype](n * blocks, x.size < SERIAL, (x.reshape(-1), out.reshape(-1), c, h * w, blocks))
+    return out
 
 
 def channels_first(x: NDArray[Any]) -> NDArray[Any]:

@@ -8,7 +8,7 @@ from numba import types
 from numpy.typing import NDArray
 
 from ._buffers import empty
-from ._jit import helper, kernel
+from ._jit import Kernel, helper, kernel
 from ._layout import in_order
 from ._parallel import CHUNK, SERIAL
 from ._simd import load, store
@@ -19,56 +19,114 @@ COST = 16  # operations that an exponential takes as long as
 
 
 @helper
-def _log_sum_exp(x, start, k):
-    """The maximum of x[start : start + k] and the log of the sum of exp(x - maximum)."""
+def _largest(x, start, k):
+    """The maximum of x[start : start + k]; NaN if one is."""
     largest = load(x, start)
     for i in range(start + 1, start + k):
         value = load(x, i)
         largest = value if value > largest or value != value else largest
-    total = type(largest)(0)
+    return largest
+
+
+@helper
+def _sum(x, start, k):
+    """The sum of x[start : start + k], every eighth into one of eight."""
+    zero = type(load(x, start))(0)
+    t0 = t1 = t2 = t3 = t4 = t5 = t6 = t7 = zero
+    whole = start + k // 8 * 8
+    for i in range(start, whole, 8):
+        t0 += load(x, i)
+        t1 += load(x, i + 1)
+        t2 += load(x, i + 2)
+        t3 += load(x, i + 3)
+        t4 += load(x, i + 4)
+        t5 += load(x, i + 5)
+        t6 += load(x, i + 6)
+        t7 += load(x, i + 7)
+    total = ((t0 + t1) + (t2 + t3)) + ((t4 + t5) + (t6 + t7))
+    for i in range(whole, start + k):
+        total += load(x, i)
+    return total
+
+
+@helper
+def _exponentials(x, start, k, out):
+    """out[start : start + k] = exp(x - maximum); the maximum, and their sum."""
+    largest = _largest(x, start, k)
     for i in range(start, start + k):
-        total += exp(load(x, i) - largest)
-    return largest, log(total)
+        store(out, i, exp(load(x, i) - largest))
+    return largest, _sum(out, start, k)
 
 
 @kernel(lambda T: (T[::1], T[::1], types.intp, types.intp, types.boolean))
 def _log_softmax(chunk, x, out, k, rows, exponential):
     """`rows` rows of k; with `exponential`, softmax."""
     for start in range(chunk * rows * k, min(x.size, (chunk + 1) * rows * k), k):
-        largest, log_sum = _log_sum_exp(x, start, k)
-        for i in range(start, start + k):
-            value = load(x, i) - largest - log_sum
-            store(out, i, exp(value) if exponential else value)
+        largest, total = _exponentials(x, start, k, out)
+        if exponential:
+            for i in range(start, start + k):
+                store(out, i, load(out, i) / total)
+        else:
+            log_total = log(total)
+            for i in range(start, start + k):
+                store(out, i, load(x, i) - largest - log_total)
 
 
-def _along(x: Array, dim: int, exponential: bool) -> Array:
-    last = in_order(x.swapaxes(dim, -1))
-    out = empty(last.shape, last.dtype)
+@kernel(lambda T: (T[::1], T[::1], T[::1], types.intp, types.intp, types.boolean))
+def _log_softmax_grad(chunk, g, y, out, k, rows, exponential):
+    """`rows` rows of g - exp(y) * (sum of g); with `exponential`, that of softmax, y * (g - sum of g * y)."""
+    for start in range(chunk * rows * k, min(g.size, (chunk + 1) * rows * k), k):
+        if exponential:
+            for i in range(start, start + k):
+                store(out, i, load(g, i) * load(y, i))
+            total = _sum(out, start, k)
+            for i in range(start, start + k):
+                store(out, i, load(y, i) * (load(g, i) - total))
+        else:
+            total = _sum(g, start, k)
+            for i in range(start, start + k):
+                store(out, i, load(g, i) - exp(load(y, i)) * total)
+
+
+def _along(kernel_for: Kernel, arrays: list[Array], dim: int, exponential: bool) -> Array:
+    """The kernel's result for rows along `dim`."""
+    last = [in_order(x.swapaxes(dim, -1)) for x in arrays]
+    out = empty(last[0].shape, last[0].dtype)
     if out.size:
-        k = last.shape[-1]
+        k = out.shape[-1]
         rows = max(1, CHUNK // (k * COST))
-        chunks = -(-(out.size // k) // rows)
-        shared = (last.reshape(-1), out.reshape(-1), k, rows, exponential)
-        _log_softmax[x.dtype](chunks, out.size * COST < SERIAL, shared)
+        flat = [x.reshape(-1) for x in (*last, out)]
+        kernel_for[out.dtype](-(-(out.size // k) // rows), out.size * COST < SERIAL, (*flat, k, rows, exponential))
     return out.swapaxes(dim, -1)
 
 
 def softmax(x: Array, dim: int) -> Array:
     """See Backend.softmax."""
-    return _along(x, dim, exponential=True)
+    return _along(_log_softmax, [x], dim, exponential=True)
 
 
 def log_softmax(x: Array, dim: int) -> Array:
     """See Backend.log_softmax."""
-    return _along(x, dim, exponential=False)
+    return _along(_log_softmax, [x], dim, exponential=False)
+
+
+def softmax_grad(g: Array, out: Array, dim: int) -> Array:
+    """See Backend.softmax_grad."""
+    return _along(_log_softmax_grad, [g, out], dim, exponential=True)
+
+
+def log_softmax_grad(g: Array, out: Array, dim: int) -> Array:
+    """See Backend.log_softmax_grad."""
+    return _along(_log_softmax_grad, [g, out], dim, exponential=False)
 
 
 @kernel(lambda T: (T[::1], types.int64[::1], T[::1], T[::1], types.intp, types.intp))
 def _cross_entropy(chunk, x, target, losses, log_probs, k, rows):
     for row in range(chunk * rows, min(losses.size, (chunk + 1) * rows)):
-        largest, log_sum = _log_sum_exp(x, row * k, k)
+        largest, total = _exponentials(x, row * k, k, log_probs)
+        log_total = log(total)
         for i in range(row * k, (row + 1) * k):
-            store(log_probs, i, load(x, i) - largest - log_sum)
+            store(log_probs, i, load(x, i) - largest - log_total)
         store(losses, row, -load(log_probs, row * k + load(target, row)))
 
 
