@@ -71,6 +71,20 @@ def test_the_python_is_left_out_from_the_third_call_on():
     assert len(calls) == 3
 
 
+def test_only_so_many_forms_are_recorded():
+    calls = []
+
+    @sg.capture
+    def double(x):
+        calls.append(x.size)
+        return x * 2
+
+    for size in range(20):
+        for _ in range(3):
+            assert double(sg.ones(size)).tolist() == [2.0] * size
+    assert [calls.count(size) for size in range(20)] == [2] * 16 + [3] * 4
+
+
 def test_arguments_are_copied():
     add = sg.capture(lambda x, y: x + y)
     x, y = sg.tensor([1.0, 2.0]), sg.tensor([3.0, 4.0])

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ._tensor import Tensor
 
 
+MOST_FORMS = 16
+
+
 class _Replay:
     """The tape of a function for arguments of certain shapes, and the tensors that it reads and makes."""
 
@@ -67,7 +70,8 @@ class Captured:
         if replay is not None:
             return replay(arguments)
         if form not in self._replays:
-            self._replays[form] = None
+            if len(self._replays) < MOST_FORMS:
+                self._replays[form] = None
             return self._function(*arguments)
         if not all(x.backend.captures for x in arguments):
             return self._function(*arguments)
@@ -88,7 +92,9 @@ def capture(function: Callable[..., Any]) -> Captured:
     - call `backward` itself, and drop old gradients first, as `zero_grad` of an optimizer does.
 
     Optimizers of `stackgrad.nn`, their learning rates and schedules, and draws from generators go on as they would.
-    The tensors that it returns are the same objects each time, with new values: copy what is to outlast the next call.
+    The tensors that it returns are the same objects each time, with new values: copy what is to outlast the next call,
+    and call it from one thread at a time. Each form keeps the memory that it works in; of more than 16 forms, the rest
+    are never recorded.
 
         @capture
         def step(images, labels):

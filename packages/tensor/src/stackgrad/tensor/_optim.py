@@ -91,8 +91,9 @@ def _alike(
 def _expect_matching(p: Tensor, *others: Tensor) -> None:
     if not is_float(p.dtype):
         raise TypeError(f"optimizer step on a parameter of dtype {p.dtype}: expected float32 or float64")
+    data = p.data
     for other in others:
-        if other.shape != p.shape or other.dtype != p.dtype or other.backend is not p.backend:
+        if other.data.shape != data.shape or other.data.dtype != data.dtype or other.backend is not p.backend:
             raise ValueError(
                 f"a parameter of shape {p.shape}, {p.dtype} on {p.backend.name!r} was given a gradient or state of "
                 f"shape {other.shape}, {other.dtype} on {other.backend.name!r}: expected the same"

@@ -6,8 +6,9 @@ state, counted in elements from the memory of the first parameter.
 
 from __future__ import annotations
 
+import ctypes
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numba import types
@@ -76,7 +77,7 @@ def _step(
 ) -> None:
     flat = [[in_order(a).reshape(-1) for a in arrays] for arrays in (params, grads, *states)]  # some of them copies
     for p, *state in zip(params, *states, strict=True):
-        if not all(a.flags.writeable for a in (p, *state)):
+        if not all([a.flags.writeable for a in (p, *state)]):  # noqa: C419 - faster
             raise ValueError(
                 f"optimizer step on a parameter of shape {p.shape}: it or its state is in read-only memory"
             )
@@ -98,6 +99,8 @@ def _step(
 
 
 def _address(a: Array) -> int:
+    if a.size and a.flags.writeable:
+        return ctypes.addressof(ctypes.c_char.from_buffer(cast("Any", a)))  # a quarter of the time of what follows
     address: int = a.__array_interface__["data"][0]
     return address
 
