@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Union, cast
 
 from ._backend import Array, Backend, DType
 from ._shape import Shape
-from ._tape import expect_readable, recording
+from ._tape import expect_captured, expect_made_here, expect_readable, recording
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -243,8 +243,7 @@ class Function:
     def apply(cls, *args: Any) -> Tensor:
         """The result of `forward`, recorded when a tensor among `args` requires a gradient."""
         inputs = [x for x in args if isinstance(x, Value)]
-        if recording.tape is not None:
-            _expect_captured(inputs)
+        expect_captured(inputs)
         record = _mode.recording and any([x._requires_grad for x in inputs])  # noqa: C419 - faster
         ctx = Node(cls, cast("list[Tensor]", inputs)) if record else cast("Node", _Unrecorded(len(inputs)))
         outside, _mode.recording = _mode.recording, False
@@ -259,15 +258,6 @@ class Function:
                 out = out.new(out.data, out.version)
             ctx.finish(out)
         return out
-
-
-def _expect_captured(inputs: Sequence[Value]) -> None:
-    for x in inputs:
-        if not x.backend.captures:
-            raise RuntimeError(
-                f"a tensor on backend {x.backend.name!r} in a captured function: its work would not be done again; "
-                "bring it over before, outside the function"
-            )
 
 
 def _count_uses(roots: Sequence[Edge]) -> dict[int, int]:
@@ -358,7 +348,7 @@ def backward(out: Tensor, gradient: Tensor | None, retain_graph: bool, create_gr
             if isinstance(edge, Node):
                 continue
             if edge.grad is not None:
-                _expect_made_here(edge.grad)
+                expect_made_here(edge.grad)
                 edge.grad = edge.grad + total
             else:
                 edge.grad = total.clone() if id(total.data) in taken or not total.owns_memory else total
@@ -367,15 +357,6 @@ def backward(out: Tensor, gradient: Tensor | None, retain_graph: bool, create_gr
                 recording.tape.gradients.add(id(edge.grad.data))
     finally:
         _mode.recording = outside
-
-
-def _expect_made_here(gradient: Tensor) -> None:
-    """Raise RuntimeError in a captured function for a gradient from before it."""
-    if recording.tape is not None and id(gradient.data) not in recording.tape.gradients:
-        raise RuntimeError(
-            f"backward in a captured function to a leaf of shape {gradient.shape} that has a gradient: replays would "
-            "add to that one, not to each other's; drop it first, by zero_grad() or .grad = None"
-        )
 
 
 def grad(

@@ -7,8 +7,11 @@ that it does to the memory of tensors, which does the same again.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._autograd import Value
 
 Work = Callable[[], Any]
 
@@ -51,4 +54,24 @@ def expect_readable(what: str) -> None:
     if recording.tape is not None:
         raise RuntimeError(
             f"{what} in a captured function, where it would stay as it is now: return the tensor, and read it outside"
+        )
+
+
+def expect_captured(inputs: Sequence[Value]) -> None:
+    """Raise RuntimeError in a captured function for tensors of a backend that puts nothing on the tape."""
+    if recording.tape is not None:
+        for x in inputs:
+            if not x.backend.captures:
+                raise RuntimeError(
+                    f"a tensor on backend {x.backend.name!r} in a captured function: its work would not be done again; "
+                    "bring it over before, outside the function"
+                )
+
+
+def expect_made_here(gradient: Value) -> None:
+    """Raise RuntimeError in a captured function for a gradient from before it."""
+    if recording.tape is not None and id(gradient.data) not in recording.tape.gradients:
+        raise RuntimeError(
+            f"backward in a captured function to a leaf of shape {gradient.shape} that has a gradient: replays would "
+            "add to that one, not to each other's; drop it first, by zero_grad() or .grad = None"
         )
