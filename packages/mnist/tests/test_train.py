@@ -91,6 +91,33 @@ def layers_and_schedule(captured: bool) -> list[npt.NDArray[np.float32]]:
     return [*state, np.array(losses, np.float32), np.array(optimizer.steps, np.float32)]
 
 
+def test_what_an_optimizer_keeps_may_be_made_while_it_is_recorded() -> None:
+    set_default_backend("cpu")
+
+    def weights_after_steps(captured: bool) -> list[float]:
+        layer = nn.Linear(3, 2, generator=Generator(2))
+        optimizer = nn.Adam(layer.parameters(), lr=0.1)
+        calls = 0
+
+        def step(x: Tensor) -> Tensor:
+            nonlocal calls
+            calls += 1
+            optimizer.zero_grad()
+            loss = (layer(x) ** 2).mean()
+            loss.backward()
+            if calls > 1:  # not yet when the function is called to warm up
+                optimizer.step()
+            return loss.detach()
+
+        learn = capture(step) if captured else step
+        for i in range(6):
+            learn(from_numpy(np.full((4, 3), i + 1, np.float32)))
+        found: list[float] = layer.weight.detach().tolist()
+        return found
+
+    assert weights_after_steps(True) == weights_after_steps(False)
+
+
 def test_other_layers_and_optimizers_are_replayed_too() -> None:
     for called, replayed in zip(layers_and_schedule(False), layers_and_schedule(True), strict=True):
         assert np.array_equal(called, replayed)

@@ -88,10 +88,14 @@ class Optimizer:
     def slot(self, name: str, indices: list[int]) -> list[Tensor]:
         """The tensor kept under this name for each of these parameters; zeros at first."""
         kept = self.slots.setdefault(name, {})
-        for index in indices:
-            if index not in kept:
-                like = self.params[index]
-                kept[index] = sg.zeros(*like.shape, dtype=like.dtype, backend=like.backend)
+
+        def make() -> None:
+            for index in indices:
+                if index not in kept:
+                    like = self.params[index]
+                    kept[index] = sg.zeros(*like.shape, dtype=like.dtype, backend=like.backend)
+
+        sg.each_time(make)  # once: recorded as work, a captured function would write the zeros each time
         return [kept[index] for index in indices]
 
     def state_dict(self) -> dict[str, Any]:
