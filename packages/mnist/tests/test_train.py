@@ -118,6 +118,25 @@ def test_what_an_optimizer_keeps_may_be_made_while_it_is_recorded() -> None:
     assert weights_after_steps(True) == weights_after_steps(False)
 
 
+def test_a_state_that_is_loaded_counts_in_replays() -> None:
+    set_default_backend("cpu")
+    weight = nn.Linear(2, 1, generator=Generator(2)).weight
+    optimizer = nn.SGD([weight], lr=1.0, momentum=0.5)
+
+    @capture
+    def step(g: Tensor) -> None:
+        weight.grad = g.clone()
+        optimizer.step()
+
+    for _ in range(3):
+        step(from_numpy(np.ones((1, 2), np.float32)))
+    state, before = optimizer.state_dict(), weight.detach().clone()
+    state["tensors"] = {"velocity.0": from_numpy(np.full((1, 2), 10, np.float32))}
+    optimizer.load_state_dict(state)
+    step(from_numpy(np.zeros((1, 2), np.float32)))
+    np.testing.assert_allclose(weight.detach().numpy(), before.numpy() - 5, rtol=1e-6)
+
+
 def test_other_layers_and_optimizers_are_replayed_too() -> None:
     for called, replayed in zip(layers_and_schedule(False), layers_and_schedule(True), strict=True):
         assert np.array_equal(called, replayed)

@@ -138,6 +138,10 @@ class Optimizer:
         for name in self.settings:
             setattr(self, name, state["settings"][name])
         self.steps = [int(count) for count in state["steps"]]
+        for name, loaded in slots.items():
+            kept = self.slots.get(name, {})
+            # In place where there is one: a captured step goes on with the tensors that it was recorded with.
+            loaded.update({i: kept[i].copy_(tensor) for i, tensor in loaded.items() if i in kept})
         self.slots = slots
 
     def __repr__(self) -> str:
