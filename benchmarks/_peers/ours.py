@@ -33,12 +33,21 @@ def _with_gradients(function: Callable[..., Tensor], *operands: Tensor) -> Built
     """Forward and the gradients of all operands, from a random gradient of the result."""
     shape = function(*operands).shape
     g = normal(*shape, seed=9) if shape else None
+    if g is not None and g.ndim > 2:
+        g = _channels_last(g)
 
     def work() -> tuple[Tensor, ...]:
         out = function(*operands)
         return (out, *grad(out, operands, g))
 
     return _checked(work)
+
+
+def _channels_last(images: Tensor) -> Tensor:
+    """Images (n, c, ...) as our convolutions and pools give them: a view of memory that keeps channels together."""
+    dims = range(images.ndim)
+    there, back = (0, *dims[2:], 1), (0, dims[-1], *dims[1:-1])
+    return images.detach().permute(*there).contiguous().permute(*back).requires_grad_(images.requires_grad)
 
 
 def _leaves(*shapes: tuple[int, ...]) -> list[Tensor]:
@@ -49,13 +58,15 @@ def conv(name: str) -> Built:
     """One of the shapes, forward and backward."""
     shape = CONVS[name]
     function = nn.conv1d if len(shape.size) == 1 else nn.conv2d
-    return _with_gradients(partial(function, padding=shape.padding), *_leaves(shape.x, shape.weight, (shape.out,)))
+    x, weight, bias = _leaves(shape.x, shape.weight, (shape.out,))
+    return _with_gradients(partial(function, padding=shape.padding), _channels_last(x), weight, bias)
 
 
 def pool(kind: str, window: int) -> Built:
     """Forward and backward."""
     function = nn.max_pool2d if kind == "max" else nn.avg_pool2d
-    return _with_gradients(lambda x: function(x, window), *_leaves((64, 8, 28, 28)))
+    (x,) = _leaves((64, 8, 28, 28))
+    return _with_gradients(lambda x: function(x, window), _channels_last(x))
 
 
 def classify(op: str, shape: str) -> Built:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from stackgrad.tensor import HostBackend, recording
 
-from . import _buffers, _conv, _elementwise, _matmul, _optim, _pool, _random, _reduce, _softmax
+from . import _buffers, _conv, _conv_grad, _elementwise, _matmul, _optim, _pool, _random, _reduce, _softmax
 from ._on_host import on_host
 
 
@@ -42,8 +42,8 @@ class CpuBackend(HostBackend):
     linear_relu = staticmethod(_matmul.linear_relu)
     conv2d = staticmethod(_conv.conv2d)
     conv2d_relu = staticmethod(_conv.conv2d_relu)
-    conv2d_input_grad = staticmethod(_conv.conv2d_input_grad)
-    conv2d_weight_grad = staticmethod(_conv.conv2d_weight_grad)
+    conv2d_input_grad = staticmethod(_conv_grad.conv2d_input_grad)
+    conv2d_weight_grad = staticmethod(_conv_grad.conv2d_weight_grad)
     max_pool2d = staticmethod(_pool.max_pool2d)
     max_pool2d_take = staticmethod(_pool.max_pool2d_take)
     max_pool2d_grad = staticmethod(_pool.max_pool2d_grad)

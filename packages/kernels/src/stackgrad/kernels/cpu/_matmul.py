@@ -78,7 +78,7 @@ def _multiply(chunk, a, batch_step, row_step, column_step, packed, packed_step, 
                     w += columns
                 if relu:
                     line = tile_relu(line)
-                tile_store(line, out, (batch * n + row) * m + column, m, 1, m - column, False)
+                tile_store(line, out, (batch * n + row) * m + column, m, 0, 1, m - column, False)
             continue
         for first in range(row0, min(n, row0 + BLOCK_ROWS), ROWS):
             row = min(first, n - ROWS)
@@ -90,7 +90,7 @@ def _multiply(chunk, a, batch_step, row_step, column_step, packed, packed_step, 
                 w += columns
             if relu:
                 tile = tile_relu(tile)
-            tile_store(tile, out, (batch * n + row) * m + column, m, ROWS, m - column, False)
+            tile_store(tile, out, (batch * n + row) * m + column, m, 0, ROWS, m - column, False)
 
 
 def linear(x: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any] | None) -> NDArray[Any]:

@@ -36,7 +36,7 @@ def _store(vector, out, image, row, column, rows, columns, c, channel):
     """Store the channels of one output pixel from `channel` on."""
     pixel = row * columns + column
     at = (image * rows * columns + pixel) * c + channel
-    tile_store(vector, out, at, c, rows * columns - pixel, c - channel, channel == 0 and c <= VECTOR_BYTES // 4)
+    tile_store(vector, out, at, c, 0, rows * columns - pixel, c - channel, channel == 0 and c <= VECTOR_BYTES // 4)
 
 
 @kernel(lambda T: (T[::1], T[::1], types.int32[::1], types.int64[::1], types.int64[::1], *_GEOMETRY))
@@ -78,7 +78,7 @@ def _max_pool_grad(image, out, g, taps, offsets, pitch, c, rows, columns, row_st
                     for channel in range(0, c, lanes):
                         share = where_equal(g, taps, at + channel, first + tap)
                         left = columns * tiled - pixel
-                        tile_store(share, out, target + channel, c, left, c - channel, channel == 0 and c <= lanes)
+                        tile_store(share, out, target + channel, c, 0, left, c - channel, channel == 0 and c <= lanes)
         return
     for i in range(image * pitch, (image + 1) * pitch):
         store(out, i, 0)

@@ -140,6 +140,12 @@ def tile_multiply_add(typingctx: Any, tile: Any, x: Any, index: Any, step: Any, 
     return tile(tile, x, types.intp, types.intp, w, types.intp), codegen
 
 
+def _is_wanted(builder: Any, row: int, first: Any, rows: Any) -> Any:
+    return builder.and_(
+        builder.icmp_signed("<=", first, first.type(row)), builder.icmp_signed(">", rows, rows.type(row))
+    )
+
+
 def _put(builder: Any, vector: Any, pointer: Any) -> None:
     builder.store(vector, builder.bitcast(pointer, vector.type.as_pointer())).align = 4
 
@@ -164,9 +170,30 @@ def _store_lanes(builder: Any, vector: Any, pointer: Any, count: Any, put: Any =
         pointer = builder.select(present, builder.gep(pointer, [_INDEX(width)]), pointer)
 
 
+@intrinsic(prefer_literal=True)
+def tile_load(typingctx: Any, out: Any, index: Any, step: Any, rows: Any, vectors: Any) -> Any:
+    """A tile with out[index + r * step : ... + columns] in row r: what `tile_store` stored there, to go on from."""
+    if not (isinstance(rows, types.IntegerLiteral) and isinstance(vectors, types.IntegerLiteral)):
+        return None
+    tile = Tile(out.dtype, rows.literal_value, vectors.literal_value)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data, position = _data(context, builder, signature.args[0], args[0]), args[1]
+        acc = ir.Constant(ir.ArrayType(tile.vector, tile.rows * tile.vectors), ir.Undefined)
+        for r in range(tile.rows):
+            for j, vector in enumerate(_load(builder, tile, data, position)):
+                acc = builder.insert_value(acc, vector, r * tile.vectors + j)
+            position = builder.add(position, args[2])
+        return acc
+
+    return tile(out, types.intp, types.intp, rows, vectors), codegen
+
+
 @intrinsic
-def tile_store(typingctx: Any, tile: Any, out: Any, index: Any, step: Any, rows: Any, columns: Any, dense: Any) -> Any:
-    """out[index + r * step : ... + columns] = tile[r], for the first `rows` rows and `columns` columns.
+def tile_store(
+    typingctx: Any, tile: Any, out: Any, index: Any, step: Any, first: Any, rows: Any, columns: Any, dense: Any
+) -> Any:
+    """out[index + r * step : ... + columns] = tile[r], for the rows from `first` to `rows` and `columns` columns.
 
     An `out` of integers takes the numbers without their fractions. `dense` says that the rows lie side by side,
     `columns` being `step`: whole vectors may then be stored as long as they end within the last row, since later rows
@@ -174,11 +201,11 @@ def tile_store(typingctx: Any, tile: Any, out: Any, index: Any, step: Any, rows:
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        acc, _, position, row_step, row_count, column_count, side_by_side = args
+        acc, _, position, row_step, first_row, row_count, column_count, side_by_side = args
         data = _data(context, builder, signature.args[1], args[1])
         for r in range(tile.rows):
             rows_left = builder.sub(row_count, row_count.type(r))
-            with builder.if_then(builder.icmp_signed(">", rows_left, rows_left.type(0))):
+            with builder.if_then(_is_wanted(builder, r, first_row, row_count)):
                 elements_left = builder.select(side_by_side, builder.mul(rows_left, row_step), column_count)
                 for j in range(tile.vectors):
                     vector = builder.extract_value(acc, r * tile.vectors + j)
@@ -198,7 +225,7 @@ def tile_store(typingctx: Any, tile: Any, out: Any, index: Any, step: Any, rows:
             position = builder.add(position, row_step)
         return context.get_dummy_value()
 
-    return types.none(tile, out, *[types.intp] * 4, types.boolean), codegen
+    return types.none(tile, out, *[types.intp] * 5, types.boolean), codegen
 
 
 @intrinsic
@@ -224,11 +251,7 @@ def tile_add(typingctx: Any, tile: Any, out: Any, index: Any, step: Any, first: 
         acc, _, position, row_step, first_row, row_count, column_count = args
         data = _data(context, builder, signature.args[1], args[1])
         for r in range(tile.rows):
-            wanted = builder.and_(
-                builder.icmp_signed("<=", first_row, first_row.type(r)),
-                builder.icmp_signed(">", row_count, row_count.type(r)),
-            )
-            with builder.if_then(wanted):
+            with builder.if_then(_is_wanted(builder, r, first_row, row_count)):
                 for j in range(tile.vectors):
                     vector = builder.extract_value(acc, r * tile.vectors + j)
                     left = builder.sub(column_count, column_count.type(j * tile.lanes))

@@ -1,0 +1,319 @@
+"""The gradients of convolution, in tiles held in registers (see _conv and _simd).
+
+For the input, with steps of one and many channels: the convolution of the result's gradient with the kernel turned
+around. Else, from each pixel of the result's gradient to those of the image: a tile is ROWS neighbouring pixels of the
+gradient by a block of a run; it takes in, for each output channel and each row of the kernel that leads to the same row
+of the image, one number a pixel times one row of weights (channels, run), and is then added to the image where each
+pixel's run lies.
+
+For the weights a tile is ROWS numbers of a run by a block of output channels, which takes in every pixel of a chunk of
+rows; chunks are summed in their order. With many channels, the images and the gradient are packed first, a block of
+pixels at a time:
+
+      image (channels / ROWS, pixels, ROWS)           gradient (channels / WIDTH, pixels, WIDTH)
+      +------+                                        +----------------+
+      |c c c |  pixel                                 |o o o o o o o o |
+      |c c c |  pixel + 1      each tap begins        |o o o o o o o o |   ->  tile (ROWS, WIDTH) for each tap
+      | ...  |                 at another pixel       |      ...       |
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from stackgrad.tensor import Window
+
+from ._buffers import empty
+from ._conv import IMAGE_CHUNKS, Pair, arranged, convolve, padded, runs_of
+from ._jit import Kernel, helper, kernel, rebind
+from ._layout import channels_first, channels_last, in_order, readable_beyond, spread
+from ._on_host import on_host
+from ._parallel import MULTIPLY_ADDS, SERIAL
+from ._simd import VECTOR_BYTES, lanes, load, store, tile_add, tile_load, tile_multiply_add, tile_store, tile_zeros
+
+Array = NDArray[Any]
+
+ROWS, VECTORS = 6, 2  # of a tile of weights; the second is a stand-in, for outputs of one vector's width and wider ones
+BACK_ROWS, BACK_VECTORS = 5, 2
+WEIGHT_CHUNKS = 16
+LARGEST_SUMMAND = 2**20  # elements of all chunks of a weights' gradient together, where these would be more than four
+MANY = 16  # channels from which on it pays to turn the kernel around, or to pack
+PIXELS = 256  # of a packed block: gradient and image of a tile stay in the first-level cache
+
+
+# fmt: off
+@kernel(lambda T: (T[::1], T[::1], T[::1], T[::1], *[types.intp] * 19))
+def _send_back(
+    chunk, g, weight, image, padded, rows, n, height, length, above, before, padded_length,
+    oh, ow, groups, c, channels, kh, runs, run, y_step, x_step, tap_y, tap_x,
+):
+    # fmt: on
+    """`rows` rows of the image's gradient, (n, height, length), above and before which lies the padding.
+
+    A row is added up in the chunk's own part of `padded`, which has room for the padding too. `weight` is (groups,
+    blocks of a run, kh, runs, channels, block). `y_step` and `tap_y` count rows, `x_step`, `tap_x` and lengths numbers.
+    """
+    g_pixel, block, start = groups * channels, BACK_VECTORS * (VECTOR_BYTES // g.itemsize), chunk * padded_length
+    blocks = (run + block - 1) // block
+    for row in range(chunk * rows, min(n * height, (chunk + 1) * rows)):
+        top = row % height + above
+        for e in range(start, start + padded_length):
+            store(padded, e, 0)
+        for group in range(groups):
+            for j in range(runs):
+                for column in range(0, run, block):
+                    for x in range(0, ow, BACK_ROWS):
+                        left = max(0, min(x, ow - BACK_ROWS))  # the last tile leaves out what the one before it had
+                        tile = tile_zeros(g, BACK_ROWS, BACK_VECTORS)
+                        for i in range(kh):
+                            y = top - i * tap_y
+                            if y_step > 1:
+                                y = y // y_step if y % y_step == 0 else -1
+                            if 0 <= y < oh:
+                                position = ((row // height * oh + y) * ow + left) * g_pixel + group * channels
+                                w = (((group * blocks + column // block) * kh + i) * runs + j) * channels * block
+                                for _ in range(channels):
+                                    tile = tile_multiply_add(tile, g, position, g_pixel, weight, w)
+                                    position += 1
+                                    w += block
+                        at = start + left * x_step + j * tap_x + group * c + column
+                        tile_add(tile, padded, at, x_step, x - left, ow - left, run - column)
+        for e in range(length):
+            store(image, row * length + e, load(padded, start + before + e))
+
+
+# fmt: off
+def _sum_over_pixels(
+    chunk, x, image_pitch, y_step, x_step, tap_y, tap_x, g, channels, width, out, columns,
+    rows, n, oh, ow, groups, runs, run, taps_in_row,
+):
+    # fmt: on
+    """The gradient of the weights, (groups, runs * run, columns), of `rows` rows of g; a run is `run` numbers of x."""
+    for group in range(groups):
+        for o in range(0, channels, width):
+            for r in range(runs):
+                offset = group * run + r // taps_in_row * tap_y + r % taps_in_row * tap_x
+                for t in range(0, run, ROWS):
+                    tile = tile_zeros(x, ROWS, VECTORS)
+                    for row in range(chunk * rows, min(n * oh, (chunk + 1) * rows)):
+                        position = row // oh * image_pitch + row % oh * y_step + offset + t
+                        w = (row * ow * groups + group) * channels + o
+                        for _ in range(ow):
+                            tile = tile_multiply_add(tile, x, position, 1, g, w)
+                            position += x_step
+                            w += groups * channels
+                    at = (((chunk * groups + group) * runs + r) * run + t) * columns + o
+                    tile_store(tile, out, at, columns, 0, run - t, width, False)
+
+
+_SUM_OVER_PIXELS = {
+    vectors: Kernel(
+        rebind(_sum_over_pixels, f"_sum_over_pixels_{ROWS}x{vectors}", VECTORS=vectors),
+        lambda T: (T[::1], *[types.intp] * 5, T[::1], *[types.intp] * 2, T[::1], *[types.intp] * 9),
+    )
+    for vectors in (1, 2)
+}
+
+
+@helper
+def _pack_row(source, at, step, channel_step, channels, out, to, pixels, width):
+    """`pixels` pixels of a row from source[at] into rows of `width`, zeros beyond the `channels` left.
+
+    Where channels lie side by side, whole vectors go beyond the width: the next pixel is written over them.
+    """
+    for _ in range(pixels):
+        if channels >= width and channel_step == 1:
+            tile_store(tile_load(source, at, 0, 1, VECTORS), out, to, 0, 0, 1, VECTOR_BYTES, False)
+        else:
+            for channel in range(width):
+                store(out, to + channel, load(source, at + channel * channel_step) if channel < channels else 0)
+        at += step
+        to += width
+
+
+@helper
+def _zeros(out, start, stop):
+    for i in range(start, stop):
+        store(out, i, 0)
+
+
+# fmt: off
+@kernel(lambda T: (T[::1], *[types.intp] * 4, T[::1], *[types.intp] * 4, T[::1], types.intp, T[::1], *[types.intp] * 18))
+def _sum_packed(
+    chunk, x, xn, xy, xx, xc, g, gn, gy, gx, gc, packed, packed_length, out,
+    units, all_units, in_image, rows, h, w, oh, ow, c, o, top, left, kh, kw, y_step, x_step, tap_y, tap_x,
+):
+    # fmt: on
+    """The gradient of the weights, (taps, panels * ROWS, columns), of `units` blocks of `rows` rows of the gradient.
+
+    x.. and g.. are the distances in the flat images and gradient. Each chunk packs into its own part of `packed`.
+    """
+    width = VECTORS * (VECTOR_BYTES // x.itemsize)
+    panels, blocks = (c + ROWS - 1) // ROWS, (o + width - 1) // width
+    lines, pitch = (rows - 1) * y_step + (kh - 1) * tap_y + 1, (ow - 1) * x_step + (kw - 1) * tap_x + 1
+    images = chunk * packed_length
+    grads = images + panels * lines * pitch * ROWS
+    before = min(left, pitch)
+    inside = max(0, min(w, pitch - before))
+    for unit in range(chunk * units, min(all_units, (chunk + 1) * units)):
+        image, first = unit // in_image, unit % in_image * rows
+        used = min(rows, oh - first)
+        for panel in range(panels):
+            for line in range((used - 1) * y_step + (kh - 1) * tap_y + 1):
+                y, to = first * y_step - top + line, images + (panel * lines + line) * pitch * ROWS
+                if 0 <= y < h:
+                    at, start = image * xn + y * xy + panel * ROWS * xc, to + before * ROWS
+                    _zeros(packed, to, start)
+                    _pack_row(x, at, xx, xc, c - panel * ROWS, packed, start, inside, ROWS)
+                    _zeros(packed, start + inside * ROWS, to + pitch * ROWS)
+                else:
+                    _zeros(packed, to, to + pitch * ROWS)
+        for block in range(blocks):
+            for row in range(used):
+                at = image * gn + (first + row) * gy + block * width * gc
+                _pack_row(g, at, gx, gc, o - block * width, packed, grads + (block * rows + row) * ow * width, ow, width)
+        for block in range(blocks):
+            for panel in range(panels):
+                for tap in range(kh * kw):
+                    at = (((chunk * kh * kw + tap) * panels + panel) * ROWS * blocks + block) * width
+                    if unit == chunk * units:
+                        tile = tile_zeros(x, ROWS, VECTORS)
+                    else:
+                        tile = tile_load(out, at, blocks * width, ROWS, VECTORS)
+                    for row in range(used):
+                        line = panel * lines + row * y_step + tap // kw * tap_y
+                        position = images + (line * pitch + tap % kw * tap_x) * ROWS
+                        row_of_g = grads + (block * rows + row) * ow * width
+                        for _ in range(ow):
+                            tile = tile_multiply_add(tile, packed, position, 1, packed, row_of_g)
+                            position += x_step * ROWS
+                            row_of_g += width
+                    tile_store(tile, out, at, blocks * width, 0, ROWS, width, False)
+
+
+@kernel(lambda T: (T[::1], T[::1], *[types.intp] * 7))
+def _sum_chunks(channel, parts, out, chunks, groups, taps, c, rows, channels, width):
+    """One input channel of a weight's gradient: (chunks, groups, taps, rows, width) summed in the order of the chunks."""
+    group, channel = channel // c, channel % c
+    length = groups * taps * rows * width
+    for o in range(channels):
+        for tap in range(taps):
+            at = ((group * taps + tap) * rows + channel) * width + o
+            total = load(parts, at)
+            for _ in range(1, chunks):
+                at += length
+                total += load(parts, at)
+            store(out, ((group * channels + o) * c + channel) * taps + tap, total)
+
+
+@on_host
+def _clear(out: Array) -> None:
+    out.fill(0)
+
+
+def conv2d_input_grad(g: Array, weight: Array, size: Pair, window: Window, groups: int) -> Array:
+    """See Backend.conv2d_input_grad. The result is a view of channels-last memory."""
+    (n, o, oh, ow), (_, c, kh, kw) = g.shape, weight.shape
+    flat_weight, taps = in_order(weight).reshape(-1), kh * kw
+    (top, bottom), (left, right) = window.padding
+    if groups == 1 and c >= MANY and window.stride == (1, 1) and g.size:
+        span = window.span
+        if max(top, bottom) < span[0] and max(left, right) < span[1]:
+            sides = ((span[0] - 1 - top, span[0] - 1 - bottom), (span[1] - 1 - left, span[1] - 1 - right))
+            turned = Window(window.kernel, (1, 1), sides, window.dilation)
+            return convolve(g, flat_weight, taps - 1, (c, o), (taps, c * taps, -kw, -1), None, turned, 1)
+    channels, block = o // groups, BACK_VECTORS * lanes(g.dtype)
+    runs, run = runs_of(window, groups, c)
+    rows = ((groups, channels * c * taps), (kh, kw), (runs, 1), (channels, c * taps))
+    blocks = arranged(flat_weight, 0, rows, ((kw // runs, 1), (c, taps)), block)
+    last = channels_last(g)
+    flat = last.reshape(-1) if ow >= BACK_ROWS else spread(last, (oh, ow), (0, 0), slack=BACK_ROWS * o)
+    (height, width), pixel = size, groups * c
+    out = empty((n, height, width, pixel), g.dtype)
+    if out.size:
+        chunk_rows = max(1, -(-n * height // IMAGE_CHUNKS))
+        chunks = -(-n * height // chunk_rows)
+        length = window.padded(size)[1] * pixel
+        steps = (window.stride[0], window.stride[1] * pixel, window.dilation[0], window.dilation[1] * pixel)
+        image = (chunk_rows, n, height, width * pixel, top, left * pixel, length)
+        counts = (oh, ow, groups, c, channels, kh, runs, run)
+        shared = (flat, blocks, out.reshape(-1), empty(chunks * length, g.dtype), *image, *counts, *steps)
+        _send_back[g.dtype](chunks, g.size * c * taps < SERIAL * MULTIPLY_ADDS, shared)
+    return channels_first(out)
+
+
+def conv2d_weight_grad(x: Array, g: Array, window: Window, groups: int) -> Array:
+    """See Backend.conv2d_weight_grad."""
+    (o, c), (kh, kw) = (g.shape[1], x.shape[1] // groups), window.kernel
+    out = empty((o, c, kh, kw), x.dtype)
+    if not out.size or not g.size:
+        _clear(out)
+        return out
+    if groups == 1 and c >= MANY and o > lanes(x.dtype):
+        parts, rows, columns = _by_packing(x, g, window)
+    else:
+        parts, rows, columns = _directly(x, g, window, groups)
+    chunks = parts.size // (groups * kh * kw * rows * columns)
+    shared = (parts, out.reshape(-1), chunks, groups, kh * kw, c, rows, o // groups, columns)
+    _sum_chunks[x.dtype](groups * c, parts.size < SERIAL, shared)
+    return out
+
+
+def _chunks(units: int, size: int) -> Pair:
+    """How many chunks the units are summed in, each giving `size` numbers, and the units in each."""
+    each = -(-units // max(1, min(WEIGHT_CHUNKS, units, max(4, LARGEST_SUMMAND // size))))
+    return -(-units // each), each
+
+
+def _directly(x: Array, g: Array, window: Window, groups: int) -> tuple[Array, int, int]:
+    """The chunks of the gradient, (chunks, groups, taps, rows, columns), and its rows and columns."""
+    flat, image = padded(x, window, 1)
+    (n, o, oh, ow), c, kh = g.shape, x.shape[1] // groups, window.kernel[0]
+    channels = o // groups
+    vectors = 1 if channels <= lanes(x.dtype) else 2
+    width = vectors * lanes(x.dtype)
+    columns = -(-channels // width) * width
+    runs_in_row, run = runs_of(window, groups, c)
+    runs = kh * runs_in_row
+    chunks, rows = _chunks(n * oh, groups * runs * run * columns)
+    parts = empty(chunks * groups * runs * run * columns, x.dtype)
+    pixel = groups * c
+    steps = (image[0] * image[1] * pixel, window.stride[0] * image[1] * pixel, window.stride[1] * pixel)
+    taps = (window.dilation[0] * image[1] * pixel, window.dilation[1] * pixel)
+    counts = (rows, n, oh, ow, groups, runs, run, runs_in_row)
+    shared = (flat, *steps, *taps, readable_beyond(channels_last(g)), channels, width, parts, columns, *counts)
+    _SUM_OVER_PIXELS[vectors][x.dtype](chunks, g.size * c * runs < SERIAL * MULTIPLY_ADDS, shared)
+    return parts, c, columns
+
+
+def _by_packing(x: Array, g: Array, window: Window) -> tuple[Array, int, int]:
+    """The same for one group of many channels."""
+    (n, c, h, w), (o, oh, ow), (kh, kw) = x.shape, g.shape[1:], window.kernel
+    width = VECTORS * lanes(x.dtype)
+    panel_rows, columns = -(-c // ROWS) * ROWS, -(-o // width) * width
+    in_image = min(oh, -(-oh * ow // PIXELS))
+    rows = -(-oh // in_image)
+    in_image = -(-oh // rows)
+    chunks, units = _chunks(n * in_image, kh * kw * panel_rows * columns)
+    (flat_x, *x_steps), (flat_g, *g_steps) = _flat(x), _flat(g)
+    lines, pitch = (rows - 1) * window.stride[0] + window.span[0], (ow - 1) * window.stride[1] + window.span[1]
+    length = panel_rows * lines * pitch + columns * rows * ow
+    packed = empty(chunks * length, x.dtype)
+    parts = empty(chunks * kh * kw * panel_rows * columns, x.dtype)
+    corner = (window.padding[0][0], window.padding[1][0])
+    counts = (units, n * in_image, in_image, rows, h, w, oh, ow, c, o, *corner, kh, kw)
+    shared = (flat_x, *x_steps, flat_g, *g_steps, packed, length, parts, *counts, *window.stride, *window.dilation)
+    _sum_packed[x.dtype](chunks, False, shared)
+    return parts, panel_rows, columns
+
+
+def _flat(x: Array) -> tuple[Array, int, int, int, int]:
+    """x (n, c, h, w) flat, and its steps between images, rows, columns and channels; a copy if it has gaps."""
+    n, c, h, w = x.shape
+    if x.flags.c_contiguous and h * w > 1:
+        return x.reshape(-1), c * h * w, w, 1, h * w
+    return readable_beyond(channels_last(x)), h * w * c, w * c, c, 1
