@@ -27,7 +27,8 @@ def check(x_shape, w_shape, window=None, groups=1, dtype="float32", bias=True, r
     assert np.array_equal(out, reference.conv2d(x, w, b, window, groups))
     g = whole(*out.shape, dtype=dtype)
     size = x_shape[2:]
-    x_grad, w_grad = _conv_grad.conv2d_input_grad(g, w, size, window, groups), _conv_grad.conv2d_weight_grad(x, g, window, groups)
+    x_grad = _conv_grad.conv2d_input_grad(g, w, size, window, groups)
+    w_grad = _conv_grad.conv2d_weight_grad(x, g, window, groups)
     if reference is loops:
         x_exact, w_exact, _ = loops.conv2d_grads(g, x, w, window, groups)
     else:
@@ -54,6 +55,33 @@ def test_rows_at_tile_edges(width, out_channels):
 def test_runs_at_tile_edges(channels):
     for kernel in ((1, 1), (2, 1), (1, 3), (5, 5)):
         check((2, channels, 6, 7), (4, channels, *kernel))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("channels", [(15, 17), (16, 8), (16, 9), (17, 16), (22, 33), (40, 12)])
+def test_many_channels(channels, dtype):
+    c, o = channels
+    check((3, c, 9, 11), (o, c, 3, 3), Window((3, 3), padding=((1, 1), (1, 1))), dtype=dtype)
+    check((2, c, 9, 11), (o, c, 2, 3), Window((2, 3), (2, 1), ((0, 3), (4, 0)), (1, 2)), dtype=dtype)
+    check((2, c, 1, 30), (o, c, 1, 3), dtype=dtype)
+    check((1, c, 40, 30), (o, c, 1, 1), dtype=dtype)
+
+
+@pytest.mark.parametrize("channels", [1, 16])
+def test_padding_wider_than_the_image_and_the_kernel(channels):
+    check((1, channels, 2, 3), (9, channels, 2, 3), Window((2, 3), padding=((5, 1), (4, 6))))
+
+
+@pytest.mark.parametrize("part", [1, 5, 7, 30])
+def test_weights_taken_in_parts(monkeypatch, part):
+    monkeypatch.setattr(_conv, "PART", part)
+    monkeypatch.setattr(_conv, "has_slack", lambda out: True)
+    for o in (3, 17, 32):
+        check((2, 5, 9, 11), (o, 5, 3, 3), Window((3, 3), padding=((1, 0), (2, 1))))
+    check((2, 6, 9, 11), (20, 3, 3, 3), Window((3, 3), dilation=(1, 2)), groups=2)
+    x, w = whole(2, 5, 9, 11), whole(20, 5, 2, 2)
+    expected = np.maximum(NUMPY.conv2d(x, w, None, Window((2, 2)), 1), 0)
+    assert np.array_equal(_conv.conv2d_relu(x, w, None, Window((2, 2)), 1), expected)
 
 
 @pytest.mark.parametrize("serial", [True, False])
@@ -120,7 +148,8 @@ def test_operands_of_any_layout(turn):
             _conv_grad.conv2d_weight_grad(given, lay(g), window, 1), NUMPY.conv2d_weight_grad(x, g, window, 1)
         )
     assert np.array_equal(
-        _conv_grad.conv2d_input_grad(lay(g), lay(w), (7, 8), window, 1), NUMPY.conv2d_input_grad(g, w, (7, 8), window, 1)
+        _conv_grad.conv2d_input_grad(lay(g), lay(w), (7, 8), window, 1),
+        NUMPY.conv2d_input_grad(g, w, (7, 8), window, 1),
     )
     ones = np.broadcast_to(np.float32(1), expected.shape)
     assert np.array_equal(
@@ -145,3 +174,4 @@ def test_nan_stays_under_the_windows_that_see_it():
 def test_a_weight_too_large_for_many_summands(monkeypatch):
     monkeypatch.setattr(_conv_grad, "LARGEST_SUMMAND", 100)
     check((5, 3, 6, 7), (6, 3, 3, 3))
+    check((5, 16, 6, 7), (10, 16, 3, 3))

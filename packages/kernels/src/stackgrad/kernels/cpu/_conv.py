@@ -27,7 +27,7 @@ from stackgrad.tensor import Window
 
 from ._buffers import empty, has_slack
 from ._jit import Kernel, kernel, rebind
-from ._layout import channels_first, channels_last, in_order, readable_beyond, spread
+from ._layout import channels_first, channels_last, in_order, spread
 from ._parallel import MULTIPLY_ADDS, SERIAL
 from ._simd import lanes, load, store, tile_from_row, tile_load, tile_multiply_add, tile_relu, tile_store
 
@@ -146,7 +146,7 @@ def padded(x: Array, window: Window, rows: int) -> tuple[Array, Pair]:
     size = window.padded((x.shape[2], x.shape[3]))
     last = channels_last(x)
     if size == x.shape[2:] and window.positions(size)[1] >= rows:
-        return readable_beyond(last), size
+        return last.reshape(-1), size
     slack = _SLACK * window.stride[1] * x.shape[1]
     return spread(last, size, (window.padding[0][0], window.padding[1][0]), slack=slack), size
 

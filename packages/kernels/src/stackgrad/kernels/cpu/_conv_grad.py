@@ -21,23 +21,23 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
 from stackgrad.tensor import Window
 
-from ._buffers import empty
+from ._buffers import SLACK, empty, has_slack
 from ._conv import IMAGE_CHUNKS, Pair, arranged, convolve, padded, runs_of
 from ._jit import Kernel, helper, kernel, rebind
-from ._layout import channels_first, channels_last, in_order, readable_beyond, spread
+from ._layout import channels_first, channels_last, copy, fill_with, in_order, readable_beyond, spread
 from ._on_host import on_host
 from ._parallel import MULTIPLY_ADDS, SERIAL
 from ._simd import VECTOR_BYTES, lanes, load, store, tile_add, tile_load, tile_multiply_add, tile_store, tile_zeros
 
 Array = NDArray[Any]
 
-ROWS, VECTORS = 6, 2  # of a tile of weights; the second is a stand-in, for outputs of one vector's width and wider ones
+# Of tiles. All but ROWS stand in for others: kernels are compiled for results of one vector's width and for wider ones.
+ROWS, VECTORS = 6, 2
 BACK_ROWS, BACK_VECTORS = 5, 2
 WEIGHT_CHUNKS = 16
 LARGEST_SUMMAND = 2**20  # elements of all chunks of a weights' gradient together, where these would be more than four
@@ -46,10 +46,9 @@ PIXELS = 256  # of a packed block: gradient and image of a tile stay in the firs
 
 
 # fmt: off
-@kernel(lambda T: (T[::1], T[::1], T[::1], T[::1], *[types.intp] * 19))
 def _send_back(
     chunk, g, weight, image, padded, rows, n, height, length, above, before, padded_length,
-    oh, ow, groups, c, channels, kh, runs, run, y_step, x_step, tap_y, tap_x,
+    oh, ow, apart, groups, c, channels, kh, runs, run, y_step, x_step, tap_y, tap_x,
 ):
     # fmt: on
     """`rows` rows of the image's gradient, (n, height, length), above and before which lies the padding.
@@ -60,30 +59,27 @@ def _send_back(
     g_pixel, block, start = groups * channels, BACK_VECTORS * (VECTOR_BYTES // g.itemsize), chunk * padded_length
     blocks = (run + block - 1) // block
     for row in range(chunk * rows, min(n * height, (chunk + 1) * rows)):
-        top = row % height + above
-        for e in range(start, start + padded_length):
-            store(padded, e, 0)
-        for group in range(groups):
+        first_y, top = row // height * oh, row % height + above
+        fill_with(padded, start, start + padded_length, 0)
+        for panel in range(groups * blocks):
+            group, column = panel // blocks, panel % blocks * block
             for j in range(runs):
-                for column in range(0, run, block):
-                    for x in range(0, ow, BACK_ROWS):
-                        left = max(0, min(x, ow - BACK_ROWS))  # the last tile leaves out what the one before it had
-                        tile = tile_zeros(g, BACK_ROWS, BACK_VECTORS)
-                        for i in range(kh):
-                            y = top - i * tap_y
-                            if y_step > 1:
-                                y = y // y_step if y % y_step == 0 else -1
-                            if 0 <= y < oh:
-                                position = ((row // height * oh + y) * ow + left) * g_pixel + group * channels
-                                w = (((group * blocks + column // block) * kh + i) * runs + j) * channels * block
-                                for _ in range(channels):
-                                    tile = tile_multiply_add(tile, g, position, g_pixel, weight, w)
-                                    position += 1
-                                    w += block
-                        at = start + left * x_step + j * tap_x + group * c + column
-                        tile_add(tile, padded, at, x_step, x - left, ow - left, run - column)
-        for e in range(length):
-            store(image, row * length + e, load(padded, start + before + e))
+                for x in range(apart):
+                    tile = tile_zeros(g, BACK_ROWS, BACK_VECTORS)
+                    for i in range(kh):
+                        y = top - i * tap_y
+                        if y_step > 1:
+                            y = y // y_step if y % y_step == 0 else -1
+                        if 0 <= y < oh:
+                            position = ((first_y + y) * ow + x) * g_pixel + group * channels
+                            w = ((panel * kh + i) * runs + j) * channels * block
+                            for _ in range(channels):
+                                tile = tile_multiply_add(tile, g, position, apart * g_pixel, weight, w)
+                                position += 1
+                                w += block
+                    at = start + x * x_step + j * tap_x + group * c + column
+                    tile_add(tile, padded, at, apart * x_step, (ow - x + apart - 1) // apart, run - column, True)
+        copy(padded, start + before, image, row * length, length)
 
 
 # fmt: off
@@ -118,15 +114,25 @@ _SUM_OVER_PIXELS = {
     for vectors in (1, 2)
 }
 
+_BACK_ROWS = {1: 10, 2: 5}
+_SEND_BACK = {
+    vectors: Kernel(
+        rebind(_send_back, f"_send_back_{rows}x{vectors}", BACK_ROWS=rows, BACK_VECTORS=vectors),
+        lambda T: (T[::1], T[::1], T[::1], T[::1], *[types.intp] * 20),
+    )
+    for vectors, rows in _BACK_ROWS.items()
+}
+
 
 @helper
 def _pack_row(source, at, step, channel_step, channels, out, to, pixels, width):
     """`pixels` pixels of a row from source[at] into rows of `width`, zeros beyond the `channels` left.
 
-    Where channels lie side by side, whole vectors go beyond the width: the next pixel is written over them.
+    Where channels lie side by side, whole vectors are copied: the next pixel is written over what is too much.
     """
+    whole = channel_step == 1 and channels >= VECTORS * (VECTOR_BYTES // source.itemsize)
     for _ in range(pixels):
-        if channels >= width and channel_step == 1:
+        if whole:
             tile_store(tile_load(source, at, 0, 1, VECTORS), out, to, 0, 0, 1, VECTOR_BYTES, False)
         else:
             for channel in range(width):
@@ -135,14 +141,11 @@ def _pack_row(source, at, step, channel_step, channels, out, to, pixels, width):
         to += width
 
 
-@helper
-def _zeros(out, start, stop):
-    for i in range(start, stop):
-        store(out, i, 0)
+_STEPS = [types.intp] * 4
 
 
 # fmt: off
-@kernel(lambda T: (T[::1], *[types.intp] * 4, T[::1], *[types.intp] * 4, T[::1], types.intp, T[::1], *[types.intp] * 18))
+@kernel(lambda T: (T[::1], *_STEPS, T[::1], *_STEPS, T[::1], types.intp, T[::1], *[types.intp] * 18))
 def _sum_packed(
     chunk, x, xn, xy, xx, xc, g, gn, gy, gx, gc, packed, packed_length, out,
     units, all_units, in_image, rows, h, w, oh, ow, c, o, top, left, kh, kw, y_step, x_step, tap_y, tap_x,
@@ -167,26 +170,26 @@ def _sum_packed(
                 y, to = first * y_step - top + line, images + (panel * lines + line) * pitch * ROWS
                 if 0 <= y < h:
                     at, start = image * xn + y * xy + panel * ROWS * xc, to + before * ROWS
-                    _zeros(packed, to, start)
+                    fill_with(packed, to, start, 0)
                     _pack_row(x, at, xx, xc, c - panel * ROWS, packed, start, inside, ROWS)
-                    _zeros(packed, start + inside * ROWS, to + pitch * ROWS)
+                    fill_with(packed, start + inside * ROWS, to + pitch * ROWS, 0)
                 else:
-                    _zeros(packed, to, to + pitch * ROWS)
+                    fill_with(packed, to, to + pitch * ROWS, 0)
         for block in range(blocks):
             for row in range(used):
-                at = image * gn + (first + row) * gy + block * width * gc
-                _pack_row(g, at, gx, gc, o - block * width, packed, grads + (block * rows + row) * ow * width, ow, width)
+                at, to = image * gn + (first + row) * gy + block * width * gc, grads + (block * rows + row) * ow * width
+                _pack_row(g, at, gx, gc, o - block * width, packed, to, ow, width)
         for block in range(blocks):
             for panel in range(panels):
                 for tap in range(kh * kw):
+                    tap_position = (tap // kw * tap_y * pitch + tap % kw * tap_x) * ROWS
                     at = (((chunk * kh * kw + tap) * panels + panel) * ROWS * blocks + block) * width
                     if unit == chunk * units:
                         tile = tile_zeros(x, ROWS, VECTORS)
                     else:
                         tile = tile_load(out, at, blocks * width, ROWS, VECTORS)
                     for row in range(used):
-                        line = panel * lines + row * y_step + tap // kw * tap_y
-                        position = images + (line * pitch + tap % kw * tap_x) * ROWS
+                        position = images + tap_position + (panel * lines + row * y_step) * pitch * ROWS
                         row_of_g = grads + (block * rows + row) * ow * width
                         for _ in range(ow):
                             tile = tile_multiply_add(tile, packed, position, 1, packed, row_of_g)
@@ -197,7 +200,7 @@ def _sum_packed(
 
 @kernel(lambda T: (T[::1], T[::1], *[types.intp] * 7))
 def _sum_chunks(channel, parts, out, chunks, groups, taps, c, rows, channels, width):
-    """One input channel of a weight's gradient: (chunks, groups, taps, rows, width) summed in the order of the chunks."""
+    """One input channel of a weight's gradient: (chunks, groups, taps, rows, width) summed in the chunks' order."""
     group, channel = channel // c, channel % c
     length = groups * taps * rows * width
     for o in range(channels):
@@ -226,24 +229,33 @@ def conv2d_input_grad(g: Array, weight: Array, size: Pair, window: Window, group
             sides = ((span[0] - 1 - top, span[0] - 1 - bottom), (span[1] - 1 - left, span[1] - 1 - right))
             turned = Window(window.kernel, (1, 1), sides, window.dilation)
             return convolve(g, flat_weight, taps - 1, (c, o), (taps, c * taps, -kw, -1), None, turned, 1)
-    channels, block = o // groups, BACK_VECTORS * lanes(g.dtype)
-    runs, run = runs_of(window, groups, c)
+    channels, (runs, run) = o // groups, runs_of(window, groups, c)
+    vectors = 1 if run <= lanes(g.dtype) else 2
+    tile_rows, block = _BACK_ROWS[vectors], vectors * lanes(g.dtype)
     rows = ((groups, channels * c * taps), (kh, kw), (runs, 1), (channels, c * taps))
     blocks = arranged(flat_weight, 0, rows, ((kw // runs, 1), (c, taps)), block)
-    last = channels_last(g)
-    flat = last.reshape(-1) if ow >= BACK_ROWS else spread(last, (oh, ow), (0, 0), slack=BACK_ROWS * o)
+    apart = -(-ow // tile_rows)
+    flat = _with_pixels_behind(channels_last(g), apart * tile_rows - ow)
     (height, width), pixel = size, groups * c
     out = empty((n, height, width, pixel), g.dtype)
     if out.size:
         chunk_rows = max(1, -(-n * height // IMAGE_CHUNKS))
         chunks = -(-n * height // chunk_rows)
-        length = window.padded(size)[1] * pixel
+        length = window.padded(size)[1] * pixel + block
         steps = (window.stride[0], window.stride[1] * pixel, window.dilation[0], window.dilation[1] * pixel)
         image = (chunk_rows, n, height, width * pixel, top, left * pixel, length)
-        counts = (oh, ow, groups, c, channels, kh, runs, run)
+        counts = (oh, ow, apart, groups, c, channels, kh, runs, run)
         shared = (flat, blocks, out.reshape(-1), empty(chunks * length, g.dtype), *image, *counts, *steps)
-        _send_back[g.dtype](chunks, g.size * c * taps < SERIAL * MULTIPLY_ADDS, shared)
+        _SEND_BACK[vectors][g.dtype](chunks, g.size * c * taps < SERIAL * MULTIPLY_ADDS, shared)
     return channels_first(out)
+
+
+def _with_pixels_behind(g: Array, pixels: int) -> Array:
+    """g (n, h, w, c), flat, such that so many pixels behind the last can be read."""
+    numbers = pixels * g.shape[3]
+    if numbers * g.itemsize <= SLACK and has_slack(g):
+        return g.reshape(-1)
+    return spread(g, (g.shape[1], g.shape[2]), (0, 0), slack=numbers) if numbers else g.reshape(-1)
 
 
 def conv2d_weight_grad(x: Array, g: Array, window: Window, groups: int) -> Array:
@@ -285,7 +297,8 @@ def _directly(x: Array, g: Array, window: Window, groups: int) -> tuple[Array, i
     steps = (image[0] * image[1] * pixel, window.stride[0] * image[1] * pixel, window.stride[1] * pixel)
     taps = (window.dilation[0] * image[1] * pixel, window.dilation[1] * pixel)
     counts = (rows, n, oh, ow, groups, runs, run, runs_in_row)
-    shared = (flat, *steps, *taps, readable_beyond(channels_last(g)), channels, width, parts, columns, *counts)
+    flat, g_flat = readable_beyond(flat, run, ROWS), readable_beyond(channels_last(g), channels, width)
+    shared = (flat, *steps, *taps, g_flat, channels, width, parts, columns, *counts)
     _SUM_OVER_PIXELS[vectors][x.dtype](chunks, g.size * c * runs < SERIAL * MULTIPLY_ADDS, shared)
     return parts, c, columns
 
@@ -313,7 +326,7 @@ def _by_packing(x: Array, g: Array, window: Window) -> tuple[Array, int, int]:
 
 def _flat(x: Array) -> tuple[Array, int, int, int, int]:
     """x (n, c, h, w) flat, and its steps between images, rows, columns and channels; a copy if it has gaps."""
-    n, c, h, w = x.shape
+    _, c, h, w = x.shape
     if x.flags.c_contiguous and h * w > 1:
         return x.reshape(-1), c * h * w, w, 1, h * w
-    return readable_beyond(channels_last(x)), h * w * c, w * c, c, 1
+    return channels_last(x).reshape(-1), h * w * c, w * c, c, 1

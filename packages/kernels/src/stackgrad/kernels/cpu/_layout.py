@@ -9,10 +9,10 @@ from numba import types
 from numpy.typing import NDArray
 
 from ._buffers import SLACK, empty, has_slack
-from ._jit import kernel
+from ._jit import helper, kernel
 from ._on_host import on_host
 from ._parallel import SERIAL
-from ._simd import load, store
+from ._simd import VECTOR_BYTES, load, store, tile_load, tile_store
 
 Pair = tuple[int, int]
 
@@ -55,10 +55,10 @@ def channels_first(x: NDArray[Any]) -> NDArray[Any]:
     return x.transpose(0, 3, 1, 2)
 
 
-def readable_beyond(x: NDArray[Any]) -> NDArray[Any]:
-    """x, in C order, flat, such that SLACK bytes behind it can be read."""
+def readable_beyond(x: NDArray[Any], run: int, width: int) -> NDArray[Any]:
+    """x, in C order, flat, such that runs of `run` numbers can be read `width` numbers at a time."""
     flat = in_order(x).reshape(-1)
-    if has_slack(flat):
+    if run % width == 0 or has_slack(flat):
         return flat
     return _with_slack(flat)
 
@@ -68,32 +68,44 @@ def _with_slack(flat: NDArray[Any]) -> NDArray[Any]:
     return np.concatenate([flat, np.zeros(SLACK // flat.itemsize, flat.dtype)])[: flat.size]
 
 
-@kernel(lambda T: (T[::1], T[::1], T, *[types.intp] * 10))
-def _spread(image, x, out, fill, h, w, c, out_h, out_w, out_c, top, left, step_h, step_w):
+@helper
+def copy(x, source, out, to, count):
+    """out[to : to + count] = x[source : source + count] of flat arrays that do not overlap, by whole vectors."""
+    lanes = VECTOR_BYTES // x.itemsize
+    whole = count - count % lanes
+    for i in range(0, whole, lanes):
+        tile_store(tile_load(x, source + i, 0, 1, 1), out, to + i, 0, 0, 1, lanes, False)
+    for i in range(whole, count):
+        store(out, to + i, load(x, source + i))
+
+
+@helper
+def fill_with(out, start, stop, value):
+    """out[start : stop] = value."""
+    for i in range(start, stop):
+        store(out, i, value)
+
+
+@kernel(lambda T: (T[::1], T[::1], T, *[types.intp] * 7))
+def _spread(image, x, out, fill, h, w, c, out_h, out_w, top, left):
     """One image of `spread`."""
-    source, target = image * h * w * c, image * out_h * out_w * out_c
-    # Pixels that stay neighbours are copied a row at a time.
-    run, runs = (w * c, 1) if step_w == 1 and c == out_c else (c, w)
-    for i in range(target, target + out_h * out_w * out_c):
-        store(out, i, fill)
-    for row in range(h):
-        at = target + ((top + row * step_h) * out_w + left) * out_c
-        for _ in range(runs):
-            for i in range(run):
-                store(out, at + i, load(x, source + i))
-            source += run
-            at += step_w * out_c
+    for y in range(out_h):
+        start = (image * out_h + y) * out_w * c
+        if top <= y < top + h:
+            first = start + left * c
+            fill_with(out, start, first, fill)
+            copy(x, (image * h + y - top) * w * c, out, first, w * c)
+            fill_with(out, first + w * c, start + out_w * c, fill)
+        else:
+            fill_with(out, start, start + out_w * c, fill)
 
 
-def spread(
-    x: NDArray[Any], size: Pair, corner: Pair, step: Pair = (1, 1), channels: int = 0, slack: int = 0, fill: float = 0.0
-) -> NDArray[Any]:
-    """x (n, h, w, c), in C order, put into (n, *size, channels) of `fill`: the first pixel at `corner`, `step` apart.
+def spread(x: NDArray[Any], size: Pair, corner: Pair, slack: int = 0, fill: float = 0.0) -> NDArray[Any]:
+    """x (n, h, w, c), in C order, put into (n, *size, c) of `fill`, the first pixel at `corner`.
 
-    `channels` of 0 keeps c. Flat, with room for `slack` elements more, which a kernel may read and must not use.
+    Flat, with room for `slack` elements more, which a kernel may read and must not use.
     """
     n, h, w, c = x.shape
-    channels = channels or c
-    out = empty(n * size[0] * size[1] * channels + slack, x.dtype)
-    _spread[x.dtype](n, out.size < SERIAL, (x.reshape(-1), out, fill, h, w, c, *size, channels, *corner, *step))
+    out = empty(n * size[0] * size[1] * c + slack, x.dtype)
+    _spread[x.dtype](n, out.size < SERIAL, (x.reshape(-1), out, fill, h, w, c, *size, *corner))
     return out

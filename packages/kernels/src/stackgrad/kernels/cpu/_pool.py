@@ -21,7 +21,7 @@ from ._buffers import SLACK, empty
 from ._jit import helper, kernel
 from ._layout import channels_first, channels_last, readable_beyond, spread
 from ._parallel import SERIAL
-from ._simd import VECTOR_BYTES, load, store, tile_add, tile_store
+from ._simd import VECTOR_BYTES, lanes, load, store, tile_add, tile_store
 from ._vector import keep_larger, over, plus, vector_at, vector_of, where_equal
 
 Array = NDArray[Any]
@@ -89,7 +89,7 @@ def _max_pool_grad(image, out, g, taps, offsets, pitch, c, rows, columns, row_st
             for channel in range(0, c, lanes):
                 for tap in range(offsets.size):
                     share = where_equal(g, taps, at + channel, tap)
-                    tile_add(share, out, corner + load(offsets, tap) + channel, 0, 0, 1, c - channel)
+                    tile_add(share, out, corner + load(offsets, tap) + channel, 0, 1, c - channel, False)
 
 
 @kernel(lambda T: (T[::1], T[::1], *_GEOMETRY))
@@ -115,16 +115,15 @@ def _avg_pool_grad(image, out, g, offsets, pitch, c, rows, columns, row_step, co
             for channel in range(0, c, VECTOR_BYTES // g.itemsize):
                 share = over(vector_at(g, at + channel), offsets.size)
                 for tap in range(offsets.size):
-                    tile_add(share, out, corner + load(offsets, tap) + channel, 0, 0, 1, c - channel)
+                    tile_add(share, out, corner + load(offsets, tap) + channel, 0, 1, c - channel, False)
 
 
 def _padded(x: Array, window: Window, fill: float) -> Array:
     """x (n, c, h, w) flat and channels-last, `fill` in the window's padding."""
-    last = channels_last(x)
     if window.padding == ((0, 0), (0, 0)):
-        return readable_beyond(last)
-    corner = (window.padding[0][0], window.padding[1][0])
-    return spread(last, window.padded((x.shape[2], x.shape[3])), corner, fill=fill, slack=SLACK // x.itemsize)
+        return _flat(x)
+    size, corner = window.padded((x.shape[2], x.shape[3])), (window.padding[0][0], window.padding[1][0])
+    return spread(channels_last(x), size, corner, fill=fill, slack=SLACK // x.itemsize)
 
 
 def _geometry(size: Pair, places: Pair, c: int, window: Window) -> tuple[Any, ...]:
@@ -142,7 +141,7 @@ def _first_taps(places: Pair, window: Window) -> tuple[Array, Array]:
 
 
 def _flat(x: Array) -> Array:
-    return readable_beyond(channels_last(x))
+    return readable_beyond(channels_last(x), x.shape[1], lanes(x.dtype))
 
 
 def max_pool2d(x: Array, window: Window) -> tuple[Array, Array]:

@@ -73,9 +73,13 @@ def _load(builder: Any, tile: Tile, data: Any, index: Any) -> list[Any]:
 
 def splat(builder: Any, tile: Tile, scalar: Any) -> Any:
     """`scalar` in all lanes."""
-    undefined = ir.Constant(tile.vector, ir.Undefined)
+    return _repeated(builder, scalar, tile.vector)
+
+
+def _repeated(builder: Any, scalar: Any, vector: Any) -> Any:
+    undefined = ir.Constant(vector, ir.Undefined)
     lane0 = builder.insert_element(undefined, scalar, _INDEX(0))
-    zeros = ir.Constant(ir.VectorType(_INDEX, tile.lanes), [0] * tile.lanes)
+    zeros = ir.Constant(ir.VectorType(_INDEX, vector.count), [0] * vector.count)
     return builder.shuffle_vector(lane0, undefined, zeros)
 
 
@@ -244,27 +248,39 @@ def tile_relu(typingctx: Any, tile: Any) -> Any:
 
 
 @intrinsic
-def tile_add(typingctx: Any, tile: Any, out: Any, index: Any, step: Any, first: Any, rows: Any, columns: Any) -> Any:
-    """out[index + r * step : ... + columns] += tile[r], one r after the other from `first` to `rows`; columns alike."""
+def tile_add(typingctx: Any, tile: Any, out: Any, index: Any, step: Any, rows: Any, columns: Any, alone: Any) -> Any:
+    """out[index + r * step : ... + columns] += tile[r] for the first `rows` rows, one after the other.
+
+    `alone` says that nobody else writes to the memory behind, of up to a vector: zeros may be added to it.
+    """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        acc, _, position, row_step, first_row, row_count, column_count = args
+        acc, _, position, row_step, row_count, column_count, whole_vectors = args
         data = _data(context, builder, signature.args[1], args[1])
+        lane_type = ir.VectorType(column_count.type, tile.lanes)
+        zeros = cgutils.get_null_value(tile.vector)
         for r in range(tile.rows):
-            with builder.if_then(_is_wanted(builder, r, first_row, row_count)):
+            with builder.if_then(builder.icmp_signed(">", row_count, row_count.type(r))):
                 for j in range(tile.vectors):
                     vector = builder.extract_value(acc, r * tile.vectors + j)
                     left = builder.sub(column_count, column_count.type(j * tile.lanes))
-                    with builder.if_else(builder.icmp_signed(">=", left, left.type(tile.lanes))) as (whole, part):
+                    full = builder.or_(builder.icmp_signed(">=", left, left.type(tile.lanes)), whole_vectors)
+                    with (
+                        builder.if_then(builder.icmp_signed(">", left, left.type(0))),
+                        builder.if_else(full) as (whole, part),
+                    ):
                         with whole:
-                            _add_to(builder, vector, _vector_at(builder, tile, data, position, j))
-                        with part, builder.if_then(builder.icmp_signed(">", left, left.type(0))):
+                            numbers = ir.Constant(lane_type, list(range(tile.lanes)))
+                            wanted = builder.icmp_signed("<", numbers, _repeated(builder, left, lane_type))
+                            chosen = builder.select(wanted, vector, zeros)
+                            _add_to(builder, chosen, _vector_at(builder, tile, data, position, j))
+                        with part:
                             pointer = builder.gep(data, [builder.add(position, position.type(j * tile.lanes))])
                             _store_lanes(builder, vector, pointer, left, _add_to)
             position = builder.add(position, row_step)
         return context.get_dummy_value()
 
-    return types.none(tile, out, *[types.intp] * 5), codegen
+    return types.none(tile, out, *[types.intp] * 4, types.boolean), codegen
 
 
 @intrinsic
