@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -256,20 +257,34 @@ def _shifted(x: Tensor, by: int) -> Tensor:
 
 
 class Extreme(Function):
-    """The largest ("max") or smallest ("min") along the last dimension; the gradient goes to the first of equals."""
+    """The largest ("max") or smallest ("min") over `dims`; the gradient goes to the first of equals in C order."""
 
     @staticmethod
-    def forward(ctx: Node, x: Tensor, name: str) -> Tensor:
-        ctx.name = name
+    def forward(ctx: Node, x: Tensor, name: str, dims: Shape) -> Tensor:
+        ctx.name, ctx.dims = name, dims
         ctx.save(x)
-        return x.new(x.backend.reduce(REDUCTIONS[name], x.data, (x.ndim - 1,)))
+        return x.new(x.backend.reduce(REDUCTIONS[name], x.data, dims))
 
     @staticmethod
     def backward(ctx: Node, g: Tensor) -> Tensor:
         (x,) = ctx.saved
-        first = x.detach().argmax(-1, True) if ctx.name == "max" else x.detach().argmin(-1, True)
-        place = first.new(x.backend.full((x.shape[-1],), 1, first.dtype)).cumsum(0) - 1
-        return elementwise("where", place == first, g.unsqueeze(-1), 0)
+        last = _with_last(x.detach(), ctx.dims)
+        first = last.argmax(-1, True) if ctx.name == "max" else last.argmin(-1, True)
+        place = first.new(x.backend.full((last.shape[-1],), 1, first.dtype)).cumsum(0) - 1
+        order = (*_kept(x, ctx.dims), *ctx.dims)
+        spread = reshape(elementwise("where", place == first, g.unsqueeze(-1), 0), tuple(x.shape[i] for i in order))
+        return Permute.apply(spread, tuple(order.index(i) for i in range(x.ndim)))
+
+
+def _kept(x: Tensor, dims: Shape) -> Shape:
+    return tuple(i for i in range(x.ndim) if i not in dims)
+
+
+def _with_last(x: Tensor, dims: Shape) -> Tensor:
+    """`x` with `dims` as one, the last."""
+    kept = _kept(x, dims)
+    size = math.prod([x.shape[i] for i in dims])
+    return reshape(Permute.apply(x, kept + dims), (*(x.shape[i] for i in kept), size))
 
 
 def reduce(name: str, x: Tensor, dims: Shape) -> Tensor:
@@ -278,14 +293,11 @@ def reduce(name: str, x: Tensor, dims: Shape) -> Tensor:
         return Copy.apply(x)
     if name == "sum":
         return Sum.apply(x, dims)
-    kept = tuple(i for i in range(x.ndim) if i not in dims)
-    size = 1
-    for dim in dims:
-        size *= x.shape[dim]
-    if name != "prod" and size == 0:
+    if name == "prod":
+        return Prod.apply(_with_last(x, dims))
+    if not all(x.shape[dim] for dim in dims):
         raise ValueError(f"{name} over dim {dims} of shape {x.shape}: there is nothing to take the {name} of")
-    last = reshape(Permute.apply(x, kept + dims), (*(x.shape[i] for i in kept), size))
-    return Prod.apply(last) if name == "prod" else Extreme.apply(last, name)
+    return Extreme.apply(x, name, dims)
 
 
 class CumSum(Function):

@@ -32,7 +32,18 @@ from ._jit import Kernel, helper, kernel, rebind
 from ._layout import channels_first, channels_last, copy, fill_with, in_order, readable_beyond, spread
 from ._on_host import on_host
 from ._parallel import MULTIPLY_ADDS, SERIAL
-from ._simd import VECTOR_BYTES, lanes, load, store, tile_add, tile_load, tile_multiply_add, tile_store, tile_zeros
+from ._simd import (
+    VECTOR_BYTES,
+    lanes,
+    lanes_of,
+    load,
+    store,
+    tile_add,
+    tile_load,
+    tile_multiply_add,
+    tile_store,
+    tile_zeros,
+)
 
 Array = NDArray[Any]
 
@@ -56,7 +67,7 @@ def _send_back(
     A row is added up in the chunk's own part of `padded`, which has room for the padding too. `weight` is (groups,
     blocks of a run, kh, runs, channels, block). `y_step` and `tap_y` count rows, `x_step`, `tap_x` and lengths numbers.
     """
-    g_pixel, block, start = groups * channels, BACK_VECTORS * (VECTOR_BYTES // g.itemsize), chunk * padded_length
+    g_pixel, block, start = groups * channels, BACK_VECTORS * lanes_of(g), chunk * padded_length
     blocks = (run + block - 1) // block
     for row in range(chunk * rows, min(n * height, (chunk + 1) * rows)):
         first_y, top = row // height * oh, row % height + above
@@ -130,7 +141,7 @@ def _pack_row(source, at, step, channel_step, channels, out, to, pixels, width):
 
     Where channels lie side by side, whole vectors are copied: the next pixel is written over what is too much.
     """
-    whole = channel_step == 1 and channels >= VECTORS * (VECTOR_BYTES // source.itemsize)
+    whole = channel_step == 1 and channels >= VECTORS * lanes_of(source)
     for _ in range(pixels):
         if whole:
             tile_store(tile_load(source, at, 0, 1, VECTORS), out, to, 0, 0, 1, VECTOR_BYTES, False)
@@ -155,7 +166,7 @@ def _sum_packed(
 
     x.. and g.. are the distances in the flat images and gradient. Each chunk packs into its own part of `packed`.
     """
-    width = VECTORS * (VECTOR_BYTES // x.itemsize)
+    width = VECTORS * lanes_of(x)
     panels, blocks = (c + ROWS - 1) // ROWS, (o + width - 1) // width
     lines, pitch = (rows - 1) * y_step + (kh - 1) * tap_y + 1, (ow - 1) * x_step + (kw - 1) * tap_x + 1
     images = chunk * packed_length

@@ -24,7 +24,7 @@ from ._buffers import empty
 from ._jit import Kernel, Signature, helper, rebind
 from ._on_host import on_host
 from ._parallel import CHUNK, SERIAL
-from ._simd import load, load_at, store, store_at
+from ._simd import load, load_at, size_of, store, store_at
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -64,12 +64,30 @@ def _by_rows(chunk, x, y, z, out, table):
         zs = _place(table, 14, i, j, k, left)
         to = _place(table, 19, i, j, k, left)
         x_step, y_step, z_step, step = table[8], table[13], table[18], table[23]
-        for _ in range(right - left):
-            store_at(out, to, _scalar(load_at(x, xs), load_at(y, ys), load_at(z, zs)))
-            xs += x_step
-            ys += y_step
-            zs += z_step
-            to += step
+        x_next, y_next, z_next = x_step == size_of(x), y_step == size_of(y), z_step == size_of(z)
+        # Neighbours, and single numbers beside them, are taken by vectors.
+        if step == size_of(out) and x_next and y_next and z_next:
+            for i in range(right - left):
+                value = _scalar(
+                    load_at(x, xs + i * size_of(x)), load_at(y, ys + i * size_of(y)), load_at(z, zs + i * size_of(z))
+                )
+                store_at(out, to + i * size_of(out), value)
+        elif step == size_of(out) and x_next and y_step == z_step == 0:
+            b, c = load_at(y, ys), load_at(z, zs)
+            for i in range(right - left):
+                store_at(out, to + i * size_of(out), _scalar(load_at(x, xs + i * size_of(x)), b, c))
+        elif step == size_of(out) and x_step == 0 and y_next and z_next:
+            a = load_at(x, xs)
+            for i in range(right - left):
+                value = _scalar(a, load_at(y, ys + i * size_of(y)), load_at(z, zs + i * size_of(z)))
+                store_at(out, to + i * size_of(out), value)
+        else:
+            for _ in range(right - left):
+                store_at(out, to, _scalar(load_at(x, xs), load_at(y, ys), load_at(z, zs)))
+                xs += x_step
+                ys += y_step
+                zs += z_step
+                to += step
 
 
 @helper
@@ -161,8 +179,11 @@ def _run_by_rows(
 ) -> Array:
     shape = broadcast_shapes(*[x.shape for x in operands])
     spread = [_spread_strides(x, shape) for x in operands]
-    # The result takes the memory order of the first operand that has the full shape.
-    model = next((strides for x, strides in zip(operands, spread, strict=True) if x.shape == shape), (0,) * len(shape))
+    # The result takes the memory order of the first operand that has the full shape and repeats nothing.
+    model: Shape = (0,) * len(shape)
+    for steps in reversed(spread):
+        if all(step or extent == 1 for step, extent in zip(steps, shape, strict=True)):
+            model = steps
     order = tuple(sorted(range(len(shape)), key=lambda d: -abs(model[d])))
     turned = tuple([shape[d] for d in order])
     out = empty(turned, out_dtype)

@@ -12,7 +12,7 @@ from ._buffers import SLACK, empty, has_slack
 from ._jit import helper, kernel
 from ._on_host import on_host
 from ._parallel import SERIAL
-from ._simd import VECTOR_BYTES, load, store, tile_load, tile_store
+from ._simd import lanes_of, load, store, tile_load, tile_store
 
 Pair = tuple[int, int]
 
@@ -71,7 +71,7 @@ def _with_slack(flat: NDArray[Any]) -> NDArray[Any]:
 @helper
 def copy(x, source, out, to, count):
     """out[to : to + count] = x[source : source + count] of flat arrays that do not overlap, by whole vectors."""
-    lanes = VECTOR_BYTES // x.itemsize
+    lanes = lanes_of(x)
     whole = count - count % lanes
     for i in range(0, whole, lanes):
         tile_store(tile_load(x, source + i, 0, 1, 1), out, to + i, 0, 0, 1, lanes, False)

@@ -21,7 +21,7 @@ from ._buffers import SLACK, empty
 from ._jit import helper, kernel
 from ._layout import channels_first, channels_last, readable_beyond, spread
 from ._parallel import SERIAL
-from ._simd import VECTOR_BYTES, lanes, load, store, tile_add, tile_store
+from ._simd import VECTOR_BYTES, lanes, lanes_of, load, store, tile_add, tile_store
 from ._vector import keep_larger, over, plus, vector_at, vector_of, where_equal
 
 Array = NDArray[Any]
@@ -45,7 +45,7 @@ def _max_pool(image, x, out, taps, row_taps, column_taps, offsets, pitch, c, row
         for column in range(columns):
             corner = image * pitch + row * row_step + column * column_step
             first = load(row_taps, row) + load(column_taps, column)  # the first tap that is not in the padding
-            for channel in range(0, c, VECTOR_BYTES // x.itemsize):
+            for channel in range(0, c, lanes_of(x)):
                 best, best_taps = vector_at(x, corner + load(offsets, first) + channel), vector_of(x, first)
                 for tap in range(offsets.size):
                     best, best_taps = keep_larger(best, best_taps, x, corner + load(offsets, tap) + channel, tap)
@@ -66,7 +66,7 @@ def _max_pool_take(image, x, out, taps, offsets, pitch, c, rows, columns, row_st
 @kernel(lambda T: (T[::1], T[::1], types.int32[::1], *_GEOMETRY, types.intp))
 def _max_pool_grad(image, out, g, taps, offsets, pitch, c, rows, columns, row_step, column_step, tiled):
     """`tiled` is the number of columns of a window where windows cover the image, each element once; else 0."""
-    lanes = VECTOR_BYTES // g.itemsize
+    lanes = lanes_of(g)
     if tiled:  # row by row, so that whole vectors can be stored
         for row in range(rows * (offsets.size // tiled)):
             window_row, first = row // (offsets.size // tiled), row % (offsets.size // tiled) * tiled
@@ -97,7 +97,7 @@ def _avg_pool(image, x, out, offsets, pitch, c, rows, columns, row_step, column_
     for row in range(rows):
         for column in range(columns):
             corner = image * pitch + row * row_step + column * column_step
-            for channel in range(0, c, VECTOR_BYTES // x.itemsize):
+            for channel in range(0, c, lanes_of(x)):
                 total = vector_at(x, corner + channel)
                 for tap in range(1, offsets.size):
                     total = plus(total, x, corner + load(offsets, tap) + channel)
@@ -112,7 +112,7 @@ def _avg_pool_grad(image, out, g, offsets, pitch, c, rows, columns, row_step, co
         for column in range(columns):
             corner = image * pitch + row * row_step + column * column_step
             at = ((image * rows + row) * columns + column) * c
-            for channel in range(0, c, VECTOR_BYTES // g.itemsize):
+            for channel in range(0, c, lanes_of(g)):
                 share = over(vector_at(g, at + channel), offsets.size)
                 for tap in range(offsets.size):
                     tile_add(share, out, corner + load(offsets, tap) + channel, 0, 1, c - channel, False)

@@ -19,22 +19,22 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from stackgrad.tensor import REDUCTIONS, Reduction
+from stackgrad.tensor import OPS, REDUCTIONS, Reduction
 
 from ._buffers import empty
-from ._elementwise import compile_scalar
-from ._jit import Kernel, kernel, rebind
+from ._elementwise import compile_scalar, elementwise
+from ._jit import Kernel, helper, kernel, rebind
 from ._layout import in_order
 from ._on_host import on_host
 from ._parallel import CHUNK, SERIAL
-from ._simd import load, store
+from ._simd import load, on_stack, store
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 
-PIECE = 4096  # of neighbouring elements
+PIECE = 16_384  # of neighbouring elements
 PIECE_OF_ROWS = 128  # where whole rows of b are folded
-LANES = 8  # of neighbouring elements, every eighth is folded into the same running value
+LANES = 256  # of neighbouring elements, so many running values take one each in turn
 COLUMNS = 4096  # of b in one chunk
 SHORT_ROW = 64  # elements
 
@@ -44,12 +44,33 @@ def _scalar(x, y, z):
     return x
 
 
+def _fold_rows(x, source, rows, step, out, to, columns):
+    """Fold rows of x, `step` apart from `source` on, into one of `out`, each column by itself.
+
+    Four rows at a time, so that values stay in registers; and LLVM makes a masked store, which is slow on AMD's chips,
+    of a value that is either what was loaded from its place or another.
+    """
+    for row in range(0, rows - 3, 4):
+        i = source + row * step
+        for column in range(columns):
+            value = load(out, to + column)
+            value = _scalar(value, load(x, i + column), value)
+            value = _scalar(value, load(x, i + step + column), value)
+            value = _scalar(value, load(x, i + 2 * step + column), value)
+            store(out, to + column, _scalar(value, load(x, i + 3 * step + column), value))
+    for row in range(max(0, rows) // 4 * 4, rows):
+        for column in range(columns):
+            value = load(out, to + column)
+            store(out, to + column, _scalar(value, load(x, source + row * step + column), value))
+
+
 def _fold(chunk, x, out, a, k, b, piece, pieces, group):
     """`group` pieces of x (a, k, b), by at most COLUMNS of b, into out (a, pieces, b)."""
     across = (b + COLUMNS - 1) // COLUMNS
     left = chunk % across * COLUMNS
     right = min(b, left + COLUMNS)
     first = chunk // across * group
+    lanes = on_stack(x, LANES)
     for p in range(first, min(a * pieces, first + group)):
         start = p % pieces * piece
         count = min(piece, k - start)
@@ -57,39 +78,27 @@ def _fold(chunk, x, out, a, k, b, piece, pieces, group):
         if b > 1:
             for column in range(left, right):
                 store(out, p * b + column, load(x, source + column))
-            for i in range(1, count):
-                for column in range(left, right):
-                    value = load(out, p * b + column)
-                    store(out, p * b + column, _scalar(value, load(x, source + i * b + column), value))
+            _fold_rows(x, source + b + left, count - 1, b, out, p * b + left, right - left)
         else:
-            tail = source
-            total = load(x, source)
-            if count >= 2 * LANES:
-                t0, t1, t2, t3 = total, load(x, source + 1), load(x, source + 2), load(x, source + 3)
-                t4, t5, t6, t7 = load(x, source + 4), load(x, source + 5), load(x, source + 6), load(x, source + 7)
-                tail = source + count // LANES * LANES
-                for i in range(source + LANES, tail, LANES):
-                    t0 = _scalar(t0, load(x, i), t0)
-                    t1 = _scalar(t1, load(x, i + 1), t1)
-                    t2 = _scalar(t2, load(x, i + 2), t2)
-                    t3 = _scalar(t3, load(x, i + 3), t3)
-                    t4 = _scalar(t4, load(x, i + 4), t4)
-                    t5 = _scalar(t5, load(x, i + 5), t5)
-                    t6 = _scalar(t6, load(x, i + 6), t6)
-                    t7 = _scalar(t7, load(x, i + 7), t7)
-                left_half = _scalar(_scalar(t0, t1, t0), _scalar(t2, t3, t2), t0)
-                right_half = _scalar(_scalar(t4, t5, t4), _scalar(t6, t7, t6), t4)
-                total = _scalar(left_half, right_half, left_half)
-            else:
-                tail = source + 1
-            for i in range(tail, source + count):
-                total = _scalar(total, load(x, i), total)
-            store(out, p, total)
+            width = LANES
+            while width > count:
+                width //= 2
+            for lane in range(width):
+                store(lanes, lane, load(x, source + lane))
+            tail = source + count // width * width
+            _fold_rows(x, source + width, count // width - 1, width, lanes, 0, width)
+            _fold_rows(x, tail, 1, width, lanes, 0, source + count - tail)
+            while width > 1:
+                width //= 2
+                _fold_rows(lanes, width, 1, width, lanes, 0, width)
+            store(out, p, load(lanes, 0))
 
 
 def fold_kernel(name: str, scalar: Any, key: str | None) -> Kernel:
     """The kernel that folds by `scalar`, an associative function of the running value and the next (and one unused)."""
-    return Kernel(rebind(_fold, f"{name}_fold", _scalar=scalar), lambda T: (T[::1], T[::1], *[types.intp] * 6), key)
+    fold_rows = helper(rebind(_fold_rows, f"{name}_fold_rows", _scalar=scalar))
+    fold = rebind(_fold, f"{name}_fold", _fold_rows=fold_rows)
+    return Kernel(fold, lambda T: (T[::1], T[::1], *[types.intp] * 6), key)
 
 
 @cache
@@ -100,7 +109,21 @@ def _kernel(name: str) -> Kernel:
 
 def reduce(reduction: Reduction, a: Array, dims: Shape) -> Array:
     """See Backend.reduce."""
+    repeated = [d for d in range(a.ndim) if a.strides[d] == 0 and a.shape[d] > 1]
+    if repeated and a.size and reduction.name in ("sum", "max", "min"):
+        return _of_repeated(reduction, a, dims, repeated)
     return run(_kernel(reduction.name), reduction.start, a, dims)
+
+
+def _of_repeated(reduction: Reduction, a: Array, dims: Shape, repeated: list[int]) -> Array:
+    """`reduce` of an array of which some dimensions repeat the same elements: these are looked at once."""
+    once = a[tuple([slice(0, 1 if d in repeated else None) for d in range(a.ndim)])]
+    out = run(_kernel(reduction.name), reduction.start, once, dims)
+    count = math.prod([a.shape[d] for d in repeated if d in dims])
+    if reduction.name == "sum" and count > 1:
+        out = elementwise(OPS["mul"], out, np.array(count, out.dtype))
+    shape = tuple([a.shape[d] for d in range(a.ndim) if d not in dims])
+    return out if out.shape == shape else _copied(np.broadcast_to(out, shape))
 
 
 def run(fold: Kernel, start: float | None, x: Array, dims: Shape) -> Array:

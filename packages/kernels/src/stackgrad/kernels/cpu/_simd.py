@@ -25,6 +25,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
+from numba.np.arrayobj import populate_array
 
 VECTOR_BYTES = 32
 _INDEX = ir.IntType(32)
@@ -284,6 +285,26 @@ def tile_add(typingctx: Any, tile: Any, out: Any, index: Any, step: Any, rows: A
 
 
 @intrinsic
+def size_of(typingctx: Any, a: Any) -> Any:
+    """Bytes of an element of the array `a`. (`a.itemsize` is read from memory: LLVM would not know it.)"""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(a.dtype)))
+
+    return types.intp(a), codegen
+
+
+@intrinsic
+def lanes_of(typingctx: Any, a: Any) -> Any:
+    """Elements of the array `a` in a vector."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return context.get_constant(types.intp, VECTOR_BYTES * 8 // a.dtype.bitwidth)
+
+    return types.intp(a), codegen
+
+
+@intrinsic
 def load(typingctx: Any, a: Any, index: Any) -> Any:
     """a[index] of a flat array, for an index known to lie inside."""
 
@@ -314,6 +335,25 @@ def select(typingctx: Any, condition: Any, a: Any, b: Any) -> Any:
         return builder.select(args[0], args[1], args[2])
 
     return a(types.boolean, a, a), codegen
+
+
+@intrinsic(prefer_literal=True)
+def on_stack(typingctx: Any, like: Any, count: Any) -> Any:
+    """An array of `count` elements like those of `like`, not set, which lives until the kernel returns."""
+    if not isinstance(count, types.IntegerLiteral):
+        return None
+    array_type = types.Array(like.dtype, 1, "C")
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        element = context.get_data_type(like.dtype)
+        data = cgutils.alloca_once(builder, element, size=count.literal_value)
+        array, size = context.make_array(array_type)(context, builder), context.get_abi_sizeof(element)
+        word = context.get_value_type(types.intp)
+        extents = (cgutils.pack_array(builder, [word(n)]) for n in (count.literal_value, size))
+        populate_array(array, data, *extents, word(size), None)
+        return array._getvalue()
+
+    return array_type(like, count), codegen
 
 
 # Arrays of any strides: places are counted in bytes.

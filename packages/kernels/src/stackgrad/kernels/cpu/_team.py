@@ -6,12 +6,16 @@ take of what is left, and the kernel has ended when all that was taken is done. 
 while sleeps, and the next launch wakes it without waiting. Where other processes want the cores, the step slows down
 by the share they get, and by no more.
 
-One word holds what is left of the work, beside the number of the job, so that taking a chunk is one compare-and-swap
-that can only succeed while that job is under way:
+One word holds what is left of the work, beside the number of the job, so that taking chunks is one compare-and-swap
+that can only succeed while that job is under way. A word that two cores write to travels between them, which takes as
+long as a small chunk: so a thread takes a share of what is left, half of what would be its part, and counts what it
+did when nothing is left (C. Polychronopoulos and D. Kuck, "Guided self-scheduling", IEEE Transactions on Computers 36
+(1987), https://doi.org/10.1109/TC.1987.5009495).
 
     OPEN    job's number << 40 | chunks that nobody has taken
     DONE    chunks that have ended
     CHUNKS, THUNK, SHARED    the job: how many, and the pointers to call (see _launch)
+    PARTS   twice the number of threads
 """
 
 from __future__ import annotations
@@ -40,7 +44,7 @@ _POINTER = ir.IntType(8).as_pointer()
 THUNK_TYPE = ir.FunctionType(ir.VoidType(), [_WORD, _POINTER])
 
 # Byte offsets, on cache lines of their own where different threads write.
-_OPEN, _DONE, _CHUNKS, _THUNK, _SHARED, _BYTES = 0, 128, 256, 264, 272, 384
+_OPEN, _DONE, _CHUNKS, _THUNK, _SHARED, _PARTS, _BYTES = 0, 128, 256, 264, 272, 280, 384
 _LEFT = (1 << 40) - 1
 _NEXT_JOB = 1 << 40
 
@@ -139,14 +143,20 @@ def _call(typingctx: Any, thunk: Any, chunk: Any, shared: Any) -> Any:
 @numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _take_part(team):
     """Run chunks of the job under way until none is left."""
+    done = 0
     while True:
         word = _get(team + _OPEN)
         left = word & _LEFT
         if left == 0:
-            return
-        if _exchange(team + _OPEN, word, word - 1):
-            _call(_get(team + _THUNK), _get(team + _CHUNKS) - left, _get(team + _SHARED))
-            _add(team + _DONE, 1)
+            break
+        share = max(1, left // _get(team + _PARTS))
+        if _exchange(team + _OPEN, word, word - share):
+            first = _get(team + _CHUNKS) - left
+            for chunk in range(first, first + share):
+                _call(_get(team + _THUNK), chunk, _get(team + _SHARED))
+            done += share
+    if done:
+        _add(team + _DONE, done)
 
 
 def launch(thunk, shared, chunks, team):
@@ -208,6 +218,7 @@ class Team:
 
     def __init__(self, serve: Callable[[int], None], replay: Callable[[int, int, int], int]) -> None:
         words = np.zeros(_BYTES // 8, np.int64)
+        words[_PARTS // 8] = 2 * numba.config.NUMBA_NUM_THREADS
         self._words = words  # at least 16 bytes aligned, so that no word straddles two cache lines
         self._address = words.ctypes.data
         self._serve = serve
