@@ -2,8 +2,8 @@
 
     out (n, m) = a (n, k) times b (k, m)
 
-b is packed into panels of COLUMNS columns, each panel (k, COLUMNS) in one piece, zeros beyond m. A chunk is
-BLOCK_ROWS rows by BLOCK_COLUMNS columns of out; chunks run in parallel. Within a chunk, panel after panel, the rows
+b is packed into panels of COLUMNS columns, each panel (k, COLUMNS) in one piece, zeros beyond m. A chunk is a block of
+rows by BLOCK_COLUMNS columns of out; chunks run in parallel. Within a chunk, panel after panel, the rows
 go by in tiles of ROWS x COLUMNS that stay in registers over all k:
 
                  panel
@@ -32,12 +32,13 @@ from ._buffers import empty
 from ._jit import kernel
 from ._layout import in_order
 from ._parallel import MULTIPLY_ADDS, SERIAL
-from ._simd import lanes, load, store, tile_from_row, tile_multiply_add, tile_relu, tile_store
+from ._simd import lanes, lanes_of, load, store, tile_from_row, tile_load, tile_multiply_add, tile_relu, tile_store
 
 ROWS = 6
 VECTORS = 2
-BLOCK_ROWS = 24
+BLOCK_ROWS = 24  # in which a panel stays in the first-level cache
 BLOCK_COLUMNS = 256
+FEW_CHUNKS = 8  # of less than so many, each is halved
 
 
 @kernel(lambda T: (T[::1], *[types.intp] * 3, T[::1], *[types.intp] * 3, T[::1]))
@@ -46,25 +47,30 @@ def _pack(panel, b, batch_step, row_step, column_step, bias, k, m, columns, pack
     panels = (m + columns - 1) // columns
     start, first, at = panel // panels * batch_step, panel % panels * columns, panel * k * columns
     width = min(columns, m - first)
-    for i in range(k):
-        for j in range(width):
-            store(packed, at + i * columns + j, load(b, start + i * row_step + (first + j) * column_step))
-        for j in range(width, columns):
-            store(packed, at + i * columns + j, 0)
+    if column_step == 1 and width == VECTORS * lanes_of(b):
+        for i in range(k):
+            row = tile_load(b, start + i * row_step + first, 0, 1, VECTORS)
+            tile_store(row, packed, at + i * columns, 0, 0, 1, VECTORS * lanes_of(b), False)
+    else:
+        for i in range(k):
+            for j in range(width):
+                store(packed, at + i * columns + j, load(b, start + i * row_step + (first + j) * column_step))
+            for j in range(width, columns):
+                store(packed, at + i * columns + j, 0)
     if panel < panels:
         last = packed.size - panels * columns
         for j in range(first, first + columns):
             store(packed, last + j, load(bias, j) if j < bias.size else 0)
 
 
-@kernel(lambda T: (T[::1], *[types.intp] * 3, T[::1], types.intp, T[::1], *[types.intp] * 4, types.boolean))
-def _multiply(chunk, a, batch_step, row_step, column_step, packed, packed_step, out, n, m, k, columns, relu):
-    """One chunk of out; chunks count columns within rows within batches.
+@kernel(lambda T: (T[::1], *[types.intp] * 3, T[::1], types.intp, T[::1], *[types.intp] * 5, types.boolean))
+def _multiply(chunk, a, batch_step, row_step, column_step, packed, packed_step, out, n, m, k, columns, block, relu):
+    """One chunk of out, `block` rows; chunks count columns within rows within batches.
 
     The last tile of a matrix overlaps the one before it, whose rows it computes again, to the same bits.
     """
-    across, down = (m + BLOCK_COLUMNS - 1) // BLOCK_COLUMNS, (n + BLOCK_ROWS - 1) // BLOCK_ROWS
-    batch, row0, column0 = chunk // (across * down), chunk // across % down * BLOCK_ROWS, chunk % across * BLOCK_COLUMNS
+    across, down = (m + BLOCK_COLUMNS - 1) // BLOCK_COLUMNS, (n + block - 1) // block
+    batch, row0, column0 = chunk // (across * down), chunk // across % down * block, chunk % across * BLOCK_COLUMNS
     bias = packed.size - (m + columns - 1) // columns * columns
     for column in range(column0, min(m, column0 + BLOCK_COLUMNS), columns):
         start = batch * packed_step + column * k
@@ -80,7 +86,7 @@ def _multiply(chunk, a, batch_step, row_step, column_step, packed, packed_step, 
                     line = tile_relu(line)
                 tile_store(line, out, (batch * n + row) * m + column, m, 0, 1, m - column, False)
             continue
-        for first in range(row0, min(n, row0 + BLOCK_ROWS), ROWS):
+        for first in range(row0, min(n, row0 + block), ROWS):
             row = min(first, n - ROWS)
             i, w = batch * batch_step + row * row_step, start
             tile = tile_from_row(packed, bias + column, ROWS, VECTORS)
@@ -121,10 +127,12 @@ def matmul(a: NDArray[Any], b: NDArray[Any], bias: NDArray[Any] | None = None, r
     packed = empty(pieces * columns * k + panels * columns, a.dtype)
     flat_bias = np.empty(0, a.dtype) if bias is None else in_order(bias)
     _pack[a.dtype](pieces, packed.size < SERIAL, (flat_b, b_step, b_row, b_column, flat_bias, k, m, columns, packed))
-    chunks = batch * -(-n // BLOCK_ROWS) * -(-m // BLOCK_COLUMNS)
+    few = batch * -(-n // BLOCK_ROWS) * -(-m // BLOCK_COLUMNS) < FEW_CHUNKS
+    block = BLOCK_ROWS // 2 if few else BLOCK_ROWS
+    chunks = batch * -(-n // block) * -(-m // BLOCK_COLUMNS)
     serial = batch * n * m * k < SERIAL * MULTIPLY_ADDS
     packed_step = panels * columns * k if b_step else 0
-    shared = (flat_a, *a_steps, packed, packed_step, out.reshape(-1), n, m, k, columns, relu)
+    shared = (flat_a, *a_steps, packed, packed_step, out.reshape(-1), n, m, k, columns, block, relu)
     _multiply[a.dtype](chunks, serial, shared)
     return out
 
