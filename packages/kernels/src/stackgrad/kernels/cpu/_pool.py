@@ -104,15 +104,28 @@ def _avg_pool(image, x, out, offsets, pitch, c, rows, columns, row_step, column_
                 _store(over(total, offsets.size), out, image, row, column, rows, columns, c, channel)
 
 
-@kernel(lambda T: (T[::1], T[::1], *_GEOMETRY))
-def _avg_pool_grad(image, out, g, offsets, pitch, c, rows, columns, row_step, column_step):
+@kernel(lambda T: (T[::1], T[::1], *_GEOMETRY, types.intp))
+def _avg_pool_grad(image, out, g, offsets, pitch, c, rows, columns, row_step, column_step, tiled):
+    """`tiled` is as for the largest value's."""
+    lanes = lanes_of(g)
+    if tiled:
+        for row in range(rows * (offsets.size // tiled)):
+            for column in range(columns):
+                at = ((image * rows + row // (offsets.size // tiled)) * columns + column) * c
+                target = image * pitch + (row * columns + column) * tiled * c
+                left = (columns - column) * tiled
+                for channel in range(0, c, lanes):
+                    share, dense = over(vector_at(g, at + channel), offsets.size), channel == 0 and c <= lanes
+                    for tap in range(tiled):
+                        tile_store(share, out, target + tap * c + channel, c, 0, left - tap, c - channel, dense)
+        return
     for i in range(image * pitch, (image + 1) * pitch):
         store(out, i, 0)
     for row in range(rows):
         for column in range(columns):
             corner = image * pitch + row * row_step + column * column_step
             at = ((image * rows + row) * columns + column) * c
-            for channel in range(0, c, lanes_of(g)):
+            for channel in range(0, c, lanes):
                 share = over(vector_at(g, at + channel), offsets.size)
                 for tap in range(offsets.size):
                     tile_add(share, out, corner + load(offsets, tap) + channel, 0, 1, c - channel, False)
@@ -170,10 +183,7 @@ def max_pool2d_grad(g: Array, taps: Array, size: Pair, window: Window) -> Array:
     out = empty((g.shape[0], *window.padded(size), g.shape[1]), g.dtype)
     if out.size:
         geometry = _geometry(size, g.shape[2:], g.shape[1], window)
-        covered = window.stride == window.kernel and out.shape[1:3] == tuple(
-            places * extent for places, extent in zip(g.shape[2:], window.kernel, strict=True)
-        )
-        shared = (out.reshape(-1), _flat(g), _flat(taps), *geometry, window.kernel[1] if covered else 0)
+        shared = (out.reshape(-1), _flat(g), _flat(taps), *geometry, _tiled(out, g, window))
         _max_pool_grad[g.dtype](len(out), out.size < SERIAL, shared)
     return _unpadded(out, size, window)
 
@@ -194,8 +204,15 @@ def avg_pool2d_grad(g: Array, size: Pair, window: Window) -> Array:
     out = empty((g.shape[0], *window.padded(size), g.shape[1]), g.dtype)
     if out.size:
         geometry = _geometry(size, g.shape[2:], g.shape[1], window)
-        _avg_pool_grad[g.dtype](len(out), out.size < SERIAL, (out.reshape(-1), _flat(g), *geometry))
+        shared = (out.reshape(-1), _flat(g), *geometry, _tiled(out, g, window))
+        _avg_pool_grad[g.dtype](len(out), out.size < SERIAL, shared)
     return _unpadded(out, size, window)
+
+
+def _tiled(out: Array, g: Array, window: Window) -> int:
+    """The columns of a window, where windows at the places of g cover `out` (n, h, w, c), each element once; else 0."""
+    covered = (g.shape[2] * window.kernel[0], g.shape[3] * window.kernel[1])
+    return window.kernel[1] if window.stride == window.kernel and out.shape[1:3] == covered else 0
 
 
 def _unpadded(out: Array, size: Pair, window: Window) -> Array:
