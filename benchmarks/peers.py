@@ -74,11 +74,11 @@ class Sides:
         if work.kind in ("train", "inference", "optimizer"):
             model = work.arguments[0] if work.kind != "optimizer" else "lenet5"
             weights = self.ours.ask("weights", model)
-        results = self.ours.ask("build", "", work.kind, weights, work.arguments)
+        ours = [self.ours.ask("build", form, work.kind, weights, work.arguments) for form in work.forms]
         for variant in work.variants:
             other = self.theirs.ask("build", variant, work.kind, weights, work.arguments)
-            row.difference = max(row.difference, largest_difference(results, other))
-        onnx = self._with_onnx(work, weights, results, row)
+            row.difference = max(row.difference, *(largest_difference(results, other) for results in ours))
+        onnx = self._with_onnx(work, weights, ours[0], row)
         for _ in range(TRIES):
             others = Others(self._cpu_seconds)
             self._take_turns(row, onnx, rounds)
@@ -92,8 +92,9 @@ class Sides:
         return row
 
     def _take_turns(self, row: Row, onnx: Worker | None, rounds: int) -> None:
-        row.ours, row.theirs, row.onnx = [], {variant: [] for variant in row.work.variants}, []
-        turns = [(self.ours, "", row.ours)]
+        row.ours, row.theirs = {form: [] for form in row.work.forms}, {variant: [] for variant in row.work.variants}
+        row.onnx = []
+        turns = [(self.ours, form, times) for form, times in row.ours.items()]
         turns += [(self.theirs, variant, times) for variant, times in row.theirs.items()]
         turns += [(onnx, "", row.onnx)] if onnx else []
         for i in range(rounds):

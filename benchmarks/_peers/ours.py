@@ -18,18 +18,29 @@ from .._pipe import serve
 from .._shapes import CONVS
 from .._steps import training_step
 from .._values import LOGITS, class_numbers, pixels
-from .side import SAMPLES, STEPS, Built, Side, dropout_facts
+from .side import SAMPLES, STEPS, Arrays, Built, Side, dropout_facts
+from .works import CAPTURED
+
+Work = Callable[[], Any]
+Kind = tuple[Work, Callable[[Work], Arrays]]  # a work, and what compares the results of it, captured or not
 
 
-def _arrays(result: Tensor | tuple[Tensor, ...]) -> list[Any]:
+def _arrays(result: Tensor | tuple[Tensor, ...]) -> Arrays:
     return [x.detach().numpy().copy() for x in (result if isinstance(result, tuple) else (result,))]
 
 
-def _checked(work: Callable[[], Any]) -> Built:
-    return work, lambda: _arrays(work())
+def _third(work: Work) -> Any:
+    """What the third call gives: where the work is captured, that is the first replay."""
+    work()
+    work()
+    return work()
 
 
-def _with_gradients(function: Callable[..., Tensor], *operands: Tensor) -> Built:
+def _checked(work: Work) -> Kind:
+    return work, lambda work: _arrays(_third(work))
+
+
+def _with_gradients(function: Callable[..., Tensor], *operands: Tensor) -> Kind:
     """Forward and the gradients of all operands, from a random gradient of the result."""
     shape = function(*operands).shape
     g = normal(*shape, seed=9) if shape else None
@@ -54,7 +65,7 @@ def _leaves(*shapes: tuple[int, ...]) -> list[Tensor]:
     return [normal(*shape, seed=i, requires_grad=True) for i, shape in enumerate(shapes)]
 
 
-def conv(name: str) -> Built:
+def conv(name: str) -> Kind:
     """One of the shapes, forward and backward."""
     shape = CONVS[name]
     function = nn.conv1d if len(shape.size) == 1 else nn.conv2d
@@ -62,14 +73,14 @@ def conv(name: str) -> Built:
     return _with_gradients(partial(function, padding=shape.padding), _channels_last(x), weight, bias)
 
 
-def pool(kind: str, window: int) -> Built:
+def pool(kind: str, window: int) -> Kind:
     """Forward and backward."""
     function = nn.max_pool2d if kind == "max" else nn.avg_pool2d
     (x,) = _leaves((64, 8, 28, 28))
     return _with_gradients(lambda x: function(x, window), _channels_last(x))
 
 
-def classify(op: str, shape: str) -> Built:
+def classify(op: str, shape: str) -> Kind:
     """Forward and backward."""
     rows, columns = LOGITS[shape]
     if op == "softmax":
@@ -78,7 +89,7 @@ def classify(op: str, shape: str) -> Built:
     return _with_gradients(lambda x: nn.cross_entropy(x, target), *_leaves((rows, columns)))
 
 
-def dropout(size: int) -> Built:
+def dropout(size: int) -> Kind:
     """Forward and backward."""
     (x,), g = _leaves((size,)), normal(size, seed=9)
 
@@ -86,15 +97,15 @@ def dropout(size: int) -> Built:
         out = nn.dropout(x, 0.25)
         return (out, *grad(out, x, g))
 
-    return work, lambda: dropout_facts(x.detach().numpy(), g.numpy(), *_arrays(work()))
+    return work, lambda work: dropout_facts(x.detach().numpy(), g.numpy(), *_arrays(_third(work)))
 
 
-def linear() -> Built:
+def linear() -> Kind:
     """Forward and backward."""
     return _with_gradients(nn.linear, *_leaves((64, 400), (120, 400), (120,)))
 
 
-def optimizer(name: str) -> Built:
+def optimizer(name: str) -> Kind:
     """One step over LeNet's parameters."""
     params = list(make_model("lenet5", generator=Generator(0)).parameters())
     for i, parameter in enumerate(params):
@@ -102,15 +113,14 @@ def optimizer(name: str) -> Built:
         parameter.grad = normal(*parameter.shape, seed=i + 50)
     chosen: nn.Optimizer = nn.SGD(params, lr=0.01, momentum=0.9) if name == "SGD" else nn.Adam(params, lr=0.001)
 
-    def check() -> list[Any]:
-        for _ in range(3):
-            chosen.step()
+    def check(step: Work) -> Arrays:
+        _third(step)
         return [array for parameter in params for array in _arrays(parameter)]
 
     return chosen.step, check
 
 
-def elementwise(op: str, layout: str, size: str) -> Built:
+def elementwise(op: str, layout: str, size: str) -> Kind:
     """Without gradients."""
     x = laid_out(layout, size)
     if op == "add":
@@ -120,14 +130,14 @@ def elementwise(op: str, layout: str, size: str) -> Built:
     return _checked(getattr(x, op))
 
 
-def matmul(batch: int, rows: int, columns: int) -> Built:
+def matmul(batch: int, rows: int, columns: int) -> Kind:
     """Square matrices, or a batch of them."""
     shape = (rows, columns) if batch == rows else (batch, rows, columns)
     a, b = normal(*shape, seed=0), normal(*shape, seed=1)
     return _checked(partial(a.matmul, b))
 
 
-def train(model_name: str, batch: int, source: str, how: str) -> Built:
+def train(model_name: str, batch: int, source: str, how: str) -> Kind:
     """Steps of AdamW, one batch after the other."""
     images, labels = pixels(SAMPLES), class_numbers(SAMPLES)
     order = [np.arange(i, i + batch) for i in range(0, SAMPLES, batch)]
@@ -150,10 +160,10 @@ def train(model_name: str, batch: int, source: str, how: str) -> Built:
         return from_pixels
 
     checked = stepper(dropping=False)
-    return stepper(dropping=True), lambda: [np.array([checked().item() for _ in range(STEPS)])]
+    return stepper(dropping=True), lambda _: [np.array([checked().item() for _ in range(STEPS)])]
 
 
-def inference(model_name: str, batch: int) -> Built:
+def inference(model_name: str, batch: int) -> Kind:
     """Logits of ready float32 images, captured as training is."""
     model = make_model(model_name, generator=Generator(0)).eval()
     return _checked(partial(capture(no_grad()(model)), normalise(pixels(batch))))
@@ -164,7 +174,14 @@ def weights(model_name: str) -> list[Any]:
     return [array for p in make_model(model_name, generator=Generator(0)).parameters() for array in _arrays(p)]
 
 
+def built(kind: Callable[..., Kind], form: str, weights: object, *arguments: Any) -> Built:
+    """The work of that kind in that form, and what gives its results."""
+    work, results = kind(*arguments)
+    chosen = capture(work) if form == CAPTURED else work
+    return chosen, lambda: results(chosen)
+
+
 if __name__ == "__main__":
     kinds = (conv, pool, classify, dropout, linear, optimizer, elementwise, matmul, train, inference)
-    side = Side({kind.__name__: lambda variant, weights, *a, kind=kind: kind(*a) for kind in kinds})
+    side = Side({kind.__name__: partial(built, kind) for kind in kinds})
     serve({**side.served(), "weights": weights})

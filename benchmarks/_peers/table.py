@@ -6,9 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import geometric_mean, median
 
-from .works import GROUP_TARGETS, Work
+from .works import CALLED, CAPTURED, GROUP_TARGETS, Work
 
-HEADER = "| work | ours | PyTorch | ratio | target | limit |\n|---|---|---|---|---|---|\n"
 COURSE_WORK, COURSE_LIBRARY = "course, batch 16, from float32", 55  # images per second, after 24 to 34 s of compiling
 DISTURBED = 0.05  # of the cores used by others: such a row says nothing
 
@@ -23,10 +22,10 @@ class Limits:
 
 @dataclass
 class Row:
-    """A work, the seconds of its rounds (PyTorch's by variant), and how far the results were apart."""
+    """A work, the seconds of its rounds (by form and variant), and how far the results were apart."""
 
     work: Work
-    ours: list[float] = field(default_factory=list)
+    ours: dict[str, list[float]] = field(default_factory=dict)
     theirs: dict[str, list[float]] = field(default_factory=dict)
     onnx: list[float] = field(default_factory=list)
     difference: float = 0.0
@@ -38,13 +37,18 @@ class Row:
         return min(((name, median(times)) for name, times in self.theirs.items()), key=lambda pair: pair[1])
 
     @property
+    def seconds(self) -> float:
+        """The median of our faster form."""
+        return min(median(times) for times in self.ours.values())
+
+    @property
     def ratio(self) -> float:
-        """PyTorch's median over ours: how many times faster we are."""
-        return self.best[1] / median(self.ours)
+        """PyTorch's median over ours, the faster form of each: how many times faster we are."""
+        return self.best[1] / self.seconds
 
     def limit(self, limits: Limits) -> str:
         """What ours reaches, and its share of what the machine can."""
-        seconds = median(self.ours)
+        seconds = self.seconds
         if self.work.flops:
             reached = self.work.flops / seconds / 1e9
             return f"{reached:.1f} GFLOP/s, {reached / limits.gflops:.0%}"
@@ -58,11 +62,13 @@ class Row:
         variant, theirs = self.best
         target = "" if self.work.target is None else f"{self.work.target:g}x"
         missed = self.work.target is not None and self.ratio < self.work.target
+        ours = [median(self.ours[form]) for form in self.work.forms]
+        onnx = f" (ONNX Runtime {self._shown(median(self.onnx))})" if self.onnx else ""
         return _line(
             self.work.name + (" (disturbed)" if self.others > DISTURBED else ""),
-            self._shown(median(self.ours)) + (f" (ONNX Runtime {self._shown(median(self.onnx))})" if self.onnx else ""),
+            *(self._shown(seconds) + onnx for seconds in ours),
             self._shown(theirs) + (f" ({variant})" if variant else ""),
-            f"{self.ratio:.2f}x",
+            *(f"{theirs / seconds:.2f}x" for seconds in ours),
             target + (", missed" if missed else ""),
             self.limit(limits),
         )
@@ -83,18 +89,30 @@ def tables(rows: Sequence[Row], limits: Limits) -> str:
     return "\n".join(_group(name, [row for row in rows if row.work.group == name], limits) for name in groups)
 
 
+def _header(forms: tuple[str, ...]) -> str:
+    """The head of a table of works that we do in these forms."""
+    both = len(forms) > 1
+    ours, ratios = ([f"{what}, {form}" if both else what for form in forms] for what in ("ours", "ratio"))
+    cells = ["work", *ours, "PyTorch", *ratios, "target", "limit"]
+    return _line(*cells) + "|---" * len(cells) + "|\n"
+
+
 def _group(name: str, rows: Sequence[Row], limits: Limits) -> str:
     mean = geometric_mean([row.ratio for row in rows])
+    called = [row.best[1] / median(row.ours[CALLED]) for row in rows if CAPTURED in row.ours]
+    beside = f" ({geometric_mean(called):.2f}x where we are called from Python)" if called else ""
     wanted = f" (target {GROUP_TARGETS[name]:g}x)" if name in GROUP_TARGETS else ""
     least = min(row.ratio for row in rows)
     missed = sum(row.work.target is not None and row.ratio < row.work.target for row in rows)
-    summary = f"Geometric mean {mean:.2f}x{wanted}, least {least:.2f}x; {missed} of {len(rows)} rows miss their target."
-    text = f"### {name.capitalize()}\n\n{summary}\n\n{HEADER}{''.join(row.line(limits) for row in rows)}"
+    misses = f"{missed} of {len(rows)} rows miss their target"
+    summary = f"Geometric mean {mean:.2f}x{wanted}{beside}, least {least:.2f}x; {misses}."
+    body = _header(rows[0].work.forms) + "".join(row.line(limits) for row in rows)
+    text = f"### {name.capitalize()}\n\n{summary}\n\n{body}"
     return text + "".join(_beside_the_course(row) for row in rows if row.work.name == COURSE_WORK)
 
 
 def _beside_the_course(row: Row) -> str:
-    rate = row.work.images / median(row.ours)
+    rate = row.work.images / row.seconds
     return (
         f"\nThe course's own library trained that network, at batch 16, with {COURSE_LIBRARY} images per second on a "
         f"machine like this one (measured apart): ours does {rate / COURSE_LIBRARY:.0f} times as many (target 400).\n"

@@ -10,6 +10,7 @@ from .._shapes import CONVS
 from .._values import LAYOUTS, LOGITS, SHAPES
 
 Argument = str | int
+CALLED, CAPTURED = "called", "captured"  # from Python each time, or replayed by stackgrad.tensor.capture
 TRAIN_FLOPS = {"lenet5": 2.26e6}  # an image's, without the gradient of the input; the course network's is not stated
 
 
@@ -22,6 +23,7 @@ class Work:
         flops, traffic: floating-point operations, and bytes read and written at least; 0 where neither bounds it.
         images: of a training step or an inference, shown as images per second.
         variants: the forms in which PyTorch does it; the fastest counts.
+        forms: those in which we do it, `CALLED` or `CAPTURED`; the faster counts, both are shown.
         tolerance: the largest difference allowed, as a share of the largest value.
     """
 
@@ -34,6 +36,7 @@ class Work:
     traffic: float = 0
     images: int = 0
     variants: tuple[str, ...] = ("",)
+    forms: tuple[str, ...] = (CALLED, CAPTURED)
     tolerance: float = 1e-4
 
 
@@ -71,6 +74,7 @@ def _training() -> Iterator[Work]:
                     flops,
                     images=batch,
                     variants=TRAINING,
+                    forms=(CALLED,),
                     tolerance=1e-3,  # 20 steps, in which rounding differences grow
                 )
 
@@ -85,6 +89,7 @@ def _inference() -> Iterator[Work]:
             2.0,
             images=batch,
             variants=LAYOUTS_2D,
+            forms=(CALLED,),
         )
 
 

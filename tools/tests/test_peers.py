@@ -13,24 +13,38 @@ LIMITS = Limits(gflops=100, gigabytes=10)
 
 def row(**given):
     work = Work("convolution", "3x3", "conv", ("3x3",), target=1.2, flops=1e9)
-    return Row(work, **{"ours": [0.04, 0.02, 0.01], "theirs": {"NCHW": [0.05], "channels last": [0.03]}, **given})
+    ours = {"called": [0.04, 0.02, 0.01], "captured": [0.025]}
+    return Row(work, **{"ours": ours, "theirs": {"NCHW": [0.05], "channels last": [0.03]}, **given})
 
 
 def test_the_medians_and_the_better_form_count():
     assert row().best == ("channels last", 0.03)
     assert row().ratio == pytest.approx(1.5)
-    assert row().line(LIMITS) == "| 3x3 | 20 ms | 30 ms (channels last) | 1.50x | 1.2x | 50.0 GFLOP/s, 50% |\n"
+    line = "| 3x3 | 20 ms | 25 ms | 30 ms (channels last) | 1.50x | 1.20x | 1.2x | 50.0 GFLOP/s, 50% |\n"
+    assert row().line(LIMITS) == line
 
 
 def test_a_missed_target_and_a_disturbed_row_are_marked():
-    line = row(ours=[0.05], others=0.2).line(LIMITS)
-    assert "0.60x | 1.2x, missed" in line
+    line = row(ours={"called": [0.06], "captured": [0.05]}, others=0.2).line(LIMITS)
+    assert "0.50x | 0.60x | 1.2x, missed" in line
     assert "3x3 (disturbed)" in line
 
 
 def test_tables_give_the_geometric_mean():
-    text = tables([row(ours=[0.015]), row(ours=[0.06])], LIMITS)
-    assert "Geometric mean 1.00x (target 2x), least 0.50x; 1 of 2 rows miss their target." in text
+    rows = [row(ours={"called": [0.12], "captured": [seconds]}) for seconds in (0.015, 0.06)]
+    text = tables(rows, LIMITS)
+    beside = "(0.25x where we are called from Python)"
+    assert f"Geometric mean 1.00x (target 2x) {beside}, least 0.50x; 1 of 2 rows miss their target." in text
+    assert (
+        "| work | ours, called | ours, captured | PyTorch | ratio, called | ratio, captured | target | limit |" in text
+    )
+
+
+def test_a_table_of_one_form_says_no_more():
+    work = Work("inference", "lenet5", "inference", (), forms=("called",))
+    text = tables([Row(work, ours={"called": [0.01]}, theirs={"": [0.02]})], LIMITS)
+    assert "Geometric mean 2.00x, least 2.00x" in text
+    assert "| work | ours | PyTorch | ratio | target | limit |" in text
 
 
 def test_differences_are_shares_of_the_largest_value():
