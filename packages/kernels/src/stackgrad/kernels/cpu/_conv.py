@@ -138,6 +138,13 @@ def runs_of(window: Window, groups: int, c: int) -> Pair:
     return (1, kw * c) if window.dilation[1] == 1 and groups == 1 else (kw, c)
 
 
+def as_rows(window: Window, *images: Array) -> tuple[Array, ...]:
+    """Images (n, c, h, w) as (n, c, 1, h * w), of which fewer tiles are cut short, where the window is one pixel."""
+    if window != Window((1, 1)):
+        return images
+    return tuple([channels_first(channels_last(x).reshape(len(x), 1, -1, x.shape[1])) for x in images])
+
+
 def padded(x: Array, window: Window, rows: int) -> tuple[Array, Pair]:
     """x (n, c, h, w) flat and channels-last with the window's padding, and its rows and columns.
 
@@ -182,9 +189,10 @@ def convolve(
     if bias is None:
         bias = np.zeros(o, x.dtype)
     panels = arranged(weight, start, rows, ((1, 0), (group, so)), width, bias)
+    out = empty((n, *window.positions((x.shape[2], x.shape[3])), o), x.dtype)
+    (x,) = as_rows(window, x)
     flat, image = padded(x, window, _TILE_ROWS[vectors])
     oh, ow = window.positions((x.shape[2], x.shape[3]))
-    out = empty((n, oh, ow, o), x.dtype)
     chunk_rows = max(1, -(-n * oh // IMAGE_CHUNKS))
     distances = (image[0] * image[1] * pixel, window.stride[0] * image[1] * pixel, window.stride[1] * pixel)
     tap_distances = (window.dilation[0] * image[1] * pixel, window.dilation[1] * pixel)

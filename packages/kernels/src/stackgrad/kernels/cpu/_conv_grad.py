@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from stackgrad.tensor import Window
 
 from ._buffers import SLACK, empty, has_slack
-from ._conv import IMAGE_CHUNKS, Pair, arranged, convolve, padded, runs_of
+from ._conv import IMAGE_CHUNKS, Pair, arranged, as_rows, convolve, padded, runs_of
 from ._jit import Kernel, helper, kernel, rebind
 from ._layout import channels_first, channels_last, copy, fill_with, in_order, readable_beyond, spread
 from ._on_host import on_host
@@ -37,6 +37,7 @@ from ._simd import (
     lanes,
     lanes_of,
     load,
+    on_stack,
     store,
     tile_add,
     tile_load,
@@ -51,7 +52,8 @@ Array = NDArray[Any]
 ROWS, VECTORS = 6, 2
 BACK_ROWS, BACK_VECTORS = 5, 2
 WEIGHT_CHUNKS = 16
-LARGEST_SUMMAND = 2**20  # elements of all chunks of a weights' gradient together, where these would be more than four
+LARGEST_SUMMAND = 2**18  # elements of all chunks of a weights' gradient together, where these would be more than eight
+COLUMNS = 128  # of chunks that are summed at a time
 MANY = 16  # channels from which on it pays to turn the kernel around, or to pack
 PIXELS = 256  # of a packed block: gradient and image of a tile stay in the first-level cache
 
@@ -214,14 +216,18 @@ def _sum_chunks(channel, parts, out, chunks, groups, taps, c, rows, channels, wi
     """One input channel of a weight's gradient: (chunks, groups, taps, rows, width) summed in the chunks' order."""
     group, channel = channel // c, channel % c
     length = groups * taps * rows * width
-    for o in range(channels):
+    totals = on_stack(parts, COLUMNS)
+    for first in range(0, channels, COLUMNS):
+        columns = min(COLUMNS, channels - first)
         for tap in range(taps):
-            at = ((group * taps + tap) * rows + channel) * width + o
-            total = load(parts, at)
-            for _ in range(1, chunks):
-                at += length
-                total += load(parts, at)
-            store(out, ((group * channels + o) * c + channel) * taps + tap, total)
+            at = ((group * taps + tap) * rows + channel) * width + first
+            for o in range(columns):
+                store(totals, o, load(parts, at + o))
+            for chunk in range(1, chunks):
+                for o in range(columns):
+                    store(totals, o, load(totals, o) + load(parts, at + chunk * length + o))
+            for o in range(columns):
+                store(out, ((group * channels + first + o) * c + channel) * taps + tap, load(totals, o))
 
 
 @on_host
@@ -277,7 +283,7 @@ def conv2d_weight_grad(x: Array, g: Array, window: Window, groups: int) -> Array
         _clear(out)
         return out
     if groups == 1 and c >= MANY and o > lanes(x.dtype):
-        parts, rows, columns = _by_packing(x, g, window)
+        parts, rows, columns = _by_packing(*as_rows(window, x, g), window)
     else:
         parts, rows, columns = _directly(x, g, window, groups)
     chunks = parts.size // (groups * kh * kw * rows * columns)
@@ -288,7 +294,7 @@ def conv2d_weight_grad(x: Array, g: Array, window: Window, groups: int) -> Array
 
 def _chunks(units: int, size: int) -> Pair:
     """How many chunks the units are summed in, each giving `size` numbers, and the units in each."""
-    each = -(-units // max(1, min(WEIGHT_CHUNKS, units, max(4, LARGEST_SUMMAND // size))))
+    each = -(-units // max(1, min(WEIGHT_CHUNKS, units, max(8, LARGEST_SUMMAND // size))))
     return -(-units // each), each
 
 
