@@ -32,11 +32,15 @@ class _Calls:
         thunk = compiled(chunks, 0, arguments, memory.ctypes.data)
         self._kept.append((memory, arguments))
         self._words = np.vstack([self._words, [thunk, memory.ctypes.data, chunks, not serial]])
+        self._call = self._words.ctypes.data, len(self._words)
+        self._alone = not self._words[:, 3].any()
 
     def __call__(self) -> None:
-        words, count = self._words.ctypes.data, len(self._words)
-        if self._team.run(lambda address: self._team.replay(words, count, address)):
+        if self._launch(0) if self._alone else self._team.run(self._launch):
             raise ChunkError
+
+    def _launch(self, team: int) -> int:
+        return self._team.replay(*self._call, team)
 
 
 def record(tape: Tape, team: Team, compiled: Compiled, chunks: int, serial: bool, arguments: tuple[Any, ...]) -> None:

@@ -108,14 +108,19 @@ def _arrange(chunk, weight, start, s0, s1, s2, s3, sa, sb, e1, e2, e3, eb, block
         panel = row // each if row < rows else row - rows
         source = start + panel // blocks * s0 + row // (e2 * e3) % e1 * s1 + row // e3 % e2 * s2 + row % e3 * s3
         first = panel % blocks * width
+        place = first % eb
+        source += first // eb * sa + place * sb
         for o in range(first, first + width):
             at = row * width + o - first
             if o >= used:
                 store(out, at, 0)
             elif row < rows:
-                store(out, at, load(weight, source + o // eb * sa + o % eb * sb))
+                store(out, at, load(weight, source))
             else:
                 store(out, at, load(bias, panel // blocks * used + o))
+            source, place = source + sb, place + 1
+            if place == eb:
+                source, place = source + sa - eb * sb, 0
 
 
 def arranged(base: Array, start: int, rows: Steps, columns: Steps, width: int, bias: Array | None = None) -> Array:
