@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stackgrad.kernels.cpu._parallel import CHUNK
-from stackgrad.kernels.cpu._random import uniform
+from stackgrad.kernels.cpu._random import dropout, uniform
 from stackgrad.tensor import NumpyBackend
 
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("poisoned")
 def test_chunk_edges(run_serially, serial, dtype):
     run_serially(serial)
     dtype = np.dtype(dtype)
-    for size in (0, 1, 2, 3, 4, 5, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 2):
+    for size in (0, 1, 2, 3, 4, 5, 255, 256, 257, 511, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 2):
         expected = NumpyBackend().uniform((size,), dtype, 2**63 + 5, call(2**33))
         assert np.array_equal(uniform((size,), dtype, 2**63 + 5, call(2**33)), expected)
     assert uniform((2, 3, 5), dtype, 0, call(0)).shape == (2, 3, 5)
@@ -31,3 +31,18 @@ def test_chunk_edges(run_serially, serial, dtype):
 def test_any_seed_and_call(seed, number):
     expected = NumpyBackend().uniform((9,), np.dtype("float32"), seed, call(number))
     assert np.array_equal(uniform((9,), np.dtype("float32"), seed, call(number)), expected)
+
+
+@pytest.mark.parametrize("serial", [True, False])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rate", [0.0, 0.3, 1.0])
+def test_dropout_is_that_of_numpy(run_serially, serial, dtype, rate):
+    run_serially(serial)
+    x = np.random.default_rng(0).standard_normal((3, 2 * CHUNK + 5)).astype(dtype)
+    x[0, :3] = np.inf, -np.inf, np.nan
+    for given in (x, x[:, ::-2], x[:, :0], x[:2, 0]):
+        for mine, exact in zip(
+            dropout(given, rate, 7, call(1)), NumpyBackend().dropout(given, rate, 7, call(1)), strict=True
+        ):
+            assert mine.dtype == dtype
+            assert np.array_equal(mine, exact, equal_nan=True)

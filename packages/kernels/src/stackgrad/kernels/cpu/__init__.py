@@ -56,5 +56,6 @@ class CpuBackend(HostBackend):
     cross_entropy = staticmethod(_softmax.cross_entropy)
     cross_entropy_grad = staticmethod(_softmax.cross_entropy_grad)
     uniform = staticmethod(_random.uniform)
+    dropout = staticmethod(_random.dropout)
     sgd_step = staticmethod(_optim.sgd_step)
     adam_step = staticmethod(_optim.adam_step)

@@ -12,13 +12,21 @@ from stackgrad.tensor._random import MULTIPLIERS, ROUNDS, WEYL
 
 from ._buffers import empty
 from ._jit import helper, kernel
+from ._layout import in_order
 from ._parallel import CHUNK, SERIAL
-from ._simd import store
+from ._simd import load, on_stack, select, store
 
 _M0, _M1 = (np.uint64(m) for m in MULTIPLIERS)
 _W0, _W1 = (np.uint64(w) for w in WEYL)
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
-COST = 8  # operations that one number takes as long as
+BLOCKS = 64  # at a time
+COST = 4  # operations that one number takes as long as
+
+
+@helper
+def _round(c0, c1, c2, c3, k0, k1):
+    p0, p1 = c0 * _M0, c2 * _M1
+    return (p1 >> _HALF) ^ c1 ^ k0, p1 & _LOW, (p0 >> _HALF) ^ c3 ^ k1, p0 & _LOW
 
 
 @helper
@@ -27,18 +35,45 @@ def _philox(block, seed, call):
     c0, c1, c2, c3 = block & _LOW, block >> _HALF, call & _LOW, call >> _HALF
     k0, k1 = seed & _LOW, seed >> _HALF
     for _ in range(ROUNDS):
-        p0, p1 = c0 * _M0, c2 * _M1
-        c0, c1, c2, c3 = (p1 >> _HALF) ^ c1 ^ k0, p1 & _LOW, (p0 >> _HALF) ^ c3 ^ k1, p0 & _LOW
+        c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
         k0, k1 = (k0 + _W0) & _LOW, (k1 + _W1) & _LOW
     return c0, c1, c2, c3
 
 
+@helper
+def _philox_of_many(first, seed, call, c0, c1, c2, c3):
+    """The words of BLOCKS blocks from `first` on: round by round, so that LLVM does several blocks by vectors."""
+    for i in range(BLOCKS):
+        block = np.uint64(first + i)
+        store(c0, i, block & _LOW)
+        store(c1, i, block >> _HALF)
+        store(c2, i, call & _LOW)
+        store(c3, i, call >> _HALF)
+    k0, k1 = seed & _LOW, seed >> _HALF
+    for _ in range(ROUNDS):
+        for i in range(BLOCKS):
+            a, b, c, d = _round(load(c0, i), load(c1, i), load(c2, i), load(c3, i), k0, k1)
+            store(c0, i, a)
+            store(c1, i, b)
+            store(c2, i, c)
+            store(c3, i, d)
+        k0, k1 = (k0 + _W0) & _LOW, (k1 + _W1) & _LOW
+
+
+@helper
+def _as_float32(word):
+    return np.float32(types.int32(word >> np.uint64(8))) * np.float32(2**-24)
+
+
 @kernel(lambda T: (types.float32[::1], types.uint64, types.uint64[::1]))
 def _uniform32(chunk, out, seed, call):
-    for start in range(chunk * CHUNK, min(out.size, (chunk + 1) * CHUNK), 4):
-        words = _philox(np.uint64(start // 4), seed, call[0])
-        for j in range(min(4, out.size - start)):
-            store(out, start + j, np.float32(words[j] >> np.uint64(8)) * np.float32(2**-24))
+    number, end = load(call, 0), min(out.size, (chunk + 1) * CHUNK)
+    words = on_stack(call, BLOCKS), on_stack(call, BLOCKS), on_stack(call, BLOCKS), on_stack(call, BLOCKS)
+    for start in range(chunk * CHUNK, end, 4 * BLOCKS):
+        _philox_of_many(start // 4, seed, number, *words)
+        for j in range(4):
+            for i in range(min(BLOCKS, (end - start - j + 3) // 4)):
+                store(out, start + 4 * i + j, _as_float32(load(words[j], i)))
 
 
 @kernel(lambda T: (types.float64[::1], types.uint64, types.uint64[::1]))
@@ -56,3 +91,21 @@ def uniform(shape: tuple[int, ...], dtype: np.dtype[Any], seed: int, call: NDArr
     draw = _uniform32 if dtype == np.float32 else _uniform64
     draw[dtype](-(-out.size // CHUNK), out.size * COST < SERIAL, (out.reshape(-1), seed, call))
     return out
+
+
+@kernel(lambda T: (T[::1], types.float32[::1], T[::1], T[::1], types.float32, T))
+def _drop(chunk, x, draws, out, mask, rate, scale):
+    for i in range(chunk * CHUNK, min(out.size, (chunk + 1) * CHUNK)):
+        factor = select(load(draws, i) >= rate, scale, scale - scale)
+        store(mask, i, factor)
+        store(out, i, load(x, i) * factor)
+
+
+def dropout(x: NDArray[Any], rate: float, seed: int, call: NDArray[np.uint64]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """See Backend.dropout."""
+    draws = uniform(x.shape, np.dtype(np.float32), seed, call)
+    out, mask = empty(x.shape, x.dtype), empty(x.shape, x.dtype)
+    arrays = (in_order(x).reshape(-1), draws.reshape(-1), out.reshape(-1), mask.reshape(-1))
+    scale = 1 / (1 - rate) if rate < 1 else 0.0
+    _drop[x.dtype](-(-out.size // CHUNK), out.size < SERIAL, (*arrays, np.float32(rate), x.dtype.type(scale)))
+    return out, mask
