@@ -7,7 +7,19 @@ from numpy.typing import NDArray
 
 from stackgrad.tensor import HostBackend, recording
 
-from . import _buffers, _conv, _conv_grad, _elementwise, _matmul, _optim, _pool, _random, _reduce, _softmax
+from . import (
+    _buffers,
+    _conv,
+    _conv_grad,
+    _elementwise,
+    _indexing,
+    _matmul,
+    _optim,
+    _pool,
+    _random,
+    _reduce,
+    _softmax,
+)
 from ._on_host import on_host
 
 
@@ -20,9 +32,6 @@ class CpuBackend(HostBackend):
     copy = on_host(HostBackend.copy)
     assign = on_host(HostBackend.assign)
     reshape = on_host(HostBackend.reshape)
-    gather = on_host(HostBackend.gather)
-    scatter_add = on_host(HostBackend.scatter_add)
-    scatter = on_host(HostBackend.scatter)
 
     def full(self, shape: tuple[int, ...], value: bool | int | float, dtype: np.dtype[Any]) -> NDArray[Any]:
         out = super().full(shape, value, dtype)
@@ -55,6 +64,9 @@ class CpuBackend(HostBackend):
     log_softmax_grad = staticmethod(_softmax.log_softmax_grad)
     cross_entropy = staticmethod(_softmax.cross_entropy)
     cross_entropy_grad = staticmethod(_softmax.cross_entropy_grad)
+    gather = staticmethod(_indexing.gather)
+    scatter_add = staticmethod(_indexing.scatter_add)
+    scatter = staticmethod(_indexing.scatter)
     uniform = staticmethod(_random.uniform)
     dropout = staticmethod(_random.dropout)
     sgd_step = staticmethod(_optim.sgd_step)

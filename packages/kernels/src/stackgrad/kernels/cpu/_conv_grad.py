@@ -316,7 +316,8 @@ def _directly(x: Array, g: Array, window: Window, groups: int) -> tuple[Array, i
     counts = (rows, n, oh, ow, groups, runs, run, runs_in_row)
     flat, g_flat = readable_beyond(flat, run, ROWS), readable_beyond(channels_last(g), channels, width)
     shared = (flat, *steps, *taps, g_flat, channels, width, parts, columns, *counts)
-    _SUM_OVER_PIXELS[vectors][x.dtype](chunks, g.size * c * runs < SERIAL * MULTIPLY_ADDS, shared)
+    serial = g.size * c * kh * window.kernel[1] < SERIAL * MULTIPLY_ADDS
+    _SUM_OVER_PIXELS[vectors][x.dtype](chunks, serial, shared)
     return parts, c, columns
 
 

@@ -1,0 +1,95 @@
+"""Rows chosen by their numbers: gather, and scatter with its sum.
+
+Where rows are written, a chunk is a range of them: it goes through all numbers and takes those in its range, so that
+rows with equal numbers come one after the other, as they stand.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import types
+from numpy.typing import NDArray
+
+from ._buffers import empty
+from ._jit import kernel
+from ._layout import in_order
+from ._on_host import on_host
+from ._parallel import CHUNK, SERIAL
+from ._simd import load, store
+
+Array = NDArray[Any]
+
+RANGES = 8  # of rows written, at most
+
+
+@kernel(lambda T: (T[::1], types.int64[::1], T[::1], types.intp, types.intp))
+def _gather(chunk, a, index, out, k, rows):
+    for i in range(chunk * rows, min(index.size, (chunk + 1) * rows)):
+        source = load(index, i) * k
+        for j in range(k):
+            store(out, i * k + j, load(a, source + j))
+
+
+@kernel(lambda T: (T[::1], types.int64[::1], T[::1], types.intp, types.intp))
+def _scatter_add(chunk, g, index, out, k, rows):
+    first, last = chunk * rows, min(out.size // k, (chunk + 1) * rows)
+    for i in range(first * k, last * k):
+        store(out, i, 0)
+    for i in range(index.size):
+        row = load(index, i)
+        if first <= row < last:
+            for j in range(k):
+                store(out, row * k + j, load(out, row * k + j) + load(g, i * k + j))
+
+
+@kernel(lambda T: (T[::1], types.int64[::1], T[::1], types.intp, types.intp))
+def _scatter(chunk, source, index, target, k, rows):
+    first, last = chunk * rows, min(target.size // k, (chunk + 1) * rows)
+    for i in range(index.size):
+        row = load(index, i)
+        if first <= row < last:
+            for j in range(k):
+                store(target, row * k + j, load(source, i * k + j))
+
+
+def gather(a: Array, index: Array) -> Array:
+    """See Backend.gather."""
+    k = a.shape[1]
+    out = empty((len(index), k), a.dtype)
+    if out.size:
+        rows = max(1, CHUNK // k)
+        shared = (in_order(a).reshape(-1), in_order(index), out.reshape(-1), k, rows)
+        _gather[a.dtype](-(-len(index) // rows), out.size < SERIAL, shared)
+    return out
+
+
+def scatter_add(g: Array, index: Array, rows: int) -> Array:
+    """See Backend.scatter_add."""
+    out = empty((rows, g.shape[1]), g.dtype)
+    if out.size:
+        chunks, each = _ranges(rows, out.size + g.size)
+        shared = (in_order(g).reshape(-1), in_order(index), out.reshape(-1), g.shape[1], each)
+        _scatter_add[g.dtype](chunks, chunks == 1, shared)
+    return out
+
+
+def scatter(target: Array, index: Array, source: Array) -> None:
+    """See Backend.scatter."""
+    if not target.flags.c_contiguous:
+        _scatter_with_steps(target, index, source)
+    elif source.size:
+        chunks, each = _ranges(len(target), source.size)
+        shared = (in_order(source).reshape(-1), in_order(index), target.reshape(-1), target.shape[1], each)
+        _scatter[target.dtype](chunks, chunks == 1, shared)
+
+
+def _ranges(rows: int, work: int) -> tuple[int, int]:
+    """In how many ranges `rows` are written, and the rows of each."""
+    each = rows if work < SERIAL else -(-rows // RANGES)
+    return -(-rows // each), each
+
+
+@on_host
+def _scatter_with_steps(target: Array, index: Array, source: Array) -> None:
+    target[index] = source

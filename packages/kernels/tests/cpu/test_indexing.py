@@ -1,0 +1,50 @@
+"""Rows by their numbers, at the edges of the ranges."""
+
+import numpy as np
+import pytest
+
+from stackgrad.kernels.cpu import _indexing
+from stackgrad.kernels.cpu._parallel import CHUNK
+from stackgrad.tensor import NumpyBackend
+
+pytestmark = pytest.mark.usefixtures("poisoned")
+
+RNG = np.random.default_rng(0)
+NUMPY = NumpyBackend()
+
+
+def whole(*shape, dtype="float32"):
+    return RNG.integers(-9, 9, shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "bool"])
+@pytest.mark.parametrize(("rows", "k", "count"), [(5, 3, 7), (1, 1, CHUNK + 1), (9, CHUNK + 1, 4), (1000, 40, 2000)])
+def test_gather_and_scatter(rows, k, count, dtype):
+    a, index, source = whole(rows, k, dtype=dtype), RNG.integers(0, rows, count), whole(count, k, dtype=dtype)
+    assert np.array_equal(_indexing.gather(a, index), a[index])
+    assert np.array_equal(_indexing.gather(a[::-1, ::-1], index[::-1]), a[::-1, ::-1][index[::-1]])
+    for target in (a.copy(), np.repeat(a, 2, axis=1)[:, ::2]):
+        expected = target.copy()
+        for i, row in enumerate(index):  # of equal numbers, the last counts
+            expected[row] = source[i]
+        _indexing.scatter(target, index, source)
+        assert np.array_equal(target, expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+@pytest.mark.parametrize(("rows", "k", "count"), [(5, 3, 7), (7, 1, CHUNK + 1), (9, CHUNK + 1, 4), (1000, 40, 2000)])
+def test_rows_are_added_in_their_order(rows, k, count, dtype):
+    g, index = (RNG.standard_normal((count, k)) * 100).astype(dtype), RNG.integers(0, rows, count)
+    expected = NUMPY.scatter_add(g, index, rows)
+    assert np.array_equal(_indexing.scatter_add(g, index, rows), expected)
+    assert np.array_equal(_indexing.scatter_add(g[:, ::-1], index, rows), expected[:, ::-1])
+
+
+@pytest.mark.parametrize(("rows", "k", "count"), [(0, 3, 0), (4, 0, 2), (4, 3, 0)])
+def test_nothing(rows, k, count):
+    a, index, g = whole(rows, k), np.zeros(count, np.int64), whole(count, k)
+    assert _indexing.gather(a, index).shape == (count, k)
+    assert np.array_equal(_indexing.scatter_add(g, index, rows), np.zeros((rows, k)))
+    before = a.copy()
+    _indexing.scatter(a, index, g)
+    assert np.array_equal(a, before)
