@@ -21,7 +21,7 @@ from ._buffers import SLACK, empty
 from ._jit import helper, kernel
 from ._layout import channels_first, channels_last, readable_beyond, spread
 from ._parallel import SERIAL
-from ._simd import VECTOR_BYTES, lanes, lanes_of, load, store, tile_add, tile_store
+from ._simd import lanes, lanes_of, load, store, tile_add, tile_store
 from ._vector import keep_larger, over, plus, vector_at, vector_of, where_equal
 
 Array = NDArray[Any]
@@ -32,11 +32,13 @@ _GEOMETRY = [types.int64[::1], *[types.intp] * 6]
 
 
 @helper
-def _store(vector, out, image, row, column, rows, columns, c, channel):
-    """Store the channels of one output pixel from `channel` on."""
-    pixel = row * columns + column
-    at = (image * rows * columns + pixel) * c + channel
-    tile_store(vector, out, at, c, 0, rows * columns - pixel, c - channel, channel == 0 and c <= VECTOR_BYTES // 4)
+def _store(vector, out, at, pixels, c, channel):
+    """Store the channels of a pixel from `channel` on at out[at]; `pixels`, this one counted, lie from there on."""
+    lanes = lanes_of(out)
+    if c % lanes == 0:
+        tile_store(vector, out, at, 0, 0, 1, lanes, False)
+    else:
+        tile_store(vector, out, at, c, 0, pixels, c - channel, channel == 0 and c <= lanes)
 
 
 @kernel(lambda T: (T[::1], T[::1], types.int32[::1], types.int64[::1], types.int64[::1], *_GEOMETRY))
@@ -49,8 +51,10 @@ def _max_pool(image, x, out, taps, row_taps, column_taps, offsets, pitch, c, row
                 best, best_taps = vector_at(x, corner + load(offsets, first) + channel), vector_of(x, first)
                 for tap in range(offsets.size):
                     best, best_taps = keep_larger(best, best_taps, x, corner + load(offsets, tap) + channel, tap)
-                _store(best, out, image, row, column, rows, columns, c, channel)
-                _store(best_taps, taps, image, row, column, rows, columns, c, channel)
+                at = ((image * rows + row) * columns + column) * c + channel
+                pixels = (rows - row) * columns - column
+                _store(best, out, at, pixels, c, channel)
+                _store(best_taps, taps, at, pixels, c, channel)
 
 
 @kernel(lambda T: (T[::1], T[::1], types.int32[::1], *_GEOMETRY))
@@ -77,8 +81,7 @@ def _max_pool_grad(image, out, g, taps, offsets, pitch, c, rows, columns, row_st
                     target = image * pitch + row * columns * tiled * c + pixel * c
                     for channel in range(0, c, lanes):
                         share = where_equal(g, taps, at + channel, first + tap)
-                        left = columns * tiled - pixel
-                        tile_store(share, out, target + channel, c, 0, left, c - channel, channel == 0 and c <= lanes)
+                        _store(share, out, target + channel, columns * tiled - pixel, c, channel)
         return
     for i in range(image * pitch, (image + 1) * pitch):
         store(out, i, 0)
@@ -101,7 +104,8 @@ def _avg_pool(image, x, out, offsets, pitch, c, rows, columns, row_step, column_
                 total = vector_at(x, corner + channel)
                 for tap in range(1, offsets.size):
                     total = plus(total, x, corner + load(offsets, tap) + channel)
-                _store(over(total, offsets.size), out, image, row, column, rows, columns, c, channel)
+                at = ((image * rows + row) * columns + column) * c + channel
+                _store(over(total, offsets.size), out, at, (rows - row) * columns - column, c, channel)
 
 
 @kernel(lambda T: (T[::1], T[::1], *_GEOMETRY, types.intp))
@@ -115,9 +119,9 @@ def _avg_pool_grad(image, out, g, offsets, pitch, c, rows, columns, row_step, co
                 target = image * pitch + (row * columns + column) * tiled * c
                 left = (columns - column) * tiled
                 for channel in range(0, c, lanes):
-                    share, dense = over(vector_at(g, at + channel), offsets.size), channel == 0 and c <= lanes
+                    share = over(vector_at(g, at + channel), offsets.size)
                     for tap in range(tiled):
-                        tile_store(share, out, target + tap * c + channel, c, 0, left - tap, c - channel, dense)
+                        _store(share, out, target + tap * c + channel, left - tap, c, channel)
         return
     for i in range(image * pitch, (image + 1) * pitch):
         store(out, i, 0)
