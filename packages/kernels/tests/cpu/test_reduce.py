@@ -100,3 +100,17 @@ def test_running_sums_and_places_along_any_dim(run_serially, serial):
 def test_running_sums_of_nothing(shape):
     for dim in range(len(shape)):
         assert cumsum(np.ones(shape), dim).shape == shape
+
+
+@pytest.mark.parametrize("name", ["sum", "prod", "max", "min"])
+@pytest.mark.parametrize("dtype", ["float32", "int64"])
+@pytest.mark.parametrize("shape", [(1, 5), (4, 1), (1, 1), (4, 5)])
+def test_repeated_elements(name, dtype, shape):
+    few = np.resize(np.array([1, 2, 1], dtype), (1, *shape))
+    many = np.broadcast_to(few, (3, 4, 5))
+    for dims in ((0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)):
+        expected = getattr(many.astype("float64"), name)(dims)
+        result = reduce(REDUCTIONS[name], many, dims)
+        assert result.dtype == dtype
+        assert np.allclose(result, expected, rtol=1e-5)
+        assert 0 not in result.strides, "an array of one's own, to be written to"

@@ -32,9 +32,9 @@ from ._simd import load, on_stack, store
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 
-PIECE = 16_384  # of neighbouring elements
+PIECE = 4096  # of neighbouring elements
 PIECE_OF_ROWS = 128  # where whole rows of b are folded
-LANES = 256  # of neighbouring elements, so many running values take one each in turn
+LANES = 64  # of neighbouring elements, so many running values take one each in turn
 COLUMNS = 4096  # of b in one chunk
 SHORT_ROW = 64  # elements
 
@@ -117,6 +117,9 @@ def reduce(reduction: Reduction, a: Array, dims: Shape) -> Array:
 
 def _of_repeated(reduction: Reduction, a: Array, dims: Shape, repeated: list[int]) -> Array:
     """`reduce` of an array of which some dimensions repeat the same elements: these are looked at once."""
+    if reduction.name == "sum" and set(dims) <= set(repeated):
+        key = tuple([0 if d in dims else slice(None) for d in range(a.ndim)])
+        return elementwise(OPS["mul"], a[key], np.array(math.prod([a.shape[d] for d in dims]), a.dtype))
     once = a[tuple([slice(0, 1 if d in repeated else None) for d in range(a.ndim)])]
     out = run(_kernel(reduction.name), reduction.start, once, dims)
     count = math.prod([a.shape[d] for d in repeated if d in dims])
