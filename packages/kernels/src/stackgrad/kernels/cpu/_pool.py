@@ -32,13 +32,13 @@ _GEOMETRY = [types.int64[::1], *[types.intp] * 6]
 
 
 @helper
-def _store(vector, out, at, pixels, c, channel):
-    """Store the channels of a pixel from `channel` on at out[at]; `pixels`, this one counted, lie from there on."""
-    lanes = lanes_of(out)
-    if c % lanes == 0:
-        tile_store(vector, out, at, 0, 0, 1, lanes, False)
+def _store(vector, out, at, left, channels):
+    """Store `channels` lanes at out[at], where `left` elements of the image lie: what is too much is written over by
+    the next pixel, so all must be written in their order."""
+    if left >= lanes_of(out):
+        tile_store(vector, out, at, 0, 0, 1, lanes_of(out), False)
     else:
-        tile_store(vector, out, at, c, 0, pixels, c - channel, channel == 0 and c <= lanes)
+        tile_store(vector, out, at, 0, 0, 1, channels, False)
 
 
 @kernel(lambda T: (T[::1], T[::1], types.int32[::1], types.int64[::1], types.int64[::1], *_GEOMETRY))
@@ -52,9 +52,9 @@ def _max_pool(image, x, out, taps, row_taps, column_taps, offsets, pitch, c, row
                 for tap in range(offsets.size):
                     best, best_taps = keep_larger(best, best_taps, x, corner + load(offsets, tap) + channel, tap)
                 at = ((image * rows + row) * columns + column) * c + channel
-                pixels = (rows - row) * columns - column
-                _store(best, out, at, pixels, c, channel)
-                _store(best_taps, taps, at, pixels, c, channel)
+                left = (image + 1) * rows * columns * c - at
+                _store(best, out, at, left, c - channel)
+                _store(best_taps, taps, at, left, c - channel)
 
 
 @kernel(lambda T: (T[::1], T[::1], types.int32[::1], *_GEOMETRY))
@@ -77,11 +77,11 @@ def _max_pool_grad(image, out, g, taps, offsets, pitch, c, rows, columns, row_st
             for column in range(columns):
                 at = ((image * rows + window_row) * columns + column) * c
                 for tap in range(tiled):
-                    pixel = column * tiled + tap
-                    target = image * pitch + row * columns * tiled * c + pixel * c
+                    target = image * pitch + ((row * columns + column) * tiled + tap) * c
+                    left = (image + 1) * pitch - target
                     for channel in range(0, c, lanes):
                         share = where_equal(g, taps, at + channel, first + tap)
-                        _store(share, out, target + channel, columns * tiled - pixel, c, channel)
+                        _store(share, out, target + channel, left - channel, c - channel)
         return
     for i in range(image * pitch, (image + 1) * pitch):
         store(out, i, 0)
@@ -105,7 +105,8 @@ def _avg_pool(image, x, out, offsets, pitch, c, rows, columns, row_step, column_
                 for tap in range(1, offsets.size):
                     total = plus(total, x, corner + load(offsets, tap) + channel)
                 at = ((image * rows + row) * columns + column) * c + channel
-                _store(over(total, offsets.size), out, at, (rows - row) * columns - column, c, channel)
+                left = (image + 1) * rows * columns * c - at
+                _store(over(total, offsets.size), out, at, left, c - channel)
 
 
 @kernel(lambda T: (T[::1], T[::1], *_GEOMETRY, types.intp))
@@ -117,11 +118,12 @@ def _avg_pool_grad(image, out, g, offsets, pitch, c, rows, columns, row_step, co
             for column in range(columns):
                 at = ((image * rows + row // (offsets.size // tiled)) * columns + column) * c
                 target = image * pitch + (row * columns + column) * tiled * c
-                left = (columns - column) * tiled
                 for channel in range(0, c, lanes):
                     share = over(vector_at(g, at + channel), offsets.size)
                     for tap in range(tiled):
-                        _store(share, out, target + tap * c + channel, left - tap, c, channel)
+                        # Where a pixel takes several vectors, the next pixel's first one has been stored already.
+                        left = (image + 1) * pitch - target - tap * c if c <= lanes else c - channel
+                        _store(share, out, target + tap * c + channel, left, c - channel)
         return
     for i in range(image * pitch, (image + 1) * pitch):
         store(out, i, 0)
