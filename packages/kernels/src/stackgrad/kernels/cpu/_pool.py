@@ -19,7 +19,7 @@ from stackgrad.tensor import Window
 
 from ._buffers import SLACK, empty
 from ._jit import helper, kernel
-from ._layout import channels_first, channels_last, readable_beyond, spread
+from ._layout import channels_first, channels_last, copy, readable_beyond, spread
 from ._parallel import SERIAL
 from ._simd import lanes, lanes_of, load, store, tile_add, tile_store
 from ._vector import keep_larger, over, plus, vector_at, vector_of, where_equal
@@ -32,13 +32,16 @@ _GEOMETRY = [types.int64[::1], *[types.intp] * 6]
 
 
 @helper
-def _store(vector, out, at, left, channels):
-    """Store `channels` lanes at out[at], where `left` elements of the image lie: what is too much is written over by
-    the next pixel, so all must be written in their order."""
-    if left >= lanes_of(out):
-        tile_store(vector, out, at, 0, 0, 1, lanes_of(out), False)
+def _store(vector, out, at, left, c, channel):
+    """Store the channels of a pixel from `channel` on at out[at], where `left` elements of the image lie.
+
+    What is too much is written over by the next pixel: all must be written in their order.
+    """
+    lanes = lanes_of(out)
+    if c % lanes == 0 or left >= lanes:  # the first is the same in each round of a loop, which LLVM then makes twice
+        tile_store(vector, out, at, 0, 0, 1, lanes, False)
     else:
-        tile_store(vector, out, at, 0, 0, 1, channels, False)
+        tile_store(vector, out, at, 0, 0, 1, c - channel, False)
 
 
 @kernel(lambda T: (T[::1], T[::1], types.int32[::1], types.int64[::1], types.int64[::1], *_GEOMETRY))
@@ -53,8 +56,8 @@ def _max_pool(image, x, out, taps, row_taps, column_taps, offsets, pitch, c, row
                     best, best_taps = keep_larger(best, best_taps, x, corner + load(offsets, tap) + channel, tap)
                 at = ((image * rows + row) * columns + column) * c + channel
                 left = (image + 1) * rows * columns * c - at
-                _store(best, out, at, left, c - channel)
-                _store(best_taps, taps, at, left, c - channel)
+                _store(best, out, at, left, c, channel)
+                _store(best_taps, taps, at, left, c, channel)
 
 
 @kernel(lambda T: (T[::1], T[::1], types.int32[::1], *_GEOMETRY))
@@ -81,7 +84,7 @@ def _max_pool_grad(image, out, g, taps, offsets, pitch, c, rows, columns, row_st
                     left = (image + 1) * pitch - target
                     for channel in range(0, c, lanes):
                         share = where_equal(g, taps, at + channel, first + tap)
-                        _store(share, out, target + channel, left - channel, c - channel)
+                        _store(share, out, target + channel, left - channel, c, channel)
         return
     for i in range(image * pitch, (image + 1) * pitch):
         store(out, i, 0)
@@ -106,7 +109,7 @@ def _avg_pool(image, x, out, offsets, pitch, c, rows, columns, row_step, column_
                     total = plus(total, x, corner + load(offsets, tap) + channel)
                 at = ((image * rows + row) * columns + column) * c + channel
                 left = (image + 1) * rows * columns * c - at
-                _store(over(total, offsets.size), out, at, left, c - channel)
+                _store(over(total, offsets.size), out, at, left, c, channel)
 
 
 @kernel(lambda T: (T[::1], T[::1], *_GEOMETRY, types.intp))
@@ -114,16 +117,20 @@ def _avg_pool_grad(image, out, g, offsets, pitch, c, rows, columns, row_step, co
     """`tiled` is as for the largest value's."""
     lanes = lanes_of(g)
     if tiled:
-        for row in range(rows * (offsets.size // tiled)):
+        length = columns * tiled * c
+        for row in range(rows):  # of windows: one row of pixels, and then its copies
+            first = image * pitch + row * (offsets.size // tiled) * length
             for column in range(columns):
-                at = ((image * rows + row // (offsets.size // tiled)) * columns + column) * c
-                target = image * pitch + (row * columns + column) * tiled * c
+                at = ((image * rows + row) * columns + column) * c
                 for channel in range(0, c, lanes):
                     share = over(vector_at(g, at + channel), offsets.size)
                     for tap in range(tiled):
+                        target = first + (column * tiled + tap) * c + channel
                         # Where a pixel takes several vectors, the next pixel's first one has been stored already.
-                        left = (image + 1) * pitch - target - tap * c if c <= lanes else c - channel
-                        _store(share, out, target + tap * c + channel, left, c - channel)
+                        left = (image + 1) * pitch - target if c <= lanes else c - channel
+                        _store(share, out, target, left, c, channel)
+            for line in range(1, offsets.size // tiled):
+                copy(out, first, out, first + line * length, length)
         return
     for i in range(image * pitch, (image + 1) * pitch):
         store(out, i, 0)
