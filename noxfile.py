@@ -17,7 +17,10 @@ PACKAGES = ("tensor", "kernels", "nn", "mnist")
 PYTHONS = ("3.11", "3.12", "3.13")
 ROOT = Path(__file__).parent
 
-nox.options.sessions = [*(f"tests-{p}" for p in PACKAGES), "tests-tools", "wheels", "lint", "types", "imports", "docs"]
+nox.options.sessions = [
+    *(f"tests-{p}" for p in PACKAGES),
+    *("tests-cuda-simulator", "tests-cuda-compile", "tests-tools", "wheels", "lint", "types", "imports", "docs"),
+]
 
 # uv leaves bytecode out unless told: where Python may not write any either, each import of Numba takes seconds.
 os.environ.setdefault("UV_COMPILE_BYTECODE", "1")
@@ -69,6 +72,26 @@ for name in PACKAGES:
     def package_tests(session: nox.Session, package: str = name) -> None:
         """Run the package's tests with only its declared requirements."""
         run_tests(session, package)
+
+
+def run_cuda_tests(session: nox.Session, *tests: str, **environment: str) -> None:
+    """Run tests of the cuda backend where numba-cuda and NVIDIA's compiler are installed, as pip finds them."""
+    kernels = ("-e", "./packages/kernels[cuda13]")
+    session.install(*from_tree("tensor"), *kernels, *test_tools("kernels"))
+    tests = tuple(f"packages/kernels/tests/cuda/{test}" for test in tests)
+    session.run("pytest", *tests, *session.posargs, env=environment)
+
+
+@nox.session(name="tests-cuda-simulator", tags=["tests", "kernels", "cuda"])
+def cuda_simulator(session: nox.Session) -> None:
+    """Run every CUDA kernel in Numba's simulator of a GPU."""
+    run_cuda_tests(session, "", NUMBA_ENABLE_CUDASIM="1")
+
+
+@nox.session(name="tests-cuda-compile", tags=["tests", "kernels", "cuda"])
+def cuda_compile(session: nox.Session) -> None:
+    """Compile every CUDA kernel for compute capability 8.0 and 9.0, without a GPU."""
+    run_cuda_tests(session, "test_compile.py", "test_available.py")
 
 
 @nox.session(python=PYTHONS)

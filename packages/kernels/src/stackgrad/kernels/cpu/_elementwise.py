@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from stackgrad.tensor import OPS, Op
 from stackgrad.tensor._shape import broadcast_shapes
 
+from .._index import merge
 from . import _vmath
 from ._buffers import empty
 from ._jit import Kernel, Signature, helper, rebind
@@ -190,7 +191,7 @@ def _run_by_rows(
     if out.size:
         arrays = ([*operands, operands[-1], operands[-1]])[:3]
         strides = [tuple([steps[d] for d in order]) for steps in ([*spread, spread[-1], spread[-1]])[:3]]
-        extents, merged = _merge(turned, [*strides, out.strides])
+        extents, merged = merge(turned, [*strides, out.strides])
         _walk_rows(kernels.by_rows[dtype], [_first(x) for x in (*arrays, out)], extents, merged, [0] * 4)
     return _turned_back(out, order)
 
@@ -233,22 +234,3 @@ def _walk_rows(
     table += [across, columns, rows]
     chunks = -(-(n0 * n1 * n2) // rows) * across
     entry(chunks, n0 * n1 * n2 * n3 < SERIAL, (*firsts, np.array(table, np.int64)))
-
-
-def _merge(shape: Shape, strides: list[Shape]) -> tuple[Shape, list[Shape]]:
-    """The shape and each array's strides, with neighbouring dimensions made one where all arrays allow it."""
-    extents: list[int] = []
-    merged: list[list[int]] = [[] for _ in strides]
-    for d, extent in enumerate(shape):
-        if extent == 1:
-            continue
-        steps = [array[d] for array in strides]
-        if extents and all([s[-1] == step * extent for s, step in zip(merged, steps, strict=True)]):  # noqa: C419
-            extents[-1] *= extent
-            for s, step in zip(merged, steps, strict=True):
-                s[-1] = step
-            continue
-        extents.append(extent)
-        for s, step in zip(merged, steps, strict=True):
-            s.append(step)
-    return tuple(extents), [tuple(s) for s in merged]

@@ -1,0 +1,191 @@
+"""Arrays on the device, and views of them: other shapes and strides of the same memory."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stackgrad.tensor import recording
+
+from ._driver import device
+from ._memory import Foreign, Lease
+
+Shape = tuple[int, ...]
+DType = np.dtype[Any]
+
+
+class DeviceArray:
+    """Elements of `dtype` in `owner`'s memory, the first at place `offset`; places and strides count elements.
+
+    `pointer` is what a kernel gets. `__cuda_array_interface__` and DLPack lend the memory to other libraries.
+    """
+
+    __slots__ = ("dtype", "offset", "owner", "shape", "strides")
+
+    def __init__(self, owner: Lease | Foreign, offset: int, shape: Shape, strides: Shape, dtype: DType) -> None:
+        self.owner, self.offset = owner, offset
+        self.shape, self.strides, self.dtype = shape, strides, dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def pointer(self) -> Any:
+        return device().pointer(self.owner.memory, self.offset * self.dtype.itemsize, self.dtype)
+
+    @property
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie in C order without gaps."""
+        expected = 1
+        for extent, stride in zip(reversed(self.shape), reversed(self.strides), strict=True):
+            if extent == 0:
+                return True
+            if extent != 1 and stride != expected:
+                return False
+            expected *= extent
+        return True
+
+    @property
+    def is_gapless(self) -> bool:
+        """Whether the elements lie one after the other in some order of dimensions, each once."""
+        if self.is_contiguous:
+            return True
+        expected = 1
+        for stride, extent in sorted(zip(self.strides, self.shape, strict=True)):
+            if extent != 1:
+                if stride != expected:
+                    return False
+                expected *= extent
+        return True
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it begins where its memory begins and holds as many elements as fit: it is no view of a part."""
+        return isinstance(self.owner, Lease) and self.offset == 0 and self.owner.elements == self.size
+
+    def view(self, shape: Shape, strides: Shape, offset: int = 0) -> DeviceArray:
+        """The same memory, from `offset` elements on."""
+        return DeviceArray(self.owner, self.offset + offset, shape, strides, self.dtype)
+
+    def __repr__(self) -> str:
+        return f"<{self.dtype} of shape {self.shape} on {device().name}>"
+
+
+def in_c_order(shape: Shape) -> Shape:
+    """The strides of an array without gaps."""
+    strides, step = [], 1
+    for extent in reversed(shape):
+        strides.append(step)
+        step *= max(extent, 1)
+    return tuple(reversed(strides))
+
+
+def empty(shape: Shape, dtype: DType) -> DeviceArray:
+    """A new array in C order, its values not set. Raises MemoryError where there is no room."""
+    dtype = np.dtype(dtype)
+    return DeviceArray(Lease(math.prod(shape), dtype.itemsize), 0, shape, in_c_order(shape), dtype)
+
+
+def from_numpy(array: NDArray[Any]) -> DeviceArray:
+    """A copy on the device, in C order. In a captured function each replay copies what `array` holds then."""
+    out = empty(array.shape, array.dtype)
+
+    def upload() -> None:
+        device().upload(out.owner.memory, 0, np.ascontiguousarray(array))
+
+    if array.size:
+        upload()
+        if recording.tape is not None:
+            recording.tape.append(upload)
+    return out
+
+
+def to_numpy(a: DeviceArray) -> NDArray[Any]:
+    """A copy on the host. `a` is in C order."""
+    out = np.empty(a.shape, a.dtype)
+    if a.size:
+        device().download(a.owner.memory, a.offset * a.dtype.itemsize, out)
+    return out
+
+
+# --- views
+
+
+def permute(a: DeviceArray, dims: Shape) -> DeviceArray:
+    """See Backend.permute."""
+    return a.view(tuple([a.shape[d] for d in dims]), tuple([a.strides[d] for d in dims]))
+
+
+def expand(a: DeviceArray, shape: Shape) -> DeviceArray:
+    """See Backend.expand."""
+    return a.view(shape, spread_strides(a, shape))
+
+
+def spread_strides(a: DeviceArray, shape: Shape) -> Shape:
+    """The strides of `a` as repeated to `shape`."""
+    new = len(shape) - len(a.shape)
+    return (0,) * new + tuple([0 if n == 1 else step for n, step in zip(a.shape, a.strides, strict=True)])
+
+
+def slice_(a: DeviceArray, key: tuple[int | slice | None, ...]) -> DeviceArray:
+    """See Backend.slice."""
+    shape, strides, offset, d = [], [], 0, 0
+    for k in key:
+        if k is None:
+            shape.append(1)
+            strides.append(0)
+            continue
+        extent, stride = a.shape[d], a.strides[d]
+        d += 1
+        if isinstance(k, slice):
+            start, stop, step = k.indices(extent)
+            count = len(range(start, stop, step))
+            offset += start * stride if count else 0
+            shape.append(count)
+            strides.append(step * stride)
+        else:
+            offset += (k + extent if k < 0 else k) * stride
+    return a.view((*shape, *a.shape[d:]), (*strides, *a.strides[d:]), offset)
+
+
+def reshaped_strides(a: DeviceArray, shape: Shape) -> Shape | None:
+    """The strides with which the memory of `a`, of as many elements, has `shape`; None where it takes a copy."""
+    if a.is_contiguous or not a.size:
+        return in_c_order(shape)
+    runs = _runs(a)
+    strides: list[int] = []
+    at = len(runs) - 1
+    left, step = runs[at] if runs else (1, 1)
+    for extent in reversed(shape):
+        if extent == 1:
+            strides.append(step)
+            continue
+        while left == 1 and at > 0:
+            at -= 1
+            left, step = runs[at]
+        if left % extent:
+            return None
+        strides.append(step)
+        left, step = left // extent, step * extent
+    return tuple(reversed(strides))
+
+
+def _runs(a: DeviceArray) -> list[tuple[int, int]]:
+    """Extents and strides with neighbouring dimensions made one where they lie so, and without those of extent 1."""
+    runs: list[tuple[int, int]] = []
+    for extent, stride in zip(a.shape, a.strides, strict=True):
+        if extent == 1:
+            continue
+        if runs and runs[-1][1] == stride * extent:
+            runs[-1] = (runs[-1][0] * extent, stride)
+        else:
+            runs.append((extent, stride))
+    return runs

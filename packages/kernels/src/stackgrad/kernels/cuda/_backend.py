@@ -1,0 +1,44 @@
+"""The backend: which function does which kind of work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from . import _along, _array, _copy, _elementwise, _reduce
+from ._array import DeviceArray
+from ._not_yet import NotYet
+
+
+class CudaBackend(NotYet):
+    """Arrays are `DeviceArray`s; nothing is moved between them and the host but by `from_numpy` and `to_numpy`."""
+
+    name = "cuda"
+    captures = True
+
+    from_numpy = staticmethod(_array.from_numpy)
+    empty = staticmethod(_array.empty)
+    permute = staticmethod(_array.permute)
+    expand = staticmethod(_array.expand)
+    slice = staticmethod(_array.slice_)
+    full = staticmethod(_copy.full)
+    copy = staticmethod(_copy.copy)
+    assign = staticmethod(_copy.assign)
+    reshape = staticmethod(_copy.reshape)
+    elementwise = staticmethod(_elementwise.elementwise)
+    reduce = staticmethod(_reduce.reduce)
+    arg_reduce = staticmethod(_along.arg_reduce)
+    cumsum = staticmethod(_along.cumsum)
+
+    def to_numpy(self, array: DeviceArray) -> NDArray[Any]:
+        return _array.to_numpy(_copy.contiguous(array))
+
+    def owns_memory(self, a: DeviceArray) -> bool:
+        return a.is_whole
+
+    def is_contiguous(self, a: DeviceArray) -> bool:
+        return a.is_contiguous
+
+    def shares_memory(self, a: DeviceArray, b: DeviceArray) -> bool:
+        return a.owner is b.owner

@@ -1,0 +1,80 @@
+"""Filling, copying and converting: the kernels of `_elementwise` with functions that hand a number on.
+
+threads take elements as there; a copy between layouts takes them in the order of the memory that is written
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ._array import DeviceArray, Shape, empty, reshaped_strides
+from ._driver import cuda, inlined, types
+from ._elementwise import ElementwiseKernels, write
+from ._kernel import boolean, cover, int64, kernel, pointer, stored
+
+DType = np.dtype[Any]
+
+
+@inlined
+def _same(x, y, z):
+    return x
+
+
+def _conversion(name: str, target: Any) -> ElementwiseKernels:
+    return ElementwiseKernels(f"to_{name}", _same, lambda T: (T, T, T, target), "bif")
+
+
+_TO = {
+    np.dtype("float32"): _conversion("float32", types.float32),
+    np.dtype("float64"): _conversion("float64", types.float64),
+    np.dtype("int64"): _conversion("int64", types.int64),
+    np.dtype("bool"): _conversion("bool", boolean),
+}
+
+
+@kernel(lambda T: (pointer(T), int64, T), dtypes="bif")
+def _fill(out, n, value):
+    i = cuda.grid(1)
+    while i < n:
+        out[i] = value
+        i += cuda.gridsize(1)
+
+
+def full(shape: Shape, value: bool | int | float, dtype: DType) -> DeviceArray:
+    """See Backend.full."""
+    out = empty(shape, dtype)
+    if out.size:
+        with np.errstate(all="ignore"):  # a Python float too large for float32 is infinite
+            number = np.array(value).astype(dtype)[()]
+        _fill[dtype](cover(out.size), out, out.size, number.astype(stored(dtype)))
+    return out
+
+
+def copy(a: DeviceArray, dtype: DType | None = None) -> DeviceArray:
+    """See Backend.copy."""
+    out = empty(a.shape, dtype or a.dtype)
+    write(_TO[out.dtype], a.dtype, (a,), out)
+    return out
+
+
+def contiguous(a: DeviceArray) -> DeviceArray:
+    """`a` if it is in C order, else a copy that is."""
+    return a if a.is_contiguous else copy(a)
+
+
+def reshape(a: DeviceArray, shape: Shape) -> DeviceArray:
+    """See Backend.reshape."""
+    strides = reshaped_strides(a, shape)
+    if strides is None:
+        return reshape(copy(a), shape)
+    return a.view(shape, strides)
+
+
+def assign(target: DeviceArray, source: DeviceArray) -> None:
+    """See Backend.assign."""
+    alike = source.shape == target.shape and source.strides == target.strides and source.offset == target.offset
+    if source.owner is target.owner and not alike:
+        source = copy(source)
+    write(_TO[target.dtype], source.dtype, (source,), target)

@@ -1,0 +1,251 @@
+"""All that is used of numba-cuda and of NVIDIA's own packages: the one file to change for another toolkit.
+
+    kernel's source --numba.cuda.compile--> PTX --cuda.core.ObjectCode--> machine code --cuda.core.launch--> stream
+
+`DEVICE` stands for the GPU. With NUMBA_ENABLE_CUDASIM=1 it is Numba's simulator, which runs the threads of a block as
+Python threads on memory of the host. Both offer the same few methods; memory is a `Memory`, and everything is done in
+the order of one stream.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+from numba import cuda as _numba_cuda
+from numba.cuda import types as types
+from numpy.typing import NDArray
+
+Grid = tuple[int, int, int]
+
+SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
+
+
+class Memory(Protocol):
+    """A piece of the device's memory, freed when nothing refers to it."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+
+class Device(Protocol):
+    """What the backend needs of a device."""
+
+    name: str
+    blocks: int
+    """As many as keep it busy, for kernels that walk over their elements in steps of the whole grid."""
+
+    def allocate(self, size: int) -> Memory:
+        """`size` bytes of any values. Raises MemoryError where there is no room."""
+
+    def address(self, memory: Memory) -> int:
+        """Where it lies."""
+
+    def upload(self, memory: Memory, start: int, values: NDArray[Any]) -> None:
+        """Write `values`, in C order, from byte `start` on. They may change when this returns."""
+
+    def download(self, memory: Memory, start: int, out: NDArray[Any]) -> None:
+        """Fill `out`, in C order, from byte `start` on, after all that was launched before."""
+
+    def pointer(self, memory: Memory, start: int, dtype: np.dtype[Any]) -> Any:
+        """The argument of a kernel that stands for the elements from byte `start` on."""
+
+    def load(self, body: Callable[..., None], signature: tuple[Any, ...], threads: int) -> Any:
+        """The kernel `body`, compiled for these Numba types and at most so many threads in a block."""
+
+    def launch(self, loaded: Any, grid: Grid, block: Grid, arguments: Sequence[Any]) -> None:
+        """Run a kernel: blocks and threads by their numbers in x, y, z; pointers, numbers and tuples of integers."""
+
+    def synchronize(self) -> None:
+        """Wait for all that was launched."""
+
+
+def compile_to_ptx(
+    body: Callable[..., None], signature: tuple[Any, ...], compute_capability: tuple[int, int], threads: int
+) -> str:
+    """The kernel as PTX. Needs no GPU and no driver."""
+    ptx, _ = _numba_cuda.compile(
+        body, signature, device=False, abi="numba", cc=compute_capability, launch_bounds=threads
+    )
+    return str(ptx)
+
+
+def inlined(fn: Callable[..., Any]) -> Any:
+    """A function that kernels call: it becomes a part of them, so that nothing is compiled by itself."""
+    return fn if SIMULATED else _numba_cuda.jit(fn, device=True, inline="always")
+
+
+class _InThisThread(threading.local):
+    """The stream, for threads in each of which the device is made current when they first ask for it."""
+
+    def __init__(self, device: Any, stream: Any) -> None:
+        device.set_current()
+        self.stream = stream
+
+
+class _Gpu:
+    """A GPU, by cuda.core (https://nvidia.github.io/cuda-python/cuda-core) and the driver's copies."""
+
+    def __init__(self) -> None:
+        from cuda import core
+        from cuda.bindings import driver
+
+        self._core, self._driver = core, driver
+        device = core.Device()
+        device.set_current()
+        self._here = _InThisThread(device, device.create_stream())
+        self._memory = device.memory_resource
+        self.name = str(device.name)
+        self.compute_capability = tuple(device.compute_capability)
+        self.blocks = 8 * int(device.properties.multiprocessor_count)
+        self._config = lru_cache(4096)(lambda grid, block: core.LaunchConfig(grid=grid, block=block))
+
+    def allocate(self, size: int) -> Any:
+        try:
+            return self._memory.allocate(size, stream=self._here.stream)
+        except Exception as error:  # cuda.core has no public name for its own
+            if "OUT_OF_MEMORY" not in str(error):
+                raise
+            raise MemoryError(f"no room for {size} bytes on {self.name}") from None
+
+    def address(self, memory: Any) -> int:
+        return int(memory.handle)
+
+    def upload(self, memory: Any, start: int, values: NDArray[Any]) -> None:
+        at = self.address(memory) + start
+        self._check(self._driver.cuMemcpyHtoDAsync(at, values.ctypes.data, values.nbytes, self._here.stream.handle))
+        self._here.stream.sync()
+
+    def download(self, memory: Any, start: int, out: NDArray[Any]) -> None:
+        at = self.address(memory) + start
+        self._check(self._driver.cuMemcpyDtoHAsync(out.ctypes.data, at, out.nbytes, self._here.stream.handle))
+        self._here.stream.sync()
+
+    def pointer(self, memory: Any, start: int, dtype: np.dtype[Any]) -> int:
+        return self.address(memory) + start
+
+    def load(self, body: Callable[..., None], signature: tuple[Any, ...], threads: int) -> Any:
+        ptx = compile_to_ptx(body, signature, self.compute_capability, threads)
+        return self._core.ObjectCode.from_ptx(ptx.encode()).get_kernel(entry_name(ptx))
+
+    def launch(self, loaded: Any, grid: Grid, block: Grid, arguments: Sequence[Any]) -> None:
+        flat: list[Any] = []
+        for argument in arguments:
+            flat.extend(argument) if isinstance(argument, tuple) else flat.append(argument)
+        self._core.launch(self._here.stream, self._config(grid, block), loaded, *flat)
+
+    def synchronize(self) -> None:
+        self._here.stream.sync()
+
+    def _check(self, result: tuple[Any, ...]) -> None:
+        if int(result[0]):
+            raise RuntimeError(f"copying to or from {self.name}: {result[0]!r}")
+
+
+def entry_name(ptx: str) -> str:
+    """The name of the one kernel in `ptx`."""
+    found = re.search(r"\.visible \.entry (\w+)\(", ptx)
+    if not found:
+        raise ValueError("PTX without a kernel")
+    return found[1]
+
+
+class _SimulatedPointer:
+    """What a kernel gets for an array: indices count from `start` on, and none may leave the memory."""
+
+    __slots__ = ("_elements", "_start")
+
+    def __init__(self, elements: NDArray[Any], start: int) -> None:
+        self._elements, self._start = elements, start
+
+    def _place(self, i: int) -> int:
+        place = self._start + int(i)
+        if not 0 <= place < self._elements.size:
+            raise IndexError(f"a kernel at element {place} of memory for {self._elements.size}")
+        return place
+
+    def __getitem__(self, i: int) -> Any:
+        return self._elements[self._place(i)]
+
+    def __setitem__(self, i: int, value: Any) -> None:
+        self._elements[self._place(i)] = value
+
+
+class _Simulator:
+    """Numba's simulator. Fresh memory is full of NaN, -1 and true, as a kernel must not trust it to be anything."""
+
+    name = "Numba's simulator"
+    blocks = 2
+
+    def allocate(self, size: int) -> NDArray[np.uint8]:
+        return np.full(size, 0xFF, np.uint8)
+
+    def address(self, memory: Any) -> int:
+        return int(memory.ctypes.data)
+
+    def upload(self, memory: Any, start: int, values: NDArray[Any]) -> None:
+        memory[start : start + values.nbytes] = values.reshape(-1).view(np.uint8)
+
+    def download(self, memory: Any, start: int, out: NDArray[Any]) -> None:
+        out.reshape(-1).view(np.uint8)[:] = memory[start : start + out.nbytes]
+
+    def pointer(self, memory: Any, start: int, dtype: np.dtype[Any]) -> _SimulatedPointer:
+        stored = np.dtype("uint8") if dtype == np.dtype("bool") else dtype
+        return _SimulatedPointer(memory[: memory.size // 8 * 8].view(stored), start // dtype.itemsize)
+
+    def load(self, body: Callable[..., None], signature: tuple[Any, ...], threads: int) -> Any:
+        def thread(*arguments: Any) -> None:
+            with np.errstate(all="ignore"):  # single numbers of NumPy's warn, those of a GPU do not
+                body(*arguments)
+
+        return _numba_cuda.jit(thread)
+
+    def launch(self, loaded: Any, grid: Grid, block: Grid, arguments: Sequence[Any]) -> None:
+        loaded[grid, block](*arguments)
+
+    def synchronize(self) -> None:
+        pass
+
+
+class _SimulatedCuda:
+    """`cuda` inside simulated kernels. Numba puts its own stand-in into the file of the kernel alone, and out again
+    while other threads of the block still need it; this one finds it from any file."""
+
+    def __getattr__(self, name: str) -> Any:
+        from numba.cuda.simulator.kernel import _get_kernel_context
+
+        return getattr(_get_kernel_context(), name)
+
+
+cuda: Any = _SimulatedCuda() if SIMULATED else _numba_cuda
+
+
+def what_is_missing() -> str:
+    """What keeps a GPU from working, in words that follow "but"; empty where nothing does."""
+    if SIMULATED:
+        return ""
+    from cuda.bindings import driver
+
+    try:
+        status, *_ = driver.cuInit(0)
+    except Exception:  # NVIDIA's packages raise an error of their own
+        return "no NVIDIA driver: install the driver of your GPU, 580 or newer for [cuda13], 525 or newer for [cuda12]"
+    if int(status):
+        return f"NVIDIA's driver does not start ({status.name}): is there a GPU, and may this process use it?"
+    status, count = driver.cuDeviceGetCount()
+    if int(status) or not count:
+        return "NVIDIA's driver finds no GPU: see `nvidia-smi` and CUDA_VISIBLE_DEVICES"
+    return ""
+
+
+@cache
+def device() -> Device:
+    """The device: the GPU that CUDA counts first, or the simulator."""
+    found: Device = _Simulator() if SIMULATED else _Gpu()
+    return found

@@ -1,0 +1,162 @@
+"""map and zip: one function of single numbers, applied to every element.
+
+    elements   |0 1 2 3 ...                                                                          n|
+    threads    |block 0: 0 .. 255|block 1|...|last block|block 0 again, one grid further|...
+
+Neighbouring threads take neighbouring elements, so that a warp reads and writes whole lines of memory. Operands that
+lie alike, in whatever order of dimensions, are walked as one run; a single number is read at stride 0. Anything else,
+such as a broadcast row or a slice with steps, is brought to four dimensions, in which each thread finds its places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from stackgrad.tensor import OPS, Op
+from stackgrad.tensor._shape import broadcast_shapes
+
+from ._array import DeviceArray, Shape, empty, permute, spread_strides
+from ._driver import cuda, inlined
+from ._kernel import BLOCK, Kernel, boolean, cover, int64, integers, pointer
+from ._layout import RANK, parts, place
+from ._math import compile_scalar
+
+Numbers = Callable[[Any], tuple[Any, Any, Any, Any]]
+
+
+def _scalar(x, y, z):
+    """Stand-in: each kernel below is compiled with the function of one op in its place."""
+    return x
+
+
+@inlined
+def _number(x):
+    """What is written: where the result is a bool, `bool` stands in its place."""
+    return x
+
+
+def _flat(x, x_step, y, y_step, z, z_step, out, n):
+    """Operands that lie alike, or are single numbers of step 0."""
+    i = cuda.grid(1)
+    while i < n:
+        out[i] = _number(_scalar(x[i * x_step], y[i * y_step], z[i * z_step]))
+        i += cuda.gridsize(1)
+
+
+def _strided(x, x_strides, y, y_strides, z, z_strides, out, out_strides, shape, n):
+    """Operands and result of any strides."""
+    i = cuda.grid(1)
+    while i < n:
+        number = _scalar(
+            x[place(i, shape, x_strides)],
+            y[place(i, shape, y_strides)],
+            z[place(i, shape, z_strides)],
+        )
+        out[place(i, shape, out_strides)] = _number(number)
+        i += cuda.gridsize(1)
+
+
+class ElementwiseKernels:
+    """The two kernels of one function of up to three numbers; `numbers` gives the Numba types of these and of the
+    result for an element type."""
+
+    def __init__(self, name: str, scalar: Any, numbers: Numbers, dtypes: str, registered: bool = True) -> None:
+        def steps(T: Any) -> tuple[Any, ...]:
+            x, y, z, out = [pointer(number) for number in numbers(T)]
+            return x, int64, y, int64, z, int64, out, int64
+
+        def strides(T: Any) -> tuple[Any, ...]:
+            x, y, z, out = [pointer(number) for number in numbers(T)]
+            layout = integers(RANK)
+            return x, layout, y, layout, z, layout, out, layout, layout, int64
+
+        def bind(dtype: np.dtype[Any]) -> dict[str, Any]:
+            *_, result = numbers(dtype)
+            return {"_scalar": scalar, "_number": bool if result in (boolean, np.dtype("bool")) else _number}
+
+        self.flat, self.strided = (
+            Kernel(body, signature, BLOCK, dtypes, f"{name}{body.__name__}", registered, bind)
+            for body, signature in ((_flat, steps), (_strided, strides))
+        )
+
+
+def _op_kernels(op: Op) -> ElementwiseKernels:
+    first = (lambda T: boolean) if op.name == "where" else (lambda T: T)
+    result = (lambda T: boolean) if op.result == "bool" else (lambda T: T)
+    return ElementwiseKernels(op.name, compile_scalar(op.scalar), lambda T: (first(T), T, T, result(T)), op.accepts)
+
+
+_KERNELS = {op.name: _op_kernels(op) for op in OPS.values()}
+
+
+def elementwise(op: Op, *operands: DeviceArray) -> DeviceArray:
+    """See Backend.elementwise."""
+    dtype = operands[-1].dtype
+    return run(_KERNELS[op.name], dtype, np.dtype(bool) if op.result == "bool" else dtype, *operands)
+
+
+def run(
+    kernels: ElementwiseKernels, dtype: np.dtype[Any], out_dtype: np.dtype[Any], *operands: DeviceArray
+) -> DeviceArray:
+    """The kernels' function of operands that broadcast, entered for element type `dtype`."""
+    shape = broadcast_shapes(*[x.shape for x in operands])
+    order = _memory_order(operands, shape)
+    out = permute(empty(tuple([shape[d] for d in order]), out_dtype), inverse(order))
+    write(kernels, dtype, operands, out)
+    return out
+
+
+def write(
+    kernels: ElementwiseKernels, dtype: np.dtype[Any], operands: tuple[DeviceArray, ...], out: DeviceArray
+) -> None:
+    """As `run`, into `out`, which may lie in any way but overlap an operand that lies otherwise."""
+    if not out.size:
+        return
+    steps = [_step(x, out) for x in operands]
+    if None not in steps and out.is_gapless:
+        (x, xs), (y, ys), (z, zs) = _three(list(zip(operands, steps, strict=True)))
+        kernels.flat[dtype](cover(out.size), x, xs, y, ys, z, zs, out, out.size)
+        return
+    order = _by_stride(out)
+    arrays = [*operands, out]
+    strides = [tuple([spread_strides(x, out.shape)[d] for d in order]) for x in arrays]
+    for views, shape in parts(arrays, tuple([out.shape[d] for d in order]), strides):
+        count = int(np.prod(shape))
+        *read, to = [(view, view.strides) for view in views]
+        (x, xs), (y, ys), (z, zs) = _three(read)
+        kernels.strided[dtype](cover(count), x, xs, y, ys, z, zs, *to, shape, count)
+
+
+def _three(operands: list[Any]) -> list[Any]:
+    return (operands + operands[-1:] * 2)[:3]
+
+
+def _step(x: DeviceArray, out: DeviceArray) -> int | None:
+    """1 where x lies as `out` does, 0 where it is a single number, else None."""
+    if x.size == 1:
+        return 0
+    if x.shape != out.shape:
+        return None
+    alike = [n == 1 or mine == its for n, mine, its in zip(x.shape, x.strides, out.strides, strict=True)]
+    return 1 if all(alike) else None
+
+
+def _memory_order(operands: tuple[DeviceArray, ...], shape: Shape) -> Shape:
+    """The order of dimensions in memory that the result takes: that of the first operand of the full shape."""
+    model = next((x for x in operands if x.shape == shape), None)
+    return _by_stride(model) if model is not None else tuple(range(len(shape)))
+
+
+def _by_stride(x: DeviceArray) -> Shape:
+    """The dimensions of x, those with the longest strides first."""
+    if x.is_contiguous:
+        return tuple(range(x.ndim))
+    return tuple(sorted(range(x.ndim), key=lambda d: -abs(x.strides[d])))
+
+
+def inverse(order: Shape) -> Shape:
+    """The order that undoes `order`."""
+    return tuple([order.index(d) for d in range(len(order))])

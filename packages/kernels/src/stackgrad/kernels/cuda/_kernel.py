@@ -1,0 +1,169 @@
+"""Kernels: how they are written, compiled, launched, and put on the tape of a captured function.
+
+A kernel is a function of pointers, integers, tuples of integers and numbers of the element type. It writes into what
+the pointers point to. Its globals are those of its file, and `T`, the element type it is compiled for:
+
+    @kernel(lambda T: (pointer(T), pointer(T), int64), threads=BLOCK)
+    def _double(x, out, n):
+        i = cuda.grid(1)
+        while i < n:                    # any grid will do
+            out[i] = x[i] * T(2)        # a bare 2.0 would be float64
+            i += cuda.gridsize(1)
+
+    _double[x.dtype](cover(x.size), x, out, x.size)
+
+A launch passes 8 bytes for a pointer, which costs a tenth of what Numba's own arrays do: shapes and strides, which
+those bring along, are arguments of their own where a kernel needs them. It trusts its caller for dtypes and extents.
+
+A kernel is compiled when it is first used with a dtype. All of them are in `REGISTRY`, from which a test compiles each
+without a GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from types import FunctionType
+from typing import Any, TypeVar
+
+import numpy as np
+
+from stackgrad.tensor import recording
+
+from ._array import DeviceArray
+from ._driver import SIMULATED, device, types
+
+DType = np.dtype[Any]
+Signature = Callable[[Any], tuple[Any, ...]]
+Grid = int | tuple[int, ...]
+Launch = Callable[..., None]
+
+T: Any = None  # stand-in: in a kernel, the element type
+int64, boolean = types.int64, types.uint8
+REGISTRY: list[Kernel] = []
+
+Value = TypeVar("Value")
+
+
+def either(on_gpu: Value, simulated: Value) -> Value:
+    """A constant that the simulator, where each thread costs a tenth of a millisecond, has smaller."""
+    return simulated if SIMULATED else on_gpu
+
+
+BLOCK = either(256, simulated=4)  # threads of a block of kernels to which it makes no difference
+
+
+def pointer(dtype: Any) -> Any:
+    """The Numba type of an array's elements in memory."""
+    return types.CPointer(dtype)
+
+
+def integers(count: int) -> Any:
+    """The Numba type of a tuple of so many integers."""
+    return types.UniTuple(types.int64, count)
+
+
+def cover(count: int) -> int:
+    """How many blocks of BLOCK threads to launch for `count` elements, over which they walk in steps of the grid."""
+    return max(1, min(-(-count // BLOCK), device().blocks))
+
+
+class Kernel:
+    """A kernel for the element types in `dtypes`: f(loat32 and float64), i(nt64) and b(ool).
+
+    `signature` gives the Numba types of its arguments for one of these, `threads` those of a block, `bind` further
+    globals of its own for a dtype. `kernel[dtype](grid, *arguments)` launches it; the grid is the number of blocks, or
+    their numbers in x, y and z. A user's function makes a kernel that is not `registered`, since no test can know it.
+
+    Bools are bytes of 0 and 1 to a kernel, `T` is uint8 then; what it writes for one has to be bool(...) of a number.
+    """
+
+    def __init__(
+        self,
+        body: Callable[..., None],
+        signature: Signature,
+        threads: Grid,
+        dtypes: str = "f",
+        name: str = "",
+        registered: bool = True,
+        bind: Callable[[DType], dict[str, Any]] = lambda dtype: {},
+    ) -> None:
+        self.name = name or body.__name__.strip("_")
+        self.body, self.bind = body, bind
+        self._signature = signature
+        self.block = threads if isinstance(threads, tuple) else (threads,)
+        self.dtypes = [dtype for kind in dtypes for dtype in _DTYPES[kind]]
+        self._launches: dict[DType, Launch] = {}
+        if registered:
+            REGISTRY.append(self)
+
+    def source(self, dtype: DType) -> Callable[..., None]:
+        """The body with its globals for `dtype`."""
+        globals_ = {**self.body.__globals__, "T": stored(dtype).type, **self.bind(dtype)}
+        bound = FunctionType(self.body.__code__, globals_, self.name, self.body.__defaults__)
+        bound.__module__, bound.__qualname__ = self.body.__module__, self.name
+        return bound
+
+    def signature(self, dtype: DType) -> tuple[Any, ...]:
+        """The Numba types of its arguments for `dtype`."""
+        return self._signature(_NUMBA[stored(dtype)])
+
+    @property
+    def threads(self) -> int:
+        """All threads of a block."""
+        return int(np.prod(self.block))
+
+    def __getitem__(self, dtype: DType) -> Launch:
+        launch = self._launches.get(dtype)
+        if launch is None:
+            loaded = device().load(self.source(dtype), self.signature(dtype), self.threads)
+            launch = self._launches[dtype] = self._launcher(loaded)
+        return launch
+
+    def _launcher(self, loaded: Any) -> Launch:
+        run, block = device().launch, _three(self.block)
+
+        def launch(grid: Grid, *arguments: Any) -> None:
+            blocks = (grid, 1, 1) if isinstance(grid, int) else _three(grid)
+            passed = [x.pointer if isinstance(x, DeviceArray) else x for x in arguments]
+            run(loaded, blocks, block, passed)
+            if recording.tape is not None:
+                # The arrays come along: what a replay writes to must not become another's.
+                recording.tape.append(partial(_again, run, (loaded, blocks, block, passed), arguments))
+
+        return launch
+
+    def __repr__(self) -> str:
+        return f"<kernel {self.name}>"
+
+
+def _three(extents: tuple[int, ...]) -> tuple[int, int, int]:
+    x, y, z = (*extents, 1, 1)[:3]
+    return x, y, z
+
+
+def _again(run: Launch, arguments: tuple[Any, ...], kept: tuple[Any, ...]) -> None:
+    run(*arguments)
+
+
+_DTYPES: dict[str, Sequence[DType]] = {
+    "f": (np.dtype("float32"), np.dtype("float64")),
+    "i": (np.dtype("int64"),),
+    "b": (np.dtype("bool"),),
+}
+_NUMBA = {
+    np.dtype("float32"): types.float32,
+    np.dtype("float64"): types.float64,
+    np.dtype("int64"): types.int64,
+    np.dtype("uint8"): boolean,
+}
+
+
+def stored(dtype: DType) -> DType:
+    """The dtype by which kernels read and write elements of `dtype`."""
+    return np.dtype("uint8") if dtype == np.dtype("bool") else dtype
+
+
+def kernel(signature: Signature, threads: Grid = BLOCK, dtypes: str = "f") -> Callable[[Callable[..., None]], Kernel]:
+    """Make a function a kernel; see `Kernel`."""
+    return lambda body: Kernel(body, signature, threads, dtypes)

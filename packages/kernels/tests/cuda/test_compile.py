@@ -1,0 +1,67 @@
+"""Every kernel is compiled for a GPU, without one: to PTX and, where ptxas is installed, to machine code."""
+
+import re
+import shutil
+import subprocess
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+
+import numpy as np
+import pytest
+from numba.cuda import types
+
+from stackgrad.kernels import cuda
+from stackgrad.kernels.cuda._driver import compile_to_ptx, entry_name
+from stackgrad.kernels.cuda._kernel import REGISTRY
+
+for _module in iter_modules(cuda.__path__):
+    import_module(f"{cuda.__name__}.{_module.name}")
+
+TARGETS = [(8, 0), (9, 0)]
+PTXAS = shutil.which("ptxas") or shutil.which("ptxas", path="/usr/local/cuda/bin")
+
+# NVIDIA's own functions of large arguments: they reduce them by a product in float64.
+DOUBLE_INSIDE = {"sin", "cos"}
+CASES = [
+    pytest.param(kernel, dtype, target, id=f"{kernel.name}-{dtype}-sm_{target[0]}{target[1]}")
+    for kernel in REGISTRY
+    for dtype in kernel.dtypes
+    for target in TARGETS
+]
+
+
+def holds(signature, wanted):
+    """Whether a Numba type is among those of the arguments, or is pointed to by one."""
+    return any(getattr(argument, "dtype", argument) == wanted for argument in signature)
+
+
+@pytest.mark.parametrize(("kernel", "dtype", "target"), CASES)
+def test_it_compiles(kernel, dtype, target, tmp_path):
+    signature = kernel.signature(dtype)
+    ptx = compile_to_ptx(kernel.source(dtype), signature, target, kernel.threads)
+    assert entry_name(ptx)
+    assert f".target sm_{target[0]}{target[1]}" in ptx
+    if dtype != np.float32:
+        return
+    if not holds(signature, types.float64) and kernel.name.split("_")[0] not in DOUBLE_INSIDE:
+        assert not re.findall(r"^.*\.f64.*$", ptx, re.MULTILINE)
+    if PTXAS and target == TARGETS[-1]:
+        assert spilled(ptx, target, tmp_path) == 0
+
+
+def spilled(ptx, target, folder):
+    """How many bytes ptxas has to keep in memory for want of registers."""
+    (folder / "kernel.ptx").write_text(ptx)
+    command = [PTXAS, "-v", f"-arch=sm_{target[0]}{target[1]}", "kernel.ptx", "-o", "kernel.cubin"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = re.search(r"(\d+) bytes spill stores, (\d+) bytes spill loads", done.stderr)
+    return int(found[1]) + int(found[2])
+
+
+def test_the_files_of_kernels_are_known():
+    """A file of kernels that this test does not import would not be compiled."""
+    folder = Path(cuda.__file__).parent
+    with_kernels = {path.stem for path in folder.glob("*.py") if "cuda.grid(" in path.read_text(encoding="utf-8")}
+    assert with_kernels <= {kernel.body.__module__.rpartition(".")[2] for kernel in REGISTRY} | {"_kernel"}

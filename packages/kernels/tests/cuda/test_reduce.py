@@ -1,0 +1,77 @@
+"""Reductions beyond the table of cases: at the edges of pieces, of more than one stage, and in any grid."""
+
+import numpy as np
+import pytest
+
+from stackgrad.kernels.cuda import _along, _reduce
+from stackgrad.tensor import arange, from_numpy, tensor
+
+RNG = np.random.default_rng(0)
+
+
+def values(*shape, dtype="float32"):
+    return RNG.standard_normal(shape).astype(dtype)
+
+
+def on_device(array):
+    return from_numpy(array, backend="cuda")
+
+
+EDGES = [
+    n + by
+    for n in (_reduce.SHORT, _reduce.LANES, 2 * _reduce.LANES, _reduce.PIECE, 2 * _reduce.PIECE)
+    for by in (-1, 0, 1)
+]
+
+
+@pytest.mark.parametrize("k", EDGES)
+def test_rows_at_the_edges_of_pieces(k):
+    x = values(2, k)
+    np.testing.assert_allclose(on_device(x).sum(1).numpy(), x.sum(1), rtol=1e-5, atol=1e-5)
+    assert on_device(x).max(1).tolist() == x.max(1).tolist()
+
+
+@pytest.mark.parametrize("k", [_reduce.PIECE_OF_COLUMN + by for by in (-1, 0, 1)])
+def test_columns_at_the_edges_of_pieces(k):
+    x = values(k, 3)
+    np.testing.assert_allclose(on_device(x).sum(0).numpy(), x.sum(0), rtol=1e-5, atol=1e-5)
+    assert on_device(x).min(0).tolist() == x.min(0).tolist()
+
+
+def test_three_stages():
+    n = 2 * _reduce.PIECE * (_reduce.SHORT + 1)
+    x = np.ones(n, np.float32)
+    assert on_device(x).sum().item() == n
+
+
+@pytest.mark.parametrize("k", [_along.PIECE + by for by in (-1, 0, 1)] + [_along.PIECE**2 + 1])
+def test_along_at_the_edges_of_pieces(k):
+    x = RNG.integers(0, 9, (k, 2))
+    assert on_device(x).cumsum(0).tolist() == x.cumsum(0).tolist()
+    assert on_device(x).argmax(0).tolist() == x.argmax(0).tolist()
+
+
+def test_a_dimension_of_one_in_turned_memory():
+    x = values(4, 1, 3)
+    turned = on_device(x).permute(2, 1, 0)
+    assert turned.sum(1).tolist() == x.transpose(2, 1, 0)[:, 0].tolist()
+    turned.sum(1)[0, 0] = 7.0
+    assert turned.tolist() == x.transpose(2, 1, 0).tolist()
+
+
+def test_any_grid_gives_the_same_bits(monkeypatch):
+    x = on_device(values(3 * _reduce.PIECE_OF_COLUMN, 7))
+    expected = x.sum(0).numpy(), x.cumsum(0).numpy()
+    for blocks in (1, 3, 5):
+        for module in (_reduce, _along):
+            monkeypatch.setattr(module, "cover", lambda count, blocks=blocks: blocks)
+        assert x.sum(0).numpy().tobytes() == expected[0].tobytes()
+        assert x.cumsum(0).numpy().tobytes() == expected[1].tobytes()
+
+
+def test_nothing_to_fold():
+    x = on_device(np.zeros((0, 2), np.float32))
+    assert x.sum(0).tolist() == [0.0, 0.0]
+    assert x.prod(0).tolist() == [1.0, 1.0]
+    assert tensor([[True, False]], backend="cuda").max(1).tolist() == [True]
+    assert arange(0, backend="cuda").sum().item() == 0
