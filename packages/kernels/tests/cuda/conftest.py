@@ -13,8 +13,7 @@ SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
 collect_ignore = []
 if not is_available():
     collect_ignore += [
-        f"test_{name}.py"
-        for name in ("along", "array", "backend", "capture", "copy", "elementwise", "kernel", "reduce")
+        f"test_{name}.py" for name in ("array", "backend", "capture", "custom", "dlpack", "kernel", "memory", "reduce")
     ]
 if SIMULATED or find_spec("numba_cuda") is None:
     collect_ignore.append("test_compile.py")

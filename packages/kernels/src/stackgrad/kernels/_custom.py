@@ -1,4 +1,4 @@
-"""map, zip and reduce of a user's own function of numbers, compiled and run in parallel on the CPU.
+"""map, zip and reduce of a user's own function of numbers, compiled and run in parallel on the CPU or a GPU.
 
 The function is plain Python that Numba can compile, or one that Numba knows, such as `math.exp` or `operator.add`.
 It is compiled once in each process: what it depends on is not known, so its machine code is not kept on disk. The
@@ -7,9 +7,11 @@ operations record no gradient; for one, call them in the forward of a `stackgrad
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from functools import cached_property
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
@@ -17,17 +19,21 @@ from numba import types
 from numpy.typing import NDArray
 
 from stackgrad.tensor import Tensor, concatenate, full
+from stackgrad.tensor._ops import common_backend
 from stackgrad.tensor._shape import broadcast_shapes, normalize_dim
 
 from .cpu import _elementwise, _reduce
 from .cpu._calls import ChunkError
 from .cpu._jit import helper
 
+if TYPE_CHECKING:
+    from .cuda._custom import CustomKernels
+
 Number = bool | int | float
 
 
 def map(fn: Callable[[Number], Number]) -> Callable[[Tensor], Tensor]:
-    """The operation that applies `fn` to each element of a tensor on a host backend, keeping shape and dtype.
+    """The operation that applies `fn` to each element of a tensor, keeping shape and dtype.
 
     Raises TypeError where Numba cannot compile `fn`; the message holds Numba's reason. RuntimeError where `fn` raises.
     """
@@ -37,6 +43,8 @@ def map(fn: Callable[[Number], Number]) -> Callable[[Tensor], Tensor]:
 
     def operation(x: Tensor) -> Tensor:
         scalar.check(x)
+        if not _on_host(x):
+            return x.new(scalar.for_gpu.elementwise(x.data))
         return x.new(scalar.run(lambda: _elementwise.run(kernels, x.dtype, x.dtype, x.data)))
 
     return operation
@@ -57,6 +65,8 @@ def zip(fn: Callable[[Number, Number], Number]) -> Callable[[Tensor, Tensor], Te
         if x.dtype != y.dtype:
             raise TypeError(f"zip: tensors of {x.dtype} and {y.dtype}: expected one dtype; use .astype(...)")
         broadcast_shapes(x.shape, y.shape)
+        if not _on_host(x):
+            return x.new(scalar.for_gpu.elementwise(x.data, y.data))
         return x.new(scalar.run(lambda: _elementwise.run(kernels, x.dtype, x.dtype, x.data, y.data)))
 
     return operation
@@ -79,10 +89,17 @@ def reduce(fn: Callable[[Number, Number], Number], start: Number) -> Callable[..
         dim = normalize_dim(dim, x.ndim)
         shape = (*x.shape[:dim], 1, *x.shape[dim + 1 :])
         x = concatenate([full(shape, start, dtype=x.dtype, backend=x.backend), x.detach()], dim)
-        out = x.new(scalar.run(lambda: _reduce.run(fold, None, x.data, (dim,))))
+        if _on_host(x):
+            out = x.new(scalar.run(lambda: _reduce.run(fold, None, x.data, (dim,))))
+        else:
+            out = x.new(scalar.for_gpu.reduce(x.data, (dim,)))
         return out.unsqueeze(dim) if keepdim else out
 
     return operation
+
+
+def _on_host(x: Tensor) -> bool:
+    return isinstance(x.data, np.ndarray)
 
 
 def _elementwise_kernels(scalar: _Scalar, function: Any) -> _elementwise.ElementwiseKernels:
@@ -94,7 +111,7 @@ def _numbers(count: int) -> str:
     return "one number" if count == 1 else "two numbers"
 
 
-_STEP = "Failed in nopython mode pipeline (step: nopython frontend)\n"
+_STEP = re.compile(r"Failed in \w+ mode pipeline \(step: nopython frontend\)\n")
 
 
 class _Scalar:
@@ -111,30 +128,45 @@ class _Scalar:
             self.compiled = helper(fn)
         else:  # what Numba knows, or has compiled already
             self.compiled = helper((lambda x: fn(x)) if arity == 1 else (lambda x, y: fn(x, y)))
-        self._checked: set[np.dtype[Any]] = set()
+        self._fn = fn
+        self._checked: set[tuple[bool, np.dtype[Any]]] = set()
+
+    @cached_property
+    def for_gpu(self) -> CustomKernels:
+        """Its kernels for tensors on backend `cuda`."""
+        from .cuda._custom import CustomKernels
+
+        return CustomKernels(self.identifier, self._fn, self.arity)
 
     def check(self, *tensors: Tensor) -> None:
-        """Raise TypeError unless these are tensors on the host, for whose dtype the function gives a number."""
+        """Raise TypeError unless these are tensors on the host or a GPU, for whose dtype the function gives numbers."""
         for x in tensors:
             if not isinstance(x, Tensor):
                 raise TypeError(f"{self.what} of {type(x).__name__}: expected a tensor")
-            if not isinstance(x.data, np.ndarray):
+            if not _on_host(x) and x.backend.name != "cuda":
                 raise TypeError(
-                    f"{self.what}: tensor on backend {x.backend.name!r}: expected one on the host; use .to('cpu')"
+                    f"{self.what}: tensor on backend {x.backend.name!r}: expected one on the host or 'cuda'; "
+                    "use .to('cpu')"
                 )
-        dtype = tensors[0].dtype
-        if dtype not in self._checked:
-            self._compile(dtype)
-            self._checked.add(dtype)
+        x = tensors[0]
+        if not all(_on_host(x) for x in tensors):
+            common_backend(self.what, *tensors)
+        if (_on_host(x), x.dtype) not in self._checked:
+            self._compile(x)
+            self._checked.add((_on_host(x), x.dtype))
 
-    def _compile(self, dtype: np.dtype[Any]) -> None:
-        """Compile it by itself, so that what Numba has to say is about the user's function alone."""
+    def _compile(self, x: Tensor) -> None:
+        """Compile it for the dtype and the place of `x`, by itself where its result's type is to be known."""
+        dtype = x.dtype
         arguments = (numba.from_dtype(dtype),) * self.arity
         try:
+            if not _on_host(x):
+                self.for_gpu.compile(dtype)
+                return
             self.compiled.compile(arguments)
         except (numba.core.errors.NumbaError, TypeError) as error:  # a TypeError for another number of parameters
             # From "During" on it names Numba's own steps, and "File" shows this file where the user gave no source.
-            reason = str(error).partition(self._end_of_reason)[0].replace(_STEP, "").strip()
+            reason = _STEP.sub("", str(error).partition(self._end_of_reason)[0]).strip()
             arguments_in_words = f"{_numbers(self.arity)} of {dtype}"
             raise TypeError(
                 f"{self.what}: Numba cannot compile {self.name} as a function of {arguments_in_words}\n{reason}"

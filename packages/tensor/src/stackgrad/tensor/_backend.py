@@ -43,6 +43,10 @@ class Backend(ABC):
     def to_numpy(self, array: Array) -> NDArray[Any]:
         """`array` as NumPy's; a host backend shares the memory."""
 
+    def from_dlpack(self, external: Any) -> Array:
+        """The memory of another library's array, which has `__dlpack__`, as this backend's; without a copy."""
+        raise TypeError(f"backend {self.name!r} takes no arrays of other libraries")
+
     @abstractmethod
     def empty(self, shape: Shape, dtype: DType) -> Array:
         """A new array in C order, its values not set."""

@@ -68,6 +68,19 @@ def from_numpy(array: NDArray[Any], requires_grad: bool = False, backend: Name =
     return _make(np.asarray(array), requires_grad, backend)  # without the subclass: memmap and the like
 
 
+def from_dlpack(external: Any, requires_grad: bool = False, backend: Name = None) -> Tensor:
+    """A tensor that shares the memory of another library's array, such as a PyTorch or CuPy tensor on the same device.
+
+    Raises TypeError for what has no `__dlpack__` and for other dtypes, and what the backend raises for another device.
+    """
+    found = get_backend(backend)
+    if not hasattr(external, "__dlpack__") and not hasattr(external, "__cuda_array_interface__"):
+        raise TypeError(f"from_dlpack of {type(external).__name__}: expected an array that has __dlpack__")
+    data = found.from_dlpack(external)
+    as_dtype(data.dtype)
+    return Tensor(data, found).requires_grad_(requires_grad)
+
+
 def full(
     shape: int | Sequence[int],
     value: Operand,

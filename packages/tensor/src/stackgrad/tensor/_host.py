@@ -23,6 +23,9 @@ class HostBackend(Backend):
     def to_numpy(self, array: NDArray[Any]) -> NDArray[Any]:
         return array
 
+    def from_dlpack(self, external: Any) -> NDArray[Any]:
+        return np.from_dlpack(external)
+
     def empty(self, shape: Shape, dtype: DType) -> NDArray[Any]:
         return np.empty(shape, dtype)
 

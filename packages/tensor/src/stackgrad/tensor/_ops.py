@@ -158,7 +158,8 @@ class To(Function):
     def forward(ctx: Node, x: Tensor, backend: Backend) -> Tensor:
         ctx.backend = x.backend
         expect_readable(f"to({backend.name!r})")
-        return type(x.new(x.data))(backend.from_numpy(x.backend.to_numpy(x.data)), backend, x.version)
+        data = backend.from_numpy(x.backend.to_numpy(x.data))
+        return type(x.new(x.data))(data, backend, x.version if data is x.data else None)
 
     @staticmethod
     def backward(ctx: Node, g: Tensor) -> Tensor:

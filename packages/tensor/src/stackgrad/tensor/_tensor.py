@@ -15,6 +15,7 @@ from ._arithmetic import Arithmetic
 from ._autograd import Value, Version
 from ._backend import Array, Backend, get_backend
 from ._dtypes import as_dtype, int64, is_float
+from ._host import HostBackend
 from ._shape import Shape, normalize_dim, normalize_dims, reduced_shape, resolve_shape
 from ._tape import expect_readable
 
@@ -77,7 +78,35 @@ class Tensor(Arithmetic):
         return view
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        if not isinstance(self.backend, HostBackend):
+            raise TypeError(
+                f"NumPy was given a tensor on backend {self.backend.name!r}: "
+                "bring it over with .to('cpu'), or copy it with .numpy()"
+            )
         return np.array(self.numpy(), dtype, copy=copy)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        """The memory for another library, by DLPack and without a copy; `options` are those of its standard.
+
+        Raises BufferError for a tensor that requires a gradient: call detach() first.
+        """
+        if self.requires_grad:
+            raise BufferError("__dlpack__ of a tensor that requires a gradient: call .detach() first")
+        expect_readable("__dlpack__()")
+        return self.data.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """DLPack's type and number of the device that the memory is on: (1, 0) for the host."""
+        device: tuple[int, int] = self.data.__dlpack_device__()
+        return device
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """The memory for libraries that share that of GPUs so. Only tensors on a GPU have it."""
+        if self.requires_grad:
+            raise AttributeError("__cuda_array_interface__ of a tensor that requires a gradient: call .detach() first")
+        found: dict[str, Any] = self.data.__cuda_array_interface__
+        return found
 
     def tolist(self) -> Any:
         """The elements as nested lists of Python numbers."""

@@ -75,6 +75,27 @@ class DeviceArray:
         """The same memory, from `offset` elements on."""
         return DeviceArray(self.owner, self.offset + offset, shape, strides, self.dtype)
 
+    def __dlpack__(
+        self, *, stream: int | None = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None
+    ) -> Any:
+        """The memory for another library, see `_exchange`. Raises BufferError where that asks for a copy."""
+        from . import _exchange
+
+        if copy or (dl_device is not None and tuple(dl_device) != _exchange.device_of(self)):
+            raise BufferError("a tensor on backend 'cuda' is lent as it is: copy it with .clone() or .to('cpu')")
+        return _exchange.to_dlpack(self, stream)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        from . import _exchange
+
+        return _exchange.device_of(self)
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        from . import _exchange
+
+        return _exchange.to_cuda_array_interface(self)
+
     def __repr__(self) -> str:
         return f"<{self.dtype} of shape {self.shape} on {device().name}>"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from . import _along, _array, _copy, _elementwise, _reduce
+from . import _along, _array, _copy, _elementwise, _exchange, _reduce
 from ._array import DeviceArray
 from ._not_yet import NotYet
 
@@ -18,6 +18,7 @@ class CudaBackend(NotYet):
     captures = True
 
     from_numpy = staticmethod(_array.from_numpy)
+    from_dlpack = staticmethod(_exchange.borrow)
     empty = staticmethod(_array.empty)
     permute = staticmethod(_array.permute)
     expand = staticmethod(_array.expand)

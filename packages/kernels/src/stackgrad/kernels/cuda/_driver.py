@@ -9,6 +9,7 @@ the order of one stream.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import threading
@@ -38,6 +39,12 @@ class Device(Protocol):
     """What the backend needs of a device."""
 
     name: str
+    number: int
+    """Among the devices of this machine."""
+    is_host: bool
+    """Whether its memory is the host's."""
+    stream_number: int | None
+    """Its stream, as other libraries name it."""
     blocks: int
     """As many as keep it busy, for kernels that walk over their elements in steps of the whole grid."""
 
@@ -46,6 +53,9 @@ class Device(Protocol):
 
     def address(self, memory: Memory) -> int:
         """Where it lies."""
+
+    def borrow(self, address: int, size: int) -> Memory:
+        """Memory that belongs to someone else."""
 
     def upload(self, memory: Memory, start: int, values: NDArray[Any]) -> None:
         """Write `values`, in C order, from byte `start` on. They may change when this returns."""
@@ -64,6 +74,9 @@ class Device(Protocol):
 
     def synchronize(self) -> None:
         """Wait for all that was launched."""
+
+    def wait_for(self, stream_number: int) -> None:
+        """Begin nothing before another library's stream has done what it has to do by now."""
 
 
 def compile_to_ptx(
@@ -92,6 +105,8 @@ class _InThisThread(threading.local):
 class _Gpu:
     """A GPU, by cuda.core (https://nvidia.github.io/cuda-python/cuda-core) and the driver's copies."""
 
+    is_host = False
+
     def __init__(self) -> None:
         from cuda import core
         from cuda.bindings import driver
@@ -100,6 +115,8 @@ class _Gpu:
         device = core.Device()
         device.set_current()
         self._here = _InThisThread(device, device.create_stream())
+        self.stream_number: int | None = int(self._here.stream.handle)
+        self.number = int(device.device_id)
         self._memory = device.memory_resource
         self.name = str(device.name)
         self.compute_capability = tuple(device.compute_capability)
@@ -116,6 +133,9 @@ class _Gpu:
 
     def address(self, memory: Any) -> int:
         return int(memory.handle)
+
+    def borrow(self, address: int, size: int) -> Any:
+        return self._core.Buffer.from_handle(address, size)
 
     def upload(self, memory: Any, start: int, values: NDArray[Any]) -> None:
         at = self.address(memory) + start
@@ -142,6 +162,9 @@ class _Gpu:
 
     def synchronize(self) -> None:
         self._here.stream.sync()
+
+    def wait_for(self, stream_number: int) -> None:
+        self._here.stream.wait(self._core.Stream.from_handle(stream_number))
 
     def _check(self, result: tuple[Any, ...]) -> None:
         if int(result[0]):
@@ -181,6 +204,9 @@ class _Simulator:
     """Numba's simulator. Fresh memory is full of NaN, -1 and true, as a kernel must not trust it to be anything."""
 
     name = "Numba's simulator"
+    number = 0
+    is_host = True
+    stream_number: int | None = None
     blocks = 2
 
     def allocate(self, size: int) -> NDArray[np.uint8]:
@@ -188,6 +214,11 @@ class _Simulator:
 
     def address(self, memory: Any) -> int:
         return int(memory.ctypes.data)
+
+    def borrow(self, address: int, size: int) -> NDArray[np.uint8]:
+        if not size:
+            return np.empty(0, np.uint8)
+        return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
 
     def upload(self, memory: Any, start: int, values: NDArray[Any]) -> None:
         memory[start : start + values.nbytes] = values.reshape(-1).view(np.uint8)
@@ -197,7 +228,8 @@ class _Simulator:
 
     def pointer(self, memory: Any, start: int, dtype: np.dtype[Any]) -> _SimulatedPointer:
         stored = np.dtype("uint8") if dtype == np.dtype("bool") else dtype
-        return _SimulatedPointer(memory[: memory.size // 8 * 8].view(stored), start // dtype.itemsize)
+        whole = memory.size // dtype.itemsize * dtype.itemsize
+        return _SimulatedPointer(memory[:whole].view(stored), start // dtype.itemsize)
 
     def load(self, body: Callable[..., None], signature: tuple[Any, ...], threads: int) -> Any:
         def thread(*arguments: Any) -> None:
@@ -210,6 +242,9 @@ class _Simulator:
         loaded[grid, block](*arguments)
 
     def synchronize(self) -> None:
+        pass
+
+    def wait_for(self, stream_number: int) -> None:
         pass
 
 
