@@ -10,10 +10,8 @@ from stackgrad.kernels.cuda import is_available
 
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
 
-collect_ignore = []
-if not is_available():
-    collect_ignore += [
-        f"test_{name}.py" for name in ("array", "backend", "capture", "custom", "dlpack", "kernel", "memory", "reduce")
-    ]
+# What is ignored is collected by the sessions named above.
+ON_A_DEVICE = ("array", "backend", "capture", "custom", "exchange", "kernel", "memory", "reduce")
+collect_ignore = [] if is_available() else [f"test_{name}.py" for name in ON_A_DEVICE]
 if SIMULATED or find_spec("numba_cuda") is None:
     collect_ignore.append("test_compile.py")

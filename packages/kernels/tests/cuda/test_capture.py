@@ -1,0 +1,69 @@
+"""Captured functions on the cuda backend: replays do what calls would have done."""
+
+import numpy as np
+
+from stackgrad import tensor as sg
+
+RNG = np.random.default_rng(0)
+
+
+def values(*shape):
+    return sg.tensor(RNG.standard_normal(shape).astype(np.float32), backend="cuda")
+
+
+def step(x, y):
+    """Elementwise ops, broadcasting, copies between layouts, reductions, running sums, writes and new constants."""
+    z = (x * y[0]).T.exp() - x.T
+    total = z.sum(0) + z.max(0) + sg.full((3,), 2.0, backend="cuda")
+    out = z.cumsum(0).clone()
+    out[1:] = out[:-1] * 2
+    return total, out, z.argmax(1)
+
+
+def test_replays_are_calls():
+    captured = sg.capture(step)
+    for _ in range(5):
+        x, y = values(3, 4), values(2, 4)
+        expected, found = step(x, y), captured(x, y)
+        assert [a.tolist() for a in found] == [a.tolist() for a in expected]
+
+
+def test_the_python_is_left_out_from_the_third_call_on():
+    calls = []
+
+    @sg.capture
+    def double(x):
+        calls.append(1)
+        return x * 2
+
+    results = [double(sg.tensor([i, i + 1], backend="cuda")) for i in range(5)]
+    assert len(calls) == 2
+    assert results[4] is results[1]
+    assert results[4].tolist() == [8, 10]
+
+
+def test_memory_of_the_recording_is_not_given_to_others():
+    captured = sg.capture(lambda x: (x + 1) * (x + 2))
+    for i in range(6):
+        assert captured(sg.full((5,), i, backend="cuda")).tolist() == [(i + 1) * (i + 2)] * 5
+        sg.full((5,), -7, backend="cuda")
+
+
+def test_constants_are_as_they_were():
+    def with_a_constant(x):
+        weights = sg.tensor([1.0, 2.0], backend="cuda")
+        out = x * weights
+        weights.zero_()
+        return out
+
+    captured = sg.capture(with_a_constant)
+    for _ in range(4):
+        assert captured(sg.ones(2, backend="cuda")).tolist() == [1.0, 2.0]
+
+
+def test_arrays_of_the_host_are_copied_each_time():
+    array = np.zeros(2, np.float32)
+    captured = sg.capture(lambda x: x + sg.from_numpy(array, backend="cuda"))
+    for i in range(4):
+        array[:] = i
+        assert captured(sg.ones(2, backend="cuda")).tolist() == [i + 1.0, i + 1.0]

@@ -1,0 +1,136 @@
+"""Memory lent and borrowed. Simulated arrays are lent as the host's: what capsules hold is the same on a GPU, where
+`nox -s gpu` sees PyTorch and CuPy take them."""
+
+import gc
+
+import numpy as np
+import pytest
+
+from stackgrad import tensor as sg
+from stackgrad.kernels.cuda import _exchange
+from stackgrad.kernels.cuda._driver import SIMULATED, device
+
+simulated = pytest.mark.skipif(not SIMULATED, reason="NumPy takes and lends the host's memory alone")
+
+
+@simulated
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "bool"])
+def test_numpy_takes_an_array(dtype):
+    x = sg.tensor(np.arange(12).reshape(3, 4).astype(dtype), backend="cuda")
+    array = np.from_dlpack(x.T[1:, ::-2])
+    assert array.dtype == dtype
+    assert array.tolist() == x.T[1:, ::-2].tolist()
+    x[...] = sg.zeros(3, 4, backend="cuda").astype(dtype)
+    assert not array.any()
+
+
+@simulated
+def test_memory_is_lent_until_it_is_given_back():
+    x = sg.tensor([1.0, 2.0], backend="cuda")
+    array = np.from_dlpack(x)
+    del x
+    gc.collect()
+    sg.full((2,), 7.0, backend="cuda")
+    assert array.tolist() == [1.0, 2.0]
+    assert len(_exchange._lent) == 1
+    del array
+    assert not _exchange._lent
+
+
+def test_a_capsule_that_nobody_took():
+    capsule = sg.ones(2, backend="cuda").__dlpack__()
+    assert len(_exchange._lent) == 1
+    del capsule
+    assert not _exchange._lent
+
+
+def test_what_is_in_a_capsule():
+    x = sg.ones(2, 3, backend="cuda").T
+    capsule = x.__dlpack__()
+    tensor = _exchange._Managed.from_address(_exchange._content(capsule, b"dltensor")).tensor
+    assert tensor.data == _exchange.address_of(x.data)
+    assert (tensor.device_type, tensor.device_id) == x.__dlpack_device__() == (1 if SIMULATED else 2, device().number)
+    assert (tensor.code, tensor.bits, tensor.lanes, tensor.byte_offset) == (2, 32, 1, 0)
+    assert tensor.shape[: tensor.ndim] == [3, 2]
+    assert tensor.strides[: tensor.ndim] == [1, 3]
+
+
+@simulated
+def test_an_array_of_numpy_is_borrowed():
+    array = np.arange(12.0).reshape(3, 4)[::-1, ::2]
+    x = sg.from_dlpack(array, backend="cuda")
+    assert x.tolist() == array.tolist()
+    x[0, 0] = 99.0
+    assert array[0, 0] == 99
+    assert not x.owns_memory
+    assert (x * 2).sum(0).tolist() == (array * 2).sum(0).tolist()
+
+
+@simulated
+def test_borrowed_memory_lives_as_long_as_its_views():
+    view = sg.from_dlpack(np.arange(1000.0), backend="cuda")[990:]
+    gc.collect()
+    assert view.tolist() == list(range(990, 1000))
+
+
+class Interface:
+    """An array that has the CUDA array interface alone."""
+
+    def __init__(self, array, **changes):
+        self.array = array
+        described = dict(array.__array_interface__)
+        del described["descr"]
+        self.__cuda_array_interface__ = {**described, "stream": None, **changes}
+
+
+@simulated
+def test_the_cuda_array_interface_is_borrowed():
+    array = np.arange(6, dtype=np.int64).reshape(2, 3).T
+    x = sg.from_dlpack(Interface(array), backend="cuda")
+    assert x.tolist() == array.tolist()
+    with pytest.raises(TypeError, match="from_dlpack of elements of int32: expected float32, float64, int64 or bool"):
+        sg.from_dlpack(Interface(array.astype(np.int32)), backend="cuda")
+    with pytest.raises(ValueError, match=r"strides \(4, 8\) in bytes: expected multiples of 8"):
+        sg.from_dlpack(Interface(array, strides=(4, 8)), backend="cuda")
+
+
+def test_the_cuda_array_interface_is_offered():
+    x = sg.ones(2, 3, backend="cuda").T
+    described = x.__cuda_array_interface__
+    assert described["shape"] == (3, 2)
+    assert described["strides"] == (4, 12)
+    assert described["typestr"] == "<f4"
+    assert described["data"] == (_exchange.address_of(x.data), False)
+    assert described["version"] == 3
+    assert sg.ones(0, backend="cuda").__cuda_array_interface__["data"] == (0, False)
+
+
+def test_what_cannot_be_taken():
+    x = sg.ones(2, backend="cuda")
+    with pytest.raises(BufferError, match="is lent as it is: copy it"):
+        x.__dlpack__(copy=True)
+    with pytest.raises(BufferError, match="is lent as it is: copy it"):
+        x.__dlpack__(dl_device=(10, 3))
+    with pytest.raises(BufferError, match=r"call .detach\(\) first"):
+        x.requires_grad_().__dlpack__()
+    with pytest.raises(TypeError, match="from_dlpack of list: expected an array that has __dlpack__"):
+        sg.from_dlpack([1.0], backend="cuda")
+
+
+class Elsewhere:
+    def __dlpack__(self, stream=None):
+        raise AssertionError("asked for the memory of another device")
+
+    def __dlpack_device__(self):
+        return 2, 5
+
+
+def test_an_array_on_another_device():
+    with pytest.raises(ValueError, match=r"DLPack device \(2, 5\) for .*bring it to that device first"):
+        sg.from_dlpack(Elsewhere(), backend="cuda")
+
+
+@simulated
+def test_an_array_of_another_dtype():
+    with pytest.raises(TypeError, match="code 0, 32 bits and 1 lanes: expected float32"):
+        sg.from_dlpack(np.ones(2, np.int32), backend="cuda")

@@ -1,0 +1,53 @@
+"""How kernels are made, found and launched."""
+
+import numpy as np
+import pytest
+
+from stackgrad import tensor as sg
+from stackgrad.kernels.cuda._array import empty, to_numpy
+from stackgrad.kernels.cuda._driver import SIMULATED, cuda, device
+from stackgrad.kernels.cuda._kernel import BLOCK, REGISTRY, Kernel, T, cover, int64, pointer
+
+F32 = np.dtype("float32")
+
+
+def _iota(out, n):
+    i = cuda.grid(1)
+    while i < n:
+        out[i] = T(i)
+        i += cuda.gridsize(1)
+
+
+IOTA = Kernel(_iota, lambda T: (pointer(T), int64), BLOCK, registered=False)
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 5])
+def test_any_grid_will_do(blocks):
+    out = empty((37,), F32)
+    IOTA[F32](blocks, out, out.size)
+    assert to_numpy(out).tolist() == list(range(37))
+
+
+def test_blocks_cover_the_elements():
+    assert cover(0) == 1
+    assert cover(BLOCK) == 1
+    assert cover(BLOCK + 1) == min(2, device().blocks)
+    assert cover(10**12) == device().blocks
+
+
+def test_every_kernel_has_a_name_of_its_own():
+    names = [kernel.name for kernel in REGISTRY]
+    assert len(set(names)) == len(names)
+    assert "add_flat" in names
+
+
+def test_a_kind_without_a_kernel_says_so():
+    with pytest.raises(NotImplementedError, match=r"matmul has no kernel on backend 'cuda' yet: .*\.to\('cpu'\)"):
+        sg.ones(2, 2, backend="cuda") @ sg.ones(2, 2, backend="cuda")
+
+
+@pytest.mark.skipif(not SIMULATED, reason="a GPU does not notice; compute-sanitizer does")
+def test_a_kernel_may_not_leave_its_memory():
+    out = empty((3,), F32)
+    with pytest.raises(IndexError, match=r"a kernel at element \d+ of memory for 128"):
+        IOTA[F32](1, out, 512)
