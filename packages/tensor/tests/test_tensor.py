@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from stackgrad.tensor import NumpyBackend, Tensor, arange, from_numpy, ones, tensor, zeros
+from stackgrad.tensor import NumpyBackend, Tensor, _tensor, arange, from_dlpack, from_numpy, ones, tensor, zeros
 
 # --- NumPy
 
@@ -240,6 +240,63 @@ def test_to_shares_memory_between_host_backends():
     assert (y + 1).backend is OTHER
     with pytest.raises(ValueError, match=r"backend 'nowhere' is not installed: expected one of .*numpy"):
         x.to("nowhere")
+
+
+class Far(NumpyBackend):
+    """A backend with memory of its own."""
+
+    name = "far"
+
+    def from_numpy(self, array):
+        return array.copy()
+
+    def to_numpy(self, array):
+        return array.copy()
+
+
+FAR = Far()
+
+
+def test_to_copies_where_memory_is_not_the_hosts():
+    x = ones(2, requires_grad=True)
+    square, y = x * x, x.detach().to(FAR)
+    y.add_(1)
+    square.sum().backward()  # x is what it was
+    assert (x.tolist(), y.tolist()) == ([1.0, 1.0], [2.0, 2.0])
+
+
+def test_numpy_does_not_take_what_is_not_in_the_hosts_memory(monkeypatch):
+    x = ones(2).to(FAR)
+    monkeypatch.setattr(_tensor, "HostBackend", Other)
+    with pytest.raises(TypeError, match=r"NumPy was given a tensor on backend 'far': bring it over with .to\('cpu'\)"):
+        np.asarray(x)
+    assert x.numpy().tolist() == [1.0, 1.0]
+
+
+# --- other libraries
+
+
+def test_memory_goes_to_other_libraries():
+    x = tensor([[1.0, 2.0], [3.0, 4.0]])
+    array = np.from_dlpack(x.T)
+    assert array.tolist() == [[1.0, 3.0], [2.0, 4.0]]
+    assert np.shares_memory(array, x.numpy())
+    assert x.__dlpack_device__() == (1, 0)
+    assert not hasattr(x, "__cuda_array_interface__")
+    with pytest.raises(BufferError, match=r"__dlpack__ of a tensor that requires a gradient: call .detach\(\) first"):
+        x.requires_grad_().__dlpack__()
+
+
+def test_memory_of_other_libraries():
+    array = np.arange(6.0).reshape(2, 3)
+    x = from_dlpack(array.T)
+    assert x.tolist() == array.T.tolist()
+    assert np.shares_memory(x.numpy(), array)
+    assert from_dlpack(array, requires_grad=True).requires_grad
+    with pytest.raises(TypeError, match="dtype int32: expected float32, float64, int64 or bool"):
+        from_dlpack(array.astype("int32"))
+    with pytest.raises(TypeError, match="from_dlpack of list: expected an array that has __dlpack__"):
+        from_dlpack([1.0])
 
 
 def test_casts():
