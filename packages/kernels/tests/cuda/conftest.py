@@ -1,6 +1,6 @@
 """These tests need a GPU or, with NUMBA_ENABLE_CUDASIM=1, Numba's simulator of one: `nox -s tests-cuda-simulator`.
 
-Kernels are compiled without either by test_compile.py: `nox -s tests-cuda-compile`.
+Kernels are compiled without either: `nox -s tests-cuda-compile`.
 """
 
 import os
@@ -14,4 +14,4 @@ SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
 ON_A_DEVICE = ("array", "backend", "capture", "custom", "exchange", "kernel", "memory", "reduce")
 collect_ignore = [] if is_available() else [f"test_{name}.py" for name in ON_A_DEVICE]
 if SIMULATED or find_spec("numba_cuda") is None:
-    collect_ignore.append("test_compile.py")
+    collect_ignore += ["test_compile.py", "test_driver.py", "test_ptx.py"]

@@ -14,7 +14,7 @@ NOT_YET = {
 READY = [case for case in CASES if not any(case.name == name or case.name.startswith(f"{name}-") for name in NOT_YET)]
 LIMITS = Limits(extent=4, size=100) if SIMULATED else None
 # A gradient by differences calls for two results an element.
-EXAMPLES = {"values": 30, "gradient": 4, "second": 2} if SIMULATED else {}
+EXAMPLES = {"values": 15, "gradient": 2, "second": 1} if SIMULATED else {}
 
 
 @pytest.mark.parametrize("case", READY, ids=str)

@@ -66,8 +66,11 @@ class Device(Protocol):
     def pointer(self, memory: Memory, start: int, dtype: np.dtype[Any]) -> Any:
         """The argument of a kernel that stands for the elements from byte `start` on."""
 
-    def load(self, body: Callable[..., None], signature: tuple[Any, ...], threads: int) -> Any:
-        """The kernel `body`, compiled for these Numba types and at most so many threads in a block."""
+    def load(self, body: Callable[..., None], signature: tuple[Any, ...], threads: int, keep: bool) -> Any:
+        """The kernel `body`, compiled for these Numba types and at most so many threads in a block.
+
+        With `keep` it is kept on disk.
+        """
 
     def launch(self, loaded: Any, grid: Grid, block: Grid, arguments: Sequence[Any]) -> None:
         """Run a kernel: blocks and threads by their numbers in x, y, z; pointers, numbers and tuples of integers."""
@@ -150,8 +153,10 @@ class _Gpu:
     def pointer(self, memory: Any, start: int, dtype: np.dtype[Any]) -> int:
         return self.address(memory) + start
 
-    def load(self, body: Callable[..., None], signature: tuple[Any, ...], threads: int) -> Any:
-        ptx = compile_to_ptx(body, signature, self.compute_capability, threads)
+    def load(self, body: Callable[..., None], signature: tuple[Any, ...], threads: int, keep: bool) -> Any:
+        from ._ptx import ptx_of
+
+        ptx = ptx_of(body, signature, self.compute_capability, threads, keep)
         return self._core.ObjectCode.from_ptx(ptx.encode()).get_kernel(entry_name(ptx))
 
     def launch(self, loaded: Any, grid: Grid, block: Grid, arguments: Sequence[Any]) -> None:
@@ -231,7 +236,7 @@ class _Simulator:
         whole = memory.size // dtype.itemsize * dtype.itemsize
         return _SimulatedPointer(memory[:whole].view(stored), start // dtype.itemsize)
 
-    def load(self, body: Callable[..., None], signature: tuple[Any, ...], threads: int) -> Any:
+    def load(self, body: Callable[..., None], signature: tuple[Any, ...], threads: int, keep: bool) -> Any:
         def thread(*arguments: Any) -> None:
             with np.errstate(all="ignore"):  # single numbers of NumPy's warn, those of a GPU do not
                 body(*arguments)

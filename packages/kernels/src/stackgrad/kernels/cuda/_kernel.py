@@ -73,7 +73,8 @@ class Kernel:
 
     `signature` gives the Numba types of its arguments for one of these, `threads` those of a block, `bind` further
     globals of its own for a dtype. `kernel[dtype](grid, *arguments)` launches it; the grid is the number of blocks, or
-    their numbers in x, y and z. A user's function makes a kernel that is not `registered`, since no test can know it.
+    their numbers in x, y and z. A user's function makes a kernel that is not `registered`: no test can know it, and it
+    is not kept on disk, since nobody knows all that it depends on.
 
     Bools are bytes of 0 and 1 to a kernel, `T` is uint8 then; what it writes for one has to be bool(...) of a number.
     """
@@ -90,7 +91,7 @@ class Kernel:
     ) -> None:
         self.name = name or body.__name__.strip("_")
         self.body, self.bind = body, bind
-        self._signature = signature
+        self._signature, self._registered = signature, registered
         self.block = threads if isinstance(threads, tuple) else (threads,)
         self.dtypes = [dtype for kind in dtypes for dtype in _DTYPES[kind]]
         self._launches: dict[DType, Launch] = {}
@@ -116,7 +117,7 @@ class Kernel:
     def __getitem__(self, dtype: DType) -> Launch:
         launch = self._launches.get(dtype)
         if launch is None:
-            loaded = device().load(self.source(dtype), self.signature(dtype), self.threads)
+            loaded = device().load(self.source(dtype), self.signature(dtype), self.threads, self._registered)
             launch = self._launches[dtype] = self._launcher(loaded)
         return launch
 

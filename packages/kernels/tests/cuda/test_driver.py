@@ -1,0 +1,88 @@
+"""What is asked of NVIDIA's packages for a launch, with stand-ins for them; what is said of a driver that fails."""
+
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from stackgrad.kernels.cuda import _driver, _ptx
+from stackgrad.kernels.cuda._copy import _fill
+
+
+class Core:
+    """cuda.core, as far as it is used: it notes what it was asked for."""
+
+    def __init__(self):
+        self.launched, self.loaded = [], []
+        self.ObjectCode = SimpleNamespace(from_ptx=self.from_ptx)
+
+    def Device(self):
+        return SimpleNamespace(
+            name="a stand-in",
+            device_id=3,
+            compute_capability=(9, 0),
+            properties=SimpleNamespace(multiprocessor_count=132),
+            memory_resource=SimpleNamespace(allocate=self.allocate),
+            set_current=lambda: None,
+            create_stream=lambda: SimpleNamespace(handle=77, sync=lambda: None),
+        )
+
+    def allocate(self, size, stream):
+        if size > 1000:
+            raise RuntimeError("CUDA_ERROR_OUT_OF_MEMORY: no room")
+        return SimpleNamespace(handle=0x1000, size=size)
+
+    def from_ptx(self, ptx):
+        self.loaded.append(ptx)
+        return SimpleNamespace(get_kernel=lambda name: name)
+
+    def LaunchConfig(self, grid, block):
+        return grid, block
+
+    def launch(self, stream, config, kernel, *arguments):
+        self.launched.append((stream.handle, config, kernel, arguments))
+
+
+@pytest.fixture
+def core(monkeypatch, tmp_path):
+    core = Core()
+    monkeypatch.setattr(_ptx, "cache_folder", lambda: tmp_path)
+    monkeypatch.setitem(sys.modules, "cuda.core", core)
+    monkeypatch.setattr(sys.modules["cuda"], "core", core, raising=False)
+    return core
+
+
+def test_a_launch(core):
+    gpu, dtype = _driver._Gpu(), np.dtype("float32")
+    assert (gpu.name, gpu.number, gpu.stream_number, gpu.blocks) == ("a stand-in", 3, 77, 8 * 132)
+    loaded = gpu.load(_fill.source(dtype), _fill.signature(dtype), _fill.threads, True)
+    (ptx,) = core.loaded
+    assert f".visible .entry {loaded}(".encode() in ptx
+    out = gpu.pointer(gpu.allocate(64), 8, dtype)
+    gpu.launch(loaded, (2, 1, 1), (256, 1, 1), [out, (1, 2, 3), 7, dtype.type(0.5)])
+    assert core.launched == [(77, ((2, 1, 1), (256, 1, 1)), loaded, (0x1008, 1, 2, 3, 7, np.float32(0.5)))]
+
+
+def test_no_room(core):
+    with pytest.raises(MemoryError, match="no room for 5000 bytes on a stand-in"):
+        _driver._Gpu().allocate(5000)
+
+
+@pytest.mark.parametrize(
+    ("status", "devices", "text"),
+    [
+        (100, (0, 0), "NVIDIA's driver does not start (CUDA_ERROR): is there a GPU, and may this process use it?"),
+        (0, (0, 0), "NVIDIA's driver finds no GPU: see `nvidia-smi` and CUDA_VISIBLE_DEVICES"),
+        (0, (0, 1), ""),
+    ],
+)
+def test_what_is_missing(monkeypatch, status, devices, text):
+    class Status(int):
+        name = "CUDA_ERROR"
+
+    from cuda.bindings import driver
+
+    monkeypatch.setattr(driver, "cuInit", lambda flags: (Status(status),))
+    monkeypatch.setattr(driver, "cuDeviceGetCount", lambda: (Status(devices[0]), devices[1]))
+    assert _driver.what_is_missing() == text
