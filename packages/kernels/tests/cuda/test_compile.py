@@ -1,5 +1,7 @@
 """Every kernel is compiled for a GPU, without one: to PTX and, where ptxas is installed, to machine code."""
 
+import math
+import operator
 import re
 import shutil
 import subprocess
@@ -9,9 +11,11 @@ from pkgutil import iter_modules
 
 import numpy as np
 import pytest
+from numba.core.errors import NumbaError
 from numba.cuda import types
 
 from stackgrad.kernels import cuda
+from stackgrad.kernels.cuda._custom import CustomKernels
 from stackgrad.kernels.cuda._driver import compile_to_ptx, entry_name
 from stackgrad.kernels.cuda._kernel import REGISTRY
 
@@ -65,3 +69,33 @@ def test_the_files_of_kernels_are_known():
     folder = Path(cuda.__file__).parent
     with_kernels = {path.stem for path in folder.glob("*.py") if "cuda.grid(" in path.read_text(encoding="utf-8")}
     assert with_kernels <= {kernel.body.__module__.rpartition(".")[2] for kernel in REGISTRY} | {"_kernel"}
+
+
+SCALE = 3.0
+
+
+def by_branches(v):
+    total = v
+    for _ in range(2):
+        total = total * v
+    return total + SCALE if v > 0 else -total
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64", "bool"])
+@pytest.mark.parametrize(
+    ("fn", "arity"),
+    [(by_branches, 1), (lambda v: v / 2 if v % 2 else v, 1), (math.exp, 1), (operator.add, 2), (lambda a, b: a * b, 2)],
+    ids=["branches", "lambda", "exp", "add", "zip"],
+)
+def test_functions_of_users_compile(fn, arity, dtype):
+    made = CustomKernels("custom", fn, arity)
+    for kernel in (made._for(np.dtype(dtype)).flat, made._fold.rows) if arity == 2 else (made._numbers.strided,):
+        assert kernel not in REGISTRY
+        ptx = compile_to_ptx(kernel.source(np.dtype(dtype)), kernel.signature(np.dtype(dtype)), TARGETS[-1], 256)
+        assert entry_name(ptx)
+
+
+def test_a_function_that_does_not_compile():
+    flat = CustomKernels("custom", lambda v: v.real_part, 1)._numbers.flat
+    with pytest.raises(NumbaError, match="Unknown attribute 'real_part' of type float32"):
+        compile_to_ptx(flat.source(np.dtype("float32")), flat.signature(np.dtype("float32")), TARGETS[-1], 256)
