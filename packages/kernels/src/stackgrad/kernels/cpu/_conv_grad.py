@@ -283,7 +283,8 @@ def conv2d_weight_grad(x: Array, g: Array, window: Window, groups: int) -> Array
         _clear(out)
         return out
     if groups == 1 and c >= MANY and o > lanes(x.dtype):
-        parts, rows, columns = _by_packing(*as_rows(window, x, g), window)
+        x, g = as_rows(window, x, g)
+        parts, rows, columns = _by_packing(x, g, window)
     else:
         parts, rows, columns = _directly(x, g, window, groups)
     chunks = parts.size // (groups * kh * kw * rows * columns)
