@@ -171,7 +171,7 @@ def test_backend_that_does_not_load(cli: Cli, monkeypatch: pytest.MonkeyPatch) -
     def broken(name: str) -> None:
         raise RuntimeError(f"backend {name!r} is installed but does not load:\nno LLVM")
 
-    monkeypatch.setattr("stackgrad.mnist.cli.set_default_backend", broken)
+    monkeypatch.setattr("stackgrad.mnist.commands._options.set_default_backend", broken)
     assert line(cli("train"), status=1) == "backend 'cpu' is installed but does not load: no LLVM"
 
 
@@ -288,7 +288,7 @@ def test_out_of_memory(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("stackgrad.mnist.cli.load", refuse)
+    monkeypatch.setattr("stackgrad.mnist.commands._options.load", refuse)
     assert line(cli("train", "--backend", "numpy"), status=1) == "out of memory"
 
 

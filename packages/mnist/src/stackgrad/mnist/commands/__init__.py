@@ -1,0 +1,1 @@
+"""The commands of `stackgrad-mnist`, one a file; `cli` puts them together."""

@@ -1,0 +1,101 @@
+"""Options that commands share, and what they stand for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from stackgrad.tensor import set_default_backend
+
+from ..data import EMNIST_NAMES, Dataset, Split, load
+from ..failures import BackendError
+
+F = TypeVar("F", bound=Callable[..., Any])
+BACKENDS = ("cpu", "numpy")
+
+
+def use(backend: str) -> None:
+    """Make `backend` the default. Raises BackendError where it does not load."""
+    try:
+        set_default_backend(backend)
+    except (RuntimeError, ValueError) as error:
+        raise BackendError(str(error)) from error
+
+
+def whole_number(
+    low: int, high: int | None = None
+) -> Callable[[click.Context, click.Parameter, str | None], int | None]:
+    """A callback that reads a whole number in a range (`click.IntRange` shows the range in every help text)."""
+
+    def read(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+        if value is None:
+            return None
+        number = int(value) if value.isdecimal() and len(value) <= 20 else low - 1  # 2**64 has 20 digits
+        if number < low or (high is not None and number > high):
+            upwards = "or more" if high is None else f"to {high:,}"
+            raise click.BadParameter(f"{value!r} is not a whole number, {low} {upwards}")
+        return number
+
+    return read
+
+
+def positive_number(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """A callback that reads a finite number above 0."""
+    if value is None:
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise click.BadParameter(f"{value!r} is not a number above 0")
+    return number
+
+
+def backend_option(command: F) -> F:
+    """Add --backend, whose value is for `use`."""
+    return click.option(
+        "--backend",
+        type=click.Choice(BACKENDS),
+        default="cpu",
+        show_default=True,
+        envvar="STACKGRAD_BACKEND",
+        show_envvar=True,
+        help="Where to compute: compiled kernels on all cores, or plain NumPy.",
+    )(command)
+
+
+def data_options(limit: str) -> Callable[[F], F]:
+    """The options that say what data to read; `limit` is the help text of --limit."""
+
+    def decorate(command: F) -> F:
+        command = click.option("--limit", callback=whole_number(1), metavar="N", help=limit)(command)
+        command = click.option(
+            "--emnist",
+            type=click.Choice(EMNIST_NAMES),
+            metavar="NAME",
+            help=f"Which of EMNIST's data sets to read from the folder of --data: {', '.join(EMNIST_NAMES)}.",
+        )(command)
+        return click.option(
+            "--data",
+            type=click.Path(path_type=Path),
+            metavar="DIR",
+            help="A folder with the four IDX files, gzipped or not, in place of the MNIST that is built in.",
+        )(command)
+
+    return decorate
+
+
+def load_data(data: Path | None, emnist: str | None, limit: int | None) -> Dataset:
+    """The data that the options of `data_options` ask for."""
+    if emnist is not None and data is None:
+        raise click.UsageError(f"--emnist {emnist} needs --data DIR, the folder that holds EMNIST's files")
+    loaded = load(data, emnist)
+    if limit is None:
+        return loaded
+    first = [Split(split.images[:limit], split.labels[:limit]) for split in (loaded.train, loaded.test)]
+    return Dataset(first[0], first[1], loaded.name)
