@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,8 +16,8 @@ from PIL import Image
 import stackgrad.mnist
 from stackgrad.mnist import Dataset
 from stackgrad.mnist.evaluate import probabilities
+from stackgrad.mnist.recipes import RECIPES
 from stackgrad.mnist.runs import load_run, save_run
-from stackgrad.mnist.train import RECIPES
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 Result = subprocess.CompletedProcess[str]
@@ -88,7 +87,7 @@ def test_help_of_train_gives_the_defaults(cli: Cli) -> None:
         assert f" --{option} " in text
     for default in ("lenet5", "cpu", "0", "a new one under ./runs"):
         assert re.search(rf"default: {re.escape(default)}[;\]]", text)
-    assert len(re.findall(r"\[default: [0-9]", text)) == 4  # seed and what the recipes say
+    assert len(re.findall(r"\[default: [0-9]", text)) == 5  # seed, checkpoints and what the recipes say
 
 
 def test_no_command_shows_the_help(cli: Cli) -> None:
@@ -195,13 +194,17 @@ def test_train(cli: Cli, folder: Path, tmp_path: Path) -> None:
         "epochs": 2,
         "batch_size": 64,
         "lr": RECIPES["course"].lr,
+        "optimizer": "adamw",
+        "schedule": "one-cycle",
+        "patience": None,
         "data": str(folder),
         "emnist": None,
         "limit": None,
         "out": f"runs/{run.name}",
     }
     assert (summary["epochs"], summary["batch_size"], summary["seed"], summary["backend"]) == (2, 64, 7, "numpy")
-    assert sorted(path.name for path in run.iterdir()) == ["metrics.jsonl", "model.safetensors", "summary.json"]
+    names = sorted(path.name for path in run.iterdir() if path.name != ".lock")
+    assert names == ["checkpoints", "metrics.jsonl", "model.safetensors", "summary.json"]
 
 
 def test_options_of_train(cli: Cli, data: Path, tmp_path: Path) -> None:
@@ -247,26 +250,12 @@ def test_training_in_a_terminal_shows_a_bar(cli: Cli, folder: Path, monkeypatch:
 def test_a_loss_that_is_no_number(cli: Cli, folder: Path, tmp_path: Path) -> None:
     result = cli("train", "--data", folder, "--epochs", 5, "--lr", 1e10, "--out", "bad")
     assert re.match(
-        r"the loss is (nan|inf) at step \d, with learning rate \S+: try a lower --lr$", line(result, status=1)
+        r"the loss is (nan|inf) at step \d, with learning rate \S+: try a lower --lr; "
+        "the last good checkpoint is bad/checkpoints/step-00000000.safetensors$",
+        line(result, status=1),
     )
     assert "test accuracy" not in result.stdout
-    assert [path.name for path in (tmp_path / "bad").iterdir()] == ["metrics.jsonl"]
     assert line(cli("evaluate", "bad")) == "bad: no summary.json there; expected the folder of a finished run"
-
-
-def test_ctrl_c(folder: Path, tmp_path: Path) -> None:
-    code = "from stackgrad.mnist.cli import main; main()"
-    arguments = ("train", "--data", str(folder), "--epochs", "100000", "--backend", "numpy", "--out", "run")
-    command = [sys.executable, "-W", "error", "-c", code, *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        metrics = tmp_path / "run/metrics.jsonl"
-        while process.poll() is None and not (metrics.exists() and metrics.read_text()):
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
-    assert (process.returncode, err) == (130, "Error: interrupted\n")
-    assert out.count("\n") == 1
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["metrics.jsonl"]
 
 
 def test_commands_give_ctrl_c_back(cli: Cli) -> None:
@@ -279,9 +268,14 @@ def test_a_full_disk(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "run/model.safetensors")
 
-    monkeypatch.setattr("stackgrad.mnist.train.save_run", full)
-    result = cli("train", "--data", folder, "--epochs", 1, "--backend", "numpy")
-    assert line(result, status=1) == "run/model.safetensors: No space left on device"
+    with monkeypatch.context() as patch:
+        patch.setattr("stackgrad.mnist.train.save_run", full)
+        result = cli("train", "--data", folder, "--epochs", 1, "--backend", "numpy", "--out", "run")
+    assert line(result, status=1) == (
+        "run/model.safetensors: cannot be written (No space left on device); the last good checkpoint is "
+        "run/checkpoints/step-00000002.safetensors: make room, then `stackgrad-mnist train --resume run`"
+    )
+    assert "test accuracy" in good(cli("train", "--resume", "run"))
 
 
 def test_out_of_memory(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,8 @@ import pytest
 from stackgrad import nn
 from stackgrad.mnist import MODELS, Course, Dataset, LeNet5, Split, make_model, normalise
 from stackgrad.mnist.evaluate import count_right, probabilities
-from stackgrad.mnist.train import Recipe, train_steps
+from stackgrad.mnist.recipes import Recipe
+from stackgrad.mnist.training import Training
 from stackgrad.tensor import Generator, from_numpy, set_default_backend
 
 # Weights and biases, layer by layer.
@@ -159,7 +160,7 @@ def test_learns_32_images_by_heart(name: str, mnist: Dataset) -> None:
     split = Split(mnist.train.images[:32], mnist.train.labels[:32])
     generator = Generator(0)
     model = make_model(name, generator=generator)
-    losses = [step.loss for step in train_steps(model, split, Recipe(60, 32, 0.01, 0.0), generator)]
+    losses = [step.loss for step in Training(model, split, Recipe(60, 32, 0.01, 0.0), generator).steps()]
     assert losses[0] > 1.5
     assert count_right(model, split) == 32
     assert probabilities(model, split.images)[np.arange(32), split.labels].min() > 0.9

@@ -1,26 +1,27 @@
-import itertools
+import contextlib
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from stackgrad import nn
-from stackgrad.mnist import MODELS, Dataset, Split, make_model, normalise, train
+from stackgrad.mnist import MODELS, Dataset, Split, make_model, train
+from stackgrad.mnist.checkpoints import Checkpoint, Checkpoints
 from stackgrad.mnist.evaluate import count_right
-from stackgrad.mnist.train import RECIPES, NotFiniteError, Recipe, Step, train_steps
-from stackgrad.tensor import Generator, Tensor, capture, from_numpy, set_default_backend
+from stackgrad.mnist.recipes import Recipe
+from stackgrad.mnist.training import NotFiniteError, Step, Training
+from stackgrad.tensor import set_default_backend
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 KEYS = [
-    *("model", "classes", "backend", "seed", "epochs", "batch_size", "parameters", "test_accuracy"),
+    *("model", "classes", "backend", "seed", "epochs", "batch_size", "steps", "parameters", "test_accuracy"),
     *("images_per_second", "seconds_to_first_step", "seconds_total", "peak_memory_mb", "versions", "arguments"),
 ]
 SHORT = Recipe(epochs=2, batch_size=32, lr=0.003, weight_decay=0.01)
@@ -37,111 +38,6 @@ def run(
     return summary
 
 
-def weights(name: str, data: Dataset, seed: int, backend: str) -> npt.NDArray[np.float32]:
-    """All weights after a short training."""
-    set_default_backend(backend)
-    generator = Generator(seed)
-    model = make_model(name, generator=generator)
-    for _ in train_steps(model, data.train, SHORT, generator):
-        pass
-    return np.concatenate([parameter.detach().numpy().ravel() for parameter in model.parameters()])
-
-
-# The step that is replayed
-
-
-@pytest.mark.parametrize("name", sorted(MODELS))
-def test_a_replayed_step_is_the_same_as_a_called_one(name: str, tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    replayed = weights(name, tiny, 3, "cpu")
-    monkeypatch.setattr(train, "capture", lambda step: step)
-    assert np.array_equal(replayed, weights(name, tiny, 3, "cpu"))
-
-
-def layers_and_schedule(captured: bool) -> list[npt.NDArray[np.float32]]:
-    """What the layers and optimizers that the two models do without have made after some steps."""
-    set_default_backend("cpu")
-    generator = Generator(1)
-    model = nn.Sequential(
-        nn.Conv2d(1, 4, 3, stride=2, generator=generator),
-        nn.BatchNorm2d(4),
-        nn.ReLU(),
-        nn.AvgPool2d(3),
-        nn.Flatten(),
-        nn.Linear(64, 10, generator=generator),
-        nn.Dropout(0.5, generator=generator),
-    )
-    optimizer = nn.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01)
-    schedule = nn.StepDecay(optimizer, every=2, factor=0.5)
-
-    def step(images: Tensor, target: Tensor) -> Tensor:
-        optimizer.zero_grad()
-        loss = nn.mse_loss(model(images), target)
-        loss.backward()
-        optimizer.step()
-        return loss.detach()
-
-    learn = capture(step) if captured else step
-    rng = np.random.default_rng(0)
-    losses = []
-    for _ in range(6):
-        images, target = rng.standard_normal((5, 1, 28, 28)), rng.standard_normal((5, 10))
-        losses.append(learn(from_numpy(images.astype(np.float32)), from_numpy(target.astype(np.float32))).item())
-        schedule.step()
-    state = [tensor.detach().numpy() for tensor in model.state_dict().values()]
-    return [*state, np.array(losses, np.float32), np.array(optimizer.steps, np.float32)]
-
-
-def test_what_an_optimizer_keeps_may_be_made_while_it_is_recorded() -> None:
-    set_default_backend("cpu")
-
-    def weights_after_steps(captured: bool) -> list[float]:
-        layer = nn.Linear(3, 2, generator=Generator(2))
-        optimizer = nn.Adam(layer.parameters(), lr=0.1)
-        calls = 0
-
-        def step(x: Tensor) -> Tensor:
-            nonlocal calls
-            calls += 1
-            optimizer.zero_grad()
-            loss = (layer(x) ** 2).mean()
-            loss.backward()
-            if calls > 1:  # not yet when the function is called to warm up
-                optimizer.step()
-            return loss.detach()
-
-        learn = capture(step) if captured else step
-        for i in range(6):
-            learn(from_numpy(np.full((4, 3), i + 1, np.float32)))
-        found: list[float] = layer.weight.detach().tolist()
-        return found
-
-    assert weights_after_steps(True) == weights_after_steps(False)
-
-
-def test_a_state_that_is_loaded_counts_in_replays() -> None:
-    set_default_backend("cpu")
-    weight = nn.Linear(2, 1, generator=Generator(2)).weight
-    optimizer = nn.SGD([weight], lr=1.0, momentum=0.5)
-
-    @capture
-    def step(g: Tensor) -> None:
-        weight.grad = g.clone()
-        optimizer.step()
-
-    for _ in range(3):
-        step(from_numpy(np.ones((1, 2), np.float32)))
-    state, before = optimizer.state_dict(), weight.detach().clone()
-    state["tensors"] = {"velocity.0": from_numpy(np.full((1, 2), 10, np.float32))}
-    optimizer.load_state_dict(state)
-    step(from_numpy(np.zeros((1, 2), np.float32)))
-    np.testing.assert_allclose(weight.detach().numpy(), before.numpy() - 5, rtol=1e-6)
-
-
-def test_other_layers_and_optimizers_are_replayed_too() -> None:
-    for called, replayed in zip(layers_and_schedule(False), layers_and_schedule(True), strict=True):
-        assert np.array_equal(called, replayed)
-
-
 # What is written
 
 
@@ -151,7 +47,7 @@ def test_summary(name: str, parameters: int, tiny: Dataset, tmp_path: Path) -> N
     assert list(summary) == KEYS
     assert {key: type(value) for key, value in summary.items()} == {
         **dict.fromkeys(("model", "backend"), str),
-        **dict.fromkeys(("classes", "seed", "epochs", "batch_size", "parameters"), int),
+        **dict.fromkeys(("classes", "seed", "epochs", "batch_size", "steps", "parameters"), int),
         **dict.fromkeys(("test_accuracy", "images_per_second"), float),
         **dict.fromkeys(("seconds_to_first_step", "seconds_total", "peak_memory_mb"), float),
         **dict.fromkeys(("versions", "arguments"), dict),
@@ -203,48 +99,6 @@ def test_classes_are_those_of_the_data(tiny: Dataset, tmp_path: Path) -> None:
     assert summary["parameters"] == 61_706 + 17 * 85
 
 
-# The loop
-
-
-def test_steps(tiny: Dataset) -> None:
-    set_default_backend("numpy")
-    generator = Generator(0)
-    model = make_model("lenet5", generator=generator).eval()
-    recipe = Recipe(epochs=2, batch_size=32, lr=0.002, weight_decay=0.0)
-    steps = list(train_steps(model, tiny.train, recipe, generator))
-    assert [(step.step, step.epoch) for step in steps] == list(enumerate([1, 1, 1, 1, 2, 2, 2, 2], 1))
-    rates = [step.lr for step in steps]
-    assert max(rates) <= recipe.lr
-    assert rates[0] < max(rates) > rates[-1]
-    assert model.training
-
-
-def test_each_epoch_shows_every_image_once_in_another_order(tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    set_default_backend("numpy")
-    shown: list[npt.NDArray[np.uint8]] = []
-    plain = normalise
-
-    def spy(images: npt.NDArray[np.uint8]) -> Any:
-        shown.append(images)
-        return plain(images)
-
-    monkeypatch.setattr(train, "normalise", spy)
-    list(train_steps(make_model("lenet5"), tiny.train, SHORT, Generator(0)))
-    assert [len(images) for images in shown] == 2 * [32, 32, 32, 4]
-    first, second = (np.concatenate(part) for part in (shown[:4], shown[4:]))
-    assert (first != second).any()
-    for images in (first, second):
-        assert sorted(image.tobytes() for image in images) == sorted(image.tobytes() for image in tiny.train.images)
-
-
-def test_images_per_second_leave_out_the_first_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    seconds = itertools.chain([0.0, 30.0, 40.0], itertools.count(40.5, 0.5))  # the first two steps compile
-    monkeypatch.setattr(time, "perf_counter", lambda: next(seconds))
-    clock = train.Clock()
-    rates = [clock.tick(64, total_steps=20) for _ in range(20)]
-    assert rates == [0.0, 0.0] + [128.0] * 18
-
-
 def test_on_step_sees_every_step(tiny: Dataset, tmp_path: Path) -> None:
     set_default_backend("numpy")
     steps: list[Step] = []
@@ -252,32 +106,7 @@ def test_on_step_sees_every_step(tiny: Dataset, tmp_path: Path) -> None:
     assert [step.step for step in steps] == list(range(1, 9))
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_recipes(name: str) -> None:
-    recipe = RECIPES[name]
-    assert recipe.epochs >= 1
-    assert recipe.batch_size >= 1
-    assert 0 < recipe.lr < 1
-
-
 # The same seed, the same bits
-
-
-@pytest.mark.parametrize("backend", ["cpu", "numpy"])
-@pytest.mark.parametrize("name", MODELS)
-def test_the_seed_decides_the_weights(name: str, backend: str, tiny: Dataset) -> None:
-    first, again, other = (weights(name, tiny, seed, backend) for seed in (2, 2, 3))
-    assert first.tobytes() == again.tobytes()
-    assert (first != other).mean() > 0.9
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_numpy_and_cpu_agree(name: str, tiny: Dataset) -> None:
-    ours, theirs = (weights(name, tiny, 0, backend) for backend in ("cpu", "numpy"))
-    start = np.concatenate([p.detach().numpy().ravel() for p in make_model(name, generator=Generator(0)).parameters()])
-    assert np.abs(ours - start).mean() > 1e-3
-    assert np.abs(ours - theirs).mean() < 1e-6
-    np.testing.assert_allclose(ours, theirs, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -297,25 +126,137 @@ def test_one_thread_and_two_give_the_same_bits(name: str, folder: Path, cli: Cli
 
 @pytest.mark.parametrize("backend", ["cpu", "numpy"])
 def test_a_loss_that_is_no_number(backend: str, tiny: Dataset, tmp_path: Path) -> None:
-    message = r"the loss is (nan|inf) at step \d+, with learning rate \S+: try a lower --lr"
+    place = tmp_path / "run/checkpoints/step-00000000.safetensors"
+    message = (
+        rf"the loss is (nan|inf) at step \d+, with learning rate \S+: try a lower --lr; the last good .* is {place}$"
+    )
     with pytest.raises(NotFiniteError, match=message):
         run(tiny, tmp_path / "run", recipe=replace(SHORT, lr=1e10), backend=backend)
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["metrics.jsonl"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["checkpoints", "metrics.jsonl"]
+    assert list((tmp_path / "run/checkpoints").iterdir()) == [place]
 
 
-def test_weights_that_are_no_numbers(tiny: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The loss is that of before the step; nobody sees it after the last one.
+@pytest.mark.parametrize("spoiled", [3, 8])
+def test_weights_that_are_no_numbers(
+    spoiled: int, tiny: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The loss is that of before the step: nobody sees it before the checkpoint after that step, or after the last one.
     set_default_backend("numpy")
-    steps = train.train_steps
+    steps = Training.steps
 
-    def spoil(model: Any, *arguments: Any) -> Any:
-        yield from steps(model, *arguments)
-        next(model.parameters()).detach()[0] = np.nan
+    def spoil(self: Training) -> Iterator[Step]:
+        for step in steps(self):
+            if step.step == spoiled:
+                next(self.model.parameters()).detach()[0] = np.nan
+            yield step
 
-    monkeypatch.setattr(train, "train_steps", spoil)
-    with pytest.raises(NotFiniteError, match="the last step made some weights infinite or NaN: try a lower --lr"):
-        train.train("lenet5", tiny, SHORT, 0, tmp_path, {})
-    assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
+    monkeypatch.setattr(Training, "steps", spoil)
+    message = rf"step {spoiled}, with learning rate \S+, made some weights infinite or NaN: try a lower --lr; the last"
+    with pytest.raises(NotFiniteError, match=message):
+        train.train("lenet5", tiny, SHORT, 0, tmp_path, {}, checkpoint_every=1)
+    assert [checkpoint.step for checkpoint in kept(tmp_path)] == [spoiled - 1, spoiled - 2]
+
+
+def test_weights_with_which_the_loss_is_no_number_are_not_kept(
+    tiny: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_default_backend("numpy")
+    steps = Training.steps
+
+    def spoil(self: Training) -> Iterator[Step]:
+        for step in steps(self):
+            if step.step == 5:
+                next(self.model.parameters()).detach()[0] = 3e38
+            yield step
+
+    monkeypatch.setattr(Training, "steps", spoil)
+    with pytest.raises(NotFiniteError, match=r"at step 6, .*; the last good .*/step-00000004.safetensors$"):
+        train.train("lenet5", tiny, SHORT, 0, tmp_path, {}, checkpoint_every=1)
+    assert [checkpoint.step for checkpoint in kept(tmp_path)] == [4]
+
+
+# Going on
+
+
+def kept(folder: Path) -> list[Checkpoint]:
+    """The checkpoints of a run, the last first, all of them good."""
+    checkpoints = Checkpoints(folder)
+    found = []
+    for path in checkpoints.paths():
+        checkpoint, flaws = checkpoints.last_good()
+        assert checkpoint is not None
+        assert (checkpoint.path, flaws) == (path, [])
+        found.append(checkpoint)
+        path.rename(path.with_suffix(".seen"))
+    for path in (folder / "checkpoints").glob("*.seen"):
+        path.rename(path.with_suffix(".safetensors"))
+    return found
+
+
+class Crash(Exception):
+    """The process ends here."""
+
+
+def crash_after(step: int) -> Callable[[Step], None]:
+    def on_step(done: Step) -> None:
+        if done.step == step:
+            raise Crash
+
+    return on_step
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    """The metrics, without what differs each time."""
+    found = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "images_per_second"} for line in found]
+
+
+@pytest.mark.parametrize("crash", [1, 3, 4, 6, 8])
+@pytest.mark.parametrize("patience", [None, 1])
+def test_a_run_that_crashed_goes_on_to_the_same_end(
+    patience: int | None, crash: int, tiny: Dataset, tmp_path: Path
+) -> None:
+    recipe = replace(SHORT, patience=patience, batch_size=30)
+    whole, folder = tmp_path / "whole", tmp_path / "crashed"
+    expected = run(tiny, whole, "course", recipe=recipe)
+    folder.mkdir()
+    arguments: tuple[Any, ...] = ("course", tiny, recipe, 0, folder, {"mark": "course"})
+    with contextlib.suppress(Crash):
+        train.train(*arguments, crash_after(crash), 2)
+        assert crash > expected["steps"]
+    (last, *_) = kept(folder)
+    summary = train.train(*arguments, lambda step: None, 2, last)
+    assert (whole / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
+    assert lines(whole) == lines(folder)
+    for key in ("steps", "test_accuracy", "kept_epoch", "validation_accuracy"):
+        assert summary.get(key) == expected.get(key)
+
+
+def test_checkpoints_at_an_interval_and_at_the_end(tiny: Dataset, tmp_path: Path) -> None:
+    run(tiny, tmp_path / "run", backend="numpy")
+    assert [checkpoint.step for checkpoint in kept(tmp_path / "run")] == [8, 0]
+    train.train("lenet5", tiny, SHORT, 0, tmp_path, {}, checkpoint_every=3)
+    assert [checkpoint.step for checkpoint in kept(tmp_path)] == [8, 6]
+
+
+def test_a_disk_that_is_full(tiny: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_default_backend("numpy")
+    save = Checkpoints.save
+
+    def full(self: Checkpoints, step: int, *arguments: Any) -> None:
+        if step == 6:
+            raise OSError(28, "No space left on device", "there")
+        save(self, step, *arguments)
+
+    monkeypatch.setattr(Checkpoints, "save", full)
+    with pytest.raises(train.SaveError) as caught:
+        train.train("lenet5", tiny, SHORT, 0, tmp_path, {}, checkpoint_every=2)
+    last = tmp_path / "checkpoints/step-00000004.safetensors"
+    assert str(caught.value) == (
+        f"there: cannot be written (No space left on device); the last good checkpoint is {last}: "
+        f"make room, then `stackgrad-mnist train --resume {tmp_path}`"
+    )
+    assert [checkpoint.step for checkpoint in kept(tmp_path)] == [4, 2]
 
 
 # Time

@@ -1,5 +1,6 @@
 """Saving and loading: round trips, and files that are not what they should be."""
 
+import errno
 import os
 import re
 from pathlib import Path
@@ -77,14 +78,17 @@ def test_loaded_tensors_are_one_s_own(path: Path) -> None:
     assert nn.load(path)["a"].tolist() == [1.0, 1.0]
 
 
-def test_a_failed_save_leaves_the_old_file_and_nothing_else(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["fsync", "replace"])
+def test_a_failed_save_leaves_the_old_file_and_nothing_else(
+    name: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     nn.save(path, {"a": sg.ones(1)})
 
     def fail(*_: object) -> None:
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "disk full")
 
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
+    monkeypatch.setattr(os, name, fail)
+    with pytest.raises(OSError, match=re.escape(f"disk full: '{path}'")):
         nn.save(path, {"a": sg.zeros(1)})
     monkeypatch.undo()
     assert nn.load(path)["a"].tolist() == [1.0]

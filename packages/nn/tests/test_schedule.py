@@ -37,6 +37,10 @@ def test_step_decay(lr: float, every: int, factor: float) -> None:
     assert rates(nn.StepDecay(optimizer(lr), every, factor), 4 * every) == pytest.approx(expected)
 
 
+def test_constant() -> None:
+    assert rates(nn.Constant(optimizer(0.3)), 5) == [0.3] * 5
+
+
 def test_one_cycle() -> None:
     """Ten steps, half of them up: from 0.1 to the peak at step 4, then down along a cosine to 0.01 at step 9."""
     schedule = nn.OneCycle(optimizer(), 1.0, 10, warmup=0.5, start_divisor=10.0, end_divisor=10.0)
@@ -68,6 +72,7 @@ MAKERS: list[Callable[[nn.Optimizer], nn.Schedule]] = [
     lambda o: nn.OneCycle(o, 2.0, 10),
     lambda o: nn.Cosine(o, 10),
     lambda o: nn.StepDecay(o, 3),
+    lambda o: nn.Constant(o),
 ]
 
 

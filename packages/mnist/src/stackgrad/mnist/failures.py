@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
-from typing import Any
+from typing import IO, Any
 
 import click
 
 from .data import IdxError
 from .images import ImageError
+from .interrupt import end_at_once
 from .runs import RunError
-from .train import NotFiniteError
+from .train import SaveError, StoppedError
+from .training import NotFiniteError
 
 
 class Commands(click.Group):
@@ -43,8 +42,10 @@ def _one_line() -> Iterator[None]:
         raise _Mistake(error.format_message().removesuffix(".") + hint) from error
     except (IdxError, ImageError, RunError) as error:
         raise _Mistake(str(error)) from error
-    except (BackendError, NotFiniteError, MemoryError) as error:
+    except (BackendError, NotFiniteError, SaveError, MemoryError) as error:
         raise _Failure(str(error) or "out of memory") from error
+    except StoppedError as error:
+        raise _Stopped(str(error), error.signum) from error
     except BrokenPipeError:
         raise  # click ends in silence where nobody reads on
     except OSError as error:
@@ -54,16 +55,11 @@ def _one_line() -> Iterator[None]:
 
 @contextmanager
 def _ctrl_c_ends_at_once() -> Iterator[None]:
-    """KeyboardInterrupt will not do: while Numba compiles it is lost, or comes out as an error of another kind."""
-
-    def end(signum: int, frame: FrameType | None) -> None:
-        os.write(2, b"\nError: interrupted\n" if sys.stderr.isatty() else b"Error: interrupted\n")
-        os._exit(130)  # the status that shells give it
-
+    """KeyboardInterrupt will not do, see `interrupt`."""
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are the main thread's
         return
-    previous = signal.signal(signal.SIGINT, end)
+    previous = signal.signal(signal.SIGINT, end_at_once)
     try:
         yield
     finally:
@@ -81,6 +77,17 @@ class _Mistake(_Failure):
     """The user's: status 2."""
 
     exit_code = 2
+
+
+class _Stopped(click.ClickException):
+    """Ends the program with one line, which is no error, and the status that shells give a signal."""
+
+    def __init__(self, message: str, signum: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signum  # type: ignore[misc]
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(self.message, file=file, err=True)
 
 
 class BackendError(RuntimeError):

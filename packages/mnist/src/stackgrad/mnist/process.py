@@ -1,10 +1,13 @@
-"""What this process has used: time since it was started, and memory."""
+"""This process: the time since it was started, the memory it has held, the versions of what it runs."""
 
 from __future__ import annotations
 
+import functools
 import os
+import platform
 import sys
 import time
+from importlib.metadata import version
 
 # Without /proc: the time that the processor spent on this process until here is most of what had passed.
 _START = time.perf_counter() - time.process_time()
@@ -33,3 +36,10 @@ def peak_memory_mb() -> float:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """The versions that a result depends on."""
+    packages = ("stackgrad-tensor", "stackgrad-kernels", "stackgrad-nn", "stackgrad-mnist", "numpy", "numba")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from stackgrad import nn
-from stackgrad.tensor import Tensor
+from filelock import FileLock, Timeout
 
+from stackgrad import nn
+from stackgrad.nn.saving import replace_file
+
+from .checkpoints import FOLDER, Checkpoints, digest
 from .data import EMNIST_NAMES
 from .models import MODELS, Model, make_model
 
 RUNS = Path("runs")
 MODEL, METRICS, SUMMARY = "model.safetensors", "metrics.jsonl", "summary.json"
+_LOCK, _PARTIAL = ".lock", ".*.partial"
 _MOST_CLASSES = 256  # labels are bytes
 
 
@@ -37,7 +41,7 @@ def new_run(out: Path | None, model: str) -> Path:
     try:
         if out is None:
             folder = _unused(f"{datetime.now():%Y%m%d-%H%M%S}-{model}")
-        elif out.is_dir() and any(out.iterdir()):
+        elif out.is_dir() and not _unbegun(out):
             raise RunError(f"{out}: the folder is not empty; name another with --out")
         elif out.exists() and not out.is_dir():
             raise RunError(f"{out}: is no folder; name another with --out")
@@ -46,6 +50,30 @@ def new_run(out: Path | None, model: str) -> Path:
     except OSError as error:
         raise RunError(f"{folder}: cannot write a run there ({error.strerror}); name another with --out") from error
     return folder
+
+
+def _unbegun(folder: Path) -> bool:
+    """Whether a folder holds nothing, or no more than a run leaves that ended before its first checkpoint."""
+    if (folder / METRICS).is_file() and (folder / METRICS).stat().st_size:
+        return False
+    names = {path.name for path in folder.iterdir() if not path.match(_PARTIAL)}
+    return names <= {METRICS, FOLDER, _LOCK} and not Checkpoints(folder).paths()
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove the files of a run that were being written when its process was killed."""
+    for path in folder.rglob(_PARTIAL):
+        path.unlink()
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes from training into the same folder. Raises RunError where one does so."""
+    try:
+        with FileLock(folder / _LOCK, timeout=0):  # the system gives it back however this process ends
+            yield
+    except Timeout as error:
+        raise RunError(f"{folder}: another process is training there") from error
 
 
 def _unused(name: str) -> Path:
@@ -64,10 +92,8 @@ def _unused(name: str) -> Path:
 def save_run(folder: Path, model: Model, summary: Mapping[str, Any]) -> None:
     """Write the weights, then the summary. A folder that has a summary is thus a finished run."""
     # One entry only: safetensors writes several in random order, and equal weights should make equal files.
-    nn.save(folder / MODEL, model, {"sha256": _digest(model.state_dict())})
-    partial = folder / f".{SUMMARY}.partial"
-    partial.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, folder / SUMMARY)
+    nn.save(folder / MODEL, model, {"sha256": digest(model.state_dict())})
+    replace_file(folder / SUMMARY, (json.dumps(summary, indent=2) + "\n").encode())
 
 
 def newest_run() -> Path:
@@ -147,7 +173,7 @@ def _read_model(path: Path, name: str, classes: int) -> Model:
         state, metadata = nn.load(path), nn.load_metadata(path)
     except ValueError as error:
         raise RunError(str(error)) from error
-    if metadata.get("sha256") != _digest(state):
+    if metadata.get("sha256") != digest(state):
         raise RunError(f"{path}: damaged: the weights are not those that were saved (their checksum differs)")
     model = make_model(name, classes)
     try:
@@ -155,12 +181,3 @@ def _read_model(path: Path, name: str, classes: int) -> Model:
     except ValueError as error:
         raise RunError(f"{path}: {error}") from error
     return model
-
-
-def _digest(state: Mapping[str, Tensor]) -> str:
-    """SHA-256 of tensors, their names, dtypes and shapes."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(state.items()):
-        array = tensor.detach().numpy()
-        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode() + array.tobytes())
-    return digest.hexdigest()

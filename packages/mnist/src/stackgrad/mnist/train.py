@@ -1,107 +1,65 @@
-"""Training: data in, a run's folder out."""
+"""Training: data in, a run's folder out, with all that is needed to go on after any end."""
 
 from __future__ import annotations
 
 import json
-import math
-import platform
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from stackgrad.nn.saving import replace_file
+from stackgrad.tensor import Generator, get_backend
 
-from stackgrad import nn
-from stackgrad.tensor import Generator, Tensor, capture, from_numpy, get_backend
-
-from .data import Dataset, Split
+from .checkpoints import Checkpoint, Checkpoints
+from .data import Dataset
 from .evaluate import count_right
-from .models import Model, make_model, normalise
-from .process import peak_memory_mb, seconds_since_start
-from .runs import METRICS, save_run
+from .interrupt import requests_to_stop
+from .models import make_model
+from .process import peak_memory_mb, seconds_since_start, versions
+from .recipes import Recipe
+from .resume import fingerprint, resume_command
+from .runs import METRICS, remove_partial, save_run
+from .training import NotFiniteError, Step, Training
 
-WARM_STEPS = 20  # steps at the start that do not count for images per second: kernels are loaded or compiled in them
 LOG_EVERY = 50
+CHECKPOINT_EVERY = 500
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How a model is trained, where the command line does not say otherwise."""
-
-    epochs: int
-    batch_size: int
-    lr: float
-    weight_decay: float
+class SaveError(RuntimeError):
+    """A checkpoint or another file of the run could not be written; one line that says what was kept."""
 
 
-RECIPES = {"lenet5": Recipe(3, 64, 0.004, 0.05), "course": Recipe(4, 64, 0.006, 0.01)}
+class StoppedError(RuntimeError):
+    """A signal asked to stop, and all is saved; `signum` is its number, the message says how to go on."""
+
+    def __init__(self, message: str, signum: int) -> None:
+        super().__init__(message)
+        self.signum = signum
 
 
-@dataclass(frozen=True)
-class Step:
-    """One step of training, as it is logged and shown."""
+class Metrics:
+    """The lines of metrics.jsonl. The checkpoints hold them too, so that none is doubled or missing after a crash."""
 
-    step: int
-    epoch: int
-    loss: float
-    lr: float
-    images_per_second: float
+    def __init__(self, folder: Path, lines: list[dict[str, Any]]) -> None:
+        self.path = folder / METRICS
+        self.lines = lines
+        replace_file(self.path, "".join(json.dumps(line) + "\n" for line in lines).encode())
 
+    def add(self, line: dict[str, Any]) -> None:
+        """Write one line."""
+        self.lines.append(line)
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
 
-class NotFiniteError(ArithmeticError):
-    """The loss became NaN or infinite."""
-
-
-class Clock:
-    """Images per second, leaving out the first steps."""
-
-    def __init__(self) -> None:
-        self.steps = 0
-        self.images = 0
-        self.start = time.perf_counter()
-
-    def tick(self, images: int, total_steps: int) -> float:
-        """Count one step of so many images; images per second so far."""
-        now = time.perf_counter()
-        self.steps += 1
-        if self.steps <= min(WARM_STEPS, max(1, total_steps // 10)):
-            self.images, self.start = 0, now
-            return 0.0
-        self.images += images
-        return self.images / (now - self.start)
-
-
-def train_steps(model: Model, split: Split, recipe: Recipe, generator: Generator) -> Iterator[Step]:
-    """Train `model` on `split`, yielding after each step. Raises NotFiniteError when the loss is no number."""
-    optimizer = nn.AdamW(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
-    total = recipe.epochs * math.ceil(len(split) / recipe.batch_size)
-    schedule = nn.OneCycle(optimizer, recipe.lr, total)
-    labels = split.labels.astype(np.int64)
-    clock, step = Clock(), 0
-    model.train()
-
-    @capture
-    def learn(images: Tensor, classes: Tensor) -> Tensor:
-        optimizer.zero_grad()
-        loss = model.loss(model(images), classes)
-        loss.backward()
-        optimizer.step()
-        return loss.detach()
-
-    for epoch in range(1, recipe.epochs + 1):
-        for index in nn.batches(len(split), recipe.batch_size, generator):
-            lr = optimizer.lr
-            value = learn(normalise(split.images[index]), from_numpy(labels[index])).item()
-            schedule.step()
-            step += 1
-            if not math.isfinite(value):
-                raise NotFiniteError(
-                    f"the loss is {value} at step {step}, with learning rate {lr:.3g}: try a lower --lr"
-                )
-            yield Step(step, epoch, value, lr, clock.tick(len(index), total))
+    def log(self, step: Step) -> None:
+        """Write a line for each 50th step, and one for an epoch after which the images held out were read."""
+        if step.step % LOG_EVERY == 0 or step.step == 1:
+            self.add({key: value for key, value in asdict(step).items() if key != "validation"})
+        if step.validation:
+            loss, accuracy = step.validation.loss, step.validation.accuracy
+            self.add({"step": step.step, "epoch": step.epoch, "validation_loss": loss, "validation_accuracy": accuracy})
 
 
 def train(
@@ -112,6 +70,8 @@ def train(
     folder: Path,
     arguments: dict[str, Any],
     on_step: Callable[[Step], None] = lambda step: None,
+    checkpoint_every: int = CHECKPOINT_EVERY,
+    checkpoint: Checkpoint | None = None,
 ) -> dict[str, Any]:
     """Train the model of that name and write its folder; returns what summary.json holds.
 
@@ -123,45 +83,97 @@ def train(
         folder: where to write; a folder that exists (`new_run` makes one).
         arguments: go into the summary as they are: whatever says how the run was asked for.
         on_step: called after each step.
+        checkpoint_every: steps from one checkpoint to the next; there is one at the start and one at the end too.
+        checkpoint: where to go on, made by a run with the same arguments; None to begin.
 
     Raises:
         NotFiniteError: the loss or a weight became NaN or infinite. The folder then holds no summary.
+        SaveError: the disk is full, for instance; the last good checkpoint is kept.
+        StoppedError: SIGINT or SIGTERM came; the step was finished and a checkpoint written.
     """
     generator = Generator(seed)
     model = make_model(name, data.classes, generator)
-    first_step, last = 0.0, None
-    with open(folder / METRICS, "w", encoding="utf-8") as metrics:
-        for last in train_steps(model, data.train, recipe, generator):
+    training = Training(model, data.train, recipe, generator)
+    checkpoints = Checkpoints(folder)
+    remove_partial(folder)
+    lines, earlier = [], 0.0
+    if checkpoint:
+        training.load_state(checkpoint.tensors, checkpoint.state["training"])
+        lines, earlier = checkpoint.state["metrics"], checkpoint.state["seconds"]
+        checkpoints.remove_from(training.step + 1)  # damaged ones
+    data_checksum = fingerprint(data)
+
+    def save() -> None:
+        training.expect_finite_weights()
+        tensors, state = training.state()
+        state = {
+            "training": state,
+            "metrics": metrics.lines,
+            "seconds": round(earlier + seconds_since_start(), 3),
+            "arguments": arguments,
+            "data": data_checksum,
+            "versions": versions(),
+        }
+        checkpoints.save(training.step, tensors, state)
+
+    first_step, images_per_second = 0.0, 0.0
+    with requests_to_stop() as request, _all_kept(folder, checkpoints):
+        metrics = Metrics(folder, lines)
+        if checkpoint is None:
+            save()
+        for step in training.steps():
             first_step = first_step or seconds_since_start()
-            on_step(last)
-            if last.step % LOG_EVERY == 0 or last.step == 1:
-                metrics.write(json.dumps(asdict(last)) + "\n")
-                metrics.flush()
-        if not all(np.isfinite(p.detach().numpy()).all() for p in model.parameters()):
-            raise NotFiniteError("the last step made some weights infinite or NaN: try a lower --lr")
+            images_per_second = step.images_per_second
+            on_step(step)
+            metrics.log(step)
+            if training.done or request.signum or step.step % checkpoint_every == 0:
+                save()
+            if request.signum and not training.done:
+                done = f"stopped after step {training.step:,} of {training.total_steps:,}"
+                raise StoppedError(f"{done}; go on with `{resume_command(folder)}`", request.signum)
+        training.keep_best()
         accuracy = count_right(model, data.test) / len(data.test)
-        metrics.write(json.dumps({"step": last.step if last else 0, "test_accuracy": accuracy}) + "\n")
-    summary = {
-        "model": name,
-        "classes": data.classes,
-        "backend": get_backend().name,
-        "seed": seed,
-        "epochs": recipe.epochs,
-        "batch_size": recipe.batch_size,
-        "parameters": sum(p.size for p in model.parameters()),
-        "test_accuracy": accuracy,
-        "images_per_second": round(last.images_per_second, 1) if last else 0.0,
-        "seconds_to_first_step": round(first_step, 3),
-        "seconds_total": round(seconds_since_start(), 3),
-        "peak_memory_mb": round(peak_memory_mb(), 1),
-        "versions": versions(),
-        "arguments": arguments,
-    }
-    save_run(folder, model, summary)
+        metrics.add({"step": training.step, "test_accuracy": accuracy})
+        summary = {
+            "model": name,
+            "classes": data.classes,
+            "backend": get_backend().name,
+            "seed": seed,
+            "epochs": recipe.epochs,
+            "batch_size": recipe.batch_size,
+            "steps": training.step,
+            "parameters": sum(p.size for p in model.parameters()),
+            "test_accuracy": accuracy,
+            "images_per_second": round(images_per_second, 1),
+            "seconds_to_first_step": round(first_step, 3),
+            "seconds_total": round(earlier + seconds_since_start(), 3),
+            "peak_memory_mb": round(peak_memory_mb(), 1),
+            "versions": versions(),
+            "arguments": arguments,
+        }
+        if recipe.patience is not None:
+            summary["kept_epoch"] = training.early.best_epoch
+            summary["validation_accuracy"] = training.early.best_accuracy
+        save_run(folder, model, summary)
     return summary
 
 
-def versions() -> dict[str, str]:
-    """The versions that a result depends on."""
-    packages = ("stackgrad-tensor", "stackgrad-kernels", "stackgrad-nn", "stackgrad-mnist", "numpy", "numba")
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+@contextmanager
+def _all_kept(folder: Path, checkpoints: Checkpoints) -> Iterator[None]:
+    """Say which checkpoint is the last good one where training cannot go on."""
+
+    def last_good() -> str:
+        paths = checkpoints.paths()
+        return f"the last good checkpoint is {paths[0]}" if paths else "there is no checkpoint yet"
+
+    try:
+        yield
+    except NotFiniteError as error:
+        checkpoints.remove_from(max(1, error.bad_since))
+        raise NotFiniteError(f"{error}; {last_good()}", error.bad_since) from error
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        place = error.filename or folder / METRICS
+        message = f"{place}: cannot be written ({error.strerror or error}); {last_good()}"
+        raise SaveError(f"{message}: make room, then `{resume_command(folder)}`") from error

@@ -38,7 +38,7 @@ from .losses import cross_entropy, mse_loss, nll_loss
 from .module import Buffer, Module, Parameter
 from .optim import SGD, Adam, AdamW, Optimizer
 from .saving import load, load_metadata, save
-from .schedule import Cosine, OneCycle, Schedule, StepDecay
+from .schedule import Constant, Cosine, OneCycle, Schedule, StepDecay
 
 __version__ = "0.1.0"
 
@@ -50,6 +50,7 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "Buffer",
+    "Constant",
     "Conv1d",
     "Conv2d",
     "Cosine",

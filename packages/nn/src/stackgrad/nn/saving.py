@@ -1,5 +1,6 @@
 """Tensors in files, by safetensors: a format that holds numbers and cannot hold code."""
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,13 +46,34 @@ def save(
     for key, text in (metadata or {}).items():
         if not isinstance(key, str) or not isinstance(text, str):
             raise TypeError(f"metadata must be text by name; got {key!r}: {text!r}")
+    # safetensors' save_file would make it readable for its owner alone, and write in place
+    replace_file(target, safetensors.numpy.save(arrays, dict(metadata) if metadata else None))
+
+
+def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
+    """Writes a file such that, whatever happens, the old one or the whole new one is there: also after a power failure.
+
+    Raises OSError, and leaves the old one, where it cannot be written; the error names `path`.
+    """
+    target = Path(path)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
-        # save_file would make it readable for its owner alone
-        partial.write_bytes(safetensors.numpy.save(arrays, dict(metadata) if metadata else None))
+        with open(partial, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(partial, target)
+        if os.name == "posix":  # elsewhere a folder cannot be opened
+            folder = os.open(target.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)  # or the new name might not survive a power failure
+            finally:
+                os.close(folder)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # not there after all went well, or in a folder that cannot be written
+            partial.unlink()
 
 
 def load(path: str | os.PathLike[str], backend: str | Backend | None = None) -> dict[str, Tensor]:

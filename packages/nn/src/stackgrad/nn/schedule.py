@@ -107,6 +107,17 @@ class Cosine(Schedule):
         return _cosine(self.start_lr, self.min_lr, min(step / self.total_steps, 1.0))
 
 
+class Constant(Schedule):
+    """The optimizer's learning rate as it is."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.start_lr = optimizer.lr
+        super().__init__(optimizer)
+
+    def rate(self, step: int) -> float:
+        return self.start_lr
+
+
 class StepDecay(Schedule):
     """The optimizer's learning rate, multiplied by `factor` after every `every` steps.
 

@@ -90,6 +90,11 @@ def data_options(limit: str) -> Callable[[F], F]:
     return decorate
 
 
+def json_option(what: str) -> Callable[[F], F]:
+    """Add --json; `what` says what is printed then."""
+    return click.option("--json", "as_json", is_flag=True, help=f"{what[0].upper()}{what[1:]}")
+
+
 def load_data(data: Path | None, emnist: str | None, limit: int | None) -> Dataset:
     """The data that the options of `data_options` ask for."""
     if emnist is not None and data is None:

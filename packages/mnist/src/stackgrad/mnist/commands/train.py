@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
+from click.core import ParameterSource
 from tqdm import tqdm
 
+from ..checkpoints import FOLDER, Checkpoint
+from ..data import Dataset
 from ..models import MODELS
-from ..runs import new_run
-from ..train import RECIPES, Step
+from ..recipes import OPTIMIZERS, RECIPES, SCHEDULES, SGD_LR, Recipe
+from ..resume import expect_same_data, last_checkpoint
+from ..runs import alone_in, new_run
+from ..train import CHECKPOINT_EVERY
 from ..train import train as run_training
-from ._options import backend_option, data_options, load_data, positive_number, use, whole_number
+from ..training import Step, steps_per_epoch
+from ._options import backend_option, data_options, json_option, load_data, positive_number, use, whole_number
 
 
 def _defaults(name: str) -> str:
@@ -44,7 +54,20 @@ def _defaults(name: str) -> str:
     "--lr",
     callback=positive_number,
     metavar="X",
-    help=f"The highest learning rate of the one-cycle schedule.  {_defaults('lr')}",
+    help=f"The highest learning rate.  {_defaults('lr')[:-1]}; {SGD_LR} with sgd]",
+)
+@click.option("--optimizer", type=click.Choice(list(OPTIMIZERS)), help=f"The optimizer.  {_defaults('optimizer')}")
+@click.option(
+    "--schedule",
+    type=click.Choice(list(SCHEDULES)),
+    help=f"How the learning rate changes: up and down again, down along a cosine, not at all.  {_defaults('schedule')}",
+)
+@click.option(
+    "--patience",
+    callback=whole_number(1),
+    metavar="N",
+    help="Hold a tenth of the training images out, stop when they are not read better for N epochs, and keep the "
+    "weights that read them best.  [default: train on all of them, for all epochs]",
 )
 @data_options("Use the first N training images and the first N test images only.")
 @click.option(
@@ -53,71 +76,179 @@ def _defaults(name: str) -> str:
     metavar="DIR",
     help="The run's folder, which must be empty or new.  [default: a new one under ./runs]",
 )
+@click.option(
+    "--checkpoint-every",
+    callback=whole_number(1),
+    default=str(CHECKPOINT_EVERY),
+    show_default=True,
+    metavar="N",
+    help="Steps from one checkpoint to the next.",
+)
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Go on with a run that was stopped, from its last checkpoint, as if it had not been.",
+)
+@json_option("Print the folder and what is in summary.json, as JSON.")
+@click.pass_context
 def train(
+    ctx: click.Context, /, resume: Path | None, out: Path | None, checkpoint_every: int, as_json: bool, **options: Any
+) -> None:
+    """Train a model and measure it on the test images.
+
+    The run's folder gets the weights (model.safetensors), the course of training (metrics.jsonl) and the result
+    (summary.json). The same seed gives the same weights, to the bit, also when the run is stopped (Ctrl-C finishes
+    the step and saves; a crash or a kill loses what came after the last checkpoint) and resumed.
+
+    \b
+    Examples:
+      stackgrad-mnist train
+      stackgrad-mnist train --model course --seed 1 --out runs/course
+      stackgrad-mnist train --resume runs/course
+      stackgrad-mnist train --data ~/fashion-mnist --epochs 30 --patience 3
+      stackgrad-mnist train --backend numpy --limit 2000
+    """
+    with contextlib.ExitStack() as stack:
+        if resume is None:
+            checkpoint, arguments = None, _arguments(**options)
+            use(arguments["backend"])
+            data = load_data(options["data"], options["emnist"], options["limit"])
+            folder = new_run(out, arguments["model"])
+            arguments["out"] = str(folder)
+            stack.enter_context(alone_in(folder))
+        else:
+            folder = resume
+            if (folder / FOLDER).is_dir():
+                stack.enter_context(alone_in(folder))
+            checkpoint = _last_checkpoint(ctx, folder)
+            arguments = checkpoint.state["arguments"]
+            use(arguments["backend"])
+            path = arguments["data"]
+            data = load_data(path and Path(path), arguments["emnist"], arguments["limit"])
+            expect_same_data(data, checkpoint)
+        recipe = _recipe(arguments)
+        if not as_json:
+            _say_what(arguments, data, checkpoint)
+        steps = recipe.epochs * steps_per_epoch(recipe, len(data.train))
+        with _progress(recipe, steps, arguments["backend"], checkpoint) as show:
+            summary = run_training(
+                arguments["model"],
+                data,
+                recipe,
+                arguments["seed"],
+                folder,
+                arguments,
+                show,
+                checkpoint_every,
+                checkpoint,
+            )
+    if as_json:
+        click.echo(json.dumps({"folder": str(folder), **summary}, indent=2))
+    else:
+        _say_result(summary, folder, recipe, len(data.test))
+
+
+def _arguments(
     model: str,
     backend: str,
     seed: int,
     epochs: int | None,
     batch_size: int | None,
     lr: float | None,
+    optimizer: str | None,
+    schedule: str | None,
+    patience: int | None,
     data: Path | None,
     emnist: str | None,
     limit: int | None,
-    out: Path | None,
-) -> None:
-    """Train a model and measure it on the test images.
-
-    The run's folder gets the weights (model.safetensors), the course of training (metrics.jsonl) and the result
-    (summary.json). The same seed gives the same weights, to the bit.
-
-    \b
-    Examples:
-      stackgrad-mnist train
-      stackgrad-mnist train --model course --seed 1 --out runs/course
-      stackgrad-mnist train --data ~/fashion-mnist --epochs 10
-      stackgrad-mnist train --backend numpy --limit 2000
-    """
-    use(backend)
-    loaded = load_data(data, emnist, limit)
+) -> dict[str, Any]:
+    """What was asked for, with the defaults of the model's recipe; can be JSON."""
     recipe = RECIPES[model]
-    recipe = replace(
-        recipe, epochs=epochs or recipe.epochs, batch_size=batch_size or recipe.batch_size, lr=lr or recipe.lr
-    )
-    folder = new_run(out, model)
-    arguments = {
+    optimizer = optimizer or recipe.optimizer
+    usual_lr = SGD_LR if optimizer == "sgd" != recipe.optimizer else recipe.lr
+    return {
         "model": model,
         "backend": backend,
         "seed": seed,
-        "epochs": recipe.epochs,
-        "batch_size": recipe.batch_size,
-        "lr": recipe.lr,
+        "epochs": epochs or recipe.epochs,
+        "batch_size": batch_size or recipe.batch_size,
+        "lr": lr or usual_lr,
+        "optimizer": optimizer,
+        "schedule": schedule or recipe.schedule,
+        "patience": patience or recipe.patience,
         "data": data and str(data.absolute()),  # to be found from any folder
         "emnist": emnist,
         "limit": limit,
-        "out": str(folder),
     }
-    click.echo(f"{model} on {loaded.name}: {len(loaded.train):,} training images, backend {backend}, seed {seed}")
-    images = recipe.epochs * len(loaded.train)
+
+
+def _recipe(arguments: dict[str, Any]) -> Recipe:
+    names = ("epochs", "batch_size", "lr", "optimizer", "schedule", "patience")
+    return replace(RECIPES[arguments["model"]], **{name: arguments[name] for name in names})
+
+
+def _last_checkpoint(ctx: click.Context, folder: Path) -> Checkpoint:
+    """Where the run in `folder` is to go on, if the options that were given besides are those it was started with."""
+    checkpoint, flaws = last_checkpoint(folder)
+    for name, value in ctx.params.items():
+        given = ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE
+        if not given or name in ("resume", "checkpoint_every", "as_json"):
+            continue
+        its, asked = checkpoint.state["arguments"][name], str(value.absolute()) if name == "data" else value
+        if name == "out" or its != asked:
+            option = f"--{name.replace('_', '-')}"
+            was = "" if name == "out" else f" (it was started with {its})"
+            raise click.UsageError(f"{option} cannot be changed in a run that is resumed{was}: leave it out")
+    for flaw in flaws:
+        click.echo(f"{flaw}: going on from {checkpoint.path.name}", err=True)
+    return checkpoint
+
+
+@contextlib.contextmanager
+def _progress(
+    recipe: Recipe, steps: int, backend: str, checkpoint: Checkpoint | None
+) -> Iterator[Callable[[Step], None]]:
+    """A bar that the function which it gives moves on."""
     with tqdm(
-        total=images,
+        total=steps,
+        initial=checkpoint.step if checkpoint else 0,
         desc="compiling kernels" if backend == "cpu" else "starting",
         bar_format="{desc} {percentage:3.0f}% |{bar}| {remaining} left{postfix}",
         smoothing=0.05,
         dynamic_ncols=True,
         disable=None,  # no bar where the standard error is no terminal
     ) as bar:
+        started = False
 
         def show(step: Step) -> None:
-            if step.step == 1:
+            nonlocal started
+            if not started:
                 bar.unpause()  # or the time for compiling would count as training's
+                started = True
             rate = f", {step.images_per_second:,.0f} images/s" if step.images_per_second else ""
             bar.set_description_str(f"epoch {step.epoch}/{recipe.epochs}", refresh=False)
             bar.set_postfix_str(f"loss {step.loss:.4f}{rate}", refresh=False)
-            bar.update(min(recipe.batch_size, images - bar.n))
+            bar.update()
 
-        summary = run_training(model, loaded, recipe, seed, folder, arguments, show)
+        yield show
+
+
+def _say_what(arguments: dict[str, Any], data: Dataset, checkpoint: Checkpoint | None) -> None:
+    start = f"{arguments['model']} on {data.name}: {len(data.train):,} training images"
+    if checkpoint:
+        start += f", going on after step {checkpoint.step:,}"
+    click.echo(f"{start}, backend {arguments['backend']}, seed {arguments['seed']}")
+
+
+def _say_result(summary: dict[str, Any], folder: Path, recipe: Recipe, test_images: int) -> None:
     click.echo(
         f"trained in {summary['seconds_total']:.1f} s, {summary['images_per_second']:,.0f} images per second; "
         f"written to {click.format_filename(folder)}"
     )
-    click.echo(f"test accuracy {summary['test_accuracy']:.2%} on {len(loaded.test):,} images")
+    if recipe.patience is not None:
+        click.echo(
+            f"kept the weights after epoch {summary['kept_epoch']}, which read "
+            f"{summary['validation_accuracy']:.2%} of the images held out"
+        )
+    click.echo(f"test accuracy {summary['test_accuracy']:.2%} on {test_images:,} images")

@@ -1,0 +1,218 @@
+"""The steps of training, such that it can be stopped after any of them and go on as if it had not been."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stackgrad import nn
+from stackgrad.tensor import Generator, Tensor, capture, from_numpy
+
+from .data import Split
+from .early import EarlyStopping, held_out, hold_out
+from .evaluate import loss_and_accuracy
+from .models import Model, normalise
+from .recipes import OPTIMIZERS, SCHEDULES, Recipe
+
+WARM_STEPS = 20  # steps at the start that do not count for images per second: kernels are loaded or compiled in them
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How the images held out are read after an epoch."""
+
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of training: its number and epoch, from 1, the loss before it, and what it was done with.
+
+    `images_per_second` is 0 in the first steps; `validation` is there after the last step of an epoch, with patience.
+    """
+
+    step: int
+    epoch: int
+    loss: float
+    lr: float
+    images_per_second: float
+    validation: Validation | None = None
+
+
+class NotFiniteError(ArithmeticError):
+    """The loss or a weight became NaN or infinite. `bad_since` is the first step that is known to have left such
+    weights: a loss is computed with those of the step before."""
+
+    def __init__(self, message: str, bad_since: int) -> None:
+        super().__init__(message)
+        self.bad_since = bad_since
+
+
+class Clock:
+    """Images per second, leaving out the first steps."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.images = 0
+        self.start = time.perf_counter()
+
+    def tick(self, images: int, total_steps: int) -> float:
+        """Count one step of so many images; images per second so far."""
+        now = time.perf_counter()
+        self.steps += 1
+        if self.steps <= min(WARM_STEPS, max(1, total_steps // 10)):
+            self.images, self.start = 0, now
+            return 0.0
+        self.images += images
+        return self.images / (now - self.start)
+
+
+def steps_per_epoch(recipe: Recipe, images: int) -> int:
+    """How many steps an epoch has, of so many training images."""
+    left = images if recipe.patience is None else images - held_out(images)
+    return math.ceil(left / recipe.batch_size)
+
+
+class Training:
+    """A model in training: its optimizer and schedule, the random numbers, and how far it is.
+
+    Args:
+        model: is trained in place, on the backend it is on.
+        split: what to train on; with `recipe.patience`, a tenth of it is held out.
+        recipe: how.
+        generator: the source of all random numbers: what is held out, the order of the images, dropout, augmentation.
+            A model that draws, as for dropout, must draw from the same one.
+
+    Attributes:
+        step: how many steps are done.
+        total_steps: how many there are, unless it ends early.
+    """
+
+    def __init__(self, model: Model, split: Split, recipe: Recipe, generator: Generator) -> None:
+        self.model = model
+        self.recipe = recipe
+        self.generator = generator
+        self.split = split
+        self.held_out: Split | None = None
+        if recipe.patience is not None:
+            self.split, self.held_out = hold_out(split, generator)
+        self.steps_per_epoch = steps_per_epoch(recipe, len(split))
+        self.total_steps = recipe.epochs * self.steps_per_epoch
+        self.optimizer = OPTIMIZERS[recipe.optimizer](model.parameters(), recipe)
+        self.schedule = SCHEDULES[recipe.schedule](self.optimizer, recipe, self.total_steps)
+        self.early = EarlyStopping(recipe.patience)
+        self.step = 0
+        self._call_of_epoch = generator.call  # of the draw that gave the order of the epoch's images
+
+    @property
+    def done(self) -> bool:
+        """Whether no step is left."""
+        return self.step >= self.total_steps or self.early.over
+
+    def steps(self) -> Iterator[Step]:
+        """Do the steps that are left, yielding after each. Raises NotFiniteError when the loss is no number."""
+        labels = self.split.labels.astype(np.int64)
+        clock = Clock()
+        self.model.train()
+
+        @capture
+        def learn(images: Tensor, classes: Tensor) -> Tensor:
+            self.optimizer.zero_grad()
+            loss = self.model.loss(self.model(images), classes)
+            loss.backward()
+            self.optimizer.step()
+            return loss.detach()
+
+        while not self.done:
+            epoch = self.step // self.steps_per_epoch + 1
+            for index in self._batches():
+                lr = self.optimizer.lr
+                loss = learn(normalise(self.split.images[index]), from_numpy(labels[index])).item()
+                self.schedule.step()
+                self.step += 1
+                self._expect_finite("the loss", loss, lr, bad_since=self.step - 1)
+                validation = self._validate(lr) if self.step % self.steps_per_epoch == 0 else None
+                yield Step(self.step, epoch, loss, lr, clock.tick(len(index), self.total_steps), validation)
+
+    def _batches(self) -> Iterator[NDArray[np.int64]]:
+        """The batches of this epoch that are left: numbers of images."""
+        done, call = self.step % self.steps_per_epoch, self.generator.call
+        if done:
+            self.generator.call = self._call_of_epoch
+        else:
+            self._call_of_epoch = call
+        batches = nn.batches(len(self.split), self.recipe.batch_size, self.generator)
+        if done:
+            self.generator.call = call
+        return itertools.islice(batches, done, None)
+
+    def _validate(self, lr: float) -> Validation | None:
+        if self.held_out is None:
+            return None
+        found = Validation(*loss_and_accuracy(self.model, self.held_out))
+        self.model.train()
+        self._expect_finite("the loss on the images held out", found.loss, lr, bad_since=self.step)
+        self.early.see(found.loss, found.accuracy, self.step // self.steps_per_epoch, self.model)
+        return found
+
+    def _expect_finite(self, what: str, value: float, lr: float, bad_since: int) -> None:
+        if not math.isfinite(value):
+            message = f"{what} is {value} at step {self.step:,}, with learning rate {lr:.3g}: try a lower --lr"
+            raise NotFiniteError(message, bad_since)
+
+    def expect_finite_weights(self) -> None:
+        """Raise NotFiniteError where the last step made a weight infinite or NaN, which no loss has shown yet."""
+        if not all(np.isfinite(tensor.numpy()).all() for tensor in self.model.state_dict().values()):
+            rate = self.schedule.rate(max(0, self.step - 1))
+            message = f"step {self.step:,}, with learning rate {rate:.3g}, made some weights infinite or NaN"
+            raise NotFiniteError(f"{message}: try a lower --lr", self.step)
+
+    def keep_best(self) -> None:
+        """Give the model the weights of the epoch after which the images held out were read best, if any were."""
+        if self.early.best:
+            self.model.load_state_dict(self.early.best)
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """What is needed to go on: tensors by name, which share memory with the model, and what can be JSON."""
+        optimizer = self.optimizer.state_dict()
+        tensors = {
+            f"{part}.{name}": tensor
+            for part, own in (
+                ("model", self.model.state_dict()),
+                ("optimizer", optimizer.pop("tensors")),
+                ("best", self.early.best),
+            )
+            for name, tensor in own.items()
+        }
+        return tensors, {
+            "step": self.step,
+            "generator": {"seed": self.generator.seed, "call": self.generator.call},
+            "call_of_epoch": self._call_of_epoch,
+            "optimizer": optimizer,
+            "schedule": self.schedule.state_dict(),
+            "early": self.early.state_dict(),
+        }
+
+    def load_state(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        """Go on where `state` was taken from a training with the same arguments.
+
+        Raises KeyError, TypeError or ValueError for a state that does not fit.
+        """
+        parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "best": {}}
+        for name, tensor in tensors.items():
+            part, _, rest = name.partition(".")
+            parts[part][rest] = tensor
+        self.model.load_state_dict(parts["model"])
+        self.optimizer.load_state_dict({**state["optimizer"], "tensors": parts["optimizer"]})
+        self.schedule.load_state_dict(state["schedule"])
+        self.early.load_state_dict(state["early"], parts["best"])
+        self.generator.seed, self.generator.call = state["generator"]["seed"], state["generator"]["call"]
+        self.step, self._call_of_epoch = state["step"], state["call_of_epoch"]
