@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from stackgrad.kernels.cpu import (
+    _affine,
     _buffers,
     _conv,
     _elementwise,
@@ -28,7 +29,7 @@ settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("random", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
-_LAUNCHING = (_conv, _elementwise, _layout, _matmul, _optim, _pool, _random, _reduce, _softmax)
+_LAUNCHING = (_affine, _conv, _elementwise, _layout, _matmul, _optim, _pool, _random, _reduce, _softmax)
 
 
 @pytest.fixture(autouse=True)
