@@ -196,6 +196,7 @@ def test_train(cli: Cli, folder: Path, tmp_path: Path) -> None:
         "lr": RECIPES["course"].lr,
         "optimizer": "adamw",
         "schedule": "one-cycle",
+        "augment": False,
         "patience": None,
         "data": str(folder),
         "emnist": None,

@@ -166,6 +166,25 @@ def test_images_per_second_leave_out_the_first_steps(monkeypatch: pytest.MonkeyP
     assert rates == [0.0, 0.0] + [128.0] * 18
 
 
+@pytest.mark.parametrize("augment", [False, True])
+def test_images_are_changed_where_the_recipe_says_so(
+    augment: bool, tiny: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_default_backend("numpy")
+    shown: list[bytes] = []
+    plain = normalise
+
+    def spy(images: npt.NDArray[np.uint8]) -> Any:
+        shown.extend(image.tobytes() for image in images)
+        return plain(images)
+
+    monkeypatch.setattr("stackgrad.mnist.training.normalise", spy)
+    list(Training(make_model("course"), tiny.train, replace(SHORT, augment=augment), Generator(0)).steps())
+    originals = {image.tobytes() for image in tiny.train.images}
+    assert len(set(shown)) == (200 if augment else 100)
+    assert originals.isdisjoint(shown) == augment
+
+
 # The same seed, the same bits
 
 
@@ -218,7 +237,7 @@ def reborn(training: Training, data: Dataset, name: str, path: Path) -> Training
     ("name", "backend", "change"),
     [
         ("lenet5", "cpu", {}),
-        ("course", "cpu", {"patience": 1}),
+        ("course", "cpu", {"patience": 1, "augment": True}),
         ("course", "numpy", {"patience": 3, "optimizer": "sgd", "schedule": "cosine"}),
         ("course", "numpy", {"optimizer": "adam", "schedule": "constant"}),
     ],

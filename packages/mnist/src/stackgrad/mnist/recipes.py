@@ -20,6 +20,7 @@ class Recipe:
         weight_decay: of AdamW; the other optimizers have their own.
         optimizer: one of `OPTIMIZERS`.
         schedule: one of `SCHEDULES`.
+        augment: whether the images of each batch are turned, stretched and shifted a little.
         patience: stop after so many epochs in which the images held out were not read better; None for never.
     """
 
@@ -29,6 +30,7 @@ class Recipe:
     weight_decay: float
     optimizer: str = "adamw"
     schedule: str = "one-cycle"
+    augment: bool = False
     patience: int | None = None
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from stackgrad import nn
 from stackgrad.tensor import Generator, Tensor, capture, from_numpy
 
+from .augment import augment
 from .data import Split
 from .early import EarlyStopping, held_out, hold_out
 from .evaluate import loss_and_accuracy
@@ -135,7 +136,10 @@ class Training:
             epoch = self.step // self.steps_per_epoch + 1
             for index in self._batches():
                 lr = self.optimizer.lr
-                loss = learn(normalise(self.split.images[index]), from_numpy(labels[index])).item()
+                images = self.split.images[index]
+                if self.recipe.augment:
+                    images = augment(images, self.generator)
+                loss = learn(normalise(images), from_numpy(labels[index])).item()
                 self.schedule.step()
                 self.step += 1
                 self._expect_finite("the loss", loss, lr, bad_since=self.step - 1)

@@ -28,6 +28,8 @@ from ._options import backend_option, data_options, json_option, load_data, posi
 def _defaults(name: str) -> str:
     """What the models' recipes say of a number, for a help text."""
     values = {model: getattr(recipe, name) for model, recipe in RECIPES.items()}
+    if name == "augment":
+        values = {model: "yes" if value else "no" for model, value in values.items()}
     if len(set(values.values())) == 1:
         return f"[default: {values.popitem()[1]}]"
     return f"[default: {', '.join(f'{value} for {model}' for model, value in values.items())}]"
@@ -61,6 +63,11 @@ def _defaults(name: str) -> str:
     "--schedule",
     type=click.Choice(list(SCHEDULES)),
     help=f"How the learning rate changes: up and down again, down along a cosine, not at all.  {_defaults('schedule')}",
+)
+@click.option(
+    "--augment/--no-augment",
+    default=None,
+    help=f"Turn, stretch and shift each image a little, anew in each epoch.  {_defaults('augment')}",
 )
 @click.option(
     "--patience",
@@ -158,6 +165,7 @@ def _arguments(
     lr: float | None,
     optimizer: str | None,
     schedule: str | None,
+    augment: bool | None,
     patience: int | None,
     data: Path | None,
     emnist: str | None,
@@ -176,6 +184,7 @@ def _arguments(
         "lr": lr or usual_lr,
         "optimizer": optimizer,
         "schedule": schedule or recipe.schedule,
+        "augment": recipe.augment if augment is None else augment,
         "patience": patience or recipe.patience,
         "data": data and str(data.absolute()),  # to be found from any folder
         "emnist": emnist,
@@ -184,7 +193,7 @@ def _arguments(
 
 
 def _recipe(arguments: dict[str, Any]) -> Recipe:
-    names = ("epochs", "batch_size", "lr", "optimizer", "schedule", "patience")
+    names = ("epochs", "batch_size", "lr", "optimizer", "schedule", "augment", "patience")
     return replace(RECIPES[arguments["model"]], **{name: arguments[name] for name in names})
 
 
