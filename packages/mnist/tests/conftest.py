@@ -6,11 +6,16 @@ import os
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import contextlib
+import gzip
+import hashlib
 import io
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -18,6 +23,7 @@ from hypothesis import settings
 
 from stackgrad.mnist import Dataset, Split, load
 from stackgrad.mnist.cli import main
+from stackgrad.mnist.published import PUBLISHED, File
 from stackgrad.tensor import set_default_backend
 
 # The same examples in every run; HYPOTHESIS_PROFILE=random looks for new ones.
@@ -62,6 +68,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("STACKGRAD_BACKEND", raising=False)
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("STACKGRAD_DATA_DIR", str(tmp_path / "user-data"))
     yield
     set_default_backend(None)
 
@@ -149,3 +156,63 @@ def trained_course(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     with contextlib.redirect_stdout(io.StringIO()):
         assert run_main("train", *arguments) == 0
     return run
+
+
+class Mirror:
+    """A server of files on this machine, which behaves as `way` says."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.files = files
+        self.way = "whole"
+        self.asked: list[tuple[str, str | None]] = []
+        self.url = ""
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        name, wanted = handler.path.rpartition("/")[2], handler.headers.get("Range")
+        self.asked.append((name, wanted))
+        content = self.files[name]
+        start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted and self.way == "whole" else 0
+        if self.way == "absent":
+            handler.send_error(404)
+            return
+        handler.send_response(206 if start else 200)
+        if self.way == "half":
+            handler.send_header("Content-Length", str(len(content)))
+            content = content[: len(content) // 2]
+        elif self.way == "altered":
+            content = bytes(len(content))
+        if start:
+            handler.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        handler.end_headers()
+        with contextlib.suppress(ConnectionError):
+            handler.wfile.write(content[start:])
+            while self.way == "endless":
+                handler.wfile.write(bytes(2**16))
+
+
+@pytest.fixture
+def mirror(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
+    """A mirror of the small data set, compressed, which is published there as "fashion-mnist"."""
+    served = Mirror({f"{path.name}.gz": gzip.compress(path.read_bytes(), mtime=0) for path in folder.iterdir()})
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            served.answer(self)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        served.url = f"http://127.0.0.1:{server.server_port}/set/"
+        files = tuple(
+            File(file.name, len(content), hashlib.sha256(content).hexdigest())
+            for file in PUBLISHED["fashion-mnist"].files
+            for content in [served.files[file.name]]
+        )
+        changed = replace(PUBLISHED["fashion-mnist"], files=files, mirrors=(served.url,))
+        monkeypatch.setitem(PUBLISHED, "fashion-mnist", changed)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield served
+        server.shutdown()
+        thread.join()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from . import __version__
+from .commands.data import data
 from .commands.evaluate import evaluate
 from .commands.predict import predict
 from .commands.train import train
@@ -24,5 +25,5 @@ def main() -> None:
     """
 
 
-for command in (train, evaluate, predict):
+for command in (train, evaluate, predict, data):
     main.add_command(command)

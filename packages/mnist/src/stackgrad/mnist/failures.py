@@ -12,8 +12,10 @@ from typing import IO, Any
 import click
 
 from .data import IdxError
+from .fetch import FetchError
 from .images import ImageError
 from .interrupt import end_at_once
+from .labels import LabelError
 from .runs import RunError
 from .train import SaveError, StoppedError
 from .training import NotFiniteError
@@ -40,9 +42,9 @@ def _one_line() -> Iterator[None]:
     except click.UsageError as error:
         hint = f" (see `{error.ctx.command_path} --help`)" if error.ctx else ""
         raise _Mistake(error.format_message().removesuffix(".") + hint) from error
-    except (IdxError, ImageError, RunError) as error:
+    except (IdxError, ImageError, LabelError, RunError) as error:
         raise _Mistake(str(error)) from error
-    except (BackendError, NotFiniteError, SaveError, MemoryError) as error:
+    except (BackendError, FetchError, NotFiniteError, SaveError, MemoryError) as error:
         raise _Failure(str(error) or "out of memory") from error
     except StoppedError as error:
         raise _Stopped(str(error), error.signum) from error

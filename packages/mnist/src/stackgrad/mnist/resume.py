@@ -27,7 +27,8 @@ def last_checkpoint(folder: Path) -> tuple[Checkpoint, list[str]]:
     if not folder.is_dir():
         raise RunError(f"{folder}: no such folder; expected one that `stackgrad-mnist train` made")
     if (folder / SUMMARY).exists():
-        raise RunError(f"{folder}: this run is finished; measure it with `stackgrad-mnist evaluate`")
+        command = f"stackgrad-mnist evaluate {shlex.quote(str(folder))}"
+        raise RunError(f"{folder}: this run is finished; measure it with `{command}`")
     checkpoint, flaws = Checkpoints(folder).last_good()
     if checkpoint is None:
         why = f"no checkpoint is good: {'; '.join(flaws)}" if flaws else "no checkpoint there; start the run anew"

@@ -152,12 +152,18 @@ def _read_summary(path: Path) -> dict[str, Any]:
     data, emnist, limit = (arguments.get(key) for key in ("data", "emnist", "limit"))
     check(data is None or _is_path(data), "data", data, "the path of a folder, or null")
     check(emnist is None or emnist in EMNIST_NAMES, "emnist", emnist, f"one of {', '.join(EMNIST_NAMES)}, or null")
+    labels = arguments.get("labels")
+    check(labels is None or _are_names(labels), "labels", labels, "a list of at most 256 names, or null")
     check(limit is None or _is_whole(limit), "limit", limit, "a whole number from 1, or null")
     return summary
 
 
 def _is_whole(value: object, most: float = math.inf) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
+
+
+def _are_names(value: object) -> bool:
+    return isinstance(value, list) and len(value) <= _MOST_CLASSES and all(isinstance(name, str) for name in value)
 
 
 def _is_path(value: object) -> bool:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from stackgrad import nn
 from stackgrad.tensor import Generator, Tensor, capture, from_numpy
 
-from .augment import augment
 from .data import Split
 from .early import EarlyStopping, held_out, hold_out
 from .evaluate import loss_and_accuracy
@@ -138,7 +137,7 @@ class Training:
                 lr = self.optimizer.lr
                 images = self.split.images[index]
                 if self.recipe.augment:
-                    images = augment(images, self.generator)
+                    images = self._augmented(images)
                 loss = learn(normalise(images), from_numpy(labels[index])).item()
                 self.schedule.step()
                 self.step += 1
@@ -157,6 +156,11 @@ class Training:
         if done:
             self.generator.call = call
         return itertools.islice(batches, done, None)
+
+    def _augmented(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        from .augment import augment  # here, since it brings the kernels with it, which NumPy alone does without
+
+        return augment(images, self.generator)
 
     def _validate(self, lr: float) -> Validation | None:
         if self.held_out is None:

@@ -13,6 +13,8 @@ from stackgrad.tensor import set_default_backend
 
 from ..data import EMNIST_NAMES, Dataset, Split, load
 from ..failures import BackendError
+from ..labels import read_labels
+from ..published import PUBLISHED, folder_of, missing
 
 F = TypeVar("F", bound=Callable[..., Any])
 BACKENDS = ("cpu", "numpy")
@@ -69,6 +71,28 @@ def backend_option(command: F) -> F:
     )(command)
 
 
+def _data_folder(ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
+    """The folder that --data means: itself if there is one, or that of the fetched data set of that name."""
+    if value is None:
+        return None
+    if Path(value).exists() or value not in PUBLISHED:
+        return Path(value)
+    folder = folder_of(value)
+    if missing(value, folder):
+        raise click.BadParameter(f"{value} is not there yet: fetch it with `stackgrad-mnist data fetch {value}`")
+    return folder
+
+
+def labels_option(what: str) -> Callable[[F], F]:
+    """The option --labels; `what` says what they are by default."""
+    return click.option(
+        "--labels",
+        callback=lambda ctx, param, value: value and read_labels(value),
+        metavar="NAMES",
+        help=f"Names of the classes: a file with one a line, or the names between commas.  [default: {what}]",
+    )
+
+
 def data_options(limit: str) -> Callable[[F], F]:
     """The options that say what data to read; `limit` is the help text of --limit."""
 
@@ -82,9 +106,10 @@ def data_options(limit: str) -> Callable[[F], F]:
         )(command)
         return click.option(
             "--data",
-            type=click.Path(path_type=Path),
+            callback=_data_folder,
             metavar="DIR",
-            help="A folder with the four IDX files, gzipped or not, in place of the MNIST that is built in.",
+            help="A folder with the four IDX files, gzipped or not, or the name of a data set that was fetched (see "
+            "`stackgrad-mnist data`), in place of the MNIST that is built in.",
         )(command)
 
     return decorate

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 
 from ..evaluate import probabilities
 from ..images import read_image
+from ..labels import name_of
 from ..runs import load_run
-from ._options import backend_option, use
+from ._options import backend_option, json_option, labels_option, use
 
 
 @click.command(short_help="Say which digit each picture shows.")
@@ -22,7 +25,9 @@ from ._options import backend_option, use
     help="The folder of a run.  [default: the newest under ./runs]",
 )
 @backend_option
-def predict(images: tuple[Path, ...], run: Path | None, backend: str) -> None:
+@labels_option("those of the run")
+@json_option("Print the probability of each class, as JSON.")
+def predict(images: tuple[Path, ...], run: Path | None, backend: str, labels: list[str] | None, as_json: bool) -> None:
     """Say which digit each IMAGE shows, and how sure the model is.
 
     PNG, JPEG and other pictures of any size, dark on light or light on dark, each with one digit.
@@ -31,9 +36,20 @@ def predict(images: tuple[Path, ...], run: Path | None, backend: str) -> None:
     Examples:
       stackgrad-mnist predict five.png
       stackgrad-mnist predict --run runs/course scans/*.jpg
+      stackgrad-mnist predict --json five.png | jq '.[0].answer'
     """
     use(backend)
     found = load_run(run)
+    labels = labels or found.summary["arguments"].get("labels")
+    names = [name_of(label, labels) for label in range(found.summary["classes"])]
     chances = probabilities(found.model, np.stack([read_image(path) for path in images]))
+    if as_json:
+        click.echo(json.dumps([_answer(path, row, names) for path, row in zip(images, chances, strict=True)], indent=2))
+        return
     for path, row in zip(images, chances, strict=True):
-        click.echo(f"{click.format_filename(path)}: {row.argmax()} ({row.max():.1%})")
+        click.echo(f"{click.format_filename(path)}: {names[row.argmax()]} ({row.max():.1%})")
+
+
+def _answer(path: Path, chances: np.typing.NDArray[np.float32], names: list[str]) -> dict[str, Any]:
+    by_name = {name: round(float(chance), 7) for name, chance in zip(names, chances, strict=True)}
+    return {"image": str(path), "answer": names[chances.argmax()], "probabilities": by_name}

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from ..checkpoints import FOLDER, Checkpoint
 from ..data import Dataset
+from ..labels import default_labels, expect_fitting
 from ..models import MODELS
 from ..recipes import OPTIMIZERS, RECIPES, SCHEDULES, SGD_LR, Recipe
 from ..resume import expect_same_data, last_checkpoint
@@ -22,7 +23,16 @@ from ..runs import alone_in, new_run
 from ..train import CHECKPOINT_EVERY
 from ..train import train as run_training
 from ..training import Step, steps_per_epoch
-from ._options import backend_option, data_options, json_option, load_data, positive_number, use, whole_number
+from ._options import (
+    backend_option,
+    data_options,
+    json_option,
+    labels_option,
+    load_data,
+    positive_number,
+    use,
+    whole_number,
+)
 
 
 def _defaults(name: str) -> str:
@@ -77,6 +87,7 @@ def _defaults(name: str) -> str:
     "weights that read them best.  [default: train on all of them, for all epochs]",
 )
 @data_options("Use the first N training images and the first N test images only.")
+@labels_option("those of a data set that was fetched, or the numbers")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -121,6 +132,8 @@ def train(
             checkpoint, arguments = None, _arguments(**options)
             use(arguments["backend"])
             data = load_data(options["data"], options["emnist"], options["limit"])
+            if arguments["labels"]:
+                expect_fitting(arguments["labels"], data)
             folder = new_run(out, arguments["model"])
             arguments["out"] = str(folder)
             stack.enter_context(alone_in(folder))
@@ -170,6 +183,7 @@ def _arguments(
     data: Path | None,
     emnist: str | None,
     limit: int | None,
+    labels: list[str] | None,
 ) -> dict[str, Any]:
     """What was asked for, with the defaults of the model's recipe; can be JSON."""
     recipe = RECIPES[model]
@@ -189,6 +203,7 @@ def _arguments(
         "data": data and str(data.absolute()),  # to be found from any folder
         "emnist": emnist,
         "limit": limit,
+        "labels": labels or default_labels(data),
     }
 
 

@@ -1,0 +1,133 @@
+"""The command `data`, with `verify` and `fetch` below it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+from .. import fetch as fetching
+from ..data import IdxError, load
+from ..data import verify as verify_built_in
+from ..published import PUBLISHED, folder_of, missing
+from ._options import json_option
+
+
+@click.group(invoke_without_command=True, short_help="Say which data sets are there; fetch and verify them.")
+@json_option("Print the list as JSON.")
+@click.pass_context
+def data(ctx: click.Context, as_json: bool) -> None:
+    """Say which data sets are there.
+
+    MNIST is built in. Others are fetched into the user's data folder (STACKGRAD_DATA_DIR names another), where
+    --data finds them by name.
+
+    \b
+    Examples:
+      stackgrad-mnist data
+      stackgrad-mnist data fetch fashion-mnist
+      stackgrad-mnist train --data fashion-mnist
+    """
+    if ctx.invoked_subcommand:
+        return
+    rows = [_row(name) for name in PUBLISHED]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    width = max(len(name) for name in PUBLISHED)
+    for row in rows:
+        where = {"built in": "built in", "fetched": f"in {row['folder']}"}.get(
+            row["state"], f"{row['state']}: `stackgrad-mnist data fetch {row['name']}` ({row['bytes'] / 1e6:.1f} MB)"
+        )
+        click.echo(f"{row['name']:{width}}  {row['about']:{max(len(each['about']) for each in rows)}}  {where}")
+
+
+def _row(name: str) -> dict[str, Any]:
+    published, folder = PUBLISHED[name], folder_of(name)
+    if name == "mnist":
+        state = "built in"
+    elif not (absent := missing(name, folder)):
+        state = "fetched"
+    else:
+        state = "not fetched" if len(absent) == len(published.files) else "fetched in part"
+    return {
+        "name": name,
+        "about": published.about,
+        "state": state,
+        "folder": str(folder) if state.startswith("fetched") else None,
+        "bytes": published.size,
+        "page": published.page,
+        "labels": published.labels,
+    }
+
+
+@data.command(short_help="Check the files of data sets.")
+@click.argument("names", nargs=-1, metavar="[NAME|DIR]...")
+def verify(names: tuple[str, ...]) -> None:
+    """Check that the files of data sets are the published ones, bit by bit, and those of other folders sound.
+
+    Without a NAME or DIR, all that are there are checked.
+
+    \b
+    Examples:
+      stackgrad-mnist data verify
+      stackgrad-mnist data verify fashion-mnist
+      stackgrad-mnist data verify ~/my-digits
+    """
+    present = [name for name in PUBLISHED if _row(name)["state"] in ("built in", "fetched")]
+    for name in names or present:
+        if name == "mnist":
+            verify_built_in()
+            click.echo("mnist: the original files")
+        elif name in PUBLISHED:
+            if missing(name, folder_of(name)):
+                raise IdxError(f"{name} is not there yet: fetch it with `stackgrad-mnist data fetch {name}`")
+            for file in PUBLISHED[name].files:
+                fetching.check(folder_of(name) / file.name, file)
+            click.echo(f"{name}: the published files, in {folder_of(name)}")
+        else:
+            loaded = load(Path(name))
+            click.echo(
+                f"{name}: sound: {len(loaded.train):,} training and {len(loaded.test):,} test images, "
+                f"labels up to {max(loaded.train.labels.max(), loaded.test.labels.max())}"
+            )
+
+
+@data.command(short_help="Fetch a data set.")
+@click.argument("name", type=click.Choice(list(PUBLISHED)))
+@click.option(
+    "--mirror",
+    "mirrors",
+    multiple=True,
+    metavar="URL",
+    help="The address of a folder that holds the files; may be repeated.  [default: where they are published]",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where to put them.  [default: a folder of its name in the user's data folder]",
+)
+def fetch(name: str, mirrors: tuple[str, ...], out: Path | None) -> None:
+    """Fetch the four files of a data set and check them. What came before an interruption is not fetched again.
+
+    \b
+    Examples:
+      stackgrad-mnist data fetch fashion-mnist
+      stackgrad-mnist data fetch kmnist --out ~/kmnist
+      stackgrad-mnist data fetch mnist --mirror http://localhost:8000/mnist/
+    """
+    for mirror in mirrors:
+        if not mirror.startswith(("http://", "https://")):
+            raise click.BadParameter(f"{mirror!r} does not start with http:// or https://", param_hint="'--mirror'")
+    folder = out or folder_of(name)
+    with tqdm(total=PUBLISHED[name].size, desc=name, unit="B", unit_scale=True, disable=None) as bar:
+
+        def more(count: int) -> None:
+            bar.update(count)
+
+        fetching.fetch(name, folder, mirrors, more)
+    click.echo(f"{name}: the published files, in {click.format_filename(folder)}")

@@ -1,0 +1,63 @@
+"""The names of classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .data import Dataset
+from .published import PUBLISHED, folder_of
+
+_LONGEST = 2**16
+
+
+class LabelError(ValueError):
+    """Names of classes that cannot be used; one line that says why."""
+
+
+def read_labels(given: str) -> list[str]:
+    """The names in a file, one a line, or between commas.
+
+    Args:
+        given: the path of a text file in UTF-8, or the names themselves.
+
+    Raises:
+        LabelError: the file cannot be read, or a name is empty or cannot be printed.
+    """
+    names = given.split(",")
+    if len(names) == 1:
+        try:
+            with open(given, encoding="utf-8") as file:
+                text = file.read(_LONGEST + 1)
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else "not text in UTF-8"
+            raise LabelError(
+                f"{given}: {why}; expected a file with a name of a class on each line, or names between commas"
+            ) from error
+        names = text.splitlines()
+        if len(text) > _LONGEST:
+            raise LabelError(f"{given}: more than {_LONGEST:,} characters: too long for the names of classes")
+    names = [name.strip() for name in names]
+    for number, name in enumerate(names):
+        if not name or not name.isprintable():
+            raise LabelError(f"the name of class {number} is {name!r}: expected one that can be printed")
+    return names
+
+
+def expect_fitting(labels: list[str], data: Dataset) -> None:
+    """Raise LabelError unless there is a name for each class that occurs, and none for one that cannot."""
+    needed = 1 + max(int(split.labels.max()) for split in (data.train, data.test))
+    if not needed <= len(labels) <= data.classes:
+        raise LabelError(f"{len(labels)} names of classes; {data.name} has {needed} classes")
+
+
+def name_of(label: int, labels: list[str] | None) -> str:
+    """What to call a class: its name, or its number where it has none."""
+    return labels[label] if labels and label < len(labels) else str(label)
+
+
+def default_labels(folder: Path | None) -> list[str] | None:
+    """The names that come with a data set that was fetched; None for others."""
+    for name, published in PUBLISHED.items():
+        if folder is not None and name != "mnist" and folder == folder_of(name):
+            return list(published.labels)
+    return None

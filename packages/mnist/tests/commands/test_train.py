@@ -1,0 +1,286 @@
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from stackgrad.mnist import process
+from stackgrad.mnist.checkpoints import Checkpoints
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+Result = subprocess.CompletedProcess[str]
+
+
+def good(result: Result) -> str:
+    """What a command that succeeded wrote."""
+    assert (result.returncode, result.stderr) == (0, "")
+    return result.stdout
+
+
+def line(result: Result, status: int = 2) -> str:
+    """The one line, without its start, of a command that failed in an orderly way."""
+    assert result.returncode == status, result
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert result.stderr.startswith("Error: ")
+    return result.stderr.removeprefix("Error: ").rstrip("\n")
+
+
+def metrics(run: Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl without what differs each time."""
+    lines = [json.loads(text) for text in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in text.items() if key != "images_per_second"} for text in lines]
+
+
+class Crash(BaseException):
+    """As if the process had been killed there."""
+
+
+@pytest.fixture(scope="session")
+def arguments(folder: Path) -> tuple[object, ...]:
+    """Eight steps on NumPy, which draw random numbers of each kind."""
+    common = ("train", "--model", "course", "--backend", "numpy", "--data", folder, "--epochs", 2, "--batch-size", 25)
+    return (*common, "--augment", "--patience", 2, "--checkpoint-every", 3)
+
+
+@pytest.fixture
+def whole(arguments: tuple[object, ...], cli: Cli) -> Path:
+    """The run that nothing disturbed."""
+    good(cli(*arguments, "--out", "whole"))
+    return Path("whole")
+
+
+@pytest.fixture
+def stopped(arguments: tuple[object, ...], cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run that SIGTERM stopped after step 4."""
+    from stackgrad.mnist.train import Metrics
+
+    def ask(self: Metrics, step: Any) -> None:
+        if step.step == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Metrics, "log", ask)
+        assert cli(*arguments, "--out", "run").returncode == 143
+    return Path("run")
+
+
+def same(run: Path, whole: Path) -> bool:
+    """Whether two runs came to the same weights and metrics."""
+    equal = (run / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    return equal and metrics(run) == metrics(whole)
+
+
+# Going on
+
+
+def test_a_stopped_run_goes_on(stopped: Path, arguments: tuple[object, ...], cli: Cli) -> None:
+    out = good(cli("train", "--resume", stopped))
+    assert out.startswith("course on tiny: 100 training images, going on after step 4, backend numpy, seed 0\n")
+    assert re.search(
+        r"^kept the weights after epoch [12], which read \d+\.\d\d% of the images held out$", out, re.MULTILINE
+    )
+    assert not list(stopped.rglob(".*.partial"))
+
+
+def operations(monkeypatch: pytest.MonkeyPatch, crash_at: int) -> list[str]:
+    """Count what changes the disk; at the operation of that number, nothing happens any more."""
+    done: list[str] = []
+
+    def watched(module: Any, name: str) -> None:
+        plain = getattr(module, name)
+
+        def operation(*args: Any, **kwargs: Any) -> Any:
+            if len(done) >= crash_at:
+                raise Crash
+            done.append(name)
+            return plain(*args, **kwargs)
+
+        monkeypatch.setattr(module, name, operation)
+
+    for name in ("fsync", "replace", "mkdir", "unlink"):
+        watched(os, name)
+    return done
+
+
+def test_a_crash_at_any_write_is_made_good(
+    whole: Path, arguments: tuple[object, ...], cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crashes = 0
+    for number in range(1000):
+        run = Path(f"crash-{number}")
+        with monkeypatch.context() as patch:
+            done = operations(patch, number)
+            try:
+                good(cli(*arguments, "--out", run))
+            except Crash:
+                crashes += 1
+        if len(done) < number:
+            break  # it came to its end
+        begun = bool(Checkpoints(run).paths()) if run.exists() else False
+        again = cli("train", "--resume", run) if begun else cli(*arguments, "--out", run)
+        if (run / "summary.json").exists() and again.returncode:
+            assert line(again) == f"{run}: this run is finished; measure it with `stackgrad-mnist evaluate {run}`"
+        else:
+            good(again)
+        assert same(run, whole), number
+        assert not list(run.rglob(".*.partial"))
+    assert crashes > 20
+
+
+def test_the_last_good_checkpoint_is_taken(stopped: Path, cli: Cli) -> None:
+    last, before = Checkpoints(stopped).paths()
+    last.write_bytes(last.read_bytes()[:-100])
+    result = cli("train", "--resume", stopped)
+    assert result.returncode == 0
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith(f"{last} is damaged or not a safetensors file: ")
+    assert result.stderr.endswith(f": going on from {before.name}\n")
+    assert "going on after step 3," in result.stdout
+
+
+def test_the_same_command_with_resume_is_fine(stopped: Path, arguments: tuple[object, ...], cli: Cli) -> None:
+    good(cli(*arguments, "--checkpoint-every", 1, "--resume", stopped))
+
+
+# Not going on
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--seed", 1], "--seed cannot be changed in a run that is resumed (it was started with 0): leave it out"),
+        (["--epochs", 3], "--epochs cannot be changed in a run that is resumed (it was started with 2): leave it out"),
+        (["--no-augment"], "--augment cannot be changed in a run that is resumed (it was started with True)"),
+        (["--data", "."], "--data cannot be changed in a run that is resumed (it was started with "),
+        (["--out", "run"], "--out cannot be changed in a run that is resumed: leave it out"),
+    ],
+)
+def test_other_arguments(options: list[object], message: str, stopped: Path, cli: Cli) -> None:
+    assert line(cli("train", "--resume", stopped, *options)).startswith(message)
+
+
+def test_the_environment_does_not_change_the_backend(stopped: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STACKGRAD_BACKEND", "cpu")
+    assert "backend numpy" in good(cli("train", "--resume", stopped))
+
+
+def test_a_run_that_is_finished(whole: Path, cli: Cli) -> None:
+    message = "whole: this run is finished; measure it with `stackgrad-mnist evaluate whole`"
+    assert line(cli("train", "--resume", whole)) == message
+
+
+def test_no_run_to_resume(cli: Cli) -> None:
+    message = "away: no such folder; expected one that `stackgrad-mnist train` made"
+    assert line(cli("train", "--resume", "away")) == message
+    Path("empty").mkdir()
+    assert line(cli("train", "--resume", "empty")) == "empty: no checkpoint there; start the run anew"
+    assert not list(Path("empty").iterdir())
+
+
+def test_no_good_checkpoint(stopped: Path, cli: Cli) -> None:
+    for path in Checkpoints(stopped).paths():
+        path.write_bytes(b"")
+    assert line(cli("train", "--resume", stopped)).startswith("run: no checkpoint is good: run/checkpoints/step-0000")
+
+
+def test_another_version(stopped: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = process.versions() | {"stackgrad-nn": "9.9", "python": "3.0"}
+    monkeypatch.setattr("stackgrad.mnist.resume.versions", lambda: other)
+    its = process.versions()["stackgrad-nn"]
+    assert line(cli("train", "--resume", stopped)) == (
+        f"run: was begun with stackgrad-nn {its}, not 9.9: go on with that, or start the run anew"
+    )
+
+
+def test_data_that_has_changed(arguments: tuple[object, ...], folder: Path, cli: Cli) -> None:
+    shutil.copytree(folder, "data")
+    changed = [Path("data") if argument == folder else argument for argument in arguments]
+    (folder_of_images,) = Path("data").glob("train-images*")
+
+    def run_until_first_checkpoint() -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("stackgrad.mnist.training.Training.steps", crash)
+            with pytest.raises(Crash):
+                cli(*changed, "--out", "run")
+
+    run_until_first_checkpoint()
+    content = folder_of_images.read_bytes()
+    folder_of_images.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert line(cli("train", "--resume", "run")) == "run: data is no longer the data that it was trained on"
+
+
+def crash(*_: object) -> Iterator[Any]:
+    raise Crash
+
+
+def test_a_run_in_use(stopped: Path, arguments: tuple[object, ...], cli: Cli) -> None:
+    with FileLock(stopped / ".lock"):
+        assert line(cli("train", "--resume", stopped)) == "run: another process is training there"
+    Path("new").mkdir()
+    with FileLock("new/.lock"):
+        assert line(cli(*arguments, "--out", "new")) == "new: another process is training there"
+
+
+def test_the_folder_of_a_run_that_did_not_begin_is_free(arguments: tuple[object, ...], cli: Cli) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stackgrad.mnist.train.Checkpoints.save", crash_now)
+        with pytest.raises(Crash):
+            cli(*arguments, "--out", "run")
+    good(cli(*arguments, "--out", "run"))
+    assert "not empty" in line(cli(*arguments, "--out", "run"))
+
+
+def crash_now(*_: object) -> None:
+    raise Crash
+
+
+# Disks
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit for the size of a file")
+@pytest.mark.parametrize(
+    ("limit", "kept"), [(150_000, None), (250_000, "step-00000000.safetensors")], ids=["first checkpoint", "the next"]
+)
+def test_a_file_that_may_not_grow(limit: int, kept: str | None, folder: Path) -> None:
+    code = "from stackgrad.mnist.cli import main; main()"
+    arguments = ("train", "--data", str(folder), "--backend", "numpy", "--epochs", "1", "--out", "run")
+    process = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 1
+    good_one = f"the last good checkpoint is run/checkpoints/{kept}" if kept else "there is no checkpoint yet"
+    failed = "step-00000002" if kept else "step-00000000"
+    assert process.stderr == (
+        f"Error: run/checkpoints/{failed}.safetensors: cannot be written (File too large); {good_one}: "
+        "make room, then `stackgrad-mnist train --resume run`\n"
+    )
+    assert [path.name for path in Path("run/checkpoints").iterdir()] == ([kept] if kept else [])
+
+
+# What is printed
+
+
+def test_json(arguments: tuple[object, ...], cli: Cli) -> None:
+    summary = json.loads(good(cli(*arguments, "--out", "run", "--json")))
+    assert summary.pop("folder") == "run"
+    assert summary == json.loads(Path("run/summary.json").read_text())
+
+
+@pytest.mark.parametrize(("optimizer", "lr"), [("adam", 0.006), ("sgd", 0.05)])
+def test_the_learning_rate_follows_the_optimizer(optimizer: str, lr: float, folder: Path, cli: Cli) -> None:
+    options = ("--model", "course", "--optimizer", optimizer, "--schedule", "constant", "--epochs", 1, "--out", "run")
+    summary = json.loads(good(cli("train", "--data", folder, "--backend", "numpy", "--json", *options)))
+    assert summary["arguments"]["lr"] == lr
+    assert {text["lr"] for text in metrics(Path("run")) if "lr" in text} == {lr}

@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import pytest
+
+from stackgrad.mnist import Dataset
+from stackgrad.mnist.labels import LabelError, default_labels, expect_fitting, name_of, read_labels
+from stackgrad.mnist.published import PUBLISHED, folder_of
+
+
+def test_names_between_commas() -> None:
+    assert read_labels("shirt, Ankle boot ,ü") == ["shirt", "Ankle boot", "ü"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_names_in_a_file(end: str) -> None:
+    Path("names.txt").write_bytes(f"T-shirt, top{end} boot{end}".encode())
+    assert read_labels("names.txt") == ["T-shirt, top", "boot"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "names: No such file or directory; expected a file with a name of a class on each line, or names betw"),
+        (b"\xff\xfe", "names: not text in UTF-8; expected"),
+        (b"a\n\nb", "the name of class 1 is '': expected one that can be printed"),
+        (b"a\nb\x1b[1m", "the name of class 1 is 'b.x1b.1m': expected one"),
+        (b"x" * 70_000, "names: more than 65,536 characters: too long for the names of classes"),
+    ],
+)
+def test_files_that_are_refused(content: bytes | None, message: str) -> None:
+    if content is not None:
+        Path("names").write_bytes(content)
+    with pytest.raises(LabelError, match=message):
+        read_labels("names")
+
+
+def test_an_empty_name() -> None:
+    with pytest.raises(LabelError, match="the name of class 1 is ''"):
+        read_labels("a,,b")
+
+
+@pytest.mark.parametrize("count", [9, 11])
+def test_as_many_names_as_classes(count: int, tiny: Dataset) -> None:
+    expect_fitting(["x"] * 10, tiny)
+    with pytest.raises(LabelError, match=f"{count} names of classes; MNIST has 10 classes"):
+        expect_fitting(["x"] * count, tiny)
+
+
+def test_a_class_without_a_name_is_its_number() -> None:
+    assert [name_of(label, ["a"]) for label in (0, 1)] == ["a", "1"]
+    assert name_of(7, None) == "7"
+
+
+def test_fetched_data_sets_bring_names() -> None:
+    names = default_labels(folder_of("fashion-mnist"))
+    assert names == list(PUBLISHED["fashion-mnist"].labels)
+    assert names is not None
+    assert (names[0], names[9]) == ("T-shirt/top", "Ankle boot")
+    assert default_labels(Path("fashion-mnist")) is None
+    assert default_labels(None) is None
