@@ -1,20 +1,22 @@
-"""Kill a training with SIGKILL at random moments and resume it, until it ends; compare with one that was left alone.
+"""Kill trainings with SIGKILL at random moments and resume them, until they end; compare with one that was left alone.
 
     python tools/kill_and_resume.py --kills 50 -- --model course --epochs 2
 
 What stands behind `--` goes to `stackgrad-mnist train`. Ends with status 1 where the weights or the metrics differ.
-`--within SECONDS` is the longest that a process is left alive; moments are drawn evenly from 0 to that: loading,
-training and writing are all hit.
+A process lives for a time drawn evenly from 0 to `--within` seconds, so that loading, training, writing and the end are
+all hit; a run that ended counts no kill, and another one is begun.
 """
 
 import argparse
 import hashlib
+import itertools
 import json
+import operator
 import random
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 COMMAND = (sys.executable, "-W", "error", "-c", "from stackgrad.mnist.cli import main; main()", "train")
@@ -48,48 +50,48 @@ def left_for(seconds: float, arguments: list[str]) -> subprocess.CompletedProces
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-def killed_often(run: Path, arguments: list[str], kills: int, within: float, draw: random.Random) -> int:
-    """Train into `run`, killed so often, then to the end; how many kills came before the first checkpoint."""
-    unbegun = 0
-    for number in range(kills):
-        begun = last_step(run) >= 0
-        unbegun += not begun
-        asked = ["--resume", str(run)] if begun else [*arguments, "--out", str(run)]
-        seconds = draw.uniform(0, within)
+def train_until_the_end(run: Path, arguments: list[str], moments: Iterator[float]) -> int:
+    """Train into `run`, killed after each of these moments and begun or resumed again; how often it was killed."""
+    for kills in itertools.count():
+        resumed = last_step(run) >= 0
+        asked = ["--resume", str(run)] if resumed else [*arguments, "--out", str(run)]
+        seconds = next(moments, 3600)
         ended = left_for(seconds, asked)
-        state = f"after step {last_step(run)}" if last_step(run) >= 0 else "before the first checkpoint"
-        print(f"kill {number + 1}: after {seconds:.2f} s, {state}", flush=True)
-        if ended is None:
-            continue
-        if ended.returncode or ended.stderr:
-            sys.exit(f"it ended by itself with status {ended.returncode}: {ended.stderr}")
-        sys.exit(f"it was finished after {number} kills: ask for more epochs, or a shorter --within")
-    ended = left_for(3600, ["--resume", str(run)] if last_step(run) >= 0 else [*arguments, "--out", str(run)])
-    if ended is None or ended.returncode or ended.stderr:
-        sys.exit(f"the last resume failed: {ended}")
-    return unbegun
+        if ended is not None:
+            if ended.returncode or ended.stderr:
+                sys.exit(f"{' '.join(asked)} ended with status {ended.returncode}: {ended.stderr}")
+            return kills
+        state = f"last checkpoint after step {last_step(run):,}" if last_step(run) >= 0 else "no checkpoint yet"
+        print(f"{run.name}: killed after {seconds:.2f} s, {state}", flush=True)
+    raise AssertionError("count never ends")
 
 
 def main() -> None:
-    """Run both and compare."""
+    """Train once undisturbed, then as often as it takes to have killed so many processes, and compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--within", type=float, default=4.0, metavar="SECONDS")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("arguments", nargs="*")
     asked = parser.parse_args()
+    draw = random.Random(asked.seed)
+    moments = iter([draw.uniform(0, asked.within) for _ in range(asked.kills)])
     with tempfile.TemporaryDirectory() as folder:
-        whole, killed = Path(folder, "whole"), Path(folder, "killed")
+        whole = Path(folder, "whole")
         subprocess.run([*COMMAND, *asked.arguments, "--out", str(whole)], check=True)
-        start = time.monotonic()
-        unbegun = killed_often(killed, asked.arguments, asked.kills, asked.within, random.Random(asked.seed))
-        same = weights(whole) == weights(killed) and metrics(whole) == metrics(killed)
-        print(f"weights {weights(whole)[:16]} and {weights(killed)[:16]}, {len(metrics(killed))} lines of metrics")
-        print(
-            f"{asked.kills} kills in {time.monotonic() - start:.0f} s, {unbegun} before the first checkpoint: "
-            f"{'identical weights and metrics' if same else 'DIFFERENT'}"
-        )
-    sys.exit(not same)
+        kills = 0
+        for number in itertools.count(1):
+            run = Path(folder, f"run {number}")
+            kills += train_until_the_end(run, asked.arguments, moments)
+            same = weights(whole) == weights(run) and metrics(whole) == metrics(run)
+            left = [path.name for path in run.rglob("*.partial")]
+            verdict = "identical weights and metrics" if same else "DIFFERENT"
+            print(f"{run.name}: {kills} kills so far; {verdict}: {weights(run)[:16]}", flush=True)
+            if not same or left:
+                sys.exit(f"{run.name} differs from the undisturbed one, or left {left}")
+            if operator.length_hint(moments) == 0:
+                break
+    print(f"{kills} kills in {number} runs, all of them like the undisturbed one")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stackgrad.tensor import Function, grad, grad_check, is_recording, tensor
+from stackgrad.tensor import Function, grad, grad_check, is_recording, no_grad, observed, tensor
 
 
 def leaf(*values):
@@ -120,3 +120,19 @@ def broken(forward=lambda ctx, x: x * 2, backward=lambda ctx, g: g):
 def test_a_function_that_is_wrong_is_told_how(function, error, message):
     with pytest.raises(error, match=message):
         function.apply(leaf(1.0, 2.0)).sum().backward()
+
+
+def test_what_is_applied_is_observed():
+    seen = []
+    x = leaf(1.0, 2.0)
+    with observed(lambda function, arguments, result: seen.append((function.__name__, arguments, result))):
+        with no_grad():
+            y = x * x
+        z = y.reshape(2, 1)
+    x + x
+    (mul, (op, a, b), product), (reshape, _, result) = seen
+    assert (mul, op.name, reshape) == ("Elementwise", "mul", "Reshape")
+    assert a is x
+    assert b is x
+    assert product is y
+    assert result is z

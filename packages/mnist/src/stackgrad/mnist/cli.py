@@ -7,6 +7,7 @@ import click
 from . import __version__
 from .commands.data import data
 from .commands.evaluate import evaluate
+from .commands.export import export
 from .commands.predict import predict
 from .commands.train import train
 from .failures import Commands
@@ -25,5 +26,5 @@ def main() -> None:
     """
 
 
-for command in (train, evaluate, predict, data):
+for command in (train, evaluate, predict, data, export):
     main.add_command(command)

@@ -12,6 +12,7 @@ from typing import IO, Any
 import click
 
 from .data import IdxError
+from .export import ExportError
 from .fetch import FetchError
 from .images import ImageError
 from .interrupt import end_at_once
@@ -44,7 +45,7 @@ def _one_line() -> Iterator[None]:
         raise _Mistake(error.format_message().removesuffix(".") + hint) from error
     except (IdxError, ImageError, LabelError, RunError) as error:
         raise _Mistake(str(error)) from error
-    except (BackendError, FetchError, NotFiniteError, SaveError, MemoryError) as error:
+    except (BackendError, ExportError, FetchError, NotFiniteError, SaveError, MemoryError) as error:
         raise _Failure(str(error) or "out of memory") from error
     except StoppedError as error:
         raise _Stopped(str(error), error.signum) from error

@@ -7,7 +7,7 @@
 tensor([2., 4., 6.])
 """
 
-from ._autograd import Function, Node, grad, is_recording, no_grad
+from ._autograd import Function, Node, grad, is_recording, no_grad, observed
 from ._backend import Backend, available_backends, get_backend, set_default_backend
 from ._capture import Captured, capture
 from ._conv import conv1d, conv2d
@@ -93,6 +93,7 @@ __all__ = [
     "minimum",
     "nll_loss",
     "no_grad",
+    "observed",
     "ones",
     "rand",
     "randn",

@@ -9,7 +9,7 @@ gradient can have a gradient.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Union, cast
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 class _Mode(threading.local):
     recording = True
+    observer: Callable[[type[Function], tuple[Any, ...], Tensor], None] | None = None
 
 
 _mode = _Mode()
@@ -36,6 +37,19 @@ def no_grad(recording: bool = False) -> Iterator[None]:
         yield
     finally:
         _mode.recording = outside
+
+
+@contextmanager
+def observed(observer: Callable[[type[Function], tuple[Any, ...], Tensor], None]) -> Iterator[None]:
+    """Within this context, each function that is applied in this thread is told to `observer`.
+
+    It is called after the function, with its class, the arguments of `apply`, and the result.
+    """
+    outside, _mode.observer = _mode.observer, observer
+    try:
+        yield
+    finally:
+        _mode.observer = outside
 
 
 def is_recording() -> bool:
@@ -257,6 +271,8 @@ class Function:
             if any([out is x for x in inputs]):  # noqa: C419 - an input must keep its own place in the graph
                 out = out.new(out.data, out.version)
             ctx.finish(out)
+        if _mode.observer is not None:
+            _mode.observer(cls, args, out)
         return out
 
 

@@ -1,0 +1,37 @@
+"""The command `export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..export import OPSET, export_model
+from ..runs import load_run
+
+
+@click.command(short_help="Write a trained model as an ONNX file.")
+@click.argument("run", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The file.  [default: model.onnx in the run's folder]",
+)
+def export(run: Path | None, out: Path | None) -> None:
+    """Write a trained model as an ONNX file, for other programs to run.
+
+    RUN is the folder of a run; the newest one under ./runs if none is named. The file's input, "images", is uint8
+    (n, 28, 28), 0 for the background and 255 for full ink, for any n; its output, "probabilities", float32
+    (n, classes). Needs the package onnx: pip install 'stackgrad-mnist[export]'.
+
+    \b
+    Examples:
+      stackgrad-mnist export
+      stackgrad-mnist export runs/course --out course.onnx
+    """
+    found = load_run(run)
+    path = out or found.folder / "model.onnx"
+    export_model(found, path)
+    model, size = found.summary["model"], path.stat().st_size
+    click.echo(f"{click.format_filename(path)}: {model} for ONNX, opset {OPSET}, {size:,} bytes")
