@@ -11,12 +11,11 @@ import argparse
 import hashlib
 import itertools
 import json
-import operator
 import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 COMMAND = (sys.executable, "-W", "error", "-c", "from stackgrad.mnist.cli import main; main()", "train")
@@ -50,12 +49,12 @@ def left_for(seconds: float, arguments: list[str]) -> subprocess.CompletedProces
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-def train_until_the_end(run: Path, arguments: list[str], moments: Iterator[float]) -> int:
-    """Train into `run`, killed after each of these moments and begun or resumed again; how often it was killed."""
+def train_until_the_end(run: Path, arguments: list[str], most: int, draw: Callable[[], float]) -> int:
+    """Train into `run`, killed at most so often and begun or resumed again; how often it was killed."""
     for kills in itertools.count():
         resumed = last_step(run) >= 0
         asked = ["--resume", str(run)] if resumed else [*arguments, "--out", str(run)]
-        seconds = next(moments, 3600)
+        seconds = draw() if kills < most else 3600
         ended = left_for(seconds, asked)
         if ended is not None:
             if ended.returncode or ended.stderr:
@@ -75,21 +74,22 @@ def main() -> None:
     parser.add_argument("arguments", nargs="*")
     asked = parser.parse_args()
     draw = random.Random(asked.seed)
-    moments = iter([draw.uniform(0, asked.within) for _ in range(asked.kills)])
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder, "whole")
         subprocess.run([*COMMAND, *asked.arguments, "--out", str(whole)], check=True)
         kills = 0
         for number in itertools.count(1):
             run = Path(folder, f"run {number}")
-            kills += train_until_the_end(run, asked.arguments, moments)
+            kills += train_until_the_end(
+                run, asked.arguments, asked.kills - kills, lambda: draw.uniform(0, asked.within)
+            )
             same = weights(whole) == weights(run) and metrics(whole) == metrics(run)
             left = [path.name for path in run.rglob("*.partial")]
             verdict = "identical weights and metrics" if same else "DIFFERENT"
             print(f"{run.name}: {kills} kills so far; {verdict}: {weights(run)[:16]}", flush=True)
             if not same or left:
                 sys.exit(f"{run.name} differs from the undisturbed one, or left {left}")
-            if operator.length_hint(moments) == 0:
+            if kills == asked.kills:
                 break
     print(f"{kills} kills in {number} runs, all of them like the undisturbed one")
 

@@ -89,6 +89,8 @@ def test_a_stopped_run_goes_on(stopped: Path, arguments: tuple[object, ...], cli
         r"^kept the weights after epoch [12], which read \d+\.\d\d% of the images held out$", out, re.MULTILINE
     )
     assert not list(stopped.rglob(".*.partial"))
+    steps = [path.stem for path in Checkpoints(stopped).paths()]
+    assert steps == ["step-00000008", "step-00000006"]  # every third, as it was begun
 
 
 def operations(monkeypatch: pytest.MonkeyPatch, crash_at: int) -> list[str]:

@@ -97,10 +97,8 @@ def _defaults(name: str) -> str:
 @click.option(
     "--checkpoint-every",
     callback=whole_number(1),
-    default=str(CHECKPOINT_EVERY),
-    show_default=True,
     metavar="N",
-    help="Steps from one checkpoint to the next.",
+    help=f"Steps from one checkpoint to the next.  [default: {CHECKPOINT_EVERY}]",
 )
 @click.option(
     "--resume",
@@ -111,7 +109,13 @@ def _defaults(name: str) -> str:
 @json_option("Print the folder and what is in summary.json, as JSON.")
 @click.pass_context
 def train(
-    ctx: click.Context, /, resume: Path | None, out: Path | None, checkpoint_every: int, as_json: bool, **options: Any
+    ctx: click.Context,
+    /,
+    resume: Path | None,
+    out: Path | None,
+    checkpoint_every: int | None,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Train a model and measure it on the test images.
 
@@ -136,6 +140,7 @@ def train(
                 expect_fitting(arguments["labels"], data)
             folder = new_run(out, arguments["model"])
             arguments["out"] = str(folder)
+            arguments["checkpoint_every"] = checkpoint_every or CHECKPOINT_EVERY
             stack.enter_context(alone_in(folder))
         else:
             folder = resume
@@ -160,7 +165,7 @@ def train(
                 folder,
                 arguments,
                 show,
-                checkpoint_every,
+                checkpoint_every or arguments["checkpoint_every"],
                 checkpoint,
             )
     if as_json:
