@@ -99,6 +99,18 @@ def test_version(cli: Cli) -> None:
     assert good(cli("--version")) == f"stackgrad-mnist, version {stackgrad.mnist.__version__}\n"
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(shell: str, cli_process: Cli) -> None:
+    asked = {"_STACKGRAD_MNIST_COMPLETE": f"{shell}_source"}
+    assert "_STACKGRAD_MNIST_COMPLETE" in good(cli_process(**asked))
+
+
+def test_completion_of_options(cli_process: Cli) -> None:
+    asked = {"COMP_WORDS": "stackgrad-mnist train --optimizer ada", "COMP_CWORD": "3"}
+    out = good(cli_process(_STACKGRAD_MNIST_COMPLETE="bash_complete", **asked))
+    assert out.split() == ["plain,adamw", "plain,adam"]
+
+
 def test_help_does_not_import_numba() -> None:
     code = "import sys; from stackgrad.mnist.cli import main; main(['--help'], standalone_mode=False)"
     code += "; sys.exit(bool({'numba', 'llvmlite', 'scipy', 'stackgrad.kernels'} & set(sys.modules)))"
@@ -258,7 +270,9 @@ def test_a_loss_that_is_no_number(cli: Cli, folder: Path, tmp_path: Path) -> Non
         line(result, status=1),
     )
     assert "test accuracy" not in result.stdout
-    assert line(cli("evaluate", "bad")) == "bad: no summary.json there; expected the folder of a finished run"
+    assert line(cli("evaluate", "bad")) == (
+        "bad: this run is not finished; go on with `stackgrad-mnist train --resume bad`"
+    )
 
 
 def test_commands_give_ctrl_c_back(cli: Cli) -> None:

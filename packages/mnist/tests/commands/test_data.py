@@ -61,6 +61,11 @@ def test_a_folder_of_that_name_goes_first(folder: Path, cli: Cli) -> None:
     assert out.startswith("lenet5 on kmnist: 100 training images")
 
 
+def test_mnist_by_name(cli: Cli) -> None:
+    out = good(cli("train", "--data", "mnist", "--limit", 50, "--epochs", 1, "--backend", "numpy", "--out", "run"))
+    assert out.startswith("lenet5 on MNIST: 50 training images")
+
+
 def test_not_fetched_yet(cli: Cli) -> None:
     text = "kmnist is not there yet: fetch it with `stackgrad-mnist data fetch kmnist`"
     assert text in line(cli("train", "--data", "kmnist"))

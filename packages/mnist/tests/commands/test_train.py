@@ -1,11 +1,14 @@
+import contextlib
 import json
 import os
+import random
 import re
 import resource
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -138,6 +141,31 @@ def test_a_crash_at_any_write_is_made_good(
     assert crashes > 20
 
 
+def test_killed_at_any_moment(whole: Path, arguments: tuple[object, ...], cli: Cli) -> None:
+    code = "import time\nfrom stackgrad.mnist import training\nfrom stackgrad.mnist.cli import main\n"
+    code += "plain = training.normalise\n"  # slow enough to be hit in each step
+    code += "training.normalise = lambda images: (time.sleep(0.03), plain(images))[1]\nmain()"
+    draw = random.Random(0)
+    kills = 0
+    while not Path("run/summary.json").exists():
+        begun = bool(Checkpoints(Path("run")).paths())
+        asked = ["train", "--resume", "run"] if begun else [*map(str, arguments), "--out", "run"]
+        if kills >= 4:
+            good(cli(*asked))
+            break
+        command = [sys.executable, "-W", "error", "-c", code, *asked]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            while process.poll() is None and not Path("run/checkpoints").exists():
+                time.sleep(0.01)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=draw.uniform(0.1, 1.5))
+            process.kill()
+            kills += process.wait() == -signal.SIGKILL
+    assert kills >= 1
+    assert same(Path("run"), whole)
+    assert not list(Path("run").rglob(".*.partial"))
+
+
 def test_the_last_good_checkpoint_is_taken(stopped: Path, cli: Cli) -> None:
     last, before = Checkpoints(stopped).paths()
     last.write_bytes(last.read_bytes()[:-100])
@@ -186,6 +214,15 @@ def test_no_run_to_resume(cli: Cli) -> None:
     Path("empty").mkdir()
     assert line(cli("train", "--resume", "empty")) == "empty: no checkpoint there; start the run anew"
     assert not list(Path("empty").iterdir())
+
+
+def test_a_checkpoint_of_another_form(stopped: Path, cli: Cli) -> None:
+    checkpoint, _ = Checkpoints(stopped).last_good()
+    assert checkpoint is not None
+    del checkpoint.state["metrics"]
+    Checkpoints(stopped).save(checkpoint.step, checkpoint.tensors, checkpoint.state)
+    message = f"{checkpoint.path}: of another form than this version writes: start the run anew"
+    assert line(cli("train", "--resume", stopped)) == message
 
 
 def test_no_good_checkpoint(stopped: Path, cli: Cli) -> None:
@@ -269,6 +306,13 @@ def test_a_file_that_may_not_grow(limit: int, kept: str | None, folder: Path) ->
         "make room, then `stackgrad-mnist train --resume run`\n"
     )
     assert [path.name for path in Path("run/checkpoints").iterdir()] == ([kept] if kept else [])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written(stopped: Path, cli: Cli) -> None:
+    (stopped / ".lock").unlink(missing_ok=True)
+    stopped.chmod(0o500)
+    assert line(cli("train", "--resume", stopped)) == "run: cannot write a run there (Permission denied)"
 
 
 # What is printed

@@ -14,11 +14,6 @@ from .process import versions
 from .runs import SUMMARY, RunError
 
 
-def resume_command(folder: Path) -> str:
-    """What to type to go on with the run in a folder."""
-    return f"stackgrad-mnist train --resume {shlex.quote(str(folder))}"
-
-
 def last_checkpoint(folder: Path) -> tuple[Checkpoint, list[str]]:
     """The last good checkpoint of an unfinished run, and a line for each later one that is damaged.
 
@@ -33,6 +28,8 @@ def last_checkpoint(folder: Path) -> tuple[Checkpoint, list[str]]:
     if checkpoint is None:
         why = f"no checkpoint is good: {'; '.join(flaws)}" if flaws else "no checkpoint there; start the run anew"
         raise RunError(f"{folder}: {why}")
+    if not {"versions", "arguments", "data", "training", "metrics", "seconds"} <= set(checkpoint.state):
+        raise RunError(f"{checkpoint.path}: of another form than this version writes: start the run anew")
     its = checkpoint.state["versions"]
     differ = [
         f"{name} {its.get(name)}, not {version}"

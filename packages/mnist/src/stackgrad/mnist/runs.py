@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,11 +70,17 @@ def remove_partial(folder: Path) -> None:
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
     """Keep other processes from training into the same folder. Raises RunError where one does so."""
+    lock = FileLock(folder / _LOCK, timeout=0)  # the system gives it back however this process ends
     try:
-        with FileLock(folder / _LOCK, timeout=0):  # the system gives it back however this process ends
-            yield
+        lock.acquire()
     except Timeout as error:
         raise RunError(f"{folder}: another process is training there") from error
+    except OSError as error:
+        raise RunError(f"{folder}: cannot write a run there ({error.strerror})") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _unused(name: str) -> Path:
@@ -87,6 +94,11 @@ def _unused(name: str) -> Path:
             continue
         break
     return folder
+
+
+def resume_command(folder: Path) -> str:
+    """What to type to go on with the run in a folder."""
+    return f"stackgrad-mnist train --resume {shlex.quote(str(folder))}"
 
 
 def save_run(folder: Path, model: Model, summary: Mapping[str, Any]) -> None:
@@ -122,6 +134,8 @@ def load_run(folder: Path | None = None) -> Run:
         summary = _read_summary(folder / SUMMARY)
         model = _read_model(folder / MODEL, summary["model"], summary["classes"])
     except FileNotFoundError as error:
+        if Checkpoints(folder).paths() and not (folder / SUMMARY).exists():
+            raise RunError(f"{folder}: this run is not finished; go on with `{resume_command(folder)}`") from error
         missing = Path(error.filename).name if error.filename else MODEL
         raise RunError(f"{folder}: no {missing} there; expected the folder of a finished run") from error
     except OSError as error:

@@ -19,8 +19,8 @@ from .interrupt import requests_to_stop
 from .models import make_model
 from .process import peak_memory_mb, seconds_since_start, versions
 from .recipes import Recipe
-from .resume import fingerprint, resume_command
-from .runs import METRICS, remove_partial, save_run
+from .resume import fingerprint
+from .runs import METRICS, remove_partial, resume_command, save_run
 from .training import NotFiniteError, Step, Training
 
 LOG_EVERY = 50

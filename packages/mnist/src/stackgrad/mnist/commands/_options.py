@@ -78,6 +78,8 @@ def _data_folder(ctx: click.Context, param: click.Parameter, value: str | None) 
     if Path(value).exists() or value not in PUBLISHED:
         return Path(value)
     folder = folder_of(value)
+    if value == "mnist" and missing(value, folder):
+        return None  # it is built in
     if missing(value, folder):
         raise click.BadParameter(f"{value} is not there yet: fetch it with `stackgrad-mnist data fetch {value}`")
     return folder
