@@ -215,7 +215,7 @@ def test_train(cli: Cli, folder: Path, tmp_path: Path) -> None:
         "limit": None,
         "labels": None,
         "out": f"runs/{run.name}",
-        "checkpoint_every": 500,
+        "checkpoint_every": 1000,
     }
     assert (summary["epochs"], summary["batch_size"], summary["seed"], summary["backend"]) == (2, 64, 7, "numpy")
     names = sorted(path.name for path in run.iterdir() if path.name != ".lock")

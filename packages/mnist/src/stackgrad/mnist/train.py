@@ -24,7 +24,7 @@ from .runs import METRICS, remove_partial, resume_command, save_run
 from .training import NotFiniteError, Step, Training
 
 LOG_EVERY = 50
-CHECKPOINT_EVERY = 500
+CHECKPOINT_EVERY = 1000
 
 
 class SaveError(RuntimeError):
