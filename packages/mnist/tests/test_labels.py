@@ -39,6 +39,11 @@ def test_an_empty_name() -> None:
         read_labels("a,,b")
 
 
+def test_a_name_that_stands_twice() -> None:
+    with pytest.raises(LabelError, match="classes 0 and 2 are both named 'a': expected other names"):
+        read_labels("a,b,a")
+
+
 @pytest.mark.parametrize("count", [9, 11])
 def test_as_many_names_as_classes(count: int, tiny: Dataset) -> None:
     expect_fitting(["x"] * 10, tiny)

@@ -34,6 +34,8 @@ def test_named_classes(trained: Path, picture: Path, cli: Cli) -> None:
     for given in ("names.txt", ",".join(NAMES)):
         result = cli("predict", picture, "--run", trained, "--backend", "numpy", "--labels", given)
         assert result.stdout.startswith("seven.png: seven (")
+    result = cli("predict", picture, "--run", trained, "--labels", ",".join(NAMES) + ",ten")
+    assert (result.returncode, result.stderr) == (2, "Error: 11 names of classes; the model tells 10 apart\n")
     result = cli("predict", picture, "--run", trained, "--labels", "away.txt")
     assert result.stderr.startswith("Error: away.txt: No such file or directory; expected a file with a name of a ")
     assert result.returncode == 2

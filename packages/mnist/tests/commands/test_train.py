@@ -143,8 +143,8 @@ def test_a_crash_at_any_write_is_made_good(
 
 def test_killed_at_any_moment(whole: Path, arguments: tuple[object, ...], cli: Cli) -> None:
     code = "import time\nfrom stackgrad.mnist import training\nfrom stackgrad.mnist.cli import main\n"
-    code += "plain = training.normalise\n"  # slow enough to be hit in each step
-    code += "training.normalise = lambda images: (time.sleep(0.03), plain(images))[1]\nmain()"
+    code += "plain = training.normalise\n"  # so slow that the first kill comes before the end
+    code += "training.normalise = lambda images: (time.sleep(0.2), plain(images))[1]\nmain()"
     draw = random.Random(0)
     kills = 0
     while not Path("run/summary.json").exists():

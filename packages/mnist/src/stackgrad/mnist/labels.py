@@ -21,7 +21,7 @@ def read_labels(given: str) -> list[str]:
         given: the path of a text file in UTF-8, or the names themselves.
 
     Raises:
-        LabelError: the file cannot be read, or a name is empty or cannot be printed.
+        LabelError: the file cannot be read, or a name is empty, cannot be printed, or stands twice.
     """
     names = given.split(",")
     if len(names) == 1:
@@ -40,6 +40,8 @@ def read_labels(given: str) -> list[str]:
     for number, name in enumerate(names):
         if not name or not name.isprintable():
             raise LabelError(f"the name of class {number} is {name!r}: expected one that can be printed")
+        if name in names[:number]:
+            raise LabelError(f"classes {names.index(name)} and {number} are both named {name!r}: expected other names")
     return names
 
 
