@@ -66,7 +66,11 @@ def test_the_console_blocks(cli: Cli, mirror: Any, mnist: Dataset, monkeypatch: 
                 patch.setattr(Metrics, "log", press_ctrl_c)
                 patch.setattr("stackgrad.mnist.interrupt._say", lambda message: click.echo(message, err=True))
             result = cli(name, *arguments)
-        assert form(result.stdout + result.stderr) == form(expected), command
+        found, expected = form(result.stdout + result.stderr), form(expected)
+        if expected.endswith("\n...\n"):  # and more of what was shown before
+            expected = expected.removesuffix("...\n")
+            found = found[: len(expected)]
+        assert found == expected, command
         count += 1
     assert count >= 10
 
