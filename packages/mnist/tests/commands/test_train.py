@@ -300,10 +300,11 @@ def test_a_file_that_may_not_grow(limit: int, kept: str | None, folder: Path) ->
     )
     assert process.returncode == 1
     good_one = f"the last good checkpoint is run/checkpoints/{kept}" if kept else "there is no checkpoint yet"
+    then = "`stackgrad-mnist train --resume run`" if kept else "start anew"
     failed = "step-00000002" if kept else "step-00000000"
     assert process.stderr == (
         f"Error: run/checkpoints/{failed}.safetensors: cannot be written (File too large); {good_one}: "
-        "make room, then `stackgrad-mnist train --resume run`\n"
+        f"make room, then {then}\n"
     )
     assert [path.name for path in Path("run/checkpoints").iterdir()] == ([kept] if kept else [])
 

@@ -175,5 +175,6 @@ def _all_kept(folder: Path, checkpoints: Checkpoints) -> Iterator[None]:
         raise
     except OSError as error:
         place = error.filename or folder / METRICS
-        message = f"{place}: cannot be written ({error.strerror or error}); {last_good()}"
-        raise SaveError(f"{message}: make room, then `{resume_command(folder)}`") from error
+        then = f"`{resume_command(folder)}`" if checkpoints.paths() else "start anew"
+        why = error.strerror or error
+        raise SaveError(f"{place}: cannot be written ({why}); {last_good()}: make room, then {then}") from error
