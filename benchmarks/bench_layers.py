@@ -38,15 +38,22 @@ def time_classify(op: str, shape: str, direction: str, dtype: str, backend: str)
     return lambda: grad(forward(x), x, g)
 
 
-@timed(direction=DIRECTIONS, backend=BACKENDS)
-def time_batch_norm(direction: str, backend: str) -> Work:
-    """64x16x28x28 in training."""
-    x = normal(64, 16, 28, 28, backend=backend, requires_grad=True)
+@timed(layout=("NCHW", "channels last"), direction=DIRECTIONS, backend=BACKENDS)
+def time_batch_norm(layout: str, direction: str, backend: str) -> Work:
+    """64x16x28x28 in training, and its relu, as networks have it behind a convolution."""
+    shape = (64, 16, 28, 28)
+
+    def image(seed: int) -> Tensor:
+        if layout == "NCHW":
+            return normal(*shape, backend=backend, seed=seed)
+        return normal(64, 28, 28, 16, backend=backend, seed=seed).permute(0, 3, 1, 2)
+
+    x, g = image(0), image(3)
     weight, bias = (normal(16, backend=backend, seed=i, requires_grad=True) for i in (1, 2))
     if direction == "forward":
-        return partial(batch_norm, x.detach(), weight.detach(), bias.detach())
-    g = normal(*x.shape, backend=backend, seed=3)
-    return lambda: grad(batch_norm(x, weight, bias)[0], (x, weight, bias), g)
+        return partial(batch_norm, x, weight.detach(), bias.detach(), relu=True)
+    x.requires_grad_()
+    return lambda: grad(batch_norm(x, weight, bias, relu=True)[0], (x, weight, bias), g)
 
 
 @timed(size=(4_096, 1_000_000), direction=DIRECTIONS, dtype=DTYPES, backend=BACKENDS)

@@ -17,6 +17,7 @@ from stackgrad.kernels.cpu import (
     _jit,
     _layout,
     _matmul,
+    _norm,
     _optim,
     _pool,
     _random,
@@ -29,7 +30,7 @@ settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("random", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
-_LAUNCHING = (_affine, _conv, _elementwise, _layout, _matmul, _optim, _pool, _random, _reduce, _softmax)
+_LAUNCHING = (_affine, _conv, _elementwise, _layout, _matmul, _norm, _optim, _pool, _random, _reduce, _softmax)
 
 
 @pytest.fixture(autouse=True)

@@ -14,20 +14,24 @@ def values(*shape):
 
 
 class Network:
-    """Convolution, pooling, dropout and a linear layer, trained by Adam."""
+    """Convolution, batch normalisation, pooling, dropout and a linear layer, trained by Adam."""
 
     def __init__(self):
         generator = sg.Generator(1)
-        shapes = [(4, 1, 3, 3), (4,), (10, 36), (10,)]
+        shapes = [(4, 1, 3, 3), (4,), (4,), (4,), (10, 36), (10,)]
         self.params = [sg.randn(*s, generator=generator).requires_grad_() for s in shapes]
         self.m, self.v = ([sg.zeros(*s) for s in shapes] for _ in range(2))
+        self.running = [sg.zeros(4), sg.ones(4)]
         self.draws, self.steps, self.lr = sg.Generator(2), 0, 0.01
 
     def step(self, images, labels):
-        w1, b1, w2, b2 = self.params
+        w1, b1, scale, shift, w2, b2 = self.params
         for p in self.params:
             p.grad = None
-        hidden = sg.max_pool2d(sg.conv2d(images, w1, b1).relu(), (2, 2), (2, 2)).reshape(-1, 36)
+        normal, mean, var = sg.batch_norm(sg.conv2d(images, w1, b1), scale, shift, relu=True)
+        for running, now in zip(self.running, (mean, var), strict=True):
+            running.copy_(running * 0.9 + now * 0.1)
+        hidden = sg.max_pool2d(normal, (2, 2), (2, 2)).reshape(-1, 36)
         losses = sg.cross_entropy(sg.linear(sg.dropout(hidden, 0.3, self.draws), w2, b2), labels)
         losses.mean().backward()
         numbers = np.empty(9)
@@ -52,6 +56,7 @@ def test_training_is_the_same_to_the_bit():
     for p, q in zip(called.params, replayed.params, strict=True):
         assert p.tolist() == q.tolist()
         assert p.grad.tolist() == q.grad.tolist()
+    assert [x.tolist() for x in called.running] == [x.tolist() for x in replayed.running]
     assert (called.steps, called.draws.call) == (replayed.steps, replayed.draws.call) == (12, 12)
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -223,13 +223,14 @@ def test_batch_norm_in_training_uses_and_records_the_batch(shape: tuple[int, ...
     np.testing.assert_allclose(running_var.numpy(), expected_var, rtol=1e-10)
 
 
+@pytest.mark.parametrize("activation", ["relu", None])
 @pytest.mark.parametrize("training", [True, False])
-def test_batch_norm_gradients(training: bool) -> None:
+def test_batch_norm_gradients(training: bool, activation: Literal["relu"] | None) -> None:
     x = np.random.default_rng(1).standard_normal((3, 2, 4))
     mean, var, weight, bias = batch_norm_arguments(2)
 
     def function(x: sg.Tensor, weight: sg.Tensor, bias: sg.Tensor) -> sg.Tensor:
-        out = nn.batch_norm(x, mean, var, weight, bias, training)
+        out = nn.batch_norm(x, mean, var, weight, bias, training, activation=activation)
         return out * out
 
     inputs = [sg.tensor(a, requires_grad=True) for a in (x, weight.numpy(), bias.numpy())]

@@ -67,6 +67,7 @@ def test_a_layer_is_its_function(layer: nn.Module, function: Callable[..., sg.Te
         (nn.Dropout(0.25), "Dropout(rate=0.25)"),
         (nn.Flatten(), "Flatten(start_dim=1, end_dim=-1)"),
         (nn.BatchNorm2d(3), "BatchNorm2d(3, eps=1e-05, momentum=0.1)"),
+        (nn.BatchNorm1d(3, activation="relu"), "BatchNorm1d(3, eps=1e-05, momentum=0.1, activation='relu')"),
         (nn.Sequential(), "Sequential()"),
     ],
 )
@@ -79,6 +80,7 @@ def test_repr(layer: nn.Module, expected: str) -> None:
     [
         lambda: nn.Linear(3, 2, activation="tanh"),  # type: ignore[arg-type]
         lambda: nn.Conv1d(3, 2, 1, activation="tanh"),  # type: ignore[arg-type]
+        lambda: nn.BatchNorm2d(3, activation="tanh"),  # type: ignore[arg-type]
         lambda: F.linear(image(1, 3), image(2, 3), None, "tanh"),  # type: ignore[arg-type]
     ],
 )
@@ -115,6 +117,14 @@ def test_batch_norm_learns_the_statistics(layer: nn.BatchNorm1d | nn.BatchNorm2d
     assert layer.running_mean.tolist() == before
     assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
     assert list(layer.state_dict()) == ["weight", "bias", "running_mean", "running_var"]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_with_an_activation(training: bool) -> None:
+    x = image(4, 3, 5, 2)
+    plain, with_relu = nn.BatchNorm2d(3).train(training), nn.BatchNorm2d(3, activation="relu").train(training)
+    np.testing.assert_array_equal(with_relu(x).detach().numpy(), plain(x).relu().detach().numpy())
+    assert with_relu.running_mean.tolist() == plain.running_mean.tolist()
 
 
 def test_sequential() -> None:

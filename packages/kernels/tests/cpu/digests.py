@@ -35,6 +35,12 @@ def _pool(pool):
     return _with_gradients(pool(x, (3, 2), (2, 2), ((1, 0), (0, 1))), x)
 
 
+def _batch_norm(*shape, dtype=np.float32):
+    x, w, b = _leaf(*shape, dtype=dtype), _leaf(shape[1], dtype=dtype), _leaf(shape[1], dtype=dtype)
+    out, mean, var = sg.batch_norm(x, w, b, relu=True)
+    return [mean, var, *_with_gradients(out, x, w, b)]
+
+
 def _steps():
     p, m, v, g = (sg.tensor(_values(300, 200, i), backend="cpu") for i in range(1, 5))
     p, m, v, g = (x.sum(2) for x in (p, m, v * v, g))
@@ -59,6 +65,8 @@ WORK = {
     "cross-entropy": lambda: _with_gradients(
         sg.cross_entropy(x := _leaf(5000, 11), sg.tensor(np.arange(5000) % 11, backend="cpu")), x
     ),
+    "batch normalisation": lambda: _batch_norm(5, 6, 40, 41),
+    "batch normalisation of float64": lambda: _batch_norm(3000, 20, dtype=np.float64),
     "elementwise": lambda: _with_gradients((x := _leaf(300, 401)).tanh() * (y := _leaf(401)), x, y),
     "elementwise by rows": lambda: [(_leaf(300, 300) * _leaf(300, 300).T)[::2] + 1],
     "dropout": lambda: [

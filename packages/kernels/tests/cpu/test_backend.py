@@ -35,7 +35,17 @@ LARGE = tuple(
     and case.name
     in {
         *("add", "exp", "where", "reduce-sum", "reduce-max", "argmax", "cumsum", "matmul", "linear", "conv2d"),
-        *("max_pool2d", "avg_pool2d", "softmax", "cross_entropy", "dropout", "uniform", "sgd_step", "adam_step"),
+        *(
+            "max_pool2d",
+            "avg_pool2d",
+            "softmax",
+            "cross_entropy",
+            "batch_norm",
+            "dropout",
+            "uniform",
+            "sgd_step",
+            "adam_step",
+        ),
     }
 )
 

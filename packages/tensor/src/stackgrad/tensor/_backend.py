@@ -196,35 +196,33 @@ class Backend(ABC):
     def cross_entropy_grad(self, g: Array, log_probs: Array, target: Array) -> Array:
         """(softmax - one-hot target) * g for g (n,): (n, c)."""
 
-    def batch_norm(self, x: Array, weight: Array, bias: Array, eps: float) -> tuple[Array, Array, Array, Array]:
-        """x (n, c, s) brought to mean 0 and variance 1 over n and s, times weight plus bias (c,).
+    def batch_norm(self, x: Array, weight: Array, bias: Array, eps: float, relu: bool) -> tuple[Array, Array, Array]:
+        """x (n, c, s) brought to mean 0 and variance 1 over n and s, times weight plus bias (c,); its `relu` if so.
 
-        Returns (out, normalised x, mean (c,), biased variance (c,)).
+        Returns (out, mean (c,), biased variance (c,)).
         """
-        count = self.full((), x.shape[0] * x.shape[2], x.dtype)
-        mean = self.elementwise(OPS["div"], self.reduce(REDUCTIONS["sum"], x, (0, 2)), count)
+        mean = self._column_mean(x)
         centred = self.elementwise(OPS["sub"], x, self._column(mean))
-        square = self.elementwise(OPS["mul"], centred, centred)
-        var = self.elementwise(OPS["div"], self.reduce(REDUCTIONS["sum"], square, (0, 2)), count)
-        scale = self.elementwise(OPS["rsqrt"], self.elementwise(OPS["add"], var, self.full((), eps, x.dtype)))
-        normal = self.elementwise(OPS["mul"], centred, self._column(scale))
-        out = self.elementwise(OPS["mul"], normal, self._column(weight))
-        return self.elementwise(OPS["add"], out, self._column(bias)), normal, mean, var
+        var = self._column_mean(self.elementwise(OPS["mul"], centred, centred))
+        out = self._scale_and_shift(self._normal(x, mean, var, eps), weight, bias)
+        return self.elementwise(OPS["relu"], out) if relu else out, mean, var
 
     def batch_norm_grad(
-        self, g: Array, normal: Array, weight: Array, var: Array, eps: float
+        self, g: Array, x: Array, weight: Array, bias: Array, mean: Array, var: Array, eps: float, relu: bool
     ) -> tuple[Array, Array, Array]:
-        """Gradients for x (n, c, s), weight (c,) and bias (c,) (S. Ioffe and C. Szegedy, arXiv:1502.03167)."""
-        count = self.full((), g.shape[0] * g.shape[2], g.dtype)
-        bias_grad = self.reduce(REDUCTIONS["sum"], g, (0, 2))
-        weight_grad = self.reduce(REDUCTIONS["sum"], self.elementwise(OPS["mul"], g, normal), (0, 2))
-        mean_g = self.elementwise(OPS["div"], bias_grad, count)
-        mean_gn = self.elementwise(OPS["div"], weight_grad, count)
-        rest = self.elementwise(OPS["sub"], g, self._column(mean_g))
-        rest = self.elementwise(OPS["sub"], rest, self.elementwise(OPS["mul"], normal, self._column(mean_gn)))
-        scale = self.elementwise(OPS["rsqrt"], self.elementwise(OPS["add"], var, self.full((), eps, g.dtype)))
-        scale = self.elementwise(OPS["mul"], scale, weight)
-        return self.elementwise(OPS["mul"], rest, self._column(scale)), weight_grad, bias_grad
+        """Gradients for x (n, c, s), weight (c,) and bias (c,) (S. Ioffe and C. Szegedy, arXiv:1502.03167).
+
+        `mean` and `var` are those of `batch_norm`.
+        """
+        normal = self._normal(x, mean, var, eps)
+        if relu:
+            g = self.elementwise(OPS["masked_by"], g, self._scale_and_shift(normal, weight, bias))
+        weighted = self.elementwise(OPS["mul"], g, normal)
+        rest = self.elementwise(OPS["sub"], g, self._column(self._column_mean(g)))
+        share = self.elementwise(OPS["mul"], normal, self._column(self._column_mean(weighted)))
+        scale = self.elementwise(OPS["mul"], self._scale(var, eps), weight)
+        x_grad = self.elementwise(OPS["mul"], self.elementwise(OPS["sub"], rest, share), self._column(scale))
+        return x_grad, self.reduce(REDUCTIONS["sum"], weighted, (0, 2)), self.reduce(REDUCTIONS["sum"], g, (0, 2))
 
     # --- gather and scatter: rows of a (r, k) chosen by index (m,) int64 in 0 .. r - 1
 
@@ -291,6 +289,21 @@ class Backend(ABC):
 
     def _column(self, a: Array) -> Array:
         return self.reshape(a, (1, a.shape[0], 1))
+
+    def _column_mean(self, a: Array) -> Array:
+        """The mean (c,) of each channel of a (n, c, s)."""
+        count = self.full((), a.shape[0] * a.shape[2], a.dtype)
+        return self.elementwise(OPS["div"], self.reduce(REDUCTIONS["sum"], a, (0, 2)), count)
+
+    def _scale(self, var: Array, eps: float) -> Array:
+        return self.elementwise(OPS["rsqrt"], self.elementwise(OPS["add"], var, self.full((), eps, var.dtype)))
+
+    def _normal(self, x: Array, mean: Array, var: Array, eps: float) -> Array:
+        centred = self.elementwise(OPS["sub"], x, self._column(mean))
+        return self.elementwise(OPS["mul"], centred, self._column(self._scale(var, eps)))
+
+    def _scale_and_shift(self, a: Array, weight: Array, bias: Array) -> Array:
+        return self.elementwise(OPS["add"], self.elementwise(OPS["mul"], a, self._column(weight)), self._column(bias))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return get_backend, (self.name,)  # a copy of a tensor is on the same backend

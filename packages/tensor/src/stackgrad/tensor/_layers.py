@@ -58,28 +58,38 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, relu: bool = F
 
 class BatchNorm(Function):
     @staticmethod
-    def forward(ctx: Node, x: Tensor, weight: Tensor, bias: Tensor, eps: float, statistics: list[Tensor]) -> Tensor:
-        out, ctx.normal, mean, var = x.backend.batch_norm(x.data, weight.data, bias.data, eps)
+    def forward(
+        ctx: Node, x: Tensor, weight: Tensor, bias: Tensor, eps: float, relu: bool, statistics: list[Tensor]
+    ) -> Tensor:
+        out, mean, var = x.backend.batch_norm(x.data, weight.data, bias.data, eps, relu)
         statistics[:] = [x.new(mean), x.new(var)]
-        ctx.eps = eps
-        ctx.save(x, weight, statistics[1])
+        ctx.eps, ctx.relu = eps, relu
+        ctx.save(x, weight, bias, *statistics)
         return x.new(out)
 
     @staticmethod
     def backward(ctx: Node, g: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, var = ctx.saved
+        x, weight, bias, mean, var = ctx.saved
         if not is_recording():
-            grads = g.backend.batch_norm_grad(g.data, ctx.normal, weight.data, var.data, ctx.eps)
+            grads = g.backend.batch_norm_grad(
+                g.data, x.data, weight.data, bias.data, mean.data, var.data, ctx.eps, ctx.relu
+            )
             return tuple(g.new(data) for data in grads)
         centred = x - x.mean((0, 2), keepdim=True)
         scale = ((centred * centred).mean((0, 2), keepdim=True) + ctx.eps).rsqrt()
-        normal = centred * scale
+        normal, weight = centred * scale, weight.reshape(1, -1, 1)
+        if ctx.relu:
+            g = g.masked_by(normal * weight + bias.reshape(1, -1, 1))
         rest = g - g.mean((0, 2), keepdim=True) - normal * (g * normal).mean((0, 2), keepdim=True)
-        return rest * scale * weight.reshape(1, -1, 1), (g * normal).sum((0, 2)), g.sum((0, 2))
+        return rest * scale * weight, (g * normal).sum((0, 2)), g.sum((0, 2))
 
 
-def batch_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> tuple[Tensor, Tensor, Tensor]:
+def batch_norm(
+    x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5, relu: bool = False
+) -> tuple[Tensor, Tensor, Tensor]:
     """x (n, c, ...) brought to mean 0 and variance 1 in each channel, times weight (c,) plus bias (c,).
+
+    With `relu`, its `relu` at once.
 
     Returns (out, mean (c,), biased variance (c,)); no gradient flows through the last two.
     S. Ioffe and C. Szegedy, "Batch normalization" (https://arxiv.org/abs/1502.03167).
@@ -97,7 +107,7 @@ def batch_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> tu
     if n * places < 2:
         raise ValueError(f"batch_norm: input of shape {x.shape} has {n * places} values a channel: expected 2 or more")
     statistics: list[Tensor] = []  # filled by forward, whose one differentiable result is the output
-    out = BatchNorm.apply(x.reshape(n, c, places), weight, bias, eps, statistics)
+    out = BatchNorm.apply(x.reshape(n, c, places), weight, bias, eps, relu, statistics)
     mean, var = statistics
     return out.reshape(*x.shape), mean, var
 

@@ -1,4 +1,4 @@
-"""One vector at a time: what pooling does to neighbouring channels at once. A vector is a tile of one register."""
+"""One vector at a time: what is done to neighbouring channels at once. A vector is a tile of one register."""
 
 from __future__ import annotations
 
@@ -96,3 +96,47 @@ def where_equal(typingctx: Any, x: Any, places: Any, index: Any, place: Any) -> 
         return _alone(builder, tile, builder.select(builder.icmp_signed("==", found, wanted), row, zeros))
 
     return tile(x, places, types.intp, types.intp), codegen
+
+
+@intrinsic
+def add(typingctx: Any, a: Any, b: Any) -> Any:
+    """a + b, lane by lane."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _alone(builder, a, builder.fadd(*[builder.extract_value(arg, 0) for arg in args]))
+
+    return a(a, b), codegen
+
+
+@intrinsic
+def subtract(typingctx: Any, a: Any, b: Any) -> Any:
+    """a - b, lane by lane."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _alone(builder, a, builder.fsub(*[builder.extract_value(arg, 0) for arg in args]))
+
+    return a(a, b), codegen
+
+
+@intrinsic
+def multiply_add(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
+    """a * b + c, lane by lane, rounded once."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        name = f"llvm.fma.v{a.lanes}f{a.element.bitwidth}"
+        fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(a.vector, [a.vector] * 3), name)
+        return _alone(builder, a, builder.call(fma, [builder.extract_value(arg, 0) for arg in args]))
+
+    return a(a, b, c), codegen
+
+
+@intrinsic
+def where_positive(typingctx: Any, a: Any, b: Any) -> Any:
+    """`a` in the lanes where `b` is above zero, and 0 in the others."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        value, decides = [builder.extract_value(arg, 0) for arg in args]
+        zeros = cgutils.get_null_value(a.vector)
+        return _alone(builder, a, builder.select(builder.fcmp_ordered(">", decides, zeros), value, zeros))
+
+    return a(a, b), codegen

@@ -4,6 +4,7 @@ import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
 
 from .. import functional as F
+from .._arguments import Activation, is_relu
 from ..module import Buffer, Module, Parameter
 
 
@@ -14,18 +15,20 @@ class _BatchNorm(Module):
         channels: the input's second size.
         eps: added to the variance.
         momentum: the share of the batch in the running statistics.
+        activation: "relu" takes the `relu` of the result at once, which is faster than a layer behind this one.
 
     Attributes:
         weight, bias: (channels,), scale and shift; trained.
         running_mean, running_var: (channels,), buffers.
 
     Raises:
-        ValueError: a number of channels below 1; in a call, an input of another number of dimensions.
+        ValueError: a number of channels below 1, another activation; in a call, an input of another number of
+            dimensions.
     """
 
     ndims: tuple[int, ...]
 
-    def __init__(self, channels: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+    def __init__(self, channels: int, eps: float = 1e-5, momentum: float = 0.1, activation: Activation = None) -> None:
         if channels < 1:
             raise ValueError(f"{type(self).__name__} needs at least one channel; got {channels}")
         self.weight = Parameter(sg.ones(channels))
@@ -34,6 +37,8 @@ class _BatchNorm(Module):
         self.running_var = Buffer(sg.ones(channels))
         self.eps = eps
         self.momentum = momentum
+        is_relu(activation)
+        self.activation = activation
 
     def forward(self, input: Tensor) -> Tensor:
         if input.ndim not in self.ndims:
@@ -48,10 +53,12 @@ class _BatchNorm(Module):
             self.training,
             self.momentum,
             self.eps,
+            self.activation,
         )
 
     def extra_repr(self) -> str:
-        return f"{self.weight.shape[0]}, eps={self.eps}, momentum={self.momentum}"
+        activation = f", activation={self.activation!r}" if self.activation else ""
+        return f"{self.weight.shape[0]}, eps={self.eps}, momentum={self.momentum}{activation}"
 
 
 class BatchNorm1d(_BatchNorm):

@@ -119,32 +119,39 @@ def check_batch_norm(backend: Backend, draw: Draw) -> None:
     c, count = shape[1], shape[0] * shape[2]
     x, g = draw.sample(shape, uniform(dtype)), draw.sample(shape, uniform(dtype))
     weight, bias = draw.sample((c,), uniform(dtype)), draw.sample((c,), uniform(dtype))
-    eps = draw.choice([1e-5, 1e-3])
-    found = backend.batch_norm(x.on(backend), weight.on(backend), bias.on(backend), eps)
+    eps, relu = draw.choice([1e-5, 1e-3]), draw.one_in(2)
+    found = backend.batch_norm(x.on(backend), weight.on(backend), bias.on(backend), eps, relu)
     wide, w, b = (sample.numpy().astype(float64) for sample in (x, weight, bias))
     mean = wide.mean(axis=(0, 2))
     var = ((wide - mean[:, None]) ** 2).mean(axis=(0, 2))
     scale = 1 / np.sqrt(var + eps)
     normal = (wide - mean[:, None]) * scale[:, None]
+    out = normal * w[:, None] + b[:, None]
     unit = float(np.finfo(dtype).eps) * (8 + 2 * count**0.5)
     # An error in the mean, of unit times the size of the values, is as large as scale makes it.
     spread = unit * (2 + 4 * scale[:, None] + np.abs(normal))
-    expected = (normal * w[:, None] + b[:, None], normal, mean, var)
-    bounds = (spread * np.abs(w[:, None]) + unit * np.abs(b[:, None]), spread, unit * 2, unit * 8)
-    for name, part, exact, bound in zip(("out", "normal", "mean", "var"), found, expected, bounds, strict=True):
-        expect_close(f"batch norm of {shape}: {name}", backend, part, exact.astype(dtype), bound)
+    expected = (np.maximum(out, 0) if relu else out, mean, var)
+    bounds = (spread * np.abs(w[:, None]) + unit * np.abs(b[:, None]), unit * 2, unit * 8)
+    what = f"batch norm of {shape}, relu {relu}: "
+    for name, part, exact, bound in zip(("out", "mean", "var"), found, expected, bounds, strict=True):
+        expect_close(what + name, backend, part, exact.astype(dtype), bound)
 
-    wide_g, wide_n = g.numpy().astype(float64), backend.to_numpy(found[1]).astype(float64)
-    scale = 1 / np.sqrt(backend.to_numpy(found[3]).astype(float64) + eps)
-    weight_grad, bias_grad = (wide_g * wide_n).sum(axis=(0, 2)), wide_g.sum(axis=(0, 2))
-    rest = wide_g - (bias_grad / count)[:, None] - wide_n * (weight_grad / count)[:, None]
+    mean, var = (backend.to_numpy(part).astype(float64) for part in found[1:])
+    scale = 1 / np.sqrt(var + eps)
+    normal = (wide - mean[:, None]) * scale[:, None]
+    wide_g = g.numpy().astype(float64)
+    if relu:  # near 0 rounding decides
+        wide_g = np.where(backend.to_numpy(found[0]) > 0, wide_g, 0)
+    weight_grad, bias_grad = (wide_g * normal).sum(axis=(0, 2)), wide_g.sum(axis=(0, 2))
+    rest = wide_g - (bias_grad / count)[:, None] - normal * (weight_grad / count)[:, None]
     x_grad = rest * (scale * w)[:, None]
-    grads = backend.batch_norm_grad(g.on(backend), found[1], weight.on(backend), found[3], eps)
-    size = unit * 8 * (1 + np.abs(wide_n))
-    grad_bounds = (size * np.abs(scale * w)[:, None] * (1 + np.abs(wide_n)), unit * 8 * count, unit * 4 * count)
+    operands = (x.on(backend), weight.on(backend), bias.on(backend), *found[1:])
+    grads = backend.batch_norm_grad(g.on(backend), *operands, eps, relu)
+    size = unit * 8 * (1 + np.abs(normal))
+    grad_bounds = (size * np.abs(scale * w)[:, None] * (1 + np.abs(normal)), unit * 8 * count, unit * 4 * count)
     names = ("input", "weight", "bias")
     for name, part, exact, bound in zip(names, grads, (x_grad, weight_grad, bias_grad), grad_bounds, strict=True):
-        expect_close(f"batch norm of {shape}: gradient for {name}", backend, part, exact.astype(dtype), bound)
+        expect_close(f"{what}gradient for {name}", backend, part, exact.astype(dtype), bound)
 
 
 def check_dropout(backend: Backend, draw: Draw) -> None:
@@ -183,9 +190,9 @@ def _at_classes(kind: Callable[[Tensor, Tensor], Tensor]) -> Builder:
 
 def _of_batch_norm(backend: Backend, draw: Draw) -> tuple[Callable[..., Tensor], Sequence[NDArray[Any]]]:
     rest = draw.within(Limits(2, 4)).shape(0, 2, least=1)
-    c, rng = draw.extent(1), draw.rng
+    c, rng, relu = draw.extent(1), draw.rng, draw.one_in(2)
     shape = (2, c, *rest)
-    return lambda x, w, b: batch_norm(x, w, b, 1e-3)[0], [rng.uniform(-2, 2, s) for s in (shape, (c,), (c,))]
+    return lambda x, w, b: batch_norm(x, w, b, 1e-3, relu)[0], [rng.uniform(-2, 2, s) for s in (shape, (c,), (c,))]
 
 
 def check_kind_gradient(build: Builder, order: int, backend: Backend, draw: Draw) -> None:

@@ -1,0 +1,211 @@
+"""Batch normalisation on channels-last images: a chunk is some pixels, a vector some neighbouring channels of one.
+
+    pixels  |c c c c|c c c c|c c c c| ...       the channels' sums run down the pixels
+             chunk 0         chunk 1            each chunk has sums of its own, added up in the order of chunks
+
+What is known of each channel stands in the rows of a table, as wide as whole vectors: first its mean, its scale, which
+is weight / sqrt(variance + eps), and its bias; for gradients the slope and the offset too. Lanes beyond the channels
+hold anything, and are not used.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from ._buffers import empty
+from ._jit import helper, kernel
+from ._layout import channels_last, in_order, readable_beyond
+from ._parallel import CHUNK, SERIAL
+from ._simd import VECTOR_BYTES, lanes, load, store, tile_relu, tile_store, tile_zeros
+from ._vector import add, multiply_add, over, plus, subtract, vector_at, where_positive
+
+Array = NDArray[Any]
+
+_PIXELS = [types.intp] * 4  # all of them, those of a chunk, channels, width of the table
+
+
+@helper
+def _put(vector, out, at, count):
+    """out[at : at + count] = the first numbers of the vector, all of them where there are fewer."""
+    tile_store(vector, out, at, 0, 0, 1, count, False)
+
+
+@kernel(lambda T: (T[::1], T[::1], *_PIXELS))
+def _moments(chunk, x, parts, pixels, group, c, width):
+    """The mean of a chunk's pixels and the sum of squares around it: parts (chunks, 2, width)."""
+    first, count = chunk * group, min(group, pixels - chunk * group)
+    step = VECTOR_BYTES // x.itemsize
+    for channel in range(0, c, step):
+        total = tile_zeros(x, 1, 1)
+        for pixel in range(first, first + count):
+            total = plus(total, x, pixel * c + channel)
+        mean, rest, squares = over(total, count), tile_zeros(x, 1, 1), tile_zeros(x, 1, 1)
+        for pixel in range(first, first + count):
+            centred = subtract(vector_at(x, pixel * c + channel), mean)
+            rest, squares = add(rest, centred), multiply_add(centred, centred, squares)
+        mean = add(mean, over(rest, count))  # what rounding took from the sum
+        _put(mean, parts, 2 * chunk * width + channel, step)
+        _put(squares, parts, (2 * chunk + 1) * width + channel, step)
+
+
+@helper
+def _inverse_deviation(var, eps):
+    return type(var)(1) / math.sqrt(var + type(var)(eps))
+
+
+@helper
+def _describe(table, channel, width, mean, var, weight, bias, eps):
+    """The first three rows of the table."""
+    store(table, channel, load(mean, channel))
+    store(table, width + channel, load(weight, channel) * _inverse_deviation(load(var, channel), eps))
+    store(table, 2 * width + channel, load(bias, channel))
+
+
+@kernel(lambda T: (*[T[::1]] * 6, types.float64, types.intp, *_PIXELS))
+def _statistics(channel, parts, weight, bias, mean, var, table, eps, chunks, pixels, group, c, width):
+    """A channel's mean and variance from those of the chunks, and the table (3, width)."""
+    total = 0.0
+    for chunk in range(chunks):
+        total += min(group, pixels - chunk * group) * np.float64(load(parts, 2 * chunk * width + channel))
+    centre = total / pixels
+    squares = 0.0
+    for chunk in range(chunks):
+        away = np.float64(load(parts, 2 * chunk * width + channel)) - centre
+        inside = np.float64(load(parts, (2 * chunk + 1) * width + channel))
+        squares += inside + min(group, pixels - chunk * group) * away * away
+    number = type(load(weight, 0))
+    store(mean, channel, number(centre))
+    store(var, channel, number(squares / pixels))
+    _describe(table, channel, width, mean, var, weight, bias, eps)
+
+
+@kernel(lambda T: (T[::1], T[::1], T[::1], *_PIXELS, types.boolean))
+def _normalise(chunk, x, out, table, pixels, group, c, width, relu):
+    for channel in range(0, c, VECTOR_BYTES // x.itemsize):
+        mean, scale, bias = (
+            vector_at(table, channel),
+            vector_at(table, width + channel),
+            vector_at(table, 2 * width + channel),
+        )
+        for pixel in range(chunk * group, min(pixels, (chunk + 1) * group)):
+            at = pixel * c + channel
+            y = multiply_add(subtract(vector_at(x, at), mean), scale, bias)
+            if relu:
+                y = tile_relu(y)
+            _put(y, out, at, c - channel)
+
+
+@kernel(lambda T: (*[T[::1]] * 5, types.float64, types.intp))
+def _known(channel, mean, var, weight, bias, table, eps, width):
+    """The first three rows of a channel in the table."""
+    _describe(table, channel, width, mean, var, weight, bias, eps)
+
+
+@kernel(lambda T: (*[T[::1]] * 4, *_PIXELS, types.boolean))
+def _grad_sums(chunk, g, x, parts, table, pixels, group, c, width, relu):
+    """The sums of g, and of g times the centred x, over a chunk's pixels: parts (chunks, 2, width)."""
+    step = VECTOR_BYTES // x.itemsize
+    for channel in range(0, c, step):
+        mean, scale, bias = (
+            vector_at(table, channel),
+            vector_at(table, width + channel),
+            vector_at(table, 2 * width + channel),
+        )
+        total, weighted = tile_zeros(x, 1, 1), tile_zeros(x, 1, 1)
+        for pixel in range(chunk * group, min(pixels, (chunk + 1) * group)):
+            at = pixel * c + channel
+            slope, centred = vector_at(g, at), subtract(vector_at(x, at), mean)
+            if relu:
+                slope = where_positive(slope, multiply_add(centred, scale, bias))
+            total, weighted = add(total, slope), multiply_add(slope, centred, weighted)
+        _put(total, parts, 2 * chunk * width + channel, step)
+        _put(weighted, parts, (2 * chunk + 1) * width + channel, step)
+
+
+@kernel(lambda T: (*[T[::1]] * 5, types.float64, types.intp, types.intp, types.intp))
+def _grad_statistics(channel, parts, var, weight_grad, bias_grad, table, eps, chunks, pixels, width):
+    """A channel's gradients for weight and bias, and what its input's gradient needs: the rest of the table."""
+    total = weighted = 0.0
+    for chunk in range(chunks):
+        total += load(parts, 2 * chunk * width + channel)
+        weighted += load(parts, (2 * chunk + 1) * width + channel)
+    inverse, scale = np.float64(_inverse_deviation(load(var, channel), eps)), load(table, width + channel)
+    number = type(scale)
+    store(weight_grad, channel, number(weighted * inverse))
+    store(bias_grad, channel, number(total))
+    store(table, 3 * width + channel, number(-scale * inverse * inverse * weighted / pixels))
+    store(table, 4 * width + channel, number(-scale * total / pixels))
+
+
+@kernel(lambda T: (*[T[::1]] * 4, *_PIXELS, types.boolean))
+def _input_grad(chunk, g, x, out, table, pixels, group, c, width, relu):
+    """scale * g + slope * centred x + offset."""
+    for channel in range(0, c, VECTOR_BYTES // x.itemsize):
+        mean, scale, bias = (
+            vector_at(table, channel),
+            vector_at(table, width + channel),
+            vector_at(table, 2 * width + channel),
+        )
+        slope, offset = vector_at(table, 3 * width + channel), vector_at(table, 4 * width + channel)
+        for pixel in range(chunk * group, min(pixels, (chunk + 1) * group)):
+            at = pixel * c + channel
+            y, centred = vector_at(g, at), subtract(vector_at(x, at), mean)
+            if relu:
+                y = where_positive(y, multiply_add(centred, scale, bias))
+            y = multiply_add(y, scale, multiply_add(centred, slope, offset))
+            _put(y, out, at, c - channel)
+
+
+def _pixels(x: Array) -> Array:
+    """x (n, c, s) flat and channels-last."""
+    return readable_beyond(channels_last(x[:, :, None]), x.shape[1], lanes(x.dtype))
+
+
+def _counts(x: Array) -> tuple[int, tuple[int, int, int, int]]:
+    """The chunks, and what every kernel is told of the pixels of x (n, c, s)."""
+    (n, c, s), step = x.shape, lanes(x.dtype)
+    group = max(1, CHUNK // max(1, c))
+    return -(-n * s // group), (n * s, group, c, -(-c // step) * step)
+
+
+def _image(flat: Array, like: Array) -> Array:
+    """Channels-last memory as (n, c, s)."""
+    n, c, s = like.shape
+    return flat.reshape(n, s, c).transpose(0, 2, 1)
+
+
+def batch_norm(x: Array, weight: Array, bias: Array, eps: float, relu: bool) -> tuple[Array, Array, Array]:
+    """See Backend.batch_norm. The result is a view of channels-last memory."""
+    dtype, serial = x.dtype, x.size < SERIAL
+    out, mean, var = empty(x.size, dtype), empty(x.shape[1], dtype), empty(x.shape[1], dtype)
+    chunks, counts = _counts(x)
+    c, width = counts[2:]
+    parts, table, flat = empty(2 * chunks * width, dtype), empty(3 * width, dtype), _pixels(x)
+    _moments[dtype](chunks, serial, (flat, parts, *counts))
+    described = (in_order(weight), in_order(bias), mean, var, table, eps, chunks)
+    _statistics[dtype](c, parts.size < SERIAL, (parts, *described, *counts))
+    _normalise[dtype](chunks, serial, (flat, out, table, *counts, relu))
+    return _image(out, x), mean, var
+
+
+def batch_norm_grad(
+    g: Array, x: Array, weight: Array, bias: Array, mean: Array, var: Array, eps: float, relu: bool
+) -> tuple[Array, Array, Array]:
+    """See Backend.batch_norm_grad. The input's gradient is a view of channels-last memory."""
+    dtype, serial = x.dtype, x.size < SERIAL
+    out, weight_grad, bias_grad = empty(x.size, dtype), empty(x.shape[1], dtype), empty(x.shape[1], dtype)
+    chunks, counts = _counts(x)
+    pixels, _, c, width = counts
+    parts, table = empty(2 * chunks * width, dtype), empty(5 * width, dtype)
+    flat_g, flat_x, var = _pixels(g), _pixels(x), in_order(var)
+    _known[dtype](c, c < SERIAL, (in_order(mean), var, in_order(weight), in_order(bias), table, eps, width))
+    _grad_sums[dtype](chunks, serial, (flat_g, flat_x, parts, table, *counts, relu))
+    shared = (parts, var, weight_grad, bias_grad, table, eps, chunks, pixels, width)
+    _grad_statistics[dtype](c, parts.size < SERIAL, shared)
+    _input_grad[dtype](chunks, serial, (flat_g, flat_x, out, table, *counts, relu))
+    return _image(out, x), weight_grad, bias_grad
