@@ -136,7 +136,10 @@ def test_a_run_on_numpy_does_not_import_numba(folder: Path) -> None:
         (["trian"], "No such command 'trian'"),
         (["train", "--sed", "3"], "No such option"),
         (["train", "more"], "Got unexpected extra argument (more)"),
-        (["train", "--model", "resnet"], "Invalid value for '--model': 'resnet' is not one of 'lenet5', 'course'"),
+        (
+            ["train", "--model", "resnet"],
+            "for '--model': 'resnet' is not one of 'lenet5', 'course', 'convnet'",
+        ),
         (["train", "--backend", "cuda"], "'cuda' is not one of 'cpu', 'numpy'"),
         (["train", "--seed", "-1"], "Invalid value for '--seed': '-1' is not a whole number, 0 to 18,446,744,"),
         (["train", "--seed", str(2**64)], "'18446744073709551616' is not a whole number, 0 to 18,446,744,"),

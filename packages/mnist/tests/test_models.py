@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pytest
 
 from stackgrad import nn
-from stackgrad.mnist import MODELS, Course, Dataset, LeNet5, Split, make_model, normalise
+from stackgrad.mnist import MODELS, ConvNet, Course, Dataset, LeNet5, Split, make_model, normalise
 from stackgrad.mnist.evaluate import count_right, probabilities
 from stackgrad.mnist.recipes import Recipe
 from stackgrad.mnist.training import Training
@@ -57,6 +57,13 @@ def test_parameters(name: str, counts: list[int]) -> None:
     assert [weight + bias for weight, bias in zip(sizes[::2], sizes[1::2], strict=True)] == counts
 
 
+def test_convnet_has_its_70586_parameters() -> None:
+    convolutions = [16 * 25, 32 * 16 * 9, 32 * 32 * 9, 64 * 32 * 9, 64 * 64 * 9]
+    normalisations = [2 * 16, 2 * 32, 2 * 32, 2 * 64, 2 * 64]
+    expected = sum(convolutions) + sum(normalisations) + 64 * 10 + 10
+    assert sum(parameter.size for parameter in make_model("convnet").parameters()) == expected == 70_586
+
+
 def test_lenet5_has_its_61706_parameters() -> None:
     assert sum(parameter.size for parameter in make_model("lenet5").parameters()) == sum(LENET5) == 61_706
 
@@ -100,6 +107,30 @@ def test_lenet5_is_the_classic_stack(mnist: Dataset) -> None:
     ]
 
 
+def test_convnet_normalises_after_each_convolution(mnist: Dataset) -> None:
+    model, x, shapes = ConvNet(), normalise(mnist.test.images[:2]), []
+    for layer in (*model.features.children(), *model.classifier.children()):
+        x = layer(x)
+        shapes.append((type(layer).__name__, getattr(layer, "activation", None), x.shape[1:]))
+    assert shapes == [
+        ("Conv2d", None, (16, 28, 28)),
+        ("BatchNorm2d", "relu", (16, 28, 28)),
+        ("MaxPool2d", None, (16, 14, 14)),
+        ("Conv2d", None, (32, 14, 14)),
+        ("BatchNorm2d", "relu", (32, 14, 14)),
+        ("Conv2d", None, (32, 14, 14)),
+        ("BatchNorm2d", "relu", (32, 14, 14)),
+        ("MaxPool2d", None, (32, 7, 7)),
+        ("Conv2d", None, (64, 7, 7)),
+        ("BatchNorm2d", "relu", (64, 7, 7)),
+        ("Conv2d", None, (64, 7, 7)),
+        ("BatchNorm2d", "relu", (64, 7, 7)),
+        ("AvgPool2d", None, (64, 1, 1)),
+        ("Flatten", None, (64,)),
+        ("Linear", None, (10,)),
+    ]
+
+
 def test_course_keeps_two_activations(mnist: Dataset) -> None:
     model = Course()
     assert model.mid is None
@@ -137,7 +168,8 @@ def test_the_seed_decides_the_first_weights_on_any_backend(name: str) -> None:
 
     for ours, theirs, others in zip(weights(3, "numpy"), weights(3, "cpu"), weights(4, "numpy"), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-        assert (ours != others).any()
+        # A normalisation begins with ones and zeros, whatever the seed.
+        assert (ours != others).any() or np.unique(ours).tolist() in ([0.0], [1.0])
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -150,7 +182,7 @@ def test_loss_is_the_mean_of_minus_log_of_the_right_probability(name: str, mnist
 
 
 def test_unknown_name() -> None:
-    with pytest.raises(ValueError, match="model 'lenet' is not known: expected one of lenet5, course"):
+    with pytest.raises(ValueError, match="model 'lenet' is not known: expected one of lenet5, course, convnet"):
         make_model("lenet")
 
 

@@ -194,7 +194,7 @@ def test_summary_that_is_cut(run: Path, length: int) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"model": "resnet"}, 'model is "resnet", expected one of lenet5, course'),
+        ({"model": "resnet"}, 'model is "resnet", expected one of lenet5, course, convnet'),
         ({"model": ["course"]}, 'model is ["course"], expected one of'),
         ({"model": None}, "model is null, expected one of"),
         ({"classes": "ten"}, 'classes is "ten", expected 1 to 256'),

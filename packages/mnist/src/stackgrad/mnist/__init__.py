@@ -1,12 +1,13 @@
 """LeNet on MNIST: the data, the models, training and the command `stackgrad-mnist`."""
 
 from .data import Dataset, IdxError, Split, load, read_idx
-from .models import MODELS, Course, LeNet5, make_model, normalise
+from .models import MODELS, ConvNet, Course, LeNet5, make_model, normalise
 
 __version__ = "0.1.0"
 
 __all__ = [
     "MODELS",
+    "ConvNet",
     "Course",
     "Dataset",
     "IdxError",

@@ -34,7 +34,11 @@ class Recipe:
     patience: int | None = None
 
 
-RECIPES = {"lenet5": Recipe(3, 64, 0.004, 0.05), "course": Recipe(4, 64, 0.006, 0.01)}
+RECIPES = {
+    "lenet5": Recipe(3, 64, 0.004, 0.05),
+    "course": Recipe(4, 64, 0.006, 0.01),
+    "convnet": Recipe(16, 128, 0.01, 0.05, augment=True),
+}
 
 SGD_LR = 0.05
 """The learning rate of `sgd` where none is named: those of the recipes are Adam's."""

@@ -126,6 +126,7 @@ def train(
     \b
     Examples:
       stackgrad-mnist train
+      stackgrad-mnist train --model convnet
       stackgrad-mnist train --model course --seed 1 --out runs/course
       stackgrad-mnist train --resume runs/course
       stackgrad-mnist train --data ~/fashion-mnist --epochs 30 --patience 3
