@@ -251,6 +251,7 @@ def reborn(training: Training, data: Dataset, name: str, path: Path) -> Training
     [
         ("lenet5", "cpu", {}),
         ("course", "cpu", {"patience": 1, "augment": True}),
+        ("convnet", "cpu", {"patience": 2, "augment": True}),
         ("course", "numpy", {"patience": 3, "optimizer": "sgd", "schedule": "cosine"}),
         ("course", "numpy", {"optimizer": "adam", "schedule": "constant"}),
     ],
