@@ -21,7 +21,7 @@ from ._buffers import empty
 from ._jit import helper, kernel
 from ._layout import channels_last, in_order, readable_beyond
 from ._parallel import CHUNK, SERIAL
-from ._simd import VECTOR_BYTES, lanes, load, store, tile_relu, tile_store, tile_zeros
+from ._simd import lanes, lanes_of, load, store, tile_relu, tile_store, tile_zeros
 from ._vector import add, multiply_add, over, plus, subtract, vector_at, where_positive
 
 Array = NDArray[Any]
@@ -39,7 +39,7 @@ def _put(vector, out, at, count):
 def _moments(chunk, x, parts, pixels, group, c, width):
     """The mean of a chunk's pixels and the sum of squares around it: parts (chunks, 2, width)."""
     first, count = chunk * group, min(group, pixels - chunk * group)
-    step = VECTOR_BYTES // x.itemsize
+    step = lanes_of(x)
     for channel in range(0, c, step):
         total = tile_zeros(x, 1, 1)
         for pixel in range(first, first + count):
@@ -66,6 +66,12 @@ def _describe(table, channel, width, mean, var, weight, bias, eps):
     store(table, 2 * width + channel, load(bias, channel))
 
 
+@helper
+def _described(table, channel, width):
+    """What `_describe` wrote, of some neighbouring channels."""
+    return vector_at(table, channel), vector_at(table, width + channel), vector_at(table, 2 * width + channel)
+
+
 @kernel(lambda T: (*[T[::1]] * 6, types.float64, types.intp, *_PIXELS))
 def _statistics(channel, parts, weight, bias, mean, var, table, eps, chunks, pixels, group, c, width):
     """A channel's mean and variance from those of the chunks, and the table (3, width)."""
@@ -86,12 +92,8 @@ def _statistics(channel, parts, weight, bias, mean, var, table, eps, chunks, pix
 
 @kernel(lambda T: (T[::1], T[::1], T[::1], *_PIXELS, types.boolean))
 def _normalise(chunk, x, out, table, pixels, group, c, width, relu):
-    for channel in range(0, c, VECTOR_BYTES // x.itemsize):
-        mean, scale, bias = (
-            vector_at(table, channel),
-            vector_at(table, width + channel),
-            vector_at(table, 2 * width + channel),
-        )
+    for channel in range(0, c, lanes_of(x)):
+        mean, scale, bias = _described(table, channel, width)
         for pixel in range(chunk * group, min(pixels, (chunk + 1) * group)):
             at = pixel * c + channel
             y = multiply_add(subtract(vector_at(x, at), mean), scale, bias)
@@ -109,13 +111,9 @@ def _known(channel, mean, var, weight, bias, table, eps, width):
 @kernel(lambda T: (*[T[::1]] * 4, *_PIXELS, types.boolean))
 def _grad_sums(chunk, g, x, parts, table, pixels, group, c, width, relu):
     """The sums of g, and of g times the centred x, over a chunk's pixels: parts (chunks, 2, width)."""
-    step = VECTOR_BYTES // x.itemsize
+    step = lanes_of(x)
     for channel in range(0, c, step):
-        mean, scale, bias = (
-            vector_at(table, channel),
-            vector_at(table, width + channel),
-            vector_at(table, 2 * width + channel),
-        )
+        mean, scale, bias = _described(table, channel, width)
         total, weighted = tile_zeros(x, 1, 1), tile_zeros(x, 1, 1)
         for pixel in range(chunk * group, min(pixels, (chunk + 1) * group)):
             at = pixel * c + channel
@@ -145,12 +143,8 @@ def _grad_statistics(channel, parts, var, weight_grad, bias_grad, table, eps, ch
 @kernel(lambda T: (*[T[::1]] * 4, *_PIXELS, types.boolean))
 def _input_grad(chunk, g, x, out, table, pixels, group, c, width, relu):
     """scale * g + slope * centred x + offset."""
-    for channel in range(0, c, VECTOR_BYTES // x.itemsize):
-        mean, scale, bias = (
-            vector_at(table, channel),
-            vector_at(table, width + channel),
-            vector_at(table, 2 * width + channel),
-        )
+    for channel in range(0, c, lanes_of(x)):
+        mean, scale, bias = _described(table, channel, width)
         slope, offset = vector_at(table, 3 * width + channel), vector_at(table, 4 * width + channel)
         for pixel in range(chunk * group, min(pixels, (chunk + 1) * group)):
             at = pixel * c + channel
