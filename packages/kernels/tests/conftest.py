@@ -13,7 +13,9 @@ from stackgrad.kernels.cpu import (
     _affine,
     _buffers,
     _conv,
+    _conv_grad,
     _elementwise,
+    _indexing,
     _jit,
     _layout,
     _matmul,
@@ -30,7 +32,21 @@ settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("random", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
-_LAUNCHING = (_affine, _conv, _elementwise, _layout, _matmul, _norm, _optim, _pool, _random, _reduce, _softmax)
+_LAUNCHING = (
+    _affine,
+    _conv,
+    _conv_grad,
+    _elementwise,
+    _indexing,
+    _layout,
+    _matmul,
+    _norm,
+    _optim,
+    _pool,
+    _random,
+    _reduce,
+    _softmax,
+)
 
 
 @pytest.fixture(autouse=True)
