@@ -9,6 +9,7 @@ from .commands.data import data
 from .commands.evaluate import evaluate
 from .commands.export import export
 from .commands.predict import predict
+from .commands.show import show
 from .commands.train import train
 from .failures import Commands
 
@@ -23,8 +24,9 @@ def main() -> None:
       stackgrad-mnist train              LeNet on all of MNIST, a minute or less
       stackgrad-mnist evaluate           test accuracy of the newest run
       stackgrad-mnist predict five.png   which digit the picture shows
+      stackgrad-mnist show               pictures of the newest run, in one page
     """
 
 
-for command in (train, evaluate, predict, data, export):
+for command in (train, evaluate, predict, show, data, export):
     main.add_command(command)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,3 +46,9 @@ def loss_and_accuracy(model: Model, split: Split) -> tuple[float, float]:
     right = float((chances.argmax(axis=1) == split.labels).mean())
     of_label = chances[np.arange(len(split)), split.labels].astype(np.float64)
     return float(-np.log(np.maximum(of_label, np.finfo(np.float32).tiny)).mean()), right
+
+
+def count_confusions(labels: NDArray[Any], guesses: NDArray[Any], classes: int) -> NDArray[np.int64]:
+    """How often each class (row) was taken for each (column): int64 (classes, classes)."""
+    pairs = labels.astype(np.int64) * classes + guesses
+    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from string import ascii_lowercase, ascii_uppercase, digits
+from typing import Any
 
 from .data import Dataset
 from .published import PUBLISHED, folder_of
 
 _LONGEST = 2**16
+
+# In the order of EMNIST's mapping files, https://www.nist.gov/itl/products-and-services/emnist-dataset; where upper and
+# lower case of a letter look alike, both are one class (Cohen et al. 2017, https://arxiv.org/abs/1702.05373).
+_MERGED = digits + ascii_uppercase + "abdefghnqrt"
+_EMNIST = {
+    "balanced": _MERGED,
+    "bymerge": _MERGED,
+    "byclass": digits + ascii_uppercase + ascii_lowercase,
+    "digits": digits,
+    "letters": "-" + ascii_uppercase,  # class 0 is unused
+    "mnist": digits,
+}
 
 
 class LabelError(ValueError):
@@ -63,3 +78,15 @@ def default_labels(folder: Path | None) -> list[str] | None:
         if folder is not None and name != "mnist" and folder == folder_of(name):
             return list(published.labels)
     return None
+
+
+def class_names(summary: Mapping[str, Any], labels: list[str] | None = None) -> list[str]:
+    """The names of a run's classes: `labels`, those it was trained with, EMNIST's own, or else the numbers.
+
+    Args:
+        summary: what summary.json holds.
+        labels: as --labels gave them; not for each class, maybe.
+    """
+    arguments = summary["arguments"]
+    known = labels or arguments.get("labels") or list(_EMNIST.get(arguments.get("emnist"), ""))
+    return [name_of(label, known) for label in range(summary["classes"])]

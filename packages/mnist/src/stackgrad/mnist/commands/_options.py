@@ -15,6 +15,7 @@ from ..data import EMNIST_NAMES, Dataset, Split, load
 from ..failures import BackendError
 from ..labels import read_labels
 from ..published import PUBLISHED, folder_of, missing
+from ..runs import Run, RunError
 
 F = TypeVar("F", bound=Callable[..., Any])
 BACKENDS = ("cpu", "numpy")
@@ -131,3 +132,21 @@ def load_data(data: Path | None, emnist: str | None, limit: int | None) -> Datas
         return loaded
     first = [Split(split.images[:limit], split.labels[:limit]) for split in (loaded.train, loaded.test)]
     return Dataset(first[0], first[1], loaded.name)
+
+
+def load_data_of(run: Run, data: Path | None, emnist: str | None, limit: int | None) -> Dataset:
+    """The data that the options ask for, or else what the run was trained on.
+
+    Raises RunError for data of more classes than the run knows.
+    """
+    if data is None and emnist is None:
+        arguments = run.summary["arguments"]
+        data, emnist = arguments.get("data") and Path(arguments["data"]), arguments.get("emnist")
+        limit = limit or arguments.get("limit")
+    loaded = load_data(data, emnist, limit)
+    if loaded.classes > run.summary["classes"]:
+        raise RunError(
+            f"{run.folder}: trained for {run.summary['classes']} classes, and {loaded.name} has {loaded.classes}: "
+            "name the data it was trained on"
+        )
+    return loaded

@@ -11,9 +11,9 @@ import numpy as np
 
 from ..data import Split
 from ..evaluate import probabilities
-from ..labels import expect_fitting, name_of
-from ..runs import RunError, load_run
-from ._options import backend_option, data_options, json_option, labels_option, load_data, use
+from ..labels import class_names, expect_fitting, name_of
+from ..runs import load_run
+from ._options import backend_option, data_options, json_option, labels_option, load_data_of, use
 
 
 @click.command(short_help="Measure a trained model on the test images.")
@@ -43,20 +43,11 @@ def evaluate(
     """
     use(backend)
     found = load_run(run)
-    arguments = found.summary["arguments"]
-    if data is None and emnist is None:
-        data, emnist = arguments.get("data") and Path(arguments["data"]), arguments.get("emnist")
-        limit = limit or arguments.get("limit")
-    loaded = load_data(data, emnist, limit)
-    if loaded.classes > found.summary["classes"]:
-        raise RunError(
-            f"{found.folder}: trained for {found.summary['classes']} classes, and {loaded.name} has {loaded.classes}: "
-            "name the data it was trained on"
-        )
+    loaded = load_data_of(found, data, emnist, limit)
     if labels:
         expect_fitting(labels, loaded)
     answers = probabilities(found.model, loaded.test.images).argmax(axis=1)
-    classes = _by_class(loaded.test, answers, labels or arguments.get("labels"))
+    classes = _by_class(loaded.test, answers, labels or class_names(found.summary))
     right, count = sum(each["right"] for each in classes), len(loaded.test)
     head = {
         "run": str(found.folder),

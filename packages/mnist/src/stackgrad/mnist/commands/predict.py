@@ -11,7 +11,7 @@ import numpy as np
 
 from ..evaluate import probabilities
 from ..images import read_image
-from ..labels import LabelError, name_of
+from ..labels import LabelError, class_names
 from ..runs import load_run
 from ._options import backend_option, json_option, labels_option, use
 
@@ -43,8 +43,7 @@ def predict(images: tuple[Path, ...], run: Path | None, backend: str, labels: li
     classes = found.summary["classes"]
     if labels and len(labels) > classes:
         raise LabelError(f"{len(labels)} names of classes; the model tells {classes} apart")
-    labels = labels or found.summary["arguments"].get("labels")
-    names = [name_of(label, labels) for label in range(classes)]
+    names = class_names(found.summary, labels)
     chances = probabilities(found.model, np.stack([read_image(path) for path in images]))
     if as_json:
         click.echo(json.dumps([_answer(path, row, names) for path, row in zip(images, chances, strict=True)], indent=2))

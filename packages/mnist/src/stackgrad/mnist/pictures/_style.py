@@ -1,0 +1,125 @@
+"""How all pictures look: colours that the colour-blind tell apart, sizes that can be read from the last row."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+from numpy.typing import NDArray
+
+# The palette of Okabe and Ito, https://jfly.uni-koeln.de/color/.
+BLUE, VERMILLION, ORANGE, GREEN = "#0072B2", "#D55E00", "#E69F00", "#009E73"
+INK, GREY, FAINT, PAPER = "#1a1a1a", "#595959", "#e4e4e4", "#ffffff"
+AMOUNT = "viridis"
+"""The colours of amounts from none, dark, to much; equal steps look equal, also without red and green."""
+COUNT = "cividis_r"
+"""The same on white paper: from few to many, dark."""
+SIGNED = "PuOr_r"
+"""The colours of numbers below and above zero."""
+
+WIDTH = 12.0  # inches
+DPI = 120
+_LONGEST_NAME = 14
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture, and what it shows.
+
+    Attributes:
+        name: of its file, without the ending.
+        title: its finding, in a line.
+        description: what it shows, in words, for who cannot see it.
+        png: the content of a PNG file.
+    """
+
+    name: str
+    title: str
+    description: str
+    png: bytes
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw with matplotlib's own defaults and the sizes below, whatever the user's settings are."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(
+            {
+                "font.family": "DejaVu Sans",  # comes with matplotlib
+                "font.size": 13,
+                "text.color": INK,
+                "text.parse_math": False,  # a class may be named $
+                "axes.edgecolor": GREY,
+                "axes.labelcolor": INK,
+                "axes.spines.right": False,
+                "axes.spines.top": False,
+                "axes.grid": True,
+                "axes.axisbelow": True,
+                "grid.color": FAINT,
+                "lines.linewidth": 2.5,
+                "xtick.color": GREY,
+                "ytick.color": GREY,
+                "xtick.labelcolor": INK,
+                "ytick.labelcolor": INK,
+                "image.interpolation": "nearest",
+            }
+        )
+        yield
+
+
+def drawable(names: Sequence[str]) -> list[str]:
+    """The names of classes as they fit a picture: cut if long; a number where the font lacks a character."""
+    known = get_font(findfont("DejaVu Sans")).get_charmap()
+    return [
+        (name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…")
+        if name and all(ord(character) in known for character in name)
+        else str(number)
+        for number, name in enumerate(names)
+    ]
+
+
+def page(title: str, subtitle: str, height: float) -> Figure:
+    """A figure `WIDTH` inches wide with its title at the top left; `place` puts axes below it."""
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor=PAPER)
+    FigureCanvasAgg(figure)
+    size = min(22, 22 * 52 / len(title))
+    figure.text(0.3 / WIDTH, 1 - 0.5 / height, title, fontsize=size, fontweight="bold", va="baseline")
+    figure.text(0.3 / WIDTH, 1 - 0.87 / height, subtitle, fontsize=13, color=GREY, va="baseline")
+    return figure
+
+
+TOP = 1.55
+"""Inches at the top of a page for the title, a line below it, and the headings of the axes."""
+
+
+def place(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Axes in inches from the top left of the page."""
+    total = figure.get_figheight()
+    return figure.add_axes((left / WIDTH, 1 - (top + height) / total, width / WIDTH, height / total))
+
+
+def mosaic(images: NDArray[Any], corners: Sequence[tuple[int, int]], side: int) -> NDArray[np.float32]:
+    """Images (n, height, width) as squares of `side` pixels at their (top, left); NaN, which is not drawn, between."""
+    tops, lefts = np.array(corners).T
+    canvas = np.full((tops.max() + side, lefts.max() + side), np.nan, np.float32)
+    rows, columns = (np.arange(side) * extent // side for extent in images.shape[1:])
+    for image, (top, left) in zip(images[:, rows[:, None], columns], corners, strict=True):
+        canvas[top : top + side, left : left + side] = image
+    return canvas
+
+
+def finish(name: str, title: str, description: str, figure: Figure) -> Picture:
+    """The picture, the same bytes for the same figure."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return Picture(name, title, description, buffer.getvalue())

@@ -1,0 +1,83 @@
+"""A few images after the first and after the second convolution, every channel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from ..activations import activations
+from ..data import Split
+from ..models import Model
+from ._style import AMOUNT, GREY, TOP, WIDTH, Picture, drawable, finish, mosaic, page, place
+
+_SIDE, _GAP, _BETWEEN = 56, 4, 24  # pixels: a channel, between two, between the layers
+_MOST_COLUMNS = 17  # of both layers together
+_MOST_IMAGES = 6
+_LABEL, _HEIGHT = 0.5, 7.4  # inches: for the name of the class, for all images together at most
+
+
+def one_of_each(labels: NDArray[np.uint8], count: int) -> NDArray[np.int64]:
+    """The index of the first image of each of `count` classes, spread over those that occur."""
+    first = np.unique(labels, return_index=True)[1].astype(np.int64)
+    return first[np.linspace(0, len(first) - 1, min(count, len(first))).round().astype(np.int64)]
+
+
+def draw(model: Model, split: Split, names: Sequence[str]) -> Picture:
+    """Images of a few classes, and beside each what the model's first two convolutions make of it."""
+    counts = [array.shape[1] for array in activations(model, split.images[:1])[:2]]
+    # A layer's channels stand in as many lines as it takes for all to fit the page.
+    lines = next(n for n in range(1, 1 + max(counts)) if sum(-(-count // n) for count in counts) <= _MOST_COLUMNS)
+    sides = [lines * (_SIDE + _GAP) - _GAP, *(_SIDE for _ in counts)]
+    columns = [1, *(-(-count // lines) for count in counts)]
+    widths = [n * (side + _GAP) - _GAP for n, side in zip(columns, sides, strict=True)]
+    inch = (sum(widths) + _BETWEEN * len(counts)) / (WIDTH - 0.6 - _LABEL)  # in pixels
+    row = sides[0] + 3 * _GAP * lines
+
+    chosen = one_of_each(split.labels, max(2, min(_MOST_IMAGES, int(_HEIGHT * inch / row))))
+    images, labels = split.images[chosen], split.labels[chosen]
+    layers = [images[:, None].astype(np.float32), *activations(model, images)[:2]]
+    title = f"What two convolutions make of {_listed([drawable(names)[label] for label in labels])}"
+    zeros = _listed([f"{(array == 0).mean():.0%} after convolution {n}" for n, array in enumerate(layers[1:], start=1)])
+    subtitle = f"Dark is 0, bright is much, on one scale for each layer. Zeros: {zeros}."
+    figure = page(title, subtitle, TOP + (row * len(chosen) + sides[0] - row) / inch + 0.3)
+    left = 0.3 + _LABEL
+    for number, (array, width) in enumerate(zip(layers, widths, strict=True)):
+        count, side = array.shape[1], sides[number]
+        corners = [
+            (image * row + c // columns[number] * (side + _GAP), c % columns[number] * (side + _GAP))
+            for image in range(len(chosen))
+            for c in range(count)
+        ]
+        canvas = mosaic(array.reshape(-1, *array.shape[2:]), corners, side)
+        axes = place(figure, left, TOP, width / inch, len(canvas) / inch)
+        axes.imshow(canvas, cmap=AMOUNT if number else "gray_r", vmin=min(0, array.min()), vmax=_most(array))
+        axes.set_title(f"convolution {number}: {count} channels" if number else "input", loc="left", fontsize=14)
+        axes.axis("off")
+        left += (width + _BETWEEN) / inch
+        if not number:
+            _draw_labels(axes, [drawable(names)[label] for label in labels], row, sides[0])
+    description = (
+        f"Every channel after the first two convolutions ({' and '.join(map(str, counts))} channels), for images of "
+        f"{_listed([names[label] for label in labels])}. {subtitle}"
+    )
+    return finish("channels", title, description, figure)
+
+
+def _draw_labels(axes: Axes, names: list[str], row: int, high: int) -> None:
+    """Names on the left of the inputs, the long ones upright."""
+    for i, name in enumerate(names):
+        size, turned = (16, 0) if len(name) < 4 else (10, 90)
+        axes.text(-8, i * row + high / 2, name, ha="right", va="center", fontsize=size, rotation=turned, color=GREY)
+
+
+def _most(array: NDArray[np.float32]) -> float:
+    """What is drawn brightest: more than that are a few pixels that tower above all others."""
+    return float(np.quantile(array, 0.99)) or float(array.max()) or 1.0
+
+
+def _listed(words: Sequence[str]) -> str:
+    """ "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))

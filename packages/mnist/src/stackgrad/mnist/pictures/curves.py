@@ -1,0 +1,90 @@
+"""How loss and accuracy went while the model learned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import NDArray
+
+from ..metrics import series
+from ._style import BLUE, ORANGE, TOP, VERMILLION, Picture, finish, page, place
+
+_AVERAGED = 7  # lines of metrics.jsonl
+_HEIGHT = 6.8  # inches
+
+
+def smooth(values: NDArray[np.float64], width: int = _AVERAGED) -> NDArray[np.float64]:
+    """The mean of each value and its neighbours, `width` together; fewer at the ends."""
+    reach = width // 2
+    return np.array([values[max(0, i - reach) : i + reach + 1].mean() for i in range(len(values))])
+
+
+def draw(rows: list[dict[str, Any]]) -> Picture:
+    """The loss, and the accuracy, over the epochs.
+
+    Args:
+        rows: the lines of metrics.jsonl (`read_metrics`).
+    """
+    loss, test = series(rows, "loss")[1], series(rows, "test_accuracy")[1]
+    steps = max((row["step"] for row in rows), default=1)
+    epochs = max(1, int(max(series(rows, "epoch")[1], default=1)))
+    found = [f"loss {loss[0]:.2f} → {smooth(loss)[-1]:.3f}"] if len(loss) else []
+    found += [f"test accuracy {test[-1]:.2%}"] if len(test) else []
+    title = ", ".join(found).capitalize() or "Nothing was logged"
+    subtitle = f"{steps:,} steps, {epochs} epoch{'s' * (epochs != 1)}. Dots: as logged; lines: smoothed."
+
+    figure = page(title, subtitle, _HEIGHT)
+    told = []
+    for left, key, heading in ((0.95, "loss", "Loss (cross-entropy)"), (6.85, "accuracy", "Accuracy")):
+        axes = place(figure, left, TOP, 4.9, _HEIGHT - TOP - 0.85)
+        axes.set_title(heading, loc="left", fontsize=15)
+        axes.set(xlabel="epoch", xlim=(0, epochs))
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        told += _draw_lines(axes, rows, key, epochs / steps)
+        if key == "loss":
+            axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_minor_formatter(NullFormatter())
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        else:
+            axes.set_ylim(_floor(rows), 1)
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
+        if len(axes.get_legend_handles_labels()[1]) > 1:
+            axes.legend(frameon=False, loc="upper right" if key == "loss" else "lower right")
+    description = f"Curves of loss and accuracy. {title}. {subtitle} At the end: {'; '.join(told) or 'nothing'}."
+    return finish("curves", title, description, figure)
+
+
+def _draw_lines(axes: Axes, rows: list[dict[str, Any]], key: str, epochs_per_step: float) -> list[str]:
+    """The lines of loss or accuracy, told apart by form as well as colour; what each ends at, in words."""
+    told = []
+    form = ".3f" if key == "loss" else ".2%"
+    for prefix, images in (("", "training images"), ("validation_", "images held out"), ("test_", "test images")):
+        steps, values = series(rows, prefix + key)
+        if not len(steps):
+            continue
+        epochs, values = steps * epochs_per_step, np.clip(values, 1e-6, 1e6)  # 0 is not on an axis of logarithms
+        if not prefix:
+            axes.plot(epochs, values, ".", color=BLUE, alpha=0.35, markersize=6)
+            values = smooth(values)
+            axes.plot(epochs, values, color=BLUE, label=images)
+        elif prefix == "validation_":
+            axes.plot(epochs, values, "o--", color=ORANGE, markersize=8, clip_on=False, zorder=3, label=images)
+        else:
+            label = f"{images}: {values[-1]:.2%}"
+            axes.plot(epochs, values, "D", color=VERMILLION, markersize=11, clip_on=False, zorder=4, label=label)
+        told.append(f"{key} on {images} {values[-1]:{form}}")
+    return told
+
+
+def _floor(rows: list[dict[str, Any]]) -> float:
+    """Where the axis of accuracy begins, such that what comes after the first tenth fills it: on an axis from 0 to
+    100 % nobody sees an error of 1 %."""
+    last = max((row["step"] for row in rows), default=1)
+    later = [row for row in rows if row["step"] > last / 10]
+    lines = (smooth(series(later, "accuracy")[1]), *(series(later, f"{p}_accuracy")[1] for p in ("validation", "test")))
+    lowest = min((float(line.min()) for line in lines if len(line)), default=0.0)
+    return next((low for low in (0.98, 0.95, 0.9, 0.8, 0.6) if lowest >= low), 0.0)

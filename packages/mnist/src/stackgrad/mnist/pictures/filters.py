@@ -1,0 +1,86 @@
+"""The filters that the first two convolutions have learned."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from stackgrad import nn
+
+from ..models import Model
+from ._style import GREY, SIGNED, TOP, VERMILLION, Picture, finish, mosaic, page, place
+
+_SIDE, _GAP = 60, 6  # pixels of a filter and between two
+_LARGEST = 0.66  # inches of a filter of the second convolution, with its gap
+_LEFT, _RIGHT, _HIGHEST = 3.0, 7.3, 7.5  # inches
+
+
+def draw(model: Model) -> Picture:
+    """The filters of the first convolution, one below the other, and beside each those that look at its output."""
+    first, second = [m.weight.detach().numpy() for m in model.modules() if isinstance(m, nn.Conv2d)][:2]
+    made, seen, *_ = second.shape
+    most = int(np.abs(second).sum(axis=(0, 2, 3)).argmax())
+    title = f"Convolution 2 gives most weight to channel {most + 1} of convolution 1"
+    subtitle = (
+        "Framed: that channel. Orange: positive weights, purple: negative, white: 0; a scale for each convolution."
+    )
+
+    cell = min(_LARGEST, _RIGHT / made, _HIGHEST / seen)
+    # The columns of the first panel such that its filters are largest.
+    columns = max(range(1, len(first) + 1), key=lambda n: min(_LEFT / n, seen * cell / -(-len(first) // n)))
+    large = min(_LEFT / columns, seen * cell / -(-len(first) // columns))
+    figure = page(title, subtitle, TOP + seen * cell + 0.3)
+    left = _draw_panel(figure, 0.3, large, first[:, 0], columns, f"convolution 1: {len(first)} of {_kernel(first)}")
+    right = _draw_panel(
+        figure,
+        0.3 + _LEFT + 0.9,
+        cell,
+        second.swapaxes(0, 1).reshape(-1, *second.shape[2:]),
+        made,
+        f"convolution 2: a column for each of {made} channels, {_kernel(second)}",
+    )
+    middle = [i * (_SIDE + _GAP) + _SIDE / 2 for i in range(seen)]
+    right.set_yticks(middle, [str(i + 1) for i in range(seen)], fontsize=min(14, 40 * cell))
+    right.set_ylabel("channel of convolution 1")
+    if seen == len(first):  # so it is unless the second convolution has groups
+        _outline(right, 0, most, made, 1)
+        _outline(left, most % columns, most // columns, 1, 1)
+    description = (
+        f"{title}. Weights of {len(first)} filters of {_kernel(first)} that look at the image, and of {made} times "
+        f"{seen} filters of {_kernel(second)} that look at what those give. {subtitle}"
+    )
+    return finish("filters", title, description, figure)
+
+
+def _draw_panel(
+    figure: Figure, left: float, cell: float, filters: NDArray[np.float32], columns: int, heading: str
+) -> Axes:
+    """Filters (n, height, width), numbered row by row, each `cell` inches wide with the gap behind it."""
+    corners = [(i // columns * (_SIDE + _GAP), i % columns * (_SIDE + _GAP)) for i in range(len(filters))]
+    canvas = mosaic(filters, corners, _SIDE)
+    scale = cell / (_SIDE + _GAP)
+    axes = place(figure, left, TOP, canvas.shape[1] * scale, canvas.shape[0] * scale)
+    most = float(np.abs(filters).max()) or 1.0
+    axes.imshow(canvas, cmap=SIGNED, vmin=-most, vmax=most)
+    axes.set_facecolor(GREY)
+    axes.set_title(heading, loc="left", fontsize=14)
+    axes.set(xticks=[], yticks=[])
+    axes.tick_params(length=0)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    return axes
+
+
+def _outline(axes: Axes, column: int, row: int, columns: int, rows: int) -> None:
+    """A frame around filters of a panel."""
+    step, out = _SIDE + _GAP, _GAP / 2
+    corner = (column * step - out - 0.5, row * step - out - 0.5)
+    frame = Rectangle(corner, columns * step, rows * step, fill=False, edgecolor=VERMILLION, linewidth=3, clip_on=False)
+    axes.add_patch(frame)
+
+
+def _kernel(weights: NDArray[np.float32]) -> str:
+    return "x".join(map(str, weights.shape[2:]))
