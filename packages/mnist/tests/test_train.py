@@ -78,11 +78,23 @@ def test_metrics(mnist: Dataset, tiny: Dataset, tmp_path: Path) -> None:
     assert [step["step"] for step in steps] == [1, 50, 100]
     assert [step["epoch"] for step in steps] == [1, 1, 2]
     for step in steps:
-        assert list(step) == ["step", "epoch", "loss", "lr", "images_per_second"]
+        assert list(step) == ["step", "epoch", "loss", "accuracy", "lr", "images_per_second"]
         assert all(np.isfinite(value) for value in step.values())
         assert 0 < step["lr"] <= recipe.lr
     assert steps[0]["loss"] > steps[-1]["loss"] > 0
     assert last == {"step": 120, "test_accuracy": summary["test_accuracy"]}
+
+
+def test_a_line_of_metrics_is_the_mean_since_the_one_before(tiny: Dataset, tmp_path: Path) -> None:
+    set_default_backend("numpy")
+    steps: list[Step] = []
+    train.train("course", tiny, replace(SHORT, epochs=4, batch_size=4), 0, tmp_path, {}, steps.append)
+    *lines, _ = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    for line, part in zip(lines, (steps[:1], steps[1:50], steps[50:100]), strict=True):
+        assert line["step"] == part[-1].step
+        assert line["loss"] == pytest.approx(np.mean([step.loss for step in part]))
+        assert line["accuracy"] == pytest.approx(np.mean([step.accuracy for step in part]))
+    assert len({step.accuracy for step in steps}) > 2
 
 
 def test_the_saved_weights_are_the_ones_that_were_measured(tiny: Dataset, tmp_path: Path) -> None:

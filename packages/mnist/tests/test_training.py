@@ -1,7 +1,7 @@
 import itertools
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -216,6 +216,28 @@ def test_numpy_and_cpu_agree_on_the_losses_of_a_normalised_model(tiny: Dataset) 
     ours, theirs = losses
     assert ours[0] == pytest.approx(theirs[0], rel=1e-6)
     assert ours == pytest.approx(theirs, rel=1e-2)
+
+
+@pytest.mark.parametrize("backend", ["cpu", "numpy"])
+def test_accuracy_is_that_of_the_batch_before_the_step(backend: str, tiny: Dataset) -> None:
+    set_default_backend(backend)
+    training = begin("lenet5", tiny, Recipe(4, 30, 0.003, 0.0, schedule="constant"))
+    model = training.model.train()
+    order = training._batches
+    chosen: list[npt.NDArray[np.int64]] = []
+
+    def batches() -> Iterator[npt.NDArray[np.int64]]:
+        for index in order():
+            output = model(normalise(training.split.images[index])).detach().numpy()
+            right.append(float((output.argmax(axis=1) == training.split.labels[index]).mean()))
+            chosen.append(index)
+            yield index
+
+    right: list[float] = []
+    training._batches = batches  # type: ignore[method-assign]
+    assert [step.accuracy for step in training.steps()] == right
+    assert [len(index) for index in chosen[:4]] == [30, 30, 30, 10]
+    assert len(set(right)) > 3
 
 
 # Stopping and going on

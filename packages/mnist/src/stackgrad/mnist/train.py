@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -40,11 +40,17 @@ class StoppedError(RuntimeError):
 
 
 class Metrics:
-    """The lines of metrics.jsonl. The checkpoints hold them too, so that none is doubled or missing after a crash."""
+    """The lines of metrics.jsonl. The checkpoints hold them too, so that none is doubled or missing after a crash.
 
-    def __init__(self, folder: Path, lines: list[dict[str, Any]]) -> None:
+    Attributes:
+        lines: those that are written.
+        since: of the steps since the last line: how many, the sum of their losses, that of their accuracies.
+    """
+
+    def __init__(self, folder: Path, lines: list[dict[str, Any]], since: Sequence[float] = (0, 0.0, 0.0)) -> None:
         self.path = folder / METRICS
         self.lines = lines
+        self.since = since
         replace_file(self.path, "".join(json.dumps(line) + "\n" for line in lines).encode())
 
     def add(self, line: dict[str, Any]) -> None:
@@ -55,8 +61,13 @@ class Metrics:
 
     def log(self, step: Step) -> None:
         """Write a line for each 50th step, and one for an epoch after which the images held out were read."""
+        count, loss, accuracy = self.since
+        count, loss, accuracy = self.since = (count + 1, loss + step.loss, accuracy + step.accuracy)
         if step.step % LOG_EVERY == 0 or step.step == 1:
-            self.add({key: value for key, value in asdict(step).items() if key != "validation"})
+            line = asdict(step) | {"loss": loss / count, "accuracy": accuracy / count}
+            del line["validation"]
+            self.add(line)
+            self.since = (0, 0.0, 0.0)
         if step.validation:
             loss, accuracy = step.validation.loss, step.validation.accuracy
             self.add({"step": step.step, "epoch": step.epoch, "validation_loss": loss, "validation_accuracy": accuracy})
@@ -96,10 +107,10 @@ def train(
     training = Training(model, data.train, recipe, generator)
     checkpoints = Checkpoints(folder)
     remove_partial(folder)
-    lines, earlier = [], 0.0
+    lines, since, earlier = [], (0, 0.0, 0.0), 0.0
     if checkpoint:
         training.load_state(checkpoint.tensors, checkpoint.state["training"])
-        lines, earlier = checkpoint.state["metrics"], checkpoint.state["seconds"]
+        lines, since, earlier = (checkpoint.state[key] for key in ("metrics", "metrics_since", "seconds"))
         checkpoints.remove_from(training.step + 1)  # damaged ones
     data_checksum = fingerprint(data)
 
@@ -109,6 +120,7 @@ def train(
         state = {
             "training": state,
             "metrics": metrics.lines,
+            "metrics_since": metrics.since,
             "seconds": round(earlier + seconds_since_start(), 3),
             "arguments": arguments,
             "data": data_checksum,
@@ -118,7 +130,7 @@ def train(
 
     first_step, images_per_second = 0.0, 0.0
     with requests_to_stop() as request, _all_kept(folder, checkpoints):
-        metrics = Metrics(folder, lines)
+        metrics = Metrics(folder, lines, since)
         if checkpoint is None:
             save()
         for step in training.steps():

@@ -34,7 +34,8 @@ class Validation:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of training: its number and epoch, from 1, the loss before it, and what it was done with.
+    """One step of training: its number and epoch, from 1, the loss of its batch and the share read rightly, both
+    before the step, and what it was done with.
 
     `images_per_second` is 0 in the first steps; `validation` is there after the last step of an epoch, with patience.
     """
@@ -42,6 +43,7 @@ class Step:
     step: int
     epoch: int
     loss: float
+    accuracy: float
     lr: float
     images_per_second: float
     validation: Validation | None = None
@@ -124,12 +126,13 @@ class Training:
         self.model.train()
 
         @capture
-        def learn(images: Tensor, classes: Tensor) -> Tensor:
+        def learn(images: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
             self.optimizer.zero_grad()
-            loss = self.model.loss(self.model(images), classes)
+            output = self.model(images)
+            loss = self.model.loss(output, classes)
             loss.backward()
             self.optimizer.step()
-            return loss.detach()
+            return loss.detach(), output.detach()
 
         while not self.done:
             epoch = self.step // self.steps_per_epoch + 1
@@ -138,12 +141,15 @@ class Training:
                 images = self.split.images[index]
                 if self.recipe.augment:
                     images = self._augmented(images)
-                loss = learn(normalise(images), from_numpy(labels[index])).item()
+                batch_loss, output = learn(normalise(images), from_numpy(labels[index]))
+                loss = batch_loss.item()
+                accuracy = float((output.numpy().argmax(axis=1) == labels[index]).mean())
                 self.schedule.step()
                 self.step += 1
                 self._expect_finite("the loss", loss, lr, bad_since=self.step - 1)
                 validation = self._validate(lr) if self.step % self.steps_per_epoch == 0 else None
-                yield Step(self.step, epoch, loss, lr, clock.tick(len(index), self.total_steps), validation)
+                rate = clock.tick(len(index), self.total_steps)
+                yield Step(self.step, epoch, loss, accuracy, lr, rate, validation)
 
     def _batches(self) -> Iterator[NDArray[np.int64]]:
         """The batches of this epoch that are left: numbers of images."""
