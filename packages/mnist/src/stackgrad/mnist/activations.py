@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,38 @@ from stackgrad.tensor import Tensor, no_grad
 from .models import Model, normalise
 
 _GOES_ON = (nn.BatchNorm2d, nn.ReLU, nn.Sigmoid, nn.Tanh)  # a convolution's output through these is still its own
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a module inside a model, by the module's name there."""
+
+    name: str
+    module: nn.Module
+    input: Tensor
+    output: Tensor
+
+
+def calls_in(model: nn.Module, batch: Tensor) -> tuple[Tensor, list[Call]]:
+    """What the model gives for a batch, and the calls of the modules that have no module inside, in their order."""
+    calls: list[Call] = []
+
+    def watch(name: str, module: nn.Module) -> None:
+        def forward(input: Tensor) -> Tensor:
+            output = type(module).forward(module, input)
+            calls.append(Call(name, module, input, output))
+            return output
+
+        vars(module)["forward"] = forward  # goes before the class's own
+
+    watched = [(name, module) for name, module in model.named_modules() if name and not any(module.children())]
+    try:
+        for name, module in watched:
+            watch(name, module)
+        return model(batch), calls
+    finally:
+        for _, module in watched:
+            vars(module).pop("forward", None)
 
 
 def activations(model: Model, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
@@ -28,27 +62,11 @@ def activations(model: Model, images: NDArray[np.uint8]) -> list[NDArray[np.floa
     Raises:
         ValueError: images of another dtype or shape.
     """
-    batch = normalise(images, next(model.parameters()).backend)
-    watched = [module for module in model.eval().modules() if isinstance(module, (nn.Conv2d, *_GOES_ON))]
     outputs: list[Tensor] = []
-
-    def watch(module: nn.Module) -> None:
-        def forward(input: Tensor) -> Tensor:
-            output = type(module).forward(module, input)
-            if isinstance(module, nn.Conv2d):
-                outputs.append(output)
-            elif outputs and input is outputs[-1]:
-                outputs[-1] = output
-            return output
-
-        vars(module)["forward"] = forward  # goes before the class's own
-
-    try:
-        for module in watched:
-            watch(module)
-        with no_grad():
-            model(batch)
-    finally:
-        for module in watched:
-            vars(module).pop("forward", None)
+    with no_grad():
+        for call in calls_in(model.eval(), normalise(images, next(model.parameters()).backend))[1]:
+            if isinstance(call.module, nn.Conv2d):
+                outputs.append(call.output)
+            elif isinstance(call.module, _GOES_ON) and outputs and call.input is outputs[-1]:
+                outputs[-1] = call.output
     return [output.numpy().astype(np.float32, copy=True) for output in outputs]

@@ -18,6 +18,7 @@ from .images import ImageError
 from .interrupt import end_at_once
 from .labels import LabelError
 from .runs import RunError
+from .tensorboard import TensorBoardError
 from .train import SaveError, StoppedError
 from .training import NotFiniteError
 
@@ -43,7 +44,7 @@ def _one_line() -> Iterator[None]:
     except click.UsageError as error:
         hint = f" (see `{error.ctx.command_path} --help`)" if error.ctx else ""
         raise _Mistake(error.format_message().removesuffix(".") + hint) from error
-    except (IdxError, ImageError, LabelError, RunError) as error:
+    except (IdxError, ImageError, LabelError, RunError, TensorBoardError) as error:
         raise _Mistake(str(error)) from error
     except (BackendError, ExportError, FetchError, NotFiniteError, SaveError, MemoryError) as error:
         raise _Failure(str(error) or "out of memory") from error

@@ -47,17 +47,27 @@ class Metrics:
         since: of the steps since the last line: how many, the sum of their losses, that of their accuracies.
     """
 
-    def __init__(self, folder: Path, lines: list[dict[str, Any]], since: Sequence[float] = (0, 0.0, 0.0)) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        lines: list[dict[str, Any]],
+        since: Sequence[float] = (0, 0.0, 0.0),
+        on_line: Callable[[dict[str, Any]], None] = lambda line: None,
+    ) -> None:
         self.path = folder / METRICS
+        self.on_line = on_line
         self.lines = lines
         self.since = since
         replace_file(self.path, "".join(json.dumps(line) + "\n" for line in lines).encode())
+        for line in lines:
+            on_line(line)
 
     def add(self, line: dict[str, Any]) -> None:
         """Write one line."""
         self.lines.append(line)
         with open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+        self.on_line(line)
 
     def log(self, step: Step) -> None:
         """Write a line for each 50th step, and one for an epoch after which the images held out were read."""
@@ -83,6 +93,7 @@ def train(
     on_step: Callable[[Step], None] = lambda step: None,
     checkpoint_every: int = CHECKPOINT_EVERY,
     checkpoint: Checkpoint | None = None,
+    on_line: Callable[[dict[str, Any]], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Train the model of that name and write its folder; returns what summary.json holds.
 
@@ -96,6 +107,7 @@ def train(
         on_step: called after each step.
         checkpoint_every: steps from one checkpoint to the next; there is one at the start and one at the end too.
         checkpoint: where to go on, made by a run with the same arguments; None to begin.
+        on_line: called with each line of metrics.jsonl; at first with those from before the checkpoint.
 
     Raises:
         NotFiniteError: the loss or a weight became NaN or infinite. The folder then holds no summary.
@@ -130,7 +142,7 @@ def train(
 
     first_step, images_per_second = 0.0, 0.0
     with requests_to_stop() as request, _all_kept(folder, checkpoints):
-        metrics = Metrics(folder, lines, since)
+        metrics = Metrics(folder, lines, since, on_line)
         if checkpoint is None:
             save()
         for step in training.steps():

@@ -15,11 +15,14 @@ from tqdm import tqdm
 
 from ..checkpoints import FOLDER, Checkpoint
 from ..data import Dataset
-from ..labels import default_labels, expect_fitting
+from ..graph import operations
+from ..labels import class_names, default_labels, expect_fitting
 from ..models import MODELS
 from ..recipes import OPTIMIZERS, RECIPES, SCHEDULES, SGD_LR, Recipe
+from ..report import REPORT, write_report
 from ..resume import expect_same_data, last_checkpoint
-from ..runs import alone_in, new_run
+from ..runs import alone_in, load_run, new_run
+from ..tensorboard import TensorBoard, expect_writer
 from ..train import CHECKPOINT_EVERY
 from ..train import train as run_training
 from ..training import Step, steps_per_epoch
@@ -43,6 +46,12 @@ def _defaults(name: str) -> str:
     if len(set(values.values())) == 1:
         return f"[default: {values.popitem()[1]}]"
     return f"[default: {', '.join(f'{value} for {model}' for model, value in values.items())}]"
+
+
+def _tensorboard_folder(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    if value is not None:
+        expect_writer()
+    return value
 
 
 @click.command()
@@ -106,6 +115,19 @@ def _defaults(name: str) -> str:
     metavar="RUN",
     help="Go on with a run that was stopped, from its last checkpoint, as if it had not been.",
 )
+@click.option(
+    "--pictures/--no-pictures",
+    default=True,
+    help="Draw pictures of the run at its end, as `show` does.  [default: yes]",
+)
+@click.option(
+    "--tensorboard",
+    type=click.Path(path_type=Path),
+    callback=_tensorboard_folder,
+    metavar="DIR",
+    help="Write the numbers, the pictures and the model's graph for TensorBoard too, into a folder of DIR with the "
+    "name of the run's.",
+)
 @json_option("Print the folder and what is in summary.json, as JSON.")
 @click.pass_context
 def train(
@@ -114,14 +136,17 @@ def train(
     resume: Path | None,
     out: Path | None,
     checkpoint_every: int | None,
+    pictures: bool,
+    tensorboard: Path | None,
     as_json: bool,
     **options: Any,
 ) -> None:
     """Train a model and measure it on the test images.
 
-    The run's folder gets the weights (model.safetensors), the course of training (metrics.jsonl) and the result
-    (summary.json). The same seed gives the same weights, to the bit, also when the run is stopped (Ctrl-C finishes
-    the step and saves; a crash or a kill loses what came after the last checkpoint) and resumed.
+    The run's folder gets the weights (model.safetensors), the course of training (metrics.jsonl), the result
+    (summary.json), pictures of both, and report.html, which shows them all. The same seed gives the same weights, to
+    the bit, also when the run is stopped (Ctrl-C finishes the step and saves; a crash or a kill loses what came after
+    the last checkpoint) and resumed.
 
     \b
     Examples:
@@ -156,6 +181,7 @@ def train(
         recipe = _recipe(arguments)
         if not as_json:
             _say_what(arguments, data, checkpoint)
+        board = stack.enter_context(TensorBoard(tensorboard / folder.absolute().name)) if tensorboard else None
         steps = recipe.epochs * steps_per_epoch(recipe, len(data.train))
         with _progress(recipe, steps, arguments["backend"], checkpoint) as show:
             summary = run_training(
@@ -168,11 +194,22 @@ def train(
                 show,
                 checkpoint_every or arguments["checkpoint_every"],
                 checkpoint,
+                board.line if board else lambda line: None,
             )
-    if as_json:
-        click.echo(json.dumps({"folder": str(folder), **summary}, indent=2))
-    else:
-        _say_result(summary, folder, recipe, len(data.test))
+        if as_json:
+            click.echo(json.dumps({"folder": str(folder), **summary}, indent=2))
+        else:
+            _say_result(summary, folder, recipe, len(data.test))
+        if pictures or board:
+            run = load_run(folder)
+        if pictures:
+            drawn = write_report(run, data, class_names(summary))
+            if board:
+                board.pictures(drawn, summary["steps"])
+            if not as_json:
+                click.echo(f"pictures in {click.format_filename(folder / REPORT)}")
+        if board:
+            board.graph(operations(run.model))
 
 
 def _arguments(
@@ -223,7 +260,7 @@ def _last_checkpoint(ctx: click.Context, folder: Path) -> Checkpoint:
     checkpoint, flaws = last_checkpoint(folder)
     for name, value in ctx.params.items():
         given = ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE
-        if not given or name in ("resume", "checkpoint_every", "as_json"):
+        if not given or name in ("resume", "checkpoint_every", "pictures", "tensorboard", "as_json"):
             continue
         its, asked = checkpoint.state["arguments"][name], str(value.absolute()) if name == "data" else value
         if name == "out" or its != asked:
