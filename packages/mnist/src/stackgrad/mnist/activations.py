@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,13 +26,20 @@ class Call:
     output: Tensor
 
 
-def calls_in(model: nn.Module, batch: Tensor) -> tuple[Tensor, list[Call]]:
-    """What the model gives for a batch, and the calls of the modules that have no module inside, in their order."""
+def calls_in(
+    model: nn.Module, batch: Tensor, enter: Callable[[str], None] = lambda name: None
+) -> tuple[Tensor, list[Call]]:
+    """What the model gives for a batch, and the calls of the modules that have no module inside, in their order.
+
+    `enter` is told the name of such a module when it is called, and "" when it is left.
+    """
     calls: list[Call] = []
 
     def watch(name: str, module: nn.Module) -> None:
         def forward(input: Tensor) -> Tensor:
+            enter(name)
             output = type(module).forward(module, input)
+            enter("")
             calls.append(Call(name, module, input, output))
             return output
 

@@ -19,7 +19,7 @@ from stackgrad.nn.saving import replace_file
 from stackgrad.tensor import Tensor, Window, from_numpy, no_grad, observed
 
 from .data import IMAGE_SHAPE
-from .labels import name_of
+from .labels import class_names
 from .models import MEAN, STD
 from .runs import Run
 
@@ -64,8 +64,7 @@ def export_model(run: Run, path: Path) -> None:
         ir_version=_IR_VERSION,
         opset_imports=[onnx.helper.make_opsetid("", OPSET)],
     )
-    labels = run.summary["arguments"].get("labels")
-    names = [name_of(label, labels) for label in range(classes)]
+    names = class_names(run.summary)
     onnx.helper.set_model_props(
         model, {"labels": json.dumps(names), "test_accuracy": str(run.summary["test_accuracy"])}
     )
