@@ -13,7 +13,7 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -51,10 +51,16 @@ def first(data: Dataset, train: int, test: int) -> Dataset:
     )
 
 
+def without_pictures(arguments: Sequence[object]) -> list[str]:
+    """The arguments, such that `train` draws no pictures, which takes a second, unless --pictures is among them."""
+    given = [str(argument) for argument in arguments]
+    return ["train", "--no-pictures", *given[1:]] if given[:1] == ["train"] and "--pictures" not in given else given
+
+
 def run_main(*arguments: object) -> int:
     """Run `stackgrad-mnist` in this process; the exit status."""
     try:
-        main(args=[str(argument) for argument in arguments], prog_name="stackgrad-mnist")
+        main(args=without_pictures(arguments), prog_name="stackgrad-mnist")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     finally:
@@ -93,7 +99,7 @@ def cli_process() -> Cli:
     """Run `stackgrad-mnist` in a process of its own, with environment variables as keyword arguments."""
 
     def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-W", "error", "-c", START, *map(str, arguments)]
+        command = [sys.executable, "-W", "error", "-c", START, *without_pictures(arguments)]
         done = subprocess.run(command, capture_output=True, env=os.environ | environment, timeout=300)
         out, err = (text.decode(errors="replace").replace(os.linesep, "\n") for text in (done.stdout, done.stderr))
         return subprocess.CompletedProcess("stackgrad-mnist", done.returncode, out, err)

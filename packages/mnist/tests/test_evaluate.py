@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stackgrad.mnist import MODELS, Dataset, Split, make_model, normalise
-from stackgrad.mnist.evaluate import BATCH, count_right, probabilities
+from stackgrad.mnist.evaluate import BATCH, count_confusions, count_right, probabilities
 from stackgrad.mnist.runs import load_run
 from stackgrad.tensor import set_default_backend
 
@@ -60,3 +60,17 @@ def test_count_right(trained: Path, mnist: Dataset) -> None:
     assert count_right(model, Split(images, guesses)) == 300
     assert count_right(model, Split(images, (guesses + 1) % 10)) == 0
     assert right == int((guesses == labels).sum())
+
+
+def test_count_confusions() -> None:
+    generator = np.random.default_rng(1)
+    labels, guesses = generator.integers(0, 7, 300).astype(np.uint8), generator.integers(0, 7, 300)
+    counts = count_confusions(labels, guesses, 8)
+    assert counts.shape == (8, 8)
+    for is_, taken in np.ndindex(8, 8):
+        assert counts[is_, taken] == sum(pair == (is_, taken) for pair in zip(labels, guesses, strict=True))
+
+
+def test_count_confusions_of_as_many_classes_as_there_can_be() -> None:
+    counts = count_confusions(np.array([255, 0], np.uint8), np.array([254, 0]), 256)
+    assert (counts[255, 254], counts[0, 0], counts.sum()) == (1, 1, 2)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from stackgrad.mnist import Dataset
-from stackgrad.mnist.labels import LabelError, default_labels, expect_fitting, name_of, read_labels
+from stackgrad.mnist.labels import LabelError, class_names, default_labels, expect_fitting, name_of, read_labels
 from stackgrad.mnist.published import PUBLISHED, folder_of
 
 
@@ -63,3 +63,28 @@ def test_fetched_data_sets_bring_names() -> None:
     assert (names[0], names[9]) == ("T-shirt/top", "Ankle boot")
     assert default_labels(Path("fashion-mnist")) is None
     assert default_labels(None) is None
+
+
+@pytest.mark.parametrize(
+    ("emnist", "classes", "some"),
+    [
+        ("balanced", 47, {0: "0", 10: "A", 35: "Z", 36: "a", 38: "d", 46: "t"}),
+        ("bymerge", 47, {46: "t"}),
+        ("byclass", 62, {9: "9", 10: "A", 35: "Z", 36: "a", 61: "z"}),
+        ("letters", 27, {1: "A", 26: "Z"}),
+        ("digits", 10, {9: "9"}),
+        ("mnist", 10, {0: "0"}),
+        (None, 30, {0: "0", 29: "29"}),
+    ],
+)
+def test_emnist_has_names_of_its_own(emnist: str | None, classes: int, some: dict[int, str]) -> None:
+    names = class_names({"classes": classes, "arguments": {"emnist": emnist}})
+    assert len(names) == len(set(names)) == classes
+    assert {number: names[number] for number in some} == some
+
+
+def test_given_names_go_before_those_of_the_run_and_these_before_emnist() -> None:
+    summary = {"classes": 3, "arguments": {"emnist": "letters", "labels": ["a", "b", "c"]}}
+    assert class_names(summary) == ["a", "b", "c"]
+    assert class_names(summary, ["x", "y"]) == ["x", "y", "2"]
+    assert class_names({"classes": 2, "arguments": {}}) == ["0", "1"]

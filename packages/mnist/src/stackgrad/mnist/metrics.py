@@ -32,7 +32,7 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise RunError(f"{path}: damaged: line {number}: {error}") from error
-        if not isinstance(row, dict) or not _is_number(row.get("step")):
+        if not isinstance(row, dict) or not _is_step(row.get("step")):
             raise RunError(f"{path}: damaged: line {number} is {line[:80]}, expected an object with a step")
         rows.append(row)
     return rows
@@ -47,3 +47,7 @@ def series(rows: list[dict[str, Any]], key: str) -> tuple[NDArray[np.float64], N
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_step(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value < 2**63

@@ -49,7 +49,8 @@ body { margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: var(--ink); 
   font: 1rem/1.5 system-ui, sans-serif }
 h1, h2 { line-height: 1.2 } h2 { margin-top: 2.5rem }
 p.lead { font-size: 1.25rem }
-img { display: block; width: 100%; height: auto; background: #fff; border: 1px solid var(--line); border-radius: .5rem }
+img { display: block; box-sizing: border-box; width: 100%; height: auto; background: #fff;
+  border: 1px solid var(--line); border-radius: .5rem }
 div.wide { overflow-x: auto }
 table { border-collapse: collapse } th, td { padding: .25rem 1.5rem .25rem 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line) } td.number { text-align: right; font-variant-numeric: tabular-nums }
@@ -97,8 +98,8 @@ def _page(
     for picture in pictures:
         image = base64.b64encode(picture.png).decode()
         parts.append(
-            f'<section><h2>{_HEADINGS[picture.name]}</h2>\n<div class="wide">'
-            f'<img src="data:image/png;base64,{image}" alt="{escape(picture.description)}"></div></section>'
+            f"<section><h2>{_HEADINGS[picture.name]}</h2>\n"
+            f'<img src="data:image/png;base64,{image}" alt="{escape(picture.description)}"></section>'
         )
     parts += [
         f"<section><h2>Class by class</h2>\n{_class_table(counts, names)}</section>",
