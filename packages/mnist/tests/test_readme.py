@@ -65,7 +65,7 @@ def test_the_console_blocks(cli: Cli, mirror: Any, mnist: Dataset, monkeypatch: 
                 expected = expected.replace("^C\n", "")
                 patch.setattr(Metrics, "log", press_ctrl_c)
                 patch.setattr("stackgrad.mnist.interrupt._say", lambda message: click.echo(message, err=True))
-            result = cli(name, *arguments)
+            result = cli(name, *(["--pictures"] if name == "train" else []), *arguments)
         found, expected = form(result.stdout + result.stderr), form(expected)
         if expected.endswith("\n...\n"):  # and more of what was shown before
             expected = expected.removesuffix("...\n")

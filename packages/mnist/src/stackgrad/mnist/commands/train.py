@@ -21,7 +21,7 @@ from ..models import MODELS
 from ..recipes import OPTIMIZERS, RECIPES, SCHEDULES, SGD_LR, Recipe
 from ..report import REPORT, write_report
 from ..resume import expect_same_data, last_checkpoint
-from ..runs import alone_in, load_run, new_run
+from ..runs import Run, alone_in, load_run, new_run
 from ..tensorboard import TensorBoard, expect_writer
 from ..train import CHECKPOINT_EVERY
 from ..train import train as run_training
@@ -201,15 +201,7 @@ def train(
         else:
             _say_result(summary, folder, recipe, len(data.test))
         if pictures or board:
-            run = load_run(folder)
-        if pictures:
-            drawn = write_report(run, data, class_names(summary))
-            if board:
-                board.pictures(drawn, summary["steps"])
-            if not as_json:
-                click.echo(f"pictures in {click.format_filename(folder / REPORT)}")
-        if board:
-            board.graph(operations(run.model))
+            _show(load_run(folder), data, pictures, board, as_json)
 
 
 def _arguments(
@@ -319,3 +311,15 @@ def _say_result(summary: dict[str, Any], folder: Path, recipe: Recipe, test_imag
             f"{summary['validation_accuracy']:.2%} of the images held out"
         )
     click.echo(f"test accuracy {summary['test_accuracy']:.2%} on {test_images:,} images")
+
+
+def _show(run: Run, data: Dataset, pictures: bool, board: TensorBoard | None, as_json: bool) -> None:
+    if board:
+        board.graph(operations(run.model))
+    if not pictures:
+        return
+    drawn = write_report(run, data, class_names(run.summary))
+    if board:
+        board.pictures(drawn, run.summary["steps"])
+    if not as_json:
+        click.echo(f"pictures in {click.format_filename(run.folder / REPORT)}")
