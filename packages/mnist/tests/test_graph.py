@@ -14,10 +14,11 @@ class Odd(nn.Module):
         self.unused = nn.Linear(3, 3)
         self.conv = nn.Conv2d(1, 1, 3, padding=1)
         self.dropout = nn.Dropout(0.5)
+        self.norm = nn.BatchNorm2d(1)
         self.inner = nn.Sequential(nn.Linear(784, 5), nn.Tanh())
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.dropout(self.conv(self.conv(x)))
+        x = self.dropout(self.conv(self.conv(self.norm(x))))
         return self.inner((x * 2).flatten(1)).relu()
 
 
@@ -61,9 +62,13 @@ def test_names_tell_apart() -> None:
     set_default_backend("numpy")
     model: nn.Module = Odd()
     found = operations(model)  # type: ignore[arg-type]
-    edges = {one.name: one.inputs for one in found if one.kind not in ("Parameter", "Constant", "Input")}
+    assert {one.name for one in found if one.kind == "Buffer"} == {"norm/running_mean", "norm/running_var"}
+    leaves = ("Parameter", "Buffer", "Constant", "Input")
+    edges = {one.name: one.inputs for one in found if one.kind not in leaves and not one.name.startswith("norm/")}
+    normalised = edges["conv/Conv2d"][0]
+    assert normalised.startswith("norm/")
     assert edges == {
-        "conv/Conv2d": ("image", "conv/weight", "conv/bias"),
+        "conv/Conv2d": (normalised, "conv/weight", "conv/bias"),
         "conv/Conv2d_2": ("conv/Conv2d", "conv/weight", "conv/bias"),
         "mul": ("conv/Conv2d_2", "constant"),
         "Reshape": ("mul",),

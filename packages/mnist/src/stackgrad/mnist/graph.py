@@ -21,7 +21,7 @@ class Operation:
 
     Attributes:
         name: the path of the module that it belongs to, and its own: "features/0/Conv2d".
-        kind: the function that is applied, or "Input", "Parameter", "Constant", "Output".
+        kind: the function that is applied, or "Input", "Parameter", "Buffer", "Constant", "Output".
         inputs: the names of the nodes whose outputs it takes.
         shape: of its output, for one image.
     """
@@ -42,8 +42,8 @@ def operations(model: Model) -> list[Operation]:
     alive: list[Tensor] = []  # an identity is one only as long as its tensor lives
     taken: Counter[str] = Counter()
     scope = ""
-    owned = {id(tensor): name.replace(".", "/") for name, tensor in model.named_parameters()}
-    owned |= {id(tensor): name.replace(".", "/") for name, tensor in model.named_buffers()}
+    owned = {id(tensor): (name.replace(".", "/"), "Parameter") for name, tensor in model.named_parameters()}
+    owned |= {id(tensor): (name.replace(".", "/"), "Buffer") for name, tensor in model.named_buffers()}
 
     def add(name: str, kind: str, inputs: tuple[str, ...], tensor: Tensor) -> str:
         taken[name] += 1
@@ -57,7 +57,8 @@ def operations(model: Model) -> list[Operation]:
         if id(tensor) in names:
             return names[id(tensor)]
         if id(tensor) in owned:
-            return add(owned[id(tensor)], "Parameter", (), tensor)
+            name, kind = owned[id(tensor)]
+            return add(name, kind, (), tensor)
         return add(f"{scope}constant", "Constant", (), tensor)
 
     def enter(module: str) -> None:
