@@ -9,6 +9,7 @@ from .commands.data import data
 from .commands.evaluate import evaluate
 from .commands.export import export
 from .commands.predict import predict
+from .commands.serve import serve
 from .commands.show import show
 from .commands.train import train
 from .failures import Commands
@@ -25,8 +26,9 @@ def main() -> None:
       stackgrad-mnist evaluate           test accuracy of the newest run
       stackgrad-mnist predict five.png   which digit the picture shows
       stackgrad-mnist show               pictures of the newest run, in one page
+      stackgrad-mnist serve              draw digits in the browser
     """
 
 
-for command in (train, evaluate, predict, show, data, export):
+for command in (train, evaluate, predict, show, serve, data, export):
     main.add_command(command)

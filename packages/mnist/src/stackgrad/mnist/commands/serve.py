@@ -1,0 +1,104 @@
+"""The command `serve`."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+from pathlib import Path
+
+import click
+
+from ..data import IdxError, Split
+from ..runs import Run, load_run
+from ._options import backend_option, load_data, use, whole_number
+
+
+@click.command(short_help="Draw digits in the browser, and see how the network reads them.")
+@click.argument("run", required=False, type=click.Path(path_type=Path))
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Who can reach it: this address.")
+@click.option(
+    "--port",
+    callback=whole_number(0, 65535),
+    default="8000",
+    show_default=True,
+    metavar="N",
+    help="0 takes one that is free.",
+)
+@backend_option
+def serve(run: Path | None, host: str, port: int, backend: str) -> None:
+    """Draw digits in the browser, and see how the network reads them.
+
+    RUN is the folder of a run; the newest one under ./runs if none is named. The page works with mouse, pen, finger
+    and keyboard, takes pictures too, and needs no network: only this computer can reach it, unless --host names an
+    address that others see. Ctrl-C ends it.
+
+    \b
+    Examples:
+      stackgrad-mnist serve
+      stackgrad-mnist serve runs/course --port 8080
+      stackgrad-mnist serve --host 0.0.0.0     for all in this network, your phone for example
+    """
+    # Not above: the other commands would load them for nothing.
+    import uvicorn
+
+    from ..server import make_app
+
+    use(backend)
+    found = load_run(run)
+    with _listening(host, port) as listener:
+        app = make_app(found, [str(i) for i in range(found.summary["classes"])], _examples(found), {host})
+        config = uvicorn.Config(
+            app,
+            access_log=False,
+            lifespan="off",
+            limit_concurrency=100,
+            log_level="error",
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=2,
+            ws="none",
+        )
+        address = f"[{host}]" if ":" in host else host
+        click.echo(f"{click.format_filename(found.folder)}: {found.summary['model']}, backend {backend}")
+        click.echo(f"http://{address}:{listener.getsockname()[1]}/ (Ctrl-C ends it)")
+        # The server ends by itself on these, and then sends them again, to whom they came before.
+        before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            uvicorn.Server(config).run([listener])
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _examples(run: Run) -> Split | None:
+    """The test images of the data that the run was trained on, or None if they are no longer there."""
+    arguments = run.summary["arguments"]
+    data = arguments.get("data") and Path(arguments["data"])
+    try:
+        return load_data(data, arguments.get("emnist"), None).test
+    except IdxError:
+        return None
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket that listens there."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except (OSError, UnicodeError) as error:
+        raise click.BadParameter(f"{host!r} is not an address of this computer", param_hint="'--host'") from error
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":  # elsewhere this would let two servers have one port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise click.BadParameter(f"{host!r} is not an address of this computer", param_hint="'--host'") from error
+        if error.errno == errno.EADDRINUSE:
+            raise OSError(f"port {port} is in use: name another with --port") from error
+        raise OSError(f"port {port}: {error.strerror}") from error
+    return listener
