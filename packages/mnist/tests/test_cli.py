@@ -22,7 +22,7 @@ from stackgrad.mnist.runs import load_run, save_run
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 Result = subprocess.CompletedProcess[str]
 
-COMMANDS = ["train", "evaluate", "predict", "show", "data", "export"]
+COMMANDS = ["train", "evaluate", "predict", "show", "serve", "data", "export"]
 IMAGES, LABELS, TEST_IMAGES, TEST_LABELS = (
     f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
 )

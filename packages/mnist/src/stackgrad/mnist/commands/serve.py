@@ -38,7 +38,7 @@ def serve(run: Path | None, host: str, port: int, backend: str) -> None:
     Examples:
       stackgrad-mnist serve
       stackgrad-mnist serve runs/course --port 8080
-      stackgrad-mnist serve --host 0.0.0.0     for all in this network, your phone for example
+      stackgrad-mnist serve --host 0.0.0.0   for your phone in the same network
     """
     # Not above: the other commands would load them for nothing.
     import uvicorn
@@ -60,9 +60,8 @@ def serve(run: Path | None, host: str, port: int, backend: str) -> None:
             timeout_graceful_shutdown=2,
             ws="none",
         )
-        address = f"[{host}]" if ":" in host else host
         click.echo(f"{click.format_filename(found.folder)}: {found.summary['model']}, backend {backend}")
-        click.echo(f"http://{address}:{listener.getsockname()[1]}/ (Ctrl-C ends it)")
+        click.echo(f"http://{_shown(host)}:{listener.getsockname()[1]}/ (Ctrl-C ends it)")
         # The server ends by itself on these, and then sends them again, to whom they came before.
         before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -70,6 +69,13 @@ def serve(run: Path | None, host: str, port: int, backend: str) -> None:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _shown(host: str) -> str:
+    """How a browser on this computer asks for it."""
+    if host in ("0.0.0.0", "::"):  # all addresses of this computer
+        return "localhost"
+    return f"[{host}]" if ":" in host else host
 
 
 def _examples(run: Run) -> Split | None:
