@@ -119,9 +119,7 @@ def test_pictures(kind: str, client: TestClient, run: Run) -> None:
     content = picture(kind)
     response = client.post("/picture", content=content, headers={"Content-Type": f"image/{kind.lower()}"})
     assert response.status_code == 200
-    np.testing.assert_array_equal(
-        response.json()["chances"], probabilities(run.model, read_image(content)[None])[0]
-    )
+    np.testing.assert_array_equal(response.json()["chances"], probabilities(run.model, read_image(content)[None])[0])
 
 
 def test_examples(client: TestClient, run: Run, mnist: Dataset) -> None:
@@ -266,9 +264,7 @@ changes = st.lists(st.tuples(st.integers(0, 10**4), st.integers(0, 255)), min_si
 
 
 @given(st.sampled_from(sorted(PICTURES)), changes, st.integers(10, 10**4), st.booleans())
-def test_damaged_pictures(
-    client: TestClient, kind: str, changes: list[tuple[int, int]], cut: int, mend: bool
-) -> None:
+def test_damaged_pictures(client: TestClient, kind: str, changes: list[tuple[int, int]], cut: int, mend: bool) -> None:
     content = bytearray(PICTURES[kind])
     for position, value in changes:
         content[position % len(content)] = value
@@ -349,5 +345,5 @@ def test_training_and_serving_do_not_disturb_each_other(backend: str, steps: int
     for beside in weights[1:]:
         for mine, undisturbed in zip(beside, weights[0], strict=True):
             np.testing.assert_array_equal(mine, undisturbed)
-    for number, given in answers.items():
-        assert given == [alone[number]] * 6
+    for number, beside_training in answers.items():
+        assert beside_training == [alone[number]] * 6

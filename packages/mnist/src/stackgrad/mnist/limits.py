@@ -68,9 +68,7 @@ class Guard:
     or all together, ask more often than `PER_CLIENT` and `IN_ALL` allow.
     """
 
-    def __init__(
-        self, app: ASGIApp, names: Collection[str] = (), clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, app: ASGIApp, names: Collection[str] = (), clock: Callable[[], float] = time.monotonic) -> None:
         self.app = app
         self.names = {"localhost", *(name.lower() for name in names)}
         self.clock = clock

@@ -121,7 +121,7 @@ class _Answers:
         )
 
     async def strokes(self, request: Request) -> Response:
-        _expect_type(request, "application/json")
+        _expect_type(request, "application/json", "application/json")
 
         def read(body: bytes) -> NDArray[np.uint8]:
             try:
@@ -133,7 +133,7 @@ class _Answers:
         return await self.answer(request, MOST_STROKES_BYTES, read)
 
     async def picture(self, request: Request) -> Response:
-        _expect_type(request, "image/")
+        _expect_type(request, "image/", "that of an image")
         return await self.answer(request, MOST_PICTURE_BYTES, read_image)
 
     async def example(self, request: Request) -> Response:
@@ -166,8 +166,8 @@ class _Answers:
             self.waiting -= 1
 
 
-def _expect_type(request: Request, expected: str) -> None:
+def _expect_type(request: Request, start: str, expected: str) -> None:
     """Refuse other kinds of content: among them all that a page elsewhere may send here without being asked first."""
     found = request.headers.get("content-type", "")
-    if not found.startswith(expected):
-        raise HTTPException(415, f"the Content-Type is {found!a:.60}, expected {expected}{'*' * expected.endswith('/')}")
+    if not found.startswith(start):
+        raise HTTPException(415, f"the Content-Type is {found!a:.60}, expected {expected}")

@@ -15,9 +15,9 @@ from .images import ImageError, to_mnist
 MAX_POINTS: Final = 10_000
 
 # The pen's width where the digit is 20 pixels long, as in MNIST. Measured on 2,000 test images whose middle lines were
-# drawn anew: lenet5 then reads 98 % of them with pens of 1.5 to 2.5 pixels, 97.6 % with 3, 95.6 % with 4, and the images
-# themselves 98.4 %. A pen as wide as the one on the screen would be too wide for digits that are drawn small: at a
-# third of the page's height 77 % were read.
+# drawn anew: lenet5 then reads 98 % of them with pens of 1.5 to 2.5 pixels, 97.6 % with 3 and 95.6 % with 4; of the
+# images themselves 98.4 %. A pen as wide as the one on the screen would be too wide for digits that are drawn small:
+# at a third of the page's height 77 % were read.
 _PEN = 2.25
 _LENGTH = 20
 _FINE = 12  # this many pixels for one of MNIST's, to be averaged

@@ -17,7 +17,7 @@ from ._options import backend_option, load_data, use, whole_number
 
 @click.command(short_help="Draw digits in the browser, and see how the network reads them.")
 @click.argument("run", required=False, type=click.Path(path_type=Path))
-@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Who can reach it: this address.")
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
 @click.option(
     "--port",
     callback=whole_number(0, 65535),

@@ -16,7 +16,10 @@ const answer = new Answer(run, {
   spoken: $("spoken"),
   layers: $("layers"),
 });
-const drawing = new Drawing($("page"), { onChange: drawn, onPen: (down) => answer.say(down ? "pen down" : "pen up") });
+const drawing = new Drawing($("page"), {
+  onChange: drawn,
+  onPen: (down) => ($("pen").textContent = down ? "pen down" : "pen up"),
+});
 
 $("about").textContent = `${run.model}, ${(100 * run.accuracy).toFixed(2)} % right on the test images`;
 $("example").hidden = !run.examples;
