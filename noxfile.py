@@ -19,7 +19,8 @@ ROOT = Path(__file__).parent
 
 nox.options.sessions = [
     *(f"tests-{p}" for p in PACKAGES),
-    *("tests-cuda-simulator", "tests-cuda-compile", "tests-tools", "wheels", "lint", "types", "imports", "docs"),
+    *("tests-cuda-simulator", "tests-cuda-compile", "tests-browser", "tests-tools"),
+    *("wheels", "lint", "types", "imports", "docs"),
 ]
 
 # uv leaves bytecode out unless told: where Python may not write any either, each import of Numba takes seconds.
@@ -50,9 +51,9 @@ def release(version: str) -> tuple[int, ...]:
     return tuple(parts + [0] * (3 - len(parts)))
 
 
-def test_tools(package: str) -> list[str]:
-    """What the tests of `package` need besides what it declares."""
-    return list(nox.project.dependency_groups(nox.project.load_toml(f"packages/{package}/pyproject.toml"), "test"))
+def from_group(package: str, group: str) -> list[str]:
+    """What a dependency group of `package` names: "test" for what its tests need besides what it declares."""
+    return list(nox.project.dependency_groups(nox.project.load_toml(f"packages/{package}/pyproject.toml"), group))
 
 
 def from_tree(*packages: str) -> list[str]:
@@ -62,7 +63,7 @@ def from_tree(*packages: str) -> list[str]:
 
 def run_tests(session: nox.Session, package: str) -> None:
     """Run the tests of one package where nothing but its declared requirements and pytest is installed."""
-    session.install(*from_tree(*siblings(package), package), *test_tools(package))
+    session.install(*from_tree(*siblings(package), package), *from_group(package, "test"))
     session.run("pytest", f"packages/{package}", *session.posargs)
 
 
@@ -94,6 +95,15 @@ def cuda_compile(session: nox.Session) -> None:
     run_cuda_tests(session, "test_available.py", "test_compile.py", "test_driver.py", "test_ptx.py")
 
 
+@nox.session(name="tests-browser", tags=["tests", "mnist"])
+def browser_tests(session: nox.Session) -> None:
+    """Draw on the page of `stackgrad-mnist serve` in Chromium, as a person would."""
+    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        session.skip("there is no Chromium: apt-get install chromium")
+    session.install(*from_tree(*PACKAGES), *from_group("mnist", "browser"))
+    session.run("pytest", "packages/mnist/tests/browser", *session.posargs)
+
+
 @nox.session(python=PYTHONS)
 @nox.parametrize("package", PACKAGES, ids=PACKAGES)
 def matrix(session: nox.Session, package: str) -> None:
@@ -114,7 +124,7 @@ def lowest(session: nox.Session, package: str) -> None:
         else:
             tag = f"{sibling}-v{'.'.join(map(str, release(bound)))}"
             arguments.append(f"stackgrad-{sibling} @ git+{ROOT.as_uri()}@{tag}#subdirectory=packages/{sibling}")
-    session.install("--resolution", "lowest-direct", *arguments, *test_tools(package))
+    session.install("--resolution", "lowest-direct", *arguments, *from_group(package, "test"))
     session.run("uv", "pip", "list", external=True)
     session.run("pytest", f"packages/{package}", *session.posargs)
 

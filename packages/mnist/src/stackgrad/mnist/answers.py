@@ -36,7 +36,8 @@ def answer(model: Model, image: NDArray[np.uint8]) -> dict[str, Any]:
 
 def _levels(channels: NDArray[np.float32]) -> NDArray[np.uint8]:
     low, high = min(0.0, float(channels.min())), float(channels.max())
-    return np.rint((channels - low) * (255 / (high - low or 1))).astype(np.uint8)
+    levels: NDArray[np.uint8] = np.rint((channels - low) * (255 / (high - low or 1))).astype(np.uint8)
+    return levels
 
 
 def _packed(images: NDArray[np.uint8]) -> dict[str, Any]:

@@ -6,13 +6,21 @@ import errno
 import os
 import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 
 from ..data import IdxError, Split
+from ..labels import name_of
 from ..runs import Run, load_run
-from ._options import backend_option, load_data, use, whole_number
+from ._options import backend_option, labels_option, load_data, use, whole_number
+
+if TYPE_CHECKING:
+    from uvicorn import Server
 
 
 @click.command(short_help="Draw digits in the browser, and see how the network reads them.")
@@ -27,7 +35,8 @@ from ._options import backend_option, load_data, use, whole_number
     help="0 takes one that is free.",
 )
 @backend_option
-def serve(run: Path | None, host: str, port: int, backend: str) -> None:
+@labels_option("those of the run")
+def serve(run: Path | None, host: str, port: int, backend: str, labels: list[str] | None) -> None:
     """Draw digits in the browser, and see how the network reads them.
 
     RUN is the folder of a run; the newest one under ./runs if none is named. The page works with mouse, pen, finger
@@ -47,8 +56,10 @@ def serve(run: Path | None, host: str, port: int, backend: str) -> None:
 
     use(backend)
     found = load_run(run)
+    labels = labels or found.summary["arguments"].get("labels")
+    names = [name_of(label, labels) for label in range(found.summary["classes"])]
     with _listening(host, port) as listener:
-        app = make_app(found, [str(i) for i in range(found.summary["classes"])], _examples(found), {host})
+        app = make_app(found, names, _examples(found), {host})
         config = uvicorn.Config(
             app,
             access_log=False,
@@ -60,15 +71,29 @@ def serve(run: Path | None, host: str, port: int, backend: str) -> None:
             timeout_graceful_shutdown=2,
             ws="none",
         )
-        click.echo(f"{click.format_filename(found.folder)}: {found.summary['model']}, backend {backend}")
-        click.echo(f"http://{_shown(host)}:{listener.getsockname()[1]}/ (Ctrl-C ends it)")
-        # The server ends by itself on these, and then sends them again, to whom they came before.
-        before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            uvicorn.Server(config).run([listener])
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        server = uvicorn.Server(config)
+        with _ended_by_signals(server):
+            click.echo(f"{click.format_filename(found.folder)}: {found.summary['model']}, backend {backend}")
+            click.echo(f"http://{_shown(host)}:{listener.getsockname()[1]}/ (Ctrl-C ends it)")
+            server.run([listener])
+
+
+@contextmanager
+def _ended_by_signals(server: Server) -> Iterator[None]:
+    """SIGINT and SIGTERM end the server in order: also when they come before it listens to them itself.
+
+    While it does, it sends them again when it has ended, to whom they came before.
+    """
+
+    def end(signum: int, frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _shown(host: str) -> str:
