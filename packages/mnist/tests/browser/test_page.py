@@ -299,6 +299,9 @@ def test_the_server_is_gone(page, draw):
 # Widths
 
 
+NOT_CUT_OFF = "element => element.scrollWidth <= element.clientWidth"
+
+
 @pytest.mark.parametrize("width", [320, 360, 768, 1024, 1280, 1920])
 def test_nothing_is_cut_off(width, page, draw):
     page.set_viewport_size({"width": width, "height": 740})
@@ -307,7 +310,9 @@ def test_nothing_is_cut_off(width, page, draw):
     assert page.evaluate("document.documentElement.scrollWidth") == width
     for button in page.get_by_role("button").all():
         assert button.bounding_box()["height"] >= 44
-        assert button.evaluate("e => e.scrollWidth <= e.clientWidth")
+        assert button.evaluate(NOT_CUT_OFF)
+    for percent in page.locator(".percent").all():
+        assert percent.evaluate(NOT_CUT_OFF)
 
 
 def test_on_a_phone_the_answer_stands_below_the_drawing(open_page, draw):

@@ -8,9 +8,7 @@ export class Answer {
   constructor(run, { digit, sure, bars, spoken, layers }) {
     this.labels = run.labels;
     Object.assign(this, { digit, sure, spoken });
-    const longest = Math.max(...run.labels.map((label) => label.length));
-    bars.style.setProperty("--label", `${Math.min(longest, 14)}ch`);
-    bars.classList.toggle("short", longest <= 2);
+    bars.classList.toggle("short", run.labels.every((label) => label.length <= 2));
     this.rows = Array.from({ length: Math.min(MOST_BARS, run.labels.length) }, () => new Row(bars));
     const seen = [1, 28, 28];
     this.tiles = [
