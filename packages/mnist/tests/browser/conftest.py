@@ -45,8 +45,9 @@ def url(run):
 def browser():
     if CHROMIUM is None:
         pytest.skip("there is no Chromium: apt-get install chromium")
-    from playwright.sync_api import sync_playwright  # not above: where it is not installed the tests are skipped
+    from playwright.sync_api import expect, sync_playwright  # not above: where it is not installed tests are skipped
 
+    expect.set_options(timeout=60_000)  # milliseconds, for machines that do much else
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
         yield browser
@@ -66,6 +67,7 @@ def open_page(browser, url):
             context = browser.new_context(viewport=SIZES[size], **options)
             closing.callback(context.close)
             page = context.new_page()
+            page.set_default_timeout(60_000)
             page.fetched, page.errors, page.expected = [], [], ()
             page.on("request", lambda request: page.fetched.append(request.url))
             page.on("pageerror", lambda error: page.errors.append(str(error)))

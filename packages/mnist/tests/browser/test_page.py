@@ -83,7 +83,7 @@ def test_undo_and_clear(page, draw, handwritten):
     expect(clear).to_be_disabled()
     first, second = handwritten(4)
     draw(page, [first])
-    expect(page.locator("#digit")).not_to_have_text("–")
+    expect(page.locator("#answer")).to_have_attribute("aria-busy", "false")
     before = page.locator("#sure").inner_text()
     draw(page, [second])
     expect(page.locator("#digit")).to_have_text("4")

@@ -33,7 +33,7 @@ let asking = false;
 async function ask(question) {
   next = question;
   if (asking) return;
-  asking = true;
+  asking = $("answer").ariaBusy = true;
   while (next) {
     const current = next;
     next = null;
@@ -41,7 +41,7 @@ async function ask(question) {
     await settle(current);
     await pause;
   }
-  asking = false;
+  asking = $("answer").ariaBusy = false;
 }
 
 async function settle(question) {
