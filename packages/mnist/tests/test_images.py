@@ -1,4 +1,6 @@
 import io
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -241,6 +243,39 @@ def test_large_images_are_the_same_digit(tmp_path: Path) -> None:
     got = read_image(save(tmp_path, large))
     assert_form(got)
     assert likeness(got, to_mnist(np.asarray(seven()))) > 0.99
+
+
+@pytest.mark.parametrize("pen", [0, 255])
+def test_a_large_transparent_image_is_the_same_digit(tmp_path: Path, pen: int) -> None:
+    alpha = seven().resize((3000, 2000), Image.Resampling.BICUBIC).point([255 - level for level in range(256)])
+    image = Image.new("L", alpha.size, pen)
+    image.putalpha(alpha)
+    assert_close(read_image(save(tmp_path, image)), to_mnist(np.asarray(seven())))
+
+
+def test_a_large_photo_is_turned_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    large = seven().resize((3000, 2000), Image.Resampling.BICUBIC).transpose(Image.Transpose.ROTATE_90)
+    got = read_image(save(tmp_path, large, "a.jpg", exif=exif))
+    assert likeness(got, to_mnist(np.asarray(seven()))) > 0.99
+
+
+def test_the_largest_image_takes_little_memory(tmp_path: Path) -> None:
+    image = Image.new("RGBA", (7000, 7000))
+    image.paste((0, 0, 0, 255), (3000, 2000, 3500, 5000))
+    path = save(tmp_path, image, compress_level=1)
+    code = "import sys; from pathlib import Path; from stackgrad.mnist import images, process; "
+    code += "images.read_image(Path(sys.argv[1])); print(process.peak_memory_mb())"
+    process = subprocess.run([sys.executable, "-c", code, path], capture_output=True, check=True)
+    assert 196 < float(process.stdout) < 400  # the decoded picture alone takes 196
+
+
+def test_the_content_of_a_file(tmp_path: Path) -> None:
+    path = save(tmp_path, seven())
+    np.testing.assert_array_equal(read_image(path.read_bytes()), read_image(path))
+    with pytest.raises(ImageError, match=r"^not an image that can be read: expected PNG"):
+        read_image(b"hello")
 
 
 def test_sixteen_bits_keep_the_levels_of_grey(tmp_path: Path, digits: UInt8Array) -> None:
