@@ -5,6 +5,7 @@ white scans were "size normalized to fit in a 20x20 pixel box while preserving t
 grey levels, and then placed with their centre of mass at the centre of a 28x28 field. The same is done here.
 """
 
+import io
 import math
 import warnings
 from pathlib import Path
@@ -19,6 +20,7 @@ MAX_PIXELS: Final = 50_000_000
 
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")  # not all that Pillow reads: EPS would start Ghostscript
 _WORKING_SIDE = 1000  # larger images are averaged down to this first: less noise, less memory
+_BAND = 1_000_000  # pixels that are turned to grey at a time
 _SIDE, _BOX, _CENTRE = 28, 20, 14
 _FAINTEST = 24  # ink that differs less from the background is taken for noise
 _DARK = 32
@@ -28,13 +30,13 @@ class ImageError(ValueError):
     """An image that cannot be used; one line that says why, and names the file if there is one."""
 
 
-def read_image(path: Path) -> npt.NDArray[np.uint8]:
+def read_image(source: Path | bytes) -> npt.NDArray[np.uint8]:
     """Read a picture of one digit on a plain background, of any size, colour and polarity.
 
     Transparent parts count as white paper (black, if nothing would show on white). The rest is `to_mnist`.
 
     Args:
-        path: a PNG, JPEG, BMP, GIF or WebP file of at most `MAX_PIXELS`.
+        source: a PNG, JPEG, BMP, GIF or WebP file of at most `MAX_PIXELS`, or what such a file holds.
 
     Returns:
         uint8 (28, 28): 0 is the background, 255 full ink.
@@ -42,10 +44,12 @@ def read_image(path: Path) -> npt.NDArray[np.uint8]:
     Raises:
         ImageError: the file cannot be read, is no such image, is damaged or too large, or shows nothing.
     """
+    if isinstance(source, bytes):
+        return to_mnist(_decode(io.BytesIO(source)))
     try:
-        return to_mnist(_decode(path))
+        return to_mnist(_decode(source))
     except ImageError as error:
-        raise ImageError(f"{path}: {error}") from error
+        raise ImageError(f"{source}: {error}") from error
 
 
 def to_mnist(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -84,20 +88,21 @@ def to_mnist(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return _centred(_fitted(ink))
 
 
-def _decode(path: Path) -> npt.NDArray[np.uint8]:
+def _decode(source: Path | io.BytesIO) -> npt.NDArray[np.uint8]:
     """The file's picture as greyscale (height, width), its longer side at most 1000."""
     try:
         with warnings.catch_warnings():
             # Pillow warns of harmless flaws, and of sizes beyond a limit of its own, which is above ours.
             warnings.simplefilter("ignore")
-            with Image.open(path, formats=_FORMATS) as image:
+            with Image.open(source, formats=_FORMATS) as image:
                 width, height = image.size
                 if width * height > MAX_PIXELS:
                     raise ImageError(f"too large: {width}x{height} pixels; at most {MAX_PIXELS:,} are accepted")
-                grey = _greyscale(ImageOps.exif_transpose(image))
-                factor = math.ceil(max(grey.size) / _WORKING_SIDE)
-                return np.asarray(grey.reduce(factor) if factor > 1 else grey)
-    except ImageError:
+                image.draft("L", (_WORKING_SIDE, _WORKING_SIDE))  # a JPEG need not be decoded at its full size
+                small = _greyscale(image, math.ceil(max(image.size) / _WORKING_SIDE))
+                small.getexif().update(image.getexif())
+                return np.asarray(ImageOps.exif_transpose(small))
+    except (ImageError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
         raise ImageError(f"too large: at most {MAX_PIXELS:,} pixels are accepted") from error
@@ -108,15 +113,28 @@ def _decode(path: Path) -> npt.NDArray[np.uint8]:
         raise ImageError(str(reason)) from error
 
 
-def _greyscale(image: Image.Image) -> Image.Image:
+def _greyscale(image: Image.Image, factor: int) -> Image.Image:
+    """The picture in grey, averaged down by `factor`.
+
+    Made from one band after another: what this needs besides the decoded picture is then small, whatever its size.
+    """
+    width, height = image.size
+    rows = factor * max(1, _BAND // (width * factor))
+    bands = [_on_papers(image.crop((0, y, width, min(y + rows, height))), factor) for y in range(0, height, rows)]
+    on_white, on_black = (np.concatenate(band) for band in zip(*bands, strict=True))
+    return Image.fromarray(on_white if np.ptp(on_white) >= _FAINTEST else on_black)
+
+
+def _on_papers(image: Image.Image, factor: int) -> list[npt.NDArray[np.uint8]]:
+    """The picture in grey on white paper and on black, averaged down by `factor`."""
     if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow's own conversion clips at 255
-        return Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
-    if not image.has_transparency_data:
-        return image.convert("L")
-    grey, alpha = image.convert("RGBA").convert("LA").split()
-    on_white, on_black = (Image.composite(grey, Image.new("L", grey.size, paper), alpha) for paper in (255, 0))
-    darkest, lightest = np.asarray(on_white).min(), np.asarray(on_white).max()
-    return on_white if lightest - darkest >= _FAINTEST else on_black
+        both = [Image.fromarray((np.asarray(image) // 257).astype(np.uint8))] * 2
+    elif not image.has_transparency_data:
+        both = [image.convert("L")] * 2
+    else:
+        grey, alpha = image.convert("RGBA").convert("LA").split()
+        both = [Image.composite(grey, Image.new("L", grey.size, paper), alpha) for paper in (255, 0)]
+    return [np.asarray(grey.reduce(factor) if factor > 1 else grey) for grey in both]
 
 
 def _fitted(ink: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
