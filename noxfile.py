@@ -78,7 +78,7 @@ for name in PACKAGES:
 def run_cuda_tests(session: nox.Session, *tests: str, **environment: str) -> None:
     """Run tests of the cuda backend where numba-cuda and NVIDIA's compiler are installed, as pip finds them."""
     kernels = ("-e", "./packages/kernels[cuda13]")
-    session.install(*from_tree("tensor"), *kernels, *test_tools("kernels"))
+    session.install(*from_tree("tensor"), *kernels, *from_group("kernels", "test"))
     tests = tuple(f"packages/kernels/tests/cuda/{test}" for test in tests)
     session.run("pytest", *tests, *session.posargs, env=environment)
 

@@ -67,6 +67,12 @@ def expect_fitting(labels: list[str], data: Dataset) -> None:
         raise LabelError(f"{len(labels)} names of classes; {data.name} has {needed} classes")
 
 
+def expect_no_more(labels: list[str] | None, classes: int) -> None:
+    """Raise LabelError for more names than the model knows classes."""
+    if labels and len(labels) > classes:
+        raise LabelError(f"{len(labels)} names of classes; the model tells {classes} apart")
+
+
 def name_of(label: int, labels: list[str] | None) -> str:
     """What to call a class: its name, or its number where it has none."""
     return labels[label] if labels and label < len(labels) else str(label)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..evaluate import probabilities
 from ..images import read_image
-from ..labels import LabelError, class_names
+from ..labels import class_names, expect_no_more
 from ..runs import load_run
 from ._options import backend_option, json_option, labels_option, use
 
@@ -40,9 +40,7 @@ def predict(images: tuple[Path, ...], run: Path | None, backend: str, labels: li
     """
     use(backend)
     found = load_run(run)
-    classes = found.summary["classes"]
-    if labels and len(labels) > classes:
-        raise LabelError(f"{len(labels)} names of classes; the model tells {classes} apart")
+    expect_no_more(labels, found.summary["classes"])
     names = class_names(found.summary, labels)
     chances = probabilities(found.model, np.stack([read_image(path) for path in images]))
     if as_json:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..data import IdxError, Split
-from ..labels import name_of
+from ..labels import class_names, expect_no_more
 from ..runs import Run, load_run
 from ._options import backend_option, labels_option, load_data, use, whole_number
 
@@ -56,8 +56,8 @@ def serve(run: Path | None, host: str, port: int, backend: str, labels: list[str
 
     use(backend)
     found = load_run(run)
-    labels = labels or found.summary["arguments"].get("labels")
-    names = [name_of(label, labels) for label in range(found.summary["classes"])]
+    expect_no_more(labels, found.summary["classes"])
+    names = class_names(found.summary, labels)
     with _listening(host, port) as listener:
         app = make_app(found, names, _examples(found), {host})
         config = uvicorn.Config(
