@@ -155,8 +155,16 @@ def test_no_such_folder() -> None:
 
 @pytest.mark.parametrize("name", ["summary.json", "model.safetensors"])
 def test_missing_file(run: Path, name: str) -> None:
+    shutil.rmtree(run / "checkpoints")
     (run / name).unlink()
     assert message(lambda: load_run(run)) == f"{run}: no {name} there; expected the folder of a finished run"
+
+
+def test_a_run_that_is_not_finished(run: Path) -> None:
+    (run / "summary.json").unlink()
+    assert message(lambda: load_run(run)) == (
+        f"{run}: this run is not finished; go on with `stackgrad-mnist train --resume {run}`"
+    )
 
 
 def test_folder_in_the_place_of_a_file(run: Path) -> None:
