@@ -83,6 +83,28 @@ def test_repeated_and_misaligned_memory():
     assert out.tolist() == [[[12, 12, 12, 12, 6]] * 4] * 2
 
 
+@pytest.mark.parametrize("backend", ["numpy", "cpu"])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_tensors(backend, reverse):
+    rng = np.random.default_rng(0)
+    x, w = rng.integers(-3, 4, (2, 3, 4, 5)).astype(float), rng.integers(-3, 4, (2, 3, 2, 3)).astype(float)
+    x_tensor, w_tensor = (tensor(a, backend=backend, requires_grad=True) for a in (x, w))
+    out = tensor(np.empty((2, 2, 4, 5)), backend=backend)
+    kernels.tensor_conv2d(out, x_tensor, w_tensor, reverse)
+    assert np.array_equal(out.numpy(), by_definition(x, w, reverse))
+    assert not out.requires_grad
+    kernels.tensor_conv1d(out[:, :, 1], x_tensor[:, :, 0], w_tensor[:, :, 0], reverse)
+    assert np.array_equal(out[:, :, 1].numpy(), by_definition(x[:, :, :1], w[:, :, :1], reverse)[:, :, 0])
+
+
+def test_tensors_with_arrays():
+    out, x, w = np.zeros((1, 1, 2)), np.zeros((1, 1, 2)), np.zeros((1, 1, 1))
+    with pytest.raises(ValueError, match="weight of type Tensor: expected a NumPy array of 3 dimensions"):
+        kernels.tensor_conv1d(out, x, tensor(w), False)
+    with pytest.raises(ValueError, match="input of type ndarray: expected a tensor of 3 dimensions"):
+        kernels.tensor_conv1d(tensor(out), x, w, False)
+
+
 # --- the differentiable functions
 
 

@@ -1,4 +1,4 @@
-"""Convolution by the names of the minitorch course: as differentiable functions, and as kernels on bare arrays.
+"""Convolution by the names of the minitorch course: as differentiable functions, and as kernels that write into arrays.
 
 The output has the size of the input. The weight is anchored at the left (top-left) of its window, and zeros lie
 beyond the right (bottom) edge:
@@ -13,14 +13,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stackgrad import tensor as sg
 from stackgrad.tensor import Tensor, Window
 
 from .cpu import _conv
 
-Array = NDArray[Any]
+Operand = Any  # NDArray[Any] or Tensor, all three alike
 
 
 def conv2d(input: Tensor, weight: Tensor) -> Tensor:
@@ -45,36 +44,41 @@ def conv1d(input: Tensor, weight: Tensor) -> Tensor:
     return sg.conv1d(input, weight, padding=(0, weight.shape[2] - 1))
 
 
-def tensor_conv2d(out: Array, input: Array, weight: Array, reverse: bool) -> None:
+def tensor_conv2d(out: Operand, input: Operand, weight: Operand, reverse: bool) -> None:
     """Write the convolution of input (b, c, h, w) under weight (o, c, kh, kw) into out (b, o, h, w).
 
-    NumPy arrays of one float dtype and any strides. Raises ValueError for shapes and TypeError for dtypes.
+    NumPy arrays, or tensors on one backend such as "cuda", of one float dtype and any strides. No gradient is recorded.
+    Raises ValueError for shapes and backends and TypeError for dtypes.
     """
     _check("tensor_conv2d", out, input, weight, 4)
-    input, weight = (np.require(a, requirements=["ALIGNED", "ENSUREARRAY"]) for a in (input, weight))
     kh, kw = weight.shape[2:]
+    padding = ((kh - 1, 0), (kw - 1, 0)) if reverse else ((0, kh - 1), (0, kw - 1))
     if reverse:
-        window = Window((kh, kw), padding=((kh - 1, 0), (kw - 1, 0)))
         weight = weight[:, :, ::-1, ::-1]
-    else:
-        window = Window((kh, kw), padding=((0, kh - 1), (0, kw - 1)))
-    out[...] = _conv.conv2d(input, weight, None, window, 1)
+    if isinstance(out, Tensor):
+        with sg.no_grad():
+            out.copy_(sg.conv2d(input, weight, padding=padding))
+        return
+    input, weight = (np.require(a, requirements=["ALIGNED", "ENSUREARRAY"]) for a in (input, weight))
+    out[...] = _conv.conv2d(input, weight, None, Window((kh, kw), padding=padding), 1)
 
 
-def tensor_conv1d(out: Array, input: Array, weight: Array, reverse: bool) -> None:
+def tensor_conv1d(out: Operand, input: Operand, weight: Operand, reverse: bool) -> None:
     """Write the convolution of input (b, c, w) under weight (o, c, kw) into out (b, o, w).
 
-    NumPy arrays of one float dtype and any strides. Raises ValueError for shapes and TypeError for dtypes.
+    Operands and errors are those of `tensor_conv2d`.
     """
     _check("tensor_conv1d", out, input, weight, 3)
-    tensor_conv2d(out[:, :, None], input[:, :, None], weight[:, :, None], reverse)
+    with sg.no_grad():
+        tensor_conv2d(out[:, :, None], input[:, :, None], weight[:, :, None], reverse)
 
 
-def _check(name: str, out: Array, input: Array, weight: Array, ndim: int) -> None:
+def _check(name: str, out: Operand, input: Operand, weight: Operand, ndim: int) -> None:
+    kind, called = (Tensor, "a tensor") if isinstance(out, Tensor) else (np.ndarray, "a NumPy array")
     for what, array in (("input", input), ("weight", weight), ("out", out)):
-        if not isinstance(array, np.ndarray) or array.ndim != ndim or 0 in array.shape:
-            given = f"shape {array.shape}" if isinstance(array, np.ndarray) else f"type {type(array).__name__}"
-            raise ValueError(f"{name}: {what} of {given}: expected a NumPy array of {ndim} dimensions, none of them 0")
+        if not isinstance(array, kind) or array.ndim != ndim or 0 in array.shape:
+            given = f"shape {array.shape}" if isinstance(array, kind) else f"type {type(array).__name__}"
+            raise ValueError(f"{name}: {what} of {given}: expected {called} of {ndim} dimensions, none of them 0")
         if array.dtype != input.dtype or array.dtype not in (np.float32, np.float64):
             raise TypeError(
                 f"{name}: {what} of {array.dtype} with input of {input.dtype}: expected float32 or float64 alike"
