@@ -11,7 +11,9 @@ from stackgrad.kernels.cuda import is_available
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
 
 # What is ignored is collected by the sessions named above.
-ON_A_DEVICE = ("array", "backend", "capture", "custom", "exchange", "kernel", "memory", "reduce")
+ON_A_DEVICE = (
+    *("array", "backend", "capture", "conv", "custom", "exchange", "kernel", "matmul", "memory", "pool", "reduce"),
+)
 collect_ignore = [] if is_available() else [f"test_{name}.py" for name in ON_A_DEVICE]
 if SIMULATED or find_spec("numba_cuda") is None:
     collect_ignore += ["test_compile.py", "test_driver.py", "test_ptx.py"]

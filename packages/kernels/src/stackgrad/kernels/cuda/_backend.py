@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from . import _along, _array, _copy, _elementwise, _exchange, _reduce
+from . import _along, _array, _conv, _conv_grad, _copy, _elementwise, _exchange, _matmul, _pool, _reduce
 from ._array import DeviceArray
 from ._not_yet import NotYet
 
@@ -31,6 +31,18 @@ class CudaBackend(NotYet):
     reduce = staticmethod(_reduce.reduce)
     arg_reduce = staticmethod(_along.arg_reduce)
     cumsum = staticmethod(_along.cumsum)
+    matmul = staticmethod(_matmul.matmul)
+    linear = staticmethod(_matmul.linear)
+    linear_relu = staticmethod(_matmul.linear_relu)
+    conv2d = staticmethod(_conv.conv2d)
+    conv2d_relu = staticmethod(_conv.conv2d_relu)
+    conv2d_input_grad = staticmethod(_conv_grad.conv2d_input_grad)
+    conv2d_weight_grad = staticmethod(_conv_grad.conv2d_weight_grad)
+    max_pool2d = staticmethod(_pool.max_pool2d)
+    max_pool2d_take = staticmethod(_pool.max_pool2d_take)
+    max_pool2d_grad = staticmethod(_pool.max_pool2d_grad)
+    avg_pool2d = staticmethod(_pool.avg_pool2d)
+    avg_pool2d_grad = staticmethod(_pool.avg_pool2d_grad)
 
     def to_numpy(self, array: DeviceArray) -> NDArray[Any]:
         return _array.to_numpy(_copy.contiguous(array))

@@ -69,7 +69,7 @@ def cover(count: int) -> int:
 
 
 class Kernel:
-    """A kernel for the element types in `dtypes`: f(loat32 and float64), i(nt64) and b(ool).
+    """A kernel for the element types in `dtypes`: f(loat32 and float64), s(ingle: float32 alone), i(nt64) and b(ool).
 
     `signature` gives the Numba types of its arguments for one of these, `threads` those of a block, `bind` further
     globals of its own for a dtype. `kernel[dtype](grid, *arguments)` launches it; the grid is the number of blocks, or
@@ -149,6 +149,7 @@ def _again(run: Launch, arguments: tuple[Any, ...], kept: tuple[Any, ...]) -> No
 
 _DTYPES: dict[str, Sequence[DType]] = {
     "f": (np.dtype("float32"), np.dtype("float64")),
+    "s": (np.dtype("float32"),),
     "i": (np.dtype("int64"),),
     "b": (np.dtype("bool"),),
 }

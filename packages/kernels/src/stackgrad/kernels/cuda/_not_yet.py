@@ -17,18 +17,6 @@ def _not_yet(kind: str) -> Any:
 class NotYet(Backend):
     """By the file that is to hold them."""
 
-    # _matmul
-    matmul = _not_yet("matmul")
-    # _conv
-    conv2d = _not_yet("conv2d")
-    conv2d_input_grad = _not_yet("conv2d_input_grad")
-    conv2d_weight_grad = _not_yet("conv2d_weight_grad")
-    # _pool
-    max_pool2d = _not_yet("max_pool2d")
-    max_pool2d_take = _not_yet("max_pool2d_take")
-    max_pool2d_grad = _not_yet("max_pool2d_grad")
-    avg_pool2d = _not_yet("avg_pool2d")
-    avg_pool2d_grad = _not_yet("avg_pool2d_grad")
     # _softmax
     softmax = _not_yet("softmax")
     log_softmax = _not_yet("log_softmax")

@@ -1,0 +1,280 @@
+"""Convolution and, by `_conv_grad`, its gradients: one kernel of tiles, see `_tile`, that reads an image by windows.
+
+    result     rows: one operand's channels           columns: pixels of an image, or channels and taps
+    right      (column, d) is a pixel of an image, whose row is the sum of one number that belongs to the column and
+               one that belongs to d; so is its column. What lies beyond the image is 0
+    left       (row, d) as it lies in memory
+
+                     rows        columns             d, over which the products are added up
+    convolution      out channel image, y, x         in channel, tap row, tap column      image row = y stride + tap
+    input gradient   in channel  image, y, x         out channel, tap row, tap column     image row = y - tap
+    weight gradient  out channel in channel, taps    image, y, x                          image row = tap + y stride
+
+    blocks     |group 0: tile 0, 1, 2 ... by rows|group 1|...|  and all of these again for the next piece of d
+
+Both columns and d are three numbers, of which the last counts fastest. A thread reads at one d in each step, DEPTH
+after the one before, which takes some additions; no number is divided in the inner loop. Neighbouring threads take
+neighbouring d: weights lie so in memory, and the taps of a few pixels lie in the same lines of an image.
+
+Operands may have any strides. Depthwise convolutions, of one channel a group, use one row of a tile.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stackgrad.tensor import OPS, Window
+
+from ._array import DeviceArray, Shape, empty
+from ._driver import cuda, inlined
+from ._kernel import T, int64, integers, pointer
+from ._layout import divide
+from ._math import compile_scalar
+from ._tile import ALIGNMENT, Form, TiledKernels, cut, epilogue, form_for, joined
+
+DType = np.dtype[Any]
+Pair = tuple[int, int]
+Three = tuple[int, int, int]
+
+# Stand-ins: each form of the tile has its own, see `Form.globals`.
+ROWS = COLUMNS = DEPTH = DOWN = ACROSS = THREADS = SUMS = 1
+LEFT_PITCH = RIGHT_PITCH = LEFT_SIZE = RIGHT_SIZE = LEFT_EACH = RIGHT_EACH = 1
+_corner: Any = None
+_row_of: Any = None
+_column_of: Any = None
+_multiply_add: Any = None
+
+OUTSIDE = -(2**30)  # a row of no image, however it is moved
+_relu = compile_scalar(OPS["relu"].scalar)
+
+
+@inlined
+def _split(i, height, width):
+    """i as (i // (height * width), row, column)."""
+    row = divide(i, width)
+    major = divide(row, height)
+    return major, np.int32(row - major * height), np.int32(i - row * width)
+
+
+@inlined
+def _beyond(major, y, x, by, height, width):
+    """What is split as (major, y, x), plus a few: in 32 bits, in which it takes little code."""
+    x = np.uint32(x + by)
+    rows = np.uint32(x // np.uint32(width))
+    y = np.uint32(y + rows)
+    majors = np.uint32(y // np.uint32(height))
+    return major + majors, np.int32(y - majors * height), np.int32(x - rows * width)
+
+
+def _convolve_arguments(T):
+    operand = pointer(T), integers(5)
+    sums = pointer(T), int64, int64, pointer(T), integers(6)
+    return *operand, *operand, *sums, integers(3), integers(3), integers(2), integers(6), int64, int64, int64
+
+
+# fmt: off
+def _convolve(
+    a, a_steps, b, b_steps, bias, biased, relu, out, out_steps, over, along, image, moves, groups, n, piece,
+):
+    # fmt: on
+    """out[row, column] = the sum over d of a[row, d] times b[column, d], for n rows of each group.
+
+    `over` are the extents of columns, `along` those of d. Steps are distances in memory: `a_steps` for a group, a row
+    and the three numbers of d; `b_steps` for a group, the first numbers of column and d, a row and a column of the
+    image; `out_steps` for a piece, a group, a row and the three numbers of a column. `moves` are by how many rows and
+    columns of the image the second and third numbers of a column move, those of d, and where they begin.
+    """
+    left = cuda.shared.array(LEFT_SIZE, T, alignment=ALIGNMENT)
+    right = cuda.shared.array(RIGHT_SIZE, T, alignment=ALIGNMENT)
+    next_left = cuda.local.array(LEFT_EACH, T)
+    next_right = cuda.local.array(RIGHT_EACH, T)
+    ours = cuda.local.array(DOWN, T)
+    theirs = cuda.local.array(ACROSS, T)
+    sums = cuda.local.array(SUMS, T)
+    base = cuda.local.array(RIGHT_EACH, np.int64)
+    image_row = cuda.local.array(RIGHT_EACH, np.int32)
+    image_column = cuda.local.array(RIGHT_EACH, np.int32)
+    for i in range(SUMS):
+        sums[i] = T(0)
+
+    m, k = over[0] * over[1] * over[2], along[0] * along[1] * along[2]
+    across, down = divide(m + COLUMNS - 1, COLUMNS), divide(n + ROWS - 1, ROWS)
+    at = cuda.blockIdx.x
+    tile = divide(at, across)
+    first_column = (at - tile * across) * COLUMNS
+    tile_group = divide(tile, down)
+    first_row = (tile - tile_group * down) * ROWS
+    part = divide(tile_group, groups)
+    group = tile_group - part * groups
+    rows, columns = np.int32(min(ROWS, n - first_row)), np.int32(min(COLUMNS, m - first_column))
+
+    # Where the thread reads: the rows and columns of its places, and its first d.
+    thread = cuda.threadIdx.x
+    lane, lane_d = thread // DEPTH, thread % DEPTH
+    start = part * piece
+    end = min(start + piece, k)
+    row_step = THREADS // DEPTH * a_steps[1]
+    from_a = group * a_steps[0] + (first_row + lane) * a_steps[1]
+    first_major, first_y, first_x = _split(first_column, over[1], over[2])
+    for i in range(RIGHT_EACH):
+        column = lane + i * (THREADS // DEPTH)
+        major, y, x = _beyond(first_major, first_y, first_x, column, over[1], over[2])
+        base[i] = group * b_steps[0] + major * b_steps[1]
+        image_row[i] = np.int32(y * moves[0] + moves[4]) if column < columns else np.int32(OUTSIDE)
+        image_column[i] = np.int32(x * moves[1] + moves[5])
+    major, y, x = _split(start + lane_d, along[1], along[2])
+    major_by, y_by, x_by = _split(DEPTH, along[1], along[2])
+    height, width = np.int32(along[1]), np.int32(along[2])
+    move_y, move_x = np.int32(moves[2]), np.int32(moves[3])
+    image_height, image_width = np.uint32(image[0]), np.uint32(image[1])
+    step_y, step_x = np.int32(b_steps[3]), np.int32(b_steps[4])
+    to_left, to_right = lane_d * LEFT_PITCH + lane, lane_d * RIGHT_PITCH + lane
+    top, side = _corner(thread)
+
+    buffer = 0
+    depth = start - DEPTH
+    while depth < end:
+        if depth + DEPTH < end:
+            within = depth + DEPTH + lane_d < end
+            at_a = from_a + major * a_steps[2] + y * a_steps[3] + x * a_steps[4]
+            for i in range(LEFT_EACH):
+                inside = within and np.int32(lane + i * (THREADS // DEPTH)) < rows
+                next_left[i] = a[at_a + i * row_step] if inside else T(0)
+            at_b = major * b_steps[2]
+            down_by, right_by = np.int32(y * move_y), np.int32(x * move_x)
+            for i in range(RIGHT_EACH):
+                at_y, at_x = np.int32(image_row[i] + down_by), np.int32(image_column[i] + right_by)
+                inside = within and np.uint32(at_y) < image_height and np.uint32(at_x) < image_width
+                next_right[i] = b[base[i] + at_b + at_y * step_y + at_x * step_x] if inside else T(0)
+            x = np.int32(x + x_by)
+            y = np.int32(y + y_by)
+            major += major_by
+            if x >= width:
+                x = np.int32(x - width)
+                y = np.int32(y + 1)
+            if y >= height:
+                y = np.int32(y - height)
+                major += 1
+        if depth >= start:
+            _multiply_add(left, right, buffer, top, side, ours, theirs, sums)
+            buffer = 1 - buffer
+        if depth + DEPTH < end:
+            for i in range(LEFT_EACH):
+                left[np.uint64(buffer * DEPTH * LEFT_PITCH + to_left + i * (THREADS // DEPTH))] = next_left[i]
+            for i in range(RIGHT_EACH):
+                right[np.uint64(buffer * DEPTH * RIGHT_PITCH + to_right + i * (THREADS // DEPTH))] = next_right[i]
+            cuda.syncthreads()
+        depth += DEPTH
+
+    if biased:
+        for u in range(DOWN):
+            if _row_of(top, u) < rows:
+                shift = bias[group * n + first_row + _row_of(top, u)]
+                for v in range(ACROSS):
+                    sums[u * ACROSS + v] += shift
+    if relu:
+        for i in range(SUMS):
+            sums[i] = _relu(sums[i], sums[i], sums[i])
+    to_row = part * out_steps[0] + group * out_steps[1] + first_row * out_steps[2]
+    for v in range(ACROSS):
+        column = _column_of(side, v)
+        if column < columns:
+            major, y, x = _beyond(first_major, first_y, first_x, column, over[1], over[2])
+            to = to_row + major * out_steps[3] + y * out_steps[4] + x * out_steps[5]
+            for u in range(DOWN):
+                if _row_of(top, u) < rows:
+                    out[to + _row_of(top, u) * out_steps[2]] = sums[u * ACROSS + v]
+
+
+_CONVOLVE = TiledKernels(_convolve, _convolve_arguments)
+
+
+@dataclass(frozen=True)
+class Operand:
+    """An array and its steps, as `_convolve` takes them."""
+
+    array: DeviceArray
+    steps: Shape
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What is added up over what, as `_convolve` takes it: extents, the image's rows and columns, and the moves."""
+
+    groups: int
+    rows: int  # of one group
+    over: Three
+    along: Three
+    image: Pair
+    moves: Shape
+
+    @property
+    def depth(self) -> int:
+        return math.prod(self.along)
+
+    def form(self, dtype: DType) -> Form:
+        return form_for(dtype, self.rows, math.prod(self.over), self.depth, self.groups)
+
+    def tiles(self, form: Form) -> int:
+        return self.groups * form.tiles(self.rows, math.prod(self.over))
+
+
+def convolve(
+    walk: Walk, a: Operand, b: Operand, out: Operand, form: Form, pieces: Pair, after: tuple[Any, ...]
+) -> None:
+    """Launch `_convolve`; `pieces` is as `cut` gives it, `after` as `epilogue`."""
+    count, length = pieces
+    along = walk.along if walk.depth else (0, 1, 1)
+    _CONVOLVE.launch(
+        form,
+        out.array.dtype,
+        count * walk.tiles(form),
+        *(a.array, a.steps, b.array, b.steps, *after, out.array, out.steps),
+        *(walk.over, along, walk.image, walk.moves, walk.groups, walk.rows, length),
+    )
+
+
+def conv2d(
+    x: DeviceArray, weight: DeviceArray, bias: DeviceArray | None, window: Window, groups: int
+) -> DeviceArray:
+    """See Backend.conv2d."""
+    return _conv2d(x, weight, bias, window, groups, relu=False)
+
+
+def conv2d_relu(
+    x: DeviceArray, weight: DeviceArray, bias: DeviceArray | None, window: Window, groups: int
+) -> DeviceArray:
+    """See Backend.conv2d_relu."""
+    return _conv2d(x, weight, bias, window, groups, relu=True)
+
+
+def _conv2d(
+    x: DeviceArray, weight: DeviceArray, bias: DeviceArray | None, window: Window, groups: int, relu: bool
+) -> DeviceArray:
+    n, _, *size = x.shape
+    o, c, *kernel = weight.shape
+    places = window.positions((size[0], size[1]))
+    walk = Walk(
+        groups, o // groups, (n, *places), (c, kernel[0], kernel[1]), (size[0], size[1]),
+        (*window.stride, *window.dilation, -window.padding[0][0], -window.padding[1][0]),
+    )  # fmt: skip
+    form = walk.form(x.dtype)
+    pieces = cut(form, walk.tiles(form), walk.depth)
+    out = empty((pieces[0], n, o, *places), x.dtype)
+    if out.size:
+        piece, image, channel, row, column = out.strides
+        ws, xs = weight.strides, x.strides
+        convolve(
+            walk,
+            Operand(weight, (walk.rows * ws[0], *ws)),
+            Operand(x, (c * xs[1], *xs)),
+            Operand(out, (piece, walk.rows * channel, channel, image, row, column)),
+            form,
+            pieces,
+            epilogue(bias, relu, pieces[0], out),
+        )
+    return joined(out, bias and bias.view((o, 1, 1), (*bias.strides, 0, 0)), relu)

@@ -1,0 +1,112 @@
+"""The gradients of convolution, by the kernel of `_conv`.
+
+Input gradient: a pixel of the image collects from the windows that hold it. With a stride, of the taps only every
+`stride`-th meets a window there, and which ones depends on the pixel's place. So the image is made in phases, pixels
+that lie `stride` apart, each of which is a convolution of the gradient with its own taps:
+
+    stride 2, 3 taps   image   |0 1 0 1 0 1|      phase 0 has taps 0 and 2, phase 1 tap 1
+
+Weight gradient: few tiles, and sums as long as there are pixels, which are cut into pieces (see `_tile`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from stackgrad.tensor import Window
+
+from ._array import DeviceArray, empty
+from ._conv import Operand, Pair, Walk, convolve
+from ._tile import cut, epilogue, joined
+
+
+class _Phase(NamedTuple):
+    """Along one dimension, the places first, first + stride, ... of an image, and what is added up there."""
+
+    first: int
+    places: int
+    tap: int  # the first that meets a window
+    tap_step: int
+    taps: int
+    window: int  # that the first tap meets at the first place
+    window_step: int  # from tap to tap
+
+
+def _phases(size: int, kernel: int, stride: int, before: int, dilation: int) -> list[_Phase]:
+    """Tap i meets window w at place p where p + before == w * stride + i * dilation."""
+    common = math.gcd(stride, dilation)
+    found = []
+    for first in range(min(stride, size)):
+        meeting = [i for i in range(min(kernel, stride)) if (first + before - i * dilation) % stride == 0]
+        tap = meeting[0] if meeting else kernel
+        found.append(
+            _Phase(
+                first,
+                -(-(size - first) // stride),
+                tap,
+                stride // common,
+                len(range(tap, kernel, stride // common)),
+                (first + before - tap * dilation) // stride,
+                -(dilation // common),
+            )
+        )
+    return found
+
+
+def conv2d_input_grad(g: DeviceArray, weight: DeviceArray, size: Pair, window: Window, groups: int) -> DeviceArray:
+    """See Backend.conv2d_input_grad."""
+    n, o, *places = g.shape
+    c = weight.shape[1]
+    by_row, by_column = (
+        _phases(size[d], window.kernel[d], window.stride[d], window.padding[d][0], window.dilation[d]) for d in (0, 1)
+    )
+    out = empty((n, groups * c, *size), g.dtype)
+    image, channel, row, column = out.strides
+    ws, gs = weight.strides, g.strides
+    for y in by_row if out.size else []:
+        for x in by_column:
+            walk = Walk(
+                groups, c, (n, y.places, x.places), (o // groups, y.taps, x.taps), (places[0], places[1]),
+                (1, 1, y.window_step, x.window_step, y.window, x.window),
+            )  # fmt: skip
+            form = walk.form(g.dtype)
+            taps = weight.view(weight.shape, ws, y.tap * ws[2] + x.tap * ws[3] if walk.depth else 0)
+            pixels = out.view(out.shape, out.strides, y.first * row + x.first * column)
+            convolve(
+                walk,
+                Operand(taps, (o // groups * ws[0], ws[1], ws[0], y.tap_step * ws[2], x.tap_step * ws[3])),
+                Operand(g, (o // groups * gs[1], *gs)),
+                Operand(pixels, (0, c * channel, channel, image, window.stride[0] * row, window.stride[1] * column)),
+                form,
+                (1, max(walk.depth, 1)),
+                epilogue(None, False, 1, out),
+            )
+    return out
+
+
+def conv2d_weight_grad(x: DeviceArray, g: DeviceArray, window: Window, groups: int) -> DeviceArray:
+    """See Backend.conv2d_weight_grad."""
+    n, channels, height, width = x.shape
+    o, places = g.shape[1], (g.shape[2], g.shape[3])
+    c, (kh, kw) = channels // groups, window.kernel
+    walk = Walk(
+        groups, o // groups, (c, kh, kw), (n, *places), (height, width),
+        (*window.dilation, *window.stride, -window.padding[0][0], -window.padding[1][0]),
+    )  # fmt: skip
+    form = walk.form(x.dtype)
+    pieces = cut(form, walk.tiles(form), walk.depth)
+    out = empty((pieces[0], o, c, kh, kw), x.dtype)
+    if out.size:
+        piece, row, channel, tap_row, tap = out.strides
+        xs, gs = x.strides, g.strides
+        convolve(
+            walk,
+            Operand(g, (walk.rows * gs[1], gs[1], gs[0], gs[2], gs[3])),
+            Operand(x, (c * xs[1], xs[1], xs[0], xs[2], xs[3])),
+            Operand(out, (piece, walk.rows * row, row, channel, tap_row, tap)),
+            form,
+            pieces,
+            epilogue(None, False, pieces[0], out),
+        )
+    return joined(out, None, relu=False)

@@ -1,0 +1,170 @@
+"""Matrix products by tiles, see `_tile`: a (*batch, n, k) times b (*batch, k, m).
+
+    blocks     |matrix 0: tile 0, 1, 2 ... by rows|matrix 1|...|  and all of these again for the next piece of k
+
+    step       a |ROWS x DEPTH|, b |DEPTH x COLUMNS|  to shared memory, by threads that stand as the matrix lies:
+               neighbouring threads take neighbours along k or, where these lie far apart, across it
+
+Operands may have any strides. What lies beyond an edge is read as 0.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from stackgrad.tensor import OPS
+
+from ._array import DeviceArray, empty, permute
+from ._driver import cuda, inlined
+from ._kernel import T, int64, integers, pointer
+from ._layout import RANK, divide, parts, place
+from ._math import compile_scalar
+from ._tile import ALIGNMENT, TiledKernels, cut, epilogue, form_for, joined
+
+# Stand-ins: each form of the tile has its own, see `Form.globals`.
+ROWS = COLUMNS = DEPTH = DOWN = ACROSS = THREADS = SUMS = 1
+LEFT_PITCH = RIGHT_PITCH = LEFT_SIZE = RIGHT_SIZE = LEFT_EACH = RIGHT_EACH = 1
+_corner: Any = None
+_row_of: Any = None
+_column_of: Any = None
+_multiply_add: Any = None
+
+_relu = compile_scalar(OPS["relu"].scalar)
+
+
+@inlined
+def _stand(thread, extent, depth, threads, along):
+    """Where in a tile (extent, depth) a thread reads first, and how far its next places lie from there."""
+    if along:
+        return thread // depth, thread % depth, threads // depth, 0
+    return thread % extent, thread // extent, 0, threads // extent
+
+
+def _product_arguments(T):
+    operand = pointer(T), integers(RANK), int64, int64
+    result = pointer(T), integers(RANK), int64, int64, int64, int64
+    return *operand, *operand, pointer(T), int64, int64, *result
+
+
+# fmt: off
+def _product(
+    a, a_batch, a_row, a_depth, b, b_batch, b_column, b_depth,
+    bias, biased, relu, out, batch, n, m, k, piece,
+):
+    # fmt: on
+    """out (pieces, *batch, n, m) from operands of any strides, plus bias (m,) where it is `biased`."""
+    left = cuda.shared.array(LEFT_SIZE, T, alignment=ALIGNMENT)
+    right = cuda.shared.array(RIGHT_SIZE, T, alignment=ALIGNMENT)
+    next_left = cuda.local.array(LEFT_EACH, T)
+    next_right = cuda.local.array(RIGHT_EACH, T)
+    ours = cuda.local.array(DOWN, T)
+    theirs = cuda.local.array(ACROSS, T)
+    sums = cuda.local.array(SUMS, T)
+    for i in range(SUMS):
+        sums[i] = T(0)
+
+    down, across = divide(n + ROWS - 1, ROWS), divide(m + COLUMNS - 1, COLUMNS)
+    at = cuda.blockIdx.x
+    tiles = divide(at, across)
+    matrix = divide(tiles, down)
+    first_row, first_column = (tiles - matrix * down) * ROWS, (at - tiles * across) * COLUMNS
+    matrices = batch[0] * batch[1] * batch[2] * batch[3]
+    start = divide(matrix, matrices)
+    element = matrix - start * matrices
+    start *= piece
+    rows, columns = np.int32(min(ROWS, n - first_row)), np.int32(min(COLUMNS, m - first_column))
+
+    thread = cuda.threadIdx.x
+    row, row_d, row_by, row_d_by = _stand(thread, ROWS, DEPTH, THREADS, abs(a_depth) <= abs(a_row))
+    column, column_d, column_by, column_d_by = _stand(thread, COLUMNS, DEPTH, THREADS, abs(b_depth) <= abs(b_column))
+    from_a = place(element, batch, a_batch) + (first_row + row) * a_row + (start + row_d) * a_depth
+    from_b = place(element, batch, b_batch) + (first_column + column) * b_column + (start + column_d) * b_depth
+    a_by, b_by = row_by * a_row + row_d_by * a_depth, column_by * b_column + column_d_by * b_depth
+    to_left, left_by = row_d * LEFT_PITCH + row, row_d_by * LEFT_PITCH + row_by
+    to_right, right_by = column_d * RIGHT_PITCH + column, column_d_by * RIGHT_PITCH + column_by
+    top, side = _corner(thread)
+
+    end = min(start + piece, k)
+    buffer = 0
+    depth = start - DEPTH
+    while depth < end:
+        if depth + DEPTH < end:
+            deep = np.int32(min(DEPTH, end - depth - DEPTH))
+            for i in range(LEFT_EACH):
+                inside = np.int32(row + i * row_by) < rows and np.int32(row_d + i * row_d_by) < deep
+                next_left[i] = a[from_a + i * a_by] if inside else T(0)
+            for i in range(RIGHT_EACH):
+                inside = np.int32(column + i * column_by) < columns and np.int32(column_d + i * column_d_by) < deep
+                next_right[i] = b[from_b + i * b_by] if inside else T(0)
+            from_a += DEPTH * a_depth
+            from_b += DEPTH * b_depth
+        if depth >= start:
+            _multiply_add(left, right, buffer, top, side, ours, theirs, sums)
+            buffer = 1 - buffer
+        if depth + DEPTH < end:
+            for i in range(LEFT_EACH):
+                left[np.uint64(buffer * DEPTH * LEFT_PITCH + to_left + i * left_by)] = next_left[i]
+            for i in range(RIGHT_EACH):
+                right[np.uint64(buffer * DEPTH * RIGHT_PITCH + to_right + i * right_by)] = next_right[i]
+            cuda.syncthreads()
+        depth += DEPTH
+
+    if biased:
+        for v in range(ACROSS):
+            if _column_of(side, v) < columns:
+                shift = bias[first_column + _column_of(side, v)]
+                for u in range(DOWN):
+                    sums[u * ACROSS + v] += shift
+    if relu:
+        for i in range(SUMS):
+            sums[i] = _relu(sums[i], sums[i], sums[i])
+    to = (matrix * n + first_row) * m + first_column
+    for u in range(DOWN):
+        for v in range(ACROSS):
+            if _row_of(top, u) < rows and _column_of(side, v) < columns:
+                out[to + _row_of(top, u) * m + _column_of(side, v)] = sums[u * ACROSS + v]
+
+
+_PRODUCT = TiledKernels(_product, _product_arguments)
+
+
+def matmul(a: DeviceArray, b: DeviceArray) -> DeviceArray:
+    """See Backend.matmul."""
+    return _multiply(a, b, None, relu=False)
+
+
+def linear(x: DeviceArray, weight: DeviceArray, bias: DeviceArray | None) -> DeviceArray:
+    """See Backend.linear."""
+    return _multiply(x, permute(weight, (1, 0)), bias, relu=False)
+
+
+def linear_relu(x: DeviceArray, weight: DeviceArray, bias: DeviceArray | None) -> DeviceArray:
+    """See Backend.linear_relu."""
+    return _multiply(x, permute(weight, (1, 0)), bias, relu=True)
+
+
+def _multiply(a: DeviceArray, b: DeviceArray, bias: DeviceArray | None, relu: bool) -> DeviceArray:
+    *shape, n, k = a.shape
+    m, batch, dtype = b.shape[-1], tuple(shape), a.dtype
+    form = form_for(dtype, n, m, k, math.prod(batch))
+    tiles = math.prod(batch) * form.tiles(n, m)
+    cuts, piece = cut(form, tiles, k)
+    out = empty((cuts, *batch, n, m), dtype)
+    walked = list(parts([a, b, out], batch, [a.strides[:-2], b.strides[:-2], out.strides[1:-2]])) if tiles else []
+    if len(walked) > 1 and cuts > 1:
+        cuts, piece, out = 1, max(k, 1), out.view((1, *out.shape[1:]), out.strides)
+    after = epilogue(bias, relu, cuts, out)
+    for (left, right, to), inner in walked:
+        _PRODUCT.launch(
+            form,
+            dtype,
+            cuts * math.prod(inner) * form.tiles(n, m),
+            *(left, left.strides, *a.strides[-2:]),
+            *(right, right.strides, b.strides[-1], b.strides[-2]),
+            *after,
+            *(to, inner, n, m, k, piece),
+        )
+    return joined(out, bias, relu)

@@ -1,0 +1,199 @@
+"""The tiled product that matrix products and convolutions share: sums over d of left(row, d) times right(column, d).
+
+A block of threads makes a tile of the result. The sum runs in steps of DEPTH, for which the block brings its rows and
+columns to shared memory; while it multiplies these it already reads the next ones, into registers, and two buffers
+take turns, so that one barrier a step is enough:
+
+                          right   columns of the tile
+                                 |........................|  DEPTH deep
+    left                         +------------------------+
+    rows of    |...|             |t0    t1    |t0    t1   |
+    the tile   |...|             |t2    t3    |t2    t3   |       thread t0 has DOWN x ACROSS of the sums in registers,
+               |...|             |------------+-----------|       in groups of GROUP each way: it reads four numbers at
+               |...|             |t0    t1    |t0    t1   |       once, and its neighbours the next four
+               DEPTH deep        |t2    t3    |t2    t3   |
+
+For each of the DEPTH a thread reads DOWN + ACROSS numbers and does DOWN x ACROSS multiply-adds. The threads of a warp
+stand 4 by 8, so that together they read few lines of shared memory. Both operands lie there with DEPTH as their slower
+dimension, whose rows are PAD longer than need be: threads that write a column of DEPTH then meet different banks, and
+rows still begin where four numbers can be read at once.
+
+Where tiles are few and sums are long, the sums are cut into pieces, which other blocks make; `joined` adds them up in
+their order. All of this is chosen by the shapes alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stackgrad.tensor import OPS, REDUCTIONS
+
+from ._array import DeviceArray
+from ._copy import contiguous
+from ._driver import inlined
+from ._elementwise import elementwise
+from ._kernel import Grid, Kernel, Signature, either
+from ._reduce import reduce
+
+DType = np.dtype[Any]
+
+GROUP = either(4, simulated=1)
+PAD = 4
+ALIGNMENT = either(16, simulated=None)  # bytes of GROUP float32
+WARP_DOWN, WARP_ACROSS = either((4, 8), simulated=(1, 2))
+ENOUGH = either(256, simulated=2)  # blocks: fewer leave much of a GPU idle
+SHORTEST = either(256, simulated=8)  # of a sum's pieces
+
+
+@dataclass(frozen=True)
+class Form:
+    """The extents of a tile, the DEPTH of a step, and how many rows and columns of the tile each thread has."""
+
+    rows: int
+    columns: int
+    depth: int
+    down: int
+    across: int
+
+    @property
+    def threads(self) -> int:
+        return self.rows // self.down * (self.columns // self.across)
+
+    def tiles(self, rows: int, columns: int) -> int:
+        """How many cover so many rows and columns."""
+        return -(-rows // self.rows) * -(-columns // self.columns)
+
+    def globals(self) -> dict[str, Any]:
+        """What a kernel of this form finds as its globals."""
+        left_pitch, right_pitch = self.rows + PAD, self.columns + PAD
+        corner, row_of, column_of, multiply_add = _functions(self)
+        return {
+            "ROWS": self.rows,
+            "COLUMNS": self.columns,
+            "DEPTH": self.depth,
+            "DOWN": self.down,
+            "ACROSS": self.across,
+            "THREADS": self.threads,
+            "SUMS": self.down * self.across,
+            "LEFT_PITCH": left_pitch,
+            "RIGHT_PITCH": right_pitch,
+            "LEFT_SIZE": 2 * self.depth * left_pitch,
+            "RIGHT_SIZE": 2 * self.depth * right_pitch,
+            "LEFT_EACH": self.rows * self.depth // self.threads,  # numbers that a thread brings for a step
+            "RIGHT_EACH": self.columns * self.depth // self.threads,
+            "_corner": corner,
+            "_row_of": row_of,
+            "_column_of": column_of,
+            "_multiply_add": multiply_add,
+        }
+
+
+LARGE = either(Form(128, 128, 8, 8, 8), simulated=Form(4, 4, 2, 2, 2))
+MEDIUM = either(Form(64, 128, 8, 8, 8), simulated=Form(2, 4, 2, 1, 2))
+SMALL = either(Form(32, 32, 16, 4, 2), simulated=Form(4, 2, 2, 2, 1))
+
+
+def _functions(form: Form) -> tuple[Any, ...]:
+    """What the threads of a tile have in common."""
+    depth, down, across = form.depth, form.down, form.across
+    left_pitch, right_pitch = form.rows + PAD, form.columns + PAD
+    row_group, column_group = min(GROUP, down), min(GROUP, across)
+    row_stride, column_stride = form.rows // down * row_group, form.columns // across * column_group
+    warps_across = form.columns // across // WARP_ACROSS
+    warp_across, warp_down, warp = WARP_ACROSS, WARP_DOWN, WARP_DOWN * WARP_ACROSS
+
+    @inlined
+    def corner(thread):
+        """The first row and the first column of a thread."""
+        at, lane = thread // warp, thread % warp
+        row = at // warps_across * warp_down + lane // warp_across
+        column = at % warps_across * warp_across + lane % warp_across
+        return row * row_group, column * column_group
+
+    @inlined
+    def row_of(first, u):
+        """The u-th row of a thread."""
+        return first + u // row_group * row_stride + u % row_group
+
+    @inlined
+    def column_of(first, v):
+        """The v-th column of a thread."""
+        return first + v // column_group * column_stride + v % column_group
+
+    @inlined
+    def multiply_add(left, right, buffer, first_row, first_column, ours, theirs, sums):
+        """Add the products of one step to the sums; `ours` and `theirs` are registers for DOWN and ACROSS numbers.
+
+        Unsigned places have no test for negative ones, which would keep the compiler from reading four at once.
+        """
+        for d in range(depth):
+            at_left = (buffer * depth + d) * left_pitch + first_row
+            at_right = (buffer * depth + d) * right_pitch + first_column
+            for u in range(down):
+                ours[u] = left[np.uint64(at_left + u // row_group * row_stride + u % row_group)]
+            for v in range(across):
+                theirs[v] = right[np.uint64(at_right + v // column_group * column_stride + v % column_group)]
+            for u in range(down):
+                for v in range(across):
+                    sums[u * across + v] += ours[u] * theirs[v]
+
+    return corner, row_of, column_of, multiply_add
+
+
+class TiledKernels:
+    """A kernel in all forms. float64, of which half as many numbers fit, is made in small tiles."""
+
+    def __init__(self, body: Callable[..., None], signature: Signature) -> None:
+        def form(form: Form, name: str, dtypes: str) -> Kernel:
+            return Kernel(body, signature, form.threads, dtypes, f"{body.__name__.strip('_')}_{name}", bind=bind(form))
+
+        def bind(form: Form) -> Callable[[DType], dict[str, Any]]:
+            return lambda dtype: form.globals()
+
+        self._kernels = {
+            LARGE: form(LARGE, "large", "s"),
+            MEDIUM: form(MEDIUM, "medium", "s"),
+            SMALL: form(SMALL, "small", "f"),
+        }
+
+    def launch(self, form: Form, dtype: DType, grid: Grid, *arguments: Any) -> None:
+        self._kernels[form][dtype](grid, *arguments)
+
+
+def form_for(dtype: DType, rows: int, columns: int, depth: int, products: int) -> Form:
+    """The largest tile of which there are enough and little lies beyond the edges; `products` are made at once."""
+    if dtype == np.dtype("float32"):
+        for form in (LARGE, MEDIUM):
+            tiles = form.tiles(rows, columns)
+            blocks = products * tiles * max(depth // SHORTEST, 1)
+            if blocks >= ENOUGH and 2 * tiles * form.rows * form.columns <= 3 * rows * columns:
+                return form
+    return SMALL
+
+
+def cut(form: Form, tiles: int, depth: int) -> tuple[int, int]:
+    """Into how many pieces the sums of `depth` products are cut, and their length, for so many tiles."""
+    pieces = 1 if tiles >= ENOUGH else max(min(2 * ENOUGH // max(tiles, 1), depth // SHORTEST), 1)
+    length = max(-(-depth // (pieces * form.depth)), 1) * form.depth
+    return max(-(-depth // length), 1), length
+
+
+def epilogue(bias: DeviceArray | None, relu: bool, pieces: int, unread: DeviceArray) -> tuple[DeviceArray, int, int]:
+    """What a kernel is told of bias and relu, which must wait where sums are cut; for no bias it gets any array."""
+    if pieces > 1:
+        return unread, 0, 0
+    return (unread, 0, int(relu)) if bias is None else (contiguous(bias), 1, int(relu))
+
+
+def joined(parts: DeviceArray, bias: DeviceArray | None, relu: bool) -> DeviceArray:
+    """The sum of pieces (pieces, ...), with what waited for it; `bias` broadcasts to it."""
+    if parts.shape[0] == 1:
+        return parts.view(parts.shape[1:], parts.strides[1:])
+    out = reduce(REDUCTIONS["sum"], parts, (0,))
+    if bias is not None:
+        out = elementwise(OPS["add"], out, bias)
+    return elementwise(OPS["relu"], out) if relu else out

@@ -1,0 +1,76 @@
+"""Matrix products beyond the table of cases: every form of tile at its edges, sums in pieces, many batch dimensions."""
+
+import numpy as np
+import pytest
+
+from stackgrad.kernels.cuda import _matmul, _tile
+from stackgrad.kernels.cuda._array import from_numpy, in_c_order, to_numpy
+
+RNG = np.random.default_rng(0)
+FORMS = {"large": _tile.LARGE, "medium": _tile.MEDIUM, "small": _tile.SMALL}
+
+
+def whole(*shape):
+    """Small whole numbers, of which sums are exact."""
+    return RNG.integers(-3, 4, shape).astype(np.float32)
+
+
+def edges(form):
+    """Extents (n, k, m), of which one is at the edge of a tile or of a step."""
+    for by in (-1, 0, 1):
+        yield form.rows + by, 1, 1
+        yield 1, form.depth + by, 1
+        yield 1, 2 * form.depth + by, 2
+        yield 1, 1, form.columns + by
+
+
+@pytest.mark.parametrize(
+    ("form", "extents"),
+    [pytest.param(form, extents, id=f"{name}-{extents}") for name, form in FORMS.items() for extents in edges(form)],
+)
+def test_edges(form, extents, monkeypatch):
+    monkeypatch.setattr(_matmul, "form_for", lambda *_: form)
+    n, k, m = extents
+    a, b = whole(n, k), whole(k, m)
+    for left in (from_numpy(a), from_numpy(a.T.copy()).view((n, k), (1, n))):
+        assert np.array_equal(to_numpy(_matmul.matmul(left, from_numpy(b))), a @ b)
+
+
+@pytest.mark.parametrize("by", [-1, 0, 1])
+@pytest.mark.parametrize("biased", [False, True])
+def test_sums_in_pieces(by, biased):
+    k = 3 * _tile.SHORTEST + by
+    x, weight, bias = whole(2, k), whole(3, k), whole(3)
+    assert _tile.cut(_tile.SMALL, 1, k)[0] == (3 if by >= 0 else 2)
+    expected = x @ weight.T + (bias if biased else 0)
+    operands = from_numpy(x), from_numpy(weight), from_numpy(bias) if biased else None
+    assert np.array_equal(to_numpy(_matmul.linear(*operands)), expected)
+    assert np.array_equal(to_numpy(_matmul.linear_relu(*operands)), np.maximum(expected, 0))
+
+
+@pytest.mark.parametrize("k", [1, 2 * _tile.SHORTEST])
+def test_more_batch_dimensions_than_a_kernel_takes(k):
+    a = whole(2, 1, 2, 1, 2, 1, k)
+    shape = (2, 2, 2, 2, 2, 1, k)
+    spread = tuple(0 if n == 1 else step for n, step in zip(a.shape[:5], in_c_order(a.shape), strict=False))
+    left = from_numpy(a).view(shape, (*spread, k, 1))
+    right = whole(k, 1)
+    found = _matmul.matmul(left, from_numpy(right).view((2,) * 5 + (k, 1), (0,) * 5 + (1, 1)))
+    assert np.array_equal(to_numpy(found), np.broadcast_to(a @ right, found.shape))
+
+
+def test_nothing_to_add_up():
+    assert to_numpy(_matmul.matmul(from_numpy(whole(2, 0)), from_numpy(whole(0, 3)))).tolist() == [[0.0] * 3] * 2
+    assert _matmul.matmul(from_numpy(whole(0, 2)), from_numpy(whole(2, 3))).shape == (0, 3)
+
+
+def test_the_form_follows_from_the_shapes():
+    large, medium = _tile.LARGE, _tile.MEDIUM
+    many = _tile.ENOUGH
+    float32, float64 = np.dtype("float32"), np.dtype("float64")
+    assert _tile.form_for(float32, large.rows, many * large.columns, 1, 1) is large
+    assert _tile.form_for(float32, medium.rows, many * medium.columns, 1, 1) is medium
+    assert _tile.form_for(float32, medium.rows, medium.columns, 1, many) is medium
+    assert _tile.form_for(float32, medium.rows, medium.columns, many * _tile.SHORTEST, 1) is medium
+    assert _tile.form_for(float32, 1, many * large.columns, 1, 1) is _tile.SMALL
+    assert _tile.form_for(float64, large.rows, many * large.columns, 1, 1) is _tile.SMALL
