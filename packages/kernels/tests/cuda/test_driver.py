@@ -26,6 +26,7 @@ class Core:
             memory_resource=SimpleNamespace(allocate=self.allocate),
             set_current=lambda: None,
             create_stream=lambda: SimpleNamespace(handle=77, sync=lambda: None),
+            create_graph_builder=lambda: Builder(self),
         )
 
     def allocate(self, size, stream):
@@ -42,6 +43,31 @@ class Core:
 
     def launch(self, stream, config, kernel, *arguments):
         self.launched.append((stream.handle, config, kernel, arguments))
+
+
+class Builder:
+    """A graph builder, and the graph that comes of it."""
+
+    handle = "builder"
+
+    def __init__(self, core):
+        self.core, self.calls = core, []
+
+    def begin_building(self):
+        self.before = len(self.core.launched)
+
+    def end_building(self):
+        self.calls = self.core.launched[self.before :]
+        return self
+
+    def complete(self):
+        return self
+
+    def upload(self, stream):
+        assert stream.handle == 77
+
+    def launch(self, stream):
+        self.core.launched.append((stream.handle, "graph", self.calls))
 
 
 @pytest.fixture
@@ -62,6 +88,23 @@ def test_a_launch(core):
     out = gpu.pointer(gpu.allocate(64), 8, dtype)
     gpu.launch(loaded, (2, 1, 1), (256, 1, 1), [out, (1, 2, 3), 7, dtype.type(0.5)])
     assert core.launched == [(77, ((2, 1, 1), (256, 1, 1)), loaded, (0x1008, 1, 2, 3, 7, np.float32(0.5)))]
+
+
+def test_launches_as_a_graph(core):
+    gpu = _driver._Gpu()
+    calls = [("kernel", (n, 1, 1), (256, 1, 1), [0x1000, (n, 2), 7]) for n in (1, 2)]
+    replay = gpu.graph(calls)
+    captured = [("builder", ((n, 1, 1), (256, 1, 1)), "kernel", (0x1000, n, 2, 7)) for n in (1, 2)]
+    assert core.launched == captured
+    replay()
+    assert core.launched[2:] == [(77, "graph", captured)]
+
+
+def test_a_single_launch_needs_no_graph(core):
+    replay = _driver._Gpu().graph([("kernel", (1, 1, 1), (256, 1, 1), [0x1000])])
+    assert core.launched == []
+    replay()
+    assert core.launched == [(77, ((1, 1, 1), (256, 1, 1)), "kernel", (0x1000,))]
 
 
 def test_no_room(core):

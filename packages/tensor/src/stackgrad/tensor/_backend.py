@@ -32,6 +32,8 @@ class Backend(ABC):
     name: str
     captures = False
     """Whether it puts all work on the tape while there is one, so that functions of its tensors can be captured."""
+    asynchronous = False
+    """Whether its work goes on while Python does, so that reading a value waits for all of it."""
 
     # --- memory
 

@@ -34,8 +34,8 @@ class _Recording(threading.local):
 recording = _Recording()
 
 
-def each_time(work: Work) -> None:
-    """Do `work` now and, in a captured function, at this place of each replay.
+def each_time(work: Work, in_replays: bool = True) -> None:
+    """Do `work` now and, in a captured function, at this place of each replay, unless `in_replays` is false.
 
     For what is no work on tensors' memory: counting steps, drawing numbers, checking values. It may read tensors, and
     what it does with them is done when it is called, not recorded.
@@ -45,7 +45,7 @@ def each_time(work: Work) -> None:
         work()
     finally:
         recording.tape = tape
-    if tape is not None:
+    if tape is not None and in_replays:
         tape.append(work)
 
 

@@ -115,17 +115,25 @@ def empty(shape: Shape, dtype: DType) -> DeviceArray:
     return DeviceArray(Lease(math.prod(shape), dtype.itemsize), 0, shape, in_c_order(shape), dtype)
 
 
-def from_numpy(array: NDArray[Any]) -> DeviceArray:
-    """A copy on the device, in C order. In a captured function each replay copies what `array` holds then."""
-    out = empty(array.shape, array.dtype)
+def from_numpy(array: NDArray[Any], dtype: DType | None = None) -> DeviceArray:
+    """A copy on the device, in C order, as `dtype`. In a captured function each replay copies what `array` holds
+    then."""
+    out = empty(array.shape, dtype or array.dtype)
 
     def upload() -> None:
-        device().upload(out.owner.memory, 0, np.ascontiguousarray(array))
+        device().upload(out.owner.memory, 0, np.ascontiguousarray(array, out.dtype))
 
     if array.size:
         upload()
         if recording.tape is not None:
             recording.tape.append(upload)
+    return out
+
+
+def constant(array: NDArray[Any]) -> DeviceArray:
+    """A copy on the device, in C order, that stays as it is in replays too."""
+    out = empty(array.shape, array.dtype)
+    device().upload(out.owner.memory, 0, np.ascontiguousarray(array))
     return out
 
 

@@ -14,7 +14,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,7 +22,12 @@ from numba import cuda as _numba_cuda
 from numba.cuda import types as types
 from numpy.typing import NDArray
 
+from ._staging import SIZE as STAGED
+from ._staging import Staging
+
 Grid = tuple[int, int, int]
+Call = tuple[Any, Grid, Grid, Sequence[Any]]
+"""The arguments of `Device.launch`."""
 
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
 
@@ -66,6 +71,9 @@ class Device(Protocol):
     def pointer(self, memory: Memory, start: int, dtype: np.dtype[Any]) -> Any:
         """The argument of a kernel that stands for the elements from byte `start` on."""
 
+    def anywhere(self, dtype: np.dtype[Any]) -> Any:
+        """The argument of a kernel that stands for all memory, in elements of `dtype` from address 0 on."""
+
     def load(self, body: Callable[..., None], signature: tuple[Any, ...], threads: int, keep: bool) -> Any:
         """The kernel `body`, compiled for these Numba types and at most so many threads in a block.
 
@@ -74,6 +82,9 @@ class Device(Protocol):
 
     def launch(self, loaded: Any, grid: Grid, block: Grid, arguments: Sequence[Any]) -> None:
         """Run a kernel: blocks and threads by their numbers in x, y, z; pointers, numbers and tuples of integers."""
+
+    def graph(self, calls: Sequence[Call]) -> Callable[[], None]:
+        """A function that does these launches again, all by one."""
 
     def synchronize(self) -> None:
         """Wait for all that was launched."""
@@ -117,7 +128,9 @@ class _Gpu:
         self._core, self._driver = core, driver
         device = core.Device()
         device.set_current()
+        self._device = device
         self._here = _InThisThread(device, device.create_stream())
+        self._staging = cache(lambda: Staging(self._pinned(STAGED), self._fetch, self.synchronize))
         self.stream_number: int | None = int(self._here.stream.handle)
         self.number = int(device.device_id)
         self._memory = device.memory_resource
@@ -141,9 +154,10 @@ class _Gpu:
         return self._core.Buffer.from_handle(address, size)
 
     def upload(self, memory: Any, start: int, values: NDArray[Any]) -> None:
-        at = self.address(memory) + start
-        self._check(self._driver.cuMemcpyHtoDAsync(at, values.ctypes.data, values.nbytes, self._here.stream.handle))
-        self._here.stream.sync()
+        self._staging().upload(values, self.address(memory) + start)
+
+    def _fetch(self, source: int, target: int, size: int) -> None:
+        self._check(self._driver.cuMemcpyHtoDAsync(target, source, size, self._here.stream.handle))
 
     def download(self, memory: Any, start: int, out: NDArray[Any]) -> None:
         at = self.address(memory) + start
@@ -153,6 +167,9 @@ class _Gpu:
     def pointer(self, memory: Any, start: int, dtype: np.dtype[Any]) -> int:
         return self.address(memory) + start
 
+    def anywhere(self, dtype: np.dtype[Any]) -> int:
+        return 0
+
     def load(self, body: Callable[..., None], signature: tuple[Any, ...], threads: int, keep: bool) -> Any:
         from ._ptx import ptx_of
 
@@ -160,10 +177,24 @@ class _Gpu:
         return self._core.ObjectCode.from_ptx(ptx.encode()).get_kernel(entry_name(ptx))
 
     def launch(self, loaded: Any, grid: Grid, block: Grid, arguments: Sequence[Any]) -> None:
+        self._launch_on(self._here.stream, loaded, grid, block, arguments)
+
+    def _launch_on(self, stream: Any, loaded: Any, grid: Grid, block: Grid, arguments: Sequence[Any]) -> None:
         flat: list[Any] = []
         for argument in arguments:
             flat.extend(argument) if isinstance(argument, tuple) else flat.append(argument)
-        self._core.launch(self._here.stream, self._config(grid, block), loaded, *flat)
+        self._core.launch(stream, self._config(grid, block), loaded, *flat)
+
+    def graph(self, calls: Sequence[Call]) -> Callable[[], None]:
+        if len(calls) == 1:
+            return partial(self.launch, *calls[0])
+        builder = self._device.create_graph_builder()
+        builder.begin_building()
+        for call in calls:
+            self._launch_on(builder, *call)
+        graph = builder.end_building().complete()
+        graph.upload(self._here.stream)
+        return lambda: graph.launch(self._here.stream)
 
     def synchronize(self) -> None:
         self._here.stream.sync()
@@ -171,9 +202,15 @@ class _Gpu:
     def wait_for(self, stream_number: int) -> None:
         self._here.stream.wait(self._core.Stream.from_handle(stream_number))
 
-    def _check(self, result: tuple[Any, ...]) -> None:
-        if int(result[0]):
-            raise RuntimeError(f"copying to or from {self.name}: {result[0]!r}")
+    def _pinned(self, size: int) -> int:
+        """Memory of the host that stays where it is, which the device may read. It is never freed."""
+        return int(self._check(self._driver.cuMemHostAlloc(size, 0)))
+
+    def _check(self, result: tuple[Any, ...]) -> Any:
+        status, *values = result
+        if int(status):
+            raise RuntimeError(f"copying to or from {self.name}: {status!r}")
+        return values[0] if values else None
 
 
 def entry_name(ptx: str) -> str:
@@ -203,6 +240,24 @@ class _SimulatedPointer:
 
     def __setitem__(self, i: int, value: Any) -> None:
         self._elements[self._place(i)] = value
+
+
+class _SimulatedAnywhere:
+    """What a kernel gets for all memory: indices count elements from address 0 on."""
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self._dtype = dtype
+
+    def _element(self, i: int) -> NDArray[Any]:
+        size = self._dtype.itemsize
+        element = np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(int(i) * size))
+        return element.view(self._dtype)
+
+    def __getitem__(self, i: int) -> Any:
+        return self._element(i)[0]
+
+    def __setitem__(self, i: int, value: Any) -> None:
+        self._element(i)[0] = value
 
 
 class _Simulator:
@@ -236,6 +291,9 @@ class _Simulator:
         whole = memory.size // dtype.itemsize * dtype.itemsize
         return _SimulatedPointer(memory[:whole].view(stored), start // dtype.itemsize)
 
+    def anywhere(self, dtype: np.dtype[Any]) -> _SimulatedAnywhere:
+        return _SimulatedAnywhere(dtype)
+
     def load(self, body: Callable[..., None], signature: tuple[Any, ...], threads: int, keep: bool) -> Any:
         def thread(*arguments: Any) -> None:
             with np.errstate(all="ignore"):  # single numbers of NumPy's warn, those of a GPU do not
@@ -245,6 +303,13 @@ class _Simulator:
 
     def launch(self, loaded: Any, grid: Grid, block: Grid, arguments: Sequence[Any]) -> None:
         loaded[grid, block](*arguments)
+
+    def graph(self, calls: Sequence[Call]) -> Callable[[], None]:
+        def again() -> None:
+            for call in calls:
+                self.launch(*call)
+
+        return again
 
     def synchronize(self) -> None:
         pass

@@ -22,7 +22,6 @@ without a GPU.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from types import FunctionType
 from typing import Any, TypeVar
 
@@ -30,6 +29,7 @@ import numpy as np
 
 from stackgrad.tensor import recording
 
+from . import _graph
 from ._array import DeviceArray
 from ._driver import SIMULATED, device, types
 
@@ -129,8 +129,7 @@ class Kernel:
             passed = [x.pointer if isinstance(x, DeviceArray) else x for x in arguments]
             run(loaded, blocks, block, passed)
             if recording.tape is not None:
-                # The arrays come along: what a replay writes to must not become another's.
-                recording.tape.append(partial(_again, run, (loaded, blocks, block, passed), arguments))
+                _graph.record(recording.tape, (loaded, blocks, block, passed), arguments)
 
         return launch
 
@@ -141,10 +140,6 @@ class Kernel:
 def _three(extents: tuple[int, ...]) -> tuple[int, int, int]:
     x, y, z = (*extents, 1, 1)[:3]
     return x, y, z
-
-
-def _again(run: Launch, arguments: tuple[Any, ...], kept: tuple[Any, ...]) -> None:
-    run(*arguments)
 
 
 _DTYPES: dict[str, Sequence[DType]] = {

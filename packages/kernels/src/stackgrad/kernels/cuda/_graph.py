@@ -1,0 +1,43 @@
+"""Kernels that a captured function launched: those in a row are one CUDA graph, replayed by one launch.
+
+    tape       |launch launch launch|upload|count|upload|launch|       as it is recorded
+    replay     |        graph       |upload|count|upload|launch|
+
+A graph is built when it is first replayed. It holds kernels and their arguments alone: what the host does between them,
+such as writing the learning rate to the device, parts one graph from the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from stackgrad.tensor import Tape
+
+from ._driver import Call, device
+
+
+class _Row:
+    """Launches in a row. The arrays come along: what a replay writes to must not become another's."""
+
+    def __init__(self) -> None:
+        self._calls: list[Call] = []
+        self._kept: list[Any] = []
+        self._replay: Callable[[], None] | None = None
+
+    def add(self, call: Call, arguments: tuple[Any, ...]) -> None:
+        self._calls.append(call)
+        self._kept.append(arguments)
+
+    def __call__(self) -> None:
+        if self._replay is None:
+            self._replay = device().graph(self._calls)
+        self._replay()
+
+
+def record(tape: Tape, call: Call, arguments: tuple[Any, ...]) -> None:
+    """Put a launch on the tape."""
+    if not (tape and isinstance(tape[-1], _Row)):
+        tape.append(_Row())
+    row: _Row = tape[-1]  # type: ignore[assignment]
+    row.add(call, arguments)

@@ -1,0 +1,46 @@
+"""Memory of the host from which the device fetches by itself what is uploaded, so that nobody waits for it.
+
+|upload 0|upload 1|upload 2| free                |     filled from the front on
+|upload 9| free                                  |     where one does not fit, all that was asked for is waited
+                                                       for, and it is filled anew
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SIZE = 16 * 1024**2  # bytes
+_GRAIN = 64
+
+
+class Staging:
+    """SIZE bytes at `address`; `fetch` asks the device for bytes from an address, `wait` waits until it has them all.
+
+    A `fetch` is asked to copy from an address, to an address, so many bytes.
+    """
+
+    def __init__(self, address: int, fetch: Callable[[int, int, int], Any], wait: Callable[[], None]) -> None:
+        self._address, self._fetch, self._wait = address, fetch, wait
+        self._bytes = np.ctypeslib.as_array((ctypes.c_uint8 * SIZE).from_address(address))
+        self._filled = 0
+        self._lock = Lock()
+
+    def upload(self, values: NDArray[Any], target: int) -> None:
+        """Have `values`, in C order, fetched to `target` of the device. They may change when this returns."""
+        flat = values.reshape(-1).view(np.uint8)
+        for first in range(0, flat.size, SIZE):
+            part = flat[first : first + SIZE]
+            with self._lock:
+                if self._filled + part.size > SIZE:
+                    self._wait()
+                    self._filled = 0
+                at = self._filled
+                self._bytes[at : at + part.size] = part
+                self._fetch(self._address + at, target + first, part.size)
+                self._filled += -(-part.size // _GRAIN) * _GRAIN
