@@ -1,8 +1,10 @@
 """Captured functions on the cuda backend: replays do what calls would have done."""
 
 import numpy as np
+import pytest
 
 from stackgrad import tensor as sg
+from stackgrad.kernels.cuda import _graph
 
 RNG = np.random.default_rng(0)
 
@@ -40,6 +42,42 @@ def test_the_python_is_left_out_from_the_third_call_on():
     assert len(calls) == 2
     assert results[4] is results[1]
     assert results[4].tolist() == [8, 10]
+
+
+def test_launches_in_a_row_are_one_piece_of_work():
+    captured = sg.capture(step)
+    arguments = values(3, 4), values(2, 4)
+    for _ in range(3):
+        captured(*arguments)
+    (replay,) = captured._replays.values()
+    rows = [work for work in replay._tape if isinstance(work, _graph._Row)]
+    assert len(rows) == 1
+    assert len(rows[0]._calls) > 5
+    assert len(replay._tape) == 1
+
+
+def test_random_numbers_are_drawn_anew():
+    one, other = sg.Generator(3), sg.Generator(3)
+
+    def draw(generator, x):
+        mask = sg.dropout(x, 0.5, generator)
+        return mask, sg.rand(5, generator=generator, backend="cuda")
+
+    captured = sg.capture(lambda x: draw(one, x))
+    for _ in range(4):
+        x = sg.ones(6, backend="cuda")
+        assert [a.tolist() for a in captured(x)] == [a.tolist() for a in draw(other, x)]
+
+
+def test_a_class_that_is_none_is_seen_in_the_loss():
+    """To look at the classes of a replay would be to wait for the device."""
+    loss = sg.capture(lambda x, target: sg.cross_entropy(x, target).sum())
+    x = sg.ones(2, 3, backend="cuda")
+    for _ in range(3):
+        assert np.isfinite(loss(x, sg.tensor([0, 2], backend="cuda")).item())
+    assert np.isnan(loss(x, sg.tensor([0, -1], backend="cuda")).item())
+    with pytest.raises(ValueError, match="target holds class -1: expected 0 to 2"):
+        sg.cross_entropy(x, sg.tensor([0, -1], backend="cuda"))
 
 
 def test_memory_of_the_recording_is_not_given_to_others():

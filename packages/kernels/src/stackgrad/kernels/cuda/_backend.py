@@ -6,16 +6,33 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from . import _along, _array, _conv, _conv_grad, _copy, _elementwise, _exchange, _matmul, _pool, _reduce
+from stackgrad.tensor import Backend
+
+from . import (
+    _along,
+    _array,
+    _conv,
+    _conv_grad,
+    _copy,
+    _elementwise,
+    _exchange,
+    _indexing,
+    _matmul,
+    _optim,
+    _pool,
+    _random,
+    _reduce,
+    _softmax,
+)
 from ._array import DeviceArray
-from ._not_yet import NotYet
 
 
-class CudaBackend(NotYet):
+class CudaBackend(Backend):
     """Arrays are `DeviceArray`s; nothing is moved between them and the host but by `from_numpy` and `to_numpy`."""
 
     name = "cuda"
     captures = True
+    asynchronous = True
 
     from_numpy = staticmethod(_array.from_numpy)
     from_dlpack = staticmethod(_exchange.borrow)
@@ -43,6 +60,20 @@ class CudaBackend(NotYet):
     max_pool2d_grad = staticmethod(_pool.max_pool2d_grad)
     avg_pool2d = staticmethod(_pool.avg_pool2d)
     avg_pool2d_grad = staticmethod(_pool.avg_pool2d_grad)
+    softmax = staticmethod(_softmax.softmax)
+    log_softmax = staticmethod(_softmax.log_softmax)
+    softmax_grad = staticmethod(_softmax.softmax_grad)
+    log_softmax_grad = staticmethod(_softmax.log_softmax_grad)
+    cross_entropy = staticmethod(_softmax.cross_entropy)
+    cross_entropy_grad = staticmethod(_softmax.cross_entropy_grad)
+    gather = staticmethod(_indexing.gather)
+    scatter_add = staticmethod(_indexing.scatter_add)
+    scatter = staticmethod(_indexing.scatter)
+    nonzero = staticmethod(_indexing.nonzero)
+    uniform = staticmethod(_random.uniform)
+    dropout = staticmethod(_random.dropout)
+    sgd_step = staticmethod(_optim.sgd_step)
+    adam_step = staticmethod(_optim.adam_step)
 
     def to_numpy(self, array: DeviceArray) -> NDArray[Any]:
         return _array.to_numpy(_copy.contiguous(array))

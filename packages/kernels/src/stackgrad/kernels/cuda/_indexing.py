@@ -1,0 +1,228 @@
+"""Gather and scatter by row numbers, and the places of true elements.
+
+A gather takes an element a thread. Where rows meet, as in scatter, nothing may be added by whoever comes first, or the
+bits would change from run to run. Where there is little to do, the thread of an element of the result looks at all
+row numbers, in their order:
+
+    index      |2 0 2 1|
+    thread     (row 2, column c) adds g[0, c] and g[2, c]
+
+Otherwise the row numbers are sorted first, equal ones staying in order, by four bits at a time from the lowest on. A
+thread counts the digits of a chunk of them, running sums over (digit, chunk) tell where each chunk's begin, and the
+thread puts them there:
+
+    digits     |2 0 2|1 2 0|        chunk 0 has one 0, no 1, two 2; chunk 1 one of each
+    counts     |1 1|0 1|2 1|        digit 0 of both chunks, then 1, then 2
+    begin      |0 1|2 2|3 5|
+    sorted     |0 0 1 2 2 2|
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._along import cumsum
+from ._array import DeviceArray, empty, in_c_order, to_numpy
+from ._copy import contiguous, copy, full
+from ._driver import cuda, inlined
+from ._kernel import T, cover, either, int64, kernel, pointer
+from ._layout import divide
+
+CHUNK = either(64, simulated=5)  # row numbers of one thread
+DIGITS = 16  # of four bits
+FEW = either(2**24, simulated=200)  # row numbers to look at until sorting them pays
+
+_INT64 = np.dtype("int64")
+
+
+@kernel(lambda T: (pointer(T), int64, int64, pointer(int64), pointer(T), int64, int64, int64), dtypes="bif")
+def _gather(a, row_step, step, index, out, rows, k, n):
+    """Row index[i] of a (rows, k) into row i of out; zeros for a row that is not there."""
+    i = cuda.grid(1)
+    while i < n:
+        place = divide(i, k)
+        row = index[place]
+        out[i] = a[row * row_step + (i - place * k) * step] if 0 <= row < rows else T(0)
+        i += cuda.gridsize(1)
+
+
+def gather(a: DeviceArray, index: DeviceArray) -> DeviceArray:
+    """See Backend.gather."""
+    rows, k = a.shape
+    out = empty((index.size, k), a.dtype)
+    if out.size:
+        _gather[a.dtype](cover(out.size), a, *a.strides, contiguous(index), out, rows, k, out.size)
+    return out
+
+
+# --- order: stable sorting of row numbers
+
+
+@kernel(lambda T: (pointer(int64), pointer(int64), int64, int64, int64), dtypes="i")
+def _count_digits(keys, counts, shift, chunks, m):
+    """How many of each digit of m keys, `shift` bits up, are in each chunk: counts (DIGITS, chunks), zero before."""
+    chunk = cuda.grid(1)
+    while chunk < chunks:
+        for i in range(chunk * CHUNK, min(m, (chunk + 1) * CHUNK)):
+            counts[((keys[i] >> shift) & (DIGITS - 1)) * chunks + chunk] += 1
+        chunk += cuda.gridsize(1)
+
+
+_PLACED = (pointer(int64), pointer(int64), pointer(int64), pointer(int64), pointer(int64), int64, int64, int64)
+
+
+@kernel(lambda T: _PLACED, dtypes="i")
+def _place_by_digit(keys, order, sorted_keys, sorted_order, ends, shift, chunks, m):
+    """Keys and their order, moved to where they belong by a digit; the last of each chunk goes before `ends`."""
+    chunk = cuda.grid(1)
+    while chunk < chunks:
+        i = min(m, (chunk + 1) * CHUNK) - 1
+        while i >= chunk * CHUNK:
+            at = ((keys[i] >> shift) & (DIGITS - 1)) * chunks + chunk
+            ends[at] -= 1
+            sorted_keys[ends[at]] = keys[i]
+            sorted_order[ends[at]] = order[i]
+            i -= 1
+        chunk += cuda.gridsize(1)
+
+
+@kernel(lambda T: (pointer(int64), int64), dtypes="i")
+def _number(out, n):
+    i = cuda.grid(1)
+    while i < n:
+        out[i] = i
+        i += cuda.gridsize(1)
+
+
+def _sorted(index: DeviceArray, rows: int) -> tuple[DeviceArray, DeviceArray]:
+    """The numbers 0 .. rows - 1 of `index` in ascending order, and where each stood; of equal ones the first first."""
+    m = index.size
+    chunks = -(-m // CHUNK)
+    order = empty((m,), _INT64)
+    _number[_INT64](cover(m), order, m)
+    for shift in range(0, (rows - 1).bit_length(), 4):
+        counts = full((DIGITS * chunks,), 0, _INT64)
+        _count_digits[_INT64](cover(chunks), index, counts, shift, chunks, m)
+        ends = cumsum(counts, 0)
+        sorted_index, sorted_order = empty((m,), _INT64), empty((m,), _INT64)
+        arrays = index, order, sorted_index, sorted_order, ends
+        _place_by_digit[_INT64](cover(chunks), *arrays, shift, chunks, m)
+        index, order = sorted_index, sorted_order
+    return index, order
+
+
+@inlined
+def _first_at_least(keys, m, value):
+    """How many of m sorted keys are smaller than `value`."""
+    low = 0
+    high = m
+    while low < high:
+        middle = (low + high) >> 1
+        if keys[middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+# --- scatter
+
+
+@kernel(lambda T: (pointer(T), pointer(int64), pointer(T), int64, int64, int64), dtypes="if")
+def _add_few(g, index, out, m, k, n):
+    """Each element of out adds those rows of g (m, k) that belong to its row."""
+    i = cuda.grid(1)
+    while i < n:
+        row = divide(i, k)
+        column = i - row * k
+        total = T(0)
+        for j in range(m):
+            if index[j] == row:
+                total += g[j * k + column]
+        out[i] = total
+        i += cuda.gridsize(1)
+
+
+@kernel(lambda T: (pointer(T), pointer(int64), pointer(int64), pointer(T), int64, int64, int64), dtypes="if")
+def _add_sorted(g, keys, order, out, m, k, n):
+    """As `_add_few`, by the sorted row numbers."""
+    i = cuda.grid(1)
+    while i < n:
+        row = divide(i, k)
+        column = i - row * k
+        total = T(0)
+        j = _first_at_least(keys, m, row)
+        while j < m and keys[j] == row:
+            total += g[order[j] * k + column]
+            j += 1
+        out[i] = total
+        i += cuda.gridsize(1)
+
+
+def scatter_add(g: DeviceArray, index: DeviceArray, rows: int) -> DeviceArray:
+    """See Backend.scatter_add."""
+    m, k = g.shape
+    out = empty((rows, k), g.dtype)
+    if not out.size:
+        return out
+    g, index = contiguous(g), contiguous(index)
+    if out.size * m <= FEW:
+        _add_few[g.dtype](cover(out.size), g, index, out, m, k, out.size)
+    else:
+        _add_sorted[g.dtype](cover(out.size), g, *_sorted(index, rows), out, m, k, out.size)
+    return out
+
+
+_SCATTERED = (int64, int64, int64, int64, int64, int64)
+
+
+@kernel(lambda T: (pointer(int64), pointer(int64), pointer(T), pointer(T), *_SCATTERED), dtypes="bif")
+def _put_last(keys, order, source, target, row_step, step, rows, m, k, n):
+    """The last of each row's sources (m, k) into that row of the target; n is m * k. No row that is not there."""
+    i = cuda.grid(1)
+    while i < n:
+        j = divide(i, k)
+        row = keys[j]
+        if 0 <= row < rows and (j + 1 == m or keys[j + 1] != row):
+            column = i - j * k
+            target[row * row_step + column * step] = source[order[j] * k + column]
+        i += cuda.gridsize(1)
+
+
+def scatter(target: DeviceArray, index: DeviceArray, source: DeviceArray) -> None:
+    """See Backend.scatter."""
+    (rows, k), m = target.shape, index.size
+    if m * k:
+        keys, order = _sorted(contiguous(index), rows)
+        arrays = keys, order, contiguous(source), target
+        _put_last[target.dtype](cover(m * k), *arrays, *target.strides, rows, m, k, m * k)
+
+
+# --- places
+
+
+@kernel(lambda T: (pointer(T), pointer(int64), pointer(int64), int64, int64, int64), dtypes="b")
+def _true_coordinates(mask, counts, out, inner, extent, n):
+    """For each true element its coordinate in a dimension of `extent`, elements of which lie `inner` apart."""
+    i = cuda.grid(1)
+    while i < n:
+        if mask[i] != 0:
+            outer = divide(i, inner)
+            out[counts[i] - 1] = outer - divide(outer, extent) * extent
+        i += cuda.gridsize(1)
+
+
+def nonzero(mask: DeviceArray) -> tuple[DeviceArray, ...]:
+    """See Backend.nonzero. Waits for the device, since only that knows how many there are."""
+    mask = contiguous(mask)
+    n = mask.size
+    if not n:
+        return tuple([empty((0,), _INT64) for _ in mask.shape])
+    counts = cumsum(copy(mask.view((n,), (1,)), _INT64), 0)
+    found = int(to_numpy(counts.view((1,), (1,), n - 1))[0])
+    places = []
+    for inner, extent in zip(in_c_order(mask.shape), mask.shape, strict=True):
+        out = empty((found,), _INT64)
+        _true_coordinates[mask.dtype](cover(n), mask, counts, out, inner, extent, n)
+        places.append(out)
+    return tuple(places)

@@ -1,0 +1,150 @@
+"""Uniform random numbers by Philox 4x32-10, the same as `stackgrad.tensor` draws with NumPy, and dropout by them.
+
+    block of the draw   |    0    |    1    |    2    | ...      a thread makes the four words of a block and of them
+    elements, float32   |0 1 2 3  |4 5 6 7  |8 ...    |          four numbers,
+    elements, float64   |0   1    |2   3    |4 ...    |          or two
+
+The number of the draw lies in device memory: a captured function writes it anew each time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stackgrad.tensor._random import MULTIPLIERS, ROUNDS, WEYL
+
+from ._array import DeviceArray, Shape, empty, from_numpy
+from ._copy import contiguous
+from ._driver import cuda, inlined, types
+from ._kernel import BLOCK, Kernel, cover, int64, kernel, pointer
+
+_LOW = 0xFFFFFFFF
+_M0, _M1 = (np.uint64(m) for m in MULTIPLIERS)
+_W0, _W1 = (np.uint32(w) for w in WEYL)
+
+
+@inlined
+def _philox(block, low_seed, high_seed, call):
+    """The four words, uint32, of a block of a draw."""
+    c0, c1 = np.uint32(block & _LOW), np.uint32((block >> 32) & _LOW)
+    c2, c3 = np.uint32(call & _LOW), np.uint32((call >> 32) & _LOW)
+    k0, k1 = np.uint32(low_seed), np.uint32(high_seed)
+    for _ in range(ROUNDS):
+        p0, p1 = np.uint64(c0) * _M0, np.uint64(c2) * _M1
+        c0, c1, c2, c3 = (
+            np.uint32(np.uint32(p1 >> np.uint64(32)) ^ c1 ^ k0),
+            np.uint32(p1 & np.uint64(_LOW)),
+            np.uint32(np.uint32(p0 >> np.uint64(32)) ^ c3 ^ k1),
+            np.uint32(p0 & np.uint64(_LOW)),
+        )
+        k0, k1 = np.uint32(k0 + _W0), np.uint32(k1 + _W1)
+    return c0, c1, c2, c3
+
+
+@inlined
+def _number32(word):
+    """A multiple of 2**-24 in [0, 1)."""
+    return np.float32(np.int32(word >> np.uint32(8))) * np.float32(2**-24)
+
+
+@inlined
+def _number64(high, low):
+    """A multiple of 2**-53 in [0, 1)."""
+    whole = (np.uint64(high) >> np.uint64(5)) * np.uint64(2**26) + (np.uint64(low) >> np.uint64(6))
+    return np.float64(np.int64(whole)) * np.float64(2.0**-53)
+
+
+@inlined
+def _write32(out, i, n, c0, c1, c2, c3):
+    """The numbers of a block, from place i on."""
+    out[i] = _number32(c0)
+    if i + 1 < n:
+        out[i + 1] = _number32(c1)
+    if i + 2 < n:
+        out[i + 2] = _number32(c2)
+    if i + 3 < n:
+        out[i + 3] = _number32(c3)
+
+
+@inlined
+def _write64(out, i, n, c0, c1, c2, c3):
+    """The numbers of a block, from place i on."""
+    out[i] = _number64(c0, c1)
+    if i + 1 < n:
+        out[i + 1] = _number64(c2, c3)
+
+
+_NUMBERS = {np.dtype("float32"): (_write32, 4), np.dtype("float64"): (_write64, 2)}
+_write: Any = None  # stand-ins: the kernel below is compiled with those of its dtype
+IN_A_BLOCK = 0
+
+
+def _uniform(out, low_seed, high_seed, call, n):
+    i = cuda.grid(1)
+    while IN_A_BLOCK * i < n:
+        c0, c1, c2, c3 = _philox(i, low_seed, high_seed, call[0])
+        _write(out, IN_A_BLOCK * i, n, c0, c1, c2, c3)
+        i += cuda.gridsize(1)
+
+
+def _for_dtype(dtype: np.dtype[Any]) -> dict[str, Any]:
+    write, count = _NUMBERS[dtype]
+    return {"_write": write, "IN_A_BLOCK": count}
+
+
+_uniform_kernel = Kernel(
+    _uniform, lambda T: (pointer(T), int64, int64, pointer(int64), int64), BLOCK, "f", bind=_for_dtype
+)
+
+
+def uniform(shape: Shape, dtype: np.dtype[Any], seed: int, call: NDArray[np.uint64]) -> DeviceArray:
+    """See Backend.uniform."""
+    out = empty(shape, dtype)
+    if out.size:
+        blocks = -(-out.size // _NUMBERS[dtype][1])
+        _uniform_kernel[dtype](cover(blocks), out, *_halves(seed), _on_device(call), out.size)
+    return out
+
+
+@inlined
+def _drop(x, out, mask, i, n, word, rate, scale):
+    """One element, dropped where its number is below the rate."""
+    if i < n:
+        factor = scale if _number32(word) >= rate else type(scale)(0)
+        mask[i] = factor
+        out[i] = x[i] * factor
+
+
+@kernel(
+    lambda T: (pointer(T), pointer(T), pointer(T), int64, int64, pointer(int64), types.float32, T, int64),
+)
+def _dropout(x, out, mask, low_seed, high_seed, call, rate, scale, n):
+    i = cuda.grid(1)
+    while 4 * i < n:
+        c0, c1, c2, c3 = _philox(i, low_seed, high_seed, call[0])
+        _drop(x, out, mask, 4 * i, n, c0, rate, scale)
+        _drop(x, out, mask, 4 * i + 1, n, c1, rate, scale)
+        _drop(x, out, mask, 4 * i + 2, n, c2, rate, scale)
+        _drop(x, out, mask, 4 * i + 3, n, c3, rate, scale)
+        i += cuda.gridsize(1)
+
+
+def dropout(x: DeviceArray, rate: float, seed: int, call: NDArray[np.uint64]) -> tuple[DeviceArray, DeviceArray]:
+    """See Backend.dropout."""
+    out, mask = empty(x.shape, x.dtype), empty(x.shape, x.dtype)
+    if x.size:
+        scale = x.dtype.type(1 / (1 - rate) if rate < 1 else 0)
+        numbers = *_halves(seed), _on_device(call), np.float32(rate), scale, x.size
+        _dropout[x.dtype](cover(-(-x.size // 4)), contiguous(x), out, mask, *numbers)
+    return out, mask
+
+
+def _halves(seed: int) -> tuple[int, int]:
+    return seed & _LOW, seed >> 32
+
+
+def _on_device(call: NDArray[np.uint64]) -> DeviceArray:
+    return from_numpy(call.view(np.int64))

@@ -1,0 +1,270 @@
+"""Softmax, log-softmax, cross-entropy and their gradients: rows of k elements, each by a group of threads.
+
+A block holds ROWS groups of LANES threads. How many lanes a row gets depends on k alone: one where rows are short,
+32 and more where they are long.
+
+    row 0      |l0 l1 ... l31|l0 l1 ... l31|l0 ...|     lane t takes elements t, t + LANES, t + 2 LANES, ...
+    row 1      |l0 l1 ... l31|l0 l1 ... l31|l0 ...|     of its row
+    partial    |(m, s) of each lane|                    in shared memory: the largest element and the sum of
+               |(m, s)|                                 exp(x - m), the right half is put to the left one until one
+               |out|                                    pair is left; then each lane writes its elements
+
+The largest element and the sum are found in one pass, in which the sum is scaled anew whenever a larger element comes
+(M. Milakov and N. Gimelshein, "Online normalizer calculation for softmax", arXiv:1805.02867). So a row is read once
+from memory, and once more from the cache where it is written.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ._array import DeviceArray, Shape, empty, permute
+from ._copy import contiguous
+from ._driver import cuda, device, inlined
+from ._kernel import Kernel, Signature, T, cover, either, int64, kernel, pointer
+from ._layout import divide
+from ._math import exp, log
+
+# Lanes and rows of a block, and up to how long its rows are.
+SHAPES = (
+    (1, either(128, simulated=2), either(16, simulated=3)),
+    (either(32, simulated=2), either(8, simulated=2), either(2048, simulated=8)),
+    (either(512, simulated=4), 1, math.inf),
+)
+LANES = ROWS = THREADS = 0  # stand-ins: each kernel below is compiled for each of the shapes
+
+
+@inlined
+def _share(x, top):
+    """exp(x - top), also where both are -inf; NaN for NaN."""
+    return type(x)(1) if x == top else exp(x - top)
+
+
+@inlined
+def _merged(top, total, other, share):
+    """The larger of two largest elements, and both sums of exponentials for it."""
+    if other > top:
+        return other, total * _share(top, other) + share
+    return top, total + share * _share(other, top)
+
+
+@inlined
+def _largest_and_total(x, start, k, lane, lanes, at, tops, totals):
+    """The largest of x[start : start + k], and the sum of exp(x - largest), NaN where there is no softmax.
+
+    All threads of the block take part. Four elements at a time, so that a lane waits for memory once for all of them.
+    """
+    if lane < k:
+        top = x[start + lane]
+        total = type(top)(0)
+        i = start + lane
+        while i + 3 * lanes < start + k:
+            a, b, c, d = x[i], x[i + lanes], x[i + 2 * lanes], x[i + 3 * lanes]
+            ab = a if a > b else b
+            cd = c if c > d else d
+            best = ab if ab > cd else cd
+            part = (_share(a, best) + _share(b, best)) + (_share(c, best) + _share(d, best))
+            top, total = _merged(top, total, best, part)
+            i += 4 * lanes
+        while i < start + k:
+            top, total = _merged(top, total, x[i], type(top)(1))
+            i += lanes
+        tops[at] = top
+        totals[at] = total
+    half = lanes // 2
+    while half > 0:
+        cuda.syncthreads()
+        if lane < half and lane + half < k:
+            top, total = _merged(tops[at], totals[at], tops[at + half], totals[at + half])
+            tops[at] = top
+            totals[at] = total
+        half //= 2
+    cuda.syncthreads()
+    top = tops[at - lane]
+    return top, totals[at - lane] + (top - top)
+
+
+def _softmax_rows(x, out, k, n, exponential):
+    """Softmax of n rows of k, or log-softmax."""
+    tops = cuda.shared.array(THREADS, T)
+    totals = cuda.shared.array(THREADS, T)
+    lane = cuda.threadIdx.x
+    at = cuda.threadIdx.y * LANES + lane
+    base = cuda.blockIdx.x * ROWS
+    while base < n:
+        row = base + cuda.threadIdx.y
+        length = k if row < n else 0
+        top, total = _largest_and_total(x, row * k, length, lane, LANES, at, tops, totals)
+        log_total = log(total)
+        i = row * k + lane
+        end = row * k + length
+        while i + 3 * LANES < end:
+            a, b = x[i] - top, x[i + LANES] - top
+            c, d = x[i + 2 * LANES] - top, x[i + 3 * LANES] - top
+            out[i] = exp(a) / total if exponential else a - log_total
+            out[i + LANES] = exp(b) / total if exponential else b - log_total
+            out[i + 2 * LANES] = exp(c) / total if exponential else c - log_total
+            out[i + 3 * LANES] = exp(d) / total if exponential else d - log_total
+            i += 4 * LANES
+        while i < end:
+            value = x[i] - top
+            out[i] = exp(value) / total if exponential else value - log_total
+            i += LANES
+        cuda.syncthreads()
+        base += cuda.gridDim.x * ROWS
+
+
+def _cross_entropy_rows(x, target, losses, log_probs, k, n):
+    """Log-softmax of n rows of k, and the losses: minus its value at the target, NaN for a target that is no class."""
+    tops = cuda.shared.array(THREADS, T)
+    totals = cuda.shared.array(THREADS, T)
+    lane = cuda.threadIdx.x
+    at = cuda.threadIdx.y * LANES + lane
+    base = cuda.blockIdx.x * ROWS
+    while base < n:
+        row = base + cuda.threadIdx.y
+        length = k if row < n else 0
+        top, total = _largest_and_total(x, row * k, length, lane, LANES, at, tops, totals)
+        log_total = log(total)
+        label = target[row] if row < n else 0
+        i = lane
+        while i < length:
+            value = x[row * k + i] - top - log_total
+            log_probs[row * k + i] = value
+            if i == label:
+                losses[row] = -value
+            i += LANES
+        if lane < length and lane == 0 and (label < 0 or label >= k):
+            losses[row] = T(math.nan)
+        cuda.syncthreads()
+        base += cuda.gridDim.x * ROWS
+
+
+def _softmax_grad_rows(g, y, out, k, n, exponential):
+    """y * (g - sum of g * y) for n rows of k; for log-softmax g - exp(y) * (sum of g)."""
+    totals = cuda.shared.array(THREADS, T)
+    lane = cuda.threadIdx.x
+    at = cuda.threadIdx.y * LANES + lane
+    base = cuda.blockIdx.x * ROWS
+    while base < n:
+        row = base + cuda.threadIdx.y
+        length = k if row < n else 0
+        total = T(0)
+        i = lane
+        while i < length:
+            slope = g[row * k + i]
+            total += slope * y[row * k + i] if exponential else slope
+            i += LANES
+        totals[at] = total
+        half = LANES // 2
+        while half > 0:
+            cuda.syncthreads()
+            if lane < half:
+                totals[at] += totals[at + half]
+            half //= 2
+        cuda.syncthreads()
+        total = totals[at - lane]
+        i = lane
+        while i < length:
+            slope = g[row * k + i]
+            value = y[row * k + i]
+            out[row * k + i] = value * (slope - total) if exponential else slope - exp(value) * total
+            i += LANES
+        cuda.syncthreads()
+        base += cuda.gridDim.x * ROWS
+
+
+class RowKernels:
+    """A kernel over n rows of k elements, for each of the shapes of a block."""
+
+    def __init__(self, body: Any, signature: Signature) -> None:
+        self._shapes = [(rows, longest, _for_shape(body, signature, lanes, rows)) for lanes, rows, longest in SHAPES]
+
+    def launch(self, dtype: np.dtype[Any], k: int, n: int, *arguments: Any) -> None:
+        rows, _, found = next(shape for shape in self._shapes if k <= shape[1])
+        found[dtype](min(-(-n // rows), 4 * device().blocks), *arguments)
+
+
+def _for_shape(body: Any, signature: Signature, lanes: int, rows: int) -> Kernel:
+    name = f"{body.__name__.strip('_')}_of_{lanes}"
+    numbers = {"LANES": lanes, "ROWS": rows, "THREADS": lanes * rows}
+    return Kernel(body, signature, (lanes, rows), name=name, bind=lambda dtype: numbers)
+
+
+_softmax = RowKernels(_softmax_rows, lambda T: (pointer(T), pointer(T), int64, int64, int64))
+_softmax_grad = RowKernels(_softmax_grad_rows, lambda T: (pointer(T), pointer(T), pointer(T), int64, int64, int64))
+_cross_entropy = RowKernels(
+    _cross_entropy_rows, lambda T: (pointer(T), pointer(int64), pointer(T), pointer(T), int64, int64)
+)
+
+
+def _along(kernels: RowKernels, arrays: list[DeviceArray], dim: int, exponential: bool) -> DeviceArray:
+    """The result for rows along `dim`."""
+    order = _swapped(arrays[0].ndim, dim)
+    last = [contiguous(permute(x, order)) for x in arrays]
+    out = empty(last[0].shape, last[0].dtype)
+    if out.size:
+        k = out.shape[-1]
+        n = out.size // k
+        kernels.launch(out.dtype, k, n, *last, out, k, n, int(exponential))
+    return permute(out, order)
+
+
+def _swapped(ndim: int, dim: int) -> Shape:
+    """The order of dimensions with `dim` and the last one exchanged."""
+    order = list(range(ndim))
+    order[dim], order[-1] = order[-1], order[dim]
+    return tuple(order)
+
+
+def softmax(x: DeviceArray, dim: int) -> DeviceArray:
+    """See Backend.softmax."""
+    return _along(_softmax, [x], dim, exponential=True)
+
+
+def log_softmax(x: DeviceArray, dim: int) -> DeviceArray:
+    """See Backend.log_softmax."""
+    return _along(_softmax, [x], dim, exponential=False)
+
+
+def softmax_grad(g: DeviceArray, out: DeviceArray, dim: int) -> DeviceArray:
+    """See Backend.softmax_grad."""
+    return _along(_softmax_grad, [g, out], dim, exponential=True)
+
+
+def log_softmax_grad(g: DeviceArray, out: DeviceArray, dim: int) -> DeviceArray:
+    """See Backend.log_softmax_grad."""
+    return _along(_softmax_grad, [g, out], dim, exponential=False)
+
+
+@kernel(lambda T: (pointer(T), pointer(T), pointer(int64), pointer(T), int64, int64))
+def _cross_entropy_grad(g, log_probs, target, out, k, n):
+    """(exp(log_probs) - one-hot target) * g for all n elements; a thread takes one."""
+    i = cuda.grid(1)
+    while i < n:
+        row = divide(i, k)
+        hit = T(1) if i - row * k == target[row] else T(0)
+        out[i] = (exp(log_probs[i]) - hit) * g[row]
+        i += cuda.gridsize(1)
+
+
+def cross_entropy(logits: DeviceArray, target: DeviceArray) -> tuple[DeviceArray, DeviceArray]:
+    """See Backend.cross_entropy. The loss of a target that is no class is NaN."""
+    n, k = logits.shape
+    losses, log_probs = empty((n,), logits.dtype), empty((n, k), logits.dtype)
+    if log_probs.size:
+        arrays = contiguous(logits), contiguous(target), losses, log_probs
+        _cross_entropy.launch(logits.dtype, k, n, *arrays, k, n)
+    return losses, log_probs
+
+
+def cross_entropy_grad(g: DeviceArray, log_probs: DeviceArray, target: DeviceArray) -> DeviceArray:
+    """See Backend.cross_entropy_grad."""
+    out = empty(log_probs.shape, g.dtype)
+    if out.size:
+        arrays = contiguous(g), contiguous(log_probs), contiguous(target), out
+        _cross_entropy_grad[g.dtype](cover(out.size), *arrays, out.shape[1], out.size)
+    return out
