@@ -104,6 +104,12 @@ def browser_tests(session: nox.Session) -> None:
     session.run("pytest", "packages/mnist/tests/browser", *session.posargs)
 
 
+@nox.session(python=False)
+def gpu(session: nox.Session) -> None:
+    """Check the cuda backend on this machine's GPU and measure it into docs/gpu.md, with what is installed here."""
+    session.run("python", "tools/gpu_check.py", *session.posargs)
+
+
 @nox.session(python=PYTHONS)
 @nox.parametrize("package", PACKAGES, ids=PACKAGES)
 def matrix(session: nox.Session, package: str) -> None:

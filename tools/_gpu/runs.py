@@ -1,0 +1,13 @@
+"""The parts by name."""
+
+from tools._gpu.cases import run_cases, run_sanitizer, run_tests
+from tools._gpu.speed import run_speed
+from tools._gpu.training import run_training
+
+RUNS = {
+    "cases": run_cases,
+    "tests": run_tests,
+    "sanitizer": run_sanitizer,
+    "training": run_training,
+    "speed": run_speed,
+}

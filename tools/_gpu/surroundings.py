@@ -1,0 +1,82 @@
+"""Where the packages are found without being installed, and what they run on."""
+
+from __future__ import annotations
+
+import atexit
+import platform
+import shutil
+import sys
+import tempfile
+import tomllib
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+# What the packages import at the top, and what is done here does without.
+NOT_NEEDED = (
+    *("hypothesis", "platformdirs", "safetensors", "safetensors.numpy", "mnist", "PIL", "PIL.Image", "filelock"),
+    *("click", "tqdm"),
+)
+DISTRIBUTIONS = ("numba-cuda", "numba", "numpy", "cuda-core", "cuda-bindings", "torch")
+
+
+class _Absent(ModuleType):
+    """Stand-in for a module that is not installed: it has any name, each an empty class."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return type(name, (Exception,), {})
+
+
+def is_installed(name: str) -> bool:
+    """Whether a module is there, and no stand-in for it."""
+    return not isinstance(sys.modules.get(name), _Absent) and find_spec(name) is not None
+
+
+def make_importable(root: Path) -> None:
+    """Make the packages of this tree importable, and the backends known by their names."""
+    for package in ("tensor", "kernels", "nn", "mnist"):
+        sys.path.insert(0, str(root / "packages" / package / "src"))
+    for name in NOT_NEEDED:
+        if not is_installed(name.partition(".")[0]):
+            sys.modules[name] = _Absent(name)
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    sys.path.append(str(folder))
+    for package in ("tensor", "kernels"):
+        text = (root / "packages" / package / "pyproject.toml").read_text(encoding="utf-8")
+        _announce(folder, tomllib.loads(text)["project"])
+
+
+def _announce(folder: Path, project: dict[str, Any]) -> None:
+    """Let the backends of a package be found, as its installation would."""
+    try:
+        version(project["name"])
+    except PackageNotFoundError:
+        made = folder / f"{project['name'].replace('-', '_')}-0.dist-info"
+        made.mkdir()
+        (made / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: 0\n")
+        points = project["entry-points"]["stackgrad.backends"].items()
+        lines = "".join(f"{name} = {place}\n" for name, place in points)
+        (made / "entry_points.txt").write_text(f"[stackgrad.backends]\n{lines}")
+
+
+def device_name() -> str:
+    """The name of the GPU."""
+    from stackgrad.kernels.cuda._driver import device
+
+    return device().name
+
+
+def versions() -> str:
+    """The versions of what the work is done with."""
+    found = [f"Python {platform.python_version()}"]
+    for name in DISTRIBUTIONS:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    return ", ".join(found)
