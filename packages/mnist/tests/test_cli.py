@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import stackgrad.mnist
+from stackgrad.kernels.cuda import is_available
 from stackgrad.mnist import Dataset
 from stackgrad.mnist.evaluate import probabilities
 from stackgrad.mnist.recipes import RECIPES
@@ -141,7 +142,7 @@ def test_a_run_on_numpy_does_not_import_numba(folder: Path) -> None:
             ["train", "--model", "resnet"],
             "for '--model': 'resnet' is not one of 'lenet5', 'course', 'convnet'",
         ),
-        (["train", "--backend", "cuda"], "'cuda' is not one of 'cpu', 'numpy'"),
+        (["train", "--backend", "tpu"], "'tpu' is not one of 'cpu', 'cuda', 'numpy'"),
         (["train", "--seed", "-1"], "Invalid value for '--seed': '-1' is not a whole number, 0 to 18,446,744,"),
         (["train", "--seed", str(2**64)], "'18446744073709551616' is not a whole number, 0 to 18,446,744,"),
         (["train", "--seed", "9" * 5000], "' is not a whole number, 0 to 18,446,744,"),
@@ -168,9 +169,9 @@ def test_wrong_arguments(arguments: list[str], message: str, cli: Cli, tmp_path:
 
 @pytest.mark.parametrize("command", [["train"], ["evaluate"], ["predict", "a.png"]])
 def test_backend_from_the_environment(command: list[str], cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STACKGRAD_BACKEND", "cuda")
+    monkeypatch.setenv("STACKGRAD_BACKEND", "tpu")
     text = line(cli(*command))
-    assert re.match(r"Invalid value for '--backend'.*: 'cuda' is not one of 'cpu', 'numpy'", text)
+    assert re.match(r"Invalid value for '--backend'.*: 'tpu' is not one of 'cpu', 'cuda', 'numpy'", text)
 
 
 @pytest.mark.parametrize(("options", "expected"), [([], "numpy"), (["--backend", "cpu"], "cpu")])
@@ -297,6 +298,16 @@ def test_a_full_disk(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) ->
         "run/checkpoints/step-00000002.safetensors: make room, then `stackgrad-mnist train --resume run`"
     )
     assert "test accuracy" in good(cli("train", "--resume", "run"))
+
+
+@pytest.mark.skipif(is_available(), reason="there is a GPU")
+@pytest.mark.parametrize("command", [["train"], ["evaluate"], ["predict", "a.png"]])
+def test_no_gpu(command: list[str], cli: Cli, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "runs/one")
+    (tmp_path / "a.png").write_bytes(b"")
+    text = line(cli(*command, "--backend", "cuda"), status=1)
+    found = r"numba-cuda is not installed: pip install .*|found numba-cuda [\d.]+, but .*"
+    assert re.fullmatch(rf"backend 'cuda' is installed but does not load: ({found})", text)
 
 
 def test_out_of_memory(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

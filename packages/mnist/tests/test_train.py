@@ -148,6 +148,18 @@ def test_a_loss_that_is_no_number(backend: str, tiny: Dataset, tmp_path: Path) -
     assert list((tmp_path / "run/checkpoints").iterdir()) == [place]
 
 
+def test_a_loss_that_is_read_late(tiny: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the first that was no number, and no weights that came of it are kept."""
+    messages = []
+    for every in (1, 50):
+        monkeypatch.setattr("stackgrad.mnist.losses.READ_EVERY", {"cpu": every})
+        with pytest.raises(NotFiniteError) as caught:
+            run(tiny, tmp_path / f"{every}", recipe=replace(SHORT, lr=1e10), backend="cpu")
+        messages.append(str(caught.value).split(";")[0])
+        assert [checkpoint.step for checkpoint in kept(tmp_path / f"{every}")] == [0]
+    assert messages[0] == messages[1]
+
+
 @pytest.mark.parametrize("spoiled", [3, 8])
 def test_weights_that_are_no_numbers(
     spoiled: int, tiny: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -315,6 +315,26 @@ def test_a_state_that_does_not_fit(spoil: Callable[[Any, Any], object], tiny: Da
         begin("course", tiny, SHORT).load_state(tensors, state)
 
 
+# Losses that are read seldom
+
+
+@pytest.mark.parametrize("every", [2, 3, 50])
+def test_losses_that_are_read_seldom(every: int, tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_default_backend("cpu")
+
+    def losses() -> tuple[list[float], npt.NDArray[np.float32]]:
+        training = begin("course", tiny, SHORT)
+        found = [step.loss for step in training.steps()]
+        return found, np.concatenate([p.detach().numpy().ravel() for p in training.model.parameters()])
+
+    each, weights_by_each = losses()
+    monkeypatch.setattr("stackgrad.mnist.losses.READ_EVERY", {"cpu": every})
+    seldom, weights_by_seldom = losses()
+    assert np.array_equal(weights_by_each, weights_by_seldom)
+    read = [step for step in range(1, 9) if step in (1, 4, 8) or step % every == 0]  # an epoch has 4 steps
+    assert seldom == [each[max(last for last in read if last <= step) - 1] for step in range(1, 9)]
+
+
 # Holding out
 
 

@@ -18,12 +18,12 @@ def augment(images: NDArray[np.uint8], generator: Generator, backend: str | Back
     """uint8 images (n, h, w), each turned, stretched, sheared and shifted a little about its centre.
 
     One draw from `generator`, so its state before the call gives the same images again; they are the same on every
-    backend. On "cpu" the work is done in parallel.
+    backend. On "numpy" NumPy does the work, else all cores in parallel.
     """
     maps = change_maps(
         rand(len(images), 6, dtype="float64", generator=generator, backend="numpy").numpy(), images.shape[1:]
     )
-    return (affine_images if get_backend(backend).name == "cpu" else affine_images_plain)(images, maps)
+    return (affine_images_plain if get_backend(backend).name == "numpy" else affine_images)(images, maps)
 
 
 def change_maps(draws: NDArray[np.float64], size: tuple[int, ...]) -> NDArray[np.float64]:

@@ -18,6 +18,7 @@ from stackgrad.tensor import Generator, Tensor, capture, from_numpy
 from .data import Split
 from .early import EarlyStopping, held_out, hold_out
 from .evaluate import loss_and_accuracy
+from .losses import Losses
 from .models import Model, normalise
 from .recipes import OPTIMIZERS, SCHEDULES, Recipe
 
@@ -37,6 +38,8 @@ class Step:
     """One step of training: its number and epoch, from 1, the loss of its batch and the share read rightly, both
     before the step, and what it was done with.
 
+    Where losses are read seldom (see `losses`), these two are the last that were read: those of this step in the first
+    one, in each whose number is a multiple of 50, and in the last of an epoch.
     `images_per_second` is 0 in the first steps; `validation` is there after the last step of an epoch, with patience.
     """
 
@@ -112,6 +115,8 @@ class Training:
         self.schedule = SCHEDULES[recipe.schedule](self.optimizer, recipe, self.total_steps)
         self.early = EarlyStopping(recipe.patience)
         self.step = 0
+        self._losses = Losses()
+        self._loss = self._accuracy = math.nan  # those of the batch that was read last
         self._call_of_epoch = generator.call  # of the draw that gave the order of the epoch's images
 
     @property
@@ -132,7 +137,8 @@ class Training:
             loss = self.model.loss(output, classes)
             loss.backward()
             self.optimizer.step()
-            return loss.detach(), output.detach()
+            right = (output.detach().argmax(1) == classes).where(1.0, 0.0).sum()
+            return self._losses.keep(loss.detach()), right
 
         while not self.done:
             epoch = self.step // self.steps_per_epoch + 1
@@ -141,15 +147,17 @@ class Training:
                 images = self.split.images[index]
                 if self.recipe.augment:
                     images = self._augmented(images)
-                batch_loss, output = learn(normalise(images), from_numpy(labels[index]))
-                loss = batch_loss.item()
-                accuracy = float((output.numpy().argmax(axis=1) == labels[index]).mean())
+                last_losses, right = learn(normalise(images), from_numpy(labels[index]))
+                self._losses.count(last_losses)
                 self.schedule.step()
                 self.step += 1
-                self._expect_finite("the loss", loss, lr, bad_since=self.step - 1)
-                validation = self._validate(lr) if self.step % self.steps_per_epoch == 0 else None
+                ends = self.step % self.steps_per_epoch == 0
+                if ends or self.step == 1 or self.step % self._losses.every == 0:
+                    self._read_losses()
+                    self._accuracy = right.item() / len(index)
+                validation = self._validate(lr) if ends else None
                 rate = clock.tick(len(index), self.total_steps)
-                yield Step(self.step, epoch, loss, accuracy, lr, rate, validation)
+                yield Step(self.step, epoch, self._loss, self._accuracy, lr, rate, validation)
 
     def _batches(self) -> Iterator[NDArray[np.int64]]:
         """The batches of this epoch that are left: numbers of images."""
@@ -173,17 +181,25 @@ class Training:
             return None
         found = Validation(*loss_and_accuracy(self.model, self.held_out))
         self.model.train()
-        self._expect_finite("the loss on the images held out", found.loss, lr, bad_since=self.step)
+        self._expect_finite("the loss on the images held out", found.loss, self.step, lr, bad_since=self.step)
         self.early.see(found.loss, found.accuracy, self.step // self.steps_per_epoch, self.model)
         return found
 
-    def _expect_finite(self, what: str, value: float, lr: float, bad_since: int) -> None:
+    def _read_losses(self) -> None:
+        """Read what was not read yet. Raises NotFiniteError for the first that is no number."""
+        losses = self._losses.read()
+        for step, loss in enumerate(losses, self.step - len(losses) + 1):
+            self._expect_finite("the loss", loss, step, self.schedule.rate(step - 1), bad_since=step - 1)
+            self._loss = loss
+
+    def _expect_finite(self, what: str, value: float, step: int, lr: float, bad_since: int) -> None:
         if not math.isfinite(value):
-            message = f"{what} is {value} at step {self.step:,}, with learning rate {lr:.3g}: try a lower --lr"
+            message = f"{what} is {value} at step {step:,}, with learning rate {lr:.3g}: try a lower --lr"
             raise NotFiniteError(message, bad_since)
 
     def expect_finite_weights(self) -> None:
         """Raise NotFiniteError where the last step made a weight infinite or NaN, which no loss has shown yet."""
+        self._read_losses()
         if not all(np.isfinite(tensor.numpy()).all() for tensor in self.model.state_dict().values()):
             rate = self.schedule.rate(max(0, self.step - 1))
             message = f"step {self.step:,}, with learning rate {rate:.3g}, made some weights infinite or NaN"

@@ -18,7 +18,7 @@ from ..published import PUBLISHED, folder_of, missing
 from ..runs import Run, RunError
 
 F = TypeVar("F", bound=Callable[..., Any])
-BACKENDS = ("cpu", "numpy")
+BACKENDS = ("cpu", "cuda", "numpy")
 
 
 def use(backend: str) -> None:
@@ -68,7 +68,7 @@ def backend_option(command: F) -> F:
         show_default=True,
         envvar="STACKGRAD_BACKEND",
         show_envvar=True,
-        help="Where to compute: compiled kernels on all cores, or plain NumPy.",
+        help="Where to compute: compiled kernels on all cores or on a GPU, or plain NumPy.",
     )(command)
 
 

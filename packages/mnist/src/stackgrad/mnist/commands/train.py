@@ -272,7 +272,7 @@ def _progress(
     with tqdm(
         total=steps,
         initial=checkpoint.step if checkpoint else 0,
-        desc="compiling kernels" if backend == "cpu" else "starting",
+        desc="starting" if backend == "numpy" else "compiling kernels",
         bar_format="{desc} {percentage:3.0f}% |{bar}| {remaining} left{postfix}",
         smoothing=0.05,
         dynamic_ncols=True,

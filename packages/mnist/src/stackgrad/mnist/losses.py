@@ -1,0 +1,40 @@
+"""The losses of training, read seldom where that takes time."""
+
+from __future__ import annotations
+
+from stackgrad.tensor import Tensor, get_backend, zeros
+
+# After how many steps losses are read, by backend, 1 elsewhere. A GPU works on while Python prepares the next steps;
+# to read a value is to wait for it.
+READ_EVERY = {"cuda": 50}
+
+
+class Losses:
+    """The losses of steps that were not read yet, on the default backend.
+
+    Attributes:
+        every: after how many steps they are to be read at the latest.
+    """
+
+    def __init__(self) -> None:
+        self.every = READ_EVERY.get(get_backend().name, 1)
+        self._last = zeros(self.every)
+        self._unread = 0
+
+    def keep(self, loss: Tensor) -> Tensor:
+        """The last losses, with that of this step at the end: a part of the work of a step, which may be captured."""
+        if self.every == 1:
+            return loss
+        self._last[:-1] = self._last[1:]
+        self._last[-1] = loss
+        return self._last
+
+    def count(self, last: Tensor) -> None:
+        """A step was done, and `keep` gave `last` in it."""
+        self._last = last
+        self._unread += 1
+
+    def read(self) -> list[float]:
+        """The losses since the last time, that of the last step at the end."""
+        unread, self._unread = self._unread, 0
+        return self._last.numpy().reshape(-1)[self.every - unread :].tolist() if unread else []
