@@ -78,9 +78,9 @@ for name in PACKAGES:
 def run_cuda_tests(session: nox.Session, *tests: str, **environment: str) -> None:
     """Run tests of the cuda backend where numba-cuda and NVIDIA's compiler are installed, as pip finds them."""
     kernels = ("-e", "./packages/kernels[cuda13]")
-    session.install(*from_tree("tensor"), *kernels, *from_group("kernels", "test"))
+    session.install(*from_tree("tensor"), *kernels, *from_group("kernels", "test"), "pytest-xdist>=3.6")
     tests = tuple(f"packages/kernels/tests/cuda/{test}" for test in tests)
-    session.run("pytest", *tests, *session.posargs, env=environment)
+    session.run("pytest", "-n", "auto", *tests, *session.posargs, env=environment)  # on all cores: each uses one
 
 
 @nox.session(name="tests-cuda-simulator", tags=["tests", "kernels", "cuda"])
