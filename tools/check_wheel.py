@@ -13,7 +13,7 @@ from importlib.metadata import distributions, requires
 from pathlib import Path
 
 # Distributions that are imported by another name than their own.
-IMPORTED_AS = {"cuda-core": "cuda", "pillow": "PIL", "python-mnist": "mnist"}
+IMPORTED_AS = {"cuda-core": "cuda", "pillow": "PIL", "python-mnist": "mnist", "tensorboardx": "tensorboardX"}
 # All that an installation holds, for the package that promises it.
 INSTALLED = {"tensor": {"numpy", "stackgrad-tensor"}}
 INSTALLERS = {"pip", "setuptools", "wheel"}
