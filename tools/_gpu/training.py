@@ -37,14 +37,10 @@ def run_training(report: Report, arguments: Namespace) -> None:
         for name in (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte")
     )
     epochs, batch = (1, 2) if arguments.dry_run else (EPOCHS, BATCH)
-    try:
-        start = time.perf_counter()
-        model = model_to_train(arguments.dry_run)
-        accuracy, losses = _train(model, images, labels, test_images, test_labels, epochs, batch)
-        seconds = time.perf_counter() - start
-    except NotImplementedError as error:
-        report.check("lenet5 on MNIST", False, str(error))
-        return
+    start = time.perf_counter()
+    model = model_to_train(arguments.dry_run)
+    accuracy, losses = _train(model, images, labels, test_images, test_labels, epochs, batch)
+    seconds = time.perf_counter() - start
     if arguments.dry_run:
         report.check("lenet5 on MNIST", bool(np.isfinite(losses).all()), f"{losses.size} steps, their losses finite")
     else:
