@@ -58,30 +58,37 @@ def _by_rows(chunk, x, y, z, out, table):
     across, columns, rows = table[24], table[25], table[26]
     first, left = chunk // across * rows, chunk % across * columns
     right = min(n3, left + columns)
-    for row in range(first, min(n0 * n1 * n2, first + rows)):
-        i, j, k = row // (n1 * n2), row // n2 % n1, row % n2
+    k, j, i = first % n2, first // n2 % n1, first // n2 // n1
+    for _ in range(min(n0 * n1 * n2 - first, rows)):
         xs = _place(table, 4, i, j, k, left)
         ys = _place(table, 9, i, j, k, left)
         zs = _place(table, 14, i, j, k, left)
         to = _place(table, 19, i, j, k, left)
+        k += 1
+        if k == n2:
+            k = 0
+            j += 1
+            if j == n1:
+                j = 0
+                i += 1
         x_step, y_step, z_step, step = table[8], table[13], table[18], table[23]
         x_next, y_next, z_next = x_step == size_of(x), y_step == size_of(y), z_step == size_of(z)
         # Neighbours, and single numbers beside them, are taken by vectors.
         if step == size_of(out) and x_next and y_next and z_next:
-            for i in range(right - left):
+            for m in range(right - left):
                 value = _scalar(
-                    load_at(x, xs + i * size_of(x)), load_at(y, ys + i * size_of(y)), load_at(z, zs + i * size_of(z))
+                    load_at(x, xs + m * size_of(x)), load_at(y, ys + m * size_of(y)), load_at(z, zs + m * size_of(z))
                 )
-                store_at(out, to + i * size_of(out), value)
+                store_at(out, to + m * size_of(out), value)
         elif step == size_of(out) and x_next and y_step == z_step == 0:
             b, c = load_at(y, ys), load_at(z, zs)
-            for i in range(right - left):
-                store_at(out, to + i * size_of(out), _scalar(load_at(x, xs + i * size_of(x)), b, c))
+            for m in range(right - left):
+                store_at(out, to + m * size_of(out), _scalar(load_at(x, xs + m * size_of(x)), b, c))
         elif step == size_of(out) and x_step == 0 and y_next and z_next:
             a = load_at(x, xs)
-            for i in range(right - left):
-                value = _scalar(a, load_at(y, ys + i * size_of(y)), load_at(z, zs + i * size_of(z)))
-                store_at(out, to + i * size_of(out), value)
+            for m in range(right - left):
+                value = _scalar(a, load_at(y, ys + m * size_of(y)), load_at(z, zs + m * size_of(z)))
+                store_at(out, to + m * size_of(out), value)
         else:
             for _ in range(right - left):
                 store_at(out, to, _scalar(load_at(x, xs), load_at(y, ys), load_at(z, zs)))

@@ -41,7 +41,7 @@ _OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
 
 def helper(fn: Callable[..., Any]) -> Any:
     """A function that kernels call. It is compiled into them and needs no cache of its own."""
-    return numba.njit(fn, no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)
+    return numba.njit(fn, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True, **_OPTIONS)
 
 
 class Kernel:

@@ -32,9 +32,9 @@ from ._simd import load, on_stack, store
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 
-PIECE = 4096  # of neighbouring elements
+PIECE = 8_192  # of neighbouring elements
 PIECE_OF_ROWS = 128  # where whole rows of b are folded
-LANES = 64  # of neighbouring elements, so many running values take one each in turn
+LANES = 128  # of neighbouring elements, so many running values take one each in turn
 COLUMNS = 4096  # of b in one chunk
 SHORT_ROW = 64  # elements
 
@@ -64,6 +64,41 @@ def _fold_rows(x, source, rows, step, out, to, columns):
             store(out, to + column, _scalar(value, load(x, source + row * step + column), value))
 
 
+def _fold_many(x, source, count, lanes):
+    """x[source : source + count], LANES numbers or more, folded into lanes[0]: by fixed widths, which LLVM unrolls."""
+    for lane in range(LANES):
+        store(lanes, lane, load(x, source + lane))
+    rows = count // LANES
+    for i in range(source + LANES, source + (rows - 1) * LANES, 2 * LANES):
+        for lane in range(LANES):
+            value = load(lanes, lane)
+            value = _scalar(value, load(x, i + lane), value)
+            store(lanes, lane, _scalar(value, load(x, i + LANES + lane), value))
+    if rows % 2 == 0:
+        _fold_rows(x, source + (rows - 1) * LANES, 1, 0, lanes, 0, LANES)
+    _fold_rows(x, source + rows * LANES, 1, 0, lanes, 0, count % LANES)
+    _fold_rows(lanes, 64, 1, 0, lanes, 0, 64)
+    _fold_rows(lanes, 32, 1, 0, lanes, 0, 32)
+    _fold_rows(lanes, 16, 1, 0, lanes, 0, 16)
+    _fold_rows(lanes, 8, 1, 0, lanes, 0, 8)
+    _fold_rows(lanes, 4, 1, 0, lanes, 0, 4)
+    _fold_rows(lanes, 2, 1, 0, lanes, 0, 2)
+    _fold_rows(lanes, 1, 1, 0, lanes, 0, 1)
+
+
+def _fold_few(x, source, count, lanes):
+    """x[source : source + count], fewer than LANES numbers, folded into lanes[0]."""
+    width = LANES // 2
+    while width > count:
+        width //= 2
+    for lane in range(width):
+        store(lanes, lane, load(x, source + lane))
+    _fold_rows(x, source + width, 1, 0, lanes, 0, count - width)
+    while width > 1:
+        width //= 2
+        _fold_rows(lanes, width, 1, 0, lanes, 0, width)
+
+
 def _fold(chunk, x, out, a, k, b, piece, pieces, group):
     """`group` pieces of x (a, k, b), by at most COLUMNS of b, into out (a, pieces, b)."""
     across = (b + COLUMNS - 1) // COLUMNS
@@ -80,24 +115,21 @@ def _fold(chunk, x, out, a, k, b, piece, pieces, group):
                 store(out, p * b + column, load(x, source + column))
             _fold_rows(x, source + b + left, count - 1, b, out, p * b + left, right - left)
         else:
-            width = LANES
-            while width > count:
-                width //= 2
-            for lane in range(width):
-                store(lanes, lane, load(x, source + lane))
-            tail = source + count // width * width
-            _fold_rows(x, source + width, count // width - 1, width, lanes, 0, width)
-            _fold_rows(x, tail, 1, width, lanes, 0, source + count - tail)
-            while width > 1:
-                width //= 2
-                _fold_rows(lanes, width, 1, width, lanes, 0, width)
+            if count < LANES:
+                _fold_few(x, source, count, lanes)
+            else:
+                _fold_many(x, source, count, lanes)
             store(out, p, load(lanes, 0))
 
 
 def fold_kernel(name: str, scalar: Any, key: str | None) -> Kernel:
     """The kernel that folds by `scalar`, an associative function of the running value and the next (and one unused)."""
     fold_rows = helper(rebind(_fold_rows, f"{name}_fold_rows", _scalar=scalar))
-    fold = rebind(_fold, f"{name}_fold", _fold_rows=fold_rows)
+    fold_many, fold_few = (
+        helper(rebind(body, f"{name}{body.__name__}", _scalar=scalar, _fold_rows=fold_rows))
+        for body in (_fold_many, _fold_few)
+    )
+    fold = rebind(_fold, f"{name}_fold", _fold_rows=fold_rows, _fold_many=fold_many, _fold_few=fold_few)
     return Kernel(fold, lambda T: (T[::1], T[::1], *[types.intp] * 6), key)
 
 
@@ -119,7 +151,8 @@ def _of_repeated(reduction: Reduction, a: Array, dims: Shape, repeated: list[int
     """`reduce` of an array of which some dimensions repeat the same elements: these are looked at once."""
     if reduction.name == "sum" and set(dims) <= set(repeated):
         key = tuple([0 if d in dims else slice(None) for d in range(a.ndim)])
-        return elementwise(OPS["mul"], a[key], np.array(math.prod([a.shape[d] for d in dims]), a.dtype))
+        count = math.prod([a.shape[d] for d in dims])
+        return elementwise(OPS["mul"], a[key], np.full(a[key].shape, count, a.dtype))
     once = a[tuple([slice(0, 1 if d in repeated else None) for d in range(a.ndim)])]
     out = run(_kernel(reduction.name), reduction.start, once, dims)
     count = math.prod([a.shape[d] for d in repeated if d in dims])
