@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from stackgrad.tensor import Window
 
 from ._buffers import empty, has_slack
+from ._conv_pixels import for_output, widened, with_margins
 from ._jit import Kernel, kernel, rebind
 from ._layout import channels_first, channels_last, in_order, spread
 from ._parallel import MULTIPLY_ADDS, SERIAL
@@ -117,7 +118,7 @@ def _arrange(chunk, weight, start, s0, s1, s2, s3, sa, sb, e1, e2, e3, eb, block
             elif row < rows:
                 store(out, at, load(weight, source))
             else:
-                store(out, at, load(bias, panel // blocks * used + o))
+                store(out, at, load(bias, panel // blocks * eb + o % eb))
             source, place = source + sb, place + 1
             if place == eb:
                 source, place = source + sa - eb * sb, 0
@@ -186,18 +187,24 @@ def convolve(
     The steps are those between output channels, input channels, rows and columns; `channels` is how many of the first
     two there are.
     """
-    (n, pixel), (o, c), (kh, kw), (so, sc, sy, sx) = x.shape[:2], channels, window.kernel, steps
-    group = o // groups
-    vectors = 1 if group <= lanes(x.dtype) else 2
-    width = vectors * lanes(x.dtype)
-    rows = ((groups, group * so), (kh, sy), (kw, sx), (c, sc))
+    (n, pixel), (o, c), (so, sc, sy, sx) = x.shape[:2], channels, steps
+    out = empty((n, *window.positions((x.shape[2], x.shape[3])), o), x.dtype)
     if bias is None:
         bias = np.zeros(o, x.dtype)
-    panels = arranged(weight, start, rows, ((1, 0), (group, so)), width, bias)
-    out = empty((n, *window.positions((x.shape[2], x.shape[3])), o), x.dtype)
     (x,) = as_rows(window, x)
-    flat, image = padded(x, window, _TILE_ROWS[vectors])
     oh, ow = window.positions((x.shape[2], x.shape[3]))
+    pixels = for_output(window, ow, o, _TILE_ROWS[1], lanes(x.dtype))[0] if groups == 1 else 1
+    columns = ((pixels, -window.stride[1] * sx), (o // groups, so))
+    if pixels > 1:
+        margin = (pixels - 1) * window.stride[1]
+        weight, start, (so, sc, sy) = with_margins(weight, start, (so, sc, sy), window.kernel[1], margin)
+        columns = (columns[0], (o, so))
+        window, ow, o = widened(window, pixels), ow // pixels, o * pixels
+    group, (kh, kw) = o // groups, window.kernel
+    vectors = 1 if group <= lanes(x.dtype) else 2
+    width = vectors * lanes(x.dtype)
+    panels = arranged(weight, start, ((groups, group * so), (kh, sy), (kw, sx), (c, sc)), columns, width, bias)
+    flat, image = padded(x, window, _TILE_ROWS[vectors])
     chunk_rows = max(1, -(-n * oh // IMAGE_CHUNKS))
     distances = (image[0] * image[1] * pixel, window.stride[0] * image[1] * pixel, window.stride[1] * pixel)
     tap_distances = (window.dilation[0] * image[1] * pixel, window.dilation[1] * pixel)

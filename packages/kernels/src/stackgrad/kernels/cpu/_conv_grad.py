@@ -28,6 +28,7 @@ from stackgrad.tensor import Window
 
 from ._buffers import SLACK, empty, has_slack
 from ._conv import IMAGE_CHUNKS, Pair, arranged, as_rows, convolve, padded, runs_of
+from ._conv_pixels import add_pixels, for_output, for_weights, widened
 from ._jit import Kernel, helper, kernel, rebind
 from ._layout import channels_first, channels_last, copy, fill_with, in_order, readable_beyond, spread
 from ._on_host import on_host
@@ -120,11 +121,11 @@ def _sum_over_pixels(
 
 
 _SUM_OVER_PIXELS = {
-    vectors: Kernel(
-        rebind(_sum_over_pixels, f"_sum_over_pixels_{ROWS}x{vectors}", VECTORS=vectors),
+    (rows, vectors): Kernel(
+        rebind(_sum_over_pixels, f"_sum_over_pixels_{rows}x{vectors}", ROWS=rows, VECTORS=vectors),
         lambda T: (T[::1], *[types.intp] * 5, T[::1], *[types.intp] * 2, T[::1], *[types.intp] * 9),
     )
-    for vectors in (1, 2)
+    for rows, vectors in ((6, 1), (12, 1), (6, 2))
 }
 
 _BACK_ROWS = {1: 10, 2: 5}
@@ -239,12 +240,9 @@ def conv2d_input_grad(g: Array, weight: Array, size: Pair, window: Window, group
     """See Backend.conv2d_input_grad. The result is a view of channels-last memory."""
     (n, o, oh, ow), (_, c, kh, kw) = g.shape, weight.shape
     flat_weight, taps = in_order(weight).reshape(-1), kh * kw
-    (top, bottom), (left, right) = window.padding
-    if groups == 1 and c >= MANY and window.stride == (1, 1) and g.size:
-        span = window.span
-        if max(top, bottom) < span[0] and max(left, right) < span[1]:
-            sides = ((span[0] - 1 - top, span[0] - 1 - bottom), (span[1] - 1 - left, span[1] - 1 - right))
-            turned = Window(window.kernel, (1, 1), sides, window.dilation)
+    if groups == 1 and window.stride == (1, 1) and g.size:
+        turned = _turned(window)
+        if turned and (c >= MANY or _turning_pays(turned, size, c, (oh, ow))):
             return convolve(g, flat_weight, taps - 1, (c, o), (taps, c * taps, -kw, -1), None, turned, 1)
     channels, (runs, run) = o // groups, runs_of(window, groups, c)
     vectors = 1 if run <= lanes(g.dtype) else 2
@@ -260,11 +258,28 @@ def conv2d_input_grad(g: Array, weight: Array, size: Pair, window: Window, group
         chunks = -(-n * height // chunk_rows)
         length = window.padded(size)[1] * pixel + block
         steps = (window.stride[0], window.stride[1] * pixel, window.dilation[0], window.dilation[1] * pixel)
+        (top, _), (left, _) = window.padding
         image = (chunk_rows, n, height, width * pixel, top, left * pixel, length)
         counts = (oh, ow, apart, groups, c, channels, kh, runs, run)
         shared = (flat, blocks, out.reshape(-1), empty(chunks * length, g.dtype), *image, *counts, *steps)
         _SEND_BACK[vectors][g.dtype](chunks, g.size * c * taps < SERIAL * MULTIPLY_ADDS, shared)
     return channels_first(out)
+
+
+def _turned(window: Window) -> Window | None:
+    """The window that leads from the gradient of the result to that of the image; None for too much padding."""
+    (top, bottom), (left, right), (height, width) = *window.padding, window.span
+    sides = ((height - 1 - top, height - 1 - bottom), (width - 1 - left, width - 1 - right))
+    return Window(window.kernel, (1, 1), sides, window.dilation) if min(sides[0] + sides[1]) >= 0 else None
+
+
+def _turning_pays(turned: Window, size: Pair, channels: int, of_g: Pair) -> bool:
+    """Whether that takes no more multiply-adds of vectors of 8 than to send back."""
+    if channels > 8:
+        return False
+    _, multiply_adds = for_output(turned, size[1], channels, 14, 8)
+    run = channels * turned.kernel[1]
+    return size[0] * multiply_adds <= of_g[0] * of_g[1] * (1 if run <= 8 else 2 * -(-run // 16))
 
 
 def _with_pixels_behind(g: Array, pixels: int) -> Array:
@@ -277,11 +292,26 @@ def _with_pixels_behind(g: Array, pixels: int) -> Array:
 
 def conv2d_weight_grad(x: Array, g: Array, window: Window, groups: int) -> Array:
     """See Backend.conv2d_weight_grad."""
-    (o, c), (kh, kw) = (g.shape[1], x.shape[1] // groups), window.kernel
-    out = empty((o, c, kh, kw), x.dtype)
+    n, o, oh, ow = g.shape
+    c = x.shape[1] // groups
+    out = empty((o, c, *window.kernel), x.dtype)
     if not out.size or not g.size:
         _clear(out)
         return out
+    pixels = for_weights(window, ow, o, c, lanes(x.dtype)) if groups == 1 else 1
+    if pixels == 1:
+        _sum_into(out, x, g, window, groups)
+    else:
+        wide = widened(window, pixels)
+        of_all = empty((pixels * o, c, *wide.kernel), x.dtype)
+        _sum_into(of_all, x, channels_first(channels_last(g).reshape(n, oh, -1, pixels * o)), wide, 1)
+        add_pixels(of_all, out, window, pixels)
+    return out
+
+
+def _sum_into(out: Array, x: Array, g: Array, window: Window, groups: int) -> None:
+    """Set `out` (o, c, kh, kw) to the gradient of the weights."""
+    o, c, kh, kw = out.shape
     if groups == 1 and c >= MANY and o > lanes(x.dtype):
         x, g = as_rows(window, x, g)
         parts, rows, columns = _by_packing(x, g, window)
@@ -290,7 +320,6 @@ def conv2d_weight_grad(x: Array, g: Array, window: Window, groups: int) -> Array
     chunks = parts.size // (groups * kh * kw * rows * columns)
     shared = (parts, out.reshape(-1), chunks, groups, kh * kw, c, rows, o // groups, columns)
     _sum_chunks[x.dtype](groups * c, parts.size < SERIAL, shared)
-    return out
 
 
 def _chunks(units: int, size: int) -> Pair:
@@ -315,10 +344,11 @@ def _directly(x: Array, g: Array, window: Window, groups: int) -> tuple[Array, i
     steps = (image[0] * image[1] * pixel, window.stride[0] * image[1] * pixel, window.stride[1] * pixel)
     taps = (window.dilation[0] * image[1] * pixel, window.dilation[1] * pixel)
     counts = (rows, n, oh, ow, groups, runs, run, runs_in_row)
-    flat, g_flat = readable_beyond(flat, run, ROWS), readable_beyond(channels_last(g), channels, width)
+    tile_rows = 12 if vectors == 1 and run > ROWS else ROWS
+    flat, g_flat = readable_beyond(flat, run, tile_rows), readable_beyond(channels_last(g), channels, width)
     shared = (flat, *steps, *taps, g_flat, channels, width, parts, columns, *counts)
     serial = g.size * c * kh * window.kernel[1] < SERIAL * MULTIPLY_ADDS
-    _SUM_OVER_PIXELS[vectors][x.dtype](chunks, serial, shared)
+    _SUM_OVER_PIXELS[tile_rows, vectors][x.dtype](chunks, serial, shared)
     return parts, c, columns
 
 
