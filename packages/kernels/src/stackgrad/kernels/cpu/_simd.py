@@ -250,9 +250,10 @@ def tile_relu(typingctx: Any, tile: Any) -> Any:
 
 @intrinsic
 def tile_add(typingctx: Any, tile: Any, out: Any, index: Any, step: Any, rows: Any, columns: Any, alone: Any) -> Any:
-    """out[index + r * step : ... + columns] += tile[r] for the first `rows` rows, one after the other.
+    """out[index + r * step : ... + columns] += tile[r] for the first `rows` rows, every third one before the others.
 
-    `alone` says that nobody else writes to the memory behind, of up to a vector: zeros may be added to it.
+    Where a row reaches into the next ones, these would wait for its store. `alone` says that nobody else writes to the
+    memory behind, of up to a vector: zeros may be added to it.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -260,7 +261,8 @@ def tile_add(typingctx: Any, tile: Any, out: Any, index: Any, step: Any, rows: A
         data = _data(context, builder, signature.args[1], args[1])
         lane_type = ir.VectorType(column_count.type, tile.lanes)
         zeros = cgutils.get_null_value(tile.vector)
-        for r in range(tile.rows):
+        for r in sorted(range(tile.rows), key=lambda r: r % 3):
+            position = builder.add(args[2], builder.mul(row_step, row_step.type(r)))
             with builder.if_then(builder.icmp_signed(">", row_count, row_count.type(r))):
                 for j in range(tile.vectors):
                     vector = builder.extract_value(acc, r * tile.vectors + j)
@@ -278,7 +280,6 @@ def tile_add(typingctx: Any, tile: Any, out: Any, index: Any, step: Any, rows: A
                         with part:
                             pointer = builder.gep(data, [builder.add(position, position.type(j * tile.lanes))])
                             _store_lanes(builder, vector, pointer, left, _add_to)
-            position = builder.add(position, row_step)
         return context.get_dummy_value()
 
     return types.none(tile, out, *[types.intp] * 4, types.boolean), codegen
