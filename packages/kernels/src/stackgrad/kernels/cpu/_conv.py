@@ -8,15 +8,14 @@ in, for each tap and input channel, one number a pixel times one row of weights.
     |ccc|ccc|ccc|ccc|ccc| ...   x[pixel + tap]  x  |o o o o o o o o  |  ->  tile (ROWS pixels, block)
     +---+---+---+---+---+                          +-----------------+
 
-With undilated columns and one group the taps of a row of the kernel lie side by side in the image, and make one run of
-kw * c numbers; else each tap is a run of c. Many weights are taken in parts that stay in the first-level cache: all
-tiles of a row take in one part before the next.
+Many weights are taken in parts that stay in the first-level cache: all tiles of a row take in one part before the next.
 
 The gradients are in _conv_grad.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -44,18 +43,17 @@ ARRANGED_ROWS = 64
 
 # fmt: off
 def _convolve(
-    chunk, x, image_pitch, y_step, x_step, tap_y, tap_x, weight, width, out,
-    rows, n, oh, ow, out_c, groups, c, kh, runs, run, part_kh, part_run, relu,
+    chunk, x, image_pitch, y_step, x_step, taps, weight, width, out, rows, n, oh, ow, out_c, groups, c, part, relu,
 ):
     # fmt: on
     """`rows` rows of the output, counted through all images. Pitch, steps and taps are distances in the flat x.
 
-    `weight` is (groups, blocks, kh, runs, run, width), and after it the bias (groups, blocks, width). A part of it is
-    `part_kh` rows of the kernel and `part_run` of each run.
+    `weight` is (groups, blocks, taps, width), and after it the bias (groups, blocks, width). `part` taps are taken in
+    at a time.
     """
     out_group = out_c // groups
     blocks = (out_group + width - 1) // width
-    dense = groups == 1 and out_c <= width and part_kh >= kh and part_run >= run
+    dense = groups == 1 and out_c <= width and part >= taps.size
     for group in range(groups):
         for block in range(blocks):
             panel = group * blocks + block
@@ -63,33 +61,32 @@ def _convolve(
             columns = out_group - block * width
             for row in range(chunk * rows, min(n * oh, (chunk + 1) * rows)):
                 start = row // oh * image_pitch + row % oh * y_step + group * c
-                for top in range(0, kh, part_kh):
-                    for first in range(0, max(1, run), part_run):  # once for no channels: the bias
-                        for column in range(0, ow, ROWS):
-                            left = max(0, min(column, ow - ROWS))  # the last tile overlaps the one before it
-                            at = (row * ow + left) * out_c + group * out_group + block * width
-                            if top == 0 and first == 0:
-                                tile = tile_from_row(weight, bias, ROWS, VECTORS)
-                            else:
-                                tile = tile_load(out, at, out_c, ROWS, VECTORS)
-                            for i in range(top, min(kh, top + part_kh)):
-                                for j in range(runs):
-                                    position = start + left * x_step + i * tap_y + j * tap_x + first
-                                    w = (((panel * kh + i) * runs + j) * run + first) * width
-                                    for _ in range(min(part_run, run - first)):
-                                        tile = tile_multiply_add(tile, x, position, x_step, weight, w)
-                                        position += 1
-                                        w += width
-                            if relu and top + part_kh >= kh and first + part_run >= run:
-                                tile = tile_relu(tile)
-                            tile_store(tile, out, at, out_c, column - left, ow - left, columns, dense)
+                for first in range(0, max(1, taps.size), part):  # once for no channels: the bias
+                    for column in range(0, ow, ROWS):
+                        left = max(0, min(column, ow - ROWS))  # the last tile overlaps the one before it
+                        at = (row * ow + left) * out_c + group * out_group + block * width
+                        if first == 0:
+                            tile = tile_from_row(weight, bias, ROWS, VECTORS)
+                        else:
+                            tile = tile_load(out, at, out_c, ROWS, VECTORS)
+                        position, w = start + left * x_step, (panel * taps.size + first) * width
+                        for tap in range(first, min(taps.size, first + part)):
+                            tile = tile_multiply_add(tile, x, position + load(taps, tap), x_step, weight, w)
+                            w += width
+                        if relu and first + part >= taps.size:
+                            tile = tile_relu(tile)
+                        tile_store(tile, out, at, out_c, column - left, ow - left, columns, dense)
 
 
 _TILE_ROWS = {1: 14, 2: 5}
 _CONVOLVE = {
     vectors: Kernel(
         rebind(_convolve, f"_convolve_{rows}x{vectors}", ROWS=rows, VECTORS=vectors),
-        lambda T: (T[::1], *[types.intp] * 5, T[::1], types.intp, T[::1], *[types.intp] * 12, types.boolean),
+        lambda T: (
+            *(T[::1], types.intp, types.intp, types.intp, types.int64[::1], T[::1], types.intp, T[::1]),
+            *[types.intp] * 8,
+            types.boolean,
+        ),
     )
     for vectors, rows in _TILE_ROWS.items()
 }
@@ -138,10 +135,11 @@ def arranged(base: Array, start: int, rows: Steps, columns: Steps, width: int, b
     return out
 
 
-def runs_of(window: Window, groups: int, c: int) -> Pair:
-    """The runs in a row of the kernel, and the numbers in each."""
-    kw = window.kernel[1]
-    return (1, kw * c) if window.dilation[1] == 1 and groups == 1 else (kw, c)
+@cache
+def _taps(kh: int, kw: int, c: int, row: int, column: int) -> NDArray[np.int64]:
+    """The distances from a window's first number to all, in the order of rows, columns and channels."""
+    y, x, channel = np.ogrid[:kh, :kw, :c]
+    return np.ravel(y * row + x * column + channel)
 
 
 def as_rows(window: Window, *images: Array) -> tuple[Array, ...]:
@@ -207,13 +205,10 @@ def convolve(
     flat, image = padded(x, window, _TILE_ROWS[vectors])
     chunk_rows = max(1, -(-n * oh // IMAGE_CHUNKS))
     distances = (image[0] * image[1] * pixel, window.stride[0] * image[1] * pixel, window.stride[1] * pixel)
-    tap_distances = (window.dilation[0] * image[1] * pixel, window.dilation[1] * pixel)
-    runs, run = runs_of(window, groups, c)
-    part = (kh, max(1, run))
-    if kh * runs * run > PART and has_slack(out):
-        part = (max(1, PART // (runs * run)), PART)
-    counts = (chunk_rows, n, oh, ow, o, groups, c, kh, runs, run, *part, relu)
+    taps = _taps(kh, kw, c, window.dilation[0] * image[1] * pixel, window.dilation[1] * pixel)
+    part = PART if has_slack(out) else max(1, taps.size)
     serial = out.size * c * kh * kw < SERIAL * MULTIPLY_ADDS
-    shared = (flat, *distances, *tap_distances, panels, width, out.reshape(-1), *counts)
+    counts = (chunk_rows, n, oh, ow, o, groups, c, part)
+    shared = (flat, *distances, taps, panels, width, out.reshape(-1), *counts, relu)
     _CONVOLVE[vectors][x.dtype](-(-n * oh // chunk_rows), serial, shared)
     return channels_first(out)

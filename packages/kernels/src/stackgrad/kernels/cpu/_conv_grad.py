@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from stackgrad.tensor import Window
 
 from ._buffers import SLACK, empty, has_slack
-from ._conv import IMAGE_CHUNKS, Pair, arranged, as_rows, convolve, padded, runs_of
+from ._conv import IMAGE_CHUNKS, Pair, arranged, as_rows, convolve, padded
 from ._conv_pixels import add_pixels, for_output, for_weights, widened
 from ._jit import Kernel, helper, kernel, rebind
 from ._layout import channels_first, channels_last, copy, fill_with, in_order, readable_beyond, spread
@@ -244,7 +244,7 @@ def conv2d_input_grad(g: Array, weight: Array, size: Pair, window: Window, group
         turned = _turned(window)
         if turned and (c >= MANY or _turning_pays(turned, size, c, (oh, ow))):
             return convolve(g, flat_weight, taps - 1, (c, o), (taps, c * taps, -kw, -1), None, turned, 1)
-    channels, (runs, run) = o // groups, runs_of(window, groups, c)
+    channels, (runs, run) = o // groups, _runs_of(window, groups, c)
     vectors = 1 if run <= lanes(g.dtype) else 2
     tile_rows, block = _BACK_ROWS[vectors], vectors * lanes(g.dtype)
     rows = ((groups, channels * c * taps), (kh, kw), (runs, 1), (channels, c * taps))
@@ -280,6 +280,12 @@ def _turning_pays(turned: Window, size: Pair, channels: int, of_g: Pair) -> bool
     _, multiply_adds = for_output(turned, size[1], channels, 14, 8)
     run = channels * turned.kernel[1]
     return size[0] * multiply_adds <= of_g[0] * of_g[1] * (1 if run <= 8 else 2 * -(-run // 16))
+
+
+def _runs_of(window: Window, groups: int, c: int) -> Pair:
+    """The runs in a row of the kernel, and the numbers in each."""
+    kw = window.kernel[1]
+    return (1, kw * c) if window.dilation[1] == 1 and groups == 1 else (kw, c)
 
 
 def _with_pixels_behind(g: Array, pixels: int) -> Array:
@@ -336,7 +342,7 @@ def _directly(x: Array, g: Array, window: Window, groups: int) -> tuple[Array, i
     vectors = 1 if channels <= lanes(x.dtype) else 2
     width = vectors * lanes(x.dtype)
     columns = -(-channels // width) * width
-    runs_in_row, run = runs_of(window, groups, c)
+    runs_in_row, run = _runs_of(window, groups, c)
     runs = kh * runs_in_row
     chunks, rows = _chunks(n * oh, groups * runs * run * columns)
     parts = empty(chunks * groups * runs * run * columns, x.dtype)
