@@ -36,9 +36,9 @@ from ._simd import lanes, lanes_of, load, store, tile_from_row, tile_load, tile_
 
 ROWS = 6
 VECTORS = 2
-BLOCK_ROWS = 24  # in which a panel stays in the first-level cache
 BLOCK_COLUMNS = 256
-FEW_CHUNKS = 8  # of less than so many, each is halved
+# Rows of a chunk, where there are so many chunks: with more rows a panel is read less often, with fewer all are busy.
+BLOCK_ROWS = ((96, 64), (24, 8), (12, 0))
 
 
 @kernel(lambda T: (T[::1], *[types.intp] * 3, T[::1], *[types.intp] * 3, T[::1]))
@@ -127,13 +127,12 @@ def matmul(a: NDArray[Any], b: NDArray[Any], bias: NDArray[Any] | None = None, r
     packed = empty(pieces * columns * k + panels * columns, a.dtype)
     flat_bias = np.empty(0, a.dtype) if bias is None else in_order(bias)
     _pack[a.dtype](pieces, packed.size < SERIAL, (flat_b, b_step, b_row, b_column, flat_bias, k, m, columns, packed))
-    few = batch * -(-n // BLOCK_ROWS) * -(-m // BLOCK_COLUMNS) < FEW_CHUNKS
-    block = BLOCK_ROWS // 2 if few else BLOCK_ROWS
-    chunks = batch * -(-n // block) * -(-m // BLOCK_COLUMNS)
+    chunks_of = {block: batch * -(-n // block) * -(-m // BLOCK_COLUMNS) for block, _ in BLOCK_ROWS}
+    block = next(block for block, enough in BLOCK_ROWS if chunks_of[block] >= enough)
     serial = batch * n * m * k < SERIAL * MULTIPLY_ADDS
     packed_step = panels * columns * k if b_step else 0
     shared = (flat_a, *a_steps, packed, packed_step, out.reshape(-1), n, m, k, columns, block, relu)
-    _multiply[a.dtype](chunks, serial, shared)
+    _multiply[a.dtype](chunks_of[block], serial, shared)
     return out
 
 
