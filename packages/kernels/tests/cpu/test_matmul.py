@@ -17,7 +17,7 @@ def whole(*shape, dtype="float32"):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("n", [1, ROWS - 1, ROWS, ROWS + 1, BLOCK_ROWS, BLOCK_ROWS + 1])
+@pytest.mark.parametrize("n", [1, ROWS - 1, ROWS, ROWS + 1, 12, 13, 25])
 @pytest.mark.parametrize("m", [1, 3, 7, 8, 9, 15, 16, 17, BLOCK_COLUMNS - 1, BLOCK_COLUMNS, BLOCK_COLUMNS + 1])
 def test_tile_edges(dtype, n, m):
     for k in (1, 2, 19):
@@ -38,6 +38,13 @@ def test_batches(run_serially, serial, batch):
     assert np.array_equal(matmul(a, shared), a @ shared)
     shared = np.broadcast_to(whole(25, 6), a.shape)
     assert np.array_equal(matmul(shared, b), shared @ b)
+
+
+@pytest.mark.parametrize(("rows", "enough"), BLOCK_ROWS)
+def test_blocks_of_rows(rows, enough):
+    for n in (rows - 1, rows, rows + 1, 2 * rows + 1):
+        a, b = whole(max(1, enough), n, 5), whole(max(1, enough), 5, 17)
+        assert np.array_equal(matmul(a, b), a @ b)
 
 
 def test_batches_of_any_order_of_memory():
