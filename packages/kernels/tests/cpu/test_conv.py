@@ -51,6 +51,16 @@ def test_rows_at_tile_edges(width, out_channels):
     check((1, 2, 3, width + 2), (out_channels, 2, 1, 3))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("width", [4, 9, 12, 28])
+@pytest.mark.parametrize("out_channels", [1, 2, 3, 4, 6])
+def test_neighbouring_pixels_that_share_a_vector(out_channels, width, dtype):
+    for channels, kernel, stride in ((1, 3, 1), (1, 5, 2), (4, 2, 1), (2, 1, 3)):
+        window = Window((2, kernel), (1, stride), ((1, 0), (1, kernel - 2 if kernel > 1 else 0)))
+        size = (width - 1) * stride + kernel - sum(window.padding[1])
+        check((2, channels, 4, max(1, size)), (out_channels, channels, 2, kernel), window, dtype=dtype)
+
+
 @pytest.mark.parametrize("channels", [1, 2, 5, 6, 7, 13])
 def test_runs_at_tile_edges(channels):
     for kernel in ((1, 1), (2, 1), (1, 3), (5, 5)):
@@ -123,6 +133,7 @@ def test_nothing(x, w, padding):
 def test_an_image_that_is_all_padding():
     window = Window((2, 2), (1, 1), ((1, 1), (1, 1)))
     check((2, 3, 0, 4), (5, 3, 2, 2), window)
+    check((2, 16, 0, 4), (5, 16, 2, 2), window)
 
 
 def test_groups_of_no_channels():

@@ -240,7 +240,7 @@ def conv2d_input_grad(g: Array, weight: Array, size: Pair, window: Window, group
     """See Backend.conv2d_input_grad. The result is a view of channels-last memory."""
     (n, o, oh, ow), (_, c, kh, kw) = g.shape, weight.shape
     flat_weight, taps = in_order(weight).reshape(-1), kh * kw
-    if groups == 1 and window.stride == (1, 1) and g.size:
+    if groups == 1 and window.stride == (1, 1) and g.size and min(size):
         turned = _turned(window)
         if turned and (c >= MANY or _turning_pays(turned, size, c, (oh, ow))):
             return convolve(g, flat_weight, taps - 1, (c, o), (taps, c * taps, -kw, -1), None, turned, 1)

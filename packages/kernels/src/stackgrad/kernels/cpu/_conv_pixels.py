@@ -42,7 +42,7 @@ def for_output(window: Window, columns: int, channels: int, rows: int, most: int
     def multiply_adds(count: int) -> int:
         return -(-columns // (count * rows)) * rows * widened(window, count).kernel[1]
 
-    least = min(_counts(window, columns, most // channels), key=multiply_adds)
+    least = min(_counts(window, columns, most // max(1, channels)), key=multiply_adds)
     return least, multiply_adds(least)
 
 
