@@ -5,7 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import EntryPoint
 from typing import Any
 
@@ -26,7 +26,7 @@ from stackgrad.tensor import (
 
 
 @pytest.fixture
-def entries(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, EntryPoint]]:
+def entries(monkeypatch: pytest.MonkeyPatch) -> dict[str, EntryPoint]:
     """The entry points that are installed, for the test to add to."""
     group = "stackgrad.backends"
     found = {
@@ -36,10 +36,9 @@ def entries(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, EntryPoint]]:
     }
     monkeypatch.setattr(_backend, "_installed", lambda: found)
     monkeypatch.delenv("STACKGRAD_BACKEND", raising=False)
-    _backend._load.cache_clear()
+    monkeypatch.setattr(_backend, "_load", cache(_backend._load.__wrapped__))  # other tests' tensors keep their backend
     set_default_backend(None)
-    yield found
-    _backend._load.cache_clear()
+    return found
 
 
 def test_numpy_is_found_by_its_entry_point():

@@ -7,8 +7,9 @@
 tensor([2., 4., 6.])
 """
 
-from ._autograd import Function, Node, grad, is_recording, no_grad, observed
+from ._autograd import Function, Node, is_recording, no_grad, observed
 from ._backend import Backend, available_backends, get_backend, set_default_backend
+from ._backward import grad
 from ._capture import Captured, capture
 from ._conv import conv1d, conv2d
 from ._create import (

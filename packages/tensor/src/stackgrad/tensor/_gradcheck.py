@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ._autograd import grad
+from ._backward import grad
 from ._create import from_numpy
 from ._dtypes import float64
 from ._tensor import Tensor

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from . import _autograd, _indexing, _ops
+from . import _backward, _indexing, _ops
 from ._arithmetic import Arithmetic
 from ._autograd import Value, Version
 from ._backend import Array, Backend, get_backend
@@ -151,7 +151,7 @@ class Tensor(Arithmetic):
         `gradient` (this tensor's shape) weights its elements; for one element it is 1. The graph is freed unless
         `retain_graph` or `create_graph`; with the latter the gradients can be differentiated again.
         """
-        _autograd.backward(self, gradient, retain_graph, create_graph)
+        _backward.backward(self, gradient, retain_graph, create_graph)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """What copy, deepcopy and pickle go by: the values, `requires_grad` and `grad`; the memory is a new one.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from hypothesis import given, settings
 
-from .._autograd import grad
 from .._backend import Backend, get_backend
+from .._backward import grad
 from .._gradcheck import grad_check
 from .._tensor import Tensor
 from ._draw import Draw, Limits, draws

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._autograd import grad
 from .._backend import Backend
+from .._backward import grad
 from .._dtypes import float32, float64, int64
 from .._layers import batch_norm
 from .._softmax import cross_entropy, log_softmax, nll_loss, softmax

@@ -1,0 +1,144 @@
+"""The way back through the record of what was computed: each node hands the gradient of its result on to its inputs.
+
+A node waits until all that was made from it has handed its part on, so each is visited once, in a loop without
+recursion. Gradients are tensors, computed with the same operations, so that a gradient can have a gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ._autograd import Edge, Node, Value, no_grad
+from ._tape import expect_made_here, recording
+
+if TYPE_CHECKING:
+    from ._tensor import Tensor
+
+
+def _count_uses(roots: Sequence[Edge]) -> dict[int, int]:
+    """How many edges of the graph under `roots` lead to each node or leaf, by id."""
+    uses = {id(root): 0 for root in roots}
+    stack = list(roots)
+    while stack:
+        edge = stack.pop()
+        for child in edge.edges if isinstance(edge, Node) else ():
+            if child is None:
+                continue
+            if id(child) not in uses:
+                uses[id(child)] = 0
+                stack.append(child)
+            uses[id(child)] += 1
+    return uses
+
+
+def _walk(roots: Sequence[Tensor], gradients: Sequence[Tensor], retain_graph: bool) -> Iterator[tuple[Edge, Tensor]]:
+    """Each node and leaf under `roots` with its whole gradient, a node always before what it was made from."""
+    edges: list[Edge] = [root.node or root for root in roots]
+    unique = list({id(edge): edge for edge in edges}.values())
+    uses = _count_uses(unique)
+    total: dict[int, Tensor] = {}
+    for edge, gradient in zip(edges, gradients, strict=True):
+        total[id(edge)] = total[id(edge)] + gradient if id(edge) in total else gradient
+    ready: list[Edge] = [edge for edge in unique if not uses[id(edge)]]
+    while ready:
+        edge = ready.pop()
+        whole = total.pop(id(edge), None)  # None: no gradient came this way
+        if whole is not None:
+            yield edge, whole
+        if isinstance(edge, Value):
+            continue
+        parts = edge.gradients(whole) if whole is not None else (None,) * len(edge.edges)
+        for child, part in zip(edge.edges, parts, strict=True):
+            if child is None:
+                continue
+            if part is not None:
+                total[id(child)] = total[id(child)] + part if id(child) in total else part
+            uses[id(child)] -= 1
+            if not uses[id(child)]:
+                ready.append(child)
+        if not retain_graph:
+            edge.free()
+
+
+def _start(outputs: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> list[Tensor]:
+    """The gradients to begin with: those given, or 1 for an output of one element."""
+    if len(gradients) != len(outputs):
+        raise ValueError(f"{len(gradients)} gradients for {len(outputs)} outputs: expected one for each")
+    started = []
+    for out, gradient in zip(outputs, gradients, strict=True):
+        if not out._requires_grad:
+            raise RuntimeError(
+                "backward from a tensor that does not require a gradient: nothing it was made from has requires_grad"
+            )
+        if gradient is None:
+            if out.size != 1:
+                raise ValueError(
+                    f"backward from a tensor of shape {out.shape} needs a gradient of that shape: "
+                    "only one element has a default, 1"
+                )
+            gradient = out.new(out.backend.full(out.shape, 1, out.dtype))
+        if not isinstance(gradient, Value):
+            raise TypeError(f"gradient of type {type(gradient).__name__}: expected a tensor")
+        if gradient.backend is not out.backend:
+            raise ValueError(
+                f"gradient on backend {gradient.backend.name!r} for a tensor on {out.backend.name!r}: "
+                f"bring it over with .to({out.backend.name!r})"
+            )
+        if gradient.shape != out.shape or gradient.dtype != out.dtype:
+            raise ValueError(
+                f"gradient of shape {gradient.shape}, {gradient.dtype} for a tensor of shape {out.shape}, {out.dtype}: "
+                "expected the same"
+            )
+        started.append(gradient)
+    return started
+
+
+def backward(out: Tensor, gradient: Tensor | None, retain_graph: bool, create_graph: bool) -> None:
+    """Add the gradient of `out` to the `.grad` of every leaf it was made from."""
+    # A gradient may be a view, the caller's own tensor or another leaf's: each leaf gets memory of its own.
+    taken = {id(gradient.data)} if isinstance(gradient, Value) else set()
+    with no_grad(recording=create_graph):
+        for edge, total in _walk([out], _start([out], [gradient]), retain_graph or create_graph):
+            if isinstance(edge, Node):
+                continue
+            if edge.grad is not None:
+                expect_made_here(edge.grad)
+                edge.grad = edge.grad + total
+            else:
+                edge.grad = total.clone() if id(total.data) in taken or not total.owns_memory else total
+                taken.add(id(edge.grad.data))
+            if recording.tape is not None:
+                recording.tape.gradients.add(id(edge.grad.data))
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+) -> tuple[Tensor, ...]:
+    """The gradients of the sum of `outputs`, each weighted by its `grad_outputs`, for each of `inputs`.
+
+    Leaves every `.grad` alone. With `create_graph` the result can be differentiated again; `retain_graph`
+    (default: as `create_graph`) keeps the graph for another pass. Raises RuntimeError for an input that the
+    outputs were not made from.
+    """
+    outs = [outputs] if isinstance(outputs, Value) else list(outputs)
+    ins = [inputs] if isinstance(inputs, Value) else list(inputs)
+    weights = (
+        [grad_outputs] * len(outs) if grad_outputs is None or isinstance(grad_outputs, Value) else list(grad_outputs)
+    )
+    wanted = {id(x.node or x) for x in ins}
+    found: dict[int, Tensor] = {}
+    with no_grad(recording=create_graph):
+        for edge, total in _walk(outs, _start(outs, weights), create_graph if retain_graph is None else retain_graph):
+            if id(edge) in wanted:
+                found[id(edge)] = total
+    for i, x in enumerate(ins):
+        if id(x.node or x) not in found:
+            raise RuntimeError(
+                f"inputs[{i}] of shape {x.shape} took no part in the outputs, or does not require a gradient"
+            )
+    return tuple(found[id(x.node or x)] for x in ins)
