@@ -130,6 +130,10 @@ def test_nothing(x, w, padding):
     check(x, w, Window((2, 2), (1, 2), padding))
 
 
+def test_nothing_under_a_window_of_one_pixel():
+    check((0, 3, 5, 5), (4, 3, 1, 1), Window((1, 1)))
+
+
 def test_an_image_that_is_all_padding():
     window = Window((2, 2), (1, 1), ((1, 1), (1, 1)))
     check((2, 3, 0, 4), (5, 3, 2, 2), window)

@@ -146,7 +146,9 @@ def as_rows(window: Window, *images: Array) -> tuple[Array, ...]:
     """Images (n, c, h, w) as (n, c, 1, h * w), of which fewer tiles are cut short, where the window is one pixel."""
     if window != Window((1, 1)):
         return images
-    return tuple([channels_first(channels_last(x).reshape(len(x), 1, -1, x.shape[1])) for x in images])
+    return tuple(
+        [channels_first(channels_last(x).reshape(n, 1, h * w, c)) for x in images for n, c, h, w in [x.shape]]
+    )
 
 
 def padded(x: Array, window: Window, rows: int) -> tuple[Array, Pair]:
