@@ -16,7 +16,7 @@ from PIL import Image
 from stackgrad.mnist import Dataset, Split
 from stackgrad.mnist.cli import main
 from stackgrad.mnist.commands import _options
-from stackgrad.mnist.train import Metrics
+from stackgrad.mnist.metrics import Metrics
 from stackgrad.mnist.training import Step
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]

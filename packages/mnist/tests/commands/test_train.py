@@ -64,7 +64,7 @@ def whole(arguments: tuple[object, ...], cli: Cli) -> Path:
 @pytest.fixture
 def stopped(arguments: tuple[object, ...], cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run that SIGTERM stopped after step 4."""
-    from stackgrad.mnist.train import Metrics
+    from stackgrad.mnist.metrics import Metrics
 
     def ask(self: Metrics, step: Any) -> None:
         if step.step == 4:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from stackgrad.nn.saving import replace_file
 from stackgrad.tensor import Generator, get_backend
 
 from .checkpoints import Checkpoint, Checkpoints
 from .data import Dataset
 from .evaluate import count_right
 from .interrupt import requests_to_stop
+from .metrics import Metrics
 from .models import make_model
 from .process import peak_memory_mb, seconds_since_start, versions
 from .recipes import Recipe
@@ -23,7 +21,6 @@ from .resume import fingerprint
 from .runs import METRICS, remove_partial, resume_command, save_run
 from .training import NotFiniteError, Step, Training
 
-LOG_EVERY = 50
 CHECKPOINT_EVERY = 1000
 
 
@@ -37,50 +34,6 @@ class StoppedError(RuntimeError):
     def __init__(self, message: str, signum: int) -> None:
         super().__init__(message)
         self.signum = signum
-
-
-class Metrics:
-    """The lines of metrics.jsonl. The checkpoints hold them too, so that none is doubled or missing after a crash.
-
-    Attributes:
-        lines: those that are written.
-        since: of the steps since the last line: how many, the sum of their losses, that of their accuracies.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        lines: list[dict[str, Any]],
-        since: Sequence[float] = (0, 0.0, 0.0),
-        on_line: Callable[[dict[str, Any]], None] = lambda line: None,
-    ) -> None:
-        self.path = folder / METRICS
-        self.on_line = on_line
-        self.lines = lines
-        self.since = since
-        replace_file(self.path, "".join(json.dumps(line) + "\n" for line in lines).encode())
-        for line in lines:
-            on_line(line)
-
-    def add(self, line: dict[str, Any]) -> None:
-        """Write one line."""
-        self.lines.append(line)
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        self.on_line(line)
-
-    def log(self, step: Step) -> None:
-        """Write a line for each 50th step, and one for an epoch after which the images held out were read."""
-        count, loss, accuracy = self.since
-        count, loss, accuracy = self.since = (count + 1, loss + step.loss, accuracy + step.accuracy)
-        if step.step % LOG_EVERY == 0 or step.step == 1:
-            line = asdict(step) | {"loss": loss / count, "accuracy": accuracy / count}
-            del line["validation"]
-            self.add(line)
-            self.since = (0, 0.0, 0.0)
-        if step.validation:
-            loss, accuracy = step.validation.loss, step.validation.accuracy
-            self.add({"step": step.step, "epoch": step.epoch, "validation_loss": loss, "validation_accuracy": accuracy})
 
 
 def train(
@@ -114,72 +67,106 @@ def train(
         SaveError: the disk is full, for instance; the last good checkpoint is kept.
         StoppedError: SIGINT or SIGTERM came; the step was finished and a checkpoint written.
     """
-    generator = Generator(seed)
-    model = make_model(name, data.classes, generator)
-    training = Training(model, data.train, recipe, generator)
-    checkpoints = Checkpoints(folder)
-    remove_partial(folder)
-    lines, since, earlier = [], (0, 0.0, 0.0), 0.0
-    if checkpoint:
-        training.load_state(checkpoint.tensors, checkpoint.state["training"])
-        lines, since, earlier = (checkpoint.state[key] for key in ("metrics", "metrics_since", "seconds"))
-        checkpoints.remove_from(training.step + 1)  # damaged ones
-    data_checksum = fingerprint(data)
-
-    def save() -> None:
-        training.expect_finite_weights()
-        tensors, state = training.state()
-        state = {
-            "training": state,
-            "metrics": metrics.lines,
-            "metrics_since": metrics.since,
-            "seconds": round(earlier + seconds_since_start(), 3),
-            "arguments": arguments,
-            "data": data_checksum,
-            "versions": versions(),
-        }
-        checkpoints.save(training.step, tensors, state)
-
-    first_step, images_per_second = 0.0, 0.0
-    with requests_to_stop() as request, _all_kept(folder, checkpoints):
-        metrics = Metrics(folder, lines, since, on_line)
+    run = _UnfinishedRun(name, data, recipe, seed, folder, arguments, checkpoint, on_line)
+    training = run.training
+    with requests_to_stop() as request, _all_kept(folder, run.checkpoints):
+        run.metrics.restore()
         if checkpoint is None:
-            save()
+            run.save()
         for step in training.steps():
-            first_step = first_step or seconds_since_start()
-            images_per_second = step.images_per_second
             on_step(step)
-            metrics.log(step)
+            run.count(step)
             if training.done or request.signum or step.step % checkpoint_every == 0:
-                save()
+                run.save()
             if request.signum and not training.done:
                 done = f"stopped after step {training.step:,} of {training.total_steps:,}"
                 raise StoppedError(f"{done}; go on with `{resume_command(folder)}`", request.signum)
+        return run.finish()
+
+
+class _UnfinishedRun:
+    """A training, and what it leaves in the folder of its run. The arguments are those of `train`."""
+
+    def __init__(
+        self,
+        name: str,
+        data: Dataset,
+        recipe: Recipe,
+        seed: int,
+        folder: Path,
+        arguments: dict[str, Any],
+        checkpoint: Checkpoint | None,
+        on_line: Callable[[dict[str, Any]], None],
+    ) -> None:
+        generator = Generator(seed)
+        model = make_model(name, data.classes, generator)
+        self.training = Training(model, data.train, recipe, generator)
+        self.checkpoints = Checkpoints(folder)
+        self.folder, self.name, self.data, self.arguments = folder, name, data, arguments
+        self.data_checksum = fingerprint(data)
+        self.seconds_to_first_step = self.images_per_second = 0.0
+        remove_partial(folder)
+        lines, since, self.seconds_before = [], (0, 0.0, 0.0), 0.0
+        if checkpoint:
+            state = checkpoint.state
+            self.training.load_state(checkpoint.tensors, state["training"])
+            lines, since, self.seconds_before = state["metrics"], state["metrics_since"], state["seconds"]
+            self.checkpoints.remove_from(self.training.step + 1)  # damaged ones
+        self.metrics = Metrics(folder, lines, since, on_line)
+
+    def count(self, step: Step) -> None:
+        """Take in a step that was done."""
+        self.seconds_to_first_step = self.seconds_to_first_step or seconds_since_start()
+        self.images_per_second = step.images_per_second
+        self.metrics.log(step)
+
+    def save(self) -> None:
+        """Write a checkpoint. Raises NotFiniteError where the weights are not fit to go on with."""
+        self.training.expect_finite_weights()
+        tensors, state = self.training.state()
+        state = {
+            "training": state,
+            "metrics": self.metrics.lines,
+            "metrics_since": self.metrics.since,
+            "seconds": self._seconds(),
+            "arguments": self.arguments,
+            "data": self.data_checksum,
+            "versions": versions(),
+        }
+        self.checkpoints.save(self.training.step, tensors, state)
+
+    def finish(self) -> dict[str, Any]:
+        """Measure the model and write it, with the summary, which is returned."""
+        training, recipe = self.training, self.training.recipe
         training.keep_best()
-        accuracy = count_right(model, data.test) / len(data.test)
-        metrics.add({"step": training.step, "test_accuracy": accuracy})
+        accuracy = count_right(training.model, self.data.test) / len(self.data.test)
+        self.metrics.add({"step": training.step, "test_accuracy": accuracy})
         summary = {
-            "model": name,
-            "classes": data.classes,
+            "model": self.name,
+            "classes": self.data.classes,
             "backend": get_backend().name,
-            "seed": seed,
+            "seed": training.generator.seed,
             "epochs": recipe.epochs,
             "batch_size": recipe.batch_size,
             "steps": training.step,
-            "parameters": sum(p.size for p in model.parameters()),
+            "parameters": sum(p.size for p in training.model.parameters()),
             "test_accuracy": accuracy,
-            "images_per_second": round(images_per_second, 1),
-            "seconds_to_first_step": round(first_step, 3),
-            "seconds_total": round(earlier + seconds_since_start(), 3),
+            "images_per_second": round(self.images_per_second, 1),
+            "seconds_to_first_step": round(self.seconds_to_first_step, 3),
+            "seconds_total": self._seconds(),
             "peak_memory_mb": round(peak_memory_mb(), 1),
             "versions": versions(),
-            "arguments": arguments,
+            "arguments": self.arguments,
         }
         if recipe.patience is not None:
             summary["kept_epoch"] = training.early.best_epoch
             summary["validation_accuracy"] = training.early.best_accuracy
-        save_run(folder, model, summary)
-    return summary
+        save_run(self.folder, training.model, summary)
+        return summary
+
+    def _seconds(self) -> float:
+        """How long this process has lived, and those that came to the checkpoint."""
+        return round(self.seconds_before + seconds_since_start(), 3)
 
 
 @contextmanager
