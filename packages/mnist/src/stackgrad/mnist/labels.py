@@ -60,10 +60,10 @@ def read_labels(given: str) -> list[str]:
     return names
 
 
-def expect_fitting(labels: list[str], data: Dataset) -> None:
+def expect_fitting(labels: list[str] | None, data: Dataset) -> None:
     """Raise LabelError unless there is a name for each class that occurs, and none for one that cannot."""
     needed = 1 + max(int(split.labels.max()) for split in (data.train, data.test))
-    if not needed <= len(labels) <= data.classes:
+    if labels and not needed <= len(labels) <= data.classes:
         raise LabelError(f"{len(labels)} names of classes; {data.name} has {needed} classes")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,9 @@ from stackgrad.tensor import set_default_backend
 
 from ..data import EMNIST_NAMES, Dataset, Split, load
 from ..failures import BackendError
-from ..labels import read_labels
+from ..labels import class_names, expect_fitting, expect_no_more, read_labels
 from ..published import PUBLISHED, folder_of, missing
-from ..runs import Run, RunError
+from ..runs import Run, RunError, load_run
 
 F = TypeVar("F", bound=Callable[..., Any])
 BACKENDS = ("cpu", "cuda", "numpy")
@@ -57,6 +58,11 @@ def positive_number(ctx: click.Context, param: click.Parameter, value: str | Non
     if not 0 < number < math.inf:
         raise click.BadParameter(f"{value!r} is not a number above 0")
     return number
+
+
+def run_argument(command: F) -> F:
+    """Add the argument RUN, for `load_run`."""
+    return click.argument("run", required=False, type=click.Path(path_type=Path))(command)
 
 
 def backend_option(command: F) -> F:
@@ -134,7 +140,44 @@ def load_data(data: Path | None, emnist: str | None, limit: int | None) -> Datas
     return Dataset(first[0], first[1], loaded.name)
 
 
-def load_data_of(run: Run, data: Path | None, emnist: str | None, limit: int | None) -> Dataset:
+def load_named(run: Path | None, backend: str, labels: list[str] | None) -> tuple[Run, list[str]]:
+    """The run, its model on `backend`, and the names of its classes."""
+    use(backend)
+    found = load_run(run)
+    expect_no_more(labels, found.summary["classes"])
+    return found, class_names(found.summary, labels)
+
+
+def reads_test_images(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the argument RUN, --backend, --labels and the options of data.
+
+    The command is called with the run, the data, and the names of the run's classes in place of them.
+    """
+
+    @run_argument
+    @backend_option
+    @data_options("Use the first N test images only.  [default: as in training]")
+    @labels_option("those of the run")
+    @functools.wraps(command)
+    def run_it(
+        run: Path | None,
+        backend: str,
+        data: Path | None,
+        emnist: str | None,
+        limit: int | None,
+        labels: list[str] | None,
+        **others: Any,
+    ) -> None:
+        use(backend)
+        found = load_run(run)
+        loaded = _load_data_of(found, data, emnist, limit)
+        expect_fitting(labels, loaded)
+        command(found, loaded, class_names(found.summary, labels), **others)
+
+    return run_it
+
+
+def _load_data_of(run: Run, data: Path | None, emnist: str | None, limit: int | None) -> Dataset:
     """The data that the options ask for, or else what the run was trained on.
 
     Raises RunError for data of more classes than the run knows.

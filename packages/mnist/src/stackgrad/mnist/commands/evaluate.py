@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from ..data import Split
+from stackgrad.tensor import get_backend
+
+from ..data import Dataset, Split
 from ..evaluate import probabilities
-from ..labels import class_names, expect_fitting, name_of
-from ..runs import load_run
-from ._options import backend_option, data_options, json_option, labels_option, load_data_of, use
+from ..runs import Run
+from ._options import json_option, reads_test_images
 
 
 @click.command(short_help="Measure a trained model on the test images.")
-@click.argument("run", required=False, type=click.Path(path_type=Path))
-@backend_option
-@data_options("Use the first N test images only.  [default: as in training]")
-@labels_option("those of the run")
+@reads_test_images
 @json_option("Print the result as JSON.")
-def evaluate(
-    run: Path | None,
-    backend: str,
-    data: Path | None,
-    emnist: str | None,
-    limit: int | None,
-    labels: list[str] | None,
-    as_json: bool,
-) -> None:
+def evaluate(run: Run, data: Dataset, names: list[str], as_json: bool) -> None:
     """Measure a trained model on the test images: of the data it was trained on, or of --data.
 
     RUN is the folder of a run; the newest one under ./runs if none is named.
@@ -41,19 +30,14 @@ def evaluate(
       stackgrad-mnist evaluate runs/course --backend numpy
       stackgrad-mnist evaluate --json | jq .test_accuracy
     """
-    use(backend)
-    found = load_run(run)
-    loaded = load_data_of(found, data, emnist, limit)
-    if labels:
-        expect_fitting(labels, loaded)
-    answers = probabilities(found.model, loaded.test.images).argmax(axis=1)
-    classes = _by_class(loaded.test, answers, labels or class_names(found.summary))
-    right, count = sum(each["right"] for each in classes), len(loaded.test)
+    answers = probabilities(run.model, data.test.images).argmax(axis=1)
+    classes = _by_class(data.test, answers, names)
+    right, count = sum(each["right"] for each in classes), len(data.test)
     head = {
-        "run": str(found.folder),
-        "model": found.summary["model"],
-        "data": loaded.name,
-        "backend": backend,
+        "run": str(run.folder),
+        "model": run.summary["model"],
+        "data": data.name,
+        "backend": get_backend().name,
         "images": count,
         "right": right,
         "test_accuracy": right / count,
@@ -61,7 +45,7 @@ def evaluate(
     if as_json:
         click.echo(json.dumps({**head, "classes": classes}, indent=2))
         return
-    click.echo(f"{click.format_filename(found.folder)}: {head['model']} on {loaded.name}, backend {backend}")
+    click.echo(f"{click.format_filename(run.folder)}: {head['model']} on {data.name}, backend {head['backend']}")
     click.echo(f"test accuracy {right / count:.2%} ({right:,} of {count:,} images)")
     width = max(len(each["name"]) for each in classes)
     for each in classes:
@@ -69,12 +53,12 @@ def evaluate(
         click.echo(f"  {each['name']:{width}} {share} ({each['right']:,} of {each['images']:,})")
 
 
-def _by_class(split: Split, answers: np.typing.NDArray[np.int64], labels: list[str] | None) -> list[dict[str, Any]]:
+def _by_class(split: Split, answers: np.typing.NDArray[np.int64], names: list[str]) -> list[dict[str, Any]]:
     """For each class that occurs, how many images it has and how many of them are read rightly."""
     images, right = (
         np.bincount(which, minlength=256) for which in (split.labels, split.labels[answers == split.labels])
     )
     return [
-        {"name": name_of(label, labels), "images": int(images[label]), "right": int(right[label])}
+        {"name": names[label], "images": int(images[label]), "right": int(right[label])}
         for label in map(int, np.flatnonzero(images))
     ]

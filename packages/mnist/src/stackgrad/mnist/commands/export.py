@@ -8,10 +8,11 @@ import click
 
 from ..export import OPSET, export_model
 from ..runs import load_run
+from ._options import run_argument
 
 
 @click.command(short_help="Write a trained model as an ONNX file.")
-@click.argument("run", required=False, type=click.Path(path_type=Path))
+@run_argument
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

@@ -11,9 +11,7 @@ import numpy as np
 
 from ..evaluate import probabilities
 from ..images import read_image
-from ..labels import class_names, expect_no_more
-from ..runs import load_run
-from ._options import backend_option, json_option, labels_option, use
+from ._options import backend_option, json_option, labels_option, load_named
 
 
 @click.command(short_help="Say which digit each picture shows.")
@@ -38,10 +36,7 @@ def predict(images: tuple[Path, ...], run: Path | None, backend: str, labels: li
       stackgrad-mnist predict --run runs/course scans/*.jpg
       stackgrad-mnist predict --json five.png | jq '.[0].answer'
     """
-    use(backend)
-    found = load_run(run)
-    expect_no_more(labels, found.summary["classes"])
-    names = class_names(found.summary, labels)
+    found, names = load_named(run, backend, labels)
     chances = probabilities(found.model, np.stack([read_image(path) for path in images]))
     if as_json:
         click.echo(json.dumps([_answer(path, row, names) for path, row in zip(images, chances, strict=True)], indent=2))

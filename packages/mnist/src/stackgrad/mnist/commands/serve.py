@@ -15,16 +15,15 @@ from typing import TYPE_CHECKING
 import click
 
 from ..data import IdxError, Split
-from ..labels import class_names, expect_no_more
-from ..runs import Run, load_run
-from ._options import backend_option, labels_option, load_data, use, whole_number
+from ..runs import Run
+from ._options import backend_option, labels_option, load_data, load_named, run_argument, whole_number
 
 if TYPE_CHECKING:
     from uvicorn import Server
 
 
 @click.command(short_help="Draw digits in the browser, and see how the network reads them.")
-@click.argument("run", required=False, type=click.Path(path_type=Path))
+@run_argument
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
 @click.option(
     "--port",
@@ -54,10 +53,7 @@ def serve(run: Path | None, host: str, port: int, backend: str, labels: list[str
 
     from ..server import make_app
 
-    use(backend)
-    found = load_run(run)
-    expect_no_more(labels, found.summary["classes"])
-    names = class_names(found.summary, labels)
+    found, names = load_named(run, backend, labels)
     with _listening(host, port) as listener:
         app = make_app(found, names, _examples(found), {host})
         config = uvicorn.Config(

@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import click
 
-from ..labels import class_names, expect_fitting
+from stackgrad.tensor import get_backend
+
+from ..data import Dataset
 from ..report import PICTURES, REPORT, write_report
-from ..runs import load_run
-from ._options import backend_option, data_options, json_option, labels_option, load_data_of, use
+from ..runs import Run
+from ._options import json_option, reads_test_images
 
 
 @click.command(short_help="Draw pictures of a run.")
-@click.argument("run", required=False, type=click.Path(path_type=Path))
-@backend_option
-@data_options("Use the first N test images only.  [default: as in training]")
-@labels_option("those of the run")
+@reads_test_images
 @json_option("Print the files and what each picture shows, as JSON.")
-def show(
-    run: Path | None,
-    backend: str,
-    data: Path | None,
-    emnist: str | None,
-    limit: int | None,
-    labels: list[str] | None,
-    as_json: bool,
-) -> None:
+def show(run: Run, data: Dataset, names: list[str], as_json: bool) -> None:
     """Draw pictures of a run: loss and accuracy, what is taken for what, the worst mistakes, what the convolutions
     see and what they have learned.
 
@@ -41,22 +31,18 @@ def show(
       stackgrad-mnist show
       stackgrad-mnist show runs/course
     """
-    use(backend)
-    found = load_run(run)
-    loaded = load_data_of(found, data, emnist, limit)
-    if labels:
-        expect_fitting(labels, loaded)
-    pictures = write_report(found, loaded, class_names(found.summary, labels))
-    report = found.folder / REPORT
-    files = [found.folder / PICTURES / f"{picture.name}.png" for picture in pictures]
+    pictures = write_report(run, data, names)
+    report = run.folder / REPORT
+    files = [run.folder / PICTURES / f"{picture.name}.png" for picture in pictures]
     if as_json:
         shown = [
             {"file": str(file), "title": picture.title, "description": picture.description}
             for file, picture in zip(files, pictures, strict=True)
         ]
-        click.echo(json.dumps({"run": str(found.folder), "report": str(report), "pictures": shown}, indent=2))
+        click.echo(json.dumps({"run": str(run.folder), "report": str(report), "pictures": shown}, indent=2))
         return
-    click.echo(f"{click.format_filename(found.folder)}: {found.summary['model']} on {loaded.name}, backend {backend}")
+    where = f"{click.format_filename(run.folder)}: {run.summary['model']} on {data.name}"
+    click.echo(f"{where}, backend {get_backend().name}")
     for file, picture in zip(files, pictures, strict=True):
         click.echo(f"{PICTURES}/{file.name}: {picture.title}")
     click.echo(f"pictures in {click.format_filename(report)}")

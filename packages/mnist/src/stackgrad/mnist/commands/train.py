@@ -5,37 +5,25 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 from tqdm import tqdm
 
-from ..checkpoints import FOLDER, Checkpoint
 from ..data import Dataset
 from ..graph import operations
-from ..labels import class_names, default_labels, expect_fitting
+from ..labels import class_names
 from ..models import MODELS
-from ..recipes import OPTIMIZERS, RECIPES, SCHEDULES, SGD_LR, Recipe
+from ..recipes import OPTIMIZERS, RECIPES, SCHEDULES, SGD_LR
 from ..report import REPORT, write_report
-from ..resume import expect_same_data, last_checkpoint
-from ..runs import Run, alone_in, load_run, new_run
+from ..runs import Run, load_run
 from ..tensorboard import TensorBoard, expect_writer
 from ..train import CHECKPOINT_EVERY
 from ..train import train as run_training
 from ..training import Step, steps_per_epoch
-from ._options import (
-    backend_option,
-    data_options,
-    json_option,
-    labels_option,
-    load_data,
-    positive_number,
-    use,
-    whole_number,
-)
+from ._options import backend_option, data_options, json_option, labels_option, positive_number, whole_number
+from ._start import Start, anew, going_on
 
 
 def _defaults(name: str) -> str:
@@ -157,122 +145,40 @@ def train(
       stackgrad-mnist train --data ~/fashion-mnist --epochs 30 --patience 3
       stackgrad-mnist train --backend numpy --limit 2000
     """
-    with contextlib.ExitStack() as stack:
-        if resume is None:
-            checkpoint, arguments = None, _arguments(**options)
-            use(arguments["backend"])
-            data = load_data(options["data"], options["emnist"], options["limit"])
-            if arguments["labels"]:
-                expect_fitting(arguments["labels"], data)
-            folder = new_run(out, arguments["model"])
-            arguments["out"] = str(folder)
-            arguments["checkpoint_every"] = checkpoint_every or CHECKPOINT_EVERY
-            stack.enter_context(alone_in(folder))
-        else:
-            folder = resume
-            if (folder / FOLDER).is_dir():
-                stack.enter_context(alone_in(folder))
-            checkpoint = _last_checkpoint(ctx, folder)
-            arguments = checkpoint.state["arguments"]
-            use(arguments["backend"])
-            path = arguments["data"]
-            data = load_data(path and Path(path), arguments["emnist"], arguments["limit"])
-            expect_same_data(data, checkpoint)
-        recipe = _recipe(arguments)
+    with anew(out, checkpoint_every, options) if resume is None else going_on(ctx, resume) as start:
         if not as_json:
-            _say_what(arguments, data, checkpoint)
-        board = stack.enter_context(TensorBoard(tensorboard / folder.absolute().name)) if tensorboard else None
-        steps = recipe.epochs * steps_per_epoch(recipe, len(data.train))
-        with _progress(recipe, steps, arguments["backend"], checkpoint) as show:
-            summary = run_training(
-                arguments["model"],
-                data,
-                recipe,
-                arguments["seed"],
-                folder,
-                arguments,
-                show,
-                checkpoint_every or arguments["checkpoint_every"],
-                checkpoint,
-                board.line if board else lambda line: None,
-            )
-        if as_json:
-            click.echo(json.dumps({"folder": str(folder), **summary}, indent=2))
-        else:
-            _say_result(summary, folder, recipe, len(data.test))
-        if pictures or board:
-            _show(load_run(folder), data, pictures, board, as_json)
-
-
-def _arguments(
-    model: str,
-    backend: str,
-    seed: int,
-    epochs: int | None,
-    batch_size: int | None,
-    lr: float | None,
-    optimizer: str | None,
-    schedule: str | None,
-    augment: bool | None,
-    patience: int | None,
-    data: Path | None,
-    emnist: str | None,
-    limit: int | None,
-    labels: list[str] | None,
-) -> dict[str, Any]:
-    """What was asked for, with the defaults of the model's recipe; can be JSON."""
-    recipe = RECIPES[model]
-    optimizer = optimizer or recipe.optimizer
-    usual_lr = SGD_LR if optimizer == "sgd" != recipe.optimizer else recipe.lr
-    return {
-        "model": model,
-        "backend": backend,
-        "seed": seed,
-        "epochs": epochs or recipe.epochs,
-        "batch_size": batch_size or recipe.batch_size,
-        "lr": lr or usual_lr,
-        "optimizer": optimizer,
-        "schedule": schedule or recipe.schedule,
-        "augment": recipe.augment if augment is None else augment,
-        "patience": patience or recipe.patience,
-        "data": data and str(data.absolute()),  # to be found from any folder
-        "emnist": emnist,
-        "limit": limit,
-        "labels": labels or default_labels(data),
-    }
-
-
-def _recipe(arguments: dict[str, Any]) -> Recipe:
-    names = ("epochs", "batch_size", "lr", "optimizer", "schedule", "augment", "patience")
-    return replace(RECIPES[arguments["model"]], **{name: arguments[name] for name in names})
-
-
-def _last_checkpoint(ctx: click.Context, folder: Path) -> Checkpoint:
-    """Where the run in `folder` is to go on, if the options that were given besides are those it was started with."""
-    checkpoint, flaws = last_checkpoint(folder)
-    for name, value in ctx.params.items():
-        given = ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE
-        if not given or name in ("resume", "checkpoint_every", "pictures", "tensorboard", "as_json"):
-            continue
-        its, asked = checkpoint.state["arguments"][name], str(value.absolute()) if name == "data" else value
-        if name == "out" or its != asked:
-            option = f"--{name.replace('_', '-')}"
-            was = "" if name == "out" else f" (it was started with {its})"
-            raise click.UsageError(f"{option} cannot be changed in a run that is resumed{was}: leave it out")
-    for flaw in flaws:
-        click.echo(f"{flaw}: going on from {checkpoint.path.name}", err=True)
-    return checkpoint
+            _say_what(start)
+        board_folder = tensorboard and tensorboard / start.folder.absolute().name
+        with TensorBoard(board_folder) if board_folder else contextlib.nullcontext() as board:
+            with _progress(start) as show:
+                summary = run_training(
+                    start.arguments["model"],
+                    start.data,
+                    start.recipe,
+                    start.arguments["seed"],
+                    start.folder,
+                    start.arguments,
+                    show,
+                    checkpoint_every or start.arguments["checkpoint_every"],
+                    start.checkpoint,
+                    board.line if board else lambda line: None,
+                )
+            if as_json:
+                click.echo(json.dumps({"folder": str(start.folder), **summary}, indent=2))
+            else:
+                _say_result(summary, start)
+            if pictures or board:
+                _show(load_run(start.folder), start.data, pictures, board, as_json)
 
 
 @contextlib.contextmanager
-def _progress(
-    recipe: Recipe, steps: int, backend: str, checkpoint: Checkpoint | None
-) -> Iterator[Callable[[Step], None]]:
+def _progress(start: Start) -> Iterator[Callable[[Step], None]]:
     """A bar that the function which it gives moves on."""
+    recipe = start.recipe
     with tqdm(
-        total=steps,
-        initial=checkpoint.step if checkpoint else 0,
-        desc="starting" if backend == "numpy" else "compiling kernels",
+        total=recipe.epochs * steps_per_epoch(recipe, len(start.data.train)),
+        initial=start.checkpoint.step if start.checkpoint else 0,
+        desc="starting" if start.arguments["backend"] == "numpy" else "compiling kernels",
         bar_format="{desc} {percentage:3.0f}% |{bar}| {remaining} left{postfix}",
         smoothing=0.05,
         dynamic_ncols=True,
@@ -293,24 +199,24 @@ def _progress(
         yield show
 
 
-def _say_what(arguments: dict[str, Any], data: Dataset, checkpoint: Checkpoint | None) -> None:
-    start = f"{arguments['model']} on {data.name}: {len(data.train):,} training images"
-    if checkpoint:
-        start += f", going on after step {checkpoint.step:,}"
-    click.echo(f"{start}, backend {arguments['backend']}, seed {arguments['seed']}")
+def _say_what(start: Start) -> None:
+    what = f"{start.arguments['model']} on {start.data.name}: {len(start.data.train):,} training images"
+    if start.checkpoint:
+        what += f", going on after step {start.checkpoint.step:,}"
+    click.echo(f"{what}, backend {start.arguments['backend']}, seed {start.arguments['seed']}")
 
 
-def _say_result(summary: dict[str, Any], folder: Path, recipe: Recipe, test_images: int) -> None:
+def _say_result(summary: dict[str, Any], start: Start) -> None:
     click.echo(
         f"trained in {summary['seconds_total']:.1f} s, {summary['images_per_second']:,.0f} images per second; "
-        f"written to {click.format_filename(folder)}"
+        f"written to {click.format_filename(start.folder)}"
     )
-    if recipe.patience is not None:
+    if start.recipe.patience is not None:
         click.echo(
             f"kept the weights after epoch {summary['kept_epoch']}, which read "
             f"{summary['validation_accuracy']:.2%} of the images held out"
         )
-    click.echo(f"test accuracy {summary['test_accuracy']:.2%} on {test_images:,} images")
+    click.echo(f"test accuracy {summary['test_accuracy']:.2%} on {len(start.data.test):,} images")
 
 
 def _show(run: Run, data: Dataset, pictures: bool, board: TensorBoard | None, as_json: bool) -> None:

@@ -1,0 +1,102 @@
+"""Where a training starts: with what its options ask for, or at the last checkpoint of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from ..checkpoints import FOLDER, Checkpoint
+from ..data import Dataset
+from ..labels import default_labels, expect_fitting
+from ..recipes import RECIPES, SGD_LR, Recipe
+from ..resume import expect_same_data, last_checkpoint
+from ..runs import alone_in, new_run
+from ..train import CHECKPOINT_EVERY
+from ._options import load_data, use
+
+_OF_RECIPES = ("epochs", "batch_size", "lr", "optimizer", "schedule", "augment", "patience")
+_MAY_CHANGE = ("resume", "checkpoint_every", "pictures", "tensorboard", "as_json")
+
+
+@dataclass(frozen=True)
+class Start:
+    """What `train` needs to begin, or with a checkpoint to go on.
+
+    Attributes:
+        arguments: what the run was asked for, all defaults filled in, as its summary will hold it.
+    """
+
+    folder: Path
+    arguments: dict[str, Any]
+    data: Dataset
+    checkpoint: Checkpoint | None = None
+
+    @property
+    def recipe(self) -> Recipe:
+        """How to train."""
+        return replace(RECIPES[self.arguments["model"]], **{name: self.arguments[name] for name in _OF_RECIPES})
+
+
+@contextmanager
+def anew(out: Path | None, checkpoint_every: int | None, options: dict[str, Any]) -> Iterator[Start]:
+    """Begin a run in a new folder, which is no other process's in this context."""
+    arguments = _arguments(options)
+    use(arguments["backend"])
+    data = load_data(options["data"], options["emnist"], options["limit"])
+    expect_fitting(arguments["labels"], data)
+    folder = new_run(out, arguments["model"])
+    arguments |= {"out": str(folder), "checkpoint_every": checkpoint_every or CHECKPOINT_EVERY}
+    with alone_in(folder):
+        yield Start(folder, arguments, data)
+
+
+def _arguments(options: dict[str, Any]) -> dict[str, Any]:
+    """What was asked for, with the defaults of the model's recipe; can be JSON."""
+    usual = RECIPES[options["model"]]
+    given = {name: options[name] for name in _OF_RECIPES if options[name] is not None}
+    if given.get("optimizer") == "sgd" != usual.optimizer:
+        given.setdefault("lr", SGD_LR)
+    recipe = replace(usual, **given)
+    return {
+        **{name: options[name] for name in ("model", "backend", "seed")},
+        **{name: getattr(recipe, name) for name in _OF_RECIPES},
+        "data": options["data"] and str(options["data"].absolute()),  # to be found from any folder
+        **{name: options[name] for name in ("emnist", "limit")},
+        "labels": options["labels"] or default_labels(options["data"]),
+    }
+
+
+@contextmanager
+def going_on(ctx: click.Context, folder: Path) -> Iterator[Start]:
+    """Go on with the run in `folder`, which is no other process's in this context."""
+    with alone_in(folder) if (folder / FOLDER).is_dir() else nullcontext():  # no lock where there is no run
+        checkpoint = _last_checkpoint(ctx, folder)
+        arguments = checkpoint.state["arguments"]
+        use(arguments["backend"])
+        path = arguments["data"]
+        data = load_data(path and Path(path), arguments["emnist"], arguments["limit"])
+        expect_same_data(data, checkpoint)
+        yield Start(folder, arguments, data, checkpoint)
+
+
+def _last_checkpoint(ctx: click.Context, folder: Path) -> Checkpoint:
+    """Where the run in `folder` is to go on, if the options that were given besides are those it was started with."""
+    checkpoint, flaws = last_checkpoint(folder)
+    for name, value in ctx.params.items():
+        given = ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE
+        if not given or name in _MAY_CHANGE:
+            continue
+        its, asked = checkpoint.state["arguments"][name], str(value.absolute()) if name == "data" else value
+        if name == "out" or its != asked:
+            option = f"--{name.replace('_', '-')}"
+            was = "" if name == "out" else f" (it was started with {its})"
+            raise click.UsageError(f"{option} cannot be changed in a run that is resumed{was}: leave it out")
+    for flaw in flaws:
+        click.echo(f"{flaw}: going on from {checkpoint.path.name}", err=True)
+    return checkpoint
