@@ -39,7 +39,25 @@ from stackgrad.mnist.cli import main
 main(prog_name="stackgrad-mnist")
 """
 
-Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+class Result(subprocess.CompletedProcess[str]):
+    """What came of a command."""
+
+    def good(self) -> str:
+        """What it wrote; fails unless it succeeded."""
+        assert (self.returncode, self.stderr) == (0, "")
+        return self.stdout
+
+    def error(self, status: int = 2) -> str:
+        """Its one line of error, without the start; fails unless it ended in that orderly way."""
+        assert self.returncode == status, self
+        assert self.stderr.count("\n") == 1, self.stderr
+        assert "Traceback" not in self.stdout
+        assert self.stderr.startswith("Error: ")
+        return self.stderr.removeprefix("Error: ").rstrip("\n")
+
+
+Cli = Callable[..., Result]
 
 
 def first(data: Dataset, train: int, test: int) -> Dataset:
@@ -83,13 +101,11 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
     """Run `stackgrad-mnist` in this process; unlike click's runner it lets an exception through that click does."""
 
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: object) -> Result:
         capsys.readouterr()
         status = run_main(*arguments)
         captured = capsys.readouterr()
-        return subprocess.CompletedProcess(
-            [str(argument) for argument in arguments], status, captured.out, captured.err
-        )
+        return Result([str(argument) for argument in arguments], status, captured.out, captured.err)
 
     return run
 
@@ -98,11 +114,11 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
 def cli_process() -> Cli:
     """Run `stackgrad-mnist` in a process of its own, with environment variables as keyword arguments."""
 
-    def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: object, **environment: str) -> Result:
         command = [sys.executable, "-W", "error", "-c", START, *without_pictures(arguments)]
         done = subprocess.run(command, capture_output=True, env=os.environ | environment, timeout=300)
         out, err = (text.decode(errors="replace").replace(os.linesep, "\n") for text in (done.stdout, done.stderr))
-        return subprocess.CompletedProcess("stackgrad-mnist", done.returncode, out, err)
+        return Result("stackgrad-mnist", done.returncode, out, err)
 
     return run
 

@@ -4,15 +4,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stackgrad.mnist.interrupt import requests_to_stop
 
-Cli = Callable[..., subprocess.CompletedProcess[str]]
+Cli = Any
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 STOPPING = "stopping after this step; once more to stop at once\n"
 

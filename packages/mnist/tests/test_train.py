@@ -1,6 +1,5 @@
 import contextlib
 import json
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,7 +17,7 @@ from stackgrad.mnist.recipes import Recipe
 from stackgrad.mnist.training import NotFiniteError, Step, Training
 from stackgrad.tensor import set_default_backend
 
-Cli = Callable[..., subprocess.CompletedProcess[str]]
+Cli = Any
 
 KEYS = [
     *("model", "classes", "backend", "seed", "epochs", "batch_size", "steps", "parameters", "test_accuracy"),

@@ -1,31 +1,27 @@
 import re
-import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import onnxruntime
 import pytest
 
-Cli = Callable[..., subprocess.CompletedProcess[str]]
+Cli = Any
 
 
 @pytest.mark.parametrize("out", [(), ("--out", "x.onnx")])
 def test_export(out: tuple[str, ...], trained_course: Path, cli: Cli) -> None:
-    result = cli("export", trained_course, *out)
+    told = cli("export", trained_course, *out).good()
     path = Path("x.onnx") if out else trained_course / "model.onnx"
-    assert (result.returncode, result.stderr) == (0, "")
-    assert re.fullmatch(rf"{path}: course for ONNX, opset 17, [\d,]+ bytes\n", result.stdout)
+    assert re.fullmatch(rf"{path}: course for ONNX, opset 17, [\d,]+ bytes\n", told)
     assert onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).get_inputs()[0].name == "images"
     path.unlink()
 
 
 def test_failures(trained_course: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    result = cli("export", "away")
-    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
-    result = cli("export", trained_course, "--out", "away/x.onnx")
-    assert (result.returncode, result.stderr) == (1, "Error: away/x.onnx: No such file or directory\n")
+    assert cli("export", "away").error() == "away: no such folder; expected one that `stackgrad-mnist train` made"
+    message = cli("export", trained_course, "--out", "away/x.onnx").error(status=1)
+    assert message == "away/x.onnx: No such file or directory"
     monkeypatch.setitem(sys.modules, "onnx", None)
-    result = cli("export", trained_course)
-    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
-    assert "pip install 'stackgrad-mnist[export]'" in result.stderr
+    message = cli("export", trained_course).error(status=1)
+    assert message == "export needs the package onnx: pip install 'stackgrad-mnist[export]'"

@@ -1,288 +1,139 @@
-import contextlib
 import json
 import os
-import random
 import re
 import resource
-import shutil
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from stackgrad.mnist import process
-from stackgrad.mnist.checkpoints import Checkpoints
+from stackgrad.mnist.recipes import RECIPES
 
-Cli = Callable[..., subprocess.CompletedProcess[str]]
-Result = subprocess.CompletedProcess[str]
-
-
-def good(result: Result) -> str:
-    """What a command that succeeded wrote."""
-    assert (result.returncode, result.stderr) == (0, "")
-    return result.stdout
+Cli = Any
+PICTURES = ["curves", "confusion", "mistakes", "channels", "filters"]
 
 
-def line(result: Result, status: int = 2) -> str:
-    """The one line, without its start, of a command that failed in an orderly way."""
-    assert result.returncode == status, result
-    assert result.stderr.count("\n") == 1, result.stderr
-    assert result.stderr.startswith("Error: ")
-    return result.stderr.removeprefix("Error: ").rstrip("\n")
-
-
-def metrics(run: Path) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl without what differs each time."""
-    lines = [json.loads(text) for text in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in text.items() if key != "images_per_second"} for text in lines]
-
-
-class Crash(BaseException):
-    """As if the process had been killed there."""
-
-
-@pytest.fixture(scope="session")
-def arguments(folder: Path) -> tuple[object, ...]:
-    """Eight steps on NumPy, which draw random numbers of each kind."""
-    common = ("train", "--model", "course", "--backend", "numpy", "--data", folder, "--epochs", 2, "--batch-size", 25)
-    return (*common, "--augment", "--patience", 2, "--checkpoint-every", 3)
-
-
-@pytest.fixture
-def whole(arguments: tuple[object, ...], cli: Cli) -> Path:
-    """The run that nothing disturbed."""
-    good(cli(*arguments, "--out", "whole"))
-    return Path("whole")
-
-
-@pytest.fixture
-def stopped(arguments: tuple[object, ...], cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A run that SIGTERM stopped after step 4."""
-    from stackgrad.mnist.metrics import Metrics
-
-    def ask(self: Metrics, step: Any) -> None:
-        if step.step == 4:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Metrics, "log", ask)
-        assert cli(*arguments, "--out", "run").returncode == 143
-    return Path("run")
-
-
-def same(run: Path, whole: Path) -> bool:
-    """Whether two runs came to the same weights and metrics."""
-    equal = (run / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
-    return equal and metrics(run) == metrics(whole)
-
-
-# Going on
-
-
-def test_a_stopped_run_goes_on(stopped: Path, arguments: tuple[object, ...], cli: Cli) -> None:
-    out = good(cli("train", "--resume", stopped))
-    assert out.startswith("course on tiny: 100 training images, going on after step 4, backend numpy, seed 0\n")
-    assert re.search(
-        r"^kept the weights after epoch [12], which read \d+\.\d\d% of the images held out$", out, re.MULTILINE
+def test_train(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    out = cli("train", "--model", "course", "--data", folder, "--epochs", 2, "--seed", 7, "--backend", "numpy").good()
+    (run,) = (tmp_path / "runs").iterdir()
+    summary = json.loads((run / "summary.json").read_text())
+    assert re.fullmatch(
+        r"course on tiny: 100 training images, backend numpy, seed 7\n"
+        r"trained in [\d.]+ s, [\d,]+ images per second; written to runs/\d{8}-\d{6}-course\n"
+        rf"test accuracy {summary['test_accuracy']:.2%} on 50 images\n",
+        out,
     )
-    assert not list(stopped.rglob(".*.partial"))
-    steps = [path.stem for path in Checkpoints(stopped).paths()]
-    assert steps == ["step-00000008", "step-00000006"]  # every third, as it was begun
+    assert summary["arguments"] == {
+        "model": "course",
+        "backend": "numpy",
+        "seed": 7,
+        "epochs": 2,
+        "batch_size": 64,
+        "lr": RECIPES["course"].lr,
+        "optimizer": "adamw",
+        "schedule": "one-cycle",
+        "augment": False,
+        "patience": None,
+        "data": str(folder),
+        "emnist": None,
+        "limit": None,
+        "labels": None,
+        "out": f"runs/{run.name}",
+        "checkpoint_every": 1000,
+    }
+    assert (summary["epochs"], summary["batch_size"], summary["seed"], summary["backend"]) == (2, 64, 7, "numpy")
+    names = sorted(path.name for path in run.iterdir() if path.name != ".lock")
+    assert names == ["checkpoints", "metrics.jsonl", "model.safetensors", "summary.json"]
 
 
-def operations(monkeypatch: pytest.MonkeyPatch, crash_at: int) -> list[str]:
-    """Count what changes the disk; at the operation of that number, nothing happens any more."""
-    done: list[str] = []
-
-    def watched(module: Any, name: str) -> None:
-        plain = getattr(module, name)
-
-        def operation(*args: Any, **kwargs: Any) -> Any:
-            if len(done) >= crash_at:
-                raise Crash
-            done.append(name)
-            return plain(*args, **kwargs)
-
-        monkeypatch.setattr(module, name, operation)
-
-    for name in ("fsync", "replace", "mkdir", "unlink"):
-        watched(os, name)
-    return done
-
-
-def test_a_crash_at_any_write_is_made_good(
-    whole: Path, arguments: tuple[object, ...], cli: Cli, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    crashes = 0
-    for number in range(1000):
-        run = Path(f"crash-{number}")
-        with monkeypatch.context() as patch:
-            done = operations(patch, number)
-            try:
-                good(cli(*arguments, "--out", run))
-            except Crash:
-                crashes += 1
-        if len(done) < number:
-            break  # it came to its end
-        begun = bool(Checkpoints(run).paths()) if run.exists() else False
-        again = cli("train", "--resume", run) if begun else cli(*arguments, "--out", run)
-        if (run / "summary.json").exists() and again.returncode:
-            assert line(again) == f"{run}: this run is finished; measure it with `stackgrad-mnist evaluate {run}`"
-        else:
-            good(again)
-        assert same(run, whole), number
-        assert not list(run.rglob(".*.partial"))
-    assert crashes > 20
+def test_options_of_train(cli: Cli, data: Path, tmp_path: Path) -> None:
+    options = (
+        "--limit",
+        30,
+        "--epochs",
+        3,
+        "--batch-size",
+        10,
+        "--lr",
+        0.5e-3,
+        "--backend",
+        "numpy",
+        "--out",
+        "my/run",
+    )
+    out = cli("train", "--data", "data", *options).good()
+    assert out.startswith("lenet5 on data: 30 training images, backend numpy, seed 0\n")
+    assert "written to my/run\n" in out
+    assert out.endswith(" on 30 images\n")
+    arguments = json.loads(Path("my/run/summary.json").read_text())["arguments"]
+    assert (arguments["limit"], arguments["epochs"], arguments["batch_size"], arguments["lr"]) == (30, 3, 10, 0.0005)
+    assert arguments["data"] == str(data)  # the run can be measured from any folder
+    assert not Path("runs").exists()
 
 
-def test_killed_at_any_moment(whole: Path, arguments: tuple[object, ...], cli: Cli) -> None:
-    code = "import time\nfrom stackgrad.mnist import training\nfrom stackgrad.mnist.cli import main\n"
-    code += "plain = training.normalise\n"  # so slow that the first kill comes before the end
-    code += "training.normalise = lambda images: (time.sleep(0.2), plain(images))[1]\nmain()"
-    draw = random.Random(0)
-    kills = 0
-    while not Path("run/summary.json").exists():
-        begun = bool(Checkpoints(Path("run")).paths())
-        asked = ["train", "--resume", "run"] if begun else [*map(str, arguments), "--out", "run"]
-        if kills >= 4:
-            good(cli(*asked))
-            break
-        command = [sys.executable, "-W", "error", "-c", code, *asked]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            while process.poll() is None and not Path("run/checkpoints").exists():
-                time.sleep(0.01)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.communicate(timeout=draw.uniform(0.1, 1.5))
-            process.kill()
-            kills += process.wait() == -signal.SIGKILL
-    assert kills >= 1
-    assert same(Path("run"), whole)
-    assert not list(Path("run").rglob(".*.partial"))
+def test_training_without_a_terminal_shows_no_bar(cli_process: Cli, folder: Path) -> None:
+    out = cli_process("train", "--data", folder, "--epochs", 1, "--backend", "numpy").good()
+    assert out.count("\n") == 3
+    assert "\r" not in out
 
 
-def test_the_last_good_checkpoint_is_taken(stopped: Path, cli: Cli) -> None:
-    last, before = Checkpoints(stopped).paths()
-    last.write_bytes(last.read_bytes()[:-100])
-    result = cli("train", "--resume", stopped)
+def test_training_in_a_terminal_shows_a_bar(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    result = cli("train", "--data", folder, "--epochs", 2, "--batch-size", 10, "--backend", "numpy")
     assert result.returncode == 0
-    assert result.stderr.count("\n") == 1
-    assert result.stderr.startswith(f"{last} is damaged or not a safetensors file: ")
-    assert result.stderr.endswith(f": going on from {before.name}\n")
-    assert "going on after step 3," in result.stdout
+    first, *_, last = result.stderr.strip().split("\r")
+    assert re.fullmatch(r"starting   0% \| +\| \? left", first)
+    assert re.fullmatch(r"epoch 2/2 100% \|█+\| 00:00 left, loss \d\.\d{4}, [\d,]+ images/s", last)
 
 
-def test_the_same_command_with_resume_is_fine(stopped: Path, arguments: tuple[object, ...], cli: Cli) -> None:
-    good(cli(*arguments, "--checkpoint-every", 1, "--resume", stopped))
+def test_json(cli: Cli, folder: Path) -> None:
+    options = ("--data", folder, "--epochs", 2, "--patience", 2, "--backend", "numpy", "--out", "run")
+    summary = json.loads(cli("train", *options, "--json").good())
+    assert summary.pop("folder") == "run"
+    assert summary == json.loads(Path("run/summary.json").read_text())
 
 
-# Not going on
+@pytest.mark.parametrize(("optimizer", "lr"), [("adam", 0.006), ("sgd", 0.05)])
+def test_the_learning_rate_follows_the_optimizer(optimizer: str, lr: float, folder: Path, cli: Cli) -> None:
+    options = ("--model", "course", "--optimizer", optimizer, "--schedule", "constant", "--epochs", 1, "--out", "run")
+    summary = json.loads(cli("train", "--data", folder, "--backend", "numpy", "--json", *options).good())
+    assert summary["arguments"]["lr"] == lr
+    rows = [json.loads(row) for row in Path("run/metrics.jsonl").read_text().splitlines()]
+    assert {row["lr"] for row in rows if "lr" in row} == {lr}
+
+
+# Folders and disks
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("out", "message"),
     [
-        (["--seed", 1], "--seed cannot be changed in a run that is resumed (it was started with 0): leave it out"),
-        (["--epochs", 3], "--epochs cannot be changed in a run that is resumed (it was started with 2): leave it out"),
-        (["--no-augment"], "--augment cannot be changed in a run that is resumed (it was started with True)"),
-        (["--data", "."], "--data cannot be changed in a run that is resumed (it was started with "),
-        (["--out", "run"], "--out cannot be changed in a run that is resumed: leave it out"),
+        ("full", "full: the folder is not empty; name another with --out"),
+        ("file", "file: is no folder; name another with --out"),
+        ("file/below", "file/below: cannot write a run there (Not a directory); name another with --out"),
+        ("a" * 300, "cannot write a run there (File name too long); name another with --out"),
     ],
 )
-def test_other_arguments(options: list[object], message: str, stopped: Path, cli: Cli) -> None:
-    assert line(cli("train", "--resume", stopped, *options)).startswith(message)
+def test_out_folder_that_cannot_be_used(out: str, message: str, cli: Cli, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/note").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    result = cli("train", "--data", folder, "--backend", "numpy", "--out", out)
+    assert result.error().endswith(message)
+    assert result.stdout == ""
+    assert {path.name for path in tmp_path.iterdir()} == {"full", "file"}
+    assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_the_environment_does_not_change_the_backend(stopped: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STACKGRAD_BACKEND", "cpu")
-    assert "backend numpy" in good(cli("train", "--resume", stopped))
-
-
-def test_a_run_that_is_finished(whole: Path, cli: Cli) -> None:
-    message = "whole: this run is finished; measure it with `stackgrad-mnist evaluate whole`"
-    assert line(cli("train", "--resume", whole)) == message
-
-
-def test_no_run_to_resume(cli: Cli) -> None:
-    message = "away: no such folder; expected one that `stackgrad-mnist train` made"
-    assert line(cli("train", "--resume", "away")) == message
-    Path("empty").mkdir()
-    assert line(cli("train", "--resume", "empty")) == "empty: no checkpoint there; start the run anew"
-    assert not list(Path("empty").iterdir())
-
-
-def test_a_checkpoint_of_another_form(stopped: Path, cli: Cli) -> None:
-    checkpoint, _ = Checkpoints(stopped).last_good()
-    assert checkpoint is not None
-    del checkpoint.state["metrics"]
-    Checkpoints(stopped).save(checkpoint.step, checkpoint.tensors, checkpoint.state)
-    message = f"{checkpoint.path}: of another form than this version writes: start the run anew"
-    assert line(cli("train", "--resume", stopped)) == message
-
-
-def test_no_good_checkpoint(stopped: Path, cli: Cli) -> None:
-    for path in Checkpoints(stopped).paths():
-        path.write_bytes(b"")
-    assert line(cli("train", "--resume", stopped)).startswith("run: no checkpoint is good: run/checkpoints/step-0000")
-
-
-def test_another_version(stopped: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = process.versions() | {"stackgrad-nn": "9.9", "python": "3.0"}
-    monkeypatch.setattr("stackgrad.mnist.resume.versions", lambda: other)
-    its = process.versions()["stackgrad-nn"]
-    assert line(cli("train", "--resume", stopped)) == (
-        f"run: was begun with stackgrad-nn {its}, not 9.9: go on with that, or start the run anew"
-    )
-
-
-def test_data_that_has_changed(arguments: tuple[object, ...], folder: Path, cli: Cli) -> None:
-    shutil.copytree(folder, "data")
-    changed = [Path("data") if argument == folder else argument for argument in arguments]
-    (folder_of_images,) = Path("data").glob("train-images*")
-
-    def run_until_first_checkpoint() -> None:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("stackgrad.mnist.training.Training.steps", crash)
-            with pytest.raises(Crash):
-                cli(*changed, "--out", "run")
-
-    run_until_first_checkpoint()
-    content = folder_of_images.read_bytes()
-    folder_of_images.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    assert line(cli("train", "--resume", "run")) == "run: data is no longer the data that it was trained on"
-
-
-def crash(*_: object) -> Iterator[Any]:
-    raise Crash
-
-
-def test_a_run_in_use(stopped: Path, arguments: tuple[object, ...], cli: Cli) -> None:
-    with FileLock(stopped / ".lock"):
-        assert line(cli("train", "--resume", stopped)) == "run: another process is training there"
-    Path("new").mkdir()
-    with FileLock("new/.lock"):
-        assert line(cli(*arguments, "--out", "new")) == "new: another process is training there"
-
-
-def test_the_folder_of_a_run_that_did_not_begin_is_free(arguments: tuple[object, ...], cli: Cli) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stackgrad.mnist.train.Checkpoints.save", crash_now)
-        with pytest.raises(Crash):
-            cli(*arguments, "--out", "run")
-    good(cli(*arguments, "--out", "run"))
-    assert "not empty" in line(cli(*arguments, "--out", "run"))
-
-
-def crash_now(*_: object) -> None:
-    raise Crash
-
-
-# Disks
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_out_folder_that_cannot_be_written(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0o500)
+    for out in ("locked", "locked/below"):
+        message = cli("train", "--data", folder, "--backend", "numpy", "--out", out).error()
+        assert message == f"{out}: cannot write a run there (Permission denied); name another with --out"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit for the size of a file")
@@ -309,25 +160,44 @@ def test_a_file_that_may_not_grow(limit: int, kept: str | None, folder: Path) ->
     assert [path.name for path in Path("run/checkpoints").iterdir()] == ([kept] if kept else [])
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_may_not_be_written(stopped: Path, cli: Cli) -> None:
-    (stopped / ".lock").unlink(missing_ok=True)
-    stopped.chmod(0o500)
-    assert line(cli("train", "--resume", stopped)) == "run: cannot write a run there (Permission denied)"
+# Pictures
 
 
-# What is printed
+@pytest.mark.parametrize(("option", "drawn"), [("--pictures", True), ("--no-pictures", False)])
+def test_train_draws_pictures(option: str, drawn: bool, folder: Path, cli: Cli) -> None:
+    options = ("--data", folder, "--epochs", 1, "--backend", "numpy", "--out", "new")
+    out = cli("train", option, *options).good()
+    assert out.endswith("pictures in new/report.html\n") == drawn
+    assert Path("new/report.html").exists() == drawn
+    assert Path("new/pictures").exists() == drawn
 
 
-def test_json(arguments: tuple[object, ...], cli: Cli) -> None:
-    summary = json.loads(good(cli(*arguments, "--out", "run", "--json")))
-    assert summary.pop("folder") == "run"
-    assert summary == json.loads(Path("run/summary.json").read_text())
+def test_json_of_train_is_json_alone(folder: Path, cli: Cli) -> None:
+    options = ("--data", folder, "--epochs", 1, "--backend", "numpy", "--out", "new")
+    assert json.loads(cli("train", "--pictures", "--json", *options).good())["folder"] == "new"
+    assert Path("new/report.html").exists()
 
 
-@pytest.mark.parametrize(("optimizer", "lr"), [("adam", 0.006), ("sgd", 0.05)])
-def test_the_learning_rate_follows_the_optimizer(optimizer: str, lr: float, folder: Path, cli: Cli) -> None:
-    options = ("--model", "course", "--optimizer", optimizer, "--schedule", "constant", "--epochs", 1, "--out", "run")
-    summary = json.loads(good(cli("train", "--data", folder, "--backend", "numpy", "--json", *options)))
-    assert summary["arguments"]["lr"] == lr
-    assert {text["lr"] for text in metrics(Path("run")) if "lr" in text} == {lr}
+def test_train_writes_for_tensorboard(folder: Path, cli: Cli) -> None:
+    options = ("--data", folder, "--epochs", 2, "--backend", "numpy", "--out", "new", "--tensorboard", "board")
+    cli("train", "--pictures", *options).good()
+    found = EventAccumulator("board/new").Reload()
+    rows = [json.loads(row) for row in Path("new/metrics.jsonl").read_text().splitlines()]
+    assert [one.value for one in found.Scalars("loss/training")] == [pytest.approx(rows[0]["loss"])]
+    assert [(one.step, one.value) for one in found.Scalars("accuracy/test")] == [
+        (rows[-1]["step"], pytest.approx(rows[-1]["test_accuracy"]))
+    ]
+    for name in PICTURES:
+        (image,) = found.Images(f"pictures/{name}")
+        assert image.encoded_image_string == Path(f"new/pictures/{name}.png").read_bytes()
+    assert {"image", "features/0/Conv2d", "classifier/3/Linear"} <= {node.name for node in found.Graph().node}
+
+
+def test_tensorboard_that_cannot_be_written(folder: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("file").touch()
+    options = ("--data", folder, "--epochs", 1, "--backend", "numpy", "--out", "new", "--tensorboard", "file")
+    assert cli("train", *options).error() == "file/new: cannot be written (Not a directory); name another"
+    monkeypatch.setattr("stackgrad.mnist.tensorboard.find_spec", lambda name: None)
+    expected = "--tensorboard needs tensorboardX: pip install 'stackgrad-mnist[tensorboard]'"
+    assert cli("train", *options).error() == expected
+    assert not Path("new/summary.json").exists()
