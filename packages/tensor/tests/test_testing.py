@@ -17,6 +17,7 @@ from stackgrad.tensor.testing import (
     Case,
     Draw,
     Limits,
+    _elementwise,
     draws,
     expect_close,
     expect_equal,
@@ -125,6 +126,12 @@ def test_shapes_have_0_and_1_and_long_extents(wanted):
 def test_layouts(wanted):
     arrays = drawn(lambda draw: draw.sample(draw.shape(), uniform(F64, specials=(np.nan,))).numpy())
     assert sum(map(wanted, arrays)) >= 3
+
+
+def test_values_for_gradients_keep_off_kinks():
+    op = replace(OPS["abs"], kinks=(0.0, 1.01, -2.0304))
+    values = _elementwise._smooth_values(op, 0)(np.random.default_rng(0), (10_000,))
+    assert np.abs(np.subtract.outer(values, op.kinks)).min() > 0.0009
 
 
 @given(st.data())

@@ -30,7 +30,7 @@ _mode = _Mode()
 
 @contextmanager
 def no_grad(recording: bool = False) -> Iterator[None]:
-    """Within this context, or a function decorated with `@no_grad()`, nothing is recorded."""
+    """Within this context, or a function decorated with `@no_grad()`, nothing is recorded; with `recording`, all is."""
     outside, _mode.recording = _mode.recording, recording
     try:
         yield

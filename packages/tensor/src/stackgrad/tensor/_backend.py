@@ -182,11 +182,13 @@ class Backend(ABC):
         """x minus the log of the sum of exp(x) along `dim`, by log-sum-exp."""
 
     def softmax_grad(self, g: Array, out: Array, dim: int) -> Array:
+        """The gradient for x from that of `out`, which `softmax` gave."""
         weighted = self.elementwise(OPS["mul"], g, out)
         total = self._sum_keep(weighted, dim)
         return self.elementwise(OPS["mul"], out, self.elementwise(OPS["sub"], g, total))
 
     def log_softmax_grad(self, g: Array, out: Array, dim: int) -> Array:
+        """The gradient for x from that of `out`, which `log_softmax` gave."""
         share = self.elementwise(OPS["mul"], self.elementwise(OPS["exp"], out), self._sum_keep(g, dim))
         return self.elementwise(OPS["sub"], g, share)
 

@@ -121,9 +121,12 @@ def grad(
 ) -> tuple[Tensor, ...]:
     """The gradients of the sum of `outputs`, each weighted by its `grad_outputs`, for each of `inputs`.
 
-    Leaves every `.grad` alone. With `create_graph` the result can be differentiated again; `retain_graph`
-    (default: as `create_graph`) keeps the graph for another pass. Raises RuntimeError for an input that the
-    outputs were not made from.
+    A weight has the shape and dtype of its output, which None stands for where that has one element: 1. A gradient has
+    those of its input. Leaves every `.grad` alone. With `create_graph` the result can be differentiated again;
+    `retain_graph` (default: as `create_graph`) keeps the graph for another pass.
+
+    Raises RuntimeError for an input that the outputs were not made from and for a graph that was freed; ValueError and
+    TypeError for weights that do not fit.
     """
     outs = [outputs] if isinstance(outputs, Value) else list(outputs)
     ins = [inputs] if isinstance(inputs, Value) else list(inputs)

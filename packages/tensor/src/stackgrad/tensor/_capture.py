@@ -97,6 +97,9 @@ def capture(function: Callable[..., Any]) -> Captured:
     what is to outlast the next call, and call it from one thread at a time. Each form keeps the memory that it works
     in; of more than 16 forms, the rest are never recorded.
 
+    A call raises TypeError for arguments that are no tensors, ValueError for one that requires a gradient, and
+    RuntimeError where the function does what cannot be replayed.
+
         @capture
         def step(images, labels):
             optimizer.zero_grad()

@@ -91,7 +91,8 @@ def batch_norm(
 
     With `relu`, its `relu` at once.
 
-    Returns (out, mean (c,), biased variance (c,)); no gradient flows through the last two.
+    Returns (out, mean (c,), biased variance (c,)); no gradient flows through the last two. Raises ValueError for shapes
+    that do not fit and for fewer than two values a channel, TypeError for mixed or integer dtypes.
     S. Ioffe and C. Szegedy, "Batch normalization" (https://arxiv.org/abs/1502.03167).
     """
     common_backend("batch_norm", x, weight, bias)
@@ -127,7 +128,8 @@ class Dropout(Function):
 def dropout(x: Tensor, rate: float, generator: Generator | None = None) -> Tensor:
     """Zeros in place of each element with probability `rate` (0 to 1), the others times 1 / (1 - rate).
 
-    The mask depends on the generator and the C-order index of the element alone.
+    The mask depends on the generator and the C-order index of the element alone. Raises ValueError for another rate and
+    TypeError for integers.
     N. Srivastava et al., "Dropout" (https://jmlr.org/papers/v15/srivastava14a.html).
     """
     if not 0 <= rate <= 1:

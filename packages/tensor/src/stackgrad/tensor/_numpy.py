@@ -12,7 +12,7 @@ from . import _random
 from ._backend import DType
 from ._host import HostBackend
 from ._optable import Op, Reduction
-from ._shape import Pair, Shape, Window
+from ._shape import NO_PADDING, Pair, Shape, Window
 
 Array = NDArray[Any]
 
@@ -161,7 +161,7 @@ class NumpyBackend(HostBackend):
 
 
 def _pad(x: Array, window: Window, value: float = 0) -> Array:
-    if window.padding == ((0, 0), (0, 0)):
+    if window.padding == NO_PADDING:
         return x
     return np.pad(x, ((0, 0), (0, 0), *window.padding), constant_values=value)
 

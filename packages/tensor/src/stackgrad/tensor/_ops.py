@@ -159,7 +159,9 @@ class To(Function):
         ctx.backend = x.backend
         expect_readable(f"to({backend.name!r})")
         data = backend.from_numpy(x.backend.to_numpy(x.data))
-        return type(x.new(x.data))(data, backend, x.version if data is x.data else None)
+        out = x.new(data, x.version if data is x.data else None)
+        out.backend = backend
+        return out
 
     @staticmethod
     def backward(ctx: Node, g: Tensor) -> Tensor:

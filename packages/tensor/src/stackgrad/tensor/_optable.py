@@ -33,6 +33,8 @@ Gradient = Callable[..., Any]
 
 @dataclass(frozen=True, eq=False)
 class Op:
+    """An elementwise operation; the fields are explained above."""
+
     name: str
     numpy: Callable[..., Any]
     scalar: str

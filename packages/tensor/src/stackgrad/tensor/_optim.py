@@ -47,7 +47,11 @@ def adam_numbers(
 def sgd_step(
     params: Sequence[Tensor], grads: Sequence[Tensor], velocities: Sequence[Tensor] | None, numbers: Numbers
 ) -> None:
-    """One step of gradient descent on each parameter; `velocities` hold the momentum, None when there is none."""
+    """One step of gradient descent on each parameter; `velocities` hold the momentum, None when there is none.
+
+    `numbers` are those of `sgd_numbers`. Raises ValueError for lists of other lengths, for shapes, dtypes or backends
+    that differ from a parameter's, and for momentum without velocities; TypeError for integers and other numbers.
+    """
     _expect_numbers("sgd", numbers, 4)
     states = {} if velocities is None else {"velocities": velocities}
     if velocities is None and numbers[1]:
@@ -59,7 +63,10 @@ def sgd_step(
 def adam_step(
     params: Sequence[Tensor], grads: Sequence[Tensor], m: Sequence[Tensor], v: Sequence[Tensor], numbers: Numbers
 ) -> None:
-    """One step of Adam on each parameter, whose moments `m` and `v` start at 0."""
+    """One step of Adam on each parameter, whose moments `m` and `v` start at 0.
+
+    `numbers` are those of `adam_numbers`. Raises as `sgd_step`.
+    """
     _expect_numbers("adam", numbers, 9)
     for backend, arrays in _alike(params, grads, {"m": m, "v": v}):
         backend.adam_step(arrays[0], arrays[1], arrays[2], arrays[3], numbers)

@@ -84,7 +84,7 @@ def max_pool2d(x: Tensor, kernel: Pair, stride: Pair, padding: Padding = NO_PADD
     """The largest value under each window of x (n, c, h, w): (n, c, oh, ow). Padding never wins.
 
     The gradient goes to the first of equal values. Raises ValueError when the window does not fit or `padding`
-    is more than half of `kernel`.
+    is more than half of `kernel`, TypeError for integers.
     """
     return MaxPool2d.apply(x, _pool_window("max_pool2d", x, kernel, stride, padding))
 
@@ -92,6 +92,6 @@ def max_pool2d(x: Tensor, kernel: Pair, stride: Pair, padding: Padding = NO_PADD
 def avg_pool2d(x: Tensor, kernel: Pair, stride: Pair, padding: Padding = NO_PADDING) -> Tensor:
     """The mean under each window of x (n, c, h, w), padded zeros counted: (n, c, oh, ow).
 
-    Raises ValueError when the window does not fit or `padding` is more than half of `kernel`.
+    Raises as `max_pool2d`.
     """
     return AvgPool2d.apply(x, _pool_window("avg_pool2d", x, kernel, stride, padding))

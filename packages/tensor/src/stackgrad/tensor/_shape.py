@@ -84,7 +84,7 @@ class Window:
 
     kernel: Pair
     stride: Pair = (1, 1)
-    padding: Padding = ((0, 0), (0, 0))
+    padding: Padding = NO_PADDING
     dilation: Pair = (1, 1)
 
     def __post_init__(self) -> None:
@@ -106,6 +106,7 @@ class Window:
         return (self.kernel[0] - 1) * self.dilation[0] + 1, (self.kernel[1] - 1) * self.dilation[1] + 1
 
     def padded(self, size: Pair) -> Pair:
+        """Rows and columns of an image of `size` with the padding."""
         return size[0] + sum(self.padding[0]), size[1] + sum(self.padding[1])
 
     def positions(self, size: Pair) -> Pair:

@@ -72,12 +72,15 @@ def _softmax_dim(what: str, x: Tensor, dim: int) -> int:
 
 
 def softmax(x: Tensor, dim: int) -> Tensor:
-    """exp(x) over its sum along `dim`, shifted by the maximum so that nothing overflows; the shape of x."""
+    """exp(x) over its sum along `dim`, shifted by the maximum so that nothing overflows; the shape of x.
+
+    Raises TypeError for integers and IndexError for a dim that x does not have.
+    """
     return Softmax.apply(x, _softmax_dim("softmax", x, dim))
 
 
 def log_softmax(x: Tensor, dim: int) -> Tensor:
-    """x minus log(sum(exp(x))) along `dim`, by the log-sum-exp trick; the shape of x."""
+    """x minus log(sum(exp(x))) along `dim`, by the log-sum-exp trick; the shape of x. Raises as `softmax`."""
     return LogSoftmax.apply(x, _softmax_dim("log_softmax", x, dim))
 
 

@@ -279,8 +279,7 @@ class Tensor(Arithmetic):
     def mean(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
         """The mean over `dim`."""
         self._expect_float("mean")
-        total = self._reduce("sum", dim, keepdim)
-        return total / (self.size // total.size if total.size else _count(self.shape, normalize_dims(dim, self.ndim)))
+        return self._reduce("sum", dim, keepdim) / self._count(dim)
 
     def prod(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
         """The product over `dim`; of integers and bools in int64."""
@@ -298,8 +297,11 @@ class Tensor(Arithmetic):
     def var(self, dim: Dims = None, correction: int = 1, keepdim: bool = False) -> Tensor:
         """The variance over `dim`: squared distances from the mean, summed, over their number less `correction`."""
         centred = self - self.mean(dim, keepdim=True)
-        count = _count(self.shape, normalize_dims(dim, self.ndim))
-        return (centred * centred).sum(dim, keepdim) / max(count - correction, 0)
+        return (centred * centred).sum(dim, keepdim) / max(self._count(dim) - correction, 0)
+
+    def _count(self, dim: Dims) -> int:
+        """How many elements a reduction over `dim` makes one of."""
+        return math.prod([self.shape[d] for d in normalize_dims(dim, self.ndim)])
 
     def _reduce(self, name: str, dim: Dims, keepdim: bool) -> Tensor:
         dims = normalize_dims(dim, self.ndim)
@@ -356,7 +358,3 @@ def _extents(shape: tuple[Any, ...]) -> Shape:
     """The extents given as f(2, 3) or f((2, 3)). Raises TypeError for anything but integers."""
     given = shape[0] if len(shape) == 1 and isinstance(shape[0], Sequence) else shape
     return tuple([operator.index(extent) for extent in given])
-
-
-def _count(shape: Shape, dims: Shape) -> int:
-    return math.prod([shape[d] for d in dims])

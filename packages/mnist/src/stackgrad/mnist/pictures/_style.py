@@ -17,7 +17,7 @@ from matplotlib.font_manager import findfont, get_font
 from numpy.typing import NDArray
 
 # The palette of Okabe and Ito, https://jfly.uni-koeln.de/color/.
-BLUE, VERMILLION, ORANGE, GREEN = "#0072B2", "#D55E00", "#E69F00", "#009E73"
+BLUE, VERMILLION, ORANGE = "#0072B2", "#D55E00", "#E69F00"
 INK, GREY, FAINT, PAPER = "#1a1a1a", "#595959", "#e4e4e4", "#ffffff"
 AMOUNT = "viridis"
 """The colours of amounts from none, dark, to much; equal steps look equal, also without red and green."""

@@ -87,12 +87,13 @@ def _values(op: Op, i: int, dtype: DType) -> Values:
 
 
 def _smooth_values(op: Op, i: int) -> Values:
-    """Values of operand i on a grid of its own: 0.01 or more from the kinks at 0 and from the other operands'."""
+    """Values of operand i on a grid of its own: 0.001 or more from the row's kinks and from the other operands'."""
     low, high = op.domain[i]
 
     def values(rng: np.random.Generator, shape: Shape) -> NDArray[Any]:
-        steps = rng.integers(round(low / 0.04), round(high / 0.04), shape)
-        return np.asarray(0.04 * steps + 0.01 * (i + 1), np.float64)
+        found = 0.04 * rng.integers(round(low / 0.04), round(high / 0.04), shape) + 0.01 * (i + 1)
+        near = (np.abs(np.subtract.outer(found, op.kinks)) < 0.001).any(-1)
+        return np.asarray(found + 0.005 * near, np.float64)
 
     return values
 
