@@ -1,4 +1,4 @@
-"""Training steps and inference of the two networks, as `stackgrad-mnist` does them."""
+"""Training steps and inference of the networks, as `stackgrad-mnist` does them."""
 
 from __future__ import annotations
 

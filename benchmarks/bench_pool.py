@@ -1,4 +1,4 @@
-"""Pooling, at the shapes of the two networks."""
+"""Pooling, at a shape of the networks."""
 
 from __future__ import annotations
 
