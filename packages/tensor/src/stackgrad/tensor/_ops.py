@@ -1,4 +1,4 @@
-"""The differentiable operations behind the methods of Tensor: elementwise, casts, reductions, views, products."""
+"""The differentiable operations behind the methods of Tensor: elementwise, casts, views, reductions, joining."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ._autograd import Function, Node, Value
 from ._backend import Backend, DType
-from ._dtypes import float32, is_float, promote
+from ._dtypes import float32, promote
 from ._optable import OPS, REDUCTIONS, Op
 from ._shape import Shape, broadcast_shapes, reduced_shape
 from ._tape import expect_readable
@@ -351,45 +351,3 @@ def concatenate(tensors: Sequence[Tensor], dim: int) -> Tensor:
         if x.ndim != len(first) or any(a != b for i, (a, b) in enumerate(zip(x.shape, first, strict=True)) if i != dim):
             raise ValueError(f"concatenate along dim {dim}: shapes {first} and {x.shape} differ in another dimension")
     return Concatenate.apply(dim, *(cast(x, dtype) for x in tensors))
-
-
-# --- products
-
-
-class MatMul(Function):
-    """(*batch, n, k) times (*batch, k, m), the batches equal."""
-
-    @staticmethod
-    def forward(ctx: Node, a: Tensor, b: Tensor) -> Tensor:
-        ctx.save(a, b)
-        return a.new(a.backend.matmul(a.data, b.data))
-
-    @staticmethod
-    def backward(ctx: Node, g: Tensor) -> tuple[Tensor | None, ...]:
-        a, b = ctx.saved
-        return (
-            MatMul.apply(g, b.transpose(-1, -2)) if ctx.needs[0] else None,
-            MatMul.apply(a.transpose(-1, -2), g) if ctx.needs[1] else None,
-        )
-
-
-def matmul(a: Tensor, b: Tensor) -> Tensor:
-    """Matrix product; a 1-d operand is a row (left) or a column (right), leading dimensions broadcast."""
-    common_backend("matmul", a, b)
-    if not a.ndim or not b.ndim:
-        raise ValueError(f"matmul of shapes {a.shape} and {b.shape}: expected one dimension or more on both sides")
-    dtype = promote([a.dtype, b.dtype])
-    if not is_float(dtype):
-        raise TypeError(
-            f"matmul of {a.dtype} and {b.dtype}: expected float32 or float64; convert one with .astype(float32)"
-        )
-    a, b = cast(a, dtype), cast(b, dtype)
-    left, right = (a.unsqueeze(0) if a.ndim == 1 else a), (b.unsqueeze(1) if b.ndim == 1 else b)
-    if left.shape[-1] != right.shape[-2]:
-        raise ValueError(
-            f"matmul of shapes {a.shape} and {b.shape}: inner extents {left.shape[-1]} and {right.shape[-2]} differ"
-        )
-    batch = broadcast_shapes(left.shape[:-2], right.shape[:-2])
-    out = MatMul.apply(expand(left, (*batch, *left.shape[-2:])), expand(right, (*batch, *right.shape[-2:])))
-    out = out.squeeze(-1) if b.ndim == 1 else out
-    return out.squeeze(-2 if b.ndim > 1 else -1) if a.ndim == 1 else out

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from . import _backward, _indexing, _ops
+from . import _backward, _indexing, _matmul, _ops
 from ._arithmetic import Arithmetic
 from ._autograd import Value, Version
 from ._backend import Array, Backend, get_backend
@@ -339,7 +339,7 @@ class Tensor(Arithmetic):
         """The matrix product; a 1-d operand is a row (left) or a column (right), leading dimensions broadcast."""
         if not isinstance(other, Tensor):
             raise TypeError(f"matmul with {type(other).__name__}: expected a tensor")
-        return _ops.matmul(self, other)
+        return _matmul.matmul(self, other)
 
     __matmul__ = matmul
 
