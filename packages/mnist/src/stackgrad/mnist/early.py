@@ -13,7 +13,8 @@ import numpy as np
 from stackgrad import nn
 from stackgrad.tensor import Generator, Tensor
 
-from .data import IdxError, Split
+from .data import Split
+from .idx import IdxError
 from .models import Model
 
 HELD_OUT = 0.1

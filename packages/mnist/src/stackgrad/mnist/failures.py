@@ -11,9 +11,9 @@ from typing import IO, Any
 
 import click
 
-from .data import IdxError
 from .export import ExportError
 from .fetch import FetchError
+from .idx import IdxError
 from .images import ImageError
 from .interrupt import end_at_once
 from .labels import LabelError

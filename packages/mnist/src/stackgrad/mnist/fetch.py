@@ -14,7 +14,7 @@ from typing import BinaryIO
 from filelock import FileLock, Timeout
 
 from . import __version__
-from .data import IdxError
+from .idx import IdxError
 from .published import PUBLISHED, File
 
 _TIMEOUT = 30  # seconds without a byte

@@ -10,8 +10,9 @@ import click
 from tqdm import tqdm
 
 from .. import fetch as fetching
-from ..data import IdxError, load
+from ..data import load
 from ..data import verify as verify_built_in
+from ..idx import IdxError
 from ..published import PUBLISHED, folder_of, missing
 from ._options import json_option
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..data import IdxError, Split
+from ..data import Split
+from ..idx import IdxError
 from ..runs import Run
 from ._options import backend_option, labels_option, load_data, load_named, run_argument, whole_number
 
