@@ -40,7 +40,6 @@ def one_hot_of_first_largest(x: Array, dim: int) -> Array:
 # ------------------------------------------------------------------------------------------------------ max and argmax
 
 
-@settings(deadline=None)
 @given(ties, st.data())
 def test_max_equals_numpy(x: Array, data: st.DataObject) -> None:
     dim = data.draw(st.integers(-x.ndim, x.ndim - 1))
@@ -48,7 +47,6 @@ def test_max_equals_numpy(x: Array, data: st.DataObject) -> None:
     np.testing.assert_array_equal(nn.max(sg.tensor(x), dim, keepdim=True).numpy(), x.max(dim, keepdims=True))
 
 
-@settings(deadline=None)
 @given(ties, st.data())
 def test_the_gradient_of_max_goes_to_the_first_of_equal_values(x: Array, data: st.DataObject) -> None:
     dim = data.draw(st.integers(0, x.ndim - 1))
@@ -60,7 +58,6 @@ def test_the_gradient_of_max_goes_to_the_first_of_equal_values(x: Array, data: s
     np.testing.assert_array_equal(leaf.grad.numpy(), one_hot_of_first_largest(x, dim) * np.expand_dims(weights, dim))
 
 
-@settings(deadline=None)
 @given(ties, st.data())
 def test_argmax_marks_the_first_of_equal_values(x: Array, data: st.DataObject) -> None:
     dim = data.draw(st.integers(0, x.ndim - 1))
@@ -85,7 +82,6 @@ def test_a_dim_out_of_range(function: Callable[..., Any]) -> None:
 # ------------------------------------------------------------------------------------------------------------- softmax
 
 
-@settings(deadline=None)
 @given(smooth, st.data())
 def test_softmax_and_logsoftmax_equal_the_definition(x: Array, data: st.DataObject) -> None:
     dim = data.draw(st.integers(-x.ndim, x.ndim - 1))
@@ -95,7 +91,7 @@ def test_softmax_and_logsoftmax_equal_the_definition(x: Array, data: st.DataObje
     np.testing.assert_allclose(nn.logsoftmax(sg.tensor(x), dim).numpy(), log, rtol=1e-10, atol=1e-10)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(hnp.arrays(np.float64, (2, 3), elements=st.floats(-3, 3)), st.integers(0, 1))
 def test_softmax_gradients(x: Array, dim: int) -> None:
     sg.grad_check(lambda t: nn.softmax(t, dim), sg.tensor(x, requires_grad=True))
@@ -157,7 +153,6 @@ def test_dropout_rate_out_of_range(rate: float) -> None:
 # ---------------------------------------------------------------------------------------------- linear and pointwise
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 3), max_size=2), st.integers(1, 4), st.integers(1, 4), st.booleans())
 def test_linear(lead: list[int], features: int, out_features: int, with_bias: bool) -> None:
     rng = np.random.default_rng(0)
@@ -194,7 +189,7 @@ def batch_norm_arguments(channels: int) -> tuple[sg.Tensor, sg.Tensor, sg.Tensor
     return sg.tensor(mean), sg.tensor(var), sg.tensor(weight), sg.tensor(bias)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(hnp.array_shapes(min_dims=2, max_dims=4, min_side=1, max_side=4), st.integers(0, 2**32 - 1))
 def test_batch_norm_in_evaluation_uses_the_running_statistics(shape: tuple[int, ...], seed: int) -> None:
     x = np.random.default_rng(seed).standard_normal(shape)
@@ -206,7 +201,7 @@ def test_batch_norm_in_evaluation_uses_the_running_statistics(shape: tuple[int, 
     assert [t.tolist() for t in arguments] == before
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.sampled_from([(2, 3), (4, 1), (1, 2, 5), (2, 2, 3, 2)]), st.integers(0, 2**32 - 1))
 def test_batch_norm_in_training_uses_and_records_the_batch(shape: tuple[int, ...], seed: int) -> None:
     x = np.random.default_rng(seed).standard_normal(shape)

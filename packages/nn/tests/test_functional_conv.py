@@ -78,7 +78,7 @@ def tensor(array: Array | None) -> Any:
     return None if array is None else sg.tensor(array)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(cases(), st.sampled_from([np.float32, np.float64]))
 def test_conv2d_equals_loops(case: Case, dtype: Any) -> None:
     x, w = case.x.astype(dtype), case.w.astype(dtype)
@@ -89,7 +89,7 @@ def test_conv2d_equals_loops(case: Case, dtype: Any) -> None:
     np.testing.assert_allclose(out.numpy(), loops(x, w, b, *case[3:]), rtol=tolerance, atol=tolerance)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(cases(height=1))
 def test_conv1d_equals_loops(case: Case) -> None:
     x, w, b = case[:3]
@@ -98,7 +98,7 @@ def test_conv1d_equals_loops(case: Case) -> None:
     np.testing.assert_allclose(out.numpy(), loops(*case)[:, :, 0], rtol=1e-12, atol=1e-12)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(cases(largest=2))
 def test_conv2d_gradients(case: Case) -> None:
     def conv(x: sg.Tensor, w: sg.Tensor, *b: sg.Tensor) -> sg.Tensor:
@@ -107,7 +107,7 @@ def test_conv2d_gradients(case: Case) -> None:
     sg.grad_check(conv, *(sg.tensor(array, requires_grad=True) for array in case[:3] if array is not None))
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(cases(height=1, largest=2))
 def test_conv1d_gradients(case: Case) -> None:
     def conv(x: sg.Tensor, w: sg.Tensor) -> sg.Tensor:
@@ -127,7 +127,6 @@ def test_same_puts_the_odd_zero_at_the_end() -> None:
     assert nn.conv1d(x, w, padding="same").tolist() == [[[21.0, 32.0, 3.0]]]
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4))
 def test_the_course_anchors_the_kernel_at_the_left(seed: int, width: int) -> None:
     rng = np.random.default_rng(seed)

@@ -56,7 +56,6 @@ def cases(draw: st.DrawFn) -> Case:
     return Case(x, kernel, stride, (padding[0], padding[1]))
 
 
-@settings(deadline=None)
 @given(cases(), st.sampled_from([np.float32, np.float64]))
 def test_max_pool2d_equals_loops(case: Case, dtype: Any) -> None:
     out = nn.max_pool2d(sg.tensor(case.x.astype(dtype)), *case[1:])
@@ -64,20 +63,18 @@ def test_max_pool2d_equals_loops(case: Case, dtype: Any) -> None:
     np.testing.assert_array_equal(out.numpy(), loops(case, max, None))
 
 
-@settings(deadline=None)
 @given(cases())
 def test_avg_pool2d_equals_loops(case: Case) -> None:
     out = nn.avg_pool2d(sg.tensor(case.x), *case[1:])
     np.testing.assert_allclose(out.numpy(), loops(case, lambda v: sum(v) / len(v), 0.0), rtol=1e-12, atol=1e-12)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(cases(), st.sampled_from([nn.max_pool2d, nn.avg_pool2d]))
 def test_gradients(case: Case, pool: Callable[..., sg.Tensor]) -> None:
     sg.grad_check(lambda x: pool(x, *case[1:]), sg.tensor(case.x, requires_grad=True))
 
 
-@settings(deadline=None)
 @given(cases())
 def test_the_gradient_of_max_pool2d_goes_to_the_first_of_equal_values(case: Case) -> None:
     x = sg.zeros(*case.x.shape, dtype=sg.float64, requires_grad=True)
@@ -98,7 +95,6 @@ def test_stride_is_the_kernel_and_a_ragged_edge_is_dropped() -> None:
     assert nn.avg_pool2d(x, (1, 2)).shape == (1, 1, 3, 2)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2), st.integers(0, 2), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3))
 def test_tile(batch: int, channel: int, new_height: int, new_width: int, rows: int, columns: int) -> None:
     shape = (batch, channel, new_height * rows, new_width * columns)
@@ -117,7 +113,6 @@ def test_tile_of_a_transposed_image() -> None:
     assert out.tolist() == [[[[[0, 2, 1, 3], [4, 6, 5, 7]]]]]
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3))
 def test_the_pools_of_the_course_reduce_the_windows_of_tile(seed: int, rows: int, columns: int, times: int) -> None:
     x = sg.tensor(np.random.default_rng(seed).standard_normal((2, 1, rows * times, columns * 2)))

@@ -16,7 +16,6 @@ REDUCE: dict[str, Callable[[Any], Any]] = {"mean": np.mean, "sum": np.sum, "none
 reductions = st.sampled_from(list(REDUCE))
 
 
-@settings(deadline=None)
 @given(st.integers(1, 5), st.integers(1, 6), st.integers(0, 2**32 - 1), reductions)
 def test_cross_entropy_and_nll_loss_equal_the_definition(batch: int, classes: int, seed: int, reduction: Any) -> None:
     rng = np.random.default_rng(seed)
@@ -29,7 +28,6 @@ def test_cross_entropy_and_nll_loss_equal_the_definition(batch: int, classes: in
     np.testing.assert_allclose(nll.numpy(), expected, rtol=1e-10, atol=1e-10)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), reductions)
 def test_mse_loss_equals_the_definition(seed: int, reduction: Any) -> None:
     x, y = np.random.default_rng(seed).standard_normal((2, 3, 4))
@@ -37,7 +35,7 @@ def test_mse_loss_equals_the_definition(seed: int, reduction: Any) -> None:
     np.testing.assert_allclose(nn.mse_loss(sg.tensor(x), sg.tensor(y), reduction).numpy(), expected, rtol=1e-12)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1), reductions)
 def test_gradients(seed: int, reduction: Any) -> None:
     rng = np.random.default_rng(seed)

@@ -64,7 +64,7 @@ rates = st.floats(1e-4, 1.0)
 seeds = st.integers(0, 2**32 - 1)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(seeds, rates, st.sampled_from([0.0, 0.5, 0.9]), st.booleans(), st.sampled_from([0.0, 0.1]))
 def test_sgd(seed: int, lr: float, momentum: float, nesterov: bool, weight_decay: float) -> None:
     nesterov = nesterov and momentum > 0
@@ -74,7 +74,7 @@ def test_sgd(seed: int, lr: float, momentum: float, nesterov: bool, weight_decay
         np.testing.assert_allclose(values, sgd(p, g, lr, momentum, nesterov, weight_decay), rtol=1e-10, atol=1e-12)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     seeds, rates, st.sampled_from([(0.9, 0.999), (0.0, 0.5), (0.5, 0.9)]), st.sampled_from([0.0, 0.1]), st.booleans()
 )

@@ -27,7 +27,7 @@ arrays = st.sampled_from([np.float32, np.float64, np.int64, np.bool_]).flatmap(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(state=st.dictionaries(st.text("abc.0é", min_size=1, max_size=8), arrays, max_size=3))
 def test_round_trip_to_the_bit(tmp_path_factory: pytest.TempPathFactory, state: dict[str, Any]) -> None:
     path = tmp_path_factory.mktemp("saving") / "state.safetensors"
