@@ -156,7 +156,7 @@ def wheels(session: nox.Session, package: str) -> None:
 
 @nox.session(name="tests-tools")
 def tools_tests(session: nox.Session) -> None:
-    """Test the tools that decide which benchmark is slower, and what is written about the peers."""
+    """Test the tools that decide which benchmark is slower, and what is written of the peers and of a GPU."""
     session.install("pytest>=8.2", "numpy>=2.0")
     session.run("python", "-m", "pytest", "tools/tests", *session.posargs)
 

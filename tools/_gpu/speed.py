@@ -16,9 +16,7 @@ import numpy as np
 
 from stackgrad import nn
 from stackgrad.kernels.cuda._driver import device
-from stackgrad.tensor import capture, from_numpy, get_backend
-from stackgrad.tensor._optable import OPS, REDUCTIONS
-from stackgrad.tensor._shape import Window
+from stackgrad.tensor import OPS, REDUCTIONS, Window, capture, from_numpy, get_backend
 from tools._gpu import peer
 from tools._gpu.report import Report, Speed
 from tools._gpu.training import learning_step, model_to_train

@@ -112,10 +112,7 @@ def check_cross_entropy(backend: Backend, draw: Draw) -> None:
 
 def check_batch_norm(backend: Backend, draw: Draw) -> None:
     """Result, statistics and the fused gradients against the formulas in float64."""
-    dtype, shape = (
-        draw.dtype(),
-        (draw.extent(1), draw.extent(), draw.extent(2)),
-    )
+    dtype, shape = draw.dtype(), (draw.extent(1), draw.extent(), draw.extent(2))
     c, count = shape[1], shape[0] * shape[2]
     x, g = draw.sample(shape, uniform(dtype)), draw.sample(shape, uniform(dtype))
     weight, bias = draw.sample((c,), uniform(dtype)), draw.sample((c,), uniform(dtype))
