@@ -151,22 +151,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run on 2,500 images: it reads most digits."""
     folder = tmp_path_factory.mktemp("trained") / "run"
     with contextlib.redirect_stdout(io.StringIO()):
-        arguments = (
-            "train",
-            "--limit",
-            2500,
-            "--epochs",
-            3,
-            "--batch-size",
-            32,
-            "--lr",
-            0.003,
-            "--backend",
-            "cpu",
-            "--out",
-            folder,
-        )
-        assert run_main(*arguments) == 0
+        arguments = ("--limit", 2500, "--epochs", 3, "--batch-size", 32, "--lr", 0.003, "--backend", "cpu")
+        assert run_main("train", *arguments, "--out", folder) == 0
     return folder
 
 

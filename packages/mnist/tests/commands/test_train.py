@@ -50,21 +50,8 @@ def test_train(cli: Cli, folder: Path, tmp_path: Path) -> None:
 
 
 def test_options_of_train(cli: Cli, data: Path, tmp_path: Path) -> None:
-    options = (
-        "--limit",
-        30,
-        "--epochs",
-        3,
-        "--batch-size",
-        10,
-        "--lr",
-        0.5e-3,
-        "--backend",
-        "numpy",
-        "--out",
-        "my/run",
-    )
-    out = cli("train", "--data", "data", *options).good()
+    options = ("--limit", 30, "--epochs", 3, "--batch-size", 10, "--lr", 0.5e-3, "--backend", "numpy")
+    out = cli("train", "--data", "data", *options, "--out", "my/run").good()
     assert out.startswith("lenet5 on data: 30 training images, backend numpy, seed 0\n")
     assert "written to my/run\n" in out
     assert out.endswith(" on 30 images\n")
