@@ -10,7 +10,7 @@ in, for each tap and input channel, one number a pixel times one row of weights.
 
 Many weights are taken in parts that stay in the first-level cache: all tiles of a row take in one part before the next.
 
-The gradients are in _conv_grad.
+Windows of one pixel are matrix products. The gradients are in _conv_grad.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ from ._buffers import empty, has_slack
 from ._conv_pixels import for_output, widened, with_margins
 from ._jit import Kernel, kernel, rebind
 from ._layout import channels_first, channels_last, in_order, spread
+from ._matmul import matmul
 from ._parallel import MULTIPLY_ADDS, SERIAL
-from ._simd import lanes, load, store, tile_from_row, tile_load, tile_multiply_add, tile_relu, tile_store
+from ._simd import VECTOR_BYTES, lanes, load, store, tile_from_row, tile_load, tile_multiply_add, tile_relu, tile_store
 
 Array = NDArray[Any]
 Pair = tuple[int, int]
@@ -172,8 +173,22 @@ def conv2d_relu(x: Array, weight: Array, bias: Array | None, window: Window, gro
 def conv2d(x: Array, weight: Array, bias: Array | None, window: Window, groups: int, relu: bool = False) -> Array:
     """See Backend.conv2d. The result is a view of channels-last memory."""
     o, c, kh, kw = weight.shape
+    if is_product(window, groups, o):
+        return product_of_pixels(x, in_order(weight).reshape(o, c).T, bias, relu)
     steps = (c * kh * kw, kh * kw, kw, 1)
     return convolve(x, in_order(weight).reshape(-1), 0, (o, c), steps, bias, window, groups, relu)
+
+
+def is_product(window: Window, groups: int, channels: int) -> bool:
+    """Whether a convolution is a matrix product, pixels by weights, that fills vectors."""
+    return window == Window((1, 1)) and groups == 1 and channels > VECTOR_BYTES // 4
+
+
+def product_of_pixels(x: Array, matrix: Array, bias: Array | None = None, relu: bool = False) -> Array:
+    """The channels of each pixel of x (n, c, h, w) times the matrix (c, o): (n, o, h, w), channels-last in memory."""
+    n, c, h, w = x.shape
+    out = matmul(channels_last(x).reshape(n * h * w, c), matrix, bias, relu)
+    return channels_first(out.reshape(n, h, w, matrix.shape[1]))
 
 
 # fmt: off

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from stackgrad.tensor import Window
 
 from ._buffers import SLACK, empty, has_slack
-from ._conv import IMAGE_CHUNKS, Pair, arranged, as_rows, convolve, padded
+from ._conv import IMAGE_CHUNKS, Pair, arranged, as_rows, convolve, is_product, padded, product_of_pixels
 from ._conv_pixels import add_pixels, for_output, for_weights, widened
 from ._jit import Kernel, helper, kernel, rebind
 from ._layout import channels_first, channels_last, copy, fill_with, in_order, readable_beyond, spread
@@ -240,6 +240,8 @@ def conv2d_input_grad(g: Array, weight: Array, size: Pair, window: Window, group
     """See Backend.conv2d_input_grad. The result is a view of channels-last memory."""
     (n, o, oh, ow), (_, c, kh, kw) = g.shape, weight.shape
     flat_weight, taps = in_order(weight).reshape(-1), kh * kw
+    if is_product(window, groups, c):
+        return product_of_pixels(g, flat_weight.reshape(o, c))
     if groups == 1 and window.stride == (1, 1) and g.size and min(size):
         turned = _turned(window)
         if turned and (c >= MANY or _turning_pays(turned, size, c, (oh, ow))):
