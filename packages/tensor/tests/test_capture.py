@@ -3,7 +3,19 @@
 import numpy as np
 import pytest
 
-from stackgrad.tensor import Captured, Generator, NumpyBackend, capture, each_time, ones, rand, recording, tensor
+from stackgrad.tensor import (
+    Captured,
+    Generator,
+    Launches,
+    NumpyBackend,
+    Tape,
+    capture,
+    each_time,
+    ones,
+    rand,
+    recording,
+    tensor,
+)
 
 
 def test_on_numpy_the_function_is_called_each_time():
@@ -26,6 +38,37 @@ def test_each_time_is_at_once_outside_of_a_capture():
     each_time(lambda: done.append(1))
     assert done == [1]
     assert recording.tape is None
+
+
+class _Row(Launches):
+    def __call__(self):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("done", "order"),
+    [
+        ("row a b", "a b row"),  # ahead of the launches, in their order
+        ("a row b", "a b row"),
+        ("row A b", "row A b"),  # capitals read tensors: nothing passes these
+        ("row a B c", "a row B c"),
+        ("row A row b", "row A b row"),
+        ("a", "a"),
+    ],
+)
+def test_what_may_be_done_ahead_leaves_launches_in_a_row(done, order, monkeypatch):
+    tape, played = Tape(), []
+    monkeypatch.setattr(recording, "tape", tape)
+    for name in done.split():
+        if name == "row":
+            tape.append(_Row())
+        else:
+            each_time(lambda name=name: played.append(name), ahead=name.islower())
+    assert played == [name for name in done.split() if name != "row"]
+    played.clear()
+    for work in tape:
+        played.append("row") if isinstance(work, Launches) else work()
+    assert " ".join(played) == order
 
 
 def test_arguments_are_tensors_without_gradients():

@@ -5,6 +5,7 @@ import pytest
 
 from stackgrad import tensor as sg
 from stackgrad.kernels.cuda import _graph
+from stackgrad.kernels.cuda._driver import device
 
 RNG = np.random.default_rng(0)
 
@@ -54,6 +55,58 @@ def test_launches_in_a_row_are_one_piece_of_work():
     assert len(rows) == 1
     assert len(rows[0]._calls) > 5
     assert len(replay._tape) == 1
+
+
+class Network:
+    """Two layers, dropout and AdamW, the numbers of whose steps change from one to the next."""
+
+    def __init__(self):
+        draws = sg.Generator(1)
+        self.params = [sg.randn(*shape, generator=draws, backend="cuda") for shape in ((5, 3), (5,), (4, 5), (4,))]
+        self.m, self.v = ([sg.zeros(*p.shape, backend="cuda") for p in self.params] for _ in range(2))
+        for p in self.params:
+            p.requires_grad_()
+        self.draws, self.steps = sg.Generator(2), 0
+
+    def step(self, x, target):
+        w1, b1, w2, b2 = self.params
+        for p in self.params:
+            p.grad = None
+        hidden = sg.dropout(sg.linear(x, w1, b1, relu=True), 0.5, self.draws)
+        loss = sg.cross_entropy(sg.linear(hidden, w2, b2), target).mean()
+        loss.backward()
+        numbers = np.empty(9)
+
+        def write():
+            self.steps += 1
+            numbers[:] = sg.adam_numbers(self.steps, 0.1 / self.steps, weight_decay=0.01, decoupled=True)
+
+        sg.each_time(write, ahead=True)
+        sg.adam_step(self.params, [p.grad for p in self.params], self.m, self.v, numbers)
+        return loss.detach()
+
+
+def test_a_training_step_is_one_graph(monkeypatch):
+    """To the bit what the calls would have done. The smaller last batch has a graph of its own."""
+    replayed_graphs = []
+    graph = type(device()).graph
+
+    def counted(self, calls):
+        replay = graph(self, calls)
+        return lambda: (replayed_graphs.append(len(calls)), replay())
+
+    monkeypatch.setattr(type(device()), "graph", counted)
+    called, replayed = Network(), Network()
+    step = sg.capture(replayed.step)
+    for i in range(12):
+        n = 2 if i % 4 == 3 else 3
+        x, target = values(n, 3), sg.tensor(RNG.integers(0, 4, n), backend="cuda")
+        expected = called.step(x, target)
+        replayed_graphs.clear()
+        assert step(x, target).tolist() == expected.tolist()
+        assert len(replayed_graphs) == (i not in (0, 1, 3, 7))  # these are called and recorded
+    assert [p.tolist() for p in called.params] == [p.tolist() for p in replayed.params]
+    assert called.draws.call == replayed.draws.call == called.steps == replayed.steps == 12
 
 
 def test_random_numbers_are_drawn_anew():

@@ -59,7 +59,7 @@ class Optimizer:
             for index in indices:
                 self.steps[index] += 1
 
-        sg.each_time(count)
+        sg.each_time(count, ahead=True)
         by_count: dict[int, list[int]] = {}
         for index in indices:
             by_count.setdefault(self.steps[index], []).append(index)
@@ -82,7 +82,7 @@ class Optimizer:
             else:
                 kept.append(made)
 
-        sg.each_time(write)
+        sg.each_time(write, ahead=True)
         return kept[0]
 
     def slot(self, name: str, indices: list[int]) -> list[Tensor]:
@@ -95,7 +95,7 @@ class Optimizer:
                     like = self.params[index]
                     kept[index] = sg.zeros(*like.shape, dtype=like.dtype, backend=like.backend)
 
-        sg.each_time(make)  # once: recorded as work, a captured function would write the zeros each time
+        sg.each_time(make, in_replays=False)  # recorded, a captured function would write the zeros each time
         return [kept[index] for index in indices]
 
     def state_dict(self) -> dict[str, Any]:

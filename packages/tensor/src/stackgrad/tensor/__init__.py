@@ -40,7 +40,7 @@ from ._pool import avg_pool2d, max_pool2d
 from ._random import Generator, default_generator, manual_seed
 from ._shape import Window
 from ._softmax import cross_entropy, log_softmax, nll_loss, softmax
-from ._tape import Tape, each_time, recording
+from ._tape import Launches, Tape, each_time, recording
 from ._tensor import Tensor
 
 __version__ = "0.1.0"
@@ -53,6 +53,7 @@ __all__ = [
     "Function",
     "Generator",
     "HostBackend",
+    "Launches",
     "Node",
     "NumpyBackend",
     "Op",

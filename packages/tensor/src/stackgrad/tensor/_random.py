@@ -92,7 +92,7 @@ def next_draw(generator: Generator) -> NDArray[np.uint64]:
     def count() -> None:
         number[0] = generator.next_call()
 
-    each_time(count)
+    each_time(count, ahead=True)
     return number
 
 

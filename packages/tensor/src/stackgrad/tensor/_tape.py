@@ -7,6 +7,7 @@ that it does to the memory of tensors, which does the same again.
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
     from ._autograd import Value
 
 Work = Callable[[], Any]
+
+
+class Launches(ABC):
+    """Kernels that a backend launched in a row and launches again as one: the fewer rows on a tape, the better."""
+
+    @abstractmethod
+    def __call__(self) -> None:
+        """Launch them."""
 
 
 class Tape(list[Work]):
@@ -26,6 +35,13 @@ class Tape(list[Work]):
         self.kept: list[Any] = []
         self.gradients: set[int] = set()
 
+    def put_ahead(self, work: Work) -> None:
+        """Put `work` ahead of the row of launches at the end, so that more can join the row.
+
+        For work of which these launches see nothing. It stays behind all other work.
+        """
+        self.insert(len(self) - bool(self and isinstance(self[-1], Launches)), work)
+
 
 class _Recording(threading.local):
     tape: Tape | None = None
@@ -34,11 +50,15 @@ class _Recording(threading.local):
 recording = _Recording()
 
 
-def each_time(work: Work, in_replays: bool = True) -> None:
+def each_time(work: Work, in_replays: bool = True, ahead: bool = False) -> None:
     """Do `work` now and, in a captured function, at this place of each replay, unless `in_replays` is false.
 
     For what is no work on tensors' memory: counting steps, drawing numbers, checking values. It may read tensors, and
     what it does with them is done when it is called, not recorded.
+
+    Work that reads no tensor, and writes nothing that was used before it, may be `ahead`: a replay may do it before the
+    kernels that were launched just before it, but in order with all other such work. On a GPU it then does not part
+    the kernels into two graphs.
     """
     tape, recording.tape = recording.tape, None
     try:
@@ -46,7 +66,7 @@ def each_time(work: Work, in_replays: bool = True) -> None:
     finally:
         recording.tape = tape
     if tape is not None and in_replays:
-        tape.append(work)
+        (tape.put_ahead if ahead else tape.append)(work)
 
 
 def expect_readable(what: str) -> None:

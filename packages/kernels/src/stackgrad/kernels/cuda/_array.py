@@ -126,7 +126,7 @@ def from_numpy(array: NDArray[Any], dtype: DType | None = None) -> DeviceArray:
     if array.size:
         upload()
         if recording.tape is not None:
-            recording.tape.append(upload)
+            recording.tape.put_ahead(upload)
     return out
 
 

@@ -1,10 +1,12 @@
 """Kernels that a captured function launched: those in a row are one CUDA graph, replayed by one launch.
 
-    tape       |launch launch launch|upload|count|upload|launch|       as it is recorded
-    replay     |        graph       |upload|count|upload|launch|
+    recorded   launch launch launch|count|upload|launch launch
+    tape       |count|upload|launch launch launch launch launch|
+    replay     |count|upload|              graph               |
 
-A graph is built when it is first replayed. It holds kernels and their arguments alone: what the host does between them,
-such as writing the learning rate to the device, parts one graph from the next.
+A graph is built when it is first replayed. It holds kernels and their arguments alone, so what changes from replay to
+replay lies in device memory. The host writes it there ahead of the kernels, whose stream does all in order: learning
+rates, numbers of steps, numbers of draws. Only what the host does by values of tensors parts one graph from the next.
 """
 
 from __future__ import annotations
@@ -12,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from stackgrad.tensor import Tape
+from stackgrad.tensor import Launches, Tape
 
 from ._driver import Call, device
 
 
-class _Row:
+class _Row(Launches):
     """Launches in a row. The arrays come along: what a replay writes to must not become another's."""
 
     def __init__(self) -> None:
