@@ -18,6 +18,7 @@ from . import (
     _exchange,
     _indexing,
     _matmul,
+    _norm,
     _optim,
     _pool,
     _random,
@@ -66,6 +67,8 @@ class CudaBackend(Backend):
     log_softmax_grad = staticmethod(_softmax.log_softmax_grad)
     cross_entropy = staticmethod(_softmax.cross_entropy)
     cross_entropy_grad = staticmethod(_softmax.cross_entropy_grad)
+    batch_norm = staticmethod(_norm.batch_norm)
+    batch_norm_grad = staticmethod(_norm.batch_norm_grad)
     gather = staticmethod(_indexing.gather)
     scatter_add = staticmethod(_indexing.scatter_add)
     scatter = staticmethod(_indexing.scatter)
