@@ -122,15 +122,31 @@ def test_random_numbers_are_drawn_anew():
         assert [a.tolist() for a in captured(x)] == [a.tolist() for a in draw(other, x)]
 
 
-def test_a_class_that_is_none_is_seen_in_the_loss():
-    """To look at the classes of a replay would be to wait for the device."""
-    loss = sg.capture(lambda x, target: sg.cross_entropy(x, target).sum())
-    x = sg.ones(2, 3, backend="cuda")
+@pytest.mark.parametrize("loss", [sg.cross_entropy, sg.nll_loss])
+def test_a_class_that_is_none_is_told_of_with_the_next_value(loss):
+    """To look at the classes of a replay at once would be to wait for the device."""
+    captured = sg.capture(lambda x, target: loss(x, target).sum())
+    x, right = sg.ones(7, 3, backend="cuda"), sg.tensor([0, 2, 1, 0, 2, 2, 1], backend="cuda")
     for _ in range(3):
-        assert np.isfinite(loss(x, sg.tensor([0, 2], backend="cuda")).item())
-    assert np.isnan(loss(x, sg.tensor([0, -1], backend="cuda")).item())
-    with pytest.raises(ValueError, match="target holds class -1: expected 0 to 2"):
-        sg.cross_entropy(x, sg.tensor([0, -1], backend="cuda"))
+        assert np.isfinite(captured(x, right).item())
+    for place, wrong in ((0, 3), (5, -1), (6, 10**12)):
+        target = right.clone()
+        target[place] = wrong
+        captured(x, target)
+        result = captured(x, right)
+        text = f"{loss.__name__}: target holds class {wrong}: expected 0 to 2, in a replay of a captured function$"
+        with pytest.raises(ValueError, match=text):
+            result.item()
+        assert np.isfinite(result.item())
+    target[:] = sg.tensor([0, 1, 8, 7, -6, 2, 9], backend="cuda")
+    result = captured(x, target)
+    with pytest.raises(ValueError, match="target holds class 8"):
+        result.item()
+
+
+def test_classes_are_checked_at_once_where_nothing_is_replayed():
+    with pytest.raises(ValueError, match=r"target holds class -1: expected 0 to 2$"):
+        sg.cross_entropy(sg.ones(2, 3, backend="cuda"), sg.tensor([0, -1], backend="cuda"))
 
 
 def test_memory_of_the_recording_is_not_given_to_others():

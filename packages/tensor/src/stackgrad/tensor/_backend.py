@@ -192,6 +192,13 @@ class Backend(ABC):
         share = self.elementwise(OPS["mul"], self.elementwise(OPS["exp"], out), self._sum_keep(g, dim))
         return self.elementwise(OPS["sub"], g, share)
 
+    def check_classes_later(self, target: Array, classes: int, message: str) -> None:
+        """Have `to_numpy` raise ValueError(message.format(number)) for the first that is not in 0 .. classes - 1.
+
+        Asked of an `asynchronous` backend, and only in captured functions: replays check without waiting.
+        """
+        raise NotImplementedError(f"backend {self.name!r} is asynchronous, and must define check_classes_later")
+
     @abstractmethod
     def cross_entropy(self, logits: Array, target: Array) -> tuple[Array, Array]:
         """For logits (n, c) and target (n,) int64: minus log softmax at the target (n,), and log softmax (n, c)."""

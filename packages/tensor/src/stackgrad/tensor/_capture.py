@@ -91,8 +91,8 @@ def capture(function: Callable[..., Any]) -> Captured:
     - read no value (`item`, `numpy`, `bool(x > 0)`, a mask as an index): return the tensor, and read it outside;
     - call `backward` itself, and drop old gradients first, as `zero_grad` of an optimizer does.
 
-    On a GPU a replay does not look at class numbers, for which it would have to wait: the cross-entropy of one that is
-    out of range is NaN then. Optimizers of `stackgrad.nn`, their learning rates and schedules, and draws from
+    On a GPU a replay does not wait for its check of class numbers: the next value that is read raises ValueError for
+    one that is out of range. Optimizers of `stackgrad.nn`, their learning rates and schedules, and draws from
     generators go on as they would. The tensors that it returns are the same objects each time, with new values: copy
     what is to outlast the next call, and call it from one thread at a time. Each form keeps the memory that it works
     in; of more than 16 forms, the rest are never recorded.

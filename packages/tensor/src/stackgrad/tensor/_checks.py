@@ -6,7 +6,7 @@ import numpy as np
 
 from ._autograd import Value
 from ._dtypes import is_float
-from ._tape import each_time
+from ._tape import each_time, recording
 
 
 def expect_float(what: str, x: Value) -> None:
@@ -23,17 +23,22 @@ def expect_image(what: str, x: Value) -> None:
 def expect_classes(what: str, target: Value, classes: int) -> None:
     """Raise ValueError unless all elements of the int64 `target` are 0 to classes - 1.
 
-    Replays of a captured function check again, but not on an asynchronous backend, which they would wait for.
+    Replays of a captured function check again. On an asynchronous backend, for which they would have to wait, the next
+    value that is read raises.
     """
+    message = f"{what}: target holds class {{}}: expected 0 to {classes - 1}"
+    later = target.backend.asynchronous
 
     def check() -> None:
         numbers = target.backend.to_numpy(target.data)
         # As unsigned, negative ones are too large.
         if numbers.size and numbers.view(np.uint64).max() >= classes:
             wrong = numbers[(numbers < 0) | (numbers >= classes)][0]
-            raise ValueError(f"{what}: target holds class {wrong}: expected 0 to {classes - 1}")
+            raise ValueError(message.format(wrong))
 
-    each_time(check, in_replays=not target.backend.asynchronous)
+    each_time(check, in_replays=not later)
+    if later and recording.tape is not None:
+        target.backend.check_classes_later(target.data, classes, f"{message}, in a replay of a captured function")
 
 
 def expect_same_dtype(what: str, x: Value, **others: Value | None) -> None:

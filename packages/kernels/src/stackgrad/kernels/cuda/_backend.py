@@ -11,6 +11,7 @@ from stackgrad.tensor import Backend
 from . import (
     _along,
     _array,
+    _classes,
     _conv,
     _conv_grad,
     _copy,
@@ -78,8 +79,16 @@ class CudaBackend(Backend):
     sgd_step = staticmethod(_optim.sgd_step)
     adam_step = staticmethod(_optim.adam_step)
 
+    def __init__(self) -> None:
+        self._class_checks = _classes.ClassChecks()
+
+    def check_classes_later(self, target: DeviceArray, classes: int, message: str) -> None:
+        self._class_checks.check(target, classes, message)
+
     def to_numpy(self, array: DeviceArray) -> NDArray[Any]:
-        return _array.to_numpy(_copy.contiguous(array))
+        values = _array.to_numpy(_copy.contiguous(array))
+        self._class_checks.tell()
+        return values
 
     def owns_memory(self, a: DeviceArray) -> bool:
         return a.is_whole
