@@ -122,7 +122,7 @@ def in_pool():
 
 
 def test_the_pool_is_bounded(monkeypatch):
-    monkeypatch.setattr(_buffers, "LARGEST_POOL", 300_000)
+    monkeypatch.setattr(pool, "bound", 300_000)
     arrays = [empty(size, "float32") for size in (LARGE, 2 * LARGE, 3 * LARGE) * 5]
     while arrays:
         arrays.pop()
@@ -131,7 +131,7 @@ def test_the_pool_is_bounded(monkeypatch):
 
 
 def test_what_was_used_last_is_kept_longest(monkeypatch):
-    monkeypatch.setattr(_buffers, "LARGEST_POOL", 3 * SMALLEST)
+    monkeypatch.setattr(pool, "bound", 3 * SMALLEST)
     one, two, three = (blocks * LARGE - SLACK // 4 for blocks in (1, 2, 3))
     monkeypatch.setattr(_buffers, "SMALLEST", 0)
     for size in (one, two, one, two):

@@ -43,7 +43,7 @@ def test_a_view_keeps_it():
 
 
 def test_what_is_kept_has_a_bound(monkeypatch):
-    monkeypatch.setattr(_memory, "LARGEST_POOL", 2048)
+    monkeypatch.setattr(pool, "bound", 2048)
     arrays = [empty((n,), F32) for n in (128, 256, 256)]
     while arrays:
         arrays.pop(0)
