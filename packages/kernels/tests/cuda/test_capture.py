@@ -168,6 +168,21 @@ def test_constants_are_as_they_were():
         assert captured(sg.ones(2, backend="cuda")).tolist() == [1.0, 2.0]
 
 
+def test_numbers_are_no_work():
+    """They are kept on the device, each by its bits."""
+    x = sg.ones(3, backend="cuda")
+    captured = sg.capture(lambda x: (x * 2.0, x / 0.0, x / -0.0, x * 2))
+    for _ in range(3):
+        found = [a.tolist() for a in captured(x)]
+    assert found == [[2.0] * 3, [np.inf] * 3, [-np.inf] * 3, [2.0] * 3]
+    (replay,) = captured._replays.values()
+    (row,) = replay._tape
+    assert len(row._calls) == 4
+    assert x.backend.constant(2.0, x.dtype) is x.backend.constant(2, x.dtype)
+    assert (x + 1e300).tolist() == [np.inf] * 3
+    assert (sg.arange(2, backend="cuda") - 2**60).tolist() == [-(2**60), 1 - 2**60]
+
+
 def test_arrays_of_the_host_are_copied_each_time():
     array = np.zeros(2, np.float32)
     captured = sg.capture(lambda x: x + sg.from_numpy(array, backend="cuda"))

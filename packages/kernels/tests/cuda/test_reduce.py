@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stackgrad.kernels.cuda import _along, _reduce
-from stackgrad.tensor import arange, from_numpy, tensor
+from stackgrad.tensor import Tape, arange, from_numpy, recording, tensor
 
 RNG = np.random.default_rng(0)
 
@@ -57,6 +57,31 @@ def test_a_dimension_of_one_in_turned_memory():
     assert turned.sum(1).tolist() == x.transpose(2, 1, 0)[:, 0].tolist()
     turned.sum(1)[0, 0] = 7.0
     assert turned.tolist() == x.transpose(2, 1, 0).tolist()
+
+
+@pytest.mark.parametrize(
+    ("shape", "dims", "launches"),
+    [
+        ((3, 2, 2, 2), (0, 2, 3), 2),  # (3, 2, |2, 2|), then (|3|, 2)
+        ((2, 3, 2), (0, 2), 2),
+        ((1, 3, 2, 1), (0, 2), 1),
+        ((2, 1, 2), (0, 2), 1),
+        ((2, 2, 2, 2, 2), (0, 2, 4), 3),
+        ((2, 1, 3), (1,), 1),  # a copy
+    ],
+)
+def test_parted_dimensions_are_folded_without_a_copy(shape, dims, launches, monkeypatch):
+    x = values(*shape)
+    on = on_device(x)
+    with monkeypatch.context() as recorded:
+        recorded.setattr(recording, "tape", Tape())
+        found = on.sum(dims)
+        (row,) = recording.tape
+    assert len(row._calls) == launches
+    np.testing.assert_allclose(found.numpy(), x.sum(dims), rtol=1e-5, atol=1e-5)
+    assert found.shape == x.sum(dims).shape
+    turned = on.permute(*reversed(range(len(shape)))).sum(dims)
+    np.testing.assert_allclose(turned.numpy(), x.T.sum(dims), rtol=1e-5, atol=1e-5)
 
 
 def test_any_grid_gives_the_same_bits(monkeypatch):

@@ -57,3 +57,16 @@ def test_a_target_that_is_no_class(k):
     assert np.isnan(backend.to_numpy(losses)).tolist() == [False, True, True, True]
     grad = backend.to_numpy(backend.cross_entropy_grad(losses, log_probs, target))
     assert np.isfinite(grad[0]).all()
+
+
+@pytest.mark.parametrize("key", [slice(None, None, 2), slice(None, None, -2), None])
+def test_gradients_of_losses_that_lie_apart(key):
+    backends = [get_backend(name) for name in ("cuda", "numpy")]
+    x, g = RNG.standard_normal((3, 4)).astype(np.float32), RNG.standard_normal(5).astype(np.float32)
+    target, found = np.array([3, 0, 1]), []
+    for backend in backends:
+        one = backend.from_numpy(g)
+        slopes = backend.expand(backend.slice(one, (slice(1),)), (3,)) if key is None else backend.slice(one, (key,))
+        _, log_probs = backend.cross_entropy(backend.from_numpy(x), backend.from_numpy(target))
+        found.append(backend.to_numpy(backend.cross_entropy_grad(slopes, log_probs, backend.from_numpy(target))))
+    np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-6)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stackgrad.tensor import Tensor, get_backend, zeros
+from stackgrad.tensor import Tensor, arange, get_backend, zeros
 
 # After how many steps losses are read, by backend, 1 elsewhere. A GPU works on while Python prepares the next steps;
 # to read a value is to wait for it.
@@ -18,15 +18,15 @@ class Losses:
 
     def __init__(self) -> None:
         self.every = READ_EVERY.get(get_backend().name, 1)
-        self._last = zeros(self.every)
+        self._last = zeros(self.every + 1)  # those before the last place, which is moved from and never read
+        self._newest = arange(self.every) == self.every - 1
         self._unread = 0
 
     def keep(self, loss: Tensor) -> Tensor:
-        """The last losses, with that of this step at the end: a part of the work of a step, which may be captured."""
+        """The last losses, with that of this step behind: a part of the work of a step, which may be captured."""
         if self.every == 1:
             return loss
-        self._last[:-1] = self._last[1:]
-        self._last[-1] = loss
+        self._last[:-1] = self._newest.where(loss, self._last[1:])
         return self._last
 
     def count(self, last: Tensor) -> None:
@@ -37,4 +37,4 @@ class Losses:
     def read(self) -> list[float]:
         """The losses since the last time, that of the last step at the end."""
         unread, self._unread = self._unread, 0
-        return self._last.numpy().reshape(-1)[self.every - unread :].tolist() if unread else []
+        return self._last.numpy().reshape(-1)[self.every - unread : self.every].tolist() if unread else []

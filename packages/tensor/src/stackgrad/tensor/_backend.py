@@ -57,6 +57,10 @@ class Backend(ABC):
     def full(self, shape: Shape, value: bool | int | float, dtype: DType) -> Array:
         """A new array in C order with `value` everywhere."""
 
+    def constant(self, value: bool | int | float, dtype: DType) -> Array:
+        """`value` as an array of no dimensions, to which nobody writes: an operand."""
+        return self.full((), value, dtype)
+
     @abstractmethod
     def copy(self, a: Array, dtype: DType | None = None) -> Array:
         """A new array in C order with the values of `a`, converted to `dtype`."""
@@ -262,9 +266,9 @@ class Backend(ABC):
     def dropout(self, x: Array, rate: float, seed: int, call: NDArray[np.uint64]) -> tuple[Array, Array]:
         """x times mask, and the mask: 0 with probability `rate`, else 1 / (1 - rate); draws are float32 uniforms."""
         draws = self.uniform(x.shape, np.dtype("float32"), seed, call)
-        kept = self.elementwise(OPS["ge"], draws, self.full((), rate, draws.dtype))
-        scale = self.full((), 1 / (1 - rate) if rate < 1 else 0.0, x.dtype)
-        mask = self.elementwise(OPS["where"], kept, scale, self.full((), 0, x.dtype))
+        kept = self.elementwise(OPS["ge"], draws, self.constant(rate, draws.dtype))
+        scale = self.constant(1 / (1 - rate) if rate < 1 else 0.0, x.dtype)
+        mask = self.elementwise(OPS["where"], kept, scale, self.constant(0, x.dtype))
         return self.elementwise(OPS["mul"], x, mask), mask
 
     # --- optimizer steps, in place, on lists of arrays of one dtype; `numbers` is read when the work is done, each time
@@ -303,11 +307,11 @@ class Backend(ABC):
 
     def _column_mean(self, a: Array) -> Array:
         """The mean (c,) of each channel of a (n, c, s)."""
-        count = self.full((), a.shape[0] * a.shape[2], a.dtype)
+        count = self.constant(a.shape[0] * a.shape[2], a.dtype)
         return self.elementwise(OPS["div"], self.reduce(REDUCTIONS["sum"], a, (0, 2)), count)
 
     def _scale(self, var: Array, eps: float) -> Array:
-        return self.elementwise(OPS["rsqrt"], self.elementwise(OPS["add"], var, self.full((), eps, var.dtype)))
+        return self.elementwise(OPS["rsqrt"], self.elementwise(OPS["add"], var, self.constant(eps, var.dtype)))
 
     def _normal(self, x: Array, mean: Array, var: Array, eps: float) -> Array:
         centred = self.elementwise(OPS["sub"], x, self._column(mean))

@@ -106,7 +106,7 @@ def common_dtype(op: Op, operands: Sequence[Operand]) -> DType:
 def _operand(x: Operand, dtype: DType, like: Value) -> Tensor:
     if isinstance(x, Value):
         return cast(x, dtype)  # type: ignore[arg-type]
-    return like.new(like.backend.full((), x, dtype))
+    return like.new(like.backend.constant(x, dtype))
 
 
 def _accepted(op: Op) -> str:

@@ -43,6 +43,7 @@ class CudaBackend(Backend):
     expand = staticmethod(_array.expand)
     slice = staticmethod(_array.slice_)
     full = staticmethod(_copy.full)
+    constant = staticmethod(_copy.constant)
     copy = staticmethod(_copy.copy)
     assign = staticmethod(_copy.assign)
     reshape = staticmethod(_copy.reshape)

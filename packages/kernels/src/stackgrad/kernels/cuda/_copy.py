@@ -5,10 +5,13 @@ threads take elements as there; a copy between layouts takes them in the order o
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from . import _array
 from ._array import DeviceArray, Shape, empty, reshaped_strides
 from ._driver import cuda, inlined, types
 from ._elementwise import ElementwiseKernels, write
@@ -46,10 +49,23 @@ def full(shape: Shape, value: bool | int | float, dtype: DType) -> DeviceArray:
     """See Backend.full."""
     out = empty(shape, dtype)
     if out.size:
-        with np.errstate(all="ignore"):  # a Python float too large for float32 is infinite
-            number = np.array(value).astype(dtype)[()]
-        _fill[dtype](cover(out.size), out, out.size, number.astype(stored(dtype)))
+        _fill[dtype](cover(out.size), out, out.size, _as_number(value, dtype)[()].astype(stored(dtype)))
     return out
+
+
+def _as_number(value: bool | int | float, dtype: DType) -> NDArray[Any]:
+    with np.errstate(all="ignore"):  # a Python float too large for float32 is infinite
+        return np.array(value).astype(dtype)
+
+
+def constant(value: bool | int | float, dtype: DType) -> DeviceArray:
+    """See Backend.constant. The same numbers come in each step, so they are kept: no launch writes them again."""
+    return _kept(_as_number(value, dtype).tobytes(), dtype)
+
+
+@lru_cache(1024)
+def _kept(number: bytes, dtype: DType) -> DeviceArray:
+    return _array.constant(np.frombuffer(number, dtype).reshape(()))
 
 
 def copy(a: DeviceArray, dtype: DType | None = None) -> DeviceArray:

@@ -1,8 +1,9 @@
 """Reductions.
 
-The array is seen as (a, k, b), k the elements to be reduced and b what lies inside them in memory. k is cut into
-pieces of fixed length, each piece is folded into one value, and the values again the same way until one is left. The
-form of this tree depends on the shape alone, and so does the result, to the bit.
+The array is seen as (a, k, b), k the elements to be reduced and b what lies inside them in memory. Dimensions that
+others part, as in the sum over batch and pixels of each channel, are reduced one after the other, the innermost first.
+k is cut into pieces of fixed length, each piece is folded into one value, and the values again the same way until one
+is left. The form of this tree depends on the shape and the strides alone, and so does the result, to the bit.
 
 Where b is 1 and rows are long, a block of threads has a piece of PIECE elements:
 
@@ -122,13 +123,41 @@ def reduce(reduction: Reduction, a: DeviceArray, dims: Shape) -> DeviceArray:
 
 def run(kernels: FoldKernels, start: float | None, x: DeviceArray, dims: Shape) -> DeviceArray:
     """x folded over `dims`, which are removed; `start` where there is nothing to fold."""
+    shape = tuple([n for d, n in enumerate(x.shape) if d not in dims])
     if not x.size:
-        shape = tuple([n for d, n in enumerate(x.shape) if d not in dims])
         return full(shape, 0 if start is None else start, x.dtype)
-    x, order, (a, k, b) = _as_akb(x, dims)
-    kept = [d for d in order if d not in dims]
-    shape = tuple([n for n, d in zip(x.shape, order, strict=True) if d not in dims])
-    out = copy(x) if k == 1 else x
+    long = [d for d, n in enumerate(x.shape) if n != 1]
+    squeezed = x.view(tuple([x.shape[d] for d in long]), tuple([x.strides[d] for d in long]))
+    out = _fold(kernels, squeezed, tuple([long.index(d) for d in dims if d in long]))
+    steps = iter(out.strides)
+    return out.view(shape, tuple([0 if n == 1 else next(steps) for n in shape]))
+
+
+def _fold(kernels: FoldKernels, x: DeviceArray, dims: Shape) -> DeviceArray:
+    """x, without dimensions of extent 1, folded over `dims`: over those first that are innermost in memory."""
+    if not dims:
+        return copy(x)
+    order = tuple(sorted(range(x.ndim), key=lambda d: (-x.strides[d], d)))
+    turned = permute(x, order)
+    if not turned.is_contiguous:
+        order = (*[d for d in range(x.ndim) if d not in dims], *dims)
+        turned = copy(permute(x, order))
+    end = max(order.index(d) for d in dims) + 1
+    begin = end
+    while begin > 0 and order[begin - 1] in dims:
+        begin -= 1
+    out = _fold_middle(kernels, turned, begin, end)
+    left = order[:begin] + order[end:]
+    kept = sorted(left)
+    rest = tuple([kept.index(d) for d in dims if d in left])
+    out = permute(out, tuple([left.index(d) for d in kept]))
+    return _fold(kernels, out, rest) if rest else out
+
+
+def _fold_middle(kernels: FoldKernels, x: DeviceArray, begin: int, end: int) -> DeviceArray:
+    """x, in C order, folded over the dimensions from `begin` to `end`."""
+    a, k, b = math.prod(x.shape[:begin]), math.prod(x.shape[begin:end]), math.prod(x.shape[end:])
+    shape = x.shape[:begin] + x.shape[end:]
     while k > 1:
         by_rows = b == 1 and k > SHORT
         pieces = -(-k // (PIECE if by_rows else PIECE_OF_COLUMN))
@@ -138,20 +167,7 @@ def run(kernels: FoldKernels, start: float | None, x: DeviceArray, dims: Shape) 
         else:
             kernels.columns[x.dtype](cover(out.size), x, out, k, b, pieces, out.size)
         x, k = out, pieces
-    return permute(out.view(shape, in_c_order(shape)), tuple([kept.index(d) for d in sorted(kept)]))
-
-
-def _as_akb(x: DeviceArray, dims: Shape) -> tuple[DeviceArray, Shape, tuple[int, int, int]]:
-    """x with its dimensions in an order in which it is (a, k, b), copied if need be; that order; and a, k and b."""
-    order = tuple(sorted(range(x.ndim), key=lambda d: (-x.strides[d], d)))
-    places = [i for i, d in enumerate(order) if d in dims]
-    turned = permute(x, order)
-    if not turned.is_contiguous or places[-1] - places[0] >= len(places):
-        order = (*[d for d in range(x.ndim) if d not in dims], *dims)
-        turned = copy(permute(x, order))
-        places = list(range(x.ndim - len(dims), x.ndim))
-    extents, first, last = turned.shape, places[0], places[-1] + 1
-    return turned, order, (math.prod(extents[:first]), math.prod(extents[first:last]), math.prod(extents[last:]))
+    return x.view(shape, in_c_order(shape))
 
 
 def middle(x: DeviceArray, dim: int) -> tuple[DeviceArray, tuple[int, int, int]]:

@@ -240,14 +240,14 @@ def log_softmax_grad(g: DeviceArray, out: DeviceArray, dim: int) -> DeviceArray:
     return _along(_softmax_grad, [g, out], dim, exponential=False)
 
 
-@kernel(lambda T: (pointer(T), pointer(T), pointer(int64), pointer(T), int64, int64))
-def _cross_entropy_grad(g, log_probs, target, out, k, n):
+@kernel(lambda T: (pointer(T), int64, pointer(T), pointer(int64), pointer(T), int64, int64))
+def _cross_entropy_grad(g, g_step, log_probs, target, out, k, n):
     """(exp(log_probs) - one-hot target) * g for all n elements; a thread takes one."""
     i = cuda.grid(1)
     while i < n:
         row = divide(i, k)
         hit = T(1) if i - row * k == target[row] else T(0)
-        out[i] = (exp(log_probs[i]) - hit) * g[row]
+        out[i] = (exp(log_probs[i]) - hit) * g[row * g_step]
         i += cuda.gridsize(1)
 
 
@@ -265,6 +265,6 @@ def cross_entropy_grad(g: DeviceArray, log_probs: DeviceArray, target: DeviceArr
     """See Backend.cross_entropy_grad."""
     out = empty(log_probs.shape, g.dtype)
     if out.size:
-        arrays = contiguous(g), contiguous(log_probs), contiguous(target), out
+        arrays = g, *g.strides, contiguous(log_probs), contiguous(target), out
         _cross_entropy_grad[g.dtype](cover(out.size), *arrays, out.shape[1], out.size)
     return out

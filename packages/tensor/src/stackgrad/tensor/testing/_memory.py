@@ -29,6 +29,7 @@ def check_copy(backend: Backend, draw: Draw) -> None:
         (backend.copy(source), sample.numpy()),
         (backend.copy(source, wanted), sample.numpy().astype(wanted)),
         (backend.full(shape, 1, wanted), np.ones(shape, wanted)),
+        (backend.constant(-1, wanted), np.array(-1).astype(wanted)),
     ):
         expect_equal(f"copy of {sample}", backend, found, expected)
         if not backend.is_contiguous(found):
