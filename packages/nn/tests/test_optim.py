@@ -242,3 +242,24 @@ def test_a_state_that_does_not_fit_changes_nothing(change: dict[str, Any], messa
     with pytest.raises(ValueError, match=re.escape(message)):
         optimizer.load_state_dict({**before, **change})
     assert optimizer.state_dict() == before
+
+
+class _Row(sg.Launches):
+    def __call__(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("make", [nn.SGD, nn.Adam, nn.AdamW])
+def test_launches_before_and_in_a_step_stay_in_a_row(
+    make: Callable[..., nn.Optimizer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parameter = nn.Parameter(sg.ones(2, backend="numpy"))
+    optimizer = make([parameter], lr=0.1)
+    parameter.grad = sg.ones(2, backend="numpy")
+    tape, row = sg.Tape(), _Row()
+    tape.append(row)
+    with monkeypatch.context() as recorded:
+        recorded.setattr(sg.recording, "tape", tape)
+        optimizer.step()
+    assert tape[-1] is row
+    assert len(tape) == 3  # steps are counted, numbers are written
