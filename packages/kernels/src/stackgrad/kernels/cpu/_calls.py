@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from stackgrad.tensor import Tape
+from stackgrad.tensor import Launches, Tape
 
 from ._team import Team
 
@@ -19,7 +19,7 @@ class ChunkError(Exception):
     """A kernel's body raised an exception, which one is not known. What it was to write is written in part."""
 
 
-class _Calls:
+class _Calls(Launches):
     """A row of launches."""
 
     def __init__(self, team: Team) -> None:
