@@ -14,6 +14,7 @@ from .._clock import calibrate, sample
 SAMPLES = 1024  # images that training goes round
 STEPS = 20  # of training, after which the losses are compared
 SECONDS = 0.025  # of a sample
+PAUSE = 0.015  # before it, until the threads of the other side have stopped looking for work: of libgomp, after 10 ms
 Arrays = list[NDArray[Any]]
 Built = tuple[Callable[[], Any], Callable[[], Arrays]]  # the work, and what gives its results to compare
 
@@ -35,7 +36,7 @@ class Side:
     def sample(self, variant: str) -> float:
         """Seconds that a call of the work takes now."""
         work, number = self._built[variant]
-        time.sleep(0.003)  # until the other side's threads have stopped looking for work
+        time.sleep(PAUSE)
         work()
         return sample(work, number)
 

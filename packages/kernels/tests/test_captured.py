@@ -5,6 +5,7 @@ import pytest
 
 from stackgrad import kernels
 from stackgrad import tensor as sg
+from stackgrad.kernels.cpu._calls import ChunkError
 
 RNG = np.random.default_rng(0)
 
@@ -147,11 +148,33 @@ def test_indices_and_classes_are_checked_each_time():
     assert pick(x, sg.tensor([-1, -4])).tolist() == [3.0, 0.0]
     with pytest.raises(IndexError, match="index 4 is out of range for dim 0 of extent 4"):
         pick(x, sg.tensor([0, 4]))
-    loss = sg.capture(sg.cross_entropy)
+
+
+@pytest.mark.parametrize("loss", [sg.cross_entropy, sg.nll_loss])
+def test_a_class_that_is_none_ends_a_replay_and_not_the_next(loss):
+    captured = sg.capture(lambda x, target: loss(x, target[::-1]) * 2)
+    x = sg.log_softmax(sg.tensor([[1.0, 2.0, 4.0], [3.0, 1.0, 0.0]]), 1)
     for _ in range(3):
-        loss(sg.ones(2, 3), sg.tensor([0, 2]))
-    with pytest.raises(ValueError, match="target holds class -1: expected 0 to 2"):
-        loss(sg.ones(2, 3), sg.tensor([0, -1]))
+        expected = captured(x, sg.tensor([2, 0])).tolist()
+    for wrong in (3, -1, 2**62):
+        text = f"{loss.__name__}: target holds class {wrong}: expected 0 to 2, in a replay of a captured function$"
+        with pytest.raises(ValueError, match=text):
+            captured(x, sg.tensor([wrong, 0]))
+        assert captured(x, sg.tensor([2, 0])).tolist() == expected
+
+
+def test_a_function_of_the_user_s_that_fails_in_a_replay():
+    def inverse(v):
+        if v == 0:
+            raise ZeroDivisionError
+        return 1 / v
+
+    captured = sg.capture(kernels.map(inverse))
+    for _ in range(3):
+        assert captured(sg.tensor([1.0, 2.0])).tolist() == [1.0, 0.5]
+    with pytest.raises(ChunkError, match="raised an exception for some element, in a replay"):
+        captured(sg.tensor([1.0, 0.0]))
+    assert captured(sg.tensor([4.0, 2.0])).tolist() == [0.25, 0.5]
 
 
 def test_a_user_s_own_operations():

@@ -32,8 +32,6 @@ class Backend(ABC):
     name: str
     captures = False
     """Whether it puts all work on the tape while there is one, so that functions of its tensors can be captured."""
-    asynchronous = False
-    """Whether its work goes on while Python does, so that reading a value waits for all of it."""
 
     # --- memory
 
@@ -196,12 +194,13 @@ class Backend(ABC):
         share = self.elementwise(OPS["mul"], self.elementwise(OPS["exp"], out), self._sum_keep(g, dim))
         return self.elementwise(OPS["sub"], g, share)
 
-    def check_classes_later(self, target: Array, classes: int, message: str) -> None:
-        """Have `to_numpy` raise ValueError(message.format(number)) for the first that is not in 0 .. classes - 1.
+    def check_classes_in_replays(self, target: Array, classes: int, message: str) -> None:
+        """Have replays raise ValueError(message.format(number)) for the first that is not in 0 .. classes - 1.
 
-        Asked of an `asynchronous` backend, and only in captured functions: replays check without waiting.
+        Asked of a backend that `captures`. Where a replay would have to wait for the device, `to_numpy` raises, for the
+        next value that is read.
         """
-        raise NotImplementedError(f"backend {self.name!r} is asynchronous, and must define check_classes_later")
+        raise NotImplementedError(f"backend {self.name!r} captures, and must define check_classes_in_replays")
 
     @abstractmethod
     def cross_entropy(self, logits: Array, target: Array) -> tuple[Array, Array]:

@@ -23,11 +23,9 @@ def expect_image(what: str, x: Value) -> None:
 def expect_classes(what: str, target: Value, classes: int) -> None:
     """Raise ValueError unless all elements of the int64 `target` are 0 to classes - 1.
 
-    Replays of a captured function check again. On an asynchronous backend, for which they would have to wait, the next
-    value that is read raises.
+    Replays of a captured function check again (see Backend.check_classes_in_replays).
     """
     message = f"{what}: target holds class {{}}: expected 0 to {classes - 1}"
-    later = target.backend.asynchronous
 
     def check() -> None:
         numbers = target.backend.to_numpy(target.data)
@@ -36,9 +34,10 @@ def expect_classes(what: str, target: Value, classes: int) -> None:
             wrong = numbers[(numbers < 0) | (numbers >= classes)][0]
             raise ValueError(message.format(wrong))
 
-    each_time(check, in_replays=not later)
-    if later and recording.tape is not None:
-        target.backend.check_classes_later(target.data, classes, f"{message}, in a replay of a captured function")
+    each_time(check, in_replays=False)
+    if recording.tape is not None:
+        later = f"{message}, in a replay of a captured function"
+        target.backend.check_classes_in_replays(target.data, classes, later)
 
 
 def expect_same_dtype(what: str, x: Value, **others: Value | None) -> None:

@@ -9,10 +9,12 @@ from stackgrad.tensor import HostBackend, recording
 
 from . import (
     _buffers,
+    _classes,
     _conv,
     _conv_grad,
     _elementwise,
     _indexing,
+    _layout,
     _matmul,
     _norm,
     _optim,
@@ -32,14 +34,17 @@ class CpuBackend(HostBackend):
 
     copy = on_host(HostBackend.copy)
     assign = on_host(HostBackend.assign)
-    reshape = on_host(HostBackend.reshape)
+    reshape = staticmethod(_layout.reshape)
 
     def full(self, shape: tuple[int, ...], value: bool | int | float, dtype: np.dtype[Any]) -> NDArray[Any]:
         out = super().full(shape, value, dtype)
         if recording.tape is not None:
             value = out.flat[0] if out.size else value  # as the dtype has it
-            recording.tape.append(lambda: out.fill(value))
+            recording.tape.put_ahead(lambda: out.fill(value))  # nobody can have used this memory before
         return out
+
+    def constant(self, value: bool | int | float, dtype: np.dtype[Any]) -> NDArray[Any]:
+        return super().full((), value, dtype)
 
     empty = staticmethod(_buffers.empty)
     owns_memory = staticmethod(_buffers.owns_memory)
@@ -63,6 +68,7 @@ class CpuBackend(HostBackend):
     log_softmax = staticmethod(_softmax.log_softmax)
     softmax_grad = staticmethod(_softmax.softmax_grad)
     log_softmax_grad = staticmethod(_softmax.log_softmax_grad)
+    check_classes_in_replays = staticmethod(_classes.check_classes_in_replays)
     cross_entropy = staticmethod(_softmax.cross_entropy)
     cross_entropy_grad = staticmethod(_softmax.cross_entropy_grad)
     batch_norm = staticmethod(_norm.batch_norm)

@@ -26,6 +26,7 @@ class _Calls(Launches):
         self._team = team
         self._kept: list[Any] = []  # the memory that the launches refer to
         self._words = np.empty((0, 4), np.int64)  # for each: thunk, arguments, chunks, whether on the team
+        self.explanations: list[Callable[[], None]] = []  # which raise for what a launch may fail by
 
     def add(self, compiled: Compiled, chunks: int, serial: bool, arguments: tuple[Any, ...]) -> None:
         memory = np.empty(2 + 16 * len(arguments), np.int64)  # an array of 4 dimensions takes 13 words
@@ -37,7 +38,12 @@ class _Calls(Launches):
 
     def __call__(self) -> None:
         if self._launch(0) if self._alone else self._team.run(self._launch):
-            raise ChunkError
+            for explain in self.explanations:
+                explain()
+            raise ChunkError(
+                "a function of map, zip or reduce raised an exception for some element, in a replay of a captured "
+                "function: call it with plain numbers to see it"
+            )
 
     def _launch(self, team: int) -> int:
         return self._team.replay(*self._call, team)
@@ -49,3 +55,9 @@ def record(tape: Tape, team: Team, compiled: Compiled, chunks: int, serial: bool
         tape.append(_Calls(team))
     calls: _Calls = tape[-1]  # type: ignore[assignment]
     calls.add(compiled, chunks, serial, arguments)
+
+
+def explain_failure(tape: Tape, explain: Callable[[], None]) -> None:
+    """Where a chunk of the launch at the end of the tape fails in a replay, `explain` raises in place of ChunkError."""
+    calls: _Calls = tape[-1]  # type: ignore[assignment]
+    calls.explanations.append(explain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,10 @@ from numpy.typing import NDArray
 from ._buffers import SLACK, empty, has_slack
 from ._jit import helper, kernel
 from ._on_host import on_host
-from ._parallel import SERIAL
+from ._parallel import SERIAL, STRIDED
 from ._simd import lanes_of, load, store, tile_load, tile_store
 
 Pair = tuple[int, int]
-
-
-@on_host
-def in_order(x: NDArray[Any]) -> NDArray[Any]:
-    """x if it is in C order, else a copy that is."""
-    return np.ascontiguousarray(x)
 
 
 BLOCK = 256  # pixels, whose channels fit the first-level cache
@@ -38,16 +33,45 @@ def _turn(chunk, x, out, c, pixels, blocks):
             to += c
 
 
+def _turned(x: NDArray[Any], n: int, c: int, pixels: int) -> NDArray[Any]:
+    """x, whose memory is (n, c, pixels), as flat memory (n, pixels, c)."""
+    out = empty(x.size, x.dtype)
+    blocks = -(-pixels // BLOCK)
+    _turn[x.dtype](n * blocks, x.size * STRIDED < SERIAL, (x.reshape(-1), out, c, pixels, blocks))
+    return out
+
+
 def channels_last(x: NDArray[Any]) -> NDArray[Any]:
     """x (n, c, h, w) as (n, h, w, c) in C order; without a copy if its memory is that already."""
     n, c, h, w = x.shape
-    turned = x.transpose(0, 2, 3, 1)
-    if turned.flags.c_contiguous or not x.flags.c_contiguous or not x.size:
-        return in_order(turned)
-    out = empty((n, h, w, c), x.dtype)
-    blocks = -(-h * w // BLOCK)
-    _turn[x.dtype](n * blocks, x.size < SERIAL, (x.reshape(-1), out.reshape(-1), c, h * w, blocks))
-    return out
+    if x.flags.c_contiguous and c > 1 and h * w > 1 and x.size:
+        return _turned(x, n, c, h * w).reshape(n, h, w, c)
+    return in_order(x.transpose(0, 2, 3, 1))
+
+
+def in_order(x: NDArray[Any]) -> NDArray[Any]:
+    """x if it is in C order, else a copy that is."""
+    if x.flags.c_contiguous:
+        return x
+    if x.ndim == 4:
+        last = x.transpose(0, 2, 3, 1)
+        if last.flags.c_contiguous:
+            n, c, h, w = x.shape
+            return _turned(last, n, h * w, c).reshape(x.shape)
+    return _copied(x)
+
+
+_copied = on_host(np.ascontiguousarray)
+
+
+def reshape(x: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """See Backend.reshape."""
+    if x.ndim == 4 and shape == (len(x), math.prod(x.shape[1:])):  # images as rows: never a view of channels-last ones
+        x = in_order(x)
+    return _reshaped(x, shape)
+
+
+_reshaped = on_host(np.reshape)
 
 
 def channels_first(x: NDArray[Any]) -> NDArray[Any]:

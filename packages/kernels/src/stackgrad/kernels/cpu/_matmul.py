@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from ._buffers import empty
 from ._jit import kernel
 from ._layout import in_order
-from ._parallel import MULTIPLY_ADDS, SERIAL
+from ._parallel import MULTIPLY_ADDS, SERIAL, STRIDED
 from ._simd import lanes, lanes_of, load, store, tile_from_row, tile_load, tile_multiply_add, tile_relu, tile_store
 
 ROWS = 6
@@ -126,7 +126,8 @@ def matmul(a: NDArray[Any], b: NDArray[Any], bias: NDArray[Any] | None = None, r
     pieces = panels * (batch if b_step else 1)  # a b that all batches share is packed once
     packed = empty(pieces * columns * k + panels * columns, a.dtype)
     flat_bias = np.empty(0, a.dtype) if bias is None else in_order(bias)
-    _pack[a.dtype](pieces, packed.size < SERIAL, (flat_b, b_step, b_row, b_column, flat_bias, k, m, columns, packed))
+    alone = packed.size * (1 if b_column == 1 else STRIDED) < SERIAL
+    _pack[a.dtype](pieces, alone, (flat_b, b_step, b_row, b_column, flat_bias, k, m, columns, packed))
     chunks_of = {block: batch * -(-n // block) * -(-m // BLOCK_COLUMNS) for block, _ in BLOCK_ROWS}
     block = next(block for block, enough in BLOCK_ROWS if chunks_of[block] >= enough)
     serial = batch * n * m * k < SERIAL * MULTIPLY_ADDS

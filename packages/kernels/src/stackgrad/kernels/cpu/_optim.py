@@ -22,6 +22,8 @@ from ._on_host import on_host
 from ._parallel import CHUNK, SERIAL
 from ._simd import load, store
 
+COST = 4  # operations that one parameter takes as long as
+
 Array = NDArray[Any]
 Numbers = NDArray[np.float64]
 
@@ -88,7 +90,7 @@ def _step(
         for p, *lying in zip(flat[0], *places, strict=True)
         for start in range(0, p.size, CHUNK)
     ]
-    serial = sum(p.size for p in params) < SERIAL
+    serial = sum(p.size for p in params) * COST < SERIAL
     if recording.tape is not None:
         recording.tape.kept.append(flat)  # the table holds their addresses alone
     kernel_for[base.dtype](len(table), serial, (base, np.array(table, np.int64).reshape(-1), numbers))

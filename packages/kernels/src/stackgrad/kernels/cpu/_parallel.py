@@ -8,3 +8,5 @@ SERIAL = 32_768
 CHUNK = 8_192
 # Multiply-adds in registers that take as long as one operation of an elementwise kernel.
 MULTIPLY_ADDS = 8
+# Operations of an elementwise kernel that take as long as to move one element to or from a place of its own.
+STRIDED = 4

@@ -34,7 +34,6 @@ class CudaBackend(Backend):
 
     name = "cuda"
     captures = True
-    asynchronous = True
 
     from_numpy = staticmethod(_array.from_numpy)
     from_dlpack = staticmethod(_exchange.borrow)
@@ -83,7 +82,7 @@ class CudaBackend(Backend):
     def __init__(self) -> None:
         self._class_checks = _classes.ClassChecks()
 
-    def check_classes_later(self, target: DeviceArray, classes: int, message: str) -> None:
+    def check_classes_in_replays(self, target: DeviceArray, classes: int, message: str) -> None:
         self._class_checks.check(target, classes, message)
 
     def to_numpy(self, array: DeviceArray) -> NDArray[Any]:

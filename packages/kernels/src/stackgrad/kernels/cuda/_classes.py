@@ -51,7 +51,7 @@ class ClassChecks:
         self._found: DeviceArray | None = None
 
     def check(self, target: DeviceArray, classes: int, message: str) -> None:
-        """See Backend.check_classes_later."""
+        """See Backend.check_classes_in_replays."""
         if self._found is None:
             self._found = constant(np.zeros(2, _INT64))
         if message not in self._messages:
