@@ -9,8 +9,8 @@ from stackgrad.kernels.cpu import CpuBackend
 from stackgrad.tensor import Backend, Tape, recording
 from stackgrad.tensor.testing import CASES
 
-# Views and plain facts do no work, and to a constant nobody writes; the places that a mask gives are of no fixed number,
-# and cannot be captured.
+# Views and plain facts do no work, and nobody writes to a constant; the places that a mask gives are of no fixed
+# number, and cannot be captured.
 AT_ONCE = {"from_numpy", "to_numpy", "empty", "owns_memory", "is_contiguous", "shares_memory", "nonzero"}
 AT_ONCE |= {"permute", "expand", "slice", "constant"}
 

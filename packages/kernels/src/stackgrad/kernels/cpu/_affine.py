@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from ._buffers import empty
 from ._jit import kernel
 from ._layout import in_order
+from ._memory import load, store
 from ._parallel import SERIAL
-from ._simd import load, store
 
 FINE = 16  # bits after the point of a place
 LARGEST = 2.0**20  # of the numbers in a map

@@ -13,7 +13,7 @@ from stackgrad.tensor import recording
 from ._calls import explain_failure
 from ._jit import kernel
 from ._layout import in_order
-from ._simd import load
+from ._memory import load
 
 
 @kernel(lambda T: (types.int64[::1], types.intp))

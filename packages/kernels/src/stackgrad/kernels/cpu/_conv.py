@@ -29,8 +29,9 @@ from ._conv_pixels import for_output, widened, with_margins
 from ._jit import Kernel, kernel, rebind
 from ._layout import channels_first, channels_last, in_order, spread
 from ._matmul import matmul
+from ._memory import VECTOR_BYTES, load, store
 from ._parallel import MULTIPLY_ADDS, SERIAL
-from ._simd import VECTOR_BYTES, lanes, load, store, tile_from_row, tile_load, tile_multiply_add, tile_relu, tile_store
+from ._simd import lanes, tile_from_row, tile_load, tile_multiply_add, tile_relu, tile_store
 
 Array = NDArray[Any]
 Pair = tuple[int, int]

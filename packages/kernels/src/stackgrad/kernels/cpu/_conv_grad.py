@@ -31,21 +31,10 @@ from ._conv import IMAGE_CHUNKS, Pair, arranged, as_rows, convolve, is_product, 
 from ._conv_pixels import add_pixels, for_output, for_weights, widened
 from ._jit import Kernel, helper, kernel, rebind
 from ._layout import channels_first, channels_last, copy, fill_with, in_order, readable_beyond, spread
+from ._memory import VECTOR_BYTES, lanes_of, load, on_stack, store
 from ._on_host import on_host
 from ._parallel import MULTIPLY_ADDS, SERIAL
-from ._simd import (
-    VECTOR_BYTES,
-    lanes,
-    lanes_of,
-    load,
-    on_stack,
-    store,
-    tile_add,
-    tile_load,
-    tile_multiply_add,
-    tile_store,
-    tile_zeros,
-)
+from ._simd import lanes, tile_add, tile_load, tile_multiply_add, tile_store, tile_zeros
 
 Array = NDArray[Any]
 

@@ -22,7 +22,7 @@ from stackgrad.tensor import Window
 
 from ._jit import kernel
 from ._layout import spread
-from ._simd import load, store
+from ._memory import load, store
 
 Array = NDArray[Any]
 

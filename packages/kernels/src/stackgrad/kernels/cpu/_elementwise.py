@@ -23,9 +23,9 @@ from .._index import merge
 from . import _vmath
 from ._buffers import empty
 from ._jit import Kernel, Signature, helper, rebind
+from ._memory import load, load_at, size_of, store, store_at
 from ._on_host import on_host
 from ._parallel import CHUNK, SERIAL
-from ._simd import load, load_at, size_of, store, store_at
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]

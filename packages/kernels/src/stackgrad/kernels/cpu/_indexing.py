@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from ._buffers import empty
 from ._jit import kernel
 from ._layout import in_order
+from ._memory import load, store
 from ._on_host import on_host
 from ._parallel import CHUNK, SERIAL
-from ._simd import load, store
 
 Array = NDArray[Any]
 

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from ._buffers import SLACK, empty, has_slack
 from ._jit import helper, kernel
+from ._memory import lanes_of, load, store
 from ._on_host import on_host
 from ._parallel import SERIAL, STRIDED
-from ._simd import lanes_of, load, store, tile_load, tile_store
+from ._simd import tile_load, tile_store
 
 Pair = tuple[int, int]
 
@@ -64,11 +65,11 @@ def in_order(x: NDArray[Any]) -> NDArray[Any]:
 _copied = on_host(np.ascontiguousarray)
 
 
-def reshape(x: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+def reshape(a: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """See Backend.reshape."""
-    if x.ndim == 4 and shape == (len(x), math.prod(x.shape[1:])):  # images as rows: never a view of channels-last ones
-        x = in_order(x)
-    return _reshaped(x, shape)
+    if a.ndim == 4 and shape == (len(a), math.prod(a.shape[1:])):  # images as rows: never a view of channels-last ones
+        a = in_order(a)
+    return _reshaped(a, shape)
 
 
 _reshaped = on_host(np.reshape)

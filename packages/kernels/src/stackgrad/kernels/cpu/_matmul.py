@@ -31,8 +31,9 @@ from numpy.typing import NDArray
 from ._buffers import empty
 from ._jit import kernel
 from ._layout import in_order
+from ._memory import lanes_of, load, store
 from ._parallel import MULTIPLY_ADDS, SERIAL, STRIDED
-from ._simd import lanes, lanes_of, load, store, tile_from_row, tile_load, tile_multiply_add, tile_relu, tile_store
+from ._simd import lanes, tile_from_row, tile_load, tile_multiply_add, tile_relu, tile_store
 
 ROWS = 6
 VECTORS = 2

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from ._buffers import empty
 from ._jit import helper, kernel
 from ._layout import channels_last, in_order, readable_beyond
+from ._memory import lanes_of, load, store
 from ._parallel import CHUNK, SERIAL
-from ._simd import lanes, lanes_of, load, store, tile_relu, tile_store, tile_zeros
+from ._simd import lanes, tile_relu, tile_store, tile_zeros
 from ._vector import add, multiply_add, over, plus, subtract, vector_at, where_positive
 
 Array = NDArray[Any]

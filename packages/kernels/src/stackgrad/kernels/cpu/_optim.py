@@ -18,9 +18,9 @@ from stackgrad.tensor import recording
 
 from ._jit import Kernel, kernel
 from ._layout import in_order
+from ._memory import load, store
 from ._on_host import on_host
 from ._parallel import CHUNK, SERIAL
-from ._simd import load, store
 
 COST = 4  # operations that one parameter takes as long as
 

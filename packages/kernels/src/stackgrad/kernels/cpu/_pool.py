@@ -20,8 +20,9 @@ from stackgrad.tensor import Window
 from ._buffers import SLACK, empty
 from ._jit import helper, kernel
 from ._layout import channels_first, channels_last, copy, readable_beyond, spread
+from ._memory import lanes_of, load, store
 from ._parallel import SERIAL
-from ._simd import lanes, lanes_of, load, store, tile_add, tile_store
+from ._simd import lanes, tile_add, tile_store
 from ._vector import keep_larger, over, plus, vector_at, vector_of, where_equal
 
 Array = NDArray[Any]

@@ -13,8 +13,8 @@ from stackgrad.tensor._random import MULTIPLIERS, ROUNDS, WEYL
 from ._buffers import empty
 from ._jit import helper, kernel
 from ._layout import in_order
+from ._memory import load, on_stack, select, store
 from ._parallel import CHUNK, SERIAL
-from ._simd import load, on_stack, select, store
 
 _M0, _M1 = (np.uint64(m) for m in MULTIPLIERS)
 _W0, _W1 = (np.uint64(w) for w in WEYL)

@@ -25,9 +25,9 @@ from ._buffers import empty
 from ._elementwise import compile_scalar, elementwise
 from ._jit import Kernel, helper, kernel, rebind
 from ._layout import in_order
+from ._memory import load, on_stack, store
 from ._on_host import on_host
 from ._parallel import CHUNK, SERIAL
-from ._simd import load, on_stack, store
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]

@@ -25,10 +25,12 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
-from numba.np.arrayobj import populate_array
 
-VECTOR_BYTES = 32
+from ._memory import VECTOR_BYTES, data_of
+
+_REGISTERS = 16  # of AVX2
 _INDEX = ir.IntType(32)
+_BYTES = ir.IntType(8).as_pointer()
 
 
 def lanes(dtype: np.dtype[Any]) -> int:
@@ -43,6 +45,7 @@ class Tile(types.Type):
         self.element, self.rows, self.vectors = element, rows, vectors
         self.lanes = VECTOR_BYTES * 8 // element.bitwidth
         self.vector = ir.VectorType(ir.FloatType() if element.bitwidth == 32 else ir.DoubleType(), self.lanes)
+        self.registers = (rows + 1) * vectors  # with a row of weights
         super().__init__(f"Tile({element}, {rows}, {vectors})")
 
 
@@ -50,10 +53,6 @@ class Tile(types.Type):
 class _TileModel(models.PrimitiveModel):
     def __init__(self, manager: Any, tile: Tile) -> None:
         super().__init__(manager, tile, ir.ArrayType(tile.vector, tile.rows * tile.vectors))
-
-
-def _data(context: Any, builder: Any, array_type: Any, array: Any) -> Any:
-    return context.make_array(array_type)(context, builder, array).data
 
 
 def _vector_at(builder: Any, tile: Tile, data: Any, index: Any, j: int = 0) -> Any:
@@ -86,12 +85,12 @@ def _repeated(builder: Any, scalar: Any, vector: Any) -> Any:
 
 def pointer_to(context: Any, builder: Any, array_type: Any, array: Any, index: Any, kind: Any) -> Any:
     """A pointer to array[index] as to a value of LLVM's type `kind`."""
-    return builder.bitcast(builder.gep(_data(context, builder, array_type, array), [index]), kind.as_pointer())
+    return builder.bitcast(builder.gep(data_of(context, builder, array_type, array), [index]), kind.as_pointer())
 
 
 def row_of(context: Any, builder: Any, tile: Tile, array_type: Any, array: Any, index: Any) -> list[Any]:
     """The vectors of array[index : index + columns]."""
-    return _load(builder, tile, _data(context, builder, array_type, array), index)
+    return _load(builder, tile, data_of(context, builder, array_type, array), index)
 
 
 @intrinsic(prefer_literal=True)
@@ -102,7 +101,7 @@ def tile_from_row(typingctx: Any, row: Any, index: Any, rows: Any, vectors: Any)
     tile = Tile(row.dtype, rows.literal_value, vectors.literal_value)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        loaded = _load(builder, tile, _data(context, builder, signature.args[0], args[0]), args[1])
+        loaded = _load(builder, tile, data_of(context, builder, signature.args[0], args[0]), args[1])
         out = ir.Constant(ir.ArrayType(tile.vector, tile.rows * tile.vectors), ir.Undefined)
         for i in range(tile.rows * tile.vectors):
             out = builder.insert_value(out, loaded[i % tile.vectors], i)
@@ -124,22 +123,45 @@ def tile_zeros(typingctx: Any, like: Any, rows: Any, vectors: Any) -> Any:
     return tile(like, rows, vectors), codegen
 
 
+def _places(builder: Any, tile: Tile, data: Any, position: Any, step: Any) -> list[Any]:
+    """Pointers to data[position + r * step] for each row r.
+
+    A processor adds a register and another times 1, 2, 4 or 8 as it loads: bases three steps apart reach all places.
+    """
+    size = tile.element.bitwidth // 8
+    step = builder.mul(step, step.type(size))
+    bases = [builder.bitcast(builder.gep(data, [position]), _BYTES)]
+    for _ in range(3, tile.rows, 3):
+        bases.append(builder.gep(bases[-1], [builder.mul(step, step.type(3))]))
+    places = []
+    for r in range(tile.rows):
+        base, steps = next((base, r - 3 * i) for i, base in enumerate(bases) if r - 3 * i in (0, 1, 2, 4, 8))
+        places.append(builder.bitcast(builder.gep(base, [builder.mul(step, step.type(steps))]), data.type))
+    return places
+
+
+def _keep_order(builder: Any) -> None:
+    """No load moves across this point: LLVM would bring so many forward that their numbers found no register."""
+    builder.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], True)
+
+
 @intrinsic
 def tile_multiply_add(typingctx: Any, tile: Any, x: Any, index: Any, step: Any, w: Any, w_index: Any) -> Any:
     """tile[r] += x[index + r * step] * w[w_index : w_index + columns], for each row r."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         acc, _, position, row_step, _, w_position = args
-        x_data = _data(context, builder, signature.args[1], args[1])
-        weights = _load(builder, tile, _data(context, builder, signature.args[4], args[4]), w_position)
+        x_data = data_of(context, builder, signature.args[1], args[1])
+        weights = _load(builder, tile, data_of(context, builder, signature.args[4], args[4]), w_position)
         name = f"llvm.fma.v{tile.lanes}f{tile.element.bitwidth}"
         fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(tile.vector, [tile.vector] * 3), name)
-        for r in range(tile.rows):
-            value = splat(builder, tile, builder.load(builder.gep(x_data, [position])))
+        for r, place in enumerate(_places(builder, tile, x_data, position, row_step)):
+            value = splat(builder, tile, builder.load(place))
+            if r % 3 == 0 and tile.registers >= _REGISTERS - 1:
+                _keep_order(builder)
             for j, weight in enumerate(weights):
                 i = r * tile.vectors + j
                 acc = builder.insert_value(acc, builder.call(fma, [value, weight, builder.extract_value(acc, i)]), i)
-            position = builder.add(position, row_step)
         return acc
 
     return tile(tile, x, types.intp, types.intp, w, types.intp), codegen
@@ -183,7 +205,7 @@ def tile_load(typingctx: Any, out: Any, index: Any, step: Any, rows: Any, vector
     tile = Tile(out.dtype, rows.literal_value, vectors.literal_value)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data, position = _data(context, builder, signature.args[0], args[0]), args[1]
+        data, position = data_of(context, builder, signature.args[0], args[0]), args[1]
         acc = ir.Constant(ir.ArrayType(tile.vector, tile.rows * tile.vectors), ir.Undefined)
         for r in range(tile.rows):
             for j, vector in enumerate(_load(builder, tile, data, position)):
@@ -207,7 +229,7 @@ def tile_store(
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         acc, _, position, row_step, first_row, row_count, column_count, side_by_side = args
-        data = _data(context, builder, signature.args[1], args[1])
+        data = data_of(context, builder, signature.args[1], args[1])
         for r in range(tile.rows):
             rows_left = builder.sub(row_count, row_count.type(r))
             with builder.if_then(_is_wanted(builder, r, first_row, row_count)):
@@ -258,7 +280,7 @@ def tile_add(typingctx: Any, tile: Any, out: Any, index: Any, step: Any, rows: A
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         acc, _, position, row_step, row_count, column_count, whole_vectors = args
-        data = _data(context, builder, signature.args[1], args[1])
+        data = data_of(context, builder, signature.args[1], args[1])
         lane_type = ir.VectorType(column_count.type, tile.lanes)
         zeros = cgutils.get_null_value(tile.vector)
         for r in sorted(range(tile.rows), key=lambda r: r % 3):
@@ -283,108 +305,3 @@ def tile_add(typingctx: Any, tile: Any, out: Any, index: Any, step: Any, rows: A
         return context.get_dummy_value()
 
     return types.none(tile, out, *[types.intp] * 4, types.boolean), codegen
-
-
-@intrinsic
-def size_of(typingctx: Any, a: Any) -> Any:
-    """Bytes of an element of the array `a`. (`a.itemsize` is read from memory: LLVM would not know it.)"""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(a.dtype)))
-
-    return types.intp(a), codegen
-
-
-@intrinsic
-def lanes_of(typingctx: Any, a: Any) -> Any:
-    """Elements of the array `a` in a vector."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return context.get_constant(types.intp, VECTOR_BYTES * 8 // a.dtype.bitwidth)
-
-    return types.intp(a), codegen
-
-
-@intrinsic
-def load(typingctx: Any, a: Any, index: Any) -> Any:
-    """a[index] of a flat array, for an index known to lie inside."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = builder.gep(_data(context, builder, signature.args[0], args[0]), [args[1]])
-        return context.unpack_value(builder, signature.return_type, pointer)
-
-    return a.dtype(a, types.intp), codegen
-
-
-@intrinsic
-def store(typingctx: Any, a: Any, index: Any, value: Any) -> Any:
-    """a[index] = value in a flat array, for an index known to lie inside."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = builder.gep(_data(context, builder, signature.args[0], args[0]), [args[1]])
-        context.pack_value(builder, signature.args[2], args[2], pointer)
-        return context.get_dummy_value()
-
-    return types.none(a, types.intp, a.dtype), codegen
-
-
-@intrinsic
-def select(typingctx: Any, condition: Any, a: Any, b: Any) -> Any:
-    """`a` where the condition holds, else `b`, without a branch, which would be mispredicted as often as not."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.select(args[0], args[1], args[2])
-
-    return a(types.boolean, a, a), codegen
-
-
-@intrinsic(prefer_literal=True)
-def on_stack(typingctx: Any, like: Any, count: Any) -> Any:
-    """An array of `count` elements like those of `like`, not set, which lives until the kernel returns."""
-    if not isinstance(count, types.IntegerLiteral):
-        return None
-    array_type = types.Array(like.dtype, 1, "C")
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        element = context.get_data_type(like.dtype)
-        data = cgutils.alloca_once(builder, element, size=count.literal_value)
-        array, size = context.make_array(array_type)(context, builder), context.get_abi_sizeof(element)
-        word = context.get_value_type(types.intp)
-        extents = (cgutils.pack_array(builder, [word(n)]) for n in (count.literal_value, size))
-        populate_array(array, data, *extents, word(size), None)
-        return array._getvalue()
-
-    return array_type(like, count), codegen
-
-
-# Arrays of any strides: places are counted in bytes.
-
-
-def _pointer_at(context: Any, builder: Any, array_type: Any, array: Any, position: Any) -> Any:
-    data = _data(context, builder, array_type, array)
-    pointer = builder.gep(builder.bitcast(data, ir.IntType(8).as_pointer()), [position])
-    return builder.bitcast(pointer, data.type)
-
-
-@intrinsic
-def load_at(typingctx: Any, a: Any, position: Any) -> Any:
-    """The element of `a` at a place."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return context.unpack_value(
-            builder, signature.return_type, _pointer_at(context, builder, signature.args[0], *args)
-        )
-
-    return a.dtype(a, types.intp), codegen
-
-
-@intrinsic
-def store_at(typingctx: Any, a: Any, position: Any, value: Any) -> Any:
-    """Write the element of `a` at a place."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = _pointer_at(context, builder, signature.args[0], *args[:2])
-        context.pack_value(builder, signature.args[2], args[2], pointer)
-        return context.get_dummy_value()
-
-    return types.none(a, types.intp, a.dtype), codegen

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from ._buffers import empty
 from ._jit import Kernel, helper, kernel
 from ._layout import in_order
+from ._memory import load, store
 from ._parallel import CHUNK, SERIAL
-from ._simd import load, store
 from ._vmath import exp, log
 
 Array = NDArray[Any]
@@ -130,10 +130,11 @@ def _cross_entropy(chunk, x, target, losses, log_probs, k, rows):
         store(losses, row, -load(log_probs, row * k + load(target, row)))
 
 
-@kernel(lambda T: (T[::1], T[::1], types.int64[::1], T[::1], types.intp, types.intp))
-def _cross_entropy_grad(chunk, g, log_probs, target, out, k, rows):
-    for row in range(chunk * rows, min(g.size, (chunk + 1) * rows)):
-        weight = load(g, row)
+@kernel(lambda T: (T[::1], types.intp, T[::1], types.int64[::1], T[::1], types.intp, types.intp))
+def _cross_entropy_grad(chunk, g, g_step, log_probs, target, out, k, rows):
+    """`rows` rows of k, whose gradients begin with that in g and lie `g_step` apart: 0 for a mean or a sum."""
+    for row in range(chunk * rows, min(target.size, (chunk + 1) * rows)):
+        weight = load(g, row * g_step)
         for i in range(row * k, (row + 1) * k):
             store(out, i, exp(load(log_probs, i)) * weight)
         label = load(target, row)
@@ -159,7 +160,7 @@ def cross_entropy_grad(g: Array, log_probs: Array, target: Array) -> Array:
     out = empty((n, k), g.dtype)
     if out.size:
         rows = max(1, CHUNK // (k * COST))
-        shared = (_flat(g), log_probs.reshape(-1), _flat(target), out.reshape(-1), k, rows)
+        shared = (g[:1], g.strides[0] // g.itemsize, log_probs.reshape(-1), _flat(target), out.reshape(-1), k, rows)
         _cross_entropy_grad[g.dtype](-(-n // rows), n * k * COST < SERIAL, shared)
     return out
 

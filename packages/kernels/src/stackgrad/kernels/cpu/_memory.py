@@ -1,0 +1,123 @@
+"""Memory as kernels reach it: without the tests that an index of Numba's costs, each place known to lie inside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
+
+VECTOR_BYTES = 32
+
+
+def data_of(context: Any, builder: Any, array_type: Any, array: Any) -> Any:
+    """A pointer to the first element."""
+    return context.make_array(array_type)(context, builder, array).data
+
+
+@intrinsic
+def size_of(typingctx: Any, a: Any) -> Any:
+    """Bytes of an element of the array `a`. (`a.itemsize` is read from memory: LLVM would not know it.)"""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(a.dtype)))
+
+    return types.intp(a), codegen
+
+
+@intrinsic
+def lanes_of(typingctx: Any, a: Any) -> Any:
+    """Elements of the array `a` in a vector."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return context.get_constant(types.intp, VECTOR_BYTES * 8 // a.dtype.bitwidth)
+
+    return types.intp(a), codegen
+
+
+@intrinsic
+def load(typingctx: Any, a: Any, index: Any) -> Any:
+    """a[index] of a flat array, for an index known to lie inside."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = builder.gep(data_of(context, builder, signature.args[0], args[0]), [args[1]])
+        return context.unpack_value(builder, signature.return_type, pointer)
+
+    return a.dtype(a, types.intp), codegen
+
+
+@intrinsic
+def store(typingctx: Any, a: Any, index: Any, value: Any) -> Any:
+    """a[index] = value in a flat array, for an index known to lie inside."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = builder.gep(data_of(context, builder, signature.args[0], args[0]), [args[1]])
+        context.pack_value(builder, signature.args[2], args[2], pointer)
+        return context.get_dummy_value()
+
+    return types.none(a, types.intp, a.dtype), codegen
+
+
+@intrinsic
+def select(typingctx: Any, condition: Any, a: Any, b: Any) -> Any:
+    """`a` where the condition holds, else `b`, without a branch, which would be mispredicted as often as not."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.select(args[0], args[1], args[2])
+
+    return a(types.boolean, a, a), codegen
+
+
+@intrinsic(prefer_literal=True)
+def on_stack(typingctx: Any, like: Any, count: Any) -> Any:
+    """An array of `count` elements like those of `like`, not set, which lives until the kernel returns."""
+    if not isinstance(count, types.IntegerLiteral):
+        return None
+    array_type = types.Array(like.dtype, 1, "C")
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        element = context.get_data_type(like.dtype)
+        data = cgutils.alloca_once(builder, element, size=count.literal_value)
+        array, size = context.make_array(array_type)(context, builder), context.get_abi_sizeof(element)
+        word = context.get_value_type(types.intp)
+        extents = (cgutils.pack_array(builder, [word(n)]) for n in (count.literal_value, size))
+        populate_array(array, data, *extents, word(size), None)
+        return array._getvalue()
+
+    return array_type(like, count), codegen
+
+
+# Arrays of any strides: places are counted in bytes.
+
+
+def _pointer_at(context: Any, builder: Any, array_type: Any, array: Any, position: Any) -> Any:
+    data = data_of(context, builder, array_type, array)
+    pointer = builder.gep(builder.bitcast(data, ir.IntType(8).as_pointer()), [position])
+    return builder.bitcast(pointer, data.type)
+
+
+@intrinsic
+def load_at(typingctx: Any, a: Any, position: Any) -> Any:
+    """The element of `a` at a place."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return context.unpack_value(
+            builder, signature.return_type, _pointer_at(context, builder, signature.args[0], *args)
+        )
+
+    return a.dtype(a, types.intp), codegen
+
+
+@intrinsic
+def store_at(typingctx: Any, a: Any, position: Any, value: Any) -> Any:
+    """Write the element of `a` at a place."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _pointer_at(context, builder, signature.args[0], *args[:2])
+        context.pack_value(builder, signature.args[2], args[2], pointer)
+        return context.get_dummy_value()
+
+    return types.none(a, types.intp, a.dtype), codegen
