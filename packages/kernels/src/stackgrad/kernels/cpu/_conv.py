@@ -38,7 +38,7 @@ Pair = tuple[int, int]
 Steps = tuple[Pair, ...]  # (extent, distance in memory) of some dimensions
 
 ROWS, VECTORS = 6, 2  # stand-ins: the kernel is compiled for outputs of one vector's width and for wider ones
-IMAGE_CHUNKS = 32
+IMAGE_CHUNKS = 128
 PART = 256  # rows of weights, 16 kB
 ARRANGED_ROWS = 64
 
