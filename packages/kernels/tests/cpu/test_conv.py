@@ -190,3 +190,52 @@ def test_a_weight_too_large_for_many_summands(monkeypatch):
     monkeypatch.setattr(_conv_grad, "LARGEST_SUMMAND", 100)
     check((5, 3, 6, 7), (6, 3, 3, 3))
     check((5, 16, 6, 7), (10, 16, 3, 3))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("channels", "out", "window"),
+    [
+        (4, 8, Window((3, 3), (1, 1), ((1, 1), (1, 1)))),
+        (1, 3, Window((2, 5), (1, 2), ((0, 1), (3, 0)))),
+        (3, 2, Window((3, 2), (2, 1), ((2, 0), (0, 4)), (1, 3))),
+        (18, 20, Window((3, 3), (2, 1), ((1, 0), (2, 2)))),
+    ],
+)
+def test_an_image_that_was_brought_for_its_window(channels, out, window, dtype):
+    x, w, b = whole(12, channels, 31, 30, dtype=dtype), whole(out, channels, *window.kernel, dtype=dtype), whole(out)
+    b = b.astype(dtype)
+    for given in (x, _conv.channels_first(_conv.channels_last(x))):
+        image = _conv.for_window(given, window)
+        assert image is not given
+        assert np.array_equal(image, x)
+        assert np.shares_memory(_conv.padded(image, window, 14)[0], image)
+        y = _conv.conv2d(image, w, b, window, 1)
+        assert np.array_equal(y, NUMPY.conv2d(x, w, b, window, 1))
+        g = whole(*y.shape, dtype=dtype)
+        exact = NUMPY.conv2d_weight_grad(x, g, window, 1)
+        assert np.array_equal(_conv_grad.conv2d_weight_grad(image, g, window, 1), exact)
+        # For another window, or as a part, it is an image like others.
+        other = Window((2, 2), (1, 1), ((1, 1), (0, 0)))
+        w2 = whole(3, channels, 2, 2, dtype=dtype)
+        assert np.array_equal(_conv.conv2d(image, w2, None, other, 1), NUMPY.conv2d(x, w2, None, other, 1))
+        part = image[1:, :, 2:, :-3]
+        assert np.array_equal(_conv.conv2d(part, w, b, window, 1), NUMPY.conv2d(part.copy(), w, b, window, 1))
+
+
+def test_memory_lent_again_is_an_image_like_others():
+    window = Window((3, 3), (1, 1), ((1, 1), (1, 1)))
+    for _ in range(5):
+        image = _conv.for_window(whole(12, 4, 30, 30), window)
+        assert image.shape == (12, 4, 30, 30)
+        del image  # its memory is lent again
+        x = _conv.channels_first(_conv.empty((12, 30, 30, 4), np.float32))
+        x[...] = whole(12, 4, 30, 30)
+        w = whole(8, 4, 3, 3)
+        assert np.array_equal(_conv.conv2d(x, w, None, window, 1), NUMPY.conv2d(x, w, None, window, 1))
+
+
+def test_small_images_and_those_without_padding_stay_as_they_are():
+    small, large = whole(2, 3, 5, 5), whole(12, 4, 30, 30)
+    assert _conv.for_window(small, Window((3, 3), (1, 1), ((1, 1), (1, 1)))) is small
+    assert _conv.for_window(large, Window((3, 3))) is large

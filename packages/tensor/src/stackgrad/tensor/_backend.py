@@ -135,6 +135,13 @@ class Backend(ABC):
 
     # --- convolution: x (n, c, h, w), weight (o, c / groups, kh, kw), result (n, o, oh, ow)
 
+    def for_window(self, x: Array, window: Window) -> Array:
+        """x (n, c, h, w) as `conv2d` and `conv2d_weight_grad` with this window like to read it: the same values.
+
+        Who calls both asks once. Nobody writes to the result.
+        """
+        return x
+
     @abstractmethod
     def conv2d(self, x: Array, weight: Array, bias: Array | None, window: Window, groups: int) -> Array:
         """The sum over taps and channels of x under the window times weight, plus bias (o,)."""

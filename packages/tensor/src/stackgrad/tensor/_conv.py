@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._autograd import Function, Node
+from ._backend import Array
 from ._checks import expect_float, expect_same_dtype
 from ._ops import common_backend
 from ._shape import NO_PADDING, Padding, Pair, Window
@@ -21,20 +22,22 @@ class Conv2d(Function):
         ctx: Node, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, groups: int, relu: bool = False
     ) -> Tensor:
         ctx.window, ctx.groups = window, groups
+        # The gradient of the weight reads the image as this does.
+        image = x.backend.for_window(x.data, window) if ctx.needs[1] else x.data
         compute = x.backend.conv2d_relu if relu else x.backend.conv2d
-        out = x.new(compute(x.data, weight.data, bias.data if bias is not None else None, window, groups))
-        ctx.save(x, weight, *([out] if relu else []))
+        out = x.new(compute(image, weight.data, bias.data if bias is not None else None, window, groups))
+        ctx.save(x, weight, x.new(image, x.version), *([out] if relu else []))
         return out
 
     @staticmethod
     def backward(ctx: Node, g: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, *out = ctx.saved
+        x, weight, image, *out = ctx.saved
         if out:
             g = g.masked_by(out[0])
         size = (x.shape[2], x.shape[3])
         grads = [
             Conv2dInputGrad.apply(g, weight, size, ctx.window, ctx.groups) if ctx.needs[0] else None,
-            Conv2dWeightGrad.apply(x, g, ctx.window, ctx.groups) if ctx.needs[1] else None,
+            Conv2dWeightGrad.apply(x, g, ctx.window, ctx.groups, image.data) if ctx.needs[1] else None,
         ]
         if len(ctx.needs) == 3:
             grads.append(g.sum((0, 2, 3)) if ctx.needs[2] else None)
@@ -59,10 +62,11 @@ class Conv2dInputGrad(Function):
 
 class Conv2dWeightGrad(Function):
     @staticmethod
-    def forward(ctx: Node, x: Tensor, g: Tensor, window: Window, groups: int) -> Tensor:
+    def forward(ctx: Node, x: Tensor, g: Tensor, window: Window, groups: int, image: Array | None = None) -> Tensor:
+        """`image` is what `Backend.for_window` gave for x."""
         ctx.window, ctx.groups = window, groups
         ctx.save(x, g)
-        return x.new(x.backend.conv2d_weight_grad(x.data, g.data, window, groups))
+        return x.new(x.backend.conv2d_weight_grad(x.data if image is None else image, g.data, window, groups))
 
     @staticmethod
     def backward(ctx: Node, gw: Tensor) -> tuple[Tensor | None, ...]:

@@ -55,6 +55,7 @@ class CpuBackend(HostBackend):
     matmul = staticmethod(_matmul.matmul)
     linear = staticmethod(_matmul.linear)
     linear_relu = staticmethod(_matmul.linear_relu)
+    for_window = staticmethod(_conv.for_window)
     conv2d = staticmethod(_conv.conv2d)
     conv2d_relu = staticmethod(_conv.conv2d_relu)
     conv2d_input_grad = staticmethod(_conv_grad.conv2d_input_grad)

@@ -26,10 +26,11 @@ pool: FreeBlocks[NDArray[np.uint8]] = FreeBlocks(lambda size: np.empty(size, np.
 class _Lease:
     """The memory of one array, given back at its end."""
 
-    __slots__ = ("__array_interface__", "_block")
+    __slots__ = ("__array_interface__", "_block", "note")
 
     def __init__(self, block: NDArray[np.uint8], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self._block = block
+        self.note: Any = None  # what is known of the values
         data = (block.ctypes.data, False)
         self.__array_interface__ = {"shape": shape, "typestr": dtype.str, "data": data, "version": 3}
 
@@ -47,12 +48,17 @@ def empty(shape: int | tuple[int, ...], dtype: Any) -> NDArray[Any]:
     return np.asarray(_Lease(pool.take(-(-(size + SLACK) // _PAGE) * _PAGE), shape, dtype))
 
 
-def has_slack(a: NDArray[Any]) -> bool:
-    """Whether SLACK bytes behind `a` can be read."""
+def lease_of(a: NDArray[Any]) -> _Lease | None:
+    """What lends the memory that `a` is a view of; None for other memory."""
     owner = a.base
     while isinstance(owner, np.ndarray):
         owner = owner.base
-    return isinstance(owner, _Lease)
+    return owner if isinstance(owner, _Lease) else None
+
+
+def has_slack(a: NDArray[Any]) -> bool:
+    """Whether SLACK bytes behind `a` can be read."""
+    return lease_of(a) is not None
 
 
 def owns_memory(a: NDArray[Any]) -> bool:
