@@ -150,6 +150,16 @@ class Backend(ABC):
         """`relu` of `conv2d`."""
         return self.elementwise(OPS["relu"], self.conv2d(x, weight, bias, window, groups))
 
+    def conv2d_relu_grad(
+        self, g: Array, out: Array, image: Shape | None, window: Window, groups: int
+    ) -> tuple[Array, Array]:
+        """g where `out`, which `conv2d_relu` gave, is above 0, else 0; and the sums (o,) of that: the bias's gradient.
+
+        `image` is the shape of the x for which `conv2d_input_grad` follows; None if it does not.
+        """
+        masked = self.elementwise(OPS["masked_by"], g, out)
+        return masked, self.reduce(REDUCTIONS["sum"], masked, (0, 2, 3))
+
     @abstractmethod
     def conv2d_input_grad(self, g: Array, weight: Array, size: tuple[int, int], window: Window, groups: int) -> Array:
         """The gradient for x, whose rows and columns are `size`, from that of the result."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._autograd import Function, Node
+from ._autograd import Function, Node, is_recording
 from ._backend import Array
 from ._checks import expect_float, expect_same_dtype
 from ._ops import common_backend
@@ -32,15 +32,20 @@ class Conv2d(Function):
     @staticmethod
     def backward(ctx: Node, g: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, image, *out = ctx.saved
-        if out:
+        total: Tensor | None = None  # the gradient of the bias
+        if out and is_recording():
             g = g.masked_by(out[0])
+        elif out:
+            image_shape = x.shape if ctx.needs[0] else None
+            both = g.backend.conv2d_relu_grad(g.data, out[0].data, image_shape, ctx.window, ctx.groups)
+            g, total = (g.new(data) for data in both)
         size = (x.shape[2], x.shape[3])
         grads = [
             Conv2dInputGrad.apply(g, weight, size, ctx.window, ctx.groups) if ctx.needs[0] else None,
             Conv2dWeightGrad.apply(x, g, ctx.window, ctx.groups, image.data) if ctx.needs[1] else None,
         ]
         if len(ctx.needs) == 3:
-            grads.append(g.sum((0, 2, 3)) if ctx.needs[2] else None)
+            grads.append((g.sum((0, 2, 3)) if total is None else total) if ctx.needs[2] else None)
         return tuple(grads)
 
 

@@ -15,6 +15,7 @@ from . import (
     _elementwise,
     _indexing,
     _layout,
+    _margins,
     _matmul,
     _norm,
     _optim,
@@ -55,9 +56,10 @@ class CpuBackend(HostBackend):
     matmul = staticmethod(_matmul.matmul)
     linear = staticmethod(_matmul.linear)
     linear_relu = staticmethod(_matmul.linear_relu)
-    for_window = staticmethod(_conv.for_window)
+    for_window = staticmethod(_margins.for_window)
     conv2d = staticmethod(_conv.conv2d)
     conv2d_relu = staticmethod(_conv.conv2d_relu)
+    conv2d_relu_grad = staticmethod(_conv_grad.conv2d_relu_grad)
     conv2d_input_grad = staticmethod(_conv_grad.conv2d_input_grad)
     conv2d_weight_grad = staticmethod(_conv_grad.conv2d_weight_grad)
     max_pool2d = staticmethod(_pool.max_pool2d)

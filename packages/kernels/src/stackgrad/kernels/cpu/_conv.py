@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 
 from stackgrad.tensor import Window
 
-from ._buffers import SMALLEST, empty, has_slack, lease_of
+from ._buffers import empty, has_slack
 from ._conv_pixels import for_output, widened, with_margins
 from ._jit import Kernel, kernel, rebind
-from ._layout import channels_first, channels_last, in_order, spread
+from ._layout import channels_first, channels_last, in_order
+from ._margins import padded
 from ._matmul import matmul
 from ._memory import VECTOR_BYTES, load, store
 from ._parallel import MULTIPLY_ADDS, SERIAL
@@ -92,7 +93,6 @@ _CONVOLVE = {
     )
     for vectors, rows in _TILE_ROWS.items()
 }
-_SLACK = 14  # pixels that a tile may read beyond the last row
 
 
 @kernel(lambda T: (T[::1], *[types.intp] * 12, T[::1], T[::1], *[types.intp] * 2))
@@ -151,39 +151,6 @@ def as_rows(window: Window, *images: Array) -> tuple[Array, ...]:
     return tuple(
         [channels_first(channels_last(x).reshape(n, 1, h * w, c)) for x in images for n, c, h, w in [x.shape]]
     )
-
-
-def for_window(x: Array, window: Window) -> Array:
-    """See Backend.for_window: a view of memory with the padding around, which `padded` knows by the lease's note."""
-    (top, _), (left, _) = window.padding
-    n, c, h, w = x.shape
-    size = window.padded((h, w))
-    if size == (h, w) or x.nbytes < SMALLEST:
-        return x
-    # As many as tiles of any kernel read behind the end.
-    flat = spread(channels_last(x), size, (top, left), slack=_SLACK * window.stride[1] * lanes(x.dtype) * c)
-    images = flat[: n * size[0] * size[1] * c].reshape(n, *size, c)
-    image = channels_first(images[:, top : top + h, left : left + w])
-    lease = lease_of(flat)
-    assert lease is not None
-    lease.note = window.padding, image.ctypes.data, image.shape, image.strides
-    return image
-
-
-def padded(x: Array, window: Window, rows: int) -> tuple[Array, Pair]:
-    """x (n, c, h, w) flat and channels-last with the window's padding, and its rows and columns.
-
-    Tiles of `rows` pixels may read so many beyond the end, where the result has fewer columns.
-    """
-    size = window.padded((x.shape[2], x.shape[3]))
-    lease = lease_of(x)
-    if lease is not None and lease.note == (window.padding, x.ctypes.data, x.shape, x.strides):
-        return np.asarray(lease), size
-    last = channels_last(x)
-    if size == x.shape[2:] and window.positions(size)[1] >= rows:
-        return last.reshape(-1), size
-    slack = _SLACK * window.stride[1] * x.shape[1]
-    return spread(last, size, (window.padding[0][0], window.padding[1][0]), slack=slack), size
 
 
 def conv2d_relu(x: Array, weight: Array, bias: Array | None, window: Window, groups: int) -> Array:

@@ -27,10 +27,11 @@ from numpy.typing import NDArray
 from stackgrad.tensor import Window
 
 from ._buffers import SLACK, empty, has_slack
-from ._conv import IMAGE_CHUNKS, Pair, arranged, as_rows, convolve, is_product, padded, product_of_pixels
+from ._conv import IMAGE_CHUNKS, Pair, arranged, as_rows, convolve, is_product, product_of_pixels
 from ._conv_pixels import add_pixels, for_output, for_weights, widened
 from ._jit import Kernel, helper, kernel, rebind
 from ._layout import channels_first, channels_last, copy, fill_with, in_order, readable_beyond, spread
+from ._margins import masked_and_summed, padded
 from ._memory import VECTOR_BYTES, lanes_of, load, on_stack, store
 from ._on_host import on_host
 from ._parallel import MULTIPLY_ADDS, SERIAL
@@ -87,11 +88,14 @@ def _send_back(
 
 # fmt: off
 def _sum_over_pixels(
-    chunk, x, image_pitch, y_step, x_step, tap_y, tap_x, g, channels, width, out, columns,
+    chunk, x, image_pitch, y_step, x_step, tap_y, tap_x, g, g_image, g_row, channels, width, out, columns,
     rows, n, oh, ow, groups, runs, run, taps_in_row,
 ):
     # fmt: on
-    """The gradient of the weights, (groups, runs * run, columns), of `rows` rows of g; a run is `run` numbers of x."""
+    """The gradient of the weights, (groups, runs * run, columns), of `rows` rows of g; a run is `run` numbers of x.
+
+    g begins with the first number of a gradient whose images and rows lie so far apart.
+    """
     for group in range(groups):
         for o in range(0, channels, width):
             for r in range(runs):
@@ -100,7 +104,7 @@ def _sum_over_pixels(
                     tile = tile_zeros(x, ROWS, VECTORS)
                     for row in range(chunk * rows, min(n * oh, (chunk + 1) * rows)):
                         position = row // oh * image_pitch + row % oh * y_step + offset + t
-                        w = (row * ow * groups + group) * channels + o
+                        w = row // oh * g_image + row % oh * g_row + group * channels + o
                         for _ in range(ow):
                             tile = tile_multiply_add(tile, x, position, 1, g, w)
                             position += x_step
@@ -112,7 +116,7 @@ def _sum_over_pixels(
 _SUM_OVER_PIXELS = {
     (rows, vectors): Kernel(
         rebind(_sum_over_pixels, f"_sum_over_pixels_{rows}x{vectors}", ROWS=rows, VECTORS=vectors),
-        lambda T: (T[::1], *[types.intp] * 5, T[::1], *[types.intp] * 2, T[::1], *[types.intp] * 9),
+        lambda T: (T[::1], *[types.intp] * 5, T[::1], *[types.intp] * 4, T[::1], *[types.intp] * 9),
     )
     for rows, vectors in ((6, 1), (12, 1), (6, 2))
 }
@@ -231,10 +235,9 @@ def conv2d_input_grad(g: Array, weight: Array, size: Pair, window: Window, group
     flat_weight, taps = in_order(weight).reshape(-1), kh * kw
     if is_product(window, groups, c):
         return product_of_pixels(g, flat_weight.reshape(o, c))
-    if groups == 1 and window.stride == (1, 1) and g.size and min(size):
-        turned = _turned(window)
-        if turned and (c >= MANY or _turning_pays(turned, size, c, (oh, ow))):
-            return convolve(g, flat_weight, taps - 1, (c, o), (taps, c * taps, -kw, -1), None, turned, 1)
+    turned = _turned(window, groups, c, size, (oh, ow)) if g.size else None
+    if turned:
+        return convolve(g, flat_weight, taps - 1, (c, o), (taps, c * taps, -kw, -1), None, turned, 1)
     channels, (runs, run) = o // groups, _runs_of(window, groups, c)
     vectors = 1 if run <= lanes(g.dtype) else 2
     tile_rows, block = _BACK_ROWS[vectors], vectors * lanes(g.dtype)
@@ -257,11 +260,26 @@ def conv2d_input_grad(g: Array, weight: Array, size: Pair, window: Window, group
     return channels_first(out)
 
 
-def _turned(window: Window) -> Window | None:
-    """The window that leads from the gradient of the result to that of the image; None for too much padding."""
+def conv2d_relu_grad(
+    g: Array, out: Array, image: tuple[int, ...] | None, window: Window, groups: int
+) -> tuple[Array, Array]:
+    """See Backend.conv2d_relu_grad."""
+    turned = None
+    if image and g.size and not is_product(window, groups, image[1]):
+        turned = _turned(window, groups, image[1] // groups, (image[2], image[3]), (g.shape[2], g.shape[3]))
+    return masked_and_summed(g, out, turned)
+
+
+def _turned(window: Window, groups: int, c: int, size: Pair, of_g: Pair) -> Window | None:
+    """The window that leads from the gradient of the result to that of the image, if that is the way to take."""
+    if groups > 1 or window.stride != (1, 1) or not min(size):
+        return None
     (top, bottom), (left, right), (height, width) = *window.padding, window.span
     sides = ((height - 1 - top, height - 1 - bottom), (width - 1 - left, width - 1 - right))
-    return Window(window.kernel, (1, 1), sides, window.dilation) if min(sides[0] + sides[1]) >= 0 else None
+    if min(sides[0] + sides[1]) < 0:
+        return None
+    turned = Window(window.kernel, (1, 1), sides, window.dilation)
+    return turned if c >= MANY or _turning_pays(turned, size, c, of_g) else None
 
 
 def _turning_pays(turned: Window, size: Pair, channels: int, of_g: Pair) -> bool:
@@ -301,7 +319,7 @@ def conv2d_weight_grad(x: Array, g: Array, window: Window, groups: int) -> Array
     else:
         wide = widened(window, pixels)
         of_all = empty((pixels * o, c, *wide.kernel), x.dtype)
-        _sum_into(of_all, x, channels_first(channels_last(g).reshape(n, oh, -1, pixels * o)), wide, 1)
+        _sum_into(of_all, x, channels_first(_whole_rows(g).reshape(n, oh, ow // pixels, pixels * o)), wide, 1)
         add_pixels(of_all, out, window, pixels)
     return out
 
@@ -342,8 +360,11 @@ def _directly(x: Array, g: Array, window: Window, groups: int) -> tuple[Array, i
     taps = (window.dilation[0] * image[1] * pixel, window.dilation[1] * pixel)
     counts = (rows, n, oh, ow, groups, runs, run, runs_in_row)
     tile_rows = 12 if vectors == 1 and run > ROWS else ROWS
-    flat, g_flat = readable_beyond(flat, run, tile_rows), readable_beyond(channels_last(g), channels, width)
-    shared = (flat, *steps, *taps, g_flat, channels, width, parts, columns, *counts)
+    flat, last = readable_beyond(flat, run, tile_rows), _whole_rows(g)
+    if channels % width and not has_slack(last):
+        last = readable_beyond(last, channels, width).reshape(last.shape)
+    g_image, g_row = last.strides[0] // last.itemsize, last.strides[1] // last.itemsize
+    shared = (flat, *steps, *taps, _first(last), g_image, g_row, channels, width, parts, columns, *counts)
     serial = g.size * c * kh * window.kernel[1] < SERIAL * MULTIPLY_ADDS
     _SUM_OVER_PIXELS[tile_rows, vectors][x.dtype](chunks, serial, shared)
     return parts, c, columns
@@ -373,4 +394,16 @@ def _by_packing(x: Array, g: Array, window: Window) -> tuple[Array, int, int]:
 def _flat(x: Array) -> tuple[Array, int, int, int, int]:
     """The first number of x (n, c, h, w), and the steps between images, rows, columns and channels."""
     image, channel, row, column = (step // x.itemsize for step in x.strides)
-    return x[:1, :1, :1, :1].reshape(-1), image, row, column, channel
+    return _first(x), image, row, column, channel
+
+
+def _first(x: Array) -> Array:
+    """The first number of x (n, ., ., .), from which on its steps lead to the others."""
+    return x[:1, :1, :1, :1].reshape(-1)
+
+
+def _whole_rows(g: Array) -> Array:
+    """g (n, c, h, w) as (n, h, w, c), of which each row lies in one piece; without a copy if it does."""
+    last = g.transpose(0, 2, 3, 1)
+    in_rows = last.strides[2:] == (g.shape[1] * g.itemsize, g.itemsize)
+    return last if in_rows else channels_last(g)

@@ -98,12 +98,22 @@ def check_conv2d(backend: Backend, draw: Draw) -> None:
     abs_x, abs_w, abs_g = np.abs(wide_x), np.abs(wide_w), np.abs(wide_g)
     what = f"{shape}, bias {with_bias}: "
 
+    image = backend.for_window(x.on(backend), window)
+    expect_equal(what + "for_window", backend, image, x.numpy())
     operands = x.on(backend), weight.on(backend), bias.on(backend) if with_bias else None, window, groups
-    found = backend.conv2d(*operands)
+    found = backend.conv2d(image, *operands[1:])
     magnitude = REFERENCE.conv2d(abs_x, abs_w, np.abs(wide_b), window, groups)
     _near(what + "conv2d", backend, found, out, math.prod(shape.weight[1:]) + 1, magnitude, dtype)
     above = REFERENCE.elementwise(OPS["relu"], backend.to_numpy(found))
-    expect_equal(what + "conv2d_relu", backend, backend.conv2d_relu(*operands), above)
+    positive = backend.conv2d_relu(*operands)
+    expect_equal(what + "conv2d_relu", backend, positive, above)
+
+    size_of_x, pixels = shape.x if draw.one_in(2) else None, shape.out[0] * shape.out[2] * shape.out[3]
+    masked, sums = backend.conv2d_relu_grad(g.on(backend), positive, size_of_x, window, groups)
+    passed = np.where(above > 0, g.numpy(), 0)
+    expect_equal(what + "conv2d_relu_grad", backend, masked, passed)
+    exact, magnitude = passed.sum((0, 2, 3), dtype=float64), np.abs(passed).sum((0, 2, 3), dtype=float64)
+    _near(what + "sums of conv2d_relu_grad", backend, sums, exact, pixels, magnitude, dtype)
 
     found = backend.conv2d_input_grad(g.on(backend), weight.on(backend), size, window, groups)
     magnitude = REFERENCE.conv2d_input_grad(abs_g, abs_w, size, window, groups)
@@ -112,8 +122,7 @@ def check_conv2d(backend: Backend, draw: Draw) -> None:
 
     found = backend.conv2d_weight_grad(x.on(backend), g.on(backend), window, groups)
     magnitude = REFERENCE.conv2d_weight_grad(abs_x, abs_g, window, groups)
-    terms = shape.out[0] * shape.out[2] * shape.out[3]
-    _near(what + "weight gradient", backend, found, weight_grad, terms, magnitude, dtype)
+    _near(what + "weight gradient", backend, found, weight_grad, pixels, magnitude, dtype)
 
 
 def check_conv2d_gradient(order: int, backend: Backend, draw: Draw) -> None:
