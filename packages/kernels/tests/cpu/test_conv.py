@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stackgrad.kernels.cpu import _conv, _conv_grad
+from stackgrad.kernels.cpu import _conv, _conv_input_grad, _conv_weight_grad
 from stackgrad.tensor import NumpyBackend, Window
 from stackgrad.tensor.testing import loops
 
@@ -27,8 +27,8 @@ def check(x_shape, w_shape, window=None, groups=1, dtype="float32", bias=True, r
     assert np.array_equal(out, reference.conv2d(x, w, b, window, groups))
     g = whole(*out.shape, dtype=dtype)
     size = x_shape[2:]
-    x_grad = _conv_grad.conv2d_input_grad(g, w, size, window, groups)
-    w_grad = _conv_grad.conv2d_weight_grad(x, g, window, groups)
+    x_grad = _conv_input_grad.conv2d_input_grad(g, w, size, window, groups)
+    w_grad = _conv_weight_grad.conv2d_weight_grad(x, g, window, groups)
     if reference is loops:
         x_exact, w_exact, _ = loops.conv2d_grads(g, x, w, window, groups)
     else:
@@ -160,15 +160,16 @@ def test_operands_of_any_layout(turn):
     for given in (lay(x), steps, x[:, :, ::-1][:, :, ::-1]):
         assert np.array_equal(_conv.conv2d(given, lay(w), np.repeat(bias, 2)[::2], window, 1), expected)
         assert np.array_equal(
-            _conv_grad.conv2d_weight_grad(given, lay(g), window, 1), NUMPY.conv2d_weight_grad(x, g, window, 1)
+            _conv_weight_grad.conv2d_weight_grad(given, lay(g), window, 1), NUMPY.conv2d_weight_grad(x, g, window, 1)
         )
     assert np.array_equal(
-        _conv_grad.conv2d_input_grad(lay(g), lay(w), (7, 8), window, 1),
+        _conv_input_grad.conv2d_input_grad(lay(g), lay(w), (7, 8), window, 1),
         NUMPY.conv2d_input_grad(g, w, (7, 8), window, 1),
     )
     ones = np.broadcast_to(np.float32(1), expected.shape)
     assert np.array_equal(
-        _conv_grad.conv2d_input_grad(ones, w, (7, 8), window, 1), NUMPY.conv2d_input_grad(ones, w, (7, 8), window, 1)
+        _conv_input_grad.conv2d_input_grad(ones, w, (7, 8), window, 1),
+        NUMPY.conv2d_input_grad(ones, w, (7, 8), window, 1),
     )
 
 
@@ -187,6 +188,6 @@ def test_nan_stays_under_the_windows_that_see_it():
 
 
 def test_a_weight_too_large_for_many_summands(monkeypatch):
-    monkeypatch.setattr(_conv_grad, "LARGEST_SUMMAND", 100)
+    monkeypatch.setattr(_conv_weight_grad, "LARGEST_SUMMAND", 100)
     check((5, 3, 6, 7), (6, 3, 3, 3))
     check((5, 16, 6, 7), (10, 16, 3, 3))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stackgrad.kernels.cpu import CpuBackend, _buffers, _conv, _conv_grad, _layout, _margins
+from stackgrad.kernels.cpu import CpuBackend, _buffers, _conv, _conv_weight_grad, _layout, _margins
 from stackgrad.tensor import NumpyBackend, Window
 
 pytestmark = pytest.mark.usefixtures("poisoned")
@@ -38,7 +38,7 @@ def test_an_image_that_was_brought_for_its_window(channels, out, window, dtype):
         assert np.array_equal(y, NUMPY.conv2d(x, w, b, window, 1))
         g = whole(*y.shape, dtype=dtype)
         exact = NUMPY.conv2d_weight_grad(x, g, window, 1)
-        assert np.array_equal(_conv_grad.conv2d_weight_grad(image, g, window, 1), exact)
+        assert np.array_equal(_conv_weight_grad.conv2d_weight_grad(image, g, window, 1), exact)
         # For another window, or as a part, it is an image like others.
         other = Window((2, 2), (1, 1), ((1, 1), (0, 0)))
         w2 = whole(3, channels, 2, 2, dtype=dtype)

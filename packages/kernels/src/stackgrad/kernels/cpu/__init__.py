@@ -11,7 +11,8 @@ from . import (
     _buffers,
     _classes,
     _conv,
-    _conv_grad,
+    _conv_input_grad,
+    _conv_weight_grad,
     _elementwise,
     _indexing,
     _layout,
@@ -59,9 +60,9 @@ class CpuBackend(HostBackend):
     for_window = staticmethod(_margins.for_window)
     conv2d = staticmethod(_conv.conv2d)
     conv2d_relu = staticmethod(_conv.conv2d_relu)
-    conv2d_relu_grad = staticmethod(_conv_grad.conv2d_relu_grad)
-    conv2d_input_grad = staticmethod(_conv_grad.conv2d_input_grad)
-    conv2d_weight_grad = staticmethod(_conv_grad.conv2d_weight_grad)
+    conv2d_relu_grad = staticmethod(_conv_input_grad.conv2d_relu_grad)
+    conv2d_input_grad = staticmethod(_conv_input_grad.conv2d_input_grad)
+    conv2d_weight_grad = staticmethod(_conv_weight_grad.conv2d_weight_grad)
     max_pool2d = staticmethod(_pool.max_pool2d)
     max_pool2d_take = staticmethod(_pool.max_pool2d_take)
     max_pool2d_grad = staticmethod(_pool.max_pool2d_grad)

@@ -10,7 +10,7 @@ in, for each tap and input channel, one number a pixel times one row of weights.
 
 Many weights are taken in parts that stay in the first-level cache: all tiles of a row take in one part before the next.
 
-Windows of one pixel are matrix products. The gradients are in _conv_grad.
+Windows of one pixel are matrix products. The gradients are in _conv_input_grad and _conv_weight_grad.
 """
 
 from __future__ import annotations
