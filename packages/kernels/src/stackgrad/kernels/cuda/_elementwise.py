@@ -22,7 +22,7 @@ from ._array import DeviceArray, Shape, empty, permute, spread_strides
 from ._driver import cuda, inlined
 from ._kernel import BLOCK, Kernel, boolean, cover, int64, integers, pointer
 from ._layout import RANK, parts, place
-from ._math import compile_scalar
+from ._math import compile_scalar, power_of_integers
 
 Numbers = Callable[[Any], tuple[Any, Any, Any, Any]]
 
@@ -61,9 +61,17 @@ def _strided(x, x_strides, y, y_strides, z, z_strides, out, out_strides, shape, 
 
 class ElementwiseKernels:
     """The two kernels of one function of up to three numbers; `numbers` gives the Numba types of these and of the
-    result for an element type."""
+    result for an element type. Integers may have a function of their own."""
 
-    def __init__(self, name: str, scalar: Any, numbers: Numbers, dtypes: str, registered: bool = True) -> None:
+    def __init__(
+        self,
+        name: str,
+        scalar: Any,
+        numbers: Numbers,
+        dtypes: str,
+        registered: bool = True,
+        of_integers: Any = None,
+    ) -> None:
         def steps(T: Any) -> tuple[Any, ...]:
             x, y, z, out = [pointer(number) for number in numbers(T)]
             return x, int64, y, int64, z, int64, out, int64
@@ -75,7 +83,8 @@ class ElementwiseKernels:
 
         def bind(dtype: np.dtype[Any]) -> dict[str, Any]:
             *_, result = numbers(dtype)
-            return {"_scalar": scalar, "_number": bool if result in (boolean, np.dtype("bool")) else _number}
+            function = of_integers if of_integers and dtype == np.dtype("int64") else scalar
+            return {"_scalar": function, "_number": bool if result in (boolean, np.dtype("bool")) else _number}
 
         self.flat, self.strided = (
             Kernel(body, signature, BLOCK, dtypes, f"{name}{body.__name__}", registered, bind)
@@ -86,7 +95,10 @@ class ElementwiseKernels:
 def _op_kernels(op: Op) -> ElementwiseKernels:
     first = (lambda T: boolean) if op.name == "where" else (lambda T: T)
     result = (lambda T: boolean) if op.result == "bool" else (lambda T: T)
-    return ElementwiseKernels(op.name, compile_scalar(op.scalar), lambda T: (first(T), T, T, result(T)), op.accepts)
+    scalar = compile_scalar(op.scalar)
+    of_integers = power_of_integers if op.name == "pow" else None
+    numbers = lambda T: (first(T), T, T, result(T))  # noqa: E731
+    return ElementwiseKernels(op.name, scalar, numbers, op.accepts, of_integers=of_integers)
 
 
 _KERNELS = {op.name: _op_kernels(op) for op in OPS.values()}
