@@ -1,6 +1,7 @@
 """What is asked of NVIDIA's packages for a launch, with stand-ins for them; what is said of a driver that fails."""
 
 import sys
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +15,7 @@ class Core:
     """cuda.core, as far as it is used: it notes what it was asked for."""
 
     def __init__(self):
-        self.launched, self.loaded = [], []
+        self.launched, self.loaded, self.current_in = [], [], []
         self.ObjectCode = SimpleNamespace(from_ptx=self.from_ptx)
 
     def Device(self):
@@ -24,7 +25,8 @@ class Core:
             compute_capability=(9, 0),
             properties=SimpleNamespace(multiprocessor_count=132),
             memory_resource=SimpleNamespace(allocate=self.allocate),
-            set_current=lambda: None,
+            set_current=lambda: self.current_in.append(threading.get_ident()),
+            sync=lambda: None,
             create_stream=lambda: SimpleNamespace(handle=77, sync=lambda: None),
             create_graph_builder=lambda: Builder(self),
         )
@@ -105,6 +107,34 @@ def test_a_single_launch_needs_no_graph(core):
     assert core.launched == []
     replay()
     assert core.launched == [(77, ((1, 1, 1), (256, 1, 1)), "kernel", (0x1000,))]
+
+
+WORKS = {
+    "load": lambda gpu: gpu.load(_fill.source(np.dtype("int64")), _fill.signature(np.dtype("int64")), 256, True),
+    "upload": lambda gpu: gpu.upload(gpu.allocate(64), 0, np.ones(8)),
+    "graph": lambda gpu: gpu.graph([("kernel", (1, 1, 1), (256, 1, 1), [0x1000])] * 2),
+    "synchronize_all": lambda gpu: gpu.synchronize_all(),
+}
+
+
+@pytest.mark.parametrize("work", WORKS)
+def test_the_device_is_current_in_each_thread(core, work):
+    gpu = _driver._Gpu()
+    host = np.zeros(_driver.STAGED, np.uint8)
+
+    def of_driver(result):
+        def call(*arguments):
+            assert threading.get_ident() in core.current_in
+            return 0, result
+
+        return call
+
+    gpu._driver = SimpleNamespace(cuMemHostAlloc=of_driver(host.ctypes.data), cuMemcpyHtoDAsync=of_driver(None))
+    thread = threading.Thread(target=WORKS[work], args=(gpu,))
+    core.current_in.clear()
+    thread.start()
+    thread.join()
+    assert core.current_in == [thread.ident]
 
 
 def test_no_room(core):

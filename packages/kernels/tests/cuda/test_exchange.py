@@ -2,13 +2,16 @@
 `nox -s gpu` sees PyTorch and CuPy take them."""
 
 import gc
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from stackgrad import tensor as sg
-from stackgrad.kernels.cuda import _exchange
+from stackgrad.kernels.cuda import _exchange, _memory
 from stackgrad.kernels.cuda._driver import SIMULATED, device
+from stackgrad.kernels.cuda._memory import pool
 
 simulated = pytest.mark.skipif(not SIMULATED, reason="NumPy takes and lends the host's memory alone")
 
@@ -34,6 +37,41 @@ def test_memory_is_lent_until_it_is_given_back():
     assert array.tolist() == [1.0, 2.0]
     assert len(_exchange._lent) == 1
     del array
+    assert not _exchange._lent
+
+
+@pytest.mark.parametrize(
+    ("stream", "waited"), [(None, [("wait_for", 1)]), (1, [("wait_for", 1)]), (-1, []), (77, [("synchronize_all",)])]
+)
+def test_a_consumer_is_waited_for_before_its_memory_is_used_again(monkeypatch, stream, waited):
+    calls = []
+
+    def noted(name):
+        def call(*arguments):
+            assert pool.used == lent
+            calls.append((name, *arguments))
+
+        monkeypatch.setattr(device(), name, call)
+
+    x = sg.full((3,), 1.0, backend="cuda")
+    capsule = x.__dlpack__(stream=stream)
+    pool.give_back(pool.take(512))
+    lent = pool.used
+    del x
+    noted("wait_for")
+    noted("synchronize_all")
+    del capsule
+    assert calls == waited
+    assert pool.used < lent
+
+
+def test_what_cannot_be_waited_for_is_given_back(monkeypatch):
+    def fail(stream):
+        raise RuntimeError("the driver has gone")
+
+    capsule = sg.ones(2, backend="cuda").__dlpack__()
+    monkeypatch.setattr(device(), "wait_for", fail)
+    del capsule
     assert not _exchange._lent
 
 
@@ -73,6 +111,47 @@ def test_borrowed_memory_lives_as_long_as_its_views():
     assert view.tolist() == list(range(990, 1000))
 
 
+class Owner:
+    """Stands for the one who owns the memory of an array."""
+
+    def __init__(self, calls):
+        self.calls = calls
+
+    def __del__(self):
+        self.calls.append("dropped")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_borrowed_memory_is_given_back_when_nothing_reads_it(monkeypatch, fails):
+    calls = []
+
+    def synchronize():
+        calls.append("synchronised")
+        if fails:
+            raise RuntimeError("the driver has gone")
+
+    monkeypatch.setattr(device(), "synchronize", synchronize)
+    foreign = _memory.Foreign(None, Owner(calls))
+    del foreign
+    assert calls == ["synchronised", "dropped"]
+
+
+AT_THE_END = """
+import numpy as np
+from stackgrad import tensor as sg
+borrowed = sg.from_dlpack(np.arange(5.0), backend="cuda")
+lent = np.from_dlpack(sg.ones(2, backend="cuda"))
+capsule = sg.ones(3, backend="cuda").__dlpack__()
+keep = [borrowed]; keep.append(keep)
+"""
+
+
+@simulated
+def test_the_end_of_the_interpreter_is_silent():
+    done = subprocess.run([sys.executable, "-c", AT_THE_END], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 class Interface:
     """An array that has the CUDA array interface alone."""
 
@@ -94,7 +173,9 @@ def test_the_cuda_array_interface_is_borrowed():
         sg.from_dlpack(Interface(array, strides=(4, 8)), backend="cuda")
 
 
-def test_the_cuda_array_interface_is_offered():
+def test_the_cuda_array_interface_is_offered(monkeypatch):
+    synchronised = []
+    monkeypatch.setattr(device(), "synchronize", lambda: synchronised.append(True))
     x = sg.ones(2, 3, backend="cuda").T
     described = x.__cuda_array_interface__
     assert described["shape"] == (3, 2)
@@ -102,6 +183,8 @@ def test_the_cuda_array_interface_is_offered():
     assert described["typestr"] == "<f4"
     assert described["data"] == (_exchange.address_of(x.data), False)
     assert described["version"] == 3
+    assert described["stream"] is None
+    assert synchronised
     assert sg.ones(0, backend="cuda").__cuda_array_interface__["data"] == (0, False)
 
 

@@ -89,6 +89,9 @@ class Device(Protocol):
     def synchronize(self) -> None:
         """Wait for all that was launched."""
 
+    def synchronize_all(self) -> None:
+        """Wait for all that any library launched on this device."""
+
     def wait_for(self, stream_number: int) -> None:
         """Begin nothing before another library's stream has done what it has to do by now."""
 
@@ -139,6 +142,10 @@ class _Gpu:
         self.blocks = 8 * int(device.properties.multiprocessor_count)
         self._config = lru_cache(4096)(lambda grid, block: core.LaunchConfig(grid=grid, block=block))
 
+    def _make_current(self) -> None:
+        """For what needs the device in this thread but no stream."""
+        _ = self._here.stream
+
     def allocate(self, size: int) -> Any:
         try:
             return self._memory.allocate(size, stream=self._here.stream)
@@ -154,6 +161,7 @@ class _Gpu:
         return self._core.Buffer.from_handle(address, size)
 
     def upload(self, memory: Any, start: int, values: NDArray[Any]) -> None:
+        self._make_current()
         self._staging().upload(values, self.address(memory) + start)
 
     def _fetch(self, source: int, target: int, size: int) -> None:
@@ -173,6 +181,7 @@ class _Gpu:
     def load(self, body: Callable[..., None], signature: tuple[Any, ...], threads: int, keep: bool) -> Any:
         from ._ptx import ptx_of
 
+        self._make_current()
         ptx = ptx_of(body, signature, self.compute_capability, threads, keep)
         return self._core.ObjectCode.from_ptx(ptx.encode()).get_kernel(entry_name(ptx))
 
@@ -188,6 +197,7 @@ class _Gpu:
     def graph(self, calls: Sequence[Call]) -> Callable[[], None]:
         if len(calls) == 1:
             return partial(self.launch, *calls[0])
+        self._make_current()
         builder = self._device.create_graph_builder()
         builder.begin_building()
         for call in calls:
@@ -198,6 +208,10 @@ class _Gpu:
 
     def synchronize(self) -> None:
         self._here.stream.sync()
+
+    def synchronize_all(self) -> None:
+        self._make_current()
+        self._device.sync()
 
     def wait_for(self, stream_number: int) -> None:
         self._here.stream.wait(self._core.Stream.from_handle(stream_number))
@@ -314,6 +328,9 @@ class _Simulator:
     def synchronize(self) -> None:
         pass
 
+    def synchronize_all(self) -> None:
+        pass
+
     def wait_for(self, stream_number: int) -> None:
         pass
 
@@ -340,7 +357,7 @@ def what_is_missing() -> str:
     try:
         status, *_ = driver.cuInit(0)
     except Exception:  # NVIDIA's packages raise an error of their own
-        return "no NVIDIA driver: install the driver of your GPU, 580 or newer for [cuda13], 525 or newer for [cuda12]"
+        return "no NVIDIA driver: install the driver of your GPU, 580 or newer for [cuda13], 575 or newer for [cuda12]"
     if int(status):
         return f"NVIDIA's driver does not start ({status.name}): is there a GPU, and may this process use it?"
     status, count = driver.cuDeviceGetCount()

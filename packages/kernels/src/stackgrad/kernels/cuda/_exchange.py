@@ -19,6 +19,7 @@ from ._memory import Foreign
 
 _FRESH, _USED = b"dltensor", b"used_dltensor"  # a capsule's names before and after someone took what is in it
 CPU, CUDA = 1, 2  # device types of DLPack
+LEGACY = 1  # the legacy default stream, as DLPack and CUDA number it
 _CODES = {"i": 0, "f": 2, "b": 6}
 
 
@@ -67,7 +68,22 @@ _lent: dict[int, tuple[Any, ...]] = {}  # by the address of its structure: what 
 
 @_Deleter
 def _release(address: int) -> None:
-    _lent.pop(address, None)
+    try:
+        lent = _lent.pop(address)
+        _outlast(lent[-1])
+    except Exception:  # at the end of the interpreter names of this file may be gone
+        pass
+
+
+def _outlast(stream: int | None) -> None:
+    """Begin nothing before a consumer has done what it has begun by now, in the stream that it gave with its request.
+
+    A stream of its own may be destroyed by now, so that is not waited for by its number, but with all others.
+    """
+    if stream in (None, LEGACY):
+        device().wait_for(LEGACY)
+    elif stream != -1:
+        device().synchronize_all()
 
 
 @ctypes.PYFUNCTYPE(None, ctypes.c_void_p)
@@ -78,7 +94,10 @@ def _end_of_capsule(capsule: int) -> None:
 
 
 def to_dlpack(a: DeviceArray, stream: int | None = None) -> Any:
-    """A capsule that lends the memory of `a`, complete for the consumer's `stream`; -1 asks for no such care."""
+    """A capsule that lends the memory of `a`, complete for the consumer's `stream`; -1 asks for no such care.
+
+    What the consumer has begun in that stream when it gives the memory back is done before the memory is used again.
+    """
     if stream != -1:
         device().synchronize()
     extents = (ctypes.c_int64 * a.ndim)(*a.shape)
@@ -98,7 +117,7 @@ def to_dlpack(a: DeviceArray, stream: int | None = None) -> Any:
     )
     managed = _Managed(tensor=described, context=None, deleter=_release)
     address = ctypes.addressof(managed)
-    _lent[address] = (managed, extents, strides, a)
+    _lent[address] = (managed, extents, strides, a, stream)
     return _new(address, _FRESH, ctypes.cast(_end_of_capsule, ctypes.c_void_p))
 
 
@@ -113,14 +132,15 @@ def address_of(a: DeviceArray) -> int:
 
 
 def to_cuda_array_interface(a: DeviceArray) -> dict[str, Any]:
-    """The dictionary. A consumer lets its stream wait for ours, which is named in it."""
+    """The dictionary. It names no stream, as not every consumer reads that: what was launched is done."""
+    device().synchronize()
     return {
         "shape": a.shape,
         "strides": tuple([step * a.dtype.itemsize for step in a.strides]),
         "typestr": a.dtype.str,
         "data": (address_of(a) if a.size else 0, False),
         "version": 3,
-        "stream": device().stream_number,
+        "stream": None,
     }
 
 
@@ -166,7 +186,7 @@ def _dtype_of(tensor: _Tensor) -> np.dtype[Any]:
 
 
 class _Borrowed:
-    """Another library's structure, released at its end."""
+    """Another library's structure, released at its end; see `Foreign` for what is done before."""
 
     def __init__(self, address: int) -> None:
         self._managed = _Managed.from_address(address)

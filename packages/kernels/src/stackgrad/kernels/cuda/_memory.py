@@ -33,9 +33,15 @@ class Lease:
 
 
 class Foreign:
-    """Memory of another library's array, which lives as long as this does."""
+    """Memory of another library's array, which lives as long as this does, and until nothing launched reads it."""
 
     __slots__ = ("memory", "owner")
 
     def __init__(self, memory: Memory, owner: Any) -> None:
         self.memory, self.owner = memory, owner
+
+    def __del__(self) -> None:
+        try:  # noqa: SIM105 - at the end of the interpreter names of this file may be gone
+            device().synchronize()
+        except Exception:
+            pass
