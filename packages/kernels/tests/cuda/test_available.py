@@ -19,7 +19,7 @@ def test_numba_cuda_is_missing(monkeypatch):
     monkeypatch.setattr(_available, "find_spec", lambda name: None)
     assert not cuda.is_available()
     assert cuda.what_is_missing() == (
-        "numba-cuda is not installed: pip install 'stackgrad-kernels[cuda13]' (or [cuda12] for a driver older than 580)"
+        "numba-cuda is not installed: pip install 'stackgrad-kernels[cuda13]' (or [cuda12] for drivers of 575 to 579)"
     )
     with pytest.raises(RuntimeError, match=r"^numba-cuda is not installed"):
         cuda.backend()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
-INSTALL = "pip install 'stackgrad-kernels[cuda13]' (or [cuda12] for a driver older than 580)"
+INSTALL = "pip install 'stackgrad-kernels[cuda13]' (or [cuda12] for drivers of 575 to 579)"
 
 
 def is_available() -> bool:
