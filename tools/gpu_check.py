@@ -9,8 +9,8 @@ with Hypothesis the tests of tests/cuda are run as well, with PyTorch it is what
     training    lenet5 on MNIST until 99 % of the test images are read rightly
     speed       against PyTorch, and against the speed of a copy
 
-The results go to a file with the device's name. What was not measured stays empty. `--dry-run` does all in Numba's
-simulator, in small, to see that this script works; it measures nothing.
+The results go to a file with the device's name, after each part. What was not measured stays empty. `--dry-run` does
+all in Numba's simulator, in small, to see that this script works; it measures nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from datetime import date
 from pathlib import Path
 
@@ -44,6 +45,7 @@ def main(given: list[str] | None = None) -> int:
     from tools._gpu import surroundings
 
     surroundings.make_importable(ROOT)
+    surroundings.find_compiler()
     from stackgrad.kernels.cuda import what_is_missing
 
     if missing := what_is_missing():
@@ -55,10 +57,14 @@ def main(given: list[str] | None = None) -> int:
     report = Report(surroundings.device_name(), arguments.dry_run, date.today(), surroundings.versions())
     for part in arguments.only:
         print(f"== {part}", flush=True)
-        RUNS[part](report, arguments)
-    if arguments.out.parent.is_dir():
-        arguments.out.write_text(report.text(), encoding="utf-8")
-        print(f"written to {arguments.out}")
+        try:
+            RUNS[part](report, arguments)
+        except Exception as error:
+            traceback.print_exc()
+            report.failure(part, error)
+        if arguments.out.parent.is_dir():
+            arguments.out.write_text(report.text(), encoding="utf-8")
+            print(f"written to {arguments.out}")
     return 1 if report.failed else 0
 
 

@@ -23,7 +23,9 @@ def copy_work(x: Any, size: int) -> Work:
     to, source = (device().address(a.owner.memory) for a in (target, x))
 
     def copy() -> None:
-        driver.cuMemcpyDtoDAsync(to, source, size, device().stream_number)
+        (status,) = driver.cuMemcpyDtoDAsync(to, source, size, device().stream_number)
+        if int(status):
+            raise RuntimeError(f"a copy from device to device: {status!r}")
         target.shape  # noqa: B018 - lives as long as the work
 
     return copy
@@ -46,18 +48,14 @@ class Torch:
         return lambda: self.torch.matmul(a, b)
 
     def convolution(self, shape: tuple[int, ...], part: str) -> dict[str, Work]:
-        """What cuDNN finds fastest, with the image's channels first and last, by names that end with its kernels'.
-
-        The names tell where it works by Winograd's algorithm.
-        """
+        """What cuDNN finds fastest, with the image's channels first and last."""
         works = {}
         for layout in ("contiguous_format", "channels_last"):
             memory = getattr(self.torch, layout)
             x, g = (self._array(*shape).to(memory_format=memory) for _ in range(2))
             weight = self._array(shape[1], shape[1], 3, 3).to(memory_format=memory)
-            work = self._convolution(part, x, weight, g)
             name = "channels first" if layout == "contiguous_format" else "channels last"
-            works[f"cuDNN, {name}: {self._kernels(work)}"] = work
+            works[f"cuDNN, {name}"] = self._convolution(part, x, weight, g)
         return works
 
     def _convolution(self, part: str, x: Any, weight: Any, g: Any) -> Work:
@@ -68,8 +66,11 @@ class Torch:
             return lambda: grads.conv2d_input(x.shape, weight, g, padding=1)
         return lambda: grads.conv2d_weight(x, weight.shape, g, padding=1)
 
-    def _kernels(self, work: Work) -> str:
-        """The names of the kernels that it launches once it has chosen, where the profiler can be used."""
+    def kernels(self, work: Work) -> str:
+        """The names of the kernels that it launches once it has chosen, where the profiler can be used.
+
+        Whoever measures does so before: a profiler that was used once may make every launch slower.
+        """
         profiler = self.torch.profiler
         work()
         try:

@@ -63,6 +63,11 @@ class Report:
         self.checks.append(Check(what, good, found))
         print(f"{what}: {found}", flush=True)
 
+    def failure(self, what: str, error: Exception, where: str = "") -> None:
+        """A check that ended with an exception."""
+        text = " ".join(f"{type(error).__name__}: {error}".split())[:300].replace("|", "\\|")
+        self.check(what, False, where + text)
+
     def speed(self, row: Speed) -> None:
         self.speeds.append(row)
         print(row.line(), flush=True)

@@ -70,6 +70,7 @@ class Bench:
         self.sizes = TINY if self.dry_run else REAL
         self.backend = get_backend("cuda")
         self.torch = None if self.dry_run else peer.load()
+        self.convolutions: dict[str, peer.Work] = {}
 
     def time(self, work: Callable[[], object] | None, wait: Callable[[], object]) -> float | None:
         """Seconds; None where there is nothing to measure."""
@@ -101,6 +102,7 @@ def run_speed(report: Report, arguments: Namespace) -> None:
     _products(bench)
     _convolution(bench)
     _training(bench)
+    _convolution_kernels(bench)
     if bench.torch is None and not arguments.dry_run:
         report.notes.append("PyTorch is not installed here, so what is compared with it stays empty.")
 
@@ -161,6 +163,15 @@ def _convolution(bench: Bench) -> None:
         others = bench.torch.convolution(shape, part) if bench.torch else {"cuDNN": None}
         for against, other in others.items():
             bench.row(f"{name}, {part}", "GFLOP/s", flops, work, other, against, 0.5)
+            if other:
+                bench.convolutions[f"{part}, {against}"] = other
+
+
+def _convolution_kernels(bench: Bench) -> None:
+    """The names of cuDNN's kernels, which tell where it works by Winograd's algorithm."""
+    if bench.torch:
+        for what, work in bench.convolutions.items():
+            bench.report.notes.append(f"The kernels of conv2d, {what}: {bench.torch.kernels(work)}.")
 
 
 def _training(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import platform
 import shutil
 import sys
@@ -16,9 +17,17 @@ from typing import Any
 
 # What the packages import at the top, and what is done here does without.
 NOT_NEEDED = (
-    *("hypothesis", "platformdirs", "safetensors", "safetensors.numpy", "mnist", "PIL", "PIL.Image", "filelock"),
-    *("click", "tqdm"),
+    *("hypothesis", "safetensors", "safetensors.numpy", "mnist", "PIL", "PIL.Image", "filelock", "click", "tqdm"),
 )
+# What of platformdirs the packages use: processes that are started, which have no stand-ins, need it as well.
+PLATFORMDIRS = """
+from pathlib import Path
+
+def user_cache_dir(name):
+    return str(Path.home() / ".cache" / name)
+"""
+COMPILERS = ("nvidia-nvvm", "nvidia-cuda-nvcc-cu12")  # the packages that bring libNVVM
+TOOLKIT = Path("/usr/local/cuda")
 DISTRIBUTIONS = ("numba-cuda", "numba", "numpy", "cuda-core", "cuda-bindings", "torch")
 
 
@@ -45,17 +54,23 @@ def make_importable(root: Path) -> None:
             sys.modules[name] = _Absent(name)
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    sys.path.append(str(folder))
+    if not is_installed("platformdirs"):
+        (folder / "platformdirs.py").write_text(PLATFORMDIRS, encoding="utf-8")
     for package in ("tensor", "kernels"):
         text = (root / "packages" / package / "pyproject.toml").read_text(encoding="utf-8")
         _announce(folder, tomllib.loads(text)["project"])
+    sys.path.append(str(folder))
+
+
+def find_compiler() -> None:
+    """Let numba-cuda find libNVVM where only the machine's own toolkit has it."""
+    if (TOOLKIT / "nvvm").is_dir() and not any(map(_version, COMPILERS)):
+        os.environ.setdefault("CUDA_HOME", str(TOOLKIT))
 
 
 def _announce(folder: Path, project: dict[str, Any]) -> None:
     """Let the backends of a package be found, as its installation would."""
-    try:
-        version(project["name"])
-    except PackageNotFoundError:
+    if not _version(project["name"]):
         made = folder / f"{project['name'].replace('-', '_')}-0.dist-info"
         made.mkdir()
         (made / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: 0\n")
@@ -74,9 +89,13 @@ def device_name() -> str:
 def versions() -> str:
     """The versions of what the work is done with."""
     found = [f"Python {platform.python_version()}"]
-    for name in DISTRIBUTIONS:
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            continue
+    found += [f"{name} {_version(name)}" for name in DISTRIBUTIONS if _version(name)]
     return ", ".join(found)
+
+
+def _version(distribution: str) -> str:
+    """The version that is installed, or nothing."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""

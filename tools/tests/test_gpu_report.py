@@ -44,3 +44,9 @@ def test_a_slow_work_is_no_failure_but_a_wrong_one_is():
     made.check("cases", False, "matmul")
     assert made.failed
     assert "| cases | **failed** | matmul |" in made.text()
+
+
+def test_an_exception_is_a_failed_check_on_one_line():
+    made = report()
+    made.failure("speed", ValueError("a | b\nand so on"), "example 3: ")
+    assert "| speed | **failed** | example 3: ValueError: a \\| b and so on |\n" in made.text()

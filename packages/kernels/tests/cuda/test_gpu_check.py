@@ -2,7 +2,13 @@
 
 import subprocess
 import sys
+from argparse import Namespace
+from datetime import date
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
 
 SCRIPT = Path(__file__).resolve().parents[4] / "tools/gpu_check.py"
 
@@ -21,3 +27,84 @@ def test_a_dry_run(tmp_path):
     assert "| compute-sanitizer racecheck | not tried | there is no GPU in a dry run |" in page
     assert "| softmax of rows, 4e+01 numbers, GB/s |  |  | copy |  | 0.80 |  |" in page
     assert done.returncode == ("**failed**" in page)
+
+
+# Python as it is where platformdirs is not installed.
+WITHOUT_PLATFORMDIRS = f"""
+import runpy, sys
+from importlib.machinery import PathFinder
+
+class Finder(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        installed = name == "platformdirs" and path is None
+        return super().find_spec(name, [p for p in sys.path if "-packages" not in p] if installed else path, target)
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = Finder
+runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
+"""
+
+
+def test_where_platformdirs_is_not_installed(tmp_path):
+    command = [sys.executable, "-c", WITHOUT_PLATFORMDIRS, "--dry-run", "--only", "sanitizer"]
+    command += ["--out", str(tmp_path / "gpu.md")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "compute-sanitizer memcheck" in (tmp_path / "gpu.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def tools(monkeypatch):
+    """The modules of the script by their names."""
+    monkeypatch.syspath_prepend(str(SCRIPT.parents[1]))
+    return lambda name: import_module(f"tools.{name}")
+
+
+class FailingCase:
+    """A case of the table; `after` is done before it fails."""
+
+    kind = "values"
+
+    def __init__(self, name, after=lambda: None):
+        self.name, self.after = name, after
+
+    def __str__(self):
+        return self.name
+
+    def check(self, backend, draw):
+        self.after()
+        raise ValueError("wrong")
+
+
+def test_cases_stop_when_the_device_answers_no_more(tools, monkeypatch):
+    cases = tools("_gpu.cases")
+    backend = cases.get_backend("cuda")
+
+    def die():
+        monkeypatch.setattr(backend, "full", None)
+
+    monkeypatch.setattr(cases, "CASES", [FailingCase("a"), FailingCase("b", die), FailingCase("c")])
+    report = tools("_gpu.report").Report("a device", True, date(2026, 1, 2), "Python 3")
+    cases.run_cases(report, Namespace(dry_run=True, examples=1))
+    assert [(check.what, check.found) for check in report.checks] == [
+        ("case a", "example 0: ValueError: wrong"),
+        ("case b", "example 0: ValueError: wrong"),
+        ("device", "it does nothing more after case b: the later ones were not tried"),
+        ("table of cases", "0 of 3 equal to NumPy within tolerance"),
+    ]
+
+
+def test_a_part_that_raises_leaves_the_others(tools, monkeypatch, tmp_path):
+    script, out = tools("gpu_check"), tmp_path / "gpu.md"
+    written = []
+
+    def training(report, arguments):
+        raise RuntimeError("no more room")
+
+    def speed(report, arguments):
+        written.append(out.read_text(encoding="utf-8"))
+
+    monkeypatch.setitem(sys.modules, "tools._gpu.runs", SimpleNamespace(RUNS={"training": training, "speed": speed}))
+    monkeypatch.setattr(tools("_gpu.surroundings"), "make_importable", lambda root: None)
+    assert script.main(["--only", "training", "speed", "--out", str(out)]) == 1
+    assert "| training | **failed** | RuntimeError: no more room |" in written[0]
