@@ -131,7 +131,7 @@ def _convolve(
     height, width = np.int32(along[1]), np.int32(along[2])
     move_y, move_x = np.int32(moves[2]), np.int32(moves[3])
     image_height, image_width = np.uint32(image[0]), np.uint32(image[1])
-    step_y, step_x = b_steps[3], b_steps[4]
+    step_y, step_x = np.int32(b_steps[3]), np.int32(b_steps[4])
     to_left, to_right = lane_d * LEFT_PITCH + lane, lane_d * RIGHT_PITCH + lane
     top, side = _corner(thread)
 
