@@ -100,3 +100,12 @@ def test_every_row_has_a_scalar_form_that_takes_a_number_from_each_operand(name)
     assert out.dtype == (bool if op.result == "bool" else dtype)
     expected = np.asarray(op.numpy(*operands), out.dtype)
     assert np.allclose(out, expected, rtol=1e-6)
+
+
+def test_powers_of_integers_wrap_round_as_numpys():
+    x = np.array([[3], [-7], [10], [2], [-1], [0]])
+    y = np.array([0, 1, 2, 39, 63, 64, 65_537, 100_001])
+    with np.errstate(over="ignore"):
+        expected = x**y
+    found = elementwise(OPS["pow"], *np.broadcast_arrays(x, y))
+    assert found.tolist() == expected.tolist()

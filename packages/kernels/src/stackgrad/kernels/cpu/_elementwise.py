@@ -124,18 +124,31 @@ def compile_scalar(expression: str) -> Any:
     return helper(namespace["scalar"])
 
 
+@helper
+def _power_of_integers(x, y, z):
+    """x ** y for y of 0 or more, by squarings that wrap round as NumPy's: Numba's own rounds for a large y."""
+    power = type(x)(1)
+    while y > 0:
+        if y & 1:
+            power *= x
+        x *= x
+        y >>= 1
+    return power
+
+
 @cache
-def _kernels(name: str) -> ElementwiseKernels:
+def _kernels(name: str, of_integers: bool) -> ElementwiseKernels:
     op = OPS[name]
     first = (lambda T: types.boolean) if name == "where" else (lambda T: T)
     result = (lambda T: types.boolean) if op.result == "bool" else (lambda T: T)
-    return ElementwiseKernels(name, compile_scalar(op.scalar), lambda T: (first(T), T, T, result(T)), op.scalar)
+    scalar = _power_of_integers if name == "pow" and of_integers else compile_scalar(op.scalar)
+    return ElementwiseKernels(name, scalar, lambda T: (first(T), T, T, result(T)), op.scalar)
 
 
 def elementwise(op: Op, *operands: Array) -> Array:
     """See Backend.elementwise."""
     dtype = operands[-1].dtype
-    return run(_kernels(op.name), dtype, np.dtype(bool) if op.result == "bool" else dtype, *operands)
+    return run(_kernels(op.name, dtype.kind == "i"), dtype, np.dtype(bool) if op.result == "bool" else dtype, *operands)
 
 
 def run(kernels: ElementwiseKernels, dtype: np.dtype[Any], out_dtype: np.dtype[Any], *operands: Array) -> Array:

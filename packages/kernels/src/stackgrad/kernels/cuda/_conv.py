@@ -227,6 +227,11 @@ def convolve(
     walk: Walk, a: Operand, b: Operand, out: Operand, form: Form, pieces: Pair, after: tuple[Any, ...]
 ) -> None:
     """Launch `_convolve`; `pieces` is as `cut` gives it, `after` as `epilogue`."""
+    if max(b.steps[3:]) >= 2**31:  # the kernel has 32 bits for them, and more threads for that
+        raise ValueError(
+            f"convolution on 'cuda' of images whose rows or columns lie {max(b.steps[3:]):,} elements apart: "
+            "expected less than 2**31; use .contiguous()"
+        )
     count, length = pieces
     along = walk.along if walk.depth else (0, 1, 1)
     _CONVOLVE.launch(
