@@ -76,3 +76,13 @@ def test_labels_that_changed_before_the_gradient_write_nowhere_else():
     changed = np.array([2**40, 1, -5])
     grad = _softmax.cross_entropy_grad(np.ones(3, np.float32), log_probs, changed)
     assert np.allclose(grad, [[0.25] * 4, [0.25, -0.75, 0.25, 0.25], [0.25] * 4])
+
+
+@pytest.mark.parametrize("columns", [1, 7, 63, 64, 65, 127, 128, 200])
+def test_the_largest_of_a_row_wherever_it_stands(columns):
+    """All others are so far below that their exponentials are 0; and what is no number shows in the whole row."""
+    x = np.full((columns, columns), -200, np.float32)
+    np.fill_diagonal(x, 100)
+    assert np.array_equal(_softmax.softmax(x, 1), np.eye(columns))
+    np.fill_diagonal(x, np.nan)
+    assert np.isnan(_softmax.softmax(x, 1)).all()

@@ -10,21 +10,40 @@ from numpy.typing import NDArray
 from ._buffers import empty
 from ._jit import Kernel, helper, kernel
 from ._layout import in_order
-from ._memory import load, store
+from ._memory import load, on_stack, store
 from ._parallel import CHUNK, SERIAL
 from ._vmath import exp, log
 
 Array = NDArray[Any]
 COST = 16  # operations that an exponential takes as long as
+LANES = 64  # numbers of which the largest are found at a time
+
+
+@helper
+def _larger(a, b):
+    """The larger one; NaN if one is."""
+    return b if b > a or b != b else a
 
 
 @helper
 def _largest(x, start, k):
-    """The maximum of x[start : start + k]; NaN if one is."""
+    """The maximum of x[start : start + k], of LANES numbers at a time; NaN if one is."""
+    lanes, whole = on_stack(x, LANES), k // LANES * LANES
     largest = load(x, start)
-    for i in range(start + 1, start + k):
-        value = load(x, i)
-        largest = value if value > largest or value != value else largest
+    if whole:
+        for lane in range(LANES):
+            store(lanes, lane, load(x, start + lane))
+        for i in range(start + LANES, start + whole, LANES):
+            for lane in range(LANES):
+                store(lanes, lane, _larger(load(lanes, lane), load(x, i + lane)))
+        for lane in range(LANES // 2):
+            store(lanes, lane, _larger(load(lanes, lane), load(lanes, LANES // 2 + lane)))
+        for lane in range(LANES // 4):
+            store(lanes, lane, _larger(load(lanes, lane), load(lanes, LANES // 4 + lane)))
+        for lane in range(LANES // 4):
+            largest = _larger(largest, load(lanes, lane))
+    for i in range(start + whole, start + k):
+        largest = _larger(largest, load(x, i))
     return largest
 
 
@@ -64,8 +83,9 @@ def _log_softmax(chunk, x, out, k, rows, exponential):
     for start in range(chunk * rows * k, min(x.size, (chunk + 1) * rows * k), k):
         largest, total = _exponentials(x, start, k, out)
         if exponential:
+            share = type(total)(1) / total  # to divide each would take twice as long as to read it
             for i in range(start, start + k):
-                store(out, i, load(out, i) / total)
+                store(out, i, load(out, i) * share)
         else:
             log_total = log(total)
             for i in range(start, start + k):
