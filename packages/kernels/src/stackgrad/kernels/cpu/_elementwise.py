@@ -20,6 +20,7 @@ from stackgrad.tensor import OPS, Op
 from stackgrad.tensor._shape import broadcast_shapes
 
 from .._index import merge
+from .._powers import power_of_integers
 from . import _vmath
 from ._buffers import empty
 from ._jit import Kernel, Signature, helper, rebind
@@ -124,24 +125,12 @@ def compile_scalar(expression: str) -> Any:
     return helper(namespace["scalar"])
 
 
-@helper
-def _power_of_integers(x, y, z):
-    """x ** y for y of 0 or more, by squarings that wrap round as NumPy's: Numba's own rounds for a large y."""
-    power = type(x)(1)
-    while y > 0:
-        if y & 1:
-            power *= x
-        x *= x
-        y >>= 1
-    return power
-
-
 @cache
 def _kernels(name: str, of_integers: bool) -> ElementwiseKernels:
     op = OPS[name]
     first = (lambda T: types.boolean) if name == "where" else (lambda T: T)
     result = (lambda T: types.boolean) if op.result == "bool" else (lambda T: T)
-    scalar = _power_of_integers if name == "pow" and of_integers else compile_scalar(op.scalar)
+    scalar = helper(power_of_integers) if name == "pow" and of_integers else compile_scalar(op.scalar)
     return ElementwiseKernels(name, scalar, lambda T: (first(T), T, T, result(T)), op.scalar)
 
 

@@ -18,11 +18,12 @@ import numpy as np
 from stackgrad.tensor import OPS, Op
 from stackgrad.tensor._shape import broadcast_shapes
 
+from .._powers import power_of_integers
 from ._array import DeviceArray, Shape, empty, permute, spread_strides
 from ._driver import cuda, inlined
 from ._kernel import BLOCK, Kernel, boolean, cover, int64, integers, pointer
 from ._layout import RANK, parts, place
-from ._math import compile_scalar, power_of_integers
+from ._math import compile_scalar
 
 Numbers = Callable[[Any], tuple[Any, Any, Any, Any]]
 
@@ -96,7 +97,7 @@ def _op_kernels(op: Op) -> ElementwiseKernels:
     first = (lambda T: boolean) if op.name == "where" else (lambda T: T)
     result = (lambda T: boolean) if op.result == "bool" else (lambda T: T)
     scalar = compile_scalar(op.scalar)
-    of_integers = power_of_integers if op.name == "pow" else None
+    of_integers = inlined(power_of_integers) if op.name == "pow" else None
     numbers = lambda T: (first(T), T, T, result(T))  # noqa: E731
     return ElementwiseKernels(op.name, scalar, numbers, op.accepts, of_integers=of_integers)
 

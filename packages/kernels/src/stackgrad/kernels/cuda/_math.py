@@ -40,22 +40,6 @@ def sigmoid(x):
 FUNCTIONS["sigmoid"] = sigmoid
 
 
-@inlined
-def power_of_integers(x, y, z):
-    """x ** y by squarings in 64 bits, which wrap round as NumPy's; numba-cuda's own rounds to float64.
-
-    A negative y is refused before it comes here.
-    """
-    T = type(x)
-    power = T(1)
-    while y > 0:
-        if y & 1:
-            power *= x
-        x *= x
-        y >>= 1
-    return power
-
-
 def compile_scalar(expression: str) -> Any:
     """The function of x, y, z that `expression` of the op table stands for; T is the type of its last operand."""
     namespace: dict[str, Any] = dict(FUNCTIONS)
