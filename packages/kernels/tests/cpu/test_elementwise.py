@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from stackgrad.kernels.cpu._elementwise import elementwise
+from stackgrad.kernels.cpu._elementwise import TURN, elementwise
 from stackgrad.kernels.cpu._parallel import CHUNK
 from stackgrad.tensor import OPS
 
@@ -33,7 +33,7 @@ def test_chunk_edges(run_serially, serial, size):
 
 
 @pytest.mark.parametrize("serial", [True, False])
-@pytest.mark.parametrize("columns", [1, 2, 100, CHUNK - 1, CHUNK + 1, 2 * CHUNK + 3])
+@pytest.mark.parametrize("columns", [1, 2, TURN - 1, TURN, TURN + 1, 100, CHUNK - 1, CHUNK + 1, 2 * CHUNK + 3])
 def test_rows_at_chunk_edges(run_serially, serial, columns):
     run_serially(serial)
     for rows in {1, 3, CHUNK // columns, CHUNK // columns + 1} - {0}:
@@ -41,6 +41,11 @@ def test_rows_at_chunk_edges(run_serially, serial, columns):
         assert np.array_equal(elementwise(SUB, x, row), x - row)
         assert np.array_equal(elementwise(SUB, column, x), column - x)
         assert np.array_equal(elementwise(SUB, column, row), column - row)
+        apart = values(rows, columns + 1)[:, 1:]
+        assert np.array_equal(elementwise(NEG, apart), -apart)
+        assert np.array_equal(elementwise(SUB, apart, x), apart - x)
+        assert np.array_equal(elementwise(WHERE, apart > 0, x, row), np.where(apart > 0, x, row))
+        assert np.array_equal(elementwise(OPS["lt"], apart, row), apart < row)
 
 
 def test_more_dimensions_than_the_kernels_walk():

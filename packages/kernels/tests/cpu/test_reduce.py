@@ -29,6 +29,22 @@ def test_neighbouring_elements(run_serially, serial, size):
     assert np.array_equal(reduce(SUM, x[:, ::-1], (1,)), x.sum(1))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+def test_sums_whose_last_vectors_are_full_in_part(dtype):
+    for size in range(LANES, 2 * LANES + 1):
+        x = whole(2, size, dtype=dtype)
+        assert np.array_equal(reduce(SUM, x, (1,)), x.sum(1))
+
+
+def test_a_sum_of_infinities_and_of_zeros_with_a_sign():
+    x = np.zeros(LANES + 1, np.float32)
+    for i in range(x.size):
+        x[i] = np.inf
+        assert reduce(SUM, x, (0,)).item() == np.inf
+        x[i] = 0
+    assert np.signbit(reduce(SUM, np.full(LANES + 1, -0.0, np.float32), (0,)))
+
+
 @pytest.mark.parametrize("serial", [True, False])
 @pytest.mark.parametrize("rows", [1, 2, PIECE_OF_ROWS - 1, PIECE_OF_ROWS, PIECE_OF_ROWS + 1, 5 * PIECE_OF_ROWS + 7])
 @pytest.mark.parametrize("columns", [2, 3, COLUMNS - 1, COLUMNS, COLUMNS + 1, 2 * COLUMNS + 3])

@@ -24,13 +24,14 @@ from .._powers import power_of_integers
 from . import _vmath
 from ._buffers import empty
 from ._jit import Kernel, Signature, helper, rebind
-from ._memory import load, load_at, size_of, store, store_at
+from ._memory import load, load_at, size_of, store, store_apart_at, store_at
 from ._on_host import on_host
 from ._parallel import CHUNK, SERIAL
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 
+TURN = 32  # elements, the most that LLVM takes at a time: four vectors
 RANK = 4  # dimensions of the walk by rows; more are walked one after the other
 
 
@@ -49,7 +50,7 @@ def _flat(chunk, x, y, z, out):
         store(out, start + i, _scalar(load(x, xs + i), load(y, ys + i), load(z, zs + i)))
 
 
-def _by_rows(chunk, x, y, z, out, table):
+def _walk(chunk, x, y, z, out, table):
     """`rows` rows of `columns` elements of the last dimension; `across` chunks side by side cover it.
 
     The arrays are given by their first elements alone. The table holds RANK extents, for each array where to begin and
@@ -58,13 +59,15 @@ def _by_rows(chunk, x, y, z, out, table):
     n0, n1, n2, n3 = table[0], table[1], table[2], table[3]
     across, columns, rows = table[24], table[25], table[26]
     first, left = chunk // across * rows, chunk % across * columns
-    right = min(n3, left + columns)
+    count = min(n3 - left, columns)
     k, j, i = first % n2, first // n2 % n1, first // n2 // n1
+    x_next, y_next, z_next, out_next = table[7], table[12], table[17], table[22]
+    x_step, y_step, z_step, out_step = table[8], table[13], table[18], table[23]
+    xs, ys = _place(table, 4, i, j, k, left), _place(table, 9, i, j, k, left)
+    zs, to = _place(table, 14, i, j, k, left), _place(table, 19, i, j, k, left)
     for _ in range(min(n0 * n1 * n2 - first, rows)):
-        xs = _place(table, 4, i, j, k, left)
-        ys = _place(table, 9, i, j, k, left)
-        zs = _place(table, 14, i, j, k, left)
-        to = _place(table, 19, i, j, k, left)
+        _row(x, xs, x_step, y, ys, y_step, z, zs, z_step, out, to, out_step, count)
+        xs, ys, zs, to = xs + x_next, ys + y_next, zs + z_next, to + out_next
         k += 1
         if k == n2:
             k = 0
@@ -72,31 +75,8 @@ def _by_rows(chunk, x, y, z, out, table):
             if j == n1:
                 j = 0
                 i += 1
-        x_step, y_step, z_step, step = table[8], table[13], table[18], table[23]
-        x_next, y_next, z_next = x_step == size_of(x), y_step == size_of(y), z_step == size_of(z)
-        # Neighbours, and single numbers beside them, are taken by vectors.
-        if step == size_of(out) and x_next and y_next and z_next:
-            for m in range(right - left):
-                value = _scalar(
-                    load_at(x, xs + m * size_of(x)), load_at(y, ys + m * size_of(y)), load_at(z, zs + m * size_of(z))
-                )
-                store_at(out, to + m * size_of(out), value)
-        elif step == size_of(out) and x_next and y_step == z_step == 0:
-            b, c = load_at(y, ys), load_at(z, zs)
-            for m in range(right - left):
-                store_at(out, to + m * size_of(out), _scalar(load_at(x, xs + m * size_of(x)), b, c))
-        elif step == size_of(out) and x_step == 0 and y_next and z_next:
-            a = load_at(x, xs)
-            for m in range(right - left):
-                value = _scalar(a, load_at(y, ys + m * size_of(y)), load_at(z, zs + m * size_of(z)))
-                store_at(out, to + m * size_of(out), value)
-        else:
-            for _ in range(right - left):
-                store_at(out, to, _scalar(load_at(x, xs), load_at(y, ys), load_at(z, zs)))
-                xs += x_step
-                ys += y_step
-                zs += z_step
-                to += step
+            xs, ys = _place(table, 4, i, j, k, left), _place(table, 9, i, j, k, left)
+            zs, to = _place(table, 14, i, j, k, left), _place(table, 19, i, j, k, left)
 
 
 @helper
@@ -104,14 +84,59 @@ def _place(table, at, i, j, k, m):
     return table[at] + i * table[at + 1] + j * table[at + 2] + k * table[at + 3] + m * table[at + 4]
 
 
+def _row(x, xs, x_step, y, ys, y_step, z, zs, z_step, out, to, out_step, count):
+    """`count` elements of a row, any steps apart."""
+    for _ in range(count):
+        store_at(out, to, _scalar(load_at(x, xs), load_at(y, ys), load_at(z, zs)))
+        xs += x_step
+        ys += y_step
+        zs += z_step
+        to += out_step
+
+
+def _row_by_turns(x, xs, x_step, y, ys, y_step, z, zs, z_step, out, to, out_step, count):
+    """`count` neighbours, or one number of x, or of y and z, for all of them, in a row of TURN elements at least.
+
+    Given a multiple of TURN, LLVM does all by vectors. What is left is done with those before it, once more.
+    """
+    start, length = 0, count & -TURN
+    while True:
+        xs, ys, zs, to = xs + start * x_step, ys + start * y_step, zs + start * z_step, to + start * out_step
+        if y_step == 0:
+            b, c = load_at(y, ys), load_at(z, zs)
+            for m in range(length):
+                store_apart_at(out, to + m * size_of(out), _scalar(load_at(x, xs + m * size_of(x)), b, c))
+        elif x_step == 0:
+            a = load_at(x, xs)
+            for m in range(length):
+                value = _scalar(a, load_at(y, ys + m * size_of(y)), load_at(z, zs + m * size_of(z)))
+                store_apart_at(out, to + m * size_of(out), value)
+        else:
+            for m in range(length):
+                a, b = load_at(x, xs + m * size_of(x)), load_at(y, ys + m * size_of(y))
+                store_apart_at(out, to + m * size_of(out), _scalar(a, b, load_at(z, zs + m * size_of(z))))
+        if start + length == count:
+            break
+        start, length = count - TURN, TURN
+
+
 class ElementwiseKernels:
-    """The two kernels of one function of up to three numbers; `numbers` gives the Numba types of these and of the
+    """The three kernels of one function of up to three numbers; `numbers` gives the Numba types of these and of the
     result for an element type."""
 
     def __init__(self, name: str, scalar: Any, numbers: Signature, key: str | None) -> None:
-        flat, by_rows = (rebind(body, f"{name}{body.__name__}", _scalar=scalar) for body in (_flat, _by_rows))
+        flat, row, row_by_turns = (
+            rebind(body, f"{name}{body.__name__}", _scalar=scalar) for body in (_flat, _row, _row_by_turns)
+        )
         self.flat = Kernel(flat, lambda T: tuple(t[::1] for t in numbers(T)), key)
-        self.by_rows = Kernel(by_rows, lambda T: (*(t[::1] for t in numbers(T)), types.int64[::1]), key)
+        self.by_rows, self.by_turns = (
+            Kernel(
+                rebind(_walk, f"{body.__name__}s", _row=helper(body)),
+                lambda T: (*(t[::1] for t in numbers(T)), types.int64[::1]),
+                key,
+            )
+            for body in (row, row_by_turns)
+        )
 
 
 _FUNCTIONS = {name: getattr(math, name) for name in ("expm1", "log1p", "sqrt", "sin", "cos")}
@@ -201,8 +226,17 @@ def _run_by_rows(
         arrays = ([*operands, operands[-1], operands[-1]])[:3]
         strides = [tuple([steps[d] for d in order]) for steps in ([*spread, spread[-1], spread[-1]])[:3]]
         extents, merged = merge(turned, [*strides, out.strides])
-        _walk_rows(kernels.by_rows[dtype], [_first(x) for x in (*arrays, out)], extents, merged, [0] * 4)
+        kernel = kernels.by_turns if _in_turns([*arrays, out], extents, merged) else kernels.by_rows
+        _walk_rows(kernel[dtype], [_first(x) for x in (*arrays, out)], extents, merged, [0] * 4)
     return _turned_back(out, order)
+
+
+def _in_turns(arrays: list[Array], extents: Shape, strides: list[Shape]) -> bool:
+    """Whether these are operands and result of `_row_by_turns`."""
+    if not extents or extents[-1] < TURN:
+        return False
+    steps = tuple([places[-1] / a.itemsize for a, places in zip(arrays, strides, strict=True)])
+    return steps in ((1, 1, 1, 1), (1, 0, 0, 1), (0, 1, 1, 1))
 
 
 def _spread_strides(x: Array, shape: Shape) -> Shape:

@@ -99,14 +99,26 @@ def _pointer_at(context: Any, builder: Any, array_type: Any, array: Any, positio
     return builder.bitcast(pointer, data.type)
 
 
+def _scope(builder: Any) -> Any:
+    """What LLVM knows the operands of a kernel by, where it writes to none of them."""
+    module = builder.module
+    domain = module.add_metadata(["stackgrad"])
+    return module.add_metadata([module.add_metadata(["operands", domain])])
+
+
+def _stored_at(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    data = context.data_model_manager[signature.args[2]].as_data(builder, args[2])
+    return builder.store(data, _pointer_at(context, builder, signature.args[0], *args[:2]))
+
+
 @intrinsic
 def load_at(typingctx: Any, a: Any, position: Any) -> Any:
     """The element of `a` at a place."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return context.unpack_value(
-            builder, signature.return_type, _pointer_at(context, builder, signature.args[0], *args)
-        )
+        loaded = builder.load(_pointer_at(context, builder, signature.args[0], *args))
+        loaded.set_metadata("alias.scope", _scope(builder))
+        return context.data_model_manager[signature.return_type].from_data(builder, loaded)
 
     return a.dtype(a, types.intp), codegen
 
@@ -116,8 +128,18 @@ def store_at(typingctx: Any, a: Any, position: Any, value: Any) -> Any:
     """Write the element of `a` at a place."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = _pointer_at(context, builder, signature.args[0], *args[:2])
-        context.pack_value(builder, signature.args[2], args[2], pointer)
+        _stored_at(context, builder, signature, args)
+        return context.get_dummy_value()
+
+    return types.none(a, types.intp, a.dtype), codegen
+
+
+@intrinsic
+def store_apart_at(typingctx: Any, a: Any, position: Any, value: Any) -> Any:
+    """Write the element of `a` at a place that the kernel reads by no `load_at`: LLVM then tests no places."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _stored_at(context, builder, signature, args).set_metadata("noalias", _scope(builder))
         return context.get_dummy_value()
 
     return types.none(a, types.intp, a.dtype), codegen

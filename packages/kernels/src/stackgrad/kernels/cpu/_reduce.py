@@ -12,6 +12,7 @@ left: a tree whose form depends on the shape alone.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -25,16 +26,19 @@ from ._buffers import empty
 from ._elementwise import compile_scalar, elementwise
 from ._jit import Kernel, helper, kernel, rebind
 from ._layout import in_order
-from ._memory import load, on_stack, store
+from ._memory import lanes_of, load, on_stack, store
 from ._on_host import on_host
 from ._parallel import CHUNK, SERIAL
+from ._simd import tile_from_row
+from ._vector import plus, plus_last, total_of
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 
-PIECE = 8_192  # of neighbouring elements
+PIECE = 4_096  # of neighbouring elements
 PIECE_OF_ROWS = 128  # where whole rows of b are folded
 LANES = 128  # of neighbouring elements, so many running values take one each in turn
+SUMS = 8  # vectors of running sums, half of the registers of AVX2
 COLUMNS = 4096  # of b in one chunk
 SHORT_ROW = 64  # elements
 
@@ -86,6 +90,16 @@ def _fold_many(x, source, count, lanes):
     _fold_rows(lanes, 1, 1, 0, lanes, 0, 1)
 
 
+def _sum_many(x, source, count, lanes):
+    """`_fold_many` for sums of floats, by vectors that stay in registers. The last row may repeat numbers: as zeros."""
+    width = SUMS * lanes_of(x)
+    total = tile_from_row(x, source, 1, SUMS)
+    for i in range(source + width, source + count - width + 1, width):
+        total = plus(total, x, i)
+    total = plus_last(total, x, source + count - width, width - count % width)
+    store(lanes, 0, total_of(total))
+
+
 def _fold_few(x, source, count, lanes):
     """x[source : source + count], fewer than LANES numbers, folded into lanes[0]."""
     width = LANES // 2
@@ -122,21 +136,21 @@ def _fold(chunk, x, out, a, k, b, piece, pieces, group):
             store(out, p, load(lanes, 0))
 
 
-def fold_kernel(name: str, scalar: Any, key: str | None) -> Kernel:
+def fold_kernel(name: str, scalar: Any, key: str | None, many: Callable[..., None] = _fold_many) -> Kernel:
     """The kernel that folds by `scalar`, an associative function of the running value and the next (and one unused)."""
     fold_rows = helper(rebind(_fold_rows, f"{name}_fold_rows", _scalar=scalar))
     fold_many, fold_few = (
         helper(rebind(body, f"{name}{body.__name__}", _scalar=scalar, _fold_rows=fold_rows))
-        for body in (_fold_many, _fold_few)
+        for body in (many, _fold_few)
     )
     fold = rebind(_fold, f"{name}_fold", _fold_rows=fold_rows, _fold_many=fold_many, _fold_few=fold_few)
     return Kernel(fold, lambda T: (T[::1], T[::1], *[types.intp] * 6), key)
 
 
 @cache
-def _kernel(name: str) -> Kernel:
+def _kernel(name: str, of_floats: bool) -> Kernel:
     scalar = REDUCTIONS[name].scalar
-    return fold_kernel(name, compile_scalar(scalar), scalar)
+    return fold_kernel(name, compile_scalar(scalar), scalar, _sum_many if name == "sum" and of_floats else _fold_many)
 
 
 def reduce(reduction: Reduction, a: Array, dims: Shape) -> Array:
@@ -144,7 +158,7 @@ def reduce(reduction: Reduction, a: Array, dims: Shape) -> Array:
     repeated = [d for d in range(a.ndim) if a.strides[d] == 0 and a.shape[d] > 1]
     if repeated and a.size and reduction.name in ("sum", "max", "min"):
         return _of_repeated(reduction, a, dims, repeated)
-    return run(_kernel(reduction.name), reduction.start, a, dims)
+    return run(_kernel(reduction.name, a.dtype.kind == "f"), reduction.start, a, dims)
 
 
 def _of_repeated(reduction: Reduction, a: Array, dims: Shape, repeated: list[int]) -> Array:
@@ -154,7 +168,7 @@ def _of_repeated(reduction: Reduction, a: Array, dims: Shape, repeated: list[int
         count = math.prod([a.shape[d] for d in dims])
         return elementwise(OPS["mul"], a[key], np.full(a[key].shape, count, a.dtype))
     once = a[tuple([slice(0, 1 if d in repeated else None) for d in range(a.ndim)])]
-    out = run(_kernel(reduction.name), reduction.start, once, dims)
+    out = run(_kernel(reduction.name, a.dtype.kind == "f"), reduction.start, once, dims)
     count = math.prod([a.shape[d] for d in repeated if d in dims])
     if reduction.name == "sum" and count > 1:
         out = elementwise(OPS["mul"], out, np.array(count, out.dtype))

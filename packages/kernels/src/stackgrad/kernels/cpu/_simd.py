@@ -71,12 +71,8 @@ def _load(builder: Any, tile: Tile, data: Any, index: Any) -> list[Any]:
     return row
 
 
-def splat(builder: Any, tile: Tile, scalar: Any) -> Any:
-    """`scalar` in all lanes."""
-    return _repeated(builder, scalar, tile.vector)
-
-
-def _repeated(builder: Any, scalar: Any, vector: Any) -> Any:
+def splat(builder: Any, scalar: Any, vector: Any) -> Any:
+    """`scalar` in all lanes of a vector of that type."""
     undefined = ir.Constant(vector, ir.Undefined)
     lane0 = builder.insert_element(undefined, scalar, _INDEX(0))
     zeros = ir.Constant(ir.VectorType(_INDEX, vector.count), [0] * vector.count)
@@ -156,7 +152,7 @@ def tile_multiply_add(typingctx: Any, tile: Any, x: Any, index: Any, step: Any, 
         name = f"llvm.fma.v{tile.lanes}f{tile.element.bitwidth}"
         fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(tile.vector, [tile.vector] * 3), name)
         for r, place in enumerate(_places(builder, tile, x_data, position, row_step)):
-            value = splat(builder, tile, builder.load(place))
+            value = splat(builder, builder.load(place), tile.vector)
             if r % 3 == 0 and tile.registers >= _REGISTERS - 1:
                 _keep_order(builder)
             for j, weight in enumerate(weights):
@@ -165,6 +161,13 @@ def tile_multiply_add(typingctx: Any, tile: Any, x: Any, index: Any, step: Any, 
         return acc
 
     return tile(tile, x, types.intp, types.intp, w, types.intp), codegen
+
+
+def halves(builder: Any, vector: Any) -> tuple[Any, Any]:
+    """The first and the second half of the lanes."""
+    width, undefined = vector.type.count // 2, ir.Constant(vector.type, ir.Undefined)
+    places = [ir.Constant(ir.VectorType(_INDEX, width), list(range(at, at + width))) for at in (0, width)]
+    return builder.shuffle_vector(vector, undefined, places[0]), builder.shuffle_vector(vector, undefined, places[1])
 
 
 def _is_wanted(builder: Any, row: int, first: Any, rows: Any) -> Any:
@@ -187,9 +190,7 @@ def _store_lanes(builder: Any, vector: Any, pointer: Any, count: Any, put: Any =
     """Store the first `count` lanes, in pieces of 4, 2 and 1: on AMD's chips a masked store takes longer."""
     while vector.type.count > 1:
         width = vector.type.count // 2
-        undefined, index_type = ir.Constant(vector.type, ir.Undefined), ir.VectorType(_INDEX, width)
-        low = builder.shuffle_vector(vector, undefined, ir.Constant(index_type, list(range(width))))
-        high = builder.shuffle_vector(vector, undefined, ir.Constant(index_type, list(range(width, 2 * width))))
+        low, high = halves(builder, vector)
         present = builder.icmp_unsigned("!=", builder.and_(count, count.type(width)), count.type(0))
         with builder.if_then(present):
             put(builder, low, builder.bitcast(pointer, low.type.as_pointer()))
@@ -296,7 +297,7 @@ def tile_add(typingctx: Any, tile: Any, out: Any, index: Any, step: Any, rows: A
                     ):
                         with whole:
                             numbers = ir.Constant(lane_type, list(range(tile.lanes)))
-                            wanted = builder.icmp_signed("<", numbers, _repeated(builder, left, lane_type))
+                            wanted = builder.icmp_signed("<", numbers, splat(builder, left, lane_type))
                             chosen = builder.select(wanted, vector, zeros)
                             _add_to(builder, chosen, _vector_at(builder, tile, data, position, j))
                         with part:

@@ -9,7 +9,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ._simd import Tile, pointer_to, row_of, splat
+from ._simd import Tile, halves, pointer_to, row_of, splat
+
+_INT32 = ir.IntType(32)
 
 
 def _alone(builder: Any, tile: Tile, vector: Any) -> Any:
@@ -34,7 +36,7 @@ def vector_of(typingctx: Any, like: Any, number: Any) -> Any:
     tile = Tile(like.dtype, 1, 1)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _alone(builder, tile, splat(builder, tile, builder.sitofp(args[1], tile.vector.element)))
+        return _alone(builder, tile, splat(builder, builder.sitofp(args[1], tile.vector.element), tile.vector))
 
     return tile(like, types.intp), codegen
 
@@ -49,7 +51,7 @@ def keep_larger(typingctx: Any, best: Any, places: Any, x: Any, index: Any, plac
         new = row_of(context, builder, best, signature.args[2], args[2], args[3])[0]
         first_nan = builder.and_(builder.fcmp_unordered("uno", new, new), builder.fcmp_ordered("ord", old, old))
         better = builder.or_(builder.fcmp_ordered(">", new, old), first_nan)
-        here = splat(builder, best, builder.sitofp(args[4], best.vector.element))
+        here = splat(builder, builder.sitofp(args[4], best.vector.element), best.vector)
         parts = [builder.select(better, new, old), builder.select(better, here, where)]
         return context.make_tuple(builder, both, [_alone(builder, best, part) for part in parts])
 
@@ -61,10 +63,46 @@ def plus(typingctx: Any, total: Any, x: Any, index: Any) -> Any:
     """`total` and x[index :] added, lane by lane."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        row = row_of(context, builder, total, signature.args[1], args[1], args[2])[0]
-        return _alone(builder, total, builder.fadd(builder.extract_value(args[0], 0), row))
+        out = args[0]
+        for j, row in enumerate(row_of(context, builder, total, signature.args[1], args[1], args[2])):
+            out = builder.insert_value(out, builder.fadd(builder.extract_value(out, j), row), j)
+        return out
 
     return total(total, x, types.intp), codegen
+
+
+@intrinsic
+def plus_last(typingctx: Any, total: Any, x: Any, index: Any, first: Any) -> Any:
+    """`total` and x[index :] added in the lanes from `first` on; those before stay as they are."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        out, integers = args[0], ir.VectorType(_INT32, total.lanes)
+        start = splat(builder, builder.trunc(args[3], _INT32), integers)
+        nothing = ir.Constant(total.vector, [-0.0] * total.lanes)  # -0 + -0 is -0, and 0 + -0 is 0
+        for j, row in enumerate(row_of(context, builder, total, signature.args[1], args[1], args[2])):
+            numbers = ir.Constant(integers, list(range(j * total.lanes, (j + 1) * total.lanes)))
+            chosen = builder.select(builder.icmp_signed(">=", numbers, start), row, nothing)
+            out = builder.insert_value(out, builder.fadd(builder.extract_value(out, j), chosen), j)
+        return out
+
+    return total(total, x, types.intp, types.intp), codegen
+
+
+@intrinsic
+def total_of(typingctx: Any, tile: Any) -> Any:
+    """The sum of a tile's numbers, the second half of them added to the first until one is left."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        vectors = [builder.extract_value(args[0], j) for j in range(tile.rows * tile.vectors)]
+        while len(vectors) > 1:
+            half = len(vectors) // 2
+            vectors = [builder.fadd(a, b) for a, b in zip(vectors[:half], vectors[half:], strict=True)]
+        (total,) = vectors
+        while total.type.count > 1:
+            total = builder.fadd(*halves(builder, total))
+        return builder.extract_element(total, _INT32(0))
+
+    return tile.element(tile), codegen
 
 
 @intrinsic
@@ -72,7 +110,7 @@ def over(typingctx: Any, total: Any, number: Any) -> Any:
     """`total` divided by a whole number, lane by lane."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        divisor = splat(builder, total, builder.sitofp(args[1], total.vector.element))
+        divisor = splat(builder, builder.sitofp(args[1], total.vector.element), total.vector)
         return _alone(builder, total, builder.fdiv(builder.extract_value(args[0], 0), divisor))
 
     return total(total, types.intp), codegen
@@ -85,13 +123,10 @@ def where_equal(typingctx: Any, x: Any, places: Any, index: Any, place: Any) -> 
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         row = row_of(context, builder, tile, signature.args[0], args[0], args[2])[0]
-        integers = ir.VectorType(ir.IntType(32), tile.lanes)
+        integers = ir.VectorType(_INT32, tile.lanes)
         found = builder.load(pointer_to(context, builder, signature.args[1], args[1], args[2], integers))
         found.align = 4
-        number = builder.trunc(args[3], integers.element)
-        undefined = ir.Constant(integers, ir.Undefined)
-        lane0 = builder.insert_element(undefined, number, ir.IntType(32)(0))
-        wanted = builder.shuffle_vector(lane0, undefined, ir.Constant(integers, [0] * tile.lanes))
+        wanted = splat(builder, builder.trunc(args[3], integers.element), integers)
         zeros = cgutils.get_null_value(tile.vector)
         return _alone(builder, tile, builder.select(builder.icmp_signed("==", found, wanted), row, zeros))
 
