@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from stackgrad.kernels.cpu._reduce import COLUMNS, LANES, PIECE, PIECE_OF_ROWS, arg_reduce, cumsum, reduce
+from stackgrad.kernels.cpu._vector_fold import FEWEST
 from stackgrad.tensor import REDUCTIONS
 
 pytestmark = pytest.mark.usefixtures("poisoned")
 
 RNG = np.random.default_rng(0)
-SUM, MAX = REDUCTIONS["sum"], REDUCTIONS["max"]
+SUM, MAX, MIN = REDUCTIONS["sum"], REDUCTIONS["max"], REDUCTIONS["min"]
 
 
 def whole(*shape, dtype="float32"):
@@ -30,10 +31,24 @@ def test_neighbouring_elements(run_serially, serial, size):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
-def test_sums_whose_last_vectors_are_full_in_part(dtype):
-    for size in range(LANES, 2 * LANES + 1):
+def test_rows_whose_last_vectors_are_full_in_part(dtype):
+    for size in range(FEWEST - 1, 2 * LANES + 1):
         x = whole(2, size, dtype=dtype)
         assert np.array_equal(reduce(SUM, x, (1,)), x.sum(1))
+        x -= 5  # so that no zero is the largest
+        assert np.array_equal(reduce(MAX, x, (1,)), x.max(1))
+        assert np.array_equal(reduce(MIN, -x, (1,)), (-x).min(1))
+
+
+@pytest.mark.parametrize("size", [FEWEST - 1, FEWEST, FEWEST + 1, 2 * FEWEST + 3])
+def test_an_extreme_among_which_one_is_nan_is_nan(size):
+    x = whole(size)
+    for i in range(size):
+        kept, x[i] = x[i], np.nan
+        assert np.isnan(reduce(MAX, x, (0,)))
+        assert np.isnan(reduce(MIN, x, (0,)))
+        x[i] = kept
+    assert reduce(MAX, np.full(size, -np.inf), (0,)) == -np.inf
 
 
 def test_a_sum_of_infinities_and_of_zeros_with_a_sign():

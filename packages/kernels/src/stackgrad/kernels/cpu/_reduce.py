@@ -12,7 +12,6 @@ left: a tree whose form depends on the shape alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -26,11 +25,10 @@ from ._buffers import empty
 from ._elementwise import compile_scalar, elementwise
 from ._jit import Kernel, helper, kernel, rebind
 from ._layout import in_order
-from ._memory import lanes_of, load, on_stack, store
+from ._memory import load, on_stack, store
 from ._on_host import on_host
 from ._parallel import CHUNK, SERIAL
-from ._simd import tile_from_row
-from ._vector import plus, plus_last, total_of
+from ._vector_fold import FEWEST, fold_vectors
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -38,7 +36,6 @@ Shape = tuple[int, ...]
 PIECE = 4_096  # of neighbouring elements
 PIECE_OF_ROWS = 128  # where whole rows of b are folded
 LANES = 128  # of neighbouring elements, so many running values take one each in turn
-SUMS = 8  # vectors of running sums, half of the registers of AVX2
 COLUMNS = 4096  # of b in one chunk
 SHORT_ROW = 64  # elements
 
@@ -46,6 +43,10 @@ SHORT_ROW = 64  # elements
 def _scalar(x, y, z):
     """Stand-in: the kernel below is compiled with the function of one reduction in its place."""
     return x
+
+
+_fold_vectors: Any = None  # as well
+_many = LANES  # elements that `_fold_many` takes at least
 
 
 def _fold_rows(x, source, rows, step, out, to, columns):
@@ -69,7 +70,7 @@ def _fold_rows(x, source, rows, step, out, to, columns):
 
 
 def _fold_many(x, source, count, lanes):
-    """x[source : source + count], LANES numbers or more, folded into lanes[0]: by fixed widths, which LLVM unrolls."""
+    """x[source : source + count], LANES elements or more, folded into lanes[0]: by fixed widths, which LLVM unrolls."""
     for lane in range(LANES):
         store(lanes, lane, load(x, source + lane))
     rows = count // LANES
@@ -90,18 +91,13 @@ def _fold_many(x, source, count, lanes):
     _fold_rows(lanes, 1, 1, 0, lanes, 0, 1)
 
 
-def _sum_many(x, source, count, lanes):
-    """`_fold_many` for sums of floats, by vectors that stay in registers. The last row may repeat numbers: as zeros."""
-    width = SUMS * lanes_of(x)
-    total = tile_from_row(x, source, 1, SUMS)
-    for i in range(source + width, source + count - width + 1, width):
-        total = plus(total, x, i)
-    total = plus_last(total, x, source + count - width, width - count % width)
-    store(lanes, 0, total_of(total))
+def _fold_floats(x, source, count, lanes):
+    """`_fold_many` in registers, of floats and what can be folded so."""
+    store(lanes, 0, _fold_vectors(x, source, count))
 
 
 def _fold_few(x, source, count, lanes):
-    """x[source : source + count], fewer than LANES numbers, folded into lanes[0]."""
+    """x[source : source + count], fewer than LANES elements, folded into lanes[0]."""
     width = LANES // 2
     while width > count:
         width //= 2
@@ -129,28 +125,33 @@ def _fold(chunk, x, out, a, k, b, piece, pieces, group):
                 store(out, p * b + column, load(x, source + column))
             _fold_rows(x, source + b + left, count - 1, b, out, p * b + left, right - left)
         else:
-            if count < LANES:
+            if count < _many:
                 _fold_few(x, source, count, lanes)
             else:
                 _fold_many(x, source, count, lanes)
             store(out, p, load(lanes, 0))
 
 
-def fold_kernel(name: str, scalar: Any, key: str | None, many: Callable[..., None] = _fold_many) -> Kernel:
-    """The kernel that folds by `scalar`, an associative function of the running value and the next (and one unused)."""
+def fold_kernel(name: str, scalar: Any, key: str | None, by_vectors: Any = None) -> Kernel:
+    """The kernel that folds by `scalar`, an associative function of the running value and the next (and one unused).
+
+    `by_vectors`, of _vector_fold, does so with FEWEST floats and more.
+    """
     fold_rows = helper(rebind(_fold_rows, f"{name}_fold_rows", _scalar=scalar))
+    bound = {"_scalar": scalar, "_fold_rows": fold_rows, "_fold_vectors": by_vectors}
     fold_many, fold_few = (
-        helper(rebind(body, f"{name}{body.__name__}", _scalar=scalar, _fold_rows=fold_rows))
-        for body in (many, _fold_few)
+        helper(rebind(body, f"{name}{body.__name__}", **bound))
+        for body in (_fold_floats if by_vectors else _fold_many, _fold_few)
     )
-    fold = rebind(_fold, f"{name}_fold", _fold_rows=fold_rows, _fold_many=fold_many, _fold_few=fold_few)
+    bound = {"_fold_rows": fold_rows, "_fold_many": fold_many, "_fold_few": fold_few}
+    fold = rebind(_fold, f"{name}_fold", **bound, _many=FEWEST if by_vectors else LANES)
     return Kernel(fold, lambda T: (T[::1], T[::1], *[types.intp] * 6), key)
 
 
 @cache
 def _kernel(name: str, of_floats: bool) -> Kernel:
     scalar = REDUCTIONS[name].scalar
-    return fold_kernel(name, compile_scalar(scalar), scalar, _sum_many if name == "sum" and of_floats else _fold_many)
+    return fold_kernel(name, compile_scalar(scalar), scalar, fold_vectors.get(name) if of_floats else None)
 
 
 def reduce(reduction: Reduction, a: Array, dims: Shape) -> Array:

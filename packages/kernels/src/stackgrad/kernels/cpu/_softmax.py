@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from ._buffers import empty
 from ._jit import Kernel, helper, kernel
 from ._layout import in_order
-from ._memory import load, on_stack, store
+from ._memory import load, store
 from ._parallel import CHUNK, SERIAL
+from ._vector_fold import FEWEST, fold_vectors
 from ._vmath import exp, log
 
 Array = NDArray[Any]
 COST = 16  # operations that an exponential takes as long as
-LANES = 64  # numbers of which the largest are found at a time
+
+_largest_of_many = fold_vectors["max"]
 
 
 @helper
@@ -27,22 +29,11 @@ def _larger(a, b):
 
 @helper
 def _largest(x, start, k):
-    """The maximum of x[start : start + k], of LANES numbers at a time; NaN if one is."""
-    lanes, whole = on_stack(x, LANES), k // LANES * LANES
+    """The maximum of x[start : start + k]; NaN if one is."""
+    if k >= FEWEST:
+        return _largest_of_many(x, start, k)
     largest = load(x, start)
-    if whole:
-        for lane in range(LANES):
-            store(lanes, lane, load(x, start + lane))
-        for i in range(start + LANES, start + whole, LANES):
-            for lane in range(LANES):
-                store(lanes, lane, _larger(load(lanes, lane), load(x, i + lane)))
-        for lane in range(LANES // 2):
-            store(lanes, lane, _larger(load(lanes, lane), load(lanes, LANES // 2 + lane)))
-        for lane in range(LANES // 4):
-            store(lanes, lane, _larger(load(lanes, lane), load(lanes, LANES // 4 + lane)))
-        for lane in range(LANES // 4):
-            largest = _larger(largest, load(lanes, lane))
-    for i in range(start + whole, start + k):
+    for i in range(start + 1, start + k):
         largest = _larger(largest, load(x, i))
     return largest
 

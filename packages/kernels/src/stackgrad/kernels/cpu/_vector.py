@@ -9,9 +9,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ._simd import Tile, halves, pointer_to, row_of, splat
-
-_INT32 = ir.IntType(32)
+from ._simd import Tile, pointer_to, row_of, splat
 
 
 def _alone(builder: Any, tile: Tile, vector: Any) -> Any:
@@ -63,46 +61,10 @@ def plus(typingctx: Any, total: Any, x: Any, index: Any) -> Any:
     """`total` and x[index :] added, lane by lane."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        out = args[0]
-        for j, row in enumerate(row_of(context, builder, total, signature.args[1], args[1], args[2])):
-            out = builder.insert_value(out, builder.fadd(builder.extract_value(out, j), row), j)
-        return out
+        row = row_of(context, builder, total, signature.args[1], args[1], args[2])[0]
+        return _alone(builder, total, builder.fadd(builder.extract_value(args[0], 0), row))
 
     return total(total, x, types.intp), codegen
-
-
-@intrinsic
-def plus_last(typingctx: Any, total: Any, x: Any, index: Any, first: Any) -> Any:
-    """`total` and x[index :] added in the lanes from `first` on; those before stay as they are."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        out, integers = args[0], ir.VectorType(_INT32, total.lanes)
-        start = splat(builder, builder.trunc(args[3], _INT32), integers)
-        nothing = ir.Constant(total.vector, [-0.0] * total.lanes)  # -0 + -0 is -0, and 0 + -0 is 0
-        for j, row in enumerate(row_of(context, builder, total, signature.args[1], args[1], args[2])):
-            numbers = ir.Constant(integers, list(range(j * total.lanes, (j + 1) * total.lanes)))
-            chosen = builder.select(builder.icmp_signed(">=", numbers, start), row, nothing)
-            out = builder.insert_value(out, builder.fadd(builder.extract_value(out, j), chosen), j)
-        return out
-
-    return total(total, x, types.intp, types.intp), codegen
-
-
-@intrinsic
-def total_of(typingctx: Any, tile: Any) -> Any:
-    """The sum of a tile's numbers, the second half of them added to the first until one is left."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        vectors = [builder.extract_value(args[0], j) for j in range(tile.rows * tile.vectors)]
-        while len(vectors) > 1:
-            half = len(vectors) // 2
-            vectors = [builder.fadd(a, b) for a, b in zip(vectors[:half], vectors[half:], strict=True)]
-        (total,) = vectors
-        while total.type.count > 1:
-            total = builder.fadd(*halves(builder, total))
-        return builder.extract_element(total, _INT32(0))
-
-    return tile.element(tile), codegen
 
 
 @intrinsic
@@ -123,7 +85,7 @@ def where_equal(typingctx: Any, x: Any, places: Any, index: Any, place: Any) -> 
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         row = row_of(context, builder, tile, signature.args[0], args[0], args[2])[0]
-        integers = ir.VectorType(_INT32, tile.lanes)
+        integers = ir.VectorType(ir.IntType(32), tile.lanes)
         found = builder.load(pointer_to(context, builder, signature.args[1], args[1], args[2], integers))
         found.align = 4
         wanted = splat(builder, builder.trunc(args[3], integers.element), integers)
