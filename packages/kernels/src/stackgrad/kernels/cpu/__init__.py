@@ -34,7 +34,7 @@ class CpuBackend(HostBackend):
     name = "cpu"
     captures = True
 
-    copy = on_host(HostBackend.copy)
+    copy = staticmethod(_layout.copy_of)
     assign = on_host(HostBackend.assign)
     reshape = staticmethod(_layout.reshape)
 

@@ -59,10 +59,20 @@ def in_order(x: NDArray[Any]) -> NDArray[Any]:
         if last.flags.c_contiguous:
             n, c, h, w = x.shape
             return _turned(last, n, h * w, c).reshape(x.shape)
-    return _copied(x)
+    return copy_of(x)
 
 
-_copied = on_host(np.ascontiguousarray)
+def copy_of(a: NDArray[Any], dtype: np.dtype[Any] | None = None) -> NDArray[Any]:
+    """See Backend.copy."""
+    out = empty(a.shape, dtype or a.dtype)
+    _put(a, out)
+    return out
+
+
+@on_host
+def _put(a: NDArray[Any], out: NDArray[Any]) -> None:
+    with np.errstate(all="ignore"):  # NaN to an integer
+        np.copyto(out, a, casting="unsafe")
 
 
 def reshape(a: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:

@@ -39,7 +39,7 @@ ROWS = 6
 VECTORS = 2
 BLOCK_COLUMNS = 256
 # Rows of a chunk, where there are so many chunks: with more rows a panel is read less often, with fewer all are busy.
-BLOCK_ROWS = ((96, 64), (24, 8), (12, 0))
+BLOCK_ROWS = ((96, 64), (24, 16), (12, 0))
 
 
 @kernel(lambda T: (T[::1], *[types.intp] * 3, T[::1], *[types.intp] * 3, T[::1]))

@@ -24,7 +24,7 @@ from stackgrad.tensor import OPS, REDUCTIONS, Reduction
 from ._buffers import empty
 from ._elementwise import compile_scalar, elementwise
 from ._jit import Kernel, helper, kernel, rebind
-from ._layout import in_order
+from ._layout import copy_of, in_order
 from ._memory import load, on_stack, store
 from ._on_host import on_host
 from ._parallel import CHUNK, SERIAL
@@ -174,7 +174,7 @@ def _of_repeated(reduction: Reduction, a: Array, dims: Shape, repeated: list[int
     if reduction.name == "sum" and count > 1:
         out = elementwise(OPS["mul"], out, np.array(count, out.dtype))
     shape = tuple([a.shape[d] for d in range(a.ndim) if d not in dims])
-    return out if out.shape == shape else _copied(np.broadcast_to(out, shape))
+    return out if out.shape == shape else copy_of(np.broadcast_to(out, shape))
 
 
 def run(fold: Kernel, start: float | None, x: Array, dims: Shape) -> Array:
@@ -198,7 +198,7 @@ def run(fold: Kernel, start: float | None, x: Array, dims: Shape) -> Array:
         fold[x.dtype](chunks, flat.size < SERIAL, (flat, out.reshape(-1), a, rows, length, piece, pieces, group))
         flat, k = out.reshape(-1), pieces * wide
     if out is flat:  # nothing was folded
-        return _copied(flat.reshape([x.shape[d] for d in order]).transpose([order.index(d) for d in kept]))
+        return copy_of(flat.reshape([x.shape[d] for d in order]).transpose([order.index(d) for d in kept]))
     turn = [order.index(d) for d in kept]
     return out if turn == sorted(turn) else out.transpose(turn)
 
@@ -213,11 +213,6 @@ def _rows_at_a_time(k: int, b: int) -> int:
 @on_host
 def _constant(shape: Shape, value: float | None, dtype: np.dtype[Any]) -> Array:
     return np.full(shape, value, dtype)
-
-
-@on_host
-def _copied(x: Array) -> Array:
-    return x.copy()
 
 
 def _as_akb(x: Array, dims: Shape) -> tuple[Array, tuple[int, int, int], list[int]]:
