@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .._free_blocks import FreeBlocks
 
-SMALLEST = 32 * 1024  # bytes of an array worth the bookkeeping
+SMALLEST = 16 * 1024  # bytes of an array worth the bookkeeping
 LARGEST_POOL = 512 * 1024 * 1024  # bytes kept at most while nobody uses them
 SLACK = 1024  # bytes behind a large array that kernels may read, and do not use
 _PAGE = 4096

@@ -41,7 +41,6 @@ Steps = tuple[Pair, ...]  # (extent, distance in memory) of some dimensions
 ROWS, VECTORS = 6, 2  # stand-ins: the kernel is compiled for outputs of one vector's width and for wider ones
 IMAGE_CHUNKS = 128
 PART = 256  # rows of weights, 16 kB
-ARRANGED_ROWS = 64
 
 
 # fmt: off
@@ -96,31 +95,34 @@ _CONVOLVE = {
 
 
 @kernel(lambda T: (T[::1], *[types.intp] * 12, T[::1], T[::1], *[types.intp] * 2))
-def _arrange(chunk, weight, start, s0, s1, s2, s3, sa, sb, e1, e2, e3, eb, blocks, bias, out, used, width):
-    """ARRANGED_ROWS rows of a weight in another order: rows by four dimensions of strides s, columns by two, (a, b).
+def _arrange(line, weight, start, s0, s1, s2, s3, sa, sb, e1, e2, e3, eb, blocks, bias, out, used, width):
+    """e3 rows of a weight in another order: rows by four dimensions of strides s, columns by two, (a, b).
 
-    The rows come in blocks of `width` columns: (e0, blocks, e1, e2, e3, width), zeros beyond the `used` columns. The
-    last rows are the bias.
+    The rows come in blocks of `width` columns: (e0, blocks, e1, e2, e3, width), zeros beyond the `used` columns. What
+    comes after them is the bias, for each block a line of one row.
     """
-    total, each = out.size // width, e1 * e2 * e3
-    rows = total // (each + 1) * each if bias.size else total
-    for row in range(chunk * ARRANGED_ROWS, min(total, (chunk + 1) * ARRANGED_ROWS)):
-        panel = row // each if row < rows else row - rows
-        source = start + panel // blocks * s0 + row // (e2 * e3) % e1 * s1 + row // e3 % e2 * s2 + row % e3 * s3
-        first = panel % blocks * width
-        place = first % eb
-        source += first // eb * sa + place * sb
-        for o in range(first, first + width):
-            at = row * width + o - first
-            if o >= used:
-                store(out, at, 0)
-            elif row < rows:
-                store(out, at, load(weight, source))
-            else:
-                store(out, at, load(bias, panel // blocks * eb + o % eb))
-            source, place = source + sb, place + 1
+    lines = e1 * e2
+    panels = out.size // width // (lines * e3 + (1 if bias.size else 0))
+    panel = line // lines if line < panels * lines else line - panels * lines
+    group, first = panel // blocks, panel % blocks * width
+    count = min(width, used - first)
+    if line >= panels * lines:
+        at = (panels * lines * e3 + panel) * width
+        for o in range(width):
+            store(out, at + o, load(bias, group * eb + (first + o) % eb) if o < count else 0)
+        return
+    source = start + group * s0 + line // e2 % e1 * s1 + line % e2 * s2 + first // eb * sa + first % eb * sb
+    at = line * e3 * width
+    for _ in range(e3):
+        i, place = source, first % eb
+        for o in range(count):
+            store(out, at + o, load(weight, i))
+            i, place = i + sb, place + 1
             if place == eb:
-                source, place = source + sa - eb * sb, 0
+                i, place = i + sa - eb * sb, 0
+        for o in range(count, width):
+            store(out, at + o, 0)
+        source, at = source + s3, at + width
 
 
 def arranged(base: Array, start: int, rows: Steps, columns: Steps, width: int, bias: Array | None = None) -> Array:
@@ -129,11 +131,11 @@ def arranged(base: Array, start: int, rows: Steps, columns: Steps, width: int, b
     (ea, sa), (eb, sb) = columns
     tail = np.empty(0, base.dtype) if bias is None else in_order(bias)
     blocks = -(-ea * eb // width)
-    count = e0 * blocks * (e1 * e2 * e3 + (bias is not None))
-    out = empty(count * width, base.dtype)
+    panels = e0 * blocks
+    out = empty(panels * (e1 * e2 * e3 + (bias is not None)) * width, base.dtype)
     if out.size:
         shared = (base, start, s0, s1, s2, s3, sa, sb, e1, e2, e3, eb, blocks, tail, out, ea * eb, width)
-        _arrange[base.dtype](-(-count // ARRANGED_ROWS), out.size < SERIAL, shared)
+        _arrange[base.dtype](panels * (e1 * e2 + (bias is not None)), out.size < SERIAL, shared)
     return out
 
 

@@ -33,7 +33,7 @@ from ._jit import kernel
 from ._layout import in_order
 from ._memory import lanes_of, load, store
 from ._parallel import MULTIPLY_ADDS, SERIAL, STRIDED
-from ._simd import lanes, tile_from_row, tile_load, tile_multiply_add, tile_relu, tile_store
+from ._simd import lanes, tile_from_row, tile_load, tile_multiply_add, tile_of_columns, tile_relu, tile_store
 
 ROWS = 6
 VECTORS = 2
@@ -53,8 +53,15 @@ def _pack(panel, b, batch_step, row_step, column_step, bias, k, m, columns, pack
             row = tile_load(b, start + i * row_step + first, 0, 1, VECTORS)
             tile_store(row, packed, at + i * columns, 0, 0, 1, VECTORS * lanes_of(b), False)
     else:
-        for i in range(k):
-            for j in range(width):
+        lanes = lanes_of(b)
+        whole = width // lanes * lanes if row_step == 1 and k >= lanes else 0
+        for j in range(0, whole, lanes):
+            for i in range(0, k, lanes):
+                row = min(i, k - lanes)
+                tile = tile_of_columns(b, start + row + (first + j) * column_step, column_step)
+                tile_store(tile, packed, at + row * columns + j, columns, 0, lanes, lanes, False)
+        for i in range(k if whole < columns else 0):
+            for j in range(whole, width):
                 store(packed, at + i * columns + j, load(b, start + i * row_step + (first + j) * column_step))
             for j in range(width, columns):
                 store(packed, at + i * columns + j, 0)
@@ -127,7 +134,7 @@ def matmul(a: NDArray[Any], b: NDArray[Any], bias: NDArray[Any] | None = None, r
     pieces = panels * (batch if b_step else 1)  # a b that all batches share is packed once
     packed = empty(pieces * columns * k + panels * columns, a.dtype)
     flat_bias = np.empty(0, a.dtype) if bias is None else in_order(bias)
-    alone = packed.size * (1 if b_column == 1 else STRIDED) < SERIAL
+    alone = packed.size * (1 if 1 in (b_row, b_column) else STRIDED) < SERIAL
     _pack[a.dtype](pieces, alone, (flat_b, b_step, b_row, b_column, flat_bias, k, m, columns, packed))
     chunks_of = {block: batch * -(-n // block) * -(-m // BLOCK_COLUMNS) for block, _ in BLOCK_ROWS}
     block = next(block for block, enough in BLOCK_ROWS if chunks_of[block] >= enough)

@@ -218,6 +218,39 @@ def tile_load(typingctx: Any, out: Any, index: Any, step: Any, rows: Any, vector
 
 
 @intrinsic
+def tile_of_columns(typingctx: Any, x: Any, index: Any, step: Any) -> Any:
+    """A square tile, of as many rows as a vector has lanes, whose columns are the vectors x[index + c * step :].
+
+    Blocks of half the tile, of a quarter and so on change places across the diagonal.
+    """
+    lanes = VECTOR_BYTES * 8 // x.dtype.bitwidth
+    tile = Tile(x.dtype, lanes, 1)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data, place = data_of(context, builder, signature.args[0], args[0]), args[1]
+        rows = []
+        for _ in range(lanes):
+            rows += _load(builder, tile, data, place)
+            place = builder.add(place, args[2])
+        block = lanes // 2
+        while block:
+            low = [lane if not lane & block else lanes + lane - block for lane in range(lanes)]
+            high = [lane + block if not lane & block else lanes + lane for lane in range(lanes)]
+            for r in range(lanes):
+                if not r & block:
+                    pair = rows[r], rows[r + block]
+                    for to, order in ((r, low), (r + block, high)):
+                        rows[to] = builder.shuffle_vector(*pair, ir.Constant(ir.VectorType(_INDEX, lanes), order))
+            block //= 2
+        out = ir.Constant(ir.ArrayType(tile.vector, lanes), ir.Undefined)
+        for r, row in enumerate(rows):
+            out = builder.insert_value(out, row, r)
+        return out
+
+    return tile(x, types.intp, types.intp), codegen
+
+
+@intrinsic
 def tile_store(
     typingctx: Any, tile: Any, out: Any, index: Any, step: Any, first: Any, rows: Any, columns: Any, dense: Any
 ) -> Any:
