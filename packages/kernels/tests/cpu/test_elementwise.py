@@ -12,7 +12,7 @@ from stackgrad.tensor import OPS
 pytestmark = pytest.mark.usefixtures("poisoned")
 
 RNG = np.random.default_rng(0)
-SUB, WHERE, NEG = OPS["sub"], OPS["where"], OPS["neg"]
+SUB, WHERE, NEG, LT, EQ = (OPS[name] for name in ("sub", "where", "neg", "lt", "eq"))
 
 
 def values(*shape, dtype="float32"):
@@ -32,20 +32,24 @@ def test_chunk_edges(run_serially, serial, size):
     assert np.array_equal(elementwise(WHERE, np.array(True), x, number), x)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
 @pytest.mark.parametrize("serial", [True, False])
 @pytest.mark.parametrize("columns", [1, 2, TURN - 1, TURN, TURN + 1, 100, CHUNK - 1, CHUNK + 1, 2 * CHUNK + 3])
-def test_rows_at_chunk_edges(run_serially, serial, columns):
+def test_rows_at_chunk_edges(run_serially, serial, columns, dtype):
     run_serially(serial)
     for rows in {1, 3, CHUNK // columns, CHUNK // columns + 1} - {0}:
-        x, row, column = values(rows, columns), values(columns), values(rows, 1)
+        x, row, column = (10 * values(*shape) for shape in ((rows, columns), (columns,), (rows, 1)))
+        x, row, column = x.astype(dtype), row.astype(dtype), column.astype(dtype)
         assert np.array_equal(elementwise(SUB, x, row), x - row)
         assert np.array_equal(elementwise(SUB, column, x), column - x)
+        assert np.array_equal(elementwise(SUB, x, column), x - column)
         assert np.array_equal(elementwise(SUB, column, row), column - row)
-        apart = values(rows, columns + 1)[:, 1:]
+        apart = np.concatenate([column, x], 1)[:, 1:]
         assert np.array_equal(elementwise(NEG, apart), -apart)
         assert np.array_equal(elementwise(SUB, apart, x), apart - x)
         assert np.array_equal(elementwise(WHERE, apart > 0, x, row), np.where(apart > 0, x, row))
-        assert np.array_equal(elementwise(OPS["lt"], apart, row), apart < row)
+        assert np.array_equal(elementwise(LT, apart, row), apart < row)
+        assert np.array_equal(elementwise(EQ, apart > 0, row > 0), (apart > 0) == (row > 0))
 
 
 def test_more_dimensions_than_the_kernels_walk():
@@ -54,6 +58,8 @@ def test_more_dimensions_than_the_kernels_walk():
     x = values(4, 3, 4, 3, 4, 3, 4)[::2, ::-1, ::2, ::-1, ::2, ::-1, ::2]
     assert np.array_equal(elementwise(NEG, x), -x)
     assert np.array_equal(elementwise(SUB, x, x.transpose(2, 1, 0, 3, 6, 5, 4)), x - x.transpose(2, 1, 0, 3, 6, 5, 4))
+    x = values(2, 6, 2, 6, 2, TURN + 8)[:, ::-2, :, 1::2]
+    assert np.array_equal(elementwise(NEG, x), -x)
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from stackgrad.kernels.cpu._layout import channels_first, channels_last, spread
+from stackgrad.kernels.cpu._buffers import SMALLEST
+from stackgrad.kernels.cpu._layout import channels_first, channels_last, copy_of, in_order, readable_beyond, spread
 
 pytestmark = pytest.mark.usefixtures("poisoned")
 
@@ -18,6 +19,24 @@ def test_channels_last_memory_is_not_copied():
     assert not np.shares_memory(channels_last(x), x)
     assert channels_last(x).flags.c_contiguous
     assert np.array_equal(channels_first(channels_last(x)), x)
+
+
+@pytest.mark.parametrize("copied", [copy_of, in_order])
+def test_a_copy_can_be_read_beyond_its_end(copied):
+    x = RNG.standard_normal((7, SMALLEST // 4)).astype("float32").T
+    out = copied(x)
+    assert np.array_equal(out, x)
+    assert out.flags.c_contiguous
+    assert np.shares_memory(readable_beyond(out, 7, 8), out)
+    assert not np.shares_memory(readable_beyond(np.ascontiguousarray(x), 7, 8), x)
+
+
+def test_a_copy_is_never_a_view_and_of_the_dtype_asked_for():
+    x = np.array([1.5, -2.5, np.nan])
+    assert not np.shares_memory(copy_of(x), x)
+    assert copy_of(x, np.dtype("int64"))[:2].tolist() == [1, -2]
+    assert copy_of(x, np.dtype("bool")).tolist() == [True] * 3
+    assert copy_of(np.array([1e300, 1.0]), np.dtype("float32")).tolist() == [np.inf, 1.0]
 
 
 @pytest.mark.parametrize("serial", [True, False])

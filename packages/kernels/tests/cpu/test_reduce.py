@@ -40,15 +40,16 @@ def test_rows_whose_last_vectors_are_full_in_part(dtype):
         assert np.array_equal(reduce(MIN, -x, (1,)), (-x).min(1))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("size", [FEWEST - 1, FEWEST, FEWEST + 1, 2 * FEWEST + 3])
-def test_an_extreme_among_which_one_is_nan_is_nan(size):
-    x = whole(size)
+def test_an_extreme_among_which_one_is_nan_is_nan(size, dtype):
+    x = whole(size, dtype=dtype)
     for i in range(size):
         kept, x[i] = x[i], np.nan
         assert np.isnan(reduce(MAX, x, (0,)))
         assert np.isnan(reduce(MIN, x, (0,)))
         x[i] = kept
-    assert reduce(MAX, np.full(size, -np.inf), (0,)) == -np.inf
+    assert reduce(MAX, np.full(size, -np.inf, dtype), (0,)) == -np.inf
 
 
 def test_a_sum_of_infinities_and_of_zeros_with_a_sign():

@@ -39,7 +39,7 @@ class _Replay:
                 )
 
     def __call__(self, arguments: tuple[Tensor, ...]) -> Any:
-        for i, given in enumerate(arguments):  # a strict zip takes half a microsecond
+        for i, given in enumerate(arguments):  # as many as inputs, for the form; a strict zip takes half a microsecond
             given.backend.assign(self._inputs[i].data, given.data)
         for work in self._tape:
             work()

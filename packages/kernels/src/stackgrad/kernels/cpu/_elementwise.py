@@ -31,7 +31,7 @@ from ._parallel import CHUNK, SERIAL
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 
-TURN = 32  # elements, the most that LLVM takes at a time: four vectors
+TURN = 32  # elements, four vectors of four bytes each: as many as LLVM takes at a time
 RANK = 4  # dimensions of the walk by rows; more are walked one after the other
 
 
@@ -85,19 +85,26 @@ def _place(table, at, i, j, k, m):
 
 
 def _row(x, xs, x_step, y, ys, y_step, z, zs, z_step, out, to, out_step, count):
-    """`count` elements of a row, any steps apart."""
-    for _ in range(count):
-        store_at(out, to, _scalar(load_at(x, xs), load_at(y, ys), load_at(z, zs)))
-        xs += x_step
-        ys += y_step
-        zs += z_step
-        to += out_step
+    """`count` elements of a row, any steps apart; by vectors where they are neighbours."""
+    if out_step == size_of(out) and x_step == size_of(x) and y_step == size_of(y) and z_step == size_of(z):
+        for m in range(count):
+            a, b = load_at(x, xs + m * size_of(x)), load_at(y, ys + m * size_of(y))
+            store_apart_at(out, to + m * size_of(out), _scalar(a, b, load_at(z, zs + m * size_of(z))))
+    else:
+        for _ in range(count):
+            store_at(out, to, _scalar(load_at(x, xs), load_at(y, ys), load_at(z, zs)))
+            xs += x_step
+            ys += y_step
+            zs += z_step
+            to += out_step
 
 
 def _row_by_turns(x, xs, x_step, y, ys, y_step, z, zs, z_step, out, to, out_step, count):
-    """`count` neighbours, or one number of x, or of y and z, for all of them, in a row of TURN elements at least.
+    """`count` neighbours, or one number of x, or of y and z, for all of them: the end of a row of TURN or more.
 
-    Given a multiple of TURN, LLVM does all by vectors. What is left is done with those before it, once more.
+    Given a multiple of TURN, LLVM makes no loop for what is left over. That is done as the last TURN elements, some of
+    them for the second time, also those of the chunk before, to the same bits: `out` is new memory, which no operand
+    lies in.
     """
     start, length = 0, count & -TURN
     while True:
@@ -125,18 +132,15 @@ class ElementwiseKernels:
     result for an element type."""
 
     def __init__(self, name: str, scalar: Any, numbers: Signature, key: str | None) -> None:
-        flat, row, row_by_turns = (
-            rebind(body, f"{name}{body.__name__}", _scalar=scalar) for body in (_flat, _row, _row_by_turns)
-        )
-        self.flat = Kernel(flat, lambda T: tuple(t[::1] for t in numbers(T)), key)
-        self.by_rows, self.by_turns = (
-            Kernel(
-                rebind(_walk, f"{body.__name__}s", _row=helper(body)),
-                lambda T: (*(t[::1] for t in numbers(T)), types.int64[::1]),
-                key,
-            )
-            for body in (row, row_by_turns)
-        )
+        bound = rebind(_flat, f"{name}_flat", _scalar=scalar)
+        self.flat = Kernel(bound, lambda T: tuple(t[::1] for t in numbers(T)), key)
+
+        def walk(kind: str, row: Any) -> Kernel:
+            bound = helper(rebind(row, f"{name}_{kind}_row", _scalar=scalar))
+            signature = lambda T: (*(t[::1] for t in numbers(T)), types.int64[::1])  # noqa: E731
+            return Kernel(rebind(_walk, f"{name}_{kind}", _row=bound), signature, key)
+
+        self.by_rows, self.by_turns = walk("rows", _row), walk("turns", _row_by_turns)
 
 
 _FUNCTIONS = {name: getattr(math, name) for name in ("expm1", "log1p", "sqrt", "sin", "cos")}
@@ -260,7 +264,7 @@ def _turned_back(out: Array, order: Shape) -> Array:
 def _walk_rows(
     entry: Callable[..., None], firsts: list[Array], shape: Shape, strides: list[Shape], places: list[int]
 ) -> None:
-    """Run a kernel of `_by_rows` from these places on."""
+    """Run a kernel of `_walk` from these places on."""
     if len(shape) > RANK:
         for i in range(shape[0]):
             moved = [place + i * steps[0] for place, steps in zip(places, strides, strict=True)]

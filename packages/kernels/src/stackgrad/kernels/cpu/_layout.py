@@ -65,12 +65,17 @@ def in_order(x: NDArray[Any]) -> NDArray[Any]:
 def copy_of(a: NDArray[Any], dtype: np.dtype[Any] | None = None) -> NDArray[Any]:
     """See Backend.copy."""
     out = empty(a.shape, dtype or a.dtype)
-    _put(a, out)
+    (_put if out.dtype == a.dtype else _convert)(a, out)
     return out
 
 
 @on_host
 def _put(a: NDArray[Any], out: NDArray[Any]) -> None:
+    np.copyto(out, a)
+
+
+@on_host
+def _convert(a: NDArray[Any], out: NDArray[Any]) -> None:
     with np.errstate(all="ignore"):  # NaN to an integer
         np.copyto(out, a, casting="unsafe")
 

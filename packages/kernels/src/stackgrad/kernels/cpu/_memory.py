@@ -100,7 +100,7 @@ def _pointer_at(context: Any, builder: Any, array_type: Any, array: Any, positio
 
 
 def _scope(builder: Any) -> Any:
-    """What LLVM knows the operands of a kernel by, where it writes to none of them."""
+    """The alias scope of what `load_at` reads, in all chunks: what is marked to lie apart from it shares no memory."""
     module = builder.module
     domain = module.add_metadata(["stackgrad"])
     return module.add_metadata([module.add_metadata(["operands", domain])])
@@ -136,7 +136,7 @@ def store_at(typingctx: Any, a: Any, position: Any, value: Any) -> Any:
 
 @intrinsic
 def store_apart_at(typingctx: Any, a: Any, position: Any, value: Any) -> Any:
-    """Write the element of `a` at a place that the kernel reads by no `load_at`: LLVM then tests no places."""
+    """Write the element of `a` at a place that no chunk reads by `load_at`: LLVM then compares no places."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         _stored_at(context, builder, signature, args).set_metadata("noalias", _scope(builder))

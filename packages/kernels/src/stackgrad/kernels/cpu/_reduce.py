@@ -45,8 +45,7 @@ def _scalar(x, y, z):
     return x
 
 
-_fold_vectors: Any = None  # as well
-_many = LANES  # elements that `_fold_many` takes at least
+_fold_vectors: Any = None  # another, for one of `fold_vectors`
 
 
 def _fold_rows(x, source, rows, step, out, to, columns):
@@ -91,11 +90,6 @@ def _fold_many(x, source, count, lanes):
     _fold_rows(lanes, 1, 1, 0, lanes, 0, 1)
 
 
-def _fold_floats(x, source, count, lanes):
-    """`_fold_many` in registers, of floats and what can be folded so."""
-    store(lanes, 0, _fold_vectors(x, source, count))
-
-
 def _fold_few(x, source, count, lanes):
     """x[source : source + count], fewer than LANES elements, folded into lanes[0]."""
     width = LANES // 2
@@ -107,6 +101,22 @@ def _fold_few(x, source, count, lanes):
     while width > 1:
         width //= 2
         _fold_rows(lanes, width, 1, 0, lanes, 0, width)
+
+
+def _fold_run(x, source, count, lanes):
+    """x[source : source + count] folded into lanes[0]."""
+    if count < LANES:
+        _fold_few(x, source, count, lanes)
+    else:
+        _fold_many(x, source, count, lanes)
+
+
+def _fold_floats(x, source, count, lanes):
+    """`_fold_run` for floats, FEWEST and more in registers."""
+    if count < FEWEST:
+        _fold_few(x, source, count, lanes)
+    else:
+        store(lanes, 0, _fold_vectors(x, source, count))
 
 
 def _fold(chunk, x, out, a, k, b, piece, pieces, group):
@@ -125,26 +135,20 @@ def _fold(chunk, x, out, a, k, b, piece, pieces, group):
                 store(out, p * b + column, load(x, source + column))
             _fold_rows(x, source + b + left, count - 1, b, out, p * b + left, right - left)
         else:
-            if count < _many:
-                _fold_few(x, source, count, lanes)
-            else:
-                _fold_many(x, source, count, lanes)
+            _fold_run(x, source, count, lanes)
             store(out, p, load(lanes, 0))
 
 
 def fold_kernel(name: str, scalar: Any, key: str | None, by_vectors: Any = None) -> Kernel:
     """The kernel that folds by `scalar`, an associative function of the running value and the next (and one unused).
 
-    `by_vectors`, of _vector_fold, does so with FEWEST floats and more.
+    `by_vectors`, one of `fold_vectors`, does the same to floats in registers.
     """
-    fold_rows = helper(rebind(_fold_rows, f"{name}_fold_rows", _scalar=scalar))
-    bound = {"_scalar": scalar, "_fold_rows": fold_rows, "_fold_vectors": by_vectors}
-    fold_many, fold_few = (
-        helper(rebind(body, f"{name}{body.__name__}", **bound))
-        for body in (_fold_floats if by_vectors else _fold_many, _fold_few)
-    )
-    bound = {"_fold_rows": fold_rows, "_fold_many": fold_many, "_fold_few": fold_few}
-    fold = rebind(_fold, f"{name}_fold", **bound, _many=FEWEST if by_vectors else LANES)
+    helpers = {"_scalar": scalar, "_fold_vectors": by_vectors}
+    run = _fold_floats if by_vectors else _fold_run
+    for body in (_fold_rows, _fold_few, _fold_many, run):
+        helpers[body.__name__] = helper(rebind(body, f"{name}{body.__name__}", **helpers))
+    fold = rebind(_fold, f"{name}_fold", _fold_rows=helpers["_fold_rows"], _fold_run=helpers[run.__name__])
     return Kernel(fold, lambda T: (T[::1], T[::1], *[types.intp] * 6), key)
 
 

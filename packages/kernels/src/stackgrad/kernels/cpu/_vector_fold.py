@@ -20,7 +20,7 @@ from ._memory import lanes_of
 from ._simd import halves, row_of, splat, tile_from_row
 
 VECTORS = 8  # half of the registers of AVX2
-FEWEST = 64  # elements that a fold takes at least, of any type
+FEWEST = 64  # elements that a fold takes at least: float32 in VECTORS vectors, and more than float64 in them
 
 _INT32 = ir.IntType(32)
 
