@@ -1,10 +1,12 @@
 """Class numbers that a replay is given: looked at on the device, and told of with the next value that is read.
 
-To look at them at once would be to wait for the device. A block looks at all of them; the smallest place is found as in
-a reduction, the right half of the threads put to the left one until one is left:
+To look at them at once would be to wait for the device. One block looks at all n of them; the smallest place is found
+as in a reduction, the right half of the threads put to the left one until one is left. With four threads:
 
-    classes    |3 0 10 7 -1 ...|       10 classes: those at places 2 and 4 are none
-    places     |n n 2 n|4 n ...|       a thread each BLOCK elements: the first wrong one, or n
+    classes    |3 0 10 7|-1 1 ...|     of 10 classes: those at places 2 and 4 are none
+    places     |4 n 2 n|               thread t looks at places t, t + BLOCK, ...: its first wrong one, or n
+               |2 n|
+               |2|
     found      |which check, 10|       written where nothing was found before
 """
 

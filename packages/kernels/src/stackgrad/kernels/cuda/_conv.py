@@ -1,14 +1,16 @@
 """Convolution and, by `_conv_grad`, its gradients: one kernel of tiles, see `_tile`, that reads an image by windows.
 
-    result     rows: one operand's channels           columns: pixels of an image, or channels and taps
-    right      (column, d) is a pixel of an image, whose row is the sum of one number that belongs to the column and
-               one that belongs to d; so is its column. What lies beyond the image is 0
+    result     rows: one operand's channels           columns: pixels, or channels and taps
+    right      (column, d) is a pixel that is read. Its row is the sum of one number that belongs to the column and one
+               that belongs to d; so is its column. What lies beyond the edges is 0
     left       (row, d) as it lies in memory
 
-                     rows        columns             d, over which the products are added up
-    convolution      out channel image, y, x         in channel, tap row, tap column      image row = y stride + tap
-    input gradient   in channel  image, y, x         out channel, tap row, tap column     image row = y - tap
-    weight gradient  out channel in channel, taps    image, y, x                          image row = tap + y stride
+                     rows         columns           d, over which products are added   row of the pixel that is read
+    convolution      out channel  n, y, x           in channel, tap row, tap column    y stride + tap dilation - padding
+    input gradient   in channel   n, y, x           out channel, tap row, tap column   of g: see `_conv_grad`
+    weight gradient  out channel  in channel, taps  n, y, x                            tap dilation + y stride - padding
+
+n counts the images of a batch. In the code, `image` is what is read by windows: x, or for the input gradient g.
 
     blocks     |group 0: tile 0, 1, 2 ... by rows|group 1|...|  and all of these again for the next piece of d
 

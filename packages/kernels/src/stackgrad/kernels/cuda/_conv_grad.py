@@ -4,7 +4,10 @@ Input gradient: a pixel of the image collects from the windows that hold it. Wit
 `stride`-th meets a window there, and which ones depends on the pixel's place. So the image is made in phases, pixels
 that lie `stride` apart, each of which is a convolution of the gradient with its own taps:
 
-    stride 2, 3 taps   image   |0 1 0 1 0 1|      phase 0 has taps 0 and 2, phase 1 tap 1
+    stride 2, 3 taps, no padding    image |0 1 0 1 0 1|    phase 0 has taps 0 and 2, phase 1 tap 1
+
+Pixel p meets tap i of window w where p + padding == w stride + i dilation; with padding 1 the phases here change taps.
+Without dilation, the j-th pixel of a phase and the i-th of its taps read g at j - i plus a number of the phase's own.
 
 Weight gradient: few tiles, and sums as long as there are pixels, which are cut into pieces (see `_tile`).
 """
@@ -34,7 +37,7 @@ class _Phase(NamedTuple):
 
 
 def _phases(size: int, kernel: int, stride: int, before: int, dilation: int) -> list[_Phase]:
-    """Tap i meets window w at place p where p + before == w * stride + i * dilation."""
+    """The phases along a dimension of `size` places, `before` of which are padding in front: see above."""
     common = math.gcd(stride, dilation)
     found = []
     for first in range(min(stride, size)):

@@ -1,6 +1,8 @@
-"""Filling, copying and converting: the kernels of `_elementwise` with functions that hand a number on.
+"""Filling, copying and converting. A copy is by the kernels of `_elementwise`, with a function that hands a number on.
 
-threads take elements as there; a copy between layouts takes them in the order of the memory that is written
+fill       out |v v v v v v|
+copy       out |0 1 2 3 4 5|    threads write in the order of the memory of `out`,
+           a   |0 3 1 4 2 5|    and read each element where it lies: here `a` is transposed
 """
 
 from __future__ import annotations

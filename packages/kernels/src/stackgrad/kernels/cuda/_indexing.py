@@ -8,12 +8,12 @@ row numbers, in their order:
     thread     (row 2, column c) adds g[0, c] and g[2, c]
 
 Otherwise the row numbers are sorted first, equal ones staying in order, by four bits at a time from the lowest on. A
-thread counts the digits of a chunk of them, running sums over (digit, chunk) tell where each chunk's begin, and the
-thread puts them there:
+thread counts the digits of a chunk of them, running sums over (digit, chunk) tell before which place each chunk's end,
+and the thread puts them there, from the last of the chunk to the first:
 
     digits     |2 0 2|1 2 0|        chunk 0 has one 0, no 1, two 2; chunk 1 one of each
     counts     |1 1|0 1|2 1|        digit 0 of both chunks, then 1, then 2
-    begin      |0 1|2 2|3 5|
+    ends       |1 2|2 3|5 6|
     sorted     |0 0 1 2 2 2|
 """
 

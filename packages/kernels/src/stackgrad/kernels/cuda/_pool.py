@@ -1,11 +1,11 @@
 """Pooling, of images that are seen as planes (n * c, h, w).
 
-result     |o o o o|    a thread has one place of the window, and looks at what lies under it, row by row;
-           |o o o o|    neighbouring threads have neighbouring places
+result     |t0 t1 t2 ...|    a thread has one place of the result, and looks at the window there, row by row
 
-gradient   |t0 t1 t2 ...|    a thread has RUN pixels of a column, one below the other, for each of which it adds up
-           |t0 t1 t2 ...|    its shares of the windows that hold it: from the last one backwards, rows outside.
-           |t0 t1 t2 ...|    No two threads add to one pixel, and finding the windows once does for the whole run
+gradient   |t0 t1 t2 ...|    a thread has RUN pixels of a column, one below the other, for each of which it adds
+           |t0 t1 t2 ...|    up its shares of the windows that hold it: row of windows by row, in each of them
+           |t0 t1 t2 ...|    window by window, both from the last one backwards. No two threads add to one pixel,
+           |t0 t1 t2 ...|    and the last windows are found by division once for the whole run
 """
 
 from __future__ import annotations

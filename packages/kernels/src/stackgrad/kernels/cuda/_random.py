@@ -1,8 +1,9 @@
 """Uniform random numbers by Philox 4x32-10, the same as `stackgrad.tensor` draws with NumPy, and dropout by them.
 
     block of the draw   |    0    |    1    |    2    | ...      a thread makes the four words of a block and of them
-    elements, float32   |0 1 2 3  |4 5 6 7  |8 ...    |          four numbers,
-    elements, float64   |0   1    |2   3    |4 ...    |          or two
+    uniform, float32    |0 1 2 3  |4 5 6 7  |8 ...    |          four numbers,
+    uniform, float64    |0   1    |2   3    |4 ...    |          two, of two words each,
+    dropout             |0 1 2 3  |4 5 6 7  |8 ...    |          or four float32, whatever the dtype of the elements
 
 The number of the draw lies in device memory: a captured function writes it anew each time.
 """

@@ -1,17 +1,19 @@
-"""Softmax, log-softmax, cross-entropy and their gradients: rows of k elements, each by a group of threads.
+"""Softmax, log-softmax, their gradients, and cross-entropy: rows of k elements, each by a group of threads.
 
 A block holds ROWS groups of LANES threads. How many lanes a row gets depends on k alone: one where rows are short,
 32 and more where they are long.
 
     row 0      |l0 l1 ... l31|l0 l1 ... l31|l0 ...|     lane t takes elements t, t + LANES, t + 2 LANES, ...
     row 1      |l0 l1 ... l31|l0 l1 ... l31|l0 ...|     of its row
-    partial    |(m, s) of each lane|                    in shared memory: the largest element and the sum of
-               |(m, s)|                                 exp(x - m), the right half is put to the left one until one
-               |out|                                    pair is left; then each lane writes its elements
+    partial    |p0 p1 ... p15 | p16 ... p31|            in shared memory: the right half is put to the left one until
+               |p0 ... p7 | p8 ... p15|                 one is left, the row's; then each lane goes over its elements
+               |p0|                                     again and writes theirs
 
-The largest element and the sum are found in one pass, in which the sum is scaled anew whenever a larger element comes
-(M. Milakov and N. Gimelshein, "Online normalizer calculation for softmax", arXiv:1805.02867). So a row is read once
-from memory, and once more from the cache where it is written.
+A lane's partial is (m, s), its largest element and the sum of exp(x - m), for a gradient a sum alone. Both m and s are
+found in one pass, in which s is scaled anew whenever a larger element comes (M. Milakov and N. Gimelshein, "Online
+normalizer calculation for softmax", arXiv:1805.02867). So a row is read twice, the second time mostly from the cache.
+
+The gradient of cross-entropy needs no sums, as its forward pass kept log-softmax: a thread takes an element.
 """
 
 from __future__ import annotations

@@ -15,8 +15,11 @@ take turns, so that one barrier a step is enough:
 
 For each of the DEPTH a thread reads DOWN + ACROSS numbers and does DOWN x ACROSS multiply-adds. The threads of a warp
 stand 4 by 8, so that together they read few lines of shared memory. Both operands lie there with DEPTH as their slower
-dimension, whose rows are PAD longer than need be: threads that write a column of DEPTH then meet different banks, and
-rows still begin where four numbers can be read at once.
+dimension, whose rows are PAD longer than need be: of a warp that writes columns of DEPTH 8, no two threads then meet in
+a bank, and rows still begin where four numbers can be read at once.
+
+LARGE and MEDIUM are as drawn, for float32 alone. SMALL, for all that is small and for float64, has one group each way,
+of four rows and two columns, and DEPTH 16, of which two threads each meet in a bank when float32 are written.
 
 Where tiles are few and sums are long, the sums are cut into pieces, which other blocks make; `joined` adds them up in
 their order. All of this is chosen by the shapes alone.
