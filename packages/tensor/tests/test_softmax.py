@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from stackgrad.tensor import arange, cross_entropy, log_softmax, softmax, tensor, zeros
+from stackgrad.tensor import arange, cross_entropy, log_softmax, nll_loss, softmax, tensor, zeros
 from stackgrad.tensor.testing import CLASS_CASES
 
 
@@ -70,8 +70,11 @@ def test_arguments_that_do_not_fit_are_named(function):
         ((2,), [0, 1], ValueError, r"input of shape \(2,\)"),
         ((2, 3), [0, 3], ValueError, "target holds class 3: expected 0 to 2"),
         ((2, 3), [-1, 0], ValueError, "target holds class -1: expected 0 to 2"),
+        ((2, 0), [0, 0], ValueError, r"input of shape \(2, 0\) has no classes: expected at least one"),
     ],
 )
 def test_targets_that_do_not_fit_are_named(logits, target, error, message):
     with pytest.raises(error, match=message):
         cross_entropy(zeros(logits), tensor(target))
+    with pytest.raises(error, match=message):
+        nll_loss(zeros(logits), tensor(target))

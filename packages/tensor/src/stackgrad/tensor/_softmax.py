@@ -114,4 +114,6 @@ def _expect_classes(what: str, scores: Tensor, target: Tensor) -> None:
         raise ValueError(
             f"{what}: input of shape {scores.shape} and target of shape {target.shape}: expected (n, classes) and (n,)"
         )
+    if scores.shape[0] and not scores.shape[1]:
+        raise ValueError(f"{what}: input of shape {scores.shape} has no classes: expected at least one")
     expect_classes(what, target, scores.shape[1])
