@@ -70,7 +70,7 @@ def test_a_name_that_is_not_installed_is_an_error(entries):
     ("name", "reason"), [("absent", "No module named 'no_such_module'"), ("failing", "NoSuchClass")]
 )
 def test_a_backend_that_does_not_load_says_why(entries, name, reason):
-    with pytest.raises(RuntimeError, match=rf"backend '{name}' is installed but does not load: .*{reason}"):
+    with pytest.raises(RuntimeError, match=rf"^backend '{name}' does not load: .*{reason}"):
         get_backend(name)
 
 
@@ -83,9 +83,7 @@ def test_the_default_is_cpu_where_it_is_installed(entries):
 
 def test_a_default_that_does_not_load_is_an_error(entries):
     entries["cpu"] = entries["absent"]
-    with pytest.raises(
-        RuntimeError, match="backend 'cpu' is installed but does not load: No module named 'no_such_module'"
-    ):
+    with pytest.raises(RuntimeError, match=r"^backend 'cpu' does not load: No module named 'no_such_module'"):
         zeros(2)
 
 

@@ -373,7 +373,7 @@ def _load(name: str) -> Backend:
     try:
         backend: Backend = _installed()[name].load()()
     except Exception as error:
-        raise RuntimeError(f"backend {name!r} is installed but does not load: {error}") from error
+        raise RuntimeError(f"backend {name!r} does not load: {error}") from error
     return backend
 
 
