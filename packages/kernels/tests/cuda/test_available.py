@@ -1,6 +1,7 @@
 """What is said where there is no GPU, or nothing to use it with."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 
@@ -15,14 +16,55 @@ def test_it_is_installed_under_its_name():
     assert "cuda" in available_backends()
 
 
-def test_numba_cuda_is_missing(monkeypatch):
-    monkeypatch.setattr(_available, "find_spec", lambda name: None)
+DRIVERS = "580 or newer for [cuda13], 575 or newer for [cuda12]"
+NOTHING = (
+    f"found no numba-cuda and no NVIDIA driver: install the driver of your GPU, {DRIVERS}, "
+    "then pip install 'stackgrad-kernels[cuda13]'; without an NVIDIA GPU there is nothing to install"
+)
+INSTALL = f"pip install 'stackgrad-kernels[cuda13]' (driver {DRIVERS})"
+
+
+@pytest.fixture
+def without_numba_cuda(monkeypatch):
+    """A function of whether there is a driver, and a simulator; it gives the libraries that will be asked for."""
+    asked = []
+
+    def choose(has_driver, simulated=False):
+        def load(name):
+            asked.append(name)
+            if not has_driver:
+                raise OSError("cannot open shared object file")
+
+        monkeypatch.setattr(_available, "find_spec", lambda name: None)
+        monkeypatch.setattr(_available, "SIMULATED", simulated)
+        monkeypatch.setattr(_available.ctypes, "CDLL", load)
+        return asked
+
+    return choose
+
+
+@pytest.mark.parametrize(
+    ("has_driver", "simulated", "text"),
+    [
+        (False, False, NOTHING),
+        (True, False, f"found an NVIDIA driver, but no numba-cuda: {INSTALL}"),
+        (False, True, f"found no numba-cuda, which simulates a GPU: {INSTALL}"),
+    ],
+)
+def test_numba_cuda_is_missing(without_numba_cuda, has_driver, simulated, text):
+    without_numba_cuda(has_driver, simulated)
     assert not cuda.is_available()
-    assert cuda.what_is_missing() == (
-        "numba-cuda is not installed: pip install 'stackgrad-kernels[cuda13]' (or [cuda12] for drivers of 575 to 579)"
-    )
-    with pytest.raises(RuntimeError, match=r"^numba-cuda is not installed"):
+    assert cuda.what_is_missing() == text
+    with pytest.raises(RuntimeError, match=f"^{re.escape(text)}$"):
         cuda.backend()
+
+
+@pytest.mark.parametrize(("platform", "library"), [("linux", "libcuda.so.1"), ("win32", "nvcuda.dll")])
+def test_the_driver_has_another_name_on_windows(without_numba_cuda, monkeypatch, platform, library):
+    asked = without_numba_cuda(False)
+    monkeypatch.setattr(sys, "platform", platform)
+    assert cuda.what_is_missing() == NOTHING
+    assert asked == [library]
 
 
 def test_a_toolkit_that_does_not_load(monkeypatch):
@@ -49,5 +91,5 @@ numba_cuda_alone = pytest.mark.skipif(
 
 @numba_cuda_alone
 def test_a_driver_is_missing():
-    assert "no NVIDIA driver: install the driver of your GPU" in cuda.what_is_missing()
+    assert f"no NVIDIA driver: install the driver of your GPU, {DRIVERS}" in cuda.what_is_missing()
     assert cuda.what_is_missing().startswith("found numba-cuda ")

@@ -43,7 +43,7 @@ def test_no_gpu(command: list[str], cli: Cli, trained: Path, tmp_path: Path) -> 
     shutil.copytree(trained, tmp_path / "runs/one")
     (tmp_path / "a.png").write_bytes(b"")
     text = cli(*command, "--backend", "cuda").error(status=1)
-    found = r"numba-cuda is not installed: pip install .*|found numba-cuda [\d.]+, but .*"
+    found = r"found (no numba-cuda and no|an) NVIDIA driver.*pip install .*|found numba-cuda [\d.]+, but .*"
     assert re.fullmatch(rf"backend 'cuda' does not load: ({found})", text)
 
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
-INSTALL = "pip install 'stackgrad-kernels[cuda13]' (or [cuda12] for drivers of 575 to 579)"
+SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
+EXTRA = "'stackgrad-kernels[cuda13]'"
+DRIVERS = "580 or newer for [cuda13], 575 or newer for [cuda12]"
+INSTALL = f"pip install {EXTRA} (driver {DRIVERS})"
+INSTALL_DRIVER = f"install the driver of your GPU, {DRIVERS}"
 
 
 def is_available() -> bool:
@@ -19,7 +26,7 @@ def is_available() -> bool:
 def what_is_missing() -> str:
     """One line on what was found, what is missing and what to install; empty where nothing is missing. Never raises."""
     if find_spec("numba_cuda") is None:
-        return f"numba-cuda is not installed: {INSTALL}"
+        return _without_numba_cuda()
     found = f"found numba-cuda {_version('numba-cuda')}"
     try:
         from . import _driver
@@ -30,6 +37,27 @@ def what_is_missing() -> str:
     except Exception as error:
         missing = f"the driver does not answer ({_one_line(error)})"
     return f"{found}, but {missing}" if missing else ""
+
+
+def _without_numba_cuda() -> str:
+    """A driver is looked for first: numba-cuda and what it compiles with are a large download, and no use without."""
+    if SIMULATED:
+        return f"found no numba-cuda, which simulates a GPU: {INSTALL}"
+    if _has_driver():
+        return f"found an NVIDIA driver, but no numba-cuda: {INSTALL}"
+    return (
+        f"found no numba-cuda and no NVIDIA driver: {INSTALL_DRIVER}, then pip install {EXTRA}; "
+        "without an NVIDIA GPU there is nothing to install"
+    )
+
+
+def _has_driver() -> bool:
+    """Whether the driver's library can be loaded. That starts nothing: the driver waits for a call of cuInit."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def _version(distribution: str) -> str:

@@ -2,15 +2,14 @@
 
     kernel's source --numba.cuda.compile--> PTX --cuda.core.ObjectCode--> machine code --cuda.core.launch--> stream
 
-`DEVICE` stands for the GPU. With NUMBA_ENABLE_CUDASIM=1 it is Numba's simulator, which runs the threads of a block as
-Python threads on memory of the host. Both offer the same few methods; memory is a `Memory`, and everything is done in
-the order of one stream.
+`device()` is the GPU. With NUMBA_ENABLE_CUDASIM=1 it is Numba's simulator, which runs the threads of a block as Python
+threads on memory of the host. Both offer the same few methods; memory is a `Memory`, and everything is done in the
+order of one stream.
 """
 
 from __future__ import annotations
 
 import ctypes
-import os
 import re
 import threading
 from collections.abc import Callable, Sequence
@@ -22,14 +21,14 @@ from numba import cuda as _numba_cuda
 from numba.cuda import types as types
 from numpy.typing import NDArray
 
+from ._available import INSTALL_DRIVER
+from ._available import SIMULATED as SIMULATED
 from ._staging import SIZE as STAGED
 from ._staging import Staging
 
 Grid = tuple[int, int, int]
 Call = tuple[Any, Grid, Grid, Sequence[Any]]
 """The arguments of `Device.launch`."""
-
-SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
 
 
 class Memory(Protocol):
@@ -357,7 +356,7 @@ def what_is_missing() -> str:
     try:
         status, *_ = driver.cuInit(0)
     except Exception:  # NVIDIA's packages raise an error of their own
-        return "no NVIDIA driver: install the driver of your GPU, 580 or newer for [cuda13], 575 or newer for [cuda12]"
+        return f"no NVIDIA driver: {INSTALL_DRIVER}"
     if int(status):
         return f"NVIDIA's driver does not start ({status.name}): is there a GPU, and may this process use it?"
     status, count = driver.cuDeviceGetCount()
@@ -368,6 +367,9 @@ def what_is_missing() -> str:
 
 @cache
 def device() -> Device:
-    """The device: the GPU that CUDA counts first, or the simulator."""
+    """The device, the same from the first call on: the simulator, or a GPU.
+
+    That is the one which is current in the thread: the first that CUDA counts, unless a library such as PyTorch chose.
+    """
     found: Device = _Simulator() if SIMULATED else _Gpu()
     return found
