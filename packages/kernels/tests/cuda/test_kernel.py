@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import stackgrad.kernels.cuda._backend  # noqa: F401 - registers all kernels
 from stackgrad.kernels.cuda._array import empty, to_numpy
 from stackgrad.kernels.cuda._driver import SIMULATED, cuda, device
 from stackgrad.kernels.cuda._kernel import BLOCK, REGISTRY, Kernel, T, cover, int64, pointer

@@ -1,6 +1,50 @@
 """The `cuda` backend: every kind of work in kernels that Numba compiles for NVIDIA's GPUs.
 
-Importing this needs neither numba-cuda nor a GPU. `_driver` is the one file that imports them.
+Importing this needs neither numba-cuda nor a GPU. `_driver` is the one file that imports them. Where is what:
+
+    Operation                                    File                Kernels, or what uses them
+
+    matmul, also of batches; linear              _matmul.py          _product
+    conv2d; conv1d as images of one row          _conv.py            _convolve
+    the two gradients of conv2d, by _convolve    _conv_grad.py       conv2d_input_grad, conv2d_weight_grad
+    tensor_conv1d and tensor_conv2d, by conv2d   ../_course.py       tensor_conv1d, tensor_conv2d
+    tiles of all these, in shared memory         _tile.py            Form, form_for, TiledKernels, joined
+    max and average pooling                      _pool.py            _max_pool, _max_pool_take, _avg_pool
+    gradients of pooling                         _pool.py            _collect
+    softmax, log-softmax and their gradients     _softmax.py         _softmax_rows, _softmax_grad_rows
+    cross-entropy and its gradient               _softmax.py         _cross_entropy_rows, _cross_entropy_grad
+    batch norm and its gradient                  _norm.py            _moments, _normalise, _grad_sums, _input_grad
+    elementwise: add, exp, relu, where ...       _elementwise.py     _flat, _strided
+    exp, log ... inside kernels                  _math.py            FUNCTIONS, compile_scalar
+    sum, prod, max, min; mean by sum             _reduce.py          _fold_rows, _fold_columns
+    argmax, argmin                               _along.py           _extreme
+    cumsum                                       _along.py           _piece_sums, _running_sums
+    gather: rows by their numbers                _indexing.py        _gather
+    scatter_add: gradient of gather              _indexing.py        _add_few, _add_sorted
+    scatter: assignment to rows                  _indexing.py        _put_last
+    sorting of row numbers, for both             _indexing.py        _number, _count_digits, _place_by_digit
+    nonzero: places of true elements             _indexing.py        _true_coordinates
+    uniform random numbers, dropout              _random.py          _uniform, _dropout
+    SGD, with momentum; Adam, AdamW              _optim.py           _sgd, _momentum, _adam
+    fill                                         _copy.py            _fill
+    copy, astype, assign; by _elementwise        _copy.py            copy, assign, contiguous, reshape
+    check of class numbers in replays            _classes.py         _find_wrong
+    map, zip, reduce of one's own function       ../_custom.py       map, zip, reduce
+    the same on a GPU; by _flat, _fold_rows ...  _custom.py          CustomKernels
+
+    which function does which kind of work       _backend.py         CudaBackend
+    arrays; views: permute, expand, slice        _array.py           DeviceArray, empty, from_numpy, to_numpy
+    strides as kernels see them                  _layout.py          place, parts, divide
+    making and launching kernels                 _kernel.py          kernel, Kernel, cover, either, REGISTRY
+    driver, compiler, simulator                  _driver.py          device, compile_to_ptx, _Gpu, _Simulator
+    compiled kernels on disk                     _ptx.py             ptx_of
+    CUDA graphs of captured functions            _graph.py           record, _Row
+    how a graph is built                         _driver.py          _Gpu.graph
+    memory pool                                  _memory.py          pool, Lease, Foreign
+    which free memory is taken and kept          ../_free_blocks.py  FreeBlocks
+    uploads that nobody waits for                _staging.py         Staging
+    DLPack, CUDA array interface                 _exchange.py        to_dlpack, to_cuda_array_interface, borrow
+    what is missing, what to install             _available.py       is_available, what_is_missing
 """
 
 from __future__ import annotations
