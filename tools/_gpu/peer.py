@@ -10,7 +10,7 @@ from stackgrad.tensor import get_backend
 
 Work = Callable[[], object]
 Steps = dict[str, tuple[Work | None, float]]
-"""Training steps by name, and the share of each that is asked for."""
+"""Training steps by name, and the share of each that the project sets itself."""
 
 
 def copy_work(x: Any, size: int) -> Work:

@@ -1,7 +1,6 @@
 """How fast the kernels are, against PyTorch where it can be imported, and against the speed of a copy.
 
-A work is done again and again for some tenths of a second after it was warmed up, and the device is waited for at the
-end; of five such rounds the best counts. What is compared is computed without TF32 on both sides.
+How it is timed, and what the peers do, is told where it is written: `report.ABOUT_SPEED`.
 """
 
 from __future__ import annotations
@@ -18,10 +17,8 @@ from stackgrad import nn
 from stackgrad.kernels.cuda._driver import device
 from stackgrad.tensor import OPS, REDUCTIONS, Window, capture, from_numpy, get_backend
 from tools._gpu import peer
-from tools._gpu.report import Report, Speed
+from tools._gpu.report import ROUNDS, SECONDS, Report, Speed
 from tools._gpu.training import learning_step, model_to_train
-
-ROUNDS = 5
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class Sizes:
     seconds: float
 
 
-REAL = Sizes(100_000_000, 4096, 32, 56, 64, (64, 256), 0.3)
+REAL = Sizes(100_000_000, 4096, 32, 56, 64, (64, 256), SECONDS)
 TINY = Sizes(36, 4, 1, 4, 2, (2,), 0.0)
 
 
