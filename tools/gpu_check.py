@@ -1,7 +1,6 @@
-"""Check the cuda backend on a real GPU and measure it: python tools/gpu_check.py [--out FILE] [--only PART ...].
+"""Check the cuda backend on a real GPU and measure it.
 
-Needs no network and no installation: Python with NumPy, numba and numba-cuda (and what that compiles with) and pytest;
-with Hypothesis the tests of tests/cuda are run as well, with PyTorch it is what is compared with. The parts:
+The parts:
 
     cases       every case of the table on the GPU against NumPy, with extents at the edges of blocks
     tests       packages/kernels/tests/cuda
@@ -9,8 +8,20 @@ with Hypothesis the tests of tests/cuda are run as well, with PyTorch it is what
     training    lenet5 on MNIST until 99 % of the test images are read rightly
     speed       against PyTorch, and against the speed of a copy
 
-The results go to a file with the device's name, after each part. What was not measured stays empty. `--dry-run` does
-all in Numba's simulator, in small, to see that this script works; it measures nothing.
+Installs nothing and needs no network. What it needs, `pip install './packages/kernels[cuda13]' ./packages/tensor`
+brings, in the checkout and with a driver of 580 or newer ([cuda12]: 575 or newer): NumPy, numba-cuda with NVIDIA's
+compiler, and cuda-core. The other packages of the checkout it finds by itself. It does more where it finds
+
+    pytest, Hypothesis     the tests
+    compute-sanitizer      which comes with a full CUDA toolkit; looked for on the PATH and in /usr/local/cuda/bin
+    PyTorch                what the speed is compared with
+
+and what cannot be tried without them is written down as not tried, or stays empty. After a whole run on a GPU the
+results are in docs/gpu.md, written anew after each part; of a dry run or of single parts they are printed at the end.
+`--out` writes either to a file.
+
+Exit code: 0 where all is well, 1 where something is wrong (slow is not wrong), 2 where nothing can be checked, as
+there is no GPU or the command line is not understood.
 """
 
 from __future__ import annotations
@@ -23,21 +34,40 @@ from datetime import date
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "gpu.md"
 PARTS = ("cases", "tests", "sanitizer", "training", "speed")
+FROM_CHECKOUT = "'./packages/kernels[cuda13]' './packages/tensor'"
 
 
 def parse_arguments(given: list[str] | None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split(":")[0])
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "gpu.md", help="where to write the results")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="which parts to do")
-    parser.add_argument("--examples", type=int, default=None, metavar="N", help="of each case (30)")
-    parser.add_argument("--dry-run", action="store_true", help="in Numba's simulator, in small")
-    return parser.parse_args(given)
+    """The command line; `out` is None where the results are to be printed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, metavar="FILE", help="where to write the results")
+    parser.add_argument(
+        "--only", nargs="+", choices=PARTS, default=list(PARTS), help="which parts to do", metavar="PART"
+    )
+    parser.add_argument(
+        "--examples", type=int, metavar="N", help="how often to try each case, with other arrays (30; in a dry run 1)"
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="all in small in Numba's simulator, to see that this script works: it measures nothing",
+    )
+    arguments = parser.parse_args(given)
+    if arguments.out is None and not arguments.dry_run and set(arguments.only) == set(PARTS):
+        arguments.out = PAGE
+    if arguments.examples is not None and arguments.examples < 1:
+        parser.error(f"--examples {arguments.examples}: expected 1 or more")
+    if arguments.out and not arguments.out.parent.is_dir():
+        parser.error(f"--out {arguments.out}: there is no folder {arguments.out.parent}")
+    if not arguments.dry_run and os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0"):
+        parser.exit(2, "NUMBA_ENABLE_CUDASIM asks for Numba's simulator: unset it to check a GPU, or use --dry-run\n")
+    return arguments
 
 
 def main(given: list[str] | None = None) -> int:
-    """Do the parts and write the results; 0 where all is well, 1 where something failed, 2 without a GPU."""
+    """Do the parts and write or print the results; gives the exit code."""
     arguments = parse_arguments(given)
     if arguments.dry_run:
         os.environ["NUMBA_ENABLE_CUDASIM"] = "1"  # before Numba is imported
@@ -47,9 +77,10 @@ def main(given: list[str] | None = None) -> int:
     surroundings.make_importable(ROOT)
     surroundings.find_compiler()
     from stackgrad.kernels.cuda import what_is_missing
+    from stackgrad.kernels.cuda._available import EXTRA
 
     if missing := what_is_missing():
-        print(f"no GPU to check: {missing}", file=sys.stderr)
+        print(f"no GPU to check: {missing.replace(EXTRA, FROM_CHECKOUT)}", file=sys.stderr)
         return 2
     from tools._gpu.report import Report
     from tools._gpu.runs import RUNS
@@ -62,9 +93,11 @@ def main(given: list[str] | None = None) -> int:
         except Exception as error:
             traceback.print_exc()
             report.failure(part, error)
-        if arguments.out.parent.is_dir():
+        if arguments.out:
             arguments.out.write_text(report.text(), encoding="utf-8")
             print(f"written to {arguments.out}")
+    if not arguments.out:
+        print(f"\n{report.text()}", end="")
     return 1 if report.failed else 0
 
 

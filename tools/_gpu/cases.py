@@ -68,11 +68,12 @@ def _answers(backend: Any) -> bool:
 
 
 def run_tests(report: Report, arguments: Namespace) -> None:
-    """The tests of the cuda backend, which need Hypothesis. A dry run leaves them to their own session."""
+    """The tests of the cuda backend, which need pytest and Hypothesis. A dry run leaves them to their own session."""
     what = "tests of the cuda backend"
-    if arguments.dry_run or not is_installed("hypothesis"):
-        reason = "the simulator has a session of its own" if arguments.dry_run else "Hypothesis is not installed"
-        report.check(what, None, reason)
+    absent = [name for name in ("pytest", "hypothesis") if not is_installed(name)]
+    if arguments.dry_run or absent:
+        found = "the simulator has a session of its own" if arguments.dry_run else f"not installed: {', '.join(absent)}"
+        report.check(what, None, found)
         return
     command = [sys.executable, "-m", "pytest", "-q", str(ROOT / "packages/kernels/tests/cuda")]
     done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
@@ -86,7 +87,9 @@ def run_sanitizer(report: Report, arguments: Namespace) -> None:
     program = shutil.which("compute-sanitizer") or (SANITIZER if Path(SANITIZER).exists() else None)
     for tool in ("memcheck", "racecheck"):
         if program is None or arguments.dry_run:
-            reason = "there is no GPU in a dry run" if arguments.dry_run else "compute-sanitizer is not installed"
+            reason = (
+                "there is no GPU in a dry run" if arguments.dry_run else "not installed: it comes with CUDA's toolkit"
+            )
             report.check(f"compute-sanitizer {tool}", None, reason)
             continue
         with tempfile.TemporaryDirectory() as folder:

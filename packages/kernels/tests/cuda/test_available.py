@@ -48,7 +48,7 @@ def without_numba_cuda(monkeypatch):
     [
         (False, False, NOTHING),
         (True, False, f"found an NVIDIA driver, but no numba-cuda: {INSTALL}"),
-        (False, True, f"found no numba-cuda, which simulates a GPU: {INSTALL}"),
+        (False, True, "found no numba-cuda, which simulates a GPU: pip install 'stackgrad-kernels[cuda13]'"),
     ],
 )
 def test_numba_cuda_is_missing(without_numba_cuda, has_driver, simulated, text):

@@ -1,5 +1,6 @@
 """The script for machines with a GPU, in the simulator: all its parts run, and nothing is measured."""
 
+import re
 import subprocess
 import sys
 from argparse import Namespace
@@ -10,13 +11,27 @@ from types import SimpleNamespace
 
 import pytest
 
+from stackgrad.kernels.cuda import _available
+
 SCRIPT = Path(__file__).resolve().parents[4] / "tools/gpu_check.py"
+PAGE = SCRIPT.parents[1] / "docs/gpu.md"
 
 
-def test_a_dry_run(tmp_path):
-    command = [sys.executable, str(SCRIPT), "--dry-run", "--out", str(tmp_path / "gpu.md")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    page = (tmp_path / "gpu.md").read_text(encoding="utf-8")
+def works(page):
+    """What the rows of the page's two tables name, without sizes."""
+    checks, _, speeds = page.partition("## Speed")
+    rows = [re.findall(r"^\| (?!what |work )(.*) \|$", part, re.MULTILINE) for part in (checks, speeds)]
+    named = [row.split(" | ") for row in rows[1]]
+    sized = {(re.sub(r"\d+(e\+\d+|(x\d+)+)?", "N", work), against, least) for work, _, _, against, _, least, _ in named}
+    return [row.split(" | ")[0] for row in rows[0]], sized
+
+
+def test_a_dry_run():
+    """It prints its results, and leaves the page of the project alone, which names the same checks and works."""
+    before = PAGE.read_text(encoding="utf-8")
+    done = subprocess.run([sys.executable, str(SCRIPT), "--dry-run"], capture_output=True, text=True, check=False)
+    assert PAGE.read_text(encoding="utf-8") == before
+    page = done.stdout[done.stdout.index("# The cuda backend on") :]
     failed = [
         line for line in page.splitlines() if "**failed**" in line and "has no kernel on backend 'cuda' yet" not in line
     ]
@@ -27,6 +42,8 @@ def test_a_dry_run(tmp_path):
     assert "| compute-sanitizer racecheck | not tried | there is no GPU in a dry run |" in page
     assert "| softmax of rows, 4e+01 numbers, GB/s |  |  | copy |  | 0.80 |  |" in page
     assert done.returncode == ("**failed**" in page)
+    if "Not measured" in before and not failed:
+        assert works(page) == works(before)
 
 
 # Python as it is where platformdirs is not installed.
@@ -106,5 +123,18 @@ def test_a_part_that_raises_leaves_the_others(tools, monkeypatch, tmp_path):
 
     monkeypatch.setitem(sys.modules, "tools._gpu.runs", SimpleNamespace(RUNS={"training": training, "speed": speed}))
     monkeypatch.setattr(tools("_gpu.surroundings"), "make_importable", lambda root: None)
-    assert script.main(["--only", "training", "speed", "--out", str(out)]) == 1
+    monkeypatch.setenv("NUMBA_ENABLE_CUDASIM", "1")  # by --dry-run, and only here
+    assert script.main(["--dry-run", "--only", "training", "speed", "--out", str(out)]) == 1
     assert "| training | **failed** | RuntimeError: no more room |" in written[0]
+
+
+def test_without_a_gpu_it_names_what_can_be_installed_from_the_checkout(tools, monkeypatch, capsys):
+    script = tools("gpu_check")
+    monkeypatch.setattr(tools("_gpu.surroundings"), "make_importable", lambda root: None)
+    monkeypatch.setattr("stackgrad.kernels.cuda.what_is_missing", lambda: f"found a driver: {_available.INSTALL}")
+    monkeypatch.delenv("NUMBA_ENABLE_CUDASIM", raising=False)
+    assert script.main([]) == 2
+    assert capsys.readouterr().err == (
+        "no GPU to check: found a driver: pip install './packages/kernels[cuda13]' './packages/tensor' "
+        "(driver 580 or newer for [cuda13], 575 or newer for [cuda12])\n"
+    )

@@ -42,7 +42,7 @@ def what_is_missing() -> str:
 def _without_numba_cuda() -> str:
     """A driver is looked for first: numba-cuda and what it compiles with are a large download, and no use without."""
     if SIMULATED:
-        return f"found no numba-cuda, which simulates a GPU: {INSTALL}"
+        return f"found no numba-cuda, which simulates a GPU: pip install {EXTRA}"
     if _has_driver():
         return f"found an NVIDIA driver, but no numba-cuda: {INSTALL}"
     return (
