@@ -5,9 +5,9 @@ Importing this needs neither numba-cuda nor a GPU. `_driver` is the one file tha
     Operation                                    File                Kernels, or what uses them
 
     matmul, also of batches; linear              _matmul.py          _product
-    conv2d; conv1d as images of one row          _conv.py            _convolve
-    the two gradients of conv2d, by _convolve    _conv_grad.py       conv2d_input_grad, conv2d_weight_grad
-    tensor_conv1d and tensor_conv2d, by conv2d   ../_course.py       tensor_conv1d, tensor_conv2d
+    conv2d; conv1d, made 2d by stackgrad.tensor  _conv.py            _convolve
+    gradients of conv2d, by _conv's _convolve    _conv_grad.py       conv2d_input_grad, conv2d_weight_grad
+    tensor_conv1d, tensor_conv2d, by conv2d      ../_course.py       tensor_conv1d, tensor_conv2d
     tiles of all these, in shared memory         _tile.py            Form, form_for, TiledKernels, joined
     max and average pooling                      _pool.py            _max_pool, _max_pool_take, _avg_pool
     gradients of pooling                         _pool.py            _collect
@@ -22,7 +22,7 @@ Importing this needs neither numba-cuda nor a GPU. `_driver` is the one file tha
     gather: rows by their numbers                _indexing.py        _gather
     scatter_add: gradient of gather              _indexing.py        _add_few, _add_sorted
     scatter: assignment to rows                  _indexing.py        _put_last
-    sorting of row numbers, for both             _indexing.py        _number, _count_digits, _place_by_digit
+    sorting of numbers for these two             _indexing.py        _number, _count_digits, _place_by_digit
     nonzero: places of true elements             _indexing.py        _true_coordinates
     uniform random numbers, dropout              _random.py          _uniform, _dropout
     SGD, with momentum; Adam, AdamW              _optim.py           _sgd, _momentum, _adam
@@ -38,7 +38,7 @@ Importing this needs neither numba-cuda nor a GPU. `_driver` is the one file tha
     making and launching kernels                 _kernel.py          kernel, Kernel, cover, either, REGISTRY
     driver, compiler, simulator                  _driver.py          device, compile_to_ptx, _Gpu, _Simulator
     compiled kernels on disk                     _ptx.py             ptx_of
-    CUDA graphs of captured functions            _graph.py           record, _Row
+    launches in a row, for a CUDA graph          _graph.py           record, _Row
     how a graph is built                         _driver.py          _Gpu.graph
     memory pool                                  _memory.py          pool, Lease, Foreign
     which free memory is taken and kept          ../_free_blocks.py  FreeBlocks
