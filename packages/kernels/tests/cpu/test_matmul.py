@@ -5,7 +5,18 @@ import itertools
 import numpy as np
 import pytest
 
-from stackgrad.kernels.cpu._matmul import BLOCK_COLUMNS, BLOCK_ROWS, ROWS, linear, matmul
+from stackgrad.kernels.cpu._matmul import (
+    BLOCK_ROWS,
+    COLUMNS,
+    DEPTH,
+    LONGEST,
+    PANELS,
+    ROWS,
+    SMALL,
+    linear,
+    linear_relu,
+    matmul,
+)
 
 pytestmark = pytest.mark.usefixtures("poisoned")
 
@@ -18,7 +29,7 @@ def whole(*shape, dtype="float32"):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("n", [1, ROWS - 1, ROWS, ROWS + 1, 12, 13, 25])
-@pytest.mark.parametrize("m", [1, 3, 7, 8, 9, 15, 16, 17, BLOCK_COLUMNS - 1, BLOCK_COLUMNS, BLOCK_COLUMNS + 1])
+@pytest.mark.parametrize("m", [1, 3, 7, 8, 9, 15, 16, 17, 255, 256, 257])
 def test_tile_edges(dtype, n, m):
     for k in (1, 2, 19):
         a, b = whole(n, k, dtype=dtype), whole(k, m, dtype=dtype)
@@ -40,11 +51,35 @@ def test_batches(run_serially, serial, batch):
     assert np.array_equal(matmul(shared, b), shared @ b)
 
 
-@pytest.mark.parametrize(("rows", "enough"), BLOCK_ROWS)
-def test_blocks_of_rows(rows, enough):
-    for n in (rows - 1, rows, rows + 1, 2 * rows + 1):
-        a, b = whole(max(1, enough), n, 5), whole(max(1, enough), 5, 17)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [1, ROWS - 1, ROWS, ROWS + 1, 40])
+@pytest.mark.parametrize("k", [DEPTH - 1, DEPTH, DEPTH + 1, 2 * DEPTH, 2 * DEPTH + 1, 5 * DEPTH + 3])
+def test_panels_in_parts(dtype, n, k):
+    x, weight, bias = whole(n, k, dtype=dtype), whole(19, k, dtype=dtype), whole(19, dtype=dtype)
+    assert np.array_equal(linear(x, weight, bias), x @ weight.T + bias)
+    assert np.array_equal(linear_relu(x, weight, bias), np.maximum(x @ weight.T + bias, 0))
+    assert np.array_equal(matmul(x, weight.T.copy()), x @ weight.T)
+
+
+@pytest.mark.parametrize("n", [LONGEST - 1, LONGEST, LONGEST + 1, 2 * LONGEST + 5, 6000])
+def test_a_small_a_in_blocks(n):
+    for k, m in ((9, 1), (21, COLUMNS + 1)):
+        assert n * k <= SMALL
+        a, b = whole(n, k), whole(k, m)
         assert np.array_equal(matmul(a, b), a @ b)
+
+
+@pytest.mark.parametrize(("rows", "enough"), BLOCK_ROWS)
+def test_a_large_a_in_blocks(rows, enough):
+    for more in (-1, 0, 1, rows + 1):
+        n, batch = rows * 2 + more, max(1, enough // 2)
+        a, b, bias = whole(batch, n, SMALL // n + 1), whole(batch, SMALL // n + 1, 17), whole(17)
+        assert np.array_equal(matmul(a, b, bias, relu=True), np.maximum(a @ b + bias, 0))
+
+
+def test_more_panels_than_a_chunk_takes():
+    a, b = whole(400, 400), whole(400, PANELS * COLUMNS + 5)
+    assert np.array_equal(matmul(a, b), a @ b)
 
 
 def test_batches_of_any_order_of_memory():

@@ -2,9 +2,8 @@
 
     out (n, m) = a (n, k) times b (k, m)
 
-b is packed into panels of COLUMNS columns, each panel (k, COLUMNS) in one piece, zeros beyond m. A chunk is a block of
-rows by BLOCK_COLUMNS columns of out; chunks run in parallel. Within a chunk, panel after panel, the rows
-go by in tiles of ROWS x COLUMNS that stay in registers over all k:
+b is packed into panels of COLUMNS columns, each panel (k, COLUMNS) in one piece, zeros beyond m. Panel after panel, the
+rows of a go by in tiles of ROWS x COLUMNS that stay in registers over all k:
 
                  panel
                 +-----+-----+-----+
@@ -13,10 +12,14 @@ go by in tiles of ROWS x COLUMNS that stay in registers over all k:
          k
         +---+   +-----+-----+-----+
     a   |   |   | tile|     |     |  ROWS
-        |   |   +-----+-----+-----+         out: one chunk
+        |   |   +-----+-----+-----+         out
         +---+   |     |     |     |
                 +-----+-----+-----+
                 COLUMNS
+
+Where a fits into the second-level cache, a chunk is one panel by all rows, or by a part of them: it packs the panel by
+itself, DEPTH rows of b at a time, which stay in the first-level cache, and puts tiles aside between them. For a larger
+a all panels are packed first, and a chunk is a block of rows by PANELS panels.
 """
 
 from __future__ import annotations
@@ -29,82 +32,111 @@ from numba import types
 from numpy.typing import NDArray
 
 from ._buffers import empty
-from ._jit import kernel
+from ._jit import Kernel, helper, kernel, rebind
 from ._layout import in_order
-from ._memory import lanes_of, load, store
-from ._parallel import MULTIPLY_ADDS, SERIAL, STRIDED
+from ._memory import VECTOR_BYTES, lanes_of, load, on_stack, store
+from ._parallel import MULTIPLY_ADDS, SERIAL
 from ._simd import lanes, tile_from_row, tile_load, tile_multiply_add, tile_of_columns, tile_relu, tile_store
 
-ROWS = 6
-VECTORS = 2
-BLOCK_COLUMNS = 256
+Array = NDArray[Any]
+
+ROWS, VECTORS = 6, 2  # of a tile; fewer rows than these go by one at a time
+COLUMNS = VECTORS * VECTOR_BYTES // 4  # of float32, half as many of float64
+SMALL = 131_072  # elements of an a that is read again for each panel: 512 kB
+DEPTH = 256
+LONGEST = 504  # rows of such an a in a chunk
+PANEL, TILES = DEPTH * COLUMNS, LONGEST * COLUMNS
+FEWEST = 6  # chunks, if more than a few rows would be left for each
+PANELS = 16
 # Rows of a chunk, where there are so many chunks: with more rows a panel is read less often, with fewer all are busy.
 BLOCK_ROWS = ((96, 64), (24, 16), (12, 0))
 
 
-@kernel(lambda T: (T[::1], *[types.intp] * 3, T[::1], *[types.intp] * 3, T[::1]))
-def _pack(panel, b, batch_step, row_step, column_step, bias, k, m, columns, packed):
-    """Copy one panel of one matrix of the flat b to its place in packed, zeros beyond m; the bias comes last."""
+@helper
+def _fill(panel, at, b, start, row_step, column_step, rows, used):
+    """Fill `rows` rows of a panel, which begins at panel[at], from b[start] on; zeros beyond the `used` columns."""
+    lanes, columns = lanes_of(b), VECTORS * lanes_of(b)
+    if column_step == 1 and used == columns:
+        for i in range(rows):
+            row = tile_load(b, start + i * row_step, 0, 1, VECTORS)
+            tile_store(row, panel, at + i * columns, 0, 0, 1, columns, False)
+        return
+    whole = used // lanes * lanes if row_step == 1 and rows >= lanes else 0
+    for j in range(0, whole, lanes):
+        for first in range(0, rows, lanes):
+            i = min(first, rows - lanes)
+            tile = tile_of_columns(b, start + i + j * column_step, column_step)
+            tile_store(tile, panel, at + i * columns + j, columns, 0, lanes, lanes, False)
+    for i in range(rows if whole < columns else 0):
+        for j in range(whole, used):
+            store(panel, at + i * columns + j, load(b, start + i * row_step + j * column_step))
+        for j in range(used, columns):
+            store(panel, at + i * columns + j, 0)
+
+
+@kernel(lambda T: (T[::1], *[types.intp] * 3, T[::1], *[types.intp] * 2))
+def _pack(panel, b, batch_step, row_step, column_step, packed, k, m):
+    """One panel of one matrix of the flat b, to its place in packed."""
+    columns = VECTORS * lanes_of(b)
     panels = (m + columns - 1) // columns
-    start, first, at = panel // panels * batch_step, panel % panels * columns, panel * k * columns
-    width = min(columns, m - first)
-    if column_step == 1 and width == VECTORS * lanes_of(b):
-        for i in range(k):
-            row = tile_load(b, start + i * row_step + first, 0, 1, VECTORS)
-            tile_store(row, packed, at + i * columns, 0, 0, 1, VECTORS * lanes_of(b), False)
-    else:
-        lanes = lanes_of(b)
-        whole = width // lanes * lanes if row_step == 1 and k >= lanes else 0
-        for j in range(0, whole, lanes):
-            for i in range(0, k, lanes):
-                row = min(i, k - lanes)
-                tile = tile_of_columns(b, start + row + (first + j) * column_step, column_step)
-                tile_store(tile, packed, at + row * columns + j, columns, 0, lanes, lanes, False)
-        for i in range(k if whole < columns else 0):
-            for j in range(whole, width):
-                store(packed, at + i * columns + j, load(b, start + i * row_step + (first + j) * column_step))
-            for j in range(width, columns):
-                store(packed, at + i * columns + j, 0)
-    if panel < panels:
-        last = packed.size - panels * columns
-        for j in range(first, first + columns):
-            store(packed, last + j, load(bias, j) if j < bias.size else 0)
+    column = panel % panels * columns
+    start = panel // panels * batch_step + column * column_step
+    _fill(packed, panel * k * columns, b, start, row_step, column_step, k, min(columns, m - column))
 
 
-@kernel(lambda T: (T[::1], *[types.intp] * 3, T[::1], types.intp, T[::1], *[types.intp] * 5, types.boolean))
-def _multiply(chunk, a, batch_step, row_step, column_step, packed, packed_step, out, n, m, k, columns, block, relu):
-    """One chunk of out, `block` rows; chunks count columns within rows within batches.
+# fmt: off
+def _multiply(
+    chunk, a, a_batch, a_row, a_column, b, b_batch, b_row, b_column, bias, packed, out, n, m, k, depth, block, together,
+    relu,
+):
+    # fmt: on
+    """`block` rows by `together` panels; chunks count these within the blocks within the batches.
 
-    The last tile of a matrix overlaps the one before it, whose rows it computes again, to the same bits.
+    Without `packed`, panels are filled here, `depth` rows at a time. The last tile of a matrix overlaps the one before
+    it, whose rows it computes again, to the same bits.
     """
-    across, down = (m + BLOCK_COLUMNS - 1) // BLOCK_COLUMNS, (n + block - 1) // block
-    batch, row0, column0 = chunk // (across * down), chunk // across % down * block, chunk % across * BLOCK_COLUMNS
-    bias = packed.size - (m + columns - 1) // columns * columns
-    for column in range(column0, min(m, column0 + BLOCK_COLUMNS), columns):
-        start = batch * packed_step + column * k
-        if n < ROWS:
-            for row in range(n):
-                i, w = batch * batch_step + row * row_step, start
-                line = tile_from_row(packed, bias + column, 1, VECTORS)
-                for _ in range(k):
-                    line = tile_multiply_add(line, a, i, row_step, packed, w)
-                    i += column_step
+    columns = VECTORS * lanes_of(a)
+    panels = (m + columns - 1) // columns
+    across, down = (panels + together - 1) // together, (n + block - 1) // block
+    batch, row0, panel0 = chunk // (across * down), chunk // across % down * block, chunk % across * together
+    own, begun, first_row = on_stack(a, PANEL), on_stack(a, TILES), on_stack(a, COLUMNS)
+    for panel in range(panel0, min(panels, panel0 + together)):
+        column = panel * columns
+        for j in range(columns):
+            store(first_row, j, load(bias, column + j) if column + j < bias.size else 0)
+        for done in range(0, max(1, k), depth):  # once for no columns of a: the bias
+            if packed.size:
+                weights, start = packed, (batch * panels + panel) * k * columns
+            else:
+                weights, start = own, 0
+                at = batch * b_batch + done * b_row + column * b_column
+                _fill(own, 0, b, at, b_row, b_column, min(depth, k - done), min(columns, m - column))
+            for first in range(row0, min(n, row0 + block), ROWS):
+                row, aside = min(first, n - ROWS), (first - row0) * columns
+                if done == 0:
+                    tile = tile_from_row(first_row, 0, ROWS, VECTORS)
+                else:
+                    tile = tile_load(begun, aside, columns, ROWS, VECTORS)
+                i, w = batch * a_batch + row * a_row + done * a_column, start
+                for _ in range(min(depth, k - done)):
+                    tile = tile_multiply_add(tile, a, i, a_row, weights, w)
+                    i += a_column
                     w += columns
-                if relu:
-                    line = tile_relu(line)
-                tile_store(line, out, (batch * n + row) * m + column, m, 0, 1, m - column, False)
-            continue
-        for first in range(row0, min(n, row0 + block), ROWS):
-            row = min(first, n - ROWS)
-            i, w = batch * batch_step + row * row_step, start
-            tile = tile_from_row(packed, bias + column, ROWS, VECTORS)
-            for _ in range(k):
-                tile = tile_multiply_add(tile, a, i, row_step, packed, w)
-                i += column_step
-                w += columns
-            if relu:
-                tile = tile_relu(tile)
-            tile_store(tile, out, (batch * n + row) * m + column, m, 0, ROWS, m - column, False)
+                if done + depth < k:
+                    tile_store(tile, begun, aside, columns, 0, ROWS, columns, False)
+                else:
+                    if relu:
+                        tile = tile_relu(tile)
+                    tile_store(tile, out, (batch * n + row) * m + column, m, 0, ROWS, m - column, False)
+
+
+_MULTIPLY = {
+    rows: Kernel(
+        rebind(_multiply, f"_multiply_{rows}x2", ROWS=rows),
+        lambda T: (*[T[::1], *[types.intp] * 3] * 2, T[::1], T[::1], T[::1], *[types.intp] * 6, types.boolean),
+    )
+    for rows in (ROWS, 1)
+}
 
 
 def linear(x: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any] | None) -> NDArray[Any]:
@@ -127,21 +159,28 @@ def matmul(a: NDArray[Any], b: NDArray[Any], bias: NDArray[Any] | None = None, r
     out = empty((*batch_shape, n, m), a.dtype)
     if not out.size:
         return out
-    columns = VECTORS * lanes(a.dtype)
+    flat_b, *b_steps = _flat(b)
+    if batch > 1 and not b_steps[0]:  # one b for all rows
+        a, batch, n = in_order(a).reshape(batch * n, k), 1, batch * n
     flat_a, *a_steps = _flat(a)
-    flat_b, b_step, b_row, b_column = _flat(b)
-    panels = -(-m // columns)
-    pieces = panels * (batch if b_step else 1)  # a b that all batches share is packed once
-    packed = empty(pieces * columns * k + panels * columns, a.dtype)
     flat_bias = np.empty(0, a.dtype) if bias is None else in_order(bias)
-    alone = packed.size * (1 if 1 in (b_row, b_column) else STRIDED) < SERIAL
-    _pack[a.dtype](pieces, alone, (flat_b, b_step, b_row, b_column, flat_bias, k, m, columns, packed))
-    chunks_of = {block: batch * -(-n // block) * -(-m // BLOCK_COLUMNS) for block, _ in BLOCK_ROWS}
-    block = next(block for block, enough in BLOCK_ROWS if chunks_of[block] >= enough)
-    serial = batch * n * m * k < SERIAL * MULTIPLY_ADDS
-    packed_step = panels * columns * k if b_step else 0
-    shared = (flat_a, *a_steps, packed, packed_step, out.reshape(-1), n, m, k, columns, block, relu)
-    _multiply[a.dtype](chunks_of[block], serial, shared)
+    columns = VECTORS * lanes(a.dtype)
+    panels = -(-m // columns)
+    serial = batch * (n + ROWS) * m * k < SERIAL * MULTIPLY_ADDS  # a panel takes as long to fill as a tile
+    if n * k <= SMALL:
+        packed, together = np.empty(0, a.dtype), 1
+        depth = -(-k // -(-k // DEPTH)) if k else 1
+        enough = 1 if serial else -(-FEWEST // (batch * panels))
+        down = max(-(-n // LONGEST), min(-(-n // (4 * ROWS)), enough))
+        block = -(-n // (down * ROWS)) * ROWS
+    else:
+        packed, together, depth = empty(batch * panels * k * columns, a.dtype), PANELS, k
+        _pack[a.dtype](batch * panels, packed.size < SERIAL, (flat_b, *b_steps, packed, k, m))
+        chunks_of = {block: batch * -(-n // block) * -(-panels // together) for block, _ in BLOCK_ROWS}
+        block = next(block for block, enough in BLOCK_ROWS if chunks_of[block] >= enough)
+    chunks = batch * -(-n // block) * -(-panels // together)
+    shared = (flat_a, *a_steps, flat_b, *b_steps, flat_bias, packed, out.reshape(-1), n, m, k, depth, block, together)
+    _MULTIPLY[ROWS if n >= ROWS else 1][a.dtype](chunks, serial, (*shared, relu))
     return out
 
 
