@@ -26,7 +26,7 @@ from ._conv_pixels import add_pixels, for_weights, widened
 from ._jit import Kernel, helper, kernel, rebind
 from ._layout import channels_first, channels_last, fill_with, readable_beyond
 from ._margins import padded
-from ._memory import VECTOR_BYTES, lanes_of, load, on_stack, store
+from ._memory import lanes_of, load, on_stack, store
 from ._on_host import on_host
 from ._parallel import MULTIPLY_ADDS, SERIAL
 from ._simd import lanes, tile_load, tile_multiply_add, tile_store, tile_zeros
@@ -36,7 +36,8 @@ Array = NDArray[Any]
 ROWS, VECTORS = 6, 2  # of tiles; stand-ins for the others that the kernel of few channels is compiled for
 WEIGHT_CHUNKS = 16
 LARGEST_SUMMAND = 2**18  # elements of all chunks of a weights' gradient together, where these would be more than eight
-COLUMNS = 128  # of chunks that are summed at a time
+COLUMNS, CHANNELS = 128, 8  # of the numbers in chunks that are summed at a time
+TOGETHER = COLUMNS * CHANNELS
 MANY = 16  # channels from which on it pays to pack
 PIXELS = 256  # of a packed block: gradient and image of a tile stay in the first-level cache
 
@@ -77,20 +78,19 @@ _SUM_OVER_PIXELS = {
 }
 
 @helper
-def _pack_row(source, at, step, channel_step, channels, out, to, pixels, width):
-    """`pixels` pixels of a row from source[at] into rows of `width`, zeros beyond the `channels` left.
+def _pack_pixel(source, at, step, channels, out, to, apart, width):
+    """Copy the channels of a pixel, source[at] and so on, to its place in each panel of `width`, zeros beyond the last.
 
-    Where channels lie side by side, whole vectors are copied: the next pixel is written over what is too much.
+    Its place in the first panel is out[to]; panels lie `apart`.
     """
-    whole = channel_step == 1 and channels >= VECTORS * lanes_of(source)
-    for _ in range(pixels):
-        if whole:
-            tile_store(tile_load(source, at, 0, 1, VECTORS), out, to, 0, 0, 1, VECTOR_BYTES, False)
+    for first in range(0, channels, width):
+        left = channels - first
+        if step == 1 and left >= VECTORS * lanes_of(source):
+            tile_store(tile_load(source, at + first, 0, 1, VECTORS), out, to, 0, 0, 1, width, False)
         else:
-            for channel in range(width):
-                store(out, to + channel, load(source, at + channel * channel_step) if channel < channels else 0)
-        at += step
-        to += width
+            for i in range(width):
+                store(out, to + i, load(source, at + (first + i) * step) if i < left else 0)
+        to += apart
 
 
 _STEPS = [types.intp] * 4
@@ -110,27 +110,29 @@ def _sum_packed(
     width = VECTORS * lanes_of(x)
     panels, blocks = (c + ROWS - 1) // ROWS, (o + width - 1) // width
     lines, pitch = (rows - 1) * y_step + (kh - 1) * tap_y + 1, (ow - 1) * x_step + (kw - 1) * tap_x + 1
+    apart = lines * pitch * ROWS
     images = chunk * packed_length
-    grads = images + panels * lines * pitch * ROWS
+    grads = images + panels * apart
     before = min(left, pitch)
     inside = max(0, min(w, pitch - before))
     for unit in range(chunk * units, min(all_units, (chunk + 1) * units)):
         image, first = unit // in_image, unit % in_image * rows
         used = min(rows, oh - first)
-        for panel in range(panels):
-            for line in range((used - 1) * y_step + (kh - 1) * tap_y + 1):
-                y, to = first * y_step - top + line, images + (panel * lines + line) * pitch * ROWS
-                if 0 <= y < h:
-                    at, start = image * xn + y * xy + panel * ROWS * xc, to + before * ROWS
-                    fill_with(packed, to, start, 0)
-                    _pack_row(x, at, xx, xc, c - panel * ROWS, packed, start, inside, ROWS)
-                    fill_with(packed, start + inside * ROWS, to + pitch * ROWS, 0)
-                else:
-                    fill_with(packed, to, to + pitch * ROWS, 0)
-        for block in range(blocks):
-            for row in range(used):
-                at, to = image * gn + (first + row) * gy + block * width * gc, grads + (block * rows + row) * ow * width
-                _pack_row(g, at, gx, gc, o - block * width, packed, to, ow, width)
+        for line in range((used - 1) * y_step + (kh - 1) * tap_y + 1):
+            y, to = first * y_step - top + line, images + line * pitch * ROWS
+            start, end = (to + before * ROWS, to + (before + inside) * ROWS) if 0 <= y < h else (to, to)
+            for panel in range(0, panels * apart, apart):
+                fill_with(packed, to + panel, start + panel, 0)
+                fill_with(packed, end + panel, to + panel + pitch * ROWS, 0)
+            at = image * xn + y * xy
+            for place in range(start, end, ROWS):
+                _pack_pixel(x, at, xc, c, packed, place, apart, ROWS)
+                at += xx
+        for row in range(used):
+            at, to = image * gn + (first + row) * gy, grads + row * ow * width
+            for place in range(to, to + ow * width, width):
+                _pack_pixel(g, at, gc, o, packed, place, rows * ow * width, width)
+                at += gx
         for block in range(blocks):
             for panel in range(panels):
                 for tap in range(kh * kw):
@@ -141,7 +143,7 @@ def _sum_packed(
                     else:
                         tile = tile_load(out, at, blocks * width, ROWS, VECTORS)
                     for row in range(used):
-                        position = images + tap_position + (panel * lines + row * y_step) * pitch * ROWS
+                        position = images + tap_position + panel * apart + row * y_step * pitch * ROWS
                         row_of_g = grads + (block * rows + row) * ow * width
                         for _ in range(ow):
                             tile = tile_multiply_add(tile, packed, position, 1, packed, row_of_g)
@@ -151,22 +153,30 @@ def _sum_packed(
 
 
 @kernel(lambda T: (T[::1], T[::1], *[types.intp] * 7))
-def _sum_chunks(channel, parts, out, chunks, groups, taps, c, rows, channels, width):
-    """One input channel of a weight's gradient: (chunks, groups, taps, rows, width) summed in the chunks' order."""
-    group, channel = channel // c, channel % c
+def _sum_chunks(block, parts, out, chunks, groups, taps, c, rows, channels, width):
+    """CHANNELS input channels of a weight's gradient: (chunks, groups, taps, rows, width) summed in the chunks' order.
+
+    These channels lie side by side in `out`, so that a line of the cache is filled at once.
+    """
+    blocks = (c + CHANNELS - 1) // CHANNELS
+    group, channel = block // blocks, block % blocks * CHANNELS
+    together = min(CHANNELS, c - channel)
     length = groups * taps * rows * width
-    totals = on_stack(parts, COLUMNS)
+    totals = on_stack(parts, TOGETHER)
     for first in range(0, channels, COLUMNS):
         columns = min(COLUMNS, channels - first)
         for tap in range(taps):
-            at = ((group * taps + tap) * rows + channel) * width + first
-            for o in range(columns):
-                store(totals, o, load(parts, at + o))
-            for chunk in range(1, chunks):
+            for i in range(together):
+                at, to = ((group * taps + tap) * rows + channel + i) * width + first, i * COLUMNS
                 for o in range(columns):
-                    store(totals, o, load(totals, o) + load(parts, at + chunk * length + o))
+                    store(totals, to + o, load(parts, at + o))
+                for chunk in range(1, chunks):
+                    for o in range(columns):
+                        store(totals, to + o, load(totals, to + o) + load(parts, at + chunk * length + o))
             for o in range(columns):
-                store(out, ((group * channels + first + o) * c + channel) * taps + tap, load(totals, o))
+                to = ((group * channels + first + o) * c + channel) * taps + tap
+                for i in range(together):
+                    store(out, to + i * taps, load(totals, i * COLUMNS + o))
 
 
 @on_host
@@ -203,7 +213,7 @@ def _sum_into(out: Array, x: Array, g: Array, window: Window, groups: int) -> No
         parts, rows, columns = _directly(x, g, window, groups)
     chunks = parts.size // (groups * kh * kw * rows * columns)
     shared = (parts, out.reshape(-1), chunks, groups, kh * kw, c, rows, o // groups, columns)
-    _sum_chunks[x.dtype](groups * c, parts.size < SERIAL, shared)
+    _sum_chunks[x.dtype](groups * -(-c // CHANNELS), parts.size < SERIAL, shared)
 
 
 def _chunks(units: int, size: int) -> Pair:
