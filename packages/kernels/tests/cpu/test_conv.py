@@ -45,7 +45,7 @@ def test_output_channels_at_vector_edges(dtype, out_channels):
 
 
 @pytest.mark.parametrize("out_channels", [6, 12])
-@pytest.mark.parametrize("width", [1, 5, 6, 7, 12, 13, 14, 15, 28, 29])
+@pytest.mark.parametrize("width", [1, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15, 28, 29])
 def test_rows_at_tile_edges(width, out_channels):
     check((1, 2, 3, width), (out_channels, 2, 2, 1))
     check((1, 2, 3, width + 2), (out_channels, 2, 1, 3))

@@ -80,9 +80,9 @@ def _convolve(
                         tile_store(tile, out, at, out_c, column - left, ow - left, columns, dense)
 
 
-_TILE_ROWS = {1: 14, 2: 5}
+_TILE_ROWS: dict[int, tuple[int, ...]] = {1: (14,), 2: (5, 4)}
 _CONVOLVE = {
-    vectors: Kernel(
+    (rows, vectors): Kernel(
         rebind(_convolve, f"_convolve_{rows}x{vectors}", ROWS=rows, VECTORS=vectors),
         lambda T: (
             *(T[::1], types.intp, types.intp, types.intp, types.int64[::1], T[::1], types.intp, T[::1]),
@@ -90,7 +90,8 @@ _CONVOLVE = {
             types.boolean,
         ),
     )
-    for vectors, rows in _TILE_ROWS.items()
+    for vectors, heights in _TILE_ROWS.items()
+    for rows in heights
 }
 
 
@@ -198,7 +199,7 @@ def convolve(
         bias = np.zeros(o, x.dtype)
     (x,) = as_rows(window, x)
     oh, ow = window.positions((x.shape[2], x.shape[3]))
-    pixels = for_output(window, ow, o, _TILE_ROWS[1], lanes(x.dtype))[0] if groups == 1 else 1
+    pixels = for_output(window, ow, o, _TILE_ROWS[1][0], lanes(x.dtype))[0] if groups == 1 else 1
     columns = ((pixels, -window.stride[1] * sx), (o // groups, so))
     if pixels > 1:
         margin = (pixels - 1) * window.stride[1]
@@ -209,7 +210,8 @@ def convolve(
     vectors = 1 if group <= lanes(x.dtype) else 2
     width = vectors * lanes(x.dtype)
     panels = arranged(weight, start, ((groups, group * so), (kh, sy), (kw, sx), (c, sc)), columns, width, bias)
-    flat, image = padded(x, window, _TILE_ROWS[vectors])
+    rows = min(_TILE_ROWS[vectors], key=lambda rows: -(-ow // rows) * rows)  # so that few pixels come twice
+    flat, image = padded(x, window, rows)
     chunk_rows = max(1, -(-n * oh // IMAGE_CHUNKS))
     distances = (image[0] * image[1] * pixel, window.stride[0] * image[1] * pixel, window.stride[1] * pixel)
     taps = _taps(kh, kw, c, window.dilation[0] * image[1] * pixel, window.dilation[1] * pixel)
@@ -217,5 +219,5 @@ def convolve(
     serial = out.size * c * kh * kw < SERIAL * MULTIPLY_ADDS
     counts = (chunk_rows, n, oh, ow, o, groups, c, part)
     shared = (flat, *distances, taps, panels, width, out.reshape(-1), *counts, relu)
-    _CONVOLVE[vectors][x.dtype](-(-n * oh // chunk_rows), serial, shared)
+    _CONVOLVE[rows, vectors][x.dtype](-(-n * oh // chunk_rows), serial, shared)
     return channels_first(out)
