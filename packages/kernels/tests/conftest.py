@@ -53,6 +53,13 @@ _LAUNCHING = (
 )
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test draws the same numbers by itself, beside others, and in whatever process: each begins a new generator."""
+    module = getattr(item, "module", None)
+    if hasattr(module, "RNG"):
+        module.RNG = np.random.default_rng(0)
+
+
 @pytest.fixture(autouse=True)
 def _on_cpu() -> Iterator[None]:
     set_default_backend("cpu")
