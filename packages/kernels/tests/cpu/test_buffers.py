@@ -42,6 +42,16 @@ def test_bytes_in_use_are_counted():
     del kept, arrays
 
 
+@pytest.mark.parametrize(("size", "page"), [(SMALLEST, 64), (100_001, 64), (2**20, 2**21), (5_000_000, 2**21)])
+def test_memory_begins_with_a_line_of_the_cache_or_a_huge_page(size, page):
+    pool.clear()
+    arrays = [empty(size, "uint8") for _ in range(3)]
+    assert [address(array) % page for array in arrays] == [0, 0, 0]
+    for i, array in enumerate(arrays):
+        array[...] = i
+    assert [array.min() for array in arrays] == [array.max() for array in arrays] == [0, 1, 2]
+
+
 def test_small_arrays_are_numpy_s_own():
     assert empty(LARGE - 1, "float32").base is None
     assert empty(LARGE, "float32").base is not None

@@ -19,8 +19,23 @@ SMALLEST = 16 * 1024  # bytes of an array worth the bookkeeping
 LARGEST_POOL = 512 * 1024 * 1024  # bytes kept at most while nobody uses them
 SLACK = 1024  # bytes behind a large array that kernels may read, and do not use
 _PAGE = 4096
+_HUGE_PAGE = 512 * _PAGE
+_CACHE_LINE = 64
 
-pool: FreeBlocks[NDArray[np.uint8]] = FreeBlocks(lambda size: np.empty(size, np.uint8), LARGEST_POOL)
+
+def _new_block(size: int) -> NDArray[np.uint8]:
+    """Memory that begins with a line of the cache, so that no vector of it lies on two; from 1 MB on with a huge page.
+
+    For these, of which the processor has to look up far fewer, NumPy asks Linux where it takes 4 MB and more
+    (`NUMPY_MADVISE_HUGEPAGE`, https://numpy.org/doc/stable/reference/global_state.html).
+    """
+    page = _HUGE_PAGE if size >= _HUGE_PAGE // 2 else _CACHE_LINE
+    memory = np.empty(-(-size // page) * page + page, np.uint8)
+    start = -memory.ctypes.data % page
+    return memory[start : start + size]
+
+
+pool: FreeBlocks[NDArray[np.uint8]] = FreeBlocks(_new_block, LARGEST_POOL)
 
 
 class _Lease:

@@ -73,7 +73,10 @@ def select(typingctx: Any, condition: Any, a: Any, b: Any) -> Any:
 
 @intrinsic(prefer_literal=True)
 def on_stack(typingctx: Any, like: Any, count: Any) -> Any:
-    """An array of `count` elements like those of `like`, not set, which lives until the kernel returns."""
+    """An array of `count` elements like those of `like`, not set, which lives until the kernel returns.
+
+    It begins with a line of the cache, so that no vector of it lies on two.
+    """
     if not isinstance(count, types.IntegerLiteral):
         return None
     array_type = types.Array(like.dtype, 1, "C")
@@ -81,6 +84,7 @@ def on_stack(typingctx: Any, like: Any, count: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         element = context.get_data_type(like.dtype)
         data = cgutils.alloca_once(builder, element, size=count.literal_value)
+        data.align = 64
         array, size = context.make_array(array_type)(context, builder), context.get_abi_sizeof(element)
         word = context.get_value_type(types.intp)
         extents = (cgutils.pack_array(builder, [word(n)]) for n in (count.literal_value, size))
