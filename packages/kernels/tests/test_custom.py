@@ -99,6 +99,8 @@ def test_int64_and_bool():
     assert kernels.map(lambda v: not v)(tensor([True, False])).tolist() == [False, True]
     some = kernels.reduce(lambda a, b: a + b, False)  # an int64, which is brought back to bool
     assert some(tensor([[False, False], [True, True]]), 1).tolist() == [False, True]
+    assert some(from_numpy(np.ones(256, bool)), 0).item() is True
+    assert kernels.map(lambda v: 256 * v)(tensor([True, False])).tolist() == [True, False]
 
 
 def test_a_wider_result_is_rounded_to_the_tensor_s_dtype():

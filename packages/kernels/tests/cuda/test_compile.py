@@ -94,14 +94,15 @@ def by_branches(v):
     ids=["branches", "lambda", "exp", "add", "zip"],
 )
 def test_functions_of_users_compile(fn, arity, dtype):
-    made = CustomKernels("custom", fn, arity)
-    for kernel in (made._for(np.dtype(dtype)).flat, made._fold.rows) if arity == 2 else (made._numbers.strided,):
+    made = CustomKernels("custom", fn, arity)._for(np.dtype(dtype))
+    folds = (made.fold.rows, made.fold.columns) if arity == 2 else ()
+    for kernel in (made.maps.flat, made.maps.strided, *folds):
         assert kernel not in REGISTRY
         ptx = compile_to_ptx(kernel.source(np.dtype(dtype)), kernel.signature(np.dtype(dtype)), TARGETS[-1], 256)
         assert entry_name(ptx)
 
 
 def test_a_function_that_does_not_compile():
-    flat = CustomKernels("custom", lambda v: v.real_part, 1)._numbers.flat
+    flat = CustomKernels("custom", lambda v: v.real_part, 1)._numbers.maps.flat
     with pytest.raises(NumbaError, match="Unknown attribute 'real_part' of type float32"):
         compile_to_ptx(flat.source(np.dtype("float32")), flat.signature(np.dtype("float32")), TARGETS[-1], 256)

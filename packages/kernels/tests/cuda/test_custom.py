@@ -41,6 +41,16 @@ def test_map_of_bools_and_integers():
     assert kernels.map(lambda v: v // 2)(tensor([4, 5], backend="cuda")).tolist() == [2, 2]
 
 
+def test_what_a_function_of_bools_gives_is_brought_back_to_bool():
+    some = kernels.reduce(operator.add, False)
+    for count in (0, 2, 256, 257):
+        values = np.arange(1000) < count
+        assert some(on_device(values), 0).numpy() == (count > 0)
+        assert some(on_device(np.stack([values, values], 1)), 0).tolist() == [count > 0] * 2
+    assert kernels.map(lambda v: 256 * v)(tensor([True, False], backend="cuda")).tolist() == [True, False]
+    assert kernels.zip(operator.add)(*[tensor([True], backend="cuda")] * 2).numpy().view("uint8") == 1
+
+
 def test_zip_broadcasts():
     x, y = tensor([[1.0], [5.0]], backend="cuda"), tensor([2.0, 4.0], backend="cuda")
     assert kernels.zip(lambda a, b: abs(a - b))(x, y).tolist() == [[1.0, 3.0], [3.0, 1.0]]

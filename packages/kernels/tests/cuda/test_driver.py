@@ -142,6 +142,38 @@ def test_no_room(core):
         _driver._Gpu().allocate(5000)
 
 
+def test_threads_that_ask_together_get_one_device(monkeypatch):
+    asked, answers = threading.Barrier(4), []
+
+    def make():
+        with pytest.raises(threading.BrokenBarrierError):  # nobody else comes here
+            asked.wait(0.2)
+        return object()
+
+    monkeypatch.setattr(_driver, "_device", None)
+    monkeypatch.setattr(_driver, "_Gpu", make)
+    threads = [threading.Thread(target=lambda: answers.append(_driver.device())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 4
+    assert len(set(answers)) == 1
+
+
+def test_borrowed_memory_must_lie_on_the_device(core):
+    gpu, lies_on = _driver._Gpu(), {0x1000: 3, 0x2000: 0}
+    core.Buffer = SimpleNamespace(from_handle=lambda address, size: (address, size))
+    gpu._driver = SimpleNamespace(
+        CUpointer_attribute=SimpleNamespace(CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL=9),
+        cuPointerGetAttribute=lambda attribute, address: (0, lies_on[address]) if attribute == 9 else (1,),
+    )
+    assert gpu.borrow(0x1000, 8) == (0x1000, 8)
+    assert gpu.borrow(0, 0) == (0, 0)
+    with pytest.raises(ValueError, match="memory of GPU 0 for a stand-in, which is GPU 3: bring it to that one first"):
+        gpu.borrow(0x2000, 8)
+
+
 @pytest.mark.parametrize(
     ("status", "devices", "text"),
     [

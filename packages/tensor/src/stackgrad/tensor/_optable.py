@@ -106,7 +106,7 @@ OPS: dict[str, Op] = {
             ),
             "if",
             domain=((0.25, 4.0), (-3.0, 3.0)),
-            ulp=2.0,
+            ulp=4.0,
         ),
         Op("exp", np.exp, "exp(x)", (lambda g, out: g * out,), ulp=2.0),
         Op("expm1", np.expm1, "expm1(x)", (lambda g, out: g * (out + 1),), ulp=2.0),

@@ -157,6 +157,15 @@ class _Gpu:
         return int(memory.handle)
 
     def borrow(self, address: int, size: int) -> Any:
+        if size:
+            self._make_current()
+            ordinal = self._driver.CUpointer_attribute.CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL
+            number = int(self._check(self._driver.cuPointerGetAttribute(ordinal, address)))
+            if number != self.number:
+                raise ValueError(
+                    f"from_dlpack of memory of GPU {number} for {self.name}, which is GPU {self.number}: "
+                    "bring it to that one first"
+                )
         return self._core.Buffer.from_handle(address, size)
 
     def upload(self, memory: Any, start: int, values: NDArray[Any]) -> None:
@@ -222,7 +231,7 @@ class _Gpu:
     def _check(self, result: tuple[Any, ...]) -> Any:
         status, *values = result
         if int(status):
-            raise RuntimeError(f"copying to or from {self.name}: {status!r}")
+            raise RuntimeError(f"memory of {self.name}: {status!r}")
         return values[0] if values else None
 
 
@@ -365,11 +374,18 @@ def what_is_missing() -> str:
     return ""
 
 
-@cache
+_device: Device | None = None
+_choosing = threading.Lock()
+
+
 def device() -> Device:
-    """The device, the same from the first call on: the simulator, or a GPU.
+    """The device, the same from the first call on, in whatever thread: the simulator, or a GPU.
 
     That is the one which is current in the thread: the first that CUDA counts, unless a library such as PyTorch chose.
     """
-    found: Device = _Simulator() if SIMULATED else _Gpu()
-    return found
+    global _device
+    if _device is None:
+        with _choosing:
+            if _device is None:
+                _device = _Simulator() if SIMULATED else _Gpu()
+    return _device
