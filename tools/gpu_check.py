@@ -4,9 +4,12 @@ The parts:
 
     cases       every case of the table on the GPU against NumPy, with extents at the edges of blocks
     tests       packages/kernels/tests/cuda
-    sanitizer   some cases again under NVIDIA's compute-sanitizer: memory out of bounds, and races
+    exchange    memory lent to PyTorch and CuPy, and borrowed from them
     training    lenet5 on MNIST until 99 % of the test images are read rightly
     speed       against PyTorch, and against the speed of a copy
+    sanitizer   some cases again under NVIDIA's compute-sanitizer: memory out of bounds, and races
+
+Each has a process of its own: where one ends the device, the others go on.
 
 Installs nothing and needs no network. What it needs, `pip install './packages/kernels[cuda13]' ./packages/tensor`
 brings, in the checkout and with a driver of 580 or newer ([cuda12]: 575 or newer): NumPy, numba-cuda with NVIDIA's
@@ -14,10 +17,11 @@ compiler, and cuda-core. The other packages of the checkout it finds by itself. 
 
     pytest, Hypothesis     the tests
     compute-sanitizer      which comes with a full CUDA toolkit; looked for on the PATH and in /usr/local/cuda/bin
-    PyTorch                what the speed is compared with
+    PyTorch                what the speed is compared with, and memory shared
+    CuPy                   memory shared
 
 and what cannot be tried without them is written down as not tried, or stays empty. After a whole run on a GPU the
-results are in docs/gpu.md, written anew after each part; of a dry run or of single parts they are printed at the end.
+results are in docs/gpu.md, written anew with each result; of a dry run or of single parts they are printed at the end.
 `--out` writes either to a file.
 
 Exit code: 0 where all is well, 1 where something is wrong (slow is not wrong), 2 where nothing can be checked, as
@@ -29,13 +33,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import traceback
 from datetime import date
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "gpu.md"
-PARTS = ("cases", "tests", "sanitizer", "training", "speed")
+PARTS = ("cases", "tests", "exchange", "training", "speed", "sanitizer")
 FROM_CHECKOUT = "'./packages/kernels[cuda13]' './packages/tensor'"
 
 
@@ -82,21 +85,20 @@ def main(given: list[str] | None = None) -> int:
     if missing := what_is_missing():
         print(f"no GPU to check: {missing.replace(EXTRA, FROM_CHECKOUT)}", file=sys.stderr)
         return 2
+    from tools._gpu.process import results_of
     from tools._gpu.report import Report
-    from tools._gpu.runs import RUNS
 
     report = Report(surroundings.device_name(), arguments.dry_run, date.today(), surroundings.versions())
     for part in arguments.only:
         print(f"== {part}", flush=True)
-        try:
-            RUNS[part](report, arguments)
-        except Exception as error:
-            traceback.print_exc()
-            report.failure(part, error)
-        if arguments.out:
-            arguments.out.write_text(report.text(), encoding="utf-8")
-            print(f"written to {arguments.out}")
-    if not arguments.out:
+        for result in results_of(part, arguments):
+            report.add(result)
+            if arguments.out:
+                arguments.out.write_text(report.text(), encoding="utf-8")
+    if arguments.out:
+        arguments.out.write_text(report.text(), encoding="utf-8")
+        print(f"written to {arguments.out}")
+    else:
         print(f"\n{report.text()}", end="")
     return 1 if report.failed else 0
 

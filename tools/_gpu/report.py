@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -65,9 +66,29 @@ class Speed:
         return "| " + " | ".join(cells) + " |"
 
 
+Result = Check | Speed | str
+"""What a part finds; a string is a note below the tables."""
+
+
+class Results(ABC):
+    """Where the parts leave what they find."""
+
+    @abstractmethod
+    def add(self, result: Result) -> None:
+        """Take a result."""
+
+    def check(self, what: str, good: bool | None, found: str) -> None:
+        self.add(Check(what, good, found))
+
+    def failure(self, what: str, error: Exception, where: str = "") -> None:
+        """A check that ended with an exception."""
+        text = " ".join(f"{type(error).__name__}: {error}".split())[:300].replace("|", "\\|")
+        self.check(what, False, where + text)
+
+
 @dataclass
-class Report:
-    """The results so far."""
+class Report(Results):
+    """The results so far, printed as they come."""
 
     device: str
     dry_run: bool
@@ -77,18 +98,15 @@ class Report:
     speeds: list[Speed] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def check(self, what: str, good: bool | None, found: str) -> None:
-        self.checks.append(Check(what, good, found))
-        print(f"{what}: {found}", flush=True)
-
-    def failure(self, what: str, error: Exception, where: str = "") -> None:
-        """A check that ended with an exception."""
-        text = " ".join(f"{type(error).__name__}: {error}".split())[:300].replace("|", "\\|")
-        self.check(what, False, where + text)
-
-    def speed(self, row: Speed) -> None:
-        self.speeds.append(row)
-        print(row.line(), flush=True)
+    def add(self, result: Result) -> None:
+        if isinstance(result, Check):
+            self.checks.append(result)
+            print(f"{result.what}: {result.found}", flush=True)
+        elif isinstance(result, Speed):
+            self.speeds.append(result)
+            print(result.line(), flush=True)
+        else:
+            self.notes.append(result)
 
     @property
     def failed(self) -> bool:

@@ -17,7 +17,7 @@ from stackgrad import nn
 from stackgrad.kernels.cuda._driver import device
 from stackgrad.tensor import OPS, REDUCTIONS, Window, capture, from_numpy, get_backend
 from tools._gpu import peer
-from tools._gpu.report import ROUNDS, SECONDS, Report, Speed
+from tools._gpu.report import ROUNDS, SECONDS, Results, Speed
 from tools._gpu.training import learning_step, model_to_train
 
 
@@ -62,7 +62,7 @@ def seconds_of(work: Callable[[], object], least: float, wait: Callable[[], obje
 class Bench:
     """Works at certain sizes; in a dry run they are done, but no times are kept."""
 
-    def __init__(self, report: Report, arguments: Namespace) -> None:
+    def __init__(self, report: Results, arguments: Namespace) -> None:
         self.report, self.dry_run = report, bool(arguments.dry_run)
         self.sizes = TINY if self.dry_run else REAL
         self.backend = get_backend("cuda")
@@ -81,18 +81,22 @@ class Bench:
     ) -> None:
         """A line of the table; `amount` is how many of `unit` a work does. `other` is a work of PyTorch's, or the
         speed itself."""
-        mine = self.time(ours, device().synchronize)
-        if callable(other):
-            seconds = self.time(other, peer.wait)
-            other = amount / seconds if seconds else None
-        self.report.speed(Speed(what, unit, amount / mine if mine else None, other, against, target))
+        try:
+            mine = self.time(ours, device().synchronize)
+            if callable(other):
+                seconds = self.time(other, peer.wait)
+                other = amount / seconds if seconds else None
+        except Exception as error:
+            self.report.failure(f"speed of {what}", error)
+        else:
+            self.report.add(Speed(what, unit, amount / mine if mine else None, other, against, target))
 
     def array(self, *shape: int, dtype: str = "float32") -> Any:
         values = np.random.default_rng(0).standard_normal(shape, np.float32)
         return self.backend.from_numpy(values.astype(dtype, copy=False))
 
 
-def run_speed(report: Report, arguments: Namespace) -> None:
+def run_speed(report: Results, arguments: Namespace) -> None:
     """All rows of the table by which the backend is judged."""
     bench = Bench(report, arguments)
     _memory(bench)
@@ -101,7 +105,7 @@ def run_speed(report: Report, arguments: Namespace) -> None:
     _training(bench)
     _convolution_kernels(bench)
     if bench.torch is None and not arguments.dry_run:
-        report.notes.append("PyTorch is not installed here, so what is compared with it stays empty.")
+        report.add("PyTorch is not installed here, so what is compared with it stays empty.")
 
 
 def _memory(bench: Bench) -> None:
@@ -113,9 +117,7 @@ def _memory(bench: Bench) -> None:
     seconds = bench.time(copied, device().synchronize)
     limit = 8 * n / seconds / 1e9 if seconds else None
     if limit:
-        bench.report.notes.append(
-            f"A copy of {n:,} numbers of float32 from device to device runs at {limit:,.0f} GB/s."
-        )
+        bench.report.add(f"A copy of {n:,} numbers of float32 from device to device runs at {limit:,.0f} GB/s.")
     square, image = bench.backend.reshape(x, (side, n // side)), bench.backend.reshape(x, (1, 1, side, n // side))
     window = Window((2, 2), (2, 2), ((0, 0), (0, 0)), (1, 1))
     pooled = n // 4
@@ -168,7 +170,7 @@ def _convolution_kernels(bench: Bench) -> None:
     """The names of cuDNN's kernels, which tell where it works by Winograd's algorithm."""
     if bench.torch:
         for what, work in bench.convolutions.items():
-            bench.report.notes.append(f"The kernels of conv2d, {what}: {bench.torch.kernels(work)}.")
+            bench.report.add(f"The kernels of conv2d, {what}: {bench.torch.kernels(work)}.")
 
 
 def _training(bench: Bench) -> None:

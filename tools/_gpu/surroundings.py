@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 import tomllib
+from importlib.machinery import ModuleSpec
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -52,6 +53,7 @@ def make_importable(root: Path) -> None:
     for name in NOT_NEEDED:
         if not is_installed(name.partition(".")[0]):
             sys.modules[name] = _Absent(name)
+            sys.modules[name].__spec__ = ModuleSpec(name, None)  # PyTorch's optimizers look for one
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     if not is_installed("platformdirs"):
@@ -88,9 +90,21 @@ def device_name() -> str:
 
 def versions() -> str:
     """The versions of what the work is done with."""
-    found = [f"Python {platform.python_version()}"]
+    found = [*_driver(), f"Python {platform.python_version()}"]
     found += [f"{name} {_version(name)}" for name in DISTRIBUTIONS if _version(name)]
     return ", ".join(found)
+
+
+def _driver() -> list[str]:
+    """What NVIDIA's driver is for; nothing in the simulator."""
+    from stackgrad.kernels.cuda._driver import SIMULATED, dotted
+
+    if SIMULATED:
+        return []
+    from cuda.bindings import driver
+
+    _, known = driver.cuDriverGetVersion()
+    return [f"driver for CUDA {dotted(known)}"]
 
 
 def _version(distribution: str) -> str:

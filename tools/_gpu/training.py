@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stackgrad import nn
 from stackgrad.mnist.models import LeNet5, normalise
 from stackgrad.tensor import Generator, Tensor, capture, from_numpy, no_grad, zeros
-from tools._gpu.report import Report
+from tools._gpu.report import Results
 
 FILES = Path(__file__).resolve().parents[2] / "packages/mnist/src/stackgrad/mnist/files"
 EPOCHS, BATCH, LR, WEIGHT_DECAY = 10, 64, 0.003, 0.01
@@ -28,7 +28,7 @@ def _read(name: str) -> NDArray[np.uint8]:
     return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(shape)
 
 
-def run_training(report: Report, arguments: Namespace) -> None:
+def run_training(report: Results, arguments: Namespace) -> None:
     """Train for EPOCHS epochs and measure."""
     count = 4 if arguments.dry_run else None
     images, labels, test_images, test_labels = (

@@ -32,8 +32,8 @@ def test_a_page():
     made = report()
     made.check("cases", True, "all equal")
     made.check("sanitizer", None, "not installed")
-    made.speed(Speed("add", "GB/s", 1.0, 2.0, "copy", 0.8))
-    made.notes.append("A note.")
+    made.add(Speed("add", "GB/s", 1.0, 2.0, "copy", 0.8))
+    made.add("A note.")
     text = made.text()
     assert text.startswith("# The cuda backend on a device\n\nBy `tools/gpu_check.py`, 2026-01-02. Python 3.\n")
     assert "| cases | good | all equal |\n| sanitizer | not tried | not installed |\n" in text
@@ -42,7 +42,7 @@ def test_a_page():
 
 def test_a_slow_work_is_no_failure_but_a_wrong_one_is():
     made = report()
-    made.speed(Speed("add", "GB/s", 1.0, 2.0, "copy", 0.8))
+    made.add(Speed("add", "GB/s", 1.0, 2.0, "copy", 0.8))
     made.check("sanitizer", None, "not installed")
     assert not made.failed
     made.check("cases", False, "matmul")
@@ -59,7 +59,7 @@ def test_an_exception_is_a_failed_check_on_one_line():
 def test_the_committed_page_is_explained_as_the_tool_explains():
     made = report()
     made.check("cases", None, "not tried")
-    made.speed(Speed("add", "GB/s", None, None, "copy", 0.8))
+    made.add(Speed("add", "GB/s", None, None, "copy", 0.8))
     parts = re.split(r"\| (?:cases|add).*\n", made.text().partition("## Checks")[2])
     page = PAGE.read_text(encoding="utf-8")
     assert [part for part in parts if part not in page] == []

@@ -23,6 +23,9 @@ from importlib.metadata import entry_points
 
 assert surroundings.is_installed("platformdirs")
 assert not surroundings.is_installed("hypothesis")
+from importlib.util import find_spec
+
+find_spec("hypothesis")  # PyTorch's optimizers do so
 assert entry_points(group="stackgrad.backends").names == {{"cpu", "numpy", "cuda"}}
 environment = {{**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}}
 child = "import platformdirs; print(platformdirs.user_cache_dir('stackgrad'))"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from stackgrad.kernels.cuda import _driver, _ptx
+from stackgrad.kernels.cuda._available import INSTALL_DRIVER
 from stackgrad.kernels.cuda._copy import _fill
 
 
@@ -175,19 +176,37 @@ def test_borrowed_memory_must_lie_on_the_device(core):
 
 
 @pytest.mark.parametrize(
-    ("status", "devices", "text"),
+    ("status", "devices", "cuda", "text"),
     [
-        (100, (0, 0), "NVIDIA's driver does not start (CUDA_ERROR): is there a GPU, and may this process use it?"),
-        (0, (0, 0), "NVIDIA's driver finds no GPU: see `nvidia-smi` and CUDA_VISIBLE_DEVICES"),
-        (0, (0, 1), ""),
+        (100, 0, 0, "NVIDIA's driver does not start (CUDA_ERROR): is there a GPU, and may this process use it?"),
+        (0, 0, 13000, "NVIDIA's driver finds no GPU: see `nvidia-smi` and CUDA_VISIBLE_DEVICES"),
+        (0, 1, 12080, f"NVIDIA's driver is for CUDA 12.8, and kernels are compiled for 12.9: {INSTALL_DRIVER}"),
+        (0, 1, 12090, ""),
+        (0, 1, 13000, ""),
     ],
 )
-def test_what_is_missing(monkeypatch, status, devices, text):
+def test_what_is_missing(monkeypatch, status, devices, cuda, text):
     class Status(int):
         name = "CUDA_ERROR"
 
     from cuda.bindings import driver
 
     monkeypatch.setattr(driver, "cuInit", lambda flags: (Status(status),))
-    monkeypatch.setattr(driver, "cuDeviceGetCount", lambda: (Status(devices[0]), devices[1]))
+    monkeypatch.setattr(driver, "cuDeviceGetCount", lambda: (Status(0), devices))
+    monkeypatch.setattr(driver, "cuDriverGetVersion", lambda: (Status(0), cuda))
+    monkeypatch.setattr(_driver, "version_of", {"nvidia-cuda-nvcc-cu12": "12.9.86"}.get)
     assert _driver.what_is_missing() == text
+
+
+@pytest.mark.parametrize(
+    ("installed", "cuda"),
+    [
+        ({"nvidia-nvvm": "13.0.88", "cuda-bindings": "13.5.0"}, 13000),
+        ({"nvidia-cuda-nvcc-cu12": "12.4.131", "cuda-bindings": "12.9.2"}, 12040),
+        ({"cuda-bindings": "13.5.0"}, 13000),
+        ({"cuda-bindings": "12.9.2"}, 12000),
+    ],
+)
+def test_what_kernels_are_compiled_for(monkeypatch, installed, cuda):
+    monkeypatch.setattr(_driver, "version_of", installed.get)
+    assert _driver._compiled_for() == cuda

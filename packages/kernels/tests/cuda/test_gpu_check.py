@@ -1,5 +1,6 @@
 """The script for machines with a GPU, in the simulator: all its parts run, and nothing is measured."""
 
+import os
 import re
 import subprocess
 import sys
@@ -111,21 +112,109 @@ def test_cases_stop_when_the_device_answers_no_more(tools, monkeypatch):
     ]
 
 
-def test_a_part_that_raises_leaves_the_others(tools, monkeypatch, tmp_path):
-    script, out = tools("gpu_check"), tmp_path / "gpu.md"
-    written = []
+def test_a_part_that_raises_tells_of_it(tools, monkeypatch):
+    process, sent = tools("_gpu.process"), []
 
     def training(report, arguments):
+        report.check("a step", True, "done")
         raise RuntimeError("no more room")
 
-    def speed(report, arguments):
-        written.append(out.read_text(encoding="utf-8"))
+    monkeypatch.setitem(sys.modules, "tools._gpu.runs", SimpleNamespace(RUNS={"training": training}))
+    monkeypatch.setattr(tools("_gpu.surroundings"), "make_importable", lambda root: None)
+    process.do_part("training", Namespace(), SimpleNamespace(send=sent.append))
+    assert [(check.what, check.good, check.found) for check in sent] == [
+        ("a step", True, "done"),
+        ("training", False, "RuntimeError: no more room"),
+    ]
 
-    monkeypatch.setitem(sys.modules, "tools._gpu.runs", SimpleNamespace(RUNS={"training": training, "speed": speed}))
+
+def test_a_part_in_its_process(tools):
+    (result,) = tools("_gpu.process").results_of("no such part", Namespace(dry_run=True))
+    assert (result.good, result.found) == (False, "KeyError: 'no such part'")
+
+
+def test_a_part_whose_process_dies(tools, monkeypatch):
+    process = tools("_gpu.process")
+    monkeypatch.setattr(process, "do_part", os._exit)  # which wants one argument, and raises
+    (result,) = process.results_of("cases", Namespace(dry_run=True))
+    assert (result.what, result.good, result.found) == ("cases", False, "its process ended with exit code 1")
+
+
+def test_a_part_that_says_nothing_is_stopped(tools, monkeypatch):
+    process = tools("_gpu.process")
+    monkeypatch.setattr(process, "SILENCE", 0)
+    (result,) = process.results_of("cases", Namespace(dry_run=True))
+    assert (result.what, result.good, result.found) == ("cases", False, "stopped after 0 minutes without a result")
+
+
+def test_results_are_written_as_they_come(tools, monkeypatch, tmp_path):
+    script, out = tools("gpu_check"), tmp_path / "gpu.md"
+    check, written = tools("_gpu.report").Check, []
+
+    def results_of(part, arguments):
+        yield check(part, part == "speed", "first")
+        written.append(out.read_text(encoding="utf-8"))
+        yield check(part, True, "second")
+
+    monkeypatch.setattr(tools("_gpu.process"), "results_of", results_of)
     monkeypatch.setattr(tools("_gpu.surroundings"), "make_importable", lambda root: None)
     monkeypatch.setenv("NUMBA_ENABLE_CUDASIM", "1")  # by --dry-run, and only here
     assert script.main(["--dry-run", "--only", "training", "speed", "--out", str(out)]) == 1
-    assert "| training | **failed** | RuntimeError: no more room |" in written[0]
+    assert written[0].endswith("| training | **failed** | first |\n")
+    assert written[1].endswith("| training | good | second |\n| speed | good | first |\n")
+
+
+class Sanitizer:
+    """A run of compute-sanitizer with that exit code, which prints that summary."""
+
+    def __init__(self, returncode, summary):
+        self.returncode, self.stdout, self.stderr = returncode, f"========= {summary}\n", ""
+
+
+@pytest.mark.parametrize(
+    ("code", "summary", "good"),
+    [
+        (0, "ERROR SUMMARY: 0 errors", True),
+        (1, "ERROR SUMMARY: 0 errors", True),
+        (9, "ERROR SUMMARY: 2 errors", False),
+        (139, "no more", False),
+    ],
+)
+def test_what_the_sanitizer_says(tools, monkeypatch, code, summary, good):
+    cases, commands = tools("_gpu.cases"), []
+
+    def run(command, **options):
+        commands.append(command)
+        return Sanitizer(code, summary)
+
+    monkeypatch.setattr(cases.shutil, "which", lambda name: name)
+    monkeypatch.setattr(cases.subprocess, "run", run)
+    report = tools("_gpu.report").Report("a device", False, date(2026, 1, 2), "Python 3")
+    cases.run_sanitizer(report, Namespace(dry_run=False))
+    assert [(check.good, check.found) for check in report.checks] == [
+        (good, summary if code < 10 else "no summary")
+    ] * 2
+    assert commands[0][:5] == ["compute-sanitizer", "--tool", "memcheck", "--report-api-errors", "no"]
+    assert commands[1][:4] == ["compute-sanitizer", "--tool", "racecheck", "--error-exitcode"]
+
+
+class Copies:
+    """A library that copies what it is lent."""
+
+    def from_dlpack(self, lent):
+        return lent.numpy().copy()
+
+    from_interface = from_dlpack
+
+    def read(self, array):
+        return [float(array[0]), float(array[-1])]
+
+
+def test_a_library_that_copies_is_found_out(tools):
+    exchange = tools("_gpu.exchange")
+    exchange.share(exchange._NumPy())
+    with pytest.raises(AssertionError, match=r"what we write into what we lent is read as \[1.0, 1.0\], not \[2, 2\]"):
+        exchange.share(Copies())
 
 
 def test_without_a_gpu_it_names_what_can_be_installed_from_the_checkout(tools, monkeypatch, capsys):

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
 EXTRA = "'stackgrad-kernels[cuda13]'"
 DRIVERS = "580 or newer for [cuda13], 575 or newer for [cuda12]"
+COMPILERS = ("nvidia-nvvm", "nvidia-cuda-nvcc-cu12")  # the packages that bring NVIDIA's compiler, of CUDA 13 and 12
 INSTALL = f"pip install {EXTRA} (driver {DRIVERS})"
 INSTALL_DRIVER = f"install the driver of your GPU, {DRIVERS}"
 
@@ -27,7 +28,7 @@ def what_is_missing() -> str:
     """One line on what was found, what is missing and what to install; empty where nothing is missing. Never raises."""
     if find_spec("numba_cuda") is None:
         return _without_numba_cuda()
-    found = f"found numba-cuda {_version('numba-cuda')}"
+    found = f"found numba-cuda {version_of('numba-cuda') or 'of no known version'}"
     try:
         from . import _driver
     except Exception as error:
@@ -60,11 +61,12 @@ def _has_driver() -> bool:
     return True
 
 
-def _version(distribution: str) -> str:
+def version_of(distribution: str) -> str:
+    """The version that is installed, or nothing."""
     try:
         return version(distribution)
     except PackageNotFoundError:
-        return "of no known version"
+        return ""
 
 
 def _one_line(error: Exception) -> str:

@@ -21,7 +21,7 @@ from numba import cuda as _numba_cuda
 from numba.cuda import types as types
 from numpy.typing import NDArray
 
-from ._available import INSTALL_DRIVER
+from ._available import COMPILERS, INSTALL_DRIVER, version_of
 from ._available import SIMULATED as SIMULATED
 from ._staging import SIZE as STAGED
 from ._staging import Staging
@@ -371,7 +371,26 @@ def what_is_missing() -> str:
     status, count = driver.cuDeviceGetCount()
     if int(status) or not count:
         return "NVIDIA's driver finds no GPU: see `nvidia-smi` and CUDA_VISIBLE_DEVICES"
+    _, known = driver.cuDriverGetVersion()
+    if known < (needed := _compiled_for()):
+        too_old = f"NVIDIA's driver is for CUDA {dotted(known)}, and kernels are compiled for {dotted(needed)}"
+        return f"{too_old}: {INSTALL_DRIVER}"
     return ""
+
+
+def _compiled_for() -> int:
+    """The version of CUDA, as drivers count them, that a driver must know: that of NVIDIA's compiler.
+
+    Where the compiler is the machine's own, the first version that the bindings are made for.
+    """
+    installed = [found for name in COMPILERS if (found := version_of(name))]
+    major, minor = (installed[0] if installed else f"{version_of('cuda-bindings').split('.')[0]}.0").split(".")[:2]
+    return 1000 * int(major) + 10 * int(minor)
+
+
+def dotted(version: int) -> str:
+    """A version of CUDA as drivers count them, 12090, as people do."""
+    return f"{version // 1000}.{version % 1000 // 10}"
 
 
 _device: Device | None = None

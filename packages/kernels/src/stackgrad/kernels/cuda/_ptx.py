@@ -9,16 +9,16 @@ from __future__ import annotations
 import hashlib
 import os
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from stackgrad.tensor import _optable
 
 from ..cpu._jit import cache_folder
+from ._available import COMPILERS, version_of
 from ._driver import compile_to_ptx
 
-_COMPILERS = ("numba-cuda", "numba", "nvidia-nvvm", "nvidia-cuda-nvcc-cu12")
+_MADE_BY = ("numba-cuda", "numba", *COMPILERS)
 
 
 def ptx_of(
@@ -52,11 +52,4 @@ def _write(path: Path, text: str) -> None:
 def _surroundings() -> tuple[str, ...]:
     """The op table and the versions of the compilers."""
     table = hashlib.sha256(Path(_optable.__file__).read_bytes()).hexdigest()
-    return (table, *map(_version, _COMPILERS))
-
-
-def _version(distribution: str) -> str:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return ""
+    return (table, *map(version_of, _MADE_BY))

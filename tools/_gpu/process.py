@@ -1,0 +1,59 @@
+"""A part in a process of its own: a device that faults there is none for the others, and results come one by one."""
+
+from __future__ import annotations
+
+import traceback
+from argparse import Namespace
+from collections.abc import Iterator
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from tools._gpu import surroundings
+from tools._gpu.report import Check, Result, Results
+
+ROOT = Path(__file__).resolve().parents[2]
+SILENCE = 3600  # seconds without a result after which a part is stopped
+
+
+class Sender(Results):
+    """Sends results to another process."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, result: Result) -> None:
+        self._connection.send(result)
+
+
+def do_part(part: str, arguments: Namespace, connection: Connection) -> None:
+    """Do it, in the process that was made for it."""
+    results = Sender(connection)
+    try:
+        surroundings.make_importable(ROOT)
+        from tools._gpu.runs import RUNS
+
+        RUNS[part](results, arguments)
+    except Exception as error:
+        traceback.print_exc()
+        results.failure(part, error)
+
+
+def results_of(part: str, arguments: Namespace) -> Iterator[Result]:
+    """What it finds, as it comes."""
+    context = get_context("spawn")  # what CUDA has begun here would not work in a fork
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=do_part, args=(part, arguments, there), daemon=True)
+    process.start()
+    there.close()
+    try:
+        while here.poll(SILENCE):
+            yield here.recv()
+        yield Check(part, False, f"stopped after {SILENCE // 60} minutes without a result")
+    except EOFError:
+        process.join()
+        if process.exitcode:
+            yield Check(part, False, f"its process ended with exit code {process.exitcode}")
+    finally:
+        process.kill()
+        process.join()
