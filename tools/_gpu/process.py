@@ -51,8 +51,8 @@ def results_of(part: str, arguments: Namespace) -> Iterator[Result]:
             yield here.recv()
         yield Check(part, False, f"stopped after {SILENCE // 60} minutes without a result")
     except EOFError:
-        process.join()
-        if process.exitcode:
+        process.join(60)  # seconds in which it can leave the device
+        if process.exitcode != 0:
             yield Check(part, False, f"its process ended with exit code {process.exitcode}")
     finally:
         process.kill()
