@@ -37,6 +37,7 @@ Importing this needs neither numba-cuda nor a GPU. `_driver` is the one file tha
     strides as kernels see them                  _layout.py          place, parts, divide
     making and launching kernels                 _kernel.py          kernel, Kernel, cover, either, REGISTRY
     driver, compiler, simulator                  _driver.py          device, compile_to_ptx, _Gpu, _Simulator
+    arrays of simulated kernels                  _simulated.py       Pointer, Anywhere
     compiled kernels on disk                     _ptx.py             ptx_of
     launches in a row, for a CUDA graph          _graph.py           record, _Row
     how a graph is built                         _driver.py          _Gpu.graph

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from ._available import COMPILERS, INSTALL_DRIVER, version_of
 from ._available import SIMULATED as SIMULATED
+from ._simulated import Anywhere, Pointer
 from ._staging import SIZE as STAGED
 from ._staging import Staging
 
@@ -243,45 +244,6 @@ def entry_name(ptx: str) -> str:
     return found[1]
 
 
-class _SimulatedPointer:
-    """What a kernel gets for an array: indices count from `start` on, and none may leave the memory."""
-
-    __slots__ = ("_elements", "_start")
-
-    def __init__(self, elements: NDArray[Any], start: int) -> None:
-        self._elements, self._start = elements, start
-
-    def _place(self, i: int) -> int:
-        place = self._start + int(i)
-        if not 0 <= place < self._elements.size:
-            raise IndexError(f"a kernel at element {place} of memory for {self._elements.size}")
-        return place
-
-    def __getitem__(self, i: int) -> Any:
-        return self._elements[self._place(i)]
-
-    def __setitem__(self, i: int, value: Any) -> None:
-        self._elements[self._place(i)] = value
-
-
-class _SimulatedAnywhere:
-    """What a kernel gets for all memory: indices count elements from address 0 on."""
-
-    def __init__(self, dtype: np.dtype[Any]) -> None:
-        self._dtype = dtype
-
-    def _element(self, i: int) -> NDArray[Any]:
-        size = self._dtype.itemsize
-        element = np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(int(i) * size))
-        return element.view(self._dtype)
-
-    def __getitem__(self, i: int) -> Any:
-        return self._element(i)[0]
-
-    def __setitem__(self, i: int, value: Any) -> None:
-        self._element(i)[0] = value
-
-
 class _Simulator:
     """Numba's simulator. Fresh memory is full of NaN, -1 and true, as a kernel must not trust it to be anything."""
 
@@ -308,13 +270,13 @@ class _Simulator:
     def download(self, memory: Any, start: int, out: NDArray[Any]) -> None:
         out.reshape(-1).view(np.uint8)[:] = memory[start : start + out.nbytes]
 
-    def pointer(self, memory: Any, start: int, dtype: np.dtype[Any]) -> _SimulatedPointer:
+    def pointer(self, memory: Any, start: int, dtype: np.dtype[Any]) -> Pointer:
         stored = np.dtype("uint8") if dtype == np.dtype("bool") else dtype
         whole = memory.size // dtype.itemsize * dtype.itemsize
-        return _SimulatedPointer(memory[:whole].view(stored), start // dtype.itemsize)
+        return Pointer(memory[:whole].view(stored), start // dtype.itemsize)
 
-    def anywhere(self, dtype: np.dtype[Any]) -> _SimulatedAnywhere:
-        return _SimulatedAnywhere(dtype)
+    def anywhere(self, dtype: np.dtype[Any]) -> Anywhere:
+        return Anywhere(dtype)
 
     def load(self, body: Callable[..., None], signature: tuple[Any, ...], threads: int, keep: bool) -> Any:
         def thread(*arguments: Any) -> None:

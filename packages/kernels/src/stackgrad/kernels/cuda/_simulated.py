@@ -1,0 +1,48 @@
+"""What simulated kernels get for arrays: memory of the host by indices, which a GPU's kernels reach by pointers."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Pointer:
+    """What a kernel gets for an array: indices count from `start` on, and none may leave the memory."""
+
+    __slots__ = ("_elements", "_start")
+
+    def __init__(self, elements: NDArray[Any], start: int) -> None:
+        self._elements, self._start = elements, start
+
+    def _place(self, i: int) -> int:
+        place = self._start + int(i)
+        if not 0 <= place < self._elements.size:
+            raise IndexError(f"a kernel at element {place} of memory for {self._elements.size}")
+        return place
+
+    def __getitem__(self, i: int) -> Any:
+        return self._elements[self._place(i)]
+
+    def __setitem__(self, i: int, value: Any) -> None:
+        self._elements[self._place(i)] = value
+
+
+class Anywhere:
+    """What a kernel gets for all memory: indices count elements from address 0 on."""
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self._dtype = dtype
+
+    def _element(self, i: int) -> NDArray[Any]:
+        size = self._dtype.itemsize
+        element = np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(int(i) * size))
+        return element.view(self._dtype)
+
+    def __getitem__(self, i: int) -> Any:
+        return self._element(i)[0]
+
+    def __setitem__(self, i: int, value: Any) -> None:
+        self._element(i)[0] = value
