@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import traceback
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 from tools._gpu import surroundings
@@ -16,19 +15,19 @@ ROOT = Path(__file__).resolve().parents[2]
 SILENCE = 3600  # seconds without a result after which a part is stopped
 
 
-class Sender(Results):
-    """Sends results to another process."""
+class _Sent(Results):
+    """Results that are sent on."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, send: Callable[[Result], None]) -> None:
+        self._send = send
 
     def add(self, result: Result) -> None:
-        self._connection.send(result)
+        self._send(result)
 
 
-def do_part(part: str, arguments: Namespace, connection: Connection) -> None:
-    """Do it, in the process that was made for it."""
-    results = Sender(connection)
+def do_part(part: str, arguments: Namespace, send: Callable[[Result], None]) -> None:
+    """Do it here, and send what it finds as it comes."""
+    results = _Sent(send)
     try:
         surroundings.make_importable(ROOT)
         from tools._gpu.runs import RUNS
@@ -40,10 +39,10 @@ def do_part(part: str, arguments: Namespace, connection: Connection) -> None:
 
 
 def results_of(part: str, arguments: Namespace) -> Iterator[Result]:
-    """What it finds, as it comes."""
+    """Do it in a process of its own: what it finds, as it comes."""
     context = get_context("spawn")  # what CUDA has begun here would not work in a fork
     here, there = context.Pipe(duplex=False)
-    process = context.Process(target=do_part, args=(part, arguments, there), daemon=True)
+    process = context.Process(target=do_part, args=(part, arguments, there.send), daemon=True)
     process.start()
     there.close()
     try:

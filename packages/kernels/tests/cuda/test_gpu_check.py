@@ -121,7 +121,7 @@ def test_a_part_that_raises_tells_of_it(tools, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "tools._gpu.runs", SimpleNamespace(RUNS={"training": training}))
     monkeypatch.setattr(tools("_gpu.surroundings"), "make_importable", lambda root: None)
-    process.do_part("training", Namespace(), SimpleNamespace(send=sent.append))
+    process.do_part("training", Namespace(), sent.append)
     assert [(check.what, check.good, check.found) for check in sent] == [
         ("a step", True, "done"),
         ("training", False, "RuntimeError: no more room"),
@@ -162,6 +162,21 @@ def test_results_are_written_as_they_come(tools, monkeypatch, tmp_path):
     assert script.main(["--dry-run", "--only", "training", "speed", "--out", str(out)]) == 1
     assert written[0].endswith("| training | **failed** | first |\n")
     assert written[1].endswith("| training | good | second |\n| speed | good | first |\n")
+
+
+def test_a_single_part_is_done_where_the_sanitizer_looks(tools, monkeypatch, tmp_path):
+    processes = []
+
+    def cases(report, arguments):
+        processes.append(os.getpid())
+        report.check("cases", True, "equal")
+
+    monkeypatch.setitem(sys.modules, "tools._gpu.runs", SimpleNamespace(RUNS={"cases": cases}))
+    monkeypatch.setattr(tools("_gpu.surroundings"), "make_importable", lambda root: None)
+    monkeypatch.setenv("NUMBA_ENABLE_CUDASIM", "1")
+    assert tools("gpu_check").main(["--dry-run", "--only", "cases", "--out", str(tmp_path / "gpu.md")]) == 0
+    assert processes == [os.getpid()]
+    assert "| cases | good | equal |" in (tmp_path / "gpu.md").read_text(encoding="utf-8")
 
 
 class Sanitizer:
