@@ -1,42 +1,8 @@
-"""What is recorded: the mode, and what may require a gradient."""
+"""What is recorded: what may require a gradient, and what is kept for it."""
 
 import pytest
 
-from stackgrad.tensor import is_recording, no_grad, tensor
-
-# --- no_grad
-
-
-def test_no_grad_as_context_and_decorator():
-    x = tensor([1.0], requires_grad=True)
-
-    @no_grad()
-    def double(x):
-        assert not is_recording()
-        return x * 2
-
-    assert is_recording()
-    with no_grad():
-        assert not (x * 2).requires_grad
-        with no_grad():
-            pass
-        assert not is_recording()
-    assert not double(x).requires_grad
-    assert not double(x).requires_grad
-    assert (x * 2).requires_grad
-
-
-def test_no_grad_ends_with_an_exception():
-    with pytest.raises(ZeroDivisionError), no_grad():
-        1 / 0  # noqa: B018
-    assert is_recording()
-
-
-def test_a_leaf_made_under_no_grad_still_records_later():
-    with no_grad():
-        x = tensor([1.0], requires_grad=True)
-    assert (x * 2).requires_grad
-
+from stackgrad.tensor import Function, grad, no_grad, tensor
 
 # --- requires_grad
 
@@ -58,3 +24,66 @@ def test_a_computed_tensor_keeps_requires_grad():
     y = tensor([1.0], requires_grad=True) * 2
     with pytest.raises(RuntimeError, match=r"was computed and has a history: use .detach\(\)"):
         y.requires_grad = False
+
+
+# --- what a function keeps
+
+
+NAMES = ["edges", "shapes", "dtypes", "function", "name", "node", "freed", "free", "finish", "gradients", "backward"]
+NAMES += ["grad", "data", "version", "_saved", "_context", "_function", "_name", "_needs", "_output", "__dict", "_node"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_attribute_of_any_name_is_the_functions_own(name):
+    class Keeps(Function):
+        @staticmethod
+        def forward(ctx, x, y):
+            ctx.save(x, y)
+            setattr(ctx, name, (None, "anything"))
+            return x * y
+
+        @staticmethod
+        def backward(ctx, g):
+            assert getattr(ctx, name) == (None, "anything")
+            x, y = ctx.saved
+            setattr(ctx, name, None)
+            return g * y, g * x
+
+    x, y = tensor([2.0, 3.0], requires_grad=True), tensor([5.0], requires_grad=True)
+    y = y.expand(2)
+    assert [g.tolist() for g in grad(Keeps.apply(x * 1, y).sum(), [x, y])] == [[5, 5], [2, 3]]
+
+
+def test_what_the_graph_gives_a_function_cannot_be_set():
+    class Sets(Function):
+        @staticmethod
+        def forward(ctx, x):
+            for name in ("needs", "saved"):
+                with pytest.raises(AttributeError, match=name):
+                    setattr(ctx, name, ())
+            return x * 1
+
+    assert Sets.apply(tensor([1.0], requires_grad=True)).requires_grad
+
+
+@pytest.mark.parametrize("recording", [True, False])
+def test_only_tensors_are_saved(recording):
+    class Saves(Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save(x, 2.0)
+            return x * 2.0
+
+    x = tensor([1.0], requires_grad=recording)
+    if recording:
+        with pytest.raises(
+            TypeError, match=r"ctx.save\(Tensor, float\) in Saves.forward: expected tensors; keep anything"
+        ):
+            Saves.apply(x)
+    else:
+        assert Saves.apply(x).tolist() == [2.0]
+
+
+def test_no_grad_leaves_nothing_behind():
+    with no_grad():
+        assert (tensor([1.0], requires_grad=True) * 2).node is None

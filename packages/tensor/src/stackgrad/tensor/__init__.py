@@ -7,7 +7,7 @@
 tensor([2., 4., 6.])
 """
 
-from ._autograd import Function, Node, is_recording, no_grad, observed
+from ._autograd import Context, Function, Node
 from ._backend import Backend, available_backends, get_backend, set_default_backend
 from ._backward import grad
 from ._capture import Captured, capture
@@ -33,6 +33,7 @@ from ._dtypes import bool_, float32, float64, int64
 from ._gradcheck import grad_check
 from ._host import HostBackend
 from ._layers import batch_norm, dropout, linear
+from ._mode import enable_grad, is_recording, no_grad, observed
 from ._numpy import NumpyBackend
 from ._optable import OPS, REDUCTIONS, Op, Reduction
 from ._optim import adam_numbers, adam_step, sgd_numbers, sgd_step
@@ -50,6 +51,7 @@ __all__ = [
     "REDUCTIONS",
     "Backend",
     "Captured",
+    "Context",
     "Function",
     "Generator",
     "HostBackend",
@@ -77,6 +79,7 @@ __all__ = [
     "default_generator",
     "dropout",
     "each_time",
+    "enable_grad",
     "float32",
     "float64",
     "from_dlpack",

@@ -1,59 +1,23 @@
 """Reverse-mode automatic differentiation: the record of what was computed. The way back through it is `_backward`.
 
 Every differentiable operation is a `Function`. Applying one to a tensor that requires a gradient leaves a `Node`
-behind: what the function kept, and an edge for each tensor it was given, leading to the node that made that
-tensor or, for a leaf, to the tensor itself.
+behind: the `Context`, in which the function kept what its backward needs, and an edge for each tensor it was given,
+leading to the node that made that tensor or, for a leaf, to the tensor itself.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import weakref
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Union, cast
 
 from ._backend import Array, Backend, DType
+from ._mode import mode
 from ._shape import Shape
 from ._tape import expect_captured, expect_readable
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
-
-
-class _Mode(threading.local):
-    recording = True
-    observer: Callable[[type[Function], tuple[Any, ...], Tensor], None] | None = None
-
-
-_mode = _Mode()
-
-
-@contextmanager
-def no_grad(recording: bool = False) -> Iterator[None]:
-    """Within this context, or a function decorated with `@no_grad()`, nothing is recorded; with `recording`, all is."""
-    outside, _mode.recording = _mode.recording, recording
-    try:
-        yield
-    finally:
-        _mode.recording = outside
-
-
-@contextmanager
-def observed(observer: Callable[[type[Function], tuple[Any, ...], Tensor], None]) -> Iterator[None]:
-    """Within this context, each function that is applied in this thread is told to `observer`.
-
-    It is called after the function, with its class, the arguments of `apply`, and the result.
-    """
-    outside, _mode.observer = _mode.observer, observer
-    try:
-        yield
-    finally:
-        _mode.observer = outside
-
-
-def is_recording() -> bool:
-    """Whether operations are recorded for backward."""
-    return _mode.recording
 
 
 class Version:
@@ -122,71 +86,110 @@ class Value:
 
 Edge = Union["Node", Value]
 
+# A tensor, the version at which it was saved, and where it is the node's own result, the node.
+Saved = tuple["Tensor", int, "weakref.ref[Node] | None"]
 
-class Node:
-    """What one application of a function left behind; the `ctx` of its forward and backward.
 
-    `needs` says for each tensor argument whether its gradient is wanted. Anything else a function wants to keep
-    for backward it may set as an attribute.
+class Context:
+    """What a function keeps from its forward for its backward: the `ctx` of both.
+
+    Tensors go through `save`; anything else is set as an attribute, of any name. The graph keeps nothing here.
     """
+
+    __slots__ = ("__dict__", "__function", "__needs", "__saved")
 
     if TYPE_CHECKING:  # what functions set and read back
 
         def __getattr__(self, name: str) -> Any: ...
         def __setattr__(self, name: str, value: Any) -> None: ...
 
-    def __init__(self, function: type[Function], inputs: Sequence[Tensor]) -> None:
-        self.function = function
-        self.name = function.__name__
-        self.needs = tuple([x._requires_grad for x in inputs])
-        self._saved: list[tuple[Tensor, int]] | None = []
-        self._output: Tensor | None = None
-        self.edges: tuple[Edge | None, ...] = tuple([(x.node or x) if x._requires_grad else None for x in inputs])
-        self.shapes = tuple([x.data.shape for x in inputs])
-        self.dtypes = tuple([x.data.dtype for x in inputs])
+    def __init__(self, function: type[Function], needs: tuple[bool, ...], saved: list[Saved] | None) -> None:
+        self.__function = function
+        self.__needs = needs
+        self.__saved = saved
+
+    @property
+    def needs(self) -> tuple[bool, ...]:
+        """For each tensor among the arguments, whether its gradient is wanted."""
+        return self.__needs
 
     def save(self, *tensors: Tensor) -> None:
         """Keep inputs or the result for backward, where they stand in `saved` in this order."""
-        self._saved = [(x, x.version.count) for x in tensors]
+        if self.__saved is None:  # not recorded
+            return
+        try:
+            self.__saved[:] = [(x, x.version.count, None) for x in tensors]
+        except AttributeError:
+            given = ", ".join(type(x).__name__ for x in tensors)
+            raise TypeError(
+                f"ctx.save({given}) in {self.__function.__name__}.forward: expected tensors; keep anything else as an "
+                "attribute of ctx, as ctx.scale = 2.0"
+            ) from None
 
-    def finish(self, out: Tensor) -> None:
-        """Take the result as made here. Saved, it is kept as an alias: the node must not own its owner."""
-        saved = self._unfreed()
-        for i, (x, count) in enumerate(saved):
-            if x is out:
-                self._output = out.new(out.data, out.version)
-                saved[i] = (self._output, count)
+    @property
+    def saved(self) -> tuple[Tensor, ...]:
+        """What was saved. Raises RuntimeError where it was changed in place since."""
+        saved = self.__saved or ()
+        for x, count, _ in saved:
+            if x.version.count != count:
+                raise RuntimeError(
+                    f"backward through {self.__function._describe(self)} needs a tensor of shape {x.shape} that was "
+                    f"changed in place (it is at version {x.version.count}, was saved at {count}): copy it first, or "
+                    "write out of place"
+                )
+        return tuple([x if node is None else _made_by(node(), x) for x, _, node in saved])
+
+
+def _made_by(node: Node | None, alias: Tensor) -> Tensor:
+    """The result of `node`, which saved it as `alias`."""
+    out = alias.new(alias.data, alias.version)
+    out.node, out._requires_grad = node, True
+    return out
+
+
+class Node:
+    """What one application of a function left behind."""
+
+    __slots__ = ("__weakref__", "_context", "_dtypes", "_function", "_name", "_saved", "_shapes", "edges", "freed")
+
+    def __init__(
+        self, function: type[Function], inputs: Sequence[Tensor], context: Context, saved: list[Saved], out: Tensor
+    ) -> None:
+        self._function = function
+        self._context: Context | None = context
+        self._saved = saved
+        self.edges: tuple[Edge | None, ...] = tuple([(x.node or x) if x._requires_grad else None for x in inputs])
+        self._shapes = tuple([x.data.shape for x in inputs])
+        self._dtypes = tuple([x.data.dtype for x in inputs])
+        self.freed = False
+        """Whether backward has passed here and let go of what was saved."""
+        for i, (x, count, _) in enumerate(saved):
+            if x is out:  # kept as an alias, and without the node: a node must not own its owner
+                saved[i] = (out.new(out.data, out.version), count, weakref.ref(self))
         out.node = self
         out._requires_grad = True
 
     @property
-    def saved(self) -> tuple[Tensor, ...]:
-        """What was saved. Raises RuntimeError when it was freed, or was changed in place since."""
-        saved = self._unfreed()
-        for x, count in saved:
-            if x.version.count != count:
-                raise RuntimeError(
-                    f"backward through {self.name} needs a tensor of shape {x.shape} that was changed in place "
-                    f"(it is at version {x.version.count}, was saved at {count}): copy it first, or write out of place"
-                )
-        return tuple([self._as_output(x) if x is self._output else x for x, _ in saved])
-
-    def _as_output(self, alias: Tensor) -> Tensor:
-        out = alias.new(alias.data, alias.version)
-        out.node, out._requires_grad = self, True
-        return out
+    def name(self) -> str:
+        """The name of the function, or of the operation it did."""
+        return self._name if self._context is None else self._function._describe(self._context)
 
     def gradients(self, g: Tensor) -> tuple[Tensor | None, ...]:
         """What the function gives back for each of its tensors, checked, in memory that is not a saved tensor's."""
-        saved = self._unfreed()
-        found = self.function.backward(self, g)
+        context, saved = self._context, self._saved
+        if context is None:
+            raise RuntimeError(
+                f"backward through {self.name} for a second time: what it had saved was freed by the first; "
+                "pass retain_graph=True to the first"
+            )
+        found = self._function.backward(context, g)
         gradients = found if isinstance(found, tuple) else (found,)
         if len(gradients) != len(self.edges):
             raise ValueError(
                 f"{self.name}.backward gave {len(gradients)} gradients: "
                 f"expected one for each of {len(self.edges)} tensors"
             )
-        for gradient, shape, dtype in zip(gradients, self.shapes, self.dtypes, strict=True):
+        for gradient, shape, dtype in zip(gradients, self._shapes, self._dtypes, strict=True):
             if gradient is None:
                 continue
             if not isinstance(gradient, Value):
@@ -201,38 +204,18 @@ class Node:
                     "expected the same; use .astype(...)"
                 )
         if saved:
-            kept = [id(x.data) for x, _ in saved]
+            kept = [id(x.data) for x, _, _ in saved]
             return tuple([x.clone() if x is not None and id(x.data) in kept else x for x in gradients])
         return gradients
 
-    def _unfreed(self) -> list[tuple[Tensor, int]]:
-        if self._saved is None:
-            raise RuntimeError(
-                f"backward through {self.name} for a second time: what it had saved was freed by the first; "
-                "pass retain_graph=True to the first"
-            )
-        return self._saved
-
-    @property
-    def freed(self) -> bool:
-        """Whether backward has passed here and can not again."""
-        return self._saved is None
-
     def free(self) -> None:
-        """Let go of what was saved."""
-        self._saved = None
-        self._output = None
-        self.edges = (None,) * len(self.edges)
-
-
-class _Unrecorded:
-    """The `ctx` of an application that leaves no node: it wants no gradients and keeps nothing."""
-
-    def __init__(self, count: int) -> None:
-        self.needs = (False,) * count
-
-    def save(self, *tensors: Tensor) -> None:
-        pass
+        """Let go of what was saved. Backward may pass again where that was nothing."""
+        self.freed = True
+        if self._saved and self._context is not None:
+            self._name = self.name
+            self._context = None
+            self._saved = []
+            self.edges = (None,) * len(self.edges)
 
 
 class Function:
@@ -245,31 +228,37 @@ class Function:
     """
 
     @staticmethod
-    def forward(ctx: Node, *args: Any) -> Tensor:
+    def forward(ctx: Context, *args: Any) -> Tensor:
         raise TypeError("a Function defines forward(ctx, *args)")
 
     @staticmethod
-    def backward(ctx: Node, g: Tensor) -> Any:
+    def backward(ctx: Context, g: Tensor) -> Any:
         raise TypeError("a Function defines backward(ctx, g)")
+
+    @classmethod
+    def _describe(cls, ctx: Context) -> str:
+        """What it is called in messages."""
+        return cls.__name__
 
     @classmethod
     def apply(cls, *args: Any) -> Tensor:
         """The result of `forward`, recorded when a tensor among `args` requires a gradient."""
-        inputs = [x for x in args if isinstance(x, Value)]
+        inputs = cast("list[Tensor]", [x for x in args if isinstance(x, Value)])
         expect_captured(inputs)
-        record = _mode.recording and any([x._requires_grad for x in inputs])  # noqa: C419 - faster
-        ctx = Node(cls, cast("list[Tensor]", inputs)) if record else cast("Node", _Unrecorded(len(inputs)))
-        outside, _mode.recording = _mode.recording, False
+        needs = tuple([x._requires_grad for x in inputs])
+        saved: list[Saved] | None = [] if mode.recording and True in needs else None
+        ctx = Context(cls, (False,) * len(needs) if saved is None else needs, saved)
+        outside, mode.recording = mode.recording, False
         try:
             out = cls.forward(ctx, *args)
         finally:
-            _mode.recording = outside
+            mode.recording = outside
         if not isinstance(out, Value):
             raise TypeError(f"{cls.__name__}.forward gave {type(out).__name__}: expected one tensor")
-        if record and out.dtype.kind == "f":
+        if saved is not None and out.dtype.kind == "f":
             if any([out is x for x in inputs]):  # noqa: C419 - an input must keep its own place in the graph
                 out = out.new(out.data, out.version)
-            ctx.finish(out)
-        if _mode.observer is not None:
-            _mode.observer(cls, args, out)
+            Node(cls, inputs, ctx, saved, out)
+        if mode.observer is not None:
+            mode.observer(cls, args, out)
         return out

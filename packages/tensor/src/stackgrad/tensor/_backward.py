@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ._autograd import Edge, Node, Value, no_grad
+from ._autograd import Edge, Node, Value
+from ._mode import GradMode
 from ._tape import expect_made_here, recording
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def backward(out: Tensor, gradient: Tensor | None, retain_graph: bool, create_gr
     """Add the gradient of `out` to the `.grad` of every leaf it was made from."""
     # A gradient may be a view, the caller's own tensor or another leaf's: each leaf gets memory of its own.
     taken = {id(gradient.data)} if isinstance(gradient, Value) else set()
-    with no_grad(recording=create_graph):
+    with GradMode(create_graph):
         for edge, total in _walk([out], _start([out], [gradient]), retain_graph or create_graph):
             if isinstance(edge, Node):
                 continue
@@ -135,7 +136,7 @@ def grad(
     )
     wanted = {id(x.node or x) for x in ins}
     found: dict[int, Tensor] = {}
-    with no_grad(recording=create_graph):
+    with GradMode(create_graph):
         for edge, total in _walk(outs, _start(outs, weights), create_graph if retain_graph is None else retain_graph):
             if id(edge) in wanted:
                 found[id(edge)] = total

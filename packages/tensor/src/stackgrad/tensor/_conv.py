@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._autograd import Function, Node, is_recording
+from ._autograd import Context, Function
 from ._backend import Array
 from ._checks import expect_float, expect_same_dtype
+from ._mode import is_recording
 from ._ops import common_backend
 from ._shape import NO_PADDING, Padding, Pair, Window
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 class Conv2d(Function):
     @staticmethod
     def forward(
-        ctx: Node, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, groups: int, relu: bool = False
+        ctx: Context, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, groups: int, relu: bool = False
     ) -> Tensor:
         ctx.window, ctx.groups = window, groups
         # The gradient of the weight reads the image as this does.
@@ -30,7 +31,7 @@ class Conv2d(Function):
         return out
 
     @staticmethod
-    def backward(ctx: Node, g: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, g: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, image, *out = ctx.saved
         total: Tensor | None = None  # the gradient of the bias
         if out and is_recording():
@@ -51,13 +52,13 @@ class Conv2d(Function):
 
 class Conv2dInputGrad(Function):
     @staticmethod
-    def forward(ctx: Node, g: Tensor, weight: Tensor, size: Pair, window: Window, groups: int) -> Tensor:
+    def forward(ctx: Context, g: Tensor, weight: Tensor, size: Pair, window: Window, groups: int) -> Tensor:
         ctx.window, ctx.groups = window, groups
         ctx.save(g, weight)
         return g.new(g.backend.conv2d_input_grad(g.data, weight.data, size, window, groups))
 
     @staticmethod
-    def backward(ctx: Node, gx: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, gx: Tensor) -> tuple[Tensor | None, ...]:
         g, weight = ctx.saved
         return (
             Conv2d.apply(gx, weight, None, ctx.window, ctx.groups) if ctx.needs[0] else None,
@@ -67,14 +68,14 @@ class Conv2dInputGrad(Function):
 
 class Conv2dWeightGrad(Function):
     @staticmethod
-    def forward(ctx: Node, x: Tensor, g: Tensor, window: Window, groups: int, image: Array | None = None) -> Tensor:
+    def forward(ctx: Context, x: Tensor, g: Tensor, window: Window, groups: int, image: Array | None = None) -> Tensor:
         """`image` is what `Backend.for_window` gave for x."""
         ctx.window, ctx.groups = window, groups
         ctx.save(x, g)
         return x.new(x.backend.conv2d_weight_grad(x.data if image is None else image, g.data, window, groups))
 
     @staticmethod
-    def backward(ctx: Node, gw: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, gw: Tensor) -> tuple[Tensor | None, ...]:
         x, g = ctx.saved
         size = (x.shape[2], x.shape[3])
         return (

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ._autograd import Function, Node, Value, is_recording
+from ._autograd import Context, Function, Value
 from ._dtypes import PROMOTION, bool_, int64, is_float, nearest_dtype
+from ._mode import is_recording
 from ._ops import Permute, common_backend, expand, reshape
 from ._shape import Shape, broadcast_shapes
 from ._tape import each_time, expect_readable, recording
@@ -27,12 +28,12 @@ BasicKey = tuple[int | slice | None, ...]
 
 class Slice(Function):
     @staticmethod
-    def forward(ctx: Node, x: Tensor, key: BasicKey) -> Tensor:
+    def forward(ctx: Context, x: Tensor, key: BasicKey) -> Tensor:
         ctx.key, ctx.shape = key, x.shape
         return x.new(x.backend.slice(x.data, key), x.version)
 
     @staticmethod
-    def backward(ctx: Node, g: Tensor) -> Tensor:
+    def backward(ctx: Context, g: Tensor) -> Tensor:
         return Embed.apply(g, ctx.key, ctx.shape)
 
 
@@ -40,14 +41,14 @@ class Embed(Function):
     """The adjoint of Slice: zeros of `shape` with g where `key` selects."""
 
     @staticmethod
-    def forward(ctx: Node, g: Tensor, key: BasicKey, shape: Shape) -> Tensor:
+    def forward(ctx: Context, g: Tensor, key: BasicKey, shape: Shape) -> Tensor:
         ctx.key = key
         out = g.backend.full(shape, 0, g.dtype)
         g.backend.assign(g.backend.slice(out, key), g.data)
         return g.new(out)
 
     @staticmethod
-    def backward(ctx: Node, g: Tensor) -> Tensor:
+    def backward(ctx: Context, g: Tensor) -> Tensor:
         return Slice.apply(g, ctx.key)
 
 
@@ -55,13 +56,13 @@ class Gather(Function):
     """Rows of x (r, k) at index (m,): (m, k)."""
 
     @staticmethod
-    def forward(ctx: Node, x: Tensor, index: Tensor) -> Tensor:
+    def forward(ctx: Context, x: Tensor, index: Tensor) -> Tensor:
         ctx.rows = x.shape[0]
         ctx.save(index)
         return x.new(x.backend.gather(x.data, index.data))
 
     @staticmethod
-    def backward(ctx: Node, g: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Context, g: Tensor) -> tuple[Tensor, None]:
         return ScatterAdd.apply(g, *ctx.saved, ctx.rows), None
 
 
@@ -69,12 +70,12 @@ class ScatterAdd(Function):
     """The adjoint of Gather: rows of g (m, k) added at index (m,) in zeros (rows, k)."""
 
     @staticmethod
-    def forward(ctx: Node, g: Tensor, index: Tensor, rows: int) -> Tensor:
+    def forward(ctx: Context, g: Tensor, index: Tensor, rows: int) -> Tensor:
         ctx.save(index)
         return g.new(g.backend.scatter_add(g.data, index.data, rows))
 
     @staticmethod
-    def backward(ctx: Node, g: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Context, g: Tensor) -> tuple[Tensor, None]:
         return Gather.apply(g, *ctx.saved), None
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._autograd import Function, Node, is_recording
+from ._autograd import Context, Function
 from ._checks import expect_float, expect_same_dtype
+from ._mode import is_recording
 from ._ops import common_backend
 from ._random import Generator, default_generator, next_draw
 
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
 
 class Linear(Function):
     @staticmethod
-    def forward(ctx: Node, x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool) -> Tensor:
+    def forward(ctx: Context, x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool) -> Tensor:
         compute = x.backend.linear_relu if relu else x.backend.linear
         out = x.new(compute(x.data, weight.data, bias.data if bias is not None else None))
         ctx.save(x, weight, *([out] if relu else []))
         return out
 
     @staticmethod
-    def backward(ctx: Node, g: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, g: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, *out = ctx.saved
         if out:
             g = g.masked_by(out[0])
@@ -59,7 +60,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, relu: bool = F
 class BatchNorm(Function):
     @staticmethod
     def forward(
-        ctx: Node, x: Tensor, weight: Tensor, bias: Tensor, eps: float, relu: bool, statistics: list[Tensor]
+        ctx: Context, x: Tensor, weight: Tensor, bias: Tensor, eps: float, relu: bool, statistics: list[Tensor]
     ) -> Tensor:
         out, mean, var = x.backend.batch_norm(x.data, weight.data, bias.data, eps, relu)
         statistics[:] = [x.new(mean), x.new(var)]
@@ -68,7 +69,7 @@ class BatchNorm(Function):
         return x.new(out)
 
     @staticmethod
-    def backward(ctx: Node, g: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, g: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, bias, mean, var = ctx.saved
         if not is_recording():
             grads = g.backend.batch_norm_grad(
@@ -115,14 +116,15 @@ def batch_norm(
 
 class Dropout(Function):
     @staticmethod
-    def forward(ctx: Node, x: Tensor, rate: float, seed: int, call: NDArray[np.uint64]) -> Tensor:
+    def forward(ctx: Context, x: Tensor, rate: float, seed: int, call: NDArray[np.uint64]) -> Tensor:
         out, mask = x.backend.dropout(x.data, rate, seed, call)
-        ctx.mask = x.new(mask)
+        ctx.save(x.new(mask))
         return x.new(out)
 
     @staticmethod
-    def backward(ctx: Node, g: Tensor) -> Tensor:
-        return g * cast("Tensor", ctx.mask)
+    def backward(ctx: Context, g: Tensor) -> Tensor:
+        (mask,) = ctx.saved
+        return g * mask
 
 
 def dropout(x: Tensor, rate: float, generator: Generator | None = None) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._autograd import Function, Node
+from ._autograd import Context, Function
 from ._dtypes import is_float, promote
 from ._ops import cast, common_backend, expand
 from ._shape import broadcast_shapes
@@ -17,12 +17,12 @@ class MatMul(Function):
     """(*batch, n, k) times (*batch, k, m), the batches equal."""
 
     @staticmethod
-    def forward(ctx: Node, a: Tensor, b: Tensor) -> Tensor:
+    def forward(ctx: Context, a: Tensor, b: Tensor) -> Tensor:
         ctx.save(a, b)
         return a.new(a.backend.matmul(a.data, b.data))
 
     @staticmethod
-    def backward(ctx: Node, g: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, g: Tensor) -> tuple[Tensor | None, ...]:
         a, b = ctx.saved
         return (
             MatMul.apply(g, b.transpose(-1, -2)) if ctx.needs[0] else None,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from ._autograd import Function, Node, Value
+from ._autograd import Context, Function, Value
 from ._backend import Backend, DType
 from ._dtypes import float32, promote
 from ._optable import OPS, REDUCTIONS, Op
@@ -36,24 +37,38 @@ def common_backend(what: str, *tensors: Value) -> Backend:
 
 class Elementwise(Function):
     @staticmethod
-    def forward(ctx: Node, op: Op, *operands: Tensor) -> Tensor:
+    def forward(ctx: Context, op: Op, *operands: Tensor) -> Tensor:
         first = operands[0]
         out = first.new(first.backend.elementwise(op, *[x.data for x in operands]))
+        ctx.op = op
         if True in ctx.needs:
-            ctx.name, ctx.op = op.name, op
-            wanted = {name for need, names in zip(ctx.needs, op.needs, strict=True) if need for name in names}
-            named = {"out": out, **dict(zip(op.operands, operands, strict=True))}
-            ctx.kept = [name for name in named if name in wanted]
-            ctx.save(*[named[name] for name in ctx.kept])
+            ctx.shapes = [x.data.shape for x in operands]
+            ctx.kept = _kept_for(op, ctx.needs)
+            if ctx.kept:
+                known = (*operands, out)
+                ctx.save(*[known[i] for _, i in ctx.kept])
         return out
 
     @staticmethod
-    def backward(ctx: Node, g: Tensor) -> tuple[Tensor | None, ...]:
-        known = {"g": g, **dict(zip(ctx.kept, ctx.saved, strict=True))}
+    def backward(ctx: Context, g: Tensor) -> tuple[Tensor | None, ...]:
+        known = {"g": g}
+        for (name, _), x in zip(ctx.kept, ctx.saved, strict=True):
+            known[name] = x
         return tuple(
             sum_to(grad(*[known[name] for name in names]), shape) if need and grad is not None else None
             for need, grad, names, shape in zip(ctx.needs, ctx.op.grads, ctx.op.needs, ctx.shapes, strict=True)
         )
+
+    @classmethod
+    def _describe(cls, ctx: Context) -> str:
+        return ctx.op.name  # type: ignore[no-any-return]
+
+
+@cache
+def _kept_for(op: Op, needs: tuple[bool, ...]) -> tuple[tuple[str, int], ...]:
+    """What the gradients that are wanted ask for besides g: the names, and their indices in (*operands, out)."""
+    wanted = {name for need, names in zip(needs, op.needs, strict=True) if need for name in names}
+    return tuple([(name, i) for i, name in enumerate((*op.operands, "out")) if name in wanted])
 
 
 def elementwise(name: str, *operands: Operand) -> Tensor:
@@ -125,12 +140,12 @@ def sum_to(g: Tensor, shape: Shape) -> Tensor:
 
 class Cast(Function):
     @staticmethod
-    def forward(ctx: Node, x: Tensor, dtype: DType) -> Tensor:
+    def forward(ctx: Context, x: Tensor, dtype: DType) -> Tensor:
         ctx.dtype = x.dtype
         return x.new(x.backend.copy(x.data, dtype))
 
     @staticmethod
-    def backward(ctx: Node, g: Tensor) -> Tensor:
+    def backward(ctx: Context, g: Tensor) -> Tensor:
         return cast(g, ctx.dtype)
 
 
@@ -143,11 +158,11 @@ def cast(x: Tensor, dtype: DType) -> Tensor:
 
 class Copy(Function):
     @staticmethod
-    def forward(ctx: Node, x: Tensor) -> Tensor:
+    def forward(ctx: Context, x: Tensor) -> Tensor:
         return x.new(x.backend.copy(x.data))
 
     @staticmethod
-    def backward(ctx: Node, g: Tensor) -> Tensor:
+    def backward(ctx: Context, g: Tensor) -> Tensor:
         return g
 
 
@@ -155,7 +170,7 @@ class To(Function):
     """To another backend and, for the gradient, back."""
 
     @staticmethod
-    def forward(ctx: Node, x: Tensor, backend: Backend) -> Tensor:
+    def forward(ctx: Context, x: Tensor, backend: Backend) -> Tensor:
         ctx.backend = x.backend
         expect_readable(f"to({backend.name!r})")
         data = backend.from_numpy(x.backend.to_numpy(x.data))
@@ -164,7 +179,7 @@ class To(Function):
         return out
 
     @staticmethod
-    def backward(ctx: Node, g: Tensor) -> Tensor:
+    def backward(ctx: Context, g: Tensor) -> Tensor:
         return To.apply(g, ctx.backend)
 
 
@@ -173,13 +188,13 @@ class To(Function):
 
 class Reshape(Function):
     @staticmethod
-    def forward(ctx: Node, x: Tensor, shape: Shape) -> Tensor:
+    def forward(ctx: Context, x: Tensor, shape: Shape) -> Tensor:
         ctx.shape = x.shape
         data = x.backend.reshape(x.data, shape)
         return x.new(data, x.version if x.backend.shares_memory(data, x.data) else None)
 
     @staticmethod
-    def backward(ctx: Node, g: Tensor) -> Tensor:
+    def backward(ctx: Context, g: Tensor) -> Tensor:
         return reshape(g, ctx.shape)
 
 
@@ -189,23 +204,23 @@ def reshape(x: Tensor, shape: Shape) -> Tensor:
 
 class Permute(Function):
     @staticmethod
-    def forward(ctx: Node, x: Tensor, dims: Shape) -> Tensor:
+    def forward(ctx: Context, x: Tensor, dims: Shape) -> Tensor:
         ctx.inverse = tuple(dims.index(i) for i in range(len(dims)))
         return x.new(x.backend.permute(x.data, dims), x.version)
 
     @staticmethod
-    def backward(ctx: Node, g: Tensor) -> Tensor:
+    def backward(ctx: Context, g: Tensor) -> Tensor:
         return Permute.apply(g, ctx.inverse)
 
 
 class Expand(Function):
     @staticmethod
-    def forward(ctx: Node, x: Tensor, shape: Shape) -> Tensor:
+    def forward(ctx: Context, x: Tensor, shape: Shape) -> Tensor:
         ctx.shape = x.shape
         return x.new(x.backend.expand(x.data, shape), x.version)
 
     @staticmethod
-    def backward(ctx: Node, g: Tensor) -> Tensor:
+    def backward(ctx: Context, g: Tensor) -> Tensor:
         return sum_to(g, ctx.shape)
 
 
@@ -218,26 +233,40 @@ def expand(x: Tensor, shape: Shape) -> Tensor:
 
 class Sum(Function):
     @staticmethod
-    def forward(ctx: Node, x: Tensor, dims: Shape) -> Tensor:
+    def forward(ctx: Context, x: Tensor, dims: Shape) -> Tensor:
         ctx.shape = x.shape
         ctx.kept = reduced_shape(x.shape, dims)
         return x.new(x.backend.reduce(REDUCTIONS["sum"], x.data, dims))
 
     @staticmethod
-    def backward(ctx: Node, g: Tensor) -> Tensor:
+    def backward(ctx: Context, g: Tensor) -> Tensor:
         return expand(reshape(g, ctx.kept), ctx.shape)
+
+
+class Mean(Function):
+    """The sum over `dims` divided by `count`, as one: it saves nothing, so that backward may pass twice."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Tensor, dims: Shape, count: int) -> Tensor:
+        ctx.shape, ctx.count = x.shape, count
+        ctx.kept = reduced_shape(x.shape, dims)
+        return elementwise("div", x.new(x.backend.reduce(REDUCTIONS["sum"], x.data, dims) if dims else x.data), count)
+
+    @staticmethod
+    def backward(ctx: Context, g: Tensor) -> Tensor:
+        return expand(reshape(g / ctx.count, ctx.kept), ctx.shape)
 
 
 class Prod(Function):
     """The product along the last dimension. Its gradient multiplies all the others, so that zeros are no trouble."""
 
     @staticmethod
-    def forward(ctx: Node, x: Tensor) -> Tensor:
+    def forward(ctx: Context, x: Tensor) -> Tensor:
         ctx.save(x)
         return x.new(x.backend.reduce(REDUCTIONS["prod"], x.data, (x.ndim - 1,)))
 
     @staticmethod
-    def backward(ctx: Node, g: Tensor) -> Tensor:
+    def backward(ctx: Context, g: Tensor) -> Tensor:
         (x,) = ctx.saved
         before = _products_before(x)
         after = _products_before(x[..., ::-1])[..., ::-1]
@@ -263,16 +292,16 @@ class Extreme(Function):
     """The largest ("max") or smallest ("min") over `dims`; the gradient goes to the first of equals in C order."""
 
     @staticmethod
-    def forward(ctx: Node, x: Tensor, name: str, dims: Shape) -> Tensor:
-        ctx.name, ctx.dims = name, dims
+    def forward(ctx: Context, x: Tensor, name: str, dims: Shape) -> Tensor:
+        ctx.extreme, ctx.dims = name, dims
         ctx.save(x)
         return x.new(x.backend.reduce(REDUCTIONS[name], x.data, dims))
 
     @staticmethod
-    def backward(ctx: Node, g: Tensor) -> Tensor:
+    def backward(ctx: Context, g: Tensor) -> Tensor:
         (x,) = ctx.saved
         last = _with_last(x.detach(), ctx.dims)
-        first = last.argmax(-1, True) if ctx.name == "max" else last.argmin(-1, True)
+        first = last.argmax(-1, True) if ctx.extreme == "max" else last.argmin(-1, True)
         place = first.new(x.backend.full((last.shape[-1],), 1, first.dtype)).cumsum(0) - 1
         order = (*_kept(x, ctx.dims), *ctx.dims)
         spread = reshape(elementwise("where", place == first, g.unsqueeze(-1), 0), tuple(x.shape[i] for i in order))
@@ -305,12 +334,12 @@ def reduce(name: str, x: Tensor, dims: Shape) -> Tensor:
 
 class CumSum(Function):
     @staticmethod
-    def forward(ctx: Node, x: Tensor, dim: int) -> Tensor:
+    def forward(ctx: Context, x: Tensor, dim: int) -> Tensor:
         ctx.dim = dim
         return x.new(x.backend.cumsum(x.data, dim))
 
     @staticmethod
-    def backward(ctx: Node, g: Tensor) -> Tensor:
+    def backward(ctx: Context, g: Tensor) -> Tensor:
         flip = (slice(None),) * ctx.dim + (slice(None, None, -1),)
         return CumSum.apply(g[flip], ctx.dim)[flip]
 
@@ -320,7 +349,7 @@ class CumSum(Function):
 
 class Concatenate(Function):
     @staticmethod
-    def forward(ctx: Node, dim: int, *tensors: Tensor) -> Tensor:
+    def forward(ctx: Context, dim: int, *tensors: Tensor) -> Tensor:
         first, extents = tensors[0], [x.shape[dim] for x in tensors]
         ctx.dim, ctx.extents = dim, extents
         backend = first.backend
@@ -330,7 +359,7 @@ class Concatenate(Function):
         return first.new(out)
 
     @staticmethod
-    def backward(ctx: Node, g: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, g: Tensor) -> tuple[Tensor | None, ...]:
         keys = _consecutive(ctx.dim, ctx.extents)
         return tuple(g[key] if need else None for key, need in zip(keys, ctx.needs, strict=True))
 

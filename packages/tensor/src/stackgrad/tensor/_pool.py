@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._autograd import Function, Node
+from ._autograd import Context, Function
 from ._checks import expect_image
 from ._shape import NO_PADDING, Padding, Pair, Window
 
@@ -14,57 +14,63 @@ if TYPE_CHECKING:
 
 class MaxPool2d(Function):
     @staticmethod
-    def forward(ctx: Node, x: Tensor, window: Window) -> Tensor:
-        out, ctx.taps = x.backend.max_pool2d(x.data, window)
+    def forward(ctx: Context, x: Tensor, window: Window) -> Tensor:
+        out, taps = x.backend.max_pool2d(x.data, window)
         ctx.window, ctx.size = window, (x.shape[2], x.shape[3])
+        ctx.save(x.new(taps))
         return x.new(out)
 
     @staticmethod
-    def backward(ctx: Node, g: Tensor) -> Tensor:
-        return MaxPool2dGrad.apply(g, ctx.taps, ctx.size, ctx.window)
+    def backward(ctx: Context, g: Tensor) -> Tensor:
+        (taps,) = ctx.saved
+        return MaxPool2dGrad.apply(g, taps.data, ctx.size, ctx.window)
 
 
 class MaxPool2dTake(Function):
     @staticmethod
-    def forward(ctx: Node, x: Tensor, taps: object, window: Window) -> Tensor:
-        ctx.taps, ctx.window, ctx.size = taps, window, (x.shape[2], x.shape[3])
+    def forward(ctx: Context, x: Tensor, taps: object, window: Window) -> Tensor:
+        ctx.window, ctx.size = window, (x.shape[2], x.shape[3])
+        ctx.save(x.new(taps))
         return x.new(x.backend.max_pool2d_take(x.data, taps, window))
 
     @staticmethod
-    def backward(ctx: Node, g: Tensor) -> Tensor:
-        return MaxPool2dGrad.apply(g, ctx.taps, ctx.size, ctx.window)
+    def backward(ctx: Context, g: Tensor) -> Tensor:
+        (taps,) = ctx.saved
+        return MaxPool2dGrad.apply(g, taps.data, ctx.size, ctx.window)
 
 
 class MaxPool2dGrad(Function):
     @staticmethod
-    def forward(ctx: Node, g: Tensor, taps: object, size: Pair, window: Window) -> Tensor:
-        ctx.taps, ctx.window = taps, window
+    def forward(ctx: Context, g: Tensor, taps: object, size: Pair, window: Window) -> Tensor:
+        ctx.window = window
+        ctx.save(g.new(taps))
         return g.new(g.backend.max_pool2d_grad(g.data, taps, size, window))
 
     @staticmethod
-    def backward(ctx: Node, gx: Tensor) -> Tensor:
-        return MaxPool2dTake.apply(gx, ctx.taps, ctx.window)
+    def backward(ctx: Context, gx: Tensor) -> Tensor:
+        (taps,) = ctx.saved
+        return MaxPool2dTake.apply(gx, taps.data, ctx.window)
 
 
 class AvgPool2d(Function):
     @staticmethod
-    def forward(ctx: Node, x: Tensor, window: Window) -> Tensor:
+    def forward(ctx: Context, x: Tensor, window: Window) -> Tensor:
         ctx.window, ctx.size = window, (x.shape[2], x.shape[3])
         return x.new(x.backend.avg_pool2d(x.data, window))
 
     @staticmethod
-    def backward(ctx: Node, g: Tensor) -> Tensor:
+    def backward(ctx: Context, g: Tensor) -> Tensor:
         return AvgPool2dGrad.apply(g, ctx.size, ctx.window)
 
 
 class AvgPool2dGrad(Function):
     @staticmethod
-    def forward(ctx: Node, g: Tensor, size: Pair, window: Window) -> Tensor:
+    def forward(ctx: Context, g: Tensor, size: Pair, window: Window) -> Tensor:
         ctx.window = window
         return g.new(g.backend.avg_pool2d_grad(g.data, size, window))
 
     @staticmethod
-    def backward(ctx: Node, gx: Tensor) -> Tensor:
+    def backward(ctx: Context, gx: Tensor) -> Tensor:
         return AvgPool2d.apply(gx, ctx.window)
 
 

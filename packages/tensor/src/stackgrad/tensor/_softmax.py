@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._autograd import Function, Node, is_recording
+from ._autograd import Context, Function
 from ._checks import expect_classes, expect_float
 from ._dtypes import int64, is_float
 from ._indexing import Gather
+from ._mode import is_recording
 from ._ops import common_backend
 from ._shape import normalize_dim
 
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
 
 class Softmax(Function):
     @staticmethod
-    def forward(ctx: Node, x: Tensor, dim: int) -> Tensor:
+    def forward(ctx: Context, x: Tensor, dim: int) -> Tensor:
         ctx.dim = dim
         out = x.new(x.backend.softmax(x.data, dim))
         ctx.save(out)
         return out
 
     @staticmethod
-    def backward(ctx: Node, g: Tensor) -> Tensor:
+    def backward(ctx: Context, g: Tensor) -> Tensor:
         (out,) = ctx.saved
         if not is_recording():
             return g.new(g.backend.softmax_grad(g.data, out.data, ctx.dim))
@@ -35,14 +36,14 @@ class Softmax(Function):
 
 class LogSoftmax(Function):
     @staticmethod
-    def forward(ctx: Node, x: Tensor, dim: int) -> Tensor:
+    def forward(ctx: Context, x: Tensor, dim: int) -> Tensor:
         ctx.dim = dim
         out = x.new(x.backend.log_softmax(x.data, dim))
         ctx.save(out)
         return out
 
     @staticmethod
-    def backward(ctx: Node, g: Tensor) -> Tensor:
+    def backward(ctx: Context, g: Tensor) -> Tensor:
         (out,) = ctx.saved
         if not is_recording():
             return g.new(g.backend.log_softmax_grad(g.data, out.data, ctx.dim))
@@ -51,13 +52,13 @@ class LogSoftmax(Function):
 
 class CrossEntropy(Function):
     @staticmethod
-    def forward(ctx: Node, logits: Tensor, target: Tensor) -> Tensor:
+    def forward(ctx: Context, logits: Tensor, target: Tensor) -> Tensor:
         losses, ctx.log_probs = logits.backend.cross_entropy(logits.data, target.data)
         ctx.save(logits, target)
         return logits.new(losses)
 
     @staticmethod
-    def backward(ctx: Node, g: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Context, g: Tensor) -> tuple[Tensor, None]:
         logits, target = ctx.saved
         if not is_recording():
             return g.new(g.backend.cross_entropy_grad(g.data, ctx.log_probs, target.data)), None

@@ -279,7 +279,9 @@ class Tensor(Arithmetic):
     def mean(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
         """The mean over `dim`."""
         self._expect_float("mean")
-        return self._reduce("sum", dim, keepdim) / self._count(dim)
+        dims = normalize_dims(dim, self.ndim)
+        out = _ops.Mean.apply(self, dims, self._count(dim))
+        return _ops.reshape(out, reduced_shape(self.shape, dims)) if keepdim else out
 
     def prod(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
         """The product over `dim`; of integers and bools in int64."""

@@ -1,0 +1,134 @@
+"""Whether operations are recorded for backward: `no_grad` and `enable_grad`, as contexts and as decorators."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import types
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ._autograd import Function
+    from ._tensor import Tensor
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class _Mode(threading.local):
+    recording = True
+    observer: Callable[[type[Function], tuple[Any, ...], Tensor], None] | None = None
+
+
+mode = _Mode()
+
+
+class GradMode(threading.local):
+    """A context within which operations are recorded, or are not; called with a function, a decorator of it.
+
+    One object serves any number of times, within itself, and in several threads, each of which has its own mode.
+    """
+
+    def __init__(self, recording: bool) -> None:
+        self._recording = recording
+        self._outside: list[bool] = []
+
+    def __enter__(self) -> None:
+        self._outside.append(mode.recording)
+        mode.recording = self._recording
+
+    def __exit__(self, *exception: object) -> None:
+        mode.recording = self._outside.pop()
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        """`function`, run in this mode: a generator or a coroutine whenever it runs, and not while it waits.
+
+        Raises TypeError for a class and for an asynchronous generator: decorate what does the work.
+        """
+        if isinstance(function, type) or not callable(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(f"no_grad or enable_grad of {function!r}: expected a function; decorate what does the work")
+        if inspect.isgeneratorfunction(function):
+
+            @wraps(function)
+            def generator(*args: P.args, **kwargs: P.kwargs) -> Generator[Any, Any, Any]:
+                return (yield from self._resumed(function(*args, **kwargs)))
+
+            return cast("Callable[P, R]", generator)
+        if inspect.iscoroutinefunction(function):
+
+            @wraps(function)
+            async def coroutine(*args: P.args, **kwargs: P.kwargs) -> Any:
+                return await self._awaited(function(*args, **kwargs))
+
+            return cast("Callable[P, R]", coroutine)
+
+        @wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            with self:
+                return function(*args, **kwargs)
+
+        return call
+
+    def _resumed(self, inner: Generator[Any, Any, Any] | Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
+        """`inner`, resumed in this mode each time; the mode outside is back whenever it has yielded."""
+        resume: Callable[[Any], Any] = inner.send
+        value: Any = None
+        while True:
+            try:
+                with self:
+                    given = resume(value)
+            except StopIteration as end:
+                return end.value
+            try:
+                resume, value = inner.send, (yield given)
+            except GeneratorExit:
+                with self:
+                    inner.close()
+                raise
+            except BaseException as error:
+                resume, value = inner.throw, error
+
+    @types.coroutine
+    def _awaited(self, inner: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
+        return (yield from self._resumed(inner))
+
+
+@overload
+def no_grad(function: None = None) -> GradMode: ...
+@overload
+def no_grad(function: Callable[P, R]) -> Callable[P, R]: ...
+def no_grad(function: Callable[P, R] | None = None) -> GradMode | Callable[P, R]:
+    """Nothing is recorded within `with no_grad():`, nor by a function decorated with `@no_grad()` or `@no_grad`."""
+    return GradMode(False) if function is None else GradMode(False)(function)
+
+
+@overload
+def enable_grad(function: None = None) -> GradMode: ...
+@overload
+def enable_grad(function: Callable[P, R]) -> Callable[P, R]: ...
+def enable_grad(function: Callable[P, R] | None = None) -> GradMode | Callable[P, R]:
+    """Within `no_grad`, all is recorded again within `with enable_grad():`, or by a function decorated with it."""
+    return GradMode(True) if function is None else GradMode(True)(function)
+
+
+@contextmanager
+def observed(observer: Callable[[type[Function], tuple[Any, ...], Tensor], None]) -> Iterator[None]:
+    """Within this context, each function that is applied in this thread is told to `observer`.
+
+    It is called after the function, with its class, the arguments of `apply`, and the result.
+    """
+    outside, mode.observer = mode.observer, observer
+    try:
+        yield
+    finally:
+        mode.observer = outside
+
+
+def is_recording() -> bool:
+    """Whether operations are recorded for backward."""
+    return mode.recording
