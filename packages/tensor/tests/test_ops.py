@@ -10,9 +10,12 @@ from stackgrad.tensor import (
     concatenate,
     from_numpy,
     full,
+    grad,
     grad_check,
+    log_softmax,
     minimum,
     ones,
+    softmax,
     stack,
     tensor,
     zeros,
@@ -85,10 +88,49 @@ def test_reductions_are_numpys(name, dim, keepdim):
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["sum", "mean", "prod", "max", "min", "var"])
+def test_no_dim_at_all_is_all_of_them(name):
+    x = tensor([[1.0, 2.0, 4.0]])
+    assert getattr(x, name)(()).item() == getattr(x, name)().item()
+    assert getattr(x, name)([], keepdim=True).shape == (1, 1)
+
+
+@pytest.mark.parametrize("dim", [0, -1, None, (), (0,), [-1]])
+def test_a_tensor_without_dimensions_counts_as_having_one(dim):
+    x = tensor(3.0, dtype="float64", requires_grad=True)
+    for name in ("sum", "mean", "prod", "max", "min"):
+        for keepdim in (False, True):
+            out = getattr(x, name)(dim, keepdim=keepdim)
+            assert (out.shape, out.item()) == ((), 3.0)
+            assert grad(out, x)[0].item() == 1.0
+    assert np.isnan(x.var(dim).item())
+    assert x.var(dim, correction=0).item() == 0.0
+    assert x.squeeze(dim).shape == ()
+    if not isinstance(dim, (tuple, list)):
+        assert (x.argmax(dim).item(), x.argmin(dim, keepdim=True).shape) == (0, ())
+    if isinstance(dim, int):
+        assert grad(x.cumsum(dim), x)[0].item() == 1.0
+        assert softmax(x, dim).item() == 1.0
+        assert grad(log_softmax(x, dim), x)[0].item() == 0.0
+        assert x.transpose(dim, 0).shape == ()
+        assert x.flatten(dim).shape == x.flatten(0, dim).shape == x.unsqueeze(dim).shape == (1,)
+        assert stack([x, x], dim).tolist() == [3.0, 3.0]
+
+
+@pytest.mark.parametrize("dim", [1, -2, (0, -1), (0, 1)])
+def test_a_tensor_without_dimensions_has_no_second(dim):
+    x = tensor(3.0)
+    calls = [x.sum, x.mean, x.prod, x.max, x.min, x.var, x.squeeze]
+    if isinstance(dim, int):
+        calls += [x.argmax, x.cumsum, x.unsqueeze, x.flatten, lambda d: x.transpose(d, 0), lambda d: softmax(x, d)]
+    for call in calls:
+        with pytest.raises((IndexError, ValueError), match=r"dim .* is out of range|names a dimension twice"):
+            call(dim)
+
+
 def test_reducing_no_dimension_is_a_copy():
-    x = tensor([1.0, 2.0])
-    for out in (x.sum(()), x.max(()), tensor(3.0).sum().add_(1), x.prod(())):
-        assert out.owns_memory
+    for name in ("sum", "max", "prod"):
+        assert getattr(tensor(3.0), name)().owns_memory
     total = tensor(3.0)
     total.sum().add_(1)
     assert total.item() == 3.0
@@ -157,6 +199,68 @@ def test_running_sums():
         arange(4).cumsum(1)
 
 
+AXES = {
+    "sum": lambda x, **names: x.sum(**names),
+    "mean": lambda x, **names: x.mean(**names),
+    "prod": lambda x, **names: x.prod(**names),
+    "max": lambda x, **names: x.max(**names),
+    "min": lambda x, **names: x.min(**names),
+    "var": lambda x, **names: x.var(**names),
+    "argmax": lambda x, **names: x.argmax(**names),
+    "argmin": lambda x, **names: x.argmin(**names),
+}
+ALONG = {
+    "cumsum": lambda x, **names: x.cumsum(**names),
+    "softmax": softmax,
+    "log_softmax": log_softmax,
+    "squeeze": lambda x, **names: x[:, :1].squeeze(**names),
+    "unsqueeze": lambda x, **names: x.unsqueeze(**names),
+    "concatenate": lambda x, **names: concatenate([x, x], **names),
+    "stack": lambda x, **names: stack([x, x], **names),
+}
+
+
+@pytest.mark.parametrize("name", AXES | ALONG)
+def test_numpys_names_mean_the_same(name):
+    x = tensor([[1.0, 5.0, 2.0], [3.0, 0.0, 4.0]])
+    for dim in (0, 1, -1):
+        function = (AXES | ALONG)[name]
+        assert function(x, axis=dim).tolist() == function(x, dim=dim).tolist()
+        if name in AXES:
+            for keep in (False, True):
+                assert function(x, axis=dim, keepdims=keep).tolist() == function(x, dim=dim, keepdim=keep).tolist()
+                assert function(x, axis=dim, keepdim=keep).tolist() == function(x, dim=dim, keepdims=keep).tolist()
+                assert function(x, keepdims=keep).tolist() == function(x, keepdim=keep).tolist()
+    with pytest.raises(TypeError, match="both dim and axis"):
+        function(x, dim=1, axis=1)
+    with pytest.raises(TypeError, match=r"unexpected .*'axes'"):
+        function(x, axes=1)
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "prod", "max", "min", "var", "argmax", "argmin"])
+def test_numpys_functions_take_tensors(name):
+    x = tensor([[1.0, 5.0, 2.0], [3.0, 0.0, 4.0]], dtype="float64", requires_grad=True)
+    function = getattr(np, name)
+    for options in ({}, {"axis": 1}, {"axis": 0, "keepdims": True}):
+        out = function(x, **options)
+        assert isinstance(out, type(x))
+        np.testing.assert_allclose(out.detach(), function(x.detach().numpy(), **options))
+    if not name.startswith("arg"):
+        assert grad(function(x), x)[0].shape == (2, 3)
+        with pytest.raises(TypeError, match=rf"{name}: out= is not supported: write the result where you want it"):
+            function(x, out=np.zeros(()))
+
+
+def test_a_dtype_is_that_in_which_elements_count():
+    x = tensor([True, True, False])
+    assert x.sum(dtype="float32").dtype == np.float32
+    assert arange(3).mean(dtype="float64").tolist() == 1.0
+    assert arange(3).var(dtype="float32").tolist() == 1.0
+    assert arange(1, 4).prod(dtype="float64").dtype == np.float64
+    assert tensor([1.5, 2.5]).cumsum(0, dtype="int64").tolist() == [1, 3]
+    assert np.sum(x, dtype=np.float32).item() == 2.0
+
+
 @pytest.mark.parametrize("name", ["mean", "var"])
 def test_means_are_of_floats(name):
     with pytest.raises(TypeError, match=r"mean of dtype int64: expected float32 or float64; use .astype\(float32\)"):
@@ -196,7 +300,11 @@ def test_concatenation():
         (lambda: concatenate([zeros(2), zeros(2, 1)]), ValueError, r"shapes \(2,\) and \(2, 1\) differ"),
         (lambda: stack([zeros(2), zeros(3)]), ValueError, r"stack of shapes \(2,\) and \(3,\): expected equal shapes"),
         (lambda: concatenate([zeros(2)], 1), IndexError, "dim 1 is out of range for 1 dimensions"),
-        (lambda: concatenate([zeros()]), IndexError, "dim 0 is out of range for 0 dimensions"),
+        (
+            lambda: concatenate([zeros()]),
+            ValueError,
+            "concatenate of tensors without dimensions: expected at least one",
+        ),
         (lambda: stack([zeros(2)], 2), IndexError, "dim 2 is out of range for 2 dimensions"),
     ],
 )

@@ -22,14 +22,19 @@ def test_a_dim_out_of_range_is_named(dim):
         normalize_dim(dim, 3)
 
 
-def test_no_dimensions_have_no_dim():
-    with pytest.raises(IndexError, match="dim 0 is out of range for 0 dimensions: there are none"):
-        normalize_dim(0, 0)
+def test_without_dimensions_there_is_as_if_one():
+    assert normalize_dim(0, 0) == 0
+    assert normalize_dim(-1, 0) == 0
+    for dim in (1, -2):
+        with pytest.raises(IndexError, match=rf"dim {dim} is out of range for 0 dimensions: expected -1 to 0"):
+            normalize_dim(dim, 0)
 
 
 def test_a_dim_is_an_integer():
     with pytest.raises(TypeError, match="'float' object cannot be interpreted as an integer"):
         normalize_dim(1.0, 3)
+    with pytest.raises(TypeError, match="dim False: expected an integer"):  # x.var(False) is not of dim 0
+        normalize_dim(False, 3)
 
 
 def test_several_dims_are_put_in_order():

@@ -182,21 +182,30 @@ def bernoulli(
     return (rand(*shape, backend=backend, generator=generator) < p).astype(dtype or float32)
 
 
-def concatenate(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """`tensors` (at least one) joined along `dim`; their other extents agree. Mixed dtypes are promoted."""
+def concatenate(tensors: Sequence[Tensor], dim: int | None = None, *, axis: int | None = None) -> Tensor:
+    """`tensors`, one or more, joined along `dim` (or `axis`); their other extents agree. Mixed dtypes are promoted."""
     if not tensors:
         raise ValueError("concatenate of no tensors: expected one or more")
-    return _ops.concatenate(tensors, normalize_dim(dim, tensors[0].ndim))
+    if not tensors[0].ndim:
+        raise ValueError("concatenate of tensors without dimensions: expected at least one; use stack")
+    return _ops.concatenate(tensors, normalize_dim(_dim_or_axis("concatenate", dim, axis), tensors[0].ndim))
 
 
-def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """`tensors` of one shape joined along a new dimension at `dim`."""
+def stack(tensors: Sequence[Tensor], dim: int | None = None, *, axis: int | None = None) -> Tensor:
+    """`tensors` of one shape joined along a new dimension at `dim` (or `axis`), 0."""
     if not tensors:
         raise ValueError("stack of no tensors: expected one or more")
     for x in tensors:
         if x.shape != tensors[0].shape:
             raise ValueError(f"stack of shapes {tensors[0].shape} and {x.shape}: expected equal shapes")
-    return concatenate([x.unsqueeze(dim) for x in tensors], normalize_dim(dim, tensors[0].ndim + 1))
+    at = normalize_dim(_dim_or_axis("stack", dim, axis), tensors[0].ndim + 1)
+    return concatenate([x.unsqueeze(at) for x in tensors], at)
+
+
+def _dim_or_axis(what: str, dim: int | None, axis: int | None) -> int:
+    if dim is not None and axis is not None:
+        raise TypeError(f"{what}: both dim and axis: they mean the same; pass one")
+    return dim or axis or 0
 
 
 def where(condition: Tensor, a: Operand, b: Operand) -> Tensor:

@@ -10,17 +10,22 @@ from typing import Any
 Shape = tuple[int, ...]
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
+Dims = int | Sequence[int] | None
 
 NO_PADDING: Padding = ((0, 0), (0, 0))
 
 
 def normalize_dim(dim: int, ndim: int) -> int:
-    """`dim` counted from the front. Raises IndexError when the shape has no such dimension."""
-    dim = operator.index(dim)
-    if not -ndim <= dim < ndim:
-        expected = f"expected {-ndim} to {ndim - 1}" if ndim else "there are none to choose from"
-        raise IndexError(f"dim {dim} is out of range for {ndim} dimensions: {expected}")
-    return dim % ndim
+    """`dim` counted from the front; without dimensions, 0 or -1 gives 0, as if there were one.
+
+    Raises IndexError when the shape has no such dimension, TypeError for what is no integer.
+    """
+    if isinstance(dim, bool):
+        raise TypeError(f"dim {dim}: expected an integer")
+    dim, many = operator.index(dim), ndim or 1
+    if not -many <= dim < many:
+        raise IndexError(f"dim {dim} is out of range for {ndim} dimensions: expected {-many} to {many - 1}")
+    return dim % many
 
 
 def normalize_dims(dim: int | Sequence[int] | None, ndim: int) -> Shape:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from ._dtypes import int64, is_float
 from ._indexing import Gather
 from ._mode import is_recording
 from ._ops import common_backend
+from ._reductions import NumPyNames, one_dim
 from ._shape import normalize_dim
 
 if TYPE_CHECKING:
@@ -67,22 +68,24 @@ class CrossEntropy(Function):
         return (softmax(logits, 1) - hit) * g.unsqueeze(1), None
 
 
-def _softmax_dim(what: str, x: Tensor, dim: int) -> int:
+def _along(function: type[Function], what: str, x: Tensor, dim: int | None, names: NumPyNames) -> Tensor:
+    """`function` of x along `dim`, or what `names` gives for it; without dimensions x counts as having one."""
     expect_float(what, x)
-    return normalize_dim(dim, x.ndim)
+    at = normalize_dim(one_dim(what, dim, names), x.ndim)
+    return function.apply(x, at) if x.ndim else function.apply(x.reshape(1), 0).reshape(())
 
 
-def softmax(x: Tensor, dim: int) -> Tensor:
-    """exp(x) over its sum along `dim`, shifted by the maximum so that nothing overflows; the shape of x.
+def softmax(x: Tensor, dim: int | None = None, **names: Unpack[NumPyNames]) -> Tensor:
+    """exp(x) over its sum along `dim` (or `axis`), shifted by the maximum so that nothing overflows; the shape of x.
 
-    Raises TypeError for integers and IndexError for a dim that x does not have.
+    Raises TypeError for integers and without `dim`, and IndexError for a dim that x does not have.
     """
-    return Softmax.apply(x, _softmax_dim("softmax", x, dim))
+    return _along(Softmax, "softmax", x, dim, names)
 
 
-def log_softmax(x: Tensor, dim: int) -> Tensor:
+def log_softmax(x: Tensor, dim: int | None = None, **names: Unpack[NumPyNames]) -> Tensor:
     """x minus log(sum(exp(x))) along `dim`, by the log-sum-exp trick; the shape of x. Raises as `softmax`."""
-    return LogSoftmax.apply(x, _softmax_dim("log_softmax", x, dim))
+    return _along(LogSoftmax, "log_softmax", x, dim, names)
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:

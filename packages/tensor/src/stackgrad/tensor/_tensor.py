@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -14,15 +14,14 @@ from . import _backward, _indexing, _matmul, _ops
 from ._arithmetic import Arithmetic
 from ._autograd import Value, Version
 from ._backend import Array, Backend, get_backend
-from ._dtypes import as_dtype, int64, is_float
+from ._dtypes import as_dtype, int64
 from ._host import HostBackend
-from ._shape import Shape, normalize_dim, normalize_dims, reduced_shape, resolve_shape
+from ._reductions import NumPyNames, Reductions, numpy_names, one_dim
+from ._shape import Dims, Shape, normalize_dim, normalize_dims, resolve_shape
 from ._tape import expect_readable
 
-Dims = int | Sequence[int] | None
 
-
-class Tensor(Arithmetic):
+class Tensor(Arithmetic, Reductions):
     """An n-dimensional array of one dtype on one backend.
 
     Made by `tensor`, `from_numpy`, `zeros` and their like. `data` is the backend's own array: read it, do not
@@ -200,7 +199,8 @@ class Tensor(Arithmetic):
         """The view with two dimensions exchanged."""
         order = list(range(self.ndim))
         a, b = normalize_dim(dim0, self.ndim), normalize_dim(dim1, self.ndim)
-        order[a], order[b] = b, a
+        if order:
+            order[a], order[b] = b, a
         return _ops.Permute.apply(self, tuple(order))
 
     @property
@@ -221,20 +221,21 @@ class Tensor(Arithmetic):
             raise ValueError(f"expand of shape {self.shape} to {wanted}: only extents of 1 can grow")
         return _ops.expand(self, full)
 
-    def squeeze(self, dim: Dims = None) -> Tensor:
-        """The view without the dimensions of extent 1, or without those of `dim` that are."""
+    def squeeze(self, dim: Dims = None, **names: Unpack[NumPyNames]) -> Tensor:
+        """The view without the dimensions of extent 1, or without those of `dim` (or `axis`) that are."""
+        if names:
+            dim, _ = numpy_names("squeeze", dim, False, names)
         dims = normalize_dims(dim, self.ndim)
         return _ops.reshape(self, tuple(n for i, n in enumerate(self.shape) if n != 1 or i not in dims))
 
-    def unsqueeze(self, dim: int) -> Tensor:
-        """The view with a dimension of extent 1 put in at `dim`."""
+    def unsqueeze(self, dim: int | None = None, **names: Unpack[NumPyNames]) -> Tensor:
+        """The view with a dimension of extent 1 put in at `dim` (or `axis`)."""
+        dim = one_dim("unsqueeze", dim, names)
         at = normalize_dim(dim, self.ndim + 1)
         return _ops.reshape(self, (*self.shape[:at], 1, *self.shape[at:]))
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         """The dimensions from `start_dim` to `end_dim`, both counted, as one."""
-        if not self.ndim:
-            return self.reshape(1)
         first, last = normalize_dim(start_dim, self.ndim), normalize_dim(end_dim, self.ndim)
         if first > last:
             raise ValueError(f"flatten from dim {start_dim} to {end_dim}: the first comes after the last")
@@ -268,74 +269,6 @@ class Tensor(Arithmetic):
     def _write(self, key: Any, value: Any) -> Tensor:
         _indexing.write(self, key, value)
         return self
-
-    # --- reductions
-
-    def sum(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
-        """The sum over `dim` (one, several, or all); of integers and bools in int64."""
-        x = self if is_float(self.dtype) else self.astype(int64)
-        return x._reduce("sum", dim, keepdim)
-
-    def mean(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
-        """The mean over `dim`."""
-        self._expect_float("mean")
-        dims = normalize_dims(dim, self.ndim)
-        out = _ops.Mean.apply(self, dims, self._count(dim))
-        return _ops.reshape(out, reduced_shape(self.shape, dims)) if keepdim else out
-
-    def prod(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
-        """The product over `dim`; of integers and bools in int64."""
-        x = self if is_float(self.dtype) else self.astype(int64)
-        return x._reduce("prod", dim, keepdim)
-
-    def max(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
-        """The largest value over `dim`; the gradient goes to the first of equal ones."""
-        return self._reduce("max", dim, keepdim)
-
-    def min(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
-        """The smallest value over `dim`; the gradient goes to the first of equal ones."""
-        return self._reduce("min", dim, keepdim)
-
-    def var(self, dim: Dims = None, correction: int = 1, keepdim: bool = False) -> Tensor:
-        """The variance over `dim`: squared distances from the mean, summed, over their number less `correction`."""
-        centred = self - self.mean(dim, keepdim=True)
-        return (centred * centred).sum(dim, keepdim) / max(self._count(dim) - correction, 0)
-
-    def _count(self, dim: Dims) -> int:
-        """How many elements a reduction over `dim` makes one of."""
-        return math.prod([self.shape[d] for d in normalize_dims(dim, self.ndim)])
-
-    def _reduce(self, name: str, dim: Dims, keepdim: bool) -> Tensor:
-        dims = normalize_dims(dim, self.ndim)
-        out = _ops.reduce(name, self, dims)
-        return _ops.reshape(out, reduced_shape(self.shape, dims)) if keepdim else out
-
-    def argmax(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
-        """The int64 index of the first largest value along `dim`, or among all elements in C order."""
-        return self._arg_reduce("max", dim, keepdim)
-
-    def argmin(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
-        """The int64 index of the first smallest value along `dim`, or among all elements in C order."""
-        return self._arg_reduce("min", dim, keepdim)
-
-    def _arg_reduce(self, name: str, dim: int | None, keepdim: bool) -> Tensor:
-        x = self.reshape(-1) if dim is None else self
-        at = normalize_dim(0 if dim is None else dim, x.ndim)
-        if x.shape[at] == 0:
-            raise ValueError(f"arg{name} over dim {dim} of shape {self.shape}: there is nothing to take the {name} of")
-        out = self.new(self.backend.arg_reduce(name, x.data, at))
-        if not keepdim:
-            return out
-        return out.reshape((1,) * self.ndim) if dim is None else out.unsqueeze(at)
-
-    def cumsum(self, dim: int) -> Tensor:
-        """Running sums along `dim`; of integers and bools in int64."""
-        x = self if is_float(self.dtype) else self.astype(int64)
-        return _ops.CumSum.apply(x, normalize_dim(dim, self.ndim))
-
-    def _expect_float(self, what: str) -> None:
-        if not is_float(self.dtype):
-            raise TypeError(f"{what} of dtype {self.dtype}: expected float32 or float64; use .astype(float32)")
 
     def matmul(self, other: Tensor) -> Tensor:
         """The matrix product; a 1-d operand is a row (left) or a column (right), leading dimensions broadcast."""

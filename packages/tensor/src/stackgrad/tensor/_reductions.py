@@ -1,0 +1,171 @@
+"""The methods of a tensor that make one of many elements: sums, means, extremes, and where those are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypedDict, Unpack, cast
+
+from numpy.typing import DTypeLike
+
+from . import _ops
+from ._autograd import Value
+from ._dtypes import as_dtype, int64, is_float
+from ._shape import Dims, Shape, normalize_dim, normalize_dims, reduced_shape
+
+if TYPE_CHECKING:
+    from ._tensor import Tensor
+
+
+class NumPyNames(TypedDict, total=False):
+    """What NumPy calls `dim` and `keepdim`, and what its functions pass along: np.sum(x) calls x.sum(out=None)."""
+
+    axis: Dims
+    keepdims: bool
+    out: None
+
+
+class Reductions(Value):
+    """What is reduced over dimensions: one, several, or all, which `dim=()` means as well.
+
+    All take `axis` and `keepdims` for `dim` and `keepdim`. Without dimensions a tensor counts as having one, as in
+    PyTorch: its dim is 0 or -1. Raise IndexError for a dim that is not there, ValueError for one that is named twice.
+    """
+
+    __slots__ = ()
+
+    def sum(
+        self, dim: Dims = None, keepdim: bool = False, dtype: DTypeLike | None = None, **names: Unpack[NumPyNames]
+    ) -> Tensor:
+        """The sum over `dim`; of integers and bools in int64, unless `dtype` is given, as which the elements count."""
+        if names:
+            dim, keepdim = numpy_names("sum", dim, keepdim, names)
+        return self._widened(dtype)._reduce("sum", dim, keepdim)
+
+    def mean(
+        self, dim: Dims = None, keepdim: bool = False, dtype: DTypeLike | None = None, **names: Unpack[NumPyNames]
+    ) -> Tensor:
+        """The mean over `dim`. Raises TypeError for integers and bools, unless `dtype` is a float's."""
+        if names:
+            dim, keepdim = numpy_names("mean", dim, keepdim, names)
+        x = self._widened(dtype) if dtype is not None else cast("Tensor", self)
+        x._expect_float("mean")
+        dims = x._dims(dim)
+        out = _ops.Mean.apply(x, dims, x._count(dims))
+        return _ops.reshape(out, reduced_shape(x.shape, dims)) if keepdim else out
+
+    def prod(
+        self, dim: Dims = None, keepdim: bool = False, dtype: DTypeLike | None = None, **names: Unpack[NumPyNames]
+    ) -> Tensor:
+        """The product over `dim`; of integers and bools in int64, unless `dtype` is given."""
+        if names:
+            dim, keepdim = numpy_names("prod", dim, keepdim, names)
+        return self._widened(dtype)._reduce("prod", dim, keepdim)
+
+    def max(self, dim: Dims = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor:
+        """The largest value over `dim`; the gradient goes to the first of equal ones."""
+        if names:
+            dim, keepdim = numpy_names("max", dim, keepdim, names)
+        return self._reduce("max", dim, keepdim)
+
+    def min(self, dim: Dims = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor:
+        """The smallest value over `dim`; the gradient goes to the first of equal ones."""
+        if names:
+            dim, keepdim = numpy_names("min", dim, keepdim, names)
+        return self._reduce("min", dim, keepdim)
+
+    def var(
+        self,
+        dim: Dims = None,
+        correction: float = 1,
+        keepdim: bool = False,
+        *,
+        ddof: float | None = None,
+        dtype: DTypeLike | None = None,
+        **names: Unpack[NumPyNames],
+    ) -> Tensor:
+        """The variance over `dim`: squared distances from the mean, summed, over their number less `correction`.
+
+        `ddof` is NumPy's name for the correction. Raises TypeError for integers and bools, unless `dtype` is a float's.
+        """
+        if names:
+            dim, keepdim = numpy_names("var", dim, keepdim, names)
+        x = self._widened(dtype) if dtype is not None else cast("Tensor", self)
+        dims, correction = x._dims(dim), correction if ddof is None else ddof
+        centred = x - x.mean(dims, keepdim=True) if dims else x - x
+        return (centred * centred)._reduce("sum", dims, keepdim) / max(x._count(dims) - correction, 0)
+
+    def argmax(self, dim: int | None = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor:
+        """The int64 index of the first largest value along `dim`, or among all elements in C order."""
+        if names:
+            dim, keepdim = numpy_names("argmax", dim, keepdim, names)  # type: ignore[assignment]
+        return self._arg_reduce("max", dim, keepdim)
+
+    def argmin(self, dim: int | None = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor:
+        """The int64 index of the first smallest value along `dim`, or among all elements in C order."""
+        if names:
+            dim, keepdim = numpy_names("argmin", dim, keepdim, names)  # type: ignore[assignment]
+        return self._arg_reduce("min", dim, keepdim)
+
+    def cumsum(self, dim: int | None = None, dtype: DTypeLike | None = None, **names: Unpack[NumPyNames]) -> Tensor:
+        """Running sums along `dim`; of integers and bools in int64, unless `dtype` is given."""
+        x, at = self._widened(dtype), normalize_dim(one_dim("cumsum", dim, names), self.ndim)
+        return _ops.CumSum.apply(x, at) if x.ndim else x.clone()
+
+    def _widened(self, dtype: DTypeLike | None) -> Tensor:
+        """This as `dtype`, or else integers and bools as int64."""
+        if dtype is None and is_float(self.dtype):
+            return cast("Tensor", self)
+        return _ops.cast(cast("Tensor", self), int64 if dtype is None else as_dtype(dtype))
+
+    def _dims(self, dim: Dims) -> Shape:
+        """The dimensions that `dim` names, of those that there are."""
+        dims = normalize_dims(None if isinstance(dim, Sequence) and not dim else dim, self.ndim)
+        return dims if self.ndim else ()
+
+    def _count(self, dims: Shape) -> int:
+        """How many elements a reduction over `dims` makes one of."""
+        return math.prod([self.shape[d] for d in dims])
+
+    def _reduce(self, name: str, dim: Dims, keepdim: bool) -> Tensor:
+        dims = self._dims(dim)
+        out = _ops.reduce(name, cast("Tensor", self), dims)
+        return _ops.reshape(out, reduced_shape(self.shape, dims)) if keepdim else out
+
+    def _arg_reduce(self, name: str, dim: int | None, keepdim: bool) -> Tensor:
+        at = 0 if dim is None else normalize_dim(dim, self.ndim)
+        x = cast("Tensor", self)
+        if dim is None or not x.ndim:
+            x = x.reshape(-1)
+        if x.shape[at] == 0:
+            raise ValueError(f"arg{name} over dim {dim} of shape {self.shape}: there is nothing to take the {name} of")
+        out = x.new(x.backend.arg_reduce(name, x.data, at))
+        if not keepdim:
+            return out
+        return out.reshape((1,) * self.ndim) if dim is None or not self.ndim else out.unsqueeze(at)
+
+    def _expect_float(self, what: str) -> None:
+        if not is_float(self.dtype):
+            raise TypeError(f"{what} of dtype {self.dtype}: expected float32 or float64; use .astype(float32)")
+
+
+def numpy_names(what: str, dim: Dims, keepdim: bool, names: NumPyNames) -> tuple[Dims, bool]:
+    """`dim` and `keepdim`, or what `names` gives for them. Raises TypeError for both, and for other names."""
+    other = names.keys() - {"axis", "keepdims", "out"}
+    if other:
+        raise TypeError(f"{what}: unexpected argument {min(other)!r}: expected dim (or axis) and keepdim (or keepdims)")
+    if names.get("out") is not None:
+        raise TypeError(f"{what}: out= is not supported: write the result where you want it by out[...] = ...")
+    axis, keepdims = names.get("axis"), names.get("keepdims")
+    if (axis is not None and dim is not None) or (keepdims and keepdim):
+        raise TypeError(f"{what}: both dim and axis, or both keepdim and keepdims: they mean the same; pass one")
+    return dim if axis is None else axis, bool(keepdim or keepdims)
+
+
+def one_dim(what: str, dim: int | None, names: NumPyNames) -> int:
+    """`dim`, or what `names` gives for it. Raises TypeError for none."""
+    if names:
+        dim, _ = numpy_names(what, dim, False, names)  # type: ignore[assignment]
+    if dim is None:
+        raise TypeError(f"{what} without dim: expected the one to work along, such as -1")
+    return dim
