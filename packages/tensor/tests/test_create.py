@@ -207,9 +207,16 @@ def test_arange(arguments, expected, dtype):
     assert arange(*arguments, dtype="float64").dtype == np.float64
 
 
-def test_arange_with_step_0_is_refused():
+def test_arange_of_integers_cuts_its_arguments_to_integers():
+    assert arange(0.5, 4, 1.5, dtype="int64").tolist() == [0, 1, 2, 3]
+    assert arange(1, 2.5, dtype="int64").tolist() == [1]
+    assert arange(-1.5, 1.5, dtype="int64").tolist() == [-1, 0]
+
+
+@pytest.mark.parametrize(("step", "dtype"), [(0, None), (0.0, None), (0.25, "int64")])
+def test_arange_with_step_0_is_refused(step, dtype):
     with pytest.raises(ValueError, match="arange with step 0 never ends"):
-        arange(0, 3, 0)
+        arange(0, 3, step, dtype=dtype)
 
 
 @pytest.mark.parametrize("make", [rand, randn])

@@ -69,8 +69,9 @@ def test_conversions():
     assert bool(tensor([[1.0]])) is True
     assert bool(tensor(0)) is False
     assert [10, 20, 30][tensor(1)] == 20
+    assert [10, 20][tensor(True)] == 20
     assert list(range(tensor([2]))) == [0, 1]
-    with pytest.raises(TypeError, match="a tensor of dtype float32 is no index: expected int64"):
+    with pytest.raises(TypeError, match="a tensor of dtype float32 is no index: expected int64 or bool"):
         [1][tensor(0.0)]
     for shape in ((2,), (0,)):
         with pytest.raises(ValueError, match=rf"a tensor of shape \({shape[0]},\) is neither true nor false"):

@@ -124,13 +124,18 @@ def arange(
     requires_grad: bool = False,
     backend: Name = None,
 ) -> Tensor:
-    """start, start + step, ... below stop; arange(n) counts from 0. int64 if all are ints, else float32."""
+    """start, start + step, ... below stop; arange(n) counts from 0. int64 if all are ints, else float32.
+
+    For int64 the three are first cut to integers. Raises ValueError for a step of 0.
+    """
     first, last = (0, start) if stop is None else (start, stop)
+    integers = all(isinstance(v, (int, np.integer)) for v in (first, last, step))
+    found = as_dtype(dtype or (int64 if integers else float32))
+    if found == int64:
+        first, last, step = int(first), int(last), int(step)
     if step == 0:
         raise ValueError("arange with step 0 never ends")
-    integers = all(isinstance(v, (int, np.integer)) for v in (first, last, step))
-    values = np.arange(first, last, step)
-    return _make(values.astype(as_dtype(dtype or (int64 if integers else float32))), requires_grad, backend)
+    return _make(np.arange(first, last, step).astype(found), requires_grad, backend)
 
 
 def _float(dtype: DTypeLike | None) -> np.dtype[Any]:

@@ -14,7 +14,7 @@ from . import _backward, _indexing, _matmul, _ops
 from ._arithmetic import Arithmetic
 from ._autograd import Value, Version
 from ._backend import Array, Backend, get_backend
-from ._dtypes import as_dtype, int64
+from ._dtypes import as_dtype, is_float
 from ._host import HostBackend
 from ._reductions import NumPyNames, Reductions, numpy_names, one_dim
 from ._shape import Dims, Shape, normalize_dim, normalize_dims, resolve_shape
@@ -124,8 +124,8 @@ class Tensor(Arithmetic, Reductions):
         return float(self.item())
 
     def __index__(self) -> int:
-        if self.dtype != int64:
-            raise TypeError(f"a tensor of dtype {self.dtype} is no index: expected int64")
+        if is_float(self.dtype):
+            raise TypeError(f"a tensor of dtype {self.dtype} is no index: expected int64 or bool")
         return int(self.item())
 
     def to(self, backend: str | Backend) -> Tensor:
