@@ -1,5 +1,7 @@
 """What Tensor's operations mean: reductions, joins and views beyond the cases of stackgrad.tensor.testing."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -58,13 +60,16 @@ def test_the_gradient_of_the_largest_goes_to_the_first_of_equals(draw):
         np.testing.assert_array_equal(x.grad.numpy(), expected)
 
 
-def test_the_first_over_several_dims_is_in_c_order():
-    x = tensor([[[1.0, 3.0], [3.0, 2.0]], [[0.0, 0.0], [0.0, 0.0]]], requires_grad=True)
+def test_equals_share_the_gradient_of_the_largest_over_several_dims_or_all():
+    x = tensor([[[1.0, 3.0], [3.0, 2.0]], [[3.0, 0.0], [0.0, 0.0]]], requires_grad=True)
     x.max((0, 2)).sum().backward()
-    assert x.grad.tolist() == [[[0.0, 1.0], [1.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]]
+    assert x.grad.tolist() == [[[0.0, 0.5], [1.0, 0.0]], [[0.5, 0.0], [0.0, 0.0]]]
     y = tensor([[2.0, 5.0], [5.0, 2.0]], requires_grad=True)
     (y.max() + y.min() * 10).backward()
-    assert y.grad.tolist() == [[10.0, 1.0], [0.0, 0.0]]
+    assert y.grad.tolist() == [[5.0, 0.5], [0.5, 5.0]]
+    z = tensor([math.nan, 1.0, math.nan], requires_grad=True)
+    z.min().backward(tensor(math.inf))
+    assert z.grad.tolist() == [math.inf, 0.0, math.inf]
 
 
 def test_equal_operands_share_the_gradient():

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from stackgrad.tensor.testing import (
     Draw,
     Limits,
     _elementwise,
+    _special,
     draws,
     expect_close,
     expect_equal,
@@ -54,6 +56,7 @@ def test_every_row_has_cases():
     for op in OPS.values():
         assert (op.name, "values") in names
         assert ((op.name, "gradient") in names) == ((op.name, "second") in names) == any(op.grads)
+        assert ((op.name, "special") in names) == ("f" in op.accepts)
     for name in REDUCTIONS:
         assert (f"reduce-{name}", "values") in names
     assert str(case("exp")) == "exp"
@@ -319,6 +322,23 @@ def test_a_row_with_a_wrong_gradient_is_caught(monkeypatch, name, kind, gradient
     monkeypatch.setitem(ops.OPS, name, replace(OPS[name], grads=(gradient,)))
     with pytest.raises(AssertionError, match="by central differences"):
         case(name, kind).run("numpy")
+
+
+@pytest.mark.parametrize(
+    ("name", "gradients"),
+    [
+        ("relu", (lambda g, out: (out > 0).where(g, 0.0),)),  # stops at NaN
+        ("relu", (lambda g, out: g * (out > 0).astype(g.dtype),)),  # 0 times infinity
+        ("sign", (lambda g: g * 0,)),
+        ("sqrt", (lambda g, out: g / (out + out).maximum(1e-300),)),
+        ("pow", (lambda g, x, y: g * (y == 0).where(0.0, y * x ** (y - 1)), OPS["pow"].grads[1])),
+    ],
+)
+def test_a_gradient_that_is_wrong_at_special_values_is_caught(monkeypatch, name, gradients):
+    row = replace(OPS[name], grads=gradients)
+    monkeypatch.setitem(ops.OPS, name, row)
+    with pytest.raises(AssertionError, match=f"{name}, .* is wrong at"):
+        Case(name, "special", partial(_special.check_row, row)).run("numpy")
 
 
 WRONG_GRADIENTS = {

@@ -66,6 +66,7 @@ class Arithmetic(Value):
         return elementwise("abs", self)
 
     def sign(self) -> Tensor:
+        """-1, 0 or 1; of NaN 0."""
         return elementwise("sign", self)
 
     def sin(self) -> Tensor:
@@ -86,7 +87,7 @@ class Arithmetic(Value):
         return elementwise("relu", self)
 
     def masked_by(self, other: Operand) -> Tensor:
-        """This where `other` is above 0, else 0: the gradient of relu."""
+        """0 where `other` is 0 or below, else this: the gradient of relu, which lets NaN pass."""
         return elementwise("masked_by", self, other)
 
     def erf(self) -> Tensor:
@@ -94,16 +95,23 @@ class Arithmetic(Value):
         return elementwise("erf", self)
 
     def maximum(self, other: Operand) -> Tensor:
-        """The larger of the two; equal ones share the gradient."""
+        """The larger of the two, NaN where one is; equal ones share the gradient, and NaN lets it pass to both."""
         return elementwise("maximum", self, other)
 
     def minimum(self, other: Operand) -> Tensor:
-        """The smaller of the two; equal ones share the gradient."""
+        """The smaller of the two, NaN where one is; equal ones share the gradient, and NaN lets it pass to both."""
         return elementwise("minimum", self, other)
 
     def clip(self, low: Operand, high: Operand) -> Tensor:
         """The nearest value from `low` to `high`."""
         return elementwise("clip", self, low, high)
+
+    def where_larger(self, a: Operand, b: Operand) -> Tensor:
+        """0 where `a` is less than `b`, half of this where they are equal, else this: the gradient of `a.maximum(b)`.
+
+        Where either is NaN it is this.
+        """
+        return elementwise("where_larger", self, a, b)
 
     def where(self, a: Operand, b: Operand) -> Tensor:
         """`a` where this bool tensor is true, else `b`."""

@@ -153,7 +153,7 @@ class Backend(ABC):
     def conv2d_relu_grad(
         self, g: Array, out: Array, image: Shape | None, window: Window, groups: int
     ) -> tuple[Array, Array]:
-        """g where `out`, which `conv2d_relu` gave, is above 0, else 0; and the sums (o,) of that: the bias's gradient.
+        """g `masked_by` `out`, which `conv2d_relu` gave, and the sums (o,) of that: the gradient of the bias.
 
         `image` is the shape of the x for which `conv2d_input_grad` follows; None if it does not.
         """
@@ -172,7 +172,7 @@ class Backend(ABC):
 
     @abstractmethod
     def max_pool2d(self, x: Array, window: Window) -> tuple[Array, Array]:
-        """The largest value under the window and its tap, int32 row * kw + column of the first of equal ones."""
+        """The largest value under the window and its tap, int32 row * kw + column: the first of equals or last NaN."""
 
     @abstractmethod
     def max_pool2d_take(self, x: Array, taps: Array, window: Window) -> Array:

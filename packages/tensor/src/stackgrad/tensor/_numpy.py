@@ -78,8 +78,9 @@ class NumpyBackend(HostBackend):
         flat = _flat(_under_window(_pad(x, window, -np.inf), window))
         inside = _flat(_under_window(_pad(np.ones(x.shape, bool), window), window))
         best = flat.max(axis=-1, keepdims=True)
-        taps = (inside & ((flat == best) | np.isnan(flat))).argmax(axis=-1)
-        return best[..., 0], taps.astype(np.int32)
+        first = (inside & (flat == best)).argmax(axis=-1)
+        last_nan = flat.shape[-1] - 1 - np.isnan(flat[..., ::-1]).argmax(axis=-1)
+        return best[..., 0], np.where(np.isnan(best[..., 0]), last_nan, first).astype(np.int32)
 
     def max_pool2d_take(self, x: Array, taps: Array, window: Window) -> Array:
         views = _flat(_under_window(_pad(x, window), window))

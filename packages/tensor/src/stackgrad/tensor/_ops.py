@@ -289,18 +289,26 @@ def _shifted(x: Tensor, by: int) -> Tensor:
 
 
 class Extreme(Function):
-    """The largest ("max") or smallest ("min") over `dims`; the gradient goes to the first of equals in C order."""
+    """The largest ("max") or smallest ("min") over `dims`, and NaN where there is one.
+
+    The gradient goes to the first of equals in C order where `to_first`, else they share it; NaN equals NaN.
+    """
 
     @staticmethod
-    def forward(ctx: Context, x: Tensor, name: str, dims: Shape) -> Tensor:
+    def forward(ctx: Context, x: Tensor, name: str, dims: Shape, to_first: bool) -> Tensor:
         ctx.extreme, ctx.dims = name, dims
-        ctx.save(x)
-        return x.new(x.backend.reduce(REDUCTIONS[name], x.data, dims))
+        out = x.new(x.backend.reduce(REDUCTIONS[name], x.data, dims))
+        ctx.save(x, *([] if to_first else [out]))
+        return out
 
     @staticmethod
     def backward(ctx: Context, g: Tensor) -> Tensor:
-        (x,) = ctx.saved
-        last = _with_last(x.detach(), ctx.dims)
+        x, *out = (saved.detach() for saved in ctx.saved)
+        if out:
+            kept = reduced_shape(x.shape, ctx.dims)
+            equal = (x == reshape(out[0], kept)) | (x != x)
+            return equal.where(reshape(g / equal.sum(ctx.dims), kept), 0.0)
+        last = _with_last(x, ctx.dims)
         first = last.argmax(-1, True) if ctx.extreme == "max" else last.argmin(-1, True)
         place = first.new(x.backend.full((last.shape[-1],), 1, first.dtype)).cumsum(0) - 1
         order = (*_kept(x, ctx.dims), *ctx.dims)
@@ -319,8 +327,8 @@ def _with_last(x: Tensor, dims: Shape) -> Tensor:
     return reshape(Permute.apply(x, kept + dims), (*(x.shape[i] for i in kept), size))
 
 
-def reduce(name: str, x: Tensor, dims: Shape) -> Tensor:
-    """The reduction of that name over `dims`, which are removed."""
+def reduce(name: str, x: Tensor, dims: Shape, to_first: bool = False) -> Tensor:
+    """The reduction of that name over `dims`, which are removed; `to_first` is for `Extreme`."""
     if not dims:
         return Copy.apply(x)
     if name == "sum":
@@ -329,7 +337,7 @@ def reduce(name: str, x: Tensor, dims: Shape) -> Tensor:
         return Prod.apply(_with_last(x, dims))
     if not all(x.shape[dim] for dim in dims):
         raise ValueError(f"{name} over dim {dims} of shape {x.shape}: there is nothing to take the {name} of")
-    return Extreme.apply(x, name, dims)
+    return Extreme.apply(x, name, dims, to_first)
 
 
 class CumSum(Function):

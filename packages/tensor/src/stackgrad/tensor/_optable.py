@@ -72,6 +72,16 @@ def _erf(x: Any) -> Any:
     return np.vectorize(math.erf, otypes=[x.dtype])(x)
 
 
+def _power(x: Any, y: Any) -> Any:
+    """Of single numbers y of 0.5, in memory that repeats, NumPy takes a square root, which of minus infinity is NaN."""
+    x, y = np.broadcast_arrays(x, y)
+    return np.power(x.reshape(-1), y.flatten()).reshape(x.shape)
+
+
+def _sign(x: Any) -> Any:
+    return np.where(x != x, x.dtype.type(0), np.sign(x))
+
+
 def _sigmoid(x: Any) -> Any:
     return 1 / (1 + np.exp(-x))
 
@@ -98,11 +108,12 @@ OPS: dict[str, Op] = {
         ),
         Op(
             "pow",
-            np.power,
+            _power,
             "x ** y",
             (
-                lambda g, x, y: g * (y == 0).where(0.0, y * x ** (y - 1)),
-                lambda g, x, out: g * (x == 0).where(0.0, out * x.log()),
+                # Where y is 0 nothing flows, and x is not taken to the -1: 0 times what may be infinite is NaN.
+                lambda g, x, y: (y == 0).where(0.0, g) * (y * x ** (y == 0).where(0.0, y - 1)),
+                lambda g, x, y, out: g * (out * ((x == 0) & (y >= 0)).where(1.0, x).log()),
             ),
             "if",
             domain=((0.25, 4.0), (-3.0, 3.0)),
@@ -122,7 +133,7 @@ OPS: dict[str, Op] = {
             ulp=2.0,
         ),
         Op("abs", np.abs, "abs(x)", (lambda g, x: g * x.sign(),), "if", kinks=(0.0,)),
-        Op("sign", np.sign, "T(x > T(0)) - T(x < T(0)) if x == x else x", (lambda g: g * 0,), "if", kinks=(0.0,)),
+        Op("sign", _sign, "T(x > T(0)) - T(x < T(0))", (lambda g: g.masked_by(0.0),), "if", kinks=(0.0,)),
         Op("sin", np.sin, "sin(x)", (lambda g, x: g * x.cos(),), ulp=2.0),
         Op("cos", np.cos, "cos(x)", (lambda g, x: -g * x.sin(),), ulp=2.0),
         Op("tanh", np.tanh, "tanh(x)", (lambda g, out: g * (1 - out * out),), ulp=2.0),
@@ -136,27 +147,33 @@ OPS: dict[str, Op] = {
             "if",
             kinks=(0.0,),
         ),
-        # relu's gradient in one pass: x where y is above zero. It is its own gradient in x.
+        # The gradients of relu and of maximum in one pass. Each is its own gradient in x.
         Op(
             "masked_by",
-            lambda x, y: np.where(y > 0, x, 0),
-            "x if y > T(0) else T(0)",
+            lambda x, y: np.where(y <= 0, 0, x),
+            "T(0) if y <= T(0) else x",
             (lambda g, y: g.masked_by(y), None),
             "if",
             kinks=(0.0,),
         ),
         Op(
+            "where_larger",
+            lambda x, y, z: np.where(y < z, 0, np.where(y == z, x * x.dtype.type(0.5), x)),
+            "T(0) if y < z else x * T(0.5) if y == z else x",
+            (lambda g, y, z: g.where_larger(y, z), None, None),
+        ),
+        Op(
             "maximum",
             np.maximum,
             "x if x > y or x != x else y",
-            (lambda g, x, y: g * _share(x > y, x == y), lambda g, x, y: g * _share(y > x, x == y)),
+            (lambda g, x, y: g.where_larger(x, y), lambda g, x, y: g.where_larger(y, x)),
             "bif",
         ),
         Op(
             "minimum",
             np.minimum,
             "x if x < y or x != x else y",
-            (lambda g, x, y: g * _share(x < y, x == y), lambda g, x, y: g * _share(y < x, x == y)),
+            (lambda g, x, y: g.where_larger(y, x), lambda g, x, y: g.where_larger(x, y)),
             "bif",
         ),
         Op(
@@ -166,7 +183,7 @@ OPS: dict[str, Op] = {
             "x if x != x else y if y != y else z if x > z or y > z or z != z else y if x < y else x",
             (
                 lambda g, x, y, z: ((x >= y) & (x <= z)).where(g, 0.0),
-                lambda g, x, y, z: ((x < y) & (y <= z)).where(g, 0.0),
+                lambda g, x, y, z: ((x < y) & (y < z)).where(g, 0.0),
                 lambda g, x, y, z: ((x > z) | (y > z)).where(g, 0.0),
             ),
             "if",
@@ -200,8 +217,3 @@ REDUCTIONS: dict[str, Reduction] = {
         Reduction("min", np.minimum.reduce, "x if x < y or x != x else y", None),
     )
 }
-
-
-def _share(wins: Any, ties: Any) -> Any:
-    """The part of the gradient that goes to one of two operands: all, half of a tie, or nothing."""
-    return wins.where(1.0, ties.where(0.5, 0.0))

@@ -89,8 +89,8 @@ def _pool_window(what: str, x: Tensor, kernel: Pair, stride: Pair, padding: Padd
 def max_pool2d(x: Tensor, kernel: Pair, stride: Pair, padding: Padding = NO_PADDING) -> Tensor:
     """The largest value under each window of x (n, c, h, w): (n, c, oh, ow). Padding never wins.
 
-    The gradient goes to the first of equal values. Raises ValueError when the window does not fit or `padding`
-    is more than half of `kernel`, TypeError for integers.
+    The gradient goes to the first of equal values, or to the last NaN. Raises ValueError when the window does not fit
+    or `padding` is more than half of `kernel`, TypeError for integers.
     """
     return MaxPool2d.apply(x, _pool_window("max_pool2d", x, kernel, stride, padding))
 

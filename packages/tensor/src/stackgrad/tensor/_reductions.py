@@ -63,13 +63,16 @@ class Reductions(Value):
         return self._widened(dtype)._reduce("prod", dim, keepdim)
 
     def max(self, dim: Dims = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor:
-        """The largest value over `dim`; the gradient goes to the first of equal ones."""
+        """The largest value over `dim`, NaN where there is one.
+
+        Where `dim` is an int the gradient goes to the first of equal values, else they share it.
+        """
         if names:
             dim, keepdim = numpy_names("max", dim, keepdim, names)
         return self._reduce("max", dim, keepdim)
 
     def min(self, dim: Dims = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor:
-        """The smallest value over `dim`; the gradient goes to the first of equal ones."""
+        """The smallest value over `dim`; NaN and the gradient as for `max`."""
         if names:
             dim, keepdim = numpy_names("min", dim, keepdim, names)
         return self._reduce("min", dim, keepdim)
@@ -129,7 +132,8 @@ class Reductions(Value):
 
     def _reduce(self, name: str, dim: Dims, keepdim: bool) -> Tensor:
         dims = self._dims(dim)
-        out = _ops.reduce(name, cast("Tensor", self), dims)
+        to_first = dim is not None and not isinstance(dim, Sequence)
+        out = _ops.reduce(name, cast("Tensor", self), dims, to_first)
         return _ops.reshape(out, reduced_shape(self.shape, dims)) if keepdim else out
 
     def _arg_reduce(self, name: str, dim: int | None, keepdim: bool) -> Tensor:

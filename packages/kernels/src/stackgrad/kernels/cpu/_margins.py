@@ -78,7 +78,7 @@ def padded(x: Array, window: Window, rows: int) -> tuple[Array, Pair]:
 
 @kernel(lambda T: (T[::1], T[::1], T[::1], T[::1], *[types.intp] * 6))
 def _mask(image, g, out, masked, sums, rows, length, top, before, lines, pitch):
-    """One image (rows, length) of g where `out` is above 0, into `lines` of `pitch` numbers; and its columns' sums."""
+    """One image (rows, length) of g `masked_by` `out`, into `lines` of `pitch` numbers; and its columns' sums."""
     total, start, end = image * length, image * lines * pitch, (image + 1) * lines * pitch
     to, zero = start + top * pitch + before, type(load(g, 0))(0)
     fill_with(sums, total, total + length, 0)
@@ -86,7 +86,7 @@ def _mask(image, g, out, masked, sums, rows, length, top, before, lines, pitch):
     for row in range(rows):
         at = (image * rows + row) * length
         for i in range(length):
-            value = select(load(out, at + i) > 0, load(g, at + i), zero)
+            value = select(load(out, at + i) <= 0, zero, load(g, at + i))
             store(masked, to + i, value)
             store(sums, total + i, load(sums, total + i) + value)
         fill_with(masked, to + length, to + pitch if row < rows - 1 else end, 0)
@@ -94,7 +94,7 @@ def _mask(image, g, out, masked, sums, rows, length, top, before, lines, pitch):
 
 
 def masked_and_summed(g: Array, out: Array, window: Window | None) -> tuple[Array, Array]:
-    """g (n, c, h, w) where `out` is above 0, else 0, and the sums (c,) of that.
+    """g (n, c, h, w) `masked_by` `out`, which is 0 where `out` is 0 or below; and the sums (c,) of that.
 
     With `window` it is brought for that as by `for_window`.
     """

@@ -23,7 +23,7 @@ from ._layout import channels_last, in_order, readable_beyond
 from ._memory import lanes_of, load, store
 from ._parallel import CHUNK, SERIAL
 from ._simd import lanes, tile_relu, tile_store, tile_zeros
-from ._vector import add, multiply_add, over, plus, subtract, vector_at, where_positive
+from ._vector import add, masked_by, multiply_add, over, plus, subtract, vector_at
 
 Array = NDArray[Any]
 
@@ -120,7 +120,7 @@ def _grad_sums(chunk, g, x, parts, table, pixels, group, c, width, relu):
             at = pixel * c + channel
             slope, centred = vector_at(g, at), subtract(vector_at(x, at), mean)
             if relu:
-                slope = where_positive(slope, multiply_add(centred, scale, bias))
+                slope = masked_by(slope, multiply_add(centred, scale, bias))
             total, weighted = add(total, slope), multiply_add(slope, centred, weighted)
         _put(total, parts, 2 * chunk * width + channel, step)
         _put(weighted, parts, (2 * chunk + 1) * width + channel, step)
@@ -151,7 +151,7 @@ def _input_grad(chunk, g, x, out, table, pixels, group, c, width, relu):
             at = pixel * c + channel
             y, centred = vector_at(g, at), subtract(vector_at(x, at), mean)
             if relu:
-                y = where_positive(y, multiply_add(centred, scale, bias))
+                y = masked_by(y, multiply_add(centred, scale, bias))
             y = multiply_add(y, scale, multiply_add(centred, slope, offset))
             _put(y, out, at, c - channel)
 

@@ -41,14 +41,13 @@ def vector_of(typingctx: Any, like: Any, number: Any) -> Any:
 
 @intrinsic
 def keep_larger(typingctx: Any, best: Any, places: Any, x: Any, index: Any, place: Any) -> Any:
-    """`best` and `places`, with the lanes of x[index :] that are larger, and `place` for them. The first NaN stays."""
+    """`best` and `places`, with the lanes of x[index :] that are larger or NaN, and `place` for them."""
     both = types.Tuple((best, best))
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         old, where = builder.extract_value(args[0], 0), builder.extract_value(args[1], 0)
         new = row_of(context, builder, best, signature.args[2], args[2], args[3])[0]
-        first_nan = builder.and_(builder.fcmp_unordered("uno", new, new), builder.fcmp_ordered("ord", old, old))
-        better = builder.or_(builder.fcmp_ordered(">", new, old), first_nan)
+        better = builder.or_(builder.fcmp_ordered(">", new, old), builder.fcmp_unordered("uno", new, new))
         here = splat(builder, builder.sitofp(args[4], best.vector.element), best.vector)
         parts = [builder.select(better, new, old), builder.select(better, here, where)]
         return context.make_tuple(builder, both, [_alone(builder, best, part) for part in parts])
@@ -128,12 +127,12 @@ def multiply_add(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 @intrinsic
-def where_positive(typingctx: Any, a: Any, b: Any) -> Any:
-    """`a` in the lanes where `b` is above zero, and 0 in the others."""
+def masked_by(typingctx: Any, a: Any, b: Any) -> Any:
+    """0 in the lanes where `b` is 0 or below, and `a` in the others, as the op table has it: also where `b` is NaN."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         value, decides = [builder.extract_value(arg, 0) for arg in args]
         zeros = cgutils.get_null_value(a.vector)
-        return _alone(builder, a, builder.select(builder.fcmp_ordered(">", decides, zeros), value, zeros))
+        return _alone(builder, a, builder.select(builder.fcmp_ordered("<=", decides, zeros), zeros, value))
 
     return a(a, b), codegen

@@ -120,7 +120,7 @@ def _normal(x, mean, scale, bias):
 @inlined
 def _slope(g, y, relu):
     """The gradient for y, the result before relu."""
-    return type(g)(0) if relu and not y > type(g)(0) else g
+    return type(g)(0) if relu and y <= type(g)(0) else g
 
 
 def _moments(x, means, squares, c, b, places, pieces, length):

@@ -57,7 +57,7 @@ def _forward_arguments(T):
 
 @kernel(lambda T: (pointer(T), pointer(types.int32), *_forward_arguments(T)[1:]))
 def _max_pool(x, taps, out, size, places, window, n):
-    """The largest under each window, the first of equal ones, and NaN where there is one."""
+    """The largest under each window, the first of equal ones, or the last NaN."""
     i = cuda.grid(1)
     while i < n:
         plane, top, left = _corner(i, places, window)
@@ -68,7 +68,7 @@ def _max_pool(x, taps, out, size, places, window, n):
         for row in range(first, min(window[0], size[0] - top)):
             for column in range(first_column, min(window[1], size[1] - left)):
                 value = x[start + row * size[1] + column]
-                if value > best or (value != value and best == best):
+                if value > best or value != value:
                     best = value
                     tap = row * window[1] + column
         out[i] = best

@@ -20,6 +20,7 @@ from ._elementwise import ELEMENTWISE_CASES, check_elementwise, check_elementwis
 from ._memory import MEMORY_CASES, draw_key
 from ._products import PRODUCT_CASES
 from ._reduce import REDUCE_CASES, check_reduce, check_reduced_gradient
+from ._special import SPECIAL_CASES
 from ._windows import WINDOW_CASES, draw_convolution, draw_pool
 
 CASES: tuple[Case, ...] = (
@@ -29,6 +30,7 @@ CASES: tuple[Case, ...] = (
     *WINDOW_CASES,
     *CLASS_CASES,
     *MEMORY_CASES,
+    *SPECIAL_CASES,
 )
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "MEMORY_CASES",
     "PRODUCT_CASES",
     "REDUCE_CASES",
+    "SPECIAL_CASES",
     "WINDOW_CASES",
     "Case",
     "Draw",

@@ -15,12 +15,12 @@ from ._draw import Draw, Limits, draws
 
 Check = Callable[[Backend, Draw], None]
 
-EXAMPLES = {"values": 100, "gradient": 15, "second": 8}
+EXAMPLES = {"values": 100, "gradient": 15, "second": 8, "special": 1}
 
 
 @dataclass(frozen=True)
 class Case:
-    """`name` and `kind` ("values", "gradient" or "second" derivative) say what `check` checks."""
+    """`name` and `kind` ("values", "gradient", "second" derivative, or "special" values) say what `check` checks."""
 
     name: str
     kind: str

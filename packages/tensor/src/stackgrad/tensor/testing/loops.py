@@ -87,7 +87,7 @@ def conv2d_grads(
 
 
 def max_pool2d(x: ArrayLike, window: Window) -> tuple[NDArray[Any], NDArray[np.int32]]:
-    """The largest value under the window, and its tap: the first of equal ones, or the first NaN."""
+    """The largest value under the window, and its tap: the first of equal ones, or the last NaN."""
     image = np.asarray(x, np.float64)
     n, c, h, w = image.shape
     oh, ow = output_size((h, w), window)
@@ -97,7 +97,7 @@ def max_pool2d(x: ArrayLike, window: Window) -> tuple[NDArray[Any], NDArray[np.i
         best, place = None, 0
         for (i, j), (y, z) in _taps(window, r, s, h, w):
             value = pixels[b][q][y][z]
-            if best is None or value > best or (math.isnan(value) and not math.isnan(best)):
+            if best is None or value > best or math.isnan(value):
                 best, place = value, i * window.kernel[1] + j
         out[b, q, r, s], taps[b, q, r, s] = best, place
     return out, taps
