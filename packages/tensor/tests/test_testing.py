@@ -341,6 +341,11 @@ def test_a_gradient_that_is_wrong_at_special_values_is_caught(monkeypatch, name,
         Case(name, "special", partial(_special.check_row, row)).run("numpy")
 
 
+def test_a_row_without_special_values_is_told_how_to_get_them():
+    with pytest.raises(AssertionError, match=r"new has no special values: run tools/special_values.py"):
+        _special.expected("rows", "new")
+
+
 WRONG_GRADIENTS = {
     "sum": broken(
         "expand",

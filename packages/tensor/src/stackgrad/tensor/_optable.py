@@ -5,11 +5,13 @@ From a row follow the operation on every backend, its gradient, its test on ever
 `numpy`   the reference, a function of arrays.
 `scalar`  the same for single numbers x, y, z of type T, as the text of an expression from which a compiling
           backend makes its kernel. It has no branches that a vectoriser could not turn into a select, writes
-          constants as T(1) (a bare 1.0 would widen float32), and lets NaN pass. It may use abs, min, max, exp,
-          expm1, log, log1p, sqrt, sin, cos, tanh, erf and sigmoid.
+          constants as T(1) (a bare 1.0 would widen float32), and lets NaN pass where PyTorch does. It may use abs,
+          min, max, exp, expm1, log, log1p, sqrt, sin, cos, tanh, erf and sigmoid.
 `grads`   for each operand the gradient as a tensor expression, or None where nothing flows. A gradient asks by
           its parameters' names for what it needs: g (the gradient of the result), out, x, y, z; only what is
-          asked for is kept until backward.
+          asked for is kept until backward. It selects by `where`, `masked_by` or `where_larger`, not by a factor of
+          0 or 1, which infinity makes NaN. `testing/special_values.json` says what each row gives at 0, infinities,
+          NaN, ties and bounds.
 `accepts` the dtypes the operation is defined on: b(ool), i(nt64), f(loat). Where it says f alone, others are
           converted to float32 first.
 `result`  "same" as the operands, or "bool".
@@ -132,7 +134,7 @@ OPS: dict[str, Op] = {
             domain=_POSITIVE,
             ulp=2.0,
         ),
-        Op("abs", np.abs, "abs(x)", (lambda g, x: g * x.sign(),), "if", kinks=(0.0,)),
+        Op("abs", np.abs, "abs(x)", (lambda g, x: g * x.detach().sign(),), "if", kinks=(0.0,)),
         Op("sign", _sign, "T(x > T(0)) - T(x < T(0))", (lambda g: g.masked_by(0.0),), "if", kinks=(0.0,)),
         Op("sin", np.sin, "sin(x)", (lambda g, x: g * x.cos(),), ulp=2.0),
         Op("cos", np.cos, "cos(x)", (lambda g, x: -g * x.sin(),), ulp=2.0),

@@ -99,10 +99,16 @@ FUNCTIONS: dict[str, tuple[Callable[..., Tensor], tuple[Any, ...]]] = {
 
 
 @cache
-def expected() -> dict[str, dict[str, dict[str, str]]]:
-    """What `special_values.json` holds."""
+def _tables() -> dict[str, dict[str, dict[str, str]]]:
     found: dict[str, dict[str, dict[str, str]]] = json.loads(files(__package__).joinpath(FILE).read_text("utf-8"))
     return found
+
+
+def expected(table: str, name: str) -> dict[str, str]:
+    """The lines of a row or function. Raises AssertionError where there are none."""
+    if name not in _tables()[table]:
+        raise AssertionError(f"{name} has no special values: run tools/special_values.py, which needs PyTorch")
+    return _tables()[table][name]
 
 
 def operands_of(op: Op) -> list[NDArray[Any]]:
@@ -118,7 +124,7 @@ def check_row(op: Op, backend: Backend, draw: Draw) -> None:
             operands[0] = operands[0] > 0
         names = [name for name, grad in zip(op.operands, op.grads, strict=True) if grad is not None]
         leaves = [operands[op.operands.index(name)].requires_grad_() for name in names]
-        out, lines = elementwise(op.name, *operands), dict(expected()["rows"][op.name])
+        out, lines = elementwise(op.name, *operands), dict(expected("rows", op.name))
         found = {"value": out}
         for name, grad in zip(names, _gradients(out, leaves, np.array(inf)), strict=True):
             found[f"{name} at inf"] = grad
@@ -137,7 +143,7 @@ def check_row(op: Op, backend: Backend, draw: Draw) -> None:
 def check_function(name: str, backend: Backend, draw: Draw) -> None:
     """Value and derivatives of one of `FUNCTIONS`, in both float dtypes; its fused gradient too."""
     function, operands = FUNCTIONS[name]
-    lines = expected()["functions"][name]
+    lines = expected("functions", name)
     for dtype in RELATIVE:
         leaves = [from_numpy(np.array(x, dtype), requires_grad=True, backend=backend) for x in operands]
         out = function(*leaves)
