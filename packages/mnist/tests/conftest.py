@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from PIL import Image
 
 from stackgrad.mnist import Dataset, Split, load
 from stackgrad.mnist.cli import main
@@ -164,6 +165,13 @@ def trained_course(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     with contextlib.redirect_stdout(io.StringIO()):
         assert run_main("train", *arguments) == 0
     return run
+
+
+@pytest.fixture
+def picture(mnist: Dataset) -> Path:
+    """A seven."""
+    Image.fromarray(mnist.test.images[0]).save("seven.png")
+    return Path("seven.png")
 
 
 class Mirror:

@@ -1,10 +1,7 @@
 """How commands end that cannot go on."""
 
-import os
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -47,16 +44,6 @@ def test_out_of_memory(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("stackgrad.mnist.commands._options.load", refuse)
     assert cli("train", "--backend", "numpy").error(status=1) == "out of memory"
-
-
-def test_nobody_reads_on(folder: Path, tmp_path: Path) -> None:
-    code = "from stackgrad.mnist.cli import main; main()"
-    reader, writer = os.pipe()
-    os.close(reader)
-    arguments = ("train", "--data", str(folder), "--epochs", "1", "--backend", "numpy")
-    process = subprocess.run([sys.executable, "-c", code, *arguments], stdout=writer, stderr=subprocess.PIPE, text=True)
-    os.close(writer)
-    assert (process.returncode, process.stderr) == (1, "")
 
 
 def test_a_loss_that_is_no_number(cli: Cli, folder: Path, tmp_path: Path) -> None:

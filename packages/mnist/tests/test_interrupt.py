@@ -29,6 +29,20 @@ def test_the_first_signal_is_noted(signum: signal.Signals, capfd: pytest.Capture
     assert capfd.readouterr().err == STOPPING
 
 
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_signal_that_cannot_be_answered(closed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(number: int, text: bytes) -> None:
+        assert not closed
+        raise OSError(28, "No space left on device")
+
+    if closed:
+        monkeypatch.setattr(sys, "stderr", None)
+    monkeypatch.setattr(os, "write", full)
+    with requests_to_stop() as request:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert request.signum == signal.SIGINT
+
+
 def test_signals_are_the_main_thread_s(capfd: pytest.CaptureFixture[str]) -> None:
     before = signal.getsignal(signal.SIGINT)
     seen = []

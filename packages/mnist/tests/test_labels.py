@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,16 @@ def test_names_between_commas() -> None:
 def test_names_in_a_file(end: str) -> None:
     Path("names.txt").write_bytes(f"T-shirt, top{end} boot{end}".encode())
     assert read_labels("names.txt") == ["T-shirt, top", "boot"]
+
+
+def test_names_in_a_file_of_windows() -> None:
+    Path("names.txt").write_bytes("\ufeffあ\r\nい\r\n".encode())
+    assert read_labels("names.txt") == ["あ", "い"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="here arguments are text")
+def test_names_that_python_took_for_bytes() -> None:
+    assert read_labels("あ,い".encode().decode("ascii", "surrogateescape")) == ["あ", "い"]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 from pathlib import Path
 
+import platformdirs
 import pytest
 
-from stackgrad.mnist.published import PUBLISHED, data_folder, folder_of, missing
+from stackgrad.mnist.published import HOMELESS, PUBLISHED, data_folder, folder_of, missing
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -23,6 +24,19 @@ def test_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("STACKGRAD_DATA_DIR")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     assert data_folder().parts[-2:] == ("stackgrad", "data")
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_no_home(older: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def user_data_path(name: str) -> Path:
+        if older:
+            return Path("~/.local/share") / name
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.delenv("STACKGRAD_DATA_DIR")
+    monkeypatch.setattr(platformdirs, "user_data_path", user_data_path)
+    assert data_folder() == HOMELESS
+    assert len(missing("kmnist", folder_of("kmnist"))) == 4
 
 
 def test_missing_files(tmp_path: Path) -> None:

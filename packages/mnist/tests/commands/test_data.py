@@ -3,6 +3,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import pytest
 
 from stackgrad.mnist.published import PUBLISHED
@@ -93,3 +94,14 @@ def test_verify(mirror: Mirror, cli: Cli, folder: Path, tmp_path: Path) -> None:
     text = cli("data", "verify", "fashion-mnist").error()
     assert text.startswith(f"{file}: not the published file: its SHA-256 is ")
     assert cli("data", "verify", "away").error().startswith("away: No such file or directory; expected a folder")
+
+
+def test_no_home(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def user_data_path(name: str) -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.delenv("STACKGRAD_DATA_DIR")
+    monkeypatch.setattr(platformdirs, "user_data_path", user_data_path)
+    assert states(cli)["kmnist"] == "not fetched"
+    message = cli("data", "fetch", "kmnist").error()
+    assert message.startswith("you have no home folder to keep data sets in: name a folder with --out (see")

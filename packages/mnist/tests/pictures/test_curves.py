@@ -48,7 +48,7 @@ def test_what_is_drawn(drawn: Any) -> None:
     np.testing.assert_allclose(trained.get_ydata(), curves.smooth(np.array([r["loss"] for r in rows if "loss" in r])))
     assert set(lines(loss)) == {"training images", "images held out"}
     assert loss.get_yscale() == "log"
-    assert picture.title == "Loss 2.00 → 0.002, test accuracy 98.76%"
+    assert picture.title == "Loss from 2.00 to 0.002, test accuracy 98.76%"
     assert "1,000 steps, 4 epochs." in picture.description
     assert picture.description.endswith("accuracy on images held out 98.00%; accuracy on test images 98.76%.")
 
@@ -70,7 +70,7 @@ def test_runs_that_logged_little(drawn: Any) -> None:
     assert curves.draw([]).title == "Nothing was logged"
     assert curves.draw([{"step": 8, "test_accuracy": 0.5}]).title == "Test accuracy 50.00%"
     older = [{key: value for key, value in row.items() if key != "accuracy"} for row in rows_of(60, 50, 2)]
-    assert curves.draw(older).title == "Loss 2.00 → 1.020, test accuracy 98.76%"
+    assert curves.draw(older).title == "Loss from 2.00 to 1.020, test accuracy 98.76%"
     assert list(lines(drawn.figure.axes[1])) == ["test images: 98.76%"]
 
 
@@ -78,4 +78,4 @@ def test_extreme_values(drawn: Any) -> None:
     rows = [
         {"step": step, "epoch": 1, "loss": loss, "accuracy": 0} for step, loss in enumerate((0, 1e300, -5), start=1)
     ]
-    assert curves.draw(rows).title.startswith("Loss 0.00 → ")
+    assert curves.draw(rows).title.startswith("Loss from 0.00 to ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from .images import ImageError
 from .interrupt import end_at_once
 from .labels import LabelError
 from .runs import RunError
+from .streams import final_status, prepare, say
 from .tensorboard import TensorBoardError
 from .train import SaveError, StoppedError
 from .training import NotFiniteError
@@ -25,6 +27,14 @@ from .training import NotFiniteError
 
 class Commands(click.Group):
     """A group whose commands end with one line on a user's mistake (status 2) or a failure (status 1)."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the program, on standard streams that do not fail."""
+        prepare()
+        try:
+            return super().main(*args, **options)
+        except SystemExit as end:
+            sys.exit(final_status(end.code) if isinstance(end.code, int) else end.code)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args:
@@ -50,8 +60,6 @@ def _one_line() -> Iterator[None]:
         raise _Failure(str(error) or "out of memory") from error
     except StoppedError as error:
         raise _Stopped(str(error), error.signum) from error
-    except BrokenPipeError:
-        raise  # click ends in silence where nobody reads on
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         raise _Failure(f"{place}{error.strerror or error}") from error
@@ -76,6 +84,9 @@ class _Failure(click.ClickException):
     def __init__(self, message: str) -> None:
         super().__init__(re.sub(r"\s*\n\s*", " ", message))
 
+    def show(self, file: IO[Any] | None = None) -> None:
+        say(f"Error: {self.format_message()}", err=True)
+
 
 class _Mistake(_Failure):
     """The user's: status 2."""
@@ -91,7 +102,7 @@ class _Stopped(click.ClickException):
         self.exit_code = 128 + signum  # type: ignore[misc]
 
     def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(self.message, file=file, err=True)
+        say(self.message, err=True)
 
 
 class BackendError(RuntimeError):

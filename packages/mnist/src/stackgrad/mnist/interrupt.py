@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 
@@ -52,4 +52,7 @@ def end_at_once(signum: int, frame: FrameType | None) -> None:
 
 def _say(message: str) -> None:
     """Write a line, below a progress bar where one may be. Not by print: the signal may have come within one."""
-    os.write(2, f"{os.linesep if sys.stderr.isatty() else ''}{message}{os.linesep}".encode())
+    if sys.stderr is None:  # number 2 may then be any file
+        return
+    with suppress(OSError):
+        os.write(2, f"{os.linesep if os.isatty(2) else ''}{message}{os.linesep}".encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from string import ascii_lowercase, ascii_uppercase, digits
@@ -38,10 +39,11 @@ def read_labels(given: str) -> list[str]:
     Raises:
         LabelError: the file cannot be read, or a name is empty, cannot be printed, or stands twice.
     """
-    names = given.split(",")
+    # What was typed is taken for UTF-8 also where Python does not read arguments so, as with an old LC_ALL=C.
+    names = os.fsencode(given).decode(errors="surrogateescape").split(",")
     if len(names) == 1:
         try:
-            with open(given, encoding="utf-8") as file:
+            with open(given, encoding="utf-8-sig") as file:
                 text = file.read(_LONGEST + 1)
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else "not text in UTF-8"

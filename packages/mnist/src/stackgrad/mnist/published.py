@@ -93,9 +93,19 @@ PUBLISHED = {
 }
 
 
+HOMELESS = Path("~", "stackgrad", "data")
+"""What `data_folder` gives where the user has no home folder. Nothing is kept there."""
+
+
 def data_folder() -> Path:
     """Where fetched data sets are kept: STACKGRAD_DATA_DIR, or the user's data folder."""
-    return Path(os.environ.get("STACKGRAD_DATA_DIR") or platformdirs.user_data_path("stackgrad") / "data")
+    if given := os.environ.get("STACKGRAD_DATA_DIR"):
+        return Path(given)
+    try:
+        folder = platformdirs.user_data_path("stackgrad") / "data"
+    except RuntimeError:
+        return HOMELESS
+    return HOMELESS if folder.parts[0] == "~" else folder  # from older versions of platformdirs
 
 
 def folder_of(name: str) -> Path:

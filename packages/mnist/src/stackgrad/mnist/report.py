@@ -80,7 +80,9 @@ def write_report(run: Run, data: Dataset, names: Sequence[str]) -> list[Picture]
     for picture in pictures:
         (run.folder / PICTURES / f"{picture.name}.png").write_bytes(picture.png)
     counts = count_confusions(data.test.labels, chances.argmax(axis=1), len(names))
-    (run.folder / REPORT).write_text(_page(run, data.name, counts, names, pictures), encoding="utf-8")
+    page = _page(run, data.name, counts, names, pictures)
+    # The name of a folder may be bytes that are no text.
+    (run.folder / REPORT).write_text(page, encoding="utf-8", errors="backslashreplace")
     return pictures
 
 

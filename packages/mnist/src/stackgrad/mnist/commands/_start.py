@@ -17,6 +17,7 @@ from ..labels import default_labels, expect_fitting
 from ..recipes import RECIPES, SGD_LR, Recipe
 from ..resume import expect_same_data, last_checkpoint
 from ..runs import alone_in, new_run
+from ..streams import say
 from ..train import CHECKPOINT_EVERY
 from ._options import load_data, use
 
@@ -98,5 +99,5 @@ def _last_checkpoint(ctx: click.Context, folder: Path) -> Checkpoint:
             was = "" if name == "out" else f" (it was started with {its})"
             raise click.UsageError(f"{option} cannot be changed in a run that is resumed{was}: leave it out")
     for flaw in flaws:
-        click.echo(f"{flaw}: going on from {checkpoint.path.name}", err=True)
+        say(f"{flaw}: going on from {checkpoint.path.name}", err=True)
     return checkpoint

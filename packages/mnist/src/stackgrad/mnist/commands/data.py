@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-from tqdm import tqdm
 
 from .. import fetch as fetching
 from ..data import load
 from ..data import verify as verify_built_in
 from ..idx import IdxError
-from ..published import PUBLISHED, folder_of, missing
+from ..progress import Bar
+from ..published import HOMELESS, PUBLISHED, data_folder, folder_of, missing
+from ..streams import say
 from ._options import json_option
 
 
@@ -36,14 +37,14 @@ def data(ctx: click.Context, as_json: bool) -> None:
         return
     rows = [_row(name) for name in PUBLISHED]
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        say(json.dumps(rows, indent=2))
         return
     width = max(len(name) for name in PUBLISHED)
     for row in rows:
         where = {"built in": "built in", "fetched": f"in {row['folder']}"}.get(
             row["state"], f"{row['state']}: `stackgrad-mnist data fetch {row['name']}` ({row['bytes'] / 1e6:.1f} MB)"
         )
-        click.echo(f"{row['name']:{width}}  {row['about']:{max(len(each['about']) for each in rows)}}  {where}")
+        say(f"{row['name']:{width}}  {row['about']:{max(len(each['about']) for each in rows)}}  {where}")
 
 
 def _row(name: str) -> dict[str, Any]:
@@ -82,16 +83,16 @@ def verify(names: tuple[str, ...]) -> None:
     for name in names or present:
         if name == "mnist":
             verify_built_in()
-            click.echo("mnist: the original files")
+            say("mnist: the original files")
         elif name in PUBLISHED:
             if missing(name, folder_of(name)):
                 raise IdxError(f"{name} is not there yet: fetch it with `stackgrad-mnist data fetch {name}`")
             for file in PUBLISHED[name].files:
                 fetching.check(folder_of(name) / file.name, file)
-            click.echo(f"{name}: the published files, in {folder_of(name)}")
+            say(f"{name}: the published files, in {folder_of(name)}")
         else:
             loaded = load(Path(name))
-            click.echo(
+            say(
                 f"{name}: sound: {len(loaded.train):,} training and {len(loaded.test):,} test images, "
                 f"labels up to {max(loaded.train.labels.max(), loaded.test.labels.max())}"
             )
@@ -124,11 +125,13 @@ def fetch(name: str, mirrors: tuple[str, ...], out: Path | None) -> None:
     for mirror in mirrors:
         if not mirror.startswith(("http://", "https://")):
             raise click.BadParameter(f"{mirror!r} does not start with http:// or https://", param_hint="'--mirror'")
+    if out is None and data_folder() == HOMELESS:
+        raise click.UsageError("you have no home folder to keep data sets in: name a folder with --out")
     folder = out or folder_of(name)
-    with tqdm(total=PUBLISHED[name].size, desc=name, unit="B", unit_scale=True, disable=None) as bar:
+    with Bar(total=PUBLISHED[name].size, desc=name, unit="B", unit_scale=True) as bar:
 
         def more(count: int) -> None:
             bar.update(count)
 
         fetching.fetch(name, folder, mirrors, more)
-    click.echo(f"{name}: the published files, in {click.format_filename(folder)}")
+    say(f"{name}: the published files, in {click.format_filename(folder)}")

@@ -13,6 +13,7 @@ from stackgrad.tensor import get_backend
 from ..data import Dataset, Split
 from ..evaluate import probabilities
 from ..runs import Run
+from ..streams import say
 from ._options import json_option, reads_test_images
 
 
@@ -43,14 +44,14 @@ def evaluate(run: Run, data: Dataset, names: list[str], as_json: bool) -> None:
         "test_accuracy": right / count,
     }
     if as_json:
-        click.echo(json.dumps({**head, "classes": classes}, indent=2))
+        say(json.dumps({**head, "classes": classes}, indent=2))
         return
-    click.echo(f"{click.format_filename(run.folder)}: {head['model']} on {data.name}, backend {head['backend']}")
-    click.echo(f"test accuracy {right / count:.2%} ({right:,} of {count:,} images)")
+    say(f"{click.format_filename(run.folder)}: {head['model']} on {data.name}, backend {head['backend']}")
+    say(f"test accuracy {right / count:.2%} ({right:,} of {count:,} images)")
     width = max(len(each["name"]) for each in classes)
     for each in classes:
         share = f"{each['right'] / each['images']:7.2%}"
-        click.echo(f"  {each['name']:{width}} {share} ({each['right']:,} of {each['images']:,})")
+        say(f"  {each['name']:{width}} {share} ({each['right']:,} of {each['images']:,})")
 
 
 def _by_class(split: Split, answers: np.typing.NDArray[np.int64], names: list[str]) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ import click
 
 from ..export import OPSET, export_model
 from ..runs import load_run
+from ..streams import say
 from ._options import run_argument
 
 
@@ -35,4 +36,4 @@ def export(run: Path | None, out: Path | None) -> None:
     path = out or found.folder / "model.onnx"
     export_model(found, path)
     model, size = found.summary["model"], path.stat().st_size
-    click.echo(f"{click.format_filename(path)}: {model} for ONNX, opset {OPSET}, {size:,} bytes")
+    say(f"{click.format_filename(path)}: {model} for ONNX, opset {OPSET}, {size:,} bytes")

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..evaluate import probabilities
 from ..images import read_image
+from ..streams import say
 from ._options import backend_option, json_option, labels_option, load_named
 
 
@@ -39,10 +40,10 @@ def predict(images: tuple[Path, ...], run: Path | None, backend: str, labels: li
     found, names = load_named(run, backend, labels)
     chances = probabilities(found.model, np.stack([read_image(path) for path in images]))
     if as_json:
-        click.echo(json.dumps([_answer(path, row, names) for path, row in zip(images, chances, strict=True)], indent=2))
+        say(json.dumps([_answer(path, row, names) for path, row in zip(images, chances, strict=True)], indent=2))
         return
     for path, row in zip(images, chances, strict=True):
-        click.echo(f"{click.format_filename(path)}: {names[row.argmax()]} ({row.max():.1%})")
+        say(f"{click.format_filename(path)}: {names[row.argmax()]} ({row.max():.1%})")
 
 
 def _answer(path: Path, chances: np.typing.NDArray[np.float32], names: list[str]) -> dict[str, Any]:

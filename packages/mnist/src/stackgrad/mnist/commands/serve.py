@@ -17,6 +17,7 @@ import click
 from ..data import Split
 from ..idx import IdxError
 from ..runs import Run
+from ..streams import say
 from ._options import backend_option, labels_option, load_data, load_named, run_argument, whole_number
 
 if TYPE_CHECKING:
@@ -66,12 +67,13 @@ def serve(run: Path | None, host: str, port: int, backend: str, labels: list[str
             proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=2,
+            use_colors=False,
             ws="none",
         )
         server = uvicorn.Server(config)
         with _ended_by_signals(server):
-            click.echo(f"{click.format_filename(found.folder)}: {found.summary['model']}, backend {backend}")
-            click.echo(f"http://{_shown(host)}:{listener.getsockname()[1]}/ (Ctrl-C ends it)")
+            say(f"{click.format_filename(found.folder)}: {found.summary['model']}, backend {backend}")
+            say(f"http://{_shown(host)}:{listener.getsockname()[1]}/ (Ctrl-C ends it)")
             server.run([listener])
 
 

@@ -11,6 +11,7 @@ from stackgrad.tensor import get_backend
 from ..data import Dataset
 from ..report import PICTURES, REPORT, write_report
 from ..runs import Run
+from ..streams import say
 from ._options import json_option, reads_test_images
 
 
@@ -39,10 +40,10 @@ def show(run: Run, data: Dataset, names: list[str], as_json: bool) -> None:
             {"file": str(file), "title": picture.title, "description": picture.description}
             for file, picture in zip(files, pictures, strict=True)
         ]
-        click.echo(json.dumps({"run": str(run.folder), "report": str(report), "pictures": shown}, indent=2))
+        say(json.dumps({"run": str(run.folder), "report": str(report), "pictures": shown}, indent=2))
         return
     where = f"{click.format_filename(run.folder)}: {run.summary['model']} on {data.name}"
-    click.echo(f"{where}, backend {get_backend().name}")
+    say(f"{where}, backend {get_backend().name}")
     for file, picture in zip(files, pictures, strict=True):
-        click.echo(f"{PICTURES}/{file.name}: {picture.title}")
-    click.echo(f"pictures in {click.format_filename(report)}")
+        say(f"{PICTURES}/{file.name}: {picture.title}")
+    say(f"pictures in {click.format_filename(report)}")

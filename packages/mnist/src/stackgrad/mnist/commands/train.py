@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import click
-from tqdm import tqdm
 
 from ..data import Dataset
 from ..graph import operations
 from ..labels import class_names
 from ..models import MODELS
+from ..progress import Bar
 from ..recipes import OPTIMIZERS, RECIPES, SCHEDULES, SGD_LR
 from ..report import REPORT, write_report
 from ..runs import Run, load_run
+from ..streams import say
 from ..tensorboard import TensorBoard, expect_writer
 from ..train import CHECKPOINT_EVERY
 from ..train import train as run_training
@@ -164,7 +165,7 @@ def train(
                     board.line if board else lambda line: None,
                 )
             if as_json:
-                click.echo(json.dumps({"folder": str(start.folder), **summary}, indent=2))
+                say(json.dumps({"folder": str(start.folder), **summary}, indent=2))
             else:
                 _say_result(summary, start)
             if pictures or board:
@@ -175,14 +176,12 @@ def train(
 def _progress(start: Start) -> Iterator[Callable[[Step], None]]:
     """A bar that the function which it gives moves on."""
     recipe = start.recipe
-    with tqdm(
+    with Bar(
         total=recipe.epochs * steps_per_epoch(recipe, len(start.data.train)),
         initial=start.checkpoint.step if start.checkpoint else 0,
         desc="starting" if start.arguments["backend"] == "numpy" else "compiling kernels",
         bar_format="{desc} {percentage:3.0f}% |{bar}| {remaining} left{postfix}",
         smoothing=0.05,
-        dynamic_ncols=True,
-        disable=None,  # no bar where the standard error is no terminal
     ) as bar:
         started = False
 
@@ -203,20 +202,20 @@ def _say_what(start: Start) -> None:
     what = f"{start.arguments['model']} on {start.data.name}: {len(start.data.train):,} training images"
     if start.checkpoint:
         what += f", going on after step {start.checkpoint.step:,}"
-    click.echo(f"{what}, backend {start.arguments['backend']}, seed {start.arguments['seed']}")
+    say(f"{what}, backend {start.arguments['backend']}, seed {start.arguments['seed']}")
 
 
 def _say_result(summary: dict[str, Any], start: Start) -> None:
-    click.echo(
+    say(
         f"trained in {summary['seconds_total']:.1f} s, {summary['images_per_second']:,.0f} images per second; "
         f"written to {click.format_filename(start.folder)}"
     )
     if start.recipe.patience is not None:
-        click.echo(
+        say(
             f"kept the weights after epoch {summary['kept_epoch']}, which read "
             f"{summary['validation_accuracy']:.2%} of the images held out"
         )
-    click.echo(f"test accuracy {summary['test_accuracy']:.2%} on {len(start.data.test):,} images")
+    say(f"test accuracy {summary['test_accuracy']:.2%} on {len(start.data.test):,} images")
 
 
 def _show(run: Run, data: Dataset, pictures: bool, board: TensorBoard | None, as_json: bool) -> None:
@@ -228,4 +227,4 @@ def _show(run: Run, data: Dataset, pictures: bool, board: TensorBoard | None, as
     if board:
         board.pictures(drawn, run.summary["steps"])
     if not as_json:
-        click.echo(f"pictures in {click.format_filename(run.folder / REPORT)}")
+        say(f"pictures in {click.format_filename(run.folder / REPORT)}")

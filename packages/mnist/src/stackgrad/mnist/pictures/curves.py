@@ -31,7 +31,7 @@ def draw(rows: list[dict[str, Any]]) -> Picture:
     loss, test = series(rows, "loss")[1], series(rows, "test_accuracy")[1]
     steps = max((row["step"] for row in rows), default=1)
     epochs = max(1, int(max(series(rows, "epoch")[1], default=1)))
-    found = [f"loss {loss[0]:.2f} → {smooth(loss)[-1]:.3f}"] if len(loss) else []
+    found = [f"loss from {loss[0]:.2f} to {smooth(loss)[-1]:.3f}"] if len(loss) else []
     found += [f"test accuracy {test[-1]:.2%}"] if len(test) else []
     title = ", ".join(found).capitalize() or "Nothing was logged"
     subtitle = f"{steps:,} steps, {epochs} epoch{'s' * (epochs != 1)}. Dots: as logged; lines: smoothed."
