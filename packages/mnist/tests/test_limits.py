@@ -4,12 +4,12 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from stackgrad.mnist import limits
-from stackgrad.mnist.limits import HEADERS, IN_ALL, MOST_CLIENTS, PER_CLIENT, Bucket, Guard, Rate, read_body
+from stackgrad.mnist.limits import HEADERS, IN_ALL, MOST_CLIENTS, PER_CLIENT, Bucket, Budget, Guard, Rate
 
 
 class Clock:
@@ -28,7 +28,7 @@ def clock() -> Clock:
 
 
 async def echo(request: Request) -> Response:
-    return PlainTextResponse(f"{len(await read_body(request, 1000))} bytes")
+    return PlainTextResponse("yes")
 
 
 @pytest.fixture
@@ -130,41 +130,16 @@ def test_clients_are_forgotten(guard: Guard, clock: Clock) -> None:
     assert len(guard.clients) == MOST_CLIENTS
 
 
-# How large
-
-
-def test_body(guard: Guard) -> None:
-    assert ask(guard, "POST", content=b"x" * 1000).text == "1000 bytes"
-
-
-def test_body_that_is_declared_too_large(guard: Guard) -> None:
-    response = ask(guard, "POST", content=b"x" * 1001)
-    assert response.status_code == 413
-    assert response.text == "too large: at most 1,000 bytes are accepted"
-
-
-@pytest.mark.parametrize("declared", [None, "1", "-5", "many"])
-def test_body_that_is_larger_than_declared(guard: Guard, declared: str | None) -> None:
-    sent = 0
-
-    async def without_end() -> Any:
-        nonlocal sent
-        while True:
-            sent += 100
-            yield b"x" * 100
-
-    headers = {"Content-Length": declared} if declared else {}
-    assert ask(guard, "POST", content=without_end(), headers=headers).status_code == 413
-    assert sent <= 1200
-
-
-def test_body_that_does_not_arrive(guard: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "BODY_SECONDS", 0.05)
-
-    async def slowly() -> Any:
-        yield b"x"
-        await asyncio.sleep(60)
-
-    response = ask(guard, "POST", content=slowly())
-    assert response.status_code == 408
-    assert "did not arrive" in response.text
+def test_budget() -> None:
+    budget = Budget(3, 4)
+    with budget.share("a") as take:
+        take(2)
+        take(1)
+        with pytest.raises(HTTPException) as refused:
+            take(1)
+        with budget.share("b") as others:
+            others(1)
+            with pytest.raises(HTTPException):
+                others(1)
+    assert (refused.value.status_code, refused.value.headers) == (429, {"Retry-After": "1"})
+    assert not budget.taken

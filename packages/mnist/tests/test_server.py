@@ -70,6 +70,18 @@ def picture(kind: str, size: int = 120) -> bytes:
     return buffer.getvalue()
 
 
+# Media types, and whether they are taken.
+JSON_TYPES = [
+    *((one, True) for one in ("Application/JSON", "application/json; charset=utf-8", "application/json ;x=1;y")),
+    *((one, False) for one in ("application/jsonx", "application/json-seq", "json", "text/json", "application/json x")),
+]
+PICTURE_TYPES = [
+    *((one, True) for one in ("IMAGE/PNG", "image/png; q=1", "Image/Jpeg;a=b", "image/x-ms-bmp", "image/webp")),
+    ("application/octet-stream", True),
+    *((one, False) for one in ("image/pngx", "image/", "image", "image/*", "ximage/png", "image/png x", "image/tiff")),
+    *((one, False) for one in ("text/plain; image/png", "image/png, text/plain", "multipart/form-data", "; image/png")),
+]
+
 # The page
 
 
@@ -122,6 +134,18 @@ def test_pictures(kind: str, client: TestClient, run: Run) -> None:
     np.testing.assert_array_equal(response.json()["chances"], probabilities(run.model, read_image(content)[None])[0])
 
 
+@pytest.mark.parametrize(
+    ("path", "content", "media_type", "right"),
+    [
+        *(("/strokes", json.dumps(SEVEN).encode(), *case) for case in JSON_TYPES),
+        *(("/picture", picture("PNG"), *case) for case in PICTURE_TYPES),
+    ],
+)
+def test_media_types(path: str, content: bytes, media_type: str, right: bool, client: TestClient) -> None:
+    response = client.post(path, content=content, headers={"Content-Type": media_type})
+    assert response.status_code == (200 if right else 415)
+
+
 def test_examples(client: TestClient, run: Run, mnist: Dataset) -> None:
     for number in (0, 9999):
         answer = client.get(f"/examples/{number}").json()
@@ -150,6 +174,13 @@ def test_a_run_without_examples(run: Run) -> None:
         ("/strokes", b"[[[NaN, 0]]]", JSON, 422, r"a point is \[nan, 0\]: expected \[x, y\], two numbers from 0 to 1"),
         ("/strokes", b'[[["\\ud800"]]]', JSON, 422, r"a point is \['\\ud800'\]: expected .*"),
         ("/strokes", b"[]", {}, 415, "the Content-Type is '', expected application/json"),
+        (
+            "/picture",
+            b"",
+            {"Content-Type": "image/pngx"},
+            415,
+            "the Content-Type is 'image/pngx', expected image/png, .*",
+        ),
         ("/strokes", b" " * (MOST_STROKES_BYTES + 1), JSON, 413, "too large: at most 500,000 bytes are accepted"),
         ("/picture", b"", PNG, 422, "not an image that can be read: expected PNG, JPEG, BMP, GIF or WebP"),
         ("/picture", picture("PNG")[:300], PNG, 422, "damaged image: .*"),
@@ -204,7 +235,7 @@ def test_too_many_requests_at_a_time(app: Guard, monkeypatch: pytest.MonkeyPatch
         def ask() -> None:
             statuses.append(client.post("/strokes", json=SEVEN).status_code)
 
-        threads = [threading.Thread(target=ask) for _ in range(MOST_WAITING + 3)]
+        threads = [threading.Thread(target=ask) for _ in range(MOST_WAITING[0] + 3)]
         for thread in threads:
             thread.start()
         assert begun.acquire(timeout=30)
@@ -217,7 +248,15 @@ def test_too_many_requests_at_a_time(app: Guard, monkeypatch: pytest.MonkeyPatch
         for thread in threads:
             thread.join(30)
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
-    assert sorted(statuses) == [200] * MOST_WAITING + [429] * 3
+    assert sorted(statuses) == [200] * MOST_WAITING[0] + [429] * 3
+
+
+def test_too_many_bytes_at_a_time(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MOST_BYTES", (1000, 1000))
+    client = TestClient(without_pause(make_app(run, DIGITS)), base_url="http://127.0.0.1")
+    for _ in range(3):
+        assert client.post("/picture", content=b"x" * 999, headers=PNG).status_code == 422
+        assert client.post("/picture", content=b"x" * 1001, headers=PNG).status_code == 429
 
 
 def test_a_mistake_of_the_server_shows_nothing_of_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

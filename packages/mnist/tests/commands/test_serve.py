@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -57,6 +57,22 @@ def test_it_ends_though_a_browser_holds_its_connection(trained_course: Path) -> 
             connection.sendall(b"GET /run HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert connection.recv(100).startswith(b"HTTP/1.1 200")
             assert end(process, signal.SIGTERM) == (0, "", "")
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /picture HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"])
+def test_idle_connections_do_not_keep_others_out(sent: bytes, trained_course: Path) -> None:
+    with serving(trained_course, "--port", 0, "--backend", "numpy") as (process, lines):
+        address = lines[1].split()[0]
+        where = ("127.0.0.1", int(address.split(":")[2].strip("/")))
+        idle = [socket.create_connection(where, timeout=30) for _ in range(30)]
+        for connection in idle if sent else []:
+            connection.sendall(sent + b"Content-Length: 10000000\r\n\r\nx")
+        strokes = Request(f"{address}strokes", b"[[[0.2, 0.3]]]", {"Content-Type": "application/json"})
+        with urlopen(strokes, timeout=30) as response:
+            assert len(json.load(response)["chances"]) == 10
+        assert end(process, signal.SIGTERM) == (0, "", "")
+        for connection in idle:
+            connection.close()
 
 
 def test_a_run_whose_data_is_gone(cli: Cli, folder: Path, tmp_path: Path) -> None:

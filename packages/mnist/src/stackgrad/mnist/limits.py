@@ -1,13 +1,13 @@
-"""What a server lets through: whose requests, how many, and how large."""
+"""What a server lets through: whose requests, and how many."""
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import math
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -16,6 +16,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .bodies import answer_in_full
 
 # The page needs nothing from elsewhere, and nothing from elsewhere may use it.
 HEADERS = {
@@ -31,7 +33,6 @@ HEADERS = {
 }
 
 MOST_CLIENTS = 1024  # whose requests are counted at a time; the one that was quiet longest is forgotten
-BODY_SECONDS = 10.0
 
 
 @dataclass
@@ -60,6 +61,36 @@ class Bucket:
         return max(0.0, (1 - self.tokens) / self.rate.per_second)
 
 
+class Budget:
+    """So much of one thing for the requests under way, of one client and of all together."""
+
+    def __init__(self, of_client: int, in_all: int) -> None:
+        self.of_client, self.in_all = of_client, in_all
+        self.taken: Counter[str] = Counter()
+
+    @contextmanager
+    def share(self, client: str) -> Iterator[Callable[[int], None]]:
+        """A function that takes so much more for a request, until the context ends.
+
+        It raises HTTPException, 429, where that is too much.
+        """
+        own = 0
+
+        def take(amount: int) -> None:
+            nonlocal own
+            if self.taken[client] + amount > self.of_client or self.taken.total() + amount > self.in_all:
+                raise HTTPException(429, "too many requests at a time: try again in a second", {"Retry-After": "1"})
+            self.taken[client] += amount
+            own += amount
+
+        try:
+            yield take
+        finally:
+            self.taken[client] -= own
+            if not self.taken[client]:
+                del self.taken[client]
+
+
 class Guard:
     """Between the network and an ASGI application: refuses what must not reach it, and sets `HEADERS` on all answers.
 
@@ -85,8 +116,7 @@ class Guard:
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
-        app = self.refusal(Request(scope)) or self.app
-        await app(scope, receive, send_with_headers)
+        await answer_in_full(self.refusal(Request(scope)) or self.app, scope, receive, send_with_headers)
 
     def refusal(self, request: Request) -> JSONResponse | None:
         """The answer to a request that does not pass."""
@@ -123,24 +153,3 @@ class Guard:
             bucket.tokens -= 1
             self.all.tokens -= 1
         return wait
-
-
-async def read_body(request: Request, most: int) -> bytes:
-    """The body of a request, of at most so many bytes.
-
-    Raises HTTPException: 413 for more, 408 if it does not arrive within `BODY_SECONDS`.
-    """
-    too_large = HTTPException(413, f"too large: at most {most:,} bytes are accepted")
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared[:20]) > most:
-        raise too_large
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for part in request.stream():
-                body += part
-                if len(body) > most:
-                    raise too_large
-    except TimeoutError as error:
-        raise HTTPException(408, f"the request did not arrive within {BODY_SECONDS:.0f} seconds") from error
-    return bytes(body)

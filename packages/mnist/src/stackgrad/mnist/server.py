@@ -18,15 +18,27 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from .answers import answer
+from .bodies import read_body
 from .data import IMAGE_SHAPE, Split
 from .images import ImageError, read_image
-from .limits import Guard, read_body
+from .limits import Budget, Guard
 from .runs import Run
 from .strokes import read_strokes
 
 MOST_STROKES_BYTES = 500_000
 MOST_PICTURE_BYTES = 20_000_000
-MOST_WAITING = 8  # requests under way; each may hold a picture in memory
+# Of one client, and in all.
+MOST_REQUESTS = (32, 128)  # that are read or answered at a time
+MOST_WAITING = (8, 32)  # for the model
+MOST_BYTES = (40_000_000, 160_000_000)  # of bodies in memory
+
+JSON_TYPES = ("application/json",)
+# As registered, by other names that browsers and tools use, and what is sent where nobody knows. The content decides.
+PICTURE_TYPES = (
+    *("image/png", "image/jpeg", "image/bmp", "image/gif", "image/webp"),
+    *("image/x-png", "image/apng", "image/jpg", "image/pjpeg", "image/x-bmp", "image/x-ms-bmp"),
+    "application/octet-stream",
+)
 FILES = {
     "/": ("index.html", "text/html"),
     "/style.css": ("style.css", "text/css"),
@@ -89,7 +101,7 @@ class _Answers:
     def __init__(self, run: Run, labels: Sequence[str], examples: Split | None) -> None:
         self.run, self.labels, self.examples = run, list(labels), examples
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="reader")
-        self.waiting = 0
+        self.requests, self.waiting, self.bytes = Budget(*MOST_REQUESTS), Budget(*MOST_WAITING), Budget(*MOST_BYTES)
         blank = np.zeros(IMAGE_SHAPE, np.uint8)  # answered now, so that the kernels are compiled before someone waits
         layers = self.thread.submit(answer, run.model, blank).result()["layers"]
         self.shapes = [[layer["count"], layer["height"], layer["width"]] for layer in layers]
@@ -121,7 +133,7 @@ class _Answers:
         )
 
     async def strokes(self, request: Request) -> Response:
-        _expect_type(request, "application/json", "application/json")
+        _expect_type(request, JSON_TYPES, "application/json")
 
         def read(body: bytes) -> NDArray[np.uint8]:
             try:
@@ -133,7 +145,7 @@ class _Answers:
         return await self.answer(request, MOST_STROKES_BYTES, read)
 
     async def picture(self, request: Request) -> Response:
-        _expect_type(request, "image/", "that of an image")
+        _expect_type(request, PICTURE_TYPES, "image/png, image/jpeg, image/bmp, image/gif or image/webp")
         return await self.answer(request, MOST_PICTURE_BYTES, read_image)
 
     async def example(self, request: Request) -> Response:
@@ -156,18 +168,17 @@ class _Answers:
         def work(body: bytes) -> dict[str, Any]:
             return answer(self.run.model, read(body)) | (extra or {})
 
-        if self.waiting >= MOST_WAITING:
-            raise HTTPException(429, "too many requests at a time: try again in a second", {"Retry-After": "1"})
-        self.waiting += 1
-        try:
-            body = await read_body(request, most)
-            return JSONResponse(await asyncio.get_running_loop().run_in_executor(self.thread, work, body))
-        finally:
-            self.waiting -= 1
+        client = request.client.host if request.client else ""
+        with self.requests.share(client) as take, self.bytes.share(client) as take_bytes:
+            take(1)
+            body = await read_body(request, most, take_bytes)
+            with self.waiting.share(client) as take:
+                take(1)
+                return JSONResponse(await asyncio.get_running_loop().run_in_executor(self.thread, work, body))
 
 
-def _expect_type(request: Request, start: str, expected: str) -> None:
-    """Refuse other kinds of content: among them all that a page elsewhere may send here without being asked first."""
+def _expect_type(request: Request, accepted: Collection[str], expected: str) -> None:
+    """Refuse other media types: among them all that a page elsewhere may send here without being asked first."""
     found = request.headers.get("content-type", "")
-    if not found.startswith(start):
+    if found.partition(";")[0].strip().lower() not in accepted:
         raise HTTPException(415, f"the Content-Type is {found!a:.60}, expected {expected}")

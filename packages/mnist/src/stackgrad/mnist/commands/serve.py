@@ -53,6 +53,7 @@ def serve(run: Path | None, host: str, port: int, backend: str, labels: list[str
     # Not above: the other commands would load them for nothing.
     import uvicorn
 
+    from ..connections import MOST_CONNECTIONS, Connection
     from ..server import make_app
 
     found, names = load_named(run, backend, labels)
@@ -62,7 +63,8 @@ def serve(run: Path | None, host: str, port: int, backend: str, labels: list[str
             app,
             access_log=False,
             lifespan="off",
-            limit_concurrency=100,
+            http=Connection,
+            limit_concurrency=MOST_CONNECTIONS,
             log_level="error",
             proxy_headers=False,
             server_header=False,

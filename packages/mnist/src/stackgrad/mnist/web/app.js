@@ -146,6 +146,6 @@ async function openPicture(file) {
   drawing.show(picture);
   refresh();
   if (file.size > run.largest) return complain(question, `${file.name} is too large: at most ${run.largest / 1e6} MB are accepted`);
-  question.request = { method: "POST", headers: { "Content-Type": file.type || "image/unknown" }, body: file };
+  question.request = { method: "POST", headers: { "Content-Type": file.type || "application/octet-stream" }, body: file };
   ask(question);
 }
