@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from stackgrad.kernels.cpu._reduce import COLUMNS, LANES, PIECE, PIECE_OF_ROWS, arg_reduce, cumsum, reduce
+from stackgrad.kernels.cpu._cumsum import cumsum
+from stackgrad.kernels.cpu._reduce import COLUMNS, LANES, PIECE, PIECE_OF_ROWS, arg_reduce, reduce
 from stackgrad.kernels.cpu._vector_fold import FEWEST
 from stackgrad.tensor import REDUCTIONS
 

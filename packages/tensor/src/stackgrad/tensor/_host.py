@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ._backend import Backend, DType
 from ._shape import Shape
+from ._sums import by_row
 
 _LARGE = 1e38
 
@@ -77,10 +78,8 @@ class HostBackend(Backend):
         return np.asarray(a[index])
 
     def scatter_add(self, g: NDArray[Any], index: NDArray[Any], rows: int) -> NDArray[Any]:
-        out = np.zeros((rows, g.shape[1]), g.dtype)
         with np.errstate(all="ignore"):  # infinities of opposite sign
-            np.add.at(out, index, g)
-        return out
+            return by_row(g, index, rows)
 
     def scatter(self, target: NDArray[Any], index: NDArray[Any], source: NDArray[Any]) -> None:
         target[index] = source

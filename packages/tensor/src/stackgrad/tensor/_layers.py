@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ._autograd import Context, Function
 from ._checks import expect_float, expect_same_dtype
 from ._mode import is_recording
-from ._ops import common_backend
+from ._ops import centre, common_backend
 from ._random import Generator, default_generator, next_draw
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class BatchNorm(Function):
                 g.data, x.data, weight.data, bias.data, mean.data, var.data, ctx.eps, ctx.relu
             )
             return tuple(g.new(data) for data in grads)
-        centred = x - x.mean((0, 2), keepdim=True)
+        centred = centre(x, (0, 2))
         scale = ((centred * centred).mean((0, 2), keepdim=True) + ctx.eps).rsqrt()
         normal, weight = centred * scale, weight.reshape(1, -1, 1)
         if ctx.relu:
@@ -92,8 +92,10 @@ def batch_norm(
 
     With `relu`, its `relu` at once.
 
-    Returns (out, mean (c,), biased variance (c,)); no gradient flows through the last two. Raises ValueError for shapes
-    that do not fit and for fewer than two values a channel, TypeError for mixed or integer dtypes.
+    Returns (out, mean (c,), biased variance (c,)); no gradient flows through the last two. The mean is exact to 2 eps
+    of the largest magnitude and the variance to 256 eps of its own, however far the mean is above the deviation. Raises
+    ValueError for shapes that do not fit and for fewer than two values a channel, TypeError for mixed or integer
+    dtypes.
     S. Ioffe and C. Szegedy, "Batch normalization" (https://arxiv.org/abs/1502.03167).
     """
     common_backend("batch_norm", x, weight, bias)

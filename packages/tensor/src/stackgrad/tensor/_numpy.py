@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from . import _random
+from . import _random, _sums
 from ._backend import DType
 from ._host import HostBackend
 from ._optable import Op, Reduction
@@ -16,6 +16,7 @@ from ._shape import NO_PADDING, Pair, Shape, Window
 
 Array = NDArray[Any]
 
+_FLOATS = {"sum": _sums.total, "prod": _sums.product}
 _quiet = np.errstate(all="ignore")  # as PyTorch: what is too large is infinite, and 0 / 0 is NaN
 
 
@@ -30,6 +31,8 @@ class NumpyBackend(HostBackend):
 
     @_quiet
     def reduce(self, reduction: Reduction, a: Array, dims: Shape) -> Array:
+        if a.dtype.kind == "f" and reduction.name in _FLOATS:
+            return _FLOATS[reduction.name](a, dims)
         return np.asarray(reduction.numpy(a, axis=dims, dtype=a.dtype))
 
     def arg_reduce(self, name: str, a: Array, dim: int) -> Array:
@@ -37,11 +40,11 @@ class NumpyBackend(HostBackend):
 
     @_quiet
     def cumsum(self, a: Array, dim: int) -> Array:
-        return np.cumsum(a, axis=dim, dtype=a.dtype)
+        return _sums.running(a, dim) if a.dtype.kind == "f" else np.cumsum(a, axis=dim, dtype=a.dtype)
 
     @_quiet
     def matmul(self, a: Array, b: Array) -> Array:
-        return np.asarray(np.matmul(a, b))
+        return _sums.matmul(a, b)
 
     # --- convolution
 
@@ -50,7 +53,7 @@ class NumpyBackend(HostBackend):
         views = np.split(_under_window(_pad(x, window), window), groups, axis=1)
         weights = np.split(weight, groups)
         # (n, c, oh, ow, kh, kw) with (o, c, kh, kw) over c, kh, kw: (n, oh, ow, o)
-        parts = [np.tensordot(v, w, ((1, 4, 5), (1, 2, 3))) for v, w in zip(views, weights, strict=True)]
+        parts = [_sums.tensordot(v, w, (1, 4, 5), (1, 2, 3)) for v, w in zip(views, weights, strict=True)]
         out = np.concatenate(parts, axis=3).transpose(0, 3, 1, 2)
         return out if bias is None else out + bias[:, None, None]
 
@@ -58,7 +61,7 @@ class NumpyBackend(HostBackend):
     def conv2d_input_grad(self, g: Array, weight: Array, size: Pair, window: Window, groups: int) -> Array:
         # (n, o, oh, ow) with (o, c, kh, kw) over o: (n, oh, ow, c, kh, kw), each tap to be added where it was read
         pairs = zip(np.split(g, groups, axis=1), np.split(weight, groups), strict=True)
-        taps = np.concatenate([np.tensordot(g_, w, ((1,), (0,))) for g_, w in pairs], axis=3)
+        taps = np.concatenate([_sums.tensordot(g_, w, (1,), (0,)) for g_, w in pairs], axis=3)
         return _add_under_window(taps.transpose(0, 3, 1, 2, 4, 5), size, window)
 
     @_quiet
@@ -67,7 +70,7 @@ class NumpyBackend(HostBackend):
         # (n, o, oh, ow) with (n, c, oh, ow, kh, kw) over n, oh, ow: (o, c, kh, kw)
         return np.concatenate(
             [
-                np.tensordot(g_, v, ((0, 2, 3), (0, 2, 3)))
+                _sums.tensordot(g_, v, (0, 2, 3), (0, 2, 3))
                 for v, g_ in zip(views, np.split(g, groups, axis=1), strict=True)
             ]
         )
@@ -94,7 +97,8 @@ class NumpyBackend(HostBackend):
 
     @_quiet
     def avg_pool2d(self, x: Array, window: Window) -> Array:
-        return np.asarray(_under_window(_pad(x, window), window).mean(axis=(4, 5), dtype=x.dtype))
+        views = _under_window(_pad(x, window), window)
+        return np.asarray(_sums.total(views, (4, 5)) / x.dtype.type(window.kernel[0] * window.kernel[1]))
 
     @_quiet
     def avg_pool2d_grad(self, g: Array, size: Pair, window: Window) -> Array:
@@ -110,7 +114,7 @@ class NumpyBackend(HostBackend):
     @_quiet
     def log_softmax(self, x: Array, dim: int) -> Array:
         shifted = x - x.max(axis=dim, keepdims=True, initial=-np.inf)
-        return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True)))
+        return np.asarray(shifted - np.log(np.expand_dims(_sums.total(np.exp(shifted), (dim,)), dim)))
 
     def cross_entropy(self, logits: Array, target: Array) -> tuple[Array, Array]:
         log_probs = self.log_softmax(logits, 1)
@@ -184,10 +188,10 @@ def _add_under_window(taps: Array, size: Pair, window: Window) -> Array:
     n, c, oh, ow, kh, kw = taps.shape
     (sh, sw), (dh, dw) = window.stride, window.dilation
     (top, _), (left, _) = window.padding
-    out = np.zeros((n, c, *window.padded(size)), taps.dtype)
+    out = np.zeros((n, c, *window.padded(size)), np.float64)
     for i in range(kh):
         for j in range(kw):
             rows = slice(i * dh, i * dh + oh * sh, sh)
             columns = slice(j * dw, j * dw + ow * sw, sw)
             out[:, :, rows, columns] += taps[:, :, :, :, i, j]
-    return out[:, :, top : top + size[0], left : left + size[1]]
+    return out[:, :, top : top + size[0], left : left + size[1]].astype(taps.dtype)

@@ -340,6 +340,15 @@ def reduce(name: str, x: Tensor, dims: Shape, to_first: bool = False) -> Tensor:
     return Extreme.apply(x, name, dims, to_first)
 
 
+def centre(x: Tensor, dims: Shape) -> Tensor:
+    """`x` less its mean over `dims`, twice: what rounding took from the mean may be as large as the deviation.
+
+    No gradient flows through the second mean, which is 0 but for rounding.
+    """
+    centred = x - x.mean(dims, keepdim=True)
+    return centred - centred.detach().mean(dims, keepdim=True)
+
+
 class CumSum(Function):
     @staticmethod
     def forward(ctx: Context, x: Tensor, dim: int) -> Tensor:

@@ -13,6 +13,7 @@ from . import (
     _conv,
     _conv_input_grad,
     _conv_weight_grad,
+    _cumsum,
     _elementwise,
     _indexing,
     _layout,
@@ -53,7 +54,7 @@ class CpuBackend(HostBackend):
     elementwise = staticmethod(_elementwise.elementwise)
     reduce = staticmethod(_reduce.reduce)
     arg_reduce = staticmethod(_reduce.arg_reduce)
-    cumsum = staticmethod(_reduce.cumsum)
+    cumsum = staticmethod(_cumsum.cumsum)
     matmul = staticmethod(_matmul.matmul)
     linear = staticmethod(_matmul.linear)
     linear_relu = staticmethod(_matmul.linear_relu)

@@ -22,16 +22,19 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from stackgrad.tensor import Window
+from stackgrad.tensor import OPS, Window
 
 from ._buffers import empty, has_slack
+from ._conv_parts import TAPS, of_taps
 from ._conv_pixels import for_output, widened, with_margins
+from ._elementwise import elementwise
 from ._jit import Kernel, kernel, rebind
 from ._layout import channels_first, channels_last, in_order
 from ._margins import padded
 from ._matmul import matmul
 from ._memory import VECTOR_BYTES, load, store
 from ._parallel import MULTIPLY_ADDS, SERIAL
+from ._parts import sum_of
 from ._simd import lanes, tile_from_row, tile_load, tile_multiply_add, tile_relu, tile_store
 
 Array = NDArray[Any]
@@ -166,6 +169,11 @@ def conv2d(x: Array, weight: Array, bias: Array | None, window: Window, groups: 
     o, c, kh, kw = weight.shape
     if is_product(window, groups, o):
         return product_of_pixels(x, in_order(weight).reshape(o, c).T, bias, relu)
+    if c * kh * kw > TAPS:
+        out = sum_of(conv2d(*part[:2], None, part[2], groups) for part in of_taps(x, weight, window, groups))
+        if bias is not None:
+            out = elementwise(OPS["add"], out, in_order(bias).reshape(o, 1, 1))
+        return elementwise(OPS["relu"], out) if relu else out
     steps = (c * kh * kw, kh * kw, kw, 1)
     return convolve(x, in_order(weight).reshape(-1), 0, (o, c), steps, bias, window, groups, relu)
 

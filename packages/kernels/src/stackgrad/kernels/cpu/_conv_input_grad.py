@@ -17,12 +17,14 @@ from stackgrad.tensor import Window
 
 from ._buffers import SLACK, empty, has_slack
 from ._conv import IMAGE_CHUNKS, Pair, arranged, convolve, is_product, product_of_pixels
+from ._conv_parts import TAPS, of_outputs
 from ._conv_pixels import for_output
 from ._jit import Kernel, rebind
 from ._layout import channels_first, channels_last, copy, fill_with, in_order, spread
 from ._margins import masked_and_summed
 from ._memory import lanes_of
 from ._parallel import MULTIPLY_ADDS, SERIAL
+from ._parts import sum_of
 from ._simd import lanes, tile_add, tile_multiply_add, tile_zeros
 
 Array = NDArray[Any]
@@ -84,6 +86,8 @@ def conv2d_input_grad(g: Array, weight: Array, size: Pair, window: Window, group
     flat_weight, taps = in_order(weight).reshape(-1), kh * kw
     if is_product(window, groups, c):
         return product_of_pixels(g, flat_weight.reshape(o, c))
+    if o // groups > max(1, TAPS // taps):
+        return sum_of(conv2d_input_grad(*part, size, window, groups) for part in of_outputs(g, weight, groups))
     turned = _turned(window, groups, c, size, (oh, ow)) if g.size else None
     if turned:
         return convolve(g, flat_weight, taps - 1, (c, o), (taps, c * taps, -kw, -1), None, turned, 1)

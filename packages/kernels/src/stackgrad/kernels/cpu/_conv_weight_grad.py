@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from stackgrad.tensor import Window
 
+from . import _conv_parts
 from ._buffers import empty, has_slack
 from ._conv import Pair, as_rows
 from ._conv_input_grad import runs_of
@@ -29,6 +30,7 @@ from ._margins import padded
 from ._memory import lanes_of, load, on_stack, store
 from ._on_host import on_host
 from ._parallel import MULTIPLY_ADDS, SERIAL
+from ._parts import sum_of
 from ._simd import lanes, tile_load, tile_multiply_add, tile_store, tile_zeros
 
 Array = NDArray[Any]
@@ -192,6 +194,8 @@ def conv2d_weight_grad(x: Array, g: Array, window: Window, groups: int) -> Array
     if not out.size or not g.size:
         _clear(out)
         return out
+    if n * oh * ow > _conv_parts.PIXELS or ow > _conv_parts.LINE:
+        return sum_of(conv2d_weight_grad(*part, groups) for part in _conv_parts.of_pixels(x, g, window))
     pixels = for_weights(window, ow, o, c, lanes(x.dtype)) if groups == 1 else 1
     if pixels == 1:
         _sum_into(out, x, g, window, groups)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
@@ -21,6 +22,7 @@ from ._parallel import CHUNK, SERIAL
 Array = NDArray[Any]
 
 RANGES = 8  # of rows written, at most
+FEW = 128  # summands, of which rounding takes little
 
 
 @kernel(lambda T: (T[::1], types.int64[::1], T[::1], types.intp, types.intp))
@@ -41,6 +43,29 @@ def _scatter_add(chunk, g, index, out, k, rows):
         if first <= row < last:
             for j in range(k):
                 store(out, row * k + j, load(out, row * k + j) + load(g, i * k + j))
+
+
+@kernel(lambda T: (T[::1], types.int64[::1], T[::1], T[::1], types.intp, types.intp))
+def _scatter_add_many(chunk, g, index, out, lost, k, rows):
+    """As `_scatter_add`; what rounding took from each sum so far comes with the next summand.
+
+    W. Kahan, "Further remarks on reducing truncation errors", Communications of the ACM 8 (1965).
+    """
+    first, last = chunk * rows, min(out.size // k, (chunk + 1) * rows)
+    for i in range(first * k, last * k):
+        store(out, i, 0)
+        store(lost, i, 0)
+    for i in range(index.size):
+        row = load(index, i)
+        if first <= row < last:
+            for j in range(k):
+                at = row * k + j
+                total = load(out, at)
+                value = load(g, i * k + j) - load(lost, at)
+                new = total + value
+                error = (new - total) - value
+                store(out, at, new)
+                store(lost, at, error if abs(error) < np.inf else 0)
 
 
 @kernel(lambda T: (T[::1], types.int64[::1], T[::1], types.intp, types.intp))
@@ -69,8 +94,11 @@ def scatter_add(g: Array, index: Array, rows: int) -> Array:
     out = empty((rows, g.shape[1]), g.dtype)
     if out.size:
         chunks, each = _ranges(rows, out.size + g.size)
-        shared = (in_order(g).reshape(-1), in_order(index), out.reshape(-1), g.shape[1], each)
-        _scatter_add[g.dtype](chunks, chunks == 1, shared)
+        operands = (in_order(g).reshape(-1), in_order(index), out.reshape(-1))
+        if len(index) <= FEW or g.dtype.kind != "f":
+            _scatter_add[g.dtype](chunks, chunks == 1, (*operands, g.shape[1], each))
+        else:
+            _scatter_add_many[g.dtype](chunks, chunks == 1, (*operands, empty(out.size, g.dtype), g.shape[1], each))
     return out
 
 

@@ -31,6 +31,7 @@ Array = NDArray[Any]
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
 
+SUMMED = 128  # rows in one sum
 _PIXELS = 14  # that a tile may read beyond the last row
 
 
@@ -78,13 +79,17 @@ def padded(x: Array, window: Window, rows: int) -> tuple[Array, Pair]:
 
 @kernel(lambda T: (T[::1], T[::1], T[::1], T[::1], *[types.intp] * 6))
 def _mask(image, g, out, masked, sums, rows, length, top, before, lines, pitch):
-    """One image (rows, length) of g `masked_by` `out`, into `lines` of `pitch` numbers; and its columns' sums."""
-    total, start, end = image * length, image * lines * pitch, (image + 1) * lines * pitch
+    """One image (rows, length) of g `masked_by` `out`, into `lines` of `pitch` numbers; and its columns' sums.
+
+    The sums are of SUMMED rows each: (images, blocks of rows, length).
+    """
+    blocks = (rows + SUMMED - 1) // SUMMED
+    totals, start, end = image * blocks * length, image * lines * pitch, (image + 1) * lines * pitch
     to, zero = start + top * pitch + before, type(load(g, 0))(0)
-    fill_with(sums, total, total + length, 0)
+    fill_with(sums, totals, totals + blocks * length, 0)
     fill_with(masked, start, to, 0)
     for row in range(rows):
-        at = (image * rows + row) * length
+        at, total = (image * rows + row) * length, totals + row // SUMMED * length
         for i in range(length):
             value = select(load(out, at + i) <= 0, zero, load(g, at + i))
             store(masked, to + i, value)
@@ -103,7 +108,7 @@ def masked_and_summed(g: Array, out: Array, window: Window | None) -> tuple[Arra
     (top, bottom), (left, right) = padding
     lines, pitch = top + h + bottom, (left + w + right) * c
     slack = _slack(g, window) if window else 0
-    masked, sums = empty(n * lines * pitch + slack, g.dtype), empty((n * w, c), g.dtype)
+    masked, sums = empty(n * lines * pitch + slack, g.dtype), empty((n * -(-h // SUMMED) * w, c), g.dtype)
     flat_g, flat_out = channels_last(g).reshape(-1), channels_last(out).reshape(-1)
     shared = (flat_g, flat_out, masked, sums.reshape(-1), h, w * c, top, left * c, lines, pitch)
     _mask[g.dtype](n, g.size < SERIAL, shared)

@@ -31,11 +31,15 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
+from stackgrad.tensor import OPS
+
 from ._buffers import empty
+from ._elementwise import elementwise
 from ._jit import Kernel, helper, kernel, rebind
 from ._layout import in_order
 from ._memory import VECTOR_BYTES, lanes_of, load, on_stack, store
 from ._parallel import MULTIPLY_ADDS, SERIAL
+from ._parts import PRODUCTS, sum_of
 from ._simd import lanes, tile_from_row, tile_load, tile_multiply_add, tile_of_columns, tile_relu, tile_store
 
 Array = NDArray[Any]
@@ -152,8 +156,20 @@ def linear_relu(x: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any] | None
 def matmul(a: NDArray[Any], b: NDArray[Any], bias: NDArray[Any] | None = None, relu: bool = False) -> NDArray[Any]:
     """(*batch, n, k) times (*batch, k, m), plus bias (m,): (*batch, n, m) in C order. Operands may have any strides.
 
-    With `relu`, what is below 0 is 0.
+    With `relu`, what is below 0 is 0. Of more than PRODUCTS, k is cut into pieces.
     """
+    k = a.shape[-1]
+    if k <= PRODUCTS:
+        return _matmul(a, b, bias, relu)
+    length = -(-k // -(-k // PRODUCTS))
+    cuts = [slice(first, first + length) for first in range(0, k, length)]
+    out = sum_of(_matmul(a[..., cut], b[..., cut, :], None, False) for cut in cuts)
+    if bias is not None:
+        out = elementwise(OPS["add"], out, bias)
+    return elementwise(OPS["relu"], out) if relu else out
+
+
+def _matmul(a: NDArray[Any], b: NDArray[Any], bias: NDArray[Any] | None, relu: bool) -> NDArray[Any]:
     batch_shape, n, k, m = a.shape[:-2], a.shape[-2], a.shape[-1], b.shape[-1]
     batch = math.prod(batch_shape)
     out = empty((*batch_shape, n, m), a.dtype)

@@ -6,6 +6,12 @@
 What is known of each channel stands in the rows of a table, as wide as whole vectors: first its mean, its scale, which
 is weight / sqrt(variance + eps), and its bias; for gradients the slope and the offset too. Lanes beyond the channels
 hold anything, and are not used.
+
+Where the mean is far above the deviation, what rounding takes from it is as large as what is wanted. So the values of a
+chunk are first summed as distances from one of them, then squared as distances from the mean of these, corrected by the
+rest (T. Chan, G. Golub and R. LeVeque, "Algorithms for computing the sample variance", The American Statistician 37,
+1983); and chunks are put together as parts are (the same, "Updating formulae and a pairwise algorithm for computing
+sample variances", 1979).
 """
 
 from __future__ import annotations
@@ -22,10 +28,13 @@ from ._jit import helper, kernel
 from ._layout import channels_last, in_order, readable_beyond
 from ._memory import lanes_of, load, store
 from ._parallel import CHUNK, SERIAL
+from ._parts import add_exactly
 from ._simd import lanes, tile_relu, tile_store, tile_zeros
-from ._vector import add, masked_by, multiply_add, over, plus, subtract, vector_at
+from ._vector import add, masked_by, multiply_add, over, subtract, vector_at
 
 Array = NDArray[Any]
+
+SUMMED = 128  # pixels in one sum
 
 _PIXELS = [types.intp] * 4  # all of them, those of a chunk, channels, width of the table
 
@@ -38,20 +47,28 @@ def _put(vector, out, at, count):
 
 @kernel(lambda T: (T[::1], T[::1], *_PIXELS))
 def _moments(chunk, x, parts, pixels, group, c, width):
-    """The mean of a chunk's pixels and the sum of squares around it: parts (chunks, 2, width)."""
-    first, count = chunk * group, min(group, pixels - chunk * group)
-    step = lanes_of(x)
+    """The mean of a chunk's pixels, its rest, and the sum of squares around both together: parts (chunks, 3, width)."""
+    first, last = chunk * group, min(pixels, (chunk + 1) * group)
+    step, count = lanes_of(x), last - first
     for channel in range(0, c, step):
-        total = tile_zeros(x, 1, 1)
-        for pixel in range(first, first + count):
-            total = plus(total, x, pixel * c + channel)
-        mean, rest, squares = over(total, count), tile_zeros(x, 1, 1), tile_zeros(x, 1, 1)
-        for pixel in range(first, first + count):
-            centred = subtract(vector_at(x, pixel * c + channel), mean)
-            rest, squares = add(rest, centred), multiply_add(centred, centred, squares)
-        mean = add(mean, over(rest, count))  # what rounding took from the sum
-        _put(mean, parts, 2 * chunk * width + channel, step)
-        _put(squares, parts, (2 * chunk + 1) * width + channel, step)
+        origin, total = vector_at(x, first * c + channel), tile_zeros(x, 1, 1)
+        for start in range(first, last, SUMMED):
+            some = tile_zeros(x, 1, 1)
+            for pixel in range(start, min(last, start + SUMMED)):
+                some = add(some, subtract(vector_at(x, pixel * c + channel), origin))
+            total = add(total, some)
+        mean, rest, squares = add(origin, over(total, count)), tile_zeros(x, 1, 1), tile_zeros(x, 1, 1)
+        for start in range(first, last, SUMMED):
+            some, around = tile_zeros(x, 1, 1), tile_zeros(x, 1, 1)
+            for pixel in range(start, min(last, start + SUMMED)):
+                centred = subtract(vector_at(x, pixel * c + channel), mean)
+                some, around = add(some, centred), multiply_add(centred, centred, around)
+            rest, squares = add(rest, some), add(squares, around)
+        off = over(rest, count)
+        squares = subtract(squares, multiply_add(off, rest, tile_zeros(x, 1, 1)))
+        _put(mean, parts, 3 * chunk * width + channel, step)
+        _put(off, parts, (3 * chunk + 1) * width + channel, step)
+        _put(squares, parts, (3 * chunk + 2) * width + channel, step)
 
 
 @helper
@@ -73,21 +90,28 @@ def _described(table, channel, width):
     return vector_at(table, channel), vector_at(table, width + channel), vector_at(table, 2 * width + channel)
 
 
+@helper
+def _away(parts, chunk, channel, width, origin):
+    """How far a chunk's mean is from the origin."""
+    mean, rest = load(parts, 3 * chunk * width + channel), load(parts, (3 * chunk + 1) * width + channel)
+    return (np.float64(mean) - origin) + np.float64(rest)
+
+
 @kernel(lambda T: (*[T[::1]] * 6, types.float64, types.intp, *_PIXELS))
 def _statistics(channel, parts, weight, bias, mean, var, table, eps, chunks, pixels, group, c, width):
     """A channel's mean and variance from those of the chunks, and the table (3, width)."""
-    total = 0.0
+    origin, total, lost = np.float64(load(parts, channel)) if chunks else 0.0, 0.0, 0.0
     for chunk in range(chunks):
-        total += min(group, pixels - chunk * group) * np.float64(load(parts, 2 * chunk * width + channel))
-    centre = total / pixels
-    squares = 0.0
+        away = _away(parts, chunk, channel, width, origin)
+        total, lost = add_exactly(total, lost, min(group, pixels - chunk * group) * away)
+    centre, total, lost = (total + lost) / pixels, 0.0, 0.0
     for chunk in range(chunks):
-        away = np.float64(load(parts, 2 * chunk * width + channel)) - centre
-        inside = np.float64(load(parts, (2 * chunk + 1) * width + channel))
-        squares += inside + min(group, pixels - chunk * group) * away * away
+        away = _away(parts, chunk, channel, width, origin) - centre
+        inside = np.float64(load(parts, (3 * chunk + 2) * width + channel))
+        total, lost = add_exactly(total, lost, inside + min(group, pixels - chunk * group) * away * away)
     number = type(load(weight, 0))
-    store(mean, channel, number(centre))
-    store(var, channel, number(squares / pixels))
+    store(mean, channel, number(origin + centre))
+    store(var, channel, number((total + lost) / pixels))
     _describe(table, channel, width, mean, var, weight, bias, eps)
 
 
@@ -112,16 +136,19 @@ def _known(channel, mean, var, weight, bias, table, eps, width):
 @kernel(lambda T: (*[T[::1]] * 4, *_PIXELS, types.boolean))
 def _grad_sums(chunk, g, x, parts, table, pixels, group, c, width, relu):
     """The sums of g, and of g times the centred x, over a chunk's pixels: parts (chunks, 2, width)."""
-    step = lanes_of(x)
+    step, last = lanes_of(x), min(pixels, (chunk + 1) * group)
     for channel in range(0, c, step):
         mean, scale, bias = _described(table, channel, width)
         total, weighted = tile_zeros(x, 1, 1), tile_zeros(x, 1, 1)
-        for pixel in range(chunk * group, min(pixels, (chunk + 1) * group)):
-            at = pixel * c + channel
-            slope, centred = vector_at(g, at), subtract(vector_at(x, at), mean)
-            if relu:
-                slope = masked_by(slope, multiply_add(centred, scale, bias))
-            total, weighted = add(total, slope), multiply_add(slope, centred, weighted)
+        for start in range(chunk * group, last, SUMMED):
+            some, products = tile_zeros(x, 1, 1), tile_zeros(x, 1, 1)
+            for pixel in range(start, min(last, start + SUMMED)):
+                at = pixel * c + channel
+                slope, centred = vector_at(g, at), subtract(vector_at(x, at), mean)
+                if relu:
+                    slope = masked_by(slope, multiply_add(centred, scale, bias))
+                some, products = add(some, slope), multiply_add(slope, centred, products)
+            total, weighted = add(total, some), add(weighted, products)
         _put(total, parts, 2 * chunk * width + channel, step)
         _put(weighted, parts, (2 * chunk + 1) * width + channel, step)
 
@@ -129,10 +156,12 @@ def _grad_sums(chunk, g, x, parts, table, pixels, group, c, width, relu):
 @kernel(lambda T: (*[T[::1]] * 5, types.float64, types.intp, types.intp, types.intp))
 def _grad_statistics(channel, parts, var, weight_grad, bias_grad, table, eps, chunks, pixels, width):
     """A channel's gradients for weight and bias, and what its input's gradient needs: the rest of the table."""
-    total = weighted = 0.0
+    total = weighted = lost = lost_weighted = 0.0
     for chunk in range(chunks):
-        total += load(parts, 2 * chunk * width + channel)
-        weighted += load(parts, (2 * chunk + 1) * width + channel)
+        at = 2 * chunk * width + channel
+        total, lost = add_exactly(total, lost, np.float64(load(parts, at)))
+        weighted, lost_weighted = add_exactly(weighted, lost_weighted, np.float64(load(parts, at + width)))
+    total, weighted = total + lost, weighted + lost_weighted
     inverse, scale = np.float64(_inverse_deviation(load(var, channel), eps)), load(table, width + channel)
     number = type(scale)
     store(weight_grad, channel, number(weighted * inverse))
@@ -180,7 +209,7 @@ def batch_norm(x: Array, weight: Array, bias: Array, eps: float, relu: bool) -> 
     out, mean, var = empty(x.size, dtype), empty(x.shape[1], dtype), empty(x.shape[1], dtype)
     chunks, counts = _counts(x)
     c, width = counts[2:]
-    parts, table, flat = empty(2 * chunks * width, dtype), empty(3 * width, dtype), _pixels(x)
+    parts, table, flat = empty(3 * chunks * width, dtype), empty(3 * width, dtype), _pixels(x)
     _moments[dtype](chunks, serial, (flat, parts, *counts))
     described = (in_order(weight), in_order(bias), mean, var, table, eps, chunks)
     _statistics[dtype](c, parts.size < SERIAL, (parts, *described, *counts))

@@ -20,13 +20,15 @@ from stackgrad.tensor import Window
 from ._buffers import SLACK, empty
 from ._jit import helper, kernel
 from ._layout import channels_first, channels_last, copy, readable_beyond, spread
-from ._memory import lanes_of, load, store
+from ._memory import lanes_of, load, on_stack, store
 from ._parallel import SERIAL
-from ._simd import lanes, tile_add, tile_store
+from ._simd import lanes, tile_add, tile_store, tile_zeros
 from ._vector import keep_larger, over, plus, vector_at, vector_of, where_equal
 
 Array = NDArray[Any]
 Pair = tuple[int, int]
+
+TAPS = 128  # added up one after the other
 
 # offsets; elements of a padded image, channels; output rows and columns, distances between the windows of two of them
 _GEOMETRY = [types.int64[::1], *[types.intp] * 6]
@@ -99,15 +101,43 @@ def _max_pool_grad(image, out, g, taps, offsets, pitch, c, rows, columns, row_st
                     tile_add(share, out, corner + load(offsets, tap) + channel, 0, 1, c - channel, False)
 
 
+@helper
+def _total(x, at, offsets, first, last):
+    """The sum of the taps from `first` to `last` of the window whose corner is x[at]."""
+    total = vector_at(x, at + load(offsets, first))
+    for tap in range(first + 1, last):
+        total = plus(total, x, at + load(offsets, tap))
+    return total
+
+
+@helper
+def _total_of_many(x, at, offsets):
+    """The sum of all taps, TAPS at a time, which are added by halves as they come (see _parts)."""
+    lanes, kept, parts = lanes_of(x), on_stack(x, 512), 0
+    for first in range(0, offsets.size, TAPS):
+        part, to, left = _total(x, at, offsets, first, min(offsets.size, first + TAPS)), 0, parts
+        while left & 1:
+            part, to, left = plus(part, kept, to), to + lanes, left >> 1
+        tile_store(part, kept, to, 0, 0, 1, lanes, False)
+        parts += 1
+    total, to = tile_zeros(x, 1, 1), 0
+    while parts:
+        if parts & 1:
+            total = plus(total, kept, to)
+        to, parts = to + lanes, parts >> 1
+    return total
+
+
 @kernel(lambda T: (T[::1], T[::1], *_GEOMETRY))
 def _avg_pool(image, x, out, offsets, pitch, c, rows, columns, row_step, column_step):
     for row in range(rows):
         for column in range(columns):
             corner = image * pitch + row * row_step + column * column_step
             for channel in range(0, c, lanes_of(x)):
-                total = vector_at(x, corner + channel)
-                for tap in range(1, offsets.size):
-                    total = plus(total, x, corner + load(offsets, tap) + channel)
+                if offsets.size <= TAPS:
+                    total = _total(x, corner + channel, offsets, 0, offsets.size)
+                else:
+                    total = _total_of_many(x, corner + channel, offsets)
                 at = ((image * rows + row) * columns + column) * c + channel
                 left = (image + 1) * rows * columns * c - at
                 _store(over(total, offsets.size), out, at, left, c, channel)

@@ -1,4 +1,4 @@
-"""Reductions, running sums and the places of extremes.
+"""Reductions and the places of extremes.
 
 The array is seen as (a, k, b), k the elements to be reduced and b what lies inside them in memory. k is cut into
 pieces of fixed length, each piece folded into one value, and the values folded again the same way until one is
@@ -262,23 +262,4 @@ def arg_reduce(name: str, a: Array, dim: int) -> Array:
     out = empty(a.shape[:dim] + a.shape[dim + 1 :], np.int64)
     if out.size:
         _arg_extreme[a.dtype](outer, a.size < SERIAL, (flat, out.reshape(-1), k, b, name == "max"))
-    return out
-
-
-@kernel(lambda T: (T[::1], T[::1], types.intp, types.intp))
-def _running_sum(a, x, out, k, b):
-    """The running sums of x[a] (k, b) along k."""
-    start = a * k * b
-    for column in range(start, start + b):
-        store(out, column, load(x, column))
-    for i in range(start + b, start + k * b):
-        store(out, i, load(out, i - b) + load(x, i))
-
-
-def cumsum(a: Array, dim: int) -> Array:
-    """See Backend.cumsum."""
-    flat, (outer, k, b) = middle(a, dim)
-    out = empty(a.shape, a.dtype)
-    if out.size:
-        _running_sum[a.dtype](outer, a.size < SERIAL, (flat, out.reshape(-1), k, b))
     return out

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from ._buffers import empty
 from ._jit import Kernel, helper, kernel
 from ._layout import in_order
-from ._memory import load, store
+from ._memory import load, on_stack, store
 from ._parallel import CHUNK, SERIAL
 from ._vector_fold import FEWEST, fold_vectors
 from ._vmath import exp, log
 
 Array = NDArray[Any]
 COST = 16  # operations that an exponential takes as long as
+PIECE = 4096  # elements of a sum's pieces
 
 _largest_of_many = fold_vectors["max"]
 
@@ -39,7 +40,7 @@ def _largest(x, start, k):
 
 
 @helper
-def _sum(x, start, k):
+def _sum_of_piece(x, start, k):
     """The sum of x[start : start + k], every eighth into one of eight."""
     zero = type(load(x, start))(0)
     t0 = t1 = t2 = t3 = t4 = t5 = t6 = t7 = zero
@@ -56,6 +57,26 @@ def _sum(x, start, k):
     total = ((t0 + t1) + (t2 + t3)) + ((t4 + t5) + (t6 + t7))
     for i in range(whole, start + k):
         total += load(x, i)
+    return total
+
+
+@helper
+def _sum(x, start, k):
+    """The sum of x[start : start + k], in pieces, which are added by halves as they come (see _parts)."""
+    if k <= PIECE:
+        return _sum_of_piece(x, start, k)
+    kept, pieces = on_stack(x, 64), 0
+    for at in range(start, start + k, PIECE):
+        total, level = _sum_of_piece(x, at, min(PIECE, start + k - at)), 0
+        while pieces >> level & 1:
+            total = load(kept, level) + total
+            level += 1
+        store(kept, level, total)
+        pieces += 1
+    total = type(load(x, start))(0)
+    for level in range(64):
+        if pieces >> level & 1:
+            total = load(kept, level) + total
     return total
 
 

@@ -56,13 +56,12 @@ def ulps(expected: NDArray[Any], dtype: np.dtype[Any], count: float) -> NDArray[
     return np.asarray(count * np.nan_to_num(unit, nan=0.0, posinf=0.0) + float(np.finfo(dtype).tiny))
 
 
-def sum_bound(terms: int, magnitude: ArrayLike, dtype: np.dtype[Any], in_turn: bool = False) -> NDArray[Any]:
+def sum_bound(terms: int, magnitude: ArrayLike, dtype: np.dtype[Any]) -> NDArray[Any]:
     """The bound for a sum of `terms` whose absolute values add up to `magnitude`.
 
-    One rounding a term, which is what adding them up `in_turn` may cost where all are equal; of more than 1024 a
-    backend is expected to sum parts.
+    One rounding a term; of more than 1024 a backend is expected to sum parts.
     """
     eps = float(np.finfo(dtype).eps) if dtype.kind == "f" else 0.0
-    roundings = 4.0 + (terms if in_turn else min(terms, 32.0 * terms**0.5))
+    roundings = 4.0 + min(terms, 32.0 * terms**0.5)
     with np.errstate(all="ignore"):
         return np.asarray(eps * roundings * np.asarray(magnitude, np.float64))

@@ -1,0 +1,68 @@
+"""Running sums. Those of floats go on in float64, and beside each stands what rounding has taken from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from ._buffers import empty
+from ._jit import kernel
+from ._layout import fill_with
+from ._memory import load, store
+from ._parallel import SERIAL
+from ._parts import add_exactly
+from ._reduce import middle
+
+Array = NDArray[Any]
+
+COLUMNS = 128  # of b in one chunk
+
+
+@kernel(lambda T: (T[::1], T[::1], types.intp, types.intp))
+def _of_integers(a, x, out, k, b):
+    """The running sums of x[a] (k, b) along k."""
+    start = a * k * b
+    for column in range(start, start + b):
+        store(out, column, load(x, column))
+    for i in range(start + b, start + k * b):
+        store(out, i, load(out, i - b) + load(x, i))
+
+
+@kernel(lambda T: (T[::1], T[::1], types.float64[::1], types.intp, types.intp))
+def _of_floats(chunk, x, out, kept, k, b):
+    """COLUMNS of x (a, k, b) along k; `kept` has room for a sum, and for what rounding took from it, of each."""
+    number = type(load(x, 0))
+    if b == 1:
+        total, lost = 0.0, 0.0
+        for i in range(chunk * k, (chunk + 1) * k):
+            total, lost = add_exactly(total, lost, np.float64(load(x, i)))
+            store(out, i, number(total + lost))
+        return
+    across = (b + COLUMNS - 1) // COLUMNS
+    left = chunk % across * COLUMNS
+    start, totals = chunk // across * k * b + left, chunk * 2 * COLUMNS
+    fill_with(kept, totals, totals + 2 * COLUMNS, 0)
+    for i in range(start, start + k * b, b):
+        for column in range(min(COLUMNS, b - left)):
+            at = totals + column
+            value = np.float64(load(x, i + column))
+            total, lost = add_exactly(load(kept, at), load(kept, at + COLUMNS), value)
+            store(kept, at, total)
+            store(kept, at + COLUMNS, lost)
+            store(out, i + column, number(total + lost))
+
+
+def cumsum(a: Array, dim: int) -> Array:
+    """See Backend.cumsum."""
+    flat, (outer, k, b) = middle(a, dim)
+    out = empty(a.shape, a.dtype)
+    if out.size and a.dtype.kind == "f":
+        chunks = outer * -(-b // COLUMNS)
+        kept = empty(chunks * 2 * COLUMNS if b > 1 else 0, np.float64)
+        _of_floats[a.dtype](chunks, a.size < SERIAL, (flat, out.reshape(-1), kept, k, b))
+    elif out.size:
+        _of_integers[a.dtype](outer, a.size < SERIAL, (flat, out.reshape(-1), k, b))
+    return out

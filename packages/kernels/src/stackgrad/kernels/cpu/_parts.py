@@ -1,0 +1,54 @@
+"""Sums of parts, and sums with what rounding took from them: how long sums keep their digits.
+
+Parts are added by halves as they come, as a counter counts in binary, so that each goes through log2 of their number
+of roundings at most, and few are kept at a time:
+
+    part       1    2    3    4    5
+    kept       1    12   12   1234 1234
+                         3         5
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stackgrad.tensor import OPS
+
+from ._elementwise import elementwise
+from ._jit import helper
+
+Array = NDArray[Any]
+
+PRODUCTS = 4096
+"""What is added up in one register, one product after the other."""
+
+
+def sum_of(parts: Iterable[Array]) -> Array:
+    """The sum of arrays of one shape, at least one."""
+    kept: list[tuple[int, Array]] = []
+    for part in parts:
+        count = 1
+        while kept and kept[-1][0] == count:
+            part = elementwise(OPS["add"], kept.pop()[1], part)
+            count *= 2
+        kept.append((count, part))
+    _, total = kept.pop()
+    while kept:
+        total = elementwise(OPS["add"], kept.pop()[1], total)
+    return total
+
+
+@helper
+def add_exactly(total, lost, value):
+    """`total` plus `value`, and `lost` plus what rounding took from it: total + lost is nearly exact.
+
+    T. Ogita, S. Rump and S. Oishi, "Accurate sum and dot product", SIAM Journal on Scientific Computing 26 (2005).
+    """
+    new = total + value
+    part = new - total
+    error = (total - (new - part)) + (value - part)
+    return new, lost + (error if abs(error) < np.inf else 0)  # none for infinities and NaN
