@@ -39,7 +39,7 @@ class Reductions(Value):
     ) -> Tensor:
         """The sum over `dim`; of integers and bools in int64, unless `dtype` is given, as which the elements count.
 
-        Of n floats its error is at most 64 log2(n) eps times the sum of their magnitudes, whatever dims and layout
+        Of n floats its error is at most 32 log2(n) eps times the sum of their magnitudes, whatever dims and layout
         ("How exact sums are" in the README).
         """
         if names:
@@ -49,7 +49,10 @@ class Reductions(Value):
     def mean(
         self, dim: Dims = None, keepdim: bool = False, dtype: DTypeLike | None = None, **names: Unpack[NumPyNames]
     ) -> Tensor:
-        """The mean over `dim`, as exact as `sum`. Raises TypeError for integers and bools, unless `dtype` is a float's."""
+        """The mean over `dim`: the sum over their number.
+
+        Raises TypeError for integers and bools, unless `dtype` is a float's.
+        """
         if names:
             dim, keepdim = numpy_names("mean", dim, keepdim, names)
         x = self._widened(dtype) if dtype is not None else cast("Tensor", self)

@@ -28,6 +28,7 @@ from ._layout import copy_of, in_order
 from ._memory import load, on_stack, store
 from ._on_host import on_host
 from ._parallel import CHUNK, SERIAL
+from ._product import products
 from ._vector_fold import FEWEST, fold_vectors
 
 Array = NDArray[Any]
@@ -160,6 +161,10 @@ def _kernel(name: str, of_floats: bool) -> Kernel:
 
 def reduce(reduction: Reduction, a: Array, dims: Shape) -> Array:
     """See Backend.reduce."""
+    if reduction.name == "prod" and a.dtype.kind == "f" and a.size:
+        flat, akb, order = _as_akb(a, dims)
+        out = products(flat, *akb).reshape([a.shape[d] for d in order])
+        return out.transpose([order.index(d) for d in range(a.ndim) if d not in dims])
     repeated = [d for d in range(a.ndim) if a.strides[d] == 0 and a.shape[d] > 1]
     if repeated and a.size and reduction.name in ("sum", "max", "min"):
         return _of_repeated(reduction, a, dims, repeated)

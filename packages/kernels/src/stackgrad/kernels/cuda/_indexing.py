@@ -27,6 +27,7 @@ from ._copy import contiguous, copy, full
 from ._driver import cuda, inlined
 from ._kernel import T, cover, either, int64, kernel, pointer
 from ._layout import divide
+from ._math import add
 
 CHUNK = either(64, simulated=5)  # row numbers of one thread
 DIGITS = 16  # of four bits
@@ -135,10 +136,10 @@ def _add_few(g, index, out, m, k, n):
     while i < n:
         row = divide(i, k)
         column = i - row * k
-        total = T(0)
+        total, lost = T(0), T(0)
         for j in range(m):
             if index[j] == row:
-                total += g[j * k + column]
+                total, lost = add(total, lost, g[j * k + column])
         out[i] = total
         i += cuda.gridsize(1)
 
@@ -150,10 +151,10 @@ def _add_sorted(g, keys, order, out, m, k, n):
     while i < n:
         row = divide(i, k)
         column = i - row * k
-        total = T(0)
+        total, lost = T(0), T(0)
         j = _first_at_least(keys, m, row)
         while j < m and keys[j] == row:
-            total += g[order[j] * k + column]
+            total, lost = add(total, lost, g[order[j] * k + column])
             j += 1
         out[i] = total
         i += cuda.gridsize(1)

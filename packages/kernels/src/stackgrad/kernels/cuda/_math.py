@@ -40,6 +40,18 @@ def sigmoid(x):
 FUNCTIONS["sigmoid"] = sigmoid
 
 
+@inlined
+def add(total, lost, value):
+    """`total` plus `value`, and what rounding took from that, which comes with the next value.
+
+    W. Kahan, "Further remarks on reducing truncation errors", Communications of the ACM 8 (1965).
+    """
+    value -= lost
+    new = total + value
+    lost = (new - total) - value
+    return new, lost if lost - lost == type(lost)(0) else type(lost)(0)
+
+
 def compile_scalar(expression: str) -> Any:
     """The function of x, y, z that `expression` of the op table stands for; T is the type of its last operand."""
     namespace: dict[str, Any] = dict(FUNCTIONS)

@@ -15,7 +15,8 @@ same way and so with the same result, and then writes its own piece. How channel
 
 The sums of the forward pass are a count, a mean and a sum of squares around it, first of EACH elements, then merged (T.
 Chan, G. Golub and R. LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979,
-http://i.stanford.edu/pub/cstr/reports/cs/tr/79/773/CS-TR-79-773.pdf): no large numbers are subtracted.
+http://i.stanford.edu/pub/cstr/reports/cs/tr/79/773/CS-TR-79-773.pdf): no large numbers are subtracted. Values count
+from the first of their channel, so that none of their digits are lost where the mean is far above the deviation.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ def _slope(g, y, relu):
 
 
 def _moments(x, means, squares, c, b, places, pieces, length):
-    """The mean of each piece of x, and the sum of squares around it."""
+    """The mean of each piece of x, from the first value of its channel on, and the sum of squares around it."""
     lane_counts = cuda.shared.array(THREADS, T)
     lane_means = cuda.shared.array(THREADS, T)
     lane_squares = cuda.shared.array(THREADS, T)
@@ -132,11 +133,12 @@ def _moments(x, means, squares, c, b, places, pieces, length):
     thread = cuda.threadIdx.x
     channel, piece, first, end = _block(thread, ACROSS, c, places, pieces, length)
     at, source, at_by, source_by = _begin(first, channel, LANES, c, b)
+    origin = x[channel * b] if channel < c else T(0)
     count, mean, around = T(0), T(0), T(0)
     while first < end:
         some, total, rest = T(0), T(0), T(0)
         for i in range(EACH):
-            values[i] = x[source if first + i * LANES < end else 0]
+            values[i] = x[source if first + i * LANES < end else 0] - origin
             at, source = _next(at, source, at_by, source_by, c, b)
         for i in range(EACH):
             some += T(1) if first + i * LANES < end else T(0)
@@ -176,7 +178,7 @@ def _normalise(x, means, squares, weight, bias, out, mean, var, eps, relu, c, b,
     lane_squares[thread] = around
     _merge_lanes(thread, ACROSS, LANES, lane_counts, lane_means, lane_squares)
     if channel < c:
-        centre = lane_means[thread % ACROSS]
+        centre = x[channel * b] + lane_means[thread % ACROSS]
         variance = lane_squares[thread % ACROSS] / T(places)
         if piece == 0 and thread < ACROSS:
             mean[channel] = centre
@@ -214,11 +216,14 @@ def _grad_sums(g, x, weight, bias, mean, var, totals, weighted, eps, relu, c, b,
                 values[i] = x[source if first + i * LANES < end else 0]
                 slopes[i] = g[source if first + i * LANES < end else 0]
                 at, source = _next(at, source, at_by, source_by, c, b)
+            some, more = T(0), T(0)
             for i in range(EACH):
                 if first + i * LANES < end:
                     slope = _slope(slopes[i], _normal(values[i], centre, scale, shift), relu)
-                    total += slope
-                    product += slope * (values[i] - centre)
+                    some += slope
+                    more += slope * (values[i] - centre)
+            total += some
+            product += more
             first += EACH * LANES
     lane_totals[thread] = total
     lane_weighted[thread] = product

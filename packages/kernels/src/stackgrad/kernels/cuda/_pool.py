@@ -96,8 +96,10 @@ def _avg_pool(x, out, size, places, window, n):
         start = (plane * size[0] + top) * size[1] + left
         total = T(0)
         for row in range(max(-top, 0), min(window[0], size[0] - top)):
+            some = T(0)
             for column in range(max(-left, 0), min(window[1], size[1] - left)):
-                total += x[start + row * size[1] + column]
+                some += x[start + row * size[1] + column]
+            total += some
         out[i] = total / T(window[0] * window[1])
         i += cuda.gridsize(1)
 

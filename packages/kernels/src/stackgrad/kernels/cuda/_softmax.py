@@ -28,7 +28,7 @@ from ._copy import contiguous
 from ._driver import cuda, device, inlined
 from ._kernel import Kernel, Signature, T, cover, either, int64, kernel, pointer
 from ._layout import divide
-from ._math import exp, log
+from ._math import add, exp, log
 
 # Lanes and rows of a block, and up to how long its rows are.
 SHAPES = (
@@ -61,7 +61,7 @@ def _largest_and_total(x, start, k, lane, lanes, at, tops, totals):
     """
     if lane < k:
         top = x[start + lane]
-        total = type(top)(0)
+        total, lost = type(top)(0), type(top)(0)
         i = start + lane
         while i + 3 * lanes < start + k:
             a, b, c, d = x[i], x[i + lanes], x[i + 2 * lanes], x[i + 3 * lanes]
@@ -69,7 +69,12 @@ def _largest_and_total(x, start, k, lane, lanes, at, tops, totals):
             cd = c if c > d else d
             best = ab if ab > cd else cd
             part = (_share(a, best) + _share(b, best)) + (_share(c, best) + _share(d, best))
-            top, total = _merged(top, total, best, part)
+            if best > top:
+                scale = _share(top, best)
+                top, total, lost = best, total * scale, lost * scale
+            else:
+                part *= _share(best, top)
+            total, lost = add(total, lost, part)
             i += 4 * lanes
         while i < start + k:
             top, total = _merged(top, total, x[i], type(top)(1))
@@ -154,11 +159,11 @@ def _softmax_grad_rows(g, y, out, k, n, exponential):
     while base < n:
         row = base + cuda.threadIdx.y
         length = k if row < n else 0
-        total = T(0)
+        total, lost = T(0), T(0)
         i = lane
         while i < length:
             slope = g[row * k + i]
-            total += slope * y[row * k + i] if exponential else slope
+            total, lost = add(total, lost, slope * y[row * k + i] if exponential else slope)
             i += LANES
         totals[at] = total
         half = LANES // 2

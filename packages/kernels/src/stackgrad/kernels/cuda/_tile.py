@@ -50,6 +50,7 @@ ALIGNMENT = either(16, simulated=None)  # bytes of GROUP float32
 WARP_DOWN, WARP_ACROSS = either((4, 8), simulated=(1, 2))
 ENOUGH = either(256, simulated=2)  # blocks: fewer leave much of a GPU idle
 SHORTEST = either(256, simulated=8)  # of a sum's pieces
+LONGEST = either(16384, simulated=64)
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,7 @@ def form_for(dtype: DType, rows: int, columns: int, depth: int, products: int) -
 def cut(form: Form, tiles: int, depth: int) -> tuple[int, int]:
     """Into how many pieces the sums of `depth` products are cut, and their length, for so many tiles."""
     pieces = 1 if tiles >= ENOUGH else max(min(2 * ENOUGH // max(tiles, 1), depth // SHORTEST), 1)
+    pieces = max(pieces, -(-depth // LONGEST))
     length = max(-(-depth // (pieces * form.depth)), 1) * form.depth
     return max(-(-depth // length), 1), length
 

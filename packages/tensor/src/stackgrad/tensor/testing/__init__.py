@@ -9,7 +9,8 @@ the plain loops of `stackgrad.tensor.testing.loops`, and gradients with central 
         case.run("cpu")
 
 Where arrays have to stay small, as on a simulator: `case.run("cuda", Limits(extent=3, size=30), max_examples=5)`;
-`Limits(size=200_000)` reaches what only large arrays do. Needs Hypothesis: pip install stackgrad-tensor[testing].
+`Limits(size=200_000)` reaches what only large arrays do, and `LONG_SUMS` what only the longest sums do. Needs
+Hypothesis: pip install stackgrad-tensor[testing].
 """
 
 from ._case import Case, check_gradient
@@ -17,15 +18,18 @@ from ._classes import CLASS_CASES
 from ._compare import expect_close, expect_equal, expect_near, sum_bound, ulps
 from ._draw import Draw, Limits, Sample, draws, uniform
 from ._elementwise import ELEMENTWISE_CASES, check_elementwise, check_elementwise_gradient
+from ._long_sums import LONG_SUMS
 from ._memory import MEMORY_CASES, draw_key
 from ._products import PRODUCT_CASES
 from ._reduce import REDUCE_CASES, check_reduce, check_reduced_gradient
 from ._special import SPECIAL_CASES
+from ._sums import EXACTNESS_CASES
 from ._windows import WINDOW_CASES, draw_convolution, draw_pool
 
 CASES: tuple[Case, ...] = (
     *ELEMENTWISE_CASES,
     *REDUCE_CASES,
+    *EXACTNESS_CASES,
     *PRODUCT_CASES,
     *WINDOW_CASES,
     *CLASS_CASES,
@@ -37,6 +41,8 @@ __all__ = [
     "CASES",
     "CLASS_CASES",
     "ELEMENTWISE_CASES",
+    "EXACTNESS_CASES",
+    "LONG_SUMS",
     "MEMORY_CASES",
     "PRODUCT_CASES",
     "REDUCE_CASES",

@@ -1,0 +1,94 @@
+"""Products of floats, in float64, each with what rounding has taken from it.
+
+    x (a, k, b)       each of COLUMNS columns of b goes on by itself
+    x (a, k)          so do COLUMNS elements of a row, every COLUMNS-th into one; then these are multiplied by halves
+
+The rounding errors of a product add up in whatever order it is made, so that here it is not made by halves but
+compensated (S. Graillat, "Accurate floating-point product and exponentiation", IEEE Transactions on Computers 58,
+2009).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from ._buffers import empty
+from ._jit import helper, kernel
+from ._layout import fill_with
+from ._memory import load, on_stack, store
+from ._parallel import CHUNK, SERIAL
+
+Array = NDArray[Any]
+
+COLUMNS = 128
+
+
+@intrinsic
+def _multiply_add(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
+    """a * b + c of float64, rounded once."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.FunctionType(ir.DoubleType(), [ir.DoubleType()] * 3)
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.fma.f64"), args)
+
+    return types.float64(types.float64, types.float64, types.float64), codegen
+
+
+@helper
+def _multiply(products, lost, at, value, off):
+    """products[at] times value, with what rounding took from both: value + off is meant."""
+    product = load(products, at)
+    new = product * value
+    error = _multiply_add(product, value, -new) + (load(lost, at) * value + product * off)
+    store(products, at, new)
+    store(lost, at, error if abs(error) < np.inf else 0.0)
+
+
+@kernel(lambda T: (T[::1], T[::1], types.float64[::1], types.intp, types.intp, types.intp))
+def _fold(chunk, x, out, like, k, b, rows):
+    """COLUMNS of b of x (a, k, b) into out (a, b), or where b is 1 `rows` rows of k."""
+    number = type(load(x, 0))
+    products, lost = on_stack(like, COLUMNS), on_stack(like, COLUMNS)
+    if b == 1:
+        for row in range(chunk * rows, min(out.size, (chunk + 1) * rows)):
+            fill_with(products, 0, COLUMNS, 1)
+            fill_with(lost, 0, COLUMNS, 0)
+            for first in range(row * k, (row + 1) * k, COLUMNS):
+                for column in range(min(COLUMNS, (row + 1) * k - first)):
+                    _multiply(products, lost, column, np.float64(load(x, first + column)), 0.0)
+            half = COLUMNS // 2
+            while half > 0:
+                for column in range(half):
+                    _multiply(products, lost, column, load(products, half + column), load(lost, half + column))
+                half //= 2
+            store(out, row, number(load(products, 0) + load(lost, 0)))
+        return
+    across = (b + COLUMNS - 1) // COLUMNS
+    left = chunk % across * COLUMNS
+    start, width = chunk // across * k * b + left, min(COLUMNS, b - left)
+    fill_with(products, 0, COLUMNS, 1)
+    fill_with(lost, 0, COLUMNS, 0)
+    for i in range(start, start + k * b, b):
+        for column in range(width):
+            _multiply(products, lost, column, np.float64(load(x, i + column)), 0.0)
+    for column in range(width):
+        store(out, chunk // across * b + left + column, number(load(products, column) + load(lost, column)))
+
+
+_LIKE = np.empty(0, np.float64)
+
+
+def products(x: Array, a: int, k: int, b: int) -> Array:
+    """The products along k of the flat x (a, k, b): flat (a, b)."""
+    out = empty(a * b, x.dtype)
+    rows = max(1, CHUNK // (4 * k)) if b == 1 else 1
+    chunks = -(-a // rows) if b == 1 else a * -(-b // COLUMNS)
+    _fold[x.dtype](chunks, x.size < SERIAL, (x, out, _LIKE, k, b, rows))
+    return out

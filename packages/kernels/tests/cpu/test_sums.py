@@ -1,0 +1,88 @@
+"""How exact sums are, and convolutions and products that are done in parts."""
+
+import numpy as np
+import pytest
+
+from stackgrad.kernels.cpu import _conv, _conv_input_grad, _conv_parts, _conv_weight_grad, _matmul, _parts
+from stackgrad.kernels.cpu._parts import sum_of
+from stackgrad.tensor import NumpyBackend, Window, get_backend
+from stackgrad.tensor.testing import EXACTNESS_CASES, LONG_SUMS, Limits
+
+RNG = np.random.default_rng(0)
+NUMPY = NumpyBackend()
+
+
+def whole(*shape):
+    """Small whole numbers, of which every sum is exact."""
+    return RNG.integers(-3, 4, shape).astype("float32")
+
+
+@pytest.mark.parametrize("case", EXACTNESS_CASES, ids=str)
+def test_hard_values(case):
+    case.run("cpu")
+    case.run("cpu", Limits(size=200_000), max_examples=10)
+
+
+@pytest.mark.parametrize("name", LONG_SUMS)
+def test_twenty_million(name):
+    LONG_SUMS[name](get_backend("cpu"))
+
+
+def test_parts_are_added_by_halves():
+    for count in range(1, 20):
+        parts = whole(count, 3)
+        assert np.array_equal(sum_of(iter(parts)), parts.sum(0))
+    ones = (np.full(1, 0.1, np.float32) for _ in range(4096))
+    assert sum_of(ones) == np.float32(0.1) * 4096
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("shape", [(3, 100, 4), (2, 3, 100, 4), (1, 65, 1)])
+def test_long_products_are_cut(monkeypatch, shape, relu):
+    monkeypatch.setattr(_matmul, "PRODUCTS", 16)
+    *batch, n, k, m = shape
+    a, b, bias = whole(*batch, n, k), whole(*batch, k, m), whole(m)
+    expected = NUMPY.matmul(a, b) + bias
+    expected = np.maximum(expected, 0) if relu else expected
+    assert np.array_equal(_matmul.matmul(a, b, bias, relu), expected)
+    turned = np.ascontiguousarray(a.swapaxes(-1, -2)).swapaxes(-1, -2)
+    assert np.array_equal(_matmul.matmul(turned, b, bias, relu), expected)
+    repeated = np.broadcast_to(b[(0,) * len(batch)], b.shape)
+    assert np.array_equal(_matmul.matmul(a, repeated), NUMPY.matmul(a, repeated))
+
+
+WINDOWS = [
+    Window((3, 3), (1, 1), ((1, 1), (1, 1))),
+    Window((2, 3), (2, 1), ((1, 0), (2, 1)), (2, 2)),
+    Window((5, 1), (1, 2)),
+    Window((1, 5), (1, 1), ((0, 0), (2, 2))),
+]
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("most", [1, 4, 9, 20])
+def test_large_convolutions_are_done_in_parts(monkeypatch, most, window, groups):
+    for module, name in (
+        (_conv_parts, "TAPS"),
+        (_conv, "TAPS"),
+        (_conv_input_grad, "TAPS"),
+        (_conv_parts, "PIXELS"),
+        (_conv_parts, "LINE"),
+    ):
+        monkeypatch.setattr(module, name, most)
+    x, weight, bias = whole(3, 6, 9, 10), whole(4, 6 // groups, *window.kernel), whole(4)
+    expected = NUMPY.conv2d(x, weight, bias, window, groups)
+    assert np.array_equal(_conv.conv2d(x, weight, bias, window, groups), expected)
+    assert np.array_equal(_conv.conv2d_relu(x, weight, bias, window, groups), np.maximum(expected, 0))
+    g = whole(*expected.shape)
+    found = _conv_input_grad.conv2d_input_grad(g, weight, (9, 10), window, groups)
+    assert np.array_equal(found, NUMPY.conv2d_input_grad(g, weight, (9, 10), window, groups))
+    found = _conv_weight_grad.conv2d_weight_grad(x, g, window, groups)
+    assert np.array_equal(found, NUMPY.conv2d_weight_grad(x, g, window, groups))
+
+
+def test_parts_are_as_large_as_common_networks_need():
+    assert _parts.PRODUCTS >= 4096
+    assert _conv_parts.TAPS >= 9 * 1024
+    assert _conv_parts.PIXELS >= 128 * 28 * 28
