@@ -36,6 +36,7 @@ SHAPES = (
     (either(32, simulated=2), either(8, simulated=2), either(2048, simulated=8)),
     (either(512, simulated=4), 1, math.inf),
 )
+WARP = either(32, simulated=2)  # lanes of a row so short that rounding takes little
 LANES = ROWS = THREADS = 0  # stand-ins: each kernel below is compiled for each of the shapes
 
 
@@ -54,6 +55,18 @@ def _merged(top, total, other, share):
 
 
 @inlined
+def _merged_exactly(top, total, lost, other, share):
+    """`_merged`, with what rounding has taken from the total."""
+    if other > top:
+        scale = _share(top, other)
+        top, total, lost = other, total * scale, lost * scale
+    else:
+        share *= _share(other, top)
+    total, lost = add(total, lost, share)
+    return top, total, lost
+
+
+@inlined
 def _largest_and_total(x, start, k, lane, lanes, at, tops, totals):
     """The largest of x[start : start + k], and the sum of exp(x - largest), NaN where there is no softmax.
 
@@ -69,12 +82,10 @@ def _largest_and_total(x, start, k, lane, lanes, at, tops, totals):
             cd = c if c > d else d
             best = ab if ab > cd else cd
             part = (_share(a, best) + _share(b, best)) + (_share(c, best) + _share(d, best))
-            if best > top:
-                scale = _share(top, best)
-                top, total, lost = best, total * scale, lost * scale
+            if lanes > WARP:
+                top, total, lost = _merged_exactly(top, total, lost, best, part)
             else:
-                part *= _share(best, top)
-            total, lost = add(total, lost, part)
+                top, total = _merged(top, total, best, part)
             i += 4 * lanes
         while i < start + k:
             top, total = _merged(top, total, x[i], type(top)(1))
