@@ -61,6 +61,12 @@ WORK = {
     "sum of transposed": lambda: [_leaf(300, 401).T.sum(0), _leaf(300, 401).T.sum(1), _leaf(9, 50001).prod(1)],
     "extremes": lambda: [*_with_gradients((x := _leaf(300, 401)).max(1), x), _leaf(300, 401).argmin(0)],
     "running sums": lambda: [_leaf(50, 60, 30).cumsum(1), _leaf(3, 50001).cumsum(1)],
+    "long sums": lambda: [
+        *_with_gradients((a := _leaf(3, 9001)) @ (b := _leaf(9001, 4)), a, b),
+        sg.softmax(_leaf(3, 30_001), 1),
+        sg.avg_pool2d(_leaf(2, 3, 61, 62), (60, 60), (1, 1)),
+        *_with_gradients((x := _leaf(50, 30))[np.arange(20_000) % 7], x),
+    ],
     "softmax": lambda: [*_with_gradients(sg.softmax((x := _leaf(600, 70)), 1), x), sg.log_softmax(x, 0)],
     "cross-entropy": lambda: _with_gradients(
         sg.cross_entropy(x := _leaf(5000, 11), sg.tensor(np.arange(5000) % 11, backend="cpu")), x
