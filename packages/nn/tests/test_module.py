@@ -43,9 +43,12 @@ NAMES = [
 ]
 
 
+TIED = ["again.weight", "again.bias", "tied"]
+
+
 def test_names_follow_the_order_of_definition_and_each_object_counts_once() -> None:
     net = Net()
-    assert list(net.state_dict()) == NAMES
+    assert list(net.state_dict()) == NAMES + TIED
     assert [name for name, _ in net.named_buffers()] == [n for n in NAMES if "running" in n or n == "count"]
     parameters = dict(net.named_parameters())
     assert list(parameters) == [n for n in NAMES if "running" not in n and n != "count"]
@@ -162,19 +165,59 @@ def test_a_state_that_does_not_fit_changes_nothing() -> None:
         layer.load_state_dict(state)
     with pytest.raises(ValueError, match=re.escape("bias has shape (2,), expected (3,)")):
         layer.load_state_dict({"weight": sg.zeros(3, 2), "bias": sg.zeros(2)}, strict=False)
+    with pytest.raises(TypeError, match=r"bias is of type ndarray: use stackgrad.tensor.from_numpy\(...\)"):
+        layer.load_state_dict({"weight": sg.zeros(3, 2), "bias": np.zeros(3)})  # type: ignore[dict-item]
+    with pytest.raises(TypeError, match=r"must be tensors by name, as nn.load gives; got str"):
+        layer.load_state_dict("model.safetensors")  # type: ignore[arg-type]
     assert layer.weight.tolist() == before
     layer.load_state_dict(state, strict=False)
     assert layer.weight.tolist() == [[0.0, 0.0]] * 3
 
 
-def test_to_keeps_the_objects_and_drops_gradients() -> None:
+def test_to_keeps_the_objects_and_their_gradients() -> None:
+    class Other(sg.NumpyBackend):
+        name = "other"
+
+    other = Other()
     net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
-    objects = [id(p) for p in net.parameters()]
     net(sg.rand(3, 2)).sum().backward()
-    assert net.to("numpy") is net
-    assert [id(p) for p in net.parameters()] == objects
-    assert all(p.backend.name == "numpy" and p.grad is None and p.requires_grad for p in net.parameters())
-    assert all(buffer.backend.name == "numpy" for _, buffer in net.named_buffers())
+    objects = list(net.parameters())
+    gradients = [p.grad.tolist() for p in objects if p.grad is not None]
+    for backend in (objects[0].backend, other):
+        assert net.to(backend) is net
+        assert all(a is b for a, b in zip(net.parameters(), objects, strict=True))
+        assert all(p.backend is backend and p.requires_grad and p.is_leaf for p in objects)
+        assert [p.grad.tolist() for p in objects if p.grad is not None and p.grad.backend is backend] == gradients
+        assert all(buffer.backend is backend for _, buffer in net.named_buffers())
+    with pytest.raises(TypeError, match=r"takes a backend; got dtype\('float64'\): for a dtype use astype"):
+        net.to(np.dtype(np.float64))  # type: ignore[arg-type]
+
+
+def test_astype_keeps_the_objects_their_gradients_and_integers() -> None:
+    net = Net()
+    net(sg.ones(4, 2)).sum().backward()
+    net.scale.requires_grad_(False)
+    before, gradient = dict(net.named_parameters()), net.first.weight.grad
+    assert net.astype(sg.float64) is net
+    assert all(p is before[name] and p.dtype == sg.float64 for name, p in net.named_parameters())
+    assert (net.first.weight.requires_grad, net.scale.requires_grad) == (True, False)
+    assert net.count.dtype == sg.int64
+    assert net.blocks[1][0].running_mean.dtype == sg.float64  # type: ignore[index]
+    assert gradient is not None
+    assert net.first.weight.grad is not None
+    assert net.first.weight.grad.dtype == sg.float64
+    assert net.first.weight.grad.tolist() == gradient.tolist()
+    for dtype in ("int64", "float16"):
+        with pytest.raises(TypeError, match=f"a module is of float32 or float64; got {dtype}"):
+            net.astype(dtype)
+
+
+def test_backward_to_memory_that_was_left_is_refused() -> None:
+    layer = nn.Linear(2, 2)
+    loss = (layer.weight * layer.weight).sum()
+    layer.astype("float64")
+    with pytest.raises(RuntimeError, match="changed in place"):
+        loss.backward()
 
 
 def test_to_another_backend_moves_all() -> None:

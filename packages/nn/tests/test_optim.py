@@ -154,7 +154,7 @@ def test_what_the_state_holds() -> None:
     parameter = nn.Parameter(sg.ones(2))
     optimizer = nn.SGD([parameter], lr=0.5, momentum=0.9)
     assert optimizer.state_dict() == {
-        "settings": {"lr": 0.5, "momentum": 0.9, "nesterov": False, "weight_decay": 0.0},
+        "settings": {"lr": 0.5, "momentum": 0.9, "nesterov": False, "weight_decay": 0.0, "initial_lr": 0.5},
         "steps": [0],
         "tensors": {},
     }
@@ -211,8 +211,7 @@ def test_repr() -> None:
         (lambda p: nn.AdamW(p, eps=-1e-8), "eps must be a finite number, not negative; got -1e-08"),
         (lambda p: nn.SGD([], 0.1), "needs at least one parameter; got none"),
         (lambda p: nn.SGD([*p, *p], 0.1), "a parameter was given twice"),
-        (lambda p: nn.SGD([sg.ones(3)], 0.1), "parameter 0 must be a leaf that requires grad; its shape is (3,)"),
-        (lambda p: nn.SGD([p[0] * 2], 0.1), "parameter 0 must be a leaf that requires grad; its shape is (2,)"),
+        (lambda p: nn.SGD([p[0] * 2], 0.1), "parameter 0 must be a leaf, not computed from others; its shape is (2,)"),
     ],
 )
 def test_errors(make: Callable[[list[nn.Parameter]], Any], message: str) -> None:
@@ -220,28 +219,133 @@ def test_errors(make: Callable[[list[nn.Parameter]], Any], message: str) -> None
         make([nn.Parameter(sg.ones(2))])
 
 
-def test_a_parameter_that_is_no_tensor() -> None:
-    with pytest.raises(TypeError, match="parameter 0 must be a Tensor; got ndarray"):
-        nn.SGD([np.ones(2)], 0.1)  # type: ignore[list-item]
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda p: nn.SGD([np.ones(2)], 0.1),
+            "parameter 0 must be a Tensor; got ndarray: use stackgrad.tensor.from_numpy",
+        ),
+        (lambda p: nn.SGD(p[0], 0.1), "an optimizer takes several parameters, as model.parameters(); got Parameter"),
+        (lambda p: nn.SGD(nn.Linear(1, 1), 0.1), "several parameters, as model.parameters(); got Linear"),
+        (lambda p: nn.Adam(nn.Linear(1, 1).named_parameters()), "parameter 0 must be a Tensor; got tuple"),
+        (lambda p: nn.SGD([sg.tensor([1])], 0.1), "parameter 0 must be of float32 or float64; got int64"),
+        (lambda p: nn.SGD(p, "0.1"), "lr must be a number; got str"),
+        (lambda p: nn.SGD(p, 0.1, True), "momentum must be a number; got bool"),
+        (lambda p: nn.SGD(p, 0.1, 0.9, 1), "nesterov must be True or False; got 1"),
+        (lambda p: nn.Adam(p, betas=(0.9, None)), "beta2 must be a number; got NoneType"),
+    ],
+)
+def test_type_errors(make: Callable[[list[nn.Parameter]], Any], message: str) -> None:
+    with pytest.raises(TypeError, match=re.escape(message)):
+        make([nn.Parameter(sg.ones(2))])
+
+
+@pytest.mark.parametrize("make", KINDS)
+def test_a_frozen_parameter_is_skipped(make: Callable[[Any], nn.Optimizer]) -> None:
+    frozen, later, free = (nn.Parameter(sg.ones(2)) for _ in range(3))
+    optimizer = make([frozen.requires_grad_(False), later, free])
+    for step in range(3):
+        optimizer.zero_grad()
+        ((frozen + later + free) * (frozen + later + free)).sum().backward()
+        optimizer.step()
+        if step == 0:
+            kept = later.requires_grad_(False).tolist()
+    assert frozen.tolist() == [1.0, 1.0]
+    assert later.tolist() == kept != [1.0, 1.0]
+    assert optimizer.steps == [0, 1, 3]
+    frozen.requires_grad_()
+    (frozen * 2).sum().backward()
+    optimizer.step()
+    assert frozen.tolist() != [1.0, 1.0]
+
+
+SETTINGS = {"lr": 0.1, "initial_lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.0}
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"steps": [1, 2]}, "the state is of 2 parameters; this has 1"),
-        ({"settings": {"lr": 1.0}}, "SGD has the settings ['lr', 'momentum', 'nesterov', 'weight_decay']; got ['lr']"),
+        (
+            {"settings": {"lr": 1.0}},
+            "the settings of SGD has the keys ['initial_lr', 'lr', 'momentum', 'nesterov', 'weight_decay']; got ['lr']",
+        ),
         ({"tensors": {"velocity.7": sg.ones(2)}}, "state tensor 'velocity.7' is not named slot.index, index below 1"),
         ({"tensors": {"velocity": sg.ones(2)}}, "state tensor 'velocity' is not named slot.index"),
         ({"tensors": {"velocity.0": sg.ones(3)}}, "state tensor 'velocity.0' has shape (3,); the parameter has (2,)"),
-        ({"more": 1}, "has the keys settings, steps and tensors; got ['more', 'settings', 'steps', 'tensors']"),
+        ({"more": 1}, "has the keys ['settings', 'steps', 'tensors']; got ['more', 'settings', 'steps', 'tensors']"),
+        ({"settings": {**SETTINGS, "lr": float("nan")}}, "lr must be a finite number, not negative; got nan"),
+        ({"settings": {**SETTINGS, "lr": 1.0, "weight_decay": -1.0}}, "weight_decay must be a finite number"),
+        ({"settings": {**SETTINGS, "initial_lr": -1.0}}, "initial_lr must be a finite number, not negative; got -1.0"),
+        ({"settings": {**SETTINGS, "lr": 1.0, "momentum": 0.0}}, "nesterov needs a momentum above 0"),
+        ({"settings": {**SETTINGS, "lr": 1.0}, "steps": [-1]}, "a step of a state must not be negative; got -1"),
     ],
 )
 def test_a_state_that_does_not_fit_changes_nothing(change: dict[str, Any], message: str) -> None:
-    optimizer = nn.SGD([nn.Parameter(sg.ones(2))], 0.1, momentum=0.9)
-    before = optimizer.state_dict()
-    with pytest.raises(ValueError, match=re.escape(message)):
+    unchanged_by(change, ValueError, message)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"settings": [1.0]}, "the settings of SGD must be values by name; got list"),
+        ({"settings": {**SETTINGS, "lr": "0.1"}}, "lr must be a number; got str"),
+        ({"settings": {**SETTINGS, "lr": 1.0, "momentum": None}}, "momentum must be a number; got NoneType"),
+        ({"settings": {**SETTINGS, "lr": 1.0, "nesterov": "yes"}}, "nesterov must be True or False; got 'yes'"),
+        ({"steps": 3}, "the steps of a state must be a list of ints; got int"),
+        ({"steps": [3.0]}, "a step of a state must be an int; got float"),
+        ({"settings": {**SETTINGS, "lr": 1.0}, "tensors": [sg.ones(2)]}, "must stand by name; got list"),
+        (
+            {"settings": {**SETTINGS, "lr": 1.0}, "tensors": {"velocity.0": 1}},
+            "state tensor 'velocity.0' must be a Tensor",
+        ),
+    ],
+)
+def test_a_state_of_other_types_changes_nothing(change: dict[str, Any], message: str) -> None:
+    unchanged_by(change, TypeError, message)
+
+
+def unchanged_by(change: dict[str, Any], error: type[Exception], message: str) -> None:
+    parameter = nn.Parameter(sg.ones(2))
+    optimizer = nn.SGD([parameter], 0.1, momentum=0.9, nesterov=True)
+    schedule = nn.Cosine(optimizer, 10)
+    parameter.grad = sg.ones(2)
+    optimizer.step()
+    schedule.step()
+    before = copy.deepcopy(optimizer.state_dict())
+    with pytest.raises(error, match=re.escape(message)):
         optimizer.load_state_dict({**before, **change})
-    assert optimizer.state_dict() == before
+    after = optimizer.state_dict()
+    assert {**after, "tensors": after["tensors"]["velocity.0"].tolist()} == {
+        **before,
+        "tensors": before["tensors"]["velocity.0"].tolist(),
+    }
+
+
+@pytest.mark.parametrize("make", [nn.SGD, nn.Adam, nn.AdamW])
+def test_each_setting_is_checked_where_a_state_is_loaded(make: Any) -> None:
+    optimizer = make([nn.Parameter(sg.ones(2))], lr=0.1)
+    state = optimizer.state_dict()
+    for name in state["settings"]:
+        for wrong in (-1.0, float("nan"), float("inf"), "1", None, [1.0], sg.ones(1)):
+            with pytest.raises((TypeError, ValueError), match=name):
+                optimizer.load_state_dict({**state, "settings": {**state["settings"], name: wrong}})
+            assert optimizer.state_dict() == state
+
+
+def test_what_a_state_lacks_starts_at_zero_again() -> None:
+    """As for a new optimizer; in the memory that a captured step writes to."""
+    parameter = nn.Parameter(sg.ones(2))
+    optimizer = nn.SGD([parameter], 0.1, momentum=0.9)
+    fresh = optimizer.state_dict()
+    parameter.grad = sg.ones(2)
+    optimizer.step()
+    velocity = optimizer.slots["velocity"][0]
+    optimizer.load_state_dict(fresh)
+    assert optimizer.slots["velocity"][0] is velocity
+    assert velocity.tolist() == [0.0, 0.0]
+    assert optimizer.steps == [0]
 
 
 class _Row(sg.Launches):

@@ -1,7 +1,9 @@
 """Schedules against their closed formulas."""
 
+import itertools
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,6 +70,11 @@ def test_one_cycle_defaults() -> None:
     assert schedule.rate(99) == pytest.approx(1 / 25 / 1e4)
 
 
+def _possible(order: tuple[str, ...]) -> bool:
+    """A schedule is made before its state is loaded."""
+    return order.index("make") < order.index("load schedule")
+
+
 MAKERS: list[Callable[[nn.Optimizer], nn.Schedule]] = [
     lambda o: nn.OneCycle(o, 2.0, 10),
     lambda o: nn.Cosine(o, 10),
@@ -97,12 +104,86 @@ def test_a_new_schedule_sets_the_first_rate_and_state_goes_on(make: Callable[[nn
         (lambda o: nn.OneCycle(o, 1.0, 10, warmup=1.5), "between 0 and 1; got 1.5"),
         (lambda o: nn.OneCycle(o, 1.0, 10, start_divisor=0.5), "divisors must be at least 1; got 0.5 and 10000.0"),
         (lambda o: nn.Cosine(o, 0), "total_steps must be at least 1; got 0"),
-        (lambda o: nn.Cosine(o, 5, min_lr=-1), "min_lr must not be negative; got -1"),
+        (lambda o: nn.Cosine(o, 5, min_lr=-1), "min_lr must be a finite number, not negative; got -1"),
         (lambda o: nn.StepDecay(o, 0), "every must be at least 1; got 0"),
         (lambda o: nn.StepDecay(o, 2, factor=0), "factor must be positive; got 0"),
-        (lambda o: nn.Cosine(o, 5).load_state_dict({"step": 3}), r"the key 'steps' alone; got \['step'\]"),
+        (lambda o: nn.Cosine(o, 5).load_state_dict({"step": 3}), r"has the keys \['steps'\]; got \['step'\]"),
+        (lambda o: nn.Cosine(o, 5).load_state_dict({"steps": -1}), "steps of a schedule must not be negative; got -1"),
     ],
 )
 def test_errors(make: Callable[[nn.Optimizer], Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make(optimizer())
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda o: nn.Cosine(o, 5).load_state_dict({"steps": 3.0}),
+            "steps of a schedule must be an int; got float",
+        ),
+        (lambda o: nn.Cosine(o, 5).load_state_dict(3), "a schedule's state must be values by name; got int"),
+        (lambda o: nn.Cosine(o, 5.0), "total_steps must be an int; got float"),
+        (lambda o: nn.OneCycle(o, "1", 5), "max_lr must be a number; got str"),
+    ],
+)
+def test_type_errors(make: Callable[[nn.Optimizer], Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        make(optimizer())
+
+
+# ------------------------------------------------------------------------------------------------ the order of loading
+
+ORDERS = [order for order in itertools.permutations(("make", "load optimizer", "load schedule")) if _possible(order)]
+
+
+@pytest.mark.parametrize("through_file", [False, True])
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("make", MAKERS)
+def test_the_order_of_loading_does_not_matter(
+    make: Callable[[nn.Optimizer], nn.Schedule], order: tuple[str, ...], through_file: bool, tmp_path: Path
+) -> None:
+    first = make(optimizer(0.5))
+    expected = rates(first, 9)
+    first = make(optimizer(0.5))
+    rates(first, 4)
+    state = {"optimizer": first.optimizer.state_dict(), "schedule": first.state_dict()}
+    if through_file:
+        nn.save(tmp_path / "state.safetensors", state)
+        state = nn.load(tmp_path / "state.safetensors")
+    own = optimizer(123.0)
+    for what in order:
+        if what == "make":
+            second = make(own)
+        elif what == "load optimizer":
+            own.load_state_dict(state["optimizer"])
+        else:
+            second.load_state_dict(state["schedule"])
+    assert own.lr == first.optimizer.lr
+    assert own.initial_lr == 0.5
+    assert own.state_dict() == state["optimizer"]
+    assert rates(second, 5) == expected[4:]
+
+
+def test_a_rate_that_is_set_is_where_schedules_start() -> None:
+    own = optimizer(0.5)
+    first = nn.StepDecay(own, 1)
+    first.step()
+    assert own.lr == pytest.approx(0.05)
+    assert nn.StepDecay(own, 1).optimizer.lr == 0.5  # not where the first one stopped
+    own.lr = 2.0
+    first.step()
+    assert own.lr == pytest.approx(0.02)
+
+
+def test_a_state_that_does_not_fit_changes_nothing() -> None:
+    class Falling(nn.Schedule):
+        def rate(self, step: int) -> float:
+            return 3.0 - step
+
+    schedule = Falling(optimizer())
+    schedule.step()
+    with pytest.raises(ValueError, match="lr must be a finite number, not negative; got -1"):
+        schedule.load_state_dict({"steps": 4})
+    assert (schedule.steps, schedule.optimizer.lr) == (1, 2.0)

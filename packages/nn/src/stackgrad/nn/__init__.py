@@ -35,8 +35,9 @@ from .layers.norm import BatchNorm1d, BatchNorm2d
 from .layers.pool import AvgPool2d, MaxPool2d
 from .layers.sequential import Sequential
 from .losses import cross_entropy, mse_loss, nll_loss
-from .module import Buffer, Module, Parameter
+from .module import Module
 from .optim import SGD, Adam, AdamW, Optimizer
+from .parameter import Buffer, Parameter
 from .saving import load, load_metadata, save
 from .schedule import Constant, Cosine, OneCycle, Schedule, StepDecay
 

@@ -25,6 +25,29 @@ def is_relu(activation: Activation) -> bool:
     return activation is not None
 
 
+def expect_tensor(what: str, value: object) -> None:
+    """TypeError unless `value` is a Tensor; `what` names it: "the input of conv2d"."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{what} must be a Tensor; got {described(value)}")
+
+
+def expect_tensors(function: str, **values: object) -> None:
+    """TypeError unless each of these arguments of `function` is a Tensor; `bias` may be None."""
+    for name, value in values.items():
+        if not isinstance(value, Tensor) and (value is not None or name != "bias"):
+            raise TypeError(f"{function}: {name} must be a Tensor; got {described(value)}")
+
+
+def described(value: object) -> str:
+    """The type of what is no Tensor, and how to make one of it where that is known."""
+    kind = type(value).__name__
+    if isinstance(value, np.ndarray):
+        return f"{kind}: use stackgrad.tensor.from_numpy(...)"
+    if isinstance(value, bool | int | float | list | tuple | np.generic):
+        return f"{kind}: use stackgrad.tensor.tensor(...)"
+    return kind
+
+
 def is_integer(value: object) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 

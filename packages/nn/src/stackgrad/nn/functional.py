@@ -12,7 +12,7 @@ import numpy as np
 import stackgrad.tensor as sg
 from stackgrad.tensor import Generator, Tensor
 
-from ._arguments import Activation, Padding, Size, check_ndim, is_relu, paddings, sizes
+from ._arguments import Activation, Padding, Size, check_ndim, expect_tensors, is_relu, paddings, sizes
 
 # ---------------------------------------------------------------------------------------------- linear and pointwise
 
@@ -32,31 +32,37 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, activation
     Raises:
         ValueError: shapes that do not fit, another activation.
     """
+    expect_tensors("linear", input=input, weight=weight, bias=bias)
     return sg.linear(input, weight, bias, is_relu(activation))
 
 
 def relu(input: Tensor) -> Tensor:
     """max(input, 0), element by element; the gradient at 0 is 0."""
+    expect_tensors("relu", input=input)
     return input.relu()
 
 
 def sigmoid(input: Tensor) -> Tensor:
     """1 / (1 + exp(-input)), element by element."""
+    expect_tensors("sigmoid", input=input)
     return input.sigmoid()
 
 
 def tanh(input: Tensor) -> Tensor:
     """The hyperbolic tangent, element by element."""
+    expect_tensors("tanh", input=input)
     return input.tanh()
 
 
 def softmax(input: Tensor, dim: int) -> Tensor:
     """exp(input) / sum of exp(input) along `dim`; same shape. The maximum is subtracted first, so nothing overflows."""
+    expect_tensors("softmax", input=input)
     return sg.softmax(input, dim)
 
 
 def logsoftmax(input: Tensor, dim: int) -> Tensor:
     """input - log(sum of exp(input) along `dim`), by log-sum-exp; same shape."""
+    expect_tensors("log_softmax", input=input)
     return sg.log_softmax(input, dim)
 
 
@@ -78,6 +84,7 @@ def dropout(input: Tensor, rate: float, ignore: bool = False, generator: Generat
     Raises:
         ValueError: a rate outside [0, 1].
     """
+    expect_tensors("dropout", input=input)
     if ignore or check_rate(rate) == 0:
         return input
     return sg.dropout(input, rate, generator=generator)
@@ -123,6 +130,7 @@ def conv2d(
     Raises:
         ValueError: shapes, channels or groups that do not fit, a kernel larger than the padded input.
     """
+    expect_tensors("conv2d", input=input, weight=weight, bias=bias)
     check_ndim("weight", weight, 4, "(out_channels, in_channels / groups, kernel_height, kernel_width)")
     steps = sizes("stride", stride, 2)
     spread = sizes("dilation", dilation, 2)
@@ -157,6 +165,7 @@ def conv1d(
     Raises:
         ValueError: as in `conv2d`.
     """
+    expect_tensors("conv1d", input=input, weight=weight, bias=bias)
     check_ndim("input", input, 3, "(batch, channels, width)")
     check_ndim("weight", weight, 3, "(out_channels, in_channels / groups, kernel_width)")
     steps = sizes("stride", stride, 1)
@@ -184,11 +193,13 @@ def max_pool2d(input: Tensor, kernel_size: Size, stride: Size | None = None, pad
     Raises:
         ValueError: another number of dimensions, sizes that do not fit.
     """
+    expect_tensors("max_pool2d", input=input)
     return sg.max_pool2d(input, *_pool_arguments(kernel_size, stride, padding))
 
 
 def avg_pool2d(input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Padding = 0) -> Tensor:
     """The mean of each window; padded zeros count. Arguments, result and errors as in `max_pool2d`."""
+    expect_tensors("avg_pool2d", input=input)
     return sg.avg_pool2d(input, *_pool_arguments(kernel_size, stride, padding))
 
 
@@ -284,6 +295,9 @@ def batch_norm(
         ValueError: an input of less than two dimensions, channels that differ, training on one value a channel,
             another activation.
     """
+    expect_tensors(
+        "batch_norm", input=input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
+    )
     if input.ndim < 2:
         raise ValueError(f"input must have at least 2 dimensions, (batch, channels, ...); got shape {input.shape}")
     channels, relu = input.shape[1], is_relu(activation)
@@ -295,6 +309,11 @@ def batch_norm(
     ):
         if value.shape != (channels,):
             raise ValueError(f"{name} must have shape ({channels},), one a channel of the input; got {value.shape}")
+        if value.dtype != input.dtype:
+            raise TypeError(
+                f"batch_norm: input has dtype {input.dtype} and {name} {value.dtype}: expected the same; "
+                "use .astype(...)"
+            )
     if not training:
         column = (channels,) + (1,) * (input.ndim - 2)
         scale = weight * (running_var + eps).rsqrt()

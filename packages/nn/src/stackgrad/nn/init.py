@@ -1,4 +1,4 @@
-"""Initial weights. Each function returns a new tensor of the given shape.
+"""Initial weights. Each function returns a new tensor of the given shape, float32 unless `dtype` says otherwise.
 
 All draws are made on the host, so that every backend starts from equal values. A weight's shape is (out_features,
 in_features) or (out_channels, in_channels, kernel sizes...): the fan in is the number of inputs that one output sums
@@ -21,6 +21,7 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
     Raises:
         ValueError: fewer than two dimensions, or a fan of 0.
     """
+    _expect_shape(shape)
     if len(shape) < 2:
         raise ValueError(f"a fan needs a weight of at least 2 dimensions, (out, in, ...); got shape {tuple(shape)}")
     receptive = math.prod(shape[2:])
@@ -54,12 +55,14 @@ def gain(nonlinearity: str, slope: float = 0.01) -> float:
 
 def uniform(shape: Sequence[int], bound: float, generator: Generator | None = None, dtype: Any = None) -> Tensor:
     """Uniform on [-bound, bound)."""
+    _expect_shape(shape)
     draws = sg.rand(*shape, dtype=dtype, generator=generator, backend="numpy")
     return _on_default_backend(draws * (2 * bound) - bound)
 
 
 def normal(shape: Sequence[int], std: float, generator: Generator | None = None, dtype: Any = None) -> Tensor:
     """Normal of mean 0 and the given standard deviation."""
+    _expect_shape(shape)
     return _on_default_backend(sg.randn(*shape, dtype=dtype, generator=generator, backend="numpy") * std)
 
 
@@ -114,14 +117,24 @@ def xavier_normal(
 
 
 def layer_weight_and_bias(
-    shape: Sequence[int], bias: bool, generator: Generator | None = None
+    shape: Sequence[int], bias: bool, generator: Generator | None = None, dtype: Any = None
 ) -> tuple[Tensor, Tensor | None]:
     """The default of `Linear` and the convolutions, which is PyTorch's: both uniform within 1 / sqrt(fan in).
 
     For the weight this is `kaiming_uniform` for a leaky ReLU of slope sqrt(5).
     """
-    weight = kaiming_uniform(shape, gain("leaky_relu", math.sqrt(5)), generator=generator)
-    return weight, uniform(shape[:1], 1 / math.sqrt(fans(shape)[0]), generator) if bias else None
+    weight = kaiming_uniform(shape, gain("leaky_relu", math.sqrt(5)), generator=generator, dtype=dtype)
+    return weight, uniform(shape[:1], 1 / math.sqrt(fans(shape)[0]), generator, dtype) if bias else None
+
+
+def _expect_shape(shape: object) -> None:
+    if isinstance(shape, Tensor):
+        raise TypeError(
+            f"the functions of nn.init take a shape and return a new tensor; got a {type(shape).__name__} of shape "
+            f"{shape.shape}: give x.shape, and write the result into x by x.copy_(...) under no_grad()"
+        )
+    if not isinstance(shape, Sequence) or isinstance(shape, str):
+        raise TypeError(f"the functions of nn.init take a shape, as (out, in); got {type(shape).__name__}")
 
 
 def _fan(shape: Sequence[int], mode: Fan) -> int:

@@ -5,6 +5,8 @@ from typing import Literal, TypeAlias
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
 
+from ._arguments import expect_tensors
+
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
 
 
@@ -21,8 +23,9 @@ def cross_entropy(input: Tensor, target: Tensor, reduction: Reduction = "mean") 
 
     Raises:
         ValueError: shapes that do not fit, a class out of range, an unknown reduction.
-        TypeError: a target that is not int64.
+        TypeError: what is no Tensor, a target that is not int64.
     """
+    expect_tensors("cross_entropy", input=input, target=target)
     return _reduce(sg.cross_entropy(input, target), reduction)
 
 
@@ -36,6 +39,7 @@ def nll_loss(input: Tensor, target: Tensor, reduction: Reduction = "mean") -> Te
 
     Returns and raises as `cross_entropy`.
     """
+    expect_tensors("nll_loss", input=input, target=target)
     return _reduce(sg.nll_loss(input, target), reduction)
 
 
@@ -51,8 +55,10 @@ def mse_loss(input: Tensor, target: Tensor, reduction: Reduction = "mean") -> Te
         (), or the input's shape where nothing is reduced.
 
     Raises:
+        TypeError: what is no Tensor.
         ValueError: shapes that differ (nothing is broadcast here), an unknown reduction.
     """
+    expect_tensors("mse_loss", input=input, target=target)
     if input.shape != target.shape:
         raise ValueError(f"mse_loss needs input and target of one shape; got {input.shape} and {target.shape}")
     difference = input - target

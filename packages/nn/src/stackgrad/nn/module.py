@@ -14,50 +14,42 @@ There is no registration: what a module owns is found by walking its attributes 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+import numpy as np
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Backend, Tensor
 
-
-class Parameter(Tensor):
-    """A tensor that a module trains. It shares the memory of the tensor it is made from, and requires a gradient.
-
-    Raises:
-        TypeError: a tensor of integers or bools.
-    """
-
-    __slots__ = ()
-
-    def __init__(self, tensor: Tensor) -> None:
-        super().__init__(tensor.data, tensor.backend, tensor.version)
-        self.requires_grad_()
+from . import _state
+from ._assignment import Assigning
+from ._containers import found_in
+from .parameter import Buffer, Parameter, reaches_parameter
 
 
-class Buffer(Tensor):
-    """A tensor that is saved with its module and not trained: a running mean, say. It shares the given one's memory.
-
-    A plain Tensor among a module's attributes is neither: it is not saved (an activation kept for a look at it).
-    """
-
-    __slots__ = ()
-
-    def __init__(self, tensor: Tensor) -> None:
-        super().__init__(tensor.data, tensor.backend, tensor.version)
-
-
-Member = TypeVar("Member")
-
-
-class Module:
+class Module(Assigning):
     """The base of all layers and models. A subclass defines `forward`; it need not call `super().__init__()`.
 
-    The module owns each Parameter, Buffer and Module among its attributes, also inside lists and tuples, and what those
-    modules own. Names are the path: "layers.0.weight". What is reached by two paths has the first one's name.
+    The module owns each Parameter, Buffer and Module among its attributes, also inside lists, tuples and dicts, and
+    what those modules own. Names are the path: "layers.0.weight", "heads.left.weight". What is reached by two paths
+    is one parameter, named by the first, and stands under both names in the state.
+
+    Other tensors among the attributes are the module's own affair; but one that requires a gradient and is no
+    Parameter, nor computed from one, would be neither trained nor saved: `parameters` and `state_dict` raise TypeError.
     """
 
     training: bool = True
+    ignored_state: tuple[str, ...] = ()
+    """Names that `load_state_dict` passes over, beside what the module owns: other programs save them."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name, member in found_in(vars(cls).items(), _is_member):
+            raise TypeError(
+                f"{cls.__name__}.{name} is a {type(member).__name__} of the class, which its instances would share "
+                "and not own: make it in __init__"
+            )
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
         """The module's function; called by calling the module."""
@@ -70,7 +62,7 @@ class Module:
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """Each parameter once, with its name, in the order of definition."""
-        return self._named(Parameter)
+        return ((name, tensor) for name, tensor in self._tensors() if isinstance(tensor, Parameter))
 
     def parameters(self) -> Iterator[Parameter]:
         """Each parameter once, in the order of definition."""
@@ -78,27 +70,36 @@ class Module:
 
     def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
         """Each buffer once, with its name."""
-        return self._named(Buffer)
+        return ((name, tensor) for name, tensor in self._tensors() if isinstance(tensor, Buffer))
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
         """This module, named "", and each module below it once, outer before inner."""
         yield "", self
-        yield from self._named(Module)
+        yield from ((name, member) for name, member in _walk(self, once=True) if isinstance(member, Module))
 
     def modules(self) -> Iterator[Module]:
         """This module and each one below it, once."""
         return (module for _, module in self.named_modules())
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules among this module's own attributes, lists and tuples included, by every name they have here."""
-        return ((name, member) for name, member in _members(vars(self).items()) if isinstance(member, Module))
+        """The modules among this module's own attributes, with lists and the like, by every name they have here."""
+        return ((name, member) for name, member in _members(self) if isinstance(member, Module))
 
     def children(self) -> Iterator[Module]:
         """The modules of `named_children`."""
         return (module for _, module in self.named_children())
 
-    def _named(self, kind: type[Member]) -> Iterator[tuple[str, Member]]:
-        return ((name, member) for name, member in _walk(self, "", {id(self)}) if isinstance(member, kind))
+    def _tensors(self, once: bool = True) -> Iterator[tuple[str, Parameter | Buffer]]:
+        """The parameters and buffers here and below; each once, or by every name."""
+        for name, member in _walk(self, once):
+            if isinstance(member, Parameter | Buffer):
+                yield name, member
+            elif isinstance(member, Tensor) and not reaches_parameter(member):
+                raise TypeError(
+                    f"{name!r} of {type(self).__name__} is a tensor of shape {member.shape} that requires a gradient "
+                    "and is no Parameter: it would be neither trained nor saved; make it nn.Parameter(...), or keep "
+                    "its .detach()"
+                )
 
     # ------------------------------------------------------------------------------------------------------ changes
 
@@ -118,51 +119,75 @@ class Module:
             parameter.grad = None
 
     def to(self, backend: str | Backend) -> Self:
-        """Moves parameters and buffers to a backend; they stay the same objects, without gradients. Returns self."""
-        for _, member in _walk(self, "", {id(self)}):
-            if isinstance(member, Tensor):
-                moved = member.detach().to(backend)
-                member.data, member.backend, member.version = moved.data, moved.backend, moved.version
-                member.grad = None
+        """Moves parameters, their gradients and buffers to a backend; they stay the same objects. Returns self.
+
+        Raises:
+            TypeError: a dtype, for which there is `astype`.
+        """
+        if not isinstance(backend, str | Backend):
+            raise TypeError(f"to takes a backend; got {backend!r}: for a dtype use astype(...)")
+        return self._each(lambda tensor: tensor.to(backend))
+
+    def astype(self, dtype: Any) -> Self:
+        """Makes parameters, their gradients and buffers float32 or float64; they stay the same objects. Returns self.
+
+        Buffers of integers and bools stay as they are. An optimizer keeps tensors of a parameter's dtype: make it, or
+        take its first step, after this.
+
+        Raises:
+            TypeError: another dtype.
+        """
+        wanted = np.dtype(dtype)
+        if wanted not in (sg.float32, sg.float64):
+            raise TypeError(f"a module is of float32 or float64; got {wanted}")
+        return self._each(lambda tensor: tensor.astype(wanted) if tensor.dtype.kind == "f" else tensor)
+
+    def _each(self, convert: Callable[[Tensor], Tensor]) -> Self:
+        for _, member in list(self._tensors()):
+            _state.replace(member, convert(member.detach()))
+            if member.grad is not None:
+                member.grad = convert(member.grad.detach())
         return self
 
     # -------------------------------------------------------------------------------------------------------- state
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Parameters and buffers by name, in the order of definition.
+        """Parameters and buffers by name, in the order of definition; one that has two names stands under both.
 
         They share the module's memory: `clone` what is to be kept while training goes on.
+
+        Raises:
+            ValueError: two tensors of one name.
         """
-        return {name: member.detach() for name, member in self._named(Tensor)}
+        return {name: member.detach() for name, member in self._by_name().items()}
 
     def load_state_dict(self, state: Mapping[str, Tensor], strict: bool = True) -> None:
         """Copies values into the parameters and buffers of the same names; nothing is changed where it raises.
 
         Args:
-            state: name -> tensor of the same shape; of any dtype and backend.
+            state: name -> tensor of the same shape; of any dtype and backend. Of several names of one parameter, one
+                is enough.
             strict: raise for names that are missing or unexpected; otherwise those are passed over.
 
         Raises:
-            ValueError: missing or unexpected names, shapes that differ; all of them are named.
+            TypeError: a state that is no mapping, a value that is no Tensor.
+            ValueError: missing or unexpected names, shapes that differ, different values for one parameter that has
+                several names; all of them are named.
         """
-        own = dict(self._named(Tensor))
-        missing = [name for name in own if name not in state]
-        unexpected = [name for name in state if name not in own]
-        problems = [
-            f"{name} has shape {state[name].shape}, expected {member.shape}"
-            for name, member in own.items()
-            if name in state and state[name].shape != member.shape
-        ]
-        if strict and missing:
-            problems.append(f"missing: {', '.join(missing)}")
-        if strict and unexpected:
-            problems.append(f"unexpected: {', '.join(unexpected)}")
-        if problems:
-            raise ValueError(f"the state does not fit {type(self).__name__}: {'; '.join(problems)}")
-        with sg.no_grad():
-            for name, member in own.items():
-                if name in state:
-                    member.copy_(state[name].detach().to(member.backend).astype(member.dtype))
+        ignored = {
+            f"{path}.{name}".removeprefix(".")
+            for path, module in [("", self), *_walk(self, once=False)]
+            if isinstance(module, Module)
+            for name in module.ignored_state
+        }
+        _state.load(type(self).__name__, self._by_name(), ignored, state, strict)
+
+    def _by_name(self) -> dict[str, Parameter | Buffer]:
+        found: dict[str, Parameter | Buffer] = {}
+        for name, member in self._tensors(once=False):
+            if found.setdefault(name, member) is not member:
+                raise ValueError(f"two tensors of {type(self).__name__} have the name {name!r}: rename one")
+        return found
 
     # ---------------------------------------------------------------------------------------------------- for people
 
@@ -186,21 +211,24 @@ class Module:
             raise AttributeError(message + "".join(f"; did you mean {match!r}?" for match in close))
 
 
-def _members(items: Iterable[tuple[object, object]]) -> Iterator[tuple[str, object]]:
-    """The parameters, buffers and modules among named values; those inside lists and tuples get "name.index"."""
-    for name, value in items:
-        if isinstance(value, Parameter | Buffer | Module):
-            yield str(name), value
-        elif isinstance(value, list | tuple):
-            yield from ((f"{name}.{inner}", member) for inner, member in _members(enumerate(value)))
+def _is_member(value: object) -> bool:
+    return isinstance(value, Parameter | Buffer | Module) or (isinstance(value, Tensor) and value.requires_grad)
 
 
-def _walk(module: Module, prefix: str, seen: set[int]) -> Iterator[tuple[str, object]]:
-    """What the module owns, depth first, each object once."""
-    for name, member in _members(vars(module).items()):
+def _members(module: Module) -> Iterator[tuple[str, Any]]:
+    """A module's own parameters, buffers, modules, and other tensors that require a gradient."""
+    return found_in(vars(module).items(), _is_member)
+
+
+def _walk(module: Module, once: bool, prefix: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Any]]:
+    """The members here and below, depth first; each once, or by every name (of a module inside itself, the first)."""
+    seen = {id(module)} if seen is None else seen
+    for name, member in _members(module):
         if id(member) in seen:
             continue
         seen.add(id(member))
         yield prefix + name, member
         if isinstance(member, Module):
-            yield from _walk(member, f"{prefix}{name}.", seen)
+            yield from _walk(member, once, f"{prefix}{name}.", seen)
+        if not once:
+            seen.discard(id(member))

@@ -1,7 +1,9 @@
 """Optimizers: they change parameters in place, by the gradients in `parameter.grad`."""
 
+import copy
 import math
-from collections.abc import Callable, Iterable
+import numbers
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,40 +12,52 @@ from numpy.typing import NDArray
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
 
+from ._arguments import expect_tensor, is_integer
+from .module import Module
+
 
 class Optimizer:
     """The base: holds the parameters, the learning rate and the tensors that an optimizer keeps for each parameter.
 
-    Those are made at a parameter's first step, on its backend: move a module with `to` before it.
-    A parameter whose `grad` is None is skipped.
+    Those are made at a parameter's first step, on its backend and of its dtype: move a module with `to` or `astype`
+    before it. A parameter whose `grad` is None is skipped, as that of a frozen one is.
+
+    Attributes:
+        params: what it changes, in the order given.
+        initial_lr: the learning rate that was set last, by the constructor or `lr = ...`; schedules start from it.
+        steps: how many steps each parameter has taken.
     """
 
     settings: tuple[str, ...] = ("lr", "weight_decay")
     """The names of the numbers that `state_dict` holds."""
 
     def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0) -> None:
-        self.params = list(params)
-        if not self.params:
-            raise ValueError("an optimizer needs at least one parameter; got none")
-        for index, parameter in enumerate(self.params):
-            if not isinstance(parameter, Tensor):
-                raise TypeError(f"parameter {index} must be a Tensor; got {type(parameter).__name__}")
-            if not (parameter.requires_grad and parameter.is_leaf):
-                raise ValueError(f"parameter {index} must be a leaf that requires grad; its shape is {parameter.shape}")
-        if len({id(parameter) for parameter in self.params}) != len(self.params):
-            raise ValueError("a parameter was given twice; each must be given once")
+        self.params = _checked_parameters(params)
         self.lr = lr
         self.weight_decay = not_negative("weight_decay", weight_decay)
         self.steps = [0] * len(self.params)
         self.slots: dict[str, dict[int, Tensor]] = {}
 
+    def check(self) -> None:
+        """Raises TypeError or ValueError where a setting is not valid. A subclass that has more settings adds theirs.
+
+        `load_state_dict` calls it, and so do the constructors of the optimizers here.
+        """
+        not_negative("lr", self.lr)
+        not_negative("initial_lr", self.initial_lr)
+        self.weight_decay = not_negative("weight_decay", self.weight_decay)
+
     @property
     def lr(self) -> float:
-        """The learning rate; set it at any time."""
+        """The learning rate; set it at any time. A schedule changes it and leaves `initial_lr` alone."""
         return self._lr
 
     @lr.setter
     def lr(self, value: float) -> None:
+        self._lr = self.initial_lr = not_negative("lr", value)
+
+    def set_scheduled_lr(self, value: float) -> None:
+        """Sets `lr` for the next step and leaves `initial_lr` alone, as a schedule does."""
         self._lr = not_negative("lr", value)
 
     def zero_grad(self) -> None:
@@ -99,50 +113,73 @@ class Optimizer:
         return [kept[index] for index in indices]
 
     def state_dict(self) -> dict[str, Any]:
-        """What is needed to go on later.
+        """What is needed to go on later; `save` writes it as it is.
 
         Returns:
-            "settings": name -> number; "steps": one int a parameter; "tensors": "slot.index" -> Tensor, which shares
-            memory with the optimizer. The first two can be written as JSON, the last by `save`.
+            "settings": name -> number, `initial_lr` among them; "steps": one int a parameter; "tensors":
+            "slot.index" -> Tensor, which shares memory with the optimizer.
         """
         tensors = {
             f"{name}.{index}": tensor for name, kept in self.slots.items() for index, tensor in sorted(kept.items())
         }
-        settings = {name: getattr(self, name) for name in self.settings}
+        settings = {name: getattr(self, name) for name in self._saved_settings()}
         return {"settings": settings, "steps": list(self.steps), "tensors": tensors}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes over what `state_dict` of an optimizer of the same class and parameters returned.
 
+        A schedule of this optimizer may be made, or its state loaded, before or after this. Nothing is changed where
+        it raises.
+
         Raises:
-            ValueError: other settings, another number of parameters, tensors of another name or shape.
+            TypeError: a setting that is no number, a step that is no int, a value among the tensors that is none.
+            ValueError: other settings or some that the constructor would refuse, another number of parameters, tensors
+                of another name or shape.
         """
-        if set(state) != {"settings", "steps", "tensors"}:
-            raise ValueError(f"an optimizer's state has the keys settings, steps and tensors; got {sorted(state)}")
-        if set(state["settings"]) != set(self.settings):
-            raise ValueError(
-                f"{type(self).__name__} has the settings {sorted(self.settings)}; got {sorted(state['settings'])}"
-            )
-        if len(state["steps"]) != len(self.params):
-            raise ValueError(f"the state is of {len(state['steps'])} parameters; this has {len(self.params)}")
+        expect_keys("an optimizer's state", state, ("settings", "steps", "tensors"))
+        expect_keys(f"the settings of {type(self).__name__}", state["settings"], self._saved_settings())
+        changed = copy.copy(self)
+        for name in self._saved_settings():  # initial_lr after lr, which sets it too
+            setattr(changed, name, state["settings"][name])
+        changed.check()
+        changed.steps = self._checked_steps(state["steps"])
+        changed.slots = self._checked_slots(state["tensors"])
+        # In place where there is one: a captured step goes on with the tensors that it was recorded with.
+        for name, kept in self.slots.items():
+            loaded = changed.slots.setdefault(name, {})
+            for index, tensor in kept.items():
+                if index not in loaded:
+                    loaded[index] = tensor.zero_()
+                elif (tensor.dtype, tensor.backend) == (loaded[index].dtype, loaded[index].backend):
+                    loaded[index] = tensor.copy_(loaded[index])
+        vars(self).update(vars(changed))
+
+    def _saved_settings(self) -> tuple[str, ...]:
+        return (*self.settings, "initial_lr")
+
+    def _checked_steps(self, steps: Any) -> list[int]:
+        if not isinstance(steps, Sequence) or isinstance(steps, str):
+            raise TypeError(f"the steps of a state must be a list of ints; got {type(steps).__name__}")
+        if len(steps) != len(self.params):
+            raise ValueError(f"the state is of {len(steps)} parameters; this has {len(self.params)}")
+        return [whole("a step of a state", value) for value in steps]
+
+    def _checked_slots(self, tensors: Any) -> dict[str, dict[int, Tensor]]:
+        """The tensors of a state by slot and index, in memory of their own."""
+        if not isinstance(tensors, Mapping):
+            raise TypeError(f"the tensors of a state must stand by name; got {type(tensors).__name__}")
         slots: dict[str, dict[int, Tensor]] = {}
-        for key, tensor in state["tensors"].items():
-            name, _, number = key.rpartition(".")
-            if not (name and number.isdecimal() and int(number) < len(self.params)):
+        for key, tensor in tensors.items():
+            name, _, index = str(key).rpartition(".")
+            if not (name and index.isdecimal() and int(index) < len(self.params)):
                 raise ValueError(f"state tensor {key!r} is not named slot.index, index below {len(self.params)}")
-            parameter = self.params[int(number)]
+            expect_tensor(f"state tensor {key!r}", tensor)
+            parameter = self.params[int(index)]
             if tensor.shape != parameter.shape:
                 raise ValueError(f"state tensor {key!r} has shape {tensor.shape}; the parameter has {parameter.shape}")
             kept = tensor.detach().astype(parameter.dtype).to(parameter.backend).clone()
-            slots.setdefault(name, {})[int(number)] = kept
-        for name in self.settings:
-            setattr(self, name, state["settings"][name])
-        self.steps = [int(count) for count in state["steps"]]
-        for name, loaded in slots.items():
-            kept = self.slots.get(name, {})
-            # In place where there is one: a captured step goes on with the tensors that it was recorded with.
-            loaded.update({i: kept[i].copy_(tensor) for i, tensor in loaded.items() if i in kept})
-        self.slots = slots
+            slots.setdefault(name, {})[int(index)] = kept
+        return slots
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={getattr(self, name)}" for name in self.settings)
@@ -158,6 +195,7 @@ class SGD(Optimizer):
     momentum in deep learning", ICML 2013.
 
     Raises:
+        TypeError: what is no number, what is no Tensor.
         ValueError: a negative number, `nesterov` without momentum, no parameters.
     """
 
@@ -172,9 +210,16 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(params, lr, weight_decay)
-        self.momentum = not_negative("momentum", momentum)
+        self.momentum = momentum
         self.nesterov = nesterov
-        if nesterov and momentum == 0:
+        self.check()
+
+    def check(self) -> None:
+        super().check()
+        self.momentum = not_negative("momentum", self.momentum)
+        if not isinstance(self.nesterov, bool | np.bool_):
+            raise TypeError(f"nesterov must be True or False; got {self.nesterov!r}")
+        if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov needs a momentum above 0; got 0")
 
     def update(self, indices: list[int], params: list[Tensor], grads: list[Tensor]) -> None:
@@ -189,6 +234,7 @@ class Adam(Optimizer):
     Source: Kingma and Ba, "Adam", ICLR 2015.
 
     Raises:
+        TypeError: what is no number, what is no Tensor.
         ValueError: a negative number, a beta outside [0, 1), no parameters.
     """
 
@@ -204,14 +250,23 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(params, lr, weight_decay)
-        if not all(0 <= beta < 1 for beta in betas):
-            raise ValueError(f"betas must be at least 0 and below 1; got {betas}")
         self.beta1, self.beta2 = betas
-        self.eps = not_negative("eps", eps)
+        self.eps = eps
+        self.check()
+
+    def check(self) -> None:
+        super().check()
+        self.beta1, self.beta2 = not_negative("beta1", self.beta1), not_negative("beta2", self.beta2)
+        if self.beta1 >= 1 or self.beta2 >= 1:
+            raise ValueError(f"betas must be at least 0 and below 1; got {(self.beta1, self.beta2)}")
+        self.eps = not_negative("eps", self.eps)
 
     def update(self, indices: list[int], params: list[Tensor], grads: list[Tensor]) -> None:
         def make() -> NDArray[np.float64]:
-            betas, step = (self.beta1, self.beta2), self.steps[indices[0]]
+            step, *others = {self.steps[index] for index in indices}
+            if others:  # in a captured step, after load_state_dict
+                raise RuntimeError("parameters that were recorded together have taken different steps: capture again")
+            betas = self.beta1, self.beta2
             return sg.adam_numbers(step, self.lr, betas, self.eps, self.weight_decay, self.decoupled)
 
         sg.adam_step(params, grads, self.slot("mean", indices), self.slot("square", indices), self.numbers(make))
@@ -223,7 +278,7 @@ class AdamW(Adam):
     Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
 
     Raises:
-        ValueError: as `Adam`.
+        TypeError, ValueError: as `Adam`.
     """
 
     decoupled = True
@@ -240,7 +295,46 @@ class AdamW(Adam):
 
 
 def not_negative(name: str, value: float) -> float:
-    """`value`, or ValueError where it is negative, infinite or NaN."""
+    """`value` as a float. TypeError where it is no number, ValueError where it is negative, infinite or NaN."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a number; got {type(value).__name__}")
     if not (value >= 0 and math.isfinite(value)):
         raise ValueError(f"{name} must be a finite number, not negative; got {value}")
-    return value
+    return float(value)
+
+
+def whole(name: str, value: int) -> int:
+    """`value` as an int. TypeError where it is none, ValueError where it is negative."""
+    if not is_integer(value):
+        raise TypeError(f"{name} must be an int; got {type(value).__name__}")
+    if value < 0:
+        raise ValueError(f"{name} must not be negative; got {value}")
+    return int(value)
+
+
+def expect_keys(what: str, state: Any, keys: Iterable[str]) -> None:
+    """TypeError for a state that is no mapping, ValueError for one that has other keys."""
+    if not isinstance(state, Mapping):
+        raise TypeError(f"{what} must be values by name; got {type(state).__name__}")
+    if set(state) != set(keys):
+        raise ValueError(f"{what} has the keys {sorted(keys)}; got {sorted(map(str, state))}")
+
+
+def _checked_parameters(params: Iterable[Tensor]) -> list[Tensor]:
+    """The parameters as a list, each a leaf of a float dtype, given once."""
+    if isinstance(params, Module | Tensor) or not isinstance(params, Iterable):
+        raise TypeError(f"an optimizer takes several parameters, as model.parameters(); got {type(params).__name__}")
+    found = list(params)
+    if not found:
+        raise ValueError("an optimizer needs at least one parameter; got none")
+    for index, parameter in enumerate(found):
+        expect_tensor(f"parameter {index}", parameter)
+        if not parameter.is_leaf:
+            raise ValueError(
+                f"parameter {index} must be a leaf, not computed from others; its shape is {parameter.shape}"
+            )
+        if parameter.dtype.kind != "f":
+            raise TypeError(f"parameter {index} must be of float32 or float64; got {parameter.dtype}")
+    if len({id(parameter) for parameter in found}) != len(found):
+        raise ValueError("a parameter was given twice; each must be given once")
+    return found

@@ -1,11 +1,14 @@
 """Convolution layers."""
 
+from numpy.typing import DTypeLike
+
 from stackgrad.tensor import Generator, Tensor
 
 from .. import functional as F
 from .. import init
 from .._arguments import Activation, Padding, Size, is_relu, paddings, sizes
-from ..module import Module, Parameter
+from ..module import Module
+from ..parameter import Parameter
 
 
 class _Conv(Module):
@@ -25,6 +28,7 @@ class _Conv(Module):
         bias: bool = True,
         generator: Generator | None = None,
         activation: Activation = None,
+        dtype: DTypeLike | None = None,
     ) -> None:
         if in_channels < 1 or out_channels < 1 or groups < 1 or in_channels % groups or out_channels % groups:
             raise ValueError(
@@ -38,7 +42,8 @@ class _Conv(Module):
         self.groups = groups
         is_relu(activation)
         self.activation = activation
-        weight, offset = init.layer_weight_and_bias((out_channels, in_channels // groups, *kernel), bias, generator)
+        shape = (out_channels, in_channels // groups, *kernel)
+        weight, offset = init.layer_weight_and_bias(shape, bias, generator, dtype)
         self.weight = Parameter(weight)
         self.bias = None if offset is None else Parameter(offset)
 
@@ -71,12 +76,14 @@ class Conv1d(_Conv):
         bias: whether a bias is added.
         generator: the source of the initial weights; the default generator where None.
         activation: "relu" takes the `relu` of the result at once, which is faster than a layer behind this one.
+        dtype: of the weights: float32 where None, or float64.
 
     Attributes:
         weight: (out_channels, in_channels / groups, kernel_width).
         bias: (out_channels,), or None.
 
     Raises:
+        TypeError: another dtype.
         ValueError: arguments that do not fit, by name and value.
     """
 
@@ -99,12 +106,14 @@ class Conv2d(_Conv):
         bias: whether a bias is added.
         generator: the source of the initial weights; the default generator where None.
         activation: "relu" takes the `relu` of the result at once, which is faster than a layer behind this one.
+        dtype: of the weights: float32 where None, or float64.
 
     Attributes:
         weight: (out_channels, in_channels / groups, kernel_height, kernel_width).
         bias: (out_channels,), or None.
 
     Raises:
+        TypeError: another dtype.
         ValueError: arguments that do not fit, by name and value.
     """
 

@@ -1,11 +1,14 @@
 """The fully connected layer, and the one that flattens for it."""
 
+from numpy.typing import DTypeLike
+
 from stackgrad.tensor import Generator, Tensor
 
 from .. import functional as F
 from .. import init
-from .._arguments import Activation, is_relu
-from ..module import Module, Parameter
+from .._arguments import Activation, expect_tensors, is_relu
+from ..module import Module
+from ..parameter import Parameter
 
 
 class Linear(Module):
@@ -17,12 +20,14 @@ class Linear(Module):
         bias: whether a bias is added.
         generator: the source of the initial weights; the default generator where None.
         activation: "relu" takes the `relu` of the result at once, which is faster than a layer behind this one.
+        dtype: of the weights: float32 where None, or float64.
 
     Attributes:
         weight: (out_features, in_features).
         bias: (out_features,), or None.
 
     Raises:
+        TypeError: another dtype.
         ValueError: a number of features below 1, another activation.
     """
 
@@ -33,10 +38,11 @@ class Linear(Module):
         bias: bool = True,
         generator: Generator | None = None,
         activation: Activation = None,
+        dtype: DTypeLike | None = None,
     ) -> None:
         if in_features < 1 or out_features < 1:
             raise ValueError(f"Linear needs at least one feature in and out; got {in_features} and {out_features}")
-        weight, offset = init.layer_weight_and_bias((out_features, in_features), bias, generator)
+        weight, offset = init.layer_weight_and_bias((out_features, in_features), bias, generator, dtype)
         self.weight = Parameter(weight)
         self.bias = None if offset is None else Parameter(offset)
         is_relu(activation)
@@ -66,6 +72,7 @@ class Flatten(Module):
         self.end_dim = end_dim
 
     def forward(self, input: Tensor) -> Tensor:
+        expect_tensors("Flatten", input=input)
         return input.flatten(self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:

@@ -1,11 +1,14 @@
 """Batch normalisation."""
 
+from numpy.typing import DTypeLike
+
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
 
 from .. import functional as F
-from .._arguments import Activation, is_relu
-from ..module import Buffer, Module, Parameter
+from .._arguments import Activation, expect_tensors, is_relu
+from ..module import Module
+from ..parameter import Buffer, Parameter
 
 
 class _BatchNorm(Module):
@@ -16,31 +19,42 @@ class _BatchNorm(Module):
         eps: added to the variance.
         momentum: the share of the batch in the running statistics.
         activation: "relu" takes the `relu` of the result at once, which is faster than a layer behind this one.
+        dtype: of parameters and buffers: float32 where None, or float64.
 
     Attributes:
         weight, bias: (channels,), scale and shift; trained.
         running_mean, running_var: (channels,), buffers.
 
     Raises:
+        TypeError: another dtype; in a call, what is no Tensor.
         ValueError: a number of channels below 1, another activation; in a call, an input of another number of
             dimensions.
     """
 
     ndims: tuple[int, ...]
+    ignored_state = ("num_batches_tracked",)  # PyTorch counts the batches; its momentum of None alone needs to know
 
-    def __init__(self, channels: int, eps: float = 1e-5, momentum: float = 0.1, activation: Activation = None) -> None:
+    def __init__(
+        self,
+        channels: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        activation: Activation = None,
+        dtype: DTypeLike | None = None,
+    ) -> None:
         if channels < 1:
             raise ValueError(f"{type(self).__name__} needs at least one channel; got {channels}")
-        self.weight = Parameter(sg.ones(channels))
-        self.bias = Parameter(sg.zeros(channels))
-        self.running_mean = Buffer(sg.zeros(channels))
-        self.running_var = Buffer(sg.ones(channels))
+        self.weight = Parameter(sg.ones(channels, dtype=dtype))
+        self.bias = Parameter(sg.zeros(channels, dtype=dtype))
+        self.running_mean = Buffer(sg.zeros(channels, dtype=dtype))
+        self.running_var = Buffer(sg.ones(channels, dtype=dtype))
         self.eps = eps
         self.momentum = momentum
         is_relu(activation)
         self.activation = activation
 
     def forward(self, input: Tensor) -> Tensor:
+        expect_tensors(type(self).__name__, input=input)
         if input.ndim not in self.ndims:
             allowed = " or ".join(map(str, self.ndims))
             raise ValueError(f"{type(self).__name__} takes an input of {allowed} dimensions; got shape {input.shape}")

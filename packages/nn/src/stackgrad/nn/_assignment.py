@@ -1,0 +1,92 @@
+"""What assigning to an attribute of a module means, where its name is that of a parameter, a buffer or a module."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+import stackgrad.tensor as sg
+from stackgrad.tensor import Tensor
+
+from .parameter import Buffer, Parameter
+
+
+class Assigning:
+    """The base of `Module`: a name keeps what it was given for, as in PyTorch.
+
+    A tensor assigned to a buffer's name becomes the buffer. To the name of a parameter only a Parameter or None can be
+    assigned, to that of a module only a Module, a Parameter or None. `del` frees a name; None does not.
+    """
+
+    # Hidden from type checkers, which would take it to mean that a module has every attribute.
+    if not TYPE_CHECKING:
+
+        def __setattr__(self, name: str, value: object) -> None:
+            own = vars(self)
+            old = own.get(name)
+            kind = own.get("_emptied", {}).get(name) if old is None else _kind(old)
+            if kind is not None:
+                _expect(self, name, kind, value)
+                if sg.recording.tape is not None and old is not value:
+                    value = _followed(self, name, old, value)
+                elif kind is Buffer and _is_plain(value):
+                    value = Buffer.of(value)
+                if value is None:
+                    own["_emptied"] = {**own.get("_emptied", {}), name: kind}
+            object.__setattr__(self, name, value)
+
+        def __delattr__(self, name: str) -> None:
+            object.__delattr__(self, name)
+            vars(self)["_emptied"] = {key: kind for key, kind in vars(self).get("_emptied", {}).items() if key != name}
+
+
+def _kind(value: object) -> type | None:
+    return next((kind for kind in (Parameter, Buffer, Assigning) if isinstance(value, kind)), None)
+
+
+def _is_plain(value: object) -> TypeGuard[Tensor]:
+    return isinstance(value, Tensor) and not isinstance(value, Parameter | Buffer)
+
+
+def _expect(module: Assigning, name: str, kind: type, value: object) -> None:
+    """TypeError for a value that the name does not take."""
+    if value is None or isinstance(value, Parameter | (Tensor | Assigning if kind is Buffer else kind)):
+        if kind is Buffer and _is_plain(value) and value.requires_grad and value.is_leaf:
+            raise TypeError(
+                f"{_path(module, name)} is a buffer, which is not trained; got a tensor that requires a gradient and "
+                "has no history: assign nn.Parameter(...) to train it, its .detach() to keep its values"
+            )
+        return
+    wanted = {Parameter: "a parameter: assign nn.Parameter(...)", Buffer: "a buffer: assign a Tensor"}
+    raise TypeError(
+        f"{_path(module, name)} is {wanted.get(kind, 'a module: assign a Module')} or None, or `del` it first; "
+        f"got {type(value).__name__}"
+    )
+
+
+def _followed(module: Assigning, name: str, old: object, value: object) -> Buffer:
+    """The buffer of a captured function: such that each replay finds in it what the one before left there.
+
+    The new values go into the memory that replays read; who still holds the old buffer gets its values in a copy.
+    """
+    path = _path(module, name)
+    if not isinstance(old, Buffer) or not _is_plain(value):
+        raise RuntimeError(
+            f"{path} was replaced in a captured function, which replays would not do: replace it outside"
+        )
+    if value.requires_grad:
+        raise RuntimeError(f"{path} was given a tensor with a history in a captured function: assign its .detach()")
+    if (value.shape, value.dtype, value.backend) != (old.shape, old.dtype, old.backend):
+        raise RuntimeError(
+            f"{path}, of shape {old.shape} and {old.dtype}, was given shape {value.shape} and {value.dtype} in a "
+            "captured function, whose replays do the same work each time: assign the same shape and dtype"
+        )
+    new, before, after = Buffer(old), old.detach().clone(), value.clone()
+    before.version.count = old.version.count
+    old.data, old.version = before.data, before.version
+    with sg.no_grad():
+        new.copy_(after)
+    return new
+
+
+def _path(module: Any, name: str) -> str:
+    return f"{type(module).__name__}.{name}"

@@ -1,0 +1,75 @@
+"""Values that move into the tensors of a module, which stay the same objects."""
+
+from collections.abc import Mapping, Set
+
+import numpy as np
+
+import stackgrad.tensor as sg
+from stackgrad.tensor import Tensor
+
+from ._arguments import described
+
+
+def replace(member: Tensor, value: Tensor) -> None:
+    """Gives `member` the memory and backend of `value`; what was computed from it before has no way back."""
+    if value.data is member.data and value.backend is member.backend:
+        return
+    count = member.version.count
+    member.data, member.backend, member.version = value.data, value.backend, value.version
+    member.version.count = count + 1
+    _end_history(member)
+
+
+def load(owner: str, own: Mapping[str, Tensor], ignored: Set[str], state: Mapping[str, Tensor], strict: bool) -> None:
+    """Copies `state` into the tensors of the same names; `own` may have one under several. See `load_state_dict`."""
+    if not isinstance(state, Mapping):
+        raise TypeError(f"the state of {owner} must be tensors by name, as nn.load gives; got {type(state).__name__}")
+    wrong = [
+        f"{name} is of type {described(value)}"
+        for name, value in state.items()
+        if name in own and not isinstance(value, Tensor)
+    ]
+    if wrong:
+        raise TypeError(f"the state does not fit {owner}: {'; '.join(wrong)}")
+    names: dict[int, list[str]] = {}
+    for name, member in own.items():
+        names.setdefault(id(member), []).append(name)
+    given = {key: [name for name in alike if name in state] for key, alike in names.items()}
+    problems = [
+        f"{name} has shape {state[name].shape}, expected {own[name].shape}"
+        for name in own
+        if name in state and state[name].shape != own[name].shape
+    ]
+    problems += [
+        f"{first} and {name} are one tensor of {owner}, and have different values"
+        for first, *others in filter(None, given.values())
+        for name in others
+        if not _equal(state[first], state[name])
+    ]
+    missing = [name for key, alike in names.items() if not given[key] for name in alike]
+    unexpected = [str(name) for name in state if name not in own and name not in ignored]
+    if strict and missing:
+        problems.append(f"missing: {', '.join(missing)}")
+    if strict and unexpected:
+        problems.append(f"unexpected: {', '.join(unexpected)}")
+    if problems:
+        raise ValueError(f"the state does not fit {owner}: {'; '.join(problems)}")
+    values = [
+        (own[first], state[first].detach().to(own[first].backend).astype(own[first].dtype))
+        for first, *_ in filter(None, given.values())
+    ]
+    with sg.no_grad():
+        for member, value in values:
+            member.copy_(value)
+            _end_history(member)
+
+
+def _end_history(member: Tensor) -> None:
+    if member.node is not None:  # a buffer's
+        member.node, member.requires_grad = None, False
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    if a.data is b.data or a.shape != b.shape:  # other shapes are told of already
+        return True
+    return np.array_equal(a.detach().numpy(), b.detach().numpy(), equal_nan=True)
