@@ -139,17 +139,140 @@ def test_a_damaged_file_is_one_line(function: Any, damage: Any, path: Path) -> N
     assert "\n" not in str(caught.value)
 
 
-def test_a_dtype_that_tensors_do_not_have(path: Path) -> None:
-    safetensors.numpy.save_file({"half": np.ones(2, np.float16)}, path)
-    with pytest.raises(ValueError, match=re.escape("tensor 'half' has dtype F16; expected one of F32, F64, I64, BOOL")):
+def test_smaller_numbers_of_other_programs(path: Path) -> None:
+    """Halves are read as float32, small integers as int64."""
+    numbers = [1.5, -0.1, 65504.0, 6e-8, np.inf, np.nan]
+    arrays = {"half": np.array(numbers, np.float16)} | {
+        dtype: np.array([np.iinfo(dtype).min, np.iinfo(dtype).max], dtype)
+        for dtype in ("int8", "int16", "int32", "uint8", "uint16", "uint32")
+    }
+    safetensors.numpy.save_file(arrays, path)
+    for name, tensor in nn.load(path).items():
+        assert tensor.dtype == (sg.float32 if name == "half" else sg.int64)
+        np.testing.assert_array_equal(tensor.numpy(), arrays[name])
+
+
+def test_bfloat16_of_other_programs(path: Path) -> None:
+    """NumPy does not have it: the file is written by hand."""
+    header = b'{"a":{"dtype":"BF16","shape":[2,2],"data_offsets":[2,10]},"b":{"dtype":"BF16","shape":[],'
+    header += b'"data_offsets":[0,2]},"c":{"dtype":"F32","shape":[1],"data_offsets":[10,14]}}'
+    values = np.array([0x4049, 0x3F80, 0xBFC0, 0x7F80, 0x0001], "<u2")
+    path.write_bytes(len(header).to_bytes(8, "little") + header + values.tobytes() + np.float32([7]).tobytes())
+    loaded = nn.load(path)
+    assert {name: tensor.tolist() for name, tensor in loaded.items()} == {
+        "a": [[1.0, -1.5], [float("inf"), 2.0**-133]],
+        "b": 3.140625,
+        "c": [7.0],
+    }
+    assert all(tensor.dtype == sg.float32 for tensor in loaded.values())
+
+
+def test_a_dtype_that_cannot_be_read(path: Path) -> None:
+    safetensors.numpy.save_file({"big": np.ones(2, np.uint64)}, path)
+    with pytest.raises(ValueError, match="tensor 'big' has dtype U64; expected one of F64, F32, F16, BF16, I64, BOOL"):
+        nn.load(path)
+
+
+# ------------------------------------------------------------------------------------------------------ nested states
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two states are of the same nesting, types and values, to the bit."""
+    if isinstance(a, sg.Tensor):
+        return isinstance(b, sg.Tensor) and a.dtype == b.dtype and a.shape == b.shape and _bits(a) == _bits(b)
+    if isinstance(a, dict):
+        return type(b) is dict and list(a) == list(b) and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return type(a) is type(b) and len(a) == len(b) and all(map(same, a, b))
+    return type(a) is type(b) and repr(a) == repr(b)
+
+
+def _bits(x: sg.Tensor) -> bytes:
+    return x.detach().numpy().tobytes()
+
+
+numbers = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4)
+keys = st.text("ab.'", max_size=3) | st.integers(-1, 1) | st.none()
+states = st.recursive(
+    numbers | arrays.map(sg.tensor),
+    lambda inner: st.lists(inner, max_size=3) | st.lists(inner, max_size=3).map(tuple) | st.dictionaries(keys, inner),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=100)
+@given(state=st.dictionaries(keys, states, max_size=3))
+def test_nested_states_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, state: dict[Any, Any]) -> None:
+    path = tmp_path_factory.mktemp("saving") / "state.safetensors"
+    nn.save(path, state, {"note": "é"})
+    loaded = nn.load(path)
+    if all(isinstance(name, str) and isinstance(value, sg.Tensor) for name, value in state.items()):
+        state = {name: state[name] for name in loaded}  # a flat state is in the order of the file
+    assert same(state, loaded)
+    assert nn.load_metadata(path) == {"note": "é"}
+
+
+@pytest.mark.parametrize("make", [lambda params: nn.SGD(params, 0.1, 0.9, True), nn.Adam, nn.AdamW])
+def test_a_training_is_saved_without_taking_it_apart(make: Any, path: Path) -> None:
+    def begin() -> tuple[Any, Any, Any]:
+        model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+        optimizer = make(model.parameters())
+        return model, optimizer, nn.Cosine(optimizer, 9)
+
+    def go_on(model: Any, optimizer: Any, schedule: Any, steps: int) -> list[Any]:
+        for step in range(steps):
+            optimizer.zero_grad()
+            model(sg.randn(5, 3, generator=sg.Generator(step))).sum().backward()
+            optimizer.step()
+            schedule.step()
+        return [tensor.tolist() for tensor in model.state_dict().values()]
+
+    names, parts = ("model", "optimizer", "schedule"), begin()
+    go_on(*parts, 3)
+    state = {name: part.state_dict() for name, part in zip(names, parts, strict=True)} | {"epoch": 3}
+    nn.save(path, state)
+    loaded = nn.load(path)
+    assert same(state, loaded)
+    with safetensors.safe_open(path, framework="numpy") as file:  # type: ignore[no-untyped-call]
+        assert set(file.keys()) >= {"model.0.weight", "model.1.running_mean"}
+    other = begin()
+    for name, part in zip(names, other, strict=True):
+        part.load_state_dict(loaded[name])
+    assert go_on(*parts, 4) == go_on(*other, 4)
+
+
+def test_equal_states_make_equal_files(path: Path) -> None:
+    contents = set()
+    for _ in range(8):
+        nn.save(path, {"a": {"b": sg.ones(2)}, "c": 1}, {name: name for name in "zyxabc"})
+        contents.add(path.read_bytes())
+    assert len(contents) == 1
+
+
+@pytest.mark.parametrize("damage", ['"x":', '{"tensor":"b"}', '{"other":1}', "{}", "[[[", '{"dict":3}', "[1]", "3"])
+def test_a_nesting_that_does_not_fit_its_tensors(damage: str, path: Path) -> None:
+    safetensors.numpy.save_file({"a": np.ones(1)}, path, {"stackgrad.state": damage})
+    with pytest.raises(ValueError, match=r"is damaged: its metadata 'stackgrad.state' does not fit its tensors"):
         nn.load(path)
 
 
 def test_what_cannot_be_saved(path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=re.escape(f"there is no folder {path.parent / 'none'}")):
         nn.save(path.parent / "none" / "a.safetensors", {})
-    with pytest.raises(TypeError, match="cannot save 'a': expected a Tensor, got ndarray"):
-        nn.save(path, {"a": np.ones(1)})  # type: ignore[dict-item]
-    with pytest.raises(TypeError, match="metadata must be text by name; got 'epoch': 3"):
+    holds_itself: dict[str, Any] = {"a": [1]}
+    holds_itself["a"].append(holds_itself)
+    for state, message in (
+        ({"a": np.ones(1)}, "cannot save 'a': expected a Tensor, or .* got ndarray: use stackgrad.tensor.from_numpy"),
+        ({"a": [{"b": {1}}]}, "cannot save 'a.0.b': expected a Tensor, .* got set"),
+        ({"a": {"lr": np.float32(1)}}, r"cannot save 'a.lr': got float32, a number of NumPy: use .item\(\)"),
+        ({"model": nn.ReLU()}, r"cannot save 'model': .*; got ReLU"),
+        ({("a", 1): 1}, r"cannot save the key \('a', 1\)"),
+        ([sg.ones(1)], "save takes a Module, or a state by name; got list"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            nn.save(path, state)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"cannot save 'a.1': it holds itself"):
+        nn.save(path, holds_itself)
+    with pytest.raises(TypeError, match=r"metadata must be text by name, .*; got 'epoch': 3"):
         nn.save(path, {"a": sg.ones(1)}, {"epoch": 3})  # type: ignore[dict-item]
     assert not path.exists()
