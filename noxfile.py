@@ -28,17 +28,18 @@ os.environ.setdefault("UV_COMPILE_BYTECODE", "1")
 
 
 def siblings(package: str) -> dict[str, str]:
-    """The packages that `package` declares it needs, those of its siblings included, each with its lower bound.
+    """The packages that `package` and its tests declare, those of its siblings included, each with its lower bound.
 
     Read from the pyproject files: a sibling that is used but not declared is then missing in the tests.
     """
     bounds: dict[str, str] = {}
-    todo = [package]
+    tested_with = nox.project.load_toml(f"packages/{package}/pyproject.toml")["dependency-groups"]["test"]
+    todo = [[entry for entry in tested_with if isinstance(entry, str)], declared(package)]
     while todo:
-        for requirement in nox.project.load_toml(f"packages/{todo.pop()}/pyproject.toml")["project"]["dependencies"]:
+        for requirement in todo.pop():
             if match := re.match(r"stackgrad-(\w+)>=([\d.]+),<", requirement):
                 name, bound = match.groups()
-                todo.append(name)
+                todo.append(declared(name))
                 bounds[name] = max(bounds.get(name, bound), bound, key=release)
             elif requirement.startswith("stackgrad"):
                 raise ValueError(f"{requirement!r}: expected a range, such as stackgrad-tensor>=0.1,<0.2")
@@ -49,6 +50,12 @@ def release(version: str) -> tuple[int, ...]:
     """(0, 1, 0) for "0.1" and "0.1.0"."""
     parts = [int(part) for part in version.split(".")]
     return tuple(parts + [0] * (3 - len(parts)))
+
+
+def declared(package: str) -> list[str]:
+    """The requirements of `package`."""
+    found: list[str] = nox.project.load_toml(f"packages/{package}/pyproject.toml")["project"]["dependencies"]
+    return found
 
 
 def from_group(package: str, group: str) -> list[str]:
@@ -202,8 +209,7 @@ def requirements(*packages: str) -> list[str]:
     """What `packages` need from elsewhere."""
     found: set[str] = set()
     for package in packages:
-        declared = nox.project.load_toml(f"packages/{package}/pyproject.toml")["project"]["dependencies"]
-        found.update(requirement for requirement in declared if not requirement.startswith("stackgrad-"))
+        found.update(requirement for requirement in declared(package) if not requirement.startswith("stackgrad-"))
     return sorted(found)
 
 

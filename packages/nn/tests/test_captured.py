@@ -1,0 +1,208 @@
+"""Layers, optimizers and schedules in a captured function, which the cpu backend replays: as where it is called."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import stackgrad.tensor as sg
+from stackgrad import nn
+
+CALLS = 6
+
+
+class Standardise(nn.Module):
+    """Normalises by running statistics, which forward assigns."""
+
+    def __init__(self) -> None:
+        self.mean = nn.Buffer(sg.zeros(3, backend="cpu"))
+        self.count = nn.Buffer(sg.zeros(dtype=sg.int64, backend="cpu"))
+        self.scale = nn.Parameter(sg.ones(3, backend="cpu"))
+
+    def forward(self, input: sg.Tensor) -> sg.Tensor:
+        before = self.mean
+        if self.training:
+            self.mean = 0.9 * self.mean + 0.1 * input.detach().mean(0)  # type: ignore[assignment]
+            self.count = self.count + 1  # type: ignore[assignment]
+        return (input - self.mean) * self.scale + before
+
+
+def run(begin: Callable[[], tuple[Callable[..., Any], Callable[[], Any]]], captured: bool) -> list[Any]:
+    """What each call of a function gave, and what was to be seen after it; the function called, or captured."""
+    function, look = begin()
+    function = sg.capture(function) if captured else function
+    seen = []
+    for call in range(CALLS):
+        out = function(sg.randn(4, 3, generator=sg.Generator(call), backend="cpu"))
+        seen.append((out.tolist(), look()))
+    return seen
+
+
+def model(seed: int = 0) -> nn.Sequential:
+    generator = sg.Generator(seed)
+    return nn.Sequential(
+        nn.Linear(3, 5, generator=generator),
+        nn.BatchNorm1d(5),
+        nn.Dropout(0.2, generator),
+        nn.Linear(5, 2, generator=generator),
+    ).to("cpu")
+
+
+MAKERS: list[Callable[[Any], nn.Optimizer]] = [
+    lambda params: nn.SGD(params, 0.1, momentum=0.9),
+    lambda params: nn.Adam(params, 0.1),
+    lambda params: nn.AdamW(params, 0.1),
+]
+SCHEDULES: list[Callable[[nn.Optimizer], nn.Schedule]] = [
+    lambda o: nn.OneCycle(o, 0.2, CALLS),
+    lambda o: nn.Cosine(o, CALLS),
+    lambda o: nn.StepDecay(o, 2),
+    nn.Constant,
+]
+
+
+@pytest.mark.parametrize("inside", [True, False])
+@pytest.mark.parametrize("make_schedule", SCHEDULES)
+@pytest.mark.parametrize("make", MAKERS)
+def test_a_schedule_goes_on_in_replays(make: Any, make_schedule: Any, inside: bool) -> None:
+    def begin() -> tuple[Callable[..., Any], Callable[[], Any]]:
+        net = model()
+        optimizer = make(net.parameters())
+        schedule = make_schedule(optimizer)
+
+        def step(x: sg.Tensor) -> sg.Tensor:
+            optimizer.zero_grad()
+            loss = (net(x) * net(x)).mean()
+            loss.backward()
+            optimizer.step()
+            if inside:
+                schedule.step()
+            return loss.detach()
+
+        def look() -> Any:
+            seen = schedule.steps, optimizer.lr, optimizer.steps[0], [p.tolist() for p in net.parameters()]
+            if not inside:
+                schedule.step()
+            return seen
+
+        return step, look
+
+    called = run(begin, captured=False)
+    assert run(begin, captured=True) == called
+    rates = [look[1] for _, look in called]
+    assert len(set(rates)) > 1 or make_schedule is nn.Constant
+
+
+def test_the_rate_is_read_after_the_schedule_that_stands_before_it() -> None:
+    def begin() -> tuple[Callable[..., Any], Callable[[], Any]]:
+        weight = nn.Parameter(sg.ones(3, backend="cpu"))
+        optimizer = nn.SGD([weight], 1.0)
+        schedule = nn.StepDecay(optimizer, 1, 0.5)
+
+        def step(x: sg.Tensor) -> sg.Tensor:
+            for _ in range(2):
+                schedule.step()
+                optimizer.zero_grad()
+                (weight * x).sum().backward()
+                optimizer.step()
+            return weight.detach().clone()
+
+        return step, lambda: (schedule.steps, optimizer.lr)
+
+    assert run(begin, captured=True) == run(begin, captured=False)
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_a_buffer_that_forward_assigns_goes_on_in_replays(train: bool) -> None:
+    def begin() -> tuple[Callable[..., Any], Callable[[], Any]]:
+        net = Standardise().train(train)
+
+        def step(x: sg.Tensor) -> sg.Tensor:
+            return net(net(x)).detach()
+
+        return step, lambda: [tensor.tolist() for tensor in net.state_dict().values()]
+
+    called = run(begin, captured=False)
+    assert run(begin, captured=True) == called
+    assert (called[0][1] != called[-1][1]) == train
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (lambda net: nn.Buffer(sg.ones(3, backend="cpu")), "was replaced in a captured function"),
+        (lambda net: None, "was replaced in a captured function"),
+        (lambda net: net.mean * net.scale, r"with a history in a captured function: assign its .detach\(\)"),
+        (lambda net: sg.ones(4, backend="cpu"), r"was given shape \(4,\) and float32 in a captured function"),
+        (lambda net: net.mean.astype("float64"), r"was given shape \(3,\) and float64 in a captured function"),
+    ],
+)
+def test_what_a_replay_cannot_follow_is_refused(value: Callable[[Any], Any], message: str) -> None:
+    net: Any = Standardise()
+
+    @sg.capture
+    def step(x: sg.Tensor) -> sg.Tensor:
+        net.mean = value(net) if sg.recording.tape is not None else net.mean
+        return x * 2
+
+    step(sg.ones(3, backend="cpu"))
+    with pytest.raises(RuntimeError, match=message):
+        step(sg.ones(3, backend="cpu"))
+
+
+def test_a_parameter_is_not_replaced_in_a_captured_function() -> None:
+    net: Any = Standardise()
+
+    @sg.capture
+    def step(x: sg.Tensor) -> sg.Tensor:
+        net.scale = nn.Parameter(x)
+        return x * 2
+
+    step(sg.ones(3, backend="cpu"))
+    with pytest.raises(RuntimeError, match=r"Standardise.scale was replaced in a captured function"):
+        step(sg.ones(3, backend="cpu"))
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_a_state_that_is_loaded_is_what_replays_go_on_from(make: Any) -> None:
+    def begin() -> tuple[Callable[..., Any], Callable[[], Any]]:
+        net = model()
+        optimizer = make(net.parameters())
+        fresh, weights = optimizer.state_dict(), {n: t.clone() for n, t in net.state_dict().items()}
+        calls = iter(range(CALLS))
+
+        def step(x: sg.Tensor) -> sg.Tensor:
+            optimizer.zero_grad()
+            loss = (net(x) * net(x)).mean()
+            loss.backward()
+            optimizer.step()
+            return loss.detach()
+
+        def look() -> Any:
+            seen = [tensor.tolist() for tensor in net.state_dict().values()]
+            if next(calls) in (2, 3):
+                optimizer.load_state_dict(fresh)
+                net.load_state_dict(weights)
+            return seen
+
+        return step, look
+
+    assert run(begin, captured=True) == run(begin, captured=False)
+
+
+def test_parameters_recorded_together_that_no_longer_step_together() -> None:
+    params = [nn.Parameter(sg.ones(3, backend="cpu")) for _ in range(2)]
+    optimizer = nn.Adam(params)
+
+    @sg.capture
+    def step(x: sg.Tensor) -> sg.Tensor:
+        optimizer.zero_grad()
+        (params[0] * params[1] * x).sum().backward()
+        optimizer.step()
+        return x * 2
+
+    for _ in range(3):
+        step(sg.ones(3, backend="cpu"))
+    optimizer.load_state_dict({**optimizer.state_dict(), "steps": [5, 6]})
+    with pytest.raises(RuntimeError, match="have taken different steps"):
+        step(sg.ones(3, backend="cpu"))
