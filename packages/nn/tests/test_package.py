@@ -25,7 +25,7 @@ def test_the_example_of_the_readme(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    example = "".join(re.findall(r"```python\n(.*?)```", readme, re.DOTALL))
     monkeypatch.chdir(tmp_path)
     exec(example, {"__name__": "readme"})
     assert capsys.readouterr().out == "[0, 1, 1, 0]\n"
