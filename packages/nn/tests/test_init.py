@@ -107,3 +107,23 @@ def test_errors() -> None:
         init.kaiming_normal((3, 0))
     with pytest.raises(ValueError, match='mode must be "fan_in" or "fan_out"; got \'fan\''):
         init.kaiming_uniform((3, 4), mode="fan")  # type: ignore[arg-type]
+
+
+FUNCTIONS: list[Callable[..., Any]] = [
+    init.kaiming_uniform,
+    init.kaiming_normal,
+    init.xavier_uniform,
+    init.xavier_normal,
+    lambda shape: init.uniform(shape, 1.0),
+    lambda shape: init.normal(shape, 1.0),
+]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_parameter_is_no_shape(function: Callable[..., Any]) -> None:
+    message = r"take a shape and return a new tensor; got a Parameter of shape \(2, 3\): give x.shape, and write"
+    with pytest.raises(TypeError, match=message):
+        function(nn.Parameter(sg.ones(2, 3)))
+    for value, kind in ((3, "int"), ("ab", "str"), (np.ones(2), "ndarray")):
+        with pytest.raises(TypeError, match=rf"take a shape, as \(out, in\); got {kind}"):
+            function(value)

@@ -164,3 +164,63 @@ def test_errors(make: Callable[[], Any], message: str) -> None:
 def test_sequential_of_something_else() -> None:
     with pytest.raises(TypeError, match="argument 1 of Sequential must be a Module; got function"):
         nn.Sequential(nn.ReLU(), lambda x: x)  # type: ignore[arg-type]
+
+
+LAYERS: list[tuple[Callable[..., nn.Module], tuple[int, ...]]] = [
+    (lambda **dtype: nn.Linear(3, 2, **dtype), (4, 3)),
+    (lambda **dtype: nn.Linear(3, 2, activation="relu", **dtype), (4, 3)),
+    (lambda **dtype: nn.Conv1d(2, 4, 3, 2, 1, groups=2, **dtype), (2, 2, 7)),
+    (lambda **dtype: nn.Conv2d(2, 3, (2, 3), padding="same", **dtype), (2, 2, 4, 4)),
+    (lambda **dtype: nn.BatchNorm1d(3, **dtype), (4, 3)),
+    (lambda **dtype: nn.BatchNorm2d(2, **dtype), (2, 2, 3, 3)),
+    (lambda **dtype: nn.BatchNorm2d(2, activation="relu", **dtype).eval(), (2, 2, 3, 3)),
+]
+
+
+@pytest.mark.parametrize("by", ["dtype", "astype"])
+@pytest.mark.parametrize(("make", "shape"), LAYERS)
+def test_layers_of_float64(make: Callable[..., nn.Module], shape: tuple[int, ...], by: str) -> None:
+    layer = make(dtype="float64") if by == "dtype" else make().astype("float64")
+    assert {tensor.dtype for tensor in layer.state_dict().values()} == {np.dtype(np.float64)}
+    sg.grad_check(layer, image(*shape))
+    with pytest.raises(TypeError, match=r"input has dtype float32 and .* float64: expected the same; use .astype"):
+        layer(image(*shape))
+
+
+def test_a_layer_of_one_s_own_under_grad_check() -> None:
+    class Own(nn.Module):
+        def __init__(self) -> None:
+            self.layers = {"in": nn.Linear(3, 4, dtype=sg.float64), "norm": nn.BatchNorm1d(4, dtype=sg.float64)}
+            self.scale = nn.Parameter(nn.init.normal((4,), 1.0, dtype=sg.float64))
+
+        def forward(self, input: sg.Tensor) -> sg.Tensor:
+            self.kept = self.layers["norm"](self.layers["in"](input)).tanh()
+            return self.kept * self.scale
+
+    sg.grad_check(Own(), image(5, 3))
+
+
+@pytest.mark.parametrize("dtype", ["int64", "bool"])
+def test_layers_of_integers_are_refused(dtype: str) -> None:
+    for make, _ in LAYERS:
+        with pytest.raises(TypeError, match="expected float32 or float64"):
+            make(dtype=dtype)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        *((make(), shape) for make, shape in LAYERS),
+        (nn.MaxPool2d(2), (1, 1, 4, 4)),
+        (nn.AvgPool2d(2), (1, 1, 4, 4)),
+        *((layer, (2, 3)) for layer in (nn.ReLU(), nn.Sigmoid(), nn.Tanh(), nn.Softmax(), nn.LogSoftmax())),
+        *((layer, (2, 3)) for layer in (nn.Flatten(), nn.Dropout(), nn.Dropout().eval())),
+    ],
+    ids=repr,
+)
+def test_what_is_no_tensor(layer: nn.Module, shape: tuple[int, ...]) -> None:
+    array = np.ones(shape, np.float32)
+    with pytest.raises(TypeError, match=r"input must be a Tensor; got ndarray: use .*from_numpy\(...\)$"):
+        layer(array)
+    with pytest.raises(TypeError, match=r"input must be a Tensor; got list: use stackgrad.tensor.tensor\(...\)$"):
+        layer(array.tolist())

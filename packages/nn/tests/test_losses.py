@@ -71,3 +71,14 @@ def test_targets_are_checked(loss: Callable[..., Any]) -> None:
 def test_mse_loss_does_not_broadcast() -> None:
     with pytest.raises(ValueError, match=re.escape("needs input and target of one shape; got (2, 1) and (2,)")):
         nn.mse_loss(sg.ones(2, 1), sg.ones(2))
+
+
+@pytest.mark.parametrize("loss", [nn.cross_entropy, nn.nll_loss, nn.mse_loss])
+def test_what_is_no_tensor(loss: Callable[..., Any]) -> None:
+    x = sg.ones(2, 3)
+    with pytest.raises(TypeError, match=r"input must be a Tensor; got ndarray: use .*from_numpy\(...\)"):
+        loss(x.numpy(), x)
+    with pytest.raises(TypeError, match=r"target must be a Tensor; got ndarray: use .*from_numpy\(...\)"):
+        loss(x, np.zeros(2, np.int64))
+    with pytest.raises(TypeError, match=r"target must be a Tensor; got list: use stackgrad.tensor.tensor\(...\)"):
+        loss(x, [0, 1])
