@@ -70,10 +70,13 @@ def test_different_values_for_a_tied_tensor_are_refused() -> None:
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
 def test_a_copy_is_tied_as_the_original(copied: object) -> None:
     net = Tied()
+    net.embedding.sum().backward()
     other = copied(net)  # type: ignore[operator]
     assert list(other.state_dict()) == NAMES
     assert other.out.weight is other.embedding is not net.embedding
     assert isinstance(other.steps[1].running_mean, nn.Buffer)
+    assert other.embedding.requires_grad
+    assert other.embedding.grad is None is not net.embedding.grad
     other.steps[0].running_mean = sg.ones(2)
     assert other.state_dict()["steps.1.running_mean"].tolist() == [1.0, 1.0]
     assert net.state_dict()["steps.1.running_mean"].tolist() == [0.0, 0.0]

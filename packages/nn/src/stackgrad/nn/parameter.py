@@ -25,6 +25,11 @@ class Parameter(Tensor):
         super().__init__(tensor.data, tensor.backend, tensor.version)
         self.requires_grad_(requires_grad)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What deepcopy and pickle go by: the copy has no gradient, as in PyTorch."""
+        restore, (*state, _grad) = super().__reduce__()
+        return restore, (*state, None)
+
 
 class Buffer(Tensor):
     """A tensor that is saved with its module and not trained: a running mean, say. It shares the given one's memory.
