@@ -233,9 +233,9 @@ def test_tensors_of_two_backends_do_not_mix():
         zeros(2)[...] = zeros(2, backend=other)
 
 
-def test_no_gradient_is_lost_by_writing():
+def test_a_leaf_is_written_without_a_record_alone():
     x = zeros(2, requires_grad=True)
-    for write in (lambda: x.__setitem__(0, 1), lambda: zeros(2).copy_(x), lambda: x[0:1].zero_(), lambda: x.add_(1)):
+    for write in (lambda: x.__setitem__(0, 1), lambda: x[0:1].zero_(), lambda: x.add_(1)):
         with pytest.raises(RuntimeError, match=r"requires a gradient: do it under no_grad\(\), or out of place"):
             write()
     with no_grad():

@@ -2,13 +2,21 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import mutually_broadcastable_shapes
 
 from stackgrad.tensor import Window
-from stackgrad.tensor._shape import broadcast_shapes, normalize_dim, normalize_dims, reduced_shape, resolve_shape
-from stackgrad.tensor.testing import loops
+from stackgrad.tensor._shape import (
+    broadcast_shapes,
+    normalize_dim,
+    normalize_dims,
+    reduced_shape,
+    reshaped_strides,
+    resolve_shape,
+    strides_in_order,
+)
+from stackgrad.tensor.testing import Limits, draws, loops, uniform
 
 
 @pytest.mark.parametrize(("dim", "expected"), [(0, 0), (2, 2), (-1, 2), (-3, 0), (np.int64(1), 1)])
@@ -131,3 +139,31 @@ def test_a_window_has_as_many_places_as_can_be_counted(kernel, stride, padding, 
 def test_a_window_that_cannot_be_is_named(arguments, error, message):
     with pytest.raises(error, match=message):
         Window(**arguments)
+
+
+# --- strides
+
+
+def test_strides_in_order():
+    assert strides_in_order((2, 3, 4)) == (12, 4, 1)
+    assert strides_in_order((2, 0, 4)) == (4, 4, 1)
+    assert strides_in_order(()) == ()
+
+
+@settings(max_examples=500)
+@given(draws(Limits(extent=4, size=200)))
+def test_strides_are_reshaped_where_numpy_makes_no_copy(draw):
+    array = draw.sample(draw.shape(), uniform(np.dtype("float32"))).numpy()
+    divisors = [n for n in range(1, array.size + 1) if array.size % n == 0]
+    rows = draw.choice(divisors) if divisors else 0
+    shape = draw.choice([(array.size,), (rows, array.size // rows if rows else 3), (1, *array.shape, 1)])
+    strides = reshaped_strides(array.shape, array.strides, shape)
+    if not array.size:
+        assert strides == strides_in_order(shape)
+        return
+    reshaped = array.reshape(shape)
+    assert (strides is not None) == np.shares_memory(reshaped, array)
+    if strides is not None:
+        assert [s for s, n in zip(strides, shape, strict=True) if n > 1] == [
+            s for s, n in zip(reshaped.strides, shape, strict=True) if n > 1
+        ]

@@ -137,38 +137,6 @@ def test_properties():
         x.garbage = 1
 
 
-# --- in place
-
-
-def test_in_place_methods_write_and_count():
-    x = ones(3)
-    assert x.add_(1) is x
-    assert x.mul_(tensor([1.0, 2.0, 3.0])) is x
-    assert x.tolist() == [2.0, 4.0, 6.0]
-    assert x.copy_(tensor([7])).tolist() == [7.0, 7.0, 7.0]
-    assert x.zero_().tolist() == [0.0, 0.0, 0.0]
-    x[1:] = 5
-    assert x.version.count == 5
-    assert ones(2, dtype="bool").zero_().tolist() == [False, False]
-    assert tensor([1, 2]).add_(True).tolist() == [2, 3]
-
-
-def test_in_place_methods_keep_the_dtype():
-    x = ones(2)
-    assert x.add_(tensor([0.5, 0.5], dtype="float64")).dtype == np.float32
-    with pytest.raises(TypeError, match="in-place write of float32 into int64 would lose values"):
-        tensor([1, 2]).mul_(1.5)
-    with pytest.raises(ValueError, match=r"value of shape \(2, 2\) does not broadcast to \(2,\)"):
-        x.add_(ones(2, 2))
-
-
-def test_plain_augmented_assignment_makes_a_new_tensor():
-    x = y = ones(2)
-    x += 1
-    assert x.tolist() == [2.0, 2.0]
-    assert y.tolist() == [1.0, 1.0]
-
-
 # --- copies
 
 

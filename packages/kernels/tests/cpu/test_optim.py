@@ -88,7 +88,7 @@ def test_read_only_memory_is_not_written():
     for locked in (parameter, state):
         locked.flags.writeable = False
         p, v = sg.from_numpy(parameter), sg.from_numpy(state)
-        with pytest.raises(ValueError, match=r"optimizer step on a parameter of shape \(5,\): .* read-only"):
+        with pytest.raises(ValueError, match=r"optimizer step to a tensor of shape \(5,\) in read-only memory"):
             sg.sgd_step([p], [grad], [v], sg.sgd_numbers(0.1, 0.9))
         with pytest.raises(ValueError, match="read-only"):
             sg.adam_step([p], [grad], [v], [v], sg.adam_numbers(1, 0.1))

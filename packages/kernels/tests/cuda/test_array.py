@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 
 from stackgrad import tensor as sg
-from stackgrad.kernels.cuda._array import in_c_order, reshaped_strides
 from stackgrad.kernels.cuda._backend import CudaBackend
 from stackgrad.tensor.testing import Limits, draws, uniform
 
@@ -34,28 +33,6 @@ def test_views_lie_as_those_of_numpy(draw):
     if array.size:
         assert lies_alike(a, array)
         assert a.is_contiguous == array.flags.c_contiguous
-
-
-@settings(max_examples=300)
-@given(draws(Limits(extent=4, size=200)))
-def test_reshape_copies_where_numpy_does(draw):
-    sample = draw.sample(draw.shape(), uniform(np.dtype("float32")))
-    array, a = sample.numpy(), sample.on(sg.get_backend("cuda"))
-    divisors = [n for n in range(1, array.size + 1) if array.size % n == 0]
-    rows = draw.choice(divisors) if divisors else 0
-    shape = draw.choice([(array.size,), (rows, array.size // rows if rows else 3), (1, *array.shape, 1)])
-    strides = reshaped_strides(a, shape)
-    if not array.size:
-        return
-    reshaped = array.reshape(shape)
-    assert (strides is not None) == np.shares_memory(reshaped, array)
-    if strides is not None:
-        assert lies_alike(a.view(shape, strides), reshaped)
-
-
-def test_strides_in_c_order():
-    assert in_c_order((2, 3, 4)) == (12, 4, 1)
-    assert in_c_order(()) == ()
 
 
 def test_tensors_move_by_name_and_come_back():

@@ -131,7 +131,7 @@ def test_borrowed_memory_is_given_back_when_nothing_reads_it(monkeypatch, fails)
             raise RuntimeError("the driver has gone")
 
     monkeypatch.setattr(device(), "synchronize", synchronize)
-    foreign = _memory.Foreign(None, Owner(calls))
+    foreign = _memory.Foreign(None, Owner(calls), True)
     del foreign
     assert calls == ["synchronised", "dropped"]
 
@@ -186,6 +186,22 @@ def test_the_cuda_array_interface_is_offered(monkeypatch):
     assert described["stream"] is None
     assert synchronised
     assert sg.ones(0, backend="cuda").__cuda_array_interface__["data"] == (0, False)
+
+
+@simulated
+def test_read_only_memory_stays_read_only():
+    array = np.arange(6, dtype=np.float32)
+    array.flags.writeable = False
+    x = sg.from_dlpack(Interface(array), backend="cuda")
+    for view in (x, x[::2], x.reshape(2, 3).T):
+        for write in (lambda v: v.mul_(0), lambda v: v.__setitem__(v == v, 0), lambda v: v.__setitem__([0], 0)):
+            with pytest.raises(ValueError, match=r"in read-only memory: clone\(\) it first"):
+                write(view)
+        with pytest.raises(BufferError, match=r"in read-only memory: clone\(\) it first"):
+            view.__dlpack__()
+        assert view.__cuda_array_interface__["data"][1]
+    assert array.tolist() == [0, 1, 2, 3, 4, 5]
+    assert x.clone().mul_(0).tolist() == [0] * 6
 
 
 def test_what_cannot_be_taken():

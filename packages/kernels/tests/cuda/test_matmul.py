@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from stackgrad.kernels.cuda import _matmul, _tile
-from stackgrad.kernels.cuda._array import from_numpy, in_c_order, to_numpy
+from stackgrad.kernels.cuda._array import from_numpy, to_numpy
+from stackgrad.tensor._shape import strides_in_order
 
 RNG = np.random.default_rng(0)
 FORMS = {"large": _tile.LARGE, "medium": _tile.MEDIUM, "small": _tile.SMALL}
@@ -52,7 +53,7 @@ def test_sums_in_pieces(by, biased):
 def test_more_batch_dimensions_than_a_kernel_takes(k):
     a = whole(2, 1, 2, 1, 2, 1, k)
     shape = (2, 2, 2, 2, 2, 1, k)
-    spread = tuple(0 if n == 1 else step for n, step in zip(a.shape[:5], in_c_order(a.shape), strict=False))
+    spread = tuple(0 if n == 1 else step for n, step in zip(a.shape[:5], strides_in_order(a.shape), strict=False))
     left = from_numpy(a).view(shape, (*spread, k, 1))
     right = whole(k, 1)
     found = _matmul.matmul(left, from_numpy(right).view((2,) * 5 + (k, 1), (0,) * 5 + (1, 1)))

@@ -184,11 +184,11 @@ class Arithmetic(Value):
         return elementwise("logical_not", self)
 
 
-_OPERANDS = (Value, bool, int, float, np.generic)
+OPERANDS = (Value, bool, int, float, np.generic)
 
 
 def _operator(name: str, x: Any, y: Any) -> Tensor:
-    if isinstance(x, _OPERANDS) and isinstance(y, _OPERANDS):
+    if isinstance(x, OPERANDS) and isinstance(y, OPERANDS):
         operands = cast("tuple[Operand, Operand]", (x, y))
         return _pow(*operands) if name == "pow" else elementwise(name, *operands)
     if isinstance(x, np.ndarray) or isinstance(y, np.ndarray):

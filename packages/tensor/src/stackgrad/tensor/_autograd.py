@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Union, cast
 from ._backend import Array, Backend, DType
 from ._mode import mode
 from ._shape import Shape
+from ._source import Source, refresh
 from ._tape import expect_captured, expect_readable
 
 if TYPE_CHECKING:
@@ -21,9 +22,15 @@ if TYPE_CHECKING:
 
 
 class Version:
-    """How often a piece of memory was written in place; shared by all its views."""
+    """How often a piece of memory was written in place; shared by all its views.
 
-    __slots__ = ("count",)
+    `records`: how many of these writes are part of the graph, so that views look for their new history.
+    `twins`: copies of it in another order, which are kept the same (see _views).
+    """
+
+    __slots__ = ("__dict__", "count")
+    records = 0  # of the class, as `twins`: few tensors have their own
+    twins: Sequence[tuple[Array, Array]] = ()
 
     def __init__(self) -> None:
         self.count = 0
@@ -32,13 +39,14 @@ class Version:
 class Value:
     """An array and its place in the graph: the part of a tensor that differentiation needs."""
 
-    __slots__ = ("__weakref__", "_requires_grad", "backend", "data", "grad", "node", "version")
+    __slots__ = ("__weakref__", "_requires_grad", "backend", "data", "grad", "node", "source", "version")
 
     def __init__(self, data: Array, backend: Backend, version: Version | None = None) -> None:
         self.data = data
         self.backend = backend
         self.version = version or Version()
         self.node: Node | None = None
+        self.source: Source | None = None
         self._requires_grad = False
         self.grad: Tensor | None = None
 
@@ -73,6 +81,8 @@ class Value:
     @property
     def requires_grad(self) -> bool:
         """Whether `backward` reaches it. Setting it raises TypeError unless the dtype is a float's."""
+        if Source.written:
+            refresh(self)
         return self._requires_grad
 
     @requires_grad.setter
@@ -245,6 +255,9 @@ class Function:
         """The result of `forward`, recorded when a tensor among `args` requires a gradient."""
         inputs = cast("list[Tensor]", [x for x in args if isinstance(x, Value)])
         expect_captured(inputs)
+        if Source.written and mode.recording:
+            for x in inputs:
+                refresh(x)
         needs = tuple([x._requires_grad for x in inputs])
         saved: list[Saved] | None = [] if mode.recording and True in needs else None
         ctx = Context(cls, (False,) * len(needs) if saved is None else needs, saved)
@@ -255,9 +268,12 @@ class Function:
             mode.recording = outside
         if not isinstance(out, Value):
             raise TypeError(f"{cls.__name__}.forward gave {type(out).__name__}: expected one tensor")
+        if out.source is not None and not any([out.version is x.version for x in inputs]):  # noqa: C419
+            out.source = None  # a view of what nobody else has
         if saved is not None and out.dtype.kind == "f":
             if any([out is x for x in inputs]):  # noqa: C419 - an input must keep its own place in the graph
                 out = out.new(out.data, out.version)
+                out.source = Source(outside=True, lost=True)
             Node(cls, inputs, ctx, saved, out)
         if mode.observer is not None:
             mode.observer(cls, args, out)

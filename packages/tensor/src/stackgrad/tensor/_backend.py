@@ -78,6 +78,10 @@ class Backend(ABC):
     def owns_memory(self, a: Array) -> bool:
         """Whether `a` has its memory to itself: it is no view of another array."""
 
+    @abstractmethod
+    def is_writable(self, a: Array) -> bool:
+        """Whether `a` may be written to: its memory was not given as read-only. Who writes asks before."""
+
     # --- views: the same memory under another shape
 
     @abstractmethod

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ._autograd import Edge, Node, Value
 from ._mode import GradMode
+from ._source import refresh
 from ._tape import expect_made_here, recording
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _start(outputs: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> lis
         raise ValueError(f"{len(gradients)} gradients for {len(outputs)} outputs: expected one for each")
     started = []
     for out, gradient in zip(outputs, gradients, strict=True):
-        if not out._requires_grad:
+        if not out.requires_grad:
             raise RuntimeError(
                 "backward from a tensor that does not require a gradient: nothing it was made from has requires_grad"
             )
@@ -131,6 +132,8 @@ def grad(
     """
     outs = [outputs] if isinstance(outputs, Value) else list(outputs)
     ins = [inputs] if isinstance(inputs, Value) else list(inputs)
+    for x in (*outs, *ins):
+        refresh(x)
     weights = (
         [grad_outputs] * len(outs) if grad_outputs is None or isinstance(grad_outputs, Value) else list(grad_outputs)
     )

@@ -17,6 +17,7 @@ from ._random import Generator, default_generator, next_draw
 from ._shape import normalize_dim
 from ._tape import each_time, expect_readable, recording
 from ._tensor import Tensor, _extents
+from ._views import given
 
 Name = str | Backend | None
 
@@ -65,7 +66,8 @@ def from_numpy(array: NDArray[Any], requires_grad: bool = False, backend: Name =
     as_dtype(array.dtype)
     if not array.flags.aligned:
         raise ValueError("from_numpy of an array whose elements are not aligned in memory: copy it by tensor(...)")
-    return _make(np.asarray(array), requires_grad, backend)  # without the subclass: memmap and the like
+    # Without the subclass: memmap and the like.
+    return given(_make(np.asarray(array), requires_grad, backend))
 
 
 def from_dlpack(external: Any, requires_grad: bool = False, backend: Name = None) -> Tensor:
@@ -78,7 +80,7 @@ def from_dlpack(external: Any, requires_grad: bool = False, backend: Name = None
         raise TypeError(f"from_dlpack of {type(external).__name__}: expected an array that has __dlpack__")
     data = found.from_dlpack(external)
     as_dtype(data.dtype)
-    return Tensor(data, found).requires_grad_(requires_grad)
+    return given(Tensor(data, found)).requires_grad_(requires_grad)
 
 
 def full(

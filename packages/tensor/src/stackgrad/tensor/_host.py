@@ -49,6 +49,9 @@ class HostBackend(Backend):
     def owns_memory(self, a: NDArray[Any]) -> bool:
         return a.base is None
 
+    def is_writable(self, a: NDArray[Any]) -> bool:
+        return a.flags.writeable
+
     def is_contiguous(self, a: NDArray[Any]) -> bool:
         return a.flags.c_contiguous
 

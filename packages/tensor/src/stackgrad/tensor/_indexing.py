@@ -1,4 +1,4 @@
-"""Reading and writing parts of a tensor.
+"""Reading parts of a tensor; what writes them takes the same keys (see _writing).
 
 Integers, slices, None and ... select a view. Integer and boolean tensors (or lists, or NumPy arrays) select
 elements one by one: the dimensions they index are brought to the front and merged into rows, and rows are
@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ._autograd import Context, Function, Value
-from ._dtypes import PROMOTION, bool_, int64, is_float, nearest_dtype
-from ._mode import is_recording
-from ._ops import Permute, common_backend, expand, reshape
+from ._dtypes import bool_, int64
+from ._ops import Permute, expand
 from ._shape import Shape, broadcast_shapes
 from ._tape import each_time, expect_readable, recording
+from ._views import View, reshape
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BasicKey = tuple[int | slice | None, ...]
 
 
-class Slice(Function):
+class Slice(View):
     @staticmethod
     def forward(ctx: Context, x: Tensor, key: BasicKey) -> Tensor:
         ctx.key, ctx.shape = key, x.shape
@@ -81,7 +81,11 @@ class ScatterAdd(Function):
 
 def get(x: Tensor, key: Any) -> Tensor:
     """x[key]."""
-    basic, arrays = _parse(x, key)
+    return take(x, *parse(x, key))
+
+
+def take(x: Tensor, basic: BasicKey, arrays: dict[int, Tensor]) -> Tensor:
+    """x[key], for a key that was parsed."""
     view = Slice.apply(x, basic) if any(k != slice(None) for k in basic) else x
     if not arrays:
         return view if view is not x else Slice.apply(x, basic)
@@ -91,71 +95,14 @@ def get(x: Tensor, key: Any) -> Tensor:
     kept = tuple(view.shape[i] for i in rest)
     rows, width = math.prod(view.shape[i] for i in dims), math.prod(kept)
     out = reshape(Gather.apply(reshape(front, (rows, width)), reshape(index, (index.size,))), index.shape + kept)
-    if dims[-1] - dims[0] != len(dims) - 1:
-        return out
-    n, at = index.ndim, dims[0]  # neighbours: the selected dimensions go back to where the index arrays stood
-    return Permute.apply(out, (*range(n, n + at), *range(n), *range(n + at, out.ndim)))
+    if dims[-1] - dims[0] == len(dims) - 1:
+        n, at = index.ndim, dims[0]  # neighbours: the selected dimensions go back to where the index arrays stood
+        out = Permute.apply(out, (*range(n, n + at), *range(n), *range(n + at, out.ndim)))
+    out.source = None  # nobody else has the memory
+    return out
 
 
-def put(x: Tensor, key: Any, value: Tensor) -> None:
-    """x[key] = value, in place, for a value of x's dtype."""
-    basic, arrays = _parse(x, key)
-    backend = x.backend
-    if not arrays:
-        view = backend.slice(x.data, basic)
-        backend.assign(view, expand_to(value, view.shape).data)
-        return
-    # Write by place: number the elements, select the numbers as the elements would be, and scatter to them.
-    number = reshape(x.new(backend.full((x.size,), 1, int64)).cumsum(0) - 1, x.shape)
-    places = get(number, key)
-    source = expand_to(value, places.shape).clone()  # it may be a part of x
-    flat = backend.reshape(x.data, (x.size, 1))
-    backend.scatter(flat, reshape(places, (places.size,)).data, reshape(source, (source.size, 1)).data)
-    if not backend.shares_memory(flat, x.data):
-        backend.assign(x.data, backend.reshape(flat, x.shape))
-
-
-def write(x: Tensor, key: Any, value: Any) -> None:
-    """x[key] = value for a tensor, number, array or list: what `put` does, checked and counted as a change.
-
-    Raises RuntimeError where a gradient would be lost, TypeError where values would be, and ValueError for shapes.
-    """
-    source = cast("Tensor", value) if isinstance(value, Value) else _as_source(value, x)
-    if is_recording() and (x.requires_grad or source.requires_grad):
-        raise RuntimeError(
-            "in-place write with a tensor that requires a gradient: do it under no_grad(), or out of place"
-        )
-    common_backend("in-place write", x, source)
-    if PROMOTION.index(source.dtype) > PROMOTION.index(x.dtype) and not is_float(x.dtype):
-        raise TypeError(f"in-place write of {source.dtype} into {x.dtype} would lose values: use .astype({x.dtype})")
-    if x.size and any(stride == 0 and extent > 1 for stride, extent in zip(x.data.strides, x.shape, strict=True)):
-        raise ValueError(
-            f"in-place write to an expanded view of shape {x.shape}: its elements share memory; clone() it first"
-        )
-    put(x.detach(), key, source.detach().astype(x.dtype))
-    x.version.count += 1
-
-
-def _as_source(value: Any, x: Tensor) -> Tensor:
-    """What is no tensor as one on the backend of `x`."""
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"in-place write of ragged data: expected rows of equal length ({error})") from None
-    dtype = x.dtype if not array.size else nearest_dtype(array.dtype)
-    return x.new(x.backend.from_numpy(array.astype(dtype, copy=False)))
-
-
-def expand_to(value: Tensor, shape: Shape) -> Tensor:
-    """`value` broadcast to exactly `shape`. Raises ValueError when it does not fit."""
-    while value.ndim > len(shape) and value.shape[0] == 1:
-        value = reshape(value, value.shape[1:])
-    if value.ndim > len(shape) or broadcast_shapes(value.shape, shape) != shape:
-        raise ValueError(f"value of shape {value.shape} does not broadcast to {shape}")
-    return expand(value, shape)
-
-
-def _parse(x: Tensor, key: Any) -> tuple[BasicKey, dict[int, Tensor]]:
+def parse(x: Tensor, key: Any) -> tuple[BasicKey, dict[int, Tensor]]:
     """The basic part of `key`, a whole slice in place of each index array, and the arrays by dimension of the view."""
     keys = [_as_index(k, x) for k in (key if isinstance(key, tuple) else (key,))]
     consumed = sum(_dims_taken(k) for k in keys)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ._autograd import Context, Function, Value
 from ._backend import Backend, DType
@@ -13,6 +13,7 @@ from ._dtypes import float32, promote
 from ._optable import OPS, REDUCTIONS, Op
 from ._shape import Shape, broadcast_shapes, reduced_shape
 from ._tape import expect_readable
+from ._views import View, reshape
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -166,8 +167,8 @@ class Copy(Function):
         return g
 
 
-class To(Function):
-    """To another backend and, for the gradient, back."""
+class To(View):
+    """To another backend and, for the gradient, back. Between backends of the host a view."""
 
     @staticmethod
     def forward(ctx: Context, x: Tensor, backend: Backend) -> Tensor:
@@ -182,27 +183,15 @@ class To(Function):
     def backward(ctx: Context, g: Tensor) -> Tensor:
         return To.apply(g, ctx.backend)
 
+    @classmethod
+    def strides(cls, x: Value, strides: Shape, *args: Any) -> Shape:
+        return strides
+
 
 # --- views
 
 
-class Reshape(Function):
-    @staticmethod
-    def forward(ctx: Context, x: Tensor, shape: Shape) -> Tensor:
-        ctx.shape = x.shape
-        data = x.backend.reshape(x.data, shape)
-        return x.new(data, x.version if x.backend.shares_memory(data, x.data) else None)
-
-    @staticmethod
-    def backward(ctx: Context, g: Tensor) -> Tensor:
-        return reshape(g, ctx.shape)
-
-
-def reshape(x: Tensor, shape: Shape) -> Tensor:
-    return x if x.shape == shape else Reshape.apply(x, shape)
-
-
-class Permute(Function):
+class Permute(View):
     @staticmethod
     def forward(ctx: Context, x: Tensor, dims: Shape) -> Tensor:
         ctx.inverse = tuple(dims.index(i) for i in range(len(dims)))
@@ -213,7 +202,7 @@ class Permute(Function):
         return Permute.apply(g, ctx.inverse)
 
 
-class Expand(Function):
+class Expand(View):
     @staticmethod
     def forward(ctx: Context, x: Tensor, shape: Shape) -> Tensor:
         ctx.shape = x.shape

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ._backend import Array, Backend, DType
 from ._dtypes import is_float
 from ._tensor import Tensor
+from ._writing import count_write, expect_writable
 
 Numbers = NDArray[np.float64]
 
@@ -58,6 +59,7 @@ def sgd_step(
         raise ValueError(f"sgd_step with momentum {numbers[1]} and no velocities: expected one for each parameter")
     for backend, (p, g, *velocity) in _alike(params, grads, states):
         backend.sgd_step(p, g, velocity[0] if velocity else None, numbers)
+    _count_writes(params, *states.values())
 
 
 def adam_step(
@@ -70,6 +72,7 @@ def adam_step(
     _expect_numbers("adam", numbers, 9)
     for backend, arrays in _alike(params, grads, {"m": m, "v": v}):
         backend.adam_step(arrays[0], arrays[1], arrays[2], arrays[3], numbers)
+    _count_writes(params, m, v)
 
 
 def _expect_numbers(kind: str, numbers: Any, count: int) -> None:
@@ -80,7 +83,7 @@ def _expect_numbers(kind: str, numbers: Any, count: int) -> None:
 def _alike(
     params: Sequence[Tensor], grads: Sequence[Tensor], states: dict[str, Sequence[Tensor]]
 ) -> list[tuple[Backend, list[list[Array]]]]:
-    """Parameters, gradients and states by backend and dtype; parameters and states count as changed."""
+    """Parameters, gradients and states by backend and dtype."""
     for name, tensors in {"grads": grads, **states}.items():
         if len(tensors) != len(params):
             raise ValueError(f"{len(params)} parameters and {len(tensors)} {name}: expected one for each")
@@ -91,8 +94,14 @@ def _alike(
         for arrays, x in zip(lists, (p, g, *state), strict=True):
             arrays.append(x.data)
         for x in (p, *state):
-            x.version.count += 1
+            expect_writable("optimizer step", x)
     return [(backend, lists) for (backend, _), lists in groups.items()]
+
+
+def _count_writes(*written: Sequence[Tensor]) -> None:
+    for tensors in written:
+        for x in tensors:
+            count_write(x)
 
 
 def _expect_matching(p: Tensor, *others: Tensor) -> None:

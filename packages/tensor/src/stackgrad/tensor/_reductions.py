@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack, cast
 
 from numpy.typing import DTypeLike
 
-from . import _ops
+from . import _ops, _views
 from ._autograd import Value
 from ._dtypes import as_dtype, int64, is_float
 from ._shape import Dims, Shape, normalize_dim, normalize_dims, reduced_shape
@@ -59,7 +59,7 @@ class Reductions(Value):
         x._expect_float("mean")
         dims = x._dims(dim)
         out = _ops.Mean.apply(x, dims, x._count(dims))
-        return _ops.reshape(out, reduced_shape(x.shape, dims)) if keepdim else out
+        return _views.reshape(out, reduced_shape(x.shape, dims)) if keepdim else out
 
     def prod(
         self, dim: Dims = None, keepdim: bool = False, dtype: DTypeLike | None = None, **names: Unpack[NumPyNames]
@@ -149,7 +149,7 @@ class Reductions(Value):
         dims = self._dims(dim)
         to_first = dim is not None and not isinstance(dim, Sequence)
         out = _ops.reduce(name, cast("Tensor", self), dims, to_first)
-        return _ops.reshape(out, reduced_shape(self.shape, dims)) if keepdim else out
+        return _views.reshape(out, reduced_shape(self.shape, dims)) if keepdim else out
 
     def _arg_reduce(self, name: str, dim: int | None, keepdim: bool) -> Tensor:
         at = 0 if dim is None else normalize_dim(dim, self.ndim)

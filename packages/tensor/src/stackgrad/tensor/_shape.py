@@ -71,6 +71,39 @@ def resolve_shape(shape: Sequence[int], size: int) -> Shape:
     return tuple(shape)
 
 
+def strides_in_order(shape: Shape) -> Shape:
+    """The strides, in elements, of an array in C order without gaps."""
+    strides, step = [], 1
+    for extent in reversed(shape):
+        strides.append(step)
+        step *= max(extent, 1)
+    return tuple(reversed(strides))
+
+
+def reshaped_strides(old: Shape, strides: Shape, new: Shape) -> Shape | None:
+    """The strides by which memory of shape `old` has the shape `new`, of as many elements; None if it takes a copy."""
+    if 0 in old:
+        return strides_in_order(new)
+    runs: list[tuple[int, int]] = []  # extents and strides, neighbours made one where they lie so
+    for extent, stride in zip(old, strides, strict=True):
+        if extent == 1:
+            continue
+        if runs and runs[-1][1] == stride * extent:
+            runs[-1] = (runs[-1][0] * extent, stride)
+        else:
+            runs.append((extent, stride))
+    found: list[int] = []
+    left, step = runs.pop() if runs else (1, 1)
+    for extent in reversed(new):
+        if extent > 1 and left == 1 and runs:
+            left, step = runs.pop()
+        if left % extent:
+            return None
+        found.append(step)
+        left, step = left // extent, step * extent
+    return tuple(reversed(found))
+
+
 def reduced_shape(shape: Shape, dims: Shape) -> Shape:
     """`shape` with each of `dims` kept as 1."""
     return tuple(1 if i in dims else extent for i, extent in enumerate(shape))

@@ -10,18 +10,18 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from . import _backward, _indexing, _matmul, _ops
-from ._arithmetic import Arithmetic
+from . import _backward, _indexing, _matmul, _ops, _views
 from ._autograd import Value, Version
 from ._backend import Array, Backend, get_backend
 from ._dtypes import as_dtype, is_float
 from ._host import HostBackend
+from ._inplace import InPlace
 from ._reductions import NumPyNames, Reductions, numpy_names, one_dim
 from ._shape import Dims, Shape, normalize_dim, normalize_dims, resolve_shape
 from ._tape import expect_readable
 
 
-class Tensor(Arithmetic, Reductions):
+class Tensor(InPlace, Reductions):
     """An n-dimensional array of one dtype on one backend.
 
     Made by `tensor`, `from_numpy`, `zeros` and their like. `data` is the backend's own array: read it, do not
@@ -38,7 +38,7 @@ class Tensor(Arithmetic, Reductions):
     @property
     def is_leaf(self) -> bool:
         """Whether it was made by the user rather than recorded: where gradients end."""
-        return self.node is None
+        return not self.requires_grad or self.node is None
 
     @property
     def owns_memory(self) -> bool:
@@ -165,7 +165,7 @@ class Tensor(Arithmetic, Reductions):
 
     def detach(self) -> Tensor:
         """The same memory without its history."""
-        return self.new(self.data, self.version)
+        return _views.detached(self)
 
     def clone(self) -> Tensor:
         """A copy in C order, through which gradients flow."""
@@ -179,14 +179,15 @@ class Tensor(Arithmetic, Reductions):
 
     def reshape(self, *shape: Any) -> Tensor:
         """The elements, in C order, under another shape; one extent may be -1. A view where that is possible."""
-        return _ops.reshape(self, resolve_shape(_extents(shape), self.size))
+        return _views.reshape(self, resolve_shape(_extents(shape), self.size))
 
     def view(self, *shape: Any) -> Tensor:
-        """As reshape, but never a copy. Raises ValueError where the strides do not allow a view."""
-        out = self.reshape(*shape)
-        if not self.backend.shares_memory(out.data, self.data) and self.size:
-            raise ValueError(f"view of shape {self.shape} as {out.shape}: its strides need a copy; use reshape(...)")
-        return out
+        """As reshape, but never a copy: what is written to one is written to the other.
+
+        Raises ValueError where PyTorch does, whose results lie in C order: after a transpose, say. Where the memory
+        lies in another order the view has a copy in PyTorch's, and every write to one is passed on to the other.
+        """
+        return _views.view(self, resolve_shape(_extents(shape), self.size))
 
     def permute(self, *dims: Any) -> Tensor:
         """The view whose dimension i is this tensor's dimension dims[i]."""
@@ -226,13 +227,13 @@ class Tensor(Arithmetic, Reductions):
         if names:
             dim, _ = numpy_names("squeeze", dim, False, names)
         dims = normalize_dims(dim, self.ndim)
-        return _ops.reshape(self, tuple(n for i, n in enumerate(self.shape) if n != 1 or i not in dims))
+        return _views.reshape(self, tuple(n for i, n in enumerate(self.shape) if n != 1 or i not in dims))
 
     def unsqueeze(self, dim: int | None = None, **names: Unpack[NumPyNames]) -> Tensor:
         """The view with a dimension of extent 1 put in at `dim` (or `axis`)."""
         dim = one_dim("unsqueeze", dim, names)
         at = normalize_dim(dim, self.ndim + 1)
-        return _ops.reshape(self, (*self.shape[:at], 1, *self.shape[at:]))
+        return _views.reshape(self, (*self.shape[:at], 1, *self.shape[at:]))
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         """The dimensions from `start_dim` to `end_dim`, both counted, as one."""
@@ -240,35 +241,10 @@ class Tensor(Arithmetic, Reductions):
         if first > last:
             raise ValueError(f"flatten from dim {start_dim} to {end_dim}: the first comes after the last")
         merged = math.prod(self.shape[first : last + 1])
-        return _ops.reshape(self, (*self.shape[:first], merged, *self.shape[last + 1 :]))
+        return _views.reshape(self, (*self.shape[:first], merged, *self.shape[last + 1 :]))
 
     def __getitem__(self, key: Any) -> Tensor:
         return _indexing.get(self, key)
-
-    # --- in place
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        self._write(key, value)
-
-    def copy_(self, value: Any) -> Tensor:
-        """Write `value`, which broadcasts to this shape, over the elements."""
-        return self._write(..., value)
-
-    def zero_(self) -> Tensor:
-        """Write zeros."""
-        return self._write(..., False)
-
-    def add_(self, value: Any) -> Tensor:
-        """Add `value` in place."""
-        return self._write(..., self.detach() + value)
-
-    def mul_(self, value: Any) -> Tensor:
-        """Multiply by `value` in place."""
-        return self._write(..., self.detach() * value)
-
-    def _write(self, key: Any, value: Any) -> Tensor:
-        _indexing.write(self, key, value)
-        return self
 
     def matmul(self, other: Tensor) -> Tensor:
         """The matrix product; a 1-d operand is a row (left) or a column (right), leading dimensions broadcast."""

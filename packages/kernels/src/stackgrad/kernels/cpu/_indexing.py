@@ -104,6 +104,8 @@ def scatter_add(g: Array, index: Array, rows: int) -> Array:
 
 def scatter(target: Array, index: Array, source: Array) -> None:
     """See Backend.scatter."""
+    if not target.flags.writeable:  # a kernel would not ask
+        raise ValueError(f"scatter to an array of shape {target.shape} in read-only memory: copy it first")
     if not target.flags.c_contiguous:
         _scatter_with_steps(target, index, source)
     elif source.size:

@@ -82,8 +82,8 @@ def _convert(a: NDArray[Any], out: NDArray[Any]) -> None:
 
 def reshape(a: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """See Backend.reshape."""
-    if a.ndim == 4 and shape == (len(a), math.prod(a.shape[1:])):  # images as rows: never a view of channels-last ones
-        a = in_order(a)
+    if a.ndim == 4 and shape == (len(a), math.prod(a.shape[1:])) and a.transpose(0, 2, 3, 1).flags.c_contiguous:
+        a = in_order(a)  # images as rows: never a view of channels-last ones
     return _reshaped(a, shape)
 
 

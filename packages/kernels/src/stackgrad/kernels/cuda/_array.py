@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stackgrad.tensor import recording
+from stackgrad.tensor._shape import strides_in_order
 
 from ._driver import device
 from ._memory import Foreign, Lease
@@ -71,6 +72,11 @@ class DeviceArray:
         """Whether it begins where its memory begins and holds as many elements as fit: it is no view of a part."""
         return isinstance(self.owner, Lease) and self.offset == 0 and self.owner.elements == self.size
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether the memory is the pool's, or another library gave it to be written to."""
+        return isinstance(self.owner, Lease) or self.owner.writable
+
     def view(self, shape: Shape, strides: Shape, offset: int = 0) -> DeviceArray:
         """The same memory, from `offset` elements on."""
         return DeviceArray(self.owner, self.offset + offset, shape, strides, self.dtype)
@@ -100,19 +106,10 @@ class DeviceArray:
         return f"<{self.dtype} of shape {self.shape} on {device().name}>"
 
 
-def in_c_order(shape: Shape) -> Shape:
-    """The strides of an array without gaps."""
-    strides, step = [], 1
-    for extent in reversed(shape):
-        strides.append(step)
-        step *= max(extent, 1)
-    return tuple(reversed(strides))
-
-
 def empty(shape: Shape, dtype: DType) -> DeviceArray:
     """A new array in C order, its values not set. Raises MemoryError where there is no room."""
     dtype = np.dtype(dtype)
-    return DeviceArray(Lease(math.prod(shape), dtype.itemsize), 0, shape, in_c_order(shape), dtype)
+    return DeviceArray(Lease(math.prod(shape), dtype.itemsize), 0, shape, strides_in_order(shape), dtype)
 
 
 def from_numpy(array: NDArray[Any], dtype: DType | None = None) -> DeviceArray:
@@ -183,38 +180,3 @@ def slice_(a: DeviceArray, key: tuple[int | slice | None, ...]) -> DeviceArray:
         else:
             offset += (k + extent if k < 0 else k) * stride
     return a.view((*shape, *a.shape[d:]), (*strides, *a.strides[d:]), offset)
-
-
-def reshaped_strides(a: DeviceArray, shape: Shape) -> Shape | None:
-    """The strides with which the memory of `a`, of as many elements, has `shape`; None where it takes a copy."""
-    if a.is_contiguous or not a.size:
-        return in_c_order(shape)
-    runs = _runs(a)
-    strides: list[int] = []
-    at = len(runs) - 1
-    left, step = runs[at] if runs else (1, 1)
-    for extent in reversed(shape):
-        if extent == 1:
-            strides.append(step)
-            continue
-        while left == 1 and at > 0:
-            at -= 1
-            left, step = runs[at]
-        if left % extent:
-            return None
-        strides.append(step)
-        left, step = left // extent, step * extent
-    return tuple(reversed(strides))
-
-
-def _runs(a: DeviceArray) -> list[tuple[int, int]]:
-    """Extents and strides with neighbouring dimensions made one where they lie so, and without those of extent 1."""
-    runs: list[tuple[int, int]] = []
-    for extent, stride in zip(a.shape, a.strides, strict=True):
-        if extent == 1:
-            continue
-        if runs and runs[-1][1] == stride * extent:
-            runs[-1] = (runs[-1][0] * extent, stride)
-        else:
-            runs.append((extent, stride))
-    return runs

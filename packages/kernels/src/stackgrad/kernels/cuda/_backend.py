@@ -93,6 +93,9 @@ class CudaBackend(Backend):
     def owns_memory(self, a: DeviceArray) -> bool:
         return a.is_whole
 
+    def is_writable(self, a: DeviceArray) -> bool:
+        return a.is_writable
+
     def is_contiguous(self, a: DeviceArray) -> bool:
         return a.is_contiguous
 

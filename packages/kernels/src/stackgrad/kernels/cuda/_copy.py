@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stackgrad.tensor._shape import reshaped_strides, strides_in_order
+
 from . import _array
-from ._array import DeviceArray, Shape, empty, reshaped_strides
+from ._array import DeviceArray, Shape, empty
 from ._driver import cuda, inlined, types
 from ._elementwise import ElementwiseKernels, write
 from ._kernel import boolean, cover, int64, kernel, pointer, stored
@@ -84,7 +86,7 @@ def contiguous(a: DeviceArray) -> DeviceArray:
 
 def reshape(a: DeviceArray, shape: Shape) -> DeviceArray:
     """See Backend.reshape."""
-    strides = reshaped_strides(a, shape)
+    strides = strides_in_order(shape) if a.is_contiguous else reshaped_strides(a.shape, a.strides, shape)
     if strides is None:
         return reshape(copy(a), shape)
     return a.view(shape, strides)

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ._array import DeviceArray, Shape, in_c_order
+from stackgrad.tensor._shape import strides_in_order
+
+from ._array import DeviceArray, Shape
 from ._driver import device
 from ._memory import Foreign
 
@@ -97,7 +99,10 @@ def to_dlpack(a: DeviceArray, stream: int | None = None) -> Any:
     """A capsule that lends the memory of `a`, complete for the consumer's `stream`; -1 asks for no such care.
 
     What the consumer has begun in that stream when it gives the memory back is done before the memory is used again.
+    Raises BufferError for read-only memory, which such a capsule cannot say.
     """
+    if not a.is_writable:
+        raise BufferError("__dlpack__ of a tensor in read-only memory: clone() it first")
     if stream != -1:
         device().synchronize()
     extents = (ctypes.c_int64 * a.ndim)(*a.shape)
@@ -138,7 +143,7 @@ def to_cuda_array_interface(a: DeviceArray) -> dict[str, Any]:
         "shape": a.shape,
         "strides": tuple([step * a.dtype.itemsize for step in a.strides]),
         "typestr": a.dtype.str,
-        "data": (address_of(a) if a.size else 0, False),
+        "data": (address_of(a) if a.size else 0, not a.is_writable),
         "version": 3,
         "stream": None,
     }
@@ -170,7 +175,7 @@ def _from_dlpack(external: Any) -> DeviceArray:
     tensor = managed.tensor
     dtype = _dtype_of(tensor)
     shape = tuple(tensor.shape[: tensor.ndim])
-    strides = tuple(tensor.strides[: tensor.ndim]) if tensor.strides else in_c_order(shape)
+    strides = tuple(tensor.strides[: tensor.ndim]) if tensor.strides else strides_in_order(shape)
     _rename(capsule, _USED)
     return _array_at((tensor.data or 0) + tensor.byte_offset, shape, strides, dtype, _Borrowed(address))
 
@@ -206,16 +211,19 @@ def _from_interface(external: Any) -> DeviceArray:
     given = described.get("strides")
     if given is not None and any(step % dtype.itemsize for step in given):
         raise ValueError(f"from_dlpack of strides {given} in bytes: expected multiples of {dtype.itemsize}")
-    strides = in_c_order(shape) if given is None else tuple(step // dtype.itemsize for step in given)
+    strides = strides_in_order(shape) if given is None else tuple(step // dtype.itemsize for step in given)
     if described.get("stream") is not None:
         device().wait_for(described["stream"])
-    return _array_at(described["data"][0], shape, strides, dtype, external)
+    address, read_only = described["data"]
+    return _array_at(address, shape, strides, dtype, external, not read_only)
 
 
-def _array_at(address: int, shape: Shape, strides: Shape, dtype: np.dtype[Any], owner: Any) -> DeviceArray:
+def _array_at(
+    address: int, shape: Shape, strides: Shape, dtype: np.dtype[Any], owner: Any, writable: bool = True
+) -> DeviceArray:
     """The array whose first element is at `address`; `owner` keeps the memory."""
     ends = [(n - 1) * step for n, step in zip(shape, strides, strict=True)] if 0 not in shape else []
     low, high = sum(end for end in ends if end < 0), sum(end for end in ends if end > 0)
     size = (high - low + 1) * dtype.itemsize if 0 not in shape else 0
     memory = device().borrow(address + low * dtype.itemsize, size)
-    return DeviceArray(Foreign(memory, owner), -low, shape, strides, dtype)
+    return DeviceArray(Foreign(memory, owner, writable), -low, shape, strides, dtype)

@@ -21,8 +21,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from stackgrad.tensor._shape import strides_in_order
+
 from ._along import cumsum
-from ._array import DeviceArray, empty, in_c_order, to_numpy
+from ._array import DeviceArray, empty, to_numpy
 from ._copy import contiguous, copy, full
 from ._driver import cuda, inlined
 from ._kernel import T, cover, either, int64, kernel, pointer
@@ -222,7 +224,7 @@ def nonzero(mask: DeviceArray) -> tuple[DeviceArray, ...]:
     counts = cumsum(copy(mask.view((n,), (1,)), _INT64), 0)
     found = int(to_numpy(counts.view((1,), (1,), n - 1))[0])
     places = []
-    for inner, extent in zip(in_c_order(mask.shape), mask.shape, strict=True):
+    for inner, extent in zip(strides_in_order(mask.shape), mask.shape, strict=True):
         out = empty((found,), _INT64)
         _true_coordinates[mask.dtype](cover(n), mask, counts, out, inner, extent, n)
         places.append(out)

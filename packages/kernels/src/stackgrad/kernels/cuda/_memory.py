@@ -35,10 +35,10 @@ class Lease:
 class Foreign:
     """Memory of another library's array, which lives as long as this does, and until nothing launched reads it."""
 
-    __slots__ = ("memory", "owner")
+    __slots__ = ("memory", "owner", "writable")
 
-    def __init__(self, memory: Memory, owner: Any) -> None:
-        self.memory, self.owner = memory, owner
+    def __init__(self, memory: Memory, owner: Any, writable: bool) -> None:
+        self.memory, self.owner, self.writable = memory, owner, writable
 
     def __del__(self) -> None:
         try:  # noqa: SIM105 - at the end of the interpreter names of this file may be gone

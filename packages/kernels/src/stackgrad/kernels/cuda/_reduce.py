@@ -25,8 +25,9 @@ import math
 from typing import Any
 
 from stackgrad.tensor import REDUCTIONS, Reduction
+from stackgrad.tensor._shape import strides_in_order
 
-from ._array import DeviceArray, Shape, empty, in_c_order, permute
+from ._array import DeviceArray, Shape, empty, permute
 from ._copy import contiguous, copy, full
 from ._driver import cuda
 from ._kernel import BLOCK, Kernel, T, cover, either, int64, pointer
@@ -167,7 +168,7 @@ def _fold_middle(kernels: FoldKernels, x: DeviceArray, begin: int, end: int) -> 
         else:
             kernels.columns[x.dtype](cover(out.size), x, out, k, b, pieces, out.size)
         x, k = out, pieces
-    return x.view(shape, in_c_order(shape))
+    return x.view(shape, strides_in_order(shape))
 
 
 def middle(x: DeviceArray, dim: int) -> tuple[DeviceArray, tuple[int, int, int]]:

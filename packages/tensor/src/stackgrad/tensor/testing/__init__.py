@@ -18,13 +18,15 @@ from ._classes import CLASS_CASES
 from ._compare import expect_close, expect_equal, expect_near, sum_bound, ulps
 from ._draw import Draw, Limits, Sample, draws, uniform
 from ._elementwise import ELEMENTWISE_CASES, check_elementwise, check_elementwise_gradient
+from ._keys import draw_key
 from ._long_sums import LONG_SUMS
-from ._memory import MEMORY_CASES, draw_key
+from ._memory import MEMORY_CASES
 from ._products import PRODUCT_CASES
 from ._reduce import REDUCE_CASES, check_reduce, check_reduced_gradient
 from ._special import SPECIAL_CASES
 from ._sums import EXACTNESS_CASES
 from ._windows import WINDOW_CASES, draw_convolution, draw_pool
+from ._writing import WRITING_CASES
 
 CASES: tuple[Case, ...] = (
     *ELEMENTWISE_CASES,
@@ -35,6 +37,7 @@ CASES: tuple[Case, ...] = (
     *CLASS_CASES,
     *MEMORY_CASES,
     *SPECIAL_CASES,
+    *WRITING_CASES,
 )
 
 __all__ = [
@@ -48,6 +51,7 @@ __all__ = [
     "REDUCE_CASES",
     "SPECIAL_CASES",
     "WINDOW_CASES",
+    "WRITING_CASES",
     "Case",
     "Draw",
     "Limits",

@@ -1,0 +1,168 @@
+"""What a tensor does in place: by methods with a trailing underscore, by `x += y` and its like, and by `x[key] = y`.
+
+As in PyTorch the result has the tensor's dtype, and an operand broadcasts into its shape. Where a gradient flows the
+write is part of the graph; see _writing for what raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from ._arithmetic import OPERANDS, Arithmetic
+from ._autograd import Value, Version
+from ._dtypes import is_float
+from ._ops import Operand, elementwise
+from ._writing import adopt, as_before, count_write, expect_history, expect_writable, write
+
+if TYPE_CHECKING:
+    from ._tensor import Tensor
+
+
+class InPlace(Arithmetic):
+    """The operations of Arithmetic, in place: each gives the tensor itself."""
+
+    __slots__ = ()
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        write(self._tensor, key, value)
+
+    def copy_(self, value: Any) -> Self:
+        """Write `value`, which broadcasts to this shape, over the elements."""
+        write(self._tensor, ..., value)
+        return self
+
+    def fill_(self, value: Operand) -> Self:
+        """Write one value everywhere: a number or a tensor of no dimensions."""
+        if isinstance(value, Value) and value.ndim:
+            raise ValueError(f"fill_ with a tensor of shape {value.shape}: expected no dimensions; use copy_(...)")
+        return self.copy_(value)
+
+    def zero_(self) -> Self:
+        """Write zeros."""
+        return self.copy_(False)
+
+    def add_(self, other: Operand, *, alpha: float = 1) -> Self:
+        """Add `other`, times `alpha`."""
+        return self._update("add_", lambda x, y: x + _times(y, alpha), other)
+
+    def sub_(self, other: Operand, *, alpha: float = 1) -> Self:
+        """Subtract `other`, times `alpha`."""
+        return self._update("sub_", lambda x, y: x - _times(y, alpha), other)
+
+    def mul_(self, other: Operand) -> Self:
+        """Multiply by `other`."""
+        return self._update("mul_", lambda x, y: x * y, other)
+
+    def div_(self, other: Operand) -> Self:
+        """Divide by `other`. Raises TypeError for integers, whose quotients are floats."""
+        return self._update("div_", lambda x, y: x / y, other)
+
+    def pow_(self, exponent: Operand) -> Self:
+        """Raise to the power of `exponent`."""
+        return self._update("pow_", lambda x, y: x**y, exponent)
+
+    def lerp_(self, end: Tensor, weight: Operand) -> Self:
+        """Go the part `weight` of the way to `end`."""
+        for other in (end, weight):
+            if isinstance(other, Value) and other.dtype != self.dtype:
+                raise TypeError(f"lerp_ of {self.dtype} with a tensor of {other.dtype}: expected the same; use .astype")
+        return self._update("lerp_", lambda x, y, w: x + w * (y - x), end, weight)
+
+    def clamp_(self, min: Operand | None = None, max: Operand | None = None) -> Self:
+        """Put the nearest value from `min` to `max` in place of each; None is no bound, and one is given at least."""
+        if min is None and max is None:
+            raise ValueError("clamp_ without bounds: expected min, max, or both")
+        low, high = (-_INFINITE, _INFINITE) if is_float(self.dtype) else (-(2**63), 2**63 - 1)
+        bounds = low if min is None else min, high if max is None else max
+        return self._update("clamp_", lambda x, y, z: elementwise("clip", x, y, z), *bounds)
+
+    clip_ = clamp_
+
+    def neg_(self) -> Self:
+        return self._update("neg_", lambda x: -x)
+
+    def abs_(self) -> Self:
+        return self._update("abs_", lambda x: x.abs())
+
+    def exp_(self) -> Self:
+        return self._update("exp_", lambda x: x.exp())
+
+    def log_(self) -> Self:
+        return self._update("log_", lambda x: x.log())
+
+    def sqrt_(self) -> Self:
+        return self._update("sqrt_", lambda x: x.sqrt())
+
+    def rsqrt_(self) -> Self:
+        return self._update("rsqrt_", lambda x: x.rsqrt())
+
+    def tanh_(self) -> Self:
+        return self._update("tanh_", lambda x: x.tanh())
+
+    def sigmoid_(self) -> Self:
+        return self._update("sigmoid_", lambda x: x.sigmoid())
+
+    def relu_(self) -> Self:
+        return self._update("relu_", lambda x: x.relu())
+
+    # --- operators
+
+    def __iadd__(self, other: Operand) -> Self:  # type: ignore[override]
+        return self.add_(other) if isinstance(other, OPERANDS) else NotImplemented
+
+    def __isub__(self, other: Operand) -> Self:  # type: ignore[override]
+        return self.sub_(other) if isinstance(other, OPERANDS) else NotImplemented
+
+    def __imul__(self, other: Operand) -> Self:  # type: ignore[override]
+        return self.mul_(other) if isinstance(other, OPERANDS) else NotImplemented
+
+    def __itruediv__(self, other: Operand) -> Self:  # type: ignore[override]
+        return self.div_(other) if isinstance(other, OPERANDS) else NotImplemented
+
+    def __ipow__(self, other: Operand) -> Self:  # type: ignore[override]
+        return self.pow_(other) if isinstance(other, OPERANDS) else NotImplemented
+
+    def __iand__(self, other: Operand) -> Self:  # type: ignore[override]
+        return self._update("&=", lambda x, y: x & y, other) if isinstance(other, OPERANDS) else NotImplemented
+
+    def __ior__(self, other: Operand) -> Self:  # type: ignore[override]
+        return self._update("|=", lambda x, y: x | y, other) if isinstance(other, OPERANDS) else NotImplemented
+
+    # --- how
+
+    @property
+    def _tensor(self) -> Tensor:
+        return cast("Tensor", self)
+
+    def _update(self, what: str, operation: Callable[..., Tensor], *operands: Operand) -> Self:
+        """Write what `operation` makes of this tensor and `operands`."""
+        x = self._tensor
+        recorded = expect_history(what, x, *[y for y in operands if isinstance(y, Value)])
+        expect_writable(what, x)
+        before = as_before(x)
+        if recorded:  # backward may need the values from before
+            before.data, before.version = x.backend.copy(x.data), Version()
+        out = operation(before, *operands)
+        if out.dtype != x.dtype and not (is_float(out.dtype) and is_float(x.dtype)):
+            raise TypeError(
+                f"{what} of {x.dtype} gives {out.dtype}, which it cannot hold: do it out of place, or convert by "
+                f".astype({out.dtype}) before"
+            )
+        if out.shape != x.shape:
+            raise ValueError(f"{what} of shape {x.shape} gives {out.shape}: an operand has to broadcast to the former")
+        out = out.astype(x.dtype)
+        x.backend.assign(x.data, out.data)
+        count_write(x)
+        if recorded:
+            adopt(x, out)
+        return self
+
+
+_INFINITE = float("inf")
+
+
+def _times(y: Operand, alpha: float) -> Operand:
+    if type(alpha) is int and alpha == 1:
+        return y
+    return elementwise("mul", y, alpha) if isinstance(y, Value) else y * alpha

@@ -1,0 +1,168 @@
+"""Views: the same memory under another shape, where PyTorch would give one.
+
+Results of kernels may lie in memory in another order than C's, channels last for instance, where PyTorch's lie in C
+order. Two things tell what PyTorch would do: a tensor without a source is the result of an operation, and counts as in
+C order; a view has the strides that its function makes of its parent's. Where those allow a view and the memory's do
+not, the view is one of a twin: a copy of the parent's memory in the order that PyTorch's would have. What is written
+to either is written to the other as well, so that nobody can tell (see _writing).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from ._autograd import Context, Function, Value
+from ._backend import Array, get_backend
+from ._mode import is_recording
+from ._shape import Shape, reshaped_strides, strides_in_order
+from ._source import Source
+
+if TYPE_CHECKING:
+    from ._tensor import Tensor
+
+DEEPEST = 200  # views of views, without a gradient, whose way back is kept
+
+
+class View(Function):
+    """A function whose result is a view of its first argument, or may be one."""
+
+    @classmethod
+    def apply(cls, *args: Any) -> Tensor:
+        out = super().apply(*args)
+        x = args[0]
+        if out.version is x.version and out is not x:
+            out.source = _source(x, cls, args[1:])
+        return out
+
+    @classmethod
+    def strides(cls, x: Value, strides: Shape, *args: Any) -> Shape:
+        """The strides of the result where those of `x` are `strides`."""
+        stand_in = x.new(as_strided(np.empty(1, np.int8), x.shape, strides))  # of which no element is looked at
+        stand_in.backend = get_backend("numpy")
+        found: Shape = cls.forward(_unrecorded(), stand_in, *args).data.strides
+        return found
+
+
+def _unrecorded() -> Context:
+    return Context(View, (False,), None)
+
+
+def _source(x: Value, function: type[View], args: tuple[Any, ...]) -> Source:
+    before = x.source
+    depth = before.depth + 1 if before is not None else 1
+    if is_recording() and (depth <= DEEPEST or x._requires_grad):
+        return Source((x, function, args), x.version.records, depth)
+    lost = x._requires_grad or (before is not None and before.lost)
+    strides = None if _lies_as_in_pytorch(x) else function.strides(x, strides_of(x), *args)
+    return Source(depth=depth, outside=True, lost=lost, strides=strides)
+
+
+def _way_to(x: Value) -> tuple[Value, list[tuple[Value, type[View], tuple[Any, ...]]]]:
+    """The tensor that `x` is a view of in the end, and the way from there."""
+    steps = []
+    while x.source is not None and x.source.way is not None:
+        steps.append(cast("tuple[Value, type[View], tuple[Any, ...]]", x.source.way))
+        x = x.source.way[0]
+    return x, steps[::-1]
+
+
+def _lies_as_in_pytorch(x: Value) -> bool:
+    """Whether the strides of the memory are known to be PyTorch's."""
+    root = _way_to(x)[0]
+    return root.backend.is_contiguous(root.data) if root.source is None else root.source.strides is None
+
+
+def strides_of(x: Value) -> Shape:
+    """The strides that PyTorch's tensor would have, in a unit of their own."""
+    root, steps = _way_to(x)
+    if root.source is None:
+        strides = strides_in_order(root.shape)
+    else:
+        strides = root.data.strides if root.source.strides is None else root.source.strides
+    for parent, function, args in steps:
+        strides = function.strides(parent, strides, *args)
+    return strides
+
+
+def given(x: Tensor) -> Tensor:
+    """`x`, whose memory and strides another library gave."""
+    if not x.backend.is_contiguous(x.data):
+        x.source = Source()
+    return x
+
+
+def detached(x: Tensor) -> Tensor:
+    """The same memory without the history."""
+    out = x.new(x.data, x.version)
+    if x.source is not None:
+        out.source = Source(strides=None if _lies_as_in_pytorch(x) else strides_of(x))
+    return out
+
+
+class Reshape(View):
+    """A view where the memory allows one, else a copy; where PyTorch's allows one and it must be one, of the twin."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Tensor, shape: Shape, must_be_view: bool = False) -> Tensor:
+        ctx.shape = x.shape
+        memory, backend = x.data, x.backend
+        if must_be_view and reshaped_strides(x.shape, memory.strides, shape) is None:
+            memory = _twin(x)
+        data = backend.reshape(memory, shape)
+        shared = backend.shares_memory(data, memory)
+        assert shared or not must_be_view
+        return x.new(data, x.version if shared else None)
+
+    @staticmethod
+    def backward(ctx: Context, g: Tensor) -> Tensor:
+        return reshape(g, ctx.shape)
+
+    @classmethod
+    def strides(cls, x: Value, strides: Shape, *args: Any) -> Shape:
+        found = reshaped_strides(x.shape, strides, args[0])
+        return strides_in_order(args[0]) if found is None else found
+
+
+def reshape(x: Tensor, shape: Shape) -> Tensor:
+    return x if x.shape == shape else Reshape.apply(x, shape)
+
+
+def view(x: Tensor, shape: Shape) -> Tensor:
+    """See Tensor.view."""
+    if x.shape == shape or not x.size:
+        return reshape(x, shape)
+    if reshaped_strides(x.shape, strides_of(x), shape) is None:
+        raise ValueError(f"view of shape {x.shape} as {shape}: its strides need a copy; use reshape(...)")
+    return Reshape.apply(x, shape, True)
+
+
+def _twin(x: Tensor) -> Array:
+    """The part for `x` of a copy of the memory that it is a view of, made at the first call, in PyTorch's order."""
+    root, steps = _way_to(x)
+    version, backend = root.version, root.backend
+    copy = next((copy for there, copy in version.twins if there is root.data), None)
+    if copy is None:
+        strides = strides_of(root)
+        order = tuple(sorted(range(root.ndim), key=lambda d: -abs(strides[d])))
+        in_order = backend.copy(backend.permute(root.data, order))
+        copy = backend.permute(in_order, tuple([order.index(d) for d in range(root.ndim)]))
+        version.twins = (*version.twins, (root.data, copy))
+    part = root.new(copy, version)
+    for _, function, args in steps:
+        part = function.forward(_unrecorded(), part, *args)
+    return part.data
+
+
+def write_twins(x: Value) -> None:
+    """Have what was written to `x` in the memory that is its twin, or that it is a twin of."""
+    backend, written = x.backend, None
+    for there, copy in x.version.twins:
+        if backend.shares_memory(x.data, copy):
+            backend.assign(there, copy)
+            written = copy
+    for there, copy in x.version.twins:
+        if copy is not written:
+            backend.assign(copy, there)
