@@ -132,7 +132,7 @@ def reshape(x: Tensor, shape: Shape) -> Tensor:
 
 def view(x: Tensor, shape: Shape) -> Tensor:
     """See Tensor.view."""
-    if x.shape == shape or not x.size:
+    if x.shape == shape or not x.size or (x.source is None and x.backend.is_contiguous(x.data)):
         return reshape(x, shape)
     if reshaped_strides(x.shape, strides_of(x), shape) is None:
         raise ValueError(f"view of shape {x.shape} as {shape}: its strides need a copy; use reshape(...)")
