@@ -206,7 +206,7 @@ def test_a_checkpoint_of_another_form(stopped: Path, cli: Cli) -> None:
     checkpoint, _ = Checkpoints(stopped).last_good()
     assert checkpoint is not None
     del checkpoint.state["metrics"]
-    Checkpoints(stopped).save(checkpoint.step, checkpoint.tensors, checkpoint.state)
+    Checkpoints(stopped).save(checkpoint.step, checkpoint.state)
     message = f"{checkpoint.path}: of another form than this version writes: start the run anew"
     assert cli("train", "--resume", stopped).error() == message
 

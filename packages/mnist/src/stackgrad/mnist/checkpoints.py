@@ -7,9 +7,8 @@ disk and renamed, so that a crash at any moment leaves the one before; two are k
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from stackgrad.tensor import Tensor
 
 KEPT = 2
 FOLDER = "checkpoints"
-_ENTRY = "checkpoint"  # one entry of metadata only: safetensors writes several in random order
+_ENTRY = "checkpoint"
 
 
 class CheckpointError(ValueError):
@@ -28,21 +27,36 @@ class CheckpointError(ValueError):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint as it was read: after which step it was made, its tensors by name, and the rest."""
+    """A checkpoint as it was read: after which step it was made, and the state then."""
 
     path: Path
     step: int
-    tensors: dict[str, Tensor]
     state: dict[str, Any]
 
 
-def digest(tensors: Mapping[str, Tensor], text: str = "") -> str:
-    """SHA-256 of a text and of tensors, their names, dtypes and shapes."""
-    found = hashlib.sha256(text.encode())
-    for name, tensor in sorted(tensors.items()):
-        array = tensor.detach().numpy()
-        found.update(f"{name} {array.dtype.str} {array.shape}\n".encode() + array.tobytes())
+def digest(state: Mapping[Any, Any]) -> str:
+    """SHA-256 of a state as `nn.save` takes it: of its nesting, its numbers and texts, and of tensors also the dtypes
+    and shapes. The order of names does not count."""
+    found = hashlib.sha256()
+    for line in _lines(state, ""):
+        found.update(line)
     return found.hexdigest()
+
+
+def _lines(value: Any, path: str) -> Iterator[bytes]:
+    what, inner = repr(value), b""
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, Tensor):
+        array = value.detach().numpy()
+        what, inner = f"{array.dtype.str} {array.shape}", array.tobytes()
+    elif isinstance(value, Mapping):
+        what, items = f"{len(value)} by name", sorted(value.items(), key=lambda item: str(item[0]))
+    elif isinstance(value, list | tuple):
+        what, items = f"{type(value).__name__} of {len(value)}", enumerate(value)
+    if path:
+        yield f"{path} {what}\n".encode("utf-8", "surrogatepass") + inner
+    for name, held in items:
+        yield from _lines(held, f"{path}.{name}" if path else str(name))
 
 
 class Checkpoints:
@@ -56,12 +70,11 @@ class Checkpoints:
         found = [path for path in self.folder.glob("step-*.safetensors") if re.fullmatch(r"step-\d+", path.stem)]
         return sorted(found, key=_step, reverse=True)
 
-    def save(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+    def save(self, step: int, state: Mapping[str, Any]) -> None:
         """Write the checkpoint after a step, then remove all but the last two. Raises OSError."""
         self.folder.mkdir(exist_ok=True)
-        text = json.dumps(state)
         path = self.folder / f"step-{step:08d}.safetensors"
-        nn.save(path, tensors, {_ENTRY: f"{digest(tensors, text)} {text}"})
+        nn.save(path, state, {_ENTRY: digest(state)})
         for old in self.paths()[KEPT:]:
             old.unlink()
 
@@ -88,10 +101,9 @@ def _step(path: Path) -> int:
 
 def _read(path: Path) -> Checkpoint:
     try:
-        tensors = nn.load(path, backend="numpy")
-        expected, _, text = nn.load_metadata(path).get(_ENTRY, "").partition(" ")
+        state, expected = nn.load(path, backend="numpy"), nn.load_metadata(path).get(_ENTRY)
     except (OSError, ValueError) as error:
         raise CheckpointError(str(error)) from error
-    if expected != digest(tensors, text):
+    if expected != digest(state):
         raise CheckpointError(f"{path}: damaged: it is not what was saved (its checksum differs)")
-    return Checkpoint(path, _step(path), tensors, json.loads(text))
+    return Checkpoint(path, _step(path), state)

@@ -6,6 +6,7 @@ L. Prechelt, "Early stopping - but when?", 1998, https://doi.org/10.1007/3-540-4
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ from .models import Model
 
 HELD_OUT = 0.1
 """The share of the training images that is held out."""
+
+
+_STATE = ("best_loss", "best_accuracy", "best_epoch", "waited", "best")
 
 
 def held_out(images: int) -> int:
@@ -67,12 +71,10 @@ class EarlyStopping:
             self.waited += 1
 
     def state_dict(self) -> dict[str, Any]:
-        """The numbers; `best` is saved with the other tensors."""
-        numbers = {name: getattr(self, name) for name in ("best_accuracy", "best_epoch", "waited")}
-        return numbers | {"best_loss": self.best_loss if self.best else None}  # JSON has no infinity
+        """The weights that are kept, and the numbers."""
+        return {name: getattr(self, name) for name in _STATE}
 
-    def load_state_dict(self, state: dict[str, Any], best: dict[str, Tensor]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where `state` was taken."""
-        self.best_loss = math.inf if state["best_loss"] is None else state["best_loss"]
-        self.best_accuracy, self.best_epoch = state["best_accuracy"], state["best_epoch"]
-        self.waited, self.best = state["waited"], best
+        for name in _STATE:
+            setattr(self, name, state[name])

@@ -198,6 +198,6 @@ def _read_model(path: Path, name: str, classes: int) -> Model:
     model = make_model(name, classes)
     try:
         model.load_state_dict(state)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise RunError(f"{path}: {error}") from error
     return model

@@ -109,7 +109,7 @@ class _UnfinishedRun:
         lines, since, self.seconds_before = [], (0, 0.0, 0.0), 0.0
         if checkpoint:
             state = checkpoint.state
-            self.training.load_state(checkpoint.tensors, state["training"])
+            self.training.load_state_dict(state["training"])
             lines, since, self.seconds_before = state["metrics"], state["metrics_since"], state["seconds"]
             self.checkpoints.remove_from(self.training.step + 1)  # damaged ones
         self.metrics = Metrics(folder, lines, since, on_line)
@@ -123,9 +123,8 @@ class _UnfinishedRun:
     def save(self) -> None:
         """Write a checkpoint. Raises NotFiniteError where the weights are not fit to go on with."""
         self.training.expect_finite_weights()
-        tensors, state = self.training.state()
         state = {
-            "training": state,
+            "training": self.training.state_dict(),
             "metrics": self.metrics.lines,
             "metrics_since": self.metrics.since,
             "seconds": self._seconds(),
@@ -133,7 +132,7 @@ class _UnfinishedRun:
             "data": self.data_checksum,
             "versions": versions(),
         }
-        self.checkpoints.save(self.training.step, tensors, state)
+        self.checkpoints.save(self.training.step, state)
 
     def finish(self) -> dict[str, Any]:
         """Measure the model and write it, with the summary, which is returned."""

@@ -210,39 +210,24 @@ class Training:
         if self.early.best:
             self.model.load_state_dict(self.early.best)
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """What is needed to go on: tensors by name, which share memory with the model, and what can be JSON."""
-        optimizer = self.optimizer.state_dict()
-        tensors = {
-            f"{part}.{name}": tensor
-            for part, own in (
-                ("model", self.model.state_dict()),
-                ("optimizer", optimizer.pop("tensors")),
-                ("best", self.early.best),
-            )
-            for name, tensor in own.items()
-        }
-        return tensors, {
-            "step": self.step,
+    def state_dict(self) -> dict[str, Any]:
+        """What is needed to go on; its tensors share memory with the model and the optimizer."""
+        return {
+            **{name: part.state_dict() for name, part in self._parts().items()},
             "generator": {"seed": self.generator.seed, "call": self.generator.call},
             "call_of_epoch": self._call_of_epoch,
-            "optimizer": optimizer,
-            "schedule": self.schedule.state_dict(),
-            "early": self.early.state_dict(),
+            "step": self.step,
         }
 
-    def load_state(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where `state` was taken from a training with the same arguments.
 
         Raises KeyError, TypeError or ValueError for a state that does not fit.
         """
-        parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "best": {}}
-        for name, tensor in tensors.items():
-            part, _, rest = name.partition(".")
-            parts[part][rest] = tensor
-        self.model.load_state_dict(parts["model"])
-        self.optimizer.load_state_dict({**state["optimizer"], "tensors": parts["optimizer"]})
-        self.schedule.load_state_dict(state["schedule"])
-        self.early.load_state_dict(state["early"], parts["best"])
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
         self.generator.seed, self.generator.call = state["generator"]["seed"], state["generator"]["call"]
         self.step, self._call_of_epoch = state["step"], state["call_of_epoch"]
+
+    def _parts(self) -> dict[str, Any]:
+        return {"model": self.model, "optimizer": self.optimizer, "schedule": self.schedule, "early": self.early}
