@@ -8,6 +8,7 @@ grey levels, and then placed with their centre of mass at the centre of a 28x28 
 import io
 import math
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -15,14 +16,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from .boxes import is_cut_sheet, sheet, without_box
+from .paper import FAINTEST, Levels, levelled, to_grey, without_frame
+
 MAX_PIXELS: Final = 50_000_000
 """Larger image files are refused before they are decompressed."""
 
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")  # not all that Pillow reads: EPS would start Ghostscript
 _WORKING_SIDE = 1000  # larger images are averaged down to this first: less noise, less memory
-_BAND = 1_000_000  # pixels that are turned to grey at a time
+_BAND = 1_000_000  # pixels that are averaged at a time
 _SIDE, _BOX, _CENTRE = 28, 20, 14
-_FAINTEST = 24  # ink that differs less from the background is taken for noise
 _DARK = 32
 
 
@@ -31,9 +34,10 @@ class ImageError(ValueError):
 
 
 def read_image(source: Path | bytes) -> npt.NDArray[np.uint8]:
-    """Read a picture of one digit on a plain background, of any size, colour and polarity.
+    """Read a picture of one digit on plain paper, of any size, colour and polarity.
 
-    Transparent parts count as white paper (black, if nothing would show on white). The rest is `to_mnist`.
+    Transparent parts count as white paper (black, if nothing would show on white). Of an animation the first picture
+    is read. The rest is `to_mnist`.
 
     Args:
         source: a PNG, JPEG, BMP, GIF or WebP file of at most `MAX_PIXELS`, or what such a file holds.
@@ -52,44 +56,79 @@ def read_image(source: Path | bytes) -> npt.NDArray[np.uint8]:
         raise ImageError(f"{source}: {error}") from error
 
 
-def to_mnist(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def to_mnist(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Bring a picture of one digit into MNIST's form.
 
-    The background is the median of the border; light ink on dark stays, dark ink on light is inverted. A 28x28 picture
-    on a dark background is then taken for one of MNIST's form and returned as it is. Otherwise the contrast is
-    stretched, the ink fitted into 20x20, and its centre of mass placed at pixel (14, 14), where MNIST has it.
+    A frame, a strip along a side, a box around the digit, the table that the paper lies on, and a vignette are taken
+    away. The background is the median of the border; light ink on dark stays, dark ink on light is inverted, and ink
+    that is as bright as the paper is told by its colour. A 28x28 picture on a dark background is then taken for one of
+    MNIST's form and returned as it is. Otherwise the contrast is stretched, the ink fitted into 20x20, and its centre
+    of mass placed at pixel (14, 14), where MNIST has it.
 
     Args:
-        grey: uint8 (height, width).
+        picture: uint8 (height, width), or (height, width, 3) for red, green and blue.
 
     Returns:
         uint8 (28, 28): 0 is the background, 255 full ink.
 
     Raises:
-        ImageError: another dtype or shape, or no pixel that differs clearly from the background.
+        ImageError: another dtype or shape, no pixel that differs clearly from the background, or no plain
+            paper around the digit.
     """
-    if grey.dtype != np.uint8 or grey.ndim != 2 or not grey.size:
-        raise ImageError(f"expected a greyscale image, uint8 (height, width), not {grey.dtype} {grey.shape}")
-    border = np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])
-    background = int(np.median(border))
-    darkest, lightest = int(grey.min()), int(grey.max())
+    if picture.dtype != np.uint8 or picture.shape[2:] not in ((), (3,)) or picture.ndim < 2 or not picture.size:
+        raise ImageError(
+            f"expected a picture, uint8 (height, width) or (height, width, 3), not {picture.dtype} {picture.shape}"
+        )
+    levels = without_frame(picture.reshape(*picture.shape[:2], -1).astype(np.float32))
+    grey = to_grey(levels)
+    if grey.shape == (_SIDE, _SIDE):
+        light, background, _ = _light_on_dark(grey)
+        if background < _DARK:
+            return np.rint(light).astype(np.uint8)
+    ink = _ink(levels)
+    paper = sheet(levels, ink)
+    if paper is not None:
+        ink = _ink(paper)
+    if is_cut_sheet(ink):
+        raise ImageError("there is no plain paper around the digit, which fills it or touches a frame: leave some")
+    return _centred(_fitted(without_box(ink)))
+
+
+def ink_to_mnist(ink: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Bring white ink on black, uint8 (height, width), with nothing around it, into MNIST's form, as `to_mnist`."""
+    return _centred(_fitted(_stretched(ink.astype(np.float32), 0.0, float(ink.max()))))
+
+
+def _light_on_dark(grey: Levels) -> tuple[Levels, float, float]:
+    """Grey levels (height, width) with ink that is lighter than the background, the level of that, and the contrast.
+
+    Raises ImageError where there is none.
+    """
+    background = float(np.median(np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])))
+    darkest, lightest = float(grey.min()), float(grey.max())
     if background - darkest > lightest - background:
         grey, background, lightest = 255 - grey, 255 - background, 255 - darkest
-    contrast = lightest - background
-    if contrast < _FAINTEST:
+    if lightest - background < FAINTEST:
         raise ImageError(
-            f"the image is blank: no pixel differs from the background by {_FAINTEST} of the 255 levels of grey or more"
+            f"the image is blank: no pixel differs from the background by {FAINTEST} of the 255 levels of grey or more"
         )
-    if grey.shape == (_SIDE, _SIDE) and background < _DARK:
-        return grey.copy()
-    # (height, width), 0 at a quarter of the contrast and 1 at three quarters: shades of the paper and of the stroke
-    # vanish, while edges keep their place at one half.
-    ink = np.clip((grey - np.float32(background)) * np.float32(2 / contrast) - np.float32(0.5), 0, 1)
-    return _centred(_fitted(ink))
+    return grey, background, lightest - background
+
+
+def _ink(picture: Levels) -> Levels:
+    """The ink, 0 to 1, (height, width), of a picture (height, width, channels)."""
+    return _stretched(*_light_on_dark(levelled(to_grey(picture))))
+
+
+def _stretched(light: Levels, background: float, contrast: float) -> Levels:
+    """0 at a quarter of the contrast and 1 at three quarters: shades of the paper and of the stroke vanish, while edges
+    keep their place at one half."""
+    ink: Levels = np.clip((light - np.float32(background)) * np.float32(2 / contrast) - np.float32(0.5), 0, 1)
+    return ink
 
 
 def _decode(source: Path | io.BytesIO) -> npt.NDArray[np.uint8]:
-    """The file's picture as greyscale (height, width), its longer side at most 1000."""
+    """The file's picture in grey (height, width) or in colours (height, width, 3), its longer side at most 1000."""
     try:
         with warnings.catch_warnings():
             # Pillow warns of harmless flaws, and of sizes beyond a limit of its own, which is above ours.
@@ -98,8 +137,8 @@ def _decode(source: Path | io.BytesIO) -> npt.NDArray[np.uint8]:
                 width, height = image.size
                 if width * height > MAX_PIXELS:
                     raise ImageError(f"too large: {width}x{height} pixels; at most {MAX_PIXELS:,} are accepted")
-                image.draft("L", (_WORKING_SIDE, _WORKING_SIDE))  # a JPEG need not be decoded at its full size
-                small = _greyscale(image, math.ceil(max(image.size) / _WORKING_SIDE))
+                image.draft(image.mode, (_WORKING_SIDE, _WORKING_SIDE))  # a JPEG need not be decoded at full size
+                small = Image.fromarray(_small(image, math.ceil(max(image.size) / _WORKING_SIDE)))
                 small.getexif().update(image.getexif())
                 return np.asarray(ImageOps.exif_transpose(small))
     except (ImageError, MemoryError):
@@ -113,28 +152,50 @@ def _decode(source: Path | io.BytesIO) -> npt.NDArray[np.uint8]:
         raise ImageError(str(reason)) from error
 
 
-def _greyscale(image: Image.Image, factor: int) -> Image.Image:
-    """The picture in grey, averaged down by `factor`.
+def _small(image: Image.Image, factor: int) -> npt.NDArray[np.uint8]:
+    """The picture in grey or in colours, averaged down by `factor`.
 
     Made from one band after another: what this needs besides the decoded picture is then small, whatever its size.
     """
     width, height = image.size
     rows = factor * max(1, _BAND // (width * factor))
-    bands = [_on_papers(image.crop((0, y, width, min(y + rows, height))), factor) for y in range(0, height, rows)]
+    on_papers = _of_16_bits(image) if image.mode.startswith("I") else _on_papers
+    bands = [
+        [np.asarray(one.reduce(factor) if factor > 1 else one) for one in on_papers(image.crop((0, y, width, end)))]
+        for y in range(0, height, rows)
+        for end in [min(y + rows, height)]
+    ]
     on_white, on_black = (np.concatenate(band) for band in zip(*bands, strict=True))
-    return Image.fromarray(on_white if np.ptp(on_white) >= _FAINTEST else on_black)
+    return on_white if np.ptp(on_white, (0, 1)).max() >= FAINTEST else on_black
 
 
-def _on_papers(image: Image.Image, factor: int) -> list[npt.NDArray[np.uint8]]:
-    """The picture in grey on white paper and on black, averaged down by `factor`."""
-    if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow's own conversion clips at 255
-        both = [Image.fromarray((np.asarray(image) // 257).astype(np.uint8))] * 2
-    elif not image.has_transparency_data:
-        both = [image.convert("L")] * 2
-    else:
-        grey, alpha = image.convert("RGBA").convert("LA").split()
-        both = [Image.composite(grey, Image.new("L", grey.size, paper), alpha) for paper in (255, 0)]
-    return [np.asarray(grey.reduce(factor) if factor > 1 else grey) for grey in both]
+def _on_papers(image: Image.Image) -> list[Image.Image]:
+    """The picture in grey or in colours, on white paper and on black."""
+    mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
+    if not image.has_transparency_data:
+        return [image.convert(mode)] * 2
+    whole = image.convert("RGBA")
+    return [
+        Image.alpha_composite(Image.new("RGBA", whole.size, paper), whole).convert(mode) for paper in ("white", "black")
+    ]
+
+
+def _of_16_bits(image: Image.Image) -> Callable[[Image.Image], list[Image.Image]]:
+    """`_on_papers` for parts of a picture of 16 bits a pixel, whose levels Pillow clips at 255.
+
+    Scanners and cameras of 10, 12 or 14 bits leave the upper ones empty: the brightest pixel says how many are used.
+    """
+    brightest = int(np.asarray(image).max())
+    scale = 255 / (2 ** max(8, brightest.bit_length()) - 1)
+    transparent = image.info.get("transparency")
+
+    def on_papers(part: Image.Image) -> list[Image.Image]:
+        values = np.asarray(part)
+        levels = np.rint(values * scale).astype(np.uint8)
+        papers = [np.where(values == transparent, np.uint8(paper), levels) for paper in (255, 0)]
+        return [Image.fromarray(paper) for paper in papers]
+
+    return on_papers
 
 
 def _fitted(ink: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

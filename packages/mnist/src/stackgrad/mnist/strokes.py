@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from .images import ImageError, to_mnist
+from .images import ImageError, ink_to_mnist
 
 MAX_POINTS: Final = 10_000
 
@@ -36,7 +36,7 @@ def read_strokes(strokes: object) -> NDArray[np.uint8]:
     Raises:
         ImageError: no such lists, no point at all, or more than `MAX_POINTS`.
     """
-    return to_mnist(_drawn(_checked(strokes)))
+    return ink_to_mnist(_drawn(_checked(strokes)))
 
 
 def _checked(strokes: object) -> list[NDArray[np.float64]]:

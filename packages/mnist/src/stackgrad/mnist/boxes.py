@@ -1,0 +1,116 @@
+"""What surrounds a digit in a picture and is told by its form: a box to write in, a sheet of paper on a table.
+
+The forms are looked for in a coarse picture, `_GRID` pixels a side at most. A mask is bool (height, width).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .paper import Levels, Mask, bounds, is_hole
+
+_GRID = 128
+_EDGE = 2  # so many of its pixels at the edge of a sheet are left out
+_STRAIGHT = 0.93  # a sheet fills this share of the smallest rectangle around it
+_TALL = 0.35  # what is written in a box is so large beside it
+_LEAST, _MOST = 0.005, 0.4  # shares of a sheet that are written on
+
+
+def without_box(ink: Levels) -> Levels:
+    """Ink, 0 to 1, (height, width), without a line that surrounds all the rest of it, such as a box to write in."""
+    coarse = _coarse(ink >= 0.25) > 0
+    box = _reaching_out(coarse)
+    rest = coarse & ~box
+    if not rest.any():
+        return ink
+    (top, bottom, left, right), outer = bounds(rest), bounds(box)
+    surrounded = outer[0] < top and bottom < outer[1] and outer[2] < left and right < outer[3]
+    if not surrounded or max((bottom - top) / (outer[1] - outer[0]), (right - left) / (outer[3] - outer[2])) < _TALL:
+        return ink  # a dot in a zero
+    keep = _grown(rest, ~box)  # with its soft edges
+    return np.where(_fine(keep, ink.shape), ink, np.float32(0))
+
+
+def sheet(picture: Levels, ink: Levels) -> Levels | None:
+    """The part of a picture that shows a sheet of paper with something on it, where that is what was taken for ink.
+
+    Args:
+        picture: (height, width, channels).
+        ink: 0 to 1, (height, width).
+    """
+    mask = np.pad(_coarse(ink >= 0.5) >= 0.5, 1)
+    if not mask.any():
+        return None
+    around = _reaching_out(~mask)
+    written = ~around & ~mask
+    if (
+        not _LEAST <= written.sum() / (~around).sum() <= _MOST
+        or is_hole(written, ~around)
+        or not _is_rectangle(~around)
+    ):
+        return None
+    for _ in range(_EDGE):
+        around = _grown(around, np.ones_like(around))
+    inside = _fine(~around[1:-1, 1:-1], ink.shape)
+    if not inside.any():
+        return None
+    top, bottom, left, right = bounds(inside)
+    alone = np.where(inside[:, :, None], picture, np.median(picture[inside], 0))
+    return alone[top : bottom + 1, left : right + 1].astype(np.float32)
+
+
+def is_cut_sheet(ink: Levels) -> bool:
+    """Whether what was taken for ink, 0 to 1, (height, width), looks like a sheet with a digit that reaches its edge: a
+    rectangle, nearly full, with bites."""
+    mask = ink >= 0.5
+    top, bottom, left, right = bounds(mask)
+    part = mask[top : bottom + 1, left : right + 1]
+    edge = np.concatenate([part[0], part[-1], part[:, 0], part[:, -1]])
+    return bool(0.75 <= edge.mean() < 0.995 and 0.75 <= part.mean() <= 0.96)
+
+
+def _coarse(mask: Mask) -> Levels:
+    """The share of a mask in each pixel of the coarse picture."""
+    factor = -(-max(mask.shape) // _GRID)
+    height, width = (-(-extent // factor) for extent in mask.shape)
+    padded = np.zeros((height * factor, width * factor), np.float32)
+    padded[: mask.shape[0], : mask.shape[1]] = mask
+    share: Levels = padded.reshape(height, factor, width, factor).mean((1, 3))
+    return share
+
+
+def _fine(mask: Mask, shape: tuple[int, ...]) -> Mask:
+    """A mask of the coarse picture at the size of the picture itself."""
+    factor = -(-max(shape) // _GRID)
+    return np.repeat(np.repeat(mask, factor, 0), factor, 1)[: shape[0], : shape[1]]
+
+
+def _is_rectangle(mask: Mask) -> bool:
+    """Whether a mask is a rectangle, at whatever angle."""
+    y, x = np.nonzero(mask)
+    angles = np.radians(np.arange(-45, 45))[:, None]
+    across, down = np.cos(angles) * x + np.sin(angles) * y, np.cos(angles) * y - np.sin(angles) * x
+    areas = (np.ptp(across, 1) + 1) * (np.ptp(down, 1) + 1)
+    return bool(len(x) >= _STRAIGHT * areas.min())
+
+
+def _reaching_out(mask: Mask) -> Mask:
+    """What is connected to the outermost rows and columns in which something is."""
+    top, bottom, left, right = bounds(mask)
+    found = np.zeros_like(mask)
+    for window in (np.s_[top], np.s_[bottom], np.s_[:, left], np.s_[:, right]):
+        found[window] = mask[window]
+    while True:
+        grown = _grown(found, mask)
+        if np.array_equal(grown, found):
+            return found
+        found = grown
+
+
+def _grown(found: Mask, within: Mask) -> Mask:
+    """`found` with the neighbours of its pixels that are `within`."""
+    padded = np.pad(found, 1)
+    height, width = found.shape
+    near = [padded[i : i + height, j : j + width] for i in range(3) for j in range(3)]
+    grown: Mask = np.logical_or.reduce(near) & within
+    return grown | found

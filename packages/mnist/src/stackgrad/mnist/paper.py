@@ -1,0 +1,155 @@
+"""The paper of a digit in a picture: its colour, its shading, and a frame around it, which is taken away.
+
+A picture is (height, width, channels) here, its levels from 0 to 255. A line is a row or a column.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+Levels = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+
+FAINTEST: Final = 24
+"""What differs less from the paper is taken for noise, or for the paper's own shades."""
+
+_PLAIN = 0.97  # this share of a plain line is of one colour
+_PAPER = 0.95  # the same of what is inside a frame, which the digit may touch
+_THICKEST = 0.25  # of a frame, as a share of the picture
+_GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow's
+_SHADED = 0.8  # so much of the paper must fit its shading
+
+
+def without_frame(picture: Levels) -> Levels:
+    """A picture without a frame, or a strip along some of its sides, that is of another colour than the paper.
+
+    A frame is what is plain along its whole length, where what is inside it begins with plain paper on all sides, and
+    has something on it.
+    """
+    sides = range(4)
+    if _is_plain(_ring(picture)):
+        inside = _cut(picture, sides)
+        return picture if inside is None else without_frame(inside)
+    for count in (1, 2, 3, 4):
+        for some in itertools.combinations(sides, count):
+            inside = _cut(picture, some)
+            if inside is not None:
+                return without_frame(inside)
+    return picture
+
+
+def to_grey(picture: Levels) -> Levels:
+    """Grey levels (height, width): brightness, or where ink and paper are about as bright, how far each colour is from
+    the paper's."""
+    if picture.shape[2] == 1:
+        return picture[:, :, 0]
+    grey: Levels = picture @ _GREY
+    from_paper = np.abs(picture - _colour(_ring(picture))).max(2)
+    brighter = np.abs(grey - np.median(_ring(grey[:, :, None]))).max()
+    return grey if 2 * brighter >= from_paper.max() else from_paper
+
+
+def levelled(grey: Levels) -> Levels:
+    """Grey levels without the shading of the paper, if it has one that bends at most once, as a vignette."""
+    ring = _ring(grey[:, :, None])
+    if _is_plain(ring) or min(grey.shape) < 8:
+        return grey
+    terms = _terms(*grey.shape)
+    at = _ring(terms)
+    values = ring[:, 0].astype(np.float64)
+    kept = np.ones(len(values), bool)
+    shading = np.zeros(terms.shape[2])
+    for _ in range(10):
+        shading = np.linalg.lstsq(at[kept], values[kept], rcond=None)[0]
+        away = np.abs(values - at @ shading)
+        kept = away <= max(2.5 * float(np.median(away)), 4.0)
+    if (away <= FAINTEST).mean() < _SHADED:
+        return grey
+    paper = terms @ shading
+    flat: Levels = (grey - paper + np.median(paper)).astype(np.float32)
+    return flat
+
+
+def bounds(mask: Mask) -> tuple[int, int, int, int]:
+    """The first and the last row, the first and the last column in which something is."""
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    return int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])
+
+
+def is_hole(written: Mask, paper: Mask) -> bool:
+    """Whether what could be written on a paper is rather what an angular 0 or 8, taken for the paper, leaves open: it
+    fills the rectangle around it, and is too wide for a 1."""
+    (top, bottom, left, right), (_, _, first, last) = bounds(written), bounds(paper)
+    filled = written.sum() >= 0.7 * (bottom - top + 1) * (right - left + 1)
+    return bool(filled and right - left + 1 >= 0.35 * (last - first + 1))
+
+
+def _ring(picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The outermost pixels (n, channels)."""
+    return np.concatenate([picture[0], picture[-1], picture[1:-1, 0], picture[1:-1, -1]])
+
+
+def _colour(pixels: Levels) -> Levels:
+    """The colour that most of (n, channels) are near."""
+    colour: Levels = np.median(pixels, 0)
+    return colour
+
+
+def _is_plain(pixels: Levels, share: float = _PLAIN) -> bool:
+    away = np.abs(pixels - _colour(pixels)).max(1)
+    return bool((away <= FAINTEST).mean() >= share)
+
+
+def _cut(picture: Levels, sides: Collection[int]) -> Levels | None:
+    """The picture without the frame along these sides; None where that is no frame."""
+    inside, left, frame = picture, list(sides), _colour(picture[0])
+    progress = True
+    while left and progress:
+        progress = False
+        for side in list(left):
+            turned = np.rot90(inside, side)  # this side is at the top now
+            thick = _thickness(turned, round(_THICKEST * np.rot90(picture, side).shape[0]))
+            if thick:
+                frame = _colour(turned[0])
+                inside = np.rot90(turned[thick:], -side)
+                left.remove(side)
+                progress = True
+    if left or min(inside.shape[:2]) < 3:
+        return None
+    ring = _ring(inside)
+    paper = _colour(ring)
+    contrast = float(np.abs(paper - frame).max())
+    if contrast < 2 * FAINTEST or not _is_plain(ring, _PAPER):
+        return None
+    if len(sides) < 4 and not all(_is_plain(np.rot90(inside, side)[0]) for side in sides):
+        return None  # a stroke, and more strokes that begin there
+    written = np.abs(inside - paper).max(2) >= max(FAINTEST, contrast / 5)
+    if written.mean() <= 0.001 or is_hole(written, np.ones_like(written)):
+        return None
+    return inside
+
+
+def _thickness(picture: Levels, most: int) -> int:
+    """How many lines at the top are plain and of one colour, or lead from it to another; 0 for none or too many."""
+    frame = _colour(picture[0])
+    before = frame
+    for count, line in enumerate(picture[: most + 1]):
+        colour = _colour(line)
+        of_frame = float(np.abs(colour - frame).max()) <= FAINTEST
+        if of_frame and not _is_plain(line):
+            return count
+        if not of_frame and float(np.abs(colour - before).max()) <= FAINTEST / 2:
+            return count - 1
+        before = colour
+    return 0
+
+
+def _terms(height: int, width: int) -> npt.NDArray[np.float64]:
+    """The terms of a surface of the second degree (height, width, 6)."""
+    y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
+    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
