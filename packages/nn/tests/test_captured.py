@@ -23,7 +23,7 @@ class Standardise(nn.Module):
         before = self.mean
         if self.training:
             self.mean = 0.9 * self.mean + 0.1 * input.detach().mean(0)  # type: ignore[assignment]
-            self.count = self.count + 1  # type: ignore[assignment]
+            self.count += 1
         return (input - self.mean) * self.scale + before
 
 

@@ -3,7 +3,9 @@
 import copy
 import pickle
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import stackgrad.tensor as sg
@@ -107,3 +109,28 @@ def test_a_state_of_a_loaded_buffer_has_no_history() -> None:
     net.load_state_dict(nn.BatchNorm1d(1).state_dict())
     assert net.running_mean.is_leaf
     assert not net.running_mean.requires_grad
+
+
+def test_memory_that_cannot_be_written_to_is_found_before_anything_is_changed() -> None:
+    for memory in (sg.from_numpy(np.broadcast_to(np.float32(2), (3,))), sg.from_numpy(np.frombuffer(bytes(12), "f4"))):
+        net: Any = nn.Module()
+        net.first, net.last = nn.Parameter(sg.ones(3)), nn.Buffer(memory)
+        before = {name: tensor.tolist() for name, tensor in net.state_dict().items()}
+        with pytest.raises(ValueError, match="last lies in memory that cannot be written to"):
+            net.load_state_dict({"first": sg.zeros(3), "last": sg.zeros(3)})
+        assert {name: tensor.tolist() for name, tensor in net.state_dict().items()} == before
+        net.load_state_dict({"first": sg.zeros(3)}, strict=False)
+
+
+def test_a_buffer_that_was_written_with_a_gradient() -> None:
+    net: Any = nn.Module()
+    net.weight, net.memory = nn.Parameter(sg.tensor([2.0])), nn.Buffer(sg.zeros(3))
+    net.memory[1] = net.weight[0] * 3
+    assert len(list(net.parameters())) == 1
+    (net.memory * net.memory).sum().backward()
+    assert net.weight.grad.tolist() == [36.0]
+    net.load_state_dict({"weight": sg.ones(1), "memory": sg.ones(3)})
+    assert not net.memory.requires_grad
+    net.memory += 1
+    assert net.state_dict()["memory"].tolist() == [2.0, 2.0, 2.0]
+    assert [name for name, _ in net.named_buffers()] == ["memory"]

@@ -82,7 +82,7 @@ def _followed(module: Assigning, name: str, old: object, value: object) -> Buffe
         )
     new, before, after = Buffer(old), old.detach().clone(), value.clone()
     before.version.count = old.version.count
-    old.data, old.version = before.data, before.version
+    old.data, old.version, old.source = before.data, before.version, before.source
     with sg.no_grad():
         new.copy_(after)
     return new

@@ -15,7 +15,7 @@ def replace(member: Tensor, value: Tensor) -> None:
     if value.data is member.data and value.backend is member.backend:
         return
     count = member.version.count
-    member.data, member.backend, member.version = value.data, value.backend, value.version
+    member.data, member.backend, member.version, member.source = value.data, value.backend, value.version, value.source
     member.version.count = count + 1
     _end_history(member)
 
@@ -39,6 +39,11 @@ def load(owner: str, own: Mapping[str, Tensor], ignored: Set[str], state: Mappin
         f"{name} has shape {state[name].shape}, expected {own[name].shape}"
         for name in own
         if name in state and state[name].shape != own[name].shape
+    ]
+    problems += [
+        f"{name} lies in memory that cannot be written to: make it of a clone()"
+        for name, member in own.items()
+        if name in state and not _is_writable(member)
     ]
     problems += [
         f"{first} and {name} are one tensor of {owner}, and have different values"
@@ -66,7 +71,13 @@ def load(owner: str, own: Mapping[str, Tensor], ignored: Set[str], state: Mappin
 
 def _end_history(member: Tensor) -> None:
     if member.node is not None:  # a buffer's
-        member.node, member.requires_grad = None, False
+        member.source, member.node = member.detach().source, None
+        member.requires_grad = False
+
+
+def _is_writable(x: Tensor) -> bool:
+    expanded = any(stride == 0 and extent > 1 for stride, extent in zip(x.data.strides, x.shape, strict=True))
+    return x.backend.is_writable(x.data) and not expanded
 
 
 def _equal(a: Tensor, b: Tensor) -> bool:

@@ -172,7 +172,7 @@ class Module(Assigning):
         Raises:
             TypeError: a state that is no mapping, a value that is no Tensor.
             ValueError: missing or unexpected names, shapes that differ, different values for one parameter that has
-                several names; all of them are named.
+                several names, a parameter in read-only memory; all of them are named.
         """
         ignored = {
             f"{path}.{name}".removeprefix(".")

@@ -23,6 +23,7 @@ class Parameter(Tensor):
     def __init__(self, tensor: Tensor, requires_grad: bool = True) -> None:
         expect_tensor("a Parameter's value", tensor)
         super().__init__(tensor.data, tensor.backend, tensor.version)
+        self.source = tensor.detach().source
         self.requires_grad_(requires_grad)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -45,12 +46,13 @@ class Buffer(Tensor):
     def __init__(self, tensor: Tensor) -> None:
         expect_tensor("a Buffer's value", tensor)
         super().__init__(tensor.data, tensor.backend, tensor.version)
+        self.source = tensor.detach().source
 
     @classmethod
     def of(cls, tensor: Tensor) -> Self:
         """A buffer for `tensor` with its history, so that gradients flow through it as PyTorch lets them."""
         buffer = cls(tensor)
-        buffer.node, buffer.requires_grad = tensor.node, tensor.requires_grad
+        buffer.requires_grad, buffer.node, buffer.source = tensor.requires_grad, tensor.node, tensor.source
         return buffer
 
 
