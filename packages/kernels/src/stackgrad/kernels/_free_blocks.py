@@ -7,6 +7,8 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Generic, Protocol, TypeVar
 
+from stackgrad.tensor._fork import free_in_forks
+
 
 class Sized(Protocol):
     """A block of memory."""
@@ -34,7 +36,7 @@ class FreeBlocks(Generic[Block]):
         self.used = self.most_used = 0  # bytes lent out, and the most that ever were: benchmarks read and reset it
         self.lent: deque[int] = deque()
         self.returned: deque[Block] = deque()
-        self._lock = Lock()
+        self._lock = free_in_forks(Lock())
 
     def take(self, size: int) -> Block:
         """A block of `size` bytes. Raises MemoryError where there is no room, even with nothing kept."""

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _batch_norm
+from ._fork import free_in_forks
 from ._optable import OPS, REDUCTIONS, Op, Reduction
 from ._shape import Shape, Window
 
@@ -326,7 +327,7 @@ class Backend(ABC):
 
 GROUP = "stackgrad.backends"
 _chosen: str | None = None
-_loading = RLock()  # two threads that ask at once get the same backend
+_loading = free_in_forks(RLock())  # two threads that ask at once get the same backend
 
 
 @cache

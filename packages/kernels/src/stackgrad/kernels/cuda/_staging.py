@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stackgrad.tensor._fork import free_in_forks
+
 SIZE = 16 * 1024**2  # bytes
 _GRAIN = 64
 
@@ -29,7 +31,7 @@ class Staging:
         self._address, self._fetch, self._wait = address, fetch, wait
         self._bytes = np.ctypeslib.as_array((ctypes.c_uint8 * SIZE).from_address(address))
         self._filled = 0
-        self._lock = Lock()
+        self._lock = free_in_forks(Lock())
 
     def upload(self, values: NDArray[Any], target: int) -> None:
         """Have `values`, in C order, fetched to `target` of the device. They may change when this returns."""
