@@ -4,12 +4,14 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numba
 import numpy as np
 import pytest
+from numba.core.compiler_lock import global_compiler_lock
 
 from stackgrad.kernels.cpu import _jit
 from stackgrad.kernels.cpu._jit import Kernel
@@ -89,6 +91,31 @@ def test_a_forked_process_works_by_itself():
     child = multiprocessing.get_context("fork").Process(target=lambda: sys.exit(not run()))
     child.start()
     child.join(30)
+    assert child.exitcode == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_process_forked_while_a_thread_compiles_can_compile():
+    compiling = threading.Event()
+
+    def compile_for_a_while():
+        with global_compiler_lock:
+            compiling.set()
+            time.sleep(0.3)  # the fork comes in the meantime
+
+    def work():
+        x, out = np.arange(1000.0, dtype=np.float32), np.empty(1000, np.float32)
+        Kernel(square, lambda T: (T[::1], T[::1]), key=None)[x.dtype](1, False, (x, out))
+        sys.exit(not (out == x * x).all())
+
+    thread = threading.Thread(target=compile_for_a_while)
+    thread.start()
+    compiling.wait()
+    child = multiprocessing.get_context("fork").Process(target=work)
+    child.start()
+    child.join(60)
+    thread.join()
     assert child.exitcode == 0
 
 

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from stackgrad.kernels.cuda import _driver, _ptx
+from stackgrad.kernels.cpu import _disk_cache
+from stackgrad.kernels.cuda import _driver
 from stackgrad.kernels.cuda._available import INSTALL_DRIVER
 from stackgrad.kernels.cuda._copy import _fill
 
@@ -76,7 +77,7 @@ class Builder:
 @pytest.fixture
 def core(monkeypatch, tmp_path):
     core = Core()
-    monkeypatch.setattr(_ptx, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(_disk_cache, "cache_folder", lambda: tmp_path)
     monkeypatch.setitem(sys.modules, "cuda.core", core)
     monkeypatch.setattr(sys.modules["cuda"], "core", core, raising=False)
     return core

@@ -1,36 +1,27 @@
-"""Compiling kernels, and keeping the machine code on disk where no change can make it stale.
+"""Compiling kernels.
 
-Numba keys its own disk cache on the file that defines a function, not on the helpers and intrinsics which that
-function uses from other files. Here the key is a digest of all sources of this package and of whatever else the
-kernel was made of, so a change anywhere means compiling again. The code lies in a folder of the user's cache, or
-in STACKGRAD_CACHE_DIR.
-
-A kernel is compiled for a stated signature and entered without Numba's dispatch, which would compile anew for each
+A kernel is compiled for a stated signature and entered without Numba's dispatch, which would compile again for each
 combination of memory layouts. The entry trusts its caller for dtypes and numbers of dimensions.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import threading
-import warnings
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
-from types import FunctionType, SimpleNamespace
+from types import FunctionType
 from typing import Any
 
 import llvmlite.binding
 import numba
 import numpy as np
-import platformdirs
 from numba import types
-from numba.core import caching
+from numba.core.compiler_lock import global_compiler_lock
 
 from stackgrad.tensor import recording
+from stackgrad.tensor._fork import free_in_forks
 
 from ._calls import ChunkError, Compiled, record
+from ._disk_cache import DiskCache
 from ._launch import LAUNCH, entry
 from ._team import Team, launch, name_yield, replay, serve
 
@@ -60,8 +51,8 @@ class Kernel:
         self._dispatcher = numba.njit(launcher, nogil=True, no_cfunc_wrapper=True, **_OPTIONS)
         self._signature = signature
         self._entries: dict[np.dtype[Any], Entry] = {}
-        if key is not None and cache_folder() is not None:
-            self._dispatcher._cache = _Cache(launcher, f"{body.__module__}.{body.__name__} {key}")
+        if key is not None:
+            self._dispatcher._cache = DiskCache(body, key)
 
     def __getitem__(self, dtype: np.dtype[Any]) -> Entry:
         entry = self._entries.get(dtype)
@@ -79,7 +70,9 @@ class Kernel:
         return sum(self._dispatcher.stats.cache_hits.values())
 
 
-_compiling = threading.RLock()  # re-entrant, for what the garbage collector may run
+# Numba's own: with another beside it, two threads could each wait for the other's. Who holds it may take it again, for
+# what the garbage collector runs.
+_compiling = free_in_forks(global_compiler_lock)
 _machine_code: list[Any] = []  # of the team, which kernels call by its address: it must live as long as any of them
 
 
@@ -111,8 +104,7 @@ def _team() -> Team:
     for fn, count in ((launch, 4), (serve, 1), (replay, 3)):
         signature = (types.intp,) * count
         dispatcher = numba.njit(fn, nogil=True)
-        if cache_folder() is not None:
-            dispatcher._cache = _Cache(fn, fn.__name__)
+        dispatcher._cache = DiskCache(fn, "")
         dispatcher.compile(signature)
         _machine_code.append(dispatcher.overloads[signature])
     loop, service, replaying = _machine_code
@@ -126,61 +118,3 @@ def rebind(fn: Callable[..., Any], name: str, **constants: Any) -> Callable[...,
     bound.__qualname__ = name
     bound.__module__ = fn.__module__
     return bound
-
-
-@cache
-def cache_folder() -> Path | None:
-    """The folder for machine code made from these very sources; None, with a warning, when it cannot be written."""
-    root = os.environ.get("STACKGRAD_CACHE_DIR") or platformdirs.user_cache_dir("stackgrad")
-    folder = Path(root) / f"kernels-{_package_digest()[:16]}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".writable-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        warnings.warn(
-            f"kernels are compiled again in each process: cannot write to {folder} ({error.strerror}); "
-            "set STACKGRAD_CACHE_DIR to a folder that can be written",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        return None
-    return folder
-
-
-@cache
-def _package_digest() -> str:
-    root = Path(__file__).parents[1]
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
-    return digest.hexdigest()
-
-
-class _Locator(caching._CacheLocator):
-    """Tells Numba where a kernel's machine code lies and what it depends on."""
-
-    def __init__(self, key: str) -> None:
-        self._digest = hashlib.sha256((_package_digest() + key).encode()).hexdigest()
-        self._py_file = __file__  # named in Numba's warnings
-
-    def get_cache_path(self) -> str:
-        return str(cache_folder())
-
-    def get_source_stamp(self) -> str:
-        return self._digest
-
-    def get_disambiguator(self) -> str:
-        return self._digest[:16]
-
-
-class _Cache(caching.FunctionCache):
-    """Numba's cache of one function's machine code, found by our locator alone."""
-
-    def __init__(self, fn: Callable[..., Any], key: str) -> None:
-        locator = _Locator(key)
-        found = SimpleNamespace(from_function=lambda *_: locator)
-        inherited = caching.FunctionCache._impl_class
-        self._impl_class = type("_Impl", (inherited,), {"_locator_classes": [found]})
-        super().__init__(fn)
