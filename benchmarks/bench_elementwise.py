@@ -10,15 +10,12 @@ from ._operands import laid_out, normal, uniform
 from ._suite import BACKENDS, Work, precompiled, timed
 from ._values import LAYOUTS, SHAPES, SIZES
 
-# Ops of the table that are neither a method nor an operator of their own name.
-OPERATORS = {"logical_and": "__and__", "logical_or": "__or__", "logical_not": "__invert__"}
 CHOSEN = ("add", "exp", "where")  # one operand, two, three: for all layouts
 setup_cache = precompiled(__name__)
 
 
 def _method(op: Op) -> str:
-    named = OPERATORS.get(op.name, op.name)
-    return named if hasattr(Tensor, named) else f"__{named}__"
+    return op.name if hasattr(Tensor, op.name) else f"__{op.name}__"
 
 
 def _work(op: Op, operands: list[Tensor]) -> Work:

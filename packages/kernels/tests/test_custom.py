@@ -11,7 +11,7 @@ import pytest
 
 from stackgrad import kernels
 from stackgrad.kernels.cpu._parallel import CHUNK
-from stackgrad.tensor import arange, from_numpy, full, ones, tensor, zeros
+from stackgrad.tensor import arange, from_numpy, full, no_grad, ones, tensor, zeros
 
 RNG = np.random.default_rng(0)
 SCALE = 3.0
@@ -132,10 +132,21 @@ def test_nan_and_infinity_pass():
     assert CUBE(x)[1:].tolist() == [math.inf, -math.inf]
 
 
-def test_no_gradient_is_recorded():
-    x = ones(3, requires_grad=True)
-    for out in (CUBE(x), SCALED(x, x), TOTAL(x, 0)):
+def test_a_gradient_that_would_be_lost_is_refused():
+    x, y = ones(3, requires_grad=True), ones(3)
+    for lost in (lambda: CUBE(x), lambda: SCALED(x, y), lambda: SCALED(y, x), lambda: TOTAL(x, 0), lambda: CUBE(x * 2)):
+        with pytest.raises(RuntimeError, match=r"a tensor of shape \(3,\) requires a gradient, .*: pass .detach"):
+            lost()
+    for out in (CUBE(x.detach()), SCALED(x.detach(), y), TOTAL(y, 0)):
         assert not out.requires_grad
+    with no_grad():
+        assert not CUBE(x).requires_grad
+
+
+def test_a_tensor_without_dimensions_counts_as_having_one():
+    assert CUBE(tensor(2.0)).item() == 8.0
+    for keepdim in (False, True):
+        assert TOTAL(tensor(2.0), -1, keepdim).shape == ()
 
 
 # --- errors

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from stackgrad.tensor import NumpyBackend, concatenate, maximum, ones, rand, tensor, where, zeros
+from stackgrad.tensor import NumpyBackend, Tensor, concatenate, grad, maximum, ones, rand, tensor, where, zeros
 from stackgrad.tensor._ops import elementwise
 from stackgrad.tensor.testing import draws
 
@@ -54,8 +54,72 @@ def test_integers():
     assert x.relu().tolist() == [0, 2, 5]
     assert x.clip(-1, 4).tolist() == [-1, 2, 4]
     assert x.maximum(0).dtype == np.int64
+    assert tensor([True, False]).sign().tolist() == [True, False]
     assert (tensor([2**53 + 1]) > 2**53).tolist() == [True]
     assert (tensor([2**62]) + tensor([2**62])).tolist() == [-(2**63)]
+
+
+def test_bits_of_integers():
+    x, y = tensor([5, 3, -1]), tensor([6, -2, 2**62])
+    for a, b in (
+        (x, y),
+        (x, -2),
+        (12, y),
+        (x, tensor(7)),
+        (x, True),
+        (x, tensor([True, False, True])),
+        (x, np.int64(3)),
+    ):
+        left, right = (np.asarray(v.numpy() if isinstance(v, Tensor) else v) for v in (a, b))
+        assert (a & b).tolist() == (left & right).tolist()
+        assert (a | b).tolist() == (left | right).tolist()
+        assert (a ^ b).tolist() == (left ^ right).tolist()
+        assert (a & b).dtype == (a | b).dtype == (a ^ b).dtype == np.int64
+    assert (~x).tolist() == [-6, -4, 0]
+    assert x.bitwise_not().tolist() == [-6, -4, 0]
+    assert (x.bitwise_and(y).tolist(), x.bitwise_or(y).tolist()) == ((x & y).tolist(), (x | y).tolist())
+    assert x.bitwise_xor(1).tolist() == [4, 2, -2]
+
+
+def test_bits_of_bools():
+    x, y = tensor([True, True, False, False]), tensor([True, False, True, False])
+    assert (x & y).tolist() == [True, False, False, False]
+    assert (x | y).tolist() == [True, True, True, False]
+    assert (x ^ y).tolist() == [False, True, True, False]
+    assert (~x).tolist() == [False, False, True, True]
+    assert (x & True).dtype == (False | x).dtype == (x ^ y).dtype == (~x).dtype == np.bool_
+    assert (x & 3).tolist() == [1, 1, 0, 0]
+
+
+def test_truth_of_numbers():
+    x, y = tensor([0.0, 2.0, float("nan"), -0.0]), tensor([1, 1, 0, 0])
+    assert x.logical_and(y).tolist() == [False, True, False, False]
+    assert x.logical_or(y).tolist() == [True, True, True, False]
+    assert x.logical_xor(y).tolist() == [True, False, True, False]
+    assert x.logical_not().tolist() == [True, False, False, True]
+    assert y.logical_and(0.5).tolist() == [True, True, False, False]
+    assert x.logical_or(y).dtype == np.bool_
+
+
+def test_clip_with_one_bound():
+    x = tensor([-2.0, float("nan"), 0.5, 3.0], dtype="float64", requires_grad=True)
+    for y, values, passes in (
+        (x.clip(min=0), [0.0, np.nan, 0.5, 3.0], [0, 1, 1, 1]),
+        (x.clip(max=0.5), [-2.0, np.nan, 0.5, 0.5], [1, 1, 1, 0]),
+        (x.clamp(None, 0.5), [-2.0, np.nan, 0.5, 0.5], [1, 1, 1, 0]),
+        (x.clip(-1, 1), [-1.0, np.nan, 0.5, 1.0], [0, 1, 1, 0]),
+    ):
+        np.testing.assert_array_equal(y.detach().numpy(), values)
+        found = grad(y.sum(), x)[0].numpy()
+        np.testing.assert_array_equal(found[[0, 2, 3]], np.array(passes)[[0, 2, 3]])
+    i = tensor([-3, 2, 2**62])
+    assert i.clip(min=0).tolist() == [0, 2, 2**62]
+    assert i.clip(max=1).tolist() == [-3, 1, 1]
+    assert i.clip(min=0.5).dtype == np.float32
+    assert i.clip(min=tensor([1, 5, 1])).tolist() == [1, 5, 2**62]
+    assert tensor([True, False]).clip(0, 1).dtype == np.int64
+    with pytest.raises(ValueError, match="clip with neither min nor max: expected at least one of them"):
+        i.clip()
 
 
 @pytest.mark.parametrize("exponent", [-1, tensor([1, -1], backend="numpy"), np.int64(-2)])
@@ -93,8 +157,8 @@ def test_clip_with_crossed_bounds_gives_the_upper_one():
         (lambda b: b - b, "sub of bool: expected int64 or float32 or float64"),
         (lambda b: -b, "neg of bool: expected int64 or float32 or float64"),
         (lambda b: b.pow(b), "pow of bool"),
-        (lambda b: b.astype("int64") & b, "logical_and of int64: expected bool"),
-        (lambda b: ~b.astype("float32"), "logical_not of float32: expected bool"),
+        (lambda b: b & 1.0, "bitwise_and of float32: expected bool or int64"),
+        (lambda b: ~b.astype("float32"), "bitwise_xor of float32: expected bool or int64"),
         (lambda b: where(b.astype("int64"), 1, 2), "where: the condition has dtype int64: expected bool"),
         (lambda b: where(True, b, b), "where: the condition is of type bool: expected a bool tensor"),
         (lambda b: maximum(1, 2), "maximum of numbers alone: expected a tensor among them"),

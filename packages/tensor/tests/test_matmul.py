@@ -68,8 +68,12 @@ def test_products_that_cannot_be_are_named(a, b, error, message):
         zeros(a) @ zeros(b)
 
 
-def test_matmul_of_integers_is_refused():
-    with pytest.raises(
-        TypeError, match=r"matmul of int64 and int64: expected float32 or float64; convert one with .astype"
-    ):
-        arange(3) @ arange(3)
+def test_matmul_of_integers():
+    a, b = np.arange(12).reshape(2, 2, 3), np.array([[2**61, -1], [5, 7], [-(2**62), 3]])
+    assert (tensor(a) @ tensor(b)).tolist() == (a @ b).tolist()
+    assert (arange(3) @ arange(3)).item() == 5
+    assert (tensor(a) @ tensor([True, False, True])).tolist() == [[2, 8], [14, 20]]
+    assert (zeros(2, 0, dtype="int64") @ zeros(0, 2, dtype="int64")).tolist() == [[0, 0], [0, 0]]
+    assert (arange(3) @ ones(3)).dtype == np.float32
+    with pytest.raises(TypeError, match=r"matmul of bools: expected floats or integers; convert one with .astype"):
+        tensor([True]) @ tensor([True])

@@ -1,8 +1,8 @@
 """map, zip and reduce of a user's own function of numbers, compiled and run in parallel on the CPU or a GPU.
 
 The function is plain Python that Numba can compile, or one that Numba knows, such as `math.exp` or `operator.add`.
-It is compiled once in each process: what it depends on is not known, so its machine code is not kept on disk. The
-operations record no gradient; for one, call them in the forward of a `stackgrad.tensor.Function`.
+It is compiled once in each process: what it depends on is not known, so its machine code is not kept on disk. It has no
+gradient: what would need one raises RuntimeError; call it in the forward of a `stackgrad.tensor.Function`, or detach.
 On a GPU, `v ** w` of two integers is exact up to 2^53 unless `w` is a constant: numba-cuda goes through float64.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from stackgrad.tensor import Tensor, concatenate, full
+from stackgrad.tensor import Tensor, concatenate, full, is_recording
 from stackgrad.tensor._ops import common_backend
 from stackgrad.tensor._shape import broadcast_shapes, normalize_dim
 
@@ -88,6 +88,8 @@ def reduce(fn: Callable[[Number, Number], Number], start: Number) -> Callable[..
     def operation(x: Tensor, dim: int, keepdim: bool = False) -> Tensor:
         scalar.check(x)
         dim = normalize_dim(dim, x.ndim)
+        if not x.ndim:
+            return operation(x.reshape(1), 0)
         shape = (*x.shape[:dim], 1, *x.shape[dim + 1 :])
         x = concatenate([full(shape, start, dtype=x.dtype, backend=x.backend), x.detach()], dim)
         if _on_host(x):
@@ -140,7 +142,10 @@ class _Scalar:
         return CustomKernels(self.identifier, self._fn, self.arity)
 
     def check(self, *tensors: Tensor) -> None:
-        """Raise TypeError unless these are tensors on the host or a GPU, for whose dtype the function gives numbers."""
+        """Raise TypeError unless these are tensors on the host or a GPU, for whose dtype the function gives numbers.
+
+        Raise RuntimeError where a gradient would be lost.
+        """
         for x in tensors:
             if not isinstance(x, Tensor):
                 raise TypeError(f"{self.what} of {type(x).__name__}: expected a tensor")
@@ -148,6 +153,11 @@ class _Scalar:
                 raise TypeError(
                     f"{self.what}: tensor on backend {x.backend.name!r}: expected one on the host or 'cuda'; "
                     "use .to('cpu')"
+                )
+            if x.requires_grad and is_recording():
+                raise RuntimeError(
+                    f"{self.what} of {self.name}: a tensor of shape {x.shape} requires a gradient, which the function "
+                    "has not: pass .detach(), or call it in the forward of a stackgrad.tensor.Function"
                 )
         x = tensors[0]
         if not all(_on_host(x) for x in tensors):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from ._autograd import Value
-from ._dtypes import bool_, int64
+from ._dtypes import bool_, int64, is_float
 from ._ops import Operand, common_dtype, elementwise
 from ._optable import OPS
 
@@ -66,8 +67,8 @@ class Arithmetic(Value):
         return elementwise("abs", self)
 
     def sign(self) -> Tensor:
-        """-1, 0 or 1; of NaN 0."""
-        return elementwise("sign", self)
+        """-1, 0 or 1; of NaN 0, and a bool is its own."""
+        return cast("Tensor", self).clone() if self.dtype == bool_ else elementwise("sign", self)
 
     def sin(self) -> Tensor:
         return elementwise("sin", self)
@@ -102,9 +103,50 @@ class Arithmetic(Value):
         """The smaller of the two, NaN where one is; equal ones share the gradient, and NaN lets it pass to both."""
         return elementwise("minimum", self, other)
 
-    def clip(self, low: Operand, high: Operand) -> Tensor:
-        """The nearest value from `low` to `high`."""
-        return elementwise("clip", self, low, high)
+    def clip(self, min: Operand | None = None, max: Operand | None = None) -> Tensor:
+        """The nearest value from `min` to `max`, of which one may be None; where they cross, `max`."""
+        if min is None or max is None:
+            given = [x for x in (min, max) if x is not None]
+            if not given:
+                raise ValueError("clip with neither min nor max: expected at least one of them")
+            dtype = common_dtype(OPS["clip"], [self, *given])
+            low, high = (-math.inf, math.inf) if is_float(dtype) else (-(2**63), 2**63 - 1)
+            min, max = low if min is None else min, high if max is None else max
+        return elementwise("clip", self, min, max)
+
+    clamp = clip
+
+    def bitwise_and(self, other: Operand) -> Tensor:
+        """The bits that both integers have; of bools whether both are true."""
+        return elementwise("bitwise_and", self, other)
+
+    def bitwise_or(self, other: Operand) -> Tensor:
+        """The bits that one integer or both have; of bools whether one is true, or both."""
+        return elementwise("bitwise_or", self, other)
+
+    def bitwise_xor(self, other: Operand) -> Tensor:
+        """The bits that one of the integers has; of bools whether they differ."""
+        return elementwise("bitwise_xor", self, other)
+
+    def bitwise_not(self) -> Tensor:
+        """The bits that the integer has not; of a bool the other."""
+        return elementwise("bitwise_xor", self, -1 if self.dtype == int64 else True)
+
+    def logical_and(self, other: Operand) -> Tensor:
+        """Whether both are true, which any number but 0 is."""
+        return elementwise("bitwise_and", _truth(self), _truth(other))
+
+    def logical_or(self, other: Operand) -> Tensor:
+        """Whether one is true, or both."""
+        return elementwise("bitwise_or", _truth(self), _truth(other))
+
+    def logical_xor(self, other: Operand) -> Tensor:
+        """Whether one is true, and not both."""
+        return elementwise("bitwise_xor", _truth(self), _truth(other))
+
+    def logical_not(self) -> Tensor:
+        """Whether it is 0."""
+        return elementwise("eq", self, 0)
 
     def where_larger(self, a: Operand, b: Operand) -> Tensor:
         """0 where `a` is less than `b`, half of this where they are equal, else this: the gradient of `a.maximum(b)`.
@@ -175,16 +217,32 @@ class Arithmetic(Value):
         return _operator("ge", self, other)
 
     def __and__(self, other: Operand) -> Tensor:
-        return _operator("logical_and", self, other)
+        return _operator("bitwise_and", self, other)
+
+    def __rand__(self, other: Operand) -> Tensor:
+        return _operator("bitwise_and", other, self)
 
     def __or__(self, other: Operand) -> Tensor:
-        return _operator("logical_or", self, other)
+        return _operator("bitwise_or", self, other)
 
-    def __invert__(self) -> Tensor:
-        return elementwise("logical_not", self)
+    def __ror__(self, other: Operand) -> Tensor:
+        return _operator("bitwise_or", other, self)
+
+    def __xor__(self, other: Operand) -> Tensor:
+        return _operator("bitwise_xor", self, other)
+
+    def __rxor__(self, other: Operand) -> Tensor:
+        return _operator("bitwise_xor", other, self)
+
+    __invert__ = bitwise_not
 
 
 OPERANDS = (Value, bool, int, float, np.generic)
+
+
+def _truth(x: Operand) -> Operand:
+    """The tensor `x` as bools, or the bool of a number."""
+    return elementwise("ne", x, 0) if isinstance(x, Value) else bool(x)
 
 
 def _operator(name: str, x: Any, y: Any) -> Tensor:

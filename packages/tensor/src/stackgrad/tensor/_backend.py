@@ -131,7 +131,7 @@ class Backend(ABC):
 
     @abstractmethod
     def matmul(self, a: Array, b: Array) -> Array:
-        """(*batch, n, k) times (*batch, k, m) gives (*batch, n, m)."""
+        """(*batch, n, k) times (*batch, k, m) gives (*batch, n, m); of int64 too, modulo 2**64."""
 
     def linear(self, x: Array, weight: Array, bias: Array | None) -> Array:
         """x (n, i), weight (o, i), bias (o,) or None: x times weight transposed plus bias, (n, o)."""

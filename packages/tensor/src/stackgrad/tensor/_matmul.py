@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._autograd import Context, Function
-from ._dtypes import is_float, promote
+from ._dtypes import bool_, promote
 from ._ops import cast, common_backend, expand
 from ._shape import broadcast_shapes
 
@@ -36,10 +36,8 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     if not a.ndim or not b.ndim:
         raise ValueError(f"matmul of shapes {a.shape} and {b.shape}: expected one dimension or more on both sides")
     dtype = promote([a.dtype, b.dtype])
-    if not is_float(dtype):
-        raise TypeError(
-            f"matmul of {a.dtype} and {b.dtype}: expected float32 or float64; convert one with .astype(float32)"
-        )
+    if dtype == bool_:
+        raise TypeError("matmul of bools: expected floats or integers; convert one with .astype(int64)")
     a, b = cast(a, dtype), cast(b, dtype)
     left, right = (a.unsqueeze(0) if a.ndim == 1 else a), (b.unsqueeze(1) if b.ndim == 1 else b)
     if left.shape[-1] != right.shape[-2]:

@@ -204,9 +204,9 @@ OPS: dict[str, Op] = {
         _comparison("le", np.less_equal, "x <= y"),
         _comparison("gt", np.greater, "x > y"),
         _comparison("ge", np.greater_equal, "x >= y"),
-        Op("logical_and", np.logical_and, "x and y", (None, None), "b", "bool"),
-        Op("logical_or", np.logical_or, "x or y", (None, None), "b", "bool"),
-        Op("logical_not", np.logical_not, "not x", (None,), "b", "bool"),
+        Op("bitwise_and", np.bitwise_and, "x & y", (None, None), "bi"),
+        Op("bitwise_or", np.bitwise_or, "x | y", (None, None), "bi"),
+        Op("bitwise_xor", np.bitwise_xor, "x ^ y", (None, None), "bi"),
     )
 }
 

@@ -38,6 +38,7 @@ from ._elementwise import elementwise
 from ._jit import Kernel, helper, kernel, rebind
 from ._layout import in_order
 from ._memory import VECTOR_BYTES, lanes_of, load, on_stack, store
+from ._on_host import on_host
 from ._parallel import MULTIPLY_ADDS, SERIAL
 from ._parts import PRODUCTS, sum_of
 from ._simd import lanes, tile_from_row, tile_load, tile_multiply_add, tile_of_columns, tile_relu, tile_store
@@ -156,8 +157,11 @@ def linear_relu(x: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any] | None
 def matmul(a: NDArray[Any], b: NDArray[Any], bias: NDArray[Any] | None = None, relu: bool = False) -> NDArray[Any]:
     """(*batch, n, k) times (*batch, k, m), plus bias (m,): (*batch, n, m) in C order. Operands may have any strides.
 
-    With `relu`, what is below 0 is 0. Of more than PRODUCTS, k is cut into pieces.
+    With `relu`, what is below 0 is 0. Of more than PRODUCTS, k is cut into pieces. Integers have no kernel of their
+    own: NumPy multiplies them.
     """
+    if a.dtype.kind == "i":
+        return _of_integers(a, b)
     k = a.shape[-1]
     if k <= PRODUCTS:
         return _matmul(a, b, bias, relu)
@@ -198,6 +202,11 @@ def _matmul(a: NDArray[Any], b: NDArray[Any], bias: NDArray[Any] | None, relu: b
     shared = (flat_a, *a_steps, flat_b, *b_steps, flat_bias, packed, out.reshape(-1), n, m, k, depth, block, together)
     _MULTIPLY[ROWS if n >= ROWS else 1][a.dtype](chunks, serial, (*shared, relu))
     return out
+
+
+@on_host
+def _of_integers(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(np.matmul(a, b))
 
 
 def _flat(x: NDArray[Any]) -> tuple[NDArray[Any], int, int, int]:

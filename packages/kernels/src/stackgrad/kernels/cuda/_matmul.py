@@ -128,7 +128,7 @@ def _product(
                 out[to + _row_of(top, u) * m + _column_of(side, v)] = sums[u * ACROSS + v]
 
 
-_PRODUCT = TiledKernels(_product, _product_arguments)
+_PRODUCT = TiledKernels(_product, _product_arguments, integers=True)
 
 
 def matmul(a: DeviceArray, b: DeviceArray) -> DeviceArray:

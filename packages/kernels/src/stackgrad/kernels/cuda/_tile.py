@@ -149,9 +149,9 @@ def _functions(form: Form) -> tuple[Any, ...]:
 
 
 class TiledKernels:
-    """A kernel in all forms. float64, of which half as many numbers fit, is made in small tiles."""
+    """A kernel in all forms. What has eight bytes, of which half as many fit, is made in small tiles."""
 
-    def __init__(self, body: Callable[..., None], signature: Signature) -> None:
+    def __init__(self, body: Callable[..., None], signature: Signature, integers: bool = False) -> None:
         def form(form: Form, name: str, dtypes: str) -> Kernel:
             return Kernel(body, signature, form.threads, dtypes, f"{body.__name__.strip('_')}_{name}", bind=bind(form))
 
@@ -161,7 +161,7 @@ class TiledKernels:
         self._kernels = {
             LARGE: form(LARGE, "large", "s"),
             MEDIUM: form(MEDIUM, "medium", "s"),
-            SMALL: form(SMALL, "small", "f"),
+            SMALL: form(SMALL, "small", "fi" if integers else "f"),
         }
 
     def launch(self, form: Form, dtype: DType, grid: Grid, *arguments: Any) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from .._backend import Backend
-from .._dtypes import float64
+from .._dtypes import float64, int64
 from .._layers import linear
 from .._optable import OPS
 from .._shape import Shape
@@ -30,13 +30,17 @@ def _draw_matrix_extents(draw: Draw) -> tuple[int, int, int]:
 
 def check_matmul(backend: Backend, draw: Draw) -> None:
     """Each element within `sum_bound` of a float64 product, for operands of any layout and equal batches."""
-    dtype = draw.dtype()
+    dtype = draw.dtype("fi")
     n, k, m = _draw_matrix_extents(draw)
     room = max(draw.limits.size // max(n * k, k * m, n * m, 1), 1)
     batch = draw.within(Limits(draw.limits.extent, room)).shape(0, 2)
-    values = uniform(dtype, specials=SPECIALS if draw.one_in(4) else ())
+    specials = SPECIALS if dtype.kind == "f" else (2**62, -1)
+    values = uniform(dtype, specials=specials if draw.one_in(4) else ())
     left, right = draw.sample((*batch, n, k), values), draw.sample((*batch, k, m), values)
     found = backend.matmul(left.on(backend), right.on(backend))
+    if dtype == int64:
+        expect_equal("matmul of int64", backend, found, REFERENCE.matmul(left.numpy(), right.numpy()))
+        return
     a, b = left.numpy().astype(float64), right.numpy().astype(float64)
     bound = sum_bound(k, REFERENCE.matmul(np.abs(a), np.abs(b)), dtype)
     what = f"matmul of {(*batch, n, k)} and {(*batch, k, m)}"
