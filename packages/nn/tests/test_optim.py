@@ -348,6 +348,13 @@ def test_what_a_state_lacks_starts_at_zero_again() -> None:
     assert optimizer.steps == [0]
 
 
+class _Recording(sg.NumpyBackend):
+    """Says that it can be captured, and records nothing."""
+
+    name = "recording"
+    captures = True
+
+
 class _Row(sg.Launches):
     def __call__(self) -> None:
         pass
@@ -357,9 +364,10 @@ class _Row(sg.Launches):
 def test_launches_before_and_in_a_step_stay_in_a_row(
     make: Callable[..., nn.Optimizer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parameter = nn.Parameter(sg.ones(2, backend="numpy"))
+    backend = _Recording()
+    parameter = nn.Parameter(sg.ones(2, backend=backend))
     optimizer = make([parameter], lr=0.1)
-    parameter.grad = sg.ones(2, backend="numpy")
+    parameter.grad = sg.ones(2, backend=backend)
     tape, row = sg.Tape(), _Row()
     tape.append(row)
     with monkeypatch.context() as recorded:

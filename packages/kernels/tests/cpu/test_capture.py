@@ -12,7 +12,7 @@ from stackgrad.tensor.testing import CASES
 # Views and plain facts do no work, and nobody writes to a constant; the places that a mask gives are of no fixed
 # number, and cannot be captured.
 AT_ONCE = {"from_numpy", "to_numpy", "empty", "owns_memory", "is_contiguous", "shares_memory", "nonzero"}
-AT_ONCE |= {"permute", "expand", "slice", "constant"}
+AT_ONCE |= {"permute", "expand", "slice", "constant", "is_writable", "empty_like"}
 
 
 def arrays(values):

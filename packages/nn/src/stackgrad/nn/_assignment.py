@@ -27,8 +27,11 @@ class Assigning:
             if kind is not None:
                 _expect(self, name, kind, value)
                 if sg.recording.tape is not None and old is not value:
-                    value = _followed(self, name, old, value)
-                elif kind is Buffer and _is_plain(value):
+                    buffer = _followed(self, name, old, value)
+                    sg.each_time(lambda: object.__setattr__(self, name, buffer), in_replays=False)
+                    sg.depends_on(lambda: (own.get(name),))
+                    return
+                if kind is Buffer and _is_plain(value):
                     value = Buffer.of(value)
                 if value is None:
                     own["_emptied"] = {**own.get("_emptied", {}), name: kind}

@@ -105,8 +105,12 @@ class Module(Assigning):
 
     def train(self, mode: bool = True) -> Self:
         """Sets `training` here and below (dropout and batch norm look at it); returns self."""
-        for module in self.modules():
-            module.training = mode
+
+        def switch() -> None:
+            for module in self.modules():
+                module.training = mode
+
+        sg.each_time(switch)
         return self
 
     def eval(self) -> Self:

@@ -49,11 +49,20 @@ class Optimizer:
 
     @property
     def lr(self) -> float:
-        """The learning rate; set it at any time. A schedule changes it and leaves `initial_lr` alone."""
+        """The learning rate; set it at any time, but in a captured function by a schedule alone.
+
+        A schedule changes it and leaves `initial_lr` alone.
+        """
+        sg.depends_on(lambda: (self._lr,))
         return self._lr
 
     @lr.setter
     def lr(self, value: float) -> None:
+        if sg.recording.tape is not None:
+            raise RuntimeError(
+                "a captured function set the learning rate of an optimizer, which a replay would not do: set it "
+                "outside, or by the step() of a schedule"
+            )
         self._lr = self.initial_lr = not_negative("lr", value)
 
     def set_scheduled_lr(self, value: float) -> None:
@@ -68,6 +77,7 @@ class Optimizer:
     def step(self) -> None:
         """Changes each parameter that has a gradient, once."""
         indices = [index for index, parameter in enumerate(self.params) if parameter.grad is not None]
+        sg.depends_on(self.__captured__)
 
         def count() -> None:
             for index in indices:
@@ -80,6 +90,12 @@ class Optimizer:
         for alike in by_count.values():
             grads = [grad for index in alike if (grad := self.params[index].grad) is not None]
             self.update(alike, [self.params[index] for index in alike], grads)
+
+    def __captured__(self) -> tuple[object, ...]:
+        """What replays of a captured step depend on; settings and the numbers of steps they read themselves."""
+        kept = [tensor for slot in self.slots.values() for tensor in slot.values()]
+        used = [bool(getattr(self, name)) for name in self.settings if name != "lr"]
+        return (*self.params, *kept, *used, *map(self.steps.index, self.steps))
 
     def update(self, indices: list[int], params: list[Tensor], grads: list[Tensor]) -> None:
         """Changes `params`, which stand at `indices` and have taken equally many steps, this one counted."""
@@ -263,10 +279,7 @@ class Adam(Optimizer):
 
     def update(self, indices: list[int], params: list[Tensor], grads: list[Tensor]) -> None:
         def make() -> NDArray[np.float64]:
-            step, *others = {self.steps[index] for index in indices}
-            if others:  # in a captured step, after load_state_dict
-                raise RuntimeError("parameters that were recorded together have taken different steps: capture again")
-            betas = self.beta1, self.beta2
+            betas, step = (self.beta1, self.beta2), self.steps[indices[0]]
             return sg.adam_numbers(step, self.lr, betas, self.eps, self.weight_decay, self.decoupled)
 
         sg.adam_step(params, grads, self.slot("mean", indices), self.slot("square", indices), self.numbers(make))

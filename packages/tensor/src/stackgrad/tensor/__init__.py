@@ -41,7 +41,7 @@ from ._pool import avg_pool2d, max_pool2d
 from ._random import Generator, default_generator, manual_seed
 from ._shape import Window
 from ._softmax import cross_entropy, log_softmax, nll_loss, softmax
-from ._tape import Launches, Tape, each_time, recording
+from ._tape import Launches, Tape, depends_on, each_time, recording
 from ._tensor import Tensor
 
 __version__ = "0.1.0"
@@ -77,6 +77,7 @@ __all__ = [
     "conv2d",
     "cross_entropy",
     "default_generator",
+    "depends_on",
     "dropout",
     "each_time",
     "enable_grad",

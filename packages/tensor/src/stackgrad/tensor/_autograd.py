@@ -11,11 +11,12 @@ import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Union, cast
 
+from . import _grads
 from ._backend import Array, Backend, DType
 from ._mode import mode
 from ._shape import Shape
 from ._source import Source, refresh
-from ._tape import expect_captured, expect_readable
+from ._tape import expect_readable, recording
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -39,16 +40,19 @@ class Version:
 class Value:
     """An array and its place in the graph: the part of a tensor that differentiation needs."""
 
-    __slots__ = ("__weakref__", "_requires_grad", "backend", "data", "grad", "node", "source", "version")
+    __slots__ = ("__weakref__", "_grad", "_requires_grad", "backend", "data", "node", "source", "version")
 
     def __init__(self, data: Array, backend: Backend, version: Version | None = None) -> None:
         self.data = data
         self.backend = backend
-        self.version = version or Version()
+        self.version = own = version or Version()
+        tape = recording.tape
+        if tape is not None:
+            tape.made(self, *([] if version else [own]))
         self.node: Node | None = None
         self.source: Source | None = None
         self._requires_grad = False
-        self.grad: Tensor | None = None
+        self._grad: Tensor | _grads.Lent | None = None
 
     def new(self, data: Array, version: Version | None = None) -> Tensor:
         """A tensor around `data` on the same backend; `version` is given for a view."""
@@ -92,6 +96,21 @@ class Value:
         if not wanted and self.node is not None:
             raise RuntimeError("requires_grad = False on a tensor that was computed and has a history: use .detach()")
         self._requires_grad = bool(wanted)
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that backward left here; None before, and after `zero_grad`."""
+        found = self._grad
+        if recording.tape is not None or isinstance(found, _grads.Lent):
+            return _grads.read(self)
+        return found
+
+    @grad.setter
+    def grad(self, gradient: Tensor | None) -> None:
+        if recording.tape is not None:
+            _grads.write(self, gradient)
+        else:
+            self._grad = gradient
 
 
 Edge = Union["Node", Value]
@@ -254,12 +273,14 @@ class Function:
     def apply(cls, *args: Any) -> Tensor:
         """The result of `forward`, recorded when a tensor among `args` requires a gradient."""
         inputs = cast("list[Tensor]", [x for x in args if isinstance(x, Value)])
-        expect_captured(inputs)
         if Source.written and mode.recording:
             for x in inputs:
                 refresh(x)
         needs = tuple([x._requires_grad for x in inputs])
         saved: list[Saved] | None = [] if mode.recording and True in needs else None
+        tape = recording.tape
+        if tape is not None:
+            tape.use(inputs, saved is not None)
         ctx = Context(cls, (False,) * len(needs) if saved is None else needs, saved)
         outside, mode.recording = mode.recording, False
         try:
@@ -274,7 +295,9 @@ class Function:
             if any([out is x for x in inputs]):  # noqa: C419 - an input must keep its own place in the graph
                 out = out.new(out.data, out.version)
                 out.source = Source(outside=True, lost=True)
-            Node(cls, inputs, ctx, saved, out)
+            node = Node(cls, inputs, ctx, saved, out)
+            if tape is not None:
+                tape.made(node)
         if mode.observer is not None:
             mode.observer(cls, args, out)
         return out

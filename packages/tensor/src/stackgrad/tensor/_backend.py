@@ -56,6 +56,10 @@ class Backend(ABC):
     def empty(self, shape: Shape, dtype: DType) -> Array:
         """A new array in C order, its values not set."""
 
+    def empty_like(self, a: Array) -> Array:
+        """A new array like `a` in shape, dtype and strides, its values not set. Asked of a backend that `captures`."""
+        raise NotImplementedError(f"backend {self.name!r} captures, and must define empty_like")
+
     @abstractmethod
     def full(self, shape: Shape, value: bool | int | float, dtype: DType) -> Array:
         """A new array in C order with `value` everywhere."""

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from ._autograd import Edge, Node, Value
 from ._mode import GradMode
 from ._source import refresh
-from ._tape import expect_made_here, recording
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -104,14 +103,12 @@ def backward(out: Tensor, gradient: Tensor | None, retain_graph: bool, create_gr
         for edge, total in _walk([out], _start([out], [gradient]), retain_graph or create_graph):
             if isinstance(edge, Node):
                 continue
-            if edge.grad is not None:
-                expect_made_here(edge.grad)
-                edge.grad = edge.grad + total
+            before = edge.grad
+            if before is not None:
+                edge.grad = before + total
             else:
-                edge.grad = total.clone() if id(total.data) in taken or not total.owns_memory else total
-                taken.add(id(edge.grad.data))
-            if recording.tape is not None:
-                recording.tape.gradients.add(id(edge.grad.data))
+                edge.grad = own = total.clone() if id(total.data) in taken or not total.owns_memory else total
+                taken.add(id(own.data))
 
 
 def grad(

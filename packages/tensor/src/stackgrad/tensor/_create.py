@@ -15,7 +15,7 @@ from ._dtypes import as_dtype, float32, int64, is_float, number_dtype
 from ._ops import Operand
 from ._random import Generator, default_generator, next_draw
 from ._shape import normalize_dim
-from ._tape import each_time, expect_readable, recording
+from ._tape import depends_on, each_time, expect_readable, recording
 from ._tensor import Tensor, _extents
 from ._views import given
 
@@ -176,6 +176,7 @@ def randn(
         values = _random.normal(extents, kind, generator.seed, generator.next_call())
         found.assign(data, found.from_numpy(values))
 
+    depends_on(generator.__captured__)
     each_time(draw)
     return Tensor(data, found).requires_grad_(requires_grad)
 

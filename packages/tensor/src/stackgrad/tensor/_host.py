@@ -30,6 +30,14 @@ class HostBackend(Backend):
     def empty(self, shape: Shape, dtype: DType) -> NDArray[Any]:
         return np.empty(shape, dtype)
 
+    def empty_like(self, a: NDArray[Any]) -> NDArray[Any]:
+        if a.flags.c_contiguous:
+            return self.empty(a.shape, a.dtype)
+        steps = [stride * (extent - 1) for stride, extent in zip(a.strides, a.shape, strict=True)]
+        before, behind = -sum(min(step, 0) for step in steps), sum(max(step, 0) for step in steps)
+        memory = self.empty((before + behind + a.itemsize,), np.dtype(np.uint8))
+        return np.ndarray(a.shape, a.dtype, memory, before, a.strides)
+
     def full(self, shape: Shape, value: bool | int | float, dtype: DType) -> NDArray[Any]:
         out = np.empty(shape, dtype)
         if type(value) in (bool, int, float) and -_LARGE < value < _LARGE:

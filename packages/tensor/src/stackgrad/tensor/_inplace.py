@@ -13,7 +13,8 @@ from ._arithmetic import OPERANDS, Arithmetic
 from ._autograd import Value, Version
 from ._dtypes import is_float
 from ._ops import Operand, elementwise
-from ._writing import adopt, as_before, count_write, expect_history, expect_writable, write
+from ._tape import recording
+from ._writing import adopt, as_before, count_writes, expect_history, expect_writable, write
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -140,6 +141,8 @@ class InPlace(Arithmetic):
         x = self._tensor
         recorded = expect_history(what, x, *[y for y in operands if isinstance(y, Value)])
         expect_writable(what, x)
+        if recording.tape is not None:
+            recording.tape.use((x,))
         before = as_before(x)
         if recorded:  # backward may need the values from before
             before.data, before.version = x.backend.copy(x.data), Version()
@@ -153,7 +156,7 @@ class InPlace(Arithmetic):
             raise ValueError(f"{what} of shape {x.shape} gives {out.shape}: an operand has to broadcast to the former")
         out = out.astype(x.dtype)
         x.backend.assign(x.data, out.data)
-        count_write(x)
+        count_writes(x)
         if recorded:
             adopt(x, out)
         return self

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from ._backend import Array, Backend, DType
 from ._dtypes import is_float
+from ._tape import recording
 from ._tensor import Tensor
-from ._writing import count_write, expect_writable
+from ._writing import count_writes, expect_writable
 
 Numbers = NDArray[np.float64]
 
@@ -91,6 +92,8 @@ def _alike(
     for p, g, *state in zip(params, grads, *states.values(), strict=True):
         _expect_matching(p, g, *state)
         lists: list[list[Any]] = groups.setdefault((p.backend, p.dtype), [[] for _ in range(2 + len(state))])
+        if recording.tape is not None:
+            recording.tape.use((p, g, *state))
         for arrays, x in zip(lists, (p, g, *state), strict=True):
             arrays.append(x.data)
         for x in (p, *state):
@@ -101,7 +104,7 @@ def _alike(
 def _count_writes(*written: Sequence[Tensor]) -> None:
     for tensors in written:
         for x in tensors:
-            count_write(x)
+            count_writes(x)
 
 
 def _expect_matching(p: Tensor, *others: Tensor) -> None:

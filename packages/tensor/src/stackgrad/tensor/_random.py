@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._shape import Shape
-from ._tape import each_time
+from ._tape import depends_on, each_time
 
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -75,6 +75,14 @@ class Generator:
             raise ValueError(f"seed {seed} is out of range: expected 0 to 2**64 - 1")
         self.seed = seed
         self.call = 0
+        each_time(self._begin, ahead=True)  # one that a captured function makes begins in each replay
+
+    def _begin(self) -> None:
+        self.call = 0
+
+    def __captured__(self) -> tuple[int]:
+        """What replays depend on; the number of the draw they count themselves."""
+        return (self.seed,)
 
     def next_call(self) -> int:
         """The number of the draw to make now; the next one gets another."""
@@ -92,6 +100,7 @@ def next_draw(generator: Generator) -> NDArray[np.uint64]:
     def count() -> None:
         number[0] = generator.next_call()
 
+    depends_on(generator.__captured__)
     each_time(count, ahead=True)
     return number
 
@@ -105,7 +114,11 @@ def default_generator() -> Generator:
 
 
 def manual_seed(seed: int) -> Generator:
-    """Start the default generator anew from `seed`, and return it."""
+    """Start the default generator from `seed`, and return it."""
     fresh = Generator(seed)
-    _default.seed, _default.call = fresh.seed, fresh.call
+
+    def begin() -> None:
+        _default.seed, _default.call = fresh.seed, 0
+
+    each_time(begin, ahead=True)
     return _default

@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._autograd import Value
+    from ._autograd import Node, Value, Version
+    from ._grads import GradientSlot
 
 Work = Callable[[], Any]
 
 
+def _nothing() -> None:
+    pass
+
+
 class Launches(ABC):
     """Kernels that a backend launched in a row and launches again as one: the fewer rows on a tape, the better."""
+
+    may_fail = False
+    """Whether a replay may end with these, so that what comes after them must not be done before."""
 
     @abstractmethod
     def __call__(self) -> None:
@@ -26,21 +34,60 @@ class Launches(ABC):
 
 
 class Tape(list[Work]):
-    """What was done, in order.
+    """What was done, in order, and what it was done to.
 
-    `kept` is what must live as long; `gradients` are those that leaves got meanwhile, by the ids of their arrays.
+    `kept` is what must live as long. The rest is about the function that is recorded: `inner` is what it made, tensors,
+    nodes and versions of memory; `outer` the tensors from outside that it used, with their versions' counts before;
+    `gradients` what happened to the `grad` of each leaf; `watched` what replays read, to see whether it is as it was.
+    `before_python` and `after_python` are called around what `each_time` does.
     """
 
     def __init__(self) -> None:
         self.kept: list[Any] = []
-        self.gradients: set[int] = set()
+        self.inner: dict[int, Value | Version | Node] = {}
+        self.outer: dict[int, tuple[Value, int]] = {}
+        self.gradients: dict[int, GradientSlot] = {}
+        self.watched: list[Callable[[], tuple[Any, ...]]] = []
+        self.before_python: Callable[[], None] = _nothing
+        self.after_python: Callable[[], None] = _nothing
 
     def put_ahead(self, work: Work) -> None:
         """Put `work` ahead of the row of launches at the end, so that more can join the row.
 
-        For work of which these launches see nothing. It stays behind all other work.
+        For work of which these launches see nothing. It stays behind all other work, and behind what may fail.
         """
-        self.insert(len(self) - bool(self and isinstance(self[-1], Launches)), work)
+        last = self[-1] if self else None
+        self.insert(len(self) - (isinstance(last, Launches) and not last.may_fail), work)
+
+    def use(self, tensors: Iterable[Value], recorded: bool = False) -> None:
+        """Note that the function reads or writes these tensors; `recorded` where a gradient will flow to them.
+
+        Raises RuntimeError for one on a backend that puts nothing on the tape, and for one that a gradient would flow
+        through to what was computed outside.
+        """
+        for x in tensors:
+            if not x.backend.captures:
+                raise RuntimeError(
+                    f"a tensor on backend {x.backend.name!r} in a captured function: its work would not be done again; "
+                    "bring it over before, outside the function"
+                )
+            if recorded and x.node is not None and id(x.node) not in self.inner:
+                raise RuntimeError(
+                    f"a captured function used a tensor of shape {x.shape} with a history from outside, which a "
+                    "replay cannot go back through: compute it in the function, or give .detach()"
+                )
+            if id(x) not in self.inner and id(x) not in self.outer:
+                self.outer[id(x)] = (x, x.version.count)
+
+    def forget(self) -> None:
+        """Let go of what only the recording needed."""
+        self.inner, self.outer, self.gradients, self.watched = {}, {}, {}, []
+        self.before_python = self.after_python = _nothing
+
+    def made(self, *new: Value | Version | Node) -> None:
+        """Note that the function made these."""
+        for x in new:
+            self.inner[id(x)] = x
 
 
 class _Recording(threading.local):
@@ -51,22 +98,34 @@ recording = _Recording()
 
 
 def each_time(work: Work, in_replays: bool = True, ahead: bool = False) -> None:
-    """Do `work` now and, in a captured function, at this place of each replay, unless `in_replays` is false.
+    """Do `work` now and, in a captured function, at this point of each replay, unless `in_replays` is false.
 
     For what is no work on tensors' memory: counting steps, drawing numbers, checking values. It may read tensors, and
-    what it does with them is done when it is called, not recorded.
+    what it does with them is done when it is called, not recorded. What it changes of Python's objects, replays follow.
 
     Work that reads no tensor, and writes nothing that was used before it, may be `ahead`: a replay may do it before the
     kernels that were launched just before it, but in order with all other such work. On a GPU it then does not part
     the kernels into two graphs.
     """
-    tape, recording.tape = recording.tape, None
+    tape = recording.tape
+    if tape is None:
+        work()
+        return
+    tape.before_python()
+    recording.tape = None
     try:
         work()
     finally:
         recording.tape = tape
-    if tape is not None and in_replays:
+    tape.after_python()
+    if in_replays:
         (tape.put_ahead if ahead else tape.append)(work)
+
+
+def depends_on(read: Callable[[], tuple[Any, ...]]) -> None:
+    """In a captured function: replays are right as long as `read` gives the objects or values that it gives now."""
+    if recording.tape is not None:
+        recording.tape.watched.append(read)
 
 
 def expect_readable(what: str) -> None:
@@ -74,24 +133,4 @@ def expect_readable(what: str) -> None:
     if recording.tape is not None:
         raise RuntimeError(
             f"{what} in a captured function, where it would stay as it is now: return the tensor, and read it outside"
-        )
-
-
-def expect_captured(inputs: Sequence[Value]) -> None:
-    """Raise RuntimeError in a captured function for tensors of a backend that puts nothing on the tape."""
-    if recording.tape is not None:
-        for x in inputs:
-            if not x.backend.captures:
-                raise RuntimeError(
-                    f"a tensor on backend {x.backend.name!r} in a captured function: its work would not be done again; "
-                    "bring it over before, outside the function"
-                )
-
-
-def expect_made_here(gradient: Value) -> None:
-    """Raise RuntimeError in a captured function for a gradient from before it."""
-    if recording.tape is not None and id(gradient.data) not in recording.tape.gradients:
-        raise RuntimeError(
-            f"backward in a captured function to a leaf of shape {gradient.shape} that has a gradient: replays would "
-            "add to that one, not to each other's; drop it first, by zero_grad() or .grad = None"
         )

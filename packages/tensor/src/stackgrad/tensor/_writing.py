@@ -18,6 +18,7 @@ from ._mode import is_recording
 from ._ops import common_backend, elementwise, expand
 from ._shape import Shape, broadcast_shapes
 from ._source import Source
+from ._tape import recording
 from ._views import reshape, write_twins
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ def expect_writable(what: str, x: Value) -> None:
         raise ValueError(f"{what} to an expanded view of shape {x.shape}: its elements share memory; clone() it first")
 
 
-def count_write(x: Value) -> None:
-    """Count a write to `x`, for what was saved of it, and pass it on to the twins of its memory."""
-    x.version.count += 1
+def count_writes(x: Value, count: int = 1) -> None:
+    """Count writes to `x`, for what was saved of it, and pass them on to the twins of its memory."""
+    x.version.count += count
     if x.version.twins:
         write_twins(x)
 
@@ -210,6 +211,8 @@ def write(x: Tensor, key: Any, value: Any) -> None:
     source = cast("Tensor", value) if isinstance(value, Value) else _as_source(value, x)
     recorded = expect_history("in-place write", x, source)
     common_backend("in-place write", x, source)
+    if recording.tape is not None:
+        recording.tape.use((x, source))
     if PROMOTION.index(source.dtype) > PROMOTION.index(x.dtype) and not is_float(x.dtype):
         raise TypeError(f"in-place write of {source.dtype} into {x.dtype} would lose values: use .astype({x.dtype})")
     expect_writable("in-place write", x)
@@ -218,7 +221,7 @@ def write(x: Tensor, key: Any, value: Any) -> None:
     source, region = source.astype(x.dtype), KeyRegion(x.shape, *parse(x, key))
     before = as_before(x)
     part = _put(_alias(x), region, source)
-    count_write(x)
+    count_writes(x)
     if recorded:
         adopt(x, Written.apply(before, part, region))
 

@@ -22,6 +22,10 @@ class ChunkError(Exception):
 class _Calls(Launches):
     """A row of launches."""
 
+    @property
+    def may_fail(self) -> bool:  # type: ignore[override]
+        return bool(self.explanations)
+
     def __init__(self, team: Team) -> None:
         self._team = team
         self._kept: list[Any] = []  # the memory that the launches refer to

@@ -174,9 +174,9 @@ def reduce(reduction: Reduction, a: Array, dims: Shape) -> Array:
 def _of_repeated(reduction: Reduction, a: Array, dims: Shape, repeated: list[int]) -> Array:
     """`reduce` of an array of which some dimensions repeat the same elements: these are looked at once."""
     if reduction.name == "sum" and set(dims) <= set(repeated):
-        key = tuple([0 if d in dims else slice(None) for d in range(a.ndim)])
+        once = a[(*[0 if d in dims else slice(None) for d in range(a.ndim)], ...)]  # a view also where all are 0
         count = math.prod([a.shape[d] for d in dims])
-        return elementwise(OPS["mul"], a[key], np.full(a[key].shape, count, a.dtype))
+        return elementwise(OPS["mul"], once, np.full(once.shape, count, a.dtype))
     once = a[tuple([slice(0, 1 if d in repeated else None) for d in range(a.ndim)])]
     out = run(_kernel(reduction.name, a.dtype.kind == "f"), reduction.start, once, dims)
     count = math.prod([a.shape[d] for d in repeated if d in dims])

@@ -112,6 +112,14 @@ def empty(shape: Shape, dtype: DType) -> DeviceArray:
     return DeviceArray(Lease(math.prod(shape), dtype.itemsize), 0, shape, strides_in_order(shape), dtype)
 
 
+def empty_like(a: DeviceArray) -> DeviceArray:
+    """See Backend.empty_like."""
+    steps = [stride * (extent - 1) for stride, extent in zip(a.strides, a.shape, strict=True) if a.size]
+    before = -sum(min(step, 0) for step in steps)
+    memory = empty((before + sum(max(step, 0) for step in steps) + 1 if a.size else 0,), a.dtype)
+    return memory.view(a.shape, a.strides, before)
+
+
 def from_numpy(array: NDArray[Any], dtype: DType | None = None) -> DeviceArray:
     """A copy on the device, in C order, as `dtype`. In a captured function each replay copies what `array` holds
     then."""

@@ -38,6 +38,7 @@ class CudaBackend(Backend):
     from_numpy = staticmethod(_array.from_numpy)
     from_dlpack = staticmethod(_exchange.borrow)
     empty = staticmethod(_array.empty)
+    empty_like = staticmethod(_array.empty_like)
     permute = staticmethod(_array.permute)
     expand = staticmethod(_array.expand)
     slice = staticmethod(_array.slice_)

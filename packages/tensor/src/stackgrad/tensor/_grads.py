@@ -1,0 +1,141 @@
+"""The `grad` of leaves in captured functions: read, dropped and set by replays as a call would.
+
+A replay writes the gradients into the memory in which they were recorded. What a leaf gets is `Lent`: the first who
+reads `leaf.grad` gets a tensor of its own. Where nobody does, as when the captured function steps the optimizer
+itself, nothing is copied. A gradient that a captured function finds is one more argument of it: it works on a copy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from ._tape import Tape, recording
+
+if TYPE_CHECKING:
+    from ._autograd import Value
+    from ._tensor import Tensor
+
+
+class Lent:
+    """A gradient in the memory of a tape, which the next replay writes again."""
+
+    __slots__ = ("tensor",)
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+
+    def taken(self) -> Tensor:
+        """The gradient in memory of its own."""
+        return self.tensor.new(self.tensor.backend.copy(self.tensor.data))
+
+
+@dataclass
+class GradientSlot:
+    """The `grad` of one leaf in one captured function.
+
+    Where the function `read` the gradient from before, replays are for leaves that have such a one: none, or one like
+    `copy`, in whose memory the function works. It leaves that gradient behind where it is `kept`, written `writes`
+    times, else what `left` holds.
+    """
+
+    leaf: Value
+    read: bool
+    before: Tensor | None = None
+    copy: Tensor | None = None
+    kept: bool = False
+    writes: int = 0
+    left: Lent | None = None
+
+    def matches(self) -> bool:
+        """Whether the leaf's gradient is such a one as it was when the function was recorded."""
+        if not self.read:
+            return True
+        found = self.leaf.grad
+        if found is None or self.copy is None:
+            return found is self.copy
+        return alike(found, self.copy)
+
+    def enter(self) -> None:
+        """Bring the leaf's gradient to where a replay reads it."""
+        if self.copy is not None:
+            self.before = self.leaf.grad
+            assert self.before is not None
+            self.before.backend.assign(self.copy.data, self.before.data)
+
+    def leave(self) -> None:
+        """Do to the leaf what the function did."""
+        if not self.kept:
+            self.leaf._grad = self.left
+        elif self.before is not None:
+            if self.writes:
+                self.before.backend.assign(self.before.data, cast("Tensor", self.copy).data)
+                self.before.version.count += self.writes
+                if self.before.version.twins:
+                    from ._views import write_twins  # which stands on this
+
+                    write_twins(self.before)
+            self.leaf._grad = self.before
+        self.before = None
+
+    def give_up(self) -> None:
+        """After an error in a replay: what is lent may be written in part."""
+        if not self.kept and self.leaf._grad is self.left:
+            self.leaf._grad = None
+        self.before = None
+
+
+def read(leaf: Value) -> Tensor | None:
+    """`leaf.grad` where it is lent, or in a captured function."""
+    tape = recording.tape
+    if tape is not None and id(leaf) not in tape.gradients:
+        before = _own(leaf)
+        slot = tape.gradients[id(leaf)] = GradientSlot(leaf, read=True, before=before)
+        if before is not None:
+            recording.tape = None  # the copy is made before a replay, not in it
+            slot.copy = leaf._grad = like(before)
+            before.backend.assign(slot.copy.data, before.data)
+            recording.tape = tape
+    return _own(leaf)
+
+
+def write(leaf: Value, gradient: Tensor | None) -> None:
+    """`leaf.grad = gradient` in a captured function."""
+    assert recording.tape is not None
+    slots = recording.tape.gradients
+    if id(leaf) not in slots:
+        slots[id(leaf)] = GradientSlot(leaf, read=False)
+    leaf._grad = gradient
+
+
+def close(tape: Tape) -> None:
+    """At the end of a recording: find out what the function leaves behind, and do so."""
+    for key in [key for key in tape.gradients if key in tape.inner]:
+        del tape.gradients[key]  # of a leaf that nobody outside knows
+    for slot in tape.gradients.values():
+        found = slot.leaf._grad
+        slot.kept = found is slot.copy and slot.read
+        if slot.kept and slot.copy is not None:
+            slot.writes = slot.copy.version.count
+        elif found is not None:
+            slot.left = found if isinstance(found, Lent) else Lent(found)
+        slot.leave()
+
+
+def like(x: Tensor) -> Tensor:
+    """A tensor of the shape, dtype and strides of x in new memory, its values not set."""
+    return x.new(x.backend.empty_like(x.data))
+
+
+def alike(x: Value, y: Value) -> bool:
+    """Whether both have the same backend, shape, dtype and strides."""
+    a, b = x.data, y.data
+    return x.backend is y.backend and a.shape == b.shape and a.dtype == b.dtype and bool(a.strides == b.strides)
+
+
+def _own(leaf: Value) -> Tensor | None:
+    """What is in the slot, taken over where it is lent."""
+    found = leaf._grad
+    if isinstance(found, Lent):
+        found = leaf._grad = found.taken()
+    return found

@@ -1,0 +1,224 @@
+"""One recording of a captured function, and its replays: the same work on the same memory, with other values in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from . import _grads
+from ._autograd import Value
+from ._grads import like
+from ._surroundings import Surroundings, same
+from ._tape import Tape, recording
+from ._writing import count_writes, expect_writable
+
+if TYPE_CHECKING:
+    from ._autograd import Version
+    from ._tensor import Tensor
+
+Arguments = dict[int | str, "Tensor"]  # by position or name
+Results = Callable[[Arguments], Any]
+
+
+class Recording:
+    """What a function did to certain arguments. `replay` does the same for others like them, as long as `holds`."""
+
+    def __init__(self, function: Callable[..., Any], arguments: Arguments, reuse_results: bool) -> None:
+        self._inputs = {name: _copy_of(x) for name, x in arguments.items()}
+        self._tape = tape = Tape()
+        given = [x for name, x in self._inputs.items() if isinstance(name, int)]
+        named = {name: x for name, x in self._inputs.items() if isinstance(name, str)}
+        watch = _Watch(function)
+        tape.before_python, tape.after_python = watch.stop, watch.go_on
+        recording.tape = tape
+        try:
+            found = function(*given, **named)
+        finally:
+            recording.tape = None
+            left = {id(slot.leaf._grad): slot.leaf for slot in tape.gradients.values()}
+            _grads.close(tape)
+            self._writes = {name: x.version.count for name, x in self._inputs.items() if x.version.count}
+            self._give_back(arguments)
+        watch.stop()
+        self._surroundings = watch.lasting()
+        self._watched = [(read, read()) for read in tape.watched]
+        self._gradients = list(tape.gradients.values())
+        for slot in self._gradients:
+            if isinstance(slot.left, _grads.Lent):
+                _expect_no_history("left a gradient", slot.left.tensor)
+        internal = {id(x) for x in (*self._inputs.values(), *(slot.copy for slot in self._gradients))}
+        outer = [(x, count) for key, (x, count) in tape.outer.items() if key not in internal]
+        self._outer = [(x, x.data, x._requires_grad) for x, _ in outer]
+        counts = {id(x.version): (x, x.version.count - before) for x, before in reversed(outer)}
+        self._outer_writes = [(x, count) for x, count in counts.values() if count]
+        self._outer_versions = set(counts)
+        self._expect_apart(arguments)
+        self._results = _Results(tape, self._inputs, left, reuse_results).of(found)
+        tape.forget()
+
+    def holds(self) -> bool:
+        """Whether what the function uses besides its arguments is what it was."""
+        for x, data, requires_grad in self._outer:
+            if x.data is not data or x._requires_grad is not requires_grad:
+                return False
+        for read, values in self._watched:
+            now = read()
+            if len(now) != len(values) or not all(map(same, now, values)):
+                return False
+        return self._surroundings.holds() and all([slot.matches() for slot in self._gradients])  # noqa: C419 - faster
+
+    def change(self) -> str:
+        """What is not as it was, in words."""
+        changed = self._surroundings.changed()
+        return next((entry.name for entry in changed.values()), "a tensor, gradient or optimizer that it uses")
+
+    def results(self, arguments: Arguments) -> Any:
+        """What the function gave when it was last called or replayed, with these arguments."""
+        return self._results(arguments)
+
+    def replay(self, arguments: Arguments) -> Any:
+        """What the function gives for these arguments."""
+        self._expect_apart(arguments)
+        for name, x in arguments.items():
+            x.backend.assign(self._inputs[name].data, x.data)
+        for slot in self._gradients:
+            slot.enter()
+        try:
+            for work in self._tape:
+                work()
+        except BaseException:
+            for slot in self._gradients:
+                slot.give_up()
+            raise
+        for written, count in self._outer_writes:
+            count_writes(written, count)
+        self._give_back(arguments)
+        for slot in self._gradients:
+            slot.leave()
+        return self._results(arguments)
+
+    def _give_back(self, arguments: Arguments) -> None:
+        """Write to the arguments what the function wrote to them."""
+        for name, count in self._writes.items():
+            x = arguments[name]
+            expect_writable("in-place write", x)
+            x.backend.assign(x.data, self._inputs[name].data)
+            count_writes(x, count)
+
+    def _expect_apart(self, arguments: Arguments) -> None:
+        """Raise RuntimeError where a write would show in an argument: replays work on copies of these."""
+        written = {id(x.version) for x, _ in self._outer_writes}
+        for name, x in arguments.items():
+            others = [id(y.version) for other, y in arguments.items() if other != name] if self._writes else []
+            if id(x.version) in written or (
+                name in self._writes and (id(x.version) in self._outer_versions or id(x.version) in others)
+            ):
+                raise RuntimeError(
+                    f"a captured function writes to memory of shape {x.shape} that it is given and also uses "
+                    "otherwise, which a replay cannot do to both: pass .clone()"
+                )
+
+
+class _Watch:
+    """What changes of Python's objects while a function is recorded: replays follow only what `each_time` does."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._first = self._now = Surroundings(function)
+        self._followed: set[tuple[int, Any]] = set()
+
+    def stop(self) -> None:
+        """Raise RuntimeError where something was changed since it began, or went on."""
+        for entry in self._now.changed().values():
+            raise RuntimeError(
+                f"a captured function changed {entry.name}, which a replay would not do: do it outside, return it as a "
+                "tensor, or do it in each_time(...)"
+            )
+
+    def go_on(self) -> None:
+        """After something that replays do, too."""
+        changed = self._now.changed()
+        if changed:
+            self._followed |= changed.keys()
+            self._now = Surroundings(self._function)
+
+    def lasting(self) -> Surroundings:
+        """What replays find as it was before the recording, and must."""
+        for at in self._followed:
+            self._first.entries.pop(at, None)
+        return self._first
+
+
+class _Results:
+    """How the results of a recording become those of each replay."""
+
+    def __init__(self, tape: Tape, inputs: Arguments, gradients: dict[int, Value], reuse: bool) -> None:
+        self._tape, self._gradients, self._reuse = tape, gradients, reuse
+        self._arguments = {id(x): name for name, x in inputs.items()}
+        self._versions = {id(x.version) for x in inputs.values()}
+        self._made: dict[int, Tensor] = {}
+
+    def of(self, found: Any) -> Results:
+        """The function that gives them for the arguments of a replay."""
+        if isinstance(found, Value):
+            return self._of_tensor(found)  # type: ignore[arg-type]
+        if found is None:
+            return lambda arguments: None
+        if isinstance(found, dict):
+            keys, parts = list(found), [self.of(x) for x in found.values()]
+            return lambda arguments: dict(zip(keys, [part(arguments) for part in parts], strict=True))
+        if isinstance(found, (tuple, list)):
+            parts = [self.of(x) for x in found]
+            kind = getattr(found, "_make", type(found))  # of a named tuple, too
+            return lambda arguments: kind([part(arguments) for part in parts])
+        raise TypeError(
+            f"a captured function gave a value of type {type(found).__name__}, which would stay as it is now: expected "
+            "tensors, and None, tuples, lists and dicts of them"
+        )
+
+    def _of_tensor(self, x: Tensor) -> Results:
+        if id(x) in self._gradients:
+            leaf = self._gradients[id(x)]
+            return lambda arguments: leaf.grad
+        if id(x) in self._arguments:
+            name = self._arguments[id(x)]
+            return lambda arguments: arguments[name]
+        if id(x.version) in self._versions:
+            raise RuntimeError(
+                f"a captured function gave a view of shape {x.shape} of an argument, of which replays have copies: "
+                "give .clone()"
+            )
+        if id(x) not in self._tape.inner:
+            return lambda arguments: x
+        _expect_no_history("gave a tensor", x)
+        if id(x.version) not in self._tape.inner or self._reuse:
+            return lambda arguments: x
+        other = self._made.setdefault(id(x.version), x)
+        if other is not x or any(lent is x.version for lent in self._lent()):
+            raise RuntimeError(
+                f"a captured function gave a tensor of shape {x.shape} that shares memory with another result or a "
+                "gradient: give .clone()"
+            )
+        return lambda arguments: _copy_of(x)
+
+    def _lent(self) -> Iterator[Version]:
+        for slot in self._tape.gradients.values():
+            if isinstance(slot.left, _grads.Lent):
+                yield slot.left.tensor.version
+
+
+def _copy_of(x: Tensor) -> Tensor:
+    """x in new memory with the same strides, without history."""
+    out = like(x)
+    out.backend.assign(out.data, x.data)
+    if x.node is not None:  # went back through already, as in the call
+        out.node, out._requires_grad = x.node, True
+    return out
+
+
+def _expect_no_history(what: str, x: Tensor) -> None:
+    if x.node is not None and not x.node.freed:
+        raise RuntimeError(
+            f"a captured function {what} of shape {x.shape} with a history, which a replay cannot have: "
+            "call backward() in it, or give .detach()"
+        )
