@@ -388,3 +388,32 @@ def test_calls_from_several_threads_wait_for_each_other():
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(work, range(8))) == [[1000.0 * i * i] * 50 for i in range(8)]
+
+
+class Trainer:
+    """Counts its steps in an attribute that has the name of the optimizer's method."""
+
+    def __init__(self):
+        self.optimizer, self.step, self.calls = Stepper(), 0, []
+
+    def learn(self, x):
+        self.optimizer.step(x)
+        sg.each_time(lambda: self.calls.append(1), in_replays=False)
+
+
+class Stepper:
+    def __init__(self):
+        self.total = sg.zeros(2)
+
+    def step(self, x):
+        self.total.add_(x)
+
+
+def test_an_attribute_counts_where_the_code_uses_it_and_not_by_its_name_alone():
+    trainer = Trainer()
+    learn = sg.capture(trainer.learn)
+    for _ in range(30):
+        learn(sg.ones(2))
+        trainer.step += 1
+    assert trainer.optimizer.total.tolist() == [30.0, 30.0]
+    assert len(trainer.calls) == 2

@@ -18,7 +18,8 @@ class Losses:
 
     def __init__(self) -> None:
         self.every = READ_EVERY.get(get_backend().name, 1)
-        self._last = zeros(self.every + 1)  # those before the last place, which is moved from and never read
+        self._kept = zeros(self.every + 1)  # those before the last, which is moved from and never read
+        self._last = self._kept
         self._newest = arange(self.every) == self.every - 1
         self._unread = 0
 
@@ -26,8 +27,8 @@ class Losses:
         """The last losses, with that of this step behind: a part of the work of a step, which may be captured."""
         if self.every == 1:
             return loss
-        self._last[:-1] = self._newest.where(loss, self._last[1:])
-        return self._last
+        self._kept[:-1] = self._newest.where(loss, self._kept[1:])
+        return self._kept
 
     def count(self, last: Tensor) -> None:
         """A step was done, and `keep` gave `last` in it."""

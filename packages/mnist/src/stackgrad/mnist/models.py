@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stackgrad import nn
-from stackgrad.tensor import Backend, Generator, Tensor, from_numpy
+from stackgrad.tensor import Backend, Generator, Tensor, each_time, from_numpy
 
 from .data import IMAGE_SHAPE
 
@@ -74,7 +74,11 @@ class Course(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         mid = self.conv1(x)
         out = self.conv2(mid)
-        self.mid, self.out = mid.detach(), out.detach()
+
+        def keep() -> None:
+            self.mid, self.out = mid.detach(), out.detach()
+
+        each_time(keep, in_replays=False)  # a captured function writes their memory again in each replay
         hidden = self.dropout(self.linear1(nn.avg_pool2d(out, 4).flatten(1)))
         return nn.log_softmax(self.linear2(hidden), 1)
 

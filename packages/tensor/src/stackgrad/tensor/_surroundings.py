@@ -1,9 +1,10 @@
 """What a captured function depends on besides its arguments: variables, attributes and lists of Python.
 
 A replay runs no Python, so it is right as long as these are what they were when the function was recorded. They are
-found by the names in the function's code and in the code of the functions and methods that it can reach: its globals
-and closure, the attributes of those, and so on. Where code asks an object for all its attributes (`vars`, `getattr`),
-all count. Tensors, arrays and other objects count by identity, numbers and text by value.
+found by the function's code and the code of the functions and methods that it can reach: its globals and closure, the
+attributes of those that it uses, and so on. An attribute of a value of which the code does not say where it comes from
+counts for every object that has one. Where code asks an object for all its attributes (`vars`, `getattr`), all count.
+Tensors, arrays and other objects count by identity, numbers and text by value.
 
 An object with a method `__captured__`, which returns a tuple, says itself what replays depend on: an optimizer's
 learning rate, for instance, is read by each replay, and may change. Objects of other libraries are not looked into.
@@ -14,15 +15,15 @@ from __future__ import annotations
 import inspect
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 from ._autograd import Value
+from ._uses import Uses, uses_of
 
 _PLAIN = (bool, int, float, complex, str, bytes)
-_ASK_FOR_ALL = {"vars", "getattr", "__dict__"}
 _LONG = 1000  # entries of a list or dict; of longer ones the number of entries counts, and not which they are
 # Methods that Python calls by itself, and that make, show or copy an object: not what a step does.
 _ASIDE = {"__init__", "__new__", "__repr__", "__str__", "__format__", "__getattr__", "__setattr__", "__delattr__"}
@@ -53,11 +54,12 @@ class Surroundings:
     """The entries that a function depends on, as they are now."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self._names: set[str] = set()
+        self._loose: set[str] = set()  # attributes that count for every object
+        self._wanted: dict[int, set[str]] = {}  # attributes that count for one object, by its id
         self._asks = False  # whether a function, no method, asks for all attributes of something
-        known = -1
-        while len(self._names) > known:  # names lead to functions, and these to more names
-            known = len(self._names)
+        self._grew = True
+        while self._grew:  # attributes lead to functions, and these to more attributes
+            self._grew = False
             self._seen: dict[int, Any] = {}
             self.entries = {entry.at: entry for entry in self._of(function, "", asked=True)}
         del self._seen
@@ -86,7 +88,7 @@ class Surroundings:
             if asked or not _is_foreign(x.__module__, of_function=True):
                 yield from self._of_function(x)
         elif kind is MethodType:
-            yield from self._of(x.__func__, name, asked)
+            yield from self._of_method(x.__func__, x.__self__)
             yield from self._of(x.__self__, "self")
         elif kind is partial:
             for part in (x.func, x.args, x.keywords):
@@ -95,26 +97,65 @@ class Surroundings:
             yield from self._of_container(x, name)
         elif kind is ModuleType:
             if not _is_foreign(x.__name__):
-                yield from self._of_attributes(vars(x), vars(x), name, self._asks)
+                yield from self._of_attributes(x, vars(x), vars(x), name, self._asks)
         elif hasattr(x, "__wrapped__") and callable(x):
             yield from self._of(x.__wrapped__, name, asked)
         elif not hasattr(kind, "__captured__") and not _is_foreign((x if isinstance(x, type) else kind).__module__):
             yield from self._of_object(x, name)
 
     def _of_function(self, function: FunctionType) -> Iterator[Entry]:
-        names = _names_of(function.__code__)
-        self._names |= names
-        self._asks |= not names.isdisjoint(_ASK_FOR_ALL)
-        for variable, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        self._asks |= uses_of(function.__code__).asks
+        yield from self._of_variables(function, None)
+
+    def _of_method(self, function: Any, owner: Any) -> Iterator[Entry]:
+        """The entries of a method of `owner`, its first argument."""
+        function = inspect.unwrap(function)
+        if isinstance(function, FunctionType):
+            yield from self._of_variables(function, owner)
+        else:
+            yield from self._of(function, "", asked=True)
+
+    def _of_variables(self, function: FunctionType, owner: Any) -> Iterator[Entry]:
+        """The globals and free variables that a function uses. Notes the attributes of these and of `owner`."""
+        code, variables = function.__code__, function.__globals__
+        cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
+        ours = _is_foreign(function.__module__, of_function=True)
+        used = uses_of(code)
+        self._want(used, owner, code.co_varnames[:1], cells, variables)
+        for variable, cell in cells.items():
             found = _content(cell)
             yield Entry(variable, cell, _content, cell, found)
             yield from self._of(found, variable)
-        for variable in sorted(names & function.__globals__.keys()):
-            found = function.__globals__[variable]
-            yield Entry(variable, function.__globals__, function.__globals__.get, variable, found)
-            yield from self._of(found, variable)
+        names = {chain.variable for chain in used.chains if chain.where == "global"}
+        for variable in () if ours else sorted(names & variables.keys()):
+            yield Entry(variable, variables, variables.get, variable, variables[variable])
+            yield from self._of(variables[variable], variable)
         for defaults in (function.__defaults__, function.__kwdefaults__):
             yield from self._of(defaults, f"a default of {function.__name__}")
+
+    def _want(
+        self, used: Uses, owner: Any, first: tuple[str, ...], cells: dict[str, CellType], variables: dict[str, Any]
+    ) -> None:
+        """Note which attributes of which objects a code uses, and which of any."""
+        self._add(self._loose, used.loose)
+        for variable, where, attributes in used.chains:
+            if where == "free":
+                x = _content(cells[variable])
+            elif where == "global":
+                x = variables.get(variable)
+            else:
+                x = owner if first == (variable,) else None
+            for i, attribute in enumerate(attributes):
+                if x is None:
+                    self._add(self._loose, attributes[i:])
+                    break
+                self._add(self._wanted.setdefault(id(x), set()), (attribute,))
+                x = getattr(x, "__dict__", {}).get(attribute)
+
+    def _add(self, known: set[str], new: Iterable[str]) -> None:
+        before = len(known)
+        known.update(new)
+        self._grew |= len(known) > before
 
     def _of_container(self, x: Any, name: str) -> Iterator[Entry]:
         if not isinstance(x, tuple):
@@ -127,30 +168,35 @@ class Surroundings:
             yield from self._of(value, inner)
 
     def _of_object(self, x: Any, name: str) -> Iterator[Entry]:
-        """Those of the attributes of an object, or of a class, that the code names."""
+        """Those of the attributes of an object, or of a class, that code uses."""
         classes = [c for c in (x if isinstance(x, type) else type(x)).__mro__ if not _is_foreign(c.__module__)]
-        used: set[str] = set()
-        for c in classes:
-            for attribute, member in list(vars(c).items()):
-                if attribute in self._names or (attribute.startswith("__") and attribute not in _ASIDE):
-                    for code in _codes_of(member):
-                        used |= _names_of(code)
-        self._names |= used
-        asks = self._asks or not used.isdisjoint(_ASK_FOR_ALL)
+        names = self._loose | self._wanted.get(id(x), set())
+        asks = self._asks
         data: dict[str, Any] = {}  # of the classes: what an instance may come to have as its own
         for c in classes:
-            own = {key: value for key, value in vars(c).items() if not key.startswith("__") and not _codes_of(value)}
+            own: dict[str, Any] = {}
+            for attribute, member in list(vars(c).items()):
+                special = attribute.startswith("__")
+                functions = _functions_of(member)
+                if functions and (attribute in names or (special and attribute not in _ASIDE)):
+                    for function in functions:
+                        asks |= uses_of(function.__code__).asks
+                        yield from self._of_method(function, x)
+                elif not functions and not special:
+                    own[attribute] = member
             data |= dict.fromkeys(own)
             if not c.__module__.startswith("stackgrad."):
-                yield from self._of_attributes(own, vars(c), c.__name__, asks)
+                yield from self._of_attributes(x, own, vars(c), c.__name__, asks)
         if not isinstance(x, type) and hasattr(x, "__dict__"):
-            yield from self._of_attributes({**data, **vars(x)}, vars(x), name, asks)
+            yield from self._of_attributes(x, {**data, **vars(x)}, vars(x), name, asks)
             if asks:
                 yield Entry(name, vars(x), len, vars(x), len(vars(x)))
 
-    def _of_attributes(self, found: Mapping[str, Any], owner: Any, name: str, every: bool) -> Iterator[Entry]:
+    def _of_attributes(self, x: Any, found: Mapping[str, Any], owner: Any, name: str, every: bool) -> Iterator[Entry]:
+        """The entries of attributes of x that were found in `owner`, its own dict or that of its class."""
+        names = self._loose | self._wanted.get(id(x), set())
         for key, value in list(found.items()):
-            if every or key in self._names:
+            if every or key in names:
                 yield Entry(f"{name}.{key}", owner, owner.get, key, value)
                 yield from self._of(value, f"{name}.{key}")
 
@@ -166,25 +212,15 @@ def _item(x: Any, index: int) -> Any:
     return x[index] if index < len(x) else None
 
 
-def _names_of(code: CodeType) -> set[str]:
-    """The names of globals and attributes in the code, and in that of functions inside it."""
-    names = set(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            names |= _names_of(constant)
-    return names
-
-
-def _codes_of(member: Any) -> list[CodeType]:
-    """The code of a method, or of a property's functions; none for data."""
+def _functions_of(member: Any) -> list[FunctionType]:
+    """The function of a method, or a property's functions; none for data."""
     functions: list[Any] = [member]
     if isinstance(member, property):
         functions = [member.fget, member.fset]
     elif isinstance(member, (classmethod, staticmethod)):
         functions = [member.__func__]
-    elif callable(member) and hasattr(member, "__wrapped__"):
-        functions = [inspect.unwrap(member)]
-    return [function.__code__ for function in functions if isinstance(function, FunctionType)]
+    functions = [inspect.unwrap(f) if callable(f) and hasattr(f, "__wrapped__") else f for f in functions]
+    return [function for function in functions if isinstance(function, FunctionType)]
 
 
 def _is_foreign(module: str | None, of_function: bool = False) -> bool:

@@ -1,0 +1,66 @@
+"""Which variables and attributes the code of a function uses, read off its instructions."""
+
+from __future__ import annotations
+
+import dis
+from functools import cache
+from types import CodeType
+from typing import NamedTuple
+
+_ASK_FOR_ALL = {"vars", "getattr", "__dict__"}
+_ATTRIBUTES = {"LOAD_ATTR", "LOAD_METHOD", "STORE_ATTR", "DELETE_ATTR"}
+
+
+class Chain(NamedTuple):
+    """`a.b.c` in the code: the variable a, where that is "global", "free" or "local", and the attributes b, c."""
+
+    variable: str
+    where: str
+    attributes: tuple[str, ...]
+
+
+class Uses(NamedTuple):
+    """What a code uses: chains of attributes of variables, and attributes of values that come from elsewhere.
+
+    `asks`: whether it asks some object for all its attributes.
+    """
+
+    chains: frozenset[Chain]
+    loose: frozenset[str]
+    asks: bool
+
+
+@cache
+def uses_of(code: CodeType) -> Uses:
+    """What a code uses, that of functions inside it included."""
+    chains: set[Chain] = set()
+    loose: set[str] = set()
+    _collect(code, frozenset(code.co_freevars), chains, loose)
+    names = loose.union(*[{chain.variable, *chain.attributes} for chain in chains])
+    return Uses(frozenset(chains), frozenset(loose), not names.isdisjoint(_ASK_FOR_ALL))
+
+
+def _collect(code: CodeType, free: frozenset[str], chains: set[Chain], loose: set[str]) -> None:
+    variable = where = ""  # of the chain that the instructions before are in; "" for none
+    attributes: list[str] = []
+    before = ""
+    for instruction in dis.get_instructions(code):
+        name, value = instruction.opname, instruction.argval
+        if name in _ATTRIBUTES:
+            if variable:
+                attributes.append(value)
+            elif not (name == "STORE_ATTR" and before == "SWAP"):  # of x.a += 1, where x.a was loaded before
+                loose.add(value)
+        elif name == "LOAD_SUPER_ATTR":
+            loose.add(value)
+        elif name not in ("COPY", "EXTENDED_ARG"):
+            if variable:
+                chains.add(Chain(variable, where, tuple(attributes)))
+            variable, attributes = "", []
+            if "LOAD_FAST" in name or name in ("LOAD_DEREF", "LOAD_GLOBAL", "LOAD_NAME", "LOAD_CLASSDEREF"):
+                variable = value[-1] if isinstance(value, tuple) else value
+                where = "global" if name in ("LOAD_GLOBAL", "LOAD_NAME") else "free" if variable in free else "local"
+        before = name
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            _collect(constant, free, chains, loose)

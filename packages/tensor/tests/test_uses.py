@@ -1,0 +1,45 @@
+"""What code uses, read off its instructions."""
+
+from stackgrad.tensor._uses import Chain, uses_of
+
+SCALE = 2.0
+
+
+def used(function):
+    return uses_of(function.__code__)
+
+
+def test_chains_of_attributes():
+    free = 3.0
+
+    def function(self, x):
+        self.a.b.c(x.d)
+        self.count += 1
+        self.new = SCALE * free
+        return (x + 1).tail
+
+    found = used(function)
+    assert found.chains >= {
+        Chain("self", "local", ("a", "b", "c")),
+        Chain("x", "local", ("d",)),
+        Chain("self", "local", ("count",)),
+        Chain("self", "local", ("new",)),
+        Chain("SCALE", "global", ()),
+        Chain("free", "free", ()),
+    }
+    assert found.loose == {"tail"}
+    assert not found.asks
+
+
+def test_functions_inside_count_too():
+    def function(self):
+        return [lambda: self.inner.value for _ in range(3)]
+
+    assert Chain("self", "local", ("inner", "value")) in used(function).chains
+
+
+def test_who_asks_for_all_attributes():
+    assert used(lambda x: vars(x)).asks
+    assert used(lambda x: getattr(x, "a")).asks  # noqa: B009
+    assert used(lambda x: x.__dict__).asks
+    assert not used(lambda x: x.a).asks
