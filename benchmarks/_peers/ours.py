@@ -146,7 +146,7 @@ def train(model_name: str, batch: int, source: str, how: str) -> Kind:
     def stepper(dropping: bool) -> Callable[[], Tensor]:
         model = make_model(model_name, generator=Generator(0))
         if not dropping and hasattr(model, "dropout"):
-            model.dropout.rate = 0.0
+            model.dropout.p = 0.0
         step = training_step(model, captured=how == "captured")
         if source == "float32":
             batches = cycle(ready)

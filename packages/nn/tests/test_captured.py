@@ -45,7 +45,7 @@ def model(seed: int = 0) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(3, 5, generator=generator),
         nn.BatchNorm1d(5),
-        nn.Dropout(0.2, generator),
+        nn.Dropout(0.2, generator=generator),
         nn.Linear(5, 2, generator=generator),
     ).to("cpu")
 

@@ -16,12 +16,6 @@ from stackgrad import nn
 
 Array = npt.NDArray[Any]
 
-# few distinct values, so that equal ones are common
-ties = hnp.arrays(
-    np.float64,
-    hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=4),
-    elements=st.sampled_from([-1.5, 0.0, 2.0]),
-)
 smooth = hnp.arrays(
     np.float64,
     hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=4),
@@ -29,73 +23,23 @@ smooth = hnp.arrays(
 )
 
 
-def one_hot_of_first_largest(x: Array, dim: int) -> Array:
-    out = np.zeros_like(x)
-    for index in np.ndindex(*(1 if i == dim else n for i, n in enumerate(x.shape))):
-        line = (*index[:dim], slice(None), *index[dim + 1 :])
-        out[line][list(x[line]).index(max(x[line]))] = 1
-    return out
-
-
-# ------------------------------------------------------------------------------------------------------ max and argmax
-
-
-@given(ties, st.data())
-def test_max_equals_numpy(x: Array, data: st.DataObject) -> None:
-    dim = data.draw(st.integers(-x.ndim, x.ndim - 1))
-    np.testing.assert_array_equal(nn.max(sg.tensor(x), dim).numpy(), x.max(dim))
-    np.testing.assert_array_equal(nn.max(sg.tensor(x), dim, keepdim=True).numpy(), x.max(dim, keepdims=True))
-
-
-@given(ties, st.data())
-def test_the_gradient_of_max_goes_to_the_first_of_equal_values(x: Array, data: st.DataObject) -> None:
-    dim = data.draw(st.integers(0, x.ndim - 1))
-    leaf = sg.tensor(x, requires_grad=True)
-    out = nn.max(leaf, dim)
-    weights = np.arange(1.0, out.size + 1).reshape(out.shape)
-    out.backward(sg.tensor(weights))
-    assert leaf.grad is not None
-    np.testing.assert_array_equal(leaf.grad.numpy(), one_hot_of_first_largest(x, dim) * np.expand_dims(weights, dim))
-
-
-@given(ties, st.data())
-def test_argmax_marks_the_first_of_equal_values(x: Array, data: st.DataObject) -> None:
-    dim = data.draw(st.integers(0, x.ndim - 1))
-    for given_dim in (dim, dim - x.ndim):
-        out = nn.argmax(sg.tensor(x, requires_grad=True), given_dim)
-        np.testing.assert_array_equal(out.numpy(), one_hot_of_first_largest(x, dim))
-        assert out.dtype == sg.float64
-
-
-def test_argmax_of_integers_is_float32() -> None:
-    out = nn.argmax(sg.tensor([[3, 5], [7, 7]]), 1)
-    assert out.dtype == sg.float32
-    assert out.tolist() == [[0.0, 1.0], [1.0, 0.0]]
-
-
-@pytest.mark.parametrize("function", [nn.max, nn.argmax, nn.softmax, nn.logsoftmax])
-def test_a_dim_out_of_range(function: Callable[..., Any]) -> None:
-    with pytest.raises(IndexError, match="dim 2 is out of range"):
-        function(sg.ones(2, 2), 2)
-
-
 # ------------------------------------------------------------------------------------------------------------- softmax
 
 
 @given(smooth, st.data())
-def test_softmax_and_logsoftmax_equal_the_definition(x: Array, data: st.DataObject) -> None:
+def test_softmax_and_log_softmax_equal_the_definition(x: Array, data: st.DataObject) -> None:
     dim = data.draw(st.integers(-x.ndim, x.ndim - 1))
     expected = np.exp(x) / np.exp(x).sum(dim, keepdims=True)
     np.testing.assert_allclose(nn.softmax(sg.tensor(x), dim).numpy(), expected, rtol=1e-10)
     log = x - np.log(np.exp(x).sum(dim, keepdims=True))
-    np.testing.assert_allclose(nn.logsoftmax(sg.tensor(x), dim).numpy(), log, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(nn.log_softmax(sg.tensor(x), dim).numpy(), log, rtol=1e-10, atol=1e-10)
 
 
 @settings(max_examples=20)
 @given(hnp.arrays(np.float64, (2, 3), elements=st.floats(-3, 3)), st.integers(0, 1))
 def test_softmax_gradients(x: Array, dim: int) -> None:
     sg.grad_check(lambda t: nn.softmax(t, dim), sg.tensor(x, requires_grad=True))
-    sg.grad_check(lambda t: nn.logsoftmax(t, dim), sg.tensor(x, requires_grad=True))
+    sg.grad_check(lambda t: nn.log_softmax(t, dim), sg.tensor(x, requires_grad=True))
 
 
 def test_large_logits_do_not_overflow() -> None:
@@ -104,13 +48,27 @@ def test_large_logits_do_not_overflow() -> None:
     assert nn.log_softmax(x, 1).tolist()[1] == [-1000.0, 0.0]
 
 
+@pytest.mark.parametrize("function", [nn.softmax, nn.log_softmax])
+def test_a_dim_out_of_range(function: Callable[..., Any]) -> None:
+    with pytest.raises(IndexError, match="dim 2 is out of range"):
+        function(sg.ones(2, 2), 2)
+
+
 # ------------------------------------------------------------------------------------------------------------- dropout
 
 
-def test_dropout_of_rate_0_or_ignored_gives_the_input() -> None:
+def test_dropout_of_rate_0_or_outside_of_training_gives_the_input() -> None:
     x = sg.rand(3, 4)
     assert nn.dropout(x, 0.0) is x
-    assert nn.dropout(x, 0.7, ignore=True) is x
+    assert nn.dropout(x, 0.7, training=False) is x
+
+
+def test_the_third_argument_of_dropout_is_training() -> None:
+    x, generator = sg.ones(3, 4), sg.Generator(3)
+    assert nn.dropout(x, 0.5, False) is x
+    dropped = nn.dropout(x, 0.5, True, generator=generator)
+    assert sorted(set(dropped.numpy().ravel().tolist())) == [0.0, 2.0]
+    assert nn.dropout(x, generator=sg.Generator(3)).tolist() == dropped.tolist()
 
 
 def test_dropout_of_rate_1_gives_zeros_with_a_zero_gradient() -> None:
@@ -144,10 +102,11 @@ def test_the_mask_depends_on_the_generator_and_not_on_the_memory_layout() -> Non
     assert nn.dropout(x, 0.5, generator=generator).tolist() != first
 
 
-@pytest.mark.parametrize("rate", [-0.1, 1.1, float("nan")])
-def test_dropout_rate_out_of_range(rate: float) -> None:
-    with pytest.raises(ValueError, match=f"dropout rate must be between 0 and 1; got {rate}"):
-        nn.dropout(sg.ones(2), rate)
+@pytest.mark.parametrize("p", [-0.1, 1.1, float("nan")])
+@pytest.mark.parametrize("training", [True, False])
+def test_dropout_of_no_probability(p: float, training: bool) -> None:
+    with pytest.raises(ValueError, match=f"dropout: p must be between 0 and 1; got {p}"):
+        nn.dropout(sg.ones(2), p, training)
 
 
 # ---------------------------------------------------------------------------------------------- linear and pointwise

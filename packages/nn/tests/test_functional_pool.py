@@ -1,4 +1,4 @@
-"""Pooling and tiling against plain loops, over random kernel, stride and padding."""
+"""Pooling against plain loops, over random kernel, stride and padding."""
 
 import itertools
 import math
@@ -93,50 +93,6 @@ def test_stride_is_the_kernel_and_a_ragged_edge_is_dropped() -> None:
     x = sg.arange(15, dtype=sg.float32).reshape(1, 1, 3, 5)
     assert nn.max_pool2d(x, 2).tolist() == [[[[6.0, 8.0]]]]
     assert nn.avg_pool2d(x, (1, 2)).shape == (1, 1, 3, 2)
-
-
-@given(st.integers(0, 2), st.integers(0, 2), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3))
-def test_tile(batch: int, channel: int, new_height: int, new_width: int, rows: int, columns: int) -> None:
-    shape = (batch, channel, new_height * rows, new_width * columns)
-    x = np.random.default_rng(0).standard_normal(shape)
-    out, height, width = nn.tile(sg.tensor(x), (rows, columns))
-    assert (height, width) == (new_height, new_width)
-    assert out.shape == (batch, channel, new_height, new_width, rows * columns)
-    for y, z in itertools.product(range(new_height), range(new_width)):
-        window = x[:, :, y * rows : (y + 1) * rows, z * columns : (z + 1) * columns]
-        np.testing.assert_array_equal(out.numpy()[:, :, y, z], window.reshape(batch, channel, rows * columns))
-
-
-def test_tile_of_a_transposed_image() -> None:
-    x = sg.arange(8).reshape(1, 1, 4, 2)
-    out, _, _ = nn.tile(x.transpose(2, 3), (2, 2))
-    assert out.tolist() == [[[[[0, 2, 1, 3], [4, 6, 5, 7]]]]]
-
-
-@given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3))
-def test_the_pools_of_the_course_reduce_the_windows_of_tile(seed: int, rows: int, columns: int, times: int) -> None:
-    x = sg.tensor(np.random.default_rng(seed).standard_normal((2, 1, rows * times, columns * 2)))
-    windows, _, _ = nn.tile(x, (rows, columns))
-    np.testing.assert_array_equal(nn.maxpool2d(x, (rows, columns)).numpy(), windows.max(4).numpy())
-    np.testing.assert_allclose(
-        nn.avgpool2d(x, (rows, columns)).numpy(), windows.mean(4).numpy(), rtol=1e-12, atol=1e-12
-    )
-
-
-def test_gradients_of_the_course() -> None:
-    x = np.random.default_rng(1).standard_normal((2, 2, 4, 6))
-    for function in (nn.avgpool2d, nn.maxpool2d, lambda x, kernel: nn.tile(x, kernel)[0]):
-        sg.grad_check(lambda x, f=function: f(x, (2, 3)), sg.tensor(x, requires_grad=True))
-
-
-@pytest.mark.parametrize("function", [nn.tile, nn.avgpool2d, nn.maxpool2d])
-def test_the_course_demands_divisible_sizes(function: Callable[..., Any]) -> None:
-    with pytest.raises(ValueError, match=re.escape("kernel (2, 2) must divide height 4 and width 5")):
-        function(sg.ones(1, 1, 4, 5), (2, 2))
-    with pytest.raises(ValueError, match=r"kernel must be an int or 2 of them .*, at least 1; got \(2, 0\)"):
-        function(sg.ones(1, 1, 4, 4), (2, 0))
-    with pytest.raises(ValueError, match=re.escape("(batch, channel, height, width); got shape (4, 4)")):
-        function(sg.ones(4, 4), (2, 2))
 
 
 @pytest.mark.parametrize("pool", [nn.max_pool2d, nn.avg_pool2d])

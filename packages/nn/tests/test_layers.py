@@ -64,7 +64,7 @@ def test_a_layer_is_its_function(layer: nn.Module, function: Callable[..., sg.Te
         (nn.MaxPool2d(2), "MaxPool2d(kernel_size=(2, 2))"),
         (nn.AvgPool2d(2, 1, 1), "AvgPool2d(kernel_size=(2, 2), stride=(1, 1), padding=((1, 1), (1, 1)))"),
         (nn.Softmax(1), "Softmax(dim=1)"),
-        (nn.Dropout(0.25), "Dropout(rate=0.25)"),
+        (nn.Dropout(0.25), "Dropout(p=0.25)"),
         (nn.Flatten(), "Flatten(start_dim=1, end_dim=-1)"),
         (nn.BatchNorm2d(3), "BatchNorm2d(3, eps=1e-05, momentum=0.1)"),
         (nn.BatchNorm1d(3, activation="relu"), "BatchNorm1d(3, eps=1e-05, momentum=0.1, activation='relu')"),
@@ -91,7 +91,7 @@ def test_an_unknown_activation_is_named(make: Callable[[], object]) -> None:
 
 def test_dropout_acts_in_training_alone() -> None:
     x = sg.ones(10, 10)
-    layer = nn.Dropout(0.5, sg.Generator(1))
+    layer = nn.Dropout(0.5, generator=sg.Generator(1))
     first = layer(x).tolist()
     assert first == F.dropout(x, 0.5, generator=sg.Generator(1)).tolist()
     assert layer(x).tolist() != first
@@ -149,7 +149,7 @@ def test_sequential() -> None:
         (lambda: nn.Conv1d(1, 1, 3, stride=(1, 1)), "stride must be an int or 1 of them"),
         (lambda: nn.Conv2d(1, 1, 3, stride=2, padding="same"), 'padding "same" needs stride 1; got stride (2, 2)'),
         (lambda: nn.MaxPool2d("3"), "kernel_size must be an int or 2 of them"),  # type: ignore[arg-type]
-        (lambda: nn.Dropout(1.5), "dropout rate must be between 0 and 1; got 1.5"),
+        (lambda: nn.Dropout(1.5), "dropout: p must be between 0 and 1; got 1.5"),
         (lambda: nn.BatchNorm2d(0), "BatchNorm2d needs at least one channel; got 0"),
         (lambda: nn.BatchNorm2d(2)(sg.ones(3, 2)), "BatchNorm2d takes an input of 4 dimensions; got shape (3, 2)"),
         (lambda: nn.BatchNorm1d(2)(sg.ones(3)), "BatchNorm1d takes an input of 2 or 3 dimensions; got shape (3,)"),

@@ -257,4 +257,4 @@ def test_repr_of_nested_modules() -> None:
 
 
 def test_repr_names_what_lists_hold() -> None:
-    assert "  (blocks.1.1): Dropout(rate=0.5)\n" in repr(Net())
+    assert "  (blocks.1.1): Dropout(p=0.5)\n" in repr(Net())

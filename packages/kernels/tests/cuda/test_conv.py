@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stackgrad import kernels
+from stackgrad.kernels import course
 from stackgrad.kernels.cuda import _conv, _conv_grad, _tile
 from stackgrad.kernels.cuda._array import from_numpy as on_device
 from stackgrad.kernels.cuda._array import to_numpy
@@ -83,13 +83,13 @@ def test_the_kernels_of_the_course(reverse):
     for backend in ("numpy", "cuda"):
         out, rows = ones(1, 2, 2, 3, backend=backend), ones(1, 2, 2, 3, backend=backend)
         left, right = from_numpy(x, backend=backend), from_numpy(weight, backend=backend)
-        kernels.tensor_conv2d(out, left, right, reverse)
-        kernels.tensor_conv1d(rows[:, :, 0], left[:, :, 0], right[:, :, 0], reverse)
-        results.append((out.tolist(), rows.tolist(), kernels.conv1d(left[:, :, 0], right[:, :, 0]).tolist()))
+        course.tensor_conv2d(out, left, right, reverse)
+        course.tensor_conv1d(rows[:, :, 0], left[:, :, 0], right[:, :, 0], reverse)
+        results.append((out.tolist(), rows.tolist(), course.conv1d(left[:, :, 0], right[:, :, 0]).tolist()))
     assert results[0] == results[1]
 
 
 def test_operands_of_two_backends():
     one = ones(1, 1, 2)
     with pytest.raises(ValueError, match=r"'cuda'.*'cpu'|'cpu'.*'cuda'"):
-        kernels.tensor_conv1d(ones(1, 1, 2), ones(1, 1, 2, backend="cuda"), one, False)
+        course.tensor_conv1d(ones(1, 1, 2), ones(1, 1, 2, backend="cuda"), one, False)

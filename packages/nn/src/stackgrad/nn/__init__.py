@@ -1,31 +1,26 @@
 """stackgrad.nn: neural networks from the tensors of `stackgrad.tensor`.
 
-Functions without state stand in `functional` and `losses`, layers in `layers`, initial weights in `init`; all public
-names but those of `init` are here too. Where a tensor computes is the tensor's affair: nothing in this package is bound
-to a backend, and a network trained with compiled kernels runs with NumPy alone.
+Functions without state are in `functional` and `losses`, layers in `layers`, initial weights in `init`, those of the
+minitorch course in `course`; all public names but those of `init` and `course` are here too. Where a tensor computes is
+the tensor's affair: nothing in this package is bound to a backend, and a network trained with compiled kernels runs
+with NumPy alone.
 """
 
-from . import functional, init
+from . import course, functional, init
 from .data import batches, permutation
 from .functional import (
-    argmax,
     avg_pool2d,
-    avgpool2d,
     batch_norm,
     conv1d,
     conv2d,
     dropout,
     linear,
     log_softmax,
-    logsoftmax,
-    max,
     max_pool2d,
-    maxpool2d,
     relu,
     sigmoid,
     softmax,
     tanh,
-    tile,
 )
 from .layers.activation import LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from .layers.conv import Conv1d, Conv2d
@@ -71,13 +66,12 @@ __all__ = [
     "Softmax",
     "StepDecay",
     "Tanh",
-    "argmax",
     "avg_pool2d",
-    "avgpool2d",
     "batch_norm",
     "batches",
     "conv1d",
     "conv2d",
+    "course",
     "cross_entropy",
     "dropout",
     "functional",
@@ -86,10 +80,7 @@ __all__ = [
     "load",
     "load_metadata",
     "log_softmax",
-    "logsoftmax",
-    "max",
     "max_pool2d",
-    "maxpool2d",
     "mse_loss",
     "nll_loss",
     "permutation",
@@ -98,5 +89,4 @@ __all__ = [
     "sigmoid",
     "softmax",
     "tanh",
-    "tile",
 ]

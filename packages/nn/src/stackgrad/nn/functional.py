@@ -1,13 +1,7 @@
 """Functions of tensors without state: what the layers call.
 
-The names of PyTorch (`conv2d`, `max_pool2d`, `log_softmax`) take its arguments; the names of the course (`tile`,
-`maxpool2d`, `avgpool2d`, `max`, `argmax`, `logsoftmax`) demand sizes that the kernel divides. Both end in the same
-kinds of `stackgrad.tensor`, so that there is one convolution and one pool.
+They have the names of PyTorch, its arguments and its meaning. Those of the minitorch course are in `course`.
 """
-
-from collections.abc import Sequence
-
-import numpy as np
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Generator, Tensor
@@ -60,41 +54,38 @@ def softmax(input: Tensor, dim: int) -> Tensor:
     return sg.softmax(input, dim)
 
 
-def logsoftmax(input: Tensor, dim: int) -> Tensor:
+def log_softmax(input: Tensor, dim: int) -> Tensor:
     """input - log(sum of exp(input) along `dim`), by log-sum-exp; same shape."""
     expect_tensors("log_softmax", input=input)
     return sg.log_softmax(input, dim)
 
 
-log_softmax = logsoftmax
-
-
-def dropout(input: Tensor, rate: float, ignore: bool = False, generator: Generator | None = None) -> Tensor:
-    """Zeroes each element with probability `rate` and divides the others by (1 - rate).
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, *, generator: Generator | None = None) -> Tensor:
+    """Zeroes each element with probability `p` and divides the others by (1 - p).
 
     Source: Srivastava et al., "Dropout", JMLR 2014. The mask depends on the generator and the element's logical index
     alone, so it is the same on every backend and in every memory layout.
 
     Args:
         input: any shape, a float dtype.
-        rate: 0 gives the input, 1 gives zeros.
-        ignore: gives the input, whatever the rate (evaluation).
+        p: 0 gives the input, 1 gives zeros.
+        training: where false, the result is the input.
         generator: the source of the mask; the default generator where None.
 
     Raises:
-        ValueError: a rate outside [0, 1].
+        ValueError: a `p` outside [0, 1].
     """
     expect_tensors("dropout", input=input)
-    if ignore or check_rate(rate) == 0:
+    if check_probability(p) == 0 or not training:
         return input
-    return sg.dropout(input, rate, generator=generator)
+    return sg.dropout(input, p, generator=generator)
 
 
-def check_rate(rate: float) -> float:
-    """`rate`, or ValueError where it is no probability."""
-    if not 0 <= rate <= 1:
-        raise ValueError(f"dropout rate must be between 0 and 1; got {rate}")
-    return rate
+def check_probability(p: float) -> float:
+    """`p`, or ValueError where it is no probability of dropping an element."""
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout: p must be between 0 and 1; got {p}")
+    return p
 
 
 # --------------------------------------------------------------------------------------------------------- convolution
@@ -203,62 +194,6 @@ def avg_pool2d(input: Tensor, kernel_size: Size, stride: Size | None = None, pad
     return sg.avg_pool2d(input, *_pool_arguments(kernel_size, stride, padding))
 
 
-def tile(input: Tensor, kernel: Sequence[int]) -> tuple[Tensor, int, int]:
-    """Cuts an image into windows side by side, each laid out along a last dimension.
-
-    Args:
-        input: (batch, channel, height, width).
-        kernel: (kernel_height, kernel_width), which divide height and width.
-
-    Returns:
-        (batch, channel, new_height, new_width, kernel_height * kernel_width), new_height and new_width.
-
-    Raises:
-        ValueError: another number of dimensions, a kernel that does not divide the image.
-    """
-    rows, columns = _dividing_kernel(input, kernel)
-    batch, channel, height, width = input.shape
-    new_height, new_width = height // rows, width // columns
-    # (batch, channel, new_height, rows, new_width, columns): a window is the two odd ones
-    windows = input.reshape(batch, channel, new_height, rows, new_width, columns).permute(0, 1, 2, 4, 3, 5)
-    return windows.reshape(batch, channel, new_height, new_width, rows * columns), new_height, new_width
-
-
-def avgpool2d(input: Tensor, kernel: Sequence[int]) -> Tensor:
-    """The mean of each window of `tile`: (batch, channel, height / kernel_height, width / kernel_width)."""
-    return avg_pool2d(input, _dividing_kernel(input, kernel))
-
-
-def maxpool2d(input: Tensor, kernel: Sequence[int]) -> Tensor:
-    """The largest value of each window of `tile`: (batch, channel, height / kernel_height, width / kernel_width)."""
-    return max_pool2d(input, _dividing_kernel(input, kernel))
-
-
-# -------------------------------------------------------------------------------------------------------------- largest
-
-
-def max(input: Tensor, dim: int, keepdim: bool = False) -> Tensor:
-    """The largest value along `dim`, which the result lacks unless `keepdim`.
-
-    The gradient goes to the first of equal values: it is the gradient times `argmax`.
-    """
-    return input.max(dim, keepdim=keepdim)
-
-
-def argmax(input: Tensor, dim: int) -> Tensor:
-    """One-hot: 1 at the first of the largest values along `dim`, 0 elsewhere.
-
-    Returns:
-        The input's shape and dtype (float32 where that is no float); it carries no gradient.
-    """
-    largest = input.detach().argmax(dim, keepdim=True)
-    along = [1] * input.ndim
-    along[dim] = input.shape[dim]
-    positions = sg.arange(input.shape[dim], backend=input.backend).reshape(*along)
-    dtype = input.dtype if np.issubdtype(input.dtype, np.floating) else sg.float32
-    return (positions == largest).astype(dtype)
-
-
 # -------------------------------------------------------------------------------------------------------- normalisation
 
 
@@ -346,15 +281,3 @@ def _pool_arguments(
     kernel = sizes("kernel_size", kernel_size, 2)
     steps = kernel if stride is None else sizes("stride", stride, 2)
     return _pair(kernel), _pair(steps), _pairs(paddings(padding, kernel, steps, (1, 1)))
-
-
-def _dividing_kernel(input: Tensor, kernel: Sequence[int]) -> tuple[int, int]:
-    check_ndim("input", input, 4, "(batch, channel, height, width)")
-    rows, columns = sizes("kernel", kernel, 2)
-    height, width = input.shape[2:]
-    if height % rows or width % columns:
-        raise ValueError(
-            f"kernel {(rows, columns)} must divide height {height} and width {width}; "
-            "max_pool2d and avg_pool2d drop a ragged edge instead"
-        )
-    return rows, columns

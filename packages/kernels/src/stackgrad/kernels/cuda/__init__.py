@@ -7,7 +7,7 @@ Importing this needs neither numba-cuda nor a GPU. `_driver` is the one file tha
     matmul, also of batches; linear              _matmul.py          _product
     conv2d; conv1d, made 2d by stackgrad.tensor  _conv.py            _convolve
     gradients of conv2d, by _conv's _convolve    _conv_grad.py       conv2d_input_grad, conv2d_weight_grad
-    tensor_conv1d, tensor_conv2d, by conv2d      ../_course.py       tensor_conv1d, tensor_conv2d
+    tensor_conv1d, tensor_conv2d, by conv2d      ../course.py        tensor_conv1d, tensor_conv2d
     tiles of all these, in shared memory         _tile.py            Form, form_for, TiledKernels, joined
     max and average pooling                      _pool.py            _max_pool, _max_pool_take, _avg_pool
     gradients of pooling                         _pool.py            _collect

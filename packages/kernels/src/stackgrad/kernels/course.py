@@ -1,11 +1,12 @@
 """Convolution by the names of the minitorch course: as differentiable functions, and as kernels that write into arrays.
 
-The output has the size of the input. The weight is anchored at the left (top-left) of its window, and zeros lie
-beyond the right (bottom) edge:
+The weight is anchored at the left (top-left) of its window, and zeros lie all around the input:
 
     out[b, o, i] = sum over c, k of input[b, c, i + k] * weight[o, c, k]
 
-With `reverse` it is anchored at the right (bottom-right), and looks back: input[b, c, i - k], zeros beyond the left.
+With `reverse` it is anchored at the right (bottom-right), and looks back: input[b, c, i - k]. The output of `conv1d`
+and `conv2d` has the size of the input. That of the kernels has any: the course's own backward writes the gradient of a
+weight into an `out` as small as the weight, by a `weight` as large as the input.
 """
 
 from __future__ import annotations
@@ -45,26 +46,30 @@ def conv1d(input: Tensor, weight: Tensor) -> Tensor:
 
 
 def tensor_conv2d(out: Operand, input: Operand, weight: Operand, reverse: bool) -> None:
-    """Write the convolution of input (b, c, h, w) under weight (o, c, kh, kw) into out (b, o, h, w).
+    """Write the convolution of input (b, c, h, w) under weight (o, c, kh, kw) into out (b, o, any height, any width).
 
     NumPy arrays, or tensors on one backend such as "cuda", of one float dtype and any strides. No gradient is recorded.
     Raises ValueError for shapes and backends and TypeError for dtypes.
     """
     _check("tensor_conv2d", out, input, weight, 4)
-    kh, kw = weight.shape[2:]
-    padding = ((kh - 1, 0), (kw - 1, 0)) if reverse else ((0, kh - 1), (0, kw - 1))
+    kernel = weight.shape[2:]
+    before = [k - 1 if reverse else 0 for k in kernel]
+    ends = [size + k - 1 - first for size, k, first in zip(out.shape[2:], kernel, before, strict=True)]
+    after = [max(end - size, 0) for end, size in zip(ends, input.shape[2:], strict=True)]
+    rows, columns = zip(before, after, strict=True)
+    input = input[:, :, : ends[0], : ends[1]]  # all that is read
     if reverse:
         weight = weight[:, :, ::-1, ::-1]
     if isinstance(out, Tensor):
         with sg.no_grad():
-            out.copy_(sg.conv2d(input, weight, padding=padding))
+            out.copy_(sg.conv2d(input, weight, padding=(rows, columns)))
         return
     input, weight = (np.require(a, requirements=["ALIGNED", "ENSUREARRAY"]) for a in (input, weight))
-    out[...] = _conv.conv2d(input, weight, None, Window((kh, kw), padding=padding), 1)
+    out[...] = _conv.conv2d(input, weight, None, Window(kernel, padding=(rows, columns)), 1)
 
 
 def tensor_conv1d(out: Operand, input: Operand, weight: Operand, reverse: bool) -> None:
-    """Write the convolution of input (b, c, w) under weight (o, c, kw) into out (b, o, w).
+    """Write the convolution of input (b, c, w) under weight (o, c, kw) into out (b, o, any width).
 
     Operands and errors are those of `tensor_conv2d`.
     """
@@ -83,9 +88,9 @@ def _check(name: str, out: Operand, input: Operand, weight: Operand, ndim: int) 
             raise TypeError(
                 f"{name}: {what} of {array.dtype} with input of {input.dtype}: expected float32 or float64 alike"
             )
-    expected = (input.shape[0], weight.shape[0], *input.shape[2:])
-    if weight.shape[1] != input.shape[1] or out.shape != expected:
+    expected = (input.shape[0], weight.shape[0])
+    if weight.shape[1] != input.shape[1] or out.shape[:2] != expected:
         raise ValueError(
             f"{name}: input of shape {input.shape}, weight {weight.shape} and out {out.shape}: "
-            f"expected as many channels in input as in weight, and out of shape {expected}"
+            f"expected as many channels in input as in weight, and out of shape ({expected[0]}, {expected[1]}, ...)"
         )

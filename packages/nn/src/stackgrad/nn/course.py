@@ -1,0 +1,104 @@
+"""Pooling, maxima, softmax and dropout by the names of the minitorch course, with its meaning.
+
+A kernel must divide the image, `max` keeps the dimension, and `dropout` leaves what it keeps as it is. The course's
+`conv1d` and `conv2d` are in `stackgrad.kernels.course`.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+import stackgrad.tensor as sg
+from stackgrad.tensor import Tensor
+
+from ._arguments import check_ndim, expect_tensors, sizes
+from .functional import avg_pool2d, check_probability, max_pool2d, softmax
+from .functional import log_softmax as logsoftmax
+
+__all__ = ["argmax", "avgpool2d", "dropout", "logsoftmax", "max", "maxpool2d", "softmax", "tile"]
+
+
+def tile(input: Tensor, kernel: Sequence[int]) -> tuple[Tensor, int, int]:
+    """Cuts an image into windows side by side, each laid out along a last dimension.
+
+    Args:
+        input: (batch, channel, height, width).
+        kernel: (kernel_height, kernel_width), which divide height and width.
+
+    Returns:
+        (batch, channel, new_height, new_width, kernel_height * kernel_width), new_height and new_width.
+
+    Raises:
+        ValueError: another number of dimensions, a kernel that does not divide the image.
+    """
+    rows, columns = _dividing_kernel(input, kernel)
+    batch, channel, height, width = input.shape
+    new_height, new_width = height // rows, width // columns
+    # (batch, channel, new_height, rows, new_width, columns): a window is the two odd ones
+    windows = input.reshape(batch, channel, new_height, rows, new_width, columns).permute(0, 1, 2, 4, 3, 5)
+    return windows.reshape(batch, channel, new_height, new_width, rows * columns), new_height, new_width
+
+
+def avgpool2d(input: Tensor, kernel: Sequence[int]) -> Tensor:
+    """The mean of each window of `tile`: (batch, channel, height / kernel_height, width / kernel_width)."""
+    return avg_pool2d(input, _dividing_kernel(input, kernel))
+
+
+def maxpool2d(input: Tensor, kernel: Sequence[int]) -> Tensor:
+    """The largest value of each window of `tile`: (batch, channel, height / kernel_height, width / kernel_width)."""
+    return max_pool2d(input, _dividing_kernel(input, kernel))
+
+
+def max(input: Tensor, dim: int) -> Tensor:
+    """The largest value along `dim`, which the result keeps with size 1.
+
+    The gradient goes to the first of equal values: it is the gradient times `argmax`.
+
+    Raises:
+        IndexError: a dim that the input lacks.
+    """
+    expect_tensors("max", input=input)
+    return input.max(dim, keepdim=True)
+
+
+def argmax(input: Tensor, dim: int) -> Tensor:
+    """One-hot: 1 at the first of the largest values along `dim`, 0 elsewhere.
+
+    Returns:
+        The input's shape and dtype (float32 where that is no float); it carries no gradient.
+    """
+    largest = input.detach().argmax(dim, keepdim=True)
+    along = [1] * input.ndim
+    along[dim] = input.shape[dim]
+    positions = sg.arange(input.shape[dim], backend=input.backend).reshape(*along)
+    dtype = input.dtype if np.issubdtype(input.dtype, np.floating) else sg.float32
+    return (positions == largest).astype(dtype)
+
+
+def dropout(input: Tensor, rate: float, ignore: bool = False) -> Tensor:
+    """Zeroes each element with probability `rate`; the others stay as they are, where `functional.dropout` scales them.
+
+    Args:
+        input: any shape.
+        rate: 0 gives the input, 1 gives zeros. The mask comes from the default generator.
+        ignore: gives the input, whatever the rate.
+
+    Raises:
+        ValueError: a rate outside [0, 1].
+    """
+    expect_tensors("dropout", input=input)
+    if check_probability(rate) == 0 or ignore:
+        return input
+    return sg.where(sg.rand(*input.shape, backend=input.backend) >= rate, input, 0.0)
+
+
+def _dividing_kernel(input: Tensor, kernel: Sequence[int]) -> tuple[int, int]:
+    check_ndim("input", input, 4, "(batch, channel, height, width)")
+    rows, columns = sizes("kernel", kernel, 2)
+    height, width = input.shape[2:]
+    if height % rows or width % columns:
+        raise ValueError(
+            f"kernel {(rows, columns)} must divide height {height} and width {width}; "
+            "max_pool2d and avg_pool2d drop a ragged edge instead"
+        )
+    return rows, columns
