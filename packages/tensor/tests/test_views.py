@@ -127,3 +127,28 @@ def test_a_long_chain_of_views_with_a_gradient():
     h.sum().backward()
     assert w.grad.tolist() == [3.0, 3.0]
     assert x.view(2, 1).shape == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda x: x.reshape(2, 3),
+        lambda x: x.view(2, -1),
+        lambda x: x.expand(-1, 3),
+        lambda x: x.squeeze(),
+        lambda x: x.squeeze(1),
+    ],
+)
+@pytest.mark.parametrize("layout", [lambda x: x.reshape(2, 3), lambda x: x.reshape(3, 2).T])
+def test_a_view_that_changes_nothing_is_a_tensor_of_its_own(view, layout):
+    x = layout(arange(6.0))
+    y = view(x).requires_grad_()
+    assert not x.requires_grad
+    assert y.version is x.version
+    (y * y).sum().backward()
+    assert y.grad is not None
+    assert x.grad is None
+    leaf = ones(2, 3, requires_grad=True)
+    assert not view(leaf).is_leaf
+    view(leaf).sum().backward()
+    assert leaf.grad.tolist() == [[1.0] * 3] * 2

@@ -179,7 +179,7 @@ class Tensor(InPlace, Reductions):
 
     def reshape(self, *shape: Any) -> Tensor:
         """The elements, in C order, under another shape; one extent may be -1. A view where that is possible."""
-        return _views.reshape(self, resolve_shape(_extents(shape), self.size))
+        return self._another(_views.reshape(self, resolve_shape(_extents(shape), self.size)))
 
     def view(self, *shape: Any) -> Tensor:
         """As reshape, but never a copy: what is written to one is written to the other.
@@ -187,7 +187,11 @@ class Tensor(InPlace, Reductions):
         Raises ValueError where PyTorch does, whose results lie in C order: after a transpose, say. Where the memory
         lies in another order the view has a copy in PyTorch's, and every write to one is passed on to the other.
         """
-        return _views.view(self, resolve_shape(_extents(shape), self.size))
+        return self._another(_views.view(self, resolve_shape(_extents(shape), self.size)))
+
+    def _another(self, view: Tensor) -> Tensor:
+        """`view`; where it is this tensor, a view of all of it: `requires_grad` and `grad` are each one's own."""
+        return _ops.Permute.apply(self, tuple(range(self.ndim))) if view is self else view
 
     def permute(self, *dims: Any) -> Tensor:
         """The view whose dimension i is this tensor's dimension dims[i]."""
@@ -220,14 +224,15 @@ class Tensor(InPlace, Reductions):
             or min(full, default=0) < 0
         ):
             raise ValueError(f"expand of shape {self.shape} to {wanted}: only extents of 1 can grow")
-        return _ops.expand(self, full)
+        return self._another(_ops.expand(self, full))
 
     def squeeze(self, dim: Dims = None, **names: Unpack[NumPyNames]) -> Tensor:
         """The view without the dimensions of extent 1, or without those of `dim` (or `axis`) that are."""
         if names:
             dim, _ = numpy_names("squeeze", dim, False, names)
         dims = normalize_dims(dim, self.ndim)
-        return _views.reshape(self, tuple(n for i, n in enumerate(self.shape) if n != 1 or i not in dims))
+        kept = tuple(n for i, n in enumerate(self.shape) if n != 1 or i not in dims)
+        return self._another(_views.reshape(self, kept))
 
     def unsqueeze(self, dim: int | None = None, **names: Unpack[NumPyNames]) -> Tensor:
         """The view with a dimension of extent 1 put in at `dim` (or `axis`)."""
