@@ -48,6 +48,30 @@ def test_integers_beside_arrays_are_taken_first():
     assert x[0, :, [1, 2]].tolist() == x[0][:, [1, 2]].tolist()
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        lambda i: (i(1), slice(None), [1, 2]),
+        lambda i: ([0, 1], i(-1), [1, 2]),
+        lambda i: (slice(None), i(2), [1, 2]),
+        lambda i: ([1, 1], slice(None), i(3)),
+        lambda i: (slice(1), slice(None), i(-4)),
+        lambda i: (i(0), [[0, 2]], i(1)),
+        lambda i: (i(1), i(2), i(3)),
+    ],
+)
+def test_a_tensor_of_one_integer_is_taken_as_the_integer(key):
+    x = arange(24).reshape(2, 3, 4)
+    plain = key(int)
+    for index in (tensor, np.array):
+        assert x[key(index)].tolist() == x[plain].tolist()
+        assert x[key(index)].shape == x[plain].shape
+        written, expected = x.clone(), x.clone()
+        written[key(index)] = -x[plain]
+        expected[plain] = -x[plain]
+        assert written.tolist() == expected.tolist()
+
+
 def test_arrays_apart_put_their_dimensions_in_front():
     array = np.arange(24).reshape(2, 3, 4)
     x = from_numpy(array)

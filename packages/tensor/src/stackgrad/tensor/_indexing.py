@@ -3,7 +3,7 @@
 Integers, slices, None and ... select a view. Integer and boolean tensors (or lists, or NumPy arrays) select
 elements one by one: the dimensions they index are brought to the front and merged into rows, and rows are
 gathered. As in NumPy, the selected dimensions stand where the index arrays stood when those were neighbours, and
-in front otherwise.
+in front otherwise; as in PyTorch, integers and tensors of one integer take no part in this.
 """
 
 from __future__ import annotations
@@ -95,9 +95,12 @@ def take(x: Tensor, basic: BasicKey, arrays: dict[int, Tensor]) -> Tensor:
     kept = tuple(view.shape[i] for i in rest)
     rows, width = math.prod(view.shape[i] for i in dims), math.prod(kept)
     out = reshape(Gather.apply(reshape(front, (rows, width)), reshape(index, (index.size,))), index.shape + kept)
-    if dims[-1] - dims[0] == len(dims) - 1:
-        n, at = index.ndim, dims[0]  # neighbours: the selected dimensions go back to where the index arrays stood
-        out = Permute.apply(out, (*range(n, n + at), *range(n), *range(n + at, out.ndim)))
+    kept_dims = [i for i in range(view.ndim) if i not in arrays or arrays[i].ndim]  # a 0-d index takes one, as an int
+    at = [place for place, i in enumerate(kept_dims) if i in arrays]
+    if at and at[-1] - at[0] == len(at) - 1:
+        # neighbours: the selected dimensions go back to where the index arrays stood
+        n, first = index.ndim, at[0]
+        out = Permute.apply(out, (*range(n, n + first), *range(n), *range(n + first, out.ndim)))
     out.source = None  # nobody else has the memory
     return out
 
