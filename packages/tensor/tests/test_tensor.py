@@ -63,6 +63,14 @@ def test_items_and_lists():
             zeros(shape).item()
 
 
+def test_a_tensor_without_dimensions_is_formatted_as_its_value():
+    assert f"{tensor(0.12345, requires_grad=True):.3f}" == "0.123"
+    assert f"{tensor(7):>4d}|{tensor(True)}" == "   7|True"
+    assert f"{tensor([1.5])}" == repr(tensor([1.5]))
+    with pytest.raises(TypeError, match="unsupported format string"):
+        f"{tensor([1.5]):.3f}"
+
+
 def test_conversions():
     assert float(tensor([2.5])) == 2.5
     assert int(tensor(2.7)) == 2

@@ -112,6 +112,10 @@ class Tensor(InPlace, Reductions):
         expect_readable("tolist()")
         return self.backend.to_numpy(self.data).tolist()
 
+    def __format__(self, spec: str) -> str:
+        """A tensor without dimensions as its value: f"{loss:.4f}"; others take no format, as lists take none."""
+        return format(self.item(), spec) if not self.ndim else super().__format__(spec)
+
     def __bool__(self) -> bool:
         if self.size != 1:
             raise ValueError(f"a tensor of shape {self.shape} is neither true nor false: expected one element")
