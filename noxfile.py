@@ -168,6 +168,14 @@ def tools_tests(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "tools/tests", *session.posargs)
 
 
+@nox.session(name="tests-torch")
+def torch_tests(session: nox.Session) -> None:
+    """Compare 2,000 random programs with PyTorch, and the page of differences: `nox -s tests-torch -- -k conv2d`."""
+    (torch,) = [peer for peer in nox.project.dependency_groups(nox.project.load_toml(), "peers") if "torch" in peer]
+    session.install(*from_tree("tensor", "kernels", "nn"), torch, "pytest>=8.2")
+    session.run("python", "-m", "pytest", "tools/beside_pytorch/tests", *session.posargs)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style and formatting."""

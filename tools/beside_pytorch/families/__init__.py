@@ -1,0 +1,1 @@
+"""The families of random programs, by name."""

@@ -1,0 +1,123 @@
+"""What tensors are and what operations give."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import stackgrad.tensor as sg
+
+from .both_sides import INF, both, witness
+
+
+@witness("max-values")
+def _() -> None:
+    ours, theirs = both(1.0, 3.0)
+    assert ours.max(0).item() == 3.0
+    assert theirs.max(0).values == 3.0
+    assert theirs.max(0).indices == 1
+
+
+@witness("arange-of-nothing")
+def _() -> None:
+    assert sg.arange(5, 2).shape == (0,)
+    with pytest.raises(RuntimeError, match="inconsistent with step sign"):
+        torch.arange(5, 2)
+
+
+@witness("where-method")
+def _() -> None:
+    ours, theirs = both(1.0, 2.0)
+    assert (ours > 1).where(ours, 0.0).tolist() == [0.0, 2.0]
+    assert theirs.where(theirs > 1, 0.0).tolist() == [0.0, 2.0]
+    with pytest.raises(TypeError):
+        ours.where(ours > 1, 0.0)
+
+
+@witness("read-only-numpy")
+def _() -> None:
+    ours, theirs = both(1.0, 2.0)
+    theirs.numpy()[0] = 5.0
+    assert theirs[0] == 5.0
+    with pytest.raises(ValueError, match="read-only"):
+        ours.numpy()[0] = 5.0
+
+
+@witness("numpy-operands")
+def _() -> None:
+    ours, theirs = both(1.0, 2.0)
+    with pytest.warns(DeprecationWarning, match="__array_wrap__"):
+        assert (theirs + np.ones(2)).dtype == torch.float64
+    with pytest.raises(TypeError, match="NumPy array"):
+        ours + np.ones(2)
+
+
+@witness("scalar-operands")
+def _() -> None:
+    ours, theirs = both(1.0, 2.0)
+    assert sg.maximum(ours, 1.5).tolist() == [1.5, 2.0]
+    with pytest.raises(TypeError):
+        torch.maximum(theirs, 1.5)
+
+
+@witness("four-dtypes")
+def _() -> None:
+    assert torch.tensor([1, 2], dtype=torch.int32).dtype == torch.int32
+    with pytest.raises(TypeError, match="expected float32, float64, int64 or bool"):
+        sg.tensor(np.ones(2, np.int32))
+
+
+@witness("errors")
+def _() -> None:
+    ours, theirs = both(1.0, 2.0)
+    with pytest.raises(ValueError, match="shape"):
+        ours + sg.ones(3)
+    with pytest.raises(RuntimeError, match="must match"):
+        theirs + torch.ones(3)
+
+
+@witness("random-numbers")
+def _() -> None:
+    sg.manual_seed(0)
+    torch.manual_seed(0)
+    assert sg.rand(3).tolist() != torch.rand(3).tolist()
+
+
+@witness("strides-of-results")
+def _() -> None:
+    assert (sg.ones(2, 3).T * 2).view(6).shape == (6,)
+    with pytest.raises(RuntimeError, match="view size is not compatible"):
+        (torch.ones(2, 3).T * 2).view(6)
+
+
+@witness("matmul-promotes")
+def _() -> None:
+    assert (sg.ones(2) @ sg.ones(2, dtype="float64")).dtype == np.float64
+    with pytest.raises(RuntimeError, match="same dtype"):
+        torch.ones(2) @ torch.ones(2, dtype=torch.float64)
+
+
+@witness("bool-minus")
+def _() -> None:
+    ours, theirs = both(1.0, 2.0)
+    assert (ours - True).tolist() == [0.0, 1.0]
+    with pytest.raises(RuntimeError, match="bool tensor"):
+        theirs - True
+
+
+@witness("negative-powers")
+def _() -> None:
+    ours, theirs = both(2, 3)
+    with pytest.raises(ValueError, match="negative power"):
+        ours ** -sg.ones(2, dtype="int64")
+    assert (theirs ** torch.tensor([-1, -1])).tolist() == [0, 0]
+    with pytest.raises(RuntimeError, match="negative integer powers"):
+        theirs**-1
+
+
+@witness("exact-sums")
+def _() -> None:
+    ours, theirs = both(1e30, 1e30, 1e-30, 1e-30)
+    assert ours.prod().item() == 1.0
+    assert theirs.prod().item() == INF
