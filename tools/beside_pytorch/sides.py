@@ -86,7 +86,8 @@ class Ours:
         x[key] = value
 
     def relu(self, x: Tensor) -> Tensor:
-        return x.relu()
+        """With 0 for -0."""
+        return x.relu() + 0
 
     def settled(self, x: Tensor) -> Tensor:
         """A result that was computed, not a view."""
@@ -196,9 +197,10 @@ class Theirs:
 
     def power(self, x: Any, y: Any) -> Tensor:
         """With the refusals of integers, and square roots as powers, as the page says."""
-        if isinstance(y, torch.Tensor) and y.dtype == torch.bool and isinstance(x, torch.Tensor) and x.requires_grad:
-            intended("bool-exponents")
-            y = y.long()
+        bools = [self._is_bool(v) for v in (x, y)]
+        self.refuse("bool-powers", all(bools))
+        if any(bools) and any(isinstance(v, torch.Tensor) and v.requires_grad for v in (x, y)):
+            x, y = ((v * 1 if self._is_bool(v) else v) for v in (x, y))
         if isinstance(y, torch.Tensor) and not y.is_floating_point() and not torch.is_floating_point(x * y):
             self.refuse("negative-powers", bool((y < 0).any()))
         if isinstance(y, float) and abs(y) == 0.5:
@@ -228,7 +230,7 @@ class Theirs:
         x[key] = value
 
     def relu(self, x: Tensor) -> Tensor:
-        """With 0 for -0, as the page says."""
+        """With 0 for -0: either may come, as the page says."""
         intended("signs-of-zeros")
         return x.relu() + 0
 

@@ -72,12 +72,14 @@ def _() -> None:
     assert theirs == [2.0, -2.0]
 
 
-@witness("bool-exponents")
+@witness("bool-powers")
 def _() -> None:
     ours, theirs = rows(2.0, 3.0)
     (ours ** sg.tensor([True, False])).sum().backward()
     assert ours.grad is not None
     assert ours.grad.tolist() == [1.0, 0.0]
+    with pytest.raises(TypeError, match="pow of bool"):
+        sg.tensor([True]) ** True
     out = (theirs ** torch.tensor([True, False])).sum()
     with pytest.raises(RuntimeError, match="with a bool tensor is not supported"):
         out.backward()
