@@ -192,11 +192,29 @@ def test_batch_norm_gradients(training: bool, activation: Literal["relu"] | None
     sg.grad_check(function, *inputs)
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("shape", [(0, 2), (0, 2, 3), (4, 2, 0), (0, 2, 3, 4), (1, 2, 0, 4)])
+def test_batch_norm_of_an_empty_batch_moves_nothing(shape: tuple[int, ...], training: bool) -> None:
+    x = sg.zeros(*shape, requires_grad=True)
+    mean, var, weight, bias = sg.full(2, 5.0), sg.full(2, 3.0), sg.ones(2, requires_grad=True), sg.zeros(2)
+    out = nn.batch_norm(x, mean, var, weight, bias, training)
+    out.sum().backward()
+    assert out.shape == shape
+    assert (mean.tolist(), var.tolist()) == ([5.0, 5.0], [3.0, 3.0])
+    assert weight.grad is not None
+    assert weight.grad.tolist() == [0.0, 0.0]
+    assert x.grad is not None
+    assert x.grad.shape == shape
+
+
 def test_batch_norm_errors() -> None:
     stats = batch_norm_arguments(3)
+    for training in (True, False):
+        with pytest.raises(ValueError, match=re.escape("input of shape (3, 0) has no channels: expected 1 or more")):
+            nn.batch_norm(sg.ones(3, 0), *[sg.ones(0)] * 4, training)
     with pytest.raises(ValueError, match=re.escape("(batch, channels, ...); got shape (3,)")):
         nn.batch_norm(sg.ones(3), *stats)
     with pytest.raises(ValueError, match=re.escape("running_mean must have shape (2,), one a channel")):
         nn.batch_norm(sg.ones(4, 2), *stats)
-    with pytest.raises(ValueError, match=re.escape("input of shape (1, 3) has 1 values a channel: expected 2 or more")):
+    with pytest.raises(ValueError, match=re.escape("input of shape (1, 3) has 1 value a channel: expected 2 or more")):
         nn.batch_norm(sg.ones(1, 3, dtype=sg.float64), *stats, training=True)

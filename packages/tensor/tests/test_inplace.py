@@ -68,12 +68,29 @@ def test_operators_write_in_place():
     mask = other = tensor([True, False])
     mask &= tensor([True, True])
     mask |= tensor([False, False])
+    mask ^= tensor([True, True])
     assert mask is other
-    assert other.tolist() == [True, False]
+    assert other.tolist() == [False, True]
+    bits = other = tensor([4, 6])
+    bits ^= 3
+    bits |= tensor([8, 0])
+    bits &= 14
+    assert bits is other
+    assert other.tolist() == [14, 4]
     with pytest.raises(TypeError, match="a tensor and a NumPy array"):
         x += np.ones(2)
     with pytest.raises(TypeError, match="unsupported operand"):
         x += "1"
+
+
+@pytest.mark.parametrize("alpha", [1, 3, True])
+def test_bools_add_up_to_bools(alpha):
+    x = tensor([True, False, False])
+    assert x.add_(tensor([True, True, False]), alpha=alpha).dtype == "bool"
+    assert x.tolist() == [True, True, False]
+    assert x.add_(tensor([False, False, True]), alpha=0).tolist() == [True, True, False]
+    assert x.add_(True, alpha=alpha).tolist() == [True, True, True]
+    assert tensor([4]).add_(tensor([True]), alpha=3).tolist() == [7]
 
 
 def test_a_part_is_changed_by_operators():
@@ -105,6 +122,7 @@ def test_the_idiom_of_a_step_without_a_record():
         (lambda x: tensor([1, 2]).div_(2), TypeError, "div_ of int64 gives float32"),
         (lambda x: tensor([1, 2]).add_(tensor([1, 2]), alpha=0.5), TypeError, "add_ of int64 gives float32"),
         (lambda x: tensor([True]).add_(1), TypeError, "add_ of bool gives int64"),
+        (lambda x: tensor([True]).__ixor__(3), TypeError, "\\^= of bool gives int64"),
         (lambda x: tensor([1, 2]).clamp_(0.5), TypeError, "clamp_ of int64 gives float32"),
         (lambda x: tensor([1, 2]).fill_(0.5), TypeError, "would lose values"),
         (lambda x: x.add_(ones(2, 2)), ValueError, r"add_ of shape \(2,\) gives \(2, 2\): an operand has to broadcast"),

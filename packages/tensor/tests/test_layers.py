@@ -66,9 +66,9 @@ def test_batch_norm_brings_each_channel_to_mean_0_and_variance_1(shape):
             ones(3),
             zeros(3),
             ValueError,
-            r"input of shape \(1, 3\) has 1 values a channel: expected 2 or more",
+            r"input of shape \(1, 3\) has 1 value a channel: expected 2 or more, or none",
         ),
-        (zeros(0, 3, 2), ones(3), zeros(3), ValueError, "has 0 values a channel"),
+        (zeros(3, 0, 2), zeros(0), zeros(0), ValueError, "has no channels: expected 1 or more"),
         (zeros(4, 3), ones(3, dtype="float64"), zeros(3), TypeError, "input has dtype float32 and weight float64"),
         (
             zeros(4, 3, dtype="int64"),
@@ -82,6 +82,19 @@ def test_batch_norm_brings_each_channel_to_mean_0_and_variance_1(shape):
 def test_batch_norm_names_what_does_not_fit(x, weight, bias, error, message):
     with pytest.raises(error, match=message):
         batch_norm(x.to("numpy"), weight.to("numpy"), bias.to("numpy"))
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("shape", [(0, 2), (0, 2, 3), (3, 2, 0), (0, 2, 3, 4)])
+def test_batch_norm_of_an_empty_batch(shape, relu):
+    x = zeros(*shape, requires_grad=True)
+    weight, bias = ones(2, requires_grad=True), zeros(2, requires_grad=True)
+    out, mean, var = batch_norm(x, weight, bias, relu=relu)
+    out.sum().backward()
+    assert out.shape == x.grad.shape == shape
+    assert weight.grad.tolist() == bias.grad.tolist() == [0.0, 0.0]
+    assert np.isnan(mean.numpy()).all()
+    assert np.isnan(var.numpy()).all()
 
 
 def test_dropout_keeps_the_mean_and_scales():

@@ -267,9 +267,11 @@ def test_a_dtype_is_that_in_which_elements_count():
 
 
 @pytest.mark.parametrize("name", ["mean", "var"])
-def test_means_are_of_floats(name):
-    with pytest.raises(TypeError, match=r"mean of dtype int64: expected float32 or float64; use .astype\(float32\)"):
-        getattr(arange(3), name)()
+@pytest.mark.parametrize("values", [[1, 2], 3, []])
+def test_means_are_of_floats(name, values):
+    message = rf"{name} of dtype int64: expected float32 or float64; use .astype\(float32\)"
+    with pytest.raises(TypeError, match=message):
+        getattr(tensor(values, dtype="int64"), name)()
 
 
 @pytest.mark.parametrize("name", ["sum", "prod", "max", "argmax", "mean", "var"])

@@ -214,7 +214,8 @@ def batch_norm(
 
     Args:
         input: (batch, channels, ...).
-        running_mean: (channels,); in training it moves by `momentum` towards the batch's mean, in place.
+        running_mean: (channels,); in training it moves by `momentum` towards the batch's mean, in place. An empty
+            batch moves nothing.
         running_var: (channels,); likewise towards the batch's variance (that of n - 1).
         weight: (channels,), the scale.
         bias: (channels,), the shift.
@@ -227,8 +228,8 @@ def batch_norm(
         The input's shape.
 
     Raises:
-        ValueError: an input of less than two dimensions, channels that differ, training on one value a channel,
-            another activation.
+        ValueError: an input of less than two dimensions, no channels or channels that differ, training on one value a
+            channel, another activation.
     """
     expect_tensors(
         "batch_norm", input=input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
@@ -236,6 +237,8 @@ def batch_norm(
     if input.ndim < 2:
         raise ValueError(f"input must have at least 2 dimensions, (batch, channels, ...); got shape {input.shape}")
     channels, relu = input.shape[1], is_relu(activation)
+    if not channels:
+        raise ValueError(f"batch_norm: input of shape {input.shape} has no channels: expected 1 or more")
     for name, value in (
         ("running_mean", running_mean),
         ("running_var", running_var),
@@ -256,6 +259,8 @@ def batch_norm(
         return out.relu() if relu else out
     out, mean, var = sg.batch_norm(input, weight, bias, eps, relu)
     count = input.size // channels
+    if not count:
+        return out
     with sg.no_grad():
         running_mean.copy_(running_mean * (1 - momentum) + mean * momentum)
         running_var.copy_(running_var * (1 - momentum) + var * (momentum * count / (count - 1)))

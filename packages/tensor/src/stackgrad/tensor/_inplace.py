@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from ._arithmetic import OPERANDS, Arithmetic
 from ._autograd import Value, Version
-from ._dtypes import is_float
-from ._ops import Operand, elementwise
+from ._dtypes import bool_, is_float
+from ._ops import Operand, common_dtype, elementwise
+from ._optable import OPS
 from ._tape import recording
 from ._writing import adopt, as_before, count_writes, expect_history, expect_writable, write
 
@@ -45,11 +46,11 @@ class InPlace(Arithmetic):
 
     def add_(self, other: Operand, *, alpha: float = 1) -> Self:
         """Add `other`, times `alpha`."""
-        return self._update("add_", lambda x, y: x + _times(y, alpha), other)
+        return self._update("add_", lambda x, y: x + _times(x, y, alpha), other)
 
     def sub_(self, other: Operand, *, alpha: float = 1) -> Self:
         """Subtract `other`, times `alpha`."""
-        return self._update("sub_", lambda x, y: x - _times(y, alpha), other)
+        return self._update("sub_", lambda x, y: x - _times(x, y, alpha), other)
 
     def mul_(self, other: Operand) -> Self:
         """Multiply by `other`."""
@@ -130,6 +131,9 @@ class InPlace(Arithmetic):
     def __ior__(self, other: Operand) -> Self:  # type: ignore[override]
         return self._update("|=", lambda x, y: x | y, other) if isinstance(other, OPERANDS) else NotImplemented
 
+    def __ixor__(self, other: Operand) -> Self:  # type: ignore[override]
+        return self._update("^=", lambda x, y: x ^ y, other) if isinstance(other, OPERANDS) else NotImplemented
+
     # --- how
 
     @property
@@ -165,7 +169,10 @@ class InPlace(Arithmetic):
 _INFINITE = float("inf")
 
 
-def _times(y: Operand, alpha: float) -> Operand:
-    if type(alpha) is int and alpha == 1:
-        return y
+def _times(x: Tensor, y: Operand, alpha: float) -> Operand:
+    if isinstance(alpha, int):
+        if alpha == 1:
+            return y
+        if common_dtype(OPS["add"], (x, y)) == bool_:
+            return elementwise("bitwise_and", y, alpha != 0) if isinstance(y, Value) else y and alpha != 0
     return elementwise("mul", y, alpha) if isinstance(y, Value) else y * alpha

@@ -93,9 +93,9 @@ def batch_norm(
     With `relu`, its `relu` at once.
 
     Returns (out, mean (c,), biased variance (c,)); no gradient flows through the last two. The mean is exact to 2 eps
-    of the largest magnitude and the variance to 256 eps of its own, however far the mean is above the deviation. Raises
-    ValueError for shapes that do not fit and for fewer than two values a channel, TypeError for mixed or integer
-    dtypes.
+    of the largest magnitude and the variance to 256 eps of its own, however far the mean is above the deviation; both
+    are NaN for an empty x. Raises ValueError for shapes that do not fit, for no channels and for one value a channel,
+    TypeError for mixed or integer dtypes.
     S. Ioffe and C. Szegedy, "Batch normalization" (https://arxiv.org/abs/1502.03167).
     """
     common_backend("batch_norm", x, weight, bias)
@@ -108,8 +108,14 @@ def batch_norm(
         )
     n, c = x.shape[:2]
     places = x.size // (n * c) if n * c else 0
-    if n * places < 2:
-        raise ValueError(f"batch_norm: input of shape {x.shape} has {n * places} values a channel: expected 2 or more")
+    if not c or n * places == 1:
+        wrong = "1 value a channel: expected 2 or more, or none" if c else "no channels: expected 1 or more"
+        raise ValueError(f"batch_norm: input of shape {x.shape} has {wrong}")
+    if not x.size:
+        column = (c,) + (1,) * (x.ndim - 2)
+        out = x * weight.reshape(*column) + bias.reshape(*column)
+        nothing = x.new(x.backend.full((c,), math.nan, x.dtype))
+        return out.relu() if relu else out, nothing, nothing.clone()
     statistics: list[Tensor] = []  # filled by forward, whose one differentiable result is the output
     out = BatchNorm.apply(x.reshape(n, c, places), weight, bias, eps, relu, statistics)
     mean, var = statistics

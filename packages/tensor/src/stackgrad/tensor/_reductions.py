@@ -107,6 +107,7 @@ class Reductions(Value):
         if names:
             dim, keepdim = numpy_names("var", dim, keepdim, names)
         x = self._widened(dtype) if dtype is not None else cast("Tensor", self)
+        x._expect_float("var")
         dims, correction = x._dims(dim), correction if ddof is None else ddof
         centred = _ops.centre(x, dims) if dims else x - x
         return (centred * centred)._reduce("sum", dims, keepdim) / max(x._count(dims) - correction, 0)
