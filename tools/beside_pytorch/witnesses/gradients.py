@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -90,6 +93,24 @@ def _() -> None:
     assert str(torch.tensor([-0.0]).relu().tolist()) == "[-0.0]"
     for zero in (sg.tensor([-0.0]).relu(), sg.maximum(sg.tensor([-0.0]), sg.zeros(1))):
         assert zero.tolist() == [0.0]
+
+
+@witness("zero-tensors")
+def _() -> None:
+    def twice(lib: Any) -> Any:
+        x, y = (lib.tensor([value], requires_grad=True) for value in (-2.0, 3.0))
+        (x.abs() * y).backward(lib.ones(1), create_graph=True)
+        gradients = [x.grad, y.grad]
+        x.grad = y.grad = None
+        for g in gradients:
+            g.sum().backward(retain_graph=True)
+        return x.grad.tolist(), y.grad.tolist()
+
+    assert twice(sg) == ([-1.0], [-1.0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that create_graph=True makes cycles
+        with pytest.raises(RuntimeError, match="ZeroTensors are immutable"):
+            twice(torch)
 
 
 @witness("variance-over-no-dims")
