@@ -207,6 +207,8 @@ def training(draw: Draw, lib: Side, show: Shown) -> None:
         loss_now = lib.array(run(x, y))
         show.coarse |= bool(loss_now > 100)  # a run that diverges multiplies its rounding errors
         show(f"loss {turn}", loss_now)
+        if not loss_now < 1e30:
+            return  # where sums overflow, their order decides between infinity and NaN
         if draw.chance(0.3):
             lib.set_rate(optimizer, 0.05) if schedule is None else None
     for name, array in _state(lib, model).items():
