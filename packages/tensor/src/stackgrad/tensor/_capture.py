@@ -148,13 +148,14 @@ def capture(function: Callable[P, R] | None = None, *, reuse_results: bool = Fal
     names, or the code of what it calls, and the tensors that it uses, must be the ones that they were, `requires_grad`
     and gradients of None included. Where they are not, it is recorded once more: after `model.eval()`, with a new
     parameter, with another number in a global variable. After 16 recordings it is called where none of them fits, and
-    a RuntimeWarning says what keeps changing. Objects of other libraries, files and clocks are not looked at.
+    a RuntimeWarning says what keeps changing. Not looked at are files, clocks, the environment, what methods of other
+    libraries' objects do, and the entries of lists, dicts and arrays of more than 1,000.
 
     **What it refuses**, with RuntimeError when it is recorded: to read a value (`item`, `numpy`, `bool(x > 0)`, a mask
     as an index), which would be that of the recording for ever; to change variables, attributes or lists other than by
-    `each_time`; to go backward into a history from outside, or give a tensor with a history; to give a view of an
-    argument, or two tensors that share memory; to write to memory that is an argument and also used otherwise; to call
-    another captured function.
+    `each_time`; to draw from generators of Python or NumPy, or take the next value of an iterator; to go backward into
+    a history from outside, or give a tensor with a history; to give a view of an argument, or two tensors that share
+    memory; to write to memory that is an argument and also used otherwise; to call another captured function.
 
     Results are new tensors each time, in tuples, lists and dicts. With `reuse_results` they are the same ones, with
     new values, which saves the copies: use them before the next call. On a GPU a replay does not wait for its check of

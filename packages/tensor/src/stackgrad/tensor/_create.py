@@ -50,9 +50,11 @@ def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = Fals
         raise TypeError(f"data of dtype {array.dtype}: expected numbers, or nested sequences of numbers")
     with np.errstate(all="ignore"):  # a float64 too large for float32 is infinite
         copied = np.array(array, as_dtype(dtype or array.dtype), order="C")
-    if recording.tape is not None:  # a copy that each replay makes anew, in case it is written to
+    if recording.tape is not None:
+        # A copy that each replay makes anew, in case it is written to; of the array as it then is, where that can be.
         found = get_backend(backend)
-        return Tensor(found.copy(found.from_numpy(copied)), found).requires_grad_(requires_grad)
+        shared = array if array is data and array.dtype == copied.dtype and array.flags.aligned else copied
+        return Tensor(found.copy(found.from_numpy(shared)), found).requires_grad_(requires_grad)
     return _make(copied, requires_grad, backend)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from . import _grads
 from ._autograd import Value
 from ._grads import like
@@ -28,7 +31,7 @@ class Recording:
         self._tape = tape = Tape()
         given = [x for name, x in self._inputs.items() if isinstance(name, int)]
         named = {name: x for name, x in self._inputs.items() if isinstance(name, str)}
-        watch = _Watch(function)
+        watch = _Watch(function, tape)
         tape.before_python, tape.after_python = watch.stop, watch.go_on
         recording.tape = tape
         try:
@@ -122,14 +125,21 @@ class Recording:
 class _Watch:
     """What changes of Python's objects while a function is recorded: replays follow only what `each_time` does."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
+    def __init__(self, function: Callable[..., Any], tape: Tape) -> None:
+        self._function, self._tape = function, tape
         self._first = self._now = Surroundings(function)
         self._followed: set[tuple[int, Any]] = set()
 
     def stop(self) -> None:
         """Raise RuntimeError where something was changed since it began, or went on."""
         for entry in self._now.changed().values():
+            if self._is_tensor_s(entry.array):
+                continue
+            if not entry.lasts:
+                raise RuntimeError(
+                    f"a captured function drew from {entry.name}, which a replay would not do: draw outside, and pass "
+                    "it, or use the random functions of stackgrad.tensor"
+                )
             raise RuntimeError(
                 f"a captured function changed {entry.name}, which a replay would not do: do it outside, return it as a "
                 "tensor, or do it in each_time(...)"
@@ -144,9 +154,22 @@ class _Watch:
 
     def lasting(self) -> Surroundings:
         """What replays find as it was before the recording, and must."""
-        for at in self._followed:
-            self._first.entries.pop(at, None)
+        entries = self._first.entries
+        for at, entry in list(entries.items()):
+            if at in self._followed or not entry.lasts or self._is_tensor_s(entry.array):
+                del entries[at]
         return self._first
+
+    def _is_tensor_s(self, array: NDArray[Any] | None) -> bool:
+        """Whether the array is the memory of a tensor that the function uses: replays use what it holds by then."""
+        used = (
+            x.data
+            for x in (*self._tape.inner.values(), *(x for x, _ in self._tape.outer.values()))
+            if isinstance(x, Value)
+        )
+        return array is not None and any(
+            isinstance(data, np.ndarray) and np.may_share_memory(data, array) for data in used
+        )
 
 
 class _Results:

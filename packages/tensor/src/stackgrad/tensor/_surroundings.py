@@ -4,27 +4,37 @@ A replay runs no Python, so it is right as long as these are what they were when
 found by the function's code and the code of the functions and methods that it can reach: its globals and closure, the
 attributes of those that it uses, and so on. An attribute of a value of which the code does not say where it comes from
 counts for every object that has one. Where code asks an object for all its attributes (`vars`, `getattr`), all count.
-Tensors, arrays and other objects count by identity, numbers and text by value.
+Tensors and other objects count by identity, numbers and text by value, NumPy arrays by their elements where they are
+few. NumPy's and Python's random generators must not have drawn: a replay would not draw.
 
 An object with a method `__captured__`, which returns a tuple, says itself what replays depend on: an optimizer's
-learning rate, for instance, is read by each replay, and may change. Objects of other libraries are not looked into.
+learning rate, for instance, is read by each replay, and may change. Of the objects of other libraries the attributes
+count that code uses, and not what their methods do.
 """
 
 from __future__ import annotations
 
 import inspect
+import pickle
+import random
 import sys
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from types import CellType, FunctionType, MethodType, ModuleType
+from io import IOBase
+from types import BuiltinMethodType, CellType, FunctionType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ._autograd import Value
 from ._uses import Uses, uses_of
 
-_PLAIN = (bool, int, float, complex, str, bytes)
-_LONG = 1000  # entries of a list or dict; of longer ones the number of entries counts, and not which they are
+_PLAIN = (bool, int, float, complex, str, bytes, frozenset)
+_LONG = 1000  # entries of a list, dict or array; of longer ones only how many there are counts
+_RANDOM = (random.Random, np.random.RandomState, np.random.Generator, np.random.BitGenerator)
 # Methods that Python calls by itself, and that make, show or copy an object: not what a step does.
 _ASIDE = {"__init__", "__new__", "__repr__", "__str__", "__format__", "__getattr__", "__setattr__", "__delattr__"}
 _ASIDE |= {"__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__del__", "__init_subclass__", "__hash__"}
@@ -49,11 +59,22 @@ class Entry(NamedTuple):
         """Which value it is, of all that there are."""
         return id(self.owner), self.read if self.key is self.owner else self.key
 
+    @property
+    def array(self) -> NDArray[Any] | None:
+        """The NumPy array whose elements it is."""
+        return self.owner if isinstance(self.owner, np.ndarray) else None
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it is to be as it was also between recording and replay. Generators may draw for others."""
+        return self.read is not _drawn
+
 
 class Surroundings:
     """The entries that a function depends on, as they are now."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
+        self._name = getattr(function, "__name__", type(function).__name__)
         self._loose: set[str] = set()  # attributes that count for every object
         self._wanted: dict[int, set[str]] = {}  # attributes that count for one object, by its id
         self._asks = False  # whether a function, no method, asks for all attributes of something
@@ -61,7 +82,7 @@ class Surroundings:
         while self._grew:  # attributes lead to functions, and these to more attributes
             self._grew = False
             self._seen: dict[int, Any] = {}
-            self.entries = {entry.at: entry for entry in self._of(function, "", asked=True)}
+            self.entries = {entry.at: entry for entry in self._of(function, self._name, asked=True)}
         del self._seen
 
     def holds(self) -> bool:
@@ -87,6 +108,7 @@ class Surroundings:
         if kind is FunctionType:
             if asked or not _is_foreign(x.__module__, of_function=True):
                 yield from self._of_function(x)
+                yield from self._of_attributes(x, vars(x), vars(x), name, every=False)
         elif kind is MethodType:
             yield from self._of_method(x.__func__, x.__self__)
             yield from self._of(x.__self__, "self")
@@ -96,12 +118,37 @@ class Surroundings:
         elif isinstance(x, (list, tuple, dict, set, deque)):
             yield from self._of_container(x, name)
         elif kind is ModuleType:
-            if not _is_foreign(x.__name__):
-                yield from self._of_attributes(x, vars(x), vars(x), name, self._asks)
+            yield from self._of_module(x, name)
+        elif kind is BuiltinMethodType or isinstance(x, _RANDOM):
+            yield from self._of_random(x if isinstance(x, _RANDOM) else x.__self__, name)
+        elif isinstance(x, (np.ndarray, array, bytearray)):
+            if np.size(x) <= _LONG and not (isinstance(x, np.ndarray) and x.dtype.hasobject):
+                yield Entry(name, x, _elements, x, _elements(x))
         elif hasattr(x, "__wrapped__") and callable(x):
             yield from self._of(x.__wrapped__, name, asked)
-        elif not hasattr(kind, "__captured__") and not _is_foreign((x if isinstance(x, type) else kind).__module__):
+        elif hasattr(kind, "__captured__"):
+            return
+        elif not _is_foreign((x if isinstance(x, type) else kind).__module__):
             yield from self._of_object(x, name)
+        elif isinstance(x, Iterator) and not isinstance(x, IOBase):
+            raise RuntimeError(
+                f"a captured function uses {name}, an iterator, whose next value a replay would not take: take it "
+                "outside, and pass it"
+            )
+        elif not isinstance(x, type) and not kind.__module__.startswith("stackgrad."):
+            yield from self._of_attributes(x, getattr(x, "__dict__", {}), getattr(x, "__dict__", {}), name, self._asks)
+
+    def _of_module(self, x: ModuleType, name: str) -> Iterator[Entry]:
+        if not _is_foreign(x.__name__):
+            yield from self._of_attributes(x, vars(x), vars(x), name, self._asks)
+        elif x is random:
+            yield from self._of_random(random._inst, name)
+        elif x is np.random or (x is np and "random" in self._wanted.get(id(np), ())):
+            yield from self._of_random(np.random.mtrand._rand, f"{name}.random" if x is np else name)
+
+    def _of_random(self, x: Any, name: str) -> Iterator[Entry]:
+        if isinstance(x, _RANDOM):
+            yield Entry(name, x, _drawn, x, _drawn(x))
 
     def _of_function(self, function: FunctionType) -> Iterator[Entry]:
         self._asks |= uses_of(function.__code__).asks
@@ -160,7 +207,10 @@ class Surroundings:
     def _of_container(self, x: Any, name: str) -> Iterator[Entry]:
         if not isinstance(x, tuple):
             yield Entry(name, x, len, x, len(x))
-        if isinstance(x, set) or len(x) > _LONG:
+        if len(x) > _LONG:
+            return
+        if isinstance(x, set):
+            yield Entry(name, x, frozenset, x, frozenset(x))
             return
         for key, value in list(x.items() if isinstance(x, dict) else enumerate(x)):
             inner = f"{name}[{key!r}]"
@@ -187,6 +237,11 @@ class Surroundings:
             data |= dict.fromkeys(own)
             if not c.__module__.startswith("stackgrad."):
                 yield from self._of_attributes(x, own, vars(c), c.__name__, asks)
+            for attribute in names & own.keys():
+                if isinstance(own[attribute], MemberDescriptorType) and not isinstance(x, type):  # of __slots__
+                    found = getattr(x, attribute, None)
+                    yield Entry(f"{name}.{attribute}", x, partial(_attribute, x), attribute, found)
+                    yield from self._of(found, f"{name}.{attribute}")
         if not isinstance(x, type) and hasattr(x, "__dict__"):
             yield from self._of_attributes(x, {**data, **vars(x)}, vars(x), name, asks)
             if asks:
@@ -210,6 +265,23 @@ def _content(cell: CellType) -> Any:
 
 def _item(x: Any, index: int) -> Any:
     return x[index] if index < len(x) else None
+
+
+def _attribute(x: Any, name: str) -> Any:
+    return getattr(x, name, None)
+
+
+def _elements(x: NDArray[Any] | array[Any] | bytearray) -> bytes:
+    return bytes(x) if isinstance(x, bytearray) else x.tobytes()
+
+
+def _drawn(x: Any) -> bytes:
+    """The state of a random generator, of Python or NumPy."""
+    if isinstance(x, random.Random):
+        return pickle.dumps(x.getstate())
+    if isinstance(x, np.random.RandomState):
+        return pickle.dumps(x.get_state(legacy=False))
+    return pickle.dumps((x.bit_generator if isinstance(x, np.random.Generator) else x).state)
 
 
 def _functions_of(member: Any) -> list[FunctionType]:

@@ -1,0 +1,166 @@
+"""What a captured function depends on besides tensors: what replays follow, and what they refuse, of each kind."""
+
+import argparse
+import array
+import collections
+import itertools
+import random
+import types
+
+import numpy as np
+import pytest
+
+import stackgrad.tensor as sg
+
+CALLS = 6
+
+
+class Slots:
+    __slots__ = ("scale",)
+
+
+class Plain:
+    scale = 1.0
+
+
+def with_scale(settings):
+    settings.scale = 1.0
+    return settings
+
+
+def of_attribute(settings):
+    return lambda x: x * settings.scale, lambda i: setattr(settings, "scale", i)
+
+
+def of_entry(values, key=0):
+    return lambda x: x * float(values[key]), lambda i: values.__setitem__(key, i)
+
+
+def of_class():
+    it = Plain()
+    return lambda x: x * it.scale, lambda i: setattr(Plain, "scale", i)
+
+
+def of_set():
+    values = {1.0}
+
+    def change(i):
+        values.clear()
+        values.add(float(i))
+
+    return lambda x: x * sum(values), change
+
+
+def of_copied_array(dtype, count):
+    values = np.ones(count, dtype)
+    return lambda x: x * sg.tensor(values[:2], dtype="float32"), lambda i: values.fill(i)
+
+
+def of_shared_array():
+    values = np.ones(5000, np.float32)
+    return lambda x: x * sg.from_numpy(values[:2]), lambda i: values.fill(i)
+
+
+def of_array_written_through_a_tensor():
+    values = np.ones(2, np.float32)
+
+    def function(x):
+        w = sg.from_numpy(values)
+        return x * w.add_(1.0)
+
+    return function, lambda i: values.fill(i)
+
+
+FOLLOWED = {
+    "attribute of SimpleNamespace": lambda: of_attribute(with_scale(types.SimpleNamespace())),
+    "attribute of argparse's Namespace": lambda: of_attribute(with_scale(argparse.Namespace())),
+    "attribute in slots": lambda: of_attribute(with_scale(Slots())),
+    "attribute of a class": of_class,
+    "attribute of a function": lambda: of_attribute(with_scale(lambda: None)),
+    "list": lambda: of_entry([1.0]),
+    "defaultdict": lambda: of_entry(collections.defaultdict(float), "key"),
+    "set": of_set,
+    "bytearray": lambda: of_entry(bytearray(3)),
+    "array of Python": lambda: of_entry(array.array("d", [1.0])),
+    "array of NumPy, read as numbers": lambda: of_entry(np.ones(2)),
+    "long array of float32, copied": lambda: of_copied_array(np.float32, 5000),
+    "short array of float64, copied": lambda: of_copied_array(np.float64, 2),
+    "short array of int32, copied": lambda: of_copied_array(np.int32, 2),
+    "long array, shared": of_shared_array,
+    "array written through a tensor": of_array_written_through_a_tensor,
+}
+
+
+def results(name, wrap):
+    function, change = FOLLOWED[name]()
+    function = wrap(function)
+    found = []
+    for i in range(CALLS):
+        change(i)
+        found.append(function(sg.tensor([1.0, i])).tolist())
+    return found
+
+
+@pytest.mark.parametrize("name", FOLLOWED)
+def test_what_changes_between_calls(name):
+    assert results(name, sg.capture) == results(name, lambda function: function)
+
+
+def drawing(draw):
+    return lambda x: x * float(draw())
+
+
+rng = np.random.default_rng(0)
+python = random.Random(0)
+old = np.random.RandomState(0)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x * random.random(),
+        lambda x: x * random.gauss(0, 1),
+        lambda x: x * python.uniform(0, 1),
+        lambda x: x * float(np.random.rand()),
+        lambda x: x * float(rng.normal()),
+        lambda x: x * float(old.normal()),
+        lambda x: x + sg.tensor(rng.normal(size=2)),
+        drawing(random.random),
+        drawing(rng.normal),
+        drawing(np.random.rand),
+    ],
+)
+def test_random_numbers_of_other_libraries_are_refused(function):
+    captured = sg.capture(function)
+    captured(sg.ones(2))
+    with pytest.raises(RuntimeError, match=r"a captured function drew from .*: draw outside, and pass it, or use the"):
+        captured(sg.ones(2))
+
+
+def test_generators_may_draw_for_others_between_calls():
+    noisy, called = False, []
+
+    def function(x):
+        sg.each_time(lambda: called.append(1), in_replays=False)
+        return x + float(rng.normal()) if noisy else x * 2
+
+    captured = sg.capture(function)
+    for i in range(CALLS):
+        rng.normal()
+        assert captured(sg.full(2, float(i))).tolist() == [2.0 * i] * 2
+    assert len(called) == 2
+
+
+def counting():
+    n = 0
+    while True:
+        n += 1
+        yield n
+
+
+@pytest.mark.parametrize("iterator", [iter([1, 2, 3]), itertools.count(), counting(), map(abs, [1, 2]), reversed([1, 2])])
+def test_iterators_are_refused(iterator):
+    captured = sg.capture(lambda x: x * next(iterator))
+    captured(sg.ones(2))
+    with pytest.raises(RuntimeError, match="a captured function uses iterator, an iterator, whose next value a replay"):
+        captured(sg.ones(2))
