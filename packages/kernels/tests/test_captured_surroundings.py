@@ -158,7 +158,9 @@ def counting():
         yield n
 
 
-@pytest.mark.parametrize("iterator", [iter([1, 2, 3]), itertools.count(), counting(), map(abs, [1, 2]), reversed([1, 2])])
+@pytest.mark.parametrize(
+    "iterator", [iter([1, 2, 3]), itertools.count(), counting(), map(abs, [1, 2]), reversed([1, 2])], ids=type
+)
 def test_iterators_are_refused(iterator):
     captured = sg.capture(lambda x: x * next(iterator))
     captured(sg.ones(2))
