@@ -160,13 +160,24 @@ def test_clip_with_crossed_bounds_gives_the_upper_one():
         (lambda b: b & 1.0, "bitwise_and of float32: expected bool or int64"),
         (lambda b: ~b.astype("float32"), "bitwise_xor of float32: expected bool or int64"),
         (lambda b: where(b.astype("int64"), 1, 2), "where: the condition has dtype int64: expected bool"),
-        (lambda b: where(True, b, b), "where: the condition is of type bool: expected a bool tensor"),
+        (lambda b: where(True, b, b), "where: condition: got bool, expected a bool tensor"),
         (lambda b: maximum(1, 2), "maximum of numbers alone: expected a tensor among them"),
-        (lambda b: b.add("a"), "'a' of type str: expected a tensor or a real number"),
+        (lambda b: b.add("a"), "'a': got str, expected a tensor or a real number"),
+        (
+            lambda b: b.add(np.ones(2)),
+            r"operand: got a NumPy array, expected a tensor or a real number; use tensor\(...\)",
+        ),
+        (lambda b: b.logical_and(np.ones(2)), "operand: got a NumPy array"),
+        (lambda b: b.logical_or("a"), "'a': got str"),
         (lambda b: b + "a", r"unsupported operand type\(s\) for \+: 'Tensor' and 'str'"),
         (lambda b: b * np.ones(2), r"mul of a tensor and a NumPy array: make the array a tensor with tensor\(...\)"),
         (lambda b: np.ones(2) == b, "eq of a tensor and a NumPy array"),
-        (lambda b: b @ np.ones((2, 2)), "matmul with ndarray: expected a tensor"),
+        (
+            lambda b: b @ np.ones((2, 2)),
+            r"matmul: got a NumPy array, expected a tensor; use tensor\(...\) or from_numpy",
+        ),
+        (lambda b: np.ones((2, 2)) @ b, "matmul: got a NumPy array"),
+        (lambda b: [1, 2] @ b, r"matmul: got list, expected a tensor; use tensor\(...\)"),
     ],
 )
 def test_operands_that_do_not_fit_are_named(function, message):

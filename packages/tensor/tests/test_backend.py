@@ -18,6 +18,7 @@ from stackgrad.tensor import (
     NumpyBackend,
     _backend,
     available_backends,
+    float64,
     get_backend,
     set_default_backend,
     tensor,
@@ -66,6 +67,35 @@ def test_a_name_that_is_not_installed_is_an_error(entries):
         zeros(2, backend="nowhere")
 
 
+@pytest.mark.parametrize("dtype", [float64, np.float64, np.dtype("float64"), float, "float64", "double"])
+def test_a_dtype_given_as_a_backend_is_named(entries, dtype):
+    message = (
+        "float64 is a dtype, no backend: expected one of absent, failing, numpy; .astype.float64. converts a tensor"
+    )
+    with pytest.raises((TypeError, ValueError), match=message):
+        zeros(2).to(dtype)
+    with pytest.raises((TypeError, ValueError), match=message):
+        zeros(2, backend=dtype)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (NumpyBackend, "NumpyBackend is the class of a backend: pass its name, 'numpy', or an object of it"),
+        (type("Own", (NumpyBackend,), {"name": "own"}), "Own is the class of a backend: pass its name, 'own', or"),
+        (zeros, "function is no backend: expected one of absent, failing, numpy, by its name"),
+        (copy, "module is no backend"),
+        (5, "int is no backend"),
+        ([1, 2], "list is no backend"),
+        (np.ones(2), "ndarray is no backend"),
+    ],
+)
+def test_what_is_no_backend_is_named(entries, given, message):
+    for use in (get_backend, set_default_backend, zeros(2).to, lambda x: zeros(2, backend=x)):
+        with pytest.raises(TypeError, match=message):
+            use(given)
+
+
 @pytest.mark.parametrize(
     ("name", "reason"), [("absent", "No module named 'no_such_module'"), ("failing", "NoSuchClass")]
 )
@@ -93,6 +123,9 @@ def test_the_default_can_be_set(entries, monkeypatch):
     assert zeros(2).backend is get_backend("second")
     set_default_backend("numpy")
     assert zeros(2).backend is get_backend("numpy")
+    own = type("Own", (NumpyBackend,), {"name": "own"})()
+    set_default_backend(own)
+    assert zeros(2).backend is own
     set_default_backend(None)
     assert zeros(2).backend is get_backend("second")
 

@@ -345,7 +345,7 @@ def test_backward_of_several_elements_needs_a_gradient():
             ValueError,
             r"gradient of shape \(2,\), float32 .* float64: expected the same",
         ),
-        (2.0, TypeError, "gradient of type float: expected a tensor"),
+        (2.0, TypeError, "gradient: got float, expected a tensor"),
     ],
 )
 def test_a_gradient_that_does_not_fit_is_named(gradient, error, message):

@@ -1,5 +1,7 @@
 """Making tensors."""
 
+from collections import deque
+
 import numpy as np
 import pytest
 
@@ -32,7 +34,7 @@ from stackgrad.tensor import (
         ([[True], [False]], "bool", (2, 1)),
         ((1.0, 2.0), "float32", (2,)),
         (range(3), "int64", (3,)),
-        ([np.float64(1), np.float64(2)], "float32", (2,)),
+        ([np.float64(1), np.float64(2)], "float64", (2,)),
         (np.float64(2), "float64", ()),
         (np.zeros((2, 3)), "float64", (2, 3)),
         (np.zeros(2, np.float32), "float32", (2,)),
@@ -90,12 +92,44 @@ def test_a_tensor_of_a_tensor_is_a_copy():
 
 
 @pytest.mark.parametrize(
+    ("data", "expected"),  # as PyTorch has it, where a float32 and an int8 are among its dtypes
+    [
+        ([np.ones(2)], "float64"),
+        ((np.ones(2), np.ones(2)), "float64"),
+        ([[np.ones(2)], [np.ones(2, np.float32)]], "float64"),
+        ([np.ones(2, np.float32)], "float32"),
+        ([np.ones(2), [1.0, 2.0]], "float64"),
+        ([[1, 2], np.ones(2)], "float64"),
+        ([np.ones(2, int), [1.0, 2.0]], "float32"),
+        ([np.ones(2, int), np.ones(2, np.float32)], "float32"),
+        ([np.ones(2, int), [True, False]], "int64"),
+        ([np.ones(2, bool)], "bool"),
+        ([1, np.float64(1)], "float64"),
+        ([1.0, np.float32(1)], "float32"),
+        ([1, np.float32(1)], "float32"),
+        ([True, np.int8(1)], "int64"),
+        ([tensor(1.0, dtype="float64"), 2.0], "float64"),
+        ([tensor(1.0), tensor(2.0)], "float32"),
+        ([tensor(1), 2.5], "float32"),
+        ([np.ones(0)], "float64"),
+        ([np.ones(0, int)], "int64"),
+        ([[], []], "float32"),
+        (range(0), "float32"),
+        (range(2), "int64"),
+        (deque([1.5]), "float32"),
+    ],
+)
+def test_arrays_and_numbers_in_a_sequence_keep_their_dtype(data, expected):
+    assert tensor(data).dtype == expected
+
+
+@pytest.mark.parametrize(
     ("data", "error", "message"),
     [
         (
             np.array([1, 2], np.int32),
             TypeError,
-            "dtype int32: expected float32, float64, int64 or bool; pass dtype= to convert",
+            "data of dtype int32: expected float32, float64, int64 or bool; pass dtype= to convert",
         ),
         (np.array([1, 2], np.float16), TypeError, "dtype float16: expected"),
         ([2**63], TypeError, "dtype uint64: expected"),
@@ -121,8 +155,12 @@ def test_from_numpy_takes_aligned_arrays_only():
 def test_from_numpy_takes_arrays_only():
     with pytest.raises(TypeError, match=r"from_numpy of list: expected a NumPy array; use tensor\(...\)"):
         from_numpy([1.0])
-    with pytest.raises(TypeError, match="dtype int32: expected"):
-        from_numpy(np.zeros(2, np.int32))
+    for dtype in ("uint8", "int32", "float16", ">f4", "complex64"):
+        message = (
+            rf"from_numpy of an array of dtype {dtype}: .* convert by array.astype\(...\), or by tensor\(array, dt"
+        )
+        with pytest.raises(TypeError, match=message):
+            from_numpy(np.zeros(2, dtype))
     with pytest.raises(TypeError, match="a tensor of dtype int64 has no gradient"):
         from_numpy(np.zeros(2, np.int64), requires_grad=True)
 
@@ -183,7 +221,7 @@ def test_full_of_a_tensor():
     assert full([1, 2], tensor([3])).tolist() == [[3, 3]]
     with pytest.raises(ValueError, match=r"item\(\) of a tensor of shape \(2,\): expected one element"):
         full((2,), tensor([1, 2]))
-    with pytest.raises(TypeError, match="'a' of type str: expected a tensor or a real number"):
+    with pytest.raises(TypeError, match="'a': got str, expected a tensor or a real number"):
         full((2,), "a")
 
 

@@ -127,6 +127,7 @@ def test_the_idiom_of_a_step_without_a_record():
         (lambda x: tensor([1, 2]).fill_(0.5), TypeError, "would lose values"),
         (lambda x: x.add_(ones(2, 2)), ValueError, r"add_ of shape \(2,\) gives \(2, 2\): an operand has to broadcast"),
         (lambda x: x.fill_(ones(2)), ValueError, r"fill_ with a tensor of shape \(2,\): expected no dimensions"),
+        (lambda x: x.fill_(np.ones(2)), TypeError, r"fill_ with ndarray: expected one value; use copy_\(...\)"),
         (lambda x: x.clamp_(), ValueError, "clamp_ without bounds: expected min, max, or both"),
         (lambda x: x.lerp_(ones(2, dtype="float64"), 0.5), TypeError, "lerp_ of float32 with a tensor of float64"),
         (lambda x: zeros(1).expand(3).add_(1), ValueError, r"add_ to an expanded view of shape \(3,\): .* clone\(\)"),

@@ -3,7 +3,27 @@
 import numpy as np
 import pytest
 
-from stackgrad.tensor import Generator, batch_norm, dropout, linear, ones, rand, tensor, zeros
+from stackgrad.tensor import (
+    Generator,
+    avg_pool2d,
+    batch_norm,
+    concatenate,
+    conv1d,
+    conv2d,
+    cross_entropy,
+    dropout,
+    grad,
+    linear,
+    log_softmax,
+    max_pool2d,
+    nll_loss,
+    ones,
+    rand,
+    softmax,
+    stack,
+    tensor,
+    zeros,
+)
 from stackgrad.tensor.testing import CLASS_CASES
 
 
@@ -133,3 +153,33 @@ def test_the_gradient_of_dropout_goes_through_its_mask():
 def test_dropout_names_what_does_not_fit(dtype, rate, error, message):
     with pytest.raises(error, match=message):
         dropout(ones(3, dtype=dtype), rate)
+
+
+@pytest.mark.parametrize("wrong", [np.ones((2, 2)), [[1.0, 2.0]], 5.0])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: linear(x, ones(2, 2)),
+        lambda x: linear(ones(2, 2), x),
+        lambda x: linear(ones(2, 2), ones(2, 2), x),
+        lambda x: conv1d(x, ones(1, 1, 1)),
+        lambda x: conv2d(ones(1, 1, 1, 1), x),
+        lambda x: batch_norm(x, ones(2), ones(2)),
+        lambda x: batch_norm(ones(2, 2), x, ones(2)),
+        lambda x: dropout(x, 0.5),
+        lambda x: max_pool2d(x, (1, 1), (1, 1)),
+        lambda x: avg_pool2d(x, (1, 1), (1, 1)),
+        lambda x: softmax(x, 0),
+        lambda x: log_softmax(x, 0),
+        lambda x: cross_entropy(x, tensor([0, 1])),
+        lambda x: cross_entropy(ones(2, 2), x),
+        lambda x: nll_loss(ones(2, 2), x),
+        lambda x: stack([ones(2, 2), x]),
+        lambda x: concatenate([x, ones(2, 2)]),
+        lambda x: grad(ones(1, requires_grad=True).sum(), [x]),
+    ],
+)
+def test_what_is_no_tensor_is_named(function, wrong):
+    kind = "a NumPy array" if isinstance(wrong, np.ndarray) else type(wrong).__name__
+    with pytest.raises(TypeError, match=rf"got {kind}, expected (a tensor|tensors); use tensor\(...\)"):
+        function(wrong)

@@ -240,6 +240,9 @@ def test_numpys_names_mean_the_same(name):
         function(x, dim=1, axis=1)
     with pytest.raises(TypeError, match=r"unexpected .*'axes'"):
         function(x, axes=1)
+    if name in ALONG:
+        with pytest.raises(TypeError, match="'keepdims'"):
+            function(x, axis=1, keepdims=True)
 
 
 @pytest.mark.parametrize("name", ["sum", "mean", "prod", "max", "min", "var", "argmax", "argmin"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ._autograd import Value
-from ._dtypes import bool_, int64, is_float
+from ._dtypes import bool_, int64, is_float, number_dtype
 from ._ops import Operand, common_dtype, elementwise
 from ._optable import OPS
 
@@ -242,7 +242,10 @@ OPERANDS = (Value, bool, int, float, np.generic)
 
 def _truth(x: Operand) -> Operand:
     """The tensor `x` as bools, or the bool of a number."""
-    return elementwise("ne", x, 0) if isinstance(x, Value) else bool(x)
+    if isinstance(x, Value):
+        return elementwise("ne", x, 0)
+    number_dtype(x)  # raises for what is no number
+    return bool(x)
 
 
 def _operator(name: str, x: Any, y: Any) -> Tensor:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _batch_norm
+from ._errors import no_backend
 from ._fork import free_in_forks
 from ._optable import OPS, REDUCTIONS, Op, Reduction
 from ._shape import Shape, Window
@@ -330,7 +331,7 @@ class Backend(ABC):
 
 
 GROUP = "stackgrad.backends"
-_chosen: str | None = None
+_chosen: str | Backend | None = None
 _loading = free_in_forks(RLock())  # two threads that ask at once get the same backend
 
 
@@ -349,10 +350,7 @@ def available_backends() -> Sequence[str]:
 @cache
 def _load(name: str) -> Backend:
     if name not in _installed():
-        raise ValueError(
-            f"backend {name!r} is not installed: expected one of {', '.join(available_backends()) or 'none'}; "
-            "'cpu' and 'cuda' come with stackgrad-kernels"
-        )
+        raise no_backend(name, available_backends())
     try:
         backend: Backend = _installed()[name].load()()
     except Exception as error:
@@ -364,19 +362,22 @@ def get_backend(backend: str | Backend | None = None) -> Backend:
     """The backend of that name; for None the default.
 
     The default is what `set_default_backend` was given, else the environment variable STACKGRAD_BACKEND, else
-    "cpu" where stackgrad-kernels is installed, else "numpy". Raises ValueError for a name that is not installed
-    and RuntimeError for a backend that fails to load.
+    "cpu" where stackgrad-kernels is installed, else "numpy". Raises ValueError for a name that is not installed,
+    TypeError for what is no name, and RuntimeError for a backend that fails to load.
     """
-    if isinstance(backend, Backend):
-        return backend
-    name = backend or _chosen or os.environ.get("STACKGRAD_BACKEND")
+    chosen = _chosen if backend is None else backend
+    if isinstance(chosen, Backend):
+        return chosen
+    if chosen is not None and not isinstance(chosen, str):
+        raise no_backend(chosen, available_backends())
+    name = chosen or os.environ.get("STACKGRAD_BACKEND")
     with _loading:
         return _load(name or ("cpu" if "cpu" in _installed() else "numpy"))
 
 
-def set_default_backend(name: str | None) -> None:
-    """Put new tensors on the backend of that name; None goes back to the rule of `get_backend`."""
+def set_default_backend(backend: str | Backend | None) -> None:
+    """Put new tensors on this backend; None goes back to the rule of `get_backend`."""
     global _chosen
-    if name is not None:
-        get_backend(name)
-    _chosen = name
+    if backend is not None:
+        get_backend(backend)
+    _chosen = backend

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ._autograd import Edge, Node, Value
+from ._errors import no_tensor
 from ._mode import GradMode
 from ._source import refresh
 
@@ -80,7 +81,7 @@ def _start(outputs: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> lis
                 )
             gradient = out.new(out.backend.full(out.shape, 1, out.dtype))
         if not isinstance(gradient, Value):
-            raise TypeError(f"gradient of type {type(gradient).__name__}: expected a tensor")
+            raise no_tensor("gradient", gradient)
         if gradient.backend is not out.backend:
             raise ValueError(
                 f"gradient on backend {gradient.backend.name!r} for a tensor on {out.backend.name!r}: "
@@ -130,6 +131,8 @@ def grad(
     outs = [outputs] if isinstance(outputs, Value) else list(outputs)
     ins = [inputs] if isinstance(inputs, Value) else list(inputs)
     for x in (*outs, *ins):
+        if not isinstance(x, Value):
+            raise no_tensor("grad", x)
         refresh(x)
     weights = (
         [grad_outputs] * len(outs) if grad_outputs is None or isinstance(grad_outputs, Value) else list(grad_outputs)

@@ -6,18 +6,21 @@ import numpy as np
 
 from ._autograd import Value
 from ._dtypes import is_float
+from ._errors import no_tensor
 from ._tape import each_time, recording
 
 
 def expect_float(what: str, x: Value) -> None:
+    if not isinstance(x, Value):
+        raise no_tensor(what, x)
     if not is_float(x.dtype):
         raise TypeError(f"{what}: input of dtype {x.dtype}: expected float32 or float64")
 
 
 def expect_image(what: str, x: Value) -> None:
+    expect_float(what, x)
     if x.ndim != 4:
         raise ValueError(f"{what}: input of shape {x.shape}: expected (batch, channels, height, width)")
-    expect_float(what, x)
 
 
 def expect_classes(what: str, target: Value, classes: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,9 @@ from numpy.typing import DTypeLike, NDArray
 
 from . import _ops, _random
 from ._autograd import Value
-from ._backend import Backend, get_backend
-from ._dtypes import as_dtype, float32, int64, is_float, number_dtype
+from ._backend import Backend, DType, get_backend
+from ._dtypes import as_dtype, expect_dtype, float32, float64, int64, is_float, number_dtype
+from ._errors import no_tensor
 from ._ops import Operand
 from ._random import Generator, default_generator, next_draw
 from ._shape import normalize_dim
@@ -30,8 +31,9 @@ def _make(array: NDArray[Any], requires_grad: bool, backend: Name) -> Tensor:
 def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = False, backend: Name = None) -> Tensor:
     """A tensor with a copy of `data`: numbers, nested sequences of them, a NumPy array or a tensor.
 
-    Python floats become float32, ints int64 and bools bool; a NumPy array keeps its dtype, which must be one of
-    the four. Raises TypeError for another dtype and ValueError for ragged sequences.
+    Python floats become float32, ints int64 and bools bool. Arrays and NumPy's numbers keep their dtype, of which those
+    of arrays must be among the four; in a sequence the widest counts for all. Raises TypeError for another dtype and
+    ValueError for ragged sequences.
     """
     if isinstance(data, Tensor):
         backend = backend or data.backend
@@ -41,21 +43,42 @@ def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = Fals
         array = np.asarray(data)
     except ValueError as error:
         raise ValueError(f"the data is ragged: expected rows of equal length ({error})") from None
-    if dtype is None and not isinstance(data, (np.ndarray, np.generic)):
-        if array.size == 0 or array.dtype.kind == "f":
-            dtype = float32
-        elif array.dtype.kind == "i":
-            dtype = int64
     if array.dtype.kind not in "fiub":
         raise TypeError(f"data of dtype {array.dtype}: expected numbers, or nested sequences of numbers")
+    if dtype is None and not isinstance(data, (np.ndarray, np.generic)):
+        dtype = _dtype_of_sequence(data, array)
+    if dtype is None:
+        expect_dtype("data", array.dtype, "pass dtype= to convert")
     with np.errstate(all="ignore"):  # a float64 too large for float32 is infinite
-        copied = np.array(array, as_dtype(dtype or array.dtype), order="C")
+        copied = np.array(array, as_dtype(array.dtype if dtype is None else dtype), order="C")
     if recording.tape is not None:
         # A copy that each replay makes anew, in case it is written to; of the array as it then is, where that can be.
         found = get_backend(backend)
         shared = array if array is data and array.dtype == copied.dtype and array.flags.aligned else copied
         return Tensor(found.copy(found.from_numpy(shared)), found).requires_grad_(requires_grad)
     return _make(copied, requires_grad, backend)
+
+
+def _dtype_of_sequence(data: Any, array: NDArray[Any]) -> DType | None:
+    """The dtype of nested sequences, for which NumPy takes float64 wherever Python's floats are among them."""
+    own = list(_dtypes_within(data))
+    if array.dtype.kind == "f" or not (own or array.size):
+        return float64 if any(dtype.kind == "f" and dtype.itemsize >= 8 for dtype in own) else float32
+    return int64 if array.dtype.kind == "i" else None
+
+
+def _dtypes_within(data: Any) -> Iterator[DType]:
+    """The dtypes of arrays, tensors and NumPy's numbers in nested sequences."""
+    if isinstance(data, (np.ndarray, np.generic, Value)):
+        yield data.dtype
+    elif hasattr(data, "__array__"):
+        yield np.asarray(data).dtype
+    elif isinstance(data, Sequence) and not set(map(type, data)) <= _PYTHON:
+        for x in data:
+            yield from _dtypes_within(x)
+
+
+_PYTHON = {float, int, bool}
 
 
 def from_numpy(array: NDArray[Any], requires_grad: bool = False, backend: Name = None) -> Tensor:
@@ -65,7 +88,7 @@ def from_numpy(array: NDArray[Any], requires_grad: bool = False, backend: Name =
     """
     if not isinstance(array, np.ndarray):
         raise TypeError(f"from_numpy of {type(array).__name__}: expected a NumPy array; use tensor(...)")
-    as_dtype(array.dtype)
+    expect_dtype("from_numpy of an array", array.dtype, "convert by array.astype(...), or by tensor(array, dtype=...)")
     if not array.flags.aligned:
         raise ValueError("from_numpy of an array whose elements are not aligned in memory: copy it by tensor(...)")
     # Without the subclass: memmap and the like.
@@ -81,7 +104,7 @@ def from_dlpack(external: Any, requires_grad: bool = False, backend: Name = None
     if not hasattr(external, "__dlpack__") and not hasattr(external, "__cuda_array_interface__"):
         raise TypeError(f"from_dlpack of {type(external).__name__}: expected an array that has __dlpack__")
     data = found.from_dlpack(external)
-    as_dtype(data.dtype)
+    expect_dtype("from_dlpack of an array", data.dtype, "convert it where it comes from")
     return given(Tensor(data, found)).requires_grad_(requires_grad)
 
 
@@ -196,6 +219,7 @@ def concatenate(tensors: Sequence[Tensor], dim: int | None = None, *, axis: int 
     """`tensors`, one or more, joined along `dim` (or `axis`); their other extents agree. Mixed dtypes are promoted."""
     if not tensors:
         raise ValueError("concatenate of no tensors: expected one or more")
+    _expect_tensors("concatenate", tensors)
     if not tensors[0].ndim:
         raise ValueError("concatenate of tensors without dimensions: expected at least one; use stack")
     return _ops.concatenate(tensors, normalize_dim(_dim_or_axis("concatenate", dim, axis), tensors[0].ndim))
@@ -205,11 +229,18 @@ def stack(tensors: Sequence[Tensor], dim: int | None = None, *, axis: int | None
     """`tensors` of one shape joined along a new dimension at `dim` (or `axis`), 0."""
     if not tensors:
         raise ValueError("stack of no tensors: expected one or more")
+    _expect_tensors("stack", tensors)
     for x in tensors:
         if x.shape != tensors[0].shape:
             raise ValueError(f"stack of shapes {tensors[0].shape} and {x.shape}: expected equal shapes")
     at = normalize_dim(_dim_or_axis("stack", dim, axis), tensors[0].ndim + 1)
     return concatenate([x.unsqueeze(at) for x in tensors], at)
+
+
+def _expect_tensors(what: str, tensors: Sequence[Tensor]) -> None:
+    for x in tensors:
+        if not isinstance(x, Value):
+            raise no_tensor(what, x, "tensors")
 
 
 def _dim_or_axis(what: str, dim: int | None, axis: int | None) -> int:
@@ -221,7 +252,7 @@ def _dim_or_axis(what: str, dim: int | None, axis: int | None) -> int:
 def where(condition: Tensor, a: Operand, b: Operand) -> Tensor:
     """`a` where `condition` (bool) is true, else `b`."""
     if not isinstance(condition, Tensor):
-        raise TypeError(f"where: the condition is of type {type(condition).__name__}: expected a bool tensor")
+        raise no_tensor("where: condition", condition, "a bool tensor")
     return condition.where(a, b)
 
 

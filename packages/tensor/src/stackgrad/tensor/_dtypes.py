@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ._errors import no_tensor
+
 float32: np.dtype[Any] = np.dtype("float32")
 float64: np.dtype[Any] = np.dtype("float64")
 int64: np.dtype[Any] = np.dtype("int64")
@@ -21,15 +23,26 @@ bool_: np.dtype[Any] = np.dtype("bool")
 # A mixture takes the rightmost dtype that takes part in it.
 PROMOTION: tuple[np.dtype[Any], ...] = (bool_, int64, float32, float64)
 
+EXPECTED = "float32, float64, int64 or bool"
+
 _BY_KIND: dict[str, np.dtype[Any]] = {"b": bool_, "i": int64, "u": int64, "f": float32}
 
 
 def as_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """`dtype` as one of the four. Raises TypeError for any other."""
-    found = np.dtype(dtype)
-    if found not in PROMOTION:
-        raise TypeError(f"dtype {found}: expected float32, float64, int64 or bool; pass dtype= to convert")
+    """`dtype` as one of the four. Raises TypeError for any other, and for None."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"{dtype!r} is no dtype: expected {EXPECTED}") from None
+    if found not in PROMOTION or dtype is None:
+        raise TypeError(f"dtype {found if dtype is not None else None}: expected {EXPECTED}")
     return found
+
+
+def expect_dtype(what: str, dtype: np.dtype[Any], remedy: str) -> None:
+    """Raise TypeError unless the dtype of what was given is one of the four."""
+    if dtype not in PROMOTION:
+        raise TypeError(f"{what} of dtype {dtype}: expected {EXPECTED}; {remedy}")
 
 
 def is_float(dtype: np.dtype[Any]) -> bool:
@@ -55,7 +68,8 @@ def number_dtype(number: bool | int | float) -> np.dtype[Any]:
     for python, dtype in ((bool, bool_), (int, int64), (float, float32)):
         if isinstance(number, python):
             return dtype
-    raise TypeError(f"{number!r} of type {type(number).__name__}: expected a tensor or a real number")
+    shown = "operand" if isinstance(number, np.ndarray | list | tuple) else repr(number)
+    raise no_tensor(shown, number, "a tensor or a real number")
 
 
 def promote(

@@ -38,6 +38,8 @@ class InPlace(Arithmetic):
         """Write one value everywhere: a number or a tensor of no dimensions."""
         if isinstance(value, Value) and value.ndim:
             raise ValueError(f"fill_ with a tensor of shape {value.shape}: expected no dimensions; use copy_(...)")
+        if not isinstance(value, OPERANDS):
+            raise TypeError(f"fill_ with {type(value).__name__}: expected one value; use copy_(...)")
         return self.copy_(value)
 
     def zero_(self) -> Self:

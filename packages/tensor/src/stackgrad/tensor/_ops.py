@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ._autograd import Context, Function, Value
 from ._backend import Backend, DType
 from ._dtypes import float32, promote
+from ._errors import no_tensor
 from ._optable import OPS, REDUCTIONS, Op
 from ._shape import Shape, broadcast_shapes, reduced_shape
 from ._tape import expect_readable
@@ -22,14 +23,18 @@ Operand: TypeAlias = Value | bool | int | float  # a Value is always a Tensor
 
 
 def common_backend(what: str, *tensors: Value) -> Backend:
-    """The one backend all `tensors` are on. Raises ValueError when they mix."""
-    backend = tensors[0].backend
-    for x in tensors[1:]:
-        if x.backend is not backend:
-            raise ValueError(
-                f"{what}: tensors on backends {backend.name!r} and {x.backend.name!r} do not mix: "
-                f"bring one over with .to({backend.name!r})"
-            )
+    """The one backend all `tensors` are on. Raises ValueError when they mix, TypeError for what is no tensor."""
+    x = tensors[0]
+    try:
+        backend = x.backend
+        for x in tensors[1:]:
+            if x.backend is not backend:
+                raise ValueError(
+                    f"{what}: tensors on backends {backend.name!r} and {x.backend.name!r} do not mix: "
+                    f"bring one over with .to({backend.name!r})"
+                )
+    except AttributeError:
+        raise no_tensor(what, x) from None
     return backend
 
 

@@ -185,10 +185,17 @@ def numpy_names(what: str, dim: Dims, keepdim: bool, names: NumPyNames) -> tuple
     return dim if axis is None else axis, bool(keepdim or keepdims)
 
 
+def named_dims(what: str, dim: Dims, names: NumPyNames) -> Dims:
+    """`dim`, or what `names` gives for it, where no dimension is reduced. Raises TypeError as `numpy_names` does."""
+    if "keepdims" in names:
+        raise TypeError(f"{what}: unexpected argument 'keepdims': expected dim (or axis)")
+    return numpy_names(what, dim, False, names)[0]
+
+
 def one_dim(what: str, dim: int | None, names: NumPyNames) -> int:
     """`dim`, or what `names` gives for it. Raises TypeError for none."""
     if names:
-        dim, _ = numpy_names(what, dim, False, names)  # type: ignore[assignment]
+        dim = named_dims(what, dim, names)  # type: ignore[assignment]
     if dim is None:
         raise TypeError(f"{what} without dim: expected the one to work along, such as -1")
     return dim

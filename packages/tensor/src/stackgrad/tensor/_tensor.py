@@ -14,9 +14,10 @@ from . import _backward, _indexing, _matmul, _ops, _views
 from ._autograd import Value, Version
 from ._backend import Array, Backend, get_backend
 from ._dtypes import as_dtype, is_float
+from ._errors import no_tensor
 from ._host import HostBackend
 from ._inplace import InPlace
-from ._reductions import NumPyNames, Reductions, numpy_names, one_dim
+from ._reductions import NumPyNames, Reductions, named_dims, one_dim
 from ._shape import Dims, Shape, normalize_dim, normalize_dims, resolve_shape
 from ._tape import expect_readable
 
@@ -233,7 +234,7 @@ class Tensor(InPlace, Reductions):
     def squeeze(self, dim: Dims = None, **names: Unpack[NumPyNames]) -> Tensor:
         """The view without the dimensions of extent 1, or without those of `dim` (or `axis`) that are."""
         if names:
-            dim, _ = numpy_names("squeeze", dim, False, names)
+            dim = named_dims("squeeze", dim, names)
         dims = normalize_dims(dim, self.ndim)
         kept = tuple(n for i, n in enumerate(self.shape) if n != 1 or i not in dims)
         return self._another(_views.reshape(self, kept))
@@ -258,10 +259,13 @@ class Tensor(InPlace, Reductions):
     def matmul(self, other: Tensor) -> Tensor:
         """The matrix product; a 1-d operand is a row (left) or a column (right), leading dimensions broadcast."""
         if not isinstance(other, Tensor):
-            raise TypeError(f"matmul with {type(other).__name__}: expected a tensor")
+            raise no_tensor("matmul", other)
         return _matmul.matmul(self, other)
 
     __matmul__ = matmul
+
+    def __rmatmul__(self, other: object) -> Tensor:
+        raise no_tensor("matmul", other)
 
 
 def _restore(
