@@ -104,7 +104,13 @@ class Module(Assigning):
     # ------------------------------------------------------------------------------------------------------ changes
 
     def train(self, mode: bool = True) -> Self:
-        """Sets `training` here and below (dropout and batch norm look at it); returns self."""
+        """Sets `training` here and below (dropout and batch norm look at it); returns self.
+
+        Raises:
+            TypeError: a mode that is no bool.
+        """
+        if not isinstance(mode, bool):
+            raise TypeError(f"train takes a bool; got {type(mode).__name__}")
 
         def switch() -> None:
             for module in self.modules():
@@ -126,10 +132,9 @@ class Module(Assigning):
         """Moves parameters, their gradients and buffers to a backend; they stay the same objects. Returns self.
 
         Raises:
-            TypeError: a dtype, for which there is `astype`.
+            TypeError: what is no backend, such as a dtype, for which there is `astype`.
         """
-        if not isinstance(backend, str | Backend):
-            raise TypeError(f"to takes a backend; got {backend!r}: for a dtype use astype(...)")
+        sg.get_backend(backend)
         return self._each(lambda tensor: tensor.to(backend))
 
     def astype(self, dtype: Any) -> Self:
