@@ -7,7 +7,7 @@ recursion. Gradients are tensors, computed with the same operations, so that a g
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ._autograd import Edge, Node, Value
 from ._errors import no_tensor
@@ -137,15 +137,27 @@ def grad(
     weights = (
         [grad_outputs] * len(outs) if grad_outputs is None or isinstance(grad_outputs, Value) else list(grad_outputs)
     )
-    wanted = {id(x.node or x) for x in ins}
-    found: dict[int, Tensor] = {}
-    with GradMode(create_graph):
-        for edge, total in _walk(outs, _start(outs, weights), create_graph if retain_graph is None else retain_graph):
-            if id(edge) in wanted:
-                found[id(edge)] = total
-    for i, x in enumerate(ins):
-        if id(x.node or x) not in found:
+    found = gradients(outs, ins, weights, create_graph if retain_graph is None else retain_graph, create_graph)
+    for i, (x, gradient) in enumerate(zip(ins, found, strict=True)):
+        if gradient is None:
             raise RuntimeError(
                 f"inputs[{i}] of shape {x.shape} took no part in the outputs, or does not require a gradient"
             )
-    return tuple(found[id(x.node or x)] for x in ins)
+    return cast("tuple[Tensor, ...]", found)
+
+
+def gradients(
+    outs: Sequence[Tensor],
+    ins: Sequence[Tensor],
+    weights: Sequence[Tensor | None],
+    retain_graph: bool,
+    create_graph: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """What `grad` gives, and None for an input that took no part in the outputs."""
+    wanted = {id(x.node or x) for x in ins}
+    found: dict[int, Tensor] = {}
+    with GradMode(create_graph):
+        for edge, total in _walk(outs, _start(outs, weights), retain_graph):
+            if id(edge) in wanted:
+                found[id(edge)] = total
+    return tuple(found.get(id(x.node or x)) for x in ins)
