@@ -271,6 +271,8 @@ def test_what_cannot_be_saved(path: Path) -> None:
     ):
         with pytest.raises(TypeError, match=message):
             nn.save(path, state)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="save takes the path first, then the state; got dict as the path"):
+        nn.save({"a": sg.ones(1)}, path)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"cannot save 'a.1': it holds itself"):
         nn.save(path, holds_itself)
     with pytest.raises(TypeError, match=r"metadata must be text by name, .*; got 'epoch': 3"):

@@ -19,6 +19,58 @@ def _() -> None:
     assert theirs.max(0).indices == 1
 
 
+@witness("several-dims")
+def _() -> None:
+    ours, theirs = (x.reshape(2, 2) for x in both(1.0, 2.0, 3.0, 4.0))
+    assert ours.max((0, 1)).item() == ours.max(()).item() == 4.0
+    assert ours.prod((0, 1)).item() == 24.0
+    for wrong in (theirs.max, theirs.min, theirs.prod):
+        with pytest.raises(TypeError):
+            wrong((0, 1))
+
+
+@witness("arg-of-bools")
+def _() -> None:
+    assert sg.tensor([False, True]).argmax().item() == 1
+    with pytest.raises(RuntimeError, match="bool"):
+        torch.tensor([False, True]).argmax()
+
+
+@witness("numpy-functions")
+def _() -> None:
+    ours, theirs = both(1.0, 3.0)
+    ours.requires_grad_()
+    assert np.mean(ours, axis=0).requires_grad  # type: ignore[call-overload]
+    with pytest.raises(TypeError):
+        np.mean(theirs, axis=0)
+    assert type(np.sqrt(ours.detach())) is np.ndarray
+    with pytest.warns(DeprecationWarning, match="__array_wrap__"):
+        assert type(np.sqrt(theirs)) is torch.Tensor
+
+
+@witness("numpy-names")
+def _() -> None:
+    ours, theirs = both(1.0, 3.0)
+    assert ours.sum(keepdims=True).tolist() == [4.0]
+    assert ours.var(axis=0, ddof=0, keepdims=True).tolist() == [1.0]
+    with pytest.raises(TypeError):
+        theirs.sum(keepdims=True)
+    with pytest.raises(TypeError):
+        theirs.var(0, ddof=0)
+
+
+@witness("lists-of-tensors")
+def _() -> None:
+    ours, theirs = both(1.0, 3.0)
+    assert sg.tensor([ours, ours]).shape == (2, 2)
+    with pytest.raises(ValueError, match="only one element tensors"):
+        torch.tensor([theirs, theirs])
+    with pytest.raises(RuntimeError, match="requires a gradient"):
+        sg.tensor([sg.tensor(1.0, requires_grad=True)])
+    with pytest.warns(UserWarning, match="requires_grad=True to a scalar"):
+        assert not torch.tensor([torch.tensor(1.0, requires_grad=True)]).requires_grad
+
+
 @witness("arange-of-nothing")
 def _() -> None:
     assert sg.arange(5, 2).shape == (0,)
@@ -57,6 +109,9 @@ def _() -> None:
 def _() -> None:
     ours, theirs = both(1.0, 2.0)
     assert sg.maximum(ours, 1.5).tolist() == [1.5, 2.0]
+    assert ours.logical_and(0).tolist() == [False, False]
+    with pytest.raises(TypeError):
+        theirs.logical_and(0)
     with pytest.raises(TypeError):
         torch.maximum(theirs, 1.5)
 

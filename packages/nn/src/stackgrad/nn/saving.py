@@ -49,9 +49,11 @@ def save(
 
     Raises:
         FileNotFoundError: the folder does not exist.
-        TypeError: a value that cannot be saved, metadata that is not text.
+        TypeError: a value that cannot be saved, metadata that is not text, a state in the place of the path.
         ValueError: a state that holds itself.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"save takes the path first, then the state; got {type(path).__name__} as the path")
     target = Path(path)
     if not target.parent.is_dir():
         raise FileNotFoundError(f"cannot save {target}: there is no folder {target.parent}")
