@@ -31,6 +31,8 @@ class InPlace(Arithmetic):
 
     def copy_(self, value: Any) -> Self:
         """Write `value`, which broadcasts to this shape, over the elements."""
+        if isinstance(value, Value) and value.ndim > self.ndim:
+            raise ValueError(f"copy_ of shape {value.shape} to {self.shape}: expected as many dimensions at most")
         write(self._tensor, ..., value)
         return self
 
@@ -68,8 +70,10 @@ class InPlace(Arithmetic):
 
     def lerp_(self, end: Tensor, weight: Operand) -> Self:
         """Go the part `weight` of the way to `end`."""
+        if not is_float(self.dtype):
+            raise TypeError(f"lerp_ of {self.dtype}: expected float32 or float64")
         for other in (end, weight):
-            if isinstance(other, Value) and other.dtype != self.dtype:
+            if isinstance(other, Value) and other.dtype != self.dtype and (other is end or other.ndim):
                 raise TypeError(f"lerp_ of {self.dtype} with a tensor of {other.dtype}: expected the same; use .astype")
         return self._update("lerp_", lambda x, y, w: x + w * (y - x), end, weight)
 
