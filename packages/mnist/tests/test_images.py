@@ -304,16 +304,6 @@ def test_sixteen_bits_keep_the_levels_of_grey(tmp_path: Path, digits: UInt8Array
     np.testing.assert_array_equal(read_image(path), digits[0])
 
 
-@pytest.mark.parametrize("inverted", [False, True])
-@pytest.mark.parametrize("brightest", [255, 1023, 4080, 16383, 65535])
-def test_sixteen_bits_of_which_some_are_used(
-    tmp_path: Path, digits: UInt8Array, brightest: int, inverted: bool
-) -> None:
-    grey = digits[0].astype(np.float64) * (brightest / 255)
-    path = save(tmp_path, Image.fromarray(np.rint(brightest - grey if inverted else grey).astype(np.uint16)))
-    np.testing.assert_allclose(read_image(path).astype(int), digits[0], atol=1)
-
-
 def test_sixteen_bits_with_transparent_paper(tmp_path: Path) -> None:
     grey = np.where(np.asarray(seven()) > 128, 1000, 0).astype(np.uint16)
     path = save(tmp_path, Image.fromarray(grey), transparency=1000)

@@ -102,12 +102,30 @@ def test_a_frame_around_a_picture_of_mnist() -> None:
         assert likeness(to_mnist(picture), digit) > 0.85
 
 
-def test_a_digit_that_touches_the_frame() -> None:
-    for digit in DIGITS[[0, 3, 5]]:
-        rows = np.flatnonzero(np.asarray(page(digit)).min(1) < 60)
-        picture = framed(page(digit), int(rows[0]) + 3, 12, 12, 12, 0)
+@pytest.mark.parametrize("sides", [(0,), (2,), (1, 3), (0, 1, 2, 3)])
+@pytest.mark.parametrize("deep", [0, 3])
+def test_a_digit_that_touches_a_frame(deep: int, sides: tuple[int, ...]) -> None:
+    """The frame is as dark as the ink, and hides so many pixels of it."""
+
+    def make(digit: UInt8Array) -> Image.Image:
+        rows, columns = (np.flatnonzero(np.asarray(page(digit)).min(axis) < 130) for axis in (1, 0))
+        free = int(rows[0]), WIDTH - 1 - int(columns[-1]), HEIGHT - 1 - int(rows[-1]), int(columns[0])
+        return framed(page(digit), *(free[side] + deep if side in sides else 8 for side in range(4)), 25)
+
+    if len(sides) < 4:
+        assert_recovered(make, 0.75)
+        return
+    for digit in np.delete(DIGITS, 2, 0):  # of the paper around a 1, nothing would be left but two triangles
+        assert likeness(to_mnist(np.asarray(make(digit))), digit) > 0.75
+
+
+def test_a_digit_that_fills_its_paper() -> None:
+    picture = np.full((100, 80), 25, np.uint8)
+    picture[10:-10, 10:-10] = 235
+    picture[10:40, 20:30] = picture[60:80, 10:25] = picture[70:90, 45:60] = 25
+    for each in (picture, 255 - picture):
         with pytest.raises(ImageError, match="there is no plain paper around the digit, which"):
-            to_mnist(np.asarray(picture))
+            to_mnist(each)
 
 
 @pytest.mark.parametrize("margin", [3, 20, 90])

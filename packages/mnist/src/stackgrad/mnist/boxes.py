@@ -12,6 +12,7 @@ from .paper import Levels, Mask, bounds, is_hole
 _GRID = 128
 _EDGE = 2  # so many of its pixels at the edge of a sheet are left out
 _STRAIGHT = 0.93  # a sheet fills this share of the smallest rectangle around it
+_OPEN = 0.5  # a digit leaves so much of the edge of its sheet open, and of three corners
 _TALL = 0.35  # what is written in a box is so large beside it
 _LEAST, _MOST = 0.005, 0.4  # shares of a sheet that are written on
 
@@ -59,6 +60,27 @@ def sheet(picture: Levels, ink: Levels) -> Levels | None:
     return alone[top : bottom + 1, left : right + 1].astype(np.float32)
 
 
+def sheet_in_frame(picture: Levels, ink: Levels) -> Levels | None:
+    """The part of a picture that a frame leaves open, where that is what was taken for ink: its edges are straight, but
+    for where the digit reaches a frame of its own colour.
+
+    Args:
+        picture: (height, width, channels).
+        ink: 0 to 1, (height, width).
+    """
+    mask = ink >= 0.5
+    top, bottom, left, right = bounds(mask)
+    part = mask[top : bottom + 1, left : right + 1]
+    height, width = (1 + extent // 20 for extent in part.shape)
+    corners = [part[y, x].mean() for y in (np.s_[:height], np.s_[-height:]) for x in (np.s_[:width], np.s_[-width:])]
+    edge = np.concatenate([part[0], part[-1], part[:, 0], part[:, -1]])
+    if edge.mean() < _OPEN or min(sorted(corners)[1:]) < _OPEN or _is_of_rectangles(~part) or is_hole(~part, part):
+        return None
+    soft = 1 + max(part.shape) // 100  # the frame's edge
+    inside = picture[top + soft : bottom + 1 - soft, left + soft : right + 1 - soft]
+    return inside if min(inside.shape[:2]) >= 3 else None
+
+
 def is_cut_sheet(ink: Levels) -> bool:
     """Whether what was taken for ink, 0 to 1, (height, width), looks like a sheet with a digit that reaches its edge: a
     rectangle, nearly full, with bites."""
@@ -94,14 +116,33 @@ def _is_rectangle(mask: Mask) -> bool:
     return bool(len(x) >= _STRAIGHT * areas.min())
 
 
+def _is_of_rectangles(mask: Mask) -> bool:
+    """Whether all that is connected in a mask fills the rectangle around it, as what angular digits leave open."""
+    left = _coarse(mask) > 0.5
+    while left.any():
+        part = np.zeros_like(left)
+        part.flat[left.argmax()] = True
+        part = _connected(part, left)
+        top, bottom, first, last = bounds(part)
+        if part.sum() < 0.9 * (bottom - top + 1) * (last - first + 1):
+            return False
+        left &= ~part
+    return True
+
+
 def _reaching_out(mask: Mask) -> Mask:
     """What is connected to the outermost rows and columns in which something is."""
     top, bottom, left, right = bounds(mask)
     found = np.zeros_like(mask)
     for window in (np.s_[top], np.s_[bottom], np.s_[:, left], np.s_[:, right]):
         found[window] = mask[window]
+    return _connected(found, mask)
+
+
+def _connected(found: Mask, within: Mask) -> Mask:
+    """`found` with all that is connected to it `within` a mask."""
     while True:
-        grown = _grown(found, mask)
+        grown = _grown(found, within)
         if np.array_equal(grown, found):
             return found
         found = grown

@@ -8,7 +8,6 @@ grey levels, and then placed with their centre of mass at the centre of a 28x28 
 import io
 import math
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from .boxes import is_cut_sheet, sheet, without_box
+from .boxes import is_cut_sheet, sheet, sheet_in_frame, without_box
+from .deep import deep_papers
 from .paper import FAINTEST, Levels, levelled, to_grey, without_frame
 
 MAX_PIXELS: Final = 50_000_000
@@ -86,7 +86,9 @@ def to_mnist(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         if background < _DARK:
             return np.rint(light).astype(np.uint8)
     ink = _ink(levels)
-    paper = sheet(levels, ink)
+    paper = sheet_in_frame(levels, ink)
+    if paper is None:
+        paper = sheet(levels, ink)
     if paper is not None:
         ink = _ink(paper)
     if is_cut_sheet(ink):
@@ -138,7 +140,7 @@ def _decode(source: Path | io.BytesIO) -> npt.NDArray[np.uint8]:
                 if width * height > MAX_PIXELS:
                     raise ImageError(f"too large: {width}x{height} pixels; at most {MAX_PIXELS:,} are accepted")
                 image.draft(image.mode, (_WORKING_SIDE, _WORKING_SIDE))  # a JPEG need not be decoded at full size
-                small = Image.fromarray(_small(image, math.ceil(max(image.size) / _WORKING_SIDE)))
+                small = Image.fromarray(_small(image, source))
                 small.getexif().update(image.getexif())
                 return np.asarray(ImageOps.exif_transpose(small))
     except (ImageError, MemoryError):
@@ -152,16 +154,17 @@ def _decode(source: Path | io.BytesIO) -> npt.NDArray[np.uint8]:
         raise ImageError(str(reason)) from error
 
 
-def _small(image: Image.Image, factor: int) -> npt.NDArray[np.uint8]:
-    """The picture in grey or in colours, averaged down by `factor`.
+def _small(image: Image.Image, source: Path | io.BytesIO) -> npt.NDArray[np.uint8]:
+    """The picture in grey or in colours, averaged down to the working size.
 
     Made from one band after another: what this needs besides the decoded picture is then small, whatever its size.
     """
     width, height = image.size
+    factor = math.ceil(max(image.size) / _WORKING_SIDE)
     rows = factor * max(1, _BAND // (width * factor))
-    on_papers = _of_16_bits(image) if image.mode.startswith("I") else _on_papers
+    on_papers = deep_papers(image, source) or (lambda box: _on_papers(image.crop(box)))
     bands = [
-        [np.asarray(one.reduce(factor) if factor > 1 else one) for one in on_papers(image.crop((0, y, width, end)))]
+        [np.asarray(one.reduce(factor) if factor > 1 else one) for one in on_papers((0, y, width, end))]
         for y in range(0, height, rows)
         for end in [min(y + rows, height)]
     ]
@@ -178,24 +181,6 @@ def _on_papers(image: Image.Image) -> list[Image.Image]:
     return [
         Image.alpha_composite(Image.new("RGBA", whole.size, paper), whole).convert(mode) for paper in ("white", "black")
     ]
-
-
-def _of_16_bits(image: Image.Image) -> Callable[[Image.Image], list[Image.Image]]:
-    """`_on_papers` for parts of a picture of 16 bits a pixel, whose levels Pillow clips at 255.
-
-    Scanners and cameras of 10, 12 or 14 bits leave the upper ones empty: the brightest pixel says how many are used.
-    """
-    brightest = int(np.asarray(image).max())
-    scale = 255 / (2 ** max(8, brightest.bit_length()) - 1)
-    transparent = image.info.get("transparency")
-
-    def on_papers(part: Image.Image) -> list[Image.Image]:
-        values = np.asarray(part)
-        levels = np.rint(values * scale).astype(np.uint8)
-        papers = [np.where(values == transparent, np.uint8(paper), levels) for paper in (255, 0)]
-        return [Image.fromarray(paper) for paper in papers]
-
-    return on_papers
 
 
 def _fitted(ink: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
