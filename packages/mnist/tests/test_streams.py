@@ -8,9 +8,12 @@ import struct
 import subprocess
 import sys
 import threading
+from encodings.aliases import aliases
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stackgrad.mnist import streams
 from stackgrad.mnist.failures import Commands
@@ -147,13 +150,41 @@ def test_streams_of_a_program_that_calls_this_one_are_left_as_they_are(monkeypat
 # Encodings
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "ascii:surrogateescape", "utf-8"])
-def test_characters_that_an_encoding_lacks(encoding: str, trained_course: Path) -> None:
+@pytest.mark.parametrize(
+    ("encoding", "first", "last"),
+    [
+        ("ascii", r"\u3042", r"\xe9"),
+        ("cp1252", r"\u3042", "é"),
+        ("latin-1:strict", r"\u3042", "é"),
+        ("ascii:surrogateescape", r"\u3042", r"\xe9"),
+        ("ascii:surrogatepass", r"\u3042", r"\xe9"),
+        ("ascii:xmlcharrefreplace", "&#12354;", "&#233;"),
+        ("ascii:unheard-of", r"\u3042", r"\xe9"),
+        ("idna", r"\u3042", r"\xe9"),  # which knows no escapes
+        ("shift_jis", "あ", r"\xe9"),
+        ("utf-16-le", "あ", "é"),
+        ("utf-8", "あ", "é"),
+    ],
+)
+def test_characters_that_an_encoding_lacks(encoding: str, first: str, last: str, trained_course: Path) -> None:
     done = start(["evaluate", str(trained_course), "--labels", f"{HIRAGANA[:-1]}é"], PYTHONIOENCODING=encoding)
     assert (done.returncode, done.stderr) == (0, b"")
     lines = done.stdout.decode(encoding.split(":")[0]).splitlines()
-    assert lines[2].split()[0] == ("あ" if encoding == "utf-8" else r"\u3042")
-    assert lines[-1].split()[0] == (r"\xe9" if encoding.startswith("ascii") else "é")
+    assert (lines[2].split()[0], lines[-1].split()[0]) == (first, last)
+
+
+@given(
+    st.sampled_from(sorted({*aliases.values(), "idna", "punycode", "undefined", "no such"})),
+    st.sampled_from(["strict", "ignore", "replace", "surrogateescape", "surrogatepass", "namereplace", "no such"]),
+    st.text(st.characters(), min_size=1),
+)
+def test_any_text_can_be_written(encoding: str, errors: str, text: str) -> None:
+    try:
+        written = io.TextIOWrapper(io.BytesIO(), encoding, errors)
+    except LookupError:
+        return  # Python does not start with it
+    streams._unfailing(written, 1).write(text)
+    written.flush()
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])

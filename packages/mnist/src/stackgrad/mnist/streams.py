@@ -15,6 +15,7 @@ import sys
 from typing import Any, TextIO
 
 _SIGPIPE = 13  # Windows does not know the name
+_ERRORS = ("backslashreplace", "ignore", "namereplace", "replace", "xmlcharrefreplace")  # by which anything is written
 
 
 def prepare() -> None:
@@ -26,6 +27,7 @@ def prepare() -> None:
     sys.stdout = _unfailing(sys.stdout, 1)
     sys.stderr = _unfailing(sys.stderr, 2)
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its warnings are of where it keeps its list of fonts
+    os.environ.pop("MPLBACKEND", None)  # for windows, which we open none of; matplotlib refuses one that it lacks
 
 
 def say(text: str, err: bool = False) -> None:
@@ -88,10 +90,22 @@ def _unfailing(stream: TextIO | None, number: int) -> TextIO:
         stream = os.fdopen(number, "w", encoding="utf-8", closefd=False)
     if not isinstance(stream, io.TextIOWrapper):
         return stream  # that of another program, which calls this one
-    errors = "backslashreplace" if stream.errors in ("strict", "surrogateescape") else stream.errors
+    encoding, errors = _encodes_all(stream.encoding, stream.errors or "strict")
     raw = getattr(stream.buffer, "raw", stream.buffer)
     if type(raw) is not io.FileIO:  # memory, the console of Windows, or prepared already
-        stream.reconfigure(errors=errors)
+        stream.reconfigure(encoding=encoding, errors=errors)
         return stream
     stream.flush()
-    return io.TextIOWrapper(_Unfailing(stream), stream.encoding, errors, write_through=True)
+    return io.TextIOWrapper(_Unfailing(stream), encoding, errors, write_through=True)
+
+
+def _encodes_all(encoding: str, errors: str) -> tuple[str, str]:
+    """An encoding and what it does with characters that it lacks, such that any text can be written: those given, or
+    with escapes, or ASCII with escapes where the encoding knows none."""
+    if errors not in _ERRORS:
+        errors = "backslashreplace"
+    try:
+        "\u3042\udcff".encode(encoding, errors)
+    except ValueError:  # IDNA, for one
+        return "ascii", "backslashreplace"
+    return encoding, errors
