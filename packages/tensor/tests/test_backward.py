@@ -358,3 +358,19 @@ def test_a_gradient_on_another_backend_is_named():
         ValueError, match=r"gradient on backend 'other' for a tensor on 'numpy': bring it over with .to"
     ):
         (leaf(1.0) * 2).backward(tensor([1.0], dtype="float64", backend=OTHER))
+
+
+@pytest.mark.parametrize(
+    ("gradient", "error", "message"),
+    [
+        (5, TypeError, r"grad: got int, expected a tensor or None; use tensor\(...\)"),
+        (np.ones(2), TypeError, r"grad: got a NumPy array, expected a tensor or None; use tensor\(...\) or from_numpy"),
+        (ones(1), ValueError, r"grad of shape \(1,\) and float32 on .* for a tensor of shape \(2,\) and float32 on"),
+        (ones(2, dtype="float64"), ValueError, r"grad of shape \(2,\) and float64 .*: expected the same"),
+    ],
+)
+def test_a_gradient_that_does_not_fit_is_refused(gradient, error, message):
+    x = ones(2, requires_grad=True)
+    with pytest.raises(error, match=message):
+        x.grad = gradient
+    assert x.grad is None

@@ -96,6 +96,16 @@ def _() -> None:
         ours.numpy()[0] = 5.0
 
 
+@witness("data-is-an-array")
+def _() -> None:
+    ours, theirs = both(1.0, 2.0)
+    assert type(theirs.data) is torch.Tensor
+    assert type(ours.to("numpy").data) is np.ndarray
+    with sg.no_grad():
+        ours -= 1
+    assert ours.detach().tolist() == [0.0, 1.0]
+
+
 @witness("numpy-operands")
 def _() -> None:
     ours, theirs = both(1.0, 2.0)

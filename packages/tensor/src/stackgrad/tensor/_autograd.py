@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Union, cast
 
 from . import _grads
 from ._backend import Array, Backend, DType
+from ._errors import no_tensor
 from ._mode import mode
 from ._shape import Shape
 from ._source import Source, refresh
@@ -107,10 +108,22 @@ class Value:
 
     @grad.setter
     def grad(self, gradient: Tensor | None) -> None:
+        if gradient is not None:
+            self._expect_gradient(gradient)
         if recording.tape is not None:
             _grads.write(self, gradient)
         else:
             self._grad = gradient
+
+    def _expect_gradient(self, gradient: Tensor) -> None:
+        if not isinstance(gradient, Value):
+            raise no_tensor("grad", gradient, "a tensor or None")
+        mine, its = self.data, gradient.data
+        if its.shape != mine.shape or its.dtype != mine.dtype or gradient.backend is not self.backend:
+            raise ValueError(
+                f"grad of shape {its.shape} and {its.dtype} on {gradient.backend.name!r} for a tensor of shape "
+                f"{mine.shape} and {mine.dtype} on {self.backend.name!r}: expected the same"
+            )
 
 
 Edge = Union["Node", Value]
