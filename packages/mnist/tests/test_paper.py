@@ -66,6 +66,11 @@ def test_frames(thick: int, colour: int) -> None:
     assert_recovered(lambda digit: framed(page(digit), thick, thick, thick, thick, colour))
 
 
+@pytest.mark.parametrize(("paper", "ink", "frame"), [(170, 128, 198), (104, 67, 149), (230, 185, 0), (40, 76, 66)])
+def test_faint_ink_in_frames(paper: int, ink: int, frame: int) -> None:
+    assert_recovered(lambda digit: framed(page(digit, paper, ink), 9, 9, 9, 9, frame))
+
+
 @pytest.mark.parametrize("sides", [s for n in (1, 2, 3) for s in itertools.combinations(range(4), n)])
 def test_strips_along_some_sides(sides: tuple[int, ...]) -> None:
     thick = [8 + 5 * side if side in sides else 0 for side in range(4)]
@@ -110,7 +115,8 @@ def test_a_digit_that_touches_a_frame(deep: int, sides: tuple[int, ...]) -> None
     def make(digit: UInt8Array) -> Image.Image:
         rows, columns = (np.flatnonzero(np.asarray(page(digit)).min(axis) < 130) for axis in (1, 0))
         free = int(rows[0]), WIDTH - 1 - int(columns[-1]), HEIGHT - 1 - int(rows[-1]), int(columns[0])
-        return framed(page(digit), *(free[side] + deep if side in sides else 8 for side in range(4)), 25)
+        top, right, bottom, left = (free[side] + deep if side in sides else 8 for side in range(4))
+        return framed(page(digit), top, right, bottom, left, 25)
 
     if len(sides) < 4:
         assert_recovered(make, 0.75)

@@ -68,7 +68,8 @@ def _channels(image: Image.Image, source: Path | IO[bytes]) -> list[tuple[Image.
         return list(zip(image.split(), _unpacked(again, _LOWER[raw]).split(), strict=True))
 
 
-def _unpacked(image: ImageFile.ImageFile, raw: str) -> ImageFile.ImageFile:
+def _unpacked(image: Image.Image, raw: str) -> Image.Image:
+    assert isinstance(image, ImageFile.ImageFile)
     image.tile = [tile._replace(args=raw) for tile in image.tile]
     image.load()
     return image

@@ -124,11 +124,11 @@ def _cut(picture: Levels, sides: Collection[int]) -> Levels | None:
     ring = _ring(inside)
     paper = _colour(ring)
     contrast = float(np.abs(paper - frame).max())
-    if contrast < 2 * FAINTEST or not _is_plain(ring, _PAPER):
+    if contrast < FAINTEST or not _is_plain(ring, _PAPER):
         return None
     if len(sides) < 4 and not all(_is_plain(np.rot90(inside, side)[0]) for side in sides):
         return None  # a stroke, and more strokes that begin there
-    written = np.abs(inside - paper).max(2) >= max(FAINTEST, contrast / 5)
+    written = np.abs(inside - paper).max(2) >= FAINTEST
     if written.mean() <= 0.001 or is_hole(written, np.ones_like(written)):
         return None
     return inside
