@@ -171,6 +171,15 @@ def test_a_disk_that_takes_no_more(method, failure, reason, folder, monkeypatch)
     assert not folder.exists() or not list(folder.iterdir())
 
 
+def test_the_warning_is_a_line(folder, monkeypatch):
+    monkeypatch.setattr(Path, "mkdir", cannot_write)
+    with pytest.warns(RuntimeWarning, match="compiled again") as told:
+        _disk_cache.store("name", "key", b"content")
+        _disk_cache.store("name", "key", b"content")
+    (one,) = told
+    assert warnings.formatwarning(one.message, one.category, one.filename, one.lineno).count("\n") == 1
+
+
 def test_a_limit_on_the_size_of_files(folder):
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -157,11 +157,13 @@ def _warn(reason: str) -> None:
     global _warned
     if not _warned:
         _warned = True
-        warnings.warn(
+        warnings.warn_explicit(
             f"kernels are compiled again in each process: {reason}; "
             "set STACKGRAD_CACHE_DIR to a folder that can be written",
             RuntimeWarning,
-            stacklevel=2,
+            __file__,
+            0,  # of no line: who reads the warning has no use for ours
+            __name__,
         )
 
 
