@@ -175,7 +175,7 @@ def test_the_warning_is_a_line(folder, monkeypatch):
     monkeypatch.setattr(Path, "mkdir", cannot_write)
     with pytest.warns(RuntimeWarning, match="compiled again") as told:
         _disk_cache.store("name", "key", b"content")
-        _disk_cache.store("name", "key", b"content")
+    _disk_cache.store("name", "key", b"content")
     (one,) = told
     assert warnings.formatwarning(one.message, one.category, one.filename, one.lineno).count("\n") == 1
 
