@@ -24,12 +24,14 @@ from stackgrad.kernels.cpu import (
     _matmul,
     _norm,
     _optim,
+    _plan,
     _pool,
     _product,
     _random,
     _reduce,
     _softmax,
 )
+from stackgrad.kernels.cpu._memory import Memory
 from stackgrad.tensor import set_default_backend
 
 settings.register_profile("same", derandomize=True, deadline=None)
@@ -88,6 +90,10 @@ def _checked_arguments() -> Iterator[None]:
                     assert given.ndim == wanted.ndim
                     assert given.flags.aligned
                     assert given.flags.c_contiguous or wanted.layout == "A"
+                elif isinstance(wanted, Memory):
+                    assert type(given) is np.ndarray
+                    assert given.dtype == numba.np.numpy_support.as_dtype(wanted.dtype)
+                    assert given.flags.aligned
                 else:
                     assert not isinstance(given, np.ndarray)
             entry(chunks, serial, arguments)
@@ -120,5 +126,6 @@ def run_serially(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     def choose(serial: bool) -> None:
         for module in _LAUNCHING:
             monkeypatch.setattr(module, "SERIAL", 2**62 if serial else 0)
+        monkeypatch.setattr(_plan.Plans, "find", lambda plans, key, *arguments: plans._make(*arguments))
 
     return choose

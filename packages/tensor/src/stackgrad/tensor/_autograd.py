@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Union, cast
+from typing import TYPE_CHECKING, Any, Union
 
 from . import _grads
 from ._backend import Array, Backend, DType
@@ -285,21 +285,26 @@ class Function:
     @classmethod
     def apply(cls, *args: Any) -> Tensor:
         """The result of `forward`, recorded when a tensor among `args` requires a gradient."""
-        inputs = cast("list[Tensor]", [x for x in args if isinstance(x, Value)])
-        if Source.written and mode.recording:
+        inputs: list[Tensor] = [x for x in args if isinstance(x, Value)]  # type: ignore[misc]
+        recorded = mode.recording
+        if Source.written and recorded:
             for x in inputs:
                 refresh(x)
         needs = tuple([x._requires_grad for x in inputs])
-        saved: list[Saved] | None = [] if mode.recording and True in needs else None
+        saved: list[Saved] | None = None
+        if recorded and True in needs:
+            saved = []
+        else:
+            needs = (False,) * len(needs)
         tape = recording.tape
         if tape is not None:
             tape.use(inputs, saved is not None)
-        ctx = Context(cls, (False,) * len(needs) if saved is None else needs, saved)
-        outside, mode.recording = mode.recording, False
+        ctx = Context(cls, needs, saved)
+        mode.recording = False
         try:
             out = cls.forward(ctx, *args)
         finally:
-            mode.recording = outside
+            mode.recording = recorded
         if not isinstance(out, Value):
             raise TypeError(f"{cls.__name__}.forward gave {type(out).__name__}: expected one tensor")
         if out.source is not None and not any([out.version is x.version for x in inputs]):  # noqa: C419

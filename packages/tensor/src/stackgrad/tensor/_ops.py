@@ -80,8 +80,9 @@ def _kept_for(op: Op, needs: tuple[bool, ...]) -> tuple[tuple[str, int], ...]:
 def elementwise(name: str, *operands: Operand) -> Tensor:
     """The op of that name, of tensors (at least one) and plain numbers, which broadcast and take a common dtype."""
     op = OPS[name]
-    if _alike(op, operands):
-        return Elementwise.apply(op, *operands)
+    ready = _as_they_are(op, operands)
+    if ready:
+        return Elementwise.apply(op, *ready)
     tensors = [x for x in operands if isinstance(x, Value)]
     if not tensors:
         raise TypeError(f"{name} of numbers alone: expected a tensor among them")
@@ -95,19 +96,33 @@ def elementwise(name: str, *operands: Operand) -> Tensor:
     return Elementwise.apply(op, *[_operand(x, dtype, tensors[0]) for x in operands])
 
 
-def _alike(op: Op, operands: Sequence[Operand]) -> bool:
-    """Whether all are tensors of one backend, shape and dtype that `op` takes, so that nothing need be made equal."""
+def _as_they_are(op: Op, operands: Sequence[Operand]) -> Sequence[Operand] | None:
+    """The operands where nothing need be cast: tensors of one backend and dtype, which `op` takes, or a float and them.
+
+    None for all other operands: what follows is the rule, and this a short cut to it.
+    """
     first = operands[0]
     if not isinstance(first, Value) or op.name == "where":
-        return False
+        return None
     data, backend = first.data, first.backend
+    dtype, shape = data.dtype, data.shape
+    if dtype.kind not in op.accepts:
+        return None
+    alike = True
     for x in operands[1:]:
-        if not isinstance(x, Value) or x.backend is not backend:
-            return False
-        other = x.data
-        if other.dtype != data.dtype or other.shape != data.shape:
-            return False
-    return data.dtype.kind in op.accepts
+        if isinstance(x, Value):
+            other = x.data
+            if x.backend is not backend or other.dtype != dtype:
+                return None
+            if other.shape != shape:
+                alike = False
+        elif type(x) is float and dtype.kind == "f" and len(operands) == 2:
+            return first, first.new(backend.constant(x, dtype))
+        else:
+            return None
+    if not alike:
+        broadcast_shapes(*[x.data.shape for x in operands])  # type: ignore[union-attr]
+    return operands
 
 
 def common_dtype(op: Op, operands: Sequence[Operand]) -> DType:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 Shape = tuple[int, ...]
@@ -40,6 +41,7 @@ def normalize_dims(dim: int | Sequence[int] | None, ndim: int) -> Shape:
     return tuple(dims)
 
 
+@lru_cache(1024)
 def broadcast_shapes(*shapes: Shape) -> Shape:
     """The shape that all of `shapes` expand to, aligned at the right."""
     if shapes.count(shapes[0]) == len(shapes):

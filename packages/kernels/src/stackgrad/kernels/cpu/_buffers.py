@@ -8,6 +8,8 @@ the two: NumPy holds it for as long as any array needs the memory, and its end i
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -55,12 +57,19 @@ class _Lease:
 
 def empty(shape: int | tuple[int, ...], dtype: Any) -> NDArray[Any]:
     """A new array in C order, its values not set."""
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    dtype = np.dtype(dtype)
+    return maker((shape,) if isinstance(shape, int) else tuple(shape), np.dtype(dtype))()
+
+
+def maker(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Callable[[], NDArray[Any]]:
+    """What makes new arrays of this shape, in C order, their values not set."""
     size = math.prod(shape) * dtype.itemsize
     if size < SMALLEST:
-        return np.empty(shape, dtype)
-    return np.asarray(_Lease(pool.take(-(-(size + SLACK) // _PAGE) * _PAGE), shape, dtype))
+        return partial(np.empty, shape, dtype)
+    return partial(_lent, -(-(size + SLACK) // _PAGE) * _PAGE, shape, dtype)
+
+
+def _lent(size: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    return np.asarray(_Lease(pool.take(size), shape, dtype))
 
 
 def lease_of(a: NDArray[Any]) -> _Lease | None:

@@ -8,28 +8,30 @@ with steps, is brought to four dimensions and walked by rows.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import cache
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
 from stackgrad.tensor import OPS, Op
-from stackgrad.tensor._shape import broadcast_shapes
+from stackgrad.tensor._shape import broadcast_shapes, strides_in_order
 
 from .._index import merge
 from .._powers import power_of_integers
 from . import _vmath
-from ._buffers import empty
-from ._jit import Kernel, Signature, helper, rebind
-from ._memory import load, load_at, size_of, store, store_apart_at, store_at
+from ._buffers import maker
+from ._jit import Entry, Kernel, Signature, helper, rebind
+from ._memory import Memory, load, load_at, size_of, store, store_apart_at, store_at
 from ._on_host import on_host
 from ._parallel import CHUNK, SERIAL
+from ._plan import Plans, layouts
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
+T = TypeVar("T")
 
 TURN = 32  # elements, four vectors of four bytes each: as many as LLVM takes at a time
 RANK = 4  # dimensions of the walk by rows; more are walked one after the other
@@ -40,29 +42,27 @@ def _scalar(x, y, z):
     return x
 
 
-def _flat(chunk, x, y, z, out):
-    """CHUNK elements of operands that lie alike. An operand of at most CHUNK elements is the same for all chunks."""
+def _flat(chunk, x, y, z, out, x_chunk, y_chunk, z_chunk, size):
+    """CHUNK elements of operands that lie alike; `x_chunk` is how far x goes from one chunk to the next: CHUNK or 0."""
+    xs, ys, zs = chunk * x_chunk, chunk * y_chunk, chunk * z_chunk
     start = chunk * CHUNK
-    xs = start if x.size > CHUNK else 0
-    ys = start if y.size > CHUNK else 0
-    zs = start if z.size > CHUNK else 0
-    for i in range(min(CHUNK, out.size - start)):
+    for i in range(min(CHUNK, size - start)):
         store(out, start + i, _scalar(load(x, xs + i), load(y, ys + i), load(z, zs + i)))
 
 
 def _walk(chunk, x, y, z, out, table):
     """`rows` rows of `columns` elements of the last dimension; `across` chunks side by side cover it.
 
-    The arrays are given by their first elements alone. The table holds RANK extents, for each array where to begin and
+    The table holds RANK extents, for each array where to begin and
     RANK strides, in bytes, and then across, columns and rows.
     """
-    n0, n1, n2, n3 = table[0], table[1], table[2], table[3]
-    across, columns, rows = table[24], table[25], table[26]
+    n0, n1, n2, n3 = load(table, 0), load(table, 1), load(table, 2), load(table, 3)
+    across, columns, rows = load(table, 24), load(table, 25), load(table, 26)
     first, left = chunk // across * rows, chunk % across * columns
     count = min(n3 - left, columns)
     k, j, i = first % n2, first // n2 % n1, first // n2 // n1
-    x_next, y_next, z_next, out_next = table[7], table[12], table[17], table[22]
-    x_step, y_step, z_step, out_step = table[8], table[13], table[18], table[23]
+    x_next, y_next, z_next, out_next = load(table, 7), load(table, 12), load(table, 17), load(table, 22)
+    x_step, y_step, z_step, out_step = load(table, 8), load(table, 13), load(table, 18), load(table, 23)
     xs, ys = _place(table, 4, i, j, k, left), _place(table, 9, i, j, k, left)
     zs, to = _place(table, 14, i, j, k, left), _place(table, 19, i, j, k, left)
     for _ in range(min(n0 * n1 * n2 - first, rows)):
@@ -81,7 +81,13 @@ def _walk(chunk, x, y, z, out, table):
 
 @helper
 def _place(table, at, i, j, k, m):
-    return table[at] + i * table[at + 1] + j * table[at + 2] + k * table[at + 3] + m * table[at + 4]
+    return (
+        load(table, at)
+        + i * load(table, at + 1)
+        + j * load(table, at + 2)
+        + k * load(table, at + 3)
+        + m * load(table, at + 4)
+    )
 
 
 def _row(x, xs, x_step, y, ys, y_step, z, zs, z_step, out, to, out_step, count):
@@ -133,14 +139,15 @@ class ElementwiseKernels:
 
     def __init__(self, name: str, scalar: Any, numbers: Signature, key: str | None) -> None:
         bound = rebind(_flat, f"{name}_flat", _scalar=scalar)
-        self.flat = Kernel(bound, lambda T: tuple(t[::1] for t in numbers(T)), key)
+        self.flat = Kernel(bound, lambda T: (*map(Memory, numbers(T)), *[types.intp] * 4), key)
 
         def walk(kind: str, row: Any) -> Kernel:
             bound = helper(rebind(row, f"{name}_{kind}_row", _scalar=scalar))
-            signature = lambda T: (*(t[::1] for t in numbers(T)), types.int64[::1])  # noqa: E731
+            signature = lambda T: tuple(map(Memory, (*numbers(T), types.int64)))  # noqa: E731
             return Kernel(rebind(_walk, f"{name}_{kind}", _row=bound), signature, key)
 
         self.by_rows, self.by_turns = walk("rows", _row), walk("turns", _row_by_turns)
+        self.plans: Plans[_Plan] = Plans(partial(_plan, self))
 
 
 _FUNCTIONS = {name: getattr(math, name) for name in ("expm1", "log1p", "sqrt", "sin", "cos")}
@@ -171,76 +178,82 @@ def elementwise(op: Op, *operands: Array) -> Array:
 
 def run(kernels: ElementwiseKernels, dtype: np.dtype[Any], out_dtype: np.dtype[Any], *operands: Array) -> Array:
     """The kernels' function of operands that broadcast, entered for element type `dtype`."""
-    shape = operands[0].shape
-    if all([x.shape == shape and x.flags.c_contiguous for x in operands]):  # noqa: C419 - faster
-        out = empty(shape, out_dtype)
-        _run_flat(kernels, dtype, [x.reshape(-1) for x in operands], out.reshape(-1))
-        return out
-    order = _common_order(operands)
-    if order is None:
-        return _run_by_rows(kernels, dtype, out_dtype, operands)
-    like = max(operands, key=lambda x: x.ndim)
-    out = empty(tuple(like.shape[d] for d in order), out_dtype)
-    flats = [_repeat(x, out.size) if x.ndim < like.ndim else x.transpose(order).reshape(-1) for x in operands]
-    _run_flat(kernels, dtype, flats, out.reshape(-1))
-    return _turned_back(out, order)
+    make, back, numbers, repeats, launches = kernels.plans.find((dtype, layouts(operands)), dtype, out_dtype, operands)
+    out = make()
+    if numbers:
+        operands = tuple([np.asarray(x) for x in operands])
+    for count, i in repeats:
+        operands = (*operands[:i], _repeat(operands[i], count), *operands[i + 1 :])
+    x, y, z = operands if len(operands) == 3 else (operands[0], operands[-1], operands[-1])
+    for entry, chunks, serial, rest in launches:
+        entry(chunks, serial, (x, y, z, out, *rest))
+    return out if back is None else out.transpose(back)
 
 
-def _run_flat(kernels: ElementwiseKernels, dtype: np.dtype[Any], flats: list[Array], out: Array) -> None:
-    if out.size:
-        x, y, z = (flats + flats[-1:] * 2)[:3]
-        kernels.flat[dtype](-(-out.size // CHUNK), out.size < SERIAL, (x, y, z, out))
+class _Launch(NamedTuple):
+    """A kernel, how often and how it runs, and what it is given besides the memory of operands and result."""
+
+    entry: Entry
+    chunks: int
+    serial: bool
+    rest: tuple[Any, ...]
 
 
-def _common_order(operands: tuple[Array, ...]) -> Shape | None:
-    """The order of dimensions in which all operands but single numbers lie in memory without gaps, if there is one."""
-    arrays = [x for x in operands if x.ndim]
-    if not arrays:
-        return ()
-    first = arrays[0]
-    if any(x.shape != first.shape for x in arrays):
-        return None
-    order = tuple(range(first.ndim))
-    if not first.flags.c_contiguous:
-        order = tuple(sorted(order, key=lambda d: -first.strides[d]))
-    if all(x.transpose(order).flags.c_contiguous for x in arrays):
-        return order
-    return None
+class _Plan(NamedTuple):
+    """What makes the result's memory, how that is transposed in the end, operands to repeat, and the launches.
+
+    `numbers`: whether operands have no dimensions, which may be numbers of NumPy's and no arrays.
+    """
+
+    make: Callable[[], Array]
+    back: Shape | None
+    numbers: bool
+    repeats: tuple[tuple[int, int], ...]
+    launches: tuple[_Launch, ...]
 
 
-@on_host
-def _repeat(x: Array, size: int) -> Array:
-    return np.full(min(size, CHUNK), x, x.dtype)
-
-
-def _run_by_rows(
+def _plan(
     kernels: ElementwiseKernels, dtype: np.dtype[Any], out_dtype: np.dtype[Any], operands: tuple[Array, ...]
-) -> Array:
+) -> _Plan:
     shape = broadcast_shapes(*[x.shape for x in operands])
     spread = [_spread_strides(x, shape) for x in operands]
-    # The result takes the memory order of the first operand that has the full shape and repeats nothing.
-    model: Shape = (0,) * len(shape)
-    for steps in reversed(spread):
-        if all(step or extent == 1 for step, extent in zip(steps, shape, strict=True)):
-            model = steps
-    order = tuple(sorted(range(len(shape)), key=lambda d: -abs(model[d])))
-    turned = tuple([shape[d] for d in order])
-    out = empty(turned, out_dtype)
-    if out.size:
-        arrays = ([*operands, operands[-1], operands[-1]])[:3]
-        strides = [tuple([steps[d] for d in order]) for steps in ([*spread, spread[-1], spread[-1]])[:3]]
-        extents, merged = merge(turned, [*strides, out.strides])
-        kernel = kernels.by_turns if _in_turns([*arrays, out], extents, merged) else kernels.by_rows
-        _walk_rows(kernel[dtype], [_first(x) for x in (*arrays, out)], extents, merged, [0] * 4)
-    return _turned_back(out, order)
+    order = _memory_order(operands, spread, shape)
+    lies = tuple([shape[d] for d in order])
+    make, back = maker(lies, out_dtype), _back(order)
+    size = math.prod(lies)
+    if not size:
+        return _Plan(make, back, False, (), ())
+    numbers = not all(x.ndim for x in operands)
+    sizes = [x.itemsize for x in operands]
+    of_result = tuple([step * out_dtype.itemsize for step in strides_in_order(lies)])
+    extents, strides = merge(lies, [*[tuple([steps[d] for d in order]) for steps in spread], of_result])
+    steps = [bytes_[-1] / n if bytes_ else 1 for bytes_, n in zip(strides, sizes, strict=False)]
+    x, y, z = _three(steps)
+    alike = len(extents) <= 1 and (x, y, z) == (1, 1, 1)
+    turns = not alike and _in_turns(x, y, z, extents)
+    if turns or len(extents) > 1 or not all(step in (0, 1) for step in steps):
+        kernel = kernels.by_turns if turns else kernels.by_rows
+        walks = _walks(kernel[dtype], extents, [*_three(strides[:-1]), strides[-1]])
+        return _Plan(make, back, numbers, (), tuple(walks))
+    repeats = tuple([(min(size, CHUNK), i) for i, step in enumerate(steps) if step == 0])
+    apart = [int(CHUNK * step) for step in (x, y, z)]
+    flat = _Launch(kernels.flat[dtype], -(-size // CHUNK), size < SERIAL, (*apart, size))
+    return _Plan(make, back, numbers, repeats, (flat,))
 
 
-def _in_turns(arrays: list[Array], extents: Shape, strides: list[Shape]) -> bool:
-    """Whether these are operands and result of `_row_by_turns`."""
-    if not extents or extents[-1] < TURN:
-        return False
-    steps = tuple([places[-1] / a.itemsize for a, places in zip(arrays, strides, strict=True)])
-    return steps in ((1, 1, 1, 1), (1, 0, 0, 1), (0, 1, 1, 1))
+def _three(operands: Sequence[T]) -> tuple[T, T, T]:
+    """One to three operands as the three that kernels take: the last stands for those that there are not."""
+    return (operands[0], operands[min(1, len(operands) - 1)], operands[-1])
+
+
+def _memory_order(operands: tuple[Array, ...], spread: list[Shape], shape: Shape) -> Shape:
+    """The order of dimensions in which the result lies: that of the first operand of its shape that repeats nothing."""
+    for x, steps in zip(operands, spread, strict=True):
+        if x.shape == shape and all(step or extent == 1 for step, extent in zip(steps, shape, strict=True)):
+            if x.flags.c_contiguous:
+                break
+            return tuple(sorted(range(len(shape)), key=lambda d: -abs(steps[d])))
+    return tuple(range(len(shape)))
 
 
 def _spread_strides(x: Array, shape: Shape) -> Shape:
@@ -249,35 +262,38 @@ def _spread_strides(x: Array, shape: Shape) -> Shape:
     return (0,) * new + tuple([0 if extent == 1 else step for extent, step in zip(x.shape, x.strides, strict=True)])
 
 
-def _first(x: Array) -> Array:
-    """The first element of x, alone in an array of one dimension."""
-    return x[(slice(0, 1),) * x.ndim].reshape(-1) if x.ndim else x.reshape(1)
+def _back(order: Shape) -> Shape | None:
+    """How to transpose memory in this order of dimensions, such that they are in order; None where they are."""
+    return None if order == tuple(range(len(order))) else tuple([order.index(d) for d in range(len(order))])
 
 
-def _turned_back(out: Array, order: Shape) -> Array:
-    """`out`, whose dimension i is dimension order[i] of the result, as the result: itself where that is the same."""
-    if order == tuple(range(len(order))):
-        return out
-    return out.transpose([order.index(d) for d in range(len(order))])
+def _in_turns(x: float, y: float, z: float, extents: Shape) -> bool:
+    """Whether rows of these extents, with operands of these steps, are for `_row_by_turns`."""
+    return bool(extents) and extents[-1] >= TURN and (x, y, z) in ((1, 1, 1), (1, 0, 0), (0, 1, 1))
 
 
-def _walk_rows(
-    entry: Callable[..., None], firsts: list[Array], shape: Shape, strides: list[Shape], places: list[int]
-) -> None:
-    """Run a kernel of `_walk` from these places on."""
-    if len(shape) > RANK:
-        for i in range(shape[0]):
-            moved = [place + i * steps[0] for place, steps in zip(places, strides, strict=True)]
-            _walk_rows(entry, firsts, shape[1:], [steps[1:] for steps in strides], moved)
+def _walks(
+    entry: Entry, extents: Shape, strides: list[Shape], starts: Sequence[int] = (0, 0, 0, 0)
+) -> Iterator[_Launch]:
+    """The launches of a kernel of `_walk`: one, or where there are more dimensions than RANK, one for each index."""
+    if len(extents) > RANK:
+        for i in range(extents[0]):
+            moved = [start + i * steps[0] for start, steps in zip(starts, strides, strict=True)]
+            yield from _walks(entry, extents[1:], [steps[1:] for steps in strides], moved)
         return
-    lead = RANK - len(shape)
-    n0, n1, n2, n3 = full = (1,) * lead + shape
+    lead = RANK - len(extents)
+    n0, n1, n2, n3 = full = (1,) * lead + extents
     columns = min(n3, CHUNK)
     across = -(-n3 // columns)
     rows = CHUNK // columns
     table = [*full]
-    for place, steps in zip(places, strides, strict=True):
-        table += [place, *[0] * lead, *steps]
+    for start, steps in zip(starts, strides, strict=True):
+        table += [start, *[0] * lead, *steps]
     table += [across, columns, rows]
     chunks = -(-(n0 * n1 * n2) // rows) * across
-    entry(chunks, n0 * n1 * n2 * n3 < SERIAL, (*firsts, np.array(table, np.int64)))
+    yield _Launch(entry, chunks, n0 * n1 * n2 * n3 < SERIAL, (np.array(table, np.int64),))
+
+
+@on_host
+def _repeat(x: Array, size: int) -> Array:
+    return np.full(size, x[(0,) * x.ndim], x.dtype)

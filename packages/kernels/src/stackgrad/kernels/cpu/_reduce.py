@@ -12,8 +12,9 @@ left: a tree whose form depends on the shape alone.
 from __future__ import annotations
 
 import math
-from functools import cache
-from typing import Any
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
@@ -21,13 +22,14 @@ from numpy.typing import NDArray
 
 from stackgrad.tensor import OPS, REDUCTIONS, Reduction
 
-from ._buffers import empty
+from ._buffers import empty, maker
 from ._elementwise import compile_scalar, elementwise
-from ._jit import Kernel, helper, kernel, rebind
+from ._jit import Entry, Kernel, helper, kernel, rebind
 from ._layout import copy_of, in_order
-from ._memory import load, on_stack, store
+from ._memory import Memory, load, on_stack, store
 from ._on_host import on_host
 from ._parallel import CHUNK, SERIAL
+from ._plan import Plans
 from ._product import products
 from ._vector_fold import FEWEST, fold_vectors
 
@@ -140,7 +142,15 @@ def _fold(chunk, x, out, a, k, b, piece, pieces, group):
             store(out, p, load(lanes, 0))
 
 
-def fold_kernel(name: str, scalar: Any, key: str | None, by_vectors: Any = None) -> Kernel:
+class Fold:
+    """A kernel that folds, and its plans."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.plans: Plans[_Plan] = Plans(partial(_plan, kernel))
+
+
+def fold_kernel(name: str, scalar: Any, key: str | None, by_vectors: Any = None) -> Fold:
     """The kernel that folds by `scalar`, an associative function of the running value and the next (and one unused).
 
     `by_vectors`, one of `fold_vectors`, does the same to floats in registers.
@@ -150,24 +160,29 @@ def fold_kernel(name: str, scalar: Any, key: str | None, by_vectors: Any = None)
     for body in (_fold_rows, _fold_few, _fold_many, run):
         helpers[body.__name__] = helper(rebind(body, f"{name}{body.__name__}", **helpers))
     fold = rebind(_fold, f"{name}_fold", _fold_rows=helpers["_fold_rows"], _fold_run=helpers[run.__name__])
-    return Kernel(fold, lambda T: (T[::1], T[::1], *[types.intp] * 6), key)
+    return Fold(Kernel(fold, lambda T: (Memory(T), Memory(T), *[types.intp] * 6), key))
 
 
 @cache
-def _kernel(name: str, of_floats: bool) -> Kernel:
+def _kernel(name: str, of_floats: bool) -> Fold:
     scalar = REDUCTIONS[name].scalar
     return fold_kernel(name, compile_scalar(scalar), scalar, fold_vectors.get(name) if of_floats else None)
 
 
 def reduce(reduction: Reduction, a: Array, dims: Shape) -> Array:
     """See Backend.reduce."""
+    if 0 in a.strides and a.size and reduction.name in ("sum", "max", "min"):
+        repeated = [d for d in range(a.ndim) if a.strides[d] == 0 and a.shape[d] > 1]
+        if repeated:
+            return _of_repeated(reduction, a, dims, repeated)
     if reduction.name == "prod" and a.dtype.kind == "f" and a.size:
-        flat, akb, order = _as_akb(a, dims)
-        out = products(flat, *akb).reshape([a.shape[d] for d in order])
-        return out.transpose([order.index(d) for d in range(a.ndim) if d not in dims])
-    repeated = [d for d in range(a.ndim) if a.strides[d] == 0 and a.shape[d] > 1]
-    if repeated and a.size and reduction.name in ("sum", "max", "min"):
-        return _of_repeated(reduction, a, dims, repeated)
+        order, arranged, akb = _as_akb(a, dims)
+        x = a.transpose(order)
+        out = products((x if not arranged else in_order(x)).reshape(-1), *akb)
+        kept = [d for d in order if d not in dims]
+        return out.reshape([a.shape[d] for d in kept]).transpose(
+            [kept.index(d) for d in range(a.ndim) if d not in dims]
+        )
     return run(_kernel(reduction.name, a.dtype.kind == "f"), reduction.start, a, dims)
 
 
@@ -186,30 +201,58 @@ def _of_repeated(reduction: Reduction, a: Array, dims: Shape, repeated: list[int
     return out if out.shape == shape else copy_of(np.broadcast_to(out, shape))
 
 
-def run(fold: Kernel, start: float | None, x: Array, dims: Shape) -> Array:
+def run(fold: Fold, start: float | None, x: Array, dims: Shape) -> Array:
     """x folded over `dims`, which are removed; `start` where there is nothing to fold."""
-    kept = [d for d in range(x.ndim) if d not in dims]
-    shape = tuple(x.shape[d] for d in kept)
-    if not x.size:
-        return _constant(shape, start, x.dtype)
-    flat, (a, k, b), order = _as_akb(x, dims)
-    out = flat
-    while k > 1:
+    order, passes, back = fold.plans.find((x.dtype, x.shape, x.strides, dims), x, dims)
+    if not passes:
+        kept = [d for d in range(x.ndim) if d not in dims]
+        shape = tuple([x.shape[d] for d in kept])
+        return copy_of(x.reshape(shape)) if x.size else _constant(shape, start, x.dtype)
+    if order is not None:
+        x = in_order(x.transpose(order))
+    for make, entry, chunks, serial, extents in passes:
+        out = make()
+        entry(chunks, serial, (x, out, *extents))
+        x = out
+    return x if back is None else x.transpose(back)
+
+
+class _Pass(NamedTuple):
+    """What makes the memory of one pass over the data, its kernel, how often that runs and how, and for which work."""
+
+    make: Callable[[], Array]
+    entry: Entry
+    chunks: int
+    serial: bool
+    extents: tuple[int, ...]
+
+
+class _Plan(NamedTuple):
+    """The order of dimensions to copy to, unless memory is folded as it lies; the passes; the result's dimensions."""
+
+    order: Shape | None
+    passes: tuple[_Pass, ...]
+    back: Shape | None
+
+
+def _plan(kernel: Kernel, x: Array, dims: Shape) -> _Plan:
+    order, arranged, (a, k, b) = _as_akb(x, dims)
+    kept = tuple([d for d in order if d not in dims])
+    passes = []
+    while k > 1 and x.size:
         # Rows shorter than some vectors are first folded several at a time, as one long row, then among themselves.
         wide = _rows_at_a_time(k, b)
         length, rows = b * wide, k // wide
         piece = PIECE if length == 1 else PIECE_OF_ROWS
         pieces = -(-rows // piece)
-        last = pieces * wide == 1
-        out = empty(tuple(x.shape[d] for d in order) if last else a * pieces * length, x.dtype)
+        shape = tuple([x.shape[d] for d in kept]) if pieces * wide == 1 else (a * pieces * length,)
         group = max(1, CHUNK // (min(piece, rows) * min(length, COLUMNS)))
         chunks = -(-(a * pieces) // group) * -(-length // COLUMNS)
-        fold[x.dtype](chunks, flat.size < SERIAL, (flat, out.reshape(-1), a, rows, length, piece, pieces, group))
-        flat, k = out.reshape(-1), pieces * wide
-    if out is flat:  # nothing was folded
-        return copy_of(flat.reshape([x.shape[d] for d in order]).transpose([order.index(d) for d in kept]))
-    turn = [order.index(d) for d in kept]
-    return out if turn == sorted(turn) else out.transpose(turn)
+        extents = (a, rows, length, piece, pieces, group)
+        passes.append(_Pass(maker(shape, x.dtype), kernel[x.dtype], chunks, a * k * b < SERIAL, extents))
+        k = pieces * wide
+    turn = tuple([kept.index(d) for d in sorted(kept)])
+    return _Plan(order if arranged else None, tuple(passes), None if turn == tuple(sorted(turn)) else turn)
 
 
 def _rows_at_a_time(k: int, b: int) -> int:
@@ -224,21 +267,19 @@ def _constant(shape: Shape, value: float | None, dtype: np.dtype[Any]) -> Array:
     return np.full(shape, value, dtype)
 
 
-def _as_akb(x: Array, dims: Shape) -> tuple[Array, tuple[int, int, int], list[int]]:
-    """x as a flat array of (a, k, b), and the order of the kept dimensions in it; copied if need be."""
-    order = sorted(range(x.ndim), key=lambda d: (-x.strides[d], d))
+def _as_akb(x: Array, dims: Shape) -> tuple[Shape, bool, tuple[int, int, int]]:
+    """The order of dimensions in which x is (a, k, b), whether it is to be copied to it, and these extents."""
+    order = tuple(sorted(range(x.ndim), key=lambda d: (-x.strides[d], d)))
     turned = x.transpose(order)
     if turned.flags.c_contiguous:
         places = [i for i, d in enumerate(order) if d in dims]
-        first, last = places[0], places[-1] + 1
+        first, last = places[0] if places else 0, places[-1] + 1 if places else 0
         if last - first == len(places):
             e = turned.shape
-            akb = (math.prod(e[:first]), math.prod(e[first:last]), math.prod(e[last:]))
-            return turned.reshape(-1), akb, order[:first] + order[last:]
+            return order, False, (math.prod(e[:first]), math.prod(e[first:last]), math.prod(e[last:]))
     kept = [d for d in range(x.ndim) if d not in dims]
-    copied = in_order(x.transpose([*kept, *dims]))
     k = math.prod([x.shape[d] for d in dims])
-    return copied.reshape(-1), (copied.size // k, k, 1), kept
+    return (*kept, *dims), True, (math.prod([x.shape[d] for d in kept]), k, 1)
 
 
 def middle(x: Array, dim: int) -> tuple[Array, tuple[int, int, int]]:
