@@ -24,7 +24,6 @@ from stackgrad.kernels.cpu import (
     _matmul,
     _norm,
     _optim,
-    _plan,
     _pool,
     _product,
     _random,
@@ -33,6 +32,7 @@ from stackgrad.kernels.cpu import (
 )
 from stackgrad.kernels.cpu._memory import Memory
 from stackgrad.tensor import set_default_backend
+from stackgrad.tensor._plans import Plans
 
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("random", deadline=None)
@@ -126,6 +126,6 @@ def run_serially(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     def choose(serial: bool) -> None:
         for module in _LAUNCHING:
             monkeypatch.setattr(module, "SERIAL", 2**62 if serial else 0)
-        monkeypatch.setattr(_plan.Plans, "find", lambda plans, key, *arguments: plans._make(*arguments))
+        monkeypatch.setattr(Plans, "find", lambda plans, key, *arguments: plans._make(*arguments))
 
     return choose

@@ -250,8 +250,7 @@ def _truth(x: Operand) -> Operand:
 
 def _operator(name: str, x: Any, y: Any) -> Tensor:
     if isinstance(x, OPERANDS) and isinstance(y, OPERANDS):
-        operands = cast("tuple[Operand, Operand]", (x, y))
-        return _pow(*operands) if name == "pow" else elementwise(name, *operands)
+        return _pow(x, y) if name == "pow" else elementwise(name, x, y)  # type: ignore[arg-type]
     if isinstance(x, np.ndarray) or isinstance(y, np.ndarray):
         raise TypeError(
             f"{name} of a tensor and a NumPy array: make the array a tensor with tensor(...) or from_numpy(...)"

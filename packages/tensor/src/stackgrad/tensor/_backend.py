@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -119,6 +119,10 @@ class Backend(ABC):
     @abstractmethod
     def elementwise(self, op: Op, *operands: Array) -> Array:
         """`op` of each element of the operands, which broadcast; the memory order follows theirs."""
+
+    def plan_elementwise(self, op: Op, *operands: Array) -> Callable[..., Array]:
+        """What does `elementwise` of this op to operands of the same shapes, strides and dtypes."""
+        return lambda *others: self.elementwise(op, *others)
 
     @abstractmethod
     def reduce(self, reduction: Reduction, a: Array, dims: Shape) -> Array:

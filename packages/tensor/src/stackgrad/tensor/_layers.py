@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from ._autograd import Context, Function
 from ._checks import expect_float, expect_same_dtype
+from ._folds import centre
 from ._mode import is_recording
-from ._ops import centre, common_backend
+from ._ops import common_backend
 from ._random import Generator, default_generator, next_draw
 
 if TYPE_CHECKING:

@@ -1,19 +1,21 @@
-"""The differentiable operations behind the methods of Tensor: elementwise, casts, views, reductions, joining."""
+"""The differentiable operations behind the methods of Tensor: elementwise, casts, views, sums, joining."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ._autograd import Context, Function, Value
-from ._backend import Backend, DType
+from ._backend import Array, Backend, DType
 from ._dtypes import float32, promote
 from ._errors import no_tensor
+from ._mode import mode
 from ._optable import OPS, REDUCTIONS, Op
+from ._plans import Plans
 from ._shape import Shape, broadcast_shapes, reduced_shape
-from ._tape import expect_readable
+from ._source import Source
+from ._tape import expect_readable, recording
 from ._views import View, reshape
 
 if TYPE_CHECKING:
@@ -79,6 +81,56 @@ def _kept_for(op: Op, needs: tuple[bool, ...]) -> tuple[tuple[str, int], ...]:
 
 def elementwise(name: str, *operands: Operand) -> Tensor:
     """The op of that name, of tensors (at least one) and plain numbers, which broadcast and take a common dtype."""
+    if mode.observer is not None or recording.tape is not None:
+        return _recorded(name, operands)
+    form: list[Any] = [name]
+    recorded = mode.recording
+    for x in operands:
+        if not isinstance(x, Value):
+            form.append(type(x))
+            continue
+        if recorded and (x._requires_grad or Source.written):
+            return _recorded(name, operands)
+        data = x.data
+        form += (data.shape, data.strides, data.dtype, x.backend)
+    plan = _plans.find(tuple(form), name, operands)
+    if plan is None:
+        return _recorded(name, operands)
+    dtype, first, compute = plan
+    like: Tensor = operands[first]  # type: ignore[assignment]
+    constant = like.backend.constant
+    return like.new(compute(*[x.data if isinstance(x, Value) else constant(x, dtype) for x in operands]))
+
+
+class _Plan(NamedTuple):
+    """The dtype that numbers take, which operand is the first tensor, and what is done to the arrays."""
+
+    dtype: DType
+    first: int
+    compute: Callable[..., Array]
+
+
+def _plan(name: str, operands: Sequence[Operand]) -> _Plan | None:
+    """What to do with operands of this form; None where some must be cast, or are no operands."""
+    op, tensors = OPS[name], [x for x in operands if isinstance(x, Value)]
+    if not tensors or not all(isinstance(x, Value) or type(x) in (bool, int, float) for x in operands):
+        return None
+    backend = common_backend(name, *tensors)
+    broadcast_shapes(*[x.shape for x in tensors])
+    alike = operands[1:] if name == "where" else operands  # the condition takes no part in the dtype
+    dtype = common_dtype(op, alike)
+    if any(isinstance(x, Value) and x.dtype != dtype for x in alike):
+        return None
+    arrays = [x.data if isinstance(x, Value) else backend.constant(x, dtype) for x in operands]
+    first = next(i for i, x in enumerate(operands) if isinstance(x, Value))
+    return _Plan(dtype, first, backend.plan_elementwise(op, *arrays))
+
+
+_plans: Plans[_Plan | None] = Plans(_plan)
+
+
+def _recorded(name: str, operands: Sequence[Operand]) -> Tensor:
+    """`elementwise` as a Function."""
     op = OPS[name]
     ready = _as_they_are(op, operands)
     if ready:
@@ -237,9 +289,6 @@ def expand(x: Tensor, shape: Shape) -> Tensor:
     return x if x.shape == shape else Expand.apply(x, shape)
 
 
-# --- reductions
-
-
 class Sum(Function):
     @staticmethod
     def forward(ctx: Context, x: Tensor, dims: Shape) -> Tensor:
@@ -250,124 +299,6 @@ class Sum(Function):
     @staticmethod
     def backward(ctx: Context, g: Tensor) -> Tensor:
         return expand(reshape(g, ctx.kept), ctx.shape)
-
-
-class Mean(Function):
-    """The sum over `dims` divided by `count`, as one: it saves nothing, so that backward may pass twice."""
-
-    @staticmethod
-    def forward(ctx: Context, x: Tensor, dims: Shape, count: int) -> Tensor:
-        ctx.shape, ctx.count = x.shape, count
-        ctx.kept = reduced_shape(x.shape, dims)
-        return elementwise("div", x.new(x.backend.reduce(REDUCTIONS["sum"], x.data, dims) if dims else x.data), count)
-
-    @staticmethod
-    def backward(ctx: Context, g: Tensor) -> Tensor:
-        return expand(reshape(g / ctx.count, ctx.kept), ctx.shape)
-
-
-class Prod(Function):
-    """The product along the last dimension. Its gradient multiplies all the others, so that zeros are no trouble."""
-
-    @staticmethod
-    def forward(ctx: Context, x: Tensor) -> Tensor:
-        ctx.save(x)
-        return x.new(x.backend.reduce(REDUCTIONS["prod"], x.data, (x.ndim - 1,)))
-
-    @staticmethod
-    def backward(ctx: Context, g: Tensor) -> Tensor:
-        (x,) = ctx.saved
-        before = _products_before(x)
-        after = _products_before(x[..., ::-1])[..., ::-1]
-        return g.unsqueeze(-1) * before * after
-
-
-def _products_before(x: Tensor) -> Tensor:
-    """For each element along the last dimension the product of those before it, in log2(n) doublings."""
-    shift, out = 1, _shifted(x, 1)
-    while shift < x.shape[-1]:
-        out = out * _shifted(out, shift)
-        shift *= 2
-    return out
-
-
-def _shifted(x: Tensor, by: int) -> Tensor:
-    """`x` moved `by` places along the last dimension, ones moved in."""
-    ones = x.new(x.backend.full((*x.shape[:-1], min(by, x.shape[-1])), 1, x.dtype))
-    return concatenate([ones, x[..., : max(x.shape[-1] - by, 0)]], x.ndim - 1)
-
-
-class Extreme(Function):
-    """The largest ("max") or smallest ("min") over `dims`, and NaN where there is one.
-
-    The gradient goes to the first of equals in C order where `to_first`, else they share it; NaN equals NaN.
-    """
-
-    @staticmethod
-    def forward(ctx: Context, x: Tensor, name: str, dims: Shape, to_first: bool) -> Tensor:
-        ctx.extreme, ctx.dims = name, dims
-        out = x.new(x.backend.reduce(REDUCTIONS[name], x.data, dims))
-        ctx.save(x, *([] if to_first else [out]))
-        return out
-
-    @staticmethod
-    def backward(ctx: Context, g: Tensor) -> Tensor:
-        x, *out = (saved.detach() for saved in ctx.saved)
-        if out:
-            kept = reduced_shape(x.shape, ctx.dims)
-            equal = (x == reshape(out[0], kept)) | (x != x)
-            return equal.where(reshape(g / equal.sum(ctx.dims), kept), 0.0)
-        last = _with_last(x, ctx.dims)
-        first = last.argmax(-1, True) if ctx.extreme == "max" else last.argmin(-1, True)
-        place = first.new(x.backend.full((last.shape[-1],), 1, first.dtype)).cumsum(0) - 1
-        order = (*_kept(x, ctx.dims), *ctx.dims)
-        spread = reshape(elementwise("where", place == first, g.unsqueeze(-1), 0), tuple(x.shape[i] for i in order))
-        return Permute.apply(spread, tuple(order.index(i) for i in range(x.ndim)))
-
-
-def _kept(x: Tensor, dims: Shape) -> Shape:
-    return tuple(i for i in range(x.ndim) if i not in dims)
-
-
-def _with_last(x: Tensor, dims: Shape) -> Tensor:
-    """`x` with `dims` as one, the last."""
-    kept = _kept(x, dims)
-    size = math.prod([x.shape[i] for i in dims])
-    return reshape(Permute.apply(x, kept + dims), (*(x.shape[i] for i in kept), size))
-
-
-def reduce(name: str, x: Tensor, dims: Shape, to_first: bool = False) -> Tensor:
-    """The reduction of that name over `dims`, which are removed; `to_first` is for `Extreme`."""
-    if not dims:
-        return Copy.apply(x)
-    if name == "sum":
-        return Sum.apply(x, dims)
-    if name == "prod":
-        return Prod.apply(_with_last(x, dims))
-    if not all(x.shape[dim] for dim in dims):
-        raise ValueError(f"{name} over dim {dims} of shape {x.shape}: there is nothing to take the {name} of")
-    return Extreme.apply(x, name, dims, to_first)
-
-
-def centre(x: Tensor, dims: Shape) -> Tensor:
-    """`x` less its mean over `dims`, twice: what rounding took from the mean may be as large as the deviation.
-
-    No gradient flows through the second mean, which is 0 but for rounding.
-    """
-    centred = x - x.mean(dims, keepdim=True)
-    return centred - centred.detach().mean(dims, keepdim=True)
-
-
-class CumSum(Function):
-    @staticmethod
-    def forward(ctx: Context, x: Tensor, dim: int) -> Tensor:
-        ctx.dim = dim
-        return x.new(x.backend.cumsum(x.data, dim))
-
-    @staticmethod
-    def backward(ctx: Context, g: Tensor) -> Tensor:
-        flip = (slice(None),) * ctx.dim + (slice(None, None, -1),)
-        return CumSum.apply(g[flip], ctx.dim)[flip]
 
 
 # --- joining

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack, cast
 
 from numpy.typing import DTypeLike
 
-from . import _ops, _views
+from . import _folds, _ops, _views
 from ._autograd import Value
 from ._dtypes import as_dtype, int64, is_float
 from ._shape import Dims, Shape, normalize_dim, normalize_dims, reduced_shape
@@ -59,7 +59,7 @@ class Reductions(Value):
         x = self._widened(dtype) if dtype is not None else cast("Tensor", self)
         x._expect_float("mean")
         dims = x._dims(dim)
-        out = _ops.Mean.apply(x, dims, x._count(dims))
+        out = _folds.Mean.apply(x, dims, x._count(dims))
         return _views.reshape(out, reduced_shape(x.shape, dims)) if keepdim else out
 
     def prod(
@@ -109,7 +109,7 @@ class Reductions(Value):
         x = self._widened(dtype) if dtype is not None else cast("Tensor", self)
         x._expect_float("var")
         dims, correction = x._dims(dim), correction if ddof is None else ddof
-        centred = _ops.centre(x, dims) if dims else x - x
+        centred = _folds.centre(x, dims) if dims else x - x
         return (centred * centred)._reduce("sum", dims, keepdim) / max(x._count(dims) - correction, 0)
 
     def argmax(self, dim: int | None = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor:
@@ -130,7 +130,7 @@ class Reductions(Value):
         Of floats each is exact to 1 eps of the sum of magnitudes up to it.
         """
         x, at = self._widened(dtype), normalize_dim(one_dim("cumsum", dim, names), self.ndim)
-        return _ops.CumSum.apply(x, at) if x.ndim else x.clone()
+        return _folds.CumSum.apply(x, at) if x.ndim else x.clone()
 
     def _widened(self, dtype: DTypeLike | None) -> Tensor:
         """This as `dtype`, or else integers and bools as int64."""
@@ -150,7 +150,7 @@ class Reductions(Value):
     def _reduce(self, name: str, dim: Dims, keepdim: bool) -> Tensor:
         dims = self._dims(dim)
         to_first = dim is not None and not isinstance(dim, Sequence)
-        out = _ops.reduce(name, cast("Tensor", self), dims, to_first)
+        out = _folds.reduce(name, cast("Tensor", self), dims, to_first)
         return _views.reshape(out, reduced_shape(self.shape, dims)) if keepdim else out
 
     def _arg_reduce(self, name: str, dim: int | None, keepdim: bool) -> Tensor:

@@ -52,6 +52,7 @@ class CpuBackend(HostBackend):
     empty = staticmethod(_buffers.empty)
     owns_memory = staticmethod(_buffers.owns_memory)
     elementwise = staticmethod(_elementwise.elementwise)
+    plan_elementwise = staticmethod(_elementwise.plan_elementwise)
     reduce = staticmethod(_reduce.reduce)
     arg_reduce = staticmethod(_reduce.arg_reduce)
     cumsum = staticmethod(_cumsum.cumsum)

@@ -17,6 +17,7 @@ from numba import types
 from numpy.typing import NDArray
 
 from stackgrad.tensor import OPS, Op
+from stackgrad.tensor._plans import Plans, layouts
 from stackgrad.tensor._shape import broadcast_shapes, strides_in_order
 
 from .._index import merge
@@ -27,7 +28,6 @@ from ._jit import Entry, Kernel, Signature, helper, rebind
 from ._memory import Memory, load, load_at, size_of, store, store_apart_at, store_at
 from ._on_host import on_host
 from ._parallel import CHUNK, SERIAL
-from ._plan import Plans, layouts
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -170,24 +170,27 @@ def _kernels(name: str, of_integers: bool) -> ElementwiseKernels:
     return ElementwiseKernels(name, scalar, lambda T: (first(T), T, T, result(T)), op.scalar)
 
 
+def plan_elementwise(op: Op, *operands: Array) -> Callable[..., Array]:
+    """See Backend.plan_elementwise."""
+    dtype = operands[-1].dtype
+    of_integers, result = dtype.kind == "i", np.dtype(bool) if op.result == "bool" else dtype
+    return _find(_kernels(op.name, of_integers), dtype, result, operands).run
+
+
 def elementwise(op: Op, *operands: Array) -> Array:
     """See Backend.elementwise."""
-    dtype = operands[-1].dtype
-    return run(_kernels(op.name, dtype.kind == "i"), dtype, np.dtype(bool) if op.result == "bool" else dtype, *operands)
+    return plan_elementwise(op, *operands)(*operands)
 
 
 def run(kernels: ElementwiseKernels, dtype: np.dtype[Any], out_dtype: np.dtype[Any], *operands: Array) -> Array:
     """The kernels' function of operands that broadcast, entered for element type `dtype`."""
-    make, back, numbers, repeats, launches = kernels.plans.find((dtype, layouts(operands)), dtype, out_dtype, operands)
-    out = make()
-    if numbers:
-        operands = tuple([np.asarray(x) for x in operands])
-    for count, i in repeats:
-        operands = (*operands[:i], _repeat(operands[i], count), *operands[i + 1 :])
-    x, y, z = operands if len(operands) == 3 else (operands[0], operands[-1], operands[-1])
-    for entry, chunks, serial, rest in launches:
-        entry(chunks, serial, (x, y, z, out, *rest))
-    return out if back is None else out.transpose(back)
+    return _find(kernels, dtype, out_dtype, operands).run(*operands)
+
+
+def _find(
+    kernels: ElementwiseKernels, dtype: np.dtype[Any], out_dtype: np.dtype[Any], operands: tuple[Array, ...]
+) -> _Plan:
+    return kernels.plans.find((dtype, layouts(operands)), dtype, out_dtype, operands)
 
 
 class _Launch(NamedTuple):
@@ -210,6 +213,19 @@ class _Plan(NamedTuple):
     numbers: bool
     repeats: tuple[tuple[int, int], ...]
     launches: tuple[_Launch, ...]
+
+    def run(self, *operands: Array) -> Array:
+        """The result for operands of the shapes, strides and dtypes that this was made for."""
+        make, back, numbers, repeats, launches = self
+        out = make()
+        if numbers:
+            operands = tuple([np.asarray(x) for x in operands])
+        for count, i in repeats:
+            operands = (*operands[:i], _repeat(operands[i], count), *operands[i + 1 :])
+        x, y, z = operands if len(operands) == 3 else (operands[0], operands[-1], operands[-1])
+        for entry, chunks, serial, rest in launches:
+            entry(chunks, serial, (x, y, z, out, *rest))
+        return out if back is None else out.transpose(back)
 
 
 def _plan(

@@ -21,6 +21,7 @@ from numba import types
 from numpy.typing import NDArray
 
 from stackgrad.tensor import OPS, REDUCTIONS, Reduction
+from stackgrad.tensor._plans import Plans
 
 from ._buffers import empty, maker
 from ._elementwise import compile_scalar, elementwise
@@ -29,7 +30,6 @@ from ._layout import copy_of, in_order
 from ._memory import Memory, load, on_stack, store
 from ._on_host import on_host
 from ._parallel import CHUNK, SERIAL
-from ._plan import Plans
 from ._product import products
 from ._vector_fold import FEWEST, fold_vectors
 
