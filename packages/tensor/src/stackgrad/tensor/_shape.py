@@ -112,7 +112,7 @@ def reduced_shape(shape: Shape, dims: Shape) -> Shape:
 
 
 def _is_pair(value: Any) -> bool:
-    return isinstance(value, tuple) and len(value) == 2 and all(isinstance(v, int) for v in value)
+    return isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], int) and isinstance(value[1], int)
 
 
 @dataclass(frozen=True)
