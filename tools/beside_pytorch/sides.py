@@ -156,7 +156,14 @@ class Theirs:
         return torch.from_numpy(np.asarray(array)).requires_grad_(requires_grad)
 
     def made(self, data: Any, dtype: str | None) -> Tensor:
-        return torch.tensor(data, dtype=None if dtype is None else self.dtype(dtype))
+        """Of rows of equal length, also where the first is empty, as the page says."""
+        x = torch.tensor(data, dtype=None if dtype is None else self.dtype(dtype))
+        if not x.numel():
+            try:
+                np.asarray(data)
+            except ValueError:
+                self.refuse("rows-of-nothing", True)
+        return x
 
     def arange(self, *bounds: float, dtype: Any) -> Tensor:
         first, last, step = (0, *bounds, 1) if len(bounds) == 1 else (*bounds, 1)[:3]

@@ -36,6 +36,13 @@ def _() -> None:
         torch.tensor([False, True]).argmax()
 
 
+@witness("rows-of-nothing")
+def _() -> None:
+    with pytest.raises(ValueError, match="ragged"):
+        sg.tensor([[], [1]])
+    assert tuple(torch.tensor([[], [1]]).shape) == (2, 0)
+
+
 @witness("numpy-functions")
 def _() -> None:
     ours, theirs = both(1.0, 3.0)
