@@ -137,7 +137,7 @@ def selected_twice(draw: Draw) -> Pure:
     def apply(lib: Side, x: Tensor) -> Tensor:
         y = x[made(lib, first)]
         y = (y * y).reshape(-1)
-        return y[lib.tensor(index % max(int(y.shape[0]), 1))].tanh()
+        return y[lib.tensor(index % max(int(y.shape[0]), 1))].sin()
 
     return Pure(apply, [x])
 

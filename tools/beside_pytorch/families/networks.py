@@ -205,7 +205,7 @@ def training(draw: Draw, lib: Side, show: Shown) -> None:
         x = lib.tensor(draw.array(shape, "float64", laid=False))
         y = lib.tensor(np.asarray(draw.random.integers(0, 3, 4), np.int64))
         loss_now = lib.array(run(x, y))
-        show.coarse |= bool(loss_now > 100)  # a run that diverges multiplies its rounding errors
+        show.coarse |= bool(loss_now > 10)  # a run that diverges multiplies its rounding errors
         show(f"loss {turn}", loss_now)
         if not loss_now < 1e30:
             return  # where sums overflow, their order decides between infinity and NaN
