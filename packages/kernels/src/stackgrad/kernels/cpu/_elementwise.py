@@ -1,14 +1,14 @@
 """map and zip: one function of single numbers, applied to every element in parallel.
 
 Operands that lie in memory alike, in whatever order of dimensions, are walked as one flat run in pieces of CHUNK
-elements; a single number is repeated in a buffer of that size. Anything else, such as a broadcast row or a slice
-with steps, is brought to four dimensions and walked by rows.
+elements. Anything else, such as a single number, a broadcast row or a slice with steps, is brought to four dimensions
+and walked by rows. What that takes for operands of one form is worked out once: a `_Plan`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -212,7 +212,7 @@ class _Plan(NamedTuple):
     back: Shape | None
     numbers: bool
     repeats: tuple[tuple[int, int], ...]
-    launches: tuple[_Launch, ...]
+    launches: Iterable[_Launch]
 
     def run(self, *operands: Array) -> Array:
         """The result for operands of the shapes, strides and dtypes that this was made for."""
@@ -249,8 +249,8 @@ def _plan(
     turns = not alike and _in_turns(x, y, z, extents)
     if turns or len(extents) > 1 or not all(step in (0, 1) for step in steps):
         kernel = kernels.by_turns if turns else kernels.by_rows
-        walks = _walks(kernel[dtype], extents, [*_three(strides[:-1]), strides[-1]])
-        return _Plan(make, back, numbers, (), tuple(walks))
+        walks = _Walks(kernel[dtype], extents, [*_three(strides[:-1]), strides[-1]])
+        return _Plan(make, back, numbers, (), walks if len(extents) > RANK else tuple(walks))
     repeats = tuple([(min(size, CHUNK), i) for i, step in enumerate(steps) if step == 0])
     apart = [int(CHUNK * step) for step in (x, y, z)]
     flat = _Launch(kernels.flat[dtype], -(-size // CHUNK), size < SERIAL, (*apart, size))
@@ -288,10 +288,20 @@ def _in_turns(x: float, y: float, z: float, extents: Shape) -> bool:
     return bool(extents) and extents[-1] >= TURN and (x, y, z) in ((1, 1, 1), (1, 0, 0), (0, 1, 1))
 
 
+class _Walks:
+    """The launches of a kernel of `_walk`: kept where they are one, made again each time where there may be many."""
+
+    def __init__(self, entry: Entry, extents: Shape, strides: list[Shape]) -> None:
+        self._arguments = entry, extents, strides
+
+    def __iter__(self) -> Iterator[_Launch]:
+        return _walks(*self._arguments)
+
+
 def _walks(
     entry: Entry, extents: Shape, strides: list[Shape], starts: Sequence[int] = (0, 0, 0, 0)
 ) -> Iterator[_Launch]:
-    """The launches of a kernel of `_walk`: one, or where there are more dimensions than RANK, one for each index."""
+    """One launch, or where there are more dimensions than RANK, one for each index of the first."""
     if len(extents) > RANK:
         for i in range(extents[0]):
             moved = [start + i * steps[0] for start, steps in zip(starts, strides, strict=True)]
