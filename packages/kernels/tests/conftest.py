@@ -117,6 +117,7 @@ def poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(_buffers, "SMALLEST", 0)
     monkeypatch.setattr(_buffers.pool, "take", filled)
+    _plan_anew(monkeypatch)
 
 
 @pytest.fixture
@@ -126,6 +127,11 @@ def run_serially(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     def choose(serial: bool) -> None:
         for module in _LAUNCHING:
             monkeypatch.setattr(module, "SERIAL", 2**62 if serial else 0)
-        monkeypatch.setattr(Plans, "find", lambda plans, key, *arguments: plans._make(*arguments))
+        _plan_anew(monkeypatch)
 
     return choose
+
+
+def _plan_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep no plans: they would be those of other memory or of other launches."""
+    monkeypatch.setattr(Plans, "find", lambda plans, key, *arguments: plans._make(*arguments))

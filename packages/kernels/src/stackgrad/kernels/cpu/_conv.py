@@ -42,6 +42,7 @@ Pair = tuple[int, int]
 Steps = tuple[Pair, ...]  # (extent, distance in memory) of some dimensions
 
 ROWS, VECTORS = 6, 2  # stand-ins: the kernel is compiled for outputs of one vector's width and for wider ones
+ONE_PIXEL = Window((1, 1))
 IMAGE_CHUNKS = 128
 PART = 256  # rows of weights, 16 kB
 
@@ -152,7 +153,7 @@ def _taps(kh: int, kw: int, c: int, row: int, column: int) -> NDArray[np.int64]:
 
 def as_rows(window: Window, *images: Array) -> tuple[Array, ...]:
     """Images (n, c, h, w) as (n, c, 1, h * w), of which fewer tiles are cut short, where the window is one pixel."""
-    if window != Window((1, 1)):
+    if window != ONE_PIXEL:
         return images
     return tuple(
         [channels_first(channels_last(x).reshape(n, 1, h * w, c)) for x in images for n, c, h, w in [x.shape]]
@@ -180,7 +181,7 @@ def conv2d(x: Array, weight: Array, bias: Array | None, window: Window, groups: 
 
 def is_product(window: Window, groups: int, channels: int) -> bool:
     """Whether a convolution is a matrix product, pixels by weights, that fills vectors."""
-    return window == Window((1, 1)) and groups == 1 and channels > VECTOR_BYTES // 4
+    return window == ONE_PIXEL and groups == 1 and channels > VECTOR_BYTES // 4
 
 
 def product_of_pixels(x: Array, matrix: Array, bias: Array | None = None, relu: bool = False) -> Array:

@@ -8,6 +8,7 @@ number a pixel times one row of weights (channels, run), and is then added to th
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from numba import types
@@ -123,6 +124,7 @@ def conv2d_relu_grad(
     return masked_and_summed(g, out, turned)
 
 
+@lru_cache(1024)
 def _turned(window: Window, groups: int, c: int, size: Pair, of_g: Pair) -> Window | None:
     """The window that leads from the gradient of the result to that of the image, if that is the way to take."""
     if groups > 1 or window.stride != (1, 1) or not min(size):

@@ -13,6 +13,7 @@ pixel's window lies.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from numba import types
@@ -27,12 +28,14 @@ from ._memory import load, store
 Array = NDArray[Any]
 
 
+@lru_cache(1024)
 def widened(window: Window, count: int) -> Window:
     """The window of `count` neighbouring pixels."""
     (kh, kw), (down, right) = window.kernel, window.stride
     return Window((kh, kw + (count - 1) * right), (down, count * right), window.padding, window.dilation)
 
 
+@lru_cache(1024)
 def for_output(window: Window, columns: int, channels: int, rows: int, most: int) -> tuple[int, int]:
     """How many pixels of rows of `columns` to give together, by tiles of `rows` by at most `most` numbers.
 
@@ -46,6 +49,7 @@ def for_output(window: Window, columns: int, channels: int, rows: int, most: int
     return least, multiply_adds(least)
 
 
+@lru_cache(1024)
 def for_weights(window: Window, columns: int, channels: int, inputs: int, most: int) -> int:
     """How many pixels of the result's gradient, rows of `columns`, to take together for the gradient of the weights.
 

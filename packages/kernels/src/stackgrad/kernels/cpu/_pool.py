@@ -9,6 +9,7 @@ A vector may hold more lanes than there are channels left: what they read is not
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -183,6 +184,7 @@ def _padded(x: Array, window: Window, fill: float) -> Array:
     return spread(channels_last(x), size, corner, fill=fill, slack=SLACK // x.itemsize)
 
 
+@lru_cache(1024)
 def _geometry(size: Pair, places: Pair, c: int, window: Window) -> tuple[Any, ...]:
     height, width = window.padded(size)
     rows, columns = np.arange(window.kernel[0]), np.arange(window.kernel[1])
@@ -190,6 +192,7 @@ def _geometry(size: Pair, places: Pair, c: int, window: Window) -> tuple[Any, ..
     return offsets, height * width * c, c, *places, window.stride[0] * width * c, window.stride[1] * c
 
 
+@lru_cache(1024)
 def _first_taps(places: Pair, window: Window) -> tuple[Array, Array]:
     """The first tap outside the padding is the sum of one number for the output's row and one for its column."""
     (top, _), (left, _) = window.padding
