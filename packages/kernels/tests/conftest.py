@@ -110,9 +110,9 @@ def poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
     """New memory is full of NaN, -1 and true, so that what a kernel leaves unwritten shows in its result."""
     take = _buffers.pool.take
 
-    def filled(size: int) -> np.ndarray[Any, Any]:
+    def filled(size: int) -> Any:
         block = take(size)
-        block.fill(0xFF)
+        block.memory.fill(0xFF)
         return block
 
     monkeypatch.setattr(_buffers, "SMALLEST", 0)

@@ -82,7 +82,8 @@ class FreeBlocks(Generic[Block]):
             self.used -= block.size
         while self.lent:
             self.used += self.lent.popleft()
-        self.most_used = max(self.most_used, self.used)
+        if self.used > self.most_used:
+            self.most_used = self.used
         while self.kept > self.bound:
             oldest, blocks = next(iter(self.free.items()))
             if blocks:

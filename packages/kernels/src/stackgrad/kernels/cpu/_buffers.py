@@ -25,7 +25,16 @@ _HUGE_PAGE = 512 * _PAGE
 _CACHE_LINE = 64
 
 
-def _new_block(size: int) -> NDArray[np.uint8]:
+class _Block:
+    """Memory, the address at which it begins, and its bytes."""
+
+    __slots__ = ("address", "memory", "size")
+
+    def __init__(self, memory: NDArray[np.uint8]) -> None:
+        self.memory, self.address, self.size = memory, memory.ctypes.data, memory.size
+
+
+def _new_block(size: int) -> _Block:
     """Memory that begins with a line of the cache, so that no vector of it lies on two; from 1 MB on with a huge page.
 
     For these, of which the processor has to look up far fewer, NumPy asks Linux where it takes 4 MB and more
@@ -34,10 +43,10 @@ def _new_block(size: int) -> NDArray[np.uint8]:
     page = _HUGE_PAGE if size >= _HUGE_PAGE // 2 else _CACHE_LINE
     memory = np.empty(-(-size // page) * page + page, np.uint8)
     start = -memory.ctypes.data % page
-    return memory[start : start + size]
+    return _Block(memory[start : start + size])
 
 
-pool: FreeBlocks[NDArray[np.uint8]] = FreeBlocks(_new_block, LARGEST_POOL)
+pool: FreeBlocks[_Block] = FreeBlocks(_new_block, LARGEST_POOL)
 
 
 class _Lease:
@@ -45,11 +54,11 @@ class _Lease:
 
     __slots__ = ("__array_interface__", "_block", "note")
 
-    def __init__(self, block: NDArray[np.uint8], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    def __init__(self, block: _Block, shape: tuple[int, ...], typestr: str) -> None:
         self._block = block
         self.note: Any = None  # what is known of the values
-        data = (block.ctypes.data, False)
-        self.__array_interface__ = {"shape": shape, "typestr": dtype.str, "data": data, "version": 3}
+        data = (block.address, False)
+        self.__array_interface__ = {"shape": shape, "typestr": typestr, "data": data, "version": 3}
 
     def __del__(self, give_back: Any = pool.give_back) -> None:
         give_back(self._block)
@@ -65,11 +74,11 @@ def maker(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Callable[[], NDArray[
     size = math.prod(shape) * dtype.itemsize
     if size < SMALLEST:
         return partial(np.empty, shape, dtype)
-    return partial(_lent, -(-(size + SLACK) // _PAGE) * _PAGE, shape, dtype)
+    return partial(_lent, -(-(size + SLACK) // _PAGE) * _PAGE, shape, dtype.str)
 
 
-def _lent(size: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    return np.asarray(_Lease(pool.take(size), shape, dtype))
+def _lent(size: int, shape: tuple[int, ...], typestr: str) -> NDArray[Any]:
+    return np.asarray(_Lease(pool.take(size), shape, typestr))
 
 
 def lease_of(a: NDArray[Any]) -> _Lease | None:
