@@ -44,7 +44,9 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
         raise ValueError(
             f"matmul of shapes {a.shape} and {b.shape}: inner extents {left.shape[-1]} and {right.shape[-2]} differ"
         )
-    batch = broadcast_shapes(left.shape[:-2], right.shape[:-2])
-    out = MatMul.apply(expand(left, (*batch, *left.shape[-2:])), expand(right, (*batch, *right.shape[-2:])))
+    if left.ndim > 2 or right.ndim > 2:
+        batch = broadcast_shapes(left.shape[:-2], right.shape[:-2])
+        left, right = expand(left, (*batch, *left.shape[-2:])), expand(right, (*batch, *right.shape[-2:]))
+    out = MatMul.apply(left, right)
     out = out.squeeze(-1) if b.ndim == 1 else out
     return out.squeeze(-2 if b.ndim > 1 else -1) if a.ndim == 1 else out

@@ -25,13 +25,14 @@ a all panels are packed first, and a chunk is a block of rows by PANELS panels.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
 from stackgrad.tensor import OPS
+from stackgrad.tensor._plans import Plans
 
 from ._buffers import empty
 from ._elementwise import elementwise
@@ -185,23 +186,43 @@ def _matmul(a: NDArray[Any], b: NDArray[Any], bias: NDArray[Any] | None, relu: b
     flat_a, *a_steps = _flat(a)
     flat_bias = np.empty(0, a.dtype) if bias is None else in_order(bias)
     columns = VECTORS * lanes(a.dtype)
-    panels = -(-m // columns)
-    serial = batch * (n + ROWS) * m * k < SERIAL * MULTIPLY_ADDS  # a panel takes as long to fill as a tile
-    if n * k <= SMALL:
-        packed, together = np.empty(0, a.dtype), 1
-        depth = -(-k // -(-k // DEPTH)) if k else 1
-        enough = 1 if serial else -(-FEWEST // (batch * panels))
-        down = max(-(-n // LONGEST), min(-(-n // (4 * ROWS)), enough))
-        block = -(-n // (down * ROWS)) * ROWS
-    else:
-        packed, together, depth = empty(batch * panels * k * columns, a.dtype), PANELS, k
+    chunks, serial, panels, together, depth, block = _plans.find((batch, n, k, m, columns), batch, n, k, m, columns)
+    packed = empty(batch * panels * k * columns, a.dtype)
+    if panels:
         _pack[a.dtype](batch * panels, packed.size < SERIAL, (flat_b, *b_steps, packed, k, m))
-        chunks_of = {block: batch * -(-n // block) * -(-panels // together) for block, _ in BLOCK_ROWS}
-        block = next(block for block, enough in BLOCK_ROWS if chunks_of[block] >= enough)
-    chunks = batch * -(-n // block) * -(-panels // together)
     shared = (flat_a, *a_steps, flat_b, *b_steps, flat_bias, packed, out.reshape(-1), n, m, k, depth, block, together)
     _MULTIPLY[ROWS if n >= ROWS else 1][a.dtype](chunks, serial, (*shared, relu))
     return out
+
+
+class _Plan(NamedTuple):
+    """How often and how the kernel runs, how many panels of b are packed before, and what a chunk does.
+
+    A chunk is `together` panels by a block of rows, `depth` of k at a time.
+    """
+
+    chunks: int
+    serial: bool
+    packed: int
+    together: int
+    depth: int
+    block: int
+
+
+def _plan(batch: int, n: int, k: int, m: int, columns: int) -> _Plan:
+    panels = -(-m // columns)
+    serial = batch * (n + ROWS) * m * k < SERIAL * MULTIPLY_ADDS  # a panel takes as long to fill as a tile
+    if n * k <= SMALL:
+        enough = 1 if serial else -(-FEWEST // (batch * panels))
+        down = max(-(-n // LONGEST), min(-(-n // (4 * ROWS)), enough))
+        block = -(-n // (down * ROWS)) * ROWS
+        return _Plan(batch * -(-n // block) * panels, serial, 0, 1, -(-k // -(-k // DEPTH)) if k else 1, block)
+    chunks_of = {block: batch * -(-n // block) * -(-panels // PANELS) for block, _ in BLOCK_ROWS}
+    block = next(block for block, enough in BLOCK_ROWS if chunks_of[block] >= enough)
+    return _Plan(chunks_of[block], serial, panels, PANELS, k, block)
+
+
+_plans: Plans[_Plan] = Plans(_plan)
 
 
 @on_host
