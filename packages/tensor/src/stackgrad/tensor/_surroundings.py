@@ -214,7 +214,8 @@ class Surroundings:
             return
         for key, value in list(x.items() if isinstance(x, dict) else enumerate(x)):
             inner = f"{name}[{key!r}]"
-            yield Entry(inner, x, x.get if isinstance(x, dict) else partial(_item, x), key, value)
+            if not isinstance(x, tuple):  # of which the entries are what they were as long as it is
+                yield Entry(inner, x, x.get if isinstance(x, dict) else partial(_item, x), key, value)
             yield from self._of(value, inner)
 
     def _of_object(self, x: Any, name: str) -> Iterator[Entry]:
