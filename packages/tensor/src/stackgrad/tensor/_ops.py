@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ._autograd import Context, Function, Value
 from ._backend import Array, Backend, DType
@@ -81,100 +81,56 @@ def _kept_for(op: Op, needs: tuple[bool, ...]) -> tuple[tuple[str, int], ...]:
 
 def elementwise(name: str, *operands: Operand) -> Tensor:
     """The op of that name, of tensors (at least one) and plain numbers, which broadcast and take a common dtype."""
-    if mode.observer is not None or recording.tape is not None:
-        return _recorded(name, operands)
-    form: list[Any] = [name]
+    applied = mode.observer is not None or recording.tape is not None
     recorded = mode.recording
-    for x in operands:
-        if not isinstance(x, Value):
-            form.append(type(x))
-            continue
-        if recorded and (x._requires_grad or Source.written):
-            return _recorded(name, operands)
-        data = x.data
-        form += (data.shape, data.strides, data.dtype, x.backend)
-    plan = _plans.find(tuple(form), name, operands)
-    if plan is None:
-        return _recorded(name, operands)
-    dtype, first, compute = plan
-    like: Tensor = operands[first]  # type: ignore[assignment]
-    constant = like.backend.constant
-    return like.new(compute(*[x.data if isinstance(x, Value) else constant(x, dtype) for x in operands]))
-
-
-class _Plan(NamedTuple):
-    """The dtype that numbers take, which operand is the first tensor, and what is done to the arrays."""
-
-    dtype: DType
-    first: int
-    compute: Callable[..., Array]
-
-
-def _plan(name: str, operands: Sequence[Operand]) -> _Plan | None:
-    """What to do with operands of this form; None where some must be cast, or are no operands."""
-    op, tensors = OPS[name], [x for x in operands if isinstance(x, Value)]
-    if not tensors or not all(isinstance(x, Value) or type(x) in (bool, int, float) for x in operands):
-        return None
-    backend = common_backend(name, *tensors)
-    broadcast_shapes(*[x.shape for x in tensors])
-    alike = operands[1:] if name == "where" else operands  # the condition takes no part in the dtype
-    dtype = common_dtype(op, alike)
-    if any(isinstance(x, Value) and x.dtype != dtype for x in alike):
-        return None
-    arrays = [x.data if isinstance(x, Value) else backend.constant(x, dtype) for x in operands]
-    first = next(i for i, x in enumerate(operands) if isinstance(x, Value))
-    return _Plan(dtype, first, backend.plan_elementwise(op, *arrays))
-
-
-_plans: Plans[_Plan | None] = Plans(_plan)
-
-
-def _recorded(name: str, operands: Sequence[Operand]) -> Tensor:
-    """`elementwise` as a Function."""
     op = OPS[name]
-    ready = _as_they_are(op, operands)
-    if ready:
-        return Elementwise.apply(op, *ready)
-    tensors = [x for x in operands if isinstance(x, Value)]
-    if not tensors:
-        raise TypeError(f"{name} of numbers alone: expected a tensor among them")
-    common_backend(name, *tensors)
-    if len(tensors) > 1:
-        broadcast_shapes(*[x.shape for x in tensors])
-    if name == "where":  # the condition takes no part in the dtype
-        dtype = common_dtype(op, operands[1:])
-        return Elementwise.apply(op, operands[0], *[_operand(x, dtype, tensors[0]) for x in operands[1:]])
-    dtype = common_dtype(op, operands)
-    return Elementwise.apply(op, *[_operand(x, dtype, tensors[0]) for x in operands])
-
-
-def _as_they_are(op: Op, operands: Sequence[Operand]) -> Sequence[Operand] | None:
-    """The operands where nothing need be cast: tensors of one backend and dtype, which `op` takes, or a float and them.
-
-    None for all other operands: what follows is the rule, and this a short cut to it.
-    """
-    first = operands[0]
-    if not isinstance(first, Value) or op.name == "where":
-        return None
-    data, backend = first.data, first.backend
-    dtype, shape = data.dtype, data.shape
-    if dtype.kind not in op.accepts:
-        return None
-    alike = True
-    for x in operands[1:]:
+    form: list[Any] = [id(op)]  # which the plan keeps
+    for x in operands:
         if isinstance(x, Value):
-            other = x.data
-            if x.backend is not backend or other.dtype != dtype:
-                return None
-            if other.shape != shape:
-                alike = False
-        elif type(x) is float and dtype.kind == "f" and len(operands) == 2:
-            return first, first.new(backend.constant(x, dtype))
+            data = x.data
+            form += (data.shape, data.strides, data.dtype, x.backend)
+            applied |= recorded and (x._requires_grad or Source.written)
         else:
-            return None
-    if not alike:
-        broadcast_shapes(*[x.data.shape for x in operands])  # type: ignore[union-attr]
-    return operands
+            form.append(type(x))
+    plan = _plans.find(tuple(form), op, operands)
+    like: Tensor = operands[plan.first]  # type: ignore[assignment]
+    backend, dtype = like.backend, plan.dtype
+    if applied or plan.casts:
+        made = list(operands)
+        for i in plan.others:
+            made[i] = _operand(made[i], dtype, like)
+        return Elementwise.apply(op, *made)
+    arrays = [x.data if isinstance(x, Value) else backend.constant(x, dtype) for x in operands]
+    if plan.compute is None:
+        plan.compute = backend.plan_elementwise(op, *arrays)
+    return like.new(plan.compute(*arrays))
+
+
+class _Plan:
+    """What is done with operands of one form: which is the first tensor, and the dtype that all take.
+
+    `others`: those that are not of this dtype yet, numbers and, if it `casts`, tensors. `compute` is for operands that
+    nobody looks at, neither the graph, nor a tape, nor an observer; it is made when it is first asked for.
+    """
+
+    __slots__ = ("casts", "compute", "dtype", "first", "op", "others")
+
+    def __init__(self, op: Op, operands: Sequence[Operand]) -> None:
+        tensors = {i: x for i, x in enumerate(operands) if isinstance(x, Value)}
+        if not tensors:
+            raise TypeError(f"{op.name} of numbers alone: expected a tensor among them")
+        common_backend(op.name, *tensors.values())
+        broadcast_shapes(*[x.shape for x in tensors.values()])
+        conditions = 1 if op.name == "where" else 0  # which take no part in the dtype
+        self.op, self.first = op, min(tensors)
+        self.dtype = common_dtype(op, operands[conditions:])
+        indices = range(conditions, len(operands))
+        self.others = tuple([i for i in indices if i not in tensors or tensors[i].dtype != self.dtype])
+        self.casts = any(i in tensors for i in self.others)
+        self.compute: Callable[..., Array] | None = None
+
+
+_plans: Plans[_Plan] = Plans(_Plan)
 
 
 def common_dtype(op: Op, operands: Sequence[Operand]) -> DType:
