@@ -96,7 +96,7 @@ def take(x: Tensor, basic: BasicKey, arrays: dict[int, Tensor]) -> Tensor:
     rows, width = math.prod(view.shape[i] for i in dims), math.prod(kept)
     out = reshape(Gather.apply(reshape(front, (rows, width)), reshape(index, (index.size,))), index.shape + kept)
     kept_dims = [i for i in range(view.ndim) if i not in arrays or arrays[i].ndim]  # a 0-d index takes one, as an int
-    at = [place for place, i in enumerate(kept_dims) if i in arrays]
+    at = [i for i, dim in enumerate(kept_dims) if dim in arrays]
     if at and at[-1] - at[0] == len(at) - 1:
         # neighbours: the selected dimensions go back to where the index arrays stood
         n, first = index.ndim, at[0]
