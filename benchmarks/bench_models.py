@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from stackgrad import nn
-from stackgrad.kernels.cpu import _buffers
+from stackgrad.kernels.cpu import _memory
 from stackgrad.mnist import MODELS
 from stackgrad.tensor import Tensor, no_grad
 
@@ -60,7 +60,7 @@ def time_optimizer_step(optimizer: str, backend: str) -> Work:
 @tracked("bytes", model=[*MODELS], batch=BATCHES, how=("eager", "captured"))
 def track_pool_bytes(model: str, batch: int, how: str) -> float:
     """The most bytes that the buffer pool had lent out at any moment of four training steps."""
-    pool = _buffers.pool
+    pool = _memory.pool
     if not hasattr(pool, "most_used"):  # commits before the pool counted
         return math.nan
     step = training_step(model_on(model), how == "captured")

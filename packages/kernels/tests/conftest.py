@@ -11,17 +11,17 @@ from hypothesis import settings
 
 from stackgrad.kernels.cpu import (
     _affine,
-    _buffers,
+    _channels_last,
     _conv,
     _conv_input_grad,
     _conv_weight_grad,
     _cumsum,
     _elementwise,
     _indexing,
-    _jit,
-    _layout,
+    _kernel,
     _margins,
     _matmul,
+    _memory,
     _norm,
     _optim,
     _pool,
@@ -30,7 +30,7 @@ from stackgrad.kernels.cpu import (
     _reduce,
     _softmax,
 )
-from stackgrad.kernels.cpu._memory import Memory
+from stackgrad.kernels.cpu._pointers import Memory
 from stackgrad.tensor import set_default_backend
 from stackgrad.tensor._plans import Plans
 
@@ -46,7 +46,7 @@ _LAUNCHING = (
     _cumsum,
     _elementwise,
     _indexing,
-    _layout,
+    _channels_last,
     _margins,
     _matmul,
     _norm,
@@ -76,9 +76,9 @@ def _on_cpu() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="session")
 def _checked_arguments() -> Iterator[None]:
     """Kernels trust their callers: here each is only entered with arrays of the dtype and layout it was made for."""
-    enter = _jit.Kernel.__getitem__
+    enter = _kernel.Kernel.__getitem__
 
-    def getitem(kernel: _jit.Kernel, dtype: np.dtype[Any]) -> Callable[..., None]:
+    def getitem(kernel: _kernel.Kernel, dtype: np.dtype[Any]) -> Callable[..., None]:
         entry, expected = enter(kernel, dtype), kernel._signature(numba.from_dtype(dtype))
 
         def checked(chunks: int, serial: bool, arguments: tuple[Any, ...]) -> None:
@@ -101,22 +101,22 @@ def _checked_arguments() -> Iterator[None]:
         return checked
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_jit.Kernel, "__getitem__", getitem)
+        patch.setattr(_kernel.Kernel, "__getitem__", getitem)
         yield
 
 
 @pytest.fixture
 def poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
     """New memory is full of NaN, -1 and true, so that what a kernel leaves unwritten shows in its result."""
-    take = _buffers.pool.take
+    take = _memory.pool.take
 
     def filled(size: int) -> Any:
         block = take(size)
         block.memory.fill(0xFF)
         return block
 
-    monkeypatch.setattr(_buffers, "SMALLEST", 0)
-    monkeypatch.setattr(_buffers.pool, "take", filled)
+    monkeypatch.setattr(_memory, "SMALLEST", 0)
+    monkeypatch.setattr(_memory.pool, "take", filled)
     _plan_anew(monkeypatch)
 
 

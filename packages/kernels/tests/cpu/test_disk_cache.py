@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stackgrad.kernels.cpu import _disk_cache, _jit
-from stackgrad.kernels.cpu._jit import Kernel
+from stackgrad.kernels.cpu import _disk_cache, _kernel
+from stackgrad.kernels.cpu._kernel import Kernel
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """The cache's own folder, empty and not made yet; nothing has been warned of."""
-    _jit._team()  # which has machine code of its own
+    _kernel._team()  # which has machine code of its own
     folder = tmp_path / "cache" / "kernels"
     monkeypatch.setattr(_disk_cache, "cache_folder", lambda: folder)
     monkeypatch.setattr(_disk_cache, "_warned", False)
@@ -315,7 +315,7 @@ def test_any_change_of_a_source_changes_the_digest(tmp_path, monkeypatch):
     monkeypatch.setattr(_disk_cache, "__file__", str(copied / "cpu" / "_disk_cache.py"))
     digest = _disk_cache.package_digest.__wrapped__
     assert digest() == _disk_cache.package_digest()
-    (copied / ".#_jit.py").symlink_to("an editor's lock")
+    (copied / ".#_kernel.py").symlink_to("an editor's lock")
     assert digest() == _disk_cache.package_digest()
     with (copied / "cpu" / "_parallel.py").open("a") as file:
         file.write("# \n")

@@ -12,7 +12,7 @@ import pytest
 
 from stackgrad import tensor as sg
 from stackgrad.kernels.cpu._calls import ChunkError
-from stackgrad.kernels.cpu._jit import Kernel
+from stackgrad.kernels.cpu._kernel import Kernel
 from stackgrad.tensor import OPS
 
 DIGESTS = Path(__file__).with_name("digests.py")

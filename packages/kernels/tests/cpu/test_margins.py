@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stackgrad.kernels.cpu import CpuBackend, _buffers, _conv, _conv_weight_grad, _layout, _margins
+from stackgrad.kernels.cpu import CpuBackend, _channels_last, _conv, _conv_weight_grad, _margins, _memory
 from stackgrad.tensor import NumpyBackend, Window
 
 pytestmark = pytest.mark.usefixtures("poisoned")
@@ -29,7 +29,7 @@ def whole(*shape, dtype="float32"):
 def test_an_image_that_was_brought_for_its_window(channels, out, window, dtype):
     x, w, b = whole(12, channels, 31, 30, dtype=dtype), whole(out, channels, *window.kernel, dtype=dtype), whole(out)
     b = b.astype(dtype)
-    for given in (x, _layout.channels_first(_layout.channels_last(x))):
+    for given in (x, _channels_last.channels_first(_channels_last.channels_last(x))):
         image = _margins.for_window(given, window)
         assert image is not given
         assert np.array_equal(image, x)
@@ -53,7 +53,7 @@ def test_memory_lent_again_is_an_image_like_others():
         image = _margins.for_window(whole(12, 4, 30, 30), window)
         assert image.shape == (12, 4, 30, 30)
         del image  # its memory is lent again
-        x = _layout.channels_first(_buffers.empty((12, 30, 30, 4), np.float32))
+        x = _channels_last.channels_first(_memory.empty((12, 30, 30, 4), np.float32))
         x[...] = whole(12, 4, 30, 30)
         w = whole(8, 4, 3, 3)
         assert np.array_equal(_conv.conv2d(x, w, None, window, 1), NUMPY.conv2d(x, w, None, window, 1))

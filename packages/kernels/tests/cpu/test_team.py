@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from numba.core.compiler_lock import global_compiler_lock
 
-from stackgrad.kernels.cpu import _jit
-from stackgrad.kernels.cpu._jit import Kernel
+from stackgrad.kernels.cpu import _kernel
+from stackgrad.kernels.cpu._kernel import Kernel
 from stackgrad.kernels.cpu._matmul import matmul
 from stackgrad.kernels.cpu._team import Team
 
@@ -40,7 +40,7 @@ def test_many_jobs_one_after_the_other():
 
 def test_a_thread_sleeps_and_is_woken():
     assert run()
-    team = _jit._team()
+    team = _kernel._team()
     deadline = time.monotonic() + 30
     while len(team._asleep) < len(team._threads):
         assert time.monotonic() < deadline, "some thread found no sleep"

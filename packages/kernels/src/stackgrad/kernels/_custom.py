@@ -25,7 +25,7 @@ from stackgrad.tensor._shape import broadcast_shapes, normalize_dim
 
 from .cpu import _elementwise, _reduce
 from .cpu._calls import ChunkError
-from .cpu._jit import helper
+from .cpu._kernel import helper
 
 if TYPE_CHECKING:
     from .cuda._custom import CustomKernels

@@ -11,11 +11,11 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from ._buffers import empty
-from ._jit import kernel
-from ._layout import in_order
-from ._memory import load, store
+from ._channels_last import in_order
+from ._kernel import kernel
+from ._memory import empty
 from ._parallel import SERIAL
+from ._pointers import load, store
 
 FINE = 16  # bits after the point of a place
 LARGEST = 2.0**20  # of the numbers in a map

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from stackgrad.tensor import recording
 
 from ._calls import explain_failure
-from ._jit import kernel
-from ._layout import in_order
-from ._memory import load
+from ._channels_last import in_order
+from ._kernel import kernel
+from ._pointers import load
 
 
 @kernel(lambda T: (types.int64[::1], types.intp))

@@ -24,17 +24,17 @@ from numpy.typing import NDArray
 
 from stackgrad.tensor import OPS, Window
 
-from ._buffers import empty, has_slack
+from ._channels_last import channels_first, channels_last, in_order
 from ._conv_parts import TAPS, of_taps
 from ._conv_pixels import for_output, widened, with_margins
 from ._elementwise import elementwise
-from ._jit import Kernel, kernel, rebind
-from ._layout import channels_first, channels_last, in_order
+from ._kernel import Kernel, kernel, rebind
 from ._margins import padded
 from ._matmul import matmul
-from ._memory import VECTOR_BYTES, load, store
+from ._memory import empty, has_slack
 from ._parallel import MULTIPLY_ADDS, SERIAL
 from ._parts import sum_of
+from ._pointers import VECTOR_BYTES, load, store
 from ._simd import lanes, tile_from_row, tile_load, tile_multiply_add, tile_relu, tile_store
 
 Array = NDArray[Any]

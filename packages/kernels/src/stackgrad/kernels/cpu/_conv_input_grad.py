@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 
 from stackgrad.tensor import Window
 
-from ._buffers import SLACK, empty, has_slack
+from ._channels_last import channels_first, channels_last, copy, fill_with, in_order, spread
 from ._conv import IMAGE_CHUNKS, Pair, arranged, convolve, is_product, product_of_pixels
 from ._conv_parts import TAPS, of_outputs
 from ._conv_pixels import for_output
-from ._jit import Kernel, rebind
-from ._layout import channels_first, channels_last, copy, fill_with, in_order, spread
+from ._kernel import Kernel, rebind
 from ._margins import masked_and_summed
-from ._memory import lanes_of
+from ._memory import SLACK, empty, has_slack
 from ._parallel import MULTIPLY_ADDS, SERIAL
 from ._parts import sum_of
+from ._pointers import lanes_of
 from ._simd import lanes, tile_add, tile_multiply_add, tile_zeros
 
 Array = NDArray[Any]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from stackgrad.tensor import Window
 
-from ._layout import channels_first, channels_last, in_order, spread
+from ._channels_last import channels_first, channels_last, in_order, spread
 from ._parts import PRODUCTS
 
 Array = NDArray[Any]

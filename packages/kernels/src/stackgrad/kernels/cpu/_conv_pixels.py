@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from stackgrad.tensor import Window
 
-from ._jit import kernel
-from ._layout import spread
-from ._memory import load, store
+from ._channels_last import spread
+from ._kernel import kernel
+from ._pointers import load, store
 
 Array = NDArray[Any]
 

@@ -20,17 +20,17 @@ from numpy.typing import NDArray
 from stackgrad.tensor import Window
 
 from . import _conv_parts
-from ._buffers import empty, has_slack
+from ._channels_last import channels_first, channels_last, fill_with, readable_beyond
 from ._conv import Pair, as_rows
 from ._conv_input_grad import runs_of
 from ._conv_pixels import add_pixels, for_weights, widened
-from ._jit import Kernel, helper, kernel, rebind
-from ._layout import channels_first, channels_last, fill_with, readable_beyond
+from ._kernel import Kernel, helper, kernel, rebind
 from ._margins import padded
-from ._memory import lanes_of, load, on_stack, store
+from ._memory import empty, has_slack
 from ._on_host import on_host
 from ._parallel import MULTIPLY_ADDS, SERIAL
 from ._parts import sum_of
+from ._pointers import lanes_of, load, on_stack, store
 from ._simd import lanes, tile_load, tile_multiply_add, tile_store, tile_zeros
 
 Array = NDArray[Any]

@@ -8,12 +8,12 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from ._buffers import empty
-from ._jit import kernel
-from ._layout import fill_with
-from ._memory import load, store
+from ._channels_last import fill_with
+from ._kernel import kernel
+from ._memory import empty
 from ._parallel import SERIAL
 from ._parts import add_exactly
+from ._pointers import load, store
 from ._reduce import middle
 
 Array = NDArray[Any]

@@ -23,11 +23,11 @@ from stackgrad.tensor._shape import broadcast_shapes, strides_in_order
 from .._index import merge
 from .._powers import power_of_integers
 from . import _vmath
-from ._buffers import maker
-from ._jit import Entry, Kernel, Signature, helper, rebind
-from ._memory import Memory, load, load_at, size_of, store, store_apart_at, store_at
+from ._kernel import Entry, Kernel, Signature, helper, rebind
+from ._memory import maker
 from ._on_host import on_host
 from ._parallel import CHUNK, SERIAL
+from ._pointers import Memory, load, load_at, size_of, store, store_apart_at, store_at
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]

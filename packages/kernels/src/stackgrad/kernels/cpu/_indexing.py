@@ -12,12 +12,12 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from ._buffers import empty
-from ._jit import kernel
-from ._layout import in_order
-from ._memory import load, store
+from ._channels_last import in_order
+from ._kernel import kernel
+from ._memory import empty
 from ._on_host import on_host
 from ._parallel import CHUNK, SERIAL
+from ._pointers import load, store
 
 Array = NDArray[Any]
 

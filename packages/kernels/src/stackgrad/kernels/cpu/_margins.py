@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from stackgrad.tensor import REDUCTIONS, Window
 
-from ._buffers import SMALLEST, empty, lease_of
-from ._jit import kernel
-from ._layout import channels_first, channels_last, fill_with, spread
-from ._memory import load, select, store
+from ._channels_last import channels_first, channels_last, fill_with, spread
+from ._kernel import kernel
+from ._memory import SMALLEST, empty, lease_of
 from ._parallel import SERIAL
+from ._pointers import load, select, store
 from ._reduce import reduce
 from ._simd import lanes
 

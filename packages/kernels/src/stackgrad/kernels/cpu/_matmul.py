@@ -34,14 +34,14 @@ from numpy.typing import NDArray
 from stackgrad.tensor import OPS
 from stackgrad.tensor._plans import Plans
 
-from ._buffers import empty
+from ._channels_last import in_order
 from ._elementwise import elementwise
-from ._jit import Kernel, helper, kernel, rebind
-from ._layout import in_order
-from ._memory import VECTOR_BYTES, lanes_of, load, on_stack, store
+from ._kernel import Kernel, helper, kernel, rebind
+from ._memory import empty
 from ._on_host import on_host
 from ._parallel import MULTIPLY_ADDS, SERIAL
 from ._parts import PRODUCTS, sum_of
+from ._pointers import VECTOR_BYTES, lanes_of, load, on_stack, store
 from ._simd import lanes, tile_from_row, tile_load, tile_multiply_add, tile_of_columns, tile_relu, tile_store
 
 Array = NDArray[Any]

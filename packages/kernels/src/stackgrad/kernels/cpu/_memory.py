@@ -1,176 +1,99 @@
-"""Memory as kernels reach it: without the tests that an index of Numba's costs, each place known to lie inside.
+"""Memory that is used again.
 
-A kernel that knows extents and strides from its plan takes a `Memory` for an array of any number of dimensions: a
-pointer to the first element. To pass four of them takes some 4 nanoseconds, four of Numba's own arrays 120.
+A fresh page costs more than the arithmetic that fills it. So the memory of a large array goes back to a pool when the
+last array that refers to it, view or not, is gone, and the next array of that size gets it. A `_Lease` stands between
+the two: NumPy holds it for as long as any array needs the memory, and its end is the end of the last of them.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import NativeValue, intrinsic, models, register_model, unbox
-from numba.np.arrayobj import populate_array
+import numpy as np
+from numpy.typing import NDArray
 
-VECTOR_BYTES = 32
+from .._free_blocks import FreeBlocks
 
-
-class Memory(types.Type):
-    """Where the first element of an array of NumPy's lies, and its dtype."""
-
-    def __init__(self, dtype: Any) -> None:
-        self.dtype = dtype
-        super().__init__(f"Memory({dtype})")
+SMALLEST = 16 * 1024  # bytes of an array worth the bookkeeping
+LARGEST_POOL = 512 * 1024 * 1024  # bytes kept at most while nobody uses them
+SLACK = 1024  # bytes behind a large array that kernels may read, and do not use
+_PAGE = 4096
+_HUGE_PAGE = 512 * _PAGE
+_CACHE_LINE = 64
 
 
-@register_model(Memory)
-class _MemoryModel(models.PointerModel):
-    pass
+class _Block:
+    """Memory, the address at which it begins, and its bytes."""
+
+    __slots__ = ("address", "memory", "size")
+
+    def __init__(self, memory: NDArray[np.uint8]) -> None:
+        self.memory, self.address, self.size = memory, memory.ctypes.data, memory.size
 
 
-@unbox(Memory)
-def _unbox_memory(kind: Any, array: Any, c: Any) -> Any:
-    """Read `data`, which stands first in an array object, behind what all objects begin with."""
-    start = c.builder.bitcast(array, ir.IntType(8).as_pointer())
-    field = c.builder.gep(start, [ir.IntType(64)(object.__basicsize__)])
-    return NativeValue(c.builder.load(c.builder.bitcast(field, c.context.get_value_type(kind).as_pointer())))
+def _new_block(size: int) -> _Block:
+    """Memory that begins with a line of the cache, so that no vector of it lies on two; from 1 MB on with a huge page.
 
-
-def data_of(context: Any, builder: Any, array_type: Any, array: Any) -> Any:
-    """A pointer to the first element."""
-    if isinstance(array_type, Memory):
-        return array
-    return context.make_array(array_type)(context, builder, array).data
-
-
-@intrinsic
-def size_of(typingctx: Any, a: Any) -> Any:
-    """Bytes of an element of the array `a`. (`a.itemsize` is read from memory: LLVM would not know it.)"""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(a.dtype)))
-
-    return types.intp(a), codegen
-
-
-@intrinsic
-def lanes_of(typingctx: Any, a: Any) -> Any:
-    """Elements of the array `a` in a vector."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return context.get_constant(types.intp, VECTOR_BYTES * 8 // a.dtype.bitwidth)
-
-    return types.intp(a), codegen
-
-
-@intrinsic
-def load(typingctx: Any, a: Any, index: Any) -> Any:
-    """a[index] of a flat array, for an index known to lie inside."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = builder.gep(data_of(context, builder, signature.args[0], args[0]), [args[1]])
-        return context.unpack_value(builder, signature.return_type, pointer)
-
-    return a.dtype(a, types.intp), codegen
-
-
-@intrinsic
-def store(typingctx: Any, a: Any, index: Any, value: Any) -> Any:
-    """a[index] = value in a flat array, for an index known to lie inside."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = builder.gep(data_of(context, builder, signature.args[0], args[0]), [args[1]])
-        context.pack_value(builder, signature.args[2], args[2], pointer)
-        return context.get_dummy_value()
-
-    return types.none(a, types.intp, a.dtype), codegen
-
-
-@intrinsic
-def select(typingctx: Any, condition: Any, a: Any, b: Any) -> Any:
-    """`a` where the condition holds, else `b`, without a branch, which would be mispredicted as often as not."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.select(args[0], args[1], args[2])
-
-    return a(types.boolean, a, a), codegen
-
-
-@intrinsic(prefer_literal=True)
-def on_stack(typingctx: Any, like: Any, count: Any) -> Any:
-    """An array of `count` elements like those of `like`, not set, which lives until the kernel returns.
-
-    It begins with a line of the cache, so that no vector of it lies on two.
+    For these, of which the processor has to look up far fewer, NumPy asks Linux where it takes 4 MB and more
+    (`NUMPY_MADVISE_HUGEPAGE`, https://numpy.org/doc/stable/reference/global_state.html).
     """
-    if not isinstance(count, types.IntegerLiteral):
-        return None
-    array_type = types.Array(like.dtype, 1, "C")
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        element = context.get_data_type(like.dtype)
-        data = cgutils.alloca_once(builder, element, size=count.literal_value)
-        data.align = 64
-        array, size = context.make_array(array_type)(context, builder), context.get_abi_sizeof(element)
-        word = context.get_value_type(types.intp)
-        extents = (cgutils.pack_array(builder, [word(n)]) for n in (count.literal_value, size))
-        populate_array(array, data, *extents, word(size), None)
-        return array._getvalue()
-
-    return array_type(like, count), codegen
+    page = _HUGE_PAGE if size >= _HUGE_PAGE // 2 else _CACHE_LINE
+    memory = np.empty(-(-size // page) * page + page, np.uint8)
+    start = -memory.ctypes.data % page
+    return _Block(memory[start : start + size])
 
 
-# Arrays of any strides: places are counted in bytes.
+pool: FreeBlocks[_Block] = FreeBlocks(_new_block, LARGEST_POOL)
 
 
-def _pointer_at(context: Any, builder: Any, array_type: Any, array: Any, position: Any) -> Any:
-    data = data_of(context, builder, array_type, array)
-    pointer = builder.gep(builder.bitcast(data, ir.IntType(8).as_pointer()), [position])
-    return builder.bitcast(pointer, data.type)
+class _Lease:
+    """The memory of one array, given back at its end."""
+
+    __slots__ = ("__array_interface__", "_block", "note")
+
+    def __init__(self, block: _Block, shape: tuple[int, ...], typestr: str) -> None:
+        self._block = block
+        self.note: Any = None  # what is known of the values
+        data = (block.address, False)
+        self.__array_interface__ = {"shape": shape, "typestr": typestr, "data": data, "version": 3}
+
+    def __del__(self, give_back: Any = pool.give_back) -> None:
+        give_back(self._block)
 
 
-def _scope(builder: Any) -> Any:
-    """The alias scope of what `load_at` reads, in all chunks: what is marked to lie apart from it shares no memory."""
-    module = builder.module
-    domain = module.add_metadata(["stackgrad"])
-    return module.add_metadata([module.add_metadata(["operands", domain])])
+def empty(shape: int | tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """A new array in C order, its values not set."""
+    return maker((shape,) if isinstance(shape, int) else tuple(shape), np.dtype(dtype))()
 
 
-def _stored_at(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-    data = context.data_model_manager[signature.args[2]].as_data(builder, args[2])
-    return builder.store(data, _pointer_at(context, builder, signature.args[0], *args[:2]))
+def maker(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Callable[[], NDArray[Any]]:
+    """What makes new arrays of this shape, in C order, their values not set."""
+    size = math.prod(shape) * dtype.itemsize
+    if size < SMALLEST:
+        return partial(np.empty, shape, dtype)
+    return partial(_lent, -(-(size + SLACK) // _PAGE) * _PAGE, shape, dtype.str)
 
 
-@intrinsic
-def load_at(typingctx: Any, a: Any, position: Any) -> Any:
-    """The element of `a` at a place."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        loaded = builder.load(_pointer_at(context, builder, signature.args[0], *args))
-        loaded.set_metadata("alias.scope", _scope(builder))
-        return context.data_model_manager[signature.return_type].from_data(builder, loaded)
-
-    return a.dtype(a, types.intp), codegen
+def _lent(size: int, shape: tuple[int, ...], typestr: str) -> NDArray[Any]:
+    return np.asarray(_Lease(pool.take(size), shape, typestr))
 
 
-@intrinsic
-def store_at(typingctx: Any, a: Any, position: Any, value: Any) -> Any:
-    """Write the element of `a` at a place."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _stored_at(context, builder, signature, args)
-        return context.get_dummy_value()
-
-    return types.none(a, types.intp, a.dtype), codegen
+def lease_of(a: NDArray[Any]) -> _Lease | None:
+    """What lends the memory that `a` is a view of; None for other memory."""
+    owner = a.base
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    return owner if isinstance(owner, _Lease) else None
 
 
-@intrinsic
-def store_apart_at(typingctx: Any, a: Any, position: Any, value: Any) -> Any:
-    """Write the element of `a` at a place that no chunk reads by `load_at`: LLVM then compares no places."""
+def has_slack(a: NDArray[Any]) -> bool:
+    """Whether SLACK bytes behind `a` can be read."""
+    return lease_of(a) is not None
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _stored_at(context, builder, signature, args).set_metadata("noalias", _scope(builder))
-        return context.get_dummy_value()
 
-    return types.none(a, types.intp, a.dtype), codegen
+def owns_memory(a: NDArray[Any]) -> bool:
+    """See Backend.owns_memory."""
+    return a.base is None or isinstance(a.base, _Lease)

@@ -23,12 +23,12 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from ._buffers import empty
-from ._jit import helper, kernel
-from ._layout import channels_last, in_order, readable_beyond
-from ._memory import lanes_of, load, store
+from ._channels_last import channels_last, in_order, readable_beyond
+from ._kernel import helper, kernel
+from ._memory import empty
 from ._parallel import CHUNK, SERIAL
 from ._parts import add_exactly
+from ._pointers import lanes_of, load, store
 from ._simd import lanes, tile_relu, tile_store, tile_zeros
 from ._vector import add, masked_by, multiply_add, over, subtract, vector_at
 

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from stackgrad.tensor import recording
 
-from ._jit import Kernel, kernel
-from ._layout import in_order
-from ._memory import load, store
+from ._channels_last import in_order
+from ._kernel import Kernel, kernel
 from ._on_host import on_host
 from ._parallel import CHUNK, SERIAL
+from ._pointers import load, store
 
 COST = 4  # operations that one parameter takes as long as
 

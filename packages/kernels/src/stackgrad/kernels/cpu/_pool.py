@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from stackgrad.tensor import Window
 
-from ._buffers import SLACK, empty
-from ._jit import helper, kernel
-from ._layout import channels_first, channels_last, copy, readable_beyond, spread
-from ._memory import lanes_of, load, on_stack, store
+from ._channels_last import channels_first, channels_last, copy, readable_beyond, spread
+from ._kernel import helper, kernel
+from ._memory import SLACK, empty
 from ._parallel import SERIAL
+from ._pointers import lanes_of, load, on_stack, store
 from ._simd import lanes, tile_add, tile_store, tile_zeros
 from ._vector import keep_larger, over, plus, vector_at, vector_of, where_equal
 

@@ -19,11 +19,11 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from ._buffers import empty
-from ._jit import helper, kernel
-from ._layout import fill_with
-from ._memory import load, on_stack, store
+from ._channels_last import fill_with
+from ._kernel import helper, kernel
+from ._memory import empty
 from ._parallel import CHUNK, SERIAL
+from ._pointers import load, on_stack, store
 
 Array = NDArray[Any]
 

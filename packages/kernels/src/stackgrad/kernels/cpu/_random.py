@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from stackgrad.tensor._random import MULTIPLIERS, ROUNDS, WEYL
 
-from ._buffers import empty
-from ._jit import helper, kernel
-from ._layout import in_order
-from ._memory import load, on_stack, select, store
+from ._channels_last import in_order
+from ._kernel import helper, kernel
+from ._memory import empty
 from ._parallel import CHUNK, SERIAL
+from ._pointers import load, on_stack, select, store
 
 _M0, _M1 = (np.uint64(m) for m in MULTIPLIERS)
 _W0, _W1 = (np.uint64(w) for w in WEYL)

@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 from stackgrad.tensor import OPS, REDUCTIONS, Reduction
 from stackgrad.tensor._plans import Plans
 
-from ._buffers import empty, maker
+from ._channels_last import copy_of, in_order
 from ._elementwise import compile_scalar, elementwise
-from ._jit import Entry, Kernel, helper, kernel, rebind
-from ._layout import copy_of, in_order
-from ._memory import Memory, load, on_stack, store
+from ._kernel import Entry, Kernel, helper, kernel, rebind
+from ._memory import empty, maker
 from ._on_host import on_host
 from ._parallel import CHUNK, SERIAL
+from ._pointers import Memory, load, on_stack, store
 from ._product import products
 from ._vector_fold import FEWEST, fold_vectors
 

@@ -26,7 +26,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
-from ._memory import VECTOR_BYTES, data_of
+from ._pointers import VECTOR_BYTES, data_of
 
 _REGISTERS = 16  # of AVX2
 _INDEX = ir.IntType(32)

@@ -7,11 +7,11 @@ from typing import Any
 from numba import types
 from numpy.typing import NDArray
 
-from ._buffers import empty
-from ._jit import Kernel, helper, kernel
-from ._layout import in_order
-from ._memory import load, on_stack, store
+from ._channels_last import in_order
+from ._kernel import Kernel, helper, kernel
+from ._memory import empty
 from ._parallel import CHUNK, SERIAL
+from ._pointers import load, on_stack, store
 from ._vector_fold import FEWEST, fold_vectors
 from ._vmath import exp, log
 

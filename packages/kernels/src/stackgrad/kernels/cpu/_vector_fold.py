@@ -15,8 +15,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from ._jit import helper, rebind
-from ._memory import lanes_of
+from ._kernel import helper, rebind
+from ._pointers import lanes_of
 from ._simd import halves, row_of, splat, tile_from_row
 
 VECTORS = 8  # half of the registers of AVX2

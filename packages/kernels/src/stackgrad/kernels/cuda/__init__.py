@@ -34,7 +34,7 @@ Importing this needs neither numba-cuda nor a GPU. `_driver` is the one file tha
 
     which function does which kind of work       _backend.py         CudaBackend
     arrays; views: permute, expand, slice        _array.py           DeviceArray, empty, from_numpy, to_numpy
-    strides as kernels see them                  _layout.py          place, parts, divide
+    strides as kernels see them                  _strides.py         place, parts, divide
     making and launching kernels                 _kernel.py          kernel, Kernel, cover, either, REGISTRY
     driver, compiler, simulator                  _driver.py          device, compile_to_ptx, _Gpu, _Simulator
     arrays of simulated kernels                  _simulated.py       Pointer, Anywhere

@@ -14,8 +14,8 @@ import numpy as np
 from ._array import DeviceArray, empty
 from ._driver import cuda
 from ._kernel import T, cover, either, int64, kernel, pointer
-from ._layout import divide
 from ._reduce import middle
+from ._strides import divide
 
 PIECE = either(64, simulated=5)
 

@@ -34,8 +34,8 @@ from stackgrad.tensor import OPS, Window
 from ._array import DeviceArray, Shape, empty
 from ._driver import cuda, inlined
 from ._kernel import T, int64, integers, pointer
-from ._layout import divide
 from ._math import compile_scalar
+from ._strides import divide
 from ._tile import ALIGNMENT, Form, TiledKernels, cut, epilogue, form_for, joined
 
 DType = np.dtype[Any]

@@ -22,8 +22,8 @@ from .._powers import power_of_integers
 from ._array import DeviceArray, Shape, empty, permute, spread_strides
 from ._driver import cuda, inlined
 from ._kernel import BLOCK, Kernel, boolean, cover, int64, integers, pointer
-from ._layout import RANK, parts, place
 from ._math import compile_scalar
+from ._strides import RANK, parts, place
 
 Numbers = Callable[[Any], tuple[Any, Any, Any, Any]]
 

@@ -28,8 +28,8 @@ from ._array import DeviceArray, empty, to_numpy
 from ._copy import contiguous, copy, full
 from ._driver import cuda, inlined
 from ._kernel import T, cover, either, int64, kernel, pointer
-from ._layout import divide
 from ._math import add
+from ._strides import divide
 
 CHUNK = either(64, simulated=5)  # row numbers of one thread
 DIGITS = 16  # of four bits

@@ -20,8 +20,8 @@ from stackgrad.tensor import OPS
 from ._array import DeviceArray, empty, permute
 from ._driver import cuda, inlined
 from ._kernel import T, int64, integers, pointer
-from ._layout import RANK, divide, parts, place
 from ._math import compile_scalar
+from ._strides import RANK, divide, parts, place
 from ._tile import ALIGNMENT, TiledKernels, cut, epilogue, form_for, joined
 
 # Stand-ins: each form of the tile has its own, see `Form.globals`.

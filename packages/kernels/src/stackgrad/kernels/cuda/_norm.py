@@ -29,8 +29,8 @@ from ._array import DeviceArray, empty, permute
 from ._copy import contiguous
 from ._driver import cuda, inlined
 from ._kernel import Kernel, Signature, T, either, int64, pointer
-from ._layout import divide
 from ._math import sqrt
+from ._strides import divide
 
 PLANES = 1, either(256, simulated=4)  # the channels of a block, and the threads that each has
 PIXELS = either((16, 16), simulated=(2, 2))

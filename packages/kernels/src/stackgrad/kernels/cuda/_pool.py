@@ -20,7 +20,7 @@ from ._array import DeviceArray, empty
 from ._copy import contiguous
 from ._driver import cuda, inlined, types
 from ._kernel import BLOCK, Kernel, T, cover, int64, integers, kernel, pointer
-from ._layout import divide
+from ._strides import divide
 
 Pair = tuple[int, int]
 DType = np.dtype[Any]

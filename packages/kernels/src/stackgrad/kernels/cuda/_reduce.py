@@ -31,8 +31,8 @@ from ._array import DeviceArray, Shape, empty, permute
 from ._copy import contiguous, copy, full
 from ._driver import cuda
 from ._kernel import BLOCK, Kernel, T, cover, either, int64, pointer
-from ._layout import divide
 from ._math import compile_scalar
+from ._strides import divide
 
 LANES = either(256, simulated=8)  # threads of a block that folds a row
 PIECE = either(8192, simulated=32)  # elements of a row, a multiple of LANES

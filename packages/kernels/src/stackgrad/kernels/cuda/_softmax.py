@@ -27,8 +27,8 @@ from ._array import DeviceArray, Shape, empty, permute
 from ._copy import contiguous
 from ._driver import cuda, device, inlined
 from ._kernel import Kernel, Signature, T, cover, either, int64, kernel, pointer
-from ._layout import divide
 from ._math import add, exp, log
+from ._strides import divide
 
 # Lanes and rows of a block, and up to how long its rows are.
 SHAPES = (

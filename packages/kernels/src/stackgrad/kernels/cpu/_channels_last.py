@@ -9,11 +9,11 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from ._buffers import SLACK, empty, has_slack
-from ._jit import helper, kernel
-from ._memory import lanes_of, load, store
+from ._kernel import helper, kernel
+from ._memory import SLACK, empty, has_slack
 from ._on_host import on_host
 from ._parallel import SERIAL, STRIDED
+from ._pointers import lanes_of, load, store
 from ._simd import tile_load, tile_store
 
 Pair = tuple[int, int]

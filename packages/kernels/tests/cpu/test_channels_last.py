@@ -3,8 +3,15 @@
 import numpy as np
 import pytest
 
-from stackgrad.kernels.cpu._buffers import SMALLEST
-from stackgrad.kernels.cpu._layout import channels_first, channels_last, copy_of, in_order, readable_beyond, spread
+from stackgrad.kernels.cpu._channels_last import (
+    channels_first,
+    channels_last,
+    copy_of,
+    in_order,
+    readable_beyond,
+    spread,
+)
+from stackgrad.kernels.cpu._memory import SMALLEST
 
 pytestmark = pytest.mark.usefixtures("poisoned")
 

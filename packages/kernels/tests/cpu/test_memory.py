@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from stackgrad import tensor as sg
-from stackgrad.kernels.cpu import _buffers
-from stackgrad.kernels.cpu._buffers import SLACK, SMALLEST, empty, has_slack, owns_memory, pool
+from stackgrad.kernels.cpu import _memory
+from stackgrad.kernels.cpu._memory import SLACK, SMALLEST, empty, has_slack, owns_memory, pool
 
 LARGE = SMALLEST // 4  # elements of float32
 
@@ -143,7 +143,7 @@ def test_the_pool_is_bounded(monkeypatch):
 def test_what_was_used_last_is_kept_longest(monkeypatch):
     monkeypatch.setattr(pool, "bound", 3 * SMALLEST)
     one, two, three = (blocks * LARGE - SLACK // 4 for blocks in (1, 2, 3))
-    monkeypatch.setattr(_buffers, "SMALLEST", 0)
+    monkeypatch.setattr(_memory, "SMALLEST", 0)
     for size in (one, two, one, two):
         empty(size, "float32")
     assert list(pool.free) == [SMALLEST, 2 * SMALLEST]

@@ -1,0 +1,90 @@
+"""The backend: which function does which kind of work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stackgrad.tensor import HostBackend, recording
+
+from . import (
+    _channels_last,
+    _classes,
+    _conv,
+    _conv_input_grad,
+    _conv_weight_grad,
+    _cumsum,
+    _elementwise,
+    _indexing,
+    _margins,
+    _matmul,
+    _memory,
+    _norm,
+    _optim,
+    _pool,
+    _random,
+    _reduce,
+    _softmax,
+)
+from ._on_host import on_host
+
+
+class CpuBackend(HostBackend):
+    """Arrays are NumPy's; memory and views are shared with the `numpy` backend."""
+
+    name = "cpu"
+    captures = True
+
+    copy = staticmethod(_channels_last.copy_of)
+    assign = on_host(HostBackend.assign)
+    reshape = staticmethod(_channels_last.reshape)
+
+    def full(self, shape: tuple[int, ...], value: bool | int | float, dtype: np.dtype[Any]) -> NDArray[Any]:
+        out = super().full(shape, value, dtype)
+        if recording.tape is not None:
+            value = out.flat[0] if out.size else value  # as the dtype has it
+            recording.tape.put_ahead(lambda: out.fill(value))  # nobody can have used this memory before
+        return out
+
+    def constant(self, value: bool | int | float, dtype: np.dtype[Any]) -> NDArray[Any]:
+        return super().full((), value, dtype)
+
+    empty = staticmethod(_memory.empty)
+    owns_memory = staticmethod(_memory.owns_memory)
+    elementwise = staticmethod(_elementwise.elementwise)
+    plan_elementwise = staticmethod(_elementwise.plan_elementwise)
+    reduce = staticmethod(_reduce.reduce)
+    arg_reduce = staticmethod(_reduce.arg_reduce)
+    cumsum = staticmethod(_cumsum.cumsum)
+    matmul = staticmethod(_matmul.matmul)
+    linear = staticmethod(_matmul.linear)
+    linear_relu = staticmethod(_matmul.linear_relu)
+    for_window = staticmethod(_margins.for_window)
+    conv2d = staticmethod(_conv.conv2d)
+    conv2d_relu = staticmethod(_conv.conv2d_relu)
+    conv2d_relu_grad = staticmethod(_conv_input_grad.conv2d_relu_grad)
+    conv2d_input_grad = staticmethod(_conv_input_grad.conv2d_input_grad)
+    conv2d_weight_grad = staticmethod(_conv_weight_grad.conv2d_weight_grad)
+    max_pool2d = staticmethod(_pool.max_pool2d)
+    max_pool2d_take = staticmethod(_pool.max_pool2d_take)
+    max_pool2d_grad = staticmethod(_pool.max_pool2d_grad)
+    avg_pool2d = staticmethod(_pool.avg_pool2d)
+    avg_pool2d_grad = staticmethod(_pool.avg_pool2d_grad)
+    softmax = staticmethod(_softmax.softmax)
+    log_softmax = staticmethod(_softmax.log_softmax)
+    softmax_grad = staticmethod(_softmax.softmax_grad)
+    log_softmax_grad = staticmethod(_softmax.log_softmax_grad)
+    check_classes_in_replays = staticmethod(_classes.check_classes_in_replays)
+    cross_entropy = staticmethod(_softmax.cross_entropy)
+    cross_entropy_grad = staticmethod(_softmax.cross_entropy_grad)
+    batch_norm = staticmethod(_norm.batch_norm)
+    batch_norm_grad = staticmethod(_norm.batch_norm_grad)
+    gather = staticmethod(_indexing.gather)
+    scatter_add = staticmethod(_indexing.scatter_add)
+    scatter = staticmethod(_indexing.scatter)
+    uniform = staticmethod(_random.uniform)
+    dropout = staticmethod(_random.dropout)
+    sgd_step = staticmethod(_optim.sgd_step)
+    adam_step = staticmethod(_optim.adam_step)
