@@ -144,7 +144,7 @@ def test_what_a_replay_cannot_follow_is_refused(value: Callable[[Any], Any], mes
 
     @sg.capture
     def step(x: sg.Tensor) -> sg.Tensor:
-        net.mean = value(net) if sg.recording.tape is not None else net.mean
+        net.mean = value(net) if sg.capturing.tape is not None else net.mean
         return x * 2
 
     step(sg.ones(3, backend="cpu"))

@@ -371,7 +371,7 @@ def test_launches_before_and_in_a_step_stay_in_a_row(
     tape, row = sg.Tape(), _Row()
     tape.append(row)
     with monkeypatch.context() as recorded:
-        recorded.setattr(sg.recording, "tape", tape)
+        recorded.setattr(sg.capturing, "tape", tape)
         optimizer.step()
     assert tape[-1] is row
     assert len(tape) == 3  # steps are counted, numbers are written

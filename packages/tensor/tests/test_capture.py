@@ -10,10 +10,10 @@ from stackgrad.tensor import (
     NumpyBackend,
     Tape,
     capture,
+    capturing,
     each_time,
     ones,
     rand,
-    recording,
     tensor,
 )
 
@@ -37,7 +37,7 @@ def test_each_time_is_at_once_outside_of_a_capture():
     done = []
     each_time(lambda: done.append(1))
     assert done == [1]
-    assert recording.tape is None
+    assert capturing.tape is None
 
 
 class _Row(Launches):
@@ -58,7 +58,7 @@ class _Row(Launches):
 )
 def test_what_may_be_done_ahead_leaves_launches_in_a_row(done, order, monkeypatch):
     tape, played = Tape(), []
-    monkeypatch.setattr(recording, "tape", tape)
+    monkeypatch.setattr(capturing, "tape", tape)
     for name in done.split():
         if name == "row":
             tape.append(_Row())
@@ -124,7 +124,7 @@ def twice(function, *arguments):
 def test_what_reads_values_is_refused(function, what):
     with pytest.raises(RuntimeError, match=f"{what} in a captured function.*return the tensor, and read it outside"):
         twice(function, x(1.0, 2.0))
-    assert recording.tape is None
+    assert capturing.tape is None
 
 
 def test_reading_is_possible_in_what_is_done_each_time():
@@ -174,7 +174,7 @@ def test_one_capture_in_another_is_refused():
     inner = capture(lambda a: a * 2)
     with pytest.raises(RuntimeError, match="called while another one is recorded: capture the outer alone"):
         twice(lambda a: inner(a), x(3.0))
-    assert recording.tape is None
+    assert capturing.tape is None
 
 
 # --- what a replay could not follow

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stackgrad.kernels.cpu import CpuBackend
-from stackgrad.tensor import Backend, Tape, recording
+from stackgrad.tensor import Backend, Tape, capturing
 from stackgrad.tensor.testing import CASES
 
 # Views and plain facts do no work, and nobody writes to a constant; the places that a mask gives are of no fixed
@@ -32,18 +32,18 @@ def replayed(name):
     def run(self, *args):
         method = getattr(CpuBackend, name)
         call = (self, *args) if inspect.isfunction(inspect.getattr_static(CpuBackend, name)) else args
-        if recording.tape is not None:  # a part of a kind that is composed of others
+        if capturing.tape is not None:  # a part of a kind that is composed of others
             return method(*call)
         given = [memory(x) for x in arrays(args)]
         values = [x.copy() for x in given]
-        recording.tape = tape = Tape()
+        capturing.tape = tape = Tape()
         try:
             for x in given:
                 if x.flags.writeable:
                     x.fill(0)
             results = method(*call)
         finally:
-            recording.tape = None
+            capturing.tape = None
         for x, value in zip(given, values, strict=True):
             if x.flags.writeable:
                 x[...] = value

@@ -28,9 +28,9 @@ def adam(params, grads, m, v, lr):
 def test_all_parameters_in_one_launch(step, dtype, monkeypatch):
     mine, its = made("cuda", dtype), made("numpy", dtype)
     with monkeypatch.context() as recorded:
-        recorded.setattr(sg.recording, "tape", sg.Tape())
+        recorded.setattr(sg.capturing, "tape", sg.Tape())
         step(*mine, 0.1)
-        (launches,) = [work for work in sg.recording.tape if isinstance(work, sg.Launches)]
+        (launches,) = [work for work in sg.capturing.tape if isinstance(work, sg.Launches)]
     assert len(launches._calls) == 1
     step(*its, 0.1)
     for a, b in zip((x for xs in mine for x in xs), (x for xs in its for x in xs), strict=True):

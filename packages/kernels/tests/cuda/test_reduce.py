@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stackgrad.kernels.cuda import _along, _reduce
-from stackgrad.tensor import Tape, arange, from_numpy, recording, tensor
+from stackgrad.tensor import Tape, arange, capturing, from_numpy, tensor
 
 RNG = np.random.default_rng(0)
 
@@ -74,9 +74,9 @@ def test_parted_dimensions_are_folded_without_a_copy(shape, dims, launches, monk
     x = values(*shape)
     on = on_device(x)
     with monkeypatch.context() as recorded:
-        recorded.setattr(recording, "tape", Tape())
+        recorded.setattr(capturing, "tape", Tape())
         found = on.sum(dims)
-        (row,) = recording.tape
+        (row,) = capturing.tape
     assert len(row._calls) == launches
     np.testing.assert_allclose(found.numpy(), x.sum(dims), rtol=1e-5, atol=1e-5)
     assert found.shape == x.sum(dims).shape

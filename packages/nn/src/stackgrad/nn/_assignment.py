@@ -26,7 +26,7 @@ class Assigning:
             kind = own.get("_emptied", {}).get(name) if old is None else _kind(old)
             if kind is not None:
                 _expect(self, name, kind, value)
-                if sg.recording.tape is not None and old is not value:
+                if sg.capturing.tape is not None and old is not value:
                     buffer = _followed(self, name, old, value)
                     sg.each_time(lambda: object.__setattr__(self, name, buffer), in_replays=False)
                     sg.depends_on(lambda: (own.get(name),))

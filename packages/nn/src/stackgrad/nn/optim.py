@@ -58,7 +58,7 @@ class Optimizer:
 
     @lr.setter
     def lr(self, value: float) -> None:
-        if sg.recording.tape is not None:
+        if sg.capturing.tape is not None:
             raise RuntimeError(
                 "a captured function set the learning rate of an optimizer, which a replay would not do: set it "
                 "outside, or by the step() of a schedule"

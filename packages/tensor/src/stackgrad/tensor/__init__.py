@@ -41,7 +41,7 @@ from ._pool import avg_pool2d, max_pool2d
 from ._random import Generator, default_generator, manual_seed
 from ._shape import Window
 from ._softmax import cross_entropy, log_softmax, nll_loss, softmax
-from ._tape import Launches, Tape, depends_on, each_time, recording
+from ._tape import Launches, Tape, capturing, depends_on, each_time
 from ._tensor import Tensor
 
 __version__ = "0.1.0"
@@ -72,6 +72,7 @@ __all__ = [
     "bernoulli",
     "bool_",
     "capture",
+    "capturing",
     "concatenate",
     "conv1d",
     "conv2d",
@@ -103,7 +104,6 @@ __all__ = [
     "ones",
     "rand",
     "randn",
-    "recording",
     "set_default_backend",
     "sgd_numbers",
     "sgd_step",

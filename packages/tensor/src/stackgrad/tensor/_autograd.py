@@ -17,7 +17,7 @@ from ._errors import no_tensor
 from ._mode import mode
 from ._shape import Shape
 from ._source import Source, refresh
-from ._tape import expect_readable, recording
+from ._tape import capturing, expect_readable
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -47,7 +47,7 @@ class Value:
         self.data = data
         self.backend = backend
         self.version = own = version or Version()
-        tape = recording.tape
+        tape = capturing.tape
         if tape is not None:
             tape.made(self, *([] if version else [own]))
         self.node: Node | None = None
@@ -102,7 +102,7 @@ class Value:
     def grad(self) -> Tensor | None:
         """The gradient that backward left here; None before, and after `zero_grad`."""
         found = self._grad
-        if recording.tape is not None or isinstance(found, _grads.Lent):
+        if capturing.tape is not None or isinstance(found, _grads.Lent):
             return _grads.read(self)
         return found
 
@@ -110,7 +110,7 @@ class Value:
     def grad(self, gradient: Tensor | None) -> None:
         if gradient is not None:
             self._expect_gradient(gradient)
-        if recording.tape is not None:
+        if capturing.tape is not None:
             _grads.write(self, gradient)
         else:
             self._grad = gradient
@@ -296,7 +296,7 @@ class Function:
             saved = []
         else:
             needs = (False,) * len(needs)
-        tape = recording.tape
+        tape = capturing.tape
         if tape is not None:
             tape.use(inputs, saved is not None)
         ctx = Context(cls, needs, saved)

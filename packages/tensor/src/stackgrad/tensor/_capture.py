@@ -17,7 +17,7 @@ from . import _backend
 from ._autograd import Value
 from ._mode import mode
 from ._recording import Arguments, Recording
-from ._tape import recording
+from ._tape import capturing
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -64,7 +64,7 @@ class Captured(Generic[P, R]):
         arguments: Arguments = dict(enumerate(args))  # type: ignore[arg-type]
         arguments.update(kwargs)  # type: ignore[arg-type]
         form = _form_of(arguments)
-        if recording.tape is not None:
+        if capturing.tape is not None:
             raise RuntimeError("a captured function was called while another one is recorded: capture the outer alone")
         backends = [x.backend for x in arguments.values()] or [_backend.get_backend()]
         if mode.observer is not None or not all([backend.captures for backend in backends]):  # noqa: C419 - faster

@@ -7,7 +7,7 @@ import numpy as np
 from ._autograd import Value
 from ._dtypes import is_float
 from ._errors import no_tensor
-from ._tape import each_time, recording
+from ._tape import capturing, each_time
 
 
 def expect_float(what: str, x: Value) -> None:
@@ -38,7 +38,7 @@ def expect_classes(what: str, target: Value, classes: int) -> None:
             raise ValueError(message.format(wrong))
 
     each_time(check, in_replays=False)
-    if recording.tape is not None:
+    if capturing.tape is not None:
         later = f"{message}, in a replay of a captured function"
         target.backend.check_classes_in_replays(target.data, classes, later)
 

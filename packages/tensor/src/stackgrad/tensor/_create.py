@@ -16,7 +16,7 @@ from ._errors import no_tensor
 from ._ops import Operand
 from ._random import Generator, default_generator, next_draw
 from ._shape import normalize_dim
-from ._tape import depends_on, each_time, expect_readable, recording
+from ._tape import capturing, depends_on, each_time, expect_readable
 from ._tensor import Tensor, _extents
 from ._views import given
 
@@ -51,7 +51,7 @@ def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = Fals
         expect_dtype("data", array.dtype, "pass dtype= to convert")
     with np.errstate(all="ignore"):  # a float64 too large for float32 is infinite
         copied = np.array(array, as_dtype(array.dtype if dtype is None else dtype), order="C")
-    if recording.tape is not None:
+    if capturing.tape is not None:
         # A copy that each replay makes anew, in case it is written to; of the array as it then is, where that can be.
         found = get_backend(backend)
         shared = array if array is data and array.dtype == copied.dtype and array.flags.aligned else copied

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from ._tape import Tape, recording
+from ._tape import Tape, capturing
 
 if TYPE_CHECKING:
     from ._autograd import Value
@@ -87,22 +87,22 @@ class GradientSlot:
 
 def read(leaf: Value) -> Tensor | None:
     """`leaf.grad` where it is lent, or in a captured function."""
-    tape = recording.tape
+    tape = capturing.tape
     if tape is not None and id(leaf) not in tape.gradients:
         before = _own(leaf)
         slot = tape.gradients[id(leaf)] = GradientSlot(leaf, read=True, before=before)
         if before is not None:
-            recording.tape = None  # the copy is made before a replay, not in it
+            capturing.tape = None  # the copy is made before a replay, not in it
             slot.copy = leaf._grad = like(before)
             before.backend.assign(slot.copy.data, before.data)
-            recording.tape = tape
+            capturing.tape = tape
     return _own(leaf)
 
 
 def write(leaf: Value, gradient: Tensor | None) -> None:
     """`leaf.grad = gradient` in a captured function."""
-    assert recording.tape is not None
-    slots = recording.tape.gradients
+    assert capturing.tape is not None
+    slots = capturing.tape.gradients
     if id(leaf) not in slots:
         slots[id(leaf)] = GradientSlot(leaf, read=False)
     leaf._grad = gradient

@@ -17,7 +17,7 @@ from ._autograd import Context, Function, Value
 from ._dtypes import bool_, int64
 from ._ops import Permute, expand
 from ._shape import Shape, broadcast_shapes
-from ._tape import each_time, expect_readable, recording
+from ._tape import capturing, each_time, expect_readable
 from ._views import View, reshape
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def _in_range(index: Tensor, extent: int, dim: int) -> Tensor:
 
     each_time(check)
     # A replay may meet negative ones where the recording met none.
-    return (index < 0).where(index + extent, index) if negative or recording.tape is not None else index
+    return (index < 0).where(index + extent, index) if negative or capturing.tape is not None else index
 
 
 def _merge(view: Tensor, arrays: dict[int, Tensor]) -> Tensor:

@@ -15,7 +15,7 @@ from ._optable import OPS, REDUCTIONS, Op
 from ._plans import Plans
 from ._shape import Shape, broadcast_shapes, reduced_shape
 from ._source import Source
-from ._tape import expect_readable, recording
+from ._tape import capturing, expect_readable
 from ._views import View, reshape
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _kept_for(op: Op, needs: tuple[bool, ...]) -> tuple[tuple[str, int], ...]:
 
 def elementwise(name: str, *operands: Operand) -> Tensor:
     """The op of that name, of tensors (at least one) and plain numbers, which broadcast and take a common dtype."""
-    applied = mode.observer is not None or recording.tape is not None
+    applied = mode.observer is not None or capturing.tape is not None
     recorded = mode.recording
     op = OPS[name]
     form: list[Any] = [id(op)]  # which the plan keeps

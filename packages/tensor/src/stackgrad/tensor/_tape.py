@@ -90,11 +90,11 @@ class Tape(list[Work]):
             self.inner[id(x)] = x
 
 
-class _Recording(threading.local):
+class _Capturing(threading.local):
     tape: Tape | None = None
 
 
-recording = _Recording()
+capturing = _Capturing()
 
 
 def each_time(work: Work, in_replays: bool = True, ahead: bool = False) -> None:
@@ -107,16 +107,16 @@ def each_time(work: Work, in_replays: bool = True, ahead: bool = False) -> None:
     kernels that were launched just before it, but in order with all other such work. On a GPU it then does not part
     the kernels into two graphs.
     """
-    tape = recording.tape
+    tape = capturing.tape
     if tape is None:
         work()
         return
     tape.before_python()
-    recording.tape = None
+    capturing.tape = None
     try:
         work()
     finally:
-        recording.tape = tape
+        capturing.tape = tape
     tape.after_python()
     if in_replays:
         (tape.put_ahead if ahead else tape.append)(work)
@@ -124,13 +124,13 @@ def each_time(work: Work, in_replays: bool = True, ahead: bool = False) -> None:
 
 def depends_on(read: Callable[[], tuple[Any, ...]]) -> None:
     """In a captured function: replays are right as long as `read` gives the objects or values that it gives now."""
-    if recording.tape is not None:
-        recording.tape.watched.append(read)
+    if capturing.tape is not None:
+        capturing.tape.watched.append(read)
 
 
 def expect_readable(what: str) -> None:
     """Raise RuntimeError in a captured function, where a value that is read would be that of the recording for ever."""
-    if recording.tape is not None:
+    if capturing.tape is not None:
         raise RuntimeError(
             f"{what} in a captured function, where it would stay as it is now: return the tensor, and read it outside"
         )

@@ -19,7 +19,7 @@ from ._backend import Array, get_backend
 from ._mode import is_recording
 from ._shape import Shape, reshaped_strides, strides_in_order
 from ._source import Source
-from ._tape import recording
+from ._tape import capturing
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -97,8 +97,8 @@ def given(x: Tensor) -> Tensor:
 
 def detached(x: Tensor) -> Tensor:
     """The same memory without the history."""
-    if recording.tape is not None:
-        recording.tape.use((x,))
+    if capturing.tape is not None:
+        capturing.tape.use((x,))
     out = x.new(x.data, x.version)
     if x.source is not None:
         out.source = Source(strides=None if _lies_as_in_pytorch(x) else strides_of(x))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stackgrad.tensor import HostBackend, recording
+from stackgrad.tensor import HostBackend, capturing
 
 from . import (
     _channels_last,
@@ -43,9 +43,9 @@ class CpuBackend(HostBackend):
 
     def full(self, shape: tuple[int, ...], value: bool | int | float, dtype: np.dtype[Any]) -> NDArray[Any]:
         out = super().full(shape, value, dtype)
-        if recording.tape is not None:
+        if capturing.tape is not None:
             value = out.flat[0] if out.size else value  # as the dtype has it
-            recording.tape.put_ahead(lambda: out.fill(value))  # nobody can have used this memory before
+            capturing.tape.put_ahead(lambda: out.fill(value))  # nobody can have used this memory before
         return out
 
     def constant(self, value: bool | int | float, dtype: np.dtype[Any]) -> NDArray[Any]:

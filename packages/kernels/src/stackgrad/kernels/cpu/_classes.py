@@ -8,7 +8,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from stackgrad.tensor import recording
+from stackgrad.tensor import capturing
 
 from ._calls import explain_failure
 from ._channels_last import in_order
@@ -27,11 +27,11 @@ def check_classes_in_replays(target: NDArray[np.int64], classes: int, message: s
     """See Backend.check_classes_in_replays: a replay ends before the kernels that would use a wrong number."""
     numbers: NDArray[Any] = in_order(target)
     _expect_classes[numbers.dtype](1, True, (numbers, classes))
-    assert recording.tape is not None
+    assert capturing.tape is not None
 
     def explain() -> None:
         wrong = numbers[(numbers < 0) | (numbers >= classes)]
         if wrong.size:
             raise ValueError(message.format(wrong[0]))
 
-    explain_failure(recording.tape, explain)
+    explain_failure(capturing.tape, explain)

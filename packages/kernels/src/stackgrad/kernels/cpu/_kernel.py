@@ -17,7 +17,7 @@ import numpy as np
 from numba import types
 from numba.core.compiler_lock import global_compiler_lock
 
-from stackgrad.tensor import recording
+from stackgrad.tensor import capturing
 from stackgrad.tensor._fork import free_in_forks
 
 from ._calls import ChunkError, Compiled, record
@@ -86,8 +86,8 @@ def _entered(compiled: Compiled, team: Team) -> Entry:
             failed = team.run(lambda address: compiled(chunks, address, arguments, 0))
         if failed:
             raise ChunkError
-        if recording.tape is not None:
-            record(recording.tape, team, compiled, chunks, serial, arguments)
+        if capturing.tape is not None:
+            record(capturing.tape, team, compiled, chunks, serial, arguments)
 
     return run
 

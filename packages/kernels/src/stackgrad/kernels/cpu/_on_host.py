@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from stackgrad.tensor import recording
+from stackgrad.tensor import capturing
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,10 +25,10 @@ def on_host(function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         results = function(*args, **kwargs)
-        if recording.tape is not None:
+        if capturing.tape is not None:
             made = [new for new in _arrays(results) if not any(np.may_share_memory(new, old) for old in _arrays(args))]
             if made or results is None:
-                recording.tape.append(lambda: _again(function, args, kwargs, results))
+                capturing.tape.append(lambda: _again(function, args, kwargs, results))
         return results
 
     return run

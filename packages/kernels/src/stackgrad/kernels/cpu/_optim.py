@@ -14,7 +14,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from stackgrad.tensor import recording
+from stackgrad.tensor import capturing
 
 from ._channels_last import in_order
 from ._kernel import Kernel, kernel
@@ -91,8 +91,8 @@ def _step(
         for start in range(0, p.size, CHUNK)
     ]
     serial = sum(p.size for p in params) * COST < SERIAL
-    if recording.tape is not None:
-        recording.tape.kept.append(flat)  # the table holds their addresses alone
+    if capturing.tape is not None:
+        capturing.tape.kept.append(flat)  # the table holds their addresses alone
     kernel_for[base.dtype](len(table), serial, (base, np.array(table, np.int64).reshape(-1), numbers))
     for arrays, copies in ((params, flat[0]), *zip(states, flat[2:], strict=True)):
         for a, b in zip(arrays, copies, strict=True):

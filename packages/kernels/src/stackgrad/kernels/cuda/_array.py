@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stackgrad.tensor import recording
+from stackgrad.tensor import capturing
 from stackgrad.tensor._shape import strides_in_order
 
 from ._driver import device
@@ -130,8 +130,8 @@ def from_numpy(array: NDArray[Any], dtype: DType | None = None) -> DeviceArray:
 
     if array.size:
         upload()
-        if recording.tape is not None:
-            recording.tape.put_ahead(upload)
+        if capturing.tape is not None:
+            capturing.tape.put_ahead(upload)
     return out
 
 

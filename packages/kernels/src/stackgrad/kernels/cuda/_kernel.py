@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from stackgrad.tensor import recording
+from stackgrad.tensor import capturing
 
 from . import _graph
 from ._array import DeviceArray
@@ -128,8 +128,8 @@ class Kernel:
             blocks = (grid, 1, 1) if isinstance(grid, int) else _three(grid)
             passed = [x.pointer if isinstance(x, DeviceArray) else x for x in arguments]
             run(loaded, blocks, block, passed)
-            if recording.tape is not None:
-                _graph.record(recording.tape, (loaded, blocks, block, passed), arguments)
+            if capturing.tape is not None:
+                _graph.record(capturing.tape, (loaded, blocks, block, passed), arguments)
 
         return launch
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stackgrad.tensor import recording
+from stackgrad.tensor import capturing
 
 from ._array import DeviceArray, constant, from_numpy
 from ._copy import assign, contiguous
@@ -95,8 +95,8 @@ def _step(
     ]
     if not table:
         return
-    if recording.tape is not None:
-        recording.tape.kept.append(flat)  # the table holds their addresses alone
+    if capturing.tape is not None:
+        capturing.tape.kept.append(flat)  # the table holds their addresses alone
     dtype = params[0].dtype
     launch, memory = kernel_for[dtype], device().anywhere(dtype)
     launch(len(table), memory, constant(np.array(table, np.int64)), from_numpy(numbers, dtype))
