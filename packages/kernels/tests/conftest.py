@@ -9,27 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from stackgrad.kernels.cpu import (
-    _affine,
-    _channels_last,
-    _conv,
-    _conv_input_grad,
-    _conv_weight_grad,
-    _cumsum,
-    _elementwise,
-    _indexing,
-    _kernel,
-    _margins,
-    _matmul,
-    _memory,
-    _norm,
-    _optim,
-    _pool,
-    _product,
-    _random,
-    _reduce,
-    _softmax,
-)
+from stackgrad.kernels.cpu import _kernel, _memory, _parallel
 from stackgrad.kernels.cpu._pointers import Memory
 from stackgrad.tensor import set_default_backend
 from stackgrad.tensor._plans import Plans
@@ -37,26 +17,6 @@ from stackgrad.tensor._plans import Plans
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("random", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
-
-_LAUNCHING = (
-    _affine,
-    _conv,
-    _conv_input_grad,
-    _conv_weight_grad,
-    _cumsum,
-    _elementwise,
-    _indexing,
-    _channels_last,
-    _margins,
-    _matmul,
-    _norm,
-    _optim,
-    _pool,
-    _product,
-    _random,
-    _reduce,
-    _softmax,
-)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -81,8 +41,9 @@ def _checked_arguments() -> Iterator[None]:
     def getitem(kernel: _kernel.Kernel, dtype: np.dtype[Any]) -> Callable[..., None]:
         entry, expected = enter(kernel, dtype), kernel._signature(numba.from_dtype(dtype))
 
-        def checked(chunks: int, serial: bool, arguments: tuple[Any, ...]) -> None:
+        def checked(chunks: int, work: int, arguments: tuple[Any, ...]) -> None:
             assert chunks >= 0
+            assert type(work) is int
             for wanted, given in zip(expected, arguments, strict=True):
                 if isinstance(wanted, numba.types.Array):
                     assert type(given) is np.ndarray
@@ -96,7 +57,7 @@ def _checked_arguments() -> Iterator[None]:
                     assert given.flags.aligned
                 else:
                     assert not isinstance(given, np.ndarray)
-            entry(chunks, serial, arguments)
+            entry(chunks, work, arguments)
 
         return checked
 
@@ -125,8 +86,7 @@ def run_serially(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     """A function that makes all kernels run their chunks one after the other, or all of them on all cores."""
 
     def choose(serial: bool) -> None:
-        for module in _LAUNCHING:
-            monkeypatch.setattr(module, "SERIAL", 2**62 if serial else 0)
+        monkeypatch.setattr(_parallel, "SERIAL", 2**62 if serial else 0)
         _plan_anew(monkeypatch)
 
     return choose

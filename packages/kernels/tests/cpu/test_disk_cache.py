@@ -41,7 +41,7 @@ def run():
     out = np.empty_like(x)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        kernel[x.dtype](1, True, (x, out))
+        kernel[x.dtype](1, 0, (x, out))
     assert out.tolist() == [0, 2, 4, 6, 8]
     return kernel.cache_hits == 1, [str(warning.message) for warning in told]
 

@@ -13,9 +13,11 @@ import pytest
 from stackgrad import tensor as sg
 from stackgrad.kernels.cpu._calls import ChunkError
 from stackgrad.kernels.cpu._kernel import Kernel
+from stackgrad.kernels.cpu._parallel import SERIAL
 from stackgrad.tensor import OPS
 
 DIGESTS = Path(__file__).with_name("digests.py")
+MUCH = SERIAL  # work, for all cores
 digests = runpy.run_path(str(DIGESTS))["digests"]
 
 
@@ -64,12 +66,12 @@ def test_a_kernel_that_raises_says_so():
         x[chunk] = 1
 
     kernel = Kernel(body, lambda T: (T[::1],), key=None)
-    for serial in (True, False):
+    for work in (0, MUCH):
         x = np.zeros(20, np.float32)
-        kernel[x.dtype](7, serial, (x,))
+        kernel[x.dtype](7, work, (x,))
         assert x.tolist() == [1] * 7 + [0] * 13
         with pytest.raises(ChunkError):
-            kernel[x.dtype](20, serial, (x,))
+            kernel[x.dtype](20, work, (x,))
 
 
 def test_no_chunks():
@@ -78,8 +80,8 @@ def test_no_chunks():
 
     kernel = Kernel(body, lambda T: (T[::1],), key=None)
     x = np.zeros(1)
-    for serial in (True, False):
-        kernel[x.dtype](0, serial, (x,))
+    for work in (0, MUCH):
+        kernel[x.dtype](0, work, (x,))
     assert x.tolist() == [0]
 
 
@@ -91,6 +93,6 @@ def test_the_team_works_on_after_a_kernel_that_raised():
     kernel = Kernel(body, lambda T: (T[::1],), key=None)
     x = np.ones(100_000, np.float32)
     with pytest.raises(ChunkError):
-        kernel[x.dtype](2, False, (x,))
+        kernel[x.dtype](2, MUCH, (x,))
     out = sg.get_backend("cpu").elementwise(OPS["add"], x, x)
     assert (out == 2).all()

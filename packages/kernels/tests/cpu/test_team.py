@@ -16,6 +16,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from stackgrad.kernels.cpu import _kernel
 from stackgrad.kernels.cpu._kernel import Kernel
 from stackgrad.kernels.cpu._matmul import matmul
+from stackgrad.kernels.cpu._parallel import SERIAL
 from stackgrad.kernels.cpu._team import Team
 
 
@@ -30,7 +31,7 @@ squares = Kernel(square, lambda T: (T[::1], T[::1]), key=None)
 def run(chunks=50):
     x = np.arange(chunks * 1000.0)
     out = np.full_like(x, -1)
-    squares[x.dtype](chunks, False, (x, out))
+    squares[x.dtype](chunks, SERIAL, (x, out))
     return (out == x * x).all()
 
 
@@ -106,7 +107,7 @@ def test_a_process_forked_while_a_thread_compiles_can_compile():
 
     def work():
         x, out = np.arange(1000.0, dtype=np.float32), np.empty(1000, np.float32)
-        Kernel(square, lambda T: (T[::1], T[::1]), key=None)[x.dtype](1, False, (x, out))
+        Kernel(square, lambda T: (T[::1], T[::1]), key=None)[x.dtype](1, 0, (x, out))
         sys.exit(not (out == x * x).all())
 
     thread = threading.Thread(target=compile_for_a_while)

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from ._channels_last import in_order
 from ._kernel import kernel
 from ._memory import empty
-from ._parallel import SERIAL
 from ._pointers import load, store
 
 FINE = 16  # bits after the point of a place
@@ -84,5 +83,5 @@ def affine_images(images: NDArray[np.uint8], maps: NDArray[Any]) -> NDArray[np.u
     if out.size:
         fixed = np.rint(np.asarray(maps, np.float64) * 2**FINE).astype(np.int64).reshape(-1)
         shared = (in_order(images).reshape(-1), out.reshape(-1), fixed, n, h, w)
-        _sample[_BYTE](-(-n // IMAGES), out.size * COST < SERIAL, shared)
+        _sample[_BYTE](-(-n // IMAGES), out.size * COST, shared)
     return out

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ._kernel import helper, kernel
 from ._memory import SLACK, empty, has_slack
 from ._on_host import on_host
-from ._parallel import SERIAL, STRIDED
+from ._parallel import STRIDED
 from ._pointers import lanes_of, load, store
 from ._simd import tile_load, tile_store
 
@@ -38,7 +38,7 @@ def _turned(x: NDArray[Any], n: int, c: int, pixels: int) -> NDArray[Any]:
     """x, whose memory is (n, c, pixels), as flat memory (n, pixels, c)."""
     out = empty(x.size, x.dtype)
     blocks = -(-pixels // BLOCK)
-    _turn[x.dtype](n * blocks, x.size * STRIDED < SERIAL, (x.reshape(-1), out, c, pixels, blocks))
+    _turn[x.dtype](n * blocks, x.size * STRIDED, (x.reshape(-1), out, c, pixels, blocks))
     return out
 
 
@@ -147,5 +147,5 @@ def spread(x: NDArray[Any], size: Pair, corner: Pair, slack: int = 0, fill: floa
     """
     n, h, w, c = x.shape
     out = empty(n * size[0] * size[1] * c + slack, x.dtype)
-    _spread[x.dtype](n, out.size < SERIAL, (x.reshape(-1), out, fill, h, w, c, *size, *corner))
+    _spread[x.dtype](n, out.size, (x.reshape(-1), out, fill, h, w, c, *size, *corner))
     return out

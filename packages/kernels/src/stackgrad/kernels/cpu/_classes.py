@@ -26,7 +26,7 @@ def _expect_classes(chunk, numbers, classes):
 def check_classes_in_replays(target: NDArray[np.int64], classes: int, message: str) -> None:
     """See Backend.check_classes_in_replays: a replay ends before the kernels that would use a wrong number."""
     numbers: NDArray[Any] = in_order(target)
-    _expect_classes[numbers.dtype](1, True, (numbers, classes))
+    _expect_classes[numbers.dtype](1, 0, (numbers, classes))
     assert capturing.tape is not None
 
     def explain() -> None:

@@ -32,7 +32,7 @@ from ._kernel import Kernel, kernel, rebind
 from ._margins import padded
 from ._matmul import matmul
 from ._memory import empty, has_slack
-from ._parallel import MULTIPLY_ADDS, SERIAL
+from ._parallel import MULTIPLY_ADDS
 from ._parts import sum_of
 from ._pointers import VECTOR_BYTES, load, store
 from ._simd import lanes, tile_from_row, tile_load, tile_multiply_add, tile_relu, tile_store
@@ -140,7 +140,7 @@ def arranged(base: Array, start: int, rows: Steps, columns: Steps, width: int, b
     out = empty(panels * (e1 * e2 * e3 + (bias is not None)) * width, base.dtype)
     if out.size:
         shared = (base, start, s0, s1, s2, s3, sa, sb, e1, e2, e3, eb, blocks, tail, out, ea * eb, width)
-        _arrange[base.dtype](panels * (e1 * e2 + (bias is not None)), out.size < SERIAL, shared)
+        _arrange[base.dtype](panels * (e1 * e2 + (bias is not None)), out.size, shared)
     return out
 
 
@@ -225,8 +225,8 @@ def convolve(
     distances = (image[0] * image[1] * pixel, window.stride[0] * image[1] * pixel, window.stride[1] * pixel)
     taps = _taps(kh, kw, c, window.dilation[0] * image[1] * pixel, window.dilation[1] * pixel)
     part = PART if has_slack(out) else max(1, taps.size)
-    serial = out.size * c * kh * kw < SERIAL * MULTIPLY_ADDS
+    work = out.size * c * kh * kw // MULTIPLY_ADDS
     counts = (chunk_rows, n, oh, ow, o, groups, c, part)
     shared = (flat, *distances, taps, panels, width, out.reshape(-1), *counts, relu)
-    _CONVOLVE[rows, vectors][x.dtype](-(-n * oh // chunk_rows), serial, shared)
+    _CONVOLVE[rows, vectors][x.dtype](-(-n * oh // chunk_rows), work, shared)
     return channels_first(out)

@@ -23,7 +23,7 @@ from ._conv_pixels import for_output
 from ._kernel import Kernel, rebind
 from ._margins import masked_and_summed
 from ._memory import SLACK, empty, has_slack
-from ._parallel import MULTIPLY_ADDS, SERIAL
+from ._parallel import MULTIPLY_ADDS
 from ._parts import sum_of
 from ._pointers import lanes_of
 from ._simd import lanes, tile_add, tile_multiply_add, tile_zeros
@@ -110,7 +110,7 @@ def conv2d_input_grad(g: Array, weight: Array, size: Pair, window: Window, group
         image = (chunk_rows, n, height, width * pixel, top, left * pixel, length)
         counts = (oh, ow, apart, groups, c, channels, kh, runs, run)
         shared = (flat, blocks, out.reshape(-1), empty(chunks * length, g.dtype), *image, *counts, *steps)
-        _SEND_BACK[vectors][g.dtype](chunks, g.size * c * taps < SERIAL * MULTIPLY_ADDS, shared)
+        _SEND_BACK[vectors][g.dtype](chunks, g.size * c * taps // MULTIPLY_ADDS, shared)
     return channels_first(out)
 
 

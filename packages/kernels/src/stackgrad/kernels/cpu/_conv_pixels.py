@@ -97,4 +97,4 @@ def add_pixels(wide: Array, out: Array, window: Window, count: int) -> None:
     """Sum the gradient (count * o, c, kh, kw) of the weights of `count` pixels together into `out` (o, c, kh, kw)."""
     width = window.kernel[1]
     rows = out.size // width
-    _add_pixels[out.dtype](rows, True, (wide.reshape(-1), out.reshape(-1), rows, count, width, window.stride[1]))
+    _add_pixels[out.dtype](rows, wide.size, (wide.reshape(-1), out.reshape(-1), rows, count, width, window.stride[1]))

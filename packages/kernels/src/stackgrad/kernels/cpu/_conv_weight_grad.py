@@ -28,7 +28,7 @@ from ._kernel import Kernel, helper, kernel, rebind
 from ._margins import padded
 from ._memory import empty, has_slack
 from ._on_host import on_host
-from ._parallel import MULTIPLY_ADDS, SERIAL
+from ._parallel import MULTIPLY_ADDS
 from ._parts import sum_of
 from ._pointers import lanes_of, load, on_stack, store
 from ._simd import lanes, tile_load, tile_multiply_add, tile_store, tile_zeros
@@ -217,7 +217,7 @@ def _sum_into(out: Array, x: Array, g: Array, window: Window, groups: int) -> No
         parts, rows, columns = _directly(x, g, window, groups)
     chunks = parts.size // (groups * kh * kw * rows * columns)
     shared = (parts, out.reshape(-1), chunks, groups, kh * kw, c, rows, o // groups, columns)
-    _sum_chunks[x.dtype](groups * -(-c // CHANNELS), parts.size < SERIAL, shared)
+    _sum_chunks[x.dtype](groups * -(-c // CHANNELS), parts.size, shared)
 
 
 def _chunks(units: int, size: int) -> Pair:
@@ -248,8 +248,8 @@ def _directly(x: Array, g: Array, window: Window, groups: int) -> tuple[Array, i
         last = readable_beyond(last, channels, width).reshape(last.shape)
     g_image, g_row = last.strides[0] // last.itemsize, last.strides[1] // last.itemsize
     shared = (flat, *steps, *taps, _first(last), g_image, g_row, channels, width, parts, columns, *counts)
-    serial = g.size * c * kh * window.kernel[1] < SERIAL * MULTIPLY_ADDS
-    _SUM_OVER_PIXELS[tile_rows, vectors][x.dtype](chunks, serial, shared)
+    work = g.size * c * kh * window.kernel[1] // MULTIPLY_ADDS
+    _SUM_OVER_PIXELS[tile_rows, vectors][x.dtype](chunks, work, shared)
     return parts, c, columns
 
 
@@ -270,7 +270,7 @@ def _by_packing(x: Array, g: Array, window: Window) -> tuple[Array, int, int]:
     corner = (window.padding[0][0], window.padding[1][0])
     counts = (units, n * in_image, in_image, rows, h, w, oh, ow, c, o, *corner, kh, kw)
     shared = (flat_x, *x_steps, flat_g, *g_steps, packed, length, parts, *counts, *window.stride, *window.dilation)
-    _sum_packed[x.dtype](chunks, False, shared)
+    _sum_packed[x.dtype](chunks, g.size * c * kh * kw // MULTIPLY_ADDS, shared)
     return parts, panel_rows, columns
 
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from ._channels_last import fill_with
 from ._kernel import kernel
 from ._memory import empty
-from ._parallel import SERIAL
 from ._parts import add_exactly
 from ._pointers import load, store
 from ._reduce import middle
@@ -62,7 +61,7 @@ def cumsum(a: Array, dim: int) -> Array:
     if out.size and a.dtype.kind == "f":
         chunks = outer * -(-b // COLUMNS)
         kept = empty(chunks * 2 * COLUMNS if b > 1 else 0, np.float64)
-        _of_floats[a.dtype](chunks, a.size < SERIAL, (flat, out.reshape(-1), kept, k, b))
+        _of_floats[a.dtype](chunks, a.size, (flat, out.reshape(-1), kept, k, b))
     elif out.size:
-        _of_integers[a.dtype](outer, a.size < SERIAL, (flat, out.reshape(-1), k, b))
+        _of_integers[a.dtype](outer, a.size, (flat, out.reshape(-1), k, b))
     return out

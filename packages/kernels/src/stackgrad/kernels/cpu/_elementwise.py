@@ -26,7 +26,7 @@ from . import _vmath
 from ._kernel import Entry, Kernel, Signature, helper, rebind
 from ._memory import maker
 from ._on_host import on_host
-from ._parallel import CHUNK, SERIAL
+from ._parallel import CHUNK
 from ._pointers import Memory, load, load_at, size_of, store, store_apart_at, store_at
 
 Array = NDArray[Any]
@@ -194,11 +194,11 @@ def _find(
 
 
 class _Launch(NamedTuple):
-    """A kernel, how often and how it runs, and what it is given besides the memory of operands and result."""
+    """A kernel, how often it runs, how much work that is, and what it is given besides operands and result."""
 
     entry: Entry
     chunks: int
-    serial: bool
+    work: int
     rest: tuple[Any, ...]
 
 
@@ -223,8 +223,8 @@ class _Plan(NamedTuple):
         for count, i in repeats:
             operands = (*operands[:i], _repeat(operands[i], count), *operands[i + 1 :])
         x, y, z = operands if len(operands) == 3 else (operands[0], operands[-1], operands[-1])
-        for entry, chunks, serial, rest in launches:
-            entry(chunks, serial, (x, y, z, out, *rest))
+        for entry, chunks, work, rest in launches:
+            entry(chunks, work, (x, y, z, out, *rest))
         return out if back is None else out.transpose(back)
 
 
@@ -253,7 +253,7 @@ def _plan(
         return _Plan(make, back, numbers, (), walks if len(extents) > RANK else tuple(walks))
     repeats = tuple([(min(size, CHUNK), i) for i, step in enumerate(steps) if step == 0])
     apart = [int(CHUNK * step) for step in (x, y, z)]
-    flat = _Launch(kernels.flat[dtype], -(-size // CHUNK), size < SERIAL, (*apart, size))
+    flat = _Launch(kernels.flat[dtype], -(-size // CHUNK), size, (*apart, size))
     return _Plan(make, back, numbers, repeats, (flat,))
 
 
@@ -317,7 +317,7 @@ def _walks(
         table += [start, *[0] * lead, *steps]
     table += [across, columns, rows]
     chunks = -(-(n0 * n1 * n2) // rows) * across
-    yield _Launch(entry, chunks, n0 * n1 * n2 * n3 < SERIAL, (np.array(table, np.int64),))
+    yield _Launch(entry, chunks, n0 * n1 * n2 * n3, (np.array(table, np.int64),))
 
 
 @on_host

@@ -16,7 +16,7 @@ from ._channels_last import in_order
 from ._kernel import kernel
 from ._memory import empty
 from ._on_host import on_host
-from ._parallel import CHUNK, SERIAL
+from ._parallel import CHUNK, is_small
 from ._pointers import load, store
 
 Array = NDArray[Any]
@@ -85,7 +85,7 @@ def gather(a: Array, index: Array) -> Array:
     if out.size:
         rows = max(1, CHUNK // k)
         shared = (in_order(a).reshape(-1), in_order(index), out.reshape(-1), k, rows)
-        _gather[a.dtype](-(-len(index) // rows), out.size < SERIAL, shared)
+        _gather[a.dtype](-(-len(index) // rows), out.size, shared)
     return out
 
 
@@ -93,12 +93,13 @@ def scatter_add(g: Array, index: Array, rows: int) -> Array:
     """See Backend.scatter_add."""
     out = empty((rows, g.shape[1]), g.dtype)
     if out.size:
-        chunks, each = _ranges(rows, out.size + g.size)
+        work = out.size + g.size
+        chunks, each = _ranges(rows, work)
         operands = (in_order(g).reshape(-1), in_order(index), out.reshape(-1))
         if len(index) <= FEW or g.dtype.kind != "f":
-            _scatter_add[g.dtype](chunks, chunks == 1, (*operands, g.shape[1], each))
+            _scatter_add[g.dtype](chunks, work, (*operands, g.shape[1], each))
         else:
-            _scatter_add_many[g.dtype](chunks, chunks == 1, (*operands, empty(out.size, g.dtype), g.shape[1], each))
+            _scatter_add_many[g.dtype](chunks, work, (*operands, empty(out.size, g.dtype), g.shape[1], each))
     return out
 
 
@@ -111,12 +112,12 @@ def scatter(target: Array, index: Array, source: Array) -> None:
     elif source.size:
         chunks, each = _ranges(len(target), source.size)
         shared = (in_order(source).reshape(-1), in_order(index), target.reshape(-1), target.shape[1], each)
-        _scatter[target.dtype](chunks, chunks == 1, shared)
+        _scatter[target.dtype](chunks, source.size, shared)
 
 
 def _ranges(rows: int, work: int) -> tuple[int, int]:
     """In how many ranges `rows` are written, and the rows of each."""
-    each = rows if work < SERIAL else -(-rows // RANGES)
+    each = rows if is_small(work) else -(-rows // RANGES)
     return -(-rows // each), each
 
 

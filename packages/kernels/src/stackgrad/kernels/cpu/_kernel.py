@@ -23,10 +23,11 @@ from stackgrad.tensor._fork import free_in_forks
 from ._calls import ChunkError, Compiled, record
 from ._disk_cache import DiskCache
 from ._launch import LAUNCH, entry
+from ._parallel import is_small
 from ._team import Team, launch, name_yield, replay, serve
 
 Signature = Callable[[Any], tuple[Any, ...]]
-Entry = Callable[[int, bool, tuple[Any, ...]], None]
+Entry = Callable[[int, int, tuple[Any, ...]], None]
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
 
 
@@ -41,9 +42,9 @@ class Kernel:
     `key` tells the disk cache what the body was made from beside this package's sources. None keeps the kernel out
     of the cache: nobody knows all that a user's function depends on.
 
-    `kernel[dtype](chunks, serial, arguments)` runs it for arrays of that dtype, compiled at the first use or loaded
-    from disk: the chunks one after the other if `serial`, else on all cores. Raises ChunkError where the body raises
-    anything for some chunk, which only a user's function can.
+    `kernel[dtype](chunks, work, arguments)` runs it for arrays of that dtype, compiled at the first use or loaded from
+    disk: on all cores, or where there is little `work` (see _parallel) the chunks one after the other. Raises
+    ChunkError where the body raises anything for some chunk, which only a user's function can.
     """
 
     def __init__(self, body: Callable[..., Any], signature: Signature, key: str | None = "") -> None:
@@ -79,7 +80,8 @@ _machine_code: list[Any] = []  # of the team, which kernels call by its address:
 def _entered(compiled: Compiled, team: Team) -> Entry:
     """A compiled entry that runs on the team, and is put on the tape of a captured function."""
 
-    def run(chunks: int, serial: bool, arguments: tuple[Any, ...]) -> None:
+    def run(chunks: int, work: int, arguments: tuple[Any, ...]) -> None:
+        serial = chunks == 1 or is_small(work)
         if serial:
             failed = compiled(chunks, 0, arguments, 0)
         else:

@@ -22,7 +22,6 @@ from stackgrad.tensor import REDUCTIONS, Window
 from ._channels_last import channels_first, channels_last, fill_with, spread
 from ._kernel import kernel
 from ._memory import SMALLEST, empty, lease_of
-from ._parallel import SERIAL
 from ._pointers import load, select, store
 from ._reduce import reduce
 from ._simd import lanes
@@ -111,7 +110,7 @@ def masked_and_summed(g: Array, out: Array, window: Window | None) -> tuple[Arra
     masked, sums = empty(n * lines * pitch + slack, g.dtype), empty((n * -(-h // SUMMED) * w, c), g.dtype)
     flat_g, flat_out = channels_last(g).reshape(-1), channels_last(out).reshape(-1)
     shared = (flat_g, flat_out, masked, sums.reshape(-1), h, w * c, top, left * c, lines, pitch)
-    _mask[g.dtype](n, g.size < SERIAL, shared)
+    _mask[g.dtype](n, g.size, shared)
     if (lines, pitch) == (h, w * c):
         inside = channels_first(masked[: g.size].reshape(n, h, w, c))
     else:

@@ -39,7 +39,7 @@ from ._elementwise import elementwise
 from ._kernel import Kernel, helper, kernel, rebind
 from ._memory import empty
 from ._on_host import on_host
-from ._parallel import MULTIPLY_ADDS, SERIAL
+from ._parallel import MULTIPLY_ADDS, is_small
 from ._parts import PRODUCTS, sum_of
 from ._pointers import VECTOR_BYTES, lanes_of, load, on_stack, store
 from ._simd import lanes, tile_from_row, tile_load, tile_multiply_add, tile_of_columns, tile_relu, tile_store
@@ -186,23 +186,23 @@ def _matmul(a: NDArray[Any], b: NDArray[Any], bias: NDArray[Any] | None, relu: b
     flat_a, *a_steps = _flat(a)
     flat_bias = np.empty(0, a.dtype) if bias is None else in_order(bias)
     columns = VECTORS * lanes(a.dtype)
-    chunks, serial, panels, together, depth, block = _plans.find((batch, n, k, m, columns), batch, n, k, m, columns)
+    chunks, work, panels, together, depth, block = _plans.find((batch, n, k, m, columns), batch, n, k, m, columns)
     packed = empty(batch * panels * k * columns, a.dtype)
     if panels:
-        _pack[a.dtype](batch * panels, packed.size < SERIAL, (flat_b, *b_steps, packed, k, m))
+        _pack[a.dtype](batch * panels, packed.size, (flat_b, *b_steps, packed, k, m))
     shared = (flat_a, *a_steps, flat_b, *b_steps, flat_bias, packed, out.reshape(-1), n, m, k, depth, block, together)
-    _MULTIPLY[ROWS if n >= ROWS else 1][a.dtype](chunks, serial, (*shared, relu))
+    _MULTIPLY[ROWS if n >= ROWS else 1][a.dtype](chunks, work, (*shared, relu))
     return out
 
 
 class _Plan(NamedTuple):
-    """How often and how the kernel runs, how many panels of b are packed before, and what a chunk does.
+    """How often the kernel runs, how much work that is, how many panels of b are packed before, and what a chunk does.
 
     A chunk is `together` panels by a block of rows, `depth` of k at a time.
     """
 
     chunks: int
-    serial: bool
+    work: int
     packed: int
     together: int
     depth: int
@@ -211,15 +211,15 @@ class _Plan(NamedTuple):
 
 def _plan(batch: int, n: int, k: int, m: int, columns: int) -> _Plan:
     panels = -(-m // columns)
-    serial = batch * (n + ROWS) * m * k < SERIAL * MULTIPLY_ADDS  # a panel takes as long to fill as a tile
+    work = batch * (n + ROWS) * m * k // MULTIPLY_ADDS  # a panel takes as long to fill as a tile
     if n * k <= SMALL:
-        enough = 1 if serial else -(-FEWEST // (batch * panels))
+        enough = 1 if is_small(work) else -(-FEWEST // (batch * panels))
         down = max(-(-n // LONGEST), min(-(-n // (4 * ROWS)), enough))
         block = -(-n // (down * ROWS)) * ROWS
-        return _Plan(batch * -(-n // block) * panels, serial, 0, 1, -(-k // -(-k // DEPTH)) if k else 1, block)
+        return _Plan(batch * -(-n // block) * panels, work, 0, 1, -(-k // -(-k // DEPTH)) if k else 1, block)
     chunks_of = {block: batch * -(-n // block) * -(-panels // PANELS) for block, _ in BLOCK_ROWS}
     block = next(block for block, enough in BLOCK_ROWS if chunks_of[block] >= enough)
-    return _Plan(chunks_of[block], serial, panels, PANELS, k, block)
+    return _Plan(chunks_of[block], work, panels, PANELS, k, block)
 
 
 _plans: Plans[_Plan] = Plans(_plan)

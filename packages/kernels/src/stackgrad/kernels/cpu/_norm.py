@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from ._channels_last import channels_last, in_order, readable_beyond
 from ._kernel import helper, kernel
 from ._memory import empty
-from ._parallel import CHUNK, SERIAL
+from ._parallel import CHUNK
 from ._parts import add_exactly
 from ._pointers import lanes_of, load, store
 from ._simd import lanes, tile_relu, tile_store, tile_zeros
@@ -205,15 +205,15 @@ def _image(flat: Array, like: Array) -> Array:
 
 def batch_norm(x: Array, weight: Array, bias: Array, eps: float, relu: bool) -> tuple[Array, Array, Array]:
     """See Backend.batch_norm. The result is a view of channels-last memory."""
-    dtype, serial = x.dtype, x.size < SERIAL
+    dtype = x.dtype
     out, mean, var = empty(x.size, dtype), empty(x.shape[1], dtype), empty(x.shape[1], dtype)
     chunks, counts = _counts(x)
     c, width = counts[2:]
     parts, table, flat = empty(3 * chunks * width, dtype), empty(3 * width, dtype), _pixels(x)
-    _moments[dtype](chunks, serial, (flat, parts, *counts))
+    _moments[dtype](chunks, x.size, (flat, parts, *counts))
     described = (in_order(weight), in_order(bias), mean, var, table, eps, chunks)
-    _statistics[dtype](c, parts.size < SERIAL, (parts, *described, *counts))
-    _normalise[dtype](chunks, serial, (flat, out, table, *counts, relu))
+    _statistics[dtype](c, parts.size, (parts, *described, *counts))
+    _normalise[dtype](chunks, x.size, (flat, out, table, *counts, relu))
     return _image(out, x), mean, var
 
 
@@ -221,15 +221,15 @@ def batch_norm_grad(
     g: Array, x: Array, weight: Array, bias: Array, mean: Array, var: Array, eps: float, relu: bool
 ) -> tuple[Array, Array, Array]:
     """See Backend.batch_norm_grad. The input's gradient is a view of channels-last memory."""
-    dtype, serial = x.dtype, x.size < SERIAL
+    dtype = x.dtype
     out, weight_grad, bias_grad = empty(x.size, dtype), empty(x.shape[1], dtype), empty(x.shape[1], dtype)
     chunks, counts = _counts(x)
     pixels, _, c, width = counts
     parts, table = empty(2 * chunks * width, dtype), empty(5 * width, dtype)
     flat_g, flat_x, var = _pixels(g), _pixels(x), in_order(var)
-    _known[dtype](c, c < SERIAL, (in_order(mean), var, in_order(weight), in_order(bias), table, eps, width))
-    _grad_sums[dtype](chunks, serial, (flat_g, flat_x, parts, table, *counts, relu))
+    _known[dtype](c, c, (in_order(mean), var, in_order(weight), in_order(bias), table, eps, width))
+    _grad_sums[dtype](chunks, x.size, (flat_g, flat_x, parts, table, *counts, relu))
     shared = (parts, var, weight_grad, bias_grad, table, eps, chunks, pixels, width)
-    _grad_statistics[dtype](c, parts.size < SERIAL, shared)
-    _input_grad[dtype](chunks, serial, (flat_g, flat_x, out, table, *counts, relu))
+    _grad_statistics[dtype](c, parts.size, shared)
+    _input_grad[dtype](chunks, x.size, (flat_g, flat_x, out, table, *counts, relu))
     return _image(out, x), weight_grad, bias_grad

@@ -19,7 +19,7 @@ from stackgrad.tensor import capturing
 from ._channels_last import in_order
 from ._kernel import Kernel, kernel
 from ._on_host import on_host
-from ._parallel import CHUNK, SERIAL
+from ._parallel import CHUNK
 from ._pointers import load, store
 
 COST = 4  # operations that one parameter takes as long as
@@ -90,10 +90,10 @@ def _step(
         for p, *lying in zip(flat[0], *places, strict=True)
         for start in range(0, p.size, CHUNK)
     ]
-    serial = sum(p.size for p in params) * COST < SERIAL
+    work = sum([p.size for p in params]) * COST
     if capturing.tape is not None:
         capturing.tape.kept.append(flat)  # the table holds their addresses alone
-    kernel_for[base.dtype](len(table), serial, (base, np.array(table, np.int64).reshape(-1), numbers))
+    kernel_for[base.dtype](len(table), work, (base, np.array(table, np.int64).reshape(-1), numbers))
     for arrays, copies in ((params, flat[0]), *zip(states, flat[2:], strict=True)):
         for a, b in zip(arrays, copies, strict=True):
             if not np.may_share_memory(a, b):

@@ -21,7 +21,6 @@ from stackgrad.tensor import Window
 from ._channels_last import channels_first, channels_last, copy, readable_beyond, spread
 from ._kernel import helper, kernel
 from ._memory import SLACK, empty
-from ._parallel import SERIAL
 from ._pointers import lanes_of, load, on_stack, store
 from ._simd import lanes, tile_add, tile_store, tile_zeros
 from ._vector import keep_larger, over, plus, vector_at, vector_of, where_equal
@@ -211,7 +210,7 @@ def max_pool2d(x: Array, window: Window) -> tuple[Array, Array]:
     out, taps = empty((n, *places, c), x.dtype), empty((n, *places, c), np.int32)
     if out.size:
         shared = (_padded(x, window, -np.inf), out.reshape(-1), taps.reshape(-1), *_first_taps(places, window))
-        _max_pool[x.dtype](n, x.size < SERIAL, (*shared, *_geometry((h, w), places, c, window)))
+        _max_pool[x.dtype](n, x.size, (*shared, *_geometry((h, w), places, c, window)))
     return channels_first(out), channels_first(taps)
 
 
@@ -221,7 +220,7 @@ def max_pool2d_take(x: Array, taps: Array, window: Window) -> Array:
     out = empty((n, *taps.shape[2:], c), x.dtype)
     if out.size:
         geometry = _geometry((h, w), taps.shape[2:], c, window)
-        _max_pool_take[x.dtype](n, out.size < SERIAL, (_padded(x, window, 0), out.reshape(-1), _flat(taps), *geometry))
+        _max_pool_take[x.dtype](n, out.size, (_padded(x, window, 0), out.reshape(-1), _flat(taps), *geometry))
     return channels_first(out)
 
 
@@ -231,7 +230,7 @@ def max_pool2d_grad(g: Array, taps: Array, size: Pair, window: Window) -> Array:
     if out.size:
         geometry = _geometry(size, g.shape[2:], g.shape[1], window)
         shared = (out.reshape(-1), _flat(g), _flat(taps), *geometry, _tiled(out, g, window))
-        _max_pool_grad[g.dtype](len(out), out.size < SERIAL, shared)
+        _max_pool_grad[g.dtype](len(out), out.size, shared)
     return _unpadded(out, size, window)
 
 
@@ -242,7 +241,7 @@ def avg_pool2d(x: Array, window: Window) -> Array:
     out = empty((n, *places, c), x.dtype)
     if out.size:
         geometry = _geometry((h, w), places, c, window)
-        _avg_pool[x.dtype](n, x.size < SERIAL, (_padded(x, window, 0), out.reshape(-1), *geometry))
+        _avg_pool[x.dtype](n, x.size, (_padded(x, window, 0), out.reshape(-1), *geometry))
     return channels_first(out)
 
 
@@ -252,7 +251,7 @@ def avg_pool2d_grad(g: Array, size: Pair, window: Window) -> Array:
     if out.size:
         geometry = _geometry(size, g.shape[2:], g.shape[1], window)
         shared = (out.reshape(-1), _flat(g), *geometry, _tiled(out, g, window))
-        _avg_pool_grad[g.dtype](len(out), out.size < SERIAL, shared)
+        _avg_pool_grad[g.dtype](len(out), out.size, shared)
     return _unpadded(out, size, window)
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ._channels_last import fill_with
 from ._kernel import helper, kernel
 from ._memory import empty
-from ._parallel import CHUNK, SERIAL
+from ._parallel import CHUNK
 from ._pointers import load, on_stack, store
 
 Array = NDArray[Any]
@@ -90,5 +90,5 @@ def products(x: Array, a: int, k: int, b: int) -> Array:
     out = empty(a * b, x.dtype)
     rows = max(1, CHUNK // (4 * k)) if b == 1 else 1
     chunks = -(-a // rows) if b == 1 else a * -(-b // COLUMNS)
-    _fold[x.dtype](chunks, x.size < SERIAL, (x, out, _LIKE, k, b, rows))
+    _fold[x.dtype](chunks, x.size, (x, out, _LIKE, k, b, rows))
     return out

@@ -13,7 +13,7 @@ from stackgrad.tensor._random import MULTIPLIERS, ROUNDS, WEYL
 from ._channels_last import in_order
 from ._kernel import helper, kernel
 from ._memory import empty
-from ._parallel import CHUNK, SERIAL
+from ._parallel import CHUNK
 from ._pointers import load, on_stack, select, store
 
 _M0, _M1 = (np.uint64(m) for m in MULTIPLIERS)
@@ -89,7 +89,7 @@ def uniform(shape: tuple[int, ...], dtype: np.dtype[Any], seed: int, call: NDArr
     """See Backend.uniform."""
     out = empty(shape, dtype)
     draw = _uniform32 if dtype == np.float32 else _uniform64
-    draw[dtype](-(-out.size // CHUNK), out.size * COST < SERIAL, (out.reshape(-1), seed, call))
+    draw[dtype](-(-out.size // CHUNK), out.size * COST, (out.reshape(-1), seed, call))
     return out
 
 
@@ -107,5 +107,5 @@ def dropout(x: NDArray[Any], rate: float, seed: int, call: NDArray[np.uint64]) -
     out, mask = empty(x.shape, x.dtype), empty(x.shape, x.dtype)
     arrays = (in_order(x).reshape(-1), draws.reshape(-1), out.reshape(-1), mask.reshape(-1))
     scale = 1 / (1 - rate) if rate < 1 else 0.0
-    _drop[x.dtype](-(-out.size // CHUNK), out.size < SERIAL, (*arrays, np.float32(rate), x.dtype.type(scale)))
+    _drop[x.dtype](-(-out.size // CHUNK), out.size, (*arrays, np.float32(rate), x.dtype.type(scale)))
     return out, mask

@@ -28,7 +28,7 @@ from ._elementwise import compile_scalar, elementwise
 from ._kernel import Entry, Kernel, helper, kernel, rebind
 from ._memory import empty, maker
 from ._on_host import on_host
-from ._parallel import CHUNK, SERIAL
+from ._parallel import CHUNK
 from ._pointers import Memory, load, on_stack, store
 from ._product import products
 from ._vector_fold import FEWEST, fold_vectors
@@ -210,20 +210,20 @@ def run(fold: Fold, start: float | None, x: Array, dims: Shape) -> Array:
         return copy_of(x.reshape(shape)) if x.size else _constant(shape, start, x.dtype)
     if order is not None:
         x = in_order(x.transpose(order))
-    for make, entry, chunks, serial, extents in passes:
+    for make, entry, chunks, work, extents in passes:
         out = make()
-        entry(chunks, serial, (x, out, *extents))
+        entry(chunks, work, (x, out, *extents))
         x = out
     return x if back is None else x.transpose(back)
 
 
 class _Pass(NamedTuple):
-    """What makes the memory of one pass over the data, its kernel, how often that runs and how, and for which work."""
+    """What makes the memory of one pass over the data, its kernel, how often it runs, its work and its extents."""
 
     make: Callable[[], Array]
     entry: Entry
     chunks: int
-    serial: bool
+    work: int
     extents: tuple[int, ...]
 
 
@@ -249,7 +249,7 @@ def _plan(kernel: Kernel, x: Array, dims: Shape) -> _Plan:
         group = max(1, CHUNK // (min(piece, rows) * min(length, COLUMNS)))
         chunks = -(-(a * pieces) // group) * -(-length // COLUMNS)
         extents = (a, rows, length, piece, pieces, group)
-        passes.append(_Pass(maker(shape, x.dtype), kernel[x.dtype], chunks, a * k * b < SERIAL, extents))
+        passes.append(_Pass(maker(shape, x.dtype), kernel[x.dtype], chunks, a * k * b, extents))
         k = pieces * wide
     turn = tuple([kept.index(d) for d in sorted(kept)])
     return _Plan(order if arranged else None, tuple(passes), None if turn == tuple(sorted(turn)) else turn)
@@ -307,5 +307,5 @@ def arg_reduce(name: str, a: Array, dim: int) -> Array:
     flat, (outer, k, b) = middle(a, dim)
     out = empty(a.shape[:dim] + a.shape[dim + 1 :], np.int64)
     if out.size:
-        _arg_extreme[a.dtype](outer, a.size < SERIAL, (flat, out.reshape(-1), k, b, name == "max"))
+        _arg_extreme[a.dtype](outer, a.size, (flat, out.reshape(-1), k, b, name == "max"))
     return out

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ._channels_last import in_order
 from ._kernel import Kernel, helper, kernel
 from ._memory import empty
-from ._parallel import CHUNK, SERIAL
+from ._parallel import CHUNK
 from ._pointers import load, on_stack, store
 from ._vector_fold import FEWEST, fold_vectors
 from ._vmath import exp, log
@@ -128,7 +128,7 @@ def _along(kernel_for: Kernel, arrays: list[Array], dim: int, exponential: bool)
         k = out.shape[-1]
         rows = max(1, CHUNK // (k * COST))
         flat = [x.reshape(-1) for x in (*last, out)]
-        kernel_for[out.dtype](-(-(out.size // k) // rows), out.size * COST < SERIAL, (*flat, k, rows, exponential))
+        kernel_for[out.dtype](-(-(out.size // k) // rows), out.size * COST, (*flat, k, rows, exponential))
     return out.swapaxes(dim, -1)
 
 
@@ -182,7 +182,7 @@ def cross_entropy(logits: Array, target: Array) -> tuple[Array, Array]:
     if log_probs.size:
         rows = max(1, CHUNK // (k * COST))
         shared = (_flat(logits), _flat(target), losses, log_probs.reshape(-1), k, rows)
-        _cross_entropy[logits.dtype](-(-n // rows), n * k * COST < SERIAL, shared)
+        _cross_entropy[logits.dtype](-(-n // rows), n * k * COST, shared)
     return losses, log_probs
 
 
@@ -193,7 +193,7 @@ def cross_entropy_grad(g: Array, log_probs: Array, target: Array) -> Array:
     if out.size:
         rows = max(1, CHUNK // (k * COST))
         shared = (g[:1], g.strides[0] // g.itemsize, log_probs.reshape(-1), _flat(target), out.reshape(-1), k, rows)
-        _cross_entropy_grad[g.dtype](-(-n // rows), n * k * COST < SERIAL, shared)
+        _cross_entropy_grad[g.dtype](-(-n // rows), n * k * COST, shared)
     return out
 
 
