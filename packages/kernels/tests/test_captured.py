@@ -8,7 +8,7 @@ import pytest
 
 from stackgrad import kernels
 from stackgrad import tensor as sg
-from stackgrad.kernels.cpu._calls import ChunkError
+from stackgrad.kernels.cpu._replay import ChunkError
 
 RNG = np.random.default_rng(0)
 

@@ -1,13 +1,14 @@
 """The op table: each row on NumPy with its gradients, its scalar form, and what a row says of itself."""
 
+import ast
 import itertools
 import math
-import re
 
 import numpy as np
 import pytest
 
 from stackgrad.tensor import OPS, REDUCTIONS, Tensor, tensor
+from stackgrad.tensor._optable import called_by, numpy_function
 from stackgrad.tensor.testing import ELEMENTWISE_CASES
 
 
@@ -17,22 +18,16 @@ def test_on_numpy(case):
 
 
 OPERANDS = [-2.5, -1.0, -0.0, 0.0, 0.5, 1.0, 3.0, math.inf, -math.inf, math.nan]
-NAMES = {name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh")}
-
-
 INTEGERS = [-3, -1, 0, 1, 2**62]
 TYPES = {"f": np.float64, "i": np.int64, "b": np.bool_}
 
 
 def evaluate(scalar, operands, kind="f"):
     """The text of a row's scalar form."""
-    names = dict(zip("xyz", operands, strict=False))
+    names = dict(zip("xyz", operands, strict=False), T=TYPES[kind])
+    functions = {name: numpy_function(name) for name in called_by(scalar)}
     with np.errstate(all="ignore"):
-        return float(
-            eval(
-                scalar, {**NAMES, "erf": math.erf, "sigmoid": lambda v: 1 / (1 + np.exp(-v)), "T": TYPES[kind], **names}
-            )
-        )
+        return float(eval(scalar, functions | names))
 
 
 @pytest.mark.parametrize("op", OPS.values(), ids=lambda op: op.name)
@@ -81,9 +76,59 @@ def test_a_row_agrees_with_itself(op):
         assert gradient is None or "f" in op.accepts
 
 
-def test_a_bare_number_would_widen_float32():
-    for row in (*OPS.values(), *REDUCTIONS.values()):
-        assert not re.search(r"(?<![\w(])\d|\(\d", re.sub(r"T\(-?[\d.]+\)", "", row.scalar))
+def bare_numbers(form):
+    """The numbers of a scalar form that are not of type T, as T(0.5) is, but 64 bits wide."""
+    tree = ast.parse(form, mode="eval")
+    typed = [node.args[0] for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "T"]
+    called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and node not in typed]
+    found += [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and node.id not in ("x", "y", "z") and node not in called
+    ]
+    return [ast.unparse(node) for node in found]
+
+
+@pytest.mark.parametrize("row", [*OPS.values(), *REDUCTIONS.values()], ids=lambda row: row.name)
+def test_a_bare_number_would_widen_float32(row):
+    assert bare_numbers(row.scalar) == []
+
+
+@pytest.mark.parametrize(
+    ("form", "found"),
+    [
+        ("T(0.5) * x", []),
+        ("-T(1) / sqrt(x)", []),
+        ("0.5 * x", ["0.5"]),
+        ("x if x > 0 else T(0)", ["0"]),
+        ("sqrt(2 * x)", ["2"]),
+        ("T(x > 0)", ["0"]),
+        ("T(1 / 3) * x", ["1", "3"]),
+        ("x ** -1", ["1"]),
+        ("pi * x", ["pi"]),
+        ("x * 1e3 + .5", ["1000.0", "0.5"]),
+    ],
+)
+def test_bare_numbers_are_found(form, found):
+    assert sorted(bare_numbers(form)) == sorted(found)
+
+
+@pytest.mark.parametrize("form", ["erfinv(x)", "math.exp(x)", "pi * x", "x + w", "np.exp(x)"])
+def test_what_no_backend_knows_may_not_be_called(form):
+    with pytest.raises(ValueError, match="is not x, y, z, T, abs, min, max, sigmoid or in math"):
+        called_by(form)
+
+
+def test_functions_of_numpy_are_those_of_math():
+    x = np.float32([0.25, 0.5])
+    for name in ("atan", "erf", "gamma", "log2"):
+        function = numpy_function(name)
+        for given in (x, x[0]):
+            assert function(given).dtype == np.float32
+            np.testing.assert_allclose(function(given), np.vectorize(getattr(math, name))(given), rtol=1e-6)
+    assert numpy_function("exp") is np.exp
+    assert numpy_function("sigmoid")(np.float32(0)) == 0.5
 
 
 def test_every_row_is_a_method_or_an_operator():

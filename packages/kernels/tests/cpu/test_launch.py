@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from stackgrad import tensor as sg
-from stackgrad.kernels.cpu._calls import ChunkError
 from stackgrad.kernels.cpu._kernel import Kernel
 from stackgrad.kernels.cpu._parallel import SERIAL
+from stackgrad.kernels.cpu._replay import ChunkError
 from stackgrad.tensor import OPS
 
 DIGESTS = Path(__file__).with_name("digests.py")

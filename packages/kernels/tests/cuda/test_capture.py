@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stackgrad import tensor as sg
-from stackgrad.kernels.cuda import _graph
+from stackgrad.kernels.cuda import _replay
 from stackgrad.kernels.cuda._driver import device
 
 RNG = np.random.default_rng(0)
@@ -50,7 +50,7 @@ def test_launches_in_a_row_are_one_piece_of_work():
     for _ in range(3):
         captured(*arguments)
     ((replay,),) = captured._forms.recordings.values()
-    rows = [work for work in replay._tape if isinstance(work, _graph._Row)]
+    rows = [work for work in replay._tape if isinstance(work, _replay._Row)]
     assert len(rows) == 1
     assert len(rows[0]._calls) > 5
     assert len(replay._tape) == 1

@@ -24,8 +24,8 @@ from stackgrad.tensor._ops import common_backend
 from stackgrad.tensor._shape import broadcast_shapes, normalize_dim
 
 from .cpu import _elementwise, _reduce
-from .cpu._calls import ChunkError
 from .cpu._kernel import helper
+from .cpu._replay import ChunkError
 
 if TYPE_CHECKING:
     from .cuda._custom import CustomKernels

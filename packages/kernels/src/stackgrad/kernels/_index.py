@@ -2,9 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 Shape = tuple[int, ...]
+T = TypeVar("T")
+
+
+def around(shape: Shape, dim: int) -> tuple[int, int, int]:
+    """The shape seen as (a, k, b), k the extent of `dim`."""
+    return math.prod(shape[:dim]), shape[dim], math.prod(shape[dim + 1 :])
+
+
+def spread_strides(shape: Shape, strides: Shape, wanted: Shape) -> Shape:
+    """The strides of an array as repeated to the shape `wanted`."""
+    new = len(wanted) - len(shape)
+    return (0,) * new + tuple([0 if extent == 1 else step for extent, step in zip(shape, strides, strict=True)])
+
+
+def inverse(order: Shape) -> Shape:
+    """The order of dimensions that undoes `order`."""
+    return tuple([order.index(d) for d in range(len(order))])
+
+
+def three(operands: Sequence[T]) -> tuple[T, T, T]:
+    """One to three operands as the three that kernels take: the last stands for those that there are not."""
+    return operands[0], operands[min(1, len(operands) - 1)], operands[-1]
 
 
 def merge(shape: Shape, strides: Sequence[Shape]) -> tuple[Shape, list[Shape]]:

@@ -5,8 +5,8 @@ From a row follow the operation on every backend, its gradient, its test on ever
 `numpy`   the reference, a function of arrays.
 `scalar`  the same for single numbers x, y, z of type T, as the text of an expression from which a compiling
           backend makes its kernel. It has no branches that a vectoriser could not turn into a select, writes
-          constants as T(1) (a bare 1.0 would widen float32), and lets NaN pass where PyTorch does. It may use abs,
-          min, max, exp, expm1, log, log1p, sqrt, sin, cos, tanh, erf and sigmoid.
+          constants as T(1) (a bare 1.0 would widen float32), and lets NaN pass where PyTorch does. It may call abs,
+          min, max, sigmoid and what Python's `math` has (see `called_by`).
 `grads`   for each operand the gradient as a tensor expression, or None where nothing flows. A gradient asks by
           its parameters' names for what it needs: g (the gradient of the result), out, x, y, z; only what is
           asked for is kept until backward. It selects by `where`, `masked_by` or `where_larger`, not by a factor of
@@ -70,8 +70,24 @@ class Reduction:
     start: float | None  # None: there is no neutral element, and nothing to reduce is an error
 
 
-def _erf(x: Any) -> Any:
-    return np.vectorize(math.erf, otypes=[x.dtype])(x)
+def called_by(form: str) -> set[str]:
+    """What a scalar form calls besides abs, min and max: each name is known to `numpy_function` and every backend.
+
+    Raises ValueError for any other name.
+    """
+    names = set(compile(form, "a scalar form", "eval").co_names) - {"x", "y", "z", "T", "abs", "min", "max"}
+    for name in names:
+        if name != "sigmoid" and not callable(getattr(math, name, None)):
+            raise ValueError(f"scalar form {form!r}: {name} is not x, y, z, T, abs, min, max, sigmoid or in math")
+    return names
+
+
+def numpy_function(name: str) -> Callable[..., Any]:
+    """What a scalar form may call, for NumPy's arrays and numbers: NumPy's own function, which has no exceptions."""
+    if name == "sigmoid":
+        return _sigmoid
+    function = getattr(math, name)
+    return getattr(np, name, lambda x: np.vectorize(function, otypes=[x.dtype])(x)[()])
 
 
 def _power(x: Any, y: Any) -> Any:
@@ -140,7 +156,13 @@ OPS: dict[str, Op] = {
         Op("cos", np.cos, "cos(x)", (lambda g, x: -g * x.sin(),), ulp=2.0),
         Op("tanh", np.tanh, "tanh(x)", (lambda g, out: g * (1 - out * out),), ulp=2.0),
         Op("sigmoid", _sigmoid, "sigmoid(x)", (lambda g, out: g * out * (1 - out),), ulp=4.0),
-        Op("erf", _erf, "erf(x)", (lambda g, x: g * (-x * x).exp() * (2 / math.sqrt(math.pi)),), ulp=2.0),
+        Op(
+            "erf",
+            numpy_function("erf"),
+            "erf(x)",
+            (lambda g, x: g * (-x * x).exp() * (2 / math.sqrt(math.pi)),),
+            ulp=2.0,
+        ),
         Op(
             "relu",
             lambda x: np.maximum(x, 0),

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from stackgrad.tensor import capturing
 
-from ._calls import explain_failure
 from ._channels_last import in_order
 from ._kernel import kernel
 from ._pointers import load
+from ._replay import explain_failure
 
 
 @kernel(lambda T: (types.int64[::1], types.intp))

@@ -8,12 +8,12 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from ._channels_last import fill_with
+from .._index import around
+from ._channels_last import fill_with, in_order
 from ._kernel import kernel
 from ._memory import empty
 from ._parts import add_exactly
 from ._pointers import load, store
-from ._reduce import middle
 
 Array = NDArray[Any]
 
@@ -56,7 +56,7 @@ def _of_floats(chunk, x, out, kept, k, b):
 
 def cumsum(a: Array, dim: int) -> Array:
     """See Backend.cumsum."""
-    flat, (outer, k, b) = middle(a, dim)
+    flat, (outer, k, b) = in_order(a).reshape(-1), around(a.shape, dim)
     out = empty(a.shape, a.dtype)
     if out.size and a.dtype.kind == "f":
         chunks = outer * -(-b // COLUMNS)

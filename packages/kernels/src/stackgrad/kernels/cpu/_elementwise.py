@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
@@ -20,10 +20,10 @@ from stackgrad.tensor import OPS, Op
 from stackgrad.tensor._plans import Plans, layouts
 from stackgrad.tensor._shape import broadcast_shapes, strides_in_order
 
-from .._index import merge
-from .._powers import power_of_integers
-from . import _vmath
+from .._index import inverse, merge, spread_strides, three
+from .._scalar import power_of_integers, types_of
 from ._kernel import Entry, Kernel, Signature, helper, rebind
+from ._math import compile_scalar
 from ._memory import maker
 from ._on_host import on_host
 from ._parallel import CHUNK
@@ -31,7 +31,6 @@ from ._pointers import Memory, load, load_at, size_of, store, store_apart_at, st
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
-T = TypeVar("T")
 
 TURN = 32  # elements, four vectors of four bytes each: as many as LLVM takes at a time
 RANK = 4  # dimensions of the walk by rows; more are walked one after the other
@@ -150,24 +149,11 @@ class ElementwiseKernels:
         self.plans: Plans[_Plan] = Plans(partial(_plan, self))
 
 
-_FUNCTIONS = {name: getattr(math, name) for name in ("expm1", "log1p", "sqrt", "sin", "cos")}
-_FUNCTIONS |= {name: getattr(_vmath, name) for name in ("exp", "log", "tanh", "sigmoid", "erf")}
-
-
-def compile_scalar(expression: str) -> Any:
-    """The function of x, y, z that `expression` of the op table stands for; T is the type of its last operand."""
-    namespace: dict[str, Any] = dict(_FUNCTIONS)
-    exec(f"def scalar(x, y, z):\n    T = type(y)\n    return {expression}\n", namespace)
-    return helper(namespace["scalar"])
-
-
 @cache
 def _kernels(name: str, of_integers: bool) -> ElementwiseKernels:
     op = OPS[name]
-    first = (lambda T: types.boolean) if name == "where" else (lambda T: T)
-    result = (lambda T: types.boolean) if op.result == "bool" else (lambda T: T)
     scalar = helper(power_of_integers) if name == "pow" and of_integers else compile_scalar(op.scalar)
-    return ElementwiseKernels(name, scalar, lambda T: (first(T), T, T, result(T)), op.scalar)
+    return ElementwiseKernels(name, scalar, types_of(op, types.boolean), op.scalar)
 
 
 def plan_elementwise(op: Op, *operands: Array) -> Callable[..., Array]:
@@ -232,10 +218,10 @@ def _plan(
     kernels: ElementwiseKernels, dtype: np.dtype[Any], out_dtype: np.dtype[Any], operands: tuple[Array, ...]
 ) -> _Plan:
     shape = broadcast_shapes(*[x.shape for x in operands])
-    spread = [_spread_strides(x, shape) for x in operands]
+    spread = [spread_strides(x.shape, x.strides, shape) for x in operands]
     order = _memory_order(operands, spread, shape)
     lies = tuple([shape[d] for d in order])
-    make, back = maker(lies, out_dtype), _back(order)
+    make, back = maker(lies, out_dtype), None if order == tuple(range(len(order))) else inverse(order)
     size = math.prod(lies)
     if not size:
         return _Plan(make, back, False, (), ())
@@ -244,22 +230,17 @@ def _plan(
     of_result = tuple([step * out_dtype.itemsize for step in strides_in_order(lies)])
     extents, strides = merge(lies, [*[tuple([steps[d] for d in order]) for steps in spread], of_result])
     steps = [bytes_[-1] / n if bytes_ else 1 for bytes_, n in zip(strides, sizes, strict=False)]
-    x, y, z = _three(steps)
+    x, y, z = three(steps)
     alike = len(extents) <= 1 and (x, y, z) == (1, 1, 1)
     turns = not alike and _in_turns(x, y, z, extents)
     if turns or len(extents) > 1 or not all(step in (0, 1) for step in steps):
         kernel = kernels.by_turns if turns else kernels.by_rows
-        walks = _Walks(kernel[dtype], extents, [*_three(strides[:-1]), strides[-1]])
+        walks = _Walks(kernel[dtype], extents, [*three(strides[:-1]), strides[-1]])
         return _Plan(make, back, numbers, (), walks if len(extents) > RANK else tuple(walks))
     repeats = tuple([(min(size, CHUNK), i) for i, step in enumerate(steps) if step == 0])
     apart = [int(CHUNK * step) for step in (x, y, z)]
     flat = _Launch(kernels.flat[dtype], -(-size // CHUNK), size, (*apart, size))
     return _Plan(make, back, numbers, repeats, (flat,))
-
-
-def _three(operands: Sequence[T]) -> tuple[T, T, T]:
-    """One to three operands as the three that kernels take: the last stands for those that there are not."""
-    return (operands[0], operands[min(1, len(operands) - 1)], operands[-1])
 
 
 def _memory_order(operands: tuple[Array, ...], spread: list[Shape], shape: Shape) -> Shape:
@@ -270,17 +251,6 @@ def _memory_order(operands: tuple[Array, ...], spread: list[Shape], shape: Shape
                 break
             return tuple(sorted(range(len(shape)), key=lambda d: -abs(steps[d])))
     return tuple(range(len(shape)))
-
-
-def _spread_strides(x: Array, shape: Shape) -> Shape:
-    """The strides of x as repeated to `shape`."""
-    new = len(shape) - x.ndim
-    return (0,) * new + tuple([0 if extent == 1 else step for extent, step in zip(x.shape, x.strides, strict=True)])
-
-
-def _back(order: Shape) -> Shape | None:
-    """How to transpose memory in this order of dimensions, such that they are in order; None where they are."""
-    return None if order == tuple(range(len(order))) else tuple([order.index(d) for d in range(len(order))])
 
 
 def _in_turns(x: float, y: float, z: float, extents: Shape) -> bool:

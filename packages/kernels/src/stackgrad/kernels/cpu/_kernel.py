@@ -20,10 +20,10 @@ from numba.core.compiler_lock import global_compiler_lock
 from stackgrad.tensor import capturing
 from stackgrad.tensor._fork import free_in_forks
 
-from ._calls import ChunkError, Compiled, record
 from ._disk_cache import DiskCache
 from ._launch import LAUNCH, entry
 from ._parallel import is_small
+from ._replay import ChunkError, Compiled, record
 from ._team import Team, launch, name_yield, replay, serve
 
 Signature = Callable[[Any], tuple[Any, ...]]

@@ -23,9 +23,11 @@ from numpy.typing import NDArray
 from stackgrad.tensor import OPS, REDUCTIONS, Reduction
 from stackgrad.tensor._plans import Plans
 
+from .._index import around
 from ._channels_last import copy_of, in_order
-from ._elementwise import compile_scalar, elementwise
+from ._elementwise import elementwise
 from ._kernel import Entry, Kernel, helper, kernel, rebind
+from ._math import compile_scalar
 from ._memory import empty, maker
 from ._on_host import on_host
 from ._parallel import CHUNK
@@ -282,12 +284,6 @@ def _as_akb(x: Array, dims: Shape) -> tuple[Shape, bool, tuple[int, int, int]]:
     return (*kept, *dims), True, (math.prod([x.shape[d] for d in kept]), k, 1)
 
 
-def middle(x: Array, dim: int) -> tuple[Array, tuple[int, int, int]]:
-    """x in C order, flat, seen as (a, k, b) around `dim`."""
-    a, b = math.prod(x.shape[:dim]), math.prod(x.shape[dim + 1 :])
-    return in_order(x).reshape(-1), (a, x.shape[dim], b)
-
-
 @kernel(lambda T: (T[::1], types.int64[::1], types.intp, types.intp, types.boolean))
 def _arg_extreme(a, x, out, k, b, largest):
     """The places of the extremes of x[a] (k, b) along k."""
@@ -304,8 +300,8 @@ def _arg_extreme(a, x, out, k, b, largest):
 
 def arg_reduce(name: str, a: Array, dim: int) -> Array:
     """See Backend.arg_reduce."""
-    flat, (outer, k, b) = middle(a, dim)
+    outer, k, b = around(a.shape, dim)
     out = empty(a.shape[:dim] + a.shape[dim + 1 :], np.int64)
     if out.size:
-        _arg_extreme[a.dtype](outer, a.size, (flat, out.reshape(-1), k, b, name == "max"))
+        _arg_extreme[a.dtype](outer, a.size, (in_order(a).reshape(-1), out.reshape(-1), k, b, name == "max"))
     return out

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from ._channels_last import in_order
 from ._kernel import Kernel, helper, kernel
+from ._math import exp, log
 from ._memory import empty
 from ._parallel import CHUNK
 from ._pointers import load, on_stack, store
 from ._vector_fold import FEWEST, fold_vectors
-from ._vmath import exp, log
 
 Array = NDArray[Any]
 COST = 16  # operations that an exponential takes as long as

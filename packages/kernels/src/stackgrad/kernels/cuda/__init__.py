@@ -15,10 +15,10 @@ Importing this needs neither numba-cuda nor a GPU. `_driver` is the one file tha
     cross-entropy and its gradient               _softmax.py         _cross_entropy_rows, _cross_entropy_grad
     batch norm and its gradient                  _norm.py            _moments, _normalise, _grad_sums, _input_grad
     elementwise: add, exp, relu, where ...       _elementwise.py     _flat, _strided
-    exp, log ... inside kernels                  _math.py            FUNCTIONS, compile_scalar
+    exp, log ... inside kernels                  _math.py            function_of, compile_scalar
     sum, prod, max, min; mean by sum             _reduce.py          _fold_rows, _fold_columns
-    argmax, argmin                               _along.py           _extreme
-    cumsum                                       _along.py           _piece_sums, _running_sums
+    argmax, argmin                               _reduce.py          _extreme
+    cumsum                                       _cumsum.py          _piece_sums, _running_sums
     gather: rows by their numbers                _indexing.py        _gather
     scatter_add: gradient of gather              _indexing.py        _add_few, _add_sorted
     scatter: assignment to rows                  _indexing.py        _put_last
@@ -39,7 +39,7 @@ Importing this needs neither numba-cuda nor a GPU. `_driver` is the one file tha
     driver, compiler, simulator                  _driver.py          device, compile_to_ptx, _Gpu, _Simulator
     arrays of simulated kernels                  _simulated.py       Pointer, Anywhere
     compiled kernels on disk                     _ptx.py             ptx_of
-    launches in a row, for a CUDA graph          _graph.py           record, _Row
+    launches in a row, for a CUDA graph          _replay.py          record, _Row
     how a graph is built                         _driver.py          _Gpu.graph
     memory pool                                  _memory.py          pool, Lease, Foreign
     which free memory is taken and kept          ../_free_blocks.py  FreeBlocks

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from stackgrad.tensor import capturing
 from stackgrad.tensor._shape import strides_in_order
 
+from .._index import spread_strides
 from ._driver import device
 from ._memory import Foreign, Lease
 
@@ -160,13 +161,7 @@ def permute(a: DeviceArray, dims: Shape) -> DeviceArray:
 
 def expand(a: DeviceArray, shape: Shape) -> DeviceArray:
     """See Backend.expand."""
-    return a.view(shape, spread_strides(a, shape))
-
-
-def spread_strides(a: DeviceArray, shape: Shape) -> Shape:
-    """The strides of `a` as repeated to `shape`."""
-    new = len(shape) - len(a.shape)
-    return (0,) * new + tuple([0 if n == 1 else step for n, step in zip(a.shape, a.strides, strict=True)])
+    return a.view(shape, spread_strides(a.shape, a.strides, shape))
 
 
 def slice_(a: DeviceArray, key: tuple[int | slice | None, ...]) -> DeviceArray:

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from stackgrad.tensor import Backend
 
 from . import (
-    _along,
     _array,
     _classes,
     _conv,
     _conv_grad,
     _copy,
+    _cumsum,
     _elementwise,
     _exchange,
     _indexing,
@@ -49,8 +49,8 @@ class CudaBackend(Backend):
     reshape = staticmethod(_copy.reshape)
     elementwise = staticmethod(_elementwise.elementwise)
     reduce = staticmethod(_reduce.reduce)
-    arg_reduce = staticmethod(_along.arg_reduce)
-    cumsum = staticmethod(_along.cumsum)
+    arg_reduce = staticmethod(_reduce.arg_reduce)
+    cumsum = staticmethod(_cumsum.cumsum)
     matmul = staticmethod(_matmul.matmul)
     linear = staticmethod(_matmul.linear)
     linear_relu = staticmethod(_matmul.linear_relu)

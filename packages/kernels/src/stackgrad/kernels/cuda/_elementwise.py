@@ -18,8 +18,9 @@ import numpy as np
 from stackgrad.tensor import OPS, Op
 from stackgrad.tensor._shape import broadcast_shapes
 
-from .._powers import power_of_integers
-from ._array import DeviceArray, Shape, empty, permute, spread_strides
+from .._index import inverse, spread_strides, three
+from .._scalar import power_of_integers, types_of
+from ._array import DeviceArray, Shape, empty, permute
 from ._driver import cuda, inlined
 from ._kernel import BLOCK, Kernel, boolean, cover, int64, integers, pointer
 from ._math import compile_scalar
@@ -94,12 +95,9 @@ class ElementwiseKernels:
 
 
 def _op_kernels(op: Op) -> ElementwiseKernels:
-    first = (lambda T: boolean) if op.name == "where" else (lambda T: T)
-    result = (lambda T: boolean) if op.result == "bool" else (lambda T: T)
     scalar = compile_scalar(op.scalar)
     of_integers = inlined(power_of_integers) if op.name == "pow" else None
-    numbers = lambda T: (first(T), T, T, result(T))  # noqa: E731
-    return ElementwiseKernels(op.name, scalar, numbers, op.accepts, of_integers=of_integers)
+    return ElementwiseKernels(op.name, scalar, types_of(op, boolean), op.accepts, of_integers=of_integers)
 
 
 _KERNELS = {op.name: _op_kernels(op) for op in OPS.values()}
@@ -130,21 +128,17 @@ def write(
         return
     steps = [_step(x, out) for x in operands]
     if None not in steps and out.is_gapless:
-        (x, xs), (y, ys), (z, zs) = _three(list(zip(operands, steps, strict=True)))
+        (x, xs), (y, ys), (z, zs) = three(list(zip(operands, steps, strict=True)))
         kernels.flat[dtype](cover(out.size), x, xs, y, ys, z, zs, out, out.size)
         return
     order = _by_stride(out)
     arrays = [*operands, out]
-    strides = [tuple([spread_strides(x, out.shape)[d] for d in order]) for x in arrays]
+    strides = [tuple([spread_strides(x.shape, x.strides, out.shape)[d] for d in order]) for x in arrays]
     for views, shape in parts(arrays, tuple([out.shape[d] for d in order]), strides):
         count = int(np.prod(shape))
-        *read, to = [(view, view.strides) for view in views]
-        (x, xs), (y, ys), (z, zs) = _three(read)
-        kernels.strided[dtype](cover(count), x, xs, y, ys, z, zs, *to, shape, count)
-
-
-def _three(operands: list[Any]) -> list[Any]:
-    return (operands + operands[-1:] * 2)[:3]
+        *read, to = views
+        first, second, third = [(view, view.strides) for view in three(read)]
+        kernels.strided[dtype](cover(count), *first, *second, *third, to, to.strides, shape, count)
 
 
 def _step(x: DeviceArray, out: DeviceArray) -> int | None:
@@ -168,8 +162,3 @@ def _by_stride(x: DeviceArray) -> Shape:
     if x.is_contiguous:
         return tuple(range(x.ndim))
     return tuple(sorted(range(x.ndim), key=lambda d: -abs(x.strides[d])))
-
-
-def inverse(order: Shape) -> Shape:
-    """The order that undoes `order`."""
-    return tuple([order.index(d) for d in range(len(order))])

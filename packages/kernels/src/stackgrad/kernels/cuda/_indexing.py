@@ -23,9 +23,9 @@ import numpy as np
 
 from stackgrad.tensor._shape import strides_in_order
 
-from ._along import cumsum
 from ._array import DeviceArray, empty, to_numpy
 from ._copy import contiguous, copy, full
+from ._cumsum import cumsum
 from ._driver import cuda, inlined
 from ._kernel import T, cover, either, int64, kernel, pointer
 from ._math import add

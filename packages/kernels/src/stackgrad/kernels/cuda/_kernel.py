@@ -29,7 +29,7 @@ import numpy as np
 
 from stackgrad.tensor import capturing
 
-from . import _graph
+from . import _replay
 from ._array import DeviceArray
 from ._driver import SIMULATED, device, types
 
@@ -129,7 +129,7 @@ class Kernel:
             passed = [x.pointer if isinstance(x, DeviceArray) else x for x in arguments]
             run(loaded, blocks, block, passed)
             if capturing.tape is not None:
-                _graph.record(capturing.tape, (loaded, blocks, block, passed), arguments)
+                _replay.record(capturing.tape, (loaded, blocks, block, passed), arguments)
 
         return launch
 

@@ -1,4 +1,4 @@
-"""What the scalar forms of the op table may call, inside kernels.
+"""What the scalar forms of the op table may call, inside kernels: `function_of` a name.
 
 On a GPU these are the functions of NVIDIA's libdevice by way of `math`. In the simulator they are NumPy's, which give
 NaN and infinities where `math` raises, and leave float32 what it is.
@@ -10,24 +10,20 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
+from stackgrad.tensor._optable import numpy_function
 
+from .._scalar import scalar_function
 from ._driver import SIMULATED, inlined
 
-_NAMES = ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh")
+
+def function_of(name: str) -> Callable[..., Any]:
+    """The function of that name which kernels call."""
+    if SIMULATED:
+        return numpy_function(name)
+    return sigmoid if name == "sigmoid" else getattr(math, name)  # type: ignore[no-any-return]
 
 
-def _erf(x: Any) -> Any:
-    return type(x)(math.erf(x))
-
-
-FUNCTIONS: dict[str, Callable[..., Any]]
-if SIMULATED:
-    FUNCTIONS = {name: getattr(np, name) for name in _NAMES} | {"erf": _erf}
-else:
-    FUNCTIONS = {name: getattr(math, name) for name in (*_NAMES, "erf")}
-
-exp, log, sqrt = FUNCTIONS["exp"], FUNCTIONS["log"], FUNCTIONS["sqrt"]
+exp, log, sqrt = map(function_of, ("exp", "log", "sqrt"))
 
 
 @inlined
@@ -35,9 +31,6 @@ def sigmoid(x):
     """1 / (1 + exp(-x))."""
     T = type(x)
     return T(1) / (T(1) + exp(-x))
-
-
-FUNCTIONS["sigmoid"] = sigmoid
 
 
 @inlined
@@ -52,8 +45,6 @@ def add(total, lost, value):
     return new, lost if lost - lost == type(lost)(0) else type(lost)(0)
 
 
-def compile_scalar(expression: str) -> Any:
-    """The function of x, y, z that `expression` of the op table stands for; T is the type of its last operand."""
-    namespace: dict[str, Any] = dict(FUNCTIONS)
-    exec(f"def scalar(x, y, z):\n    T = type(y)\n    return {expression}\n", namespace)
-    return inlined(namespace["scalar"])
+def compile_scalar(form: str) -> Any:
+    """A scalar form of the op table as a function that kernels call."""
+    return inlined(scalar_function(form, function_of))

@@ -24,16 +24,20 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from stackgrad.tensor import REDUCTIONS, Reduction
 from stackgrad.tensor._shape import strides_in_order
 
+from .._index import around
 from ._array import DeviceArray, Shape, empty, permute
 from ._copy import contiguous, copy, full
 from ._driver import cuda
-from ._kernel import BLOCK, Kernel, T, cover, either, int64, pointer
+from ._kernel import BLOCK, Kernel, T, cover, either, int64, kernel, pointer
 from ._math import compile_scalar
 from ._strides import divide
 
+_INT64 = np.dtype("int64")
 LANES = either(256, simulated=8)  # threads of a block that folds a row
 PIECE = either(8192, simulated=32)  # elements of a row, a multiple of LANES
 PIECE_OF_COLUMN = either(64, simulated=5)
@@ -171,6 +175,50 @@ def _fold_middle(kernels: FoldKernels, x: DeviceArray, begin: int, end: int) -> 
     return x.view(shape, strides_in_order(shape))
 
 
-def middle(x: DeviceArray, dim: int) -> tuple[DeviceArray, tuple[int, int, int]]:
-    """x in C order, and (a, k, b) around `dim`."""
-    return contiguous(x), (math.prod(x.shape[:dim]), x.shape[dim], math.prod(x.shape[dim + 1 :]))
+# --- the index of extremes
+
+
+def _places_arguments(T):
+    return pointer(T), pointer(int64), pointer(int64), int64, int64, int64, int64, int64, int64
+
+
+@kernel(_places_arguments, dtypes="bif")
+def _extreme(x, places, out, k, count, b, pieces, n, largest):
+    """For each piece of `count` places in columns of x (a, k, b), the place of the extreme: out (a, pieces, b).
+
+    Places are numbers in 0 .. k - 1. At first they are all of these, and `places` is not read.
+    """
+    i = cuda.grid(1)
+    while i < n:
+        block = divide(i, b)
+        column = i - block * b
+        outer = divide(block, pieces)
+        start = (block - outer * pieces) * PIECE_OF_COLUMN
+        best_place = start if count == k else places[(outer * count + start) * b + column]
+        best = x[(outer * k + best_place) * b + column]
+        for j in range(start + 1, min(start + PIECE_OF_COLUMN, count)):
+            place = j if count == k else places[(outer * count + j) * b + column]
+            value = x[(outer * k + place) * b + column]
+            better = value > best if largest else value < best
+            if (better or value != value) and best == best:
+                best = value
+                best_place = place
+        out[i] = best_place
+        i += cuda.gridsize(1)
+
+
+def arg_reduce(name: str, a: DeviceArray, dim: int) -> DeviceArray:
+    """See Backend.arg_reduce."""
+    x, (outer, k, b) = contiguous(a), around(a.shape, dim)
+    shape = a.shape[:dim] + a.shape[dim + 1 :]
+    out = empty(shape, _INT64)
+    places, count = out, k
+    while out.size:
+        pieces = -(-count // PIECE_OF_COLUMN)
+        found = out if pieces == 1 else empty((outer * pieces * b,), _INT64)
+        n = outer * pieces * b
+        _extreme[a.dtype](cover(n), x, places, found, k, count, b, pieces, n, int(name == "max"))
+        places, count = found, pieces
+        if pieces == 1:
+            break
+    return out

@@ -1,7 +1,9 @@
-"""exp, log, tanh, sigmoid and erf of one number, without branches or calls, so that LLVM makes vectors of them.
+"""What the scalar forms of the op table may call, inside kernels: `function_of` a name.
 
-Numba's own go to the C library for each number. Bounds of the error, in units in the last place (the largest found,
-among all float32 where the functions are neither flat nor at their limits and millions of float64, is 0.1 below):
+exp, log, tanh, sigmoid and erf are written here, without branches or calls, so that LLVM makes vectors of them. All
+others are those of `math`, for which Numba goes to the C library for each number. Bounds of the error, in units in the
+last place (the largest found, among all float32 where the functions are neither flat nor at their limits and millions
+of float64, is 0.1 below):
 
               exp    log    tanh   sigmoid   erf
     float32   1.1    0.9    1.4    2.5       1.3
@@ -22,6 +24,8 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
+from .._scalar import scalar_function
+from ._kernel import helper
 from ._pointers import select
 
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
@@ -194,6 +198,8 @@ def erf(x: Any) -> Any:
 
 
 def _offer(function: Callable[[Any], Any], name: str) -> None:
+    """Have Numba compile calls of `function`, in whatever kernel, by that of `_Functions` for the float type."""
+
     @overload(function, jit_options=_OPTIONS)
     def implementation(x):  # Numba compares its parameters, annotations included, with those of what it gives
         if x == types.float64 and name == "erf":
@@ -204,5 +210,16 @@ def _offer(function: Callable[[Any], Any], name: str) -> None:
         return lambda x: compute(x)
 
 
-for _function in (exp, log, tanh, sigmoid, erf):
-    _offer(_function, _function.__name__)
+_OWN: dict[str, Callable[[Any], Any]] = {"exp": exp, "log": log, "tanh": tanh, "sigmoid": sigmoid, "erf": erf}
+for _name, _function in _OWN.items():
+    _offer(_function, _name)
+
+
+def function_of(name: str) -> Callable[..., Any]:
+    """The function of that name which kernels call."""
+    return _OWN.get(name) or getattr(math, name)
+
+
+def compile_scalar(form: str) -> Any:
+    """A scalar form of the op table as a function that kernels call."""
+    return helper(scalar_function(form, function_of))

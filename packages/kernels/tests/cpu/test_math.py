@@ -1,4 +1,4 @@
-"""Errors of exp and its like over the whole range of the floats, as _vmath states them, and the special values."""
+"""Errors of exp and its like over the whole range of the floats, as _math states them, and the special values."""
 
 import math
 
@@ -8,7 +8,7 @@ import pytest
 from stackgrad.kernels.cpu._elementwise import elementwise
 from stackgrad.tensor import OPS
 
-# What _vmath states, in units in the last place.
+# What _math states, in units in the last place.
 BOUNDS = {
     "float32": {"exp": 1.1, "log": 0.9, "tanh": 1.4, "sigmoid": 2.5, "erf": 1.3},
     "float64": {"exp": 1.1, "log": 0.9, "tanh": 1.7, "sigmoid": 2.5},

@@ -1,69 +1,21 @@
-"""Places of extremes, and running sums, along a dimension: x is seen as (a, k, b), k the elements along it.
+"""Running sums along a dimension: x is seen as (a, k, b), k the elements along it.
 
-Both cut the k elements of each column into pieces of fixed length, one thread a piece:
+The k elements of each column are cut into pieces of fixed length, one thread a piece:
 
     column     |----piece----|----piece----|--|
-    places     |o|o|o|  the place of each piece's extreme; then the same of those places, until one is left
     sums       |o|o|o|  the sum of each piece; their running sums, in the same way; each piece from there on
 """
 
 from __future__ import annotations
 
-import numpy as np
-
+from .._index import around
 from ._array import DeviceArray, empty
+from ._copy import contiguous
 from ._driver import cuda
 from ._kernel import T, cover, either, int64, kernel, pointer
-from ._reduce import middle
 from ._strides import divide
 
 PIECE = either(64, simulated=5)
-
-
-def _places_arguments(T):
-    return pointer(T), pointer(int64), pointer(int64), int64, int64, int64, int64, int64, int64
-
-
-@kernel(_places_arguments, dtypes="bif")
-def _extreme(x, places, out, k, count, b, pieces, n, largest):
-    """For each piece of `count` places in columns of x (a, k, b), the place of the extreme: out (a, pieces, b).
-
-    Places are numbers in 0 .. k - 1. At first they are all of these, and `places` is not read.
-    """
-    i = cuda.grid(1)
-    while i < n:
-        block = divide(i, b)
-        column = i - block * b
-        outer = divide(block, pieces)
-        start = (block - outer * pieces) * PIECE
-        best_place = start if count == k else places[(outer * count + start) * b + column]
-        best = x[(outer * k + best_place) * b + column]
-        for j in range(start + 1, min(start + PIECE, count)):
-            place = j if count == k else places[(outer * count + j) * b + column]
-            value = x[(outer * k + place) * b + column]
-            better = value > best if largest else value < best
-            if (better or value != value) and best == best:
-                best = value
-                best_place = place
-        out[i] = best_place
-        i += cuda.gridsize(1)
-
-
-def arg_reduce(name: str, a: DeviceArray, dim: int) -> DeviceArray:
-    """See Backend.arg_reduce."""
-    x, (outer, k, b) = middle(a, dim)
-    shape = a.shape[:dim] + a.shape[dim + 1 :]
-    out = empty(shape, np.dtype("int64"))
-    places, count = out, k
-    while out.size:
-        pieces = -(-count // PIECE)
-        found = out if pieces == 1 else empty((outer * pieces * b,), np.dtype("int64"))
-        n = outer * pieces * b
-        _extreme[a.dtype](cover(n), x, places, found, k, count, b, pieces, n, int(name == "max"))
-        places, count = found, pieces
-        if pieces == 1:
-            break
-    return out
 
 
 def _sums_arguments(T):
@@ -107,7 +59,7 @@ def _running_sums(x, sums, out, k, b, pieces, n):
 
 def cumsum(a: DeviceArray, dim: int) -> DeviceArray:
     """See Backend.cumsum."""
-    x, (outer, k, b) = middle(a, dim)
+    x, (outer, k, b) = contiguous(a), around(a.shape, dim)
     out = empty(a.shape, a.dtype)
     if out.size:
         _cumsum(x, out, outer, k, b)

@@ -1,0 +1,38 @@
+"""Scalar forms of the op table as functions of numbers, which each backend compiles with its own math (see _math)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from stackgrad.tensor import Op
+from stackgrad.tensor._optable import called_by
+
+
+def scalar_function(form: str, function_of: Callable[[str], Any]) -> Callable[[Any, Any, Any], Any]:
+    """The function of x, y, z that `form` stands for, which calls what `function_of` gives for a name."""
+    namespace: dict[str, Any] = {name: function_of(name) for name in called_by(form)}
+    exec(f"def scalar(x, y, z):\n    T = type(y)\n    return {form}\n", namespace)
+    function: Callable[[Any, Any, Any], Any] = namespace["scalar"]
+    return function
+
+
+def power_of_integers(x: Any, y: Any, z: Any) -> Any:
+    """x ** y for y of 0 or more, by squarings that wrap round in 64 bits as NumPy's. A negative y never comes here.
+
+    What Numba and numba-cuda have goes through float64.
+    """
+    T = type(x)
+    power = T(1)
+    while y > 0:
+        if y & 1:
+            power *= x
+        x *= x
+        y >>= 1
+    return power
+
+
+def types_of(op: Op, boolean: Any) -> Callable[[Any], tuple[Any, Any, Any, Any]]:
+    """The types of x, y, z and the result for an element type, `boolean` those of conditions and comparisons."""
+    condition, comparison = op.name == "where", op.result == "bool"
+    return lambda T: (boolean if condition else T, T, T, boolean if comparison else T)
