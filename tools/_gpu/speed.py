@@ -153,7 +153,7 @@ def _convolution(bench: Bench) -> None:
     window = Window((3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1))
     flops = 2 * 9 * sizes.channels * np.prod(shape) / 1e9
     ours: dict[str, Callable[[], object]] = {
-        "forward": lambda: backend.conv2d(x, weight, None, window, 1),
+        "forward": lambda: backend.conv2d(x, weight, None, window, 1, False),
         "gradient of the input": lambda: backend.conv2d_input_grad(g, weight, shape[2:], window, 1),
         "gradient of the weight": lambda: backend.conv2d_weight_grad(x, g, window, 1),
     }

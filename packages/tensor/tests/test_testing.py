@@ -261,10 +261,8 @@ WRONG = {
     "matmul": broken(
         "matmul", lambda self, a, b: np.matmul(a.astype(np.float16), b.astype(np.float16)).astype(a.dtype)
     ),
-    "linear": broken("linear", lambda self, x, w, b: x @ w.T),
-    "conv2d": broken(
-        "conv2d", lambda self, x, w, b, window, groups: RAW["conv2d"](self, x, w[:, :, ::-1], b, window, groups)
-    ),
+    "linear": broken("linear", lambda self, x, w, b, relu: x @ w.T),
+    "conv2d": broken("conv2d", lambda self, x, w, *rest: RAW["conv2d"](self, x, w[:, :, ::-1], *rest)),
     "max_pool2d": broken("max_pool2d", lambda self, x, window: RAW["max_pool2d"](self, np.nan_to_num(x), window)),
     "avg_pool2d": result("avg_pool2d_grad", shift),
     "softmax": broken("softmax", lambda self, x, dim: np.exp(x) / np.exp(x).sum(dim, keepdims=True)),
@@ -299,6 +297,20 @@ def test_a_backend_that_is_wrong_is_caught(name):
         AssertionError, match=r"broken (is wrong at|has shape|is not in C order)|fused gradient|is a copy"
     ):
         case(name).run(WRONG[name])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        broken("conv2d_grads", lambda self, g, x, w, out, *rest: Backend.conv2d_grads(self, g, x, w, None, *rest)),
+        broken("conv2d_grads", lambda self, *given: Backend.conv2d_grads(self, *given[:-1], (True, True, True))),
+        result("conv2d_grads", lambda grads: (*grads[:2], grads[2] if grads[2] is None else shift(grads[2]))),
+        result("conv2d_weight_grad", shift),
+    ],
+)
+def test_wrong_gradients_of_a_convolution_are_caught(wrong):
+    with pytest.raises(AssertionError, match=r"broken is wrong at|conv2d_grads of"):
+        case("conv2d").run(wrong)
 
 
 def test_an_assignment_that_minds_no_overlap_is_caught():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stackgrad.kernels.cpu import CpuBackend, _channels_last, _conv, _conv_weight_grad, _margins, _memory
-from stackgrad.tensor import NumpyBackend, Window
+from stackgrad.tensor import Backend, NumpyBackend, Window
 
 pytestmark = pytest.mark.usefixtures("poisoned")
 
@@ -34,17 +34,21 @@ def test_an_image_that_was_brought_for_its_window(channels, out, window, dtype):
         assert image is not given
         assert np.array_equal(image, x)
         assert np.shares_memory(_margins.padded(image, window, 14)[0], image)
-        y = _conv.conv2d(image, w, b, window, 1)
-        assert np.array_equal(y, NUMPY.conv2d(x, w, b, window, 1))
+        y = _conv.cross_correlate(image, w, b, window, 1)
+        assert np.array_equal(y, NUMPY.conv2d(x, w, b, window, 1, False)[0])
         g = whole(*y.shape, dtype=dtype)
         exact = NUMPY.conv2d_weight_grad(x, g, window, 1)
         assert np.array_equal(_conv_weight_grad.conv2d_weight_grad(image, g, window, 1), exact)
         # For another window, or as a part, it is an image like others.
         other = Window((2, 2), (1, 1), ((1, 1), (0, 0)))
         w2 = whole(3, channels, 2, 2, dtype=dtype)
-        assert np.array_equal(_conv.conv2d(image, w2, None, other, 1), NUMPY.conv2d(x, w2, None, other, 1))
+        assert np.array_equal(
+            _conv.cross_correlate(image, w2, None, other, 1), NUMPY.conv2d(x, w2, None, other, 1, False)[0]
+        )
         part = image[1:, :, 2:, :-3]
-        assert np.array_equal(_conv.conv2d(part, w, b, window, 1), NUMPY.conv2d(part.copy(), w, b, window, 1))
+        assert np.array_equal(
+            _conv.cross_correlate(part, w, b, window, 1), NUMPY.conv2d(part.copy(), w, b, window, 1, False)[0]
+        )
 
 
 def test_memory_lent_again_is_an_image_like_others():
@@ -56,7 +60,9 @@ def test_memory_lent_again_is_an_image_like_others():
         x = _channels_last.channels_first(_memory.empty((12, 30, 30, 4), np.float32))
         x[...] = whole(12, 4, 30, 30)
         w = whole(8, 4, 3, 3)
-        assert np.array_equal(_conv.conv2d(x, w, None, window, 1), NUMPY.conv2d(x, w, None, window, 1))
+        assert np.array_equal(
+            _conv.cross_correlate(x, w, None, window, 1), NUMPY.conv2d(x, w, None, window, 1, False)[0]
+        )
 
 
 def test_small_images_and_those_without_padding_stay_as_they_are():
@@ -80,20 +86,17 @@ WINDOWS = [
 @pytest.mark.parametrize(("channels", "out", "groups"), [(4, 8, 1), (1, 3, 1), (20, 18, 1), (3, 20, 1), (4, 6, 2)])
 @pytest.mark.parametrize("n", [1, 12])
 def test_what_is_masked_on_its_way_back(n, channels, out, groups, window, dtype):
-    """The gradients from what conv2d_relu_grad gives, whether it has zeros around it or not."""
+    """The gradients from what conv2d_grads gives, whether it has zeros around it or not."""
     x = whole(n, channels, 30, 28, dtype=dtype)
     w = whole(out, channels // groups, *window.kernel, dtype=dtype)
-    y = CPU.conv2d_relu(x, w, None, window, groups)
+    y, image = CPU.conv2d(x, w, None, window, groups, True)
     exact = np.where(y > 0, g := whole(*y.shape, dtype=dtype), 0)
-    for image in (x.shape, None):
-        masked, total = CPU.conv2d_relu_grad(g, y, image, window, groups)
-        assert masked.dtype == total.dtype == dtype
-        assert np.array_equal(masked, exact)
-        assert np.array_equal(total, exact.sum((0, 2, 3)))
-        x_grad = CPU.conv2d_input_grad(masked, w, (30, 28), window, groups)
-        assert np.array_equal(x_grad, NUMPY.conv2d_input_grad(exact, w, (30, 28), window, groups))
-        w_grad = CPU.conv2d_weight_grad(CPU.for_window(x, window), masked, window, groups)
-        assert np.array_equal(w_grad, NUMPY.conv2d_weight_grad(x, exact, window, groups))
+    for given, needs in ((image, (True, True, True)), (x, (True, True, True)), (image, (False, True, False))):
+        found = CPU.conv2d_grads(g, given, w, y, window, groups, needs)
+        expected = Backend.conv2d_grads(NUMPY, exact, x, w, None, window, groups, needs)
+        for ours, its in zip(found, expected, strict=True):
+            assert (ours is None) == (its is None)
+            assert ours is None or (ours.dtype == dtype and np.array_equal(ours, its))
 
 
 def test_the_gradient_of_a_course_s_layer_is_brought_for_the_next():

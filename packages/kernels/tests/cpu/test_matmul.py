@@ -14,7 +14,6 @@ from stackgrad.kernels.cpu._matmul import (
     ROWS,
     SMALL,
     linear,
-    linear_relu,
     matmul,
 )
 
@@ -56,8 +55,8 @@ def test_batches(run_serially, serial, batch):
 @pytest.mark.parametrize("k", [DEPTH - 1, DEPTH, DEPTH + 1, 2 * DEPTH, 2 * DEPTH + 1, 5 * DEPTH + 3])
 def test_panels_in_parts(dtype, n, k):
     x, weight, bias = whole(n, k, dtype=dtype), whole(19, k, dtype=dtype), whole(19, dtype=dtype)
-    assert np.array_equal(linear(x, weight, bias), x @ weight.T + bias)
-    assert np.array_equal(linear_relu(x, weight, bias), np.maximum(x @ weight.T + bias, 0))
+    assert np.array_equal(linear(x, weight, bias, False), x @ weight.T + bias)
+    assert np.array_equal(linear(x, weight, bias, True), np.maximum(x @ weight.T + bias, 0))
     assert np.array_equal(matmul(x, weight.T.copy()), x @ weight.T)
 
 
@@ -96,15 +95,15 @@ def test_batches_of_any_order_of_memory():
 def test_nothing(n, k, m):
     assert np.array_equal(matmul(whole(n, k), whole(k, m)), np.zeros((n, m)))
     assert np.array_equal(
-        linear(whole(n, k), whole(m, k), np.arange(m, dtype="float32")), np.zeros((n, m)) + np.arange(m)
+        linear(whole(n, k), whole(m, k), np.arange(m, dtype="float32"), False), np.zeros((n, m)) + np.arange(m)
     )
 
 
 def test_linear():
     x, weight, bias = whole(20, 9), whole(33, 9), whole(66)[::2]
-    assert np.array_equal(linear(x, weight, bias), x @ weight.T + bias)
-    assert np.array_equal(linear(x, weight, None), x @ weight.T)
-    assert np.array_equal(linear(x[:, ::-1], weight[::-1], bias[::-1]), x[:, ::-1] @ weight[::-1].T + bias[::-1])
+    assert np.array_equal(linear(x, weight, bias, False), x @ weight.T + bias)
+    assert np.array_equal(linear(x, weight, None, False), x @ weight.T)
+    assert np.array_equal(linear(x[:, ::-1], weight[::-1], bias[::-1], False), x[:, ::-1] @ weight[::-1].T + bias[::-1])
 
 
 def test_nan_and_infinity_stay_in_their_row_and_column():

@@ -72,9 +72,9 @@ def test_large_convolutions_are_done_in_parts(monkeypatch, most, window, groups)
     ):
         monkeypatch.setattr(module, name, most)
     x, weight, bias = whole(3, 6, 9, 10), whole(4, 6 // groups, *window.kernel), whole(4)
-    expected = NUMPY.conv2d(x, weight, bias, window, groups)
-    assert np.array_equal(_conv.conv2d(x, weight, bias, window, groups), expected)
-    assert np.array_equal(_conv.conv2d_relu(x, weight, bias, window, groups), np.maximum(expected, 0))
+    expected = NUMPY.conv2d(x, weight, bias, window, groups, False)[0]
+    assert np.array_equal(_conv.cross_correlate(x, weight, bias, window, groups), expected)
+    assert np.array_equal(_conv.cross_correlate(x, weight, bias, window, groups, True), np.maximum(expected, 0))
     g = whole(*expected.shape)
     found = _conv_input_grad.conv2d_input_grad(g, weight, (9, 10), window, groups)
     assert np.array_equal(found, NUMPY.conv2d_input_grad(g, weight, (9, 10), window, groups))

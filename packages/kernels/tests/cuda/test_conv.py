@@ -25,7 +25,7 @@ def check(x, weight, window, groups=1):
     g = whole(*out.shape)
     x_grad, weight_grad, _ = loops.conv2d_grads(g, x, weight, window, groups)
     x, weight, g, size = on_device(x), on_device(weight), on_device(g), x.shape[2:]
-    assert np.array_equal(to_numpy(_conv.conv2d(x, weight, None, window, groups)), out)
+    assert np.array_equal(to_numpy(_conv.conv2d(x, weight, None, window, groups, False)[0]), out)
     assert np.array_equal(to_numpy(_conv_grad.conv2d_input_grad(g, weight, size, window, groups)), x_grad)
     assert np.array_equal(to_numpy(_conv_grad.conv2d_weight_grad(x, g, window, groups)), weight_grad)
 
@@ -60,7 +60,7 @@ def test_sums_in_pieces():
     pixels = 2 * _tile.SHORTEST + 1
     check(whole(1, 1, 1, pixels), whole(1, 1, 1, 1), Window((1, 1)))
     x, weight, bias = whole(1, pixels, 1, 1), whole(1, pixels, 1, 1), whole(1)
-    found = _conv.conv2d_relu(on_device(x), on_device(weight), on_device(bias), Window((1, 1)), 1)
+    found, _ = _conv.conv2d(on_device(x), on_device(weight), on_device(bias), Window((1, 1)), 1, True)
     assert to_numpy(found).item() == max((x * weight).sum() + bias.item(), 0)
 
 
@@ -68,7 +68,7 @@ def test_nothing_to_add_up():
     window = Window((1, 1))
     x, weight, bias = (on_device(whole(*shape)) for shape in ((1, 0, 1, 2), (3, 0, 1, 1), (3,)))
     expected = np.broadcast_to(to_numpy(bias)[:, None, None], (1, 3, 1, 2))
-    assert np.array_equal(to_numpy(_conv.conv2d(x, weight, bias, window, 1)), expected)
+    assert np.array_equal(to_numpy(_conv.conv2d(x, weight, bias, window, 1, False)[0]), expected)
     grad = _conv_grad.conv2d_weight_grad(on_device(whole(0, 2, 1, 1)), on_device(whole(0, 3, 1, 1)), window, 1)
     assert to_numpy(grad).tolist() == np.zeros((3, 2, 1, 1)).tolist()
 

@@ -45,8 +45,8 @@ def test_sums_in_pieces(by, biased):
     assert _tile.cut(_tile.SMALL, 1, k)[0] == (3 if by >= 0 else 2)
     expected = x @ weight.T + (bias if biased else 0)
     operands = from_numpy(x), from_numpy(weight), from_numpy(bias) if biased else None
-    assert np.array_equal(to_numpy(_matmul.linear(*operands)), expected)
-    assert np.array_equal(to_numpy(_matmul.linear_relu(*operands)), np.maximum(expected, 0))
+    assert np.array_equal(to_numpy(_matmul.linear(*operands, False)), expected)
+    assert np.array_equal(to_numpy(_matmul.linear(*operands, True)), np.maximum(expected, 0))
 
 
 @pytest.mark.parametrize("k", [1, 2 * _tile.SHORTEST])

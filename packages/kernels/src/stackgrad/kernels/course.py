@@ -65,7 +65,7 @@ def tensor_conv2d(out: Operand, input: Operand, weight: Operand, reverse: bool) 
             out.copy_(sg.conv2d(input, weight, padding=(rows, columns)))
         return
     input, weight = (np.require(a, requirements=["ALIGNED", "ENSUREARRAY"]) for a in (input, weight))
-    out[...] = _conv.conv2d(input, weight, None, Window(kernel, padding=(rows, columns)), 1)
+    out[...], _ = _conv.conv2d(input, weight, None, Window(kernel, padding=(rows, columns)), 1, relu=False)
 
 
 def tensor_conv1d(out: Operand, input: Operand, weight: Operand, reverse: bool) -> None:

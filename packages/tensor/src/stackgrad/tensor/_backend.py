@@ -142,41 +142,44 @@ class Backend(ABC):
     def matmul(self, a: Array, b: Array) -> Array:
         """(*batch, n, k) times (*batch, k, m) gives (*batch, n, m); of int64 too, modulo 2**64."""
 
-    def linear(self, x: Array, weight: Array, bias: Array | None) -> Array:
-        """x (n, i), weight (o, i), bias (o,) or None: x times weight transposed plus bias, (n, o)."""
+    def linear(self, x: Array, weight: Array, bias: Array | None, relu: bool) -> Array:
+        """x (n, i), weight (o, i), bias (o,) or None: x times weight transposed plus bias, (n, o); its `relu` if so."""
         out = self.matmul(x, self.permute(weight, (1, 0)))
-        return out if bias is None else self.elementwise(OPS["add"], out, bias)
-
-    def linear_relu(self, x: Array, weight: Array, bias: Array | None) -> Array:
-        """`relu` of `linear`."""
-        return self.elementwise(OPS["relu"], self.linear(x, weight, bias))
+        out = out if bias is None else self.elementwise(OPS["add"], out, bias)
+        return self.elementwise(OPS["relu"], out) if relu else out
 
     # --- convolution: x (n, c, h, w), weight (o, c / groups, kh, kw), result (n, o, oh, ow)
 
-    def for_window(self, x: Array, window: Window) -> Array:
-        """x (n, c, h, w) as `conv2d` and `conv2d_weight_grad` with this window like to read it: the same values.
-
-        Who calls both asks once. Nobody writes to the result.
-        """
-        return x
-
     @abstractmethod
-    def conv2d(self, x: Array, weight: Array, bias: Array | None, window: Window, groups: int) -> Array:
-        """The sum over taps and channels of x under the window times weight, plus bias (o,)."""
+    def conv2d(
+        self, x: Array, weight: Array, bias: Array | None, window: Window, groups: int, relu: bool
+    ) -> tuple[Array, Any]:
+        """The sum over taps and channels of x under the window times weight, plus bias (o,); its `relu` if so.
 
-    def conv2d_relu(self, x: Array, weight: Array, bias: Array | None, window: Window, groups: int) -> Array:
-        """`relu` of `conv2d`."""
-        return self.elementwise(OPS["relu"], self.conv2d(x, weight, bias, window, groups))
-
-    def conv2d_relu_grad(
-        self, g: Array, out: Array, image: Shape | None, window: Window, groups: int
-    ) -> tuple[Array, Array]:
-        """g `masked_by` `out`, which `conv2d_relu` gave, and the sums (o,) of that: the gradient of the bias.
-
-        `image` is the shape of the x for which `conv2d_input_grad` follows; None if it does not.
+        Beside it x again, in whatever form `conv2d_grads` likes to read it: x itself, or with its padding around it.
         """
-        masked = self.elementwise(OPS["masked_by"], g, out)
-        return masked, self.reduce(REDUCTIONS["sum"], masked, (0, 2, 3))
+
+    def conv2d_grads(
+        self,
+        g: Array,
+        x: Any,
+        weight: Array,
+        out: Array | None,
+        window: Window,
+        groups: int,
+        needs: tuple[bool, bool, bool],
+    ) -> tuple[Array | None, Array | None, Array | None]:
+        """The gradients for x, weight and bias (o,) that are needed, from that of the result of `conv2d`.
+
+        x is as `conv2d` gave it, or as it was given to `conv2d`; `out` is the result where that was a `relu`.
+        """
+        if out is not None:
+            g = self.elementwise(OPS["masked_by"], g, out)
+        return (
+            self.conv2d_input_grad(g, weight, (x.shape[2], x.shape[3]), window, groups) if needs[0] else None,
+            self.conv2d_weight_grad(x, g, window, groups) if needs[1] else None,
+            self.reduce(REDUCTIONS["sum"], g, (0, 2, 3)) if needs[2] else None,
+        )
 
     @abstractmethod
     def conv2d_input_grad(self, g: Array, weight: Array, size: tuple[int, int], window: Window, groups: int) -> Array:

@@ -7,14 +7,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._autograd import Context, Function
-from ._backend import Array
 from ._checks import expect_float, expect_same_dtype
 from ._mode import is_recording
 from ._ops import common_backend
+from ._plans import Plans
 from ._shape import NO_PADDING, Padding, Pair, Window
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
+
+Steps = tuple[Pair, Padding, Pair]
 
 
 class Conv2d(Function):
@@ -22,32 +24,31 @@ class Conv2d(Function):
     def forward(
         ctx: Context, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, groups: int, relu: bool = False
     ) -> Tensor:
+        offset = None if bias is None else bias.data
+        data, image = x.backend.conv2d(x.data, weight.data, offset, window, groups, relu)
+        out = x.new(data)
         ctx.window, ctx.groups = window, groups
-        # The gradient of the weight reads the image as this does.
-        image = x.backend.for_window(x.data, window) if ctx.needs[1] else x.data
-        compute = x.backend.conv2d_relu if relu else x.backend.conv2d
-        out = x.new(compute(image, weight.data, bias.data if bias is not None else None, window, groups))
-        ctx.save(x, weight, x.new(image, x.version), *([out] if relu else []))
+        ctx.image = image if ctx.needs[1] else x.data  # the gradient of the weight reads x as the backend did
+        ctx.save(x, weight, *([out] if relu else []))
         return out
 
     @staticmethod
     def backward(ctx: Context, g: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, image, *out = ctx.saved
-        total: Tensor | None = None  # the gradient of the bias
-        if out and is_recording():
+        x, weight, *out = ctx.saved
+        window, groups = ctx.window, ctx.groups
+        needs = ctx.needs[0], ctx.needs[1], True in ctx.needs[2:]
+        if not is_recording():
+            positive = out[0].data if out else None
+            found = g.backend.conv2d_grads(g.data, ctx.image, weight.data, positive, window, groups, needs)
+            return tuple([None if grad is None else g.new(grad) for grad in found[: len(ctx.needs)]])
+        if out:
             g = g.masked_by(out[0])
-        elif out:
-            image_shape = x.shape if ctx.needs[0] else None
-            both = g.backend.conv2d_relu_grad(g.data, out[0].data, image_shape, ctx.window, ctx.groups)
-            g, total = (g.new(data) for data in both)
-        size = (x.shape[2], x.shape[3])
-        grads = [
-            Conv2dInputGrad.apply(g, weight, size, ctx.window, ctx.groups) if ctx.needs[0] else None,
-            Conv2dWeightGrad.apply(x, g, ctx.window, ctx.groups, image.data) if ctx.needs[1] else None,
-        ]
-        if len(ctx.needs) == 3:
-            grads.append((g.sum((0, 2, 3)) if total is None else total) if ctx.needs[2] else None)
-        return tuple(grads)
+        grads = (
+            Conv2dInputGrad.apply(g, weight, (x.shape[2], x.shape[3]), window, groups) if needs[0] else None,
+            Conv2dWeightGrad.apply(x, g, window, groups) if needs[1] else None,
+            g.sum((0, 2, 3)) if needs[2] else None,
+        )
+        return grads[: len(ctx.needs)]
 
 
 class Conv2dInputGrad(Function):
@@ -68,11 +69,10 @@ class Conv2dInputGrad(Function):
 
 class Conv2dWeightGrad(Function):
     @staticmethod
-    def forward(ctx: Context, x: Tensor, g: Tensor, window: Window, groups: int, image: Array | None = None) -> Tensor:
-        """`image` is what `Backend.for_window` gave for x."""
+    def forward(ctx: Context, x: Tensor, g: Tensor, window: Window, groups: int) -> Tensor:
         ctx.window, ctx.groups = window, groups
         ctx.save(x, g)
-        return x.new(x.backend.conv2d_weight_grad(x.data if image is None else image, g.data, window, groups))
+        return x.new(x.backend.conv2d_weight_grad(x.data, g.data, window, groups))
 
     @staticmethod
     def backward(ctx: Context, gw: Tensor) -> tuple[Tensor | None, ...]:
@@ -100,9 +100,7 @@ def conv2d(
     part of the output channels sees the i-th part of the input channels only. With `relu`, its `relu` at once.
     Raises ValueError for shapes that do not fit and TypeError for mixed or integer dtypes.
     """
-    _expect_to_fit("conv2d", x, weight, bias, groups, ("height", "width"))
-    window = Window((weight.shape[2], weight.shape[3]), stride, padding, dilation)
-    window.positions((x.shape[2], x.shape[3]))
+    window = _window("conv2d", x, weight, bias, (stride, padding, dilation), groups)
     return Conv2d.apply(x, weight, bias, window, groups, relu)
 
 
@@ -120,16 +118,20 @@ def conv1d(
 
     That of images of height 1; `padding` is (before, after), the rest as for `conv2d`.
     """
-    _expect_to_fit("conv1d", x, weight, bias, groups, ("width",))
-    window = Window((1, weight.shape[2]), (1, stride), ((0, 0), padding), (1, dilation))
-    window.positions((1, x.shape[2]))
+    window = _window("conv1d", x, weight, bias, ((1, stride), ((0, 0), padding), (1, dilation)), groups)
     return Conv2d.apply(x.unsqueeze(2), weight.unsqueeze(2), bias, window, groups, relu).squeeze(2)
 
 
-def _expect_to_fit(
-    what: str, x: Tensor, weight: Tensor, bias: Tensor | None, groups: int, dims: tuple[str, ...]
-) -> None:
-    common_backend(what, x, weight, *([bias] if bias is not None else []))
+def _window(what: str, x: Tensor, weight: Tensor, bias: Tensor | None, steps: Steps, groups: int) -> Window:
+    """The window of operands that fit; `steps` are its stride, padding and dilation."""
+    operands = (x, weight) if bias is None else (x, weight, bias)
+    common_backend(what, *operands)
+    form = tuple([(a.data.shape, a.data.dtype) for a in operands])
+    return _windows.find((what, form, repr((steps, groups))), what, x, weight, bias, steps, groups)  # 1 is not 1.0
+
+
+def _fitting_window(what: str, x: Tensor, weight: Tensor, bias: Tensor | None, steps: Steps, groups: int) -> Window:
+    dims = ("height", "width") if what == "conv2d" else ("width",)
     if x.ndim != 2 + len(dims):
         raise ValueError(f"{what}: input of shape {x.shape}: expected (batch, channels, {', '.join(dims)})")
     expect_float(what, x)
@@ -150,3 +152,11 @@ def _expect_to_fit(
         raise ValueError(
             f"{what}: bias of shape {bias.shape}: expected ({weight.shape[0]},), one for each output channel"
         )
+    height, width = (1, *x.shape[2:])[-2:]
+    kernel_height, kernel_width = (1, *weight.shape[2:])[-2:]
+    window = Window((kernel_height, kernel_width), *steps)
+    window.positions((height, width))
+    return window
+
+
+_windows: Plans[Window] = Plans(_fitting_window)

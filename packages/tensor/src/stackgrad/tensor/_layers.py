@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from ._autograd import Context, Function
 from ._checks import expect_float, expect_same_dtype
 from ._folds import centre
+from ._matmul import MatMul
 from ._mode import is_recording
-from ._ops import common_backend
+from ._ops import Permute, Sum, common_backend
+from ._plans import Plans
 from ._random import Generator, default_generator, next_draw
 
 if TYPE_CHECKING:
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
 class Linear(Function):
     @staticmethod
     def forward(ctx: Context, x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool) -> Tensor:
-        compute = x.backend.linear_relu if relu else x.backend.linear
-        out = x.new(compute(x.data, weight.data, bias.data if bias is not None else None))
+        offset = None if bias is None else bias.data
+        out = x.new(x.backend.linear(x.data, weight.data, offset, relu))
         ctx.save(x, weight, *([out] if relu else []))
         return out
 
@@ -32,10 +34,13 @@ class Linear(Function):
         x, weight, *out = ctx.saved
         if out:
             g = g.masked_by(out[0])
-        grads = [g @ weight if ctx.needs[0] else None, g.T @ x if ctx.needs[1] else None]
-        if len(ctx.needs) == 3:
-            grads.append(g.sum(0) if ctx.needs[2] else None)
-        return tuple(grads)
+        needs = (*ctx.needs, False)[:3]
+        grads = (
+            MatMul.apply(g, weight) if needs[0] else None,
+            MatMul.apply(Permute.apply(g, (1, 0)), x) if needs[1] else None,
+            Sum.apply(g, (0,)) if needs[2] else None,
+        )
+        return grads[: len(ctx.needs)]
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, relu: bool = False) -> Tensor:
@@ -43,7 +48,16 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, relu: bool = F
 
     Raises ValueError for shapes that do not fit and TypeError for mixed or integer dtypes.
     """
-    common_backend("linear", x, weight, *([bias] if bias is not None else []))
+    operands = (x, weight) if bias is None else (x, weight, bias)
+    common_backend("linear", *operands)
+    _checked.find(tuple([(a.data.shape, a.data.dtype) for a in operands]), x, weight, bias)
+    if x.ndim == 2:
+        return Linear.apply(x, weight, bias, relu)
+    flat = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    return Linear.apply(flat, weight, bias, relu).reshape(*x.shape[:-1], weight.shape[0])
+
+
+def _expect_to_fit(x: Tensor, weight: Tensor, bias: Tensor | None) -> None:
     expect_same_dtype("linear", x, weight=weight, bias=bias)
     expect_float("linear", x)
     if weight.ndim != 2 or not x.ndim or x.shape[-1] != weight.shape[1]:
@@ -52,10 +66,9 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, relu: bool = F
         )
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"linear: bias of shape {bias.shape}: expected ({weight.shape[0]},), one for each output")
-    if x.ndim == 2:
-        return Linear.apply(x, weight, bias, relu)
-    flat = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
-    return Linear.apply(flat, weight, bias, relu).reshape(*x.shape[:-1], weight.shape[0])
+
+
+_checked: Plans[None] = Plans(_expect_to_fit)
 
 
 class BatchNorm(Function):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from . import _random, _sums
 from ._backend import DType
 from ._host import HostBackend
-from ._optable import Op, Reduction
+from ._optable import OPS, Op, Reduction
 from ._shape import NO_PADDING, Pair, Shape, Window
 
 Array = NDArray[Any]
@@ -49,13 +49,16 @@ class NumpyBackend(HostBackend):
     # --- convolution
 
     @_quiet
-    def conv2d(self, x: Array, weight: Array, bias: Array | None, window: Window, groups: int) -> Array:
+    def conv2d(
+        self, x: Array, weight: Array, bias: Array | None, window: Window, groups: int, relu: bool
+    ) -> tuple[Array, Array]:
         views = np.split(_under_window(_pad(x, window), window), groups, axis=1)
         weights = np.split(weight, groups)
         # (n, c, oh, ow, kh, kw) with (o, c, kh, kw) over c, kh, kw: (n, oh, ow, o)
         parts = [_sums.tensordot(v, w, (1, 4, 5), (1, 2, 3)) for v, w in zip(views, weights, strict=True)]
         out = np.concatenate(parts, axis=3).transpose(0, 3, 1, 2)
-        return out if bias is None else out + bias[:, None, None]
+        out = out if bias is None else out + bias[:, None, None]
+        return (OPS["relu"].numpy(out) if relu else out), x
 
     @_quiet
     def conv2d_input_grad(self, g: Array, weight: Array, size: Pair, window: Window, groups: int) -> Array:

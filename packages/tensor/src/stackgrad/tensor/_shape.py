@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 Shape = tuple[int, ...]
 Pair = tuple[int, int]
@@ -115,30 +114,34 @@ def _is_pair(value: Any) -> bool:
     return isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], int) and isinstance(value[1], int)
 
 
-@dataclass(frozen=True)
-class Window:
-    """A window slid over the rows and columns of an image.
-
-    Each field has one entry for the rows and one for the columns; `padding` holds (before, after) for each.
-    """
-
+class _Window(NamedTuple):
     kernel: Pair
     stride: Pair = (1, 1)
     padding: Padding = NO_PADDING
     dilation: Pair = (1, 1)
 
-    def __post_init__(self) -> None:
-        for name in ("kernel", "stride", "dilation"):
-            value = getattr(self, name)
+
+class Window(_Window):
+    """A window slid over the rows and columns of an image.
+
+    Each field has one entry for the rows and one for the columns; `padding` holds (before, after) for each.
+    """
+
+    __slots__ = ()
+
+    def __new__(
+        cls, kernel: Pair, stride: Pair = (1, 1), padding: Padding = NO_PADDING, dilation: Pair = (1, 1)
+    ) -> Window:
+        for name, value in (("kernel", kernel), ("stride", stride), ("dilation", dilation)):
             if not _is_pair(value):
                 raise TypeError(f"{name} {value!r} is not valid: expected a pair of integers, for rows and columns")
             if min(value) < 1:
                 raise ValueError(f"{name} {value} is not valid: expected 1 or more in each dimension")
-        sides = self.padding
-        if not (isinstance(sides, tuple) and len(sides) == 2 and _is_pair(sides[0]) and _is_pair(sides[1])):
-            raise TypeError(f"padding {sides!r} is not valid: expected (before, after) pairs for rows and columns")
-        if min(sides[0] + sides[1]) < 0:
-            raise ValueError(f"padding {sides} is not valid: expected 0 or more on each side")
+        if not (isinstance(padding, tuple) and len(padding) == 2 and _is_pair(padding[0]) and _is_pair(padding[1])):
+            raise TypeError(f"padding {padding!r} is not valid: expected (before, after) pairs for rows and columns")
+        if min(padding[0] + padding[1]) < 0:
+            raise ValueError(f"padding {padding} is not valid: expected 0 or more on each side")
+        return super().__new__(cls, kernel, stride, padding, dilation)
 
     @property
     def span(self) -> Pair:

@@ -18,7 +18,6 @@ from . import (
     _cumsum,
     _elementwise,
     _indexing,
-    _margins,
     _matmul,
     _memory,
     _norm,
@@ -60,11 +59,8 @@ class CpuBackend(HostBackend):
     cumsum = staticmethod(_cumsum.cumsum)
     matmul = staticmethod(_matmul.matmul)
     linear = staticmethod(_matmul.linear)
-    linear_relu = staticmethod(_matmul.linear_relu)
-    for_window = staticmethod(_margins.for_window)
     conv2d = staticmethod(_conv.conv2d)
-    conv2d_relu = staticmethod(_conv.conv2d_relu)
-    conv2d_relu_grad = staticmethod(_conv_input_grad.conv2d_relu_grad)
+    conv2d_grads = staticmethod(_conv_weight_grad.conv2d_grads)
     conv2d_input_grad = staticmethod(_conv_input_grad.conv2d_input_grad)
     conv2d_weight_grad = staticmethod(_conv_weight_grad.conv2d_weight_grad)
     max_pool2d = staticmethod(_pool.max_pool2d)

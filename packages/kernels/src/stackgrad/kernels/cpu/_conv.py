@@ -29,7 +29,7 @@ from ._conv_parts import TAPS, of_taps
 from ._conv_pixels import for_output, widened, with_margins
 from ._elementwise import elementwise
 from ._kernel import Kernel, kernel, rebind
-from ._margins import padded
+from ._margins import for_window, padded
 from ._matmul import matmul
 from ._memory import empty, has_slack
 from ._parallel import MULTIPLY_ADDS
@@ -160,18 +160,23 @@ def as_rows(window: Window, *images: Array) -> tuple[Array, ...]:
     )
 
 
-def conv2d_relu(x: Array, weight: Array, bias: Array | None, window: Window, groups: int) -> Array:
-    """See Backend.conv2d_relu. The result is a view of channels-last memory."""
-    return conv2d(x, weight, bias, window, groups, relu=True)
-
-
-def conv2d(x: Array, weight: Array, bias: Array | None, window: Window, groups: int, relu: bool = False) -> Array:
+def conv2d(
+    x: Array, weight: Array, bias: Array | None, window: Window, groups: int, relu: bool
+) -> tuple[Array, Array]:
     """See Backend.conv2d. The result is a view of channels-last memory."""
+    x = for_window(x, window)
+    return cross_correlate(x, weight, bias, window, groups, relu), x
+
+
+def cross_correlate(
+    x: Array, weight: Array, bias: Array | None, window: Window, groups: int, relu: bool = False
+) -> Array:
+    """The result of `conv2d`."""
     o, c, kh, kw = weight.shape
     if is_product(window, groups, o):
         return product_of_pixels(x, in_order(weight).reshape(o, c).T, bias, relu)
     if c * kh * kw > TAPS:
-        out = sum_of(conv2d(*part[:2], None, part[2], groups) for part in of_taps(x, weight, window, groups))
+        out = sum_of(cross_correlate(*part[:2], None, part[2], groups) for part in of_taps(x, weight, window, groups))
         if bias is not None:
             out = elementwise(OPS["add"], out, in_order(bias).reshape(o, 1, 1))
         return elementwise(OPS["relu"], out) if relu else out

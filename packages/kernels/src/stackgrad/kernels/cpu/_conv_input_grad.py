@@ -114,10 +114,10 @@ def conv2d_input_grad(g: Array, weight: Array, size: Pair, window: Window, group
     return channels_first(out)
 
 
-def conv2d_relu_grad(
+def masked_and_summed_for(
     g: Array, out: Array, image: tuple[int, ...] | None, window: Window, groups: int
 ) -> tuple[Array, Array]:
-    """See Backend.conv2d_relu_grad."""
+    """g `masked_by` `out`, the sums (o,) of that; `image` is the shape of the x whose gradient is asked for next."""
     turned = None
     if image and g.size and not is_product(window, groups, image[1]):
         turned = _turned(window, groups, image[1] // groups, (image[2], image[3]), (g.shape[2], g.shape[3]))

@@ -17,12 +17,12 @@ from typing import Any
 from numba import types
 from numpy.typing import NDArray
 
-from stackgrad.tensor import Window
+from stackgrad.tensor import REDUCTIONS, Window
 
 from . import _conv_parts
 from ._channels_last import channels_first, channels_last, fill_with, readable_beyond
 from ._conv import Pair, as_rows
-from ._conv_input_grad import runs_of
+from ._conv_input_grad import conv2d_input_grad, masked_and_summed_for, runs_of
 from ._conv_pixels import add_pixels, for_weights, widened
 from ._kernel import Kernel, helper, kernel, rebind
 from ._margins import padded
@@ -31,6 +31,7 @@ from ._on_host import on_host
 from ._parallel import MULTIPLY_ADDS
 from ._parts import sum_of
 from ._pointers import lanes_of, load, on_stack, store
+from ._reduce import reduce
 from ._simd import lanes, tile_load, tile_multiply_add, tile_store, tile_zeros
 
 Array = NDArray[Any]
@@ -184,6 +185,28 @@ def _sum_chunks(block, parts, out, chunks, groups, taps, c, rows, channels, widt
 @on_host
 def _clear(out: Array) -> None:
     out.fill(0)
+
+
+def conv2d_grads(
+    g: Array,
+    x: Array,
+    weight: Array,
+    out: Array | None,
+    window: Window,
+    groups: int,
+    needs: tuple[bool, bool, bool],
+) -> tuple[Array | None, Array | None, Array | None]:
+    """See Backend.conv2d_grads."""
+    total = None
+    if out is not None:
+        g, total = masked_and_summed_for(g, out, x.shape if needs[0] else None, window, groups)
+    elif needs[2]:
+        total = reduce(REDUCTIONS["sum"], g, (0, 2, 3))
+    return (
+        conv2d_input_grad(g, weight, (x.shape[2], x.shape[3]), window, groups) if needs[0] else None,
+        conv2d_weight_grad(x, g, window, groups) if needs[1] else None,
+        total if needs[2] else None,
+    )
 
 
 def conv2d_weight_grad(x: Array, g: Array, window: Window, groups: int) -> Array:

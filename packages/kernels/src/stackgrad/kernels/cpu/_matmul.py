@@ -145,14 +145,9 @@ _MULTIPLY = {
 }
 
 
-def linear(x: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any] | None) -> NDArray[Any]:
+def linear(x: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any] | None, relu: bool) -> NDArray[Any]:
     """See Backend.linear."""
-    return matmul(x, weight.T, bias)
-
-
-def linear_relu(x: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any] | None) -> NDArray[Any]:
-    """See Backend.linear_relu."""
-    return matmul(x, weight.T, bias, relu=True)
+    return matmul(x, weight.T, bias, relu)
 
 
 def matmul(a: NDArray[Any], b: NDArray[Any], bias: NDArray[Any] | None = None, relu: bool = False) -> NDArray[Any]:

@@ -246,22 +246,9 @@ def convolve(
 
 
 def conv2d(
-    x: DeviceArray, weight: DeviceArray, bias: DeviceArray | None, window: Window, groups: int
-) -> DeviceArray:
-    """See Backend.conv2d."""
-    return _conv2d(x, weight, bias, window, groups, relu=False)
-
-
-def conv2d_relu(
-    x: DeviceArray, weight: DeviceArray, bias: DeviceArray | None, window: Window, groups: int
-) -> DeviceArray:
-    """See Backend.conv2d_relu."""
-    return _conv2d(x, weight, bias, window, groups, relu=True)
-
-
-def _conv2d(
     x: DeviceArray, weight: DeviceArray, bias: DeviceArray | None, window: Window, groups: int, relu: bool
-) -> DeviceArray:
+) -> tuple[DeviceArray, DeviceArray]:
+    """See Backend.conv2d."""
     n, _, *size = x.shape
     o, c, *kernel = weight.shape
     places = window.positions((size[0], size[1]))
@@ -284,4 +271,4 @@ def _conv2d(
             pieces,
             epilogue(bias, relu, pieces[0], out),
         )
-    return joined(out, bias and bias.view((o, 1, 1), (*bias.strides, 0, 0)), relu)
+    return joined(out, bias and bias.view((o, 1, 1), (*bias.strides, 0, 0)), relu), x

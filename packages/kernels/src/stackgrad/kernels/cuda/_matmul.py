@@ -136,14 +136,9 @@ def matmul(a: DeviceArray, b: DeviceArray) -> DeviceArray:
     return _multiply(a, b, None, relu=False)
 
 
-def linear(x: DeviceArray, weight: DeviceArray, bias: DeviceArray | None) -> DeviceArray:
+def linear(x: DeviceArray, weight: DeviceArray, bias: DeviceArray | None, relu: bool) -> DeviceArray:
     """See Backend.linear."""
-    return _multiply(x, permute(weight, (1, 0)), bias, relu=False)
-
-
-def linear_relu(x: DeviceArray, weight: DeviceArray, bias: DeviceArray | None) -> DeviceArray:
-    """See Backend.linear_relu."""
-    return _multiply(x, permute(weight, (1, 0)), bias, relu=True)
+    return _multiply(x, permute(weight, (1, 0)), bias, relu)
 
 
 def _multiply(a: DeviceArray, b: DeviceArray, bias: DeviceArray | None, relu: bool) -> DeviceArray:

@@ -167,12 +167,13 @@ def check_windows(backend: Backend) -> None:
         row, column = backend.reshape(x, (1, COUNT)), backend.reshape(ones, (COUNT, 1))
         _expect_total("matmul", backend, backend.matmul(row, column), dtype, COUNT, PRODUCTS / 2)
         channels, weights = backend.reshape(x, (1, COUNT // 10, 10, 1)), backend.reshape(ones, (1, COUNT // 10, 10, 1))
-        out = backend.conv2d(channels, weights, None, Window((10, 1)), 1)
+        out, _ = backend.conv2d(channels, weights, None, Window((10, 1)), 1, False)
         _expect_total("conv2d", backend, out, dtype, COUNT, PRODUCTS / 2)
         slope = backend.conv2d_weight_grad(image, like, Window((1, 1)), 1)
         _expect_total("conv2d_weight_grad", backend, slope, dtype, COUNT, PRODUCTS / 2)
         tall, out = (backend.reshape(a, (1, 1, COUNT, 1)) for a in (x, ones))
-        _, sums = backend.conv2d_relu_grad(tall, out, None, Window((1, 1)), 1)
+        weight = backend.full((1, 1, 1, 1), 1, dtype)
+        *_, sums = backend.conv2d_grads(tall, tall, weight, out, Window((1, 1)), 1, (False, False, True))
         _expect_total("the bias's gradient", backend, sums, dtype, COUNT, 32 * math.log2(COUNT))
 
 

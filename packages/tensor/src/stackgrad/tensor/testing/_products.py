@@ -69,7 +69,7 @@ def check_linear(backend: Backend, draw: Draw) -> None:
     x, weight, bias = (draw.sample(shape, uniform(dtype)) for shape in ((n, i), (o, i), (o,)))
     with_bias = draw.one_in(2)
     operands = x.on(backend), weight.on(backend), bias.on(backend) if with_bias else None
-    found = backend.linear(*operands)
+    found = backend.linear(*operands, False)
     wide = [sample.numpy().astype(float64) for sample in (x, weight, bias)]
     wide[2] = wide[2] if with_bias else wide[2] * 0
     exact = wide[0] @ wide[1].T + wide[2]
@@ -78,7 +78,7 @@ def check_linear(backend: Backend, draw: Draw) -> None:
         f"linear of {(n, i)}, {(o, i)}", backend, found, exact.astype(dtype), sum_bound(i + 1, magnitude, dtype)
     )
     above = REFERENCE.elementwise(OPS["relu"], backend.to_numpy(found))
-    expect_equal(f"linear_relu of {(n, i)}, {(o, i)}", backend, backend.linear_relu(*operands), above)
+    expect_equal(f"relu of linear of {(n, i)}, {(o, i)}", backend, backend.linear(*operands, True), above)
 
 
 def check_linear_gradient(order: int, backend: Backend, draw: Draw) -> None:

@@ -79,50 +79,67 @@ def _near(
 
 
 def check_conv2d(backend: Backend, draw: Draw) -> None:
-    """The convolution and its two gradients, each within `sum_bound` of plain loops, for operands of any layout."""
+    """The convolution and its gradients, each within `sum_bound` of plain loops, for operands of any layout."""
     dtype, shape = draw.dtype(), draw_convolution(draw)
     window, groups = shape.window, shape.groups
     x, weight, g, bias = (
         draw.sample(drawn, uniform(dtype)) for drawn in (shape.x, shape.weight, shape.out, shape.weight[:1])
     )
-    with_bias = draw.one_in(2)
-    wide_x, wide_w, wide_g, wide_b = (sample.numpy().astype(float64) for sample in (x, weight, g, bias))
-    size = (shape.x[2], shape.x[3])
+    with_bias, relu = draw.one_in(2), draw.one_in(2)
+    needs = draw.one_in(2), draw.one_in(2), draw.one_in(2)
+    wide_x, wide_w, wide_b = (sample.numpy().astype(float64) for sample in (x, weight, bias))
+    offset = wide_b if with_bias else None
     if shape.in_loops:
-        out = loops.conv2d(wide_x, wide_w, wide_b if with_bias else None, window, groups)
-        x_grad, weight_grad, _ = loops.conv2d_grads(wide_g, wide_x, wide_w, window, groups)
+        exact = loops.conv2d(wide_x, wide_w, offset, window, groups)
     else:
-        out = REFERENCE.conv2d(wide_x, wide_w, wide_b if with_bias else None, window, groups)
-        x_grad = REFERENCE.conv2d_input_grad(wide_g, wide_w, size, window, groups)
-        weight_grad = REFERENCE.conv2d_weight_grad(wide_x, wide_g, window, groups)
-    abs_x, abs_w, abs_g = np.abs(wide_x), np.abs(wide_w), np.abs(wide_g)
+        exact, _ = REFERENCE.conv2d(wide_x, wide_w, offset, window, groups, False)
     what = f"{shape}, bias {with_bias}: "
 
-    image = backend.for_window(x.on(backend), window)
-    expect_equal(what + "for_window", backend, image, x.numpy())
     operands = x.on(backend), weight.on(backend), bias.on(backend) if with_bias else None, window, groups
-    found = backend.conv2d(image, *operands[1:])
-    magnitude = REFERENCE.conv2d(abs_x, abs_w, np.abs(wide_b), window, groups)
-    _near(what + "conv2d", backend, found, out, math.prod(shape.weight[1:]) + 1, magnitude, dtype)
-    above = REFERENCE.elementwise(OPS["relu"], backend.to_numpy(found))
-    positive = backend.conv2d_relu(*operands)
-    expect_equal(what + "conv2d_relu", backend, positive, above)
+    out, image = backend.conv2d(*operands, False)
+    magnitude, _ = REFERENCE.conv2d(np.abs(wide_x), np.abs(wide_w), np.abs(wide_b), window, groups, False)
+    _near(what + "conv2d", backend, out, exact, math.prod(shape.weight[1:]) + 1, magnitude, dtype)
+    above, g_above = REFERENCE.elementwise(OPS["relu"], backend.to_numpy(out)), g.numpy()
+    if relu:
+        out, image = backend.conv2d(*operands, True)
+        expect_equal(what + "relu of conv2d", backend, out, above)
+        g_above = np.where(above > 0, g_above, 0)
 
-    size_of_x, pixels = shape.x if draw.one_in(2) else None, shape.out[0] * shape.out[2] * shape.out[3]
-    masked, sums = backend.conv2d_relu_grad(g.on(backend), positive, size_of_x, window, groups)
-    passed = np.where(above > 0, g.numpy(), 0)
-    expect_equal(what + "conv2d_relu_grad", backend, masked, passed)
-    exact, magnitude = passed.sum((0, 2, 3), dtype=float64), np.abs(passed).sum((0, 2, 3), dtype=float64)
-    _near(what + "sums of conv2d_relu_grad", backend, sums, exact, pixels, magnitude, dtype)
+    image = x.on(backend) if draw.one_in(2) else image
+    out = out if relu else None
+    grads = backend.conv2d_grads(g.on(backend), image, weight.on(backend), out, window, groups, needs)
+    assert [grad is not None for grad in grads] == [*needs], what + f"conv2d_grads of {needs}"
+    _expect_gradients(what + f"relu {relu}, ", backend, shape, (wide_x, wide_w, g_above), grads)
+    size = (shape.x[2], shape.x[3])
+    plain = (
+        backend.conv2d_input_grad(g.on(backend), weight.on(backend), size, window, groups),
+        backend.conv2d_weight_grad(x.on(backend), g.on(backend), window, groups),
+        None,
+    )
+    _expect_gradients(what, backend, shape, (wide_x, wide_w, g.numpy()), plain)
 
-    found = backend.conv2d_input_grad(g.on(backend), weight.on(backend), size, window, groups)
-    magnitude = REFERENCE.conv2d_input_grad(abs_g, abs_w, size, window, groups)
-    terms = shape.weight[0] * math.prod(window.kernel)
-    _near(what + "input gradient", backend, found, x_grad, terms, magnitude, dtype)
 
-    found = backend.conv2d_weight_grad(x.on(backend), g.on(backend), window, groups)
-    magnitude = REFERENCE.conv2d_weight_grad(abs_x, abs_g, window, groups)
-    _near(what + "weight gradient", backend, found, weight_grad, pixels, magnitude, dtype)
+def _expect_gradients(
+    what: str, backend: Backend, shape: Convolution, operands: tuple[NDArray[Any], ...], found: tuple[Any, ...]
+) -> None:
+    """Gradients for x, weight and bias, or some of them, of operands x, weight and the result's gradient g."""
+    x, weight, narrow_g = operands
+    g, window, groups, size = narrow_g.astype(float64), shape.window, shape.groups, (shape.x[2], shape.x[3])
+    pixels = shape.out[0] * shape.out[2] * shape.out[3]
+    terms = {"x": shape.weight[0] * math.prod(window.kernel), "weight": pixels, "bias": pixels}
+
+    def reference(g: NDArray[Any], x: NDArray[Any], weight: NDArray[Any]) -> list[NDArray[Any]]:
+        return [
+            REFERENCE.conv2d_input_grad(g, weight, size, window, groups),
+            REFERENCE.conv2d_weight_grad(x, g, window, groups),
+            g.sum((0, 2, 3)),
+        ]
+
+    exact = loops.conv2d_grads(g, x, weight, window, groups) if shape.in_loops else reference(g, x, weight)
+    magnitudes = reference(np.abs(g), np.abs(x), np.abs(weight))
+    for name, grad, right, magnitude in zip(terms, found, exact, magnitudes, strict=True):
+        if grad is not None:
+            _near(what + f"gradient for {name}", backend, grad, right, terms[name], magnitude, narrow_g.dtype)
 
 
 def check_conv2d_gradient(order: int, backend: Backend, draw: Draw) -> None:
