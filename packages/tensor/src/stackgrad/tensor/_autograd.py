@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Union
 from . import _grads
 from ._backend import Array, Backend, DType
 from ._errors import no_tensor
-from ._mode import mode
+from ._mode import here
 from ._shape import Shape
 from ._source import Source, refresh
-from ._tape import capturing, expect_readable
+from ._tape import capturing, expect_readable, open_tapes
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -30,12 +30,9 @@ class Version:
     `twins`: copies of it in another order, which are kept the same (see _views).
     """
 
-    __slots__ = ("__dict__", "count")
-    records = 0  # of the class, as `twins`: few tensors have their own
+    count = 0  # these are the class's until they change: few tensors are written to
+    records = 0
     twins: Sequence[tuple[Array, Array]] = ()
-
-    def __init__(self) -> None:
-        self.count = 0
 
 
 class Value:
@@ -47,9 +44,8 @@ class Value:
         self.data = data
         self.backend = backend
         self.version = own = version or Version()
-        tape = capturing.tape
-        if tape is not None:
-            tape.made(self, *([] if version else [own]))
+        if open_tapes and capturing.tape is not None:
+            capturing.tape.made(self, *([] if version else [own]))
         self.node: Node | None = None
         self.source: Source | None = None
         self._requires_grad = False
@@ -102,7 +98,7 @@ class Value:
     def grad(self) -> Tensor | None:
         """The gradient that backward left here; None before, and after `zero_grad`."""
         found = self._grad
-        if capturing.tape is not None or isinstance(found, _grads.Lent):
+        if (open_tapes and capturing.tape is not None) or isinstance(found, _grads.Lent):
             return _grads.read(self)
         return found
 
@@ -138,8 +134,6 @@ class Context:
     Tensors go through `save`; anything else is set as an attribute, of any name. The graph keeps nothing here.
     """
 
-    __slots__ = ("__dict__", "__function", "__needs", "__saved")
-
     if TYPE_CHECKING:  # what functions set and read back
 
         def __getattr__(self, name: str) -> Any: ...
@@ -157,10 +151,13 @@ class Context:
 
     def save(self, *tensors: Tensor) -> None:
         """Keep inputs or the result for backward, where they stand in `saved` in this order."""
-        if self.__saved is None:  # not recorded
+        saved = self.__saved
+        if saved is None:  # not recorded
             return
+        saved.clear()
         try:
-            self.__saved[:] = [(x, x.version.count, None) for x in tensors]
+            for x in tensors:
+                saved.append((x, x.version.count, None))
         except AttributeError:
             given = ", ".join(type(x).__name__ for x in tensors)
             raise TypeError(
@@ -171,15 +168,16 @@ class Context:
     @property
     def saved(self) -> tuple[Tensor, ...]:
         """What was saved. Raises RuntimeError where it was changed in place since."""
-        saved = self.__saved or ()
-        for x, count, _ in saved:
+        found = []
+        for x, count, node in self.__saved or ():
             if x.version.count != count:
                 raise RuntimeError(
                     f"backward through {self.__function._describe(self)} needs a tensor of shape {x.shape} that was "
                     f"changed in place (it is at version {x.version.count}, was saved at {count}): copy it first, or "
                     "write out of place"
                 )
-        return tuple([x if node is None else _made_by(node(), x) for x, _, node in saved])
+            found.append(x if node is None else _made_by(node(), x))
+        return tuple(found)
 
 
 def _made_by(node: Node | None, alias: Tensor) -> Tensor:
@@ -192,7 +190,7 @@ def _made_by(node: Node | None, alias: Tensor) -> Tensor:
 class Node:
     """What one application of a function left behind."""
 
-    __slots__ = ("__weakref__", "_context", "_dtypes", "_function", "_name", "_saved", "_shapes", "edges", "freed")
+    __slots__ = ("__weakref__", "_context", "_forms", "_function", "_name", "_saved", "edges", "freed")
 
     def __init__(
         self, function: type[Function], inputs: Sequence[Tensor], context: Context, saved: list[Saved], out: Tensor
@@ -200,14 +198,16 @@ class Node:
         self._function = function
         self._context: Context | None = context
         self._saved = saved
-        self.edges: tuple[Edge | None, ...] = tuple([(x.node or x) if x._requires_grad else None for x in inputs])
-        self._shapes = tuple([x.data.shape for x in inputs])
-        self._dtypes = tuple([x.data.dtype for x in inputs])
+        self.edges: list[Edge | None] = []
+        self._forms: list[tuple[Shape, DType]] = []  # of the gradients
+        for x in inputs:
+            self.edges.append((x.node or x) if x._requires_grad else None)
+            self._forms.append((x.data.shape, x.data.dtype))
         self.freed = False
         """Whether backward has passed here and let go of what was saved."""
-        for i, (x, count, _) in enumerate(saved):
-            if x is out:  # kept as an alias, and without the node: a node must not own its owner
-                saved[i] = (out.new(out.data, out.version), count, weakref.ref(self))
+        for i in range(len(saved)):
+            if saved[i][0] is out:  # kept as an alias, and without the node: a node must not own its owner
+                saved[i] = (out.new(out.data, out.version), saved[i][1], weakref.ref(self))
         out.node = self
         out._requires_grad = True
 
@@ -231,24 +231,23 @@ class Node:
                 f"{self.name}.backward gave {len(gradients)} gradients: "
                 f"expected one for each of {len(self.edges)} tensors"
             )
-        for gradient, shape, dtype in zip(gradients, self._shapes, self._dtypes, strict=True):
+        for gradient, form in zip(gradients, self._forms):  # noqa: B905 - as many, and faster
             if gradient is None:
                 continue
             if not isinstance(gradient, Value):
                 raise TypeError(f"{self.name}.backward gave {type(gradient).__name__}: expected a tensor or None")
-            if gradient.shape != shape:
-                raise ValueError(
-                    f"{self.name}.backward gave a gradient of shape {gradient.shape} for a tensor of shape {shape}"
-                )
-            if gradient.dtype != dtype:
-                raise TypeError(
-                    f"{self.name}.backward gave a gradient of {gradient.dtype} for a tensor of {dtype}: "
-                    "expected the same; use .astype(...)"
-                )
+            if (gradient.data.shape, gradient.data.dtype) != form:
+                raise self._unlike(gradient, *form)
         if saved:
-            kept = [id(x.data) for x, _, _ in saved]
+            kept = {id(x.data) for x, _, _ in saved}
             return tuple([x.clone() if x is not None and id(x.data) in kept else x for x in gradients])
         return gradients
+
+    def _unlike(self, gradient: Tensor, shape: Shape, dtype: DType) -> Exception:
+        gave = f"{self.name}.backward gave a gradient of"
+        if gradient.shape != shape:
+            return ValueError(f"{gave} shape {gradient.shape} for a tensor of shape {shape}")
+        return TypeError(f"{gave} {gradient.dtype} for a tensor of {dtype}: expected the same; use .astype(...)")
 
     def free(self) -> None:
         """Let go of what was saved. Backward may pass again where that was nothing."""
@@ -257,7 +256,7 @@ class Node:
             self._name = self.name
             self._context = None
             self._saved = []
-            self.edges = (None,) * len(self.edges)
+            self.edges = [None] * len(self.edges)
 
 
 class Function:
@@ -285,21 +284,21 @@ class Function:
     @classmethod
     def apply(cls, *args: Any) -> Tensor:
         """The result of `forward`, recorded when a tensor among `args` requires a gradient."""
-        inputs: list[Tensor] = [x for x in args if isinstance(x, Value)]  # type: ignore[misc]
-        recorded = mode.recording
-        if Source.written and recorded:
-            for x in inputs:
-                refresh(x)
-        needs = tuple([x._requires_grad for x in inputs])
-        saved: list[Saved] | None = None
-        if recorded and True in needs:
-            saved = []
-        else:
-            needs = (False,) * len(needs)
-        tape = capturing.tape
+        mode = here.mode
+        recorded, observer = mode.recording, mode.observer
+        tape = capturing.tape if open_tapes else None
+        inputs: list[Tensor] = []
+        needs: list[bool] = []
+        for x in args:
+            if isinstance(x, Value):
+                if recorded and Source.written:
+                    refresh(x)
+                inputs.append(x)  # type: ignore[arg-type]
+                needs.append(x._requires_grad)
+        saved: list[Saved] | None = [] if recorded and True in needs else None
         if tape is not None:
             tape.use(inputs, saved is not None)
-        ctx = Context(cls, needs, saved)
+        ctx = Context(cls, (False,) * len(needs) if saved is None else tuple(needs), saved)
         mode.recording = False
         try:
             out = cls.forward(ctx, *args)
@@ -309,13 +308,15 @@ class Function:
             raise TypeError(f"{cls.__name__}.forward gave {type(out).__name__}: expected one tensor")
         if out.source is not None and not any([out.version is x.version for x in inputs]):  # noqa: C419
             out.source = None  # a view of what nobody else has
-        if saved is not None and out.dtype.kind == "f":
-            if any([out is x for x in inputs]):  # noqa: C419 - an input must keep its own place in the graph
-                out = out.new(out.data, out.version)
-                out.source = Source(outside=True, lost=True)
+        if saved is not None and out.data.dtype.kind == "f":
+            for x in inputs:
+                if x is out:  # an input must keep its own place in the graph
+                    out = out.new(out.data, out.version)
+                    out.source = Source(outside=True, lost=True)
+                    break
             node = Node(cls, inputs, ctx, saved, out)
             if tape is not None:
                 tape.made(node)
-        if mode.observer is not None:
-            mode.observer(cls, args, out)
+        if observer is not None:
+            observer(cls, args, out)
         return out

@@ -15,7 +15,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from . import _backend
 from ._autograd import Value
-from ._mode import mode
+from ._mode import here
 from ._recording import Arguments, Recording
 from ._tape import capturing
 
@@ -67,7 +67,7 @@ class Captured(Generic[P, R]):
         if capturing.tape is not None:
             raise RuntimeError("a captured function was called while another one is recorded: capture the outer alone")
         backends = [x.backend for x in arguments.values()] or [_backend.get_backend()]
-        if mode.observer is not None or not all([backend.captures for backend in backends]):  # noqa: C419 - faster
+        if here.mode.observer is not None or not all([backend.captures for backend in backends]):  # noqa: C419 - faster
             return self._function(*args, **kwargs)
         forms = self._forms
         with forms.lock:
@@ -102,7 +102,7 @@ class Captured(Generic[P, R]):
 
 def _form_of(arguments: Arguments) -> Any:
     """What recordings are made for: the forms of the arguments, and what work depends on besides."""
-    parts: list[Any] = [mode.recording, _backend._chosen]
+    parts: list[Any] = [here.mode.recording, _backend._chosen]
     for name, x in arguments.items():
         if not isinstance(x, Value):
             raise TypeError(f"a captured function was given {type(x).__name__}: expected tensors alone")

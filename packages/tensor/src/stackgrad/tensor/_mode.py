@@ -20,12 +20,22 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class _Mode(threading.local):
-    recording = True
-    observer: Callable[[type[Function], tuple[Any, ...], Tensor], None] | None = None
+class Mode:
+    """Of one thread: whether it records operations for backward, and who is told of each."""
+
+    __slots__ = ("observer", "recording")
+
+    def __init__(self) -> None:
+        self.recording = True
+        self.observer: Callable[[type[Function], tuple[Any, ...], Tensor], None] | None = None
 
 
-mode = _Mode()
+class _Here(threading.local):
+    def __init__(self) -> None:
+        self.mode = Mode()
+
+
+here = _Here()  # who asks several things of the mode takes it once: that costs more than what is asked
 
 
 class GradMode(threading.local):
@@ -39,11 +49,12 @@ class GradMode(threading.local):
         self._outside: list[bool] = []
 
     def __enter__(self) -> None:
+        mode = here.mode
         self._outside.append(mode.recording)
         mode.recording = self._recording
 
     def __exit__(self, *exception: object) -> None:
-        mode.recording = self._outside.pop()
+        here.mode.recording = self._outside.pop()
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """`function`, run in this mode: a generator or a coroutine whenever it runs, and not while it waits.
@@ -122,6 +133,7 @@ def observed(observer: Callable[[type[Function], tuple[Any, ...], Tensor], None]
 
     It is called after the function, with its class, the arguments of `apply`, and the result.
     """
+    mode = here.mode
     outside, mode.observer = mode.observer, observer
     try:
         yield
@@ -131,4 +143,4 @@ def observed(observer: Callable[[type[Function], tuple[Any, ...], Tensor], None]
 
 def is_recording() -> bool:
     """Whether operations are recorded for backward."""
-    return mode.recording
+    return here.mode.recording

@@ -10,12 +10,12 @@ from ._autograd import Context, Function, Value
 from ._backend import Array, Backend, DType
 from ._dtypes import float32, promote
 from ._errors import no_tensor
-from ._mode import mode
+from ._mode import here
 from ._optable import OPS, REDUCTIONS, Op
 from ._plans import Plans
 from ._shape import Shape, broadcast_shapes, reduced_shape
 from ._source import Source
-from ._tape import capturing, expect_readable
+from ._tape import capturing, expect_readable, open_tapes
 from ._views import View, reshape
 
 if TYPE_CHECKING:
@@ -81,15 +81,17 @@ def _kept_for(op: Op, needs: tuple[bool, ...]) -> tuple[tuple[str, int], ...]:
 
 def elementwise(name: str, *operands: Operand) -> Tensor:
     """The op of that name, of tensors (at least one) and plain numbers, which broadcast and take a common dtype."""
-    applied = mode.observer is not None or capturing.tape is not None
-    recorded = mode.recording
     op = OPS[name]
-    form: list[Any] = [id(op)]  # which the plan keeps
+    mode = here.mode
+    recorded = mode.recording
+    applied = mode.observer is not None or (open_tapes and capturing.tape is not None)
+    form: list[Any] = [name]
     for x in operands:
         if isinstance(x, Value):
             data = x.data
-            form += (data.shape, data.strides, data.dtype, x.backend)
-            applied |= recorded and (x._requires_grad or Source.written)
+            form.append((data.shape, data.strides, data.dtype, x.backend))
+            if recorded and (x._requires_grad or Source.written):
+                applied = True
         else:
             form.append(type(x))
     plan = _plans.find(tuple(form), op, operands)
@@ -100,7 +102,9 @@ def elementwise(name: str, *operands: Operand) -> Tensor:
         for i in plan.others:
             made[i] = _operand(made[i], dtype, like)
         return Elementwise.apply(op, *made)
-    arrays = [x.data if isinstance(x, Value) else backend.constant(x, dtype) for x in operands]
+    arrays = []
+    for x in operands:
+        arrays.append(x.data if isinstance(x, Value) else backend.constant(x, dtype))
     if plan.compute is None:
         plan.compute = backend.plan_elementwise(op, *arrays)
     return like.new(plan.compute(*arrays))

@@ -12,7 +12,7 @@ from . import _grads
 from ._autograd import Value
 from ._grads import like
 from ._surroundings import Surroundings, same
-from ._tape import Tape, capturing
+from ._tape import Tape, capturing, open_tapes
 from ._writing import count_writes, expect_writable
 
 if TYPE_CHECKING:
@@ -34,9 +34,11 @@ class Recording:
         watch = _Watch(function, tape)
         tape.before_python, tape.after_python = watch.stop, watch.go_on
         capturing.tape = tape
+        open_tapes.add(id(tape))
         try:
             found = function(*given, **named)
         finally:
+            open_tapes.discard(id(tape))
             capturing.tape = None
             left = {id(slot.leaf._grad): slot.leaf for slot in tape.gradients.values()}
             _grads.close(tape)

@@ -95,6 +95,7 @@ class _Capturing(threading.local):
 
 
 capturing = _Capturing()
+open_tapes: set[int] = set()  # of all threads, by id: while there is none, nobody has to ask for that of his own
 
 
 def each_time(work: Work, in_replays: bool = True, ahead: bool = False) -> None:
