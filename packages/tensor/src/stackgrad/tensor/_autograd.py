@@ -237,7 +237,7 @@ class Node:
             if not isinstance(gradient, Value):
                 raise TypeError(f"{self.name}.backward gave {type(gradient).__name__}: expected a tensor or None")
             if (gradient.data.shape, gradient.data.dtype) != form:
-                raise self._unlike(gradient, *form)
+                raise self._unlike(gradient, *form)  # type: ignore[arg-type]
         if saved:
             kept = {id(x.data) for x, _, _ in saved}
             return tuple([x.clone() if x is not None and id(x.data) in kept else x for x in gradients])

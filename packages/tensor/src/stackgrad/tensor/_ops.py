@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ._autograd import Context, Function, Value
-from ._backend import Array, Backend, DType
+from ._backend import Backend, DType
 from ._dtypes import float32, promote
 from ._errors import no_tensor
 from ._mode import here
@@ -45,13 +45,13 @@ def common_backend(what: str, *tensors: Value) -> Backend:
 
 class Elementwise(Function):
     @staticmethod
-    def forward(ctx: Context, op: Op, *operands: Tensor) -> Tensor:
-        first = operands[0]
-        out = first.new(first.backend.elementwise(op, *[x.data for x in operands]))
-        ctx.op = op
-        if True in ctx.needs:
+    def forward(ctx: Context, plan: _Plan, *operands: Tensor) -> Tensor:
+        out = operands[0].new(plan.run(*[x.data for x in operands]))
+        op = ctx.op = plan.op
+        needs = ctx.needs
+        if True in needs:
             ctx.shapes = [x.data.shape for x in operands]
-            ctx.kept = _kept_for(op, ctx.needs)
+            ctx.kept = _kept_for(op, needs)
             if ctx.kept:
                 known = (*operands, out)
                 ctx.save(*[known[i] for _, i in ctx.kept])
@@ -59,13 +59,13 @@ class Elementwise(Function):
 
     @staticmethod
     def backward(ctx: Context, g: Tensor) -> tuple[Tensor | None, ...]:
-        known = {"g": g}
-        for (name, _), x in zip(ctx.kept, ctx.saved, strict=True):
+        op, known = ctx.op, {"g": g}
+        for (name, _), x in zip(ctx.kept, ctx.saved):  # noqa: B905 - as many, and faster
             known[name] = x
-        return tuple(
-            sum_to(grad(*[known[name] for name in names]), shape) if need and grad is not None else None
-            for need, grad, names, shape in zip(ctx.needs, ctx.op.grads, ctx.op.needs, ctx.shapes, strict=True)
-        )
+        found: list[Tensor | None] = []
+        for need, shape, grad, names in zip(ctx.needs, ctx.shapes, op.grads, op.needs):  # noqa: B905 - the same
+            found.append(sum_to(grad(*[known[name] for name in names]), shape) if need and grad is not None else None)
+        return tuple(found)
 
     @classmethod
     def _describe(cls, ctx: Context) -> str:
@@ -81,7 +81,6 @@ def _kept_for(op: Op, needs: tuple[bool, ...]) -> tuple[tuple[str, int], ...]:
 
 def elementwise(name: str, *operands: Operand) -> Tensor:
     """The op of that name, of tensors (at least one) and plain numbers, which broadcast and take a common dtype."""
-    op = OPS[name]
     mode = here.mode
     recorded = mode.recording
     applied = mode.observer is not None or (open_tapes and capturing.tape is not None)
@@ -94,30 +93,30 @@ def elementwise(name: str, *operands: Operand) -> Tensor:
                 applied = True
         else:
             form.append(type(x))
-    plan = _plans.find(tuple(form), op, operands)
+    plan = _plans.find(tuple(form), OPS[name], operands)
+    dtype = plan.dtype
+    if plan.casts:
+        converted = list(operands)
+        for i in plan.casts:
+            converted[i] = cast(converted[i], dtype)  # type: ignore[arg-type]
+        return elementwise(name, *converted)
     like: Tensor = operands[plan.first]  # type: ignore[assignment]
-    backend, dtype = like.backend, plan.dtype
-    if applied or plan.casts:
-        made = list(operands)
-        for i in plan.others:
-            made[i] = _operand(made[i], dtype, like)
-        return Elementwise.apply(op, *made)
+    if applied:
+        made = [x if isinstance(x, Value) else like.new(like.backend.constant(x, dtype)) for x in operands]
+        return Elementwise.apply(plan, *made)
     arrays = []
     for x in operands:
-        arrays.append(x.data if isinstance(x, Value) else backend.constant(x, dtype))
-    if plan.compute is None:
-        plan.compute = backend.plan_elementwise(op, *arrays)
-    return like.new(plan.compute(*arrays))
+        arrays.append(x.data if isinstance(x, Value) else like.backend.constant(x, dtype))
+    return like.new(plan.run(*arrays))
 
 
 class _Plan:
-    """What is done with operands of one form: which is the first tensor, and the dtype that all take.
+    """What is done with operands of one form: the dtype that all take, and which is the first tensor.
 
-    `others`: those that are not of this dtype yet, numbers and, if it `casts`, tensors. `compute` is for operands that
-    nobody looks at, neither the graph, nor a tape, nor an observer; it is made when it is first asked for.
+    `casts`: which tensors have to be converted to `dtype` before. `run` computes arrays, once all are of one dtype.
     """
 
-    __slots__ = ("casts", "compute", "dtype", "first", "op", "others")
+    __slots__ = ("casts", "dtype", "first", "op", "run")
 
     def __init__(self, op: Op, operands: Sequence[Operand]) -> None:
         tensors = {i: x for i, x in enumerate(operands) if isinstance(x, Value)}
@@ -128,10 +127,15 @@ class _Plan:
         conditions = 1 if op.name == "where" else 0  # which take no part in the dtype
         self.op, self.first = op, min(tensors)
         self.dtype = common_dtype(op, operands[conditions:])
-        indices = range(conditions, len(operands))
-        self.others = tuple([i for i in indices if i not in tensors or tensors[i].dtype != self.dtype])
-        self.casts = any(i in tensors for i in self.others)
-        self.compute: Callable[..., Array] | None = None
+        self.casts = [i for i, x in tensors.items() if i >= conditions and x.dtype != self.dtype]
+        if not self.casts:
+            backend = tensors[self.first].backend
+            arrays = [x.data if isinstance(x, Value) else backend.constant(x, self.dtype) for x in operands]
+            self.run = backend.plan_elementwise(op, *arrays)
+
+    @property
+    def name(self) -> str:
+        return self.op.name
 
 
 _plans: Plans[_Plan] = Plans(_Plan)
@@ -149,12 +153,6 @@ def common_dtype(op: Op, operands: Sequence[Operand]) -> DType:
     if op.accepts != "f":
         raise TypeError(f"{op.name} of {dtype}: expected {_accepted(op)}")
     return float32
-
-
-def _operand(x: Operand, dtype: DType, like: Value) -> Tensor:
-    if isinstance(x, Value):
-        return cast(x, dtype)  # type: ignore[arg-type]
-    return like.new(like.backend.constant(x, dtype))
 
 
 def _accepted(op: Op) -> str:
