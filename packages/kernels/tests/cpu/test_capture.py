@@ -7,6 +7,7 @@ import pytest
 
 from stackgrad.kernels.cpu import CpuBackend
 from stackgrad.tensor import Backend, Tape, capturing
+from stackgrad.tensor._tape import captured_on
 from stackgrad.tensor.testing import CASES
 
 # Views and plain facts do no work, and nobody writes to a constant; the places that a mask gives are of no fixed
@@ -36,14 +37,11 @@ def replayed(name):
             return method(*call)
         given = [memory(x) for x in arrays(args)]
         values = [x.copy() for x in given]
-        capturing.tape = tape = Tape()
-        try:
+        with captured_on(tape := Tape()):
             for x in given:
                 if x.flags.writeable:
                     x.fill(0)
             results = method(*call)
-        finally:
-            capturing.tape = None
         for x, value in zip(given, values, strict=True):
             if x.flags.writeable:
                 x[...] = value

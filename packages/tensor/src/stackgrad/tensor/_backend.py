@@ -128,6 +128,10 @@ class Backend(ABC):
     def reduce(self, reduction: Reduction, a: Array, dims: Shape) -> Array:
         """`reduction` over `dims` (ascending, at least one), which are removed."""
 
+    def plan_reduce(self, reduction: Reduction, a: Array, dims: Shape) -> Callable[[Array], Array]:
+        """What does `reduce` over these dims to arrays of the shape, strides and dtype of `a`."""
+        return lambda other: self.reduce(reduction, other, dims)
+
     @abstractmethod
     def arg_reduce(self, name: str, a: Array, dim: int) -> Array:
         """int64 index along `dim` of the first largest (name "max") or smallest ("min") element; NaN is both."""

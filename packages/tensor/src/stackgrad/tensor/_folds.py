@@ -6,9 +6,11 @@ import math
 from typing import TYPE_CHECKING
 
 from ._autograd import Context, Function
-from ._ops import Copy, Permute, Sum, concatenate, elementwise, expand
-from ._optable import REDUCTIONS
+from ._mode import here
+from ._ops import Copy, Permute, Sum, concatenate, elementwise, expand, reduced
 from ._shape import Shape, reduced_shape
+from ._source import Source
+from ._tape import open_tapes
 from ._views import reshape
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ class Mean(Function):
     def forward(ctx: Context, x: Tensor, dims: Shape, count: int) -> Tensor:
         ctx.shape, ctx.count = x.shape, count
         ctx.kept = reduced_shape(x.shape, dims)
-        return elementwise("div", x.new(x.backend.reduce(REDUCTIONS["sum"], x.data, dims) if dims else x.data), count)
+        return elementwise("div", reduced("sum", x, dims) if dims else x.new(x.data), count)
 
     @staticmethod
     def backward(ctx: Context, g: Tensor) -> Tensor:
@@ -35,7 +37,7 @@ class Prod(Function):
     @staticmethod
     def forward(ctx: Context, x: Tensor) -> Tensor:
         ctx.save(x)
-        return x.new(x.backend.reduce(REDUCTIONS["prod"], x.data, (x.ndim - 1,)))
+        return reduced("prod", x, (x.ndim - 1,))
 
     @staticmethod
     def backward(ctx: Context, g: Tensor) -> Tensor:
@@ -69,7 +71,7 @@ class Extreme(Function):
     @staticmethod
     def forward(ctx: Context, x: Tensor, name: str, dims: Shape, to_first: bool) -> Tensor:
         ctx.extreme, ctx.dims = name, dims
-        out = x.new(x.backend.reduce(REDUCTIONS[name], x.data, dims))
+        out = reduced(name, x, dims)
         ctx.save(x, *([] if to_first else [out]))
         return out
 
@@ -103,6 +105,10 @@ def reduce(name: str, x: Tensor, dims: Shape, to_first: bool = False) -> Tensor:
     """The reduction of that name over `dims`, which are removed; `to_first` is for `Extreme`."""
     if not dims:
         return Copy.apply(x)
+    mode = here.mode
+    seen = mode.observer is not None or open_tapes or (mode.recording and (x._requires_grad or Source.written))
+    if not seen and x.data.size and name != "prod":
+        return reduced(name, x, dims)
     if name == "sum":
         return Sum.apply(x, dims)
     if name == "prod":

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ._autograd import Context, Function, Value
-from ._backend import Backend, DType
+from ._backend import Array, Backend, DType
 from ._dtypes import float32, promote
 from ._errors import no_tensor
 from ._mode import here
@@ -15,7 +15,7 @@ from ._optable import OPS, REDUCTIONS, Op
 from ._plans import Plans
 from ._shape import Shape, broadcast_shapes, reduced_shape
 from ._source import Source
-from ._tape import capturing, expect_readable, open_tapes
+from ._tape import expect_readable, open_tapes
 from ._views import View, reshape
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def elementwise(name: str, *operands: Operand) -> Tensor:
     """The op of that name, of tensors (at least one) and plain numbers, which broadcast and take a common dtype."""
     mode = here.mode
     recorded = mode.recording
-    applied = mode.observer is not None or (open_tapes and capturing.tape is not None)
+    applied = mode.observer is not None or bool(open_tapes)
     form: list[Any] = [name]
     for x in operands:
         if isinstance(x, Value):
@@ -251,12 +251,29 @@ class Sum(Function):
     @staticmethod
     def forward(ctx: Context, x: Tensor, dims: Shape) -> Tensor:
         ctx.shape = x.shape
-        ctx.kept = reduced_shape(x.shape, dims)
-        return x.new(x.backend.reduce(REDUCTIONS["sum"], x.data, dims))
+        ctx.kept = () if dims == _leading(len(dims)) else reduced_shape(x.shape, dims)
+        return reduced("sum", x, dims)
 
     @staticmethod
     def backward(ctx: Context, g: Tensor) -> Tensor:
-        return expand(reshape(g, ctx.kept), ctx.shape)
+        return expand(reshape(g, ctx.kept) if ctx.kept else g, ctx.shape)
+
+
+@cache
+def _leading(count: int) -> Shape:
+    return tuple(range(count))
+
+
+def reduced(name: str, x: Tensor, dims: Shape) -> Tensor:
+    """The reduction of that name over `dims` (ascending, at least one), which leaves no record."""
+    data, backend = x.data, x.backend
+    key = (name, dims, data.shape, data.strides, data.dtype, backend)
+    return x.new(_reductions.find(key, backend, name, data, dims)(data))
+
+
+_reductions: Plans[Callable[[Array], Array]] = Plans(
+    lambda backend, name, data, dims: backend.plan_reduce(REDUCTIONS[name], data, dims)
+)
 
 
 # --- joining

@@ -12,7 +12,7 @@ from . import _grads
 from ._autograd import Value
 from ._grads import like
 from ._surroundings import Surroundings, same
-from ._tape import Tape, capturing, open_tapes
+from ._tape import Tape, captured_on
 from ._writing import count_writes, expect_writable
 
 if TYPE_CHECKING:
@@ -33,13 +33,10 @@ class Recording:
         named = {name: x for name, x in self._inputs.items() if isinstance(name, str)}
         watch = _Watch(function, tape)
         tape.before_python, tape.after_python = watch.stop, watch.go_on
-        capturing.tape = tape
-        open_tapes.add(id(tape))
         try:
-            found = function(*given, **named)
+            with captured_on(tape):
+                found = function(*given, **named)
         finally:
-            open_tapes.discard(id(tape))
-            capturing.tape = None
             left = {id(slot.leaf._grad): slot.leaf for slot in tape.gradients.values()}
             _grads.close(tape)
             self._writes = {name: x.version.count for name, x in self._inputs.items() if x.version.count}

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -96,6 +97,18 @@ class _Capturing(threading.local):
 
 capturing = _Capturing()
 open_tapes: set[int] = set()  # of all threads, by id: while there is none, nobody has to ask for that of his own
+
+
+@contextmanager
+def captured_on(tape: Tape) -> Iterator[None]:
+    """Within this context, what this thread does goes on `tape`."""
+    capturing.tape = tape
+    open_tapes.add(id(tape))
+    try:
+        yield
+    finally:
+        open_tapes.discard(id(tape))
+        capturing.tape = None
 
 
 def each_time(work: Work, in_replays: bool = True, ahead: bool = False) -> None:

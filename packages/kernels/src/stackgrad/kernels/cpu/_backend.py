@@ -55,6 +55,7 @@ class CpuBackend(HostBackend):
     elementwise = staticmethod(_elementwise.elementwise)
     plan_elementwise = staticmethod(_elementwise.plan_elementwise)
     reduce = staticmethod(_reduce.reduce)
+    plan_reduce = staticmethod(_reduce.plan_reduce)
     arg_reduce = staticmethod(_reduce.arg_reduce)
     cumsum = staticmethod(_cumsum.cumsum)
     matmul = staticmethod(_matmul.matmul)

@@ -19,6 +19,7 @@ from numba.core.compiler_lock import global_compiler_lock
 
 from stackgrad.tensor import capturing
 from stackgrad.tensor._fork import free_in_forks
+from stackgrad.tensor._tape import open_tapes
 
 from ._disk_cache import DiskCache
 from ._launch import LAUNCH, entry
@@ -88,7 +89,7 @@ def _entered(compiled: Compiled, team: Team) -> Entry:
             failed = team.run(lambda address: compiled(chunks, address, arguments, 0))
         if failed:
             raise ChunkError
-        if capturing.tape is not None:
+        if open_tapes and capturing.tape is not None:
             record(capturing.tape, team, compiled, chunks, serial, arguments)
 
     return run

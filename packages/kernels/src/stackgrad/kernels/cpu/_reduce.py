@@ -171,6 +171,14 @@ def _kernel(name: str, of_floats: bool) -> Fold:
     return fold_kernel(name, compile_scalar(scalar), scalar, fold_vectors.get(name) if of_floats else None)
 
 
+def plan_reduce(reduction: Reduction, a: Array, dims: Shape) -> Callable[[Array], Array]:
+    """See Backend.plan_reduce."""
+    if 0 in a.strides or not a.size or (reduction.name == "prod" and a.dtype.kind == "f"):
+        return lambda other: reduce(reduction, other, dims)
+    fold = _kernel(reduction.name, a.dtype.kind == "f")
+    return fold.plans.find((a.dtype, a.shape, a.strides, dims), a, dims).run
+
+
 def reduce(reduction: Reduction, a: Array, dims: Shape) -> Array:
     """See Backend.reduce."""
     if 0 in a.strides and a.size and reduction.name in ("sum", "max", "min"):
@@ -205,18 +213,9 @@ def _of_repeated(reduction: Reduction, a: Array, dims: Shape, repeated: list[int
 
 def run(fold: Fold, start: float | None, x: Array, dims: Shape) -> Array:
     """x folded over `dims`, which are removed; `start` where there is nothing to fold."""
-    order, passes, back = fold.plans.find((x.dtype, x.shape, x.strides, dims), x, dims)
-    if not passes:
-        kept = [d for d in range(x.ndim) if d not in dims]
-        shape = tuple([x.shape[d] for d in kept])
-        return copy_of(x.reshape(shape)) if x.size else _constant(shape, start, x.dtype)
-    if order is not None:
-        x = in_order(x.transpose(order))
-    for make, entry, chunks, work, extents in passes:
-        out = make()
-        entry(chunks, work, (x, out, *extents))
-        x = out
-    return x if back is None else x.transpose(back)
+    if not x.size:
+        return _constant(tuple([x.shape[d] for d in range(x.ndim) if d not in dims]), start, x.dtype)
+    return fold.plans.find((x.dtype, x.shape, x.strides, dims), x, dims).run(x)
 
 
 class _Pass(NamedTuple):
@@ -230,11 +229,28 @@ class _Pass(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """The order of dimensions to copy to, unless memory is folded as it lies; the passes; the result's dimensions."""
+    """The order of dimensions to copy to, unless memory is folded as it lies; the passes; the result's dimensions.
+
+    `shape`: that of the result, where there is nothing to fold.
+    """
 
     order: Shape | None
     passes: tuple[_Pass, ...]
     back: Shape | None
+    shape: Shape
+
+    def run(self, x: Array) -> Array:
+        """The result for an array of the shape, strides and dtype that this was made for."""
+        order, passes, back, shape = self
+        if not passes:
+            return copy_of(x.reshape(shape))
+        if order is not None:
+            x = in_order(x.transpose(order))
+        for make, entry, chunks, work, extents in passes:
+            out = make()
+            entry(chunks, work, (x, out, *extents))
+            x = out
+        return x if back is None else x.transpose(back)
 
 
 def _plan(kernel: Kernel, x: Array, dims: Shape) -> _Plan:
@@ -254,7 +270,8 @@ def _plan(kernel: Kernel, x: Array, dims: Shape) -> _Plan:
         passes.append(_Pass(maker(shape, x.dtype), kernel[x.dtype], chunks, a * k * b, extents))
         k = pieces * wide
     turn = tuple([kept.index(d) for d in sorted(kept)])
-    return _Plan(order if arranged else None, tuple(passes), None if turn == tuple(sorted(turn)) else turn)
+    back = None if turn == tuple(sorted(turn)) else turn
+    return _Plan(order if arranged else None, tuple(passes), back, tuple([x.shape[d] for d in sorted(kept)]))
 
 
 def _rows_at_a_time(k: int, b: int) -> int:
