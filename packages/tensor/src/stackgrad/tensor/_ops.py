@@ -84,7 +84,8 @@ def elementwise(name: str, *operands: Operand) -> Tensor:
     mode = here.mode
     recorded = mode.recording
     applied = mode.observer is not None or bool(open_tapes)
-    form: list[Any] = [name]
+    op = OPS[name]
+    form: list[Any] = [id(op)]  # which the plan keeps
     for x in operands:
         if isinstance(x, Value):
             data = x.data
@@ -93,7 +94,7 @@ def elementwise(name: str, *operands: Operand) -> Tensor:
                 applied = True
         else:
             form.append(type(x))
-    plan = _plans.find(tuple(form), OPS[name], operands)
+    plan = _plans.find(tuple(form), op, operands)
     dtype = plan.dtype
     if plan.casts:
         converted = list(operands)
