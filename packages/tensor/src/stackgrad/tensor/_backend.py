@@ -152,6 +152,21 @@ class Backend(ABC):
         out = out if bias is None else self.elementwise(OPS["add"], out, bias)
         return self.elementwise(OPS["relu"], out) if relu else out
 
+    def linear_grads(
+        self, g: Array, x: Array, weight: Array, out: Array | None, needs: tuple[bool, bool, bool]
+    ) -> tuple[Array | None, Array | None, Array | None]:
+        """The gradients for x, weight and bias, where needed, from that of `linear`'s result.
+
+        `out` is that result where it is after relu, else None.
+        """
+        if out is not None:
+            g = self.elementwise(OPS["masked_by"], g, out)
+        return (
+            self.matmul(g, weight) if needs[0] else None,
+            self.matmul(self.permute(g, (1, 0)), x) if needs[1] else None,
+            self.reduce(REDUCTIONS["sum"], g, (0,)) if needs[2] else None,
+        )
+
     # --- convolution: x (n, c, h, w), weight (o, c / groups, kh, kw), result (n, o, oh, ow)
 
     @abstractmethod
