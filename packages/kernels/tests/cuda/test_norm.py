@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stackgrad.kernels.cuda._norm import EACH, ENOUGH, PIXELS, PLANES, SHORT, _view
+from stackgrad.kernels.cuda._channels import EACH, ENOUGH, PIXELS, PLANES, SHORT, cut_of
 from stackgrad.tensor import NumpyBackend, batch_norm, get_backend, grad, ones, tensor, zeros
 
 RNG = np.random.default_rng(0)
@@ -65,7 +65,7 @@ def test_edges_of_what_is_read_at_once(form, plane, by):
     """The number of places around what a block reads at once, planes that end anywhere in it."""
     images = -(-form[1] * EACH // plane) + by
     shape = (images, 2, plane)
-    assert _view(CUDA.from_numpy(np.zeros(shape, np.float32)), False).form == form
+    assert cut_of(CUDA.from_numpy(np.zeros(shape, np.float32)), False)[0] == form
     check(shape)
 
 
@@ -75,9 +75,9 @@ def test_edges_of_pieces(form, channels):
     """More places than blocks read at once: pieces get longer, and the last one is shorter than the rest."""
     places = form[1] * EACH * (ENOUGH // -(-channels // form[0]) or 1) + 1
     x = CUDA.from_numpy(np.zeros((places, channels, 1) if form == PIXELS else (1, channels, places), np.float32))
-    view = _view(x, False)
-    assert (view.form, view.length) == (form, 2 * form[1] * EACH)
-    assert view.pieces == -(-places // view.length)
+    found, cut = cut_of(x, False)
+    assert (found, cut.length) == (form, 2 * form[1] * EACH)
+    assert cut.pieces == -(-places // cut.length)
     check(x.shape)
 
 

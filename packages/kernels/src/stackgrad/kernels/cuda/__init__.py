@@ -14,6 +14,7 @@ Importing this needs neither numba-cuda nor a GPU. `_driver` is the one file tha
     softmax, log-softmax and their gradients     _softmax.py         _softmax_rows, _softmax_grad_rows
     cross-entropy and its gradient               _softmax.py         _cross_entropy_rows, _cross_entropy_grad
     batch norm and its gradient                  _norm.py            _moments, _normalise, _grad_sums, _input_grad
+    images for it, shared among blocks           _channels.py        Cut, cut_of, ChannelKernels
     elementwise: add, exp, relu, where ...       _elementwise.py     _flat, _strided
     exp, log ... inside kernels                  _math.py            function_of, compile_scalar
     sum, prod, max, min; mean by sum             _reduce.py          _fold_rows, _fold_columns

@@ -12,7 +12,7 @@ from __future__ import annotations
 import ctypes
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, lru_cache, partial
 from typing import Any, Protocol
 
@@ -81,7 +81,7 @@ class Device(Protocol):
         """
 
     def launch(self, loaded: Any, grid: Grid, block: Grid, arguments: Sequence[Any]) -> None:
-        """Run a kernel: blocks and threads by their numbers in x, y, z; pointers, numbers and tuples of integers."""
+        """Run a kernel: blocks and threads by their numbers in x, y, z; pointers, numbers and tuples of these."""
 
     def graph(self, calls: Sequence[Call]) -> Callable[[], None]:
         """A function that does these launches again, all by one."""
@@ -198,10 +198,7 @@ class _Gpu:
         self._launch_on(self._here.stream, loaded, grid, block, arguments)
 
     def _launch_on(self, stream: Any, loaded: Any, grid: Grid, block: Grid, arguments: Sequence[Any]) -> None:
-        flat: list[Any] = []
-        for argument in arguments:
-            flat.extend(argument) if isinstance(argument, tuple) else flat.append(argument)
-        self._core.launch(stream, self._config(grid, block), loaded, *flat)
+        self._core.launch(stream, self._config(grid, block), loaded, *_flat(arguments))
 
     def graph(self, calls: Sequence[Call]) -> Callable[[], None]:
         if len(calls) == 1:
@@ -234,6 +231,15 @@ class _Gpu:
         if int(status):
             raise RuntimeError(f"memory of {self.name}: {status!r}")
         return values[0] if values else None
+
+
+def _flat(arguments: Iterable[Any]) -> Iterator[Any]:
+    """The arguments with those of tuples, and of tuples in them, one by one, as Numba compiles them."""
+    for argument in arguments:
+        if isinstance(argument, tuple):
+            yield from _flat(argument)
+        else:
+            yield argument
 
 
 def entry_name(ptx: str) -> str:

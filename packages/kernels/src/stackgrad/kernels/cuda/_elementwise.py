@@ -11,7 +11,7 @@ such as a broadcast row or a slice with steps, is brought to four dimensions, in
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from .._index import inverse, spread_strides, three
 from .._scalar import power_of_integers, types_of
 from ._array import DeviceArray, Shape, empty, permute
 from ._driver import cuda, inlined
-from ._kernel import BLOCK, Kernel, boolean, cover, int64, integers, pointer
+from ._kernel import BLOCK, Kernel, boolean, cover, int64, integers, named, pointer
 from ._math import compile_scalar
 from ._strides import RANK, parts, place
 
@@ -40,24 +40,42 @@ def _number(x):
     return x
 
 
-def _flat(x, x_step, y, y_step, z, z_step, out, n):
-    """Operands that lie alike, or are single numbers of step 0."""
+class Steps(NamedTuple):
+    """How far apart the elements of each operand lie: 1, or 0 for a single number."""
+
+    x: Any
+    y: Any
+    z: Any
+
+
+class Walk(NamedTuple):
+    """The extents of RANK dimensions, and the strides of operands and result in them."""
+
+    extents: Any
+    x: Any
+    y: Any
+    z: Any
+    out: Any
+
+
+def _flat(x, y, z, out, step, n):
+    """Operands that lie alike, or are single numbers."""
     i = cuda.grid(1)
     while i < n:
-        out[i] = _number(_scalar(x[i * x_step], y[i * y_step], z[i * z_step]))
+        out[i] = _number(_scalar(x[i * step.x], y[i * step.y], z[i * step.z]))
         i += cuda.gridsize(1)
 
 
-def _strided(x, x_strides, y, y_strides, z, z_strides, out, out_strides, shape, n):
+def _strided(x, y, z, out, walk, n):
     """Operands and result of any strides."""
     i = cuda.grid(1)
     while i < n:
         number = _scalar(
-            x[place(i, shape, x_strides)],
-            y[place(i, shape, y_strides)],
-            z[place(i, shape, z_strides)],
+            x[place(i, walk.extents, walk.x)],
+            y[place(i, walk.extents, walk.y)],
+            z[place(i, walk.extents, walk.z)],
         )
-        out[place(i, shape, out_strides)] = _number(number)
+        out[place(i, walk.extents, walk.out)] = _number(number)
         i += cuda.gridsize(1)
 
 
@@ -74,14 +92,11 @@ class ElementwiseKernels:
         registered: bool = True,
         of_integers: Any = None,
     ) -> None:
-        def steps(T: Any) -> tuple[Any, ...]:
-            x, y, z, out = [pointer(number) for number in numbers(T)]
-            return x, int64, y, int64, z, int64, out, int64
+        def flat(T: Any) -> tuple[Any, ...]:
+            return *map(pointer, numbers(T)), named(Steps, int64), int64
 
-        def strides(T: Any) -> tuple[Any, ...]:
-            x, y, z, out = [pointer(number) for number in numbers(T)]
-            layout = integers(RANK)
-            return x, layout, y, layout, z, layout, out, layout, layout, int64
+        def strided(T: Any) -> tuple[Any, ...]:
+            return *map(pointer, numbers(T)), named(Walk, integers(RANK)), int64
 
         def bind(dtype: np.dtype[Any]) -> dict[str, Any]:
             *_, result = numbers(dtype)
@@ -90,7 +105,7 @@ class ElementwiseKernels:
 
         self.flat, self.strided = (
             Kernel(body, signature, BLOCK, dtypes, f"{name}{body.__name__}", registered, bind)
-            for body, signature in ((_flat, steps), (_strided, strides))
+            for body, signature in ((_flat, flat), (_strided, strided))
         )
 
 
@@ -128,17 +143,15 @@ def write(
         return
     steps = [_step(x, out) for x in operands]
     if None not in steps and out.is_gapless:
-        (x, xs), (y, ys), (z, zs) = three(list(zip(operands, steps, strict=True)))
-        kernels.flat[dtype](cover(out.size), x, xs, y, ys, z, zs, out, out.size)
+        kernels.flat[dtype](cover(out.size), *three(operands), out, Steps(*three(steps)), out.size)
         return
     order = _by_stride(out)
     arrays = [*operands, out]
     strides = [tuple([spread_strides(x.shape, x.strides, out.shape)[d] for d in order]) for x in arrays]
     for views, shape in parts(arrays, tuple([out.shape[d] for d in order]), strides):
         count = int(np.prod(shape))
-        *read, to = views
-        first, second, third = [(view, view.strides) for view in three(read)]
-        kernels.strided[dtype](cover(count), *first, *second, *third, to, to.strides, shape, count)
+        four = *three(views[:-1]), views[-1]
+        kernels.strided[dtype](cover(count), *four, Walk(shape, *[view.strides for view in four]), count)
 
 
 def _step(x: DeviceArray, out: DeviceArray) -> int | None:

@@ -19,6 +19,8 @@ and the thread puts them there, from the last of the chunk to the first:
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
 from stackgrad.tensor._shape import strides_in_order
@@ -27,7 +29,7 @@ from ._array import DeviceArray, empty, to_numpy
 from ._copy import contiguous, copy, full
 from ._cumsum import cumsum
 from ._driver import cuda, inlined
-from ._kernel import T, cover, either, int64, kernel, pointer
+from ._kernel import T, cover, either, int64, kernel, named, pointer
 from ._math import add
 from ._strides import divide
 
@@ -38,23 +40,35 @@ FEW = either(2**24, simulated=200)  # row numbers to look at until sorting them 
 _INT64 = np.dtype("int64")
 
 
-@kernel(lambda T: (pointer(T), int64, int64, pointer(int64), pointer(T), int64, int64, int64), dtypes="bif")
-def _gather(a, row_step, step, index, out, rows, k, n):
-    """Row index[i] of a (rows, k) into row i of out; zeros for a row that is not there."""
+class Rows(NamedTuple):
+    """How many rows of k elements an array has, and how far apart rows, and elements of a row, lie."""
+
+    count: Any
+    k: Any
+    step: Any
+    step_inside: Any
+
+
+def _rows_of(a: DeviceArray) -> Rows:
+    return Rows(*a.shape, *a.strides)
+
+
+@kernel(lambda T: (pointer(T), pointer(int64), pointer(T), named(Rows, int64), int64), dtypes="bif")
+def _gather(a, index, out, rows, n):
+    """Row index[i] of `a` into row i of out; zeros for a row that is not there."""
     i = cuda.grid(1)
     while i < n:
-        place = divide(i, k)
-        row = index[place]
-        out[i] = a[row * row_step + (i - place * k) * step] if 0 <= row < rows else T(0)
+        j = divide(i, rows.k)
+        row = index[j]
+        out[i] = a[row * rows.step + (i - j * rows.k) * rows.step_inside] if 0 <= row < rows.count else T(0)
         i += cuda.gridsize(1)
 
 
 def gather(a: DeviceArray, index: DeviceArray) -> DeviceArray:
     """See Backend.gather."""
-    rows, k = a.shape
-    out = empty((index.size, k), a.dtype)
+    out = empty((index.size, a.shape[1]), a.dtype)
     if out.size:
-        _gather[a.dtype](cover(out.size), a, *a.strides, contiguous(index), out, rows, k, out.size)
+        _gather[a.dtype](cover(out.size), a, contiguous(index), out, _rows_of(a), out.size)
     return out
 
 
@@ -176,29 +190,24 @@ def scatter_add(g: DeviceArray, index: DeviceArray, rows: int) -> DeviceArray:
     return out
 
 
-_SCATTERED = (int64, int64, int64, int64, int64, int64)
-
-
-@kernel(lambda T: (pointer(int64), pointer(int64), pointer(T), pointer(T), *_SCATTERED), dtypes="bif")
-def _put_last(keys, order, source, target, row_step, step, rows, m, k, n):
-    """The last of each row's sources (m, k) into that row of the target; n is m * k. No row that is not there."""
+@kernel(lambda T: (pointer(int64), pointer(int64), pointer(T), pointer(T), named(Rows, int64), int64), dtypes="bif")
+def _put_last(keys, order, source, target, rows, n):
+    """The last of each row's sources, n elements in all, into that row of the target. No row that is not there."""
+    k = rows.k
     i = cuda.grid(1)
     while i < n:
         j = divide(i, k)
-        row = keys[j]
-        if 0 <= row < rows and (j + 1 == m or keys[j + 1] != row):
-            column = i - j * k
-            target[row * row_step + column * step] = source[order[j] * k + column]
+        row, column = keys[j], i - j * k
+        if 0 <= row < rows.count and (i - column + k == n or keys[j + 1] != row):
+            target[row * rows.step + column * rows.step_inside] = source[order[j] * k + column]
         i += cuda.gridsize(1)
 
 
 def scatter(target: DeviceArray, index: DeviceArray, source: DeviceArray) -> None:
     """See Backend.scatter."""
-    (rows, k), m = target.shape, index.size
-    if m * k:
-        keys, order = _sorted(contiguous(index), rows)
-        arrays = keys, order, contiguous(source), target
-        _put_last[target.dtype](cover(m * k), *arrays, *target.strides, rows, m, k, m * k)
+    if source.size:
+        arrays = *_sorted(contiguous(index), target.shape[0]), contiguous(source), target
+        _put_last[target.dtype](cover(source.size), *arrays, _rows_of(target), source.size)
 
 
 # --- places

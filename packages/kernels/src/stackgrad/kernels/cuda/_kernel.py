@@ -1,7 +1,8 @@
 """Kernels: how they are written, compiled, launched, and put on the tape of a captured function.
 
-A kernel is a function of pointers, integers, tuples of integers and numbers of the element type. It writes into what
-the pointers point to. Its globals are those of its file, and `T`, the element type it is compiled for:
+A kernel is a function of pointers, integers, numbers of the element type, and tuples of these, whose elements have
+names where they are NamedTuples, such as a `Walk` of strides. It writes into what the pointers point to. Its globals
+are those of its file, and `T`, the element type it is compiled for:
 
     @kernel(lambda T: (pointer(T), pointer(T), int64), threads=BLOCK)
     def _double(x, out, n):
@@ -61,6 +62,12 @@ def pointer(dtype: Any) -> Any:
 def integers(count: int) -> Any:
     """The Numba type of a tuple of so many integers."""
     return types.UniTuple(types.int64, count)
+
+
+def named(form: type[tuple[Any, ...]], *fields: Any) -> Any:
+    """The Numba type of the NamedTuple `form` whose fields have these types, or all of them the one given."""
+    count = len(form._fields)  # type: ignore[attr-defined]
+    return types.NamedUniTuple(fields[0], count, form) if len(fields) == 1 else types.NamedTuple(fields, form)
 
 
 def cover(count: int) -> int:
@@ -126,7 +133,7 @@ class Kernel:
 
         def launch(grid: Grid, *arguments: Any) -> None:
             blocks = (grid, 1, 1) if isinstance(grid, int) else _three(grid)
-            passed = [x.pointer if isinstance(x, DeviceArray) else x for x in arguments]
+            passed = [_passed(x) for x in arguments]
             run(loaded, blocks, block, passed)
             if capturing.tape is not None:
                 _replay.record(capturing.tape, (loaded, blocks, block, passed), arguments)
@@ -135,6 +142,13 @@ class Kernel:
 
     def __repr__(self) -> str:
         return f"<kernel {self.name}>"
+
+
+def _passed(x: Any) -> Any:
+    """An argument with pointers in place of arrays."""
+    if isinstance(x, DeviceArray):
+        return x.pointer
+    return type(x)(*map(_passed, x)) if isinstance(x, tuple) and type(x) is not tuple else x
 
 
 def _three(extents: tuple[int, ...]) -> tuple[int, int, int]:

@@ -10,7 +10,7 @@ The number of the draw lies in device memory: a captured function writes it anew
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,19 +20,32 @@ from stackgrad.tensor._random import MULTIPLIERS, ROUNDS, WEYL
 from ._array import DeviceArray, Shape, empty, from_numpy
 from ._copy import contiguous
 from ._driver import cuda, inlined, types
-from ._kernel import BLOCK, Kernel, cover, int64, kernel, pointer
+from ._kernel import BLOCK, Kernel, cover, int64, kernel, named, pointer
 
 _LOW = 0xFFFFFFFF
 _M0, _M1 = (np.uint64(m) for m in MULTIPLIERS)
 _W0, _W1 = (np.uint32(w) for w in WEYL)
 
 
+class Draw(NamedTuple):
+    """Both halves of the seed, and where the number of the draw lies."""
+
+    low_seed: Any
+    high_seed: Any
+    call: Any
+
+
+def _draw_type() -> Any:
+    return named(Draw, int64, int64, pointer(int64))
+
+
 @inlined
-def _philox(block, low_seed, high_seed, call):
+def _philox(block, draw):
     """The four words, uint32, of a block of a draw."""
+    call = draw.call[0]
     c0, c1 = np.uint32(block & _LOW), np.uint32((block >> 32) & _LOW)
     c2, c3 = np.uint32(call & _LOW), np.uint32((call >> 32) & _LOW)
-    k0, k1 = np.uint32(low_seed), np.uint32(high_seed)
+    k0, k1 = np.uint32(draw.low_seed), np.uint32(draw.high_seed)
     for _ in range(ROUNDS):
         p0, p1 = np.uint64(c0) * _M0, np.uint64(c2) * _M1
         c0, c1, c2, c3 = (
@@ -59,23 +72,23 @@ def _number64(high, low):
 
 
 @inlined
-def _write32(out, i, n, c0, c1, c2, c3):
-    """The numbers of a block, from place i on."""
-    out[i] = _number32(c0)
+def _write32(out, i, n, words):
+    """The numbers of a block, from index i on."""
+    out[i] = _number32(words[0])
     if i + 1 < n:
-        out[i + 1] = _number32(c1)
+        out[i + 1] = _number32(words[1])
     if i + 2 < n:
-        out[i + 2] = _number32(c2)
+        out[i + 2] = _number32(words[2])
     if i + 3 < n:
-        out[i + 3] = _number32(c3)
+        out[i + 3] = _number32(words[3])
 
 
 @inlined
-def _write64(out, i, n, c0, c1, c2, c3):
-    """The numbers of a block, from place i on."""
-    out[i] = _number64(c0, c1)
+def _write64(out, i, n, words):
+    """The numbers of a block, from index i on."""
+    out[i] = _number64(words[0], words[1])
     if i + 1 < n:
-        out[i + 1] = _number64(c2, c3)
+        out[i + 1] = _number64(words[2], words[3])
 
 
 _NUMBERS = {np.dtype("float32"): (_write32, 4), np.dtype("float64"): (_write64, 2)}
@@ -83,11 +96,10 @@ _write: Any = None  # stand-ins: the kernel below is compiled with those of its 
 IN_A_BLOCK = 0
 
 
-def _uniform(out, low_seed, high_seed, call, n):
+def _uniform(out, draw, n):
     i = cuda.grid(1)
     while IN_A_BLOCK * i < n:
-        c0, c1, c2, c3 = _philox(i, low_seed, high_seed, call[0])
-        _write(out, IN_A_BLOCK * i, n, c0, c1, c2, c3)
+        _write(out, IN_A_BLOCK * i, n, _philox(i, draw))
         i += cuda.gridsize(1)
 
 
@@ -96,9 +108,7 @@ def _for_dtype(dtype: np.dtype[Any]) -> dict[str, Any]:
     return {"_write": write, "IN_A_BLOCK": count}
 
 
-_uniform_kernel = Kernel(
-    _uniform, lambda T: (pointer(T), int64, int64, pointer(int64), int64), BLOCK, "f", bind=_for_dtype
-)
+_uniform_kernel = Kernel(_uniform, lambda T: (pointer(T), _draw_type(), int64), BLOCK, "f", bind=_for_dtype)
 
 
 def uniform(shape: Shape, dtype: np.dtype[Any], seed: int, call: NDArray[np.uint64]) -> DeviceArray:
@@ -106,7 +116,7 @@ def uniform(shape: Shape, dtype: np.dtype[Any], seed: int, call: NDArray[np.uint
     out = empty(shape, dtype)
     if out.size:
         blocks = -(-out.size // _NUMBERS[dtype][1])
-        _uniform_kernel[dtype](cover(blocks), out, *_halves(seed), _on_device(call), out.size)
+        _uniform_kernel[dtype](cover(blocks), out, _draw_of(seed, call), out.size)
     return out
 
 
@@ -119,13 +129,11 @@ def _drop(x, out, mask, i, n, word, rate, scale):
         out[i] = x[i] * factor
 
 
-@kernel(
-    lambda T: (pointer(T), pointer(T), pointer(T), int64, int64, pointer(int64), types.float32, T, int64),
-)
-def _dropout(x, out, mask, low_seed, high_seed, call, rate, scale, n):
+@kernel(lambda T: (pointer(T), pointer(T), pointer(T), _draw_type(), types.float32, T, int64))
+def _dropout(x, out, mask, draw, rate, scale, n):
     i = cuda.grid(1)
     while 4 * i < n:
-        c0, c1, c2, c3 = _philox(i, low_seed, high_seed, call[0])
+        c0, c1, c2, c3 = _philox(i, draw)
         _drop(x, out, mask, 4 * i, n, c0, rate, scale)
         _drop(x, out, mask, 4 * i + 1, n, c1, rate, scale)
         _drop(x, out, mask, 4 * i + 2, n, c2, rate, scale)
@@ -138,14 +146,10 @@ def dropout(x: DeviceArray, rate: float, seed: int, call: NDArray[np.uint64]) ->
     out, mask = empty(x.shape, x.dtype), empty(x.shape, x.dtype)
     if x.size:
         scale = x.dtype.type(1 / (1 - rate) if rate < 1 else 0)
-        numbers = *_halves(seed), _on_device(call), np.float32(rate), scale, x.size
+        numbers = _draw_of(seed, call), np.float32(rate), scale, x.size
         _dropout[x.dtype](cover(-(-x.size // 4)), contiguous(x), out, mask, *numbers)
     return out, mask
 
 
-def _halves(seed: int) -> tuple[int, int]:
-    return seed & _LOW, seed >> 32
-
-
-def _on_device(call: NDArray[np.uint64]) -> DeviceArray:
-    return from_numpy(call.view(np.int64))
+def _draw_of(seed: int, call: NDArray[np.uint64]) -> Draw:
+    return Draw(seed & _LOW, seed >> 32, from_numpy(call.view(np.int64)))

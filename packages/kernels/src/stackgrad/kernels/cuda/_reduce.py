@@ -22,7 +22,7 @@ neighbouring columns:
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,8 +32,8 @@ from stackgrad.tensor._shape import strides_in_order
 from .._index import around
 from ._array import DeviceArray, Shape, empty, permute
 from ._copy import contiguous, copy, full
-from ._driver import cuda
-from ._kernel import BLOCK, Kernel, T, cover, either, int64, kernel, pointer
+from ._driver import cuda, inlined
+from ._kernel import BLOCK, Kernel, T, cover, either, int64, kernel, named, pointer
 from ._math import compile_scalar
 from ._strides import divide
 
@@ -79,19 +79,32 @@ def _fold_rows(x, out, k, pieces):
         out[at] = partial[0]
 
 
-def _fold_columns(x, out, k, b, pieces, n):
+class Columns(NamedTuple):
+    """How x (a, k, b) has columns of k elements, b of them side by side, each of so many pieces."""
+
+    k: Any
+    b: Any
+    pieces: Any
+
+
+@inlined
+def piece_of(i, columns):
+    """The piece whose result is element i of (a, pieces, b): its outer index, its number, and its column."""
+    block = divide(i, columns.b)
+    outer = divide(block, columns.pieces)
+    return outer, block - outer * columns.pieces, i - block * columns.b
+
+
+def _fold_columns(x, out, columns, n):
     """Pieces of the columns of x (a, k, b) into out (a, pieces, b), which has n elements."""
     i = cuda.grid(1)
     while i < n:
-        block = divide(i, b)
-        column = i - block * b
-        outer = divide(block, pieces)
-        start = (block - outer * pieces) * PIECE_OF_COLUMN
-        count = min(PIECE_OF_COLUMN, k - start)
-        source = (outer * k + start) * b + column
+        outer, piece, column = piece_of(i, columns)
+        start = piece * PIECE_OF_COLUMN
+        source = (outer * columns.k + start) * columns.b + column
         total = x[source]
-        for _ in range(1, count):
-            source += b
+        for _ in range(1, min(PIECE_OF_COLUMN, columns.k - start)):
+            source += columns.b
             value = x[source]
             total = T(_scalar(total, value, value))
         out[i] = total
@@ -106,7 +119,7 @@ class FoldKernels:
             return pointer(T), pointer(T), int64, int64
 
         def columns(T: Any) -> tuple[Any, ...]:
-            return pointer(T), pointer(T), int64, int64, int64, int64
+            return pointer(T), pointer(T), named(Columns, int64), int64
 
         def bind(dtype: Any) -> dict[str, Any]:
             return {"_scalar": scalar}
@@ -170,7 +183,7 @@ def _fold_middle(kernels: FoldKernels, x: DeviceArray, begin: int, end: int) -> 
         if by_rows:
             kernels.rows[x.dtype](a * pieces, x, out, k, pieces)
         else:
-            kernels.columns[x.dtype](cover(out.size), x, out, k, b, pieces, out.size)
+            kernels.columns[x.dtype](cover(out.size), x, out, Columns(k, b, pieces), out.size)
         x, k = out, pieces
     return x.view(shape, strides_in_order(shape))
 
@@ -178,47 +191,41 @@ def _fold_middle(kernels: FoldKernels, x: DeviceArray, begin: int, end: int) -> 
 # --- the index of extremes
 
 
-def _places_arguments(T):
-    return pointer(T), pointer(int64), pointer(int64), int64, int64, int64, int64, int64, int64
+@kernel(
+    lambda T: (pointer(T), pointer(int64), pointer(int64), named(Columns, int64), int64, int64, int64), dtypes="bif"
+)
+def _extreme(x, indices, out, columns, count, largest, n):
+    """For each piece of `count` indices in columns of x (a, k, b), that of the extreme: out (a, pieces, b).
 
-
-@kernel(_places_arguments, dtypes="bif")
-def _extreme(x, places, out, k, count, b, pieces, n, largest):
-    """For each piece of `count` places in columns of x (a, k, b), the place of the extreme: out (a, pieces, b).
-
-    Places are numbers in 0 .. k - 1. At first they are all of these, and `places` is not read.
+    At first the indices are 0 .. k - 1, and `indices` is not read.
     """
+    k, b = columns.k, columns.b
     i = cuda.grid(1)
     while i < n:
-        block = divide(i, b)
-        column = i - block * b
-        outer = divide(block, pieces)
-        start = (block - outer * pieces) * PIECE_OF_COLUMN
-        best_place = start if count == k else places[(outer * count + start) * b + column]
-        best = x[(outer * k + best_place) * b + column]
+        outer, piece, column = piece_of(i, columns)
+        start = piece * PIECE_OF_COLUMN
+        best_index = start if count == k else indices[(outer * count + start) * b + column]
+        best = x[(outer * k + best_index) * b + column]
         for j in range(start + 1, min(start + PIECE_OF_COLUMN, count)):
-            place = j if count == k else places[(outer * count + j) * b + column]
-            value = x[(outer * k + place) * b + column]
+            index = j if count == k else indices[(outer * count + j) * b + column]
+            value = x[(outer * k + index) * b + column]
             better = value > best if largest else value < best
             if (better or value != value) and best == best:
                 best = value
-                best_place = place
-        out[i] = best_place
+                best_index = index
+        out[i] = best_index
         i += cuda.gridsize(1)
 
 
 def arg_reduce(name: str, a: DeviceArray, dim: int) -> DeviceArray:
     """See Backend.arg_reduce."""
     x, (outer, k, b) = contiguous(a), around(a.shape, dim)
-    shape = a.shape[:dim] + a.shape[dim + 1 :]
-    out = empty(shape, _INT64)
-    places, count = out, k
-    while out.size:
+    out = empty(a.shape[:dim] + a.shape[dim + 1 :], _INT64)
+    indices, count, pieces = out, k, 2
+    while out.size and pieces > 1:
         pieces = -(-count // PIECE_OF_COLUMN)
         found = out if pieces == 1 else empty((outer * pieces * b,), _INT64)
         n = outer * pieces * b
-        _extreme[a.dtype](cover(n), x, places, found, k, count, b, pieces, n, int(name == "max"))
-        places, count = found, pieces
-        if pieces == 1:
-            break
+        _extreme[a.dtype](cover(n), x, indices, found, Columns(k, b, pieces), count, int(name == "max"), n)
+        indices, count = found, pieces
     return out

@@ -1,0 +1,107 @@
+"""How blocks of threads share the channels of images.
+
+Memory is seen as (a, c, b), c the channels: images of planes (n, c, s), or channels-last pixels (n * s, c, 1). The
+a * b elements of a channel are cut into pieces of equal length. A block has a piece, of one channel where planes are
+long, else of ACROSS neighbouring ones, so that neighbouring threads read neighbouring elements either way:
+
+    channel    |---------piece 0---------|---------piece 1---------|---  its planes one after the other
+    piece      |l0 l1 ... l255|l0 l1 ... l255| ... |l0 ...|              EACH x LANES at a time: lane t takes elements
+                                                                         t, t + LANES, t + 2 LANES, ...
+
+How channels are cut depends on the shape alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._array import DeviceArray, empty, permute
+from ._copy import contiguous
+from ._driver import cuda, inlined
+from ._kernel import Kernel, Signature, either, int64, named
+from ._strides import divide
+
+PLANES = 1, either(256, simulated=4)  # the channels of a block, and the threads that each has
+PIXELS = either((16, 16), simulated=(2, 2))
+SHORT = either(16, simulated=2)  # planes shorter than this are pixels
+EACH = either(8, simulated=2)  # elements that a thread reads at once
+ENOUGH = either(512, simulated=4)  # blocks that keep a GPU busy; with more elements, pieces are longer
+
+
+class Cut(NamedTuple):
+    """Memory (a, c, b), in which each channel has `count` elements, a * b, cut into pieces of equal length."""
+
+    c: Any
+    b: Any
+    count: Any
+    pieces: Any
+    length: Any
+
+
+@inlined
+def piece_of_thread(thread, across, cut):
+    """The channel and the piece of a thread, its first index, and the end of its indices: none beyond the channels."""
+    group = divide(cuda.blockIdx.x, cut.pieces)
+    piece = cuda.blockIdx.x - group * cut.pieces
+    channel = group * across + thread % across
+    first = piece * cut.length + thread // across
+    return channel, piece, first, min(cut.count, (piece + 1) * cut.length) if channel < cut.c else 0
+
+
+@inlined
+def begin(first, channel, lanes, cut):
+    """Where in its plane and in memory a thread begins, and how far its next elements lie from there."""
+    image, images = divide(first, cut.b), divide(lanes, cut.b)
+    at, at_by = first - image * cut.b, lanes - images * cut.b
+    return at, (image * cut.c + channel) * cut.b + at, at_by, images * cut.c * cut.b + at_by
+
+
+@inlined
+def advance(at, source, at_by, source_by, cut):
+    """The same, for the next element."""
+    at += at_by
+    over = cut.b if at >= cut.b else 0
+    return at - over, source + source_by + (cut.c - 1) * over
+
+
+def cut_of(x: DeviceArray, channels_last: bool) -> tuple[tuple[int, int], Cut]:
+    """An image (n, c, s) as (a, c, b): PLANES or PIXELS, and how it is cut."""
+    n, c, s = x.shape
+    b = 1 if channels_last else s
+    across, lanes = form = PIXELS if b < SHORT else PLANES
+    count, at_once = n * s, lanes * EACH
+    most = max(ENOUGH // -(-c // across), 1)
+    length = -(-count // (most * at_once)) * at_once
+    return form, Cut(c, b, count, -(-count // length), length)
+
+
+class ChannelKernels:
+    """A kernel for PLANES and for PIXELS, of operands of the types that `signature` gives and a Cut."""
+
+    def __init__(self, body: Any, signature: Signature) -> None:
+        def made(form: str, across: int, lanes: int) -> Kernel:
+            numbers = {"ACROSS": across, "LANES": lanes, "THREADS": across * lanes}
+            name = f"{body.__name__.strip('_')}_of_{form}"
+            whole = lambda T: (*signature(T), named(Cut, int64))  # noqa: E731
+            return Kernel(body, whole, across * lanes, name=name, bind=lambda dtype: numbers)
+
+        self._by_form = {PLANES: made("planes", *PLANES), PIXELS: made("pixels", *PIXELS)}
+
+    def launch(self, form: tuple[int, int], cut: Cut, dtype: np.dtype[Any], *operands: Any) -> None:
+        self._by_form[form][dtype](-(-cut.c // form[0]) * cut.pieces, *operands, cut)
+
+
+def is_channels_last(x: DeviceArray) -> bool:
+    return not x.is_contiguous and permute(x, (0, 2, 1)).is_contiguous
+
+
+def laid(x: DeviceArray, channels_last: bool) -> DeviceArray:
+    """x (n, c, s), copied if it lies otherwise."""
+    return permute(contiguous(permute(x, (0, 2, 1))), (0, 2, 1)) if channels_last else contiguous(x)
+
+
+def empty_like(x: DeviceArray, channels_last: bool) -> DeviceArray:
+    n, c, s = x.shape
+    return permute(empty((n, s, c), x.dtype), (0, 2, 1)) if channels_last else empty((n, c, s), x.dtype)
