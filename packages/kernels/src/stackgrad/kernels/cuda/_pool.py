@@ -1,6 +1,6 @@
 """Pooling, of images that are seen as planes (n * c, h, w).
 
-result     |t0 t1 t2 ...|    a thread has one place of the result, and looks at the window there, row by row
+result     |t0 t1 t2 ...|    a thread has one element of the result, and looks at its window, row by row
 
 gradient   |t0 t1 t2 ...|    a thread has RUN pixels of a column, one below the other, for each of which it adds
            |t0 t1 t2 ...|    up its shares of the windows that hold it: row of windows by row, in each of them
@@ -10,16 +10,16 @@ gradient   |t0 t1 t2 ...|    a thread has RUN pixels of a column, one below the 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from stackgrad.tensor import Window
 
-from ._array import DeviceArray, empty
+from ._array import DeviceArray, Shape, empty
 from ._copy import contiguous
 from ._driver import cuda, inlined, types
-from ._kernel import BLOCK, Kernel, T, cover, int64, integers, kernel, pointer
+from ._kernel import BLOCK, Kernel, T, cover, int64, kernel, named, pointer
 from ._strides import divide
 
 Pair = tuple[int, int]
@@ -44,100 +44,127 @@ def _split(i, height, width):
     return plane, row, within - row * width
 
 
+class Pooling(NamedTuple):
+    """An image of h x w, over which a window of `rows` x `columns` goes in out_h x out_w steps.
+
+    A step is `down` or `across` long, and the first window begins `above` and `left` of the image.
+    """
+
+    h: Any
+    w: Any
+    out_h: Any
+    out_w: Any
+    rows: Any
+    columns: Any
+    down: Any
+    across: Any
+    above: Any
+    left: Any
+
+
+def _pooling(shape: Shape, out_shape: Shape, window: Window) -> Pooling:
+    (_, _, h, w), (_, _, out_h, out_w), ((above, _), (left, _)) = shape, out_shape, window.padding
+    return Pooling(h, w, out_h, out_w, *window.kernel, *window.stride, above, left)
+
+
 @inlined
-def _corner(i, places, window):
-    """Of place i the plane, and the row and column of the image where its window begins."""
-    plane, y, x = _split(i, places[0], places[1])
-    return plane, y * window[2] - window[4], x * window[3] - window[5]
+def _corner(i, pool):
+    """Of element i of the result the plane, and the row and column of the image where its window begins."""
+    plane, y, x = _split(i, pool.out_h, pool.out_w)
+    return plane, y * pool.down - pool.above, x * pool.across - pool.left
 
 
-def _forward_arguments(T):
-    return pointer(T), pointer(T), integers(2), integers(2), integers(6), int64
+def _arguments(T):
+    return pointer(T), pointer(T), named(Pooling, int64), int64
 
 
-@kernel(lambda T: (pointer(T), pointer(types.int32), *_forward_arguments(T)[1:]))
-def _max_pool(x, taps, out, size, places, window, n):
+def _arguments_with_taps(T):
+    return pointer(T), pointer(types.int32), *_arguments(T)[1:]
+
+
+@kernel(_arguments_with_taps)
+def _max_pool(x, taps, out, pool, n):
     """The largest under each window, the first of equal ones, or the last NaN."""
     i = cuda.grid(1)
     while i < n:
-        plane, top, left = _corner(i, places, window)
+        plane, top, left = _corner(i, pool)
         first, first_column = max(-top, 0), max(-left, 0)
-        start = (plane * size[0] + top) * size[1] + left
-        tap = first * window[1] + first_column
-        best = x[start + first * size[1] + first_column]
-        for row in range(first, min(window[0], size[0] - top)):
-            for column in range(first_column, min(window[1], size[1] - left)):
-                value = x[start + row * size[1] + column]
+        start = (plane * pool.h + top) * pool.w + left
+        tap = first * pool.columns + first_column
+        best = x[start + first * pool.w + first_column]
+        for row in range(first, min(pool.rows, pool.h - top)):
+            for column in range(first_column, min(pool.columns, pool.w - left)):
+                value = x[start + row * pool.w + column]
                 if value > best or value != value:
                     best = value
-                    tap = row * window[1] + column
+                    tap = row * pool.columns + column
         out[i] = best
         taps[i] = tap
         i += cuda.gridsize(1)
 
 
-@kernel(lambda T: (pointer(T), pointer(types.int32), *_forward_arguments(T)[1:]))
-def _max_pool_take(x, taps, out, size, places, window, n):
+@kernel(_arguments_with_taps)
+def _max_pool_take(x, taps, out, pool, n):
     """What lies at a tap of each window."""
     i = cuda.grid(1)
     while i < n:
-        plane, top, left = _corner(i, places, window)
-        row = _divide_short(taps[i], window[1])
-        column = taps[i] - row * window[1]
-        out[i] = x[(plane * size[0] + top + row) * size[1] + left + column]
+        plane, top, left = _corner(i, pool)
+        row = _divide_short(taps[i], pool.columns)
+        column = taps[i] - row * pool.columns
+        out[i] = x[(plane * pool.h + top + row) * pool.w + left + column]
         i += cuda.gridsize(1)
 
 
-@kernel(_forward_arguments)
-def _avg_pool(x, out, size, places, window, n):
+@kernel(_arguments)
+def _avg_pool(x, out, pool, n):
     i = cuda.grid(1)
     while i < n:
-        plane, top, left = _corner(i, places, window)
-        start = (plane * size[0] + top) * size[1] + left
+        plane, top, left = _corner(i, pool)
+        start = (plane * pool.h + top) * pool.w + left
         total = T(0)
-        for row in range(max(-top, 0), min(window[0], size[0] - top)):
+        for row in range(max(-top, 0), min(pool.rows, pool.h - top)):
             some = T(0)
-            for column in range(max(-left, 0), min(window[1], size[1] - left)):
-                some += x[start + row * size[1] + column]
+            for column in range(max(-left, 0), min(pool.columns, pool.w - left)):
+                some += x[start + row * pool.w + column]
             total += some
-        out[i] = total / T(window[0] * window[1])
+        out[i] = total / T(pool.rows * pool.columns)
         i += cuda.gridsize(1)
 
 
 def _plus(total, g, taps, at, tap, count):
-    """Stand-in: the total, plus what a tap of the window at place `at` gets of its gradient."""
+    """Stand-in: the total, plus what a tap of window number `at` gets of its gradient."""
     return total
 
 
-def _collect(g, taps, out, size, places, window, n):
+def _collect(g, taps, out, pool, n):
     """For each pixel its shares of the windows that hold it; n counts runs of RUN rows of a column."""
-    runs = divide(size[0] + RUN - 1, RUN)
-    count = T(window[0] * window[1])
+    runs = divide(pool.h + RUN - 1, RUN)
+    count = T(pool.rows * pool.columns)
     i = cuda.grid(1)
     while i < n:
-        plane, y, x = _split(i, runs, size[1])
+        plane, y, x = _split(i, runs, pool.w)
         y *= RUN
-        last_x = _divide_short(x + window[5], window[3])
-        last_y = _divide_short(y + window[4], window[2])
-        for at_y in range(y, min(y + RUN, size[0])):
-            if (last_y + 1) * window[2] <= at_y + window[4]:
+        last_x = _divide_short(x + pool.left, pool.across)
+        last_y = _divide_short(y + pool.above, pool.down)
+        for at_y in range(y, min(y + RUN, pool.h)):
+            if (last_y + 1) * pool.down <= at_y + pool.above:
                 last_y += 1
             total = T(0)
             window_y = last_y
-            row = at_y + window[4] - window_y * window[2]
-            while row < window[0] and window_y >= 0:
-                if window_y < places[0]:
+            row = at_y + pool.above - window_y * pool.down
+            while row < pool.rows and window_y >= 0:
+                if window_y < pool.out_h:
                     window_x = last_x
-                    column = x + window[5] - window_x * window[3]
-                    while column < window[1] and window_x >= 0:
-                        if window_x < places[1]:
-                            at = (plane * places[0] + window_y) * places[1] + window_x
-                            total = _plus(total, g, taps, at, row * window[1] + column, count)
+                    column = x + pool.left - window_x * pool.across
+                    while column < pool.columns and window_x >= 0:
+                        if window_x < pool.out_w:
+                            at = (plane * pool.out_h + window_y) * pool.out_w + window_x
+                            total = _plus(total, g, taps, at, row * pool.columns + column, count)
                         window_x -= 1
-                        column += window[3]
+                        column += pool.across
                 window_y -= 1
-                row += window[2]
-            out[(plane * size[0] + at_y) * size[1] + x] = total
+                row += pool.down
+            out[(plane * pool.h + at_y) * pool.w + x] = total
         i += cuda.gridsize(1)
 
 
@@ -152,24 +179,17 @@ def _plus_part(total, g, taps, at, tap, count):
 
 
 def _collecting(name: str, plus: Any) -> Kernel:
-    def signature(T: Any) -> tuple[Any, ...]:
-        return pointer(T), pointer(types.int32), pointer(T), integers(2), integers(2), integers(6), int64
-
-    return Kernel(_collect, signature, BLOCK, "f", name, bind=lambda dtype: {"_plus": plus})
+    return Kernel(_collect, _arguments_with_taps, BLOCK, "f", name, bind=lambda dtype: {"_plus": plus})
 
 
 _MAX_POOL_GRAD = _collecting("max_pool_grad", _plus_if_largest)
 _AVG_POOL_GRAD = _collecting("avg_pool_grad", _plus_part)
 
 
-def _numbers(window: Window) -> tuple[int, ...]:
-    return (*window.kernel, *window.stride, window.padding[0][0], window.padding[1][0])
-
-
-def _forward(x: DeviceArray, window: Window, places: Pair) -> tuple[DeviceArray, tuple[Any, ...]]:
+def _forward(x: DeviceArray, window: Window, out_size: Shape) -> tuple[DeviceArray, tuple[Any, ...]]:
     """The result's array, and the arguments of a kernel from it on."""
-    out = empty((*x.shape[:2], *places), x.dtype)
-    return out, (out, x.shape[2:], places, _numbers(window), out.size)
+    out = empty((*x.shape[:2], *out_size), x.dtype)
+    return out, (out, _pooling(x.shape, out.shape, window), out.size)
 
 
 def max_pool2d(x: DeviceArray, window: Window) -> tuple[DeviceArray, DeviceArray]:
@@ -183,7 +203,7 @@ def max_pool2d(x: DeviceArray, window: Window) -> tuple[DeviceArray, DeviceArray
 
 def max_pool2d_take(x: DeviceArray, taps: DeviceArray, window: Window) -> DeviceArray:
     """See Backend.max_pool2d_take."""
-    out, after = _forward(x, window, (taps.shape[2], taps.shape[3]))
+    out, after = _forward(x, window, taps.shape[2:])
     if out.size:
         _max_pool_take[x.dtype](cover(out.size), contiguous(x), taps, *after)
     return out
@@ -211,5 +231,5 @@ def _gradient(collect: Kernel, g: DeviceArray, taps: DeviceArray, size: Pair, wi
     out = empty((*g.shape[:2], *size), g.dtype)
     if out.size:
         runs = g.shape[0] * g.shape[1] * -(-size[0] // RUN) * size[1]
-        collect[g.dtype](cover(runs), contiguous(g), taps, out, size, g.shape[2:], _numbers(window), runs)
+        collect[g.dtype](cover(runs), contiguous(g), taps, out, _pooling(out.shape, g.shape, window), runs)
     return out
