@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from stackgrad.kernels.cpu import _disk_cache
+from stackgrad.kernels import _cache_files
 from stackgrad.kernels.cuda import _driver
-from stackgrad.kernels.cuda._available import INSTALL_DRIVER
 from stackgrad.kernels.cuda._copy import _fill
+from stackgrad.kernels.cuda._installed import INSTALL_DRIVER
 
 
 class Core:
@@ -77,7 +77,7 @@ class Builder:
 @pytest.fixture
 def core(monkeypatch, tmp_path):
     core = Core()
-    monkeypatch.setattr(_disk_cache, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(_cache_files, "cache_folder", lambda: tmp_path)
     monkeypatch.setitem(sys.modules, "cuda.core", core)
     monkeypatch.setattr(sys.modules["cuda"], "core", core, raising=False)
     return core
@@ -90,8 +90,15 @@ def test_a_launch(core):
     (ptx,) = core.loaded
     assert f".visible .entry {loaded}(".encode() in ptx
     out = gpu.pointer(gpu.allocate(64), 8, dtype)
-    gpu.launch(loaded, (2, 1, 1), (256, 1, 1), [out, (1, 2, 3), 7, dtype.type(0.5)])
+    gpu.launch(loaded, (2, 1, 1), (256, 1, 1), [out, (1, (2, 3)), 7, dtype.type(0.5)])
     assert core.launched == [(77, ((2, 1, 1), (256, 1, 1)), loaded, (0x1008, 1, 2, 3, 7, np.float32(0.5)))]
+
+
+def test_kernels_of_users_leave_no_files(core, tmp_path):
+    made_of = _fill.source(np.dtype("float32")), _fill.signature(np.dtype("float32")), _fill.threads
+    assert _driver._Gpu().load(*made_of, keep=False)
+    assert len(core.loaded) == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_launches_as_a_graph(core):

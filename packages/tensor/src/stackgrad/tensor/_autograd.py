@@ -34,6 +34,17 @@ class Version:
     records = 0
     twins: Sequence[tuple[Array, Array]] = ()
 
+    def write_twins(self, backend: Backend, written: Array) -> None:
+        """Have what was written to the array in the memory that is its twin, or that it is a twin of."""
+        source = None
+        for there, copy in self.twins:
+            if backend.shares_memory(written, copy):
+                backend.assign(there, copy)
+                source = copy
+        for there, copy in self.twins:
+            if copy is not source:
+                backend.assign(copy, there)
+
 
 class Value:
     """An array and its place in the graph: the part of a tensor that differentiation needs."""

@@ -71,10 +71,7 @@ class GradientSlot:
             if self.writes:
                 self.before.backend.assign(self.before.data, cast("Tensor", self.copy).data)
                 self.before.version.count += self.writes
-                if self.before.version.twins:
-                    from ._views import write_twins  # which stands on this
-
-                    write_twins(self.before)
+                self.before.version.write_twins(self.before.backend, self.before.data)
             self.leaf._grad = self.before
         self.before = None
 

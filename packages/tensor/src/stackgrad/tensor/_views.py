@@ -157,15 +157,3 @@ def _twin(x: Tensor) -> Array:
     for _, function, args in steps:
         part = function.forward(_unrecorded(), part, *args)
     return part.data
-
-
-def write_twins(x: Value) -> None:
-    """Have what was written to `x` in the memory that is its twin, or that it is a twin of."""
-    backend, written = x.backend, None
-    for there, copy in x.version.twins:
-        if backend.shares_memory(x.data, copy):
-            backend.assign(there, copy)
-            written = copy
-    for there, copy in x.version.twins:
-        if copy is not written:
-            backend.assign(copy, there)

@@ -19,7 +19,7 @@ from ._ops import common_backend, elementwise, expand
 from ._shape import Shape, broadcast_shapes
 from ._source import Source
 from ._tape import capturing
-from ._views import reshape, write_twins
+from ._views import reshape
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -42,7 +42,7 @@ def count_writes(x: Value, count: int = 1) -> None:
     """Count writes to `x`, for what was saved of it, and pass them on to the twins of its memory."""
     x.version.count += count
     if x.version.twins:
-        write_twins(x)
+        x.version.write_twins(x.backend, x.data)
 
 
 def expect_history(what: str, x: Value, *others: Value) -> bool:

@@ -1,78 +1,22 @@
-"""Machine code on disk, where no change can make it stale and no damage can do harm.
+"""Machine code on disk (see `_cache_files`), by the types of a function's arguments and all that it was made of.
 
-It lies in the user's cache folder, or in STACKGRAD_CACHE_DIR. Numba keys its own disk cache on the file that defines a
-function, not on the helpers and intrinsics which that function uses from other files. Here the key is a digest of all
-sources of this package and of whatever else the code was made of, so a change anywhere means compiling again.
-
-Machine code is trusted blindly by all that comes after. So a file begins with a digest of its key and its content, and
-nothing is made of a content that does not match: a file that is missing, empty, cut, garbled, another's under this
-name, or no file at all, is one that was never written. It is compiled again and replaced. Where it cannot be replaced,
-a single warning says so, and the work goes on.
+Numba keys its own disk cache on the file that defines a function, not on the helpers and intrinsics which that function
+uses from other files.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
 import pickle
-import re
 import sys
-import time
-import warnings
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import llvmlite
 import numba
-import platformdirs
 from numba.core import caching, compiler, serialize
 
-_DIGEST_BYTES = hashlib.sha256().digest_size
-_LARGEST = 1 << 26  # bytes of a file: no kernel comes near
-_ABANDONED = 3600  # seconds after which a temporary file belongs to a process that was killed
-
-
-def load(name: str, key: str) -> bytes | None:
-    """What was stored under that name and key; None where it was not, or where the file is damaged."""
-    try:
-        path = _path(name, key)
-        if path is None or not path.is_file():  # a pipe would make us wait
-            return None
-        with path.open("rb") as file:
-            stored = file.read(_LARGEST)
-    except OSError:
-        return None
-    content = stored[_DIGEST_BYTES:]
-    return content if stored[:_DIGEST_BYTES] == _digest(key, content) else None
-
-
-def store(name: str, key: str, content: bytes) -> None:
-    """Write the content whole or not at all: another process may look for it, or write it, at the same time.
-
-    Where it cannot be written, there is a warning, one in each process.
-    """
-    path = _path(name, key)
-    if path is None:
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(path.parent)
-        if path.is_dir() and not path.is_symlink():
-            path.rmdir()
-        temporary = path.with_name(f"{path.name}.{uuid4().hex}.tmp")
-        try:
-            temporary.write_bytes(_digest(key, content) + content)
-            temporary.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        _warn(f"cannot write to {path.parent} ({error.strerror or error})")
+from .. import _cache_files
 
 
 class DiskCache(caching.NullCache):
@@ -87,7 +31,7 @@ class DiskCache(caching.NullCache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         target_context.refresh()
-        content = load(self._name, self._key_of(sig, target_context.codegen()))
+        content = _cache_files.load(self._name, self._key_of(sig, target_context.codegen()))
         if content is None:
             return None
         try:
@@ -97,7 +41,7 @@ class DiskCache(caching.NullCache):
 
     def save_overload(self, sig: Any, data: Any) -> None:
         if not data.library.has_dynamic_globals:  # addresses in this process
-            store(self._name, self._key_of(sig, data.codegen), serialize.dumps(data._reduce()))
+            _cache_files.store(self._name, self._key_of(sig, data.codegen), serialize.dumps(data._reduce()))
 
     def _key_of(self, sig: Any, codegen: Any) -> str:
         return repr((self._key, str(sig), codegen.magic_tuple(), _made_by()))
@@ -107,64 +51,3 @@ class DiskCache(caching.NullCache):
 def _made_by() -> tuple[Any, ...]:
     # With Intel's SVML, machine code calls functions that are not there without it.
     return sys.version, numba.__version__, llvmlite.__version__, numba.config.USING_SVML
-
-
-def _path(name: str, key: str) -> Path | None:
-    folder = cache_folder()
-    stem = re.sub(r"\W", "_", name, flags=re.ASCII)[:80]
-    return folder and folder / f"{stem}-{_digest(key).hex()[:32]}.bin"
-
-
-def _digest(key: str, content: bytes = b"") -> bytes:
-    whole_key = f"{package_digest()} {key}".encode()
-    return hashlib.sha256(len(whole_key).to_bytes(8, "little") + whole_key + content).digest()
-
-
-@cache
-def cache_folder() -> Path | None:
-    """The folder for code made from these very sources; None, with a warning, where it is not known."""
-    try:
-        root = Path(os.environ.get("STACKGRAD_CACHE_DIR") or platformdirs.user_cache_dir("stackgrad"))
-        return root.expanduser().absolute() / f"kernels-{package_digest()[:16]}"
-    except (OSError, RuntimeError) as error:  # no home, no working directory, sources that cannot be read
-        _warn(str(error))
-        return None
-
-
-@cache
-def package_digest() -> str:
-    """A digest of all sources of this package. Raises OSError where they cannot be read."""
-    root = Path(__file__).parents[1]
-    sources = sorted(path for path in root.rglob("*.py") if path.is_file())
-    if not sources:
-        raise FileNotFoundError(f"no sources in {root}")
-    digest = hashlib.sha256()
-    for path in sources:
-        digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
-    return digest.hexdigest()
-
-
-@cache
-def _remove_abandoned(folder: Path) -> None:
-    """Once in each process."""
-    for temporary in folder.glob("*.tmp"):
-        with suppress(OSError):
-            if temporary.stat().st_mtime < time.time() - _ABANDONED:
-                temporary.unlink()
-
-
-def _warn(reason: str) -> None:
-    global _warned
-    if not _warned:
-        _warned = True
-        warnings.warn_explicit(
-            f"kernels are compiled again in each process: {reason}; "
-            "set STACKGRAD_CACHE_DIR to a folder that can be written",
-            RuntimeWarning,
-            __file__,
-            0,  # of no line: who reads the warning has no use for ours
-            __name__,
-        )
-
-
-_warned = False

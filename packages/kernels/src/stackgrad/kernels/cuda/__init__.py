@@ -39,14 +39,16 @@ Importing this needs neither numba-cuda nor a GPU. `_driver` is the one file tha
     making and launching kernels                 _kernel.py          kernel, Kernel, cover, either, REGISTRY
     driver, compiler, simulator                  _driver.py          device, compile_to_ptx, _Gpu, _Simulator
     arrays of simulated kernels                  _simulated.py       Pointer, Anywhere
-    compiled kernels on disk                     _ptx.py             ptx_of
+    compiled kernels on disk                     _disk_cache.py      ptx_of
+    files for them                               ../_cache_files.py  load, store
     launches in a row, for a CUDA graph          _replay.py          record, _Row
     how a graph is built                         _driver.py          _Gpu.graph
     memory pool                                  _memory.py          pool, Lease, Foreign
     which free memory is taken and kept          ../_free_blocks.py  FreeBlocks
     uploads that nobody waits for                _staging.py         Staging
     DLPack, CUDA array interface                 _exchange.py        to_dlpack, to_cuda_array_interface, borrow
-    what is missing, what to install             _available.py       is_available, what_is_missing
+    what is missing                              _available.py       is_available, what_is_missing
+    what is installed, what to install           _installed.py       version_of, INSTALL, SIMULATED
 """
 
 from __future__ import annotations

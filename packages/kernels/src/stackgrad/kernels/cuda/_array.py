@@ -12,6 +12,7 @@ from stackgrad.tensor import capturing
 from stackgrad.tensor._shape import strides_in_order
 
 from .._index import spread_strides
+from . import _exchange
 from ._driver import device
 from ._memory import Foreign, Lease
 
@@ -86,21 +87,15 @@ class DeviceArray:
         self, *, stream: int | None = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None
     ) -> Any:
         """The memory for another library, see `_exchange`. Raises BufferError where that asks for a copy."""
-        from . import _exchange
-
         if copy or (dl_device is not None and tuple(dl_device) != _exchange.device_of(self)):
             raise BufferError("a tensor on backend 'cuda' is lent as it is: copy it with .clone() or .to('cpu')")
         return _exchange.to_dlpack(self, stream)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        from . import _exchange
-
         return _exchange.device_of(self)
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
-        from . import _exchange
-
         return _exchange.to_cuda_array_interface(self)
 
     def __repr__(self) -> str:
@@ -141,6 +136,11 @@ def constant(array: NDArray[Any]) -> DeviceArray:
     out = empty(array.shape, array.dtype)
     device().upload(out.owner.memory, 0, np.ascontiguousarray(array))
     return out
+
+
+def from_dlpack(external: Any) -> DeviceArray:
+    """See Backend.from_dlpack."""
+    return DeviceArray(*_exchange.borrow(external))
 
 
 def to_numpy(a: DeviceArray) -> NDArray[Any]:

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
-SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
-EXTRA = "'stackgrad-kernels[cuda13]'"
-DRIVERS = "580 or newer for [cuda13], 575 or newer for [cuda12]"
-COMPILERS = ("nvidia-nvvm", "nvidia-cuda-nvcc-cu12")  # the packages that bring NVIDIA's compiler, of CUDA 13 and 12
-INSTALL = f"pip install {EXTRA} (driver {DRIVERS})"
-INSTALL_DRIVER = f"install the driver of your GPU, {DRIVERS}"
+from ._installed import EXTRA, INSTALL, INSTALL_DRIVER, SIMULATED, version_of
 
 
 def is_available() -> bool:
@@ -59,14 +52,6 @@ def _has_driver() -> bool:
     except OSError:
         return False
     return True
-
-
-def version_of(distribution: str) -> str:
-    """The version that is installed, or nothing."""
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return ""
 
 
 def _one_line(error: Exception) -> str:

@@ -16,7 +16,6 @@ from . import (
     _copy,
     _cumsum,
     _elementwise,
-    _exchange,
     _indexing,
     _matmul,
     _norm,
@@ -36,7 +35,7 @@ class CudaBackend(Backend):
     captures = True
 
     from_numpy = staticmethod(_array.from_numpy)
-    from_dlpack = staticmethod(_exchange.borrow)
+    from_dlpack = staticmethod(_array.from_dlpack)
     empty = staticmethod(_array.empty)
     empty_like = staticmethod(_array.empty_like)
     permute = staticmethod(_array.permute)

@@ -21,8 +21,9 @@ from numba import cuda as _numba_cuda
 from numba.cuda import types as types
 from numpy.typing import NDArray
 
-from ._available import COMPILERS, INSTALL_DRIVER, version_of
-from ._available import SIMULATED as SIMULATED
+from ._disk_cache import ptx_of
+from ._installed import COMPILERS, INSTALL_DRIVER, version_of
+from ._installed import SIMULATED as SIMULATED
 from ._simulated import Anywhere, Pointer
 from ._staging import SIZE as STAGED
 from ._staging import Staging
@@ -188,10 +189,9 @@ class _Gpu:
         return 0
 
     def load(self, body: Callable[..., None], signature: tuple[Any, ...], threads: int, keep: bool) -> Any:
-        from ._ptx import ptx_of
-
         self._make_current()
-        ptx = ptx_of(body, signature, self.compute_capability, threads, keep)
+        made_of = body, signature, self.compute_capability, threads
+        ptx = ptx_of(compile_to_ptx, *made_of) if keep else compile_to_ptx(*made_of)
         return self._core.ObjectCode.from_ptx(ptx.encode()).get_kernel(entry_name(ptx))
 
     def launch(self, loaded: Any, grid: Grid, block: Grid, arguments: Sequence[Any]) -> None:

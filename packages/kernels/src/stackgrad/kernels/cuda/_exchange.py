@@ -9,15 +9,21 @@ In the simulator, whose memory is the host's, arrays are lent and borrowed as th
 from __future__ import annotations
 
 import ctypes
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stackgrad.tensor._shape import strides_in_order
 
-from ._array import DeviceArray, Shape
 from ._driver import device
 from ._memory import Foreign
+
+if TYPE_CHECKING:
+    from ._array import DeviceArray
+
+Shape = tuple[int, ...]
+Parts = tuple[Foreign, int, Shape, Shape, np.dtype[Any]]
+"""What a DeviceArray is made of: memory, offset, shape, strides, dtype."""
 
 _FRESH, _USED = b"dltensor", b"used_dltensor"  # a capsule's names before and after someone took what is in it
 CPU, CUDA = 1, 2  # device types of DLPack
@@ -149,7 +155,7 @@ def to_cuda_array_interface(a: DeviceArray) -> dict[str, Any]:
     }
 
 
-def borrow(external: Any) -> DeviceArray:
+def borrow(external: Any) -> Parts:
     """The memory of another library's array on this device.
 
     Raises TypeError for what is no such array or of another dtype, and ValueError for one on another device.
@@ -161,7 +167,7 @@ def borrow(external: Any) -> DeviceArray:
     raise TypeError(f"from_dlpack of {type(external).__name__}: it has neither __dlpack__ nor __cuda_array_interface__")
 
 
-def _from_dlpack(external: Any) -> DeviceArray:
+def _from_dlpack(external: Any) -> Parts:
     kind, number = (int(part) for part in external.__dlpack_device__())
     wanted = (CPU, 0) if device().is_host else (CUDA, device().number)
     if (kind, number) != wanted:
@@ -202,7 +208,7 @@ class _Borrowed:
             self._managed.deleter(self._address)
 
 
-def _from_interface(external: Any) -> DeviceArray:
+def _from_interface(external: Any) -> Parts:
     described = external.__cuda_array_interface__
     dtype = np.dtype(described["typestr"])
     if dtype not in [np.dtype(name) for name in ("float32", "float64", "int64", "bool")]:
@@ -220,10 +226,10 @@ def _from_interface(external: Any) -> DeviceArray:
 
 def _array_at(
     address: int, shape: Shape, strides: Shape, dtype: np.dtype[Any], owner: Any, writable: bool = True
-) -> DeviceArray:
+) -> Parts:
     """The array whose first element is at `address`; `owner` keeps the memory."""
     ends = [(n - 1) * step for n, step in zip(shape, strides, strict=True)] if 0 not in shape else []
     low, high = sum(end for end in ends if end < 0), sum(end for end in ends if end > 0)
     size = (high - low + 1) * dtype.itemsize if 0 not in shape else 0
     memory = device().borrow(address + low * dtype.itemsize, size)
-    return DeviceArray(Foreign(memory, owner, writable), -low, shape, strides, dtype)
+    return Foreign(memory, owner, writable), -low, shape, strides, dtype
