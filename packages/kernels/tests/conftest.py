@@ -73,7 +73,7 @@ def poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def filled(size: int) -> Any:
         block = take(size)
-        block.memory.fill(0xFF)
+        block.fill(0xFF)
         return block
 
     monkeypatch.setattr(_memory, "SMALLEST", 0)

@@ -193,7 +193,7 @@ def test_a_block_may_come_back_in_the_middle_of_anything():
         array = empty(5 * LARGE, "float32")
         place = address(array)
         del array
-        assert [block.address for block in pool.returned] == [place]
+        assert [address(block) for block in pool.returned] == [place]
     finally:
         pool._lock.release()
     assert address(empty(5 * LARGE, "float32")) == place

@@ -25,8 +25,8 @@ class FreeBlocks(Generic[Block]):
     """Blocks that nobody uses, by size, the size used last at the end; `bound` bytes of them at most.
 
     A block may come back at any moment, from any thread, also while the garbage collector interrupts a method here.
-    So it is put into `returned` first, and filed by whoever has the lock or takes it next; only `clear` waits for that.
-    What was taken is counted in the same way, through `lent`.
+    Where another holds the lock it is put into `returned`, and filed by who takes the lock next; only `clear` waits for
+    the lock. What was taken is counted in the same way, through `lent`.
     """
 
     def __init__(self, allocate: Callable[[int], Block], bound: int) -> None:
@@ -40,10 +40,11 @@ class FreeBlocks(Generic[Block]):
 
     def take(self, size: int) -> Block:
         """A block of `size` bytes. Raises MemoryError where there is no room, even with nothing kept."""
-        self.lent.append(size)
-        if self._lock.acquire(blocking=False):
+        if self._lock.acquire(False):
             try:
-                self._file()
+                if self.returned or self.lent:
+                    self._catch_up()
+                self._count(size)
                 blocks = self.free.get(size)
                 if blocks:
                     self.free.move_to_end(size)
@@ -51,6 +52,8 @@ class FreeBlocks(Generic[Block]):
                     return blocks.pop()
             finally:
                 self._lock.release()
+        else:
+            self.lent.append(size)
         try:
             return self.allocate(size)
         except MemoryError:
@@ -59,31 +62,44 @@ class FreeBlocks(Generic[Block]):
 
     def give_back(self, block: Block) -> None:
         """Nobody uses `block` any more."""
-        self.returned.append(block)
-        if self._lock.acquire(blocking=False):
+        if self._lock.acquire(False):
             try:
-                self._file()
+                if self.returned or self.lent:
+                    self._catch_up()
+                self._file(block)
             finally:
                 self._lock.release()
+        else:
+            self.returned.append(block)
 
     def clear(self) -> None:
         """Free all that is kept."""
         with self._lock:
-            self._file()
+            self._catch_up()
             self.free.clear()
             self.kept = 0
 
-    def _file(self) -> None:
-        """Put the blocks that came back in their places, drop what is beyond the bound, and count what is in use."""
+    def _catch_up(self) -> None:
+        """Do what was put off while another held the lock."""
         while self.returned:
-            block = self.returned.popleft()
-            self.free.setdefault(block.size, []).append(block)
-            self.kept += block.size
-            self.used -= block.size
+            self._file(self.returned.popleft())
         while self.lent:
-            self.used += self.lent.popleft()
+            self._count(self.lent.popleft())
+
+    def _count(self, size: int) -> None:
+        self.used += size
         if self.used > self.most_used:
             self.most_used = self.used
+
+    def _file(self, block: Block) -> None:
+        """Put a block that came back where it is found, and drop what is beyond the bound."""
+        size = block.size
+        blocks = self.free.get(size)
+        if blocks is None:
+            blocks = self.free[size] = []
+        blocks.append(block)
+        self.kept += size
+        self.used -= size
         while self.kept > self.bound:
             oldest, blocks = next(iter(self.free.items()))
             if blocks:

@@ -1,7 +1,7 @@
 """Images with zeros around them, which a convolution's padding asks for: brought there once for all that read them.
 
 +-----------------+
-| 0 0 0 0 0 0 0 0 |     what is around the image stands in a note of the memory's lease, so that who is given
+| 0 0 0 0 0 0 0 0 |     what is around the image stands in a note of the memory's block, so that who is given
 | 0 +---------+ 0 |     the view of the image alone finds the zeros (`padded`)
 | 0 | image   | 0 |
 | 0 +---------+ 0 |
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
@@ -21,7 +20,7 @@ from stackgrad.tensor import REDUCTIONS, Window
 
 from ._channels_last import channels_first, channels_last, fill_with, spread
 from ._kernel import kernel
-from ._memory import SMALLEST, empty, lease_of
+from ._memory import SMALLEST, block_of, empty, lent_array
 from ._pointers import load, select, store
 from ._reduce import reduce
 from ._simd import lanes
@@ -50,14 +49,12 @@ def _slack(x: Array, window: Window) -> int:
 
 
 def _inside(flat: Array, shape: tuple[int, ...], padding: Padding) -> Array:
-    """The view (n, c, h, w) of a leased flat array that holds images of that shape and the padding around them."""
+    """The view (n, c, h, w) of a lent flat array that holds images of that shape and the padding around them."""
     (n, c, h, w), ((top, bottom), (left, right)) = shape, padding
     rows, columns = top + h + bottom, left + w + right
     images = flat[: n * rows * columns * c].reshape(n, rows, columns, c)
     image = channels_first(images[:, top : top + h, left : left + w])
-    lease = lease_of(flat)
-    assert lease is not None
-    lease.note = padding, image.ctypes.data, image.shape, image.strides
+    block_of(flat).note = padding, image.ctypes.data, image.shape, image.strides
     return image
 
 
@@ -67,9 +64,9 @@ def padded(x: Array, window: Window, rows: int) -> tuple[Array, Pair]:
     Tiles of `rows` pixels may read so many beyond the end, where the result has fewer columns.
     """
     size = window.padded((x.shape[2], x.shape[3]))
-    lease = lease_of(x)
-    if lease is not None and lease.note == (window.padding, x.ctypes.data, x.shape, x.strides):
-        return np.asarray(lease), size
+    lent = lent_array(x)
+    if lent is not None and block_of(lent).note == (window.padding, x.ctypes.data, x.shape, x.strides):
+        return lent, size
     last = channels_last(x)
     if size == x.shape[2:] and window.positions(size)[1] >= rows:
         return last.reshape(-1), size

@@ -1,8 +1,8 @@
 """Memory that is used again.
 
 A fresh page costs more than the arithmetic that fills it. So the memory of a large array goes back to a pool when the
-last array that refers to it, view or not, is gone, and the next array of that size gets it. A `_Lease` stands between
-the two: NumPy holds it for as long as any array needs the memory, and its end is the end of the last of them.
+last array that refers to it, view or not, is gone, and the next array of that size gets it: views keep the array alive
+that was lent the memory, and a weak reference tells of its end.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
+from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +26,20 @@ _HUGE_PAGE = 512 * _PAGE
 _CACHE_LINE = 64
 
 
-class _Block:
-    """Memory, the address at which it begins, and its bytes."""
+class _Block(np.ndarray[Any, Any]):
+    """The bytes that one array is lent. `end` is called when that is gone, `note` says what is known of its values.
 
-    __slots__ = ("address", "memory", "size")
+    A block, and what it is cut from, is no plain array: so NumPy makes views of the array refer to the array, not to
+    the block.
+    """
 
-    def __init__(self, memory: NDArray[np.uint8]) -> None:
-        self.memory, self.address, self.size = memory, memory.ctypes.data, memory.size
+    __slots__ = ("end", "note")
+    end: ref[NDArray[Any]]
+    note: Any
+
+    def ended(self, end: Any) -> None:
+        """Go back to the pool."""
+        pool.give_back(self)
 
 
 def _new_block(size: int) -> _Block:
@@ -41,27 +49,12 @@ def _new_block(size: int) -> _Block:
     (`NUMPY_MADVISE_HUGEPAGE`, https://numpy.org/doc/stable/reference/global_state.html).
     """
     page = _HUGE_PAGE if size >= _HUGE_PAGE // 2 else _CACHE_LINE
-    memory = np.empty(-(-size // page) * page + page, np.uint8)
+    memory = _Block(-(-size // page) * page + page, np.uint8)
     start = -memory.ctypes.data % page
-    return _Block(memory[start : start + size])
+    return cast("_Block", memory[start : start + size])
 
 
 pool: FreeBlocks[_Block] = FreeBlocks(_new_block, LARGEST_POOL)
-
-
-class _Lease:
-    """The memory of one array, given back at its end."""
-
-    __slots__ = ("__array_interface__", "_block", "note")
-
-    def __init__(self, block: _Block, shape: tuple[int, ...], typestr: str) -> None:
-        self._block = block
-        self.note: Any = None  # what is known of the values
-        data = (block.address, False)
-        self.__array_interface__ = {"shape": shape, "typestr": typestr, "data": data, "version": 3}
-
-    def __del__(self, give_back: Any = pool.give_back) -> None:
-        give_back(self._block)
 
 
 def empty(shape: int | tuple[int, ...], dtype: Any) -> NDArray[Any]:
@@ -74,26 +67,36 @@ def maker(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Callable[[], NDArray[
     size = math.prod(shape) * dtype.itemsize
     if size < SMALLEST:
         return partial(np.empty, shape, dtype)
-    return partial(_lent, -(-(size + SLACK) // _PAGE) * _PAGE, shape, dtype.str)
+    return partial(_lent, -(-(size + SLACK) // _PAGE) * _PAGE, shape, dtype)
 
 
-def _lent(size: int, shape: tuple[int, ...], typestr: str) -> NDArray[Any]:
-    return np.asarray(_Lease(pool.take(size), shape, typestr))
+def _lent(size: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    block = pool.take(size)
+    array: NDArray[Any] = np.ndarray(shape, dtype, block)
+    block.note, block.end = None, ref(array, block.ended)
+    return array
 
 
-def lease_of(a: NDArray[Any]) -> _Lease | None:
-    """What lends the memory that `a` is a view of; None for other memory."""
-    owner = a.base
-    while isinstance(owner, np.ndarray):
-        owner = owner.base
-    return owner if isinstance(owner, _Lease) else None
+def lent_array(a: NDArray[Any]) -> NDArray[Any] | None:
+    """The array of the pool's memory that `a` is or is a view of; None for other memory."""
+    while not isinstance(a.base, _Block):
+        if not isinstance(a.base, np.ndarray):
+            return None
+        a = a.base
+    return a
+
+
+def block_of(lent: NDArray[Any]) -> _Block:
+    """The block of an array of the pool's memory."""
+    assert isinstance(lent.base, _Block)
+    return lent.base
 
 
 def has_slack(a: NDArray[Any]) -> bool:
     """Whether SLACK bytes behind `a` can be read."""
-    return lease_of(a) is not None
+    return lent_array(a) is not None
 
 
 def owns_memory(a: NDArray[Any]) -> bool:
     """See Backend.owns_memory."""
-    return a.base is None or isinstance(a.base, _Lease)
+    return a.base is None or isinstance(a.base, _Block)
