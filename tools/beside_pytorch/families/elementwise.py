@@ -5,14 +5,13 @@ from __future__ import annotations
 import operator
 from typing import Any
 
+from stackgrad.tensor import OPS
+
 from ..case import Pure
 from ..draw import DTYPES, FLOATS, Draw
 from ..sides import Side, Tensor
 
-UNARY = (
-    *("neg", "exp", "expm1", "log", "log1p", "sqrt", "rsqrt", "abs", "sign"),
-    *("sin", "cos", "tanh", "sigmoid", "relu", "erf"),
-)
+UNARY = [op.name for op in OPS.values() if op.arity == 1]
 ARITHMETIC = ("add", "sub", "mul", "truediv", "pow")
 COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 LOGICAL = ("and_", "or_", "xor")

@@ -76,6 +76,10 @@ class Arithmetic(Value):
     def cos(self) -> Tensor:
         return elementwise("cos", self)
 
+    def atan(self) -> Tensor:
+        """The angle from -pi / 2 to pi / 2 whose tangent this is."""
+        return elementwise("atan", self)
+
     def tanh(self) -> Tensor:
         return elementwise("tanh", self)
 

@@ -154,6 +154,7 @@ OPS: dict[str, Op] = {
         Op("sign", _sign, "T(x > T(0)) - T(x < T(0))", (lambda g: g.masked_by(0.0),), "if", kinks=(0.0,)),
         Op("sin", np.sin, "sin(x)", (lambda g, x: g * x.cos(),), ulp=2.0),
         Op("cos", np.cos, "cos(x)", (lambda g, x: -g * x.sin(),), ulp=2.0),
+        Op("atan", np.arctan, "atan(x)", (lambda g, x: g / (x * x + 1),), ulp=2.0),
         Op("tanh", np.tanh, "tanh(x)", (lambda g, out: g * (1 - out * out),), ulp=2.0),
         Op("sigmoid", _sigmoid, "sigmoid(x)", (lambda g, out: g * out * (1 - out),), ulp=4.0),
         Op(
