@@ -80,7 +80,7 @@ def main(given: list[str] | None = None) -> int:
     surroundings.make_importable(ROOT)
     surroundings.find_compiler()
     from stackgrad.kernels.cuda import what_is_missing
-    from stackgrad.kernels.cuda._available import EXTRA
+    from stackgrad.kernels.cuda._installed import EXTRA
 
     if missing := what_is_missing():
         print(f"no GPU to check: {missing.replace(EXTRA, FROM_CHECKOUT)}", file=sys.stderr)

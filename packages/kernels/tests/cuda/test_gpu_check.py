@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from stackgrad.kernels.cuda import _available
+from stackgrad.kernels.cuda import _installed
 
 SCRIPT = Path(__file__).resolve().parents[4] / "tools/gpu_check.py"
 PAGE = SCRIPT.parents[1] / "docs/gpu.md"
@@ -235,7 +235,7 @@ def test_a_library_that_copies_is_found_out(tools):
 def test_without_a_gpu_it_names_what_can_be_installed_from_the_checkout(tools, monkeypatch, capsys):
     script = tools("gpu_check")
     monkeypatch.setattr(tools("_gpu.surroundings"), "make_importable", lambda root: None)
-    monkeypatch.setattr("stackgrad.kernels.cuda.what_is_missing", lambda: f"found a driver: {_available.INSTALL}")
+    monkeypatch.setattr("stackgrad.kernels.cuda.what_is_missing", lambda: f"found a driver: {_installed.INSTALL}")
     monkeypatch.delenv("NUMBA_ENABLE_CUDASIM", raising=False)
     assert script.main([]) == 2
     assert capsys.readouterr().err == (

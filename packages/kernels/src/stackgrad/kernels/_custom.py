@@ -14,21 +14,18 @@ from functools import cached_property
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
-from numba import types
-from numpy.typing import NDArray
+from numba.core.errors import NumbaError
 
 from stackgrad.tensor import Tensor, concatenate, full, is_recording
 from stackgrad.tensor._ops import common_backend
 from stackgrad.tensor._shape import broadcast_shapes, normalize_dim
 
-from .cpu import _elementwise, _reduce
-from .cpu._kernel import helper
+from .cpu._custom import CustomKernels, NoNumberError
 from .cpu._replay import ChunkError
 
 if TYPE_CHECKING:
-    from .cuda._custom import CustomKernels
+    from .cuda._custom import CustomKernels as KernelsOnGpu
 
 Number = bool | int | float
 
@@ -39,16 +36,7 @@ def map(fn: Callable[[Number], Number]) -> Callable[[Tensor], Tensor]:
     Raises TypeError where Numba cannot compile `fn`; the message holds Numba's reason. RuntimeError where `fn` raises.
     """
     scalar = _Scalar("map", fn, 1)
-    function = scalar.compiled
-    kernels = _elementwise_kernels(scalar, lambda x, y, z: function(x))
-
-    def operation(x: Tensor) -> Tensor:
-        scalar.check(x)
-        if not _on_host(x):
-            return x.new(scalar.for_gpu.elementwise(x.data))
-        return x.new(scalar.run(lambda: _elementwise.run(kernels, x.dtype, x.dtype, x.data)))
-
-    return operation
+    return lambda x: scalar.elementwise(x)
 
 
 def zip(fn: Callable[[Number, Number], Number]) -> Callable[[Tensor, Tensor], Tensor]:
@@ -58,19 +46,7 @@ def zip(fn: Callable[[Number, Number], Number]) -> Callable[[Tensor, Tensor], Te
     RuntimeError where `fn` raises.
     """
     scalar = _Scalar("zip", fn, 2)
-    function = scalar.compiled
-    kernels = _elementwise_kernels(scalar, lambda x, y, z: function(x, y))
-
-    def operation(x: Tensor, y: Tensor) -> Tensor:
-        scalar.check(x, y)
-        if x.dtype != y.dtype:
-            raise TypeError(f"zip: tensors of {x.dtype} and {y.dtype}: expected one dtype; use .astype(...)")
-        broadcast_shapes(x.shape, y.shape)
-        if not _on_host(x):
-            return x.new(scalar.for_gpu.elementwise(x.data, y.data))
-        return x.new(scalar.run(lambda: _elementwise.run(kernels, x.dtype, x.dtype, x.data, y.data)))
-
-    return operation
+    return lambda x, y: scalar.elementwise(x, y)
 
 
 def reduce(fn: Callable[[Number, Number], Number], start: Number) -> Callable[..., Tensor]:
@@ -82,8 +58,6 @@ def reduce(fn: Callable[[Number, Number], Number], start: Number) -> Callable[..
     `fn` raises.
     """
     scalar = _Scalar("reduce", fn, 2)
-    function = scalar.compiled
-    fold = _reduce.fold_kernel(scalar.identifier, helper(lambda x, y, z: function(x, y)), None)
 
     def operation(x: Tensor, dim: int, keepdim: bool = False) -> Tensor:
         scalar.check(x)
@@ -92,10 +66,7 @@ def reduce(fn: Callable[[Number, Number], Number], start: Number) -> Callable[..
             return operation(x.reshape(1), 0)
         shape = (*x.shape[:dim], 1, *x.shape[dim + 1 :])
         x = concatenate([full(shape, start, dtype=x.dtype, backend=x.backend), x.detach()], dim)
-        if _on_host(x):
-            out = x.new(scalar.run(lambda: _reduce.run(fold, None, x.data, (dim,))))
-        else:
-            out = x.new(scalar.for_gpu.reduce(x.data, (dim,)))
+        out = scalar.run(lambda kernels, data: kernels.reduce(data, (dim,)), x)
         return out.unsqueeze(dim) if keepdim else out
 
     return operation
@@ -103,11 +74,6 @@ def reduce(fn: Callable[[Number, Number], Number], start: Number) -> Callable[..
 
 def _on_host(x: Tensor) -> bool:
     return isinstance(x.data, np.ndarray)
-
-
-def _elementwise_kernels(scalar: _Scalar, function: Any) -> _elementwise.ElementwiseKernels:
-    """The kernels of a function whose operands and result are of one dtype, kept off the disk."""
-    return _elementwise.ElementwiseKernels(scalar.identifier, helper(function), lambda T: (T,) * 4, None)
 
 
 def _numbers(count: int) -> str:
@@ -127,19 +93,35 @@ class _Scalar:
         self.name = getattr(fn, "__name__", repr(fn))
         self.identifier = self.name if self.name.isidentifier() else "custom"
         self._end_of_reason = "\nDuring:" if isinstance(fn, FunctionType) else "\nFile"
-        if isinstance(fn, FunctionType):
-            self.compiled = helper(fn)
-        else:  # what Numba knows, or has compiled already
-            self.compiled = helper((lambda x: fn(x)) if arity == 1 else (lambda x, y: fn(x, y)))
         self._fn = fn
         self._checked: set[tuple[bool, np.dtype[Any]]] = set()
 
     @cached_property
-    def for_gpu(self) -> CustomKernels:
-        """Its kernels for tensors on backend `cuda`."""
-        from .cuda._custom import CustomKernels
+    def _on_cpu(self) -> CustomKernels:
+        return CustomKernels(self.identifier, self._fn, self.arity)
+
+    @cached_property
+    def _on_gpu(self) -> KernelsOnGpu:
+        from .cuda._custom import CustomKernels  # which needs numba-cuda
 
         return CustomKernels(self.identifier, self._fn, self.arity)
+
+    def _kernels_for(self, x: Tensor) -> CustomKernels | KernelsOnGpu:
+        return self._on_cpu if _on_host(x) else self._on_gpu
+
+    def elementwise(self, *tensors: Tensor) -> Tensor:
+        """The function of the elements of tensors."""
+        self.check(*tensors)
+        return self.run(lambda kernels, *data: kernels.elementwise(*data), *tensors)
+
+    def run(self, work: Callable[..., Any], *tensors: Tensor) -> Tensor:
+        """What `work` makes by the kernels of the data of these tensors."""
+        try:
+            return tensors[0].new(work(self._kernels_for(tensors[0]), *[x.data for x in tensors]))
+        except ChunkError:
+            raise RuntimeError(
+                f"{self.what}: {self.name} raised an exception for some element: call it with plain numbers to see it"
+            ) from None
 
     def check(self, *tensors: Tensor) -> None:
         """Raise TypeError unless these are tensors on the host or a GPU, for whose dtype the function gives numbers.
@@ -162,35 +144,26 @@ class _Scalar:
         x = tensors[0]
         if not all(_on_host(x) for x in tensors):
             common_backend(self.what, *tensors)
+        if len(tensors) == 2:
+            if x.dtype != tensors[1].dtype:
+                raise TypeError(
+                    f"{self.what}: tensors of {x.dtype} and {tensors[1].dtype}: expected one dtype; use .astype(...)"
+                )
+            broadcast_shapes(*[x.shape for x in tensors])
         if (_on_host(x), x.dtype) not in self._checked:
             self._compile(x)
             self._checked.add((_on_host(x), x.dtype))
 
     def _compile(self, x: Tensor) -> None:
-        """Compile it for the dtype and the place of `x`, by itself where its result's type is to be known."""
-        dtype = x.dtype
-        arguments = (numba.from_dtype(dtype),) * self.arity
+        """Compile it for the dtype of `x`, where that lies."""
         try:
-            if not _on_host(x):
-                self.for_gpu.compile(dtype)
-                return
-            self.compiled.compile(arguments)
-        except (numba.core.errors.NumbaError, TypeError) as error:  # a TypeError for another number of parameters
+            self._kernels_for(x).compile(x.dtype)
+        except (NumbaError, TypeError) as error:  # a TypeError for another number of parameters
             # From "During" on it names Numba's own steps, and "File" shows this file where the user gave no source.
             reason = _STEP.sub("", str(error).partition(self._end_of_reason)[0]).strip()
-            arguments_in_words = f"{_numbers(self.arity)} of {dtype}"
+            arguments_in_words = f"{_numbers(self.arity)} of {x.dtype}"
             raise TypeError(
                 f"{self.what}: Numba cannot compile {self.name} as a function of {arguments_in_words}\n{reason}"
             ) from None
-        found = self.compiled.overloads[arguments].signature.return_type
-        if not isinstance(found, (types.Boolean, types.Integer, types.Float)):
-            raise TypeError(f"{self.what}: {self.name} gives {found} for {dtype}: expected a real number")
-
-    def run(self, work: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-        """What `work` gives."""
-        try:
-            return work()
-        except ChunkError:
-            raise RuntimeError(
-                f"{self.what}: {self.name} raised an exception for some element: call it with plain numbers to see it"
-            ) from None
+        except NoNumberError as error:
+            raise TypeError(f"{self.what}: {self.name} gives {error} for {x.dtype}: expected a real number") from None
