@@ -52,12 +52,24 @@ def is_integer(value: object) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
+def _is_checked(value: object, count: int, least: int) -> bool:
+    """Whether it is `count` plain ints of `least` and more, as a layer keeps them, which asks at each call."""
+    if type(value) is not tuple or len(value) != count:
+        return False
+    for v in value:  # noqa: SIM110 - faster
+        if type(v) is not int or v < least:
+            return False
+    return True
+
+
 def sizes(name: str, value: Size, dims: int, least: int = 1) -> tuple[int, ...]:
     """One integer a dimension, from a single one for all dimensions or from a sequence of `dims` of them.
 
     Raises:
         ValueError: other forms, and integers below `least`.
     """
+    if _is_checked(value, dims, least):
+        return value  # type: ignore[return-value]
     values = tuple(value) if isinstance(value, Sequence) else (value,) * dims
     if len(values) != dims or not all(is_integer(v) and v >= least for v in values):
         raise ValueError(f"{name} must be an int or {dims} of them (one a dimension), at least {least}; got {value!r}")
@@ -76,6 +88,8 @@ def paddings(
         ValueError: other forms, negative numbers, "same" with a stride other than 1.
     """
     dims = len(kernel)
+    if type(padding) is tuple and len(padding) == dims and all(map(_is_checked, padding, (2,) * dims, (0,) * dims)):
+        return padding
     if isinstance(padding, str):
         if padding == "valid":
             return ((0, 0),) * dims

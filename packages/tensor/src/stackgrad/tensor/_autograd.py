@@ -117,7 +117,11 @@ class Value:
     def grad(self, gradient: Tensor | None) -> None:
         if gradient is not None:
             self._expect_gradient(gradient)
-        if capturing.tape is not None:
+        self.give_grad(gradient)
+
+    def give_grad(self, gradient: Tensor | None) -> None:
+        """Set `grad` to one that is known to fit."""
+        if open_tapes and capturing.tape is not None:
             _grads.write(self, gradient)
         else:
             self._grad = gradient

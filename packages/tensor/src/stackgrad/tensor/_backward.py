@@ -21,16 +21,18 @@ if TYPE_CHECKING:
 def _count_uses(roots: Sequence[Edge]) -> dict[int, int]:
     """How many edges of the graph under `roots` lead to each node or leaf, by id."""
     uses = {id(root): 0 for root in roots}
-    stack = list(roots)
+    stack = [root for root in roots if isinstance(root, Node)]
     while stack:
-        edge = stack.pop()
-        for child in edge.edges if isinstance(edge, Node) else ():
+        for child in stack.pop().edges:
             if child is None:
                 continue
-            if id(child) not in uses:
-                uses[id(child)] = 0
-                stack.append(child)
-            uses[id(child)] += 1
+            key = id(child)
+            if key in uses:
+                uses[key] += 1
+            else:
+                uses[key] = 1
+                if isinstance(child, Node):
+                    stack.append(child)
     return uses
 
 
@@ -51,13 +53,15 @@ def _walk(roots: Sequence[Tensor], gradients: Sequence[Tensor], retain_graph: bo
         if isinstance(edge, Value):
             continue
         parts = edge.gradients(whole) if whole is not None else (None,) * len(edge.edges)
-        for child, part in zip(edge.edges, parts, strict=True):
+        for child, part in zip(edge.edges, parts):  # noqa: B905 - as many, and faster
             if child is None:
                 continue
+            key = id(child)
             if part is not None:
-                total[id(child)] = total[id(child)] + part if id(child) in total else part
-            uses[id(child)] -= 1
-            if not uses[id(child)]:
+                before = total.get(key)
+                total[key] = part if before is None else before + part
+            left = uses[key] = uses[key] - 1
+            if not left:
                 ready.append(child)
         if not retain_graph:
             edge.free()
@@ -106,9 +110,10 @@ def backward(out: Tensor, gradient: Tensor | None, retain_graph: bool, create_gr
                 continue
             before = edge.grad
             if before is not None:
-                edge.grad = before + total
+                edge.give_grad(before + total)
             else:
-                edge.grad = own = total.clone() if id(total.data) in taken or not total.owns_memory else total
+                own = total.clone() if id(total.data) in taken or not total.owns_memory else total
+                edge.give_grad(own)
                 taken.add(id(own.data))
 
 

@@ -32,7 +32,7 @@ class Linear(Function):
     @staticmethod
     def backward(ctx: Context, g: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, *out = ctx.saved
-        needs = (*ctx.needs, False)[:3]
+        needs = ctx.needs[0], ctx.needs[1], True in ctx.needs[2:]
         if not is_recording():
             after_relu = out[0].data if out else None
             found = g.backend.linear_grads(g.data, x.data, weight.data, after_relu, needs)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ._autograd import Context, Function
+from ._autograd import Context, Function, Value
 from ._checks import expect_image
+from ._errors import no_tensor
+from ._plans import Plans
 from ._shape import NO_PADDING, Padding, Pair, Window
 
 if TYPE_CHECKING:
@@ -74,7 +76,14 @@ class AvgPool2dGrad(Function):
         return AvgPool2d.apply(gx, ctx.window)
 
 
-def _pool_window(what: str, x: Tensor, kernel: Pair, stride: Pair, padding: Padding) -> Window:
+def _pool_window(what: str, x: Tensor, *steps: Any) -> Window:
+    """The window that fits x; `steps` are its kernel, stride and padding."""
+    if not isinstance(x, Value):
+        raise no_tensor(what, x)
+    return _windows.find((what, x.data.shape, x.data.dtype, repr(steps)), what, x, *steps)  # 1 is not 1.0
+
+
+def _fitting_window(what: str, x: Tensor, kernel: Pair, stride: Pair, padding: Padding) -> Window:
     expect_image(what, x)
     window = Window(kernel, stride, padding)
     for extent, sides in zip(kernel, padding, strict=True):
@@ -84,6 +93,9 @@ def _pool_window(what: str, x: Tensor, kernel: Pair, stride: Pair, padding: Padd
         raise ValueError(f"{what}: input of shape {x.shape} has no rows or no columns")
     window.positions((x.shape[2], x.shape[3]))
     return window
+
+
+_windows: Plans[Window] = Plans(_fitting_window)
 
 
 def max_pool2d(x: Tensor, kernel: Pair, stride: Pair, padding: Padding = NO_PADDING) -> Tensor:

@@ -81,6 +81,26 @@ def check_linear(backend: Backend, draw: Draw) -> None:
     expect_equal(f"relu of linear of {(n, i)}, {(o, i)}", backend, backend.linear(*operands, True), above)
 
 
+def check_linear_grads(backend: Backend, draw: Draw) -> None:
+    """The gradients that are needed, each within `sum_bound`; after relu of `g` where the result is above 0."""
+    dtype = draw.dtype()
+    n, i, o = _draw_matrix_extents(draw)
+    samples = [draw.sample(shape, uniform(dtype)) for shape in ((n, o), (n, i), (o, i))]
+    g, x, weight = (sample.numpy().astype(float64) for sample in samples)
+    out = draw.sample((n, o), uniform(dtype, specials=(0.0, -1.0))) if draw.one_in(2) else None
+    needs = (draw.one_in(2), draw.one_in(2), draw.one_in(2))
+    above = None if out is None else out.on(backend)
+    given_g, given_x, given_weight = (sample.on(backend) for sample in samples)
+    found = backend.linear_grads(given_g, given_x, given_weight, above, needs)
+    assert [grad is not None for grad in found] == [*needs]
+    g = g if out is None else np.where(out.numpy() > 0, g, 0)
+    terms = {"x": (o, g, weight), "weight": (n, g.T, x), "bias": (n, np.ones(n), g)}
+    for (name, (count, a, b)), grad in zip(terms.items(), found, strict=True):
+        if grad is not None:
+            bound = sum_bound(count, np.abs(a) @ np.abs(b), dtype)
+            expect_close(f"linear's gradient for {name}", backend, grad, (a @ b).astype(dtype), bound)
+
+
 def check_linear_gradient(order: int, backend: Backend, draw: Draw) -> None:
     i, o = draw.small().extent(), draw.small().extent()
     batch = draw.within(Limits(2, 4)).shape(0, 3)
@@ -96,6 +116,7 @@ PRODUCT_CASES: tuple[Case, ...] = (
     Case("matmul", "gradient", partial(check_matmul_gradient, 1)),
     Case("matmul", "second", partial(check_matmul_gradient, 2)),
     Case("linear", "values", check_linear),
+    Case("linear_grads", "values", check_linear_grads),
     Case("linear", "gradient", partial(check_linear_gradient, 1)),
     Case("linear", "second", partial(check_linear_gradient, 2)),
 )
