@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from stackgrad.kernels.cpu import _kernel, _memory, _parallel
-from stackgrad.kernels.cpu._pointers import Memory
+from stackgrad.kernels.cpu._pointers import Memories, Memory
 from stackgrad.tensor import set_default_backend
 from stackgrad.tensor._plans import Plans
 
@@ -55,6 +55,10 @@ def _checked_arguments() -> Iterator[None]:
                     assert type(given) is np.ndarray
                     assert given.dtype == numba.np.numpy_support.as_dtype(wanted.dtype)
                     assert given.flags.aligned
+                elif isinstance(wanted, Memories):
+                    assert type(given) is tuple
+                    dtype_of_all = numba.np.numpy_support.as_dtype(wanted.dtype)
+                    assert all(type(x) is np.ndarray and x.dtype == dtype_of_all and x.flags.aligned for x in given)
                 else:
                     assert not isinstance(given, np.ndarray)
             entry(chunks, work, arguments)

@@ -1,26 +1,25 @@
-"""Optimizer steps: one pass over all parameters, their gradients and their states.
+"""Optimizer steps: one launch for all parameters, their gradients and their states.
 
-A chunk is a row of a table: how many elements it has, and where they lie in the parameter, the gradient and each
-state, counted in elements from the memory of the first parameter.
+A chunk is a part of one parameter, (which, start, count) in a table. The kernel finds the memory of the parameter, of
+its gradient and of its states in the tuple of all arrays: parameters first, then gradients, then each kind of state.
 """
 
 from __future__ import annotations
 
-import ctypes
 import math
-from typing import Any, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from stackgrad.tensor import capturing
+from stackgrad.tensor._plans import Plans
 
 from ._channels_last import in_order
-from ._kernel import Kernel, kernel
+from ._kernel import Kernel, helper, kernel
 from ._on_host import on_host
 from ._parallel import CHUNK
-from ._pointers import load, store
+from ._pointers import Memories, Memory, load, memory_of, store
 
 COST = 4  # operations that one parameter takes as long as
 
@@ -29,97 +28,108 @@ Numbers = NDArray[np.float64]
 
 
 def _arguments(T: Any) -> tuple[Any, ...]:
-    return T[::1], types.int64[::1], types.float64[::1]
+    return Memories(T), types.intp, Memory(types.int64), Memory(types.float64)
+
+
+@helper
+def _part(parts, chunk):
+    """Which parameter the chunk is of, and its first element and the one behind its last."""
+    start = load(parts, 3 * chunk + 1)
+    return load(parts, 3 * chunk), start, start + load(parts, 3 * chunk + 2)
 
 
 @kernel(_arguments)
-def _sgd(chunk, base, table, numbers):
-    count, p, g = load(table, 3 * chunk), load(table, 3 * chunk + 1), load(table, 3 * chunk + 2)
-    number = type(load(base, 0))
-    lr, weight_decay = number(numbers[0]), number(numbers[3])
-    for i in range(count):
-        value = load(base, p + i)
-        store(base, p + i, value - lr * (load(base, g + i) + weight_decay * value))
+def _sgd(chunk, arrays, params, parts, numbers):
+    which, start, end = _part(parts, chunk)
+    p, g = memory_of(arrays, which), memory_of(arrays, params + which)
+    number = type(load(p, start))
+    lr, weight_decay = number(load(numbers, 0)), number(load(numbers, 3))
+    for i in range(start, end):
+        value = load(p, i)
+        store(p, i, value - lr * (load(g, i) + weight_decay * value))
 
 
 @kernel(_arguments)
-def _momentum(chunk, base, table, numbers):
-    count, p = load(table, 4 * chunk), load(table, 4 * chunk + 1)
-    g, v = load(table, 4 * chunk + 2), load(table, 4 * chunk + 3)
-    number = type(load(base, 0))
-    lr, momentum, nesterov, weight_decay = number(numbers[0]), number(numbers[1]), numbers[2] != 0, number(numbers[3])
-    for i in range(count):
-        value = load(base, p + i)
-        slope = load(base, g + i) + weight_decay * value
-        speed = momentum * load(base, v + i) + slope
-        store(base, v + i, speed)
-        store(base, p + i, value - lr * (slope + momentum * speed if nesterov else speed))
+def _momentum(chunk, arrays, params, parts, numbers):
+    which, start, end = _part(parts, chunk)
+    p, g, v = memory_of(arrays, which), memory_of(arrays, params + which), memory_of(arrays, 2 * params + which)
+    number = type(load(p, start))
+    lr, momentum = number(load(numbers, 0)), number(load(numbers, 1))
+    nesterov, weight_decay = load(numbers, 2) != 0, number(load(numbers, 3))
+    for i in range(start, end):
+        value = load(p, i)
+        slope = load(g, i) + weight_decay * value
+        speed = momentum * load(v, i) + slope
+        store(v, i, speed)
+        store(p, i, value - lr * (slope + momentum * speed if nesterov else speed))
 
 
 @kernel(_arguments)
-def _adam(chunk, base, table, numbers):
-    count, p, g = load(table, 5 * chunk), load(table, 5 * chunk + 1), load(table, 5 * chunk + 2)
-    m, v = load(table, 5 * chunk + 3), load(table, 5 * chunk + 4)
-    number = type(load(base, 0))
-    rate, beta1, rest1, beta2 = number(numbers[0]), number(numbers[1]), number(numbers[2]), number(numbers[3])
-    rest2, scale2, eps = number(numbers[4]), number(numbers[5]), number(numbers[6])
-    weight_decay, shrink = number(numbers[7]), number(numbers[8])
-    for i in range(count):
-        value = load(base, p + i) * shrink
-        slope = load(base, g + i) + weight_decay * value
-        mean = beta1 * load(base, m + i) + rest1 * slope
-        square = beta2 * load(base, v + i) + rest2 * (slope * slope)
-        store(base, m + i, mean)
-        store(base, v + i, square)
-        store(base, p + i, value - rate * mean / (math.sqrt(square * scale2) + eps))
+def _adam(chunk, arrays, params, parts, numbers):
+    which, start, end = _part(parts, chunk)
+    p, g = memory_of(arrays, which), memory_of(arrays, params + which)
+    m, v = memory_of(arrays, 2 * params + which), memory_of(arrays, 3 * params + which)
+    number = type(load(p, start))
+    rate, beta1, rest1 = number(load(numbers, 0)), number(load(numbers, 1)), number(load(numbers, 2))
+    beta2, rest2, scale2 = number(load(numbers, 3)), number(load(numbers, 4)), number(load(numbers, 5))
+    eps, weight_decay, shrink = number(load(numbers, 6)), number(load(numbers, 7)), number(load(numbers, 8))
+    for i in range(start, end):
+        value = load(p, i) * shrink
+        slope = load(g, i) + weight_decay * value
+        mean = beta1 * load(m, i) + rest1 * slope
+        square = beta2 * load(v, i) + rest2 * (slope * slope)
+        store(m, i, mean)
+        store(v, i, square)
+        store(p, i, value - rate * mean / (math.sqrt(square * scale2) + eps))
 
 
-def _step(
-    kernel_for: Kernel, params: list[Array], grads: list[Array], states: list[list[Array]], numbers: Numbers
-) -> None:
-    flat = [[in_order(a).reshape(-1) for a in arrays] for arrays in (params, grads, *states)]  # some of them copies
-    for p, *state in zip(params, *states, strict=True):
-        if not all([a.flags.writeable for a in (p, *state)]):  # noqa: C419 - faster
-            raise ValueError(
-                f"optimizer step on a parameter of shape {p.shape}: it or its state is in read-only memory"
-            )
-    base, first = flat[0][0], _address(flat[0][0])
-    places = [[(_address(a) - first) // a.itemsize for a in arrays] for arrays in flat]
-    table = [
-        (min(CHUNK, p.size - start), *[place + start for place in lying])
-        for p, *lying in zip(flat[0], *places, strict=True)
-        for start in range(0, p.size, CHUNK)
-    ]
-    work = sum([p.size for p in params]) * COST
-    if capturing.tape is not None:
-        capturing.tape.kept.append(flat)  # the table holds their addresses alone
-    kernel_for[base.dtype](len(table), work, (base, np.array(table, np.int64).reshape(-1), numbers))
-    for arrays, copies in ((params, flat[0]), *zip(states, flat[2:], strict=True)):
-        for a, b in zip(arrays, copies, strict=True):
-            if not np.may_share_memory(a, b):
-                _write_back(a, b)
+class _Plan(NamedTuple):
+    """The parts of parameters that chunks are, how many elements they have, and which arrays are to be copied."""
+
+    chunks: int
+    work: int
+    parts: NDArray[np.int64]
+    copies: tuple[int, ...]
 
 
-def _address(a: Array) -> int:
-    if a.size and a.flags.writeable:
-        return ctypes.addressof(ctypes.c_char.from_buffer(cast("Any", a)))  # a quarter of the time of what follows
-    address: int = a.__array_interface__["data"][0]
-    return address
+def _plan(params: list[Array], arrays: list[Array]) -> _Plan:
+    parts = [(i, start, min(CHUNK, p.size - start)) for i, p in enumerate(params) for start in range(0, p.size, CHUNK)]
+    copies = tuple([i for i, a in enumerate(arrays) if not a.flags.c_contiguous])
+    return _Plan(len(parts), sum([p.size for p in params]) * COST, np.array(parts, np.int64).reshape(-1), copies)
+
+
+_plans: Plans[_Plan] = Plans(_plan)
+
+
+def _step(kernel_for: Kernel, numbers: Numbers, params: list[Array], grads: list[Array], *states: list[Array]) -> None:
+    given = [*params, *grads]
+    for arrays in states:
+        given += arrays
+    dtype, of = params[0].dtype, len(params)
+    form = (tuple([p.shape for p in params]), tuple([a.strides for a in given]))
+    chunks, work, parts, copies = _plans.find(form, params, given)
+    lying = list(given) if copies else given
+    for i in copies:
+        lying[i] = in_order(given[i])
+    kernel_for[dtype](chunks, work, (tuple(lying), of, parts, numbers))
+    for i in copies:
+        if not of <= i < 2 * of:
+            _write_back(given[i], lying[i])
 
 
 @on_host
 def _write_back(target: Array, source: Array) -> None:
-    target[...] = source.reshape(target.shape)
+    target[...] = source
 
 
 def sgd_step(params: list[Array], grads: list[Array], velocities: list[Array] | None, numbers: Numbers) -> None:
     """See Backend.sgd_step."""
     if velocities is None:
-        _step(_sgd, params, grads, [], numbers)
+        _step(_sgd, numbers, params, grads)
     else:
-        _step(_momentum, params, grads, [velocities], numbers)
+        _step(_momentum, numbers, params, grads, velocities)
 
 
 def adam_step(params: list[Array], grads: list[Array], m: list[Array], v: list[Array], numbers: Numbers) -> None:
     """See Backend.adam_step."""
-    _step(_adam, params, grads, [m, v], numbers)
+    _step(_adam, numbers, params, grads, m, v)

@@ -15,6 +15,7 @@ from numba.extending import NativeValue, intrinsic, models, register_model, unbo
 from numba.np.arrayobj import populate_array
 
 VECTOR_BYTES = 32
+_BYTES = ir.IntType(8).as_pointer()
 
 
 class Memory(types.Type):
@@ -33,9 +34,44 @@ class _MemoryModel(models.PointerModel):
 @unbox(Memory)
 def _unbox_memory(kind: Any, array: Any, c: Any) -> Any:
     """Read `data`, which stands first in an array object, behind what all objects begin with."""
-    start = c.builder.bitcast(array, ir.IntType(8).as_pointer())
-    field = c.builder.gep(start, [ir.IntType(64)(object.__basicsize__)])
-    return NativeValue(c.builder.load(c.builder.bitcast(field, c.context.get_value_type(kind).as_pointer())))
+    return NativeValue(_behind(c.builder, array, object.__basicsize__, c.context.get_value_type(kind)))
+
+
+def _behind(builder: Any, start: Any, offset: int, kind: Any) -> Any:
+    """The pointer, of LLVM's type `kind`, that lies so many bytes behind `start`."""
+    field = builder.gep(builder.bitcast(start, _BYTES), [ir.IntType(64)(offset)])
+    return builder.load(builder.bitcast(field, kind.as_pointer()))
+
+
+class Memories(types.Type):
+    """A tuple of arrays of NumPy's of one dtype, however many: `memory_of` gives the memory of each."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = dtype
+        super().__init__(f"Memories({dtype})")
+
+
+register_model(Memories)(models.OpaqueModel)
+
+
+@unbox(Memories)
+def _unbox_memories(kind: Any, arrays: Any, c: Any) -> Any:
+    """Where the first of the pointers to the arrays lies: behind what all tuples begin with."""
+    start = c.builder.bitcast(arrays, _BYTES)
+    return NativeValue(c.builder.gep(start, [ir.IntType(64)(tuple.__basicsize__)]))
+
+
+@intrinsic
+def memory_of(typingctx: Any, arrays: Any, index: Any) -> Any:
+    """The memory of one of the arrays, for an index known to lie inside."""
+    memory = Memory(arrays.dtype)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointers = builder.bitcast(args[0], _BYTES.as_pointer())
+        array = builder.load(builder.gep(pointers, [args[1]]))
+        return _behind(builder, array, object.__basicsize__, context.get_value_type(memory))
+
+    return memory(arrays, types.intp), codegen
 
 
 def data_of(context: Any, builder: Any, array_type: Any, array: Any) -> Any:
@@ -126,7 +162,7 @@ def on_stack(typingctx: Any, like: Any, count: Any) -> Any:
 
 def _pointer_at(context: Any, builder: Any, array_type: Any, array: Any, position: Any) -> Any:
     data = data_of(context, builder, array_type, array)
-    pointer = builder.gep(builder.bitcast(data, ir.IntType(8).as_pointer()), [position])
+    pointer = builder.gep(builder.bitcast(data, _BYTES), [position])
     return builder.bitcast(pointer, data.type)
 
 
