@@ -41,7 +41,7 @@ def _checked_arguments() -> Iterator[None]:
     def getitem(kernel: _kernel.Kernel, dtype: np.dtype[Any]) -> Callable[..., None]:
         entry, expected = enter(kernel, dtype), kernel._signature(numba.from_dtype(dtype))
 
-        def checked(chunks: int, work: int, arguments: tuple[Any, ...]) -> None:
+        def checked(chunks: int, work: int, arguments: tuple[Any, ...], *how: Any, **named: Any) -> None:
             assert chunks >= 0
             assert type(work) is int
             for wanted, given in zip(expected, arguments, strict=True):
@@ -61,7 +61,7 @@ def _checked_arguments() -> Iterator[None]:
                     assert all(type(x) is np.ndarray and x.dtype == dtype_of_all and x.flags.aligned for x in given)
                 else:
                     assert not isinstance(given, np.ndarray)
-            entry(chunks, work, arguments)
+            entry(chunks, work, arguments, *how, **named)
 
         return checked
 

@@ -50,7 +50,7 @@ def test_launches_in_a_row_are_one_piece_of_work():
     for _ in range(3):
         captured(*arguments)
     ((replay,),) = captured._forms.recordings.values()
-    rows = [work for work in replay._tape if isinstance(work, _replay._Row)]
+    rows = [work for work in replay._tape if isinstance(work, _replay.Row)]
     assert len(rows) == 1
     assert len(rows[0]._calls) > 5
     assert len(replay._tape) == 1

@@ -62,6 +62,12 @@ class Value:
         self._requires_grad = False
         self._grad: Tensor | _grads.Lent | None = None
 
+    def memory(self) -> Array:
+        """`data`, for work that is done by no Function. A captured function notes that it uses the tensor."""
+        if capturing.tape is not None:
+            capturing.tape.use((self,))
+        return self.data
+
     def new(self, data: Array, version: Version | None = None) -> Tensor:
         """A tensor around `data` on the same backend; `version` is given for a view."""
         raise TypeError("a Value is not a tensor")

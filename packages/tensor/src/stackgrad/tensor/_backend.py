@@ -251,13 +251,22 @@ class Backend(ABC):
         share = self.elementwise(OPS["mul"], self.elementwise(OPS["exp"], out), self._sum_keep(g, dim))
         return self.elementwise(OPS["sub"], g, share)
 
-    def check_classes_in_replays(self, target: Array, classes: int, message: str) -> None:
-        """Have replays raise ValueError(message.format(number)) for the first that is not in 0 .. classes - 1.
+    def checked_index(self, index: Array, low: int, extent: int, error: type[Exception], message: str) -> Array:
+        """int64 `index`, with `extent` added to what is negative; itself, or a copy in C order.
 
-        Asked of a backend that `captures`. Where a replay would have to wait for the device, `to_numpy` raises, for the
-        next value that is read.
+        Raises error(message.format(number)) for the first number that is not in low .. extent - 1. In a captured
+        function so do replays; where one would have to wait for the device, `to_numpy` does, for the next value that
+        is read.
         """
-        raise NotImplementedError(f"backend {self.name!r} captures, and must define check_classes_in_replays")
+        numbers = self.to_numpy(index)
+        wrong = numbers[(numbers < low) | (numbers >= extent)]
+        if wrong.size:
+            raise error(message.format(wrong[0]))
+        if not (low < 0 and numbers.size and numbers.min() < 0):
+            return index
+        zero, behind = self.constant(0, index.dtype), self.constant(extent, index.dtype)
+        moved = self.elementwise(OPS["add"], index, behind)
+        return self.elementwise(OPS["where"], self.elementwise(OPS["lt"], index, zero), moved, index)
 
     @abstractmethod
     def cross_entropy(self, logits: Array, target: Array) -> tuple[Array, Array]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ._autograd import Value
 from ._dtypes import is_float
 from ._errors import no_tensor
-from ._tape import capturing, each_time
 
 
 def expect_float(what: str, x: Value) -> None:
@@ -24,23 +21,9 @@ def expect_image(what: str, x: Value) -> None:
 
 
 def expect_classes(what: str, target: Value, classes: int) -> None:
-    """Raise ValueError unless all elements of the int64 `target` are 0 to classes - 1.
-
-    Replays of a captured function check again (see Backend.check_classes_in_replays).
-    """
+    """Raise ValueError unless all elements of the int64 `target` are 0 to classes - 1 (see Backend.checked_index)."""
     message = f"{what}: target holds class {{}}: expected 0 to {classes - 1}"
-
-    def check() -> None:
-        numbers = target.backend.to_numpy(target.data)
-        # As unsigned, negative ones are too large.
-        if numbers.size and numbers.view(np.uint64).max() >= classes:
-            wrong = numbers[(numbers < 0) | (numbers >= classes)][0]
-            raise ValueError(message.format(wrong))
-
-    each_time(check, in_replays=False)
-    if capturing.tape is not None:
-        later = f"{message}, in a replay of a captured function"
-        target.backend.check_classes_in_replays(target.data, classes, later)
+    target.backend.checked_index(target.data, 0, classes, ValueError, message)
 
 
 def expect_same_dtype(what: str, x: Value, **others: Value | None) -> None:

@@ -15,6 +15,14 @@ from ._sums import by_row
 _LARGE = 1e38
 
 
+def constant(value: bool | int | float, dtype: DType) -> NDArray[Any]:
+    """`value` as an array of no dimensions."""
+    if type(value) in (bool, int, float) and -_LARGE < value < _LARGE:
+        return np.array(value, dtype)
+    with np.errstate(all="ignore"):  # a Python float too large for float32 is infinite
+        return np.array(value, dtype)
+
+
 class HostBackend(Backend):
     """The part of a backend that NumPy does as well as anyone: memory, views, and picking elements by their places."""
 
@@ -39,13 +47,12 @@ class HostBackend(Backend):
         return np.ndarray(a.shape, a.dtype, memory, before, a.strides)
 
     def full(self, shape: Shape, value: bool | int | float, dtype: DType) -> NDArray[Any]:
-        out = np.empty(shape, dtype)
-        if type(value) in (bool, int, float) and -_LARGE < value < _LARGE:
-            out.fill(value)
-        else:
-            with np.errstate(all="ignore"):  # a Python float too large for float32 is infinite
-                out.fill(value)
+        out = self.empty(shape, dtype)
+        out.fill(self.constant(value, dtype))
         return out
+
+    def constant(self, value: bool | int | float, dtype: DType) -> NDArray[Any]:
+        return constant(value, dtype)
 
     def copy(self, a: NDArray[Any], dtype: DType | None = None) -> NDArray[Any]:
         with np.errstate(all="ignore"):  # NaN to an integer

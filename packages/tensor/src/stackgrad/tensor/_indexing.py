@@ -17,7 +17,7 @@ from ._autograd import Context, Function, Value
 from ._dtypes import bool_, int64
 from ._ops import Permute, expand
 from ._shape import Shape, broadcast_shapes
-from ._tape import capturing, each_time, expect_readable
+from ._tape import expect_readable
 from ._views import View, reshape
 
 if TYPE_CHECKING:
@@ -176,21 +176,9 @@ def _true_places(mask: Tensor, shape: Shape, dim: int) -> tuple[Tensor, ...]:
 
 def _in_range(index: Tensor, extent: int, dim: int) -> Tensor:
     """`index` counted from the front."""
-    negative = False
-
-    def check() -> None:
-        nonlocal negative
-        places = index.backend.to_numpy(index.data)
-        if places.size:
-            low, high = int(places.min()), int(places.max())
-            if low < -extent or high >= extent:
-                wrong = low if low < -extent else high
-                raise IndexError(f"index {wrong} is out of range for dim {dim} of extent {extent}")
-            negative = low < 0
-
-    each_time(check)
-    # A replay may meet negative ones where the recording met none.
-    return (index < 0).where(index + extent, index) if negative or capturing.tape is not None else index
+    message = f"index {{}} is out of range for dim {dim} of extent {extent}"
+    data = index.backend.checked_index(index.memory(), -extent, extent, IndexError, message)
+    return index.new(data, index.version)  # counted from the front or not: backward raises where it was changed since
 
 
 def _merge(view: Tensor, arrays: dict[int, Tensor]) -> Tensor:

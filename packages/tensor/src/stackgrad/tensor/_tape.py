@@ -30,6 +30,10 @@ class Launches(ABC):
     """Whether a replay may end with these, so that what comes after them must not be done before."""
 
     @abstractmethod
+    def add(self, *launch: Any) -> None:
+        """One more, as the backend tells it."""
+
+    @abstractmethod
     def __call__(self) -> None:
         """Launch them."""
 
@@ -37,20 +41,27 @@ class Launches(ABC):
 class Tape(list[Work]):
     """What was done, in order, and what it was done to.
 
-    `kept` is what must live as long. The rest is about the function that is recorded: `inner` is what it made, tensors,
-    nodes and versions of memory; `outer` the tensors from outside that it used, with their versions' counts before;
+    The rest is about the function that is recorded: `inner` is what it made, tensors, nodes and versions of memory;
+    `outer` the tensors from outside that it used, with their versions' counts before;
     `gradients` what happened to the `grad` of each leaf; `watched` what replays read, to see whether it is as it was.
     `before_python` and `after_python` are called around what `each_time` does.
     """
 
     def __init__(self) -> None:
-        self.kept: list[Any] = []
         self.inner: dict[int, Value | Version | Node] = {}
         self.outer: dict[int, tuple[Value, int]] = {}
         self.gradients: dict[int, GradientSlot] = {}
         self.watched: list[Callable[[], tuple[Any, ...]]] = []
         self.before_python: Callable[[], None] = _nothing
         self.after_python: Callable[[], None] = _nothing
+
+    def launched(self, kind: type[Launches], *launch: Any) -> None:
+        """Put a launch on the tape, in the row at its end or in a new one of that kind."""
+        row = self[-1] if self else None
+        if not isinstance(row, kind):
+            row = kind()
+            self.append(row)
+        row.add(*launch)
 
     def put_ahead(self, work: Work) -> None:
         """Put `work` ahead of the row of launches at the end, so that more can join the row.

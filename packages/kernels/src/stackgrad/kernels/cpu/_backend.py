@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
-from stackgrad.tensor import HostBackend, capturing
+from stackgrad.tensor import HostBackend
+from stackgrad.tensor._host import constant
 
 from . import (
     _channels_last,
-    _classes,
+    _checks,
     _conv,
     _conv_input_grad,
     _conv_weight_grad,
+    _copy,
     _cumsum,
     _elementwise,
     _indexing,
@@ -27,7 +24,6 @@ from . import (
     _reduce,
     _softmax,
 )
-from ._on_host import on_host
 
 
 class CpuBackend(HostBackend):
@@ -36,19 +32,11 @@ class CpuBackend(HostBackend):
     name = "cpu"
     captures = True
 
-    copy = staticmethod(_channels_last.copy_of)
-    assign = on_host(HostBackend.assign)
+    constant = staticmethod(constant)
+    full = staticmethod(_copy.full)
+    copy = staticmethod(_copy.copy)
+    assign = staticmethod(_copy.assign)
     reshape = staticmethod(_channels_last.reshape)
-
-    def full(self, shape: tuple[int, ...], value: bool | int | float, dtype: np.dtype[Any]) -> NDArray[Any]:
-        out = super().full(shape, value, dtype)
-        if capturing.tape is not None:
-            value = out.flat[0] if out.size else value  # as the dtype has it
-            capturing.tape.put_ahead(lambda: out.fill(value))  # nobody can have used this memory before
-        return out
-
-    def constant(self, value: bool | int | float, dtype: np.dtype[Any]) -> NDArray[Any]:
-        return super().full((), value, dtype)
 
     empty = staticmethod(_memory.empty)
     owns_memory = staticmethod(_memory.owns_memory)
@@ -73,7 +61,7 @@ class CpuBackend(HostBackend):
     log_softmax = staticmethod(_softmax.log_softmax)
     softmax_grad = staticmethod(_softmax.softmax_grad)
     log_softmax_grad = staticmethod(_softmax.log_softmax_grad)
-    check_classes_in_replays = staticmethod(_classes.check_classes_in_replays)
+    checked_index = staticmethod(_checks.checked_index)
     cross_entropy = staticmethod(_softmax.cross_entropy)
     cross_entropy_grad = staticmethod(_softmax.cross_entropy_grad)
     batch_norm = staticmethod(_norm.batch_norm)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
+from . import _copy
 from ._kernel import helper, kernel
-from ._memory import SLACK, empty, has_slack
-from ._on_host import on_host
+from ._memory import empty
 from ._parallel import STRIDED
 from ._pointers import lanes_of, load, store
 from ._simd import tile_load, tile_store
@@ -59,35 +58,14 @@ def in_order(x: NDArray[Any]) -> NDArray[Any]:
         if last.flags.c_contiguous:
             n, c, h, w = x.shape
             return _turned(last, n, h * w, c).reshape(x.shape)
-    return copy_of(x)
-
-
-def copy_of(a: NDArray[Any], dtype: np.dtype[Any] | None = None) -> NDArray[Any]:
-    """See Backend.copy."""
-    out = empty(a.shape, dtype or a.dtype)
-    (_put if out.dtype == a.dtype else _convert)(a, out)
-    return out
-
-
-@on_host
-def _put(a: NDArray[Any], out: NDArray[Any]) -> None:
-    np.copyto(out, a)
-
-
-@on_host
-def _convert(a: NDArray[Any], out: NDArray[Any]) -> None:
-    with np.errstate(all="ignore"):  # NaN to an integer
-        np.copyto(out, a, casting="unsafe")
+    return _copy.copy(x)
 
 
 def reshape(a: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """See Backend.reshape."""
     if a.ndim == 4 and shape == (len(a), math.prod(a.shape[1:])) and a.transpose(0, 2, 3, 1).flags.c_contiguous:
         a = in_order(a)  # images as rows: never a view of channels-last ones
-    return _reshaped(a, shape)
-
-
-_reshaped = on_host(np.reshape)
+    return _copy.reshape(a, shape)
 
 
 def channels_first(x: NDArray[Any]) -> NDArray[Any]:
@@ -98,14 +76,7 @@ def channels_first(x: NDArray[Any]) -> NDArray[Any]:
 def readable_beyond(x: NDArray[Any], run: int, width: int) -> NDArray[Any]:
     """x, in C order, flat, such that runs of `run` numbers can be read `width` numbers at a time."""
     flat = in_order(x).reshape(-1)
-    if run % width == 0 or has_slack(flat):
-        return flat
-    return _with_slack(flat)
-
-
-@on_host
-def _with_slack(flat: NDArray[Any]) -> NDArray[Any]:
-    return np.concatenate([flat, np.zeros(SLACK // flat.itemsize, flat.dtype)])[: flat.size]
+    return flat if run % width == 0 else _copy.with_slack(flat)
 
 
 @helper

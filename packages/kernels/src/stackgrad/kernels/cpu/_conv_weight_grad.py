@@ -24,10 +24,10 @@ from ._channels_last import channels_first, channels_last, fill_with, readable_b
 from ._conv import Pair, as_rows
 from ._conv_input_grad import conv2d_input_grad, masked_and_summed_for, runs_of
 from ._conv_pixels import add_pixels, for_weights, widened
+from ._copy import full
 from ._kernel import Kernel, helper, kernel, rebind
 from ._margins import padded
 from ._memory import empty, has_slack
-from ._on_host import on_host
 from ._parallel import MULTIPLY_ADDS
 from ._parts import sum_of
 from ._pointers import lanes_of, load, on_stack, store
@@ -182,11 +182,6 @@ def _sum_chunks(block, parts, out, chunks, groups, taps, c, rows, channels, widt
                     store(out, to + i * taps, load(totals, i * COLUMNS + o))
 
 
-@on_host
-def _clear(out: Array) -> None:
-    out.fill(0)
-
-
 def conv2d_grads(
     g: Array,
     x: Array,
@@ -213,9 +208,10 @@ def conv2d_weight_grad(x: Array, g: Array, window: Window, groups: int) -> Array
     """See Backend.conv2d_weight_grad."""
     n, o, oh, ow = g.shape
     c = x.shape[1] // groups
+    if not g.size:
+        return full((o, c, *window.kernel), 0, x.dtype)
     out = empty((o, c, *window.kernel), x.dtype)
-    if not out.size or not g.size:
-        _clear(out)
+    if not out.size:
         return out
     if n * oh * ow > _conv_parts.PIXELS or ow > _conv_parts.LINE:
         return sum_of(conv2d_weight_grad(*part, groups) for part in _conv_parts.of_pixels(x, g, window))

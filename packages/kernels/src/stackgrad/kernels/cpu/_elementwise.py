@@ -22,10 +22,9 @@ from stackgrad.tensor._shape import broadcast_shapes, strides_in_order
 
 from .._index import inverse, merge, spread_strides, three
 from .._scalar import power_of_integers, types_of
-from ._kernel import Entry, Kernel, Signature, helper, rebind
+from ._kernel import Entry, Kernel, Signature, helper, kernel, rebind
 from ._math import compile_scalar
 from ._memory import maker
-from ._on_host import on_host
 from ._parallel import CHUNK
 from ._pointers import Memory, load, load_at, size_of, store, store_apart_at, store_at
 
@@ -147,6 +146,7 @@ class ElementwiseKernels:
 
         self.by_rows, self.by_turns = walk("rows", _row), walk("turns", _row_by_turns)
         self.plans: Plans[_Plan] = Plans(partial(_plan, self))
+        self.writes: Plans[Iterable[_Launch]] = Plans(partial(_plan_write, self))
 
 
 @cache
@@ -290,6 +290,39 @@ def _walks(
     yield _Launch(entry, chunks, n0 * n1 * n2 * n3, (np.array(table, np.int64),))
 
 
-@on_host
+def write(kernels: ElementwiseKernels, x: Array, out: Array) -> None:
+    """The kernels' function of `x`, which broadcasts to it, into `out`, which may lie in any way but overlap x."""
+    x = np.asarray(x)
+    form = (x.shape, x.strides, out.shape, out.strides)
+    for entry, chunks, work, rest in kernels.writes.find((x.dtype, form), x, out):
+        entry(chunks, work, (x, x, x, out, *rest))
+
+
+def _plan_write(kernels: ElementwiseKernels, x: Array, out: Array) -> Iterable[_Launch]:
+    if not out.size:
+        return ()
+    order = sorted(range(out.ndim), key=lambda d: -abs(out.strides[d]))
+    spread = spread_strides(x.shape, x.strides, out.shape)
+    lies = tuple([out.shape[d] for d in order])
+    extents, (steps, to) = merge(lies, [tuple([strides[d] for d in order]) for strides in (spread, out.strides)])
+    walks = _Walks(kernels.by_rows[x.dtype], extents, [steps, steps, steps, to])
+    return walks if len(extents) > RANK else tuple(walks)
+
+
+@kernel(lambda T: (Memory(T), Memory(T), types.intp))
+def _fill(chunk, x, out, size):
+    value = load(x, 0)
+    for i in range(chunk * CHUNK, min(size, (chunk + 1) * CHUNK)):
+        store(out, i, value)
+
+
+def fill(out: Array, x: Array) -> None:
+    """The one number of `x` everywhere in `out`, which is in C order."""
+    if out.size:
+        _fill[out.dtype](-(-out.size // CHUNK), out.size, (x, out, out.size))
+
+
 def _repeat(x: Array, size: int) -> Array:
-    return np.full(size, x[(0,) * x.ndim], x.dtype)
+    out = np.empty(size, x.dtype)
+    fill(out, x)
+    return out

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from ._channels_last import in_order
 from ._kernel import kernel
 from ._memory import empty
-from ._on_host import on_host
 from ._parallel import CHUNK, is_small
-from ._pointers import load, store
+from ._pointers import Memory, load, store, store_at
 
 Array = NDArray[Any]
 
@@ -68,14 +67,14 @@ def _scatter_add_many(chunk, g, index, out, lost, k, rows):
                 store(lost, at, error if abs(error) < np.inf else 0)
 
 
-@kernel(lambda T: (T[::1], types.int64[::1], T[::1], types.intp, types.intp))
-def _scatter(chunk, source, index, target, k, rows):
-    first, last = chunk * rows, min(target.size // k, (chunk + 1) * rows)
+@kernel(lambda T: (T[::1], types.int64[::1], Memory(T), types.UniTuple(types.intp, 2), types.intp, types.intp))
+def _scatter(chunk, source, index, target, steps, k, rows):
+    """Rows of k elements into those of `target` that are in the range; it may have any strides."""
     for i in range(index.size):
         row = load(index, i)
-        if first <= row < last:
+        if chunk * rows <= row < (chunk + 1) * rows:
             for j in range(k):
-                store(target, row * k + j, load(source, i * k + j))
+                store_at(target, row * steps[0] + j * steps[1], load(source, i * k + j))
 
 
 def gather(a: Array, index: Array) -> Array:
@@ -107,11 +106,9 @@ def scatter(target: Array, index: Array, source: Array) -> None:
     """See Backend.scatter."""
     if not target.flags.writeable:  # a kernel would not ask
         raise ValueError(f"scatter to an array of shape {target.shape} in read-only memory: copy it first")
-    if not target.flags.c_contiguous:
-        _scatter_with_steps(target, index, source)
-    elif source.size:
+    if source.size:
         chunks, each = _ranges(len(target), source.size)
-        shared = (in_order(source).reshape(-1), in_order(index), target.reshape(-1), target.shape[1], each)
+        shared = (in_order(source).reshape(-1), in_order(index), target, target.strides, target.shape[1], each)
         _scatter[target.dtype](chunks, source.size, shared)
 
 
@@ -119,8 +116,3 @@ def _ranges(rows: int, work: int) -> tuple[int, int]:
     """In how many ranges `rows` are written, and the rows of each."""
     each = rows if is_small(work) else -(-rows // RANGES)
     return -(-rows // each), each
-
-
-@on_host
-def _scatter_with_steps(target: Array, index: Array, source: Array) -> None:
-    target[index] = source

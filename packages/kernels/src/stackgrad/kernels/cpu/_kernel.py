@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from types import FunctionType
-from typing import Any
+from typing import Any, Protocol
 
 import llvmlite.binding
 import numba
@@ -24,11 +24,21 @@ from stackgrad.tensor._tape import open_tapes
 from ._disk_cache import DiskCache
 from ._launch import LAUNCH, entry
 from ._parallel import is_small
-from ._replay import ChunkError, Compiled, record
+from ._replay import Compiled, Explain, Row, unexplained
 from ._team import Team, launch, name_yield, replay, serve
 
 Signature = Callable[[Any], tuple[Any, ...]]
-Entry = Callable[[int, int, tuple[Any, ...]], None]
+
+
+class Entry(Protocol):
+    """Runs so many chunks of a kernel, which are so much work (see _parallel).
+
+    Where one of them raises, `explain` does, too.
+    """
+
+    def __call__(self, chunks: int, work: int, arguments: tuple[Any, ...], explain: Explain | None = ...) -> None: ...
+
+
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
 
 
@@ -53,6 +63,7 @@ class Kernel:
         self._dispatcher = numba.njit(launcher, nogil=True, no_cfunc_wrapper=True, **_OPTIONS)
         self._signature = signature
         self._entries: dict[np.dtype[Any], Entry] = {}
+        self._explain = unexplained if key is None else None
         if key is not None:
             self._dispatcher._cache = DiskCache(body, key)
 
@@ -62,7 +73,8 @@ class Kernel:
             with _compiling:
                 team = _team()
                 arguments = types.Tuple(self._signature(numba.from_dtype(dtype)))
-                entry = _entered(self._dispatcher.compile((types.intp, types.intp, arguments, types.intp)), team)
+                compiled = self._dispatcher.compile((types.intp, types.intp, arguments, types.intp))
+                entry = _entered(compiled, team, self._explain)
             self._entries[dtype] = entry
         return entry
 
@@ -78,19 +90,22 @@ _compiling = free_in_forks(global_compiler_lock)
 _machine_code: list[Any] = []  # of the team, which kernels call by its address: it must live as long as any of them
 
 
-def _entered(compiled: Compiled, team: Team) -> Entry:
-    """A compiled entry that runs on the team, and is put on the tape of a captured function."""
+def _entered(compiled: Compiled, team: Team, own: Explain | None) -> Entry:
+    """A compiled entry that runs on the team, and is put on the tape of a captured function.
 
-    def run(chunks: int, work: int, arguments: tuple[Any, ...]) -> None:
+    It is explained by `own` unless the launch says otherwise.
+    """
+
+    def run(chunks: int, work: int, arguments: tuple[Any, ...], explain: Explain | None = own) -> None:
         serial = chunks == 1 or is_small(work)
         if serial:
             failed = compiled(chunks, 0, arguments, 0)
         else:
             failed = team.run(lambda address: compiled(chunks, address, arguments, 0))
         if failed:
-            raise ChunkError
+            (explain or unexplained)()
         if open_tapes and capturing.tape is not None:
-            record(capturing.tape, team, compiled, chunks, serial, arguments)
+            capturing.tape.launched(Row, team, compiled, chunks, serial, arguments, explain)
 
     return run
 

@@ -34,11 +34,10 @@ from numpy.typing import NDArray
 from stackgrad.tensor import OPS
 from stackgrad.tensor._plans import Plans
 
-from ._channels_last import in_order
+from ._channels_last import fill_with, in_order
 from ._elementwise import elementwise
 from ._kernel import Kernel, helper, kernel, rebind
 from ._memory import empty
-from ._on_host import on_host
 from ._parallel import MULTIPLY_ADDS, is_small
 from ._parts import PRODUCTS, sum_of
 from ._pointers import VECTOR_BYTES, lanes_of, load, on_stack, store
@@ -153,8 +152,7 @@ def linear(x: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any] | None, rel
 def matmul(a: NDArray[Any], b: NDArray[Any], bias: NDArray[Any] | None = None, relu: bool = False) -> NDArray[Any]:
     """(*batch, n, k) times (*batch, k, m), plus bias (m,): (*batch, n, m) in C order. Operands may have any strides.
 
-    With `relu`, what is below 0 is 0. Of more than PRODUCTS, k is cut into pieces. Integers have no kernel of their
-    own: NumPy multiplies them.
+    With `relu`, what is below 0 is 0. Of more than PRODUCTS, k is cut into pieces.
     """
     if a.dtype.kind == "i":
         return _of_integers(a, b)
@@ -220,9 +218,26 @@ def _plan(batch: int, n: int, k: int, m: int, columns: int) -> _Plan:
 _plans: Plans[_Plan] = Plans(_plan)
 
 
-@on_host
+@kernel(lambda T: (T[::1], T[::1], T[::1], *[types.intp] * 4))
+def _multiply_integers(row, a, b, out, n, k, m, step):
+    """A row of (n, m) of one of the matrices of `out`; `step` lies between those of b."""
+    first, to = row // n * step, row * m
+    fill_with(out, to, to + m, 0)
+    for i in range(k):
+        factor = load(a, row * k + i)
+        for j in range(m):
+            store(out, to + j, load(out, to + j) + factor * load(b, first + i * m + j))
+
+
 def _of_integers(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-    return np.asarray(np.matmul(a, b))
+    n, k, m = a.shape[-2], a.shape[-1], b.shape[-1]
+    out = empty((*a.shape[:-2], n, m), a.dtype)
+    if out.size:
+        repeated = b.ndim > 2 and not any(b.strides[:-2])
+        flat_b = in_order(b[(0,) * (b.ndim - 2)] if repeated else b).reshape(-1)
+        shared = (in_order(a).reshape(-1), flat_b, out.reshape(-1), n, k, m, 0 if repeated else k * m)
+        _multiply_integers[a.dtype](out.size // m, out.size * k, shared)
+    return out
 
 
 def _flat(x: NDArray[Any]) -> tuple[NDArray[Any], int, int, int]:

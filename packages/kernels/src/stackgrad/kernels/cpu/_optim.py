@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from stackgrad.tensor._plans import Plans
 
 from ._channels_last import in_order
+from ._copy import assign
 from ._kernel import Kernel, helper, kernel
-from ._on_host import on_host
 from ._parallel import CHUNK
 from ._pointers import Memories, Memory, load, memory_of, store
 
@@ -114,12 +114,7 @@ def _step(kernel_for: Kernel, numbers: Numbers, params: list[Array], grads: list
     kernel_for[dtype](chunks, work, (tuple(lying), of, parts, numbers))
     for i in copies:
         if not of <= i < 2 * of:
-            _write_back(given[i], lying[i])
-
-
-@on_host
-def _write_back(target: Array, source: Array) -> None:
-    target[...] = source
+            assign(given[i], lying[i])
 
 
 def sgd_step(params: list[Array], grads: list[Array], velocities: list[Array] | None, numbers: Numbers) -> None:

@@ -24,12 +24,12 @@ from stackgrad.tensor import OPS, REDUCTIONS, Reduction
 from stackgrad.tensor._plans import Plans
 
 from .._index import around
-from ._channels_last import copy_of, in_order
+from ._channels_last import in_order
+from ._copy import copy, full
 from ._elementwise import elementwise
 from ._kernel import Entry, Kernel, helper, kernel, rebind
 from ._math import compile_scalar
 from ._memory import empty, maker
-from ._on_host import on_host
 from ._parallel import CHUNK
 from ._pointers import Memory, load, on_stack, store
 from ._product import products
@@ -208,13 +208,13 @@ def _of_repeated(reduction: Reduction, a: Array, dims: Shape, repeated: list[int
     if reduction.name == "sum" and count > 1:
         out = elementwise(OPS["mul"], out, np.array(count, out.dtype))
     shape = tuple([a.shape[d] for d in range(a.ndim) if d not in dims])
-    return out if out.shape == shape else copy_of(np.broadcast_to(out, shape))
+    return out if out.shape == shape else copy(np.broadcast_to(out, shape))
 
 
 def run(fold: Fold, start: float | None, x: Array, dims: Shape) -> Array:
     """x folded over `dims`, which are removed; `start` where there is nothing to fold."""
     if not x.size:
-        return _constant(tuple([x.shape[d] for d in range(x.ndim) if d not in dims]), start, x.dtype)
+        return full(tuple([x.shape[d] for d in range(x.ndim) if d not in dims]), start or 0, x.dtype)
     return fold.plans.find((x.dtype, x.shape, x.strides, dims), x, dims).run(x)
 
 
@@ -243,7 +243,7 @@ class _Plan(NamedTuple):
         """The result for an array of the shape, strides and dtype that this was made for."""
         order, passes, back, shape = self
         if not passes:
-            return copy_of(x.reshape(shape))
+            return copy(x.reshape(shape))
         if order is not None:
             x = in_order(x.transpose(order))
         for make, entry, chunks, work, extents in passes:
@@ -279,11 +279,6 @@ def _rows_at_a_time(k: int, b: int) -> int:
     while k * b > CHUNK and 1 < b * wide < SHORT_ROW and k % (2 * wide) == 0 and k > 2 * wide:
         wide *= 2
     return wide
-
-
-@on_host
-def _constant(shape: Shape, value: float | None, dtype: np.dtype[Any]) -> Array:
-    return np.full(shape, value, dtype)
 
 
 def _as_akb(x: Array, dims: Shape) -> tuple[Shape, bool, tuple[int, int, int]]:

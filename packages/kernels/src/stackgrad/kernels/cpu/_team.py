@@ -186,14 +186,14 @@ _launch = numba.njit(launch, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def replay(calls, count, team):
     """Make so many calls of `launch`, each 4 words at that address: thunk, shared, chunks, and whether on the team.
 
-    Ends after a call of which a chunk failed, and returns whether there was one.
+    Ends after the first of which a chunk failed, and returns which one that was, from 1; 0 where there is none.
     """
     for call in range(calls, calls + count * 32, 32):
         shared = _get(call + 8)
         _launch(_get(call), shared, _get(call + 16), team if _get(call + 24) else 0)
         if _get(shared):
             _set(shared, 0)  # for the next time
-            return 1
+            return (call - calls) // 32 + 1
     return 0
 
 

@@ -29,7 +29,7 @@ Importing this needs neither numba-cuda nor a GPU. `_driver` is the one file tha
     SGD, with momentum; Adam, AdamW              _optim.py           _sgd, _momentum, _adam
     fill                                         _copy.py            _fill
     copy, astype, assign; by _elementwise        _copy.py            copy, assign, contiguous, reshape
-    check of class numbers in replays            _classes.py         _find_wrong
+    check of classes and indices in replays      _checks.py          _check
     map, zip, reduce of one's own function       ../_custom.py       map, zip, reduce
     the same on a GPU; by _flat, _fold_rows ...  _custom.py          CustomKernels
 
@@ -41,7 +41,7 @@ Importing this needs neither numba-cuda nor a GPU. `_driver` is the one file tha
     arrays of simulated kernels                  _simulated.py       Pointer, Anywhere
     compiled kernels on disk                     _disk_cache.py      ptx_of
     files for them                               ../_cache_files.py  load, store
-    launches in a row, for a CUDA graph          _replay.py          record, _Row
+    launches in a row, for a CUDA graph          _replay.py          Row
     how a graph is built                         _driver.py          _Gpu.graph
     memory pool                                  _memory.py          pool, Lease, Foreign
     which free memory is taken and kept          ../_free_blocks.py  FreeBlocks

@@ -6,11 +6,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from stackgrad.tensor import Backend
+from stackgrad.tensor import Backend, capturing
 
 from . import (
     _array,
-    _classes,
+    _checks,
     _conv,
     _conv_grad,
     _copy,
@@ -78,14 +78,19 @@ class CudaBackend(Backend):
     adam_step = staticmethod(_optim.adam_step)
 
     def __init__(self) -> None:
-        self._class_checks = _classes.ClassChecks()
+        self._checks = _checks.Checks()
 
-    def check_classes_in_replays(self, target: DeviceArray, classes: int, message: str) -> None:
-        self._class_checks.check(target, classes, message)
+    def checked_index(
+        self, index: DeviceArray, low: int, extent: int, error: type[Exception], message: str
+    ) -> DeviceArray:
+        found: DeviceArray = super().checked_index(index, low, extent, error, message)
+        if capturing.tape is None:
+            return found
+        return self._checks.launch(index, low, extent, error, message)
 
     def to_numpy(self, array: DeviceArray) -> NDArray[Any]:
         values = _array.to_numpy(_copy.contiguous(array))
-        self._class_checks.tell()
+        self._checks.tell()
         return values
 
     def owns_memory(self, a: DeviceArray) -> bool:

@@ -30,9 +30,9 @@ import numpy as np
 
 from stackgrad.tensor import capturing
 
-from . import _replay
 from ._array import DeviceArray
 from ._driver import SIMULATED, device, types
+from ._replay import Row
 
 DType = np.dtype[Any]
 Signature = Callable[[Any], tuple[Any, ...]]
@@ -80,8 +80,8 @@ class Kernel:
 
     `signature` gives the Numba types of its arguments for one of these, `threads` those of a block, `bind` further
     globals of its own for a dtype. `kernel[dtype](grid, *arguments)` launches it; the grid is the number of blocks, or
-    their numbers in x, y and z. A user's function makes a kernel that is not `registered`: no test can know it, and it
-    is not kept on disk, since nobody knows all that it depends on.
+    their numbers in x, y and z; what a replay needs besides, it is to `keep`. A user's function makes a kernel that is
+    not `registered`: no test can know it, and it is not kept on disk, since nobody knows all that it depends on.
 
     Bools are bytes of 0 and 1 to a kernel, `T` is uint8 then; what it writes for one has to be bool(...) of a number.
     """
@@ -131,12 +131,12 @@ class Kernel:
     def _launcher(self, loaded: Any) -> Launch:
         run, block = device().launch, _three(self.block)
 
-        def launch(grid: Grid, *arguments: Any) -> None:
+        def launch(grid: Grid, *arguments: Any, keep: Any = None) -> None:
             blocks = (grid, 1, 1) if isinstance(grid, int) else _three(grid)
             passed = [_passed(x) for x in arguments]
             run(loaded, blocks, block, passed)
             if capturing.tape is not None:
-                _replay.record(capturing.tape, (loaded, blocks, block, passed), arguments)
+                capturing.tape.launched(Row, (loaded, blocks, block, passed), arguments, keep)
 
         return launch
 

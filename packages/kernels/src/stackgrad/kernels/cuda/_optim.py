@@ -18,8 +18,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stackgrad.tensor import capturing
-
 from ._array import DeviceArray, constant, from_numpy
 from ._copy import assign, contiguous
 from ._driver import cuda, device
@@ -95,11 +93,9 @@ def _step(
     ]
     if not table:
         return
-    if capturing.tape is not None:
-        capturing.tape.kept.append(flat)  # the table holds their addresses alone
     dtype = params[0].dtype
-    launch, memory = kernel_for[dtype], device().anywhere(dtype)
-    launch(len(table), memory, constant(np.array(table, np.int64)), from_numpy(numbers, dtype))
+    arguments = device().anywhere(dtype), constant(np.array(table, np.int64)), from_numpy(numbers, dtype)
+    kernel_for[dtype](len(table), *arguments, keep=flat)  # the table holds their addresses alone
     for arrays, copies in ((params, flat[0]), *zip(states, flat[2:], strict=True)):
         for a, b in zip(arrays, copies, strict=True):
             if a is not b:

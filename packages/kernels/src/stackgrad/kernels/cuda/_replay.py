@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from stackgrad.tensor import Launches, Tape
+from stackgrad.tensor import Launches
 
 from ._driver import Call, device
 
 
-class _Row(Launches):
+class Row(Launches):
     """Launches in a row. The arrays come along: what a replay writes to must not become another's."""
 
     def __init__(self) -> None:
@@ -27,19 +27,11 @@ class _Row(Launches):
         self._kept: list[Any] = []
         self._replay: Callable[[], None] | None = None
 
-    def add(self, call: Call, arguments: tuple[Any, ...]) -> None:
+    def add(self, call: Call, *kept: Any) -> None:
         self._calls.append(call)
-        self._kept.append(arguments)
+        self._kept.append(kept)
 
     def __call__(self) -> None:
         if self._replay is None:
             self._replay = device().graph(self._calls)
         self._replay()
-
-
-def record(tape: Tape, call: Call, arguments: tuple[Any, ...]) -> None:
-    """Put a launch on the tape."""
-    if not (tape and isinstance(tape[-1], _Row)):
-        tape.append(_Row())
-    row: _Row = tape[-1]  # type: ignore[assignment]
-    row.add(call, arguments)

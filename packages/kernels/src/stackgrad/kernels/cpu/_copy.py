@@ -1,0 +1,106 @@
+"""Filling, copying and converting. A copy is by the kernels of `_elementwise`, with a function that hands a number on.
+
+For few elements NumPy takes a quarter of a launch's time. A captured function, which is a row of launches, takes
+kernels for any: `_by_numpy` alone tells the two apart.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from stackgrad.tensor import capturing
+from stackgrad.tensor._host import constant
+from stackgrad.tensor._shape import reshaped_strides
+
+from ._elementwise import ElementwiseKernels, fill, write
+from ._kernel import helper
+from ._memory import SLACK, empty, has_slack
+from ._parallel import is_small
+
+Array = NDArray[Any]
+DType = np.dtype[Any]
+
+
+@helper
+def _same(x, y, z):
+    return x
+
+
+@helper
+def _truth(x, y, z):
+    return x != 0
+
+
+def _conversion(name: str, target: Any, scalar: Any = _same) -> ElementwiseKernels:
+    return ElementwiseKernels(f"to_{name}", scalar, lambda T: (T, T, T, target), "")
+
+
+_TO = {
+    np.dtype("float32"): _conversion("float32", types.float32),
+    np.dtype("float64"): _conversion("float64", types.float64),
+    np.dtype("int64"): _conversion("int64", types.int64),
+    np.dtype("int32"): _conversion("int32", types.int32),  # positions in windows
+    np.dtype("bool"): _conversion("bool", types.boolean, _truth),
+}
+
+
+def _by_numpy(size: int) -> bool:
+    return capturing.tape is None and is_small(size)
+
+
+def full(shape: tuple[int, ...], value: bool | int | float, dtype: DType) -> Array:
+    """See Backend.full."""
+    out, number = empty(shape, dtype), constant(value, dtype)
+    if _by_numpy(out.size):
+        out.fill(number)
+    else:
+        fill(out, number)
+    return out
+
+
+def copy(a: Array, dtype: DType | None = None) -> Array:
+    """See Backend.copy."""
+    out = empty(a.shape, dtype or a.dtype)
+    _put(a, out)
+    return out
+
+
+def _put(a: Array, out: Array) -> None:
+    """Write `a` into `out`, which it does not overlap."""
+    if not _by_numpy(out.size):
+        write(_TO[out.dtype], a, out)
+    elif out.dtype is a.dtype:
+        np.copyto(out, a)
+    else:
+        with np.errstate(all="ignore"):  # NaN to an integer
+            np.copyto(out, a, casting="unsafe")
+
+
+def assign(target: Array, source: Array) -> None:
+    """See Backend.assign."""
+    if _by_numpy(target.size):
+        target[...] = source
+        return
+    if not target.flags.writeable:  # a kernel would not ask
+        raise ValueError(f"assignment to an array of shape {target.shape} in read-only memory: copy it first")
+    _put(copy(source) if np.may_share_memory(target, source) else source, target)
+
+
+def reshape(a: Array, shape: tuple[int, ...]) -> Array:
+    """See Backend.reshape."""
+    if not a.flags.c_contiguous and reshaped_strides(a.shape, a.strides, shape) is None:
+        a = copy(a)
+    return a.reshape(shape)
+
+
+def with_slack(flat: Array) -> Array:
+    """`flat`, behind which SLACK bytes can be read, if need be a copy of it."""
+    if has_slack(flat):
+        return flat
+    out = empty(flat.size + SLACK // flat.itemsize, flat.dtype)[: flat.size]
+    _put(flat, out)
+    return out
