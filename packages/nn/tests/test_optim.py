@@ -356,6 +356,9 @@ class _Recording(sg.NumpyBackend):
 
 
 class _Row(sg.Launches):
+    def add(self, *launch: object) -> None:
+        pass
+
     def __call__(self) -> None:
         pass
 

@@ -6,6 +6,7 @@ kernels for any: `_by_numpy` alone tells the two apart.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -54,11 +55,12 @@ def _by_numpy(size: int) -> bool:
 
 def full(shape: tuple[int, ...], value: bool | int | float, dtype: DType) -> Array:
     """See Backend.full."""
-    out, number = empty(shape, dtype), constant(value, dtype)
-    if _by_numpy(out.size):
+    number = constant(value, dtype)
+    if _by_numpy(math.prod(shape)):
+        out = np.empty(shape, dtype)
         out.fill(number)
     else:
-        fill(out, number)
+        fill(out := empty(shape, dtype), number)
     return out
 
 
@@ -92,7 +94,7 @@ def assign(target: Array, source: Array) -> None:
 
 def reshape(a: Array, shape: tuple[int, ...]) -> Array:
     """See Backend.reshape."""
-    if not a.flags.c_contiguous and reshaped_strides(a.shape, a.strides, shape) is None:
+    if not (a.flags.c_contiguous or _by_numpy(a.size)) and reshaped_strides(a.shape, a.strides, shape) is None:
         a = copy(a)
     return a.reshape(shape)
 
