@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from stackgrad.kernels.cpu import _conv, _conv_input_grad, _conv_parts, _conv_weight_grad, _matmul, _parts
+from stackgrad.kernels.cpu import _matmul, _parts, conv
 from stackgrad.kernels.cpu._parts import sum_of
+from stackgrad.kernels.cpu.conv import _forward, _input_grad, _weight_grad
+from stackgrad.kernels.cpu.conv import _parts as _conv_parts
 from stackgrad.tensor import NumpyBackend, Window, get_backend
 from stackgrad.tensor.testing import EXACTNESS_CASES, LONG_SUMS, Limits
 
@@ -59,30 +61,28 @@ WINDOWS = [
 ]
 
 
+@pytest.mark.usefixtures("poisoned")  # which keeps no plans
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("window", WINDOWS)
 @pytest.mark.parametrize("most", [1, 4, 9, 20])
 def test_large_convolutions_are_done_in_parts(monkeypatch, most, window, groups):
     for module, name in (
-        (_conv_parts, "TAPS"),
-        (_conv, "TAPS"),
-        (_conv_input_grad, "TAPS"),
-        (_conv_parts, "PIXELS"),
-        (_conv_parts, "LINE"),
+        *((module, "LONGEST_SUM") for module in (_conv_parts, _forward, _input_grad)),
+        *((module, name) for module in (_conv_parts, _weight_grad) for name in ("MOST_PIXELS", "LONGEST_ROW")),
     ):
         monkeypatch.setattr(module, name, most)
     x, weight, bias = whole(3, 6, 9, 10), whole(4, 6 // groups, *window.kernel), whole(4)
     expected = NUMPY.conv2d(x, weight, bias, window, groups, False)[0]
-    assert np.array_equal(_conv.cross_correlate(x, weight, bias, window, groups), expected)
-    assert np.array_equal(_conv.cross_correlate(x, weight, bias, window, groups, True), np.maximum(expected, 0))
+    assert np.array_equal(_forward.conv2d(x, weight, bias, window, groups, False)[0], expected)
+    assert np.array_equal(_forward.conv2d(x, weight, bias, window, groups, True)[0], np.maximum(expected, 0))
     g = whole(*expected.shape)
-    found = _conv_input_grad.conv2d_input_grad(g, weight, (9, 10), window, groups)
+    found = _input_grad.conv2d_input_grad(g, weight, (9, 10), window, groups)
     assert np.array_equal(found, NUMPY.conv2d_input_grad(g, weight, (9, 10), window, groups))
-    found = _conv_weight_grad.conv2d_weight_grad(x, g, window, groups)
+    found = _weight_grad.conv2d_weight_grad(x, g, window, groups)
     assert np.array_equal(found, NUMPY.conv2d_weight_grad(x, g, window, groups))
 
 
 def test_parts_are_as_large_as_common_networks_need():
     assert _parts.PRODUCTS >= 4096
-    assert _conv_parts.TAPS >= 9 * 1024
-    assert _conv_parts.PIXELS >= 128 * 28 * 28
+    assert conv.LONGEST_SUM >= 9 * 1024
+    assert conv.MOST_PIXELS >= 128 * 28 * 28

@@ -18,7 +18,7 @@ import numpy as np
 from stackgrad import tensor as sg
 from stackgrad.tensor import Tensor, Window
 
-from .cpu import _conv
+from .cpu.conv._forward import conv2d as _conv2d
 
 Operand = Any  # NDArray[Any] or Tensor, all three alike
 
@@ -65,7 +65,7 @@ def tensor_conv2d(out: Operand, input: Operand, weight: Operand, reverse: bool) 
             out.copy_(sg.conv2d(input, weight, padding=(rows, columns)))
         return
     input, weight = (np.require(a, requirements=["ALIGNED", "ENSUREARRAY"]) for a in (input, weight))
-    out[...], _ = _conv.conv2d(input, weight, None, Window(kernel, padding=(rows, columns)), 1, relu=False)
+    out[...], _ = _conv2d(input, weight, None, Window(kernel, padding=(rows, columns)), 1, relu=False)
 
 
 def tensor_conv1d(out: Operand, input: Operand, weight: Operand, reverse: bool) -> None:

@@ -8,9 +8,6 @@ from stackgrad.tensor._host import constant
 from . import (
     _channels_last,
     _checks,
-    _conv,
-    _conv_input_grad,
-    _conv_weight_grad,
     _copy,
     _cumsum,
     _elementwise,
@@ -24,6 +21,7 @@ from . import (
     _reduce,
     _softmax,
 )
+from .conv import _forward, _grads, _input_grad, _weight_grad
 
 
 class CpuBackend(HostBackend):
@@ -48,10 +46,10 @@ class CpuBackend(HostBackend):
     cumsum = staticmethod(_cumsum.cumsum)
     matmul = staticmethod(_matmul.matmul)
     linear = staticmethod(_matmul.linear)
-    conv2d = staticmethod(_conv.conv2d)
-    conv2d_grads = staticmethod(_conv_weight_grad.conv2d_grads)
-    conv2d_input_grad = staticmethod(_conv_input_grad.conv2d_input_grad)
-    conv2d_weight_grad = staticmethod(_conv_weight_grad.conv2d_weight_grad)
+    conv2d = staticmethod(_forward.conv2d)
+    conv2d_grads = staticmethod(_grads.conv2d_grads)
+    conv2d_input_grad = staticmethod(_input_grad.conv2d_input_grad)
+    conv2d_weight_grad = staticmethod(_weight_grad.conv2d_weight_grad)
     max_pool2d = staticmethod(_pool.max_pool2d)
     max_pool2d_take = staticmethod(_pool.max_pool2d_take)
     max_pool2d_grad = staticmethod(_pool.max_pool2d_grad)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from types import FunctionType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import llvmlite.binding
 import numba
@@ -40,6 +40,11 @@ class Entry(Protocol):
 
 
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
+
+
+def named(fields: type[NamedTuple]) -> Any:
+    """The Numba type of a NamedTuple of integers, by whose names a kernel reads them."""
+    return types.NamedUniTuple(types.intp, len(fields._fields), fields)
 
 
 def helper(fn: Callable[..., Any]) -> Any:

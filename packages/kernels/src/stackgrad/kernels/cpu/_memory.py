@@ -27,15 +27,14 @@ _CACHE_LINE = 64
 
 
 class _Block(np.ndarray[Any, Any]):
-    """The bytes that one array is lent. `end` is called when that is gone, `note` says what is known of its values.
+    """The bytes that one array is lent. `end` is called when that is gone.
 
     A block, and what it is cut from, is no plain array: so NumPy makes views of the array refer to the array, not to
     the block.
     """
 
-    __slots__ = ("end", "note")
+    __slots__ = ("end",)
     end: ref[NDArray[Any]]
-    note: Any
 
     def ended(self, end: Any) -> None:
         """Go back to the pool."""
@@ -64,37 +63,31 @@ def empty(shape: int | tuple[int, ...], dtype: Any) -> NDArray[Any]:
 
 def maker(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Callable[[], NDArray[Any]]:
     """What makes new arrays of this shape, in C order, their values not set."""
-    size = math.prod(shape) * dtype.itemsize
-    if size < SMALLEST:
+    if not is_lent(shape, dtype):
         return partial(np.empty, shape, dtype)
+    size = math.prod(shape) * dtype.itemsize
     return partial(_lent, -(-(size + SLACK) // _PAGE) * _PAGE, shape, dtype)
+
+
+def is_lent(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
+    """Whether such a new array is lent its memory, with SLACK behind it."""
+    return math.prod(shape) * dtype.itemsize >= SMALLEST
 
 
 def _lent(size: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     block = pool.take(size)
     array: NDArray[Any] = np.ndarray(shape, dtype, block)
-    block.note, block.end = None, ref(array, block.ended)
+    block.end = ref(array, block.ended)
     return array
-
-
-def lent_array(a: NDArray[Any]) -> NDArray[Any] | None:
-    """The array of the pool's memory that `a` is or is a view of; None for other memory."""
-    while not isinstance(a.base, _Block):
-        if not isinstance(a.base, np.ndarray):
-            return None
-        a = a.base
-    return a
-
-
-def block_of(lent: NDArray[Any]) -> _Block:
-    """The block of an array of the pool's memory."""
-    assert isinstance(lent.base, _Block)
-    return lent.base
 
 
 def has_slack(a: NDArray[Any]) -> bool:
     """Whether SLACK bytes behind `a` can be read."""
-    return lent_array(a) is not None
+    while not isinstance(a.base, _Block):
+        if not isinstance(a.base, np.ndarray):
+            return False
+        a = a.base
+    return True
 
 
 def owns_memory(a: NDArray[Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Convolutions of so many products that they are done in parts, which are then added (see _parts).
+"""Convolutions of so many products that they are done in parts, which are then added (see cpu's _parts).
 
 A convolution is cut by input channels, rows of the kernel and columns of the kernel, as far as need be; the gradient of
 its input by output channels, that of its weights by images, rows and columns of the result's gradient.
@@ -13,23 +13,20 @@ from numpy.typing import NDArray
 
 from stackgrad.tensor import Window
 
-from ._channels_last import channels_first, channels_last, in_order, spread
-from ._parts import PRODUCTS
+from .._channels_last import in_order
+from . import LONGEST_ROW, LONGEST_SUM, MOST_PIXELS
+from ._image import padding
 
 Array = NDArray[Any]
 Pair = tuple[int, int]
-
-TAPS = 4 * PRODUCTS  # of a part's kernel, all channels counted: few networks have more
-PIXELS = 32 * PRODUCTS  # of a part's gradient, whose products are summed in 8 to 16 chunks
-LINE = 2 * PRODUCTS  # of a part's gradient, which a chunk has one row of at least
 
 
 def of_taps(x: Array, weight: Array, window: Window, groups: int) -> Iterator[tuple[Array, Array, Window]]:
     """Images, weights and windows whose convolutions add up to that of all."""
     c, kh, kw = weight.shape[1:]
-    rows, columns = max(1, min(kh, TAPS // kw)), min(kw, TAPS)
-    channels = max(1, TAPS // (rows * columns))
-    places = window.positions((x.shape[2], x.shape[3]))
+    rows, columns = max(1, min(kh, LONGEST_SUM // kw)), min(kw, LONGEST_SUM)
+    channels = max(1, LONGEST_SUM // (rows * columns))
+    positions = window.positions((x.shape[2], x.shape[3]))
     if (rows, columns) != (kh, kw):
         x, window = _padded(x, window)
     for channel in range(0, c, channels):
@@ -41,13 +38,13 @@ def of_taps(x: Array, weight: Array, window: Window, groups: int) -> Iterator[tu
                 part = Window((taps.shape[2], taps.shape[3]), window.stride, window.padding, window.dilation)
                 whole = part.kernel == (kh, kw)
                 first = (row * part.dilation[0], column * part.dilation[1])
-                yield (some if whole else _under(some, first, part, places)), in_order(taps), part
+                yield (some if whole else _under(some, first, part, positions)), in_order(taps), part
 
 
 def of_outputs(g: Array, weight: Array, groups: int) -> Iterator[tuple[Array, Array]]:
     """The result's gradient and the weights by output channels, whose gradients of the input add up to that of all."""
     o, c, kh, kw = weight.shape
-    channels = max(1, TAPS // (kh * kw))
+    channels = max(1, LONGEST_SUM // (kh * kw))
     by_group = weight.reshape(groups, o // groups, c, kh, kw)
     for first in range(0, o // groups, channels):
         cut = slice(first, first + channels)
@@ -57,9 +54,9 @@ def of_outputs(g: Array, weight: Array, groups: int) -> Iterator[tuple[Array, Ar
 def of_pixels(x: Array, g: Array, window: Window) -> Iterator[tuple[Array, Array, Window]]:
     """Images, gradients of the result and windows whose gradients of the weights add up to that of all."""
     n, _, oh, ow = g.shape
-    columns = min(ow, LINE)
-    rows = min(oh, PIXELS // columns)
-    images = max(1, PIXELS // (rows * columns))
+    columns = min(ow, LONGEST_ROW)
+    rows = min(oh, MOST_PIXELS // columns)
+    images = max(1, MOST_PIXELS // (rows * columns))
     if (rows, columns) != (oh, ow):
         x, window = _padded(x, window)
     for image in range(0, n, images):
@@ -73,10 +70,9 @@ def of_pixels(x: Array, g: Array, window: Window) -> Iterator[tuple[Array, Array
 
 def _padded(x: Array, window: Window) -> tuple[Array, Window]:
     """x (n, c, h, w) with the window's padding, and the window without."""
-    size, corner = window.padded((x.shape[2], x.shape[3])), (window.padding[0][0], window.padding[1][0])
-    flat = spread(channels_last(x), size, corner)
-    bare = Window(window.kernel, window.stride, dilation=window.dilation)
-    return channels_first(flat.reshape(x.shape[0], *size, x.shape[1])), bare
+    (n, c, *size), bare = x.shape, Window(window.kernel, window.stride, dilation=window.dilation)
+    memory = padding(x, window.padding, 0)(x).memory
+    return memory.reshape(n, *window.padded((size[0], size[1])), c).transpose(0, 3, 1, 2), bare
 
 
 def _of_groups(x: Array, groups: int, cut: slice) -> Array:
@@ -88,8 +84,8 @@ def _of_groups(x: Array, groups: int, cut: slice) -> Array:
     return by_group.reshape(n, -1, h, w)
 
 
-def _under(x: Array, first: Pair, window: Window, places: Pair) -> Array:
-    """The rows and columns of x that a window meets at so many places, from `first` on."""
+def _under(x: Array, first: Pair, window: Window, positions: Pair) -> Array:
+    """The rows and columns of x that a window meets at so many positions, from `first` on."""
     (top, left), (down, right), (height, width) = first, window.stride, window.span
-    bottom, end = top + (places[0] - 1) * down + height, left + (places[1] - 1) * right + width
+    bottom, end = top + (positions[0] - 1) * down + height, left + (positions[1] - 1) * right + width
     return x[:, :, top:bottom, left:end]

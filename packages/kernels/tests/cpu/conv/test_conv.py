@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from stackgrad.kernels.cpu import _conv, _conv_input_grad, _conv_weight_grad
+from stackgrad.kernels.cpu.conv import _forward, _weight_grad
+from stackgrad.kernels.cpu.conv._forward import conv2d
+from stackgrad.kernels.cpu.conv._input_grad import conv2d_input_grad
+from stackgrad.kernels.cpu.conv._weight_grad import conv2d_weight_grad
 from stackgrad.tensor import NumpyBackend, Window
 from stackgrad.tensor.testing import loops
 
@@ -22,7 +25,7 @@ def check(x_shape, w_shape, window=None, groups=1, dtype="float32", bias=True, r
     window = window or Window(w_shape[2:])
     x, w, b = whole(*x_shape, dtype=dtype), whole(*w_shape, dtype=dtype), whole(w_shape[0], dtype=dtype)
     b = b if bias else None
-    out = _conv.cross_correlate(x, w, b, window, groups)
+    out = conv2d(x, w, b, window, groups, False)[0]
     assert out.dtype == dtype
     exact = (
         loops.conv2d(x, w, b, window, groups) if reference is loops else NUMPY.conv2d(x, w, b, window, groups, False)[0]
@@ -30,8 +33,8 @@ def check(x_shape, w_shape, window=None, groups=1, dtype="float32", bias=True, r
     assert np.array_equal(out, exact)
     g = whole(*out.shape, dtype=dtype)
     size = x_shape[2:]
-    x_grad = _conv_input_grad.conv2d_input_grad(g, w, size, window, groups)
-    w_grad = _conv_weight_grad.conv2d_weight_grad(x, g, window, groups)
+    x_grad = conv2d_input_grad(g, w, size, window, groups)
+    w_grad = conv2d_weight_grad(x, g, window, groups)
     if reference is loops:
         x_exact, w_exact, _ = loops.conv2d_grads(g, x, w, window, groups)
     else:
@@ -87,14 +90,13 @@ def test_padding_wider_than_the_image_and_the_kernel(channels):
 
 @pytest.mark.parametrize("part", [1, 5, 7, 30])
 def test_weights_taken_in_parts(monkeypatch, part):
-    monkeypatch.setattr(_conv, "PART", part)
-    monkeypatch.setattr(_conv, "has_slack", lambda out: True)
+    monkeypatch.setattr(_forward, "WEIGHTS_AT_ONCE", part)
     for o in (3, 17, 32):
         check((2, 5, 9, 11), (o, 5, 3, 3), Window((3, 3), padding=((1, 0), (2, 1))))
     check((2, 6, 9, 11), (20, 3, 3, 3), Window((3, 3), dilation=(1, 2)), groups=2)
     x, w = whole(2, 5, 9, 11), whole(20, 5, 2, 2)
     expected = np.maximum(NUMPY.conv2d(x, w, None, Window((2, 2)), 1, False)[0], 0)
-    assert np.array_equal(_conv.conv2d(x, w, None, Window((2, 2)), 1, True)[0], expected)
+    assert np.array_equal(conv2d(x, w, None, Window((2, 2)), 1, True)[0], expected)
 
 
 @pytest.mark.parametrize("serial", [True, False])
@@ -161,36 +163,34 @@ def test_operands_of_any_layout(turn):
     g = whole(*expected.shape)
     steps = np.repeat(np.repeat(x, 2, 2), 3, 3)[:, :, ::2, ::3]
     for given in (lay(x), steps, x[:, :, ::-1][:, :, ::-1]):
-        assert np.array_equal(_conv.cross_correlate(given, lay(w), np.repeat(bias, 2)[::2], window, 1), expected)
-        assert np.array_equal(
-            _conv_weight_grad.conv2d_weight_grad(given, lay(g), window, 1), NUMPY.conv2d_weight_grad(x, g, window, 1)
-        )
+        assert np.array_equal(conv2d(given, lay(w), np.repeat(bias, 2)[::2], window, 1, False)[0], expected)
+        assert np.array_equal(conv2d_weight_grad(given, lay(g), window, 1), NUMPY.conv2d_weight_grad(x, g, window, 1))
     assert np.array_equal(
-        _conv_input_grad.conv2d_input_grad(lay(g), lay(w), (7, 8), window, 1),
+        conv2d_input_grad(lay(g), lay(w), (7, 8), window, 1),
         NUMPY.conv2d_input_grad(g, w, (7, 8), window, 1),
     )
     ones = np.broadcast_to(np.float32(1), expected.shape)
     assert np.array_equal(
-        _conv_input_grad.conv2d_input_grad(ones, w, (7, 8), window, 1),
+        conv2d_input_grad(ones, w, (7, 8), window, 1),
         NUMPY.conv2d_input_grad(ones, w, (7, 8), window, 1),
     )
 
 
 def test_the_result_lies_channels_last():
-    out = _conv.cross_correlate(whole(2, 3, 5, 6), whole(4, 3, 2, 2), None, Window((2, 2)), 1)
+    out = conv2d(whole(2, 3, 5, 6), whole(4, 3, 2, 2), None, Window((2, 2)), 1, False)[0]
     assert out.transpose(0, 2, 3, 1).flags.c_contiguous
 
 
 def test_nan_stays_under_the_windows_that_see_it():
     x, w = np.ones((2, 2, 6, 20), np.float32), np.ones((9, 2, 2, 2), np.float32)
     x[0, 1, 5, 19] = np.nan
-    out = _conv.cross_correlate(x, w, None, Window((2, 2)), 1)
+    out = conv2d(x, w, None, Window((2, 2)), 1, False)[0]
     expected = np.full(out.shape, 8.0)
     expected[0, :, 4, 18] = np.nan
     assert np.array_equal(out, expected, equal_nan=True)
 
 
 def test_a_weight_too_large_for_many_summands(monkeypatch):
-    monkeypatch.setattr(_conv_weight_grad, "LARGEST_SUMMAND", 100)
+    monkeypatch.setattr(_weight_grad, "LARGEST_SUMMAND", 100)
     check((5, 3, 6, 7), (6, 3, 3, 3))
     check((5, 16, 6, 7), (10, 16, 3, 3))

@@ -13,17 +13,19 @@ pixel's window lies.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from numba import types
+import numpy as np
 from numpy.typing import NDArray
 
 from stackgrad.tensor import Window
 
-from ._channels_last import spread
-from ._kernel import kernel
-from ._pointers import load, store
+from .._kernel import kernel, named
+from .._memory import maker
+from .._pointers import Memory, load, store
 
 Array = NDArray[Any]
 
@@ -37,7 +39,7 @@ def widened(window: Window, count: int) -> Window:
 
 @lru_cache(1024)
 def for_output(window: Window, columns: int, channels: int, rows: int, most: int) -> tuple[int, int]:
-    """How many pixels of rows of `columns` to give together, by tiles of `rows` by at most `most` numbers.
+    """How many pixels of rows of `columns` to give together, by tiles of `rows` by at most `most` elements.
 
     Also the multiply-adds that such a row then takes, for each input channel and row of the kernel.
     """
@@ -72,29 +74,35 @@ def _counts(window: Window, columns: int, most: int) -> list[int]:
     return [count for count in range(1, max(1, most) + 1) if columns % count == 0]
 
 
-def with_margins(
-    weight: Array, start: int, steps: tuple[int, int, int], width: int, margin: int
-) -> tuple[Array, int, tuple[int, int, int]]:
-    """The flat `weight` with `margin` zeros on both sides of its rows of `width`; and the start and steps in it."""
-    length = width + 2 * margin
-    rows = spread(weight.reshape(-1, 1, width, 1), (1, length), (0, margin))
-    o, c, y = (step // width * length for step in steps)
-    return rows, start // width * length + margin + start % width, (o, c, y)
+class _Wide(NamedTuple):
+    """Rows of the gradient for the weight; pixels together; values in a row, and how far pixels' windows lie apart."""
+
+    rows: int
+    pixels: int
+    width: int
+    step: int
 
 
-@kernel(lambda T: (T[::1], T[::1], *[types.intp] * 4))
-def _add_pixels(row, wide, out, rows, count, width, step):
-    """One of the `rows` rows of the weights' gradient, of `width` numbers: the sum of its places in each pixel's."""
-    length = width + (count - 1) * step
-    for tap in range(width):
+@kernel(lambda T: (Memory(T), Memory(T), named(_Wide)))
+def _add_pixels(row, wide, out, of):
+    """One of the rows of the gradient for the weight: the sum of what its taps are in each pixel's."""
+    length = of.width + (of.pixels - 1) * of.step
+    for tap in range(of.width):
         total = load(wide, row * length + tap)
-        for pixel in range(1, count):
-            total += load(wide, (pixel * rows + row) * length + pixel * step + tap)
-        store(out, row * width + tap, total)
+        for pixel in range(1, of.pixels):
+            total += load(wide, (pixel * of.rows + row) * length + pixel * of.step + tap)
+        store(out, row * of.width + tap, total)
 
 
-def add_pixels(wide: Array, out: Array, window: Window, count: int) -> None:
-    """Sum the gradient (count * o, c, kh, kw) of the weights of `count` pixels together into `out` (o, c, kh, kw)."""
-    width = window.kernel[1]
-    rows = out.size // width
-    _add_pixels[out.dtype](rows, wide.size, (wide.reshape(-1), out.reshape(-1), rows, count, width, window.stride[1]))
+def adding_pixels(shape: tuple[int, ...], dtype: np.dtype[Any], step: int, count: int) -> Callable[[Array], Array]:
+    """What sums the gradient (count * o, c, kh, kw) for the weights of `count` pixels up to `shape` (o, c, kh, kw)."""
+    make, launch, width = maker(shape, dtype), _add_pixels[dtype], shape[3]
+    of = _Wide(math.prod(shape[:3]), count, width, step)
+    work = of.rows * count * (width + (count - 1) * step)
+
+    def run(wide: Array) -> Array:
+        out = make()
+        launch(of.rows, work, (wide, out, of))
+        return out
+
+    return run

@@ -1,0 +1,236 @@
+"""Images with zeros around them, which a convolution's padding asks for: brought there once for all that read them.
+
++-----------------+
+| 0 0 0 0 0 0 0 0 |     channels side by side in memory, and room behind the last pixel, which tiles may read
+| 0 +---------+ 0 |     and do not use
+| 0 | image   | 0 |
+| 0 +---------+ 0 |
+| 0 0 0 0 0 0 0 0 |
++-----------------+
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stackgrad.tensor import REDUCTIONS
+from stackgrad.tensor._plans import Plans
+from stackgrad.tensor._shape import NO_PADDING
+
+from .._channels_last import copy, fill_with
+from .._kernel import kernel, named
+from .._memory import SLACK, has_slack, maker
+from .._parallel import STRIDED
+from .._pointers import Memory, load, select, store
+from .._reduce import reduce
+from .._simd import lanes
+from . import RESULT_CHUNKS, RESULT_TILES, SUMMED_ROWS
+
+Array = NDArray[Any]
+Pair = tuple[int, int]
+Padding = tuple[Pair, Pair]
+
+
+class Image(NamedTuple):
+    """Images (n, c, h, w) with their padding, as they lie in the flat `memory`: (n, rows, columns, c)."""
+
+    memory: Array
+    shape: tuple[int, ...]
+    padding: Padding
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Those of the images alone, in bytes."""
+        (_, c, _, w), (left, right) = self.shape, self.padding[1]
+        pixel = c * self.memory.itemsize
+        row = (left + w + right) * pixel
+        return (self.shape[2] + sum(self.padding[0])) * row, self.memory.itemsize, row, pixel
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.memory.dtype
+
+    @property
+    def itemsize(self) -> int:
+        return self.memory.itemsize
+
+    def inside(self) -> Array:
+        """The view of the images alone."""
+        if 0 in self.shape:
+            return np.empty(self.shape, self.dtype)
+        first = self.padding[0][0] * self.strides[2] + self.padding[1][0] * self.strides[3]
+        return np.ndarray(self.shape, self.memory.dtype, self.memory, first, self.strides)
+
+
+Images = Array | Image
+
+
+def form(x: Images) -> tuple[Any, ...]:
+    """What plans are found by."""
+    return (x.shape, x.padding) if isinstance(x, Image) else (x.shape, x.strides)
+
+
+def room(channels: int, stride: int, dtype: np.dtype[Any]) -> int:
+    """How many elements behind images tiles may read; lanes pixels of one channel may count as one."""
+    return max(RESULT_TILES[1]) * stride * lanes(dtype) * channels
+
+
+# --- into memory with zeros around
+
+
+class _Lie(NamedTuple):
+    """How far it is from one image, row, column and channel to the next, in elements."""
+
+    image: int
+    row: int
+    column: int
+    channel: int
+
+
+class _Frame(NamedTuple):
+    """Padded rows in a chunk, in all and in an image; its image's extents; where that begins; the columns."""
+
+    each: int
+    lines: int
+    rows: int
+    height: int
+    width: int
+    channels: int
+    top: int
+    left: int
+    columns: int
+
+
+@kernel(lambda T: (Memory(T), Memory(T), named(_Lie), named(_Frame)))
+def _pad(chunk, x, out, step, frame):
+    """`each` padded rows, counted through all images."""
+    channels = frame.channels
+    length, pitch = frame.width * channels, frame.columns * channels
+    for row in range(chunk * frame.each, min(frame.lines, (chunk + 1) * frame.each)):
+        start, y = row * pitch, row % frame.rows - frame.top
+        if not 0 <= y < frame.height:
+            fill_with(out, start, start + pitch, 0)
+            continue
+        first = start + frame.left * channels
+        fill_with(out, start, first, 0)
+        fill_with(out, first + length, start + pitch, 0)
+        source = row // frame.rows * step.image + y * step.row
+        if step.channel == 1 and step.column == channels:
+            copy(x, source, out, first, length)
+        else:
+            for channel in range(channels):
+                at, to = source + channel * step.channel, first + channel
+                for _ in range(frame.width):
+                    store(out, to, load(x, at))
+                    at += step.column
+                    to += channels
+
+
+def padding(x: Array, around: Padding, behind: int) -> Callable[[Array], Image]:
+    """What brings arrays like x (n, c, h, w) into memory with zeros around, and room for `behind` elements."""
+    (n, c, h, w), ((top, bottom), (left, right)), shape, dtype = x.shape, around, x.shape, x.dtype
+    rows, columns = top + h + bottom, left + w + right
+    make, launch = maker((n * rows * columns * c + behind,), dtype), _pad[dtype]
+    image, channel, row, column = (stride // x.itemsize for stride in x.strides)
+    if c == 1 or w == 1:  # then there is no such step
+        channel, column = 1 if c == 1 else channel, c if w == 1 else column
+    step = _Lie(image, row, column, channel)
+    each = max(1, -(-n * rows // RESULT_CHUNKS))
+    frame = _Frame(each, n * rows, rows, h, w, c, top, left, columns)
+    in_order = (channel, column) == (1, c)
+    chunks, work = -(-n * rows // each), n * rows * columns * c * (1 if in_order else STRIDED)
+
+    def run(x: Array) -> Image:
+        memory = make()
+        launch(chunks, work, (x, memory, step, frame))
+        return Image(memory, shape, around)
+
+    return run
+
+
+def inside(x: Images) -> Array:
+    """The images alone, as an array (n, c, h, w)."""
+    return x.inside() if isinstance(x, Image) else x
+
+
+def _memory_of(x: Image) -> Array:
+    return x.memory
+
+
+def reading(x: Images, around: Padding, beyond: int) -> Callable[[Any], Array]:
+    """What gives the memory of images like x with this padding, of which `beyond` elements more may be read."""
+    if isinstance(x, Image):
+        assert x.padding == around, (x.padding, around)
+        return _memory_of
+    copied = padding(x, around, beyond)
+    if around != NO_PADDING or not x.transpose(0, 2, 3, 1).flags.c_contiguous:
+        return lambda x: copied(x).memory
+    if not beyond:
+        return inside
+    if beyond * x.itemsize > SLACK:
+        return lambda x: copied(x).memory
+    return lambda x: x if has_slack(x) else copied(x).memory
+
+
+# --- through a relu
+
+
+class _Masked(NamedTuple):
+    """An image's rows and their length; the rows above and what is before it; rows and their length with the padding."""
+
+    rows: int
+    length: int
+    top: int
+    before: int
+    lines: int
+    pitch: int
+
+
+@kernel(lambda T: (*[Memory(T)] * 4, named(_Masked)))
+def _mask(image, g, out, masked, sums, of):
+    """One image of g `masked_by` `out`; and its columns' sums.
+
+    The sums are of SUMMED_ROWS rows each: (images, blocks of rows, length).
+    """
+    length = of.length
+    blocks = (of.rows + SUMMED_ROWS - 1) // SUMMED_ROWS
+    totals, start, end = image * blocks * length, image * of.lines * of.pitch, (image + 1) * of.lines * of.pitch
+    to, zero = start + of.top * of.pitch + of.before, type(load(g, 0))(0)
+    fill_with(sums, totals, totals + blocks * length, 0)
+    fill_with(masked, start, to, 0)
+    for row in range(of.rows):
+        at, total = (image * of.rows + row) * length, totals + row // SUMMED_ROWS * length
+        for i in range(length):
+            value = select(load(out, at + i) <= 0, zero, load(g, at + i))
+            store(masked, to + i, value)
+            store(sums, total + i, load(sums, total + i) + value)
+        fill_with(masked, to + length, to + of.pitch if row < of.rows - 1 else end, 0)
+        to += of.pitch
+
+
+def masked_and_summed(g: Array, out: Array, around: Padding) -> tuple[Image, Array]:
+    """g (n, c, h, w) `masked_by` `out`, which is 0 where `out` is 0 or below, with zeros around; and the sums (c,)."""
+    return _masks.find((g.dtype, g.shape, g.strides, out.strides, around), g, out, around)(g, out)
+
+
+def _plan_mask(g: Array, out: Array, around: Padding) -> Callable[[Array, Array], tuple[Image, Array]]:
+    (n, c, h, w), ((top, bottom), (left, right)), dtype = g.shape, around, g.dtype
+    of = _Masked(h, w * c, top, left * c, top + h + bottom, (left + w + right) * c)
+    make = maker((n * of.lines * of.pitch + room(c, 1, dtype),), dtype)
+    make_sums = maker((n * -(-h // SUMMED_ROWS) * w, c), dtype)
+    launch, of_g, of_out = _mask[dtype], reading(g, NO_PADDING, 0), reading(out, NO_PADDING, 0)
+    shape, size = g.shape, g.size
+
+    def run(g: Array, out: Array) -> tuple[Image, Array]:
+        masked, sums = make(), make_sums()
+        launch(n, size, (of_g(g), of_out(out), masked, sums, of))
+        return Image(masked, shape, around), reduce(REDUCTIONS["sum"], sums, (0,))
+
+    return run
+
+
+_masks: Plans[Callable[[Array, Array], tuple[Image, Array]]] = Plans(_plan_mask)

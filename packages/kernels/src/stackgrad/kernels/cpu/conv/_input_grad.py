@@ -1,0 +1,209 @@
+"""The gradient of convolution for its input; which shapes go which way, and why, stands in `__init__`.
+
+Flipped: it is the convolution of g, the gradient of the result, with the weight whose channels are exchanged and whose
+rows and columns run backwards (docs/convolution.md).
+
+Sent back: a tile is some neighbouring pixels of g by a block of a run, which is what a row of the kernel reads in one
+piece of the image. It takes in, for each output channel and each row of the kernel that leads to the same row of the
+image, one value a pixel times one row of weights (channels, run), and is then added to the image where the runs lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from stackgrad.tensor import Window
+from stackgrad.tensor._plans import Plans
+from stackgrad.tensor._shape import NO_PADDING
+
+from .._channels_last import channels_first, copy, fill_with
+from .._kernel import Kernel, named, rebind
+from .._memory import maker
+from .._parallel import MULTIPLY_ADDS
+from .._parts import sum_of
+from .._pointers import VECTOR_BYTES, Memory, lanes_of
+from .._simd import lanes, tile_add, tile_multiply_add, tile_zeros
+from . import FLIP_BELOW, FLIP_FROM, LONGEST_SUM, PRODUCT_FROM, RESULT_CHUNKS, RESULT_TILES, SENT_TILES, _forward
+from ._image import Images, form, inside, reading
+from ._neighbours import for_output
+from ._parts import of_outputs
+from ._weights import Panels, Strides, arranging
+
+Array = NDArray[Any]
+Pair = tuple[int, int]
+Run = Callable[[Any, Array], Array]
+
+TILE_ROWS, TILE_VECTORS = 6, 2  # stand-ins: each kernel has those of its tile
+
+
+class _Inside(NamedTuple):
+    """Rows of the image's gradient in a chunk; images, their rows, a row's length; the padding above and before."""
+
+    each: int
+    images: int
+    height: int
+    length: int
+    above: int
+    before: int
+    padded_length: int
+
+
+class _Over(NamedTuple):
+    """Rows and pixels of g, and how many pixels lie between those of a tile."""
+
+    height: int
+    width: int
+    apart: int
+
+
+class _Runs(NamedTuple):
+    """Groups, a group's input and output channels; rows of the kernel, runs in each, and the values in a run."""
+
+    groups: int
+    into: int
+    out: int
+    rows: int
+    in_row: int
+    length: int
+
+
+class _Moves(NamedTuple):
+    """How far pixels of g and taps are from one to the next: rows, and values in a row."""
+
+    row: int
+    column: int
+    tap_row: int
+    tap: int
+
+
+def _send_back(chunk, g, weight, image, padded, of, over, runs, by):
+    """Some rows of the image's gradient. A row is added up in the chunk's own part of `padded`.
+
+    `weight` is (groups, blocks of a run, rows of the kernel, runs, output channels, block).
+    """
+    block, start = TILE_VECTORS * lanes_of(g), chunk * of.padded_length
+    g_pixel, blocks = runs.groups * runs.out, (runs.length + block - 1) // block
+    apart = over.apart
+    for row in range(chunk * of.each, min(of.images * of.height, (chunk + 1) * of.each)):
+        first_y, top = row // of.height * over.height, row % of.height + of.above
+        fill_with(padded, start, start + of.padded_length, 0)
+        for panel in range(runs.groups * blocks):
+            group, column = panel // blocks, panel % blocks * block
+            for j in range(runs.in_row):
+                for x in range(apart):
+                    tile = tile_zeros(g, TILE_ROWS, TILE_VECTORS)
+                    for i in range(runs.rows):
+                        y = top - i * by.tap_row
+                        if by.row > 1:
+                            y = y // by.row if y % by.row == 0 else -1
+                        if 0 <= y < over.height:
+                            position = ((first_y + y) * over.width + x) * g_pixel + group * runs.out
+                            w = ((panel * runs.rows + i) * runs.in_row + j) * runs.out * block
+                            for _ in range(runs.out):
+                                tile = tile_multiply_add(tile, g, position, apart * g_pixel, weight, w)
+                                position += 1
+                                w += block
+                    at = start + x * by.column + j * by.tap + group * runs.into + column
+                    rows = (over.width - x + apart - 1) // apart
+                    tile_add(tile, padded, at, apart * by.column, rows, runs.length - column, True)
+        copy(padded, start + of.before, image, row * of.length, of.length)
+
+
+_SEND_BACK = {
+    vectors: Kernel(
+        rebind(_send_back, f"_send_back_{rows}x{vectors}", TILE_ROWS=rows, TILE_VECTORS=vectors),
+        lambda T: (*[Memory(T)] * 4, named(_Inside), named(_Over), named(_Runs), named(_Moves)),
+    )
+    for vectors, rows in SENT_TILES.items()
+}
+
+
+def conv2d_input_grad(g: Images, weight: Array, size: Pair, window: Window, groups: int) -> Array:
+    """See Backend.conv2d_input_grad. The result is a view of channels-last memory."""
+    key = (weight.dtype, form(g), weight.shape, weight.strides, size, window, groups)
+    return _plans.find(key, g, weight, size, window, groups)(g, weight)
+
+
+def _plan(g: Images, weight: Array, size: Pair, window: Window, groups: int) -> Run:
+    o, c, kh, kw = weight.shape
+    around = flipped_window(g.shape, c, size, window, groups)
+    if around is not None:
+        convolve = _forward.find(g, flipped(weight), around, 1, False)
+        return lambda g, weight: convolve(g, flipped(weight), None)[0]
+    if o // groups > max(1, LONGEST_SUM // (kh * kw)):
+        return lambda g, weight: sum_of(
+            conv2d_input_grad(some, part, size, window, groups) for some, part in of_outputs(inside(g), weight, groups)
+        )
+    return _by_sending(g, weight, size, window, groups)
+
+
+_plans: Plans[Run] = Plans(_plan)
+
+
+def flipped(weight: Array) -> Array:
+    """The weight (c, o, kh, kw) by which the gradient of the input is a convolution of g: a view."""
+    return weight.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
+
+
+@lru_cache(1024)
+def flipped_window(g: tuple[int, ...], c: int, size: Pair, window: Window, groups: int) -> Window | None:
+    """The window that leads from g, of that shape, to the image's gradient, if that is the way to take."""
+    if groups > 1 or window.stride != (1, 1) or not min(size) or 0 in g:
+        return None
+    (top, bottom), (left, right), (height, width) = *window.padding, window.span
+    sides = ((height - 1 - top, height - 1 - bottom), (width - 1 - left, width - 1 - right))
+    if min(sides[0] + sides[1]) < 0:
+        return None
+    around = Window(window.kernel, (1, 1), sides, window.dilation)
+    return around if c >= FLIP_FROM or _flipping_pays(around, size, c, (g[2], g[3])) else None
+
+
+def _flipping_pays(around: Window, size: Pair, c: int, of_g: Pair) -> bool:
+    """Whether that takes no more multiply-adds of vectors of float32 than to send back."""
+    vector = VECTOR_BYTES // 4
+    if around == _forward.ONE_PIXEL and c >= PRODUCT_FROM:
+        return True
+    if c > FLIP_BELOW:
+        return False
+    _, multiply_adds = for_output(around, size[1], c, max(RESULT_TILES[1]), vector)
+    run = c * around.kernel[1]
+    return size[0] * multiply_adds <= of_g[0] * of_g[1] * (1 if run <= vector else 2 * -(-run // (2 * vector)))
+
+
+def _by_sending(g: Images, weight: Array, size: Pair, window: Window, groups: int) -> Run:
+    (n, _, oh, ow), (o, c, kh, kw), (height, width), dtype = g.shape, weight.shape, size, weight.dtype
+    channels, pixel, (runs, length) = o // groups, groups * c, runs_of(window, groups, c)
+    vectors = 1 if length <= lanes(dtype) else 2
+    tile_rows, block = SENT_TILES[vectors], vectors * lanes(dtype)
+    so, sc, sy, sx = (stride // weight.itemsize for stride in weight.strides)
+    panels = Panels(groups, kh, runs, channels, c, length, block, 1, kw)
+    arrange = arranging(dtype, Strides(channels * so, sy, sx, so, sc), panels)
+    apart = -(-ow // tile_rows)
+    read = reading(g, NO_PADDING, (apart * tile_rows - ow) * o)
+    each = max(1, -(-n * height // RESULT_CHUNKS))
+    chunks, row = -(-n * height // each), window.padded(size)[1] * pixel + block
+    (top, _), (left, _) = window.padding
+    of = _Inside(each, n, height, width * pixel, top, left * pixel, row)
+    over, of_runs = _Over(oh, ow, apart), _Runs(groups, c, channels, kh, runs, length)
+    by = _Moves(window.stride[0], window.stride[1] * pixel, window.dilation[0], window.dilation[1] * pixel)
+    make, make_rows = maker((n, height, width, pixel), dtype), maker((chunks * row,), dtype)
+    launch = _SEND_BACK[vectors][dtype]
+    work = n * o * oh * ow * c * kh * kw // MULTIPLY_ADDS
+
+    def run(g: Images, weight: Array) -> Array:
+        out = make()
+        if out.size:
+            launch(chunks, work, (read(g), arrange(weight, None), out, make_rows(), of, over, of_runs, by))
+        return channels_first(out)
+
+    return run
+
+
+def runs_of(window: Window, groups: int, c: int) -> Pair:
+    """The runs in a row of the kernel, and the values in each."""
+    kw = window.kernel[1]
+    return (1, kw * c) if window.dilation[1] == 1 and groups == 1 else (kw, c)

@@ -1,0 +1,114 @@
+"""Weights in the order in which tiles take them: blocks of columns, a vector or two wide, row after row.
+
+    weight (o, c, kh, kw)          panels (groups, blocks, kh, taps, inner, width), and after them the bias
+                                   +-----------------+
+                                   |o o o o o o o o  |  a tap of the first inner channel
+                                   |o o o o o o o o  |  of the second
+                                   |      ...        |
+
+The columns are channels, once for each of some neighbouring pixels, whose windows lie `shift` taps apart; beyond the
+kernel's edges there are zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._channels_last import in_order
+from .._kernel import kernel, named
+from .._memory import maker
+from .._pointers import Memory, load, store
+
+Array = NDArray[Any]
+
+
+class Strides(NamedTuple):
+    """How far it is in the weight from one group, row, tap of a row, inner channel and column to the next."""
+
+    group: int
+    row: int
+    tap: int
+    inner: int
+    column: int
+
+
+class Panels(NamedTuple):
+    """Extents of the panels, and what their columns are: `used` ones of `channels` channels for each pixel."""
+
+    groups: int
+    rows: int
+    taps: int
+    inner: int
+    channels: int
+    used: int
+    width: int
+    shift: int
+    kernel: int
+    biased: int = 1
+
+    @property
+    def blocks(self) -> int:
+        return -(-self.used // self.width)
+
+    @property
+    def lines(self) -> int:
+        """Panels and the lines of the bias, as chunks."""
+        return self.groups * self.blocks * (self.rows * self.taps + 1)
+
+
+@kernel(lambda T: (Memory(T), Memory(T), Memory(T), named(Strides), named(Panels)))
+def _arrange(line, weight, bias, out, step, panels):
+    """The inner channels of one tap in one block, or one block of the bias."""
+    width, channels, taps = panels.width, panels.channels, panels.rows * panels.taps
+    blocks = (panels.used + width - 1) // width
+    of_weights = panels.groups * blocks * taps
+    panel = line // taps if line < of_weights else line - of_weights
+    group, first = panel // blocks, panel % blocks * width
+    count = min(width, panels.used - first)
+    if line >= of_weights:
+        at = (of_weights * panels.inner + panel) * width
+        for o in range(width):
+            if panels.biased and o < count:
+                store(out, at + o, load(bias, group * channels + (first + o) % channels))
+            else:
+                store(out, at + o, 0)
+        return
+    tap = line % panels.taps + first // channels * panels.shift
+    source = group * step.group + line // panels.taps % panels.rows * step.row
+    source += tap * step.tap + first % channels * step.column
+    to_next = panels.shift * step.tap - channels * step.column
+    at = line * panels.inner * width
+    for _ in range(panels.inner):
+        i, channel, at_tap = source, first % channels, tap
+        for o in range(count):
+            if 0 <= at_tap < panels.kernel:
+                store(out, at + o, load(weight, i))
+            else:
+                store(out, at + o, 0)
+            i, channel = i + step.column, channel + 1
+            if channel == channels:
+                i, channel, at_tap = i + to_next, 0, at_tap + panels.shift
+        for o in range(count, width):
+            store(out, at + o, 0)
+        source, at = source + step.inner, at + width
+
+
+def arranging(dtype: np.dtype[Any], step: Strides, panels: Panels) -> Callable[[Array, Array | None], Array]:
+    """What arranges weights of such strides, and their bias."""
+    size = panels.groups * panels.blocks * (panels.rows * panels.taps * panels.inner + 1) * panels.width
+    make, launch, lines, bare = maker((size,), dtype), _arrange[dtype], panels.lines, panels._replace(biased=0)
+
+    def run(weight: Array, bias: Array | None) -> Array:
+        out = make()
+        if size:
+            operands = (
+                (weight, weight, out, step, bare) if bias is None else (weight, in_order(bias), out, step, panels)
+            )
+            launch(lines, size, operands)
+        return out
+
+    return run
