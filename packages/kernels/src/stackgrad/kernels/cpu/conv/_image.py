@@ -180,7 +180,7 @@ def reading(x: Images, around: Padding, beyond: int) -> Callable[[Any], Array]:
 
 
 class _Masked(NamedTuple):
-    """An image's rows and their length; the rows above and what is before it; rows and their length with the padding."""
+    """An image's rows and their length; rows above and elements before it; rows and length with the padding."""
 
     rows: int
     length: int
