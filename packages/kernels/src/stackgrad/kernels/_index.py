@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import TypeVar
 
 Shape = tuple[int, ...]
@@ -19,6 +20,25 @@ def spread_strides(shape: Shape, strides: Shape, wanted: Shape) -> Shape:
     """The strides of an array as repeated to the shape `wanted`."""
     new = len(wanted) - len(shape)
     return (0,) * new + tuple([0 if extent == 1 else step for extent, step in zip(shape, strides, strict=True)])
+
+
+def memory_order(operands: Iterable[tuple[Shape, Shape]], shape: Shape) -> Shape:
+    """The order of dimensions in which a result of `shape` lies in memory.
+
+    It is that of the first operand, of a shape and strides, which has this shape and repeats nothing.
+    """
+    for given, strides in operands:
+        if given == shape and all(step or extent == 1 for step, extent in zip(strides, shape, strict=True)):
+            return by_stride(shape, strides)
+    return tuple(range(len(shape)))
+
+
+def by_stride(shape: Shape, strides: Shape) -> Shape:
+    """The dimensions, those with the longest strides first; as they are where only those of extent 1 say otherwise."""
+    long = [abs(step) for step, extent in zip(strides, shape, strict=True) if extent != 1]
+    if all(a >= b for a, b in pairwise(long)):
+        return tuple(range(len(shape)))
+    return tuple(sorted(range(len(shape)), key=lambda d: -abs(strides[d])))
 
 
 def inverse(order: Shape) -> Shape:

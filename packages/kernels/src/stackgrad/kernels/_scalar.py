@@ -9,12 +9,18 @@ from stackgrad.tensor import Op
 from stackgrad.tensor._optable import called_by
 
 
-def scalar_function(form: str, function_of: Callable[[str], Any]) -> Callable[[Any, Any, Any], Any]:
-    """The function of x, y, z that `form` stands for, which calls what `function_of` gives for a name."""
-    namespace: dict[str, Any] = {name: function_of(name) for name in called_by(form)}
-    exec(f"def scalar(x, y, z):\n    T = type(y)\n    return {form}\n", namespace)
-    function: Callable[[Any, Any, Any], Any] = namespace["scalar"]
-    return function
+def scalar_compiler(function_of: Callable[[str], Any], inlined: Callable[..., Any]) -> Callable[[str], Any]:
+    """What makes a scalar form a function of x, y, z, `inlined` in kernels.
+
+    That calls what `function_of` gives for a name; T is the type of its last operand.
+    """
+
+    def compile_scalar(form: str) -> Any:
+        namespace: dict[str, Any] = {name: function_of(name) for name in called_by(form)}
+        exec(f"def scalar(x, y, z):\n    T = type(y)\n    return {form}\n", namespace)
+        return inlined(namespace["scalar"])
+
+    return compile_scalar
 
 
 def power_of_integers(x: Any, y: Any, z: Any) -> Any:

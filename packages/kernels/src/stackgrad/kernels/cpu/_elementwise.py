@@ -20,7 +20,7 @@ from stackgrad.tensor import OPS, Op
 from stackgrad.tensor._plans import Plans, layouts
 from stackgrad.tensor._shape import broadcast_shapes, strides_in_order
 
-from .._index import inverse, merge, spread_strides, three
+from .._index import inverse, memory_order, merge, spread_strides, three
 from .._scalar import power_of_integers, types_of
 from ._kernel import Entry, Kernel, Signature, helper, kernel, rebind
 from ._math import compile_scalar
@@ -219,7 +219,7 @@ def _plan(
 ) -> _Plan:
     shape = broadcast_shapes(*[x.shape for x in operands])
     spread = [spread_strides(x.shape, x.strides, shape) for x in operands]
-    order = _memory_order(operands, spread, shape)
+    order = memory_order([(x.shape, x.strides) for x in operands], shape)
     lies = tuple([shape[d] for d in order])
     make, back = maker(lies, out_dtype), None if order == tuple(range(len(order))) else inverse(order)
     size = math.prod(lies)
@@ -241,16 +241,6 @@ def _plan(
     apart = [int(CHUNK * step) for step in (x, y, z)]
     flat = _Launch(kernels.flat[dtype], -(-size // CHUNK), size, (*apart, size))
     return _Plan(make, back, numbers, repeats, (flat,))
-
-
-def _memory_order(operands: tuple[Array, ...], spread: list[Shape], shape: Shape) -> Shape:
-    """The order of dimensions in which the result lies: that of the first operand of its shape that repeats nothing."""
-    for x, steps in zip(operands, spread, strict=True):
-        if x.shape == shape and all(step or extent == 1 for step, extent in zip(steps, shape, strict=True)):
-            if x.flags.c_contiguous:
-                break
-            return tuple(sorted(range(len(shape)), key=lambda d: -abs(steps[d])))
-    return tuple(range(len(shape)))
 
 
 def _in_turns(x: float, y: float, z: float, extents: Shape) -> bool:

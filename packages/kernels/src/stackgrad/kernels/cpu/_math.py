@@ -24,7 +24,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
-from .._scalar import scalar_function
+from .._scalar import scalar_compiler
 from ._kernel import helper
 from ._pointers import select
 
@@ -220,6 +220,4 @@ def function_of(name: str) -> Callable[..., Any]:
     return _OWN.get(name) or getattr(math, name)
 
 
-def compile_scalar(form: str) -> Any:
-    """A scalar form of the op table as a function that kernels call."""
-    return helper(scalar_function(form, function_of))
+compile_scalar = scalar_compiler(function_of, helper)

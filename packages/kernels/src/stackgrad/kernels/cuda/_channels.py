@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._array import DeviceArray, empty, permute
+from ._array import DeviceArray, permute
 from ._copy import contiguous
 from ._driver import cuda, inlined
 from ._kernel import Kernel, Signature, either, int64, named
@@ -94,14 +94,10 @@ class ChannelKernels:
 
 
 def is_channels_last(x: DeviceArray) -> bool:
+    """Whether x (n, c, s) lies as (n, s, c)."""
     return not x.is_contiguous and permute(x, (0, 2, 1)).is_contiguous
 
 
 def laid(x: DeviceArray, channels_last: bool) -> DeviceArray:
     """x (n, c, s), copied if it lies otherwise."""
     return permute(contiguous(permute(x, (0, 2, 1))), (0, 2, 1)) if channels_last else contiguous(x)
-
-
-def empty_like(x: DeviceArray, channels_last: bool) -> DeviceArray:
-    n, c, s = x.shape
-    return permute(empty((n, s, c), x.dtype), (0, 2, 1)) if channels_last else empty((n, c, s), x.dtype)

@@ -18,9 +18,9 @@ import numpy as np
 from stackgrad.tensor import OPS, Op
 from stackgrad.tensor._shape import broadcast_shapes
 
-from .._index import inverse, spread_strides, three
+from .._index import by_stride, inverse, memory_order, spread_strides, three
 from .._scalar import power_of_integers, types_of
-from ._array import DeviceArray, Shape, empty, permute
+from ._array import DeviceArray, empty, permute
 from ._driver import cuda, inlined
 from ._kernel import BLOCK, Kernel, boolean, cover, int64, integers, named, pointer
 from ._math import compile_scalar
@@ -129,7 +129,7 @@ def run(
 ) -> DeviceArray:
     """The kernels' function of operands that broadcast, entered for element type `dtype`."""
     shape = broadcast_shapes(*[x.shape for x in operands])
-    order = _memory_order(operands, shape)
+    order = memory_order([(x.shape, x.strides) for x in operands], shape)
     out = permute(empty(tuple([shape[d] for d in order]), out_dtype), inverse(order))
     write(kernels, dtype, operands, out)
     return out
@@ -145,7 +145,7 @@ def write(
     if None not in steps and out.is_gapless:
         kernels.flat[dtype](cover(out.size), *three(operands), out, Steps(*three(steps)), out.size)
         return
-    order = _by_stride(out)
+    order = by_stride(out.shape, out.strides)
     arrays = [*operands, out]
     strides = [tuple([spread_strides(x.shape, x.strides, out.shape)[d] for d in order]) for x in arrays]
     for views, shape in parts(arrays, tuple([out.shape[d] for d in order]), strides):
@@ -162,16 +162,3 @@ def _step(x: DeviceArray, out: DeviceArray) -> int | None:
         return None
     alike = [n == 1 or mine == its for n, mine, its in zip(x.shape, x.strides, out.strides, strict=True)]
     return 1 if all(alike) else None
-
-
-def _memory_order(operands: tuple[DeviceArray, ...], shape: Shape) -> Shape:
-    """The order of dimensions in memory that the result takes: that of the first operand of the full shape."""
-    model = next((x for x in operands if x.shape == shape), None)
-    return _by_stride(model) if model is not None else tuple(range(len(shape)))
-
-
-def _by_stride(x: DeviceArray) -> Shape:
-    """The dimensions of x, those with the longest strides first."""
-    if x.is_contiguous:
-        return tuple(range(x.ndim))
-    return tuple(sorted(range(x.ndim), key=lambda d: -abs(x.strides[d])))

@@ -12,7 +12,7 @@ from typing import Any
 
 from stackgrad.tensor._optable import numpy_function
 
-from .._scalar import scalar_function
+from .._scalar import scalar_compiler
 from ._driver import SIMULATED, inlined
 
 
@@ -45,6 +45,4 @@ def add(total, lost, value):
     return new, lost if lost - lost == type(lost)(0) else type(lost)(0)
 
 
-def compile_scalar(form: str) -> Any:
-    """A scalar form of the op table as a function that kernels call."""
-    return inlined(scalar_function(form, function_of))
+compile_scalar = scalar_compiler(function_of, inlined)

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ._array import DeviceArray, empty
-from ._channels import EACH, ChannelKernels, advance, begin, cut_of, empty_like, is_channels_last, laid, piece_of_thread
+from ._array import DeviceArray, empty, empty_like
+from ._channels import EACH, ChannelKernels, advance, begin, cut_of, is_channels_last, laid, piece_of_thread
 from ._copy import contiguous
 from ._driver import cuda, inlined
 from ._kernel import T, int64, named, pointer
@@ -290,7 +290,8 @@ def batch_norm(
 ) -> tuple[DeviceArray, DeviceArray, DeviceArray]:
     """See Backend.batch_norm. The result lies in memory as x does."""
     dtype, last = x.dtype, is_channels_last(x)
-    (form, cut), x, out = cut_of(x, last), laid(x, last), empty_like(x, last)
+    (form, cut), x = cut_of(x, last), laid(x, last)
+    out = empty_like(x)
     norm = Norm(contiguous(weight), contiguous(bias), dtype.type(eps), int(relu))
     of_pieces = Moments(*[empty((cut.c, cut.pieces), dtype) for _ in Moments._fields])
     of_channels = Moments(*[empty((cut.c,), dtype) for _ in Moments._fields])
@@ -311,11 +312,11 @@ def batch_norm_grad(
 ) -> tuple[DeviceArray, DeviceArray, DeviceArray]:
     """See Backend.batch_norm_grad. The input's gradient lies in memory as x does."""
     dtype, last = x.dtype, is_channels_last(x)
-    form, cut = cut_of(x, last)
+    (form, cut), x = cut_of(x, last), laid(x, last)
     norm = Norm(contiguous(weight), contiguous(bias), dtype.type(eps), int(relu))
     sums = Sums(*[empty((cut.c, cut.pieces), dtype) for _ in Sums._fields])
-    known = laid(g, last), laid(x, last), norm, Moments(contiguous(mean), contiguous(var)), sums
-    grads = Grads(empty_like(x, last), empty((cut.c,), dtype), empty((cut.c,), dtype))
+    known = laid(g, last), x, norm, Moments(contiguous(mean), contiguous(var)), sums
+    grads = Grads(empty_like(x), empty((cut.c,), dtype), empty((cut.c,), dtype))
     _GRAD_SUMS.launch(form, cut, dtype, *known)
     _INPUT_GRAD.launch(form, cut, dtype, *known, grads)
     return tuple(grads)
