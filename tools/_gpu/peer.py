@@ -23,7 +23,7 @@ def copy_work(x: Any, size: int) -> Work:
     to, source = (device().address(a.owner.memory) for a in (target, x))
 
     def copy() -> None:
-        (status,) = driver.cuMemcpyDtoDAsync(to, source, size, device().stream_number)
+        (status,) = driver.cuMemcpyDtoDAsync(to, source, size, device().stream_handle)
         if int(status):
             raise RuntimeError(f"a copy from device to device: {status!r}")
         target.shape  # noqa: B018 - lives as long as the work

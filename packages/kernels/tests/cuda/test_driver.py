@@ -85,7 +85,7 @@ def core(monkeypatch, tmp_path):
 
 def test_a_launch(core):
     gpu, dtype = _driver._Gpu(), np.dtype("float32")
-    assert (gpu.name, gpu.number, gpu.stream_number, gpu.blocks) == ("a stand-in", 3, 77, 8 * 132)
+    assert (gpu.name, gpu.ordinal, gpu.stream_handle, gpu.blocks) == ("a stand-in", 3, 77, 8 * 132)
     loaded = gpu.load(_fill.source(dtype), _fill.signature(dtype), _fill.threads, True)
     (ptx,) = core.loaded
     assert f".visible .entry {loaded}(".encode() in ptx

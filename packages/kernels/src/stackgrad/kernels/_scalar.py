@@ -1,4 +1,4 @@
-"""Scalar forms of the op table as functions of numbers, which each backend compiles with its own math (see _math)."""
+"""Scalar forms of the op table as functions of scalars, which each backend compiles with its own math (see _math)."""
 
 from __future__ import annotations
 

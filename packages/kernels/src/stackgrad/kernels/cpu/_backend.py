@@ -1,4 +1,4 @@
-"""The backend: which function does which kind of work."""
+"""The backend: which function does which work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The `cuda` backend: every kind of work in kernels that Numba compiles for NVIDIA's GPUs.
+"""The `cuda` backend: all work in kernels that Numba compiles for NVIDIA's GPUs.
 
 Importing this needs neither numba-cuda nor a GPU. `_driver` is the one file that imports them. Where is what:
 
@@ -20,11 +20,11 @@ Importing this needs neither numba-cuda nor a GPU. `_driver` is the one file tha
     sum, prod, max, min; mean by sum             _reduce.py          _fold_rows, _fold_columns
     argmax, argmin                               _reduce.py          _extreme
     cumsum                                       _cumsum.py          _piece_sums, _running_sums
-    gather: rows by their numbers                _indexing.py        _gather
+    gather: rows by their indices                _indexing.py        _gather
     scatter_add: gradient of gather              _indexing.py        _add_few, _add_sorted
     scatter: assignment to rows                  _indexing.py        _put_last
-    sorting of numbers for these two             _indexing.py        _number, _count_digits, _place_by_digit
-    nonzero: places of true elements             _indexing.py        _true_coordinates
+    sorting of indices for these two             _indexing.py        _count_up, _count_digits, _sort_by_digit
+    nonzero: indices of true elements            _indexing.py        _true_coordinates
     uniform random numbers, dropout              _random.py          _uniform, _dropout
     SGD, with momentum; Adam, AdamW              _optim.py           _sgd, _momentum, _adam
     fill                                         _copy.py            _fill
@@ -33,9 +33,9 @@ Importing this needs neither numba-cuda nor a GPU. `_driver` is the one file tha
     map, zip, reduce of one's own function       ../_custom.py       map, zip, reduce
     the same on a GPU; by _flat, _fold_rows ...  _custom.py          CustomKernels
 
-    which function does which kind of work       _backend.py         CudaBackend
+    which function does which work               _backend.py         CudaBackend
     arrays; views: permute, expand, slice        _array.py           DeviceArray, empty, from_numpy, to_numpy
-    strides as kernels see them                  _strides.py         place, parts, divide
+    strides as kernels see them                  _strides.py         offset_of, parts, divide
     making and launching kernels                 _kernel.py          kernel, Kernel, cover, either, REGISTRY
     driver, compiler, simulator                  _driver.py          device, compile_to_ptx, _Gpu, _Simulator
     arrays of simulated kernels                  _simulated.py       Pointer, Anywhere

@@ -21,7 +21,7 @@ DType = np.dtype[Any]
 
 
 class DeviceArray:
-    """Elements of `dtype` in `owner`'s memory, the first at place `offset`; places and strides count elements.
+    """Elements of `dtype` in `owner`'s memory, the first at `offset`; offsets and strides count elements.
 
     `pointer` is what a kernel gets. `__cuda_array_interface__` and DLPack lend the memory to other libraries.
     """

@@ -82,10 +82,10 @@ class ChannelKernels:
 
     def __init__(self, body: Any, signature: Signature) -> None:
         def made(form: str, across: int, lanes: int) -> Kernel:
-            numbers = {"ACROSS": across, "LANES": lanes, "THREADS": across * lanes}
+            constants = {"ACROSS": across, "LANES": lanes, "THREADS": across * lanes}
             name = f"{body.__name__.strip('_')}_of_{form}"
             whole = lambda T: (*signature(T), named(Cut, int64))  # noqa: E731
-            return Kernel(body, whole, across * lanes, name=name, bind=lambda dtype: numbers)
+            return Kernel(body, whole, across * lanes, name=name, bind=lambda dtype: constants)
 
         self._by_form = {PLANES: made("planes", *PLANES), PIXELS: made("pixels", *PIXELS)}
 

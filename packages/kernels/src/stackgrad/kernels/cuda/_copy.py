@@ -1,4 +1,4 @@
-"""Filling, copying and converting. A copy is by the kernels of `_elementwise`, with a function that hands a number on.
+"""Filling, copying and converting. A copy is by the kernels of `_elementwise`, with a function that hands a value on.
 
 fill       out |v v v v v v|
 copy       out |0 1 2 3 4 5|    threads write in the order of the memory of `out`,
@@ -63,13 +63,13 @@ def _as_number(value: bool | int | float, dtype: DType) -> NDArray[Any]:
 
 
 def constant(value: bool | int | float, dtype: DType) -> DeviceArray:
-    """See Backend.constant. The same numbers come in each step, so they are kept: no launch writes them again."""
+    """See Backend.constant. The same values come in each step, so they are kept: no launch writes them again."""
     return _kept(_as_number(value, dtype).tobytes(), dtype)
 
 
 @lru_cache(1024)
-def _kept(number: bytes, dtype: DType) -> DeviceArray:
-    return _array.constant(np.frombuffer(number, dtype).reshape(()))
+def _kept(value: bytes, dtype: DType) -> DeviceArray:
+    return _array.constant(np.frombuffer(value, dtype).reshape(()))
 
 
 def copy(a: DeviceArray, dtype: DType | None = None) -> DeviceArray:

@@ -45,11 +45,11 @@ class Device(Protocol):
     """What the backend needs of a device."""
 
     name: str
-    number: int
+    ordinal: int
     """Among the devices of this machine."""
     is_host: bool
     """Whether its memory is the host's."""
-    stream_number: int | None
+    stream_handle: int | None
     """Its stream, as other libraries name it."""
     blocks: int
     """As many as keep it busy, for kernels that walk over their elements in steps of the whole grid."""
@@ -82,7 +82,7 @@ class Device(Protocol):
         """
 
     def launch(self, loaded: Any, grid: Grid, block: Grid, arguments: Sequence[Any]) -> None:
-        """Run a kernel: blocks and threads by their numbers in x, y, z; pointers, numbers and tuples of these."""
+        """Run a kernel: how many blocks and threads in x, y, z; pointers, scalars and tuples of these."""
 
     def graph(self, calls: Sequence[Call]) -> Callable[[], None]:
         """A function that does these launches again, all by one."""
@@ -93,7 +93,7 @@ class Device(Protocol):
     def synchronize_all(self) -> None:
         """Wait for all that any library launched on this device."""
 
-    def wait_for(self, stream_number: int) -> None:
+    def wait_for(self, stream_handle: int) -> None:
         """Begin nothing before another library's stream has done what it has to do by now."""
 
 
@@ -135,8 +135,8 @@ class _Gpu:
         self._device = device
         self._here = _InThisThread(device, device.create_stream())
         self._staging = cache(lambda: Staging(self._pinned(STAGED), self._fetch, self.synchronize))
-        self.stream_number: int | None = int(self._here.stream.handle)
-        self.number = int(device.device_id)
+        self.stream_handle: int | None = int(self._here.stream.handle)
+        self.ordinal = int(device.device_id)
         self._memory = device.memory_resource
         self.name = str(device.name)
         self.compute_capability = tuple(device.compute_capability)
@@ -161,11 +161,11 @@ class _Gpu:
     def borrow(self, address: int, size: int) -> Any:
         if size:
             self._make_current()
-            ordinal = self._driver.CUpointer_attribute.CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL
-            number = int(self._check(self._driver.cuPointerGetAttribute(ordinal, address)))
-            if number != self.number:
+            wanted = self._driver.CUpointer_attribute.CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL
+            found = int(self._check(self._driver.cuPointerGetAttribute(wanted, address)))
+            if found != self.ordinal:
                 raise ValueError(
-                    f"from_dlpack of memory of GPU {number} for {self.name}, which is GPU {self.number}: "
+                    f"from_dlpack of memory of GPU {found} for {self.name}, which is GPU {self.ordinal}: "
                     "bring it to that one first"
                 )
         return self._core.Buffer.from_handle(address, size)
@@ -219,8 +219,8 @@ class _Gpu:
         self._make_current()
         self._device.sync()
 
-    def wait_for(self, stream_number: int) -> None:
-        self._here.stream.wait(self._core.Stream.from_handle(stream_number))
+    def wait_for(self, stream_handle: int) -> None:
+        self._here.stream.wait(self._core.Stream.from_handle(stream_handle))
 
     def _pinned(self, size: int) -> int:
         """Memory of the host that stays where it is, which the device may read. It is never freed."""
@@ -254,9 +254,9 @@ class _Simulator:
     """Numba's simulator. Fresh memory is full of NaN, -1 and true, as a kernel must not trust it to be anything."""
 
     name = "Numba's simulator"
-    number = 0
+    ordinal = 0
     is_host = True
-    stream_number: int | None = None
+    stream_handle: int | None = None
     blocks = 2
 
     def allocate(self, size: int) -> NDArray[np.uint8]:
@@ -286,7 +286,7 @@ class _Simulator:
 
     def load(self, body: Callable[..., None], signature: tuple[Any, ...], threads: int, keep: bool) -> Any:
         def thread(*arguments: Any) -> None:
-            with np.errstate(all="ignore"):  # single numbers of NumPy's warn, those of a GPU do not
+            with np.errstate(all="ignore"):  # scalars of NumPy's warn, those of a GPU do not
                 body(*arguments)
 
         return _numba_cuda.jit(thread)
@@ -307,7 +307,7 @@ class _Simulator:
     def synchronize_all(self) -> None:
         pass
 
-    def wait_for(self, stream_number: int) -> None:
+    def wait_for(self, stream_handle: int) -> None:
         pass
 
 

@@ -1,11 +1,11 @@
-"""map and zip: one function of single numbers, applied to every element.
+"""map and zip: one function of scalars, applied to every element.
 
     elements   |0 1 2 3 ...                                                                          n|
     threads    |block 0: 0 .. 255|block 1|...|last block|block 0 again, one grid further|...
 
 Neighbouring threads take neighbouring elements, so that a warp reads and writes whole lines of memory. Operands that
-lie alike, in whatever order of dimensions, are walked as one run; a single number is read at stride 0. Anything else,
-such as a broadcast row or a slice with steps, is brought to four dimensions, in which each thread finds its places.
+lie alike, in whatever order of dimensions, are walked as one run; a single value is read at stride 0. Anything else,
+such as a broadcast row or a slice with steps, is brought to four dimensions, in which each thread finds its elements.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from ._array import DeviceArray, empty, permute
 from ._driver import cuda, inlined
 from ._kernel import BLOCK, Kernel, boolean, cover, int64, integers, named, pointer
 from ._math import compile_scalar
-from ._strides import RANK, parts, place
+from ._strides import RANK, offset_of, parts
 
-Numbers = Callable[[Any], tuple[Any, Any, Any, Any]]
+Operands = Callable[[Any], tuple[Any, Any, Any, Any]]
 
 
 def _scalar(x, y, z):
@@ -35,13 +35,13 @@ def _scalar(x, y, z):
 
 
 @inlined
-def _number(x):
+def _written(x):
     """What is written: where the result is a bool, `bool` stands in its place."""
     return x
 
 
 class Steps(NamedTuple):
-    """How far apart the elements of each operand lie: 1, or 0 for a single number."""
+    """How far apart the elements of each operand lie: 1, or 0 for a single value."""
 
     x: Any
     y: Any
@@ -59,10 +59,10 @@ class Walk(NamedTuple):
 
 
 def _flat(x, y, z, out, step, n):
-    """Operands that lie alike, or are single numbers."""
+    """Operands that lie alike, or are single values."""
     i = cuda.grid(1)
     while i < n:
-        out[i] = _number(_scalar(x[i * step.x], y[i * step.y], z[i * step.z]))
+        out[i] = _written(_scalar(x[i * step.x], y[i * step.y], z[i * step.z]))
         i += cuda.gridsize(1)
 
 
@@ -70,38 +70,38 @@ def _strided(x, y, z, out, walk, n):
     """Operands and result of any strides."""
     i = cuda.grid(1)
     while i < n:
-        number = _scalar(
-            x[place(i, walk.extents, walk.x)],
-            y[place(i, walk.extents, walk.y)],
-            z[place(i, walk.extents, walk.z)],
+        value = _scalar(
+            x[offset_of(i, walk.extents, walk.x)],
+            y[offset_of(i, walk.extents, walk.y)],
+            z[offset_of(i, walk.extents, walk.z)],
         )
-        out[place(i, walk.extents, walk.out)] = _number(number)
+        out[offset_of(i, walk.extents, walk.out)] = _written(value)
         i += cuda.gridsize(1)
 
 
 class ElementwiseKernels:
-    """The two kernels of one function of up to three numbers; `numbers` gives the Numba types of these and of the
+    """The two kernels of one function of up to three scalars; `operands` gives the Numba types of these and of the
     result for an element type. Integers may have a function of their own."""
 
     def __init__(
         self,
         name: str,
         scalar: Any,
-        numbers: Numbers,
+        operands: Operands,
         dtypes: str,
         registered: bool = True,
         of_integers: Any = None,
     ) -> None:
         def flat(T: Any) -> tuple[Any, ...]:
-            return *map(pointer, numbers(T)), named(Steps, int64), int64
+            return *map(pointer, operands(T)), named(Steps, int64), int64
 
         def strided(T: Any) -> tuple[Any, ...]:
-            return *map(pointer, numbers(T)), named(Walk, integers(RANK)), int64
+            return *map(pointer, operands(T)), named(Walk, integers(RANK)), int64
 
         def bind(dtype: np.dtype[Any]) -> dict[str, Any]:
-            *_, result = numbers(dtype)
+            *_, result = operands(dtype)
             function = of_integers if of_integers and dtype == np.dtype("int64") else scalar
-            return {"_scalar": function, "_number": bool if result in (boolean, np.dtype("bool")) else _number}
+            return {"_scalar": function, "_written": bool if result in (boolean, np.dtype("bool")) else _written}
 
         self.flat, self.strided = (
             Kernel(body, signature, BLOCK, dtypes, f"{name}{body.__name__}", registered, bind)
@@ -155,7 +155,7 @@ def write(
 
 
 def _step(x: DeviceArray, out: DeviceArray) -> int | None:
-    """1 where x lies as `out` does, 0 where it is a single number, else None."""
+    """1 where x lies as `out` does, 0 where it is a single value, else None."""
     if x.size == 1:
         return 0
     if x.shape != out.shape:

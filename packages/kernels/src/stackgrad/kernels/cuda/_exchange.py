@@ -113,11 +113,11 @@ def to_dlpack(a: DeviceArray, stream: int | None = None) -> Any:
         device().synchronize()
     extents = (ctypes.c_int64 * a.ndim)(*a.shape)
     strides = (ctypes.c_int64 * a.ndim)(*a.strides)
-    kind, number = device_of(a)
+    device_type, ordinal = device_of(a)
     described = _Tensor(
         data=address_of(a),
-        device_type=kind,
-        device_id=number,
+        device_type=device_type,
+        device_id=ordinal,
         ndim=a.ndim,
         code=_CODES[a.dtype.kind],
         bits=8 * a.dtype.itemsize,
@@ -133,8 +133,8 @@ def to_dlpack(a: DeviceArray, stream: int | None = None) -> Any:
 
 
 def device_of(a: DeviceArray) -> tuple[int, int]:
-    """DLPack's type and number of the device."""
-    return (CPU, 0) if device().is_host else (CUDA, device().number)
+    """DLPack's type of the device, and which of them it is."""
+    return (CPU, 0) if device().is_host else (CUDA, device().ordinal)
 
 
 def address_of(a: DeviceArray) -> int:
@@ -168,14 +168,14 @@ def borrow(external: Any) -> Parts:
 
 
 def _from_dlpack(external: Any) -> Parts:
-    kind, number = (int(part) for part in external.__dlpack_device__())
-    wanted = (CPU, 0) if device().is_host else (CUDA, device().number)
-    if (kind, number) != wanted:
+    found = tuple(int(part) for part in external.__dlpack_device__())
+    wanted = (CPU, 0) if device().is_host else (CUDA, device().ordinal)
+    if found != wanted:
         raise ValueError(
-            f"from_dlpack of an array on DLPack device {(kind, number)} for {device().name}, which is {wanted}: "
+            f"from_dlpack of an array on DLPack device {found} for {device().name}, which is {wanted}: "
             "bring it to that device first"
         )
-    capsule = external.__dlpack__() if device().is_host else external.__dlpack__(stream=device().stream_number)
+    capsule = external.__dlpack__() if device().is_host else external.__dlpack__(stream=device().stream_handle)
     address = _content(capsule, _FRESH)
     managed = _Managed.from_address(address)
     tensor = managed.tensor

@@ -1,14 +1,14 @@
-"""Gather and scatter by row numbers, and the places of true elements.
+"""Gather and scatter by row indices, and the indices of true elements.
 
 A gather takes an element a thread. Where rows meet, as in scatter, nothing may be added by whoever comes first, or the
 bits would change from run to run. Where there is little to do, the thread of an element of the result looks at all
-row numbers, in their order:
+row indices, in their order:
 
     index      |2 0 2 1|
     thread     (row 2, column c) adds g[0, c] and g[2, c]
 
-Otherwise the row numbers are sorted first, equal ones staying in order, by four bits at a time from the lowest on. A
-thread counts the digits of a chunk of them, running sums over (digit, chunk) tell before which place each chunk's end,
+Otherwise the row indices are sorted first, equal ones staying in order, by four bits at a time from the lowest on. A
+thread counts the digits of a chunk of them, running sums over (digit, chunk) tell before which index each chunk's end,
 and the thread puts them there, from the last of the chunk to the first:
 
     digits     |2 0 2|1 2 0|        chunk 0 has one 0, no 1, two 2; chunk 1 one of each
@@ -33,9 +33,9 @@ from ._kernel import T, cover, either, int64, kernel, named, pointer
 from ._math import add
 from ._strides import divide
 
-CHUNK = either(64, simulated=5)  # row numbers of one thread
+CHUNK = either(64, simulated=5)  # row indices of one thread
 DIGITS = 16  # of four bits
-FEW = either(2**24, simulated=200)  # row numbers to look at until sorting them pays
+FEW = either(2**24, simulated=200)  # row indices to look at until sorting them pays
 
 _INT64 = np.dtype("int64")
 
@@ -72,7 +72,7 @@ def gather(a: DeviceArray, index: DeviceArray) -> DeviceArray:
     return out
 
 
-# --- order: stable sorting of row numbers
+# --- order: stable sorting of row indices
 
 
 @kernel(lambda T: (pointer(int64), pointer(int64), int64, int64, int64), dtypes="i")
@@ -85,11 +85,11 @@ def _count_digits(keys, counts, shift, chunks, m):
         chunk += cuda.gridsize(1)
 
 
-_PLACED = (pointer(int64), pointer(int64), pointer(int64), pointer(int64), pointer(int64), int64, int64, int64)
+_SORTED = (pointer(int64), pointer(int64), pointer(int64), pointer(int64), pointer(int64), int64, int64, int64)
 
 
-@kernel(lambda T: _PLACED, dtypes="i")
-def _place_by_digit(keys, order, sorted_keys, sorted_order, ends, shift, chunks, m):
+@kernel(lambda T: _SORTED, dtypes="i")
+def _sort_by_digit(keys, order, sorted_keys, sorted_order, ends, shift, chunks, m):
     """Keys and their order, moved to where they belong by a digit; the last of each chunk goes before `ends`."""
     chunk = cuda.grid(1)
     while chunk < chunks:
@@ -104,7 +104,7 @@ def _place_by_digit(keys, order, sorted_keys, sorted_order, ends, shift, chunks,
 
 
 @kernel(lambda T: (pointer(int64), int64), dtypes="i")
-def _number(out, n):
+def _count_up(out, n):
     i = cuda.grid(1)
     while i < n:
         out[i] = i
@@ -112,18 +112,18 @@ def _number(out, n):
 
 
 def _sorted(index: DeviceArray, rows: int) -> tuple[DeviceArray, DeviceArray]:
-    """The numbers 0 .. rows - 1 of `index` in ascending order, and where each stood; of equal ones the first first."""
+    """The values 0 .. rows - 1 of `index` in ascending order, and where each stood; of equal ones the first first."""
     m = index.size
     chunks = -(-m // CHUNK)
     order = empty((m,), _INT64)
-    _number[_INT64](cover(m), order, m)
+    _count_up[_INT64](cover(m), order, m)
     for shift in range(0, (rows - 1).bit_length(), 4):
         counts = full((DIGITS * chunks,), 0, _INT64)
         _count_digits[_INT64](cover(chunks), index, counts, shift, chunks, m)
         ends = cumsum(counts, 0)
         sorted_index, sorted_order = empty((m,), _INT64), empty((m,), _INT64)
         arrays = index, order, sorted_index, sorted_order, ends
-        _place_by_digit[_INT64](cover(chunks), *arrays, shift, chunks, m)
+        _sort_by_digit[_INT64](cover(chunks), *arrays, shift, chunks, m)
         index, order = sorted_index, sorted_order
     return index, order
 
@@ -162,7 +162,7 @@ def _add_few(g, index, out, m, k, n):
 
 @kernel(lambda T: (pointer(T), pointer(int64), pointer(int64), pointer(T), int64, int64, int64), dtypes="if")
 def _add_sorted(g, keys, order, out, m, k, n):
-    """As `_add_few`, by the sorted row numbers."""
+    """As `_add_few`, by the sorted row indices."""
     i = cuda.grid(1)
     while i < n:
         row = divide(i, k)
@@ -210,7 +210,7 @@ def scatter(target: DeviceArray, index: DeviceArray, source: DeviceArray) -> Non
         _put_last[target.dtype](cover(source.size), *arrays, _rows_of(target), source.size)
 
 
-# --- places
+# --- nonzero
 
 
 @kernel(lambda T: (pointer(T), pointer(int64), pointer(int64), int64, int64, int64), dtypes="b")
@@ -232,9 +232,9 @@ def nonzero(mask: DeviceArray) -> tuple[DeviceArray, ...]:
         return tuple([empty((0,), _INT64) for _ in mask.shape])
     counts = cumsum(copy(mask.view((n,), (1,)), _INT64), 0)
     found = int(to_numpy(counts.view((1,), (1,), n - 1))[0])
-    places = []
+    coordinates = []
     for inner, extent in zip(strides_in_order(mask.shape), mask.shape, strict=True):
         out = empty((found,), _INT64)
         _true_coordinates[mask.dtype](cover(n), mask, counts, out, inner, extent, n)
-        places.append(out)
-    return tuple(places)
+        coordinates.append(out)
+    return tuple(coordinates)

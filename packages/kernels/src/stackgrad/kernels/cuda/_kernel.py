@@ -1,6 +1,6 @@
 """Kernels: how they are written, compiled, launched, and put on the tape of a captured function.
 
-A kernel is a function of pointers, integers, numbers of the element type, and tuples of these, whose elements have
+A kernel is a function of pointers, integers, scalars of the element type, and tuples of these, whose elements have
 names where they are NamedTuples, such as a `Walk` of strides. It writes into what the pointers point to. Its globals
 are those of its file, and `T`, the element type it is compiled for:
 
@@ -80,10 +80,10 @@ class Kernel:
 
     `signature` gives the Numba types of its arguments for one of these, `threads` those of a block, `bind` further
     globals of its own for a dtype. `kernel[dtype](grid, *arguments)` launches it; the grid is the number of blocks, or
-    their numbers in x, y and z; what a replay needs besides, it is to `keep`. A user's function makes a kernel that is
+    those in x, y and z; what a replay needs besides, it is to `keep`. A user's function makes a kernel that is
     not `registered`: no test can know it, and it is not kept on disk, since nobody knows all that it depends on.
 
-    Bools are bytes of 0 and 1 to a kernel, `T` is uint8 then; what it writes for one has to be bool(...) of a number.
+    Bools are bytes of 0 and 1 to a kernel, `T` is uint8 then; what it writes for one has to be bool(...) of a value.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Kernel:
         self.body, self.bind = body, bind
         self._signature, self._registered = signature, registered
         self.block = threads if isinstance(threads, tuple) else (threads,)
-        self.dtypes = [dtype for kind in dtypes for dtype in _DTYPES[kind]]
+        self.dtypes = [dtype for letter in dtypes for dtype in _DTYPES[letter]]
         self._launches: dict[DType, Launch] = {}
         if registered:
             REGISTRY.append(self)

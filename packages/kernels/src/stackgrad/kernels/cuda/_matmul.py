@@ -21,7 +21,7 @@ from ._array import DeviceArray, empty, permute
 from ._driver import cuda, inlined
 from ._kernel import T, int64, integers, pointer
 from ._math import compile_scalar
-from ._strides import RANK, divide, parts, place
+from ._strides import RANK, divide, offset_of, parts
 from ._tile import ALIGNMENT, TiledKernels, cut, epilogue, form_for, joined
 
 # Stand-ins: each form of the tile has its own, see `Form.globals`.
@@ -80,8 +80,8 @@ def _product(
     thread = cuda.threadIdx.x
     row, row_d, row_by, row_d_by = _stand(thread, ROWS, DEPTH, THREADS, abs(a_depth) <= abs(a_row))
     column, column_d, column_by, column_d_by = _stand(thread, COLUMNS, DEPTH, THREADS, abs(b_depth) <= abs(b_column))
-    from_a = place(element, batch, a_batch) + (first_row + row) * a_row + (start + row_d) * a_depth
-    from_b = place(element, batch, b_batch) + (first_column + column) * b_column + (start + column_d) * b_depth
+    from_a = offset_of(element, batch, a_batch) + (first_row + row) * a_row + (start + row_d) * a_depth
+    from_b = offset_of(element, batch, b_batch) + (first_column + column) * b_column + (start + column_d) * b_depth
     a_by, b_by = row_by * a_row + row_d_by * a_depth, column_by * b_column + column_d_by * b_depth
     to_left, left_by = row_d * LEFT_PITCH + row, row_d_by * LEFT_PITCH + row_by
     to_right, right_by = column_d * RIGHT_PITCH + column, column_d_by * RIGHT_PITCH + column_by

@@ -13,7 +13,7 @@ from .._free_blocks import FreeBlocks
 from ._driver import Memory, device
 
 LARGEST_POOL = 2 * 1024**3  # bytes kept at most while nobody uses them
-_GRAIN = 512  # bytes: sizes are rounded up, so that more of them are equal; every array begins at such a place
+_GRAIN = 512  # bytes: sizes are rounded up, so that more of them are equal; every array begins at a multiple
 
 pool: FreeBlocks[Memory] = FreeBlocks(lambda size: device().allocate(size), LARGEST_POOL)
 

@@ -10,7 +10,7 @@ same way and so with the same result, and then writes its own piece.
 
 The sums of the forward pass are a count, a mean and a sum of squares around it, first of EACH elements, then merged (T.
 Chan, G. Golub and R. LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979,
-http://i.stanford.edu/pub/cstr/reports/cs/tr/79/773/CS-TR-79-773.pdf): no large numbers are subtracted. Values count
+http://i.stanford.edu/pub/cstr/reports/cs/tr/79/773/CS-TR-79-773.pdf): no large values are subtracted. Values count
 from the first of their channel, so that none of their digits are lost where the mean is far above the deviation.
 """
 

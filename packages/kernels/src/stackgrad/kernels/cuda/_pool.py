@@ -132,7 +132,7 @@ def _avg_pool(x, out, pool, n):
 
 
 def _plus(total, g, taps, at, tap, count):
-    """Stand-in: the total, plus what a tap of window number `at` gets of its gradient."""
+    """Stand-in: the total, plus what a tap of the window at index `at` gets of its gradient."""
     return total
 
 

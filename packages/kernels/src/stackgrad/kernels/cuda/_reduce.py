@@ -50,7 +50,7 @@ def _scalar(x, y, z):
 
 
 def _fold_rows(x, out, k, pieces):
-    """Piece p of row r of x (a, k) into out (a, pieces); block number r * pieces + p."""
+    """Piece p of row r of x (a, k) into out (a, pieces); block r * pieces + p."""
     partial = cuda.shared.array(LANES, T)
     at = cuda.blockIdx.x
     row = divide(at, pieces)
@@ -89,7 +89,7 @@ class Columns(NamedTuple):
 
 @inlined
 def piece_of(i, columns):
-    """The piece whose result is element i of (a, pieces, b): its outer index, its number, and its column."""
+    """The piece whose result is element i of (a, pieces, b): its outer index, its index there, and its column."""
     block = divide(i, columns.b)
     outer = divide(block, columns.pieces)
     return outer, block - outer * columns.pieces, i - block * columns.b
@@ -112,7 +112,7 @@ def _fold_columns(x, out, columns, n):
 
 
 class FoldKernels:
-    """The two kernels that fold by `scalar`, an associative, commutative function of two numbers (and one unused)."""
+    """The two kernels that fold by `scalar`, an associative, commutative function of two scalars (and one unused)."""
 
     def __init__(self, name: str, scalar: Any, dtypes: str = "bif", registered: bool = True) -> None:
         def rows(T: Any) -> tuple[Any, ...]:
@@ -156,15 +156,15 @@ def _fold(kernels: FoldKernels, x: DeviceArray, dims: Shape) -> DeviceArray:
     if not dims:
         return copy(x)
     order = tuple(sorted(range(x.ndim), key=lambda d: (-x.strides[d], d)))
-    turned = permute(x, order)
-    if not turned.is_contiguous:
+    transposed = permute(x, order)
+    if not transposed.is_contiguous:
         order = (*[d for d in range(x.ndim) if d not in dims], *dims)
-        turned = copy(permute(x, order))
+        transposed = copy(permute(x, order))
     end = max(order.index(d) for d in dims) + 1
     begin = end
     while begin > 0 and order[begin - 1] in dims:
         begin -= 1
-    out = _fold_middle(kernels, turned, begin, end)
+    out = _fold_middle(kernels, transposed, begin, end)
     left = order[:begin] + order[end:]
     kept = sorted(left)
     rest = tuple([kept.index(d) for d in dims if d in left])

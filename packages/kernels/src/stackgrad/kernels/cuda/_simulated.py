@@ -17,17 +17,17 @@ class Pointer:
     def __init__(self, elements: NDArray[Any], start: int) -> None:
         self._elements, self._start = elements, start
 
-    def _place(self, i: int) -> int:
-        place = self._start + int(i)
-        if not 0 <= place < self._elements.size:
-            raise IndexError(f"a kernel at element {place} of memory for {self._elements.size}")
-        return place
+    def _index(self, i: int) -> int:
+        index = self._start + int(i)
+        if not 0 <= index < self._elements.size:
+            raise IndexError(f"a kernel at element {index} of memory for {self._elements.size}")
+        return index
 
     def __getitem__(self, i: int) -> Any:
-        return self._elements[self._place(i)]
+        return self._elements[self._index(i)]
 
     def __setitem__(self, i: int, value: Any) -> None:
-        self._elements[self._place(i)] = value
+        self._elements[self._index(i)] = value
 
 
 class Anywhere:

@@ -10,7 +10,7 @@ A block holds ROWS groups of LANES threads. How many lanes a row gets depends on
                |p0|                                     again and writes theirs
 
 A lane's partial is (m, s), its largest element and the sum of exp(x - m), for a gradient a sum alone. Both m and s are
-found in one pass, in which s is scaled anew whenever a larger element comes (M. Milakov and N. Gimelshein, "Online
+found in one pass, in which s is scaled again whenever a larger element comes (M. Milakov and N. Gimelshein, "Online
 normalizer calculation for softmax", arXiv:1805.02867). So a row is read twice, the second time mostly from the cache.
 
 The gradient of cross-entropy needs no sums, as its forward pass kept log-softmax: a thread takes an element.
@@ -208,8 +208,8 @@ class RowKernels:
 
 def _for_shape(body: Any, signature: Signature, lanes: int, rows: int) -> Kernel:
     name = f"{body.__name__.strip('_')}_of_{lanes}"
-    numbers = {"LANES": lanes, "ROWS": rows, "THREADS": lanes * rows}
-    return Kernel(body, signature, (lanes, rows), name=name, bind=lambda dtype: numbers)
+    constants = {"LANES": lanes, "ROWS": rows, "THREADS": lanes * rows}
+    return Kernel(body, signature, (lanes, rows), name=name, bind=lambda dtype: constants)
 
 
 _softmax = RowKernels(_softmax_rows, lambda T: (pointer(T), pointer(T), int64, int64, int64))

@@ -2,7 +2,7 @@
 
 |upload 0|upload 1|upload 2| free                |     filled from the front on
 |upload 9| free                                  |     where one does not fit, all that was asked for is waited
-                                                       for, and it is filled anew
+                                                       for, and it is filled again
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ def divide(a, b):
 
 
 @inlined
-def place(i, shape, strides):
+def offset_of(i, shape, strides):
     """Where element i, counted in C order, lies."""
     row = divide(i, shape[3])
     plane = divide(row, shape[2])
@@ -38,7 +38,7 @@ def parts(
 ) -> Iterator[tuple[list[DeviceArray], Shape]]:
     """The arrays, each walked over `shape` by its strides, as views of RANK dimensions, and their shape.
 
-    One part is usual; where more dimensions are left after merging, each place in the first ones is a part.
+    One part is usual; where more dimensions are left after merging, each index of the first ones is a part.
     """
     extents, merged = merge(shape, strides)
     lead = max(len(extents) - RANK, 0)
