@@ -15,6 +15,7 @@ from . import _grads
 from ._backend import Array, Backend, DType
 from ._errors import no_tensor
 from ._mode import here
+from ._plans import Layout, layout_of
 from ._shape import Shape
 from ._source import Source, refresh
 from ._tape import capturing, expect_readable, open_tapes
@@ -49,14 +50,21 @@ class Version:
 class Value:
     """An array and its place in the graph: the part of a tensor that differentiation needs."""
 
-    __slots__ = ("__weakref__", "_grad", "_requires_grad", "backend", "data", "node", "source", "version")
+    __slots__ = (
+        *("__weakref__", "_grad", "_laid", "_layout", "_requires_grad"),
+        *("_version", "backend", "data", "node", "source"),
+    )
 
-    def __init__(self, data: Array, backend: Backend, version: Version | None = None) -> None:
+    def __init__(
+        self, data: Array, backend: Backend, version: Version | None = None, layout: Layout | None = None
+    ) -> None:
         self.data = data
+        self._layout = layout  # of the array `_laid`
+        self._laid = data
         self.backend = backend
-        self.version = own = version or Version()
+        self._version = version
         if open_tapes and capturing.tape is not None:
-            capturing.tape.made(self, *([] if version else [own]))
+            capturing.tape.made(self, *([] if version else [self.version]))
         self.node: Node | None = None
         self.source: Source | None = None
         self._requires_grad = False
@@ -68,9 +76,35 @@ class Value:
             capturing.tape.use((self,))
         return self.data
 
-    def new(self, data: Array, version: Version | None = None) -> Tensor:
-        """A tensor around `data` on the same backend; `version` is given for a view."""
+    def new(self, data: Array, version: Version | None = None, layout: Layout | None = None) -> Tensor:
+        """A tensor around `data` on the same backend; `version` is given for a view, `layout` where it is known."""
         raise TypeError("a Value is not a tensor")
+
+    @property
+    def version(self) -> Version:
+        """Of the memory; shared with the views of it. Made when it is first asked for."""
+        found = self._version
+        if found is None:
+            self._version = found = Version()
+        return found
+
+    @version.setter
+    def version(self, version: Version) -> None:
+        self._version = version
+
+    @property
+    def writes(self) -> int:
+        """How often the memory was written in place."""
+        return self._version.count if self._version is not None else 0
+
+    @property
+    def layout(self) -> Layout:
+        """What plans are found by."""
+        found = self._layout
+        if found is None or self._laid is not self.data or found.backend is not self.backend:
+            self._laid = self.data
+            self._layout = found = layout_of(self.data, self.backend)
+        return found
 
     @property
     def shape(self) -> Shape:
@@ -178,7 +212,7 @@ class Context:
         saved.clear()
         try:
             for x in tensors:
-                saved.append((x, x.version.count, None))
+                saved.append((x, x.writes, None))
         except AttributeError:
             given = ", ".join(type(x).__name__ for x in tensors)
             raise TypeError(
@@ -191,10 +225,10 @@ class Context:
         """What was saved. Raises RuntimeError where it was changed in place since."""
         found = []
         for x, count, node in self.__saved or ():
-            if x.version.count != count:
+            if x.writes != count:
                 raise RuntimeError(
                     f"backward through {self.__function._describe(self)} needs a tensor of shape {x.shape} that was "
-                    f"changed in place (it is at version {x.version.count}, was saved at {count}): copy it first, or "
+                    f"changed in place (it is at version {x.writes}, was saved at {count}): copy it first, or "
                     "write out of place"
                 )
             found.append(x if node is None else _made_by(node(), x))

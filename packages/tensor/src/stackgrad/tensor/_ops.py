@@ -12,7 +12,7 @@ from ._dtypes import float32, promote
 from ._errors import no_tensor
 from ._mode import here
 from ._optable import OPS, REDUCTIONS, Op
-from ._plans import Plans
+from ._plans import Layout, Plans
 from ._shape import Shape, broadcast_shapes, reduced_shape
 from ._source import Source
 from ._tape import expect_readable, open_tapes
@@ -46,7 +46,7 @@ def common_backend(what: str, *tensors: Value) -> Backend:
 class Elementwise(Function):
     @staticmethod
     def forward(ctx: Context, plan: _Plan, *operands: Tensor) -> Tensor:
-        out = operands[0].new(plan.run(*[x.data for x in operands]))
+        out = operands[0].new(plan.run(*[x.data for x in operands]), None, plan.result)
         op = ctx.op = plan.op
         needs = ctx.needs
         if True in needs:
@@ -88,8 +88,10 @@ def elementwise(name: str, *operands: Operand) -> Tensor:
     form: list[Any] = [id(op)]  # which the plan keeps
     for x in operands:
         if isinstance(x, Value):
-            data = x.data
-            form.append((data.shape, data.strides, data.dtype, x.backend))
+            layout = x._layout
+            if layout is None or x._laid is not x.data or layout.backend is not x.backend:
+                layout = x.layout
+            form.append(layout)
             if recorded and (x._requires_grad or Source.written):
                 applied = True
         else:
@@ -108,16 +110,20 @@ def elementwise(name: str, *operands: Operand) -> Tensor:
     arrays = []
     for x in operands:
         arrays.append(x.data if isinstance(x, Value) else like.backend.constant(x, dtype))
-    return like.new(plan.run(*arrays))
+    out = like.new(plan.run(*arrays), None, plan.result)
+    if plan.result is None:
+        plan.result = out.layout
+    return out
 
 
 class _Plan:
     """What is done with operands of one form: the dtype that all take, and which is the first tensor.
 
     `casts`: which tensors have to be converted to `dtype` before. `run` computes arrays, once all are of one dtype.
+    `result`: the layout of what it computes, known from the first time on.
     """
 
-    __slots__ = ("casts", "dtype", "first", "op", "run")
+    __slots__ = ("casts", "dtype", "first", "op", "result", "run")
 
     def __init__(self, op: Op, operands: Sequence[Operand]) -> None:
         tensors = {i: x for i, x in enumerate(operands) if isinstance(x, Value)}
@@ -127,6 +133,7 @@ class _Plan:
         broadcast_shapes(*[x.shape for x in tensors.values()])
         conditions = 1 if op.name == "where" else 0  # which take no part in the dtype
         self.op, self.first = op, min(tensors)
+        self.result: Layout | None = None
         self.dtype = common_dtype(op, operands[conditions:])
         self.casts = [i for i, x in tensors.items() if i >= conditions and x.dtype != self.dtype]
         if not self.casts:
@@ -267,9 +274,7 @@ def _leading(count: int) -> Shape:
 
 def reduced(name: str, x: Tensor, dims: Shape) -> Tensor:
     """The reduction of that name over `dims` (ascending, at least one), which leaves no record."""
-    data, backend = x.data, x.backend
-    key = (name, dims, data.shape, data.strides, data.dtype, backend)
-    return x.new(_reductions.find(key, backend, name, data, dims)(data))
+    return x.new(_reductions.find((name, dims, x.layout), x.backend, name, x.data, dims)(x.data))
 
 
 _reductions: Plans[Callable[[Array], Array]] = Plans(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from ._backend import Array, Backend
+
 P = TypeVar("P")
-Layout = tuple[tuple[int, ...], tuple[int, ...]]  # shape and strides
+Shape = tuple[int, ...]
 
 MOST = 1024  # plans in one table: a program of fixed shapes has a few
 
@@ -32,6 +36,23 @@ class Plans(Generic[P]):
         return plan  # type: ignore[no-any-return]
 
 
-def layouts(arrays: tuple[NDArray[Any], ...]) -> tuple[Layout, ...]:
+class Layout:
+    """The shape, strides and dtype of an array, and its backend. Equal ones are one object: it is quickly looked up."""
+
+    __slots__ = ("backend", "dtype", "shape", "strides")
+
+    def __init__(self, shape: Shape, strides: Shape, dtype: np.dtype[Any], backend: Backend) -> None:
+        self.shape, self.strides, self.dtype, self.backend = shape, strides, dtype, backend
+
+
+def layout_of(data: Array, backend: Backend) -> Layout:
+    form = data.shape, data.strides, data.dtype, backend
+    return _layouts.find(form, *form)
+
+
+_layouts: Plans[Layout] = Plans(Layout)
+
+
+def layouts(arrays: tuple[NDArray[Any], ...]) -> tuple[tuple[Shape, Shape], ...]:
     """What plans are found by."""
     return tuple([(x.shape, x.strides) for x in arrays])

@@ -89,7 +89,7 @@ class Tape(list[Work]):
                     "replay cannot go back through: compute it in the function, or give .detach()"
                 )
             if id(x) not in self.inner and id(x) not in self.outer:
-                self.outer[id(x)] = (x, x.version.count)
+                self.outer[id(x)] = (x, x.writes)
 
     def forget(self) -> None:
         """Let go of what only the recording needed."""

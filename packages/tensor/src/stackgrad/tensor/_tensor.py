@@ -17,6 +17,7 @@ from ._dtypes import as_dtype, is_float
 from ._errors import no_tensor
 from ._host import HostBackend
 from ._inplace import InPlace
+from ._plans import Layout
 from ._reductions import NumPyNames, Reductions, named_dims, one_dim
 from ._shape import Dims, Shape, normalize_dim, normalize_dims, resolve_shape
 from ._tape import expect_readable
@@ -31,8 +32,8 @@ class Tensor(InPlace, Reductions):
 
     __slots__ = ()
 
-    def new(self, data: Array, version: Version | None = None) -> Tensor:
-        return Tensor(data, self.backend, version)
+    def new(self, data: Array, version: Version | None = None, layout: Layout | None = None) -> Tensor:
+        return Tensor(data, self.backend, version, layout)
 
     # --- what it is
 
