@@ -31,17 +31,19 @@ Importing this needs neither numba-cuda nor a GPU. `_driver` is the one file tha
     copy, astype, assign; by _elementwise        _copy.py            copy, assign, contiguous, reshape
     check of classes and indices in replays      _checks.py          _check
     map, zip, reduce of one's own function       ../_custom.py       map, zip, reduce
-    the same on a GPU; by _flat, _fold_rows ...  _custom.py          CustomKernels
+    their kernels; by _flat, _fold_rows ...      _custom.py          CustomKernels
 
     which function does which work               _backend.py         CudaBackend
     arrays; views: permute, expand, slice        _array.py           DeviceArray, empty, from_numpy, to_numpy
     strides as kernels see them                  _strides.py         offset_of, parts, divide
-    making and launching kernels                 _kernel.py          kernel, Kernel, cover, either, REGISTRY
+    where elements lie                           ../_index.py        merge, spread_strides, memory_order
+    scalar forms of the op table as functions    ../_scalar.py       scalar_compiler, power_of_integers
+    making and launching kernels                 _kernel.py          kernel, Kernel, named, cover, REGISTRY
     driver, compiler, simulator                  _driver.py          device, compile_to_ptx, _Gpu, _Simulator
     arrays of simulated kernels                  _simulated.py       Pointer, Anywhere
     compiled kernels on disk                     _disk_cache.py      ptx_of
-    files for them                               ../_cache_files.py  load, store
-    launches in a row, for a CUDA graph          _replay.py          Row
+    the files of these                             ../_cache_files.py  load, store
+    launches in a replay; for a CUDA graph       _replay.py          Row
     how a graph is built                         _driver.py          _Gpu.graph
     memory pool                                  _memory.py          pool, Lease, Foreign
     which free memory is taken and kept          ../_free_blocks.py  FreeBlocks
