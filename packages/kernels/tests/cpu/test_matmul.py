@@ -37,6 +37,21 @@ def test_tile_edges(dtype, n, m):
         assert np.array_equal(matmul(a[::-1, ::-1], b[::-1]), a[::-1, ::-1] @ b[::-1])
 
 
+@pytest.mark.parametrize("batch", [(), (3,)])
+@pytest.mark.parametrize("part", [np.s_[:, :7], np.s_[:, ::2], np.s_[::-1], np.s_[::3, 2:], np.s_[:, ::-1]], ids=str)
+def test_parts_of_matrices(part, batch):
+    a, b = whole(20, 20)[part], whole(20, 20).T[part]
+    b = np.concatenate([b, b])[: a.shape[1]] if len(b) < a.shape[1] else b[: a.shape[1]]
+    for left, right in (
+        (a, b),
+        (b.T, a.T),
+        (np.broadcast_to(a[:1], a.shape), b),
+        (a, np.broadcast_to(b[:, :1], b.shape)),
+    ):
+        left, right = (np.broadcast_to(x, (*batch, *x.shape)) for x in (left, right))
+        assert np.array_equal(matmul(left, right), left @ right)
+
+
 @pytest.mark.parametrize("serial", [True, False])
 @pytest.mark.parametrize("batch", [(1,), (4,), (2, 3), (0,), (2, 0)])
 def test_batches(run_serially, serial, batch):

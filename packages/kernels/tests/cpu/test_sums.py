@@ -38,6 +38,7 @@ def test_parts_are_added_by_halves():
     assert sum_of(ones) == np.float32(0.1) * 4096
 
 
+@pytest.mark.usefixtures("poisoned")
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("shape", [(3, 100, 4), (2, 3, 100, 4), (1, 65, 1)])
 def test_long_products_are_cut(monkeypatch, shape, relu):

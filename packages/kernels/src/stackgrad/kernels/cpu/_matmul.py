@@ -25,9 +25,9 @@ a all panels are packed first, and a chunk is a block of rows by PANELS panels.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
@@ -36,16 +36,18 @@ from stackgrad.tensor._plans import Plans
 
 from ._channels_last import fill_with, in_order
 from ._elementwise import elementwise
-from ._kernel import Kernel, helper, kernel, rebind
-from ._memory import empty
+from ._kernel import Kernel, helper, kernel, named, rebind
+from ._memory import empty, maker
 from ._parallel import MULTIPLY_ADDS, is_small
 from ._parts import PRODUCTS, sum_of
-from ._pointers import VECTOR_BYTES, lanes_of, load, on_stack, store
+from ._pointers import VECTOR_BYTES, Memory, lanes_of, load, on_stack, store
 from ._simd import lanes, tile_from_row, tile_load, tile_multiply_add, tile_of_columns, tile_relu, tile_store
 
 Array = NDArray[Any]
+Run = Callable[[Array, Array, Array | None], Array]
 
 ROWS, VECTORS = 6, 2  # of a tile; fewer rows than these go by one at a time
+TILE_ROWS = ROWS  # stand-in: each kernel has those of its tile
 COLUMNS = VECTORS * VECTOR_BYTES // 4  # of float32, half as many of float64
 SMALL = 131_072  # elements of an a that is read again for each panel: 512 kB
 DEPTH = 256
@@ -79,143 +81,193 @@ def _fill(panel, at, b, start, row_step, column_step, rows, used):
             store(panel, at + i * columns + j, 0)
 
 
-@kernel(lambda T: (T[::1], *[types.intp] * 3, T[::1], *[types.intp] * 2))
-def _pack(panel, b, batch_step, row_step, column_step, packed, k, m):
-    """One panel of one matrix of the flat b, to its place in packed."""
-    columns = VECTORS * lanes_of(b)
-    panels = (m + columns - 1) // columns
-    column = panel % panels * columns
-    start = panel // panels * batch_step + column * column_step
-    _fill(packed, panel * k * columns, b, start, row_step, column_step, k, min(columns, m - column))
+class _Step(NamedTuple):
+    """How far it is in memory from one matrix, row and column to the next."""
+
+    batch: int
+    row: int
+    column: int
 
 
-# fmt: off
-def _multiply(
-    chunk, a, a_batch, a_row, a_column, b, b_batch, b_row, b_column, bias, packed, out, n, m, k, depth, block, together,
-    relu,
-):
-    # fmt: on
-    """`block` rows by `together` panels; chunks count these within the blocks within the batches.
+class _Extents(NamedTuple):
+    """a is (n, k), b is (k, m); whether there are a bias and a relu."""
 
-    Without `packed`, panels are filled here, `depth` rows at a time. The last tile of a matrix overlaps the one before
-    it, whose rows it computes again, to the same bits.
-    """
-    columns = VECTORS * lanes_of(a)
-    panels = (m + columns - 1) // columns
-    across, down = (panels + together - 1) // together, (n + block - 1) // block
-    batch, row0, panel0 = chunk // (across * down), chunk // across % down * block, chunk % across * together
-    own, begun, first_row = on_stack(a, PANEL), on_stack(a, TILES), on_stack(a, COLUMNS)
-    for panel in range(panel0, min(panels, panel0 + together)):
-        column = panel * columns
-        for j in range(columns):
-            store(first_row, j, load(bias, column + j) if column + j < bias.size else 0)
-        for done in range(0, max(1, k), depth):  # once for no columns of a: the bias
-            if packed.size:
-                weights, start = packed, (batch * panels + panel) * k * columns
-            else:
-                weights, start = own, 0
-                at = batch * b_batch + done * b_row + column * b_column
-                _fill(own, 0, b, at, b_row, b_column, min(depth, k - done), min(columns, m - column))
-            for first in range(row0, min(n, row0 + block), ROWS):
-                row, aside = min(first, n - ROWS), (first - row0) * columns
-                if done == 0:
-                    tile = tile_from_row(first_row, 0, ROWS, VECTORS)
-                else:
-                    tile = tile_load(begun, aside, columns, ROWS, VECTORS)
-                i, w = batch * a_batch + row * a_row + done * a_column, start
-                for _ in range(min(depth, k - done)):
-                    tile = tile_multiply_add(tile, a, i, a_row, weights, w)
-                    i += a_column
-                    w += columns
-                if done + depth < k:
-                    tile_store(tile, begun, aside, columns, 0, ROWS, columns, False)
-                else:
-                    if relu:
-                        tile = tile_relu(tile)
-                    tile_store(tile, out, (batch * n + row) * m + column, m, 0, ROWS, m - column, False)
+    n: int
+    k: int
+    m: int
+    biased: int
+    relu: int
 
 
-_MULTIPLY = {
-    rows: Kernel(
-        rebind(_multiply, f"_multiply_{rows}x2", ROWS=rows),
-        lambda T: (*[T[::1], *[types.intp] * 3] * 2, T[::1], T[::1], T[::1], *[types.intp] * 6, types.boolean),
-    )
-    for rows in (ROWS, 1)
-}
+class _Cut(NamedTuple):
+    """A chunk: `together` panels by a `block` of rows, `depth` of k at a time; whether all of b is `packed` before."""
 
-
-def linear(x: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any] | None, relu: bool) -> NDArray[Any]:
-    """See Backend.linear."""
-    return matmul(x, weight.T, bias, relu)
-
-
-def matmul(a: NDArray[Any], b: NDArray[Any], bias: NDArray[Any] | None = None, relu: bool = False) -> NDArray[Any]:
-    """(*batch, n, k) times (*batch, k, m), plus bias (m,): (*batch, n, m) in C order. Operands may have any strides.
-
-    With `relu`, what is below 0 is 0. Of more than PRODUCTS, k is cut into pieces.
-    """
-    if a.dtype.kind == "i":
-        return _of_integers(a, b)
-    k = a.shape[-1]
-    if k <= PRODUCTS:
-        return _matmul(a, b, bias, relu)
-    length = -(-k // -(-k // PRODUCTS))
-    cuts = [slice(first, first + length) for first in range(0, k, length)]
-    out = sum_of(_matmul(a[..., cut], b[..., cut, :], None, False) for cut in cuts)
-    if bias is not None:
-        out = elementwise(OPS["add"], out, bias)
-    return elementwise(OPS["relu"], out) if relu else out
-
-
-def _matmul(a: NDArray[Any], b: NDArray[Any], bias: NDArray[Any] | None, relu: bool) -> NDArray[Any]:
-    batch_shape, n, k, m = a.shape[:-2], a.shape[-2], a.shape[-1], b.shape[-1]
-    batch = math.prod(batch_shape)
-    out = empty((*batch_shape, n, m), a.dtype)
-    if not out.size:
-        return out
-    flat_b, *b_steps = _flat(b)
-    if batch > 1 and not b_steps[0]:  # one b for all rows
-        a, batch, n = in_order(a).reshape(batch * n, k), 1, batch * n
-    flat_a, *a_steps = _flat(a)
-    flat_bias = np.empty(0, a.dtype) if bias is None else in_order(bias)
-    columns = VECTORS * lanes(a.dtype)
-    chunks, work, panels, together, depth, block = _plans.find((batch, n, k, m, columns), batch, n, k, m, columns)
-    packed = empty(batch * panels * k * columns, a.dtype)
-    if panels:
-        _pack[a.dtype](batch * panels, packed.size, (flat_b, *b_steps, packed, k, m))
-    shared = (flat_a, *a_steps, flat_b, *b_steps, flat_bias, packed, out.reshape(-1), n, m, k, depth, block, together)
-    _MULTIPLY[ROWS if n >= ROWS else 1][a.dtype](chunks, work, (*shared, relu))
-    return out
-
-
-class _Plan(NamedTuple):
-    """How often the kernel runs, how much work that is, how many panels of b are packed before, and what a chunk does.
-
-    A chunk is `together` panels by a block of rows, `depth` of k at a time.
-    """
-
-    chunks: int
-    work: int
     packed: int
     together: int
     depth: int
     block: int
 
 
-def _plan(batch: int, n: int, k: int, m: int, columns: int) -> _Plan:
+@kernel(lambda T: (Memory(T), Memory(T), named(_Step), named(_Extents)))
+def _pack(panel, b, packed, step, of):
+    """One panel of one matrix of b."""
+    columns = VECTORS * lanes_of(b)
+    panels = (of.m + columns - 1) // columns
+    column = panel % panels * columns
+    start = panel // panels * step.batch + column * step.column
+    _fill(packed, panel * of.k * columns, b, start, step.row, step.column, of.k, min(columns, of.m - column))
+
+
+def _multiply(chunk, a, b, bias, packed, out, a_step, b_step, of, cut):
+    """A block of rows by some panels; chunks count these within the blocks within the matrices.
+
+    Unless b is packed, panels are filled here, `depth` rows at a time. The last tile of a matrix overlaps the one
+    before it, whose rows it computes again, to the same bits.
+    """
+    n, k, m, columns = of.n, of.k, of.m, VECTORS * lanes_of(a)
+    panels = (m + columns - 1) // columns
+    across, down = (panels + cut.together - 1) // cut.together, (n + cut.block - 1) // cut.block
+    batch, row0 = chunk // (across * down), chunk // across % down * cut.block
+    panel0 = chunk % across * cut.together
+    own, begun, first_row = on_stack(a, PANEL), on_stack(a, TILES), on_stack(a, COLUMNS)
+    for panel in range(panel0, min(panels, panel0 + cut.together)):
+        column = panel * columns
+        fill_with(first_row, 0, columns, 0)
+        if of.biased:
+            for j in range(min(columns, m - column)):
+                store(first_row, j, load(bias, column + j))
+        for done in range(0, max(1, k), cut.depth):  # once for no columns of a: the bias
+            if cut.packed:
+                weights, start = packed, (batch * panels + panel) * k * columns
+            else:
+                weights, start = own, 0
+                at = batch * b_step.batch + done * b_step.row + column * b_step.column
+                _fill(own, 0, b, at, b_step.row, b_step.column, min(cut.depth, k - done), min(columns, m - column))
+            for first in range(row0, min(n, row0 + cut.block), TILE_ROWS):
+                row, aside = min(first, n - TILE_ROWS), (first - row0) * columns
+                if done == 0:
+                    tile = tile_from_row(first_row, 0, TILE_ROWS, VECTORS)
+                else:
+                    tile = tile_load(begun, aside, columns, TILE_ROWS, VECTORS)
+                i, w = batch * a_step.batch + row * a_step.row + done * a_step.column, start
+                for _ in range(min(cut.depth, k - done)):
+                    tile = tile_multiply_add(tile, a, i, a_step.row, weights, w)
+                    i += a_step.column
+                    w += columns
+                if done + cut.depth < k:
+                    tile_store(tile, begun, aside, columns, 0, TILE_ROWS, columns, False)
+                else:
+                    if of.relu:
+                        tile = tile_relu(tile)
+                    tile_store(tile, out, (batch * n + row) * m + column, m, 0, TILE_ROWS, m - column, False)
+
+
+_MULTIPLY = {
+    rows: Kernel(
+        rebind(_multiply, f"_multiply_{rows}x{VECTORS}", TILE_ROWS=rows),
+        lambda T: (*[Memory(T)] * 5, named(_Step), named(_Step), named(_Extents), named(_Cut)),
+    )
+    for rows in (ROWS, 1)
+}
+
+
+def linear(x: Array, weight: Array, bias: Array | None, relu: bool) -> Array:
+    """See Backend.linear."""
+    return matmul(x, weight.T, bias, relu)
+
+
+def matmul(a: Array, b: Array, bias: Array | None = None, relu: bool = False) -> Array:
+    """(*batch, n, k) times (*batch, k, m), plus bias (m,): (*batch, n, m) in C order. Operands may have any strides.
+
+    With `relu`, what is below 0 is 0. Of more than PRODUCTS, k is cut into pieces.
+    """
+    key = (a.dtype, a.shape, a.strides, b.shape, b.strides, relu)
+    return _plans.find(key, a, b, relu)(a, b, bias)
+
+
+def _plan(a: Array, b: Array, relu: bool) -> Run:
+    if a.dtype.kind == "i":
+        return lambda a, b, bias: _of_integers(a, b)
+    return _by_tiles(a, b, relu) if a.shape[-1] <= PRODUCTS else _in_parts(a.shape[-1], relu)
+
+
+_plans: Plans[Run] = Plans(_plan)
+
+
+def _in_parts(k: int, relu: bool) -> Run:
+    """The product in parts of k, which are added by halves."""
+    length = -(-k // -(-k // PRODUCTS))
+    cuts = [slice(first, first + length) for first in range(0, k, length)]
+
+    def run(a: Array, b: Array, bias: Array | None) -> Array:
+        out = sum_of(matmul(a[..., cut], b[..., cut, :]) for cut in cuts)
+        if bias is not None:
+            out = elementwise(OPS["add"], out, bias)
+        return elementwise(OPS["relu"], out) if relu else out
+
+    return run
+
+
+def _by_tiles(a: Array, b: Array, relu: bool) -> Run:
+    (*batch_shape, n, k), m, dtype = a.shape, b.shape[-1], a.dtype
+    batch, make = math.prod(batch_shape), maker((*batch_shape, n, m), dtype)
+    if not batch * n * m:
+        return lambda a, b, bias: make()
+    (read_a, a_step), (read_b, b_step) = _reading(a), _reading(b)
+    if batch > 1 and not b_step.batch:  # one b for all rows
+        batch, n, read_a, a_step = 1, batch * n, in_order, _Step(0, k, 1)
+    chunks, work, cut = _cut(batch, n, k, m, VECTORS * lanes(dtype))
+    extents, bare = _Extents(n, k, m, 1, relu), _Extents(n, k, m, 0, relu)
+    panels = batch * -(-m // (VECTORS * lanes(dtype)))
+    packed_size = panels * k * VECTORS * lanes(dtype)
+    pack, make_packed, launch = _pack[dtype], maker((packed_size,), dtype), _MULTIPLY[ROWS if n >= ROWS else 1][dtype]
+
+    def run(a: Array, b: Array, bias: Array | None) -> Array:
+        out, of_b = make(), read_b(b)
+        packed = out
+        if cut.packed:
+            packed = make_packed()
+            pack(panels, packed_size, (of_b, packed, b_step, bare))
+        offset, of = (out, bare) if bias is None else (in_order(bias), extents)
+        launch(chunks, work, (read_a(a), of_b, offset, packed, out, a_step, b_step, of, cut))
+        return out
+
+    return run
+
+
+def _cut(batch: int, n: int, k: int, m: int, columns: int) -> tuple[int, int, _Cut]:
+    """How many chunks there are, how much work that is, and what each of them does."""
     panels = -(-m // columns)
     work = batch * (n + ROWS) * m * k // MULTIPLY_ADDS  # a panel takes as long to fill as a tile
     if n * k <= SMALL:
         enough = 1 if is_small(work) else -(-FEWEST // (batch * panels))
         down = max(-(-n // LONGEST), min(-(-n // (4 * ROWS)), enough))
         block = -(-n // (down * ROWS)) * ROWS
-        return _Plan(batch * -(-n // block) * panels, work, 0, 1, -(-k // -(-k // DEPTH)) if k else 1, block)
+        return batch * -(-n // block) * panels, work, _Cut(0, 1, -(-k // -(-k // DEPTH)) if k else 1, block)
     chunks_of = {block: batch * -(-n // block) * -(-panels // PANELS) for block, _ in BLOCK_ROWS}
     block = next(block for block, enough in BLOCK_ROWS if chunks_of[block] >= enough)
-    return _Plan(chunks_of[block], work, panels, PANELS, k, block)
+    return chunks_of[block], work, _Cut(1, PANELS, k, block)
 
 
-_plans: Plans[_Plan] = Plans(_plan)
+def _reading(x: Array) -> tuple[Callable[[Array], Array], _Step]:
+    """What gives the memory of matrices (*batch, rows, columns), and the steps in it.
+
+    Without a copy where rows or columns have neighbouring elements, and the batches follow one another or repeat.
+    """
+    rows, columns = x.shape[-2:]
+    *batch, row, column = (stride // x.itemsize for stride in x.strides)
+    if not any(batch):
+        if 1 in (row, column):
+            return _as_it_is, _Step(0, row, column)
+        first = (0,) * (x.ndim - 2)
+        return lambda x: in_order(x[first]), _Step(0, columns, 1)
+    if x.flags.c_contiguous or x.swapaxes(-1, -2).flags.c_contiguous:
+        return _as_it_is, _Step(rows * columns, row, column)
+    return in_order, _Step(rows * columns, columns, 1)
+
+
+def _as_it_is(x: Array) -> Array:
+    return x
 
 
 @kernel(lambda T: (T[::1], T[::1], T[::1], *[types.intp] * 4))
@@ -229,7 +281,7 @@ def _multiply_integers(row, a, b, out, n, k, m, step):
             store(out, to + j, load(out, to + j) + factor * load(b, first + i * m + j))
 
 
-def _of_integers(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+def _of_integers(a: Array, b: Array) -> Array:
     n, k, m = a.shape[-2], a.shape[-1], b.shape[-1]
     out = empty((*a.shape[:-2], n, m), a.dtype)
     if out.size:
@@ -238,21 +290,3 @@ def _of_integers(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
         shared = (in_order(a).reshape(-1), flat_b, out.reshape(-1), n, k, m, 0 if repeated else k * m)
         _multiply_integers[a.dtype](out.size // m, out.size * k, shared)
     return out
-
-
-def _flat(x: NDArray[Any]) -> tuple[NDArray[Any], int, int, int]:
-    """The elements of (*batch, rows, columns) in one flat array, and the steps between batches, rows and columns.
-
-    Without a copy when each matrix is in C order or transposed, and the batches follow one another or repeat.
-    """
-    rows, columns = x.shape[-2:]
-    repeated = x.ndim > 2 and not any(x.strides[:-2])
-    if repeated:
-        x = x[(0,) * (x.ndim - 2)]
-    step = 0 if repeated else rows * columns
-    if x.flags.c_contiguous:
-        return x.reshape(-1), step, columns, 1
-    turned = x.swapaxes(-1, -2)
-    if turned.flags.c_contiguous:
-        return turned.reshape(-1), step, 1, rows
-    return in_order(x).reshape(-1), step, columns, 1

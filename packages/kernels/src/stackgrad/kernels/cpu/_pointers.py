@@ -12,7 +12,6 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import NativeValue, intrinsic, models, register_model, unbox
-from numba.np.arrayobj import populate_array
 
 VECTOR_BYTES = 32
 _BYTES = ir.IntType(8).as_pointer()
@@ -136,25 +135,19 @@ def select(typingctx: Any, condition: Any, a: Any, b: Any) -> Any:
 
 @intrinsic(prefer_literal=True)
 def on_stack(typingctx: Any, like: Any, count: Any) -> Any:
-    """An array of `count` elements like those of `like`, not set, which lives until the kernel returns.
+    """Memory of `count` elements like those of `like`, not set, which lives until the kernel returns.
 
     It begins with a line of the cache, so that no vector of it lies on two.
     """
     if not isinstance(count, types.IntegerLiteral):
         return None
-    array_type = types.Array(like.dtype, 1, "C")
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        element = context.get_data_type(like.dtype)
-        data = cgutils.alloca_once(builder, element, size=count.literal_value)
-        data.align = 64
-        array, size = context.make_array(array_type)(context, builder), context.get_abi_sizeof(element)
-        word = context.get_value_type(types.intp)
-        extents = (cgutils.pack_array(builder, [word(n)]) for n in (count.literal_value, size))
-        populate_array(array, data, *extents, word(size), None)
-        return array._getvalue()
+        memory = cgutils.alloca_once(builder, context.get_data_type(like.dtype), size=count.literal_value)
+        memory.align = 64
+        return memory
 
-    return array_type(like, count), codegen
+    return Memory(like.dtype)(like, count), codegen
 
 
 # Arrays of any strides: places are counted in bytes.
