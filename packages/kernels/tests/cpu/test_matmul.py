@@ -37,19 +37,24 @@ def test_tile_edges(dtype, n, m):
         assert np.array_equal(matmul(a[::-1, ::-1], b[::-1]), a[::-1, ::-1] @ b[::-1])
 
 
-@pytest.mark.parametrize("batch", [(), (3,)])
-@pytest.mark.parametrize("part", [np.s_[:, :7], np.s_[:, ::2], np.s_[::-1], np.s_[::3, 2:], np.s_[:, ::-1]], ids=str)
-def test_parts_of_matrices(part, batch):
-    a, b = whole(20, 20)[part], whole(20, 20).T[part]
-    b = np.concatenate([b, b])[: a.shape[1]] if len(b) < a.shape[1] else b[: a.shape[1]]
-    for left, right in (
-        (a, b),
-        (b.T, a.T),
-        (np.broadcast_to(a[:1], a.shape), b),
-        (a, np.broadcast_to(b[:, :1], b.shape)),
-    ):
-        left, right = (np.broadcast_to(x, (*batch, *x.shape)) for x in (left, right))
-        assert np.array_equal(matmul(left, right), left @ right)
+PARTS = [
+    lambda n, m: whole(n, m + 3)[:, :m],
+    lambda n, m: whole(n, 2 * m)[:, ::2],
+    lambda n, m: whole(3 * n, m)[::3],
+    lambda n, m: whole(n, m)[::-1],
+    lambda n, m: whole(n, m)[:, ::-1],
+    lambda n, m: whole(m, 2 * n)[:, ::2].T,
+    lambda n, m: np.broadcast_to(whole(m), (n, m)),
+    lambda n, m: np.broadcast_to(whole(n, 1), (n, m)),
+]
+
+
+@pytest.mark.parametrize("batch", [(), (3,), (2, 2)])
+@pytest.mark.parametrize(("left", "right"), [*itertools.product(range(len(PARTS)), repeat=2)])
+def test_parts_of_matrices(left, right, batch):
+    a, b = PARTS[left](13, 7), PARTS[right](7, 18)
+    a, b = np.broadcast_to(a, (*batch, 13, 7)), np.broadcast_to(b, (*batch, 7, 18))
+    assert np.array_equal(matmul(a, b), a @ b)
 
 
 @pytest.mark.parametrize("serial", [True, False])
