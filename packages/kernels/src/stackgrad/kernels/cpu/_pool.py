@@ -9,19 +9,20 @@ A vector may hold more lanes than there are channels left: what they read is not
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
 from stackgrad.tensor import Window
+from stackgrad.tensor._plans import Plans
 
 from ._channels_last import channels_first, channels_last, copy, readable_beyond, spread
-from ._kernel import helper, kernel
-from ._memory import SLACK, empty
-from ._pointers import lanes_of, load, on_stack, store
+from ._kernel import Kernel, helper, kernel, named
+from ._memory import SLACK, has_slack, maker
+from ._pointers import Memory, lanes_of, load, on_stack, store
 from ._simd import lanes, tile_add, tile_store, tile_zeros
 from ._vector import keep_larger, over, plus, vector_at, vector_of, where_equal
 
@@ -30,8 +31,36 @@ Pair = tuple[int, int]
 
 TAPS = 128  # added up one after the other
 
-# offsets; elements of a padded image, channels; output rows and columns, distances between the windows of two of them
-_GEOMETRY = [types.int64[::1], *[types.intp] * 6]
+
+class Pooling(NamedTuple):
+    """Windows of so many `taps` in `rows` and `columns` on each image, and how far one lies from the next.
+
+    An image is `pitch` elements with its padding. Where windows cover it, each element once, `across` is how many
+    columns a window has; else 0.
+    """
+
+    taps: int
+    pitch: int
+    channels: int
+    rows: int
+    columns: int
+    row_step: int
+    column_step: int
+    across: int
+
+
+def _arguments(*arrays: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]]:
+    """Those of a kernel of so many arrays: beside them how far each tap lies behind the corner, and the windows."""
+    integers, pooling = Memory(types.int64), named(Pooling)
+    return lambda T: (*[Memory(of(T)) for of in arrays], integers, pooling)
+
+
+def _float(T: Any) -> Any:
+    return T
+
+
+def _tap(T: Any) -> Any:
+    return types.int32
 
 
 @helper
@@ -47,56 +76,67 @@ def _store(vector, out, at, left, c, channel):
         tile_store(vector, out, at, 0, 0, 1, c - channel, False)
 
 
-@kernel(lambda T: (T[::1], T[::1], types.int32[::1], types.int64[::1], types.int64[::1], *_GEOMETRY))
-def _max_pool(image, x, out, taps, row_taps, column_taps, offsets, pitch, c, rows, columns, row_step, column_step):
-    for row in range(rows):
-        for column in range(columns):
-            corner = image * pitch + row * row_step + column * column_step
-            first = load(row_taps, row) + load(column_taps, column)  # the first tap that is not in the padding
+@helper
+def _corner(image, row, column, pool):
+    """Where the window in that row and column of an image begins."""
+    return image * pool.pitch + row * pool.row_step + column * pool.column_step
+
+
+@helper
+def _pixel(image, row, column, pool):
+    """Where the channels of that pixel of the result lie."""
+    return ((image * pool.rows + row) * pool.columns + column) * pool.channels
+
+
+@kernel(lambda T: (Memory(types.int64), *_arguments(_float, _float, _tap)(T)))
+def _max_pool(image, first_taps, x, out, taps, offsets, pool):
+    """`first_taps`: for each row of windows, then for each column: their sum is the first tap not in the padding."""
+    c, end = pool.channels, _pixel(image + 1, 0, 0, pool)
+    for row in range(pool.rows):
+        for column in range(pool.columns):
+            corner = _corner(image, row, column, pool)
+            first = load(first_taps, row) + load(first_taps, pool.rows + column)
             for channel in range(0, c, lanes_of(x)):
                 best, best_taps = vector_at(x, corner + load(offsets, first) + channel), vector_of(x, first)
-                for tap in range(offsets.size):
+                for tap in range(pool.taps):
                     best, best_taps = keep_larger(best, best_taps, x, corner + load(offsets, tap) + channel, tap)
-                at = ((image * rows + row) * columns + column) * c + channel
-                left = (image + 1) * rows * columns * c - at
-                _store(best, out, at, left, c, channel)
-                _store(best_taps, taps, at, left, c, channel)
+                at = _pixel(image, row, column, pool) + channel
+                _store(best, out, at, end - at, c, channel)
+                _store(best_taps, taps, at, end - at, c, channel)
 
 
-@kernel(lambda T: (T[::1], T[::1], types.int32[::1], *_GEOMETRY))
-def _max_pool_take(image, x, out, taps, offsets, pitch, c, rows, columns, row_step, column_step):
-    for row in range(rows):
-        for column in range(columns):
-            corner = image * pitch + row * row_step + column * column_step
-            at = ((image * rows + row) * columns + column) * c
-            for channel in range(c):
+@kernel(_arguments(_float, _tap, _float))
+def _max_pool_take(image, x, taps, out, offsets, pool):
+    for row in range(pool.rows):
+        for column in range(pool.columns):
+            corner, at = _corner(image, row, column, pool), _pixel(image, row, column, pool)
+            for channel in range(pool.channels):
                 store(out, at + channel, load(x, corner + load(offsets, load(taps, at + channel)) + channel))
 
 
-@kernel(lambda T: (T[::1], T[::1], types.int32[::1], *_GEOMETRY, types.intp))
-def _max_pool_grad(image, out, g, taps, offsets, pitch, c, rows, columns, row_step, column_step, tiled):
-    """`tiled` is the number of columns of a window where windows cover the image, each element once; else 0."""
-    lanes = lanes_of(g)
-    if tiled:  # row by row, so that whole vectors can be stored
-        for row in range(rows * (offsets.size // tiled)):
-            window_row, first = row // (offsets.size // tiled), row % (offsets.size // tiled) * tiled
-            for column in range(columns):
-                at = ((image * rows + window_row) * columns + column) * c
-                for tap in range(tiled):
-                    target = image * pitch + ((row * columns + column) * tiled + tap) * c
-                    left = (image + 1) * pitch - target
+@kernel(_arguments(_float, _tap, _float))
+def _max_pool_grad(image, g, taps, out, offsets, pool):
+    c, across, lanes = pool.channels, pool.across, lanes_of(g)
+    if across:  # row by row, so that whole vectors can be stored
+        down = pool.taps // across
+        for row in range(pool.rows * down):
+            window_row, first = row // down, row % down * across
+            for column in range(pool.columns):
+                at = _pixel(image, window_row, column, pool)
+                for tap in range(across):
+                    target = image * pool.pitch + ((row * pool.columns + column) * across + tap) * c
+                    left = (image + 1) * pool.pitch - target
                     for channel in range(0, c, lanes):
                         share = where_equal(g, taps, at + channel, first + tap)
                         _store(share, out, target + channel, left - channel, c, channel)
         return
-    for i in range(image * pitch, (image + 1) * pitch):
+    for i in range(image * pool.pitch, (image + 1) * pool.pitch):
         store(out, i, 0)
-    for row in range(rows):
-        for column in range(columns):
-            corner = image * pitch + row * row_step + column * column_step
-            at = ((image * rows + row) * columns + column) * c
+    for row in range(pool.rows):
+        for column in range(pool.columns):
+            corner, at = _corner(image, row, column, pool), _pixel(image, row, column, pool)
             for channel in range(0, c, lanes):
-                for tap in range(offsets.size):
+                for tap in range(pool.taps):
                     share = where_equal(g, taps, at + channel, tap)
                     tile_add(share, out, corner + load(offsets, tap) + channel, 0, 1, c - channel, False)
 
@@ -111,11 +151,11 @@ def _total(x, at, offsets, first, last):
 
 
 @helper
-def _total_of_many(x, at, offsets):
+def _total_of_many(x, at, offsets, taps):
     """The sum of all taps, TAPS at a time, which are added by halves as they come (see _parts)."""
     lanes, kept, parts = lanes_of(x), on_stack(x, 512), 0
-    for first in range(0, offsets.size, TAPS):
-        part, to, left = _total(x, at, offsets, first, min(offsets.size, first + TAPS)), 0, parts
+    for first in range(0, taps, TAPS):
+        part, to, left = _total(x, at, offsets, first, min(taps, first + TAPS)), 0, parts
         while left & 1:
             part, to, left = plus(part, kept, to), to + lanes, left >> 1
         tile_store(part, kept, to, 0, 0, 1, lanes, False)
@@ -128,140 +168,181 @@ def _total_of_many(x, at, offsets):
     return total
 
 
-@kernel(lambda T: (T[::1], T[::1], *_GEOMETRY))
-def _avg_pool(image, x, out, offsets, pitch, c, rows, columns, row_step, column_step):
-    for row in range(rows):
-        for column in range(columns):
-            corner = image * pitch + row * row_step + column * column_step
+@kernel(_arguments(_float, _float))
+def _avg_pool(image, x, out, offsets, pool):
+    c, end = pool.channels, _pixel(image + 1, 0, 0, pool)
+    for row in range(pool.rows):
+        for column in range(pool.columns):
+            corner = _corner(image, row, column, pool)
             for channel in range(0, c, lanes_of(x)):
-                if offsets.size <= TAPS:
-                    total = _total(x, corner + channel, offsets, 0, offsets.size)
+                if pool.taps <= TAPS:
+                    total = _total(x, corner + channel, offsets, 0, pool.taps)
                 else:
-                    total = _total_of_many(x, corner + channel, offsets)
-                at = ((image * rows + row) * columns + column) * c + channel
-                left = (image + 1) * rows * columns * c - at
-                _store(over(total, offsets.size), out, at, left, c, channel)
+                    total = _total_of_many(x, corner + channel, offsets, pool.taps)
+                at = _pixel(image, row, column, pool) + channel
+                _store(over(total, pool.taps), out, at, end - at, c, channel)
 
 
-@kernel(lambda T: (T[::1], T[::1], *_GEOMETRY, types.intp))
-def _avg_pool_grad(image, out, g, offsets, pitch, c, rows, columns, row_step, column_step, tiled):
-    """`tiled` is as for the largest value's."""
-    lanes = lanes_of(g)
-    if tiled:
-        length = columns * tiled * c
-        for row in range(rows):  # of windows: one row of pixels, and then its copies
-            first = image * pitch + row * (offsets.size // tiled) * length
-            for column in range(columns):
-                at = ((image * rows + row) * columns + column) * c
+@kernel(_arguments(_float, _float))
+def _avg_pool_grad(image, g, out, offsets, pool):
+    c, across, lanes = pool.channels, pool.across, lanes_of(g)
+    if across:
+        length, down = pool.columns * across * c, pool.taps // across
+        for row in range(pool.rows):  # of windows: one row of pixels, and then its copies
+            first = image * pool.pitch + row * down * length
+            for column in range(pool.columns):
+                at = _pixel(image, row, column, pool)
                 for channel in range(0, c, lanes):
-                    share = over(vector_at(g, at + channel), offsets.size)
-                    for tap in range(tiled):
-                        target = first + (column * tiled + tap) * c + channel
+                    share = over(vector_at(g, at + channel), pool.taps)
+                    for tap in range(across):
+                        target = first + (column * across + tap) * c + channel
                         # Where a pixel takes several vectors, the next pixel's first one has been stored already.
-                        left = (image + 1) * pitch - target if c <= lanes else c - channel
+                        left = (image + 1) * pool.pitch - target if c <= lanes else c - channel
                         _store(share, out, target, left, c, channel)
-            for line in range(1, offsets.size // tiled):
+            for line in range(1, down):
                 copy(out, first, out, first + line * length, length)
         return
-    for i in range(image * pitch, (image + 1) * pitch):
+    for i in range(image * pool.pitch, (image + 1) * pool.pitch):
         store(out, i, 0)
-    for row in range(rows):
-        for column in range(columns):
-            corner = image * pitch + row * row_step + column * column_step
-            at = ((image * rows + row) * columns + column) * c
+    for row in range(pool.rows):
+        for column in range(pool.columns):
+            corner, at = _corner(image, row, column, pool), _pixel(image, row, column, pool)
             for channel in range(0, c, lanes):
-                share = over(vector_at(g, at + channel), offsets.size)
-                for tap in range(offsets.size):
+                share = over(vector_at(g, at + channel), pool.taps)
+                for tap in range(pool.taps):
                     tile_add(share, out, corner + load(offsets, tap) + channel, 0, 1, c - channel, False)
 
 
-def _padded(x: Array, window: Window, fill: float) -> Array:
-    """x (n, c, h, w) flat and channels-last, `fill` in the window's padding."""
-    if window.padding == ((0, 0), (0, 0)):
-        return _flat(x)
-    size, corner = window.padded((x.shape[2], x.shape[3])), (window.padding[0][0], window.padding[1][0])
-    return spread(channels_last(x), size, corner, fill=fill, slack=SLACK // x.itemsize)
+Reader = Callable[[Array], Array]
 
 
-@lru_cache(1024)
-def _geometry(size: Pair, places: Pair, c: int, window: Window) -> tuple[Any, ...]:
-    height, width = window.padded(size)
-    rows, columns = np.arange(window.kernel[0]), np.arange(window.kernel[1])
-    offsets = np.add.outer(rows * width, columns).reshape(-1) * c
-    return offsets, height * width * c, c, *places, window.stride[0] * width * c, window.stride[1] * c
+def _reader(x: Array, window: Window, fill: float = 0.0) -> Reader | None:
+    """What brings arrays like x (n, c, h, w) to channels-last memory, `fill` in the padding; None where they are so.
+
+    Beyond the last pixel as many elements can be read as a vector has.
+    """
+    width, (_, c, h, w) = lanes(x.dtype), x.shape
+    size, corner = window.padded((h, w)), (window.padding[0][0], window.padding[1][0])
+    if size != (h, w):
+        return lambda x: spread(channels_last(x), size, corner, fill=fill, slack=SLACK // x.itemsize)
+    if not x.transpose(0, 2, 3, 1).flags.c_contiguous:
+        return lambda x: readable_beyond(channels_last(x), c, width)
+    if c % width == 0:
+        return None
+    return lambda x: x if has_slack(x) else readable_beyond(channels_last(x), c, width)
 
 
-@lru_cache(1024)
-def _first_taps(places: Pair, window: Window) -> tuple[Array, Array]:
-    """The first tap outside the padding is the sum of one number for the output's row and one for its column."""
+_INSIDE = Window((1, 1))  # of what has no padding
+
+
+def _pooling(x: tuple[int, ...], out: tuple[int, ...], window: Window) -> tuple[Array, Pooling]:
+    """How far each tap lies behind the corner, and the windows that lead from images of shape x to those of `out`."""
+    (_, c, h, w), (rows, columns) = x, out[2:]
+    height, width = window.padded((h, w))
+    offsets = np.add.outer(np.arange(window.kernel[0]) * width, np.arange(window.kernel[1])).reshape(-1) * c
+    covered = (rows * window.kernel[0], columns * window.kernel[1]) == (height, width)
+    across = window.kernel[1] if covered and window.stride == window.kernel else 0
+    steps = (window.stride[0] * width * c, window.stride[1] * c)
+    return offsets, Pooling(offsets.size, height * width * c, c, rows, columns, *steps, across)
+
+
+def _first_taps(pool: Pooling, window: Window) -> Array:
     (top, _), (left, _) = window.padding
-    rows = np.maximum(0, top - np.arange(places[0]) * window.stride[0]) * window.kernel[1]
-    return rows, np.maximum(0, left - np.arange(places[1]) * window.stride[1])
+    of_rows = np.maximum(0, top - np.arange(pool.rows) * window.stride[0]) * window.kernel[1]
+    return np.concatenate([of_rows, np.maximum(0, left - np.arange(pool.columns) * window.stride[1])])
 
 
-def _flat(x: Array) -> Array:
-    return readable_beyond(channels_last(x), x.shape[1], lanes(x.dtype))
+def _plan_max(x: Array, window: Window) -> Callable[[Array], tuple[Array, Array]]:
+    n, c, h, w = x.shape
+    places, work, read = window.positions((h, w)), x.size, _reader(x, window, -np.inf)
+    offsets, pool = _pooling(x.shape, (n, c, *places), window)
+    make, make_taps = maker((n, *places, c), x.dtype), maker((n, *places, c), np.dtype(np.int32))
+    entry, first_taps = _max_pool[x.dtype], _first_taps(pool, window)
+
+    def run(x: Array) -> tuple[Array, Array]:
+        out, taps = make(), make_taps()
+        entry(n, work, (first_taps, x if read is None else read(x), out, taps, offsets, pool))
+        return channels_first(out), channels_first(taps)
+
+    return run
+
+
+def _plan_avg(x: Array, window: Window) -> Callable[[Array], Array]:
+    n, c, h, w = x.shape
+    places, work, read = window.positions((h, w)), x.size, _reader(x, window)
+    offsets, pool = _pooling(x.shape, (n, c, *places), window)
+    make, entry = maker((n, *places, c), x.dtype), _avg_pool[x.dtype]
+
+    def run(x: Array) -> Array:
+        out = make()
+        entry(n, work, (x if read is None else read(x), out, offsets, pool))
+        return channels_first(out)
+
+    return run
+
+
+def _plan_take(x: Array, taps: Array, window: Window) -> Callable[[Array, Array], Array]:
+    n, c, rows, columns = taps.shape
+    work, read, read_taps = taps.size, _reader(x, window), _reader(taps, _INSIDE)
+    offsets, pool = _pooling(x.shape, taps.shape, window)
+    make, entry = maker((n, rows, columns, c), x.dtype), _max_pool_take[x.dtype]
+
+    def run(x: Array, taps: Array) -> Array:
+        out = make()
+        taps = taps if read_taps is None else read_taps(taps)
+        entry(n, work, (x if read is None else read(x), taps, out, offsets, pool))
+        return channels_first(out)
+
+    return run
+
+
+def _plan_grad(kernel: Kernel, g: Array, taps: Array | None, size: Pair, window: Window) -> Callable[..., Array]:
+    (n, c), (height, width), ((top, _), (left, _)) = g.shape[:2], window.padded(size), window.padding
+    inside = (slice(None), slice(top, top + size[0]), slice(left, left + size[1]))
+    work, is_padded, read = n * height * width * c, (height, width) != size, _reader(g, _INSIDE)
+    read_taps = None if taps is None else _reader(taps, _INSIDE)
+    offsets, pool = _pooling((n, c, *size), g.shape, window)
+    make, entry = maker((n, height, width, c), g.dtype), kernel[g.dtype]
+
+    def run(g: Array, *taps: Array) -> Array:
+        out = make()
+        if read_taps is not None:
+            taps = (read_taps(*taps),)
+        entry(n, work, (g if read is None else read(g), *taps, out, offsets, pool))
+        return channels_first(out[inside] if is_padded else out)
+
+    return run
+
+
+_max_plans: Plans[Callable[[Array], tuple[Array, Array]]] = Plans(_plan_max)
+_avg_plans: Plans[Callable[[Array], Array]] = Plans(_plan_avg)
+_take_plans: Plans[Callable[[Array, Array], Array]] = Plans(_plan_take)
+_grad_plans: Plans[Callable[..., Array]] = Plans(_plan_grad)
 
 
 def max_pool2d(x: Array, window: Window) -> tuple[Array, Array]:
     """See Backend.max_pool2d. Results are views of channels-last memory."""
-    n, c, h, w = x.shape
-    places = window.positions((h, w))
-    out, taps = empty((n, *places, c), x.dtype), empty((n, *places, c), np.int32)
-    if out.size:
-        shared = (_padded(x, window, -np.inf), out.reshape(-1), taps.reshape(-1), *_first_taps(places, window))
-        _max_pool[x.dtype](n, x.size, (*shared, *_geometry((h, w), places, c, window)))
-    return channels_first(out), channels_first(taps)
+    return _max_plans.find((x.dtype, x.shape, x.strides, window), x, window)(x)
 
 
 def max_pool2d_take(x: Array, taps: Array, window: Window) -> Array:
     """See Backend.max_pool2d_take."""
-    n, c, h, w = x.shape
-    out = empty((n, *taps.shape[2:], c), x.dtype)
-    if out.size:
-        geometry = _geometry((h, w), taps.shape[2:], c, window)
-        _max_pool_take[x.dtype](n, out.size, (_padded(x, window, 0), out.reshape(-1), _flat(taps), *geometry))
-    return channels_first(out)
+    form = (x.dtype, x.shape, x.strides, taps.shape, taps.strides, window)
+    return _take_plans.find(form, x, taps, window)(x, taps)
 
 
 def max_pool2d_grad(g: Array, taps: Array, size: Pair, window: Window) -> Array:
     """See Backend.max_pool2d_grad."""
-    out = empty((g.shape[0], *window.padded(size), g.shape[1]), g.dtype)
-    if out.size:
-        geometry = _geometry(size, g.shape[2:], g.shape[1], window)
-        shared = (out.reshape(-1), _flat(g), _flat(taps), *geometry, _tiled(out, g, window))
-        _max_pool_grad[g.dtype](len(out), out.size, shared)
-    return _unpadded(out, size, window)
+    form = (g.dtype, g.shape, g.strides, taps.strides, size, window)
+    return _grad_plans.find(form, _max_pool_grad, g, taps, size, window)(g, taps)
 
 
 def avg_pool2d(x: Array, window: Window) -> Array:
     """See Backend.avg_pool2d."""
-    n, c, h, w = x.shape
-    places = window.positions((h, w))
-    out = empty((n, *places, c), x.dtype)
-    if out.size:
-        geometry = _geometry((h, w), places, c, window)
-        _avg_pool[x.dtype](n, x.size, (_padded(x, window, 0), out.reshape(-1), *geometry))
-    return channels_first(out)
+    return _avg_plans.find((x.dtype, x.shape, x.strides, window), x, window)(x)
 
 
 def avg_pool2d_grad(g: Array, size: Pair, window: Window) -> Array:
     """See Backend.avg_pool2d_grad."""
-    out = empty((g.shape[0], *window.padded(size), g.shape[1]), g.dtype)
-    if out.size:
-        geometry = _geometry(size, g.shape[2:], g.shape[1], window)
-        shared = (out.reshape(-1), _flat(g), *geometry, _tiled(out, g, window))
-        _avg_pool_grad[g.dtype](len(out), out.size, shared)
-    return _unpadded(out, size, window)
-
-
-def _tiled(out: Array, g: Array, window: Window) -> int:
-    """The columns of a window, where windows at the places of g cover `out` (n, h, w, c), each element once; else 0."""
-    covered = (g.shape[2] * window.kernel[0], g.shape[3] * window.kernel[1])
-    return window.kernel[1] if window.stride == window.kernel and out.shape[1:3] == covered else 0
-
-
-def _unpadded(out: Array, size: Pair, window: Window) -> Array:
-    """The part (n, c, *size) of channels-last images that is not padding."""
-    (top, _), (left, _) = window.padding
-    return channels_first(out[:, top : top + size[0], left : left + size[1]])
+    form = (g.dtype, g.shape, g.strides, None, size, window)
+    return _grad_plans.find(form, _avg_pool_grad, g, None, size, window)(g)
