@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from numba import types
 from numpy.typing import NDArray
 
+from stackgrad.tensor._plans import Plans
+
 from ._channels_last import in_order
-from ._kernel import Kernel, helper, kernel
+from ._kernel import Kernel, helper, kernel, named
 from ._math import exp, log
-from ._memory import empty
+from ._memory import maker
 from ._parallel import CHUNK
-from ._pointers import load, on_stack, store
+from ._pointers import Memory, load, on_stack, store
 from ._vector_fold import FEWEST, fold_vectors
 
 Array = NDArray[Any]
@@ -89,113 +93,162 @@ def _exponentials(x, start, k, out):
     return largest, _sum(out, start, k)
 
 
-@kernel(lambda T: (T[::1], T[::1], types.intp, types.intp, types.boolean))
-def _log_softmax(chunk, x, out, k, rows, exponential):
-    """`rows` rows of k; with `exponential`, softmax."""
-    for start in range(chunk * rows * k, min(x.size, (chunk + 1) * rows * k), k):
-        largest, total = _exponentials(x, start, k, out)
-        if exponential:
-            share = type(total)(1) / total  # to divide each would take twice as long as to read it
-            for i in range(start, start + k):
-                store(out, i, load(out, i) * share)
-        else:
-            log_total = log(total)
-            for i in range(start, start + k):
-                store(out, i, load(x, i) - largest - log_total)
+class Rows(NamedTuple):
+    """So many rows of k elements; a chunk is `each` of them."""
+
+    total: int
+    k: int
+    each: int
 
 
-@kernel(lambda T: (T[::1], T[::1], T[::1], types.intp, types.intp, types.boolean))
-def _log_softmax_grad(chunk, g, y, out, k, rows, exponential):
-    """`rows` rows of g - exp(y) * (sum of g); with `exponential`, that of softmax, y * (g - sum of g * y)."""
-    for start in range(chunk * rows * k, min(g.size, (chunk + 1) * rows * k), k):
-        if exponential:
-            for i in range(start, start + k):
-                store(out, i, load(g, i) * load(y, i))
-            total = _sum(out, start, k)
-            for i in range(start, start + k):
-                store(out, i, load(y, i) * (load(g, i) - total))
-        else:
-            total = _sum(g, start, k)
-            for i in range(start, start + k):
-                store(out, i, load(g, i) - exp(load(y, i)) * total)
+def _rows(shape: tuple[int, ...]) -> Rows:
+    """Those of an array of that shape."""
+    k = shape[-1]
+    return Rows(math.prod(shape[:-1]), k, max(1, CHUNK // max(1, k * COST)))
 
 
-def _along(kernel_for: Kernel, arrays: list[Array], dim: int, exponential: bool) -> Array:
-    """The kernel's result for rows along `dim`."""
-    last = [in_order(x.swapaxes(dim, -1)) for x in arrays]
-    out = empty(last[0].shape, last[0].dtype)
-    if out.size:
-        k = out.shape[-1]
-        rows = max(1, CHUNK // (k * COST))
-        flat = [x.reshape(-1) for x in (*last, out)]
-        kernel_for[out.dtype](-(-(out.size // k) // rows), out.size * COST, (*flat, k, rows, exponential))
-    return out.swapaxes(dim, -1)
+@helper
+def _of_chunk(chunk, rows):
+    """Where the rows of a chunk begin."""
+    return range(chunk * rows.each * rows.k, min(rows.total, (chunk + 1) * rows.each) * rows.k, rows.k)
+
+
+@helper
+def _log_softmax_of_row(x, start, k, out):
+    largest, total = _exponentials(x, start, k, out)
+    log_total = log(total)
+    for i in range(start, start + k):
+        store(out, i, load(x, i) - largest - log_total)
+
+
+@kernel(lambda T: (Memory(T), Memory(T), named(Rows)))
+def _softmax(chunk, x, out, rows):
+    for start in _of_chunk(chunk, rows):
+        _, total = _exponentials(x, start, rows.k, out)
+        share = type(total)(1) / total  # to divide each would take twice as long as to read it
+        for i in range(start, start + rows.k):
+            store(out, i, load(out, i) * share)
+
+
+@kernel(lambda T: (Memory(T), Memory(T), named(Rows)))
+def _log_softmax(chunk, x, out, rows):
+    for start in _of_chunk(chunk, rows):
+        _log_softmax_of_row(x, start, rows.k, out)
+
+
+@kernel(lambda T: (Memory(T), Memory(T), Memory(T), named(Rows)))
+def _softmax_grad(chunk, g, y, out, rows):
+    """y * (g - sum of g * y)."""
+    for start in _of_chunk(chunk, rows):
+        for i in range(start, start + rows.k):
+            store(out, i, load(g, i) * load(y, i))
+        total = _sum(out, start, rows.k)
+        for i in range(start, start + rows.k):
+            store(out, i, load(y, i) * (load(g, i) - total))
+
+
+@kernel(lambda T: (Memory(T), Memory(T), Memory(T), named(Rows)))
+def _log_softmax_grad(chunk, g, y, out, rows):
+    """g - exp(y) * (sum of g)."""
+    for start in _of_chunk(chunk, rows):
+        total = _sum(g, start, rows.k)
+        for i in range(start, start + rows.k):
+            store(out, i, load(g, i) - exp(load(y, i)) * total)
+
+
+def _plan_along(kernel: Kernel, dim: int, *arrays: Array) -> Callable[..., Array]:
+    shape, dtype = arrays[0].swapaxes(dim, -1).shape, arrays[0].dtype
+    make, entry, rows, work = maker(shape, dtype), kernel[dtype], _rows(shape), math.prod(shape) * COST
+    chunks = -(-rows.total // rows.each) if rows.k else 0
+
+    def run(*arrays: Array) -> Array:
+        out = make()
+        entry(chunks, work, (*[in_order(x.swapaxes(dim, -1)) for x in arrays], out, rows))
+        return out.swapaxes(dim, -1)
+
+    return run
+
+
+_along: Plans[Callable[..., Array]] = Plans(_plan_along)
 
 
 def softmax(x: Array, dim: int) -> Array:
     """See Backend.softmax."""
-    return _along(_log_softmax, [x], dim, exponential=True)
+    return _along.find((_softmax, dim, x.dtype, x.shape, x.strides), _softmax, dim, x)(x)
 
 
 def log_softmax(x: Array, dim: int) -> Array:
     """See Backend.log_softmax."""
-    return _along(_log_softmax, [x], dim, exponential=False)
+    return _along.find((_log_softmax, dim, x.dtype, x.shape, x.strides), _log_softmax, dim, x)(x)
 
 
 def softmax_grad(g: Array, out: Array, dim: int) -> Array:
     """See Backend.softmax_grad."""
-    return _along(_log_softmax_grad, [g, out], dim, exponential=True)
+    form = (_softmax_grad, dim, g.dtype, g.shape, g.strides, out.strides)
+    return _along.find(form, _softmax_grad, dim, g, out)(g, out)
 
 
 def log_softmax_grad(g: Array, out: Array, dim: int) -> Array:
     """See Backend.log_softmax_grad."""
-    return _along(_log_softmax_grad, [g, out], dim, exponential=False)
+    form = (_log_softmax_grad, dim, g.dtype, g.shape, g.strides, out.strides)
+    return _along.find(form, _log_softmax_grad, dim, g, out)(g, out)
 
 
-@kernel(lambda T: (T[::1], types.int64[::1], T[::1], T[::1], types.intp, types.intp))
-def _cross_entropy(chunk, x, target, losses, log_probs, k, rows):
-    for row in range(chunk * rows, min(losses.size, (chunk + 1) * rows)):
-        largest, total = _exponentials(x, row * k, k, log_probs)
-        log_total = log(total)
-        for i in range(row * k, (row + 1) * k):
-            store(log_probs, i, load(x, i) - largest - log_total)
-        store(losses, row, -load(log_probs, row * k + load(target, row)))
+@kernel(lambda T: (Memory(T), Memory(types.int64), Memory(T), Memory(T), named(Rows)))
+def _cross_entropy(chunk, x, target, losses, log_probs, rows):
+    for start in _of_chunk(chunk, rows):
+        _log_softmax_of_row(x, start, rows.k, log_probs)
+        row = start // rows.k
+        store(losses, row, -load(log_probs, start + load(target, row)))
 
 
-@kernel(lambda T: (T[::1], types.intp, T[::1], types.int64[::1], T[::1], types.intp, types.intp))
-def _cross_entropy_grad(chunk, g, g_step, log_probs, target, out, k, rows):
-    """`rows` rows of k, whose gradients begin with that in g and lie `g_step` apart: 0 for a mean or a sum."""
-    for row in range(chunk * rows, min(target.size, (chunk + 1) * rows)):
-        weight = load(g, row * g_step)
-        for i in range(row * k, (row + 1) * k):
+@kernel(lambda T: (Memory(T), types.intp, Memory(T), Memory(types.int64), Memory(T), named(Rows)))
+def _cross_entropy_grad(chunk, g, g_step, log_probs, target, out, rows):
+    """The rows' gradients begin with that in g and lie `g_step` apart: 0 for a mean or a sum."""
+    for start in _of_chunk(chunk, rows):
+        row = start // rows.k
+        weight, label = load(g, row * g_step), load(target, row)
+        for i in range(start, start + rows.k):
             store(out, i, exp(load(log_probs, i)) * weight)
-        label = load(target, row)
-        if 0 <= label < k:  # it was, when the loss was computed; memory shared with NumPy may have changed since
-            hit = row * k + label
-            store(out, hit, load(out, hit) - weight)
+        if 0 <= label < rows.k:  # it was, when the loss was computed; memory shared with NumPy may have changed since
+            store(out, start + label, load(out, start + label) - weight)
+
+
+def _plan_losses(logits: Array) -> Callable[[Array, Array], tuple[Array, Array]]:
+    rows, dtype, work = _rows(logits.shape), logits.dtype, logits.size * COST
+    make, make_log_probs, entry = maker(logits.shape[:1], dtype), maker(logits.shape, dtype), _cross_entropy[dtype]
+    chunks = -(-rows.total // rows.each) if rows.k else 0
+
+    def run(logits: Array, target: Array) -> tuple[Array, Array]:
+        losses, log_probs = make(), make_log_probs()
+        entry(chunks, work, (in_order(logits), in_order(target), losses, log_probs, rows))
+        return losses, log_probs
+
+    return run
+
+
+def _plan_losses_grad(g: Array, log_probs: Array) -> Callable[[Array, Array, Array], Array]:
+    rows, dtype, work, step = _rows(log_probs.shape), g.dtype, log_probs.size * COST, g.strides[0] // g.itemsize
+    make, entry = maker(log_probs.shape, dtype), _cross_entropy_grad[dtype]
+    chunks = -(-rows.total // rows.each) if rows.k else 0
+
+    def run(g: Array, log_probs: Array, target: Array) -> Array:
+        out = make()
+        entry(chunks, work, (g, step, log_probs, in_order(target), out, rows))
+        return out
+
+    return run
+
+
+_losses: Plans[Callable[[Array, Array], tuple[Array, Array]]] = Plans(_plan_losses)
+_losses_grad: Plans[Callable[[Array, Array, Array], Array]] = Plans(_plan_losses_grad)
 
 
 def cross_entropy(logits: Array, target: Array) -> tuple[Array, Array]:
     """See Backend.cross_entropy."""
-    n, k = logits.shape
-    losses, log_probs = empty(n, logits.dtype), empty((n, k), logits.dtype)
-    if log_probs.size:
-        rows = max(1, CHUNK // (k * COST))
-        shared = (_flat(logits), _flat(target), losses, log_probs.reshape(-1), k, rows)
-        _cross_entropy[logits.dtype](-(-n // rows), n * k * COST, shared)
-    return losses, log_probs
+    return _losses.find((logits.dtype, logits.shape), logits)(logits, target)
 
 
 def cross_entropy_grad(g: Array, log_probs: Array, target: Array) -> Array:
     """See Backend.cross_entropy_grad."""
-    n, k = log_probs.shape
-    out = empty((n, k), g.dtype)
-    if out.size:
-        rows = max(1, CHUNK // (k * COST))
-        shared = (g[:1], g.strides[0] // g.itemsize, log_probs.reshape(-1), _flat(target), out.reshape(-1), k, rows)
-        _cross_entropy_grad[g.dtype](-(-n // rows), n * k * COST, shared)
-    return out
-
-
-def _flat(x: Array) -> Array:
-    return in_order(x).reshape(-1)
+    return _losses_grad.find((g.dtype, g.strides, log_probs.shape), g, log_probs)(g, log_probs, target)
