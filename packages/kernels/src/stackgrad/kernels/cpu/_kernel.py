@@ -52,11 +52,6 @@ def helper(fn: Callable[..., Any]) -> Any:
     return numba.njit(fn, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True, **_OPTIONS)
 
 
-def named(fields: Any) -> Any:
-    """The type of a NamedTuple of integers, whose fields a kernel reads by their names."""
-    return types.NamedUniTuple(types.intp, len(fields._fields), fields)
-
-
 class Kernel:
     """A function of a chunk's number and of arguments that all chunks share (see _launch).
 
