@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
+from stackgrad.kernels.cuda import _elementwise
 from stackgrad.tensor import from_numpy, zeros
+from stackgrad.tensor._shape import broadcast_shapes
+
+RNG = np.random.default_rng(0)
 
 
 def test_powers_of_integers_wrap_round_as_numpys():
@@ -32,3 +36,26 @@ def test_results_lie_as_those_of_the_cpu(first, second):
     found, expected = ((LAYOUTS[first](backend) + LAYOUTS[second](backend)).data for backend in ("cuda", "cpu"))
     long = [d for d, extent in enumerate(expected.shape) if extent != 1]
     assert [found.strides[d] * found.dtype.itemsize for d in long] == [expected.strides[d] for d in long]
+
+
+def test_a_plan_serves_operands_anywhere_in_memory(monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        _elementwise, "broadcast_shapes", lambda *shapes: made.append(shapes) or broadcast_shapes(*shapes)
+    )
+    array = np.arange(40.0).reshape(4, 10)
+    x = from_numpy(array, backend="cuda")
+    for i in range(4):
+        assert (x[i, ::3] * x[i, 1:9:2]).tolist() == (array[i, ::3] * array[i, 1:9:2]).tolist()
+    assert made == [((4,), (4,))]
+
+
+def test_more_dimensions_than_a_kernel_walks_over():
+    array = RNG.standard_normal((2, 3, 2, 3, 2, 3))
+    x = from_numpy(array, backend="cuda")
+    transposed, other = x.permute(5, 4, 3, 2, 1, 0), x[:1].permute(5, 4, 3, 2, 1, 0)
+    for _ in range(2):
+        np.testing.assert_array_equal((transposed + other).numpy(), array.T + array[:1].T)
+        np.testing.assert_array_equal(
+            (x[..., 0:1] * transposed.permute(5, 4, 3, 2, 1, 0)).numpy(), array[..., 0:1] * array
+        )

@@ -6,7 +6,6 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from ._backend import Array, Backend
@@ -53,6 +52,6 @@ def layout_of(data: Array, backend: Backend) -> Layout:
 _layouts: Plans[Layout] = Plans(Layout)
 
 
-def layouts(arrays: tuple[NDArray[Any], ...]) -> tuple[tuple[Shape, Shape], ...]:
+def layouts(arrays: tuple[Array, ...]) -> tuple[tuple[Shape, Shape], ...]:
     """What plans are found by."""
     return tuple([(x.shape, x.strides) for x in arrays])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 from stackgrad.tensor import capturing
 from stackgrad.tensor._shape import strides_in_order
 
-from .._index import spread_strides
+from .._index import inverse, spread_strides
 from . import _exchange
 from ._driver import device
 from ._memory import Foreign, Lease
@@ -104,8 +106,18 @@ class DeviceArray:
 
 def empty(shape: Shape, dtype: DType) -> DeviceArray:
     """A new array in C order, its values not set. Raises MemoryError where there is no room."""
-    dtype = np.dtype(dtype)
-    return DeviceArray(Lease(math.prod(shape), dtype.itemsize), 0, shape, strides_in_order(shape), dtype)
+    return _new(math.prod(shape), shape, strides_in_order(shape), np.dtype(dtype))
+
+
+def maker(shape: Shape, dtype: DType, order: Shape) -> Callable[[], DeviceArray]:
+    """What makes new arrays of this shape, which lie in memory in this order of dimensions, their values not set."""
+    steps = strides_in_order(tuple([shape[d] for d in order]))
+    strides = tuple([steps[i] for i in inverse(order)])
+    return partial(_new, math.prod(shape), shape, strides, dtype)
+
+
+def _new(size: int, shape: Shape, strides: Shape, dtype: DType) -> DeviceArray:
+    return DeviceArray(Lease(size, dtype.itemsize), 0, shape, strides, dtype)
 
 
 def empty_like(a: DeviceArray) -> DeviceArray:

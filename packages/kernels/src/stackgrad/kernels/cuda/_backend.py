@@ -47,6 +47,8 @@ class CudaBackend(Backend):
     assign = staticmethod(_copy.assign)
     reshape = staticmethod(_copy.reshape)
     elementwise = staticmethod(_elementwise.elementwise)
+    plan_elementwise = staticmethod(_elementwise.plan_elementwise)
+    plan_reduce = staticmethod(_reduce.plan_reduce)
     reduce = staticmethod(_reduce.reduce)
     arg_reduce = staticmethod(_reduce.arg_reduce)
     cumsum = staticmethod(_cumsum.cumsum)

@@ -6,27 +6,32 @@
 Neighbouring threads take neighbouring elements, so that a warp reads and writes whole lines of memory. Operands that
 lie alike, in whatever order of dimensions, are walked as one run; a single value is read at stride 0. Anything else,
 such as a broadcast row or a slice with steps, is brought to four dimensions, in which each thread finds its elements.
+What that takes for operands of one form is worked out once: a `_Plan`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from stackgrad.tensor import OPS, Op
+from stackgrad.tensor._plans import Plans, layouts
 from stackgrad.tensor._shape import broadcast_shapes
 
-from .._index import by_stride, inverse, memory_order, spread_strides, three
+from .._index import by_stride, memory_order, merge, spread_strides, three
 from .._scalar import power_of_integers, types_of
-from ._array import DeviceArray, empty, permute
+from ._array import DeviceArray, Shape, maker
 from ._driver import cuda, inlined
-from ._kernel import BLOCK, Kernel, boolean, cover, int64, integers, named, pointer
+from ._kernel import BLOCK, Kernel, Launch, boolean, cover, int64, integers, named, pointer
 from ._math import compile_scalar
 from ._strides import RANK, offset_of, parts
 
 Operands = Callable[[Any], tuple[Any, Any, Any, Any]]
+Write = Callable[[tuple[DeviceArray, ...], DeviceArray], None]
 
 
 def _scalar(x, y, z):
@@ -107,51 +112,92 @@ class ElementwiseKernels:
             Kernel(body, signature, BLOCK, dtypes, f"{name}{body.__name__}", registered, bind)
             for body, signature in ((_flat, flat), (_strided, strided))
         )
+        self.plans: Plans[_Plan] = Plans(_plan)
+        self.writes: Plans[Write] = Plans(_plan_write)
 
 
-def _op_kernels(op: Op) -> ElementwiseKernels:
-    scalar = compile_scalar(op.scalar)
-    of_integers = inlined(power_of_integers) if op.name == "pow" else None
-    return ElementwiseKernels(op.name, scalar, types_of(op, boolean), op.accepts, of_integers=of_integers)
-
-
-_KERNELS = {op.name: _op_kernels(op) for op in OPS.values()}
+def plan_elementwise(op: Op, *operands: DeviceArray) -> Callable[..., DeviceArray]:
+    """See Backend.plan_elementwise."""
+    dtype = operands[-1].dtype
+    return _find(_KERNELS[op.name], dtype, np.dtype(bool) if op.result == "bool" else dtype, operands).run
 
 
 def elementwise(op: Op, *operands: DeviceArray) -> DeviceArray:
     """See Backend.elementwise."""
-    dtype = operands[-1].dtype
-    return run(_KERNELS[op.name], dtype, np.dtype(bool) if op.result == "bool" else dtype, *operands)
+    return plan_elementwise(op, *operands)(*operands)
 
 
 def run(
     kernels: ElementwiseKernels, dtype: np.dtype[Any], out_dtype: np.dtype[Any], *operands: DeviceArray
 ) -> DeviceArray:
     """The kernels' function of operands that broadcast, entered for element type `dtype`."""
-    shape = broadcast_shapes(*[x.shape for x in operands])
-    order = memory_order([(x.shape, x.strides) for x in operands], shape)
-    out = permute(empty(tuple([shape[d] for d in order]), out_dtype), inverse(order))
-    write(kernels, dtype, operands, out)
-    return out
+    return _find(kernels, dtype, out_dtype, operands).run(*operands)
 
 
 def write(
     kernels: ElementwiseKernels, dtype: np.dtype[Any], operands: tuple[DeviceArray, ...], out: DeviceArray
 ) -> None:
     """As `run`, into `out`, which may lie in any way but overlap an operand that lies otherwise."""
+    kernels.writes.find((dtype, layouts((*operands, out))), kernels, dtype, operands, out)(operands, out)
+
+
+def _find(
+    kernels: ElementwiseKernels, dtype: np.dtype[Any], out_dtype: np.dtype[Any], operands: tuple[DeviceArray, ...]
+) -> _Plan:
+    return kernels.plans.find((dtype, layouts(operands)), kernels, dtype, out_dtype, operands)
+
+
+class _Plan(NamedTuple):
+    """What makes the result's array, and what writes to it."""
+
+    make: Callable[[], DeviceArray]
+    write: Write
+
+    def run(self, *operands: DeviceArray) -> DeviceArray:
+        """The result for operands of the shapes and strides that this was made for."""
+        out = self.make()
+        self.write(operands, out)
+        return out
+
+
+def _plan(
+    kernels: ElementwiseKernels, dtype: np.dtype[Any], out_dtype: np.dtype[Any], operands: tuple[DeviceArray, ...]
+) -> _Plan:
+    shape = broadcast_shapes(*[x.shape for x in operands])
+    make = maker(shape, out_dtype, memory_order(layouts(operands), shape))
+    return _Plan(make, _plan_write(kernels, dtype, operands, make()))
+
+
+def _plan_write(
+    kernels: ElementwiseKernels, dtype: np.dtype[Any], operands: tuple[DeviceArray, ...], out: DeviceArray
+) -> Write:
     if not out.size:
-        return
+        return lambda operands, out: None
     steps = [_step(x, out) for x in operands]
     if None not in steps and out.is_gapless:
-        kernels.flat[dtype](cover(out.size), *three(operands), out, Steps(*three(steps)), out.size)
-        return
+        return partial(_launch, kernels.flat[dtype], Steps(*three(steps)), out.size)
     order = by_stride(out.shape, out.strides)
-    arrays = [*operands, out]
-    strides = [tuple([spread_strides(x.shape, x.strides, out.shape)[d] for d in order]) for x in arrays]
-    for views, shape in parts(arrays, tuple([out.shape[d] for d in order]), strides):
-        count = int(np.prod(shape))
-        four = *three(views[:-1]), views[-1]
-        kernels.strided[dtype](cover(count), *four, Walk(shape, *[view.strides for view in four]), count)
+    shape = tuple([out.shape[d] for d in order])
+    strides = [tuple([spread_strides(x.shape, x.strides, out.shape)[d] for d in order]) for x in (*operands, out)]
+    if len(merge(shape, strides)[0]) > RANK:
+        return partial(_launch_parts, kernels.strided[dtype], shape, strides)
+    ((views, extents),) = parts((*operands, out), shape, strides)
+    walk = Walk(extents, *[view.strides for view in (*three(views[:-1]), views[-1])])
+    return partial(_launch, kernels.strided[dtype], walk, out.size)
+
+
+def _launch(kernel: Launch, steps: Steps | Walk, size: int, operands: Sequence[DeviceArray], out: DeviceArray) -> None:
+    kernel(cover(size), *three(operands), out, steps, size)
+
+
+def _launch_parts(
+    kernel: Launch, shape: Shape, strides: list[Shape], operands: tuple[DeviceArray, ...], out: DeviceArray
+) -> None:
+    """A launch for each index of the dimensions that are more than RANK."""
+    for views, extents in parts((*operands, out), shape, strides):
+        *read, written = views
+        walk = Walk(extents, *[view.strides for view in (*three(read), written)])
+        _launch(kernel, walk, math.prod(extents), read, written)
 
 
 def _step(x: DeviceArray, out: DeviceArray) -> int | None:
@@ -162,3 +208,12 @@ def _step(x: DeviceArray, out: DeviceArray) -> int | None:
         return None
     alike = [n == 1 or mine == its for n, mine, its in zip(x.shape, x.strides, out.strides, strict=True)]
     return 1 if all(alike) else None
+
+
+def _op_kernels(op: Op) -> ElementwiseKernels:
+    scalar = compile_scalar(op.scalar)
+    of_integers = inlined(power_of_integers) if op.name == "pow" else None
+    return ElementwiseKernels(op.name, scalar, types_of(op, boolean), op.accepts, of_integers=of_integers)
+
+
+_KERNELS = {op.name: _op_kernels(op) for op in OPS.values()}

@@ -22,18 +22,21 @@ neighbouring columns:
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from stackgrad.tensor import REDUCTIONS, Reduction
+from stackgrad.tensor._plans import Plans
 from stackgrad.tensor._shape import strides_in_order
 
 from .._index import around
-from ._array import DeviceArray, Shape, empty, permute
+from ._array import DeviceArray, Shape, empty
 from ._copy import contiguous, copy, full
 from ._driver import cuda, inlined
-from ._kernel import BLOCK, Kernel, T, cover, either, int64, kernel, named, pointer
+from ._kernel import BLOCK, Kernel, Launch, T, cover, either, int64, kernel, named, pointer
 from ._math import compile_scalar
 from ._strides import divide
 
@@ -126,12 +129,15 @@ class FoldKernels:
 
         self.rows = Kernel(_fold_rows, rows, LANES, dtypes, f"{name}_fold_rows", registered, bind)
         self.columns = Kernel(_fold_columns, columns, BLOCK, dtypes, f"{name}_fold_columns", registered, bind)
+        self.plans: Plans[_Plan] = Plans(_plan)
 
 
-_KERNELS = {
-    name: FoldKernels(name, compile_scalar(row.scalar), "if" if row.start is not None else "bif")
-    for name, row in REDUCTIONS.items()
-}
+def plan_reduce(reduction: Reduction, a: DeviceArray, dims: Shape) -> Callable[[DeviceArray], DeviceArray]:
+    """See Backend.plan_reduce."""
+    kernels = _KERNELS[reduction.name]
+    if not a.size:
+        return lambda other: run(kernels, reduction.start, other, dims)
+    return _find(kernels, a, dims).run
 
 
 def reduce(reduction: Reduction, a: DeviceArray, dims: Shape) -> DeviceArray:
@@ -141,51 +147,89 @@ def reduce(reduction: Reduction, a: DeviceArray, dims: Shape) -> DeviceArray:
 
 def run(kernels: FoldKernels, start: float | None, x: DeviceArray, dims: Shape) -> DeviceArray:
     """x folded over `dims`, which are removed; `start` where there is nothing to fold."""
-    shape = tuple([n for d, n in enumerate(x.shape) if d not in dims])
     if not x.size:
-        return full(shape, 0 if start is None else start, x.dtype)
+        return full(tuple([n for d, n in enumerate(x.shape) if d not in dims]), 0 if start is None else start, x.dtype)
+    return _find(kernels, x, dims).run(x)
+
+
+def _find(kernels: FoldKernels, x: DeviceArray, dims: Shape) -> _Plan:
+    return kernels.plans.find((x.dtype, x.shape, x.strides, dims), kernels, x, dims)
+
+
+class _Pass(NamedTuple):
+    """What makes the array of one pass over the data, its kernel, and how that is launched."""
+
+    make: Callable[[], DeviceArray]
+    launch: Launch
+    grid: int
+    extents: tuple[Any, ...]
+
+
+class _Plan(NamedTuple):
+    """The dimensions longer than 1 in the order to copy them to, unless they are folded as they lie; and the result."""
+
+    order: Shape | None
+    passes: tuple[_Pass, ...]
+    shape: Shape
+    strides: Shape
+
+    def run(self, x: DeviceArray) -> DeviceArray:
+        """The result for an array of the shape and strides that this was made for."""
+        order, passes, shape, strides = self
+        if order is not None:
+            x = copy(_in_order(x, order))
+        for make, launch, grid, extents in passes:
+            out = make()
+            launch(grid, x, out, *extents)
+            x = out
+        return x.view(shape, strides)
+
+
+def _in_order(x: DeviceArray, order: Shape) -> DeviceArray:
+    return x.view(tuple([x.shape[d] for d in order]), tuple([x.strides[d] for d in order]))
+
+
+def _plan(kernels: FoldKernels, x: DeviceArray, dims: Shape) -> _Plan:
     long = [d for d, n in enumerate(x.shape) if n != 1]
-    squeezed = x.view(tuple([x.shape[d] for d in long]), tuple([x.strides[d] for d in long]))
-    out = _fold(kernels, squeezed, tuple([long.index(d) for d in dims if d in long]))
-    steps = iter(out.strides)
-    return out.view(shape, tuple([0 if n == 1 else next(steps) for n in shape]))
+    folded = [d for d in dims if d in long]
+    order = tuple(sorted(long, key=lambda d: (-x.strides[d], d)))
+    copied = not folded or not _in_order(x, order).is_contiguous
+    if copied:
+        order = (*[d for d in long if d not in folded], *folded)
+    left = order
+    passes: list[_Pass] = []
+    while any(d in folded for d in left):  # those first that are innermost in memory
+        end = max(left.index(d) for d in folded if d in left) + 1
+        begin = end
+        while begin > 0 and left[begin - 1] in folded:
+            begin -= 1
+        a, k, b = [math.prod([x.shape[d] for d in part]) for part in (left[:begin], left[begin:end], left[end:])]
+        passes += _passes(kernels, x.dtype, a, k, b)
+        left = left[:begin] + left[end:]
+    steps = dict(zip(left, strides_in_order(tuple([x.shape[d] for d in left])), strict=True))
+    kept = [d for d in range(x.ndim) if d not in dims]
+    shape, strides = tuple([x.shape[d] for d in kept]), tuple([steps.get(d, 0) for d in kept])
+    return _Plan(order if copied else None, tuple(passes), shape, strides)
 
 
-def _fold(kernels: FoldKernels, x: DeviceArray, dims: Shape) -> DeviceArray:
-    """x, without dimensions of extent 1, folded over `dims`: over those first that are innermost in memory."""
-    if not dims:
-        return copy(x)
-    order = tuple(sorted(range(x.ndim), key=lambda d: (-x.strides[d], d)))
-    transposed = permute(x, order)
-    if not transposed.is_contiguous:
-        order = (*[d for d in range(x.ndim) if d not in dims], *dims)
-        transposed = copy(permute(x, order))
-    end = max(order.index(d) for d in dims) + 1
-    begin = end
-    while begin > 0 and order[begin - 1] in dims:
-        begin -= 1
-    out = _fold_middle(kernels, transposed, begin, end)
-    left = order[:begin] + order[end:]
-    kept = sorted(left)
-    rest = tuple([kept.index(d) for d in dims if d in left])
-    out = permute(out, tuple([left.index(d) for d in kept]))
-    return _fold(kernels, out, rest) if rest else out
-
-
-def _fold_middle(kernels: FoldKernels, x: DeviceArray, begin: int, end: int) -> DeviceArray:
-    """x, in C order, folded over the dimensions from `begin` to `end`."""
-    a, k, b = math.prod(x.shape[:begin]), math.prod(x.shape[begin:end]), math.prod(x.shape[end:])
-    shape = x.shape[:begin] + x.shape[end:]
+def _passes(kernels: FoldKernels, dtype: np.dtype[Any], a: int, k: int, b: int) -> Iterator[_Pass]:
+    """(a, k, b) folded over k, piece by piece."""
     while k > 1:
         by_rows = b == 1 and k > SHORT
         pieces = -(-k // (PIECE if by_rows else PIECE_OF_COLUMN))
-        out = empty((a * pieces * b,), x.dtype)
+        size = a * pieces * b
+        make = partial(empty, (size,), dtype)
         if by_rows:
-            kernels.rows[x.dtype](a * pieces, x, out, k, pieces)
+            yield _Pass(make, kernels.rows[dtype], size, (k, pieces))
         else:
-            kernels.columns[x.dtype](cover(out.size), x, out, Columns(k, b, pieces), out.size)
-        x, k = out, pieces
-    return x.view(shape, strides_in_order(shape))
+            yield _Pass(make, kernels.columns[dtype], cover(size), (Columns(k, b, pieces), size))
+        k = pieces
+
+
+_KERNELS = {
+    name: FoldKernels(name, compile_scalar(row.scalar), "if" if row.start is not None else "bif")
+    for name, row in REDUCTIONS.items()
+}
 
 
 # --- the index of extremes
