@@ -48,24 +48,52 @@ def _flat(chunk, x, y, z, out, x_chunk, y_chunk, z_chunk, size):
         store(out, start + i, _scalar(load(x, xs + i), load(y, ys + i), load(z, zs + i)))
 
 
+class Lie(NamedTuple):
+    """Where an array's elements lie on a walk, in bytes: the first, and how far from it the next of each dimension."""
+
+    start: int
+    i: int
+    j: int
+    k: int
+    m: int
+
+
+class Line(NamedTuple):
+    """A row of an array: its memory, where the first element lies in it, and how far behind that the next one."""
+
+    memory: Any
+    start: int
+    step: int
+
+
+@helper
+def _lie(table, array):
+    """That of x, y, z or out, 0 to 3: five numbers each, behind the RANK extents."""
+    at = 4 + 5 * array
+    return Lie(load(table, at), load(table, at + 1), load(table, at + 2), load(table, at + 3), load(table, at + 4))
+
+
+@helper
+def _at(lie, i, j, k, m):
+    return lie.start + i * lie.i + j * lie.j + k * lie.k + m * lie.m
+
+
 def _walk(chunk, x, y, z, out, table):
     """`rows` rows of `columns` elements of the last dimension; `across` chunks side by side cover it.
 
-    The table holds RANK extents, for each array where to begin and
-    RANK strides, in bytes, and then across, columns and rows.
+    The table holds RANK extents, the `Lie` of each array, and then across, columns and rows.
     """
     n0, n1, n2, n3 = load(table, 0), load(table, 1), load(table, 2), load(table, 3)
+    of_x, of_y, of_z, of_out = _lie(table, 0), _lie(table, 1), _lie(table, 2), _lie(table, 3)
     across, columns, rows = load(table, 24), load(table, 25), load(table, 26)
     first, left = chunk // across * rows, chunk % across * columns
     count = min(n3 - left, columns)
     k, j, i = first % n2, first // n2 % n1, first // n2 // n1
-    x_next, y_next, z_next, out_next = load(table, 7), load(table, 12), load(table, 17), load(table, 22)
-    x_step, y_step, z_step, out_step = load(table, 8), load(table, 13), load(table, 18), load(table, 23)
-    xs, ys = _place(table, 4, i, j, k, left), _place(table, 9, i, j, k, left)
-    zs, to = _place(table, 14, i, j, k, left), _place(table, 19, i, j, k, left)
+    xs, ys = _at(of_x, i, j, k, left), _at(of_y, i, j, k, left)
+    zs, to = _at(of_z, i, j, k, left), _at(of_out, i, j, k, left)
     for _ in range(min(n0 * n1 * n2 - first, rows)):
-        _row(x, xs, x_step, y, ys, y_step, z, zs, z_step, out, to, out_step, count)
-        xs, ys, zs, to = xs + x_next, ys + y_next, zs + z_next, to + out_next
+        _row(Line(x, xs, of_x.m), Line(y, ys, of_y.m), Line(z, zs, of_z.m), Line(out, to, of_out.m), count)
+        xs, ys, zs, to = xs + of_x.k, ys + of_y.k, zs + of_z.k, to + of_out.k
         k += 1
         if k == n2:
             k = 0
@@ -73,38 +101,51 @@ def _walk(chunk, x, y, z, out, table):
             if j == n1:
                 j = 0
                 i += 1
-            xs, ys = _place(table, 4, i, j, k, left), _place(table, 9, i, j, k, left)
-            zs, to = _place(table, 14, i, j, k, left), _place(table, 19, i, j, k, left)
+            xs, ys = _at(of_x, i, j, k, left), _at(of_y, i, j, k, left)
+            zs, to = _at(of_z, i, j, k, left), _at(of_out, i, j, k, left)
 
 
 @helper
-def _place(table, at, i, j, k, m):
-    return (
-        load(table, at)
-        + i * load(table, at + 1)
-        + j * load(table, at + 2)
-        + k * load(table, at + 3)
-        + m * load(table, at + 4)
-    )
+def _load_next(line, m):
+    """Element m of a line of neighbours."""
+    return load_at(line.memory, line.start + m * size_of(line.memory))
 
 
-def _row(x, xs, x_step, y, ys, y_step, z, zs, z_step, out, to, out_step, count):
+@helper
+def _store_next(line, m, value):
+    """Write element m of a line of neighbours, which lies apart from what is read."""
+    store_apart_at(line.memory, line.start + m * size_of(line.memory), value)
+
+
+@helper
+def _is_dense(line):
+    """Whether the elements are neighbours."""
+    return line.step == size_of(line.memory)
+
+
+def _row(x, y, z, out, count):
     """`count` elements of a row, any steps apart; by vectors where they are neighbours."""
-    if out_step == size_of(out) and x_step == size_of(x) and y_step == size_of(y) and z_step == size_of(z):
+    if _is_dense(out) and _is_dense(x) and _is_dense(y) and _is_dense(z):
         for m in range(count):
-            a, b = load_at(x, xs + m * size_of(x)), load_at(y, ys + m * size_of(y))
-            store_apart_at(out, to + m * size_of(out), _scalar(a, b, load_at(z, zs + m * size_of(z))))
+            _store_next(out, m, _scalar(_load_next(x, m), _load_next(y, m), _load_next(z, m)))
     else:
+        xs, ys, zs, to = x.start, y.start, z.start, out.start
         for _ in range(count):
-            store_at(out, to, _scalar(load_at(x, xs), load_at(y, ys), load_at(z, zs)))
-            xs += x_step
-            ys += y_step
-            zs += z_step
-            to += out_step
+            store_at(out.memory, to, _scalar(load_at(x.memory, xs), load_at(y.memory, ys), load_at(z.memory, zs)))
+            xs += x.step
+            ys += y.step
+            zs += z.step
+            to += out.step
 
 
-def _row_by_turns(x, xs, x_step, y, ys, y_step, z, zs, z_step, out, to, out_step, count):
-    """`count` neighbours, or one number of x, or of y and z, for all of them: the end of a row of TURN or more.
+@helper
+def _moved(line, count):
+    """The line from its element `count` on."""
+    return Line(line.memory, line.start + count * line.step, line.step)
+
+
+def _row_by_turns(x, y, z, out, count):
+    """`count` neighbours, or one value of x, or of y and z, for all of them: the end of a row of TURN or more.
 
     Given a multiple of TURN, LLVM makes no loop for what is left over. That is done as the last TURN elements, some of
     them for the second time, also those of the chunk before, to the same bits: `out` is new memory, which no operand
@@ -112,20 +153,18 @@ def _row_by_turns(x, xs, x_step, y, ys, y_step, z, zs, z_step, out, to, out_step
     """
     start, length = 0, count & -TURN
     while True:
-        xs, ys, zs, to = xs + start * x_step, ys + start * y_step, zs + start * z_step, to + start * out_step
-        if y_step == 0:
-            b, c = load_at(y, ys), load_at(z, zs)
+        x, y, z, out = _moved(x, start), _moved(y, start), _moved(z, start), _moved(out, start)
+        if y.step == 0:
+            b, c = load_at(y.memory, y.start), load_at(z.memory, z.start)
             for m in range(length):
-                store_apart_at(out, to + m * size_of(out), _scalar(load_at(x, xs + m * size_of(x)), b, c))
-        elif x_step == 0:
-            a = load_at(x, xs)
+                _store_next(out, m, _scalar(_load_next(x, m), b, c))
+        elif x.step == 0:
+            a = load_at(x.memory, x.start)
             for m in range(length):
-                value = _scalar(a, load_at(y, ys + m * size_of(y)), load_at(z, zs + m * size_of(z)))
-                store_apart_at(out, to + m * size_of(out), value)
+                _store_next(out, m, _scalar(a, _load_next(y, m), _load_next(z, m)))
         else:
             for m in range(length):
-                a, b = load_at(x, xs + m * size_of(x)), load_at(y, ys + m * size_of(y))
-                store_apart_at(out, to + m * size_of(out), _scalar(a, b, load_at(z, zs + m * size_of(z))))
+                _store_next(out, m, _scalar(_load_next(x, m), _load_next(y, m), _load_next(z, m)))
         if start + length == count:
             break
         start, length = count - TURN, TURN
