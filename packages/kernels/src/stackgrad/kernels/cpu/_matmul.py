@@ -25,8 +25,9 @@ a all panels are packed first, and a chunk is a block of rows by PANELS panels.
 from __future__ import annotations
 
 import math
+from collections import namedtuple
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from numba import types
 from numpy.typing import NDArray
@@ -81,31 +82,14 @@ def _fill(panel, at, b, start, row_step, column_step, rows, used):
             store(panel, at + i * columns + j, 0)
 
 
-class _Step(NamedTuple):
-    """How far it is in memory from one matrix, row and column to the next."""
+# How far it is in memory from one matrix, row and column to the next.
+_Step = namedtuple("_Step", "batch row column")
 
-    batch: int
-    row: int
-    column: int
+# a is (n, k), b is (k, m); whether there are a bias and a relu.
+_Extents = namedtuple("_Extents", "n k m biased relu")
 
-
-class _Extents(NamedTuple):
-    """a is (n, k), b is (k, m); whether there are a bias and a relu."""
-
-    n: int
-    k: int
-    m: int
-    biased: int
-    relu: int
-
-
-class _Cut(NamedTuple):
-    """A chunk: `together` panels by a `block` of rows, `depth` of k at a time; whether all of b is `packed` before."""
-
-    packed: int
-    together: int
-    depth: int
-    block: int
+# A chunk: `together` panels by a `block` of rows, `depth` of k at a time; whether all of b is `packed` before.
+_Cut = namedtuple("_Cut", "packed together depth block")
 
 
 @kernel(lambda T: (Memory(T), Memory(T), named(_Step), named(_Extents)))

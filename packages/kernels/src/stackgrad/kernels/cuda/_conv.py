@@ -1,7 +1,7 @@
 """Convolution and, by `_conv_grad`, its gradients: one kernel of tiles, see `_tile`, that reads an image by windows.
 
     result     rows: one operand's channels           columns: pixels, or channels and taps
-    right      (column, d) is a pixel that is read. Its row is the sum of one number that belongs to the column and one
+    right      (column, d) is a pixel that is read. Its row is the sum of one index that belongs to the column and one
                that belongs to d; so is its column. What lies beyond the edges is 0
     left       (row, d) as it lies in memory
 
@@ -14,8 +14,8 @@ n counts the images of a batch. In the code, `image` is what is read by windows:
 
     blocks     |group 0: tile 0, 1, 2 ... by rows|group 1|...|  and all of these again for the next piece of d
 
-Both columns and d are three numbers, of which the last counts fastest. A thread reads at one d in each step, DEPTH
-after the one before, which takes some additions; no number is divided in the inner loop. Neighbouring threads take
+Both columns and d are three indices, of which the last counts fastest. A thread reads at one d in each step, DEPTH
+after the one before, which takes some additions; nothing is divided in the inner loop. Neighbouring threads take
 neighbouring d: weights lie so in memory, and the taps of a few pixels lie in the same lines of an image.
 
 Operands may have any strides. Depthwise convolutions, of one channel a group, use one row of a tile.
@@ -24,23 +24,21 @@ Operands may have any strides. Depthwise convolutions, of one channel a group, u
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from stackgrad.tensor import OPS, Window
 
-from ._array import DeviceArray, Shape, empty
+from ._array import DeviceArray, empty
 from ._driver import cuda, inlined
-from ._kernel import T, int64, integers, pointer
+from ._kernel import T, int64, integers, named, pointer
 from ._math import compile_scalar
 from ._strides import divide
-from ._tile import ALIGNMENT, Form, TiledKernels, cut, epilogue, form_for, joined
+from ._tile import ALIGNMENT, After, Form, TiledKernels, after_of, cut, epilogue, form_for, joined
 
 DType = np.dtype[Any]
 Pair = tuple[int, int]
-Three = tuple[int, int, int]
 
 # Stand-ins: each form of the tile has its own, see `Form.globals`.
 ROWS = COLUMNS = DEPTH = DOWN = ACROSS = THREADS = SUMS = 1
@@ -72,24 +70,51 @@ def _beyond(major, y, x, by, height, width):
     return major + majors, np.int32(y - majors * height), np.int32(x - rows * width)
 
 
-def _convolve_arguments(T):
-    operand = pointer(T), integers(5)
-    sums = pointer(T), int64, int64, pointer(T), integers(6)
-    return *operand, *operand, *sums, integers(3), integers(3), integers(2), integers(6), int64, int64, int64
+class Operand(NamedTuple):
+    """An array, and distances in its memory.
 
-
-# fmt: off
-def _convolve(
-    a, a_steps, b, b_steps, bias, biased, relu, out, out_steps, over, along, image, moves, groups, n, piece,
-):
-    # fmt: on
-    """out[row, column] = the sum over d of a[row, d] times b[column, d], for n rows of each group.
-
-    `over` are the extents of columns, `along` those of d. Steps are distances in memory: `a_steps` for a group, a row
-    and the three numbers of d; `b_steps` for a group, the first numbers of column and d, a row and a column of the
-    image; `out_steps` for a piece, a group, a row and the three numbers of a column. `moves` are by how many rows and
-    columns of the image the second and third numbers of a column move, those of d, and where they begin.
+    Of a: for a group, a row and the three parts of d. Of b: for a group, the first parts of column and d, a row and a
+    column of the image. Of out: for a piece, a group, a row and the three parts of a column.
     """
+
+    array: Any
+    steps: Any
+
+
+class Walk(NamedTuple):
+    """What is added up over what: the extents of columns, `over`, and of d, `along`, in three parts each.
+
+    `moves` are by how many rows and columns of the image the second and third parts of a column move, those of d, and
+    where they begin. `rows` are those of one group.
+    """
+
+    groups: Any
+    rows: Any
+    over: Any
+    along: Any
+    image: Any
+    moves: Any
+
+    @property
+    def depth(self) -> int:
+        return math.prod(self.along)
+
+    def form(self, dtype: DType) -> Form:
+        return form_for(dtype, self.rows, math.prod(self.over), self.depth, self.groups)
+
+    def tiles(self, form: Form) -> int:
+        return int(self.groups * form.tiles(self.rows, math.prod(self.over)))
+
+
+def _convolve_arguments(T):
+    operand = named(Operand, pointer(T), integers(5))
+    walk = named(Walk, int64, int64, integers(3), integers(3), integers(2), integers(6))
+    return operand, operand, after_of(T), named(Operand, pointer(T), integers(6)), walk, int64
+
+
+def _convolve(a, b, after, out, walk, piece):
+    """out[row, column] = the sum over d of a[row, d] times b[column, d], for the rows of each group."""
+    over, along, moves, n = walk.over, walk.along, walk.moves, walk.rows
     left = cuda.shared.array(LEFT_SIZE, T, alignment=ALIGNMENT)
     right = cuda.shared.array(RIGHT_SIZE, T, alignment=ALIGNMENT)
     next_left = cuda.local.array(LEFT_EACH, T)
@@ -110,30 +135,30 @@ def _convolve(
     first_column = (at - tile * across) * COLUMNS
     tile_group = divide(tile, down)
     first_row = (tile - tile_group * down) * ROWS
-    part = divide(tile_group, groups)
-    group = tile_group - part * groups
+    part = divide(tile_group, walk.groups)
+    group = tile_group - part * walk.groups
     rows, columns = np.int32(min(ROWS, n - first_row)), np.int32(min(COLUMNS, m - first_column))
 
-    # Where the thread reads: the rows and columns of its places, and its first d.
+    # Where the thread reads: its rows and columns, and its first d.
     thread = cuda.threadIdx.x
     lane, lane_d = thread // DEPTH, thread % DEPTH
     start = part * piece
     end = min(start + piece, k)
-    row_step = THREADS // DEPTH * a_steps[1]
-    from_a = group * a_steps[0] + (first_row + lane) * a_steps[1]
+    row_step = THREADS // DEPTH * a.steps[1]
+    from_a = group * a.steps[0] + (first_row + lane) * a.steps[1]
     first_major, first_y, first_x = _split(first_column, over[1], over[2])
     for i in range(RIGHT_EACH):
         column = lane + i * (THREADS // DEPTH)
         major, y, x = _beyond(first_major, first_y, first_x, column, over[1], over[2])
-        base[i] = group * b_steps[0] + major * b_steps[1]
+        base[i] = group * b.steps[0] + major * b.steps[1]
         image_row[i] = np.int32(y * moves[0] + moves[4]) if column < columns else np.int32(OUTSIDE)
         image_column[i] = np.int32(x * moves[1] + moves[5])
     major, y, x = _split(start + lane_d, along[1], along[2])
     major_by, y_by, x_by = _split(DEPTH, along[1], along[2])
     height, width = np.int32(along[1]), np.int32(along[2])
     move_y, move_x = np.int32(moves[2]), np.int32(moves[3])
-    image_height, image_width = np.uint32(image[0]), np.uint32(image[1])
-    step_y, step_x = np.int32(b_steps[3]), np.int32(b_steps[4])
+    image_height, image_width = np.uint32(walk.image[0]), np.uint32(walk.image[1])
+    step_y, step_x = np.int32(b.steps[3]), np.int32(b.steps[4])
     to_left, to_right = lane_d * LEFT_PITCH + lane, lane_d * RIGHT_PITCH + lane
     top, side = _corner(thread)
 
@@ -142,16 +167,16 @@ def _convolve(
     while depth < end:
         if depth + DEPTH < end:
             within = depth + DEPTH + lane_d < end
-            at_a = from_a + major * a_steps[2] + y * a_steps[3] + x * a_steps[4]
+            at_a = from_a + major * a.steps[2] + y * a.steps[3] + x * a.steps[4]
             for i in range(LEFT_EACH):
                 inside = within and np.int32(lane + i * (THREADS // DEPTH)) < rows
-                next_left[i] = a[at_a + i * row_step] if inside else T(0)
-            at_b = major * b_steps[2]
+                next_left[i] = a.array[at_a + i * row_step] if inside else T(0)
+            at_b = major * b.steps[2]
             down_by, right_by = np.int32(y * move_y), np.int32(x * move_x)
             for i in range(RIGHT_EACH):
                 at_y, at_x = np.int32(image_row[i] + down_by), np.int32(image_column[i] + right_by)
                 inside = within and np.uint32(at_y) < image_height and np.uint32(at_x) < image_width
-                next_right[i] = b[base[i] + at_b + at_y * step_y + at_x * step_x] if inside else T(0)
+                next_right[i] = b.array[base[i] + at_b + at_y * step_y + at_x * step_x] if inside else T(0)
             x = np.int32(x + x_by)
             y = np.int32(y + y_by)
             major += major_by
@@ -172,62 +197,30 @@ def _convolve(
             cuda.syncthreads()
         depth += DEPTH
 
-    if biased:
+    if after.biased:
         for u in range(DOWN):
             if _row_of(top, u) < rows:
-                shift = bias[group * n + first_row + _row_of(top, u)]
+                shift = after.bias[group * n + first_row + _row_of(top, u)]
                 for v in range(ACROSS):
                     sums[u * ACROSS + v] += shift
-    if relu:
+    if after.relu:
         for i in range(SUMS):
             sums[i] = _relu(sums[i], sums[i], sums[i])
-    to_row = part * out_steps[0] + group * out_steps[1] + first_row * out_steps[2]
+    to_row = part * out.steps[0] + group * out.steps[1] + first_row * out.steps[2]
     for v in range(ACROSS):
         column = _column_of(side, v)
         if column < columns:
             major, y, x = _beyond(first_major, first_y, first_x, column, over[1], over[2])
-            to = to_row + major * out_steps[3] + y * out_steps[4] + x * out_steps[5]
+            to = to_row + major * out.steps[3] + y * out.steps[4] + x * out.steps[5]
             for u in range(DOWN):
                 if _row_of(top, u) < rows:
-                    out[to + _row_of(top, u) * out_steps[2]] = sums[u * ACROSS + v]
+                    out.array[to + _row_of(top, u) * out.steps[2]] = sums[u * ACROSS + v]
 
 
 _CONVOLVE = TiledKernels(_convolve, _convolve_arguments)
 
 
-@dataclass(frozen=True)
-class Operand:
-    """An array and its steps, as `_convolve` takes them."""
-
-    array: DeviceArray
-    steps: Shape
-
-
-@dataclass(frozen=True)
-class Walk:
-    """What is added up over what, as `_convolve` takes it: extents, the image's rows and columns, and the moves."""
-
-    groups: int
-    rows: int  # of one group
-    over: Three
-    along: Three
-    image: Pair
-    moves: Shape
-
-    @property
-    def depth(self) -> int:
-        return math.prod(self.along)
-
-    def form(self, dtype: DType) -> Form:
-        return form_for(dtype, self.rows, math.prod(self.over), self.depth, self.groups)
-
-    def tiles(self, form: Form) -> int:
-        return self.groups * form.tiles(self.rows, math.prod(self.over))
-
-
-def convolve(
-    walk: Walk, a: Operand, b: Operand, out: Operand, form: Form, pieces: Pair, after: tuple[Any, ...]
-) -> None:
+def convolve(walk: Walk, a: Operand, b: Operand, out: Operand, form: Form, pieces: Pair, after: After) -> None:
     """Launch `_convolve`; `pieces` is as `cut` gives it, `after` as `epilogue`."""
     if max(b.steps[3:]) >= 2**31:  # the kernel has 32 bits for them, and more threads for that
         raise ValueError(
@@ -235,14 +228,8 @@ def convolve(
             "expected less than 2**31; use .contiguous()"
         )
     count, length = pieces
-    along = walk.along if walk.depth else (0, 1, 1)
-    _CONVOLVE.launch(
-        form,
-        out.array.dtype,
-        count * walk.tiles(form),
-        *(a.array, a.steps, b.array, b.steps, *after, out.array, out.steps),
-        *(walk.over, along, walk.image, walk.moves, walk.groups, walk.rows, length),
-    )
+    some = walk if walk.depth else walk._replace(along=(0, 1, 1))
+    _CONVOLVE.launch(form, out.array.dtype, count * walk.tiles(form), a, b, after, out, some, length)
 
 
 def conv2d(
@@ -251,14 +238,14 @@ def conv2d(
     """See Backend.conv2d."""
     n, _, *size = x.shape
     o, c, *kernel = weight.shape
-    places = window.positions((size[0], size[1]))
+    positions = window.positions((size[0], size[1]))
     walk = Walk(
-        groups, o // groups, (n, *places), (c, kernel[0], kernel[1]), (size[0], size[1]),
+        groups, o // groups, (n, *positions), (c, kernel[0], kernel[1]), (size[0], size[1]),
         (*window.stride, *window.dilation, -window.padding[0][0], -window.padding[1][0]),
     )  # fmt: skip
     form = walk.form(x.dtype)
     pieces = cut(form, walk.tiles(form), walk.depth)
-    out = empty((pieces[0], n, o, *places), x.dtype)
+    out = empty((pieces[0], n, o, *positions), x.dtype)
     if out.size:
         piece, image, channel, row, column = out.strides
         ws, xs = weight.strides, x.strides

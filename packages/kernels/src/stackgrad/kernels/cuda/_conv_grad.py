@@ -1,13 +1,13 @@
 """The gradients of convolution, by the kernel of `_conv`.
 
 Input gradient: a pixel of the image collects from the windows that hold it. With a stride, of the taps only every
-`stride`-th meets a window there, and which ones depends on the pixel's place. So the image is made in phases, pixels
+`stride`-th meets a window there, and which ones depends on where the pixel lies. So the image is made in phases, pixels
 that lie `stride` apart, each of which is a convolution of the gradient with its own taps:
 
     stride 2, 3 taps, no padding    image |0 1 0 1 0 1|    phase 0 has taps 0 and 2, phase 1 tap 1
 
 Pixel p meets tap i of window w where p + padding == w stride + i dilation; with padding 1 the phases here change taps.
-Without dilation, the j-th pixel of a phase and the i-th of its taps read g at j - i plus a number of the phase's own.
+Without dilation, the j-th pixel of a phase and the i-th of its taps read g at j - i plus a constant of the phase's own.
 
 Weight gradient: few tiles, and sums as long as there are pixels, which are cut into pieces (see `_tile`).
 """
@@ -25,19 +25,19 @@ from ._tile import cut, epilogue, joined
 
 
 class _Phase(NamedTuple):
-    """Along one dimension, the places first, first + stride, ... of an image, and what is added up there."""
+    """Along one dimension, the pixels first, first + stride, ... of an image, and what is added up there."""
 
     first: int
-    places: int
+    pixels: int
     tap: int  # the first that meets a window
     tap_step: int
     taps: int
-    window: int  # that the first tap meets at the first place
+    window: int  # that the first tap meets at the first pixel
     window_step: int  # from tap to tap
 
 
 def _phases(size: int, kernel: int, stride: int, before: int, dilation: int) -> list[_Phase]:
-    """The phases along a dimension of `size` places, `before` of which are padding in front: see above."""
+    """The phases along a dimension of `size` pixels, `before` of which are padding in front: see above."""
     common = math.gcd(stride, dilation)
     found = []
     for first in range(min(stride, size)):
@@ -59,7 +59,7 @@ def _phases(size: int, kernel: int, stride: int, before: int, dilation: int) -> 
 
 def conv2d_input_grad(g: DeviceArray, weight: DeviceArray, size: Pair, window: Window, groups: int) -> DeviceArray:
     """See Backend.conv2d_input_grad."""
-    n, o, *places = g.shape
+    n, o, *positions = g.shape
     c = weight.shape[1]
     by_row, by_column = (
         _phases(size[d], window.kernel[d], window.stride[d], window.padding[d][0], window.dilation[d]) for d in (0, 1)
@@ -70,7 +70,7 @@ def conv2d_input_grad(g: DeviceArray, weight: DeviceArray, size: Pair, window: W
     for y in by_row if out.size else []:
         for x in by_column:
             walk = Walk(
-                groups, c, (n, y.places, x.places), (o // groups, y.taps, x.taps), (places[0], places[1]),
+                groups, c, (n, y.pixels, x.pixels), (o // groups, y.taps, x.taps), (positions[0], positions[1]),
                 (1, 1, y.window_step, x.window_step, y.window, x.window),
             )  # fmt: skip
             form = walk.form(g.dtype)
@@ -91,10 +91,10 @@ def conv2d_input_grad(g: DeviceArray, weight: DeviceArray, size: Pair, window: W
 def conv2d_weight_grad(x: DeviceArray, g: DeviceArray, window: Window, groups: int) -> DeviceArray:
     """See Backend.conv2d_weight_grad."""
     n, channels, height, width = x.shape
-    o, places = g.shape[1], (g.shape[2], g.shape[3])
+    o, positions = g.shape[1], (g.shape[2], g.shape[3])
     c, (kh, kw) = channels // groups, window.kernel
     walk = Walk(
-        groups, o // groups, (c, kh, kw), (n, *places), (height, width),
+        groups, o // groups, (c, kh, kw), (n, *positions), (height, width),
         (*window.dilation, *window.stride, -window.padding[0][0], -window.padding[1][0]),
     )  # fmt: skip
     form = walk.form(x.dtype)

@@ -11,7 +11,7 @@ Operands may have any strides. What lies beyond an edge is read as 0.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,10 +19,10 @@ from stackgrad.tensor import OPS
 
 from ._array import DeviceArray, empty, permute
 from ._driver import cuda, inlined
-from ._kernel import T, int64, integers, pointer
+from ._kernel import T, int64, integers, named, pointer
 from ._math import compile_scalar
 from ._strides import RANK, divide, offset_of, parts
-from ._tile import ALIGNMENT, TiledKernels, cut, epilogue, form_for, joined
+from ._tile import ALIGNMENT, TiledKernels, after_of, cut, epilogue, form_for, joined
 
 # Stand-ins: each form of the tile has its own, see `Form.globals`.
 ROWS = COLUMNS = DEPTH = DOWN = ACROSS = THREADS = SUMS = 1
@@ -37,25 +37,39 @@ _relu = compile_scalar(OPS["relu"].scalar)
 
 @inlined
 def _stand(thread, extent, depth, threads, along):
-    """Where in a tile (extent, depth) a thread reads first, and how far its next places lie from there."""
+    """Where in a tile (extent, depth) a thread reads first, and how far its next elements lie from there."""
     if along:
         return thread // depth, thread % depth, threads // depth, 0
     return thread % extent, thread // extent, 0, threads // extent
 
 
+class Factor(NamedTuple):
+    """An operand: distances in its memory for the batch, a row of a or a column of b, and along k."""
+
+    array: Any
+    batch: Any
+    side: Any
+    depth: Any
+
+
+class Extents(NamedTuple):
+    """The batch's extents; a is (n, k), b is (k, m); sums are cut into pieces of k."""
+
+    batch: Any
+    n: Any
+    m: Any
+    k: Any
+    piece: Any
+
+
 def _product_arguments(T):
-    operand = pointer(T), integers(RANK), int64, int64
-    result = pointer(T), integers(RANK), int64, int64, int64, int64
-    return *operand, *operand, pointer(T), int64, int64, *result
+    factor = named(Factor, pointer(T), integers(RANK), int64, int64)
+    return factor, factor, after_of(T), pointer(T), named(Extents, integers(RANK), int64, int64, int64, int64)
 
 
-# fmt: off
-def _product(
-    a, a_batch, a_row, a_depth, b, b_batch, b_column, b_depth,
-    bias, biased, relu, out, batch, n, m, k, piece,
-):
-    # fmt: on
-    """out (pieces, *batch, n, m) from operands of any strides, plus bias (m,) where it is `biased`."""
+def _product(a, b, after, out, of):
+    """out (pieces, *batch, n, m) from operands of any strides."""
+    batch, n, m, k, piece = of.batch, of.n, of.m, of.k, of.piece
     left = cuda.shared.array(LEFT_SIZE, T, alignment=ALIGNMENT)
     right = cuda.shared.array(RIGHT_SIZE, T, alignment=ALIGNMENT)
     next_left = cuda.local.array(LEFT_EACH, T)
@@ -78,11 +92,11 @@ def _product(
     rows, columns = np.int32(min(ROWS, n - first_row)), np.int32(min(COLUMNS, m - first_column))
 
     thread = cuda.threadIdx.x
-    row, row_d, row_by, row_d_by = _stand(thread, ROWS, DEPTH, THREADS, abs(a_depth) <= abs(a_row))
-    column, column_d, column_by, column_d_by = _stand(thread, COLUMNS, DEPTH, THREADS, abs(b_depth) <= abs(b_column))
-    from_a = offset_of(element, batch, a_batch) + (first_row + row) * a_row + (start + row_d) * a_depth
-    from_b = offset_of(element, batch, b_batch) + (first_column + column) * b_column + (start + column_d) * b_depth
-    a_by, b_by = row_by * a_row + row_d_by * a_depth, column_by * b_column + column_d_by * b_depth
+    row, row_d, row_by, row_d_by = _stand(thread, ROWS, DEPTH, THREADS, abs(a.depth) <= abs(a.side))
+    column, column_d, column_by, column_d_by = _stand(thread, COLUMNS, DEPTH, THREADS, abs(b.depth) <= abs(b.side))
+    from_a = offset_of(element, batch, a.batch) + (first_row + row) * a.side + (start + row_d) * a.depth
+    from_b = offset_of(element, batch, b.batch) + (first_column + column) * b.side + (start + column_d) * b.depth
+    a_by, b_by = row_by * a.side + row_d_by * a.depth, column_by * b.side + column_d_by * b.depth
     to_left, left_by = row_d * LEFT_PITCH + row, row_d_by * LEFT_PITCH + row_by
     to_right, right_by = column_d * RIGHT_PITCH + column, column_d_by * RIGHT_PITCH + column_by
     top, side = _corner(thread)
@@ -95,12 +109,12 @@ def _product(
             deep = np.int32(min(DEPTH, end - depth - DEPTH))
             for i in range(LEFT_EACH):
                 inside = np.int32(row + i * row_by) < rows and np.int32(row_d + i * row_d_by) < deep
-                next_left[i] = a[from_a + i * a_by] if inside else T(0)
+                next_left[i] = a.array[from_a + i * a_by] if inside else T(0)
             for i in range(RIGHT_EACH):
                 inside = np.int32(column + i * column_by) < columns and np.int32(column_d + i * column_d_by) < deep
-                next_right[i] = b[from_b + i * b_by] if inside else T(0)
-            from_a += DEPTH * a_depth
-            from_b += DEPTH * b_depth
+                next_right[i] = b.array[from_b + i * b_by] if inside else T(0)
+            from_a += DEPTH * a.depth
+            from_b += DEPTH * b.depth
         if depth >= start:
             _multiply_add(left, right, buffer, top, side, ours, theirs, sums)
             buffer = 1 - buffer
@@ -112,13 +126,13 @@ def _product(
             cuda.syncthreads()
         depth += DEPTH
 
-    if biased:
+    if after.biased:
         for v in range(ACROSS):
             if _column_of(side, v) < columns:
-                shift = bias[first_column + _column_of(side, v)]
+                shift = after.bias[first_column + _column_of(side, v)]
                 for u in range(DOWN):
                     sums[u * ACROSS + v] += shift
-    if relu:
+    if after.relu:
         for i in range(SUMS):
             sums[i] = _relu(sums[i], sums[i], sums[i])
     to = (matrix * n + first_row) * m + first_column
@@ -152,14 +166,9 @@ def _multiply(a: DeviceArray, b: DeviceArray, bias: DeviceArray | None, relu: bo
     if len(walked) > 1 and cuts > 1:
         cuts, piece, out = 1, max(k, 1), out.view((1, *out.shape[1:]), out.strides)
     after = epilogue(bias, relu, cuts, out)
-    for (left, right, to), inner in walked:
-        _PRODUCT.launch(
-            form,
-            dtype,
-            cuts * math.prod(inner) * form.tiles(n, m),
-            *(left, left.strides, *a.strides[-2:]),
-            *(right, right.strides, b.strides[-1], b.strides[-2]),
-            *after,
-            *(to, inner, n, m, k, piece),
-        )
+    for (x, y, to), inner in walked:
+        left = Factor(x, x.strides, *a.strides[-2:])
+        right = Factor(y, y.strides, b.strides[-1], b.strides[-2])
+        blocks = cuts * math.prod(inner) * form.tiles(n, m)
+        _PRODUCT.launch(form, dtype, blocks, left, right, after, to, Extents(inner, n, m, k, piece))
     return joined(out, bias, relu)

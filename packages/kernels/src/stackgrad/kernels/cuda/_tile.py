@@ -9,14 +9,14 @@ take turns, so that one barrier a step is enough:
     left                         +------------------------+
     rows of    |...|             |t0    t1    |t0    t1   |
     the tile   |...|             |t2    t3    |t2    t3   |       thread t0 has DOWN x ACROSS of the sums in registers,
-               |...|             |------------+-----------|       in groups of GROUP each way: it reads four numbers at
+               |...|             |------------+-----------|       in groups of GROUP each way: it reads four values at
                |...|             |t0    t1    |t0    t1   |       once, and its neighbours the next four
                DEPTH deep        |t2    t3    |t2    t3   |
 
-For each of the DEPTH a thread reads DOWN + ACROSS numbers and does DOWN x ACROSS multiply-adds. The threads of a warp
+For each of the DEPTH a thread reads DOWN + ACROSS values and does DOWN x ACROSS multiply-adds. The threads of a warp
 stand 4 by 8, so that together they read few lines of shared memory. Both operands lie there with DEPTH as their slower
 dimension, whose rows are PAD longer than need be: of a warp that writes columns of DEPTH 8, no two threads then meet in
-a bank, and rows still begin where four numbers can be read at once.
+a bank, and rows still begin where four values can be read at once.
 
 LARGE and MEDIUM are as drawn, for float32 alone. SMALL, for all that is small and for float64, has one group each way,
 of four rows and two columns, and DEPTH 16, of which two threads each meet in a bank when float32 are written.
@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,7 +39,7 @@ from ._array import DeviceArray
 from ._copy import contiguous
 from ._driver import inlined
 from ._elementwise import elementwise
-from ._kernel import Grid, Kernel, Signature, either
+from ._kernel import Grid, Kernel, Signature, either, int64, named, pointer
 from ._reduce import reduce
 
 DType = np.dtype[Any]
@@ -87,7 +87,7 @@ class Form:
             "RIGHT_PITCH": right_pitch,
             "LEFT_SIZE": 2 * self.depth * left_pitch,
             "RIGHT_SIZE": 2 * self.depth * right_pitch,
-            "LEFT_EACH": self.rows * self.depth // self.threads,  # numbers that a thread brings for a step
+            "LEFT_EACH": self.rows * self.depth // self.threads,  # values that a thread brings for a step
             "RIGHT_EACH": self.columns * self.depth // self.threads,
             "_corner": corner,
             "_row_of": row_of,
@@ -130,9 +130,9 @@ def _functions(form: Form) -> tuple[Any, ...]:
 
     @inlined
     def multiply_add(left, right, buffer, first_row, first_column, ours, theirs, sums):
-        """Add the products of one step to the sums; `ours` and `theirs` are registers for DOWN and ACROSS numbers.
+        """Add the products of one step to the sums; `ours` and `theirs` are registers for DOWN and ACROSS values.
 
-        Unsigned places have no test for negative ones, which would keep the compiler from reading four at once.
+        Unsigned indices have no test for negative ones, which would keep the compiler from reading four at once.
         """
         for d in range(depth):
             at_left = (buffer * depth + d) * left_pitch + first_row
@@ -187,11 +187,24 @@ def cut(form: Form, tiles: int, depth: int) -> tuple[int, int]:
     return max(-(-depth // length), 1), length
 
 
-def epilogue(bias: DeviceArray | None, relu: bool, pieces: int, unread: DeviceArray) -> tuple[DeviceArray, int, int]:
+class After(NamedTuple):
+    """What follows the sums: a bias where it is `biased`, and where `relu` is not 0 what is above 0."""
+
+    bias: Any
+    biased: Any
+    relu: Any
+
+
+def after_of(T: Any) -> Any:
+    """The Numba type of an After."""
+    return named(After, pointer(T), int64, int64)
+
+
+def epilogue(bias: DeviceArray | None, relu: bool, pieces: int, unread: DeviceArray) -> After:
     """What a kernel is told of bias and relu, which must wait where sums are cut; for no bias it gets any array."""
-    if pieces > 1:
-        return unread, 0, 0
-    return (unread, 0, int(relu)) if bias is None else (contiguous(bias), 1, int(relu))
+    if pieces > 1 or bias is None:
+        return After(unread, 0, int(relu and pieces == 1))
+    return After(contiguous(bias), 1, int(relu))
 
 
 def joined(parts: DeviceArray, bias: DeviceArray | None, relu: bool) -> DeviceArray:

@@ -11,8 +11,9 @@ for each tap and input channel, one value a pixel times one row of weights.
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import types
@@ -45,32 +46,14 @@ ONE_PIXEL = Window((1, 1))
 
 TILE_ROWS, TILE_VECTORS = 6, 2  # stand-ins: each kernel has those of its tile
 
+# How far it is in memory from one image, row and pixel under the window to the next.
+Step = namedtuple("Step", "image row pixel")
 
-class Step(NamedTuple):
-    """How far it is in memory from one image, row and pixel under the window to the next."""
+# Rows in a chunk, images, and rows and pixels in each, of what a kernel goes through.
+Rows = namedtuple("Rows", "each images height width")
 
-    image: int
-    row: int
-    pixel: int
-
-
-class Rows(NamedTuple):
-    """Rows in a chunk, images, and rows and pixels in each, of what a kernel goes through."""
-
-    each: int
-    images: int
-    height: int
-    width: int
-
-
-class Channels(NamedTuple):
-    """Output channels and groups, a group's input channels; taps, and how many of them are taken in at a time."""
-
-    out: int
-    groups: int
-    into: int
-    taps: int
-    at_once: int
+# Output channels and groups, a group's input channels; taps, and how many of them are taken in at a time.
+Channels = namedtuple("Channels", "out groups into taps at_once")
 
 
 def _convolve(chunk, x, taps, weight, out, step, rows, channels, relu):
@@ -170,7 +153,7 @@ def _by_tiles(x: Images, weight: Array, window: Window, groups: int, relu: bool)
     so, sc, sy, sx = (stride // weight.itemsize for stride in weight.strides)
     panels = Panels(
         groups, kh, wide.kernel[1], c, o // groups, used, vectors * lanes(dtype),
-        -window.stride[1], window.kernel[1],
+        -window.stride[1], window.kernel[1], 1,
     )  # fmt: skip
     arrange = arranging(dtype, Strides(o // groups * so, sy, sx, sc, so), panels)
 

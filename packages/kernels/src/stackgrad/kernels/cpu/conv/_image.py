@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -81,28 +82,11 @@ def room(channels: int, stride: int, dtype: np.dtype[Any]) -> int:
 
 # --- into memory with zeros around
 
+# How far it is from one image, row, column and channel to the next, in elements.
+_Lie = namedtuple("_Lie", "image row column channel")
 
-class _Lie(NamedTuple):
-    """How far it is from one image, row, column and channel to the next, in elements."""
-
-    image: int
-    row: int
-    column: int
-    channel: int
-
-
-class _Frame(NamedTuple):
-    """Padded rows in a chunk, in all and in an image; its image's extents; where that begins; the columns."""
-
-    each: int
-    lines: int
-    rows: int
-    height: int
-    width: int
-    channels: int
-    top: int
-    left: int
-    columns: int
+# Padded rows in a chunk, in all and in an image; its image's extents; where that begins; the columns.
+_Frame = namedtuple("_Frame", "each lines rows height width channels top left columns")
 
 
 @kernel(lambda T: (Memory(T), Memory(T), named(_Lie), named(_Frame)))
@@ -178,16 +162,8 @@ def reading(x: Images, around: Padding, beyond: int) -> Callable[[Any], Array]:
 
 # --- through a relu
 
-
-class _Masked(NamedTuple):
-    """An image's rows and their length; rows above and elements before it; rows and length with the padding."""
-
-    rows: int
-    length: int
-    top: int
-    before: int
-    lines: int
-    pitch: int
+# An image's rows and their length; rows above and elements before it; rows and length with the padding.
+_Masked = namedtuple("_Masked", "rows length top before lines pitch")
 
 
 @kernel(lambda T: (*[Memory(T)] * 4, named(_Masked)))

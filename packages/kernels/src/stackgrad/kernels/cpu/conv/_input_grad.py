@@ -10,9 +10,10 @@ image, one value a pixel times one row of weights (channels, run), and is then a
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -39,45 +40,17 @@ Run = Callable[[Any, Array], Array]
 
 TILE_ROWS, TILE_VECTORS = 6, 2  # stand-ins: each kernel has those of its tile
 
+# Rows of the image's gradient in a chunk; images, their rows, a row's length; the padding above and before.
+_Inside = namedtuple("_Inside", "each images height length above before padded_length")
 
-class _Inside(NamedTuple):
-    """Rows of the image's gradient in a chunk; images, their rows, a row's length; the padding above and before."""
+# Rows and pixels of g, and how many pixels lie between those of a tile.
+_Over = namedtuple("_Over", "height width apart")
 
-    each: int
-    images: int
-    height: int
-    length: int
-    above: int
-    before: int
-    padded_length: int
+# Groups, a group's input and output channels; rows of the kernel, runs in each, and the values in a run.
+_Runs = namedtuple("_Runs", "groups into out rows in_row length")
 
-
-class _Over(NamedTuple):
-    """Rows and pixels of g, and how many pixels lie between those of a tile."""
-
-    height: int
-    width: int
-    apart: int
-
-
-class _Runs(NamedTuple):
-    """Groups, a group's input and output channels; rows of the kernel, runs in each, and the values in a run."""
-
-    groups: int
-    into: int
-    out: int
-    rows: int
-    in_row: int
-    length: int
-
-
-class _Moves(NamedTuple):
-    """How far pixels of g and taps are from one to the next: rows, and values in a row."""
-
-    row: int
-    column: int
-    tap_row: int
-    tap: int
+# How far pixels of g and taps are from one to the next: rows, and values in a row.
+_Moves = namedtuple("_Moves", "row column tap_row tap")
 
 
 def _send_back(chunk, g, weight, image, padded, of, over, runs, by):
@@ -180,7 +153,7 @@ def _by_sending(g: Images, weight: Array, size: Pair, window: Window, groups: in
     vectors = 1 if length <= lanes(dtype) else 2
     tile_rows, block = SENT_TILES[vectors], vectors * lanes(dtype)
     so, sc, sy, sx = (stride // weight.itemsize for stride in weight.strides)
-    panels = Panels(groups, kh, runs, channels, c, length, block, 1, kw)
+    panels = Panels(groups, kh, runs, channels, c, length, block, 1, kw, 0)
     arrange = arranging(dtype, Strides(channels * so, sy, sx, so, sc), panels)
     apart = -(-ow // tile_rows)
     read = reading(g, NO_PADDING, (apart * tile_rows - ow) * o)

@@ -14,9 +14,10 @@ pixel's window lies.
 from __future__ import annotations
 
 import math
+from collections import namedtuple
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,13 +75,8 @@ def _counts(window: Window, columns: int, most: int) -> list[int]:
     return [count for count in range(1, max(1, most) + 1) if columns % count == 0]
 
 
-class _Wide(NamedTuple):
-    """Rows of the gradient for the weight; pixels together; values in a row, and how far pixels' windows lie apart."""
-
-    rows: int
-    pixels: int
-    width: int
-    step: int
+# Rows of the gradient for the weight; pixels together; values in a row, and how far pixels' windows lie apart.
+_Wide = namedtuple("_Wide", "rows pixels width step")
 
 
 @kernel(lambda T: (Memory(T), Memory(T), named(_Wide)))

@@ -15,8 +15,10 @@ Packed: the images and g, the gradient of the result, are packed first, a block 
 
 from __future__ import annotations
 
+import math
+from collections import namedtuple
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -85,17 +87,8 @@ def _plan(x: Images, g: Images, window: Window, groups: int) -> Run:
 
 _plans: Plans[Run] = Plans(_plan)
 
-
-class _Parts(NamedTuple):
-    """Extents of the sums of chunks (chunks, groups, taps, rows, columns); channels of the image and g among these."""
-
-    chunks: int
-    groups: int
-    taps: int
-    rows: int
-    columns: int
-    into: int
-    out: int
+# Extents of the sums of chunks, (chunks, groups, taps, rows, columns); channels of the image and g among these.
+_Parts = namedtuple("_Parts", "chunks groups taps rows columns into out")
 
 
 @kernel(lambda T: (Memory(T), Memory(T), named(_Parts)))
@@ -134,7 +127,7 @@ def _summed(x: Images, g: Images, window: Window, groups: int, pixels: int, make
         sums, of = _by_packing(x, g, window, of_g)
     else:
         sums, of = _directly(x, g, window, groups, of_g)
-    launch, blocks, size = _sum_chunks[dtype], groups * -(-c // SUMMED_CHANNELS), _size(of)
+    launch, blocks, size = _sum_chunks[dtype], groups * -(-c // SUMMED_CHANNELS), math.prod(of[:5])
 
     def run(x: Images, g: Images) -> Array:
         parts, out = sums(x, g), make()
@@ -142,10 +135,6 @@ def _summed(x: Images, g: Images, window: Window, groups: int, pixels: int, make
         return out
 
     return run
-
-
-def _size(of: _Parts) -> int:
-    return of.chunks * of.groups * of.taps * of.rows * of.columns
 
 
 def _chunks(units: int, size: int) -> Pair:
@@ -156,24 +145,11 @@ def _chunks(units: int, size: int) -> Pair:
 
 # --- directly
 
+# How far it is in the image to the tap below and beside one; runs in a row of the kernel and in all, and their length.
+_Taps = namedtuple("_Taps", "down across in_row in_all length")
 
-class _Taps(NamedTuple):
-    """How far it is in the image from one tap to the next below it and beside it; runs, in a row of the kernel and in
-    all, and the values in each."""
-
-    down: int
-    across: int
-    in_row: int
-    in_all: int
-    length: int
-
-
-class _Columns(NamedTuple):
-    """Groups, channels of g in each, and all columns, of the tiles and of the sums."""
-
-    groups: int
-    channels: int
-    all: int
+# Groups, channels of g in each, and all columns of the tiles and of the sums.
+_Columns = namedtuple("_Columns", "groups channels all")
 
 
 def _sum_over_pixels(chunk, x, g, out, step, g_step, rows, taps, columns):
@@ -224,7 +200,7 @@ def _directly(x: Images, g: Images, window: Window, groups: int, of_g: tuple[int
     read, read_g, (g_image, g_row) = reading(x, window.padding, -run % tile_rows), *_rows(g, -channels % width)
     g_step, over = Step(g_image, g_row, o), Rows(each, n, oh, ow)
     of = _Parts(chunks, groups, kh * kw, c, columns, c, channels)
-    make, launch = maker((_size(of),), dtype), _SUM_OVER_PIXELS[tile_rows, vectors][dtype]
+    make, launch = maker((math.prod(of[:5]),), dtype), _SUM_OVER_PIXELS[tile_rows, vectors][dtype]
     work, of_columns = n * o * oh * ow * c * kh * kw // MULTIPLY_ADDS, _Columns(groups, channels, columns)
 
     def sums(x: Images, g: Images) -> Array:
@@ -250,40 +226,14 @@ def _rows(g: Images, beyond: int) -> tuple[Callable[[Any], Array], Pair]:
 
 # --- packed
 
+# An operand: how far it is from one image, row, column and channel to the next; rows, columns and channels.
+_Packed = namedtuple("_Packed", "image row column channel height width channels")
 
-class _Packed(NamedTuple):
-    """An operand: how far it is from one image, row, column and channel to the next; rows, columns and channels."""
+# Blocks in a chunk, in all and in an image; rows of g in each; and what a chunk packs.
+_Blocks = namedtuple("_Blocks", "each all in_image rows length")
 
-    image: int
-    row: int
-    column: int
-    channel: int
-    height: int
-    width: int
-    channels: int
-
-
-class _Blocks(NamedTuple):
-    """Blocks in a chunk, in all and in an image; rows of g in each; and what a chunk packs."""
-
-    each: int
-    all: int
-    in_image: int
-    rows: int
-    length: int
-
-
-class _Kernel(NamedTuple):
-    """The window, by rows and columns."""
-
-    height: int
-    width: int
-    down: int
-    across: int
-    tap_row: int
-    tap: int
-    top: int
-    left: int
+# The window, by rows and columns.
+_Kernel = namedtuple("_Kernel", "height width down across tap_row tap top left")
 
 
 @helper
@@ -373,7 +323,7 @@ def _by_packing(x: Images, g: Images, window: Window, of_g: tuple[int, ...]) -> 
     blocks = _Blocks(each, n * in_image, in_image, rows, length)
     by = _Kernel(kh, kw, *window.stride, *window.dilation, window.padding[0][0], window.padding[1][0])
     of = _Parts(chunks, 1, kh * kw, panel_rows, columns, c, o)
-    pack, make, launch = maker((chunks * length,), dtype), maker((_size(of),), dtype), _sum_packed[dtype]
+    pack, make, launch = maker((chunks * length,), dtype), maker((math.prod(of[:5]),), dtype), _sum_packed[dtype]
     work = n * o * oh * ow * c * kh * kw // MULTIPLY_ADDS
 
     def sums(x: Images, g: Images) -> Array:

@@ -12,8 +12,9 @@ kernel's edges there are zeros.
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,39 +26,11 @@ from .._pointers import Memory, load, store
 
 Array = NDArray[Any]
 
+# How far it is in the weight from one group, row, tap of a row, inner channel and column to the next.
+Strides = namedtuple("Strides", "group row tap inner column")
 
-class Strides(NamedTuple):
-    """How far it is in the weight from one group, row, tap of a row, inner channel and column to the next."""
-
-    group: int
-    row: int
-    tap: int
-    inner: int
-    column: int
-
-
-class Panels(NamedTuple):
-    """Extents of the panels, and what their columns are: `used` ones of `channels` channels for each pixel."""
-
-    groups: int
-    rows: int
-    taps: int
-    inner: int
-    channels: int
-    used: int
-    width: int
-    shift: int
-    kernel: int
-    biased: int = 1
-
-    @property
-    def blocks(self) -> int:
-        return -(-self.used // self.width)
-
-    @property
-    def lines(self) -> int:
-        """Panels and the lines of the bias, as chunks."""
-        return self.groups * self.blocks * (self.rows * self.taps + 1)
+# Extents of the panels, and what their columns are: `used` ones of `channels` channels for each pixel.
+Panels = namedtuple("Panels", "groups rows taps inner channels used width shift kernel biased")
 
 
 @kernel(lambda T: (Memory(T), Memory(T), Memory(T), named(Strides), named(Panels)))
@@ -99,8 +72,9 @@ def _arrange(line, weight, bias, out, step, panels):
 
 def arranging(dtype: np.dtype[Any], step: Strides, panels: Panels) -> Callable[[Array, Array | None], Array]:
     """What arranges weights of such strides, and their bias."""
-    size = panels.groups * panels.blocks * (panels.rows * panels.taps * panels.inner + 1) * panels.width
-    make, launch, lines, bare = maker((size,), dtype), _arrange[dtype], panels.lines, panels._replace(biased=0)
+    blocks, taps = panels.groups * -(-panels.used // panels.width), panels.rows * panels.taps
+    size, lines = blocks * (taps * panels.inner + 1) * panels.width, blocks * (taps + 1)
+    make, launch, bare = maker((size,), dtype), _arrange[dtype], panels._replace(biased=0)
 
     def run(weight: Array, bias: Array | None) -> Array:
         out = make()
