@@ -194,15 +194,29 @@ class Context:
         def __getattr__(self, name: str) -> Any: ...
         def __setattr__(self, name: str, value: Any) -> None: ...
 
-    def __init__(self, function: type[Function], needs: tuple[bool, ...], saved: list[Saved] | None) -> None:
-        self.__function = function
-        self.__needs = needs
-        self.__saved = saved
+    __args: tuple[Any, ...] = ()  # where nothing is recorded
+    __needs: tuple[bool, ...] | None = None
+    __saved: list[Saved] | None = None
+
+    @classmethod
+    def recorded(cls, function: type[Function], needs: tuple[bool, ...], saved: list[Saved]) -> Context:
+        """One for an application that leaves a node behind, which has the list of what is `saved`."""
+        ctx = cls()
+        ctx.__function, ctx.__needs, ctx.__saved = function, needs, saved
+        return ctx
+
+    @classmethod
+    def unrecorded(cls, args: tuple[Any, ...]) -> Context:
+        """One for an application that nobody goes back through: it keeps nothing."""
+        ctx = cls()
+        ctx.__args = args
+        return ctx
 
     @property
     def needs(self) -> tuple[bool, ...]:
         """For each tensor among the arguments, whether its gradient is wanted."""
-        return self.__needs
+        needs = self.__needs
+        return tuple([False for x in self.__args if isinstance(x, Value)]) if needs is None else needs
 
     def save(self, *tensors: Tensor) -> None:
         """Keep inputs or the result for backward, where they stand in `saved` in this order."""
@@ -293,9 +307,10 @@ class Node:
                 raise TypeError(f"{self.name}.backward gave {type(gradient).__name__}: expected a tensor or None")
             if (gradient.data.shape, gradient.data.dtype) != form:
                 raise self._unlike(gradient, *form)  # type: ignore[arg-type]
-        if saved:
-            kept = {id(x.data) for x, _, _ in saved}
-            return tuple([x.clone() if x is not None and id(x.data) in kept else x for x in gradients])
+        for x, _, _ in saved:
+            for gradient in gradients:
+                if gradient is not None and gradient.data is x.data:
+                    gradients = tuple([g.clone() if g is gradient else g for g in gradients])
         return gradients
 
     def _unlike(self, gradient: Tensor, shape: Shape, dtype: DType) -> Exception:
@@ -337,10 +352,26 @@ class Function:
         return cls.__name__
 
     @classmethod
+    def _compute(cls, ctx: Context, args: tuple[Any, ...]) -> Tensor:
+        """The result of `forward`, which must be one tensor."""
+        out = cls.forward(ctx, *args)
+        if not isinstance(out, Value):
+            raise TypeError(f"{cls.__name__}.forward gave {type(out).__name__}: expected one tensor")
+        if out.source is not None:
+            for x in args:
+                if isinstance(x, Value) and x.version is out.version:
+                    break
+            else:
+                out.source = None  # a view of what nobody else has
+        return out
+
+    @classmethod
     def apply(cls, *args: Any) -> Tensor:
         """The result of `forward`, recorded when a tensor among `args` requires a gradient."""
         mode = here.mode
         recorded, observer = mode.recording, mode.observer
+        if not (recorded or observer or open_tapes):  # as on the way back
+            return cls._compute(Context.unrecorded(args), args)
         tape = capturing.tape if open_tapes else None
         inputs: list[Tensor] = []
         needs: list[bool] = []
@@ -353,16 +384,12 @@ class Function:
         saved: list[Saved] | None = [] if recorded and True in needs else None
         if tape is not None:
             tape.use(inputs, saved is not None)
-        ctx = Context(cls, (False,) * len(needs) if saved is None else tuple(needs), saved)
+        ctx = Context.unrecorded(args) if saved is None else Context.recorded(cls, tuple(needs), saved)
         mode.recording = False
         try:
-            out = cls.forward(ctx, *args)
+            out = cls._compute(ctx, args)
         finally:
             mode.recording = recorded
-        if not isinstance(out, Value):
-            raise TypeError(f"{cls.__name__}.forward gave {type(out).__name__}: expected one tensor")
-        if out.source is not None and not any([out.version is x.version for x in inputs]):  # noqa: C419
-            out.source = None  # a view of what nobody else has
         if saved is not None and out.data.dtype.kind == "f":
             for x in inputs:
                 if x is out:  # an input must keep its own place in the graph

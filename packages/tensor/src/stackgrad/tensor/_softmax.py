@@ -9,9 +9,10 @@ import numpy as np
 from ._autograd import Context, Function
 from ._checks import expect_classes, expect_float
 from ._dtypes import int64, is_float
-from ._indexing import Gather
+from ._indexing import ScatterAdd
 from ._mode import is_recording
 from ._ops import common_backend
+from ._optable import OPS
 from ._reductions import NumPyNames, one_dim
 from ._shape import normalize_dim
 
@@ -68,6 +69,23 @@ class CrossEntropy(Function):
         return (softmax(logits, 1) - hit) * g.unsqueeze(1), None
 
 
+class NLLLoss(Function):
+    @staticmethod
+    def forward(ctx: Context, log_probs: Tensor, target: Tensor) -> Tensor:
+        backend, (n, c) = target.backend, log_probs.shape
+        starts = backend.from_numpy(np.arange(0, n * c, max(c, 1)))
+        index = backend.elementwise(OPS["add"], starts, target.data)
+        picked = backend.gather(backend.reshape(log_probs.data, (n * c, 1)), index)
+        ctx.shape = (n, c)
+        ctx.save(target.new(index))
+        return log_probs.new(backend.elementwise(OPS["neg"], backend.reshape(picked, (n,))))
+
+    @staticmethod
+    def backward(ctx: Context, g: Tensor) -> tuple[Tensor, None]:
+        (index,), (n, c) = ctx.saved, ctx.shape
+        return ScatterAdd.apply((-g).reshape(n, 1), index, n * c).reshape(n, c), None
+
+
 def _along(function: type[Function], what: str, x: Tensor, dim: int | None, names: NumPyNames) -> Tensor:
     """`function` of x along `dim`, or what `names` gives for it; without dimensions x counts as having one."""
     expect_float(what, x)
@@ -103,9 +121,7 @@ def nll_loss(log_probs: Tensor, target: Tensor) -> Tensor:
     Raises as `cross_entropy`, which is faster where the log-probabilities are not wanted.
     """
     _expect_classes("nll_loss", log_probs, target)
-    n, c = log_probs.shape
-    starts = target.new(target.backend.from_numpy(np.arange(0, n * c, max(c, 1))))
-    return -Gather.apply(log_probs.reshape(n * c, 1), starts + target).reshape(n)
+    return NLLLoss.apply(log_probs, target)
 
 
 def _expect_classes(what: str, scores: Tensor, target: Tensor) -> None:

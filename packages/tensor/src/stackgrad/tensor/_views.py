@@ -17,6 +17,7 @@ from numpy.lib.stride_tricks import as_strided
 from ._autograd import Context, Function, Value
 from ._backend import Array, get_backend
 from ._mode import is_recording
+from ._plans import Plans
 from ._shape import Shape, reshaped_strides, strides_in_order
 from ._source import Source
 from ._tape import capturing
@@ -34,7 +35,7 @@ class View(Function):
     def apply(cls, *args: Any) -> Tensor:
         out = super().apply(*args)
         x = args[0]
-        if out.version is x.version and out is not x:
+        if out._version is not None and out._version is x._version and out is not x:
             out.source = _source(x, cls, args[1:])
         return out
 
@@ -48,7 +49,7 @@ class View(Function):
 
 
 def _unrecorded() -> Context:
-    return Context(View, (False,), None)
+    return Context.unrecorded(())
 
 
 def _source(x: Value, function: type[View], args: tuple[Any, ...]) -> Source:
@@ -58,7 +59,7 @@ def _source(x: Value, function: type[View], args: tuple[Any, ...]) -> Source:
         return Source((x, function, args), x.version.records, depth)
     lost = x._requires_grad or (before is not None and before.lost)
     strides = None if _lies_as_in_pytorch(x) else function.strides(x, strides_of(x), *args)
-    return Source(depth=depth, outside=True, lost=lost, strides=strides)
+    return Source(None, 0, depth, True, lost, strides)
 
 
 def _way_to(x: Value) -> tuple[Value, list[tuple[Value, type[View], tuple[Any, ...]]]]:
@@ -72,7 +73,7 @@ def _way_to(x: Value) -> tuple[Value, list[tuple[Value, type[View], tuple[Any, .
 
 def _lies_as_in_pytorch(x: Value) -> bool:
     """Whether the strides of the memory are known to be PyTorch's."""
-    root = _way_to(x)[0]
+    root = x if x.source is None else _way_to(x)[0]
     return root.backend.is_contiguous(root.data) if root.source is None else root.source.strides is None
 
 
@@ -115,7 +116,8 @@ class Reshape(View):
         if must_be_view and reshaped_strides(x.shape, memory.strides, shape) is None:
             memory = _twin(x)
         data = backend.reshape(memory, shape)
-        shared = backend.shares_memory(data, memory)
+        form = memory.shape, memory.strides, shape, backend
+        shared = _shared.find(form, backend, data, memory)
         assert shared or not must_be_view
         return x.new(data, x.version if shared else None)
 
@@ -127,6 +129,10 @@ class Reshape(View):
     def strides(cls, x: Value, strides: Shape, *args: Any) -> Shape:
         found = reshaped_strides(x.shape, strides, args[0])
         return strides_in_order(args[0]) if found is None else found
+
+
+# Whether what reshape gives is a view: it depends on the strides alone.
+_shared: Plans[bool] = Plans(lambda backend, data, memory: backend.shares_memory(data, memory))
 
 
 def reshape(x: Tensor, shape: Shape) -> Tensor:
