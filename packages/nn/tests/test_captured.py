@@ -114,6 +114,76 @@ def test_the_rate_is_read_after_the_schedule_that_stands_before_it() -> None:
     assert run(begin, captured=True) == run(begin, captured=False)
 
 
+@pytest.mark.parametrize("where", ["before", "outside", "set", "halved"])
+@pytest.mark.filterwarnings("ignore:captured function:RuntimeWarning")  # each rate is a recording of its own
+def test_a_rate_that_is_read_is_that_of_the_call(where: str) -> None:
+    def begin() -> tuple[Callable[..., Any], Callable[[], Any]]:
+        optimizer = nn.SGD([nn.Parameter(sg.ones(3, backend="cpu"))], 1.0)
+        schedule = nn.StepDecay(optimizer, 1, 0.5)
+
+        def step(x: sg.Tensor) -> sg.Tensor:
+            if where == "set":
+                optimizer.lr = 0.25
+                return x * 2
+            out = x * optimizer.lr
+            if where == "before":
+                schedule.step()
+            if where == "halved":
+                optimizer.lr *= 0.5
+            return out
+
+        def look() -> Any:
+            seen = optimizer.lr, optimizer.initial_lr
+            if where in ("outside", "set"):
+                schedule.step()
+            return seen
+
+        return step, look
+
+    assert run(begin, captured=True) == run(begin, captured=False)
+
+
+def test_a_rate_is_not_read_after_the_function_has_changed_it() -> None:
+    optimizer = nn.SGD([nn.Parameter(sg.ones(3, backend="cpu"))], 1.0)
+    schedule = nn.StepDecay(optimizer, 1, 0.5)
+
+    @sg.capture
+    def step(x: sg.Tensor) -> sg.Tensor:
+        schedule.step()
+        return x * optimizer.lr
+
+    step(sg.ones(3, backend="cpu"))
+    with pytest.raises(RuntimeError, match=r"read what it had changed of SGD, .* now: read it before, or outside"):
+        step(sg.ones(3, backend="cpu"))
+
+
+def test_two_steps_of_some_parameters_each_count_from_where_they_begin() -> None:
+    def begin() -> tuple[Callable[..., Any], Callable[[], Any]]:
+        a, b = (nn.Parameter(sg.ones(3, backend="cpu")) for _ in range(2))
+        optimizer = nn.Adam([a, b], 0.1)
+        b.grad = sg.ones(3, backend="cpu")
+        optimizer.step()
+
+        def step(x: sg.Tensor) -> sg.Tensor:
+            optimizer.zero_grad()
+            (a * x).sum().backward()
+            optimizer.step()
+            (b * x).sum().backward()
+            optimizer.step()
+            return a.detach() + b.detach()
+
+        def look() -> Any:
+            seen = list(optimizer.steps), a.tolist(), b.tolist()
+            if optimizer.steps == [2, 2]:  # before the call that is recorded
+                a.grad = None
+                optimizer.step()
+            return seen
+
+        return step, look
+
+    assert run(begin, captured=True) == run(begin, captured=False)
+
+
 @pytest.mark.parametrize("train", [True, False])
 def test_a_buffer_that_forward_assigns_goes_on_in_replays(train: bool) -> None:
     def begin() -> tuple[Callable[..., Any], Callable[[], Any]]:

@@ -16,6 +16,7 @@ from stackgrad.tensor import (
     rand,
     tensor,
 )
+from stackgrad.tensor._tape import captured_on
 
 
 def test_on_numpy_the_function_is_called_each_time():
@@ -59,14 +60,14 @@ class _Row(Launches):
         ("a", "a"),
     ],
 )
-def test_what_may_be_done_ahead_leaves_launches_in_a_row(done, order, monkeypatch):
-    tape, played = Tape(), []
-    monkeypatch.setattr(capturing, "tape", tape)
-    for name in done.split():
-        if name == "row":
-            tape.append(_Row())
-        else:
-            each_time(lambda name=name: played.append(name), ahead=name.islower())
+def test_what_may_be_done_ahead_leaves_launches_in_a_row(done, order):
+    played = []
+    with captured_on(tape := Tape()):
+        for name in done.split():
+            if name == "row":
+                tape.append(_Row())
+            else:
+                each_time(lambda name=name: played.append(name), ahead=name.islower())
     assert played == [name for name in done.split() if name != "row"]
     played.clear()
     for work in tape:

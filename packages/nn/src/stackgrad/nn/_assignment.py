@@ -28,7 +28,7 @@ class Assigning:
                 _expect(self, name, kind, value)
                 if sg.capturing.tape is not None and old is not value:
                     buffer = _followed(self, name, old, value)
-                    sg.each_time(lambda: object.__setattr__(self, name, buffer), in_replays=False)
+                    sg.each_time(lambda: object.__setattr__(self, name, buffer), ahead=True)
                     sg.depends_on(lambda: (own.get(name),))
                     return
                 if kind is Buffer and _is_plain(value):

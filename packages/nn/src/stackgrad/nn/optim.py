@@ -49,21 +49,21 @@ class Optimizer:
 
     @property
     def lr(self) -> float:
-        """The learning rate; set it at any time, but in a captured function by a schedule alone.
+        """The learning rate; set it at any time. A schedule changes it and leaves `initial_lr` alone.
 
-        A schedule changes it and leaves `initial_lr` alone.
+        Raises RuntimeError in a captured function that changed it before.
         """
-        sg.depends_on(lambda: (self._lr,))
+        sg.depends_on(lambda: (self._lr,), self)
         return self._lr
 
     @lr.setter
     def lr(self, value: float) -> None:
-        if sg.capturing.tape is not None:
-            raise RuntimeError(
-                "a captured function set the learning rate of an optimizer, which a replay would not do: set it "
-                "outside, or by the step() of a schedule"
-            )
-        self._lr = self.initial_lr = not_negative("lr", value)
+        rate = not_negative("lr", value)
+
+        def change() -> None:
+            self._lr = self.initial_lr = rate
+
+        sg.each_time(change, ahead=True, changes=self)
 
     def set_scheduled_lr(self, value: float) -> None:
         """Sets `lr` for the next step and leaves `initial_lr` alone, as a schedule does."""
@@ -93,9 +93,8 @@ class Optimizer:
 
     def __captured__(self) -> tuple[object, ...]:
         """What replays of a captured step depend on; settings and the numbers of steps they read themselves."""
-        kept = [tensor for slot in self.slots.values() for tensor in slot.values()]
         used = [bool(getattr(self, name)) for name in self.settings if name != "lr"]
-        return (*self.params, *kept, *used, *map(self.steps.index, self.steps))
+        return (*self.params, *used, *map(self.steps.index, self.steps))
 
     def update(self, indices: list[int], params: list[Tensor], grads: list[Tensor]) -> None:
         """Changes `params`, which stand at `indices` and have taken equally many steps, this one counted."""
@@ -125,7 +124,9 @@ class Optimizer:
                     like = self.params[index]
                     kept[index] = sg.zeros(*like.shape, dtype=like.dtype, backend=like.backend)
 
-        sg.each_time(make, in_replays=False)  # recorded, a captured function would write the zeros each time
+        if not kept.keys() >= set(indices):
+            sg.each_time(make, ahead=True)  # where they are made is not recorded: replays would write the zeros again
+        sg.depends_on(lambda: tuple([self.slots.get(name, {}).get(index) for index in indices]))
         return [kept[index] for index in indices]
 
     def state_dict(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ leading to the node that made that tensor or, for a leaf, to the tensor itself.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Union
 
 from . import _grads
@@ -18,7 +18,7 @@ from ._mode import here
 from ._plans import Layout, layout_of
 from ._shape import Shape
 from ._source import Source, refresh
-from ._tape import capturing, expect_readable, open_tapes
+from ._tape import capturing, open_tapes
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -72,9 +72,21 @@ class Value:
 
     def memory(self) -> Array:
         """`data`, for work that is done by no Function. A captured function notes that it uses the tensor."""
-        if capturing.tape is not None:
-            capturing.tape.use((self,))
+        if open_tapes and capturing.tape is not None:
+            capturing.tape.use(self)
         return self.data
+
+    def read(self, what: str, by: Callable[[Array], Any] | None = None) -> Any:
+        """What the backend's `to_numpy`, or `by`, makes of the values: all that looks at them passes here.
+
+        Raises RuntimeError in a captured function, where what was read would be that of the recording for ever.
+        """
+        if open_tapes and capturing.tape is not None:
+            raise RuntimeError(
+                f"{what} in a captured function, where it would stay as it is now: return the tensor, and read it "
+                "outside"
+            )
+        return (by or self.backend.to_numpy)(self.data)
 
     def new(self, data: Array, version: Version | None = None, layout: Layout | None = None) -> Tensor:
         """A tensor around `data` on the same backend; `version` is given for a view, `layout` where it is known."""
@@ -127,8 +139,7 @@ class Value:
         """The one element as a Python number."""
         if self.size != 1:
             raise ValueError(f"item() of a tensor of shape {self.shape}: expected one element")
-        expect_readable("item()")
-        return self.backend.to_numpy(self.data).item()
+        return self.read("item()").item()
 
     @property
     def requires_grad(self) -> bool:
@@ -370,9 +381,8 @@ class Function:
         """The result of `forward`, recorded when a tensor among `args` requires a gradient."""
         mode = here.mode
         recorded, observer = mode.recording, mode.observer
-        if not (recorded or observer or open_tapes):  # as on the way back
+        if not (recorded or observer):  # as on the way back
             return cls._compute(Context.unrecorded(args), args)
-        tape = capturing.tape if open_tapes else None
         inputs: list[Tensor] = []
         needs: list[bool] = []
         for x in args:
@@ -382,8 +392,6 @@ class Function:
                 inputs.append(x)  # type: ignore[arg-type]
                 needs.append(x._requires_grad)
         saved: list[Saved] | None = [] if recorded and True in needs else None
-        if tape is not None:
-            tape.use(inputs, saved is not None)
         ctx = Context.unrecorded(args) if saved is None else Context.recorded(cls, tuple(needs), saved)
         mode.recording = False
         try:
@@ -396,9 +404,7 @@ class Function:
                     out = out.new(out.data, out.version)
                     out.source = Source(outside=True, lost=True)
                     break
-            node = Node(cls, inputs, ctx, saved, out)
-            if tape is not None:
-                tape.made(node)
+            Node(cls, inputs, ctx, saved, out)
         if observer is not None:
             observer(cls, args, out)
         return out

@@ -16,7 +16,7 @@ from ._errors import no_tensor
 from ._ops import Operand
 from ._random import Generator, default_generator, next_draw
 from ._shape import normalize_dim
-from ._tape import capturing, depends_on, each_time, expect_readable
+from ._tape import depends_on, each_time
 from ._tensor import Tensor, _extents
 from ._views import given
 
@@ -37,8 +37,7 @@ def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = Fals
     """
     if isinstance(data, Tensor):
         backend = backend or data.backend
-        expect_readable("tensor(...) of a tensor")
-        data = data.backend.to_numpy(data.data)
+        data = data.read("tensor(...) of a tensor")
     try:
         array = np.asarray(data)
     except ValueError as error:
@@ -49,13 +48,13 @@ def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = Fals
         dtype = _dtype_of_sequence(data, array)
     if dtype is None:
         expect_dtype("data", array.dtype, "pass dtype= to convert")
-    with np.errstate(all="ignore"):  # a float64 too large for float32 is infinite
-        copied = np.array(array, as_dtype(array.dtype if dtype is None else dtype), order="C")
-    if capturing.tape is not None:
-        # A copy that each replay makes anew, in case it is written to; of the array as it then is, where that can be.
-        found = get_backend(backend)
-        shared = array if array is data and array.dtype == copied.dtype and array.flags.aligned else copied
-        return Tensor(found.copy(found.from_numpy(shared)), found).requires_grad_(requires_grad)
+    copied = np.empty(array.shape, as_dtype(array.dtype if dtype is None else dtype))
+
+    def copy() -> None:
+        with np.errstate(all="ignore"):  # a float64 too large for float32 is infinite
+            np.copyto(copied, array, casting="unsafe")
+
+    each_time(copy, ahead=True)
     return _make(copied, requires_grad, backend)
 
 
@@ -194,16 +193,14 @@ def randn(
 ) -> Tensor:
     """Standard normal, drawn on the host and so the same on every backend."""
     generator, found = generator or default_generator(), get_backend(backend)
-    extents, kind = _checked(_extents(shape)), _float(dtype)
-    data = found.empty(extents, kind)
+    values = np.empty(_checked(_extents(shape)), _float(dtype))
 
     def draw() -> None:
-        values = _random.normal(extents, kind, generator.seed, generator.next_call())
-        found.assign(data, found.from_numpy(values))
+        values[...] = _random.normal(values.shape, values.dtype, generator.seed, generator.next_call())
 
     depends_on(generator.__captured__)
-    each_time(draw)
-    return Tensor(data, found).requires_grad_(requires_grad)
+    each_time(draw, ahead=True)
+    return _make(values, requires_grad, found)
 
 
 def bernoulli(

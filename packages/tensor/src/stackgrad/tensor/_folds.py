@@ -10,7 +10,6 @@ from ._mode import here
 from ._ops import Copy, Permute, Sum, concatenate, elementwise, expand, reduced
 from ._shape import Shape, reduced_shape
 from ._source import Source
-from ._tape import open_tapes
 from ._views import reshape
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ def reduce(name: str, x: Tensor, dims: Shape, to_first: bool = False) -> Tensor:
     if not dims:
         return Copy.apply(x)
     mode = here.mode
-    seen = mode.observer is not None or open_tapes or (mode.recording and (x._requires_grad or Source.written))
+    seen = mode.observer is not None or (mode.recording and (x._requires_grad or Source.written))
     if not seen and x.data.size and name != "prod":
         return reduced(name, x, dims)
     if name == "sum":

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from ._tape import Tape, capturing
+from ._tape import Tape, captured_on, capturing
 
 if TYPE_CHECKING:
     from ._autograd import Value
@@ -89,10 +89,9 @@ def read(leaf: Value) -> Tensor | None:
         before = _own(leaf)
         slot = tape.gradients[id(leaf)] = GradientSlot(leaf, read=True, before=before)
         if before is not None:
-            capturing.tape = None  # the copy is made before a replay, not in it
-            slot.copy = leaf._grad = like(before)
-            before.backend.assign(slot.copy.data, before.data)
-            capturing.tape = tape
+            with captured_on(None):  # the copy is made before a replay, not in it
+                slot.copy = leaf._grad = like(before)
+                before.backend.assign(slot.copy.data, before.data)
     return _own(leaf)
 
 

@@ -17,7 +17,6 @@ from ._autograd import Context, Function, Value
 from ._dtypes import bool_, int64
 from ._ops import Permute, expand
 from ._shape import Shape, broadcast_shapes
-from ._tape import expect_readable
 from ._views import View, reshape
 
 if TYPE_CHECKING:
@@ -170,8 +169,7 @@ def _true_places(mask: Tensor, shape: Shape, dim: int) -> tuple[Tensor, ...]:
     expected = shape[dim : dim + mask.ndim]
     if mask.shape != expected:
         raise IndexError(f"bool index of shape {mask.shape} for dims of shape {expected}: expected the same shape")
-    expect_readable("a mask as an index")
-    return tuple(mask.new(index) for index in mask.backend.nonzero(mask.data))
+    return tuple(mask.new(index) for index in mask.read("a mask as an index", mask.backend.nonzero))
 
 
 def _in_range(index: Tensor, extent: int, dim: int) -> Tensor:

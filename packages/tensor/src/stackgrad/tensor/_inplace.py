@@ -14,7 +14,6 @@ from ._autograd import Value, Version
 from ._dtypes import bool_, is_float
 from ._ops import Operand, common_dtype, elementwise
 from ._optable import OPS
-from ._tape import capturing
 from ._writing import adopt, as_before, count_writes, expect_history, expect_writable, write
 
 if TYPE_CHECKING:
@@ -151,8 +150,6 @@ class InPlace(Arithmetic):
         x = self._tensor
         recorded = expect_history(what, x, *[y for y in operands if isinstance(y, Value)])
         expect_writable(what, x)
-        if capturing.tape is not None:
-            capturing.tape.use((x,))
         before = as_before(x)
         if recorded:  # backward may need the values from before
             before.data, before.version = x.backend.copy(x.data), Version()

@@ -8,7 +8,7 @@ import types
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, cast, overload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Observer: TypeAlias = "Callable[[type[Function], tuple[Any, ...], Tensor], None]"
 
 
 class Mode:
@@ -27,7 +28,7 @@ class Mode:
 
     def __init__(self) -> None:
         self.recording = True
-        self.observer: Callable[[type[Function], tuple[Any, ...], Tensor], None] | None = None
+        self.observer: Observer | None = None
 
 
 class _Here(threading.local):
@@ -128,13 +129,21 @@ def enable_grad(function: Callable[P, R] | None = None) -> GradMode | Callable[P
 
 
 @contextmanager
-def observed(observer: Callable[[type[Function], tuple[Any, ...], Tensor], None]) -> Iterator[None]:
+def observed(observer: Observer) -> Iterator[None]:
     """Within this context, each function that is applied in this thread is told to `observer`.
 
-    It is called after the function, with its class, the arguments of `apply`, and the result.
+    It is called after the function, with its class, the arguments of `apply`, and the result. Whoever observed before
+    goes on to.
     """
     mode = here.mode
-    outside, mode.observer = mode.observer, observer
+    outside = mode.observer
+
+    def both(*applied: Any) -> None:
+        if outside is not None:
+            outside(*applied)
+        observer(*applied)
+
+    mode.observer = both
     try:
         yield
     finally:

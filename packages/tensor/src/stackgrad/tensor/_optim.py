@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from ._backend import Array, Backend, DType
 from ._dtypes import is_float
-from ._tape import capturing
 from ._tensor import Tensor
 from ._writing import count_writes, expect_writable
 
@@ -92,10 +91,8 @@ def _alike(
     for p, g, *state in zip(params, grads, *states.values(), strict=True):
         _expect_matching(p, g, *state)
         lists: list[list[Any]] = groups.setdefault((p.backend, p.dtype), [[] for _ in range(2 + len(state))])
-        if capturing.tape is not None:
-            capturing.tape.use((p, g, *state))
         for arrays, x in zip(lists, (p, g, *state), strict=True):
-            arrays.append(x.data)
+            arrays.append(x.memory())
         for x in (p, *state):
             expect_writable("optimizer step", x)
     return [(backend, lists) for (backend, _), lists in groups.items()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,10 +32,9 @@ class Recording:
         self._tape = tape = Tape()
         given = [x for name, x in self._inputs.items() if isinstance(name, int)]
         named = {name: x for name, x in self._inputs.items() if isinstance(name, str)}
-        watch = _Watch(function, tape)
-        tape.before_python, tape.after_python = watch.stop, watch.go_on
+        watch = tape.watch = Watch(function, tape)
         try:
-            with captured_on(tape):
+            with captured_on(tape, partial(_observe, tape)):
                 found = function(*given, **named)
         finally:
             left = {id(slot.leaf._grad): slot.leaf for slot in tape.gradients.values()}
@@ -43,7 +43,7 @@ class Recording:
             self._give_back(arguments)
         watch.stop()
         self._surroundings = watch.lasting()
-        self._watched = [(read, read()) for read in tape.watched]
+        self._watched = tape.watched
         self._gradients = list(tape.gradients.values())
         for slot in self._gradients:
             if isinstance(slot.left, _grads.Lent):
@@ -121,7 +121,7 @@ class Recording:
                 )
 
 
-class _Watch:
+class Watch:
     """What changes of Python's objects while a function is recorded: replays follow only what `each_time` does."""
 
     def __init__(self, function: Callable[..., Any], tape: Tape) -> None:
@@ -227,6 +227,16 @@ class _Results:
         for slot in self._tape.gradients.values():
             if isinstance(slot.left, _grads.Lent):
                 yield slot.left.tensor.version
+
+
+def _observe(tape: Tape, function: Any, args: tuple[Any, ...], out: Tensor) -> None:
+    """Note what a Function was given, and the node that it left."""
+    inputs = [x for x in args if isinstance(x, Value)]
+    node = None if any(x is out for x in inputs) else out.node
+    for x in inputs:
+        tape.use(x, node is not None)
+    if node is not None:
+        tape.made(node)
 
 
 def _copy_of(x: Tensor) -> Tensor:

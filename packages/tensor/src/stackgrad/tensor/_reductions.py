@@ -12,7 +12,6 @@ from . import _folds, _ops, _views
 from ._autograd import Value
 from ._dtypes import as_dtype, int64, is_float
 from ._shape import Dims, Shape, normalize_dim, normalize_dims, reduced_shape
-from ._tape import capturing
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -160,9 +159,7 @@ class Reductions(Value):
             x = x.reshape(-1)
         if x.shape[at] == 0:
             raise ValueError(f"arg{name} over dim {dim} of shape {self.shape}: there is nothing to take the {name} of")
-        if capturing.tape is not None:
-            capturing.tape.use((x,))
-        out = x.new(x.backend.arg_reduce(name, x.data, at))
+        out = x.new(x.backend.arg_reduce(name, x.memory(), at))
         if not keepdim:
             return out
         return out.reshape((1,) * self.ndim) if dim is None or not self.ndim else out.unsqueeze(at)

@@ -20,7 +20,6 @@ from ._inplace import InPlace
 from ._plans import Layout
 from ._reductions import NumPyNames, Reductions, named_dims, one_dim
 from ._shape import Dims, Shape, normalize_dim, normalize_dims, resolve_shape
-from ._tape import expect_readable
 
 
 class Tensor(InPlace, Reductions):
@@ -48,7 +47,7 @@ class Tensor(InPlace, Reductions):
         return self.backend.owns_memory(self.data) and self.backend.is_contiguous(self.data)
 
     def __repr__(self) -> str:
-        values = np.array2string(self.backend.to_numpy(self.data), separator=", ", prefix="tensor(")
+        values = np.array2string(self.read("repr"), separator=", ", prefix="tensor(")
         notes = "" if self.size else f", shape={self.shape}"
         notes += "" if self.dtype in (np.float32, np.int64, np.bool_) else f", dtype={self.dtype}"
         notes += "" if self.backend.name in ("numpy", "cpu") else f", backend={self.backend.name!r}"
@@ -73,8 +72,7 @@ class Tensor(InPlace, Reductions):
         """
         if self.requires_grad:
             raise RuntimeError("numpy() of a tensor that requires a gradient: call .detach().numpy()")
-        expect_readable("numpy()")
-        view: NDArray[Any] = self.backend.to_numpy(self.data).view()
+        view: NDArray[Any] = self.read("numpy()").view()
         view.flags.writeable = False
         return view
 
@@ -93,8 +91,7 @@ class Tensor(InPlace, Reductions):
         """
         if self.requires_grad:
             raise BufferError("__dlpack__ of a tensor that requires a gradient: call .detach() first")
-        expect_readable("__dlpack__()")
-        return self.data.__dlpack__(**options)
+        return self.read("__dlpack__()", lambda data: data.__dlpack__(**options))
 
     def __dlpack_device__(self) -> tuple[int, int]:
         """DLPack's type and number of the device that the memory is on: (1, 0) for the host."""
@@ -106,13 +103,12 @@ class Tensor(InPlace, Reductions):
         """The memory for libraries that share that of GPUs so. Only tensors on a GPU have it."""
         if self.requires_grad:
             raise AttributeError("__cuda_array_interface__ of a tensor that requires a gradient: call .detach() first")
-        found: dict[str, Any] = self.data.__cuda_array_interface__
+        found: dict[str, Any] = self.read("__cuda_array_interface__", lambda data: data.__cuda_array_interface__)
         return found
 
     def tolist(self) -> Any:
         """The elements as nested lists of Python numbers."""
-        expect_readable("tolist()")
-        return self.backend.to_numpy(self.data).tolist()
+        return self.read("tolist()").tolist()
 
     def __format__(self, spec: str) -> str:
         """A tensor without dimensions as its value: f"{loss:.4f}"; others take no format, as lists take none."""
@@ -165,8 +161,7 @@ class Tensor(InPlace, Reductions):
         """
         if self.node is not None:
             raise RuntimeError("copy or pickle of a tensor that was computed and has a history: call .detach() first")
-        expect_readable("copy or pickle of a tensor")
-        array = np.array(self.backend.to_numpy(self.data))
+        array = np.array(self.read("copy or pickle of a tensor"))
         return _restore, (type(self), array, self.backend, self.requires_grad, self.grad)
 
     def detach(self) -> Tensor:

@@ -20,7 +20,6 @@ from ._mode import is_recording
 from ._plans import Plans
 from ._shape import Shape, reshaped_strides, strides_in_order
 from ._source import Source
-from ._tape import capturing
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -98,9 +97,7 @@ def given(x: Tensor) -> Tensor:
 
 def detached(x: Tensor) -> Tensor:
     """The same memory without the history."""
-    if capturing.tape is not None:
-        capturing.tape.use((x,))
-    out = x.new(x.data, x.version)
+    out = x.new(x.memory(), x.version)
     if x.source is not None:
         out.source = Source(strides=None if _lies_as_in_pytorch(x) else strides_of(x))
     return out

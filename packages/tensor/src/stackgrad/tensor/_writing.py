@@ -18,7 +18,6 @@ from ._mode import is_recording
 from ._ops import common_backend, elementwise, expand
 from ._shape import Shape, broadcast_shapes
 from ._source import Source
-from ._tape import capturing
 from ._views import reshape
 
 if TYPE_CHECKING:
@@ -177,7 +176,7 @@ class Cleared(Function):
 
 def _alias(x: Tensor) -> Tensor:
     """The same memory without a history."""
-    return x.new(x.data, x.version)
+    return x.new(x.memory(), x.version)
 
 
 def as_before(x: Tensor) -> Tensor:
@@ -211,8 +210,6 @@ def write(x: Tensor, key: Any, value: Any) -> None:
     source = cast("Tensor", value) if isinstance(value, Value) else _as_source(value, x)
     recorded = expect_history("in-place write", x, source)
     common_backend("in-place write", x, source)
-    if capturing.tape is not None:
-        capturing.tape.use((x, source))
     if PROMOTION.index(source.dtype) > PROMOTION.index(x.dtype) and not is_float(x.dtype):
         raise TypeError(f"in-place write of {source.dtype} into {x.dtype} would lose values: use .astype({x.dtype})")
     expect_writable("in-place write", x)
