@@ -12,9 +12,9 @@ SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
 
 # What is ignored is collected by the sessions named above.
 ON_A_DEVICE = (
-    *("array", "backend", "capture", "conv", "custom", "elementwise", "exchange", "gpu_check", "indexing"),
+    *("array", "backend", "capture", "custom", "elementwise", "exchange", "gpu_check", "indexing"),
     *("kernel", "matmul", "memory", "norm", "optim", "pool", "random", "reduce", "softmax"),
 )
-collect_ignore = [] if is_available() else [f"test_{name}.py" for name in ON_A_DEVICE]
+collect_ignore = [] if is_available() else ["conv", *[f"test_{name}.py" for name in ON_A_DEVICE]]
 if SIMULATED or find_spec("numba_cuda") is None:
     collect_ignore += ["test_compile.py", "test_disk_cache.py", "test_driver.py"]

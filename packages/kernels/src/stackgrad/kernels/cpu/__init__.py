@@ -2,10 +2,13 @@
 
 Files that `cuda` has too mean the same there. Where is what:
 
-    Operation                                    File                Kernels, or what uses them
+    Operation                                    File                  Kernels, or what uses them
 
     matmul, also of batches; linear              _matmul.py          matmul, linear
-    conv2d and its gradients; conv1d by these    conv/__init__.py    PRODUCT_FROM, FLIP_FROM, PACK_FROM
+    conv2d; conv1d, made 2d by stackgrad.tensor  conv/_forward.py    conv2d
+    conv2d's gradient for its input              conv/_input_grad.py   conv2d_input_grad
+    conv2d's gradient for its weight             conv/_weight_grad.py  conv2d_weight_grad
+    convolution: which way each shape takes      conv/__init__.py    PRODUCT_FROM, FLIP_FROM, PACK_FROM
     tensor_conv1d, tensor_conv2d, by conv2d      ../course.py        tensor_conv1d, tensor_conv2d
     tiles of all these, in registers             _simd.py            Tile, tile_load, tile_multiply_add, tile_store
     one vector at a time                         _vector.py          vector_at, vector_of
@@ -43,10 +46,10 @@ Files that `cuda` has too mean the same there. Where is what:
     how work is cut into chunks                  _parallel.py        CHUNK, SERIAL, is_small
     arrays as kernels see them                   _pointers.py        Memory, load, store, select, on_stack
     compiled kernels on disk                     _disk_cache.py      DiskCache
-    the files of these                           ../_cache_files.py  load, store
+    the files of these                           ../_cache_files.py    load, store
     launches in a replay                         _replay.py          Row
     memory pool                                  _memory.py          pool, empty, maker
-    which free memory is taken and kept          ../_free_blocks.py  FreeBlocks
+    which free memory is taken and kept          ../_free_blocks.py    FreeBlocks
 """
 
 from ._backend import CpuBackend

@@ -2,11 +2,14 @@
 
 Importing this needs neither numba-cuda nor a GPU. `_driver` is the one file that imports them. Where is what:
 
-    Operation                                    File                Kernels, or what uses them
+    Operation                                    File                  Kernels, or what uses them
 
     matmul, also of batches; linear              _matmul.py          _product
-    conv2d; conv1d, made 2d by stackgrad.tensor  _conv.py            _convolve
-    gradients of conv2d, by _conv's _convolve    _conv_grad.py       conv2d_input_grad, conv2d_weight_grad
+    conv2d; conv1d, made 2d by stackgrad.tensor  conv/_forward.py    conv2d
+    conv2d's gradient for its input              conv/_input_grad.py   conv2d_input_grad
+    conv2d's gradient for its weight             conv/_weight_grad.py  conv2d_weight_grad
+    the kernel of these                          conv/_walk.py       _convolve, Walk
+    convolution: where the kernel reads          conv/__init__.py    __doc__
     tensor_conv1d, tensor_conv2d, by conv2d      ../course.py        tensor_conv1d, tensor_conv2d
     tiles of all these, in shared memory         _tile.py            Form, form_for, TiledKernels, joined
     max and average pooling                      _pool.py            _max_pool, _max_pool_take, _avg_pool
@@ -42,11 +45,11 @@ Importing this needs neither numba-cuda nor a GPU. `_driver` is the one file tha
     driver, compiler, simulator                  _driver.py          device, compile_to_ptx, _Gpu, _Simulator
     arrays of simulated kernels                  _simulated.py       Pointer, Anywhere
     compiled kernels on disk                     _disk_cache.py      ptx_of
-    the files of these                             ../_cache_files.py  load, store
+    the files of these                           ../_cache_files.py    load, store
     launches in a replay; for a CUDA graph       _replay.py          Row
     how a graph is built                         _driver.py          _Gpu.graph
     memory pool                                  _memory.py          pool, Lease, Foreign
-    which free memory is taken and kept          ../_free_blocks.py  FreeBlocks
+    which free memory is taken and kept          ../_free_blocks.py    FreeBlocks
     uploads that nobody waits for                _staging.py         Staging
     DLPack, CUDA array interface                 _exchange.py        to_dlpack, to_cuda_array_interface, borrow
     what is missing                              _available.py       is_available, what_is_missing

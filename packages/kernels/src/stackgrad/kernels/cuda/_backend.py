@@ -11,8 +11,6 @@ from stackgrad.tensor import Backend, capturing
 from . import (
     _array,
     _checks,
-    _conv,
-    _conv_grad,
     _copy,
     _cumsum,
     _elementwise,
@@ -26,6 +24,7 @@ from . import (
     _softmax,
 )
 from ._array import DeviceArray
+from .conv import _forward, _input_grad, _weight_grad
 
 
 class CudaBackend(Backend):
@@ -54,9 +53,9 @@ class CudaBackend(Backend):
     cumsum = staticmethod(_cumsum.cumsum)
     matmul = staticmethod(_matmul.matmul)
     linear = staticmethod(_matmul.linear)
-    conv2d = staticmethod(_conv.conv2d)
-    conv2d_input_grad = staticmethod(_conv_grad.conv2d_input_grad)
-    conv2d_weight_grad = staticmethod(_conv_grad.conv2d_weight_grad)
+    conv2d = staticmethod(_forward.conv2d)
+    conv2d_input_grad = staticmethod(_input_grad.conv2d_input_grad)
+    conv2d_weight_grad = staticmethod(_weight_grad.conv2d_weight_grad)
     max_pool2d = staticmethod(_pool.max_pool2d)
     max_pool2d_take = staticmethod(_pool.max_pool2d_take)
     max_pool2d_grad = staticmethod(_pool.max_pool2d_grad)

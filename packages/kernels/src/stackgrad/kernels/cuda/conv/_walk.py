@@ -1,25 +1,4 @@
-"""Convolution and, by `_conv_grad`, its gradients: one kernel of tiles, see `_tile`, that reads an image by windows.
-
-    result     rows: one operand's channels           columns: pixels, or channels and taps
-    right      (column, d) is a pixel that is read. Its row is the sum of one index that belongs to the column and one
-               that belongs to d; so is its column. What lies beyond the edges is 0
-    left       (row, d) as it lies in memory
-
-                     rows         columns           d, over which products are added   row of the pixel that is read
-    convolution      out channel  n, y, x           in channel, tap row, tap column    y stride + tap dilation - padding
-    input gradient   in channel   n, y, x           out channel, tap row, tap column   of g: see `_conv_grad`
-    weight gradient  out channel  in channel, taps  n, y, x                            tap dilation + y stride - padding
-
-n counts the images of a batch. In the code, `image` is what is read by windows: x, or for the input gradient g.
-
-    blocks     |group 0: tile 0, 1, 2 ... by rows|group 1|...|  and all of these again for the next piece of d
-
-Both columns and d are three indices, of which the last counts fastest. A thread reads at one d in each step, DEPTH
-after the one before, which takes some additions; nothing is divided in the inner loop. Neighbouring threads take
-neighbouring d: weights lie so in memory, and the taps of a few pixels lie in the same lines of an image.
-
-Operands may have any strides. Depthwise convolutions, of one channel a group, use one row of a tile.
-"""
+"""The kernel of all three, and how it is launched for a walk: what is added up over what (see __init__)."""
 
 from __future__ import annotations
 
@@ -28,14 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stackgrad.tensor import OPS, Window
+from stackgrad.tensor import OPS
 
-from ._array import DeviceArray, empty
-from ._driver import cuda, inlined
-from ._kernel import T, int64, integers, named, pointer
-from ._math import compile_scalar
-from ._strides import divide
-from ._tile import ALIGNMENT, After, Form, TiledKernels, after_of, cut, epilogue, form_for, joined
+from .._driver import cuda, inlined
+from .._kernel import T, int64, integers, named, pointer
+from .._math import compile_scalar
+from .._strides import divide
+from .._tile import ALIGNMENT, After, Form, TiledKernels, after_of, form_for
 
 DType = np.dtype[Any]
 Pair = tuple[int, int]
@@ -230,32 +208,3 @@ def convolve(walk: Walk, a: Operand, b: Operand, out: Operand, form: Form, piece
     count, length = pieces
     some = walk if walk.depth else walk._replace(along=(0, 1, 1))
     _CONVOLVE.launch(form, out.array.dtype, count * walk.tiles(form), a, b, after, out, some, length)
-
-
-def conv2d(
-    x: DeviceArray, weight: DeviceArray, bias: DeviceArray | None, window: Window, groups: int, relu: bool
-) -> tuple[DeviceArray, DeviceArray]:
-    """See Backend.conv2d."""
-    n, _, *size = x.shape
-    o, c, *kernel = weight.shape
-    positions = window.positions((size[0], size[1]))
-    walk = Walk(
-        groups, o // groups, (n, *positions), (c, kernel[0], kernel[1]), (size[0], size[1]),
-        (*window.stride, *window.dilation, -window.padding[0][0], -window.padding[1][0]),
-    )  # fmt: skip
-    form = walk.form(x.dtype)
-    pieces = cut(form, walk.tiles(form), walk.depth)
-    out = empty((pieces[0], n, o, *positions), x.dtype)
-    if out.size:
-        piece, image, channel, row, column = out.strides
-        ws, xs = weight.strides, x.strides
-        convolve(
-            walk,
-            Operand(weight, (walk.rows * ws[0], *ws)),
-            Operand(x, (c * xs[1], *xs)),
-            Operand(out, (piece, walk.rows * channel, channel, image, row, column)),
-            form,
-            pieces,
-            epilogue(bias, relu, pieces[0], out),
-        )
-    return joined(out, bias and bias.view((o, 1, 1), (*bias.strides, 0, 0)), relu), x

@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 
 from stackgrad.kernels import course
-from stackgrad.kernels.cuda import _conv, _conv_grad, _tile
+from stackgrad.kernels.cuda import _tile
 from stackgrad.kernels.cuda._array import from_numpy as on_device
 from stackgrad.kernels.cuda._array import to_numpy
+from stackgrad.kernels.cuda.conv import _walk
+from stackgrad.kernels.cuda.conv._forward import conv2d
+from stackgrad.kernels.cuda.conv._input_grad import conv2d_input_grad
+from stackgrad.kernels.cuda.conv._weight_grad import conv2d_weight_grad
 from stackgrad.tensor import Window, from_numpy, ones
 from stackgrad.tensor.testing import loops
 
@@ -25,9 +29,9 @@ def check(x, weight, window, groups=1):
     g = whole(*out.shape)
     x_grad, weight_grad, _ = loops.conv2d_grads(g, x, weight, window, groups)
     x, weight, g, size = on_device(x), on_device(weight), on_device(g), x.shape[2:]
-    assert np.array_equal(to_numpy(_conv.conv2d(x, weight, None, window, groups, False)[0]), out)
-    assert np.array_equal(to_numpy(_conv_grad.conv2d_input_grad(g, weight, size, window, groups)), x_grad)
-    assert np.array_equal(to_numpy(_conv_grad.conv2d_weight_grad(x, g, window, groups)), weight_grad)
+    assert np.array_equal(to_numpy(conv2d(x, weight, None, window, groups, False)[0]), out)
+    assert np.array_equal(to_numpy(conv2d_input_grad(g, weight, size, window, groups)), x_grad)
+    assert np.array_equal(to_numpy(conv2d_weight_grad(x, g, window, groups)), weight_grad)
 
 
 def edges(form):
@@ -43,7 +47,7 @@ def edges(form):
     [pytest.param(form, extents, id=f"{name}-{extents}") for name, form in FORMS.items() for extents in edges(form)],
 )
 def test_edges(form, extents, monkeypatch):
-    monkeypatch.setattr(_conv, "form_for", lambda *_: form)
+    monkeypatch.setattr(_walk, "form_for", lambda *_: form)
     o, c, columns = extents
     check(whole(1, c, 1, columns), whole(o, c, 1, 2), Window((1, 2), padding=((0, 0), (1, 0))))
 
@@ -60,7 +64,7 @@ def test_sums_in_pieces():
     pixels = 2 * _tile.SHORTEST + 1
     check(whole(1, 1, 1, pixels), whole(1, 1, 1, 1), Window((1, 1)))
     x, weight, bias = whole(1, pixels, 1, 1), whole(1, pixels, 1, 1), whole(1)
-    found, _ = _conv.conv2d(on_device(x), on_device(weight), on_device(bias), Window((1, 1)), 1, True)
+    found, _ = conv2d(on_device(x), on_device(weight), on_device(bias), Window((1, 1)), 1, True)
     assert to_numpy(found).item() == max((x * weight).sum() + bias.item(), 0)
 
 
@@ -68,8 +72,8 @@ def test_nothing_to_add_up():
     window = Window((1, 1))
     x, weight, bias = (on_device(whole(*shape)) for shape in ((1, 0, 1, 2), (3, 0, 1, 1), (3,)))
     expected = np.broadcast_to(to_numpy(bias)[:, None, None], (1, 3, 1, 2))
-    assert np.array_equal(to_numpy(_conv.conv2d(x, weight, bias, window, 1, False)[0]), expected)
-    grad = _conv_grad.conv2d_weight_grad(on_device(whole(0, 2, 1, 1)), on_device(whole(0, 3, 1, 1)), window, 1)
+    assert np.array_equal(to_numpy(conv2d(x, weight, bias, window, 1, False)[0]), expected)
+    grad = conv2d_weight_grad(on_device(whole(0, 2, 1, 1)), on_device(whole(0, 3, 1, 1)), window, 1)
     assert to_numpy(grad).tolist() == np.zeros((3, 2, 1, 1)).tolist()
 
 

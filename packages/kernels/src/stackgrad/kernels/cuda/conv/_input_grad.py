@@ -1,6 +1,6 @@
-"""The gradients of convolution, by the kernel of `_conv`.
+"""The gradient of a convolution's input.
 
-Input gradient: a pixel of the image collects from the windows that hold it. With a stride, of the taps only every
+A pixel of the image collects from the windows that hold it. With a stride, of the taps only every
 `stride`-th meets a window there, and which ones depends on where the pixel lies. So the image is made in phases, pixels
 that lie `stride` apart, each of which is a convolution of the gradient with its own taps:
 
@@ -8,8 +8,6 @@ that lie `stride` apart, each of which is a convolution of the gradient with its
 
 Pixel p meets tap i of window w where p + padding == w stride + i dilation; with padding 1 the phases here change taps.
 Without dilation, the j-th pixel of a phase and the i-th of its taps read g at j - i plus a constant of the phase's own.
-
-Weight gradient: few tiles, and sums as long as there are pixels, which are cut into pieces (see `_tile`).
 """
 
 from __future__ import annotations
@@ -19,9 +17,9 @@ from typing import NamedTuple
 
 from stackgrad.tensor import Window
 
-from ._array import DeviceArray, empty
-from ._conv import Operand, Pair, Walk, convolve
-from ._tile import cut, epilogue, joined
+from .._array import DeviceArray, empty
+from .._tile import epilogue
+from ._walk import Operand, Pair, Walk, convolve
 
 
 class _Phase(NamedTuple):
@@ -86,30 +84,3 @@ def conv2d_input_grad(g: DeviceArray, weight: DeviceArray, size: Pair, window: W
                 epilogue(None, False, 1, out),
             )
     return out
-
-
-def conv2d_weight_grad(x: DeviceArray, g: DeviceArray, window: Window, groups: int) -> DeviceArray:
-    """See Backend.conv2d_weight_grad."""
-    n, channels, height, width = x.shape
-    o, positions = g.shape[1], (g.shape[2], g.shape[3])
-    c, (kh, kw) = channels // groups, window.kernel
-    walk = Walk(
-        groups, o // groups, (c, kh, kw), (n, *positions), (height, width),
-        (*window.dilation, *window.stride, -window.padding[0][0], -window.padding[1][0]),
-    )  # fmt: skip
-    form = walk.form(x.dtype)
-    pieces = cut(form, walk.tiles(form), walk.depth)
-    out = empty((pieces[0], o, c, kh, kw), x.dtype)
-    if out.size:
-        piece, row, channel, tap_row, tap = out.strides
-        xs, gs = x.strides, g.strides
-        convolve(
-            walk,
-            Operand(g, (walk.rows * gs[1], gs[1], gs[0], gs[2], gs[3])),
-            Operand(x, (c * xs[1], xs[1], xs[0], xs[2], xs[3])),
-            Operand(out, (piece, walk.rows * row, row, channel, tap_row, tap)),
-            form,
-            pieces,
-            epilogue(None, False, pieces[0], out),
-        )
-    return joined(out, None, relu=False)
