@@ -4,51 +4,51 @@ Files that `cuda` has too mean the same there. Where is what:
 
     Operation                                    File                  Kernels, or what uses them
 
-    matmul, also of batches; linear              _matmul.py          matmul, linear
-    conv2d; conv1d, made 2d by stackgrad.tensor  conv/_forward.py    conv2d
+    matmul, also of batches; linear              _matmul.py            matmul, linear
+    conv2d; conv1d, made 2d by stackgrad.tensor  conv/_forward.py      conv2d
     conv2d's gradient for its input              conv/_input_grad.py   conv2d_input_grad
     conv2d's gradient for its weight             conv/_weight_grad.py  conv2d_weight_grad
-    convolution: which way each shape takes      conv/__init__.py    PRODUCT_FROM, FLIP_FROM, PACK_FROM
-    tensor_conv1d, tensor_conv2d, by conv2d      ../course.py        tensor_conv1d, tensor_conv2d
-    tiles of all these, in registers             _simd.py            Tile, tile_load, tile_multiply_add, tile_store
-    one vector at a time                         _vector.py          vector_at, vector_of
-    max and average pooling                      _pool.py            _max_pool, _max_pool_take, _avg_pool
-    gradients of pooling                         _pool.py            _max_pool_grad, _avg_pool_grad
-    softmax, log-softmax and their gradients     _softmax.py         _log_softmax, _log_softmax_grad
-    cross-entropy and its gradient               _softmax.py         _cross_entropy, _cross_entropy_grad
-    batch norm and its gradient                  _norm.py            batch_norm, batch_norm_grad
-    images with their channels side by side      _channels_last.py   channels_last, in_order, spread
-    elementwise: add, exp, relu, where ...       _elementwise.py     _flat, _walk
-    exp, log ... inside kernels                  _math.py            function_of, compile_scalar
-    sum, prod, max, min; mean by sum             _reduce.py          _fold
-    the same of neighbours, in registers         _vector_fold.py     fold_vectors
-    prod of floats                               _product.py         products
-    sums that keep their digits                  _parts.py           sum_of, add_exactly
-    argmax, argmin                               _reduce.py          _arg_extreme
-    cumsum                                       _cumsum.py          _of_integers, _of_floats
-    gather: rows by their indices                _indexing.py        _gather
-    scatter_add: gradient of gather              _indexing.py        _scatter_add, _scatter_add_many
-    scatter: assignment to rows                  _indexing.py        _scatter
-    uniform random numbers, dropout              _random.py          _uniform32, _uniform64, _drop
-    SGD, with momentum; Adam, AdamW              _optim.py           _sgd, _momentum, _adam
-    copy, astype, assign, fill; by _elementwise  _copy.py            copy, assign, reshape, full
-    check of classes and indices in replays      _checks.py          _check
-    map, zip, reduce of one's own function       ../_custom.py       map, zip, reduce
-    their kernels                                _custom.py          CustomKernels
-    images along affine maps                     _affine.py          affine_images
+    convolution: which way each shape takes      conv/__init__.py      PRODUCT_FROM, FLIP_FROM, PACK_FROM
+    tensor_conv1d, tensor_conv2d, by conv2d      ../course.py          tensor_conv1d, tensor_conv2d
+    tiles of all these, in registers             _simd.py              Tile, tile_load, tile_multiply_add, tile_store
+    one vector at a time                         _vector.py            vector_at, vector_of
+    max and average pooling                      _pool.py              _max_pool, _max_pool_take, _avg_pool
+    gradients of pooling                         _pool.py              _max_pool_grad, _avg_pool_grad
+    softmax, log-softmax and their gradients     _softmax.py           _log_softmax, _log_softmax_grad
+    cross-entropy and its gradient               _softmax.py           _cross_entropy, _cross_entropy_grad
+    batch norm and its gradient                  _norm.py              batch_norm, batch_norm_grad
+    images with their channels side by side      _channels_last.py     channels_last, in_order, spread
+    elementwise: add, exp, relu, where ...       _elementwise.py       _flat, _walk
+    exp, log ... inside kernels                  _math.py              function_of, compile_scalar
+    sum, prod, max, min; mean by sum             _reduce.py            _fold
+    the same of neighbours, in registers         _vector_fold.py       fold_vectors
+    prod of floats                               _product.py           products
+    sums that keep their digits                  _parts.py             sum_of, add_exactly
+    argmax, argmin                               _reduce.py            _arg_extreme
+    cumsum                                       _cumsum.py            _of_integers, _of_floats
+    gather: rows by their indices                _indexing.py          _gather
+    scatter_add: gradient of gather              _indexing.py          _scatter_add, _scatter_add_many
+    scatter: assignment to rows                  _indexing.py          _scatter
+    uniform random numbers, dropout              _random.py            _uniform32, _uniform64, _drop
+    SGD, with momentum; Adam, AdamW              _optim.py             _sgd, _momentum, _adam
+    copy, astype, assign, fill; by _elementwise  _copy.py              copy, assign, reshape, full
+    check of classes and indices in replays      _checks.py            _check
+    map, zip, reduce of one's own function       ../_custom.py         map, zip, reduce
+    their kernels                                _custom.py            CustomKernels
+    images along affine maps                     _affine.py            affine_images
 
-    which function does which work               _backend.py         CpuBackend
-    where elements lie                           ../_index.py        merge, spread_strides, memory_order
-    scalar forms of the op table as functions    ../_scalar.py       scalar_compiler, power_of_integers
-    making and launching kernels                 _kernel.py          kernel, Kernel, helper, rebind
-    what a launch compiles to                    _launch.py          entry
-    the threads that share a launch              _team.py            Team, launch, replay, serve
-    how work is cut into chunks                  _parallel.py        CHUNK, SERIAL, is_small
-    arrays as kernels see them                   _pointers.py        Memory, load, store, select, on_stack
-    compiled kernels on disk                     _disk_cache.py      DiskCache
+    which function does which work               _backend.py           CpuBackend
+    where elements lie                           ../_index.py          merge, spread_strides, memory_order
+    scalar forms of the op table as functions    ../_scalar.py         scalar_compiler, power_of_integers
+    making and launching kernels                 _kernel.py            kernel, Kernel, helper, rebind
+    what a launch compiles to                    _launch.py            entry
+    the threads that share a launch              _team.py              Team, launch, replay, serve
+    how work is cut into chunks                  _parallel.py          CHUNK, SERIAL, is_small
+    arrays as kernels see them                   _pointers.py          Memory, load, store, select, on_stack
+    compiled kernels on disk                     _disk_cache.py        DiskCache
     the files of these                           ../_cache_files.py    load, store
-    launches in a replay                         _replay.py          Row
-    memory pool                                  _memory.py          pool, empty, maker
+    launches in a replay                         _replay.py            Row
+    memory pool                                  _memory.py            pool, empty, maker
     which free memory is taken and kept          ../_free_blocks.py    FreeBlocks
 """
 
