@@ -129,6 +129,26 @@ def test_memory_that_is_written_is_made_anew():
         assert wide.tolist() == [2.0 * i] * 3 + [0.0]
 
 
+def test_a_generator_that_is_seeded_again_needs_no_new_recording():
+    python, generator = Mock(), sg.Generator(1)
+
+    @sg.capture
+    def draw(x):
+        python()
+        return x + sg.rand(3, generator=generator), sg.dropout(x, 0.5, generator), sg.randn(2, generator=generator)
+
+    for seed in (1, 1, 5, 2**64 - 1):
+        generator.seed, generator.call = seed, 3
+        found = draw(sg.ones(3))
+        other = sg.Generator(seed)
+        other.call = 3
+        expected = sg.ones(3) + sg.rand(3, generator=other), sg.dropout(sg.ones(3), 0.5, other)
+        assert [x.tolist() for x in found[:2]] == [x.tolist() for x in expected]
+        assert found[2].tolist() == sg.randn(2, generator=other).tolist()
+        assert generator.call == other.call
+    assert python.call_count == 2
+
+
 def test_random_numbers_are_drawn_anew():
     def draw(generator, x):
         return (

@@ -271,12 +271,10 @@ WRONG = {
     "softmax-fused": broken("softmax_grad", lambda self, g, out, dim: g * out),
     "log_softmax-fused": broken("log_softmax_grad", lambda self, g, out, dim: g - np.exp(out)),
     "cross_entropy-fused": result("cross_entropy_grad", shift),
-    "dropout": broken(
-        "uniform", lambda self, shape, dtype, seed, call: RAW["uniform"](self, shape[::-1], dtype, seed, call).T
-    ),
+    "dropout": broken("uniform", lambda self, shape, dtype, draw: RAW["uniform"](self, shape[::-1], dtype, draw).T),
     "uniform": broken(
         "uniform",
-        lambda self, shape, dtype, seed, call: RAW["uniform"](self, shape, dtype, seed, call & np.uint64(0xFFFFFFFF)),
+        lambda self, shape, dtype, draw: RAW["uniform"](self, shape, dtype, draw & np.uint64(0xFFFFFFFF)),
     ),
     "copy": broken("copy", lambda self, a, dtype=None: np.array(a, dtype or a.dtype)),
     "assign": in_place("assign", lambda target, before: target[..., :1].fill(1) if target.ndim else None),

@@ -8,8 +8,8 @@ from stackgrad.kernels.cpu._random import dropout, uniform
 from stackgrad.tensor import NumpyBackend
 
 
-def call(number):
-    return np.array([number], np.uint64)
+def draw(seed, number):
+    return np.array([seed, number], np.uint64)
 
 
 pytestmark = pytest.mark.usefixtures("poisoned")
@@ -21,16 +21,16 @@ def test_chunk_edges(run_serially, serial, dtype):
     run_serially(serial)
     dtype = np.dtype(dtype)
     for size in (0, 1, 2, 3, 4, 5, 255, 256, 257, 511, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 2):
-        expected = NumpyBackend().uniform((size,), dtype, 2**63 + 5, call(2**33))
-        assert np.array_equal(uniform((size,), dtype, 2**63 + 5, call(2**33)), expected)
-    assert uniform((2, 3, 5), dtype, 0, call(0)).shape == (2, 3, 5)
-    assert uniform((), dtype, 0, call(0)).shape == ()
+        expected = NumpyBackend().uniform((size,), dtype, draw(2**63 + 5, 2**33))
+        assert np.array_equal(uniform((size,), dtype, draw(2**63 + 5, 2**33)), expected)
+    assert uniform((2, 3, 5), dtype, draw(0, 0)).shape == (2, 3, 5)
+    assert uniform((), dtype, draw(0, 0)).shape == ()
 
 
 @pytest.mark.parametrize(("seed", "number"), [(0, 0), (2**64 - 1, 2**64 - 1), (1, 2**32), (2**32, 1)])
 def test_any_seed_and_call(seed, number):
-    expected = NumpyBackend().uniform((9,), np.dtype("float32"), seed, call(number))
-    assert np.array_equal(uniform((9,), np.dtype("float32"), seed, call(number)), expected)
+    expected = NumpyBackend().uniform((9,), np.dtype("float32"), draw(seed, number))
+    assert np.array_equal(uniform((9,), np.dtype("float32"), draw(seed, number)), expected)
 
 
 @pytest.mark.parametrize("serial", [True, False])
@@ -42,7 +42,7 @@ def test_dropout_is_that_of_numpy(run_serially, serial, dtype, rate):
     x[0, :3] = np.inf, -np.inf, np.nan
     for given in (x, x[:, ::-2], x[:, :0], x[:2, 0]):
         for mine, exact in zip(
-            dropout(given, rate, 7, call(1)), NumpyBackend().dropout(given, rate, 7, call(1)), strict=True
+            dropout(given, rate, draw(7, 1)), NumpyBackend().dropout(given, rate, draw(7, 1)), strict=True
         ):
             assert mine.dtype == dtype
             assert np.array_equal(mine, exact, equal_nan=True)

@@ -13,7 +13,7 @@ CUDA, NUMPY = get_backend("cuda"), get_backend("numpy")
 @pytest.mark.parametrize("seed", [0, 2**32 - 1, 2**63 + 5, 2**64 - 1])
 @pytest.mark.parametrize("call", [0, 2**32, 2**64 - 1])
 def test_the_same_numbers(dtype, seed, call):
-    arguments = (3, 3), np.dtype(dtype), seed, np.array([call], np.uint64)
+    arguments = (3, 3), np.dtype(dtype), np.array([seed, call], np.uint64)
     assert CUDA.to_numpy(CUDA.uniform(*arguments)).tobytes() == NUMPY.uniform(*arguments).tobytes()
 
 
@@ -21,7 +21,7 @@ def test_the_same_numbers(dtype, seed, call):
 @pytest.mark.parametrize("rate", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("n", [0, 1, 4 * BLOCK - 1, 4 * BLOCK + 1])
 def test_the_same_masks(dtype, rate, n):
-    x, call = np.random.default_rng(0).standard_normal((n, 2)).astype(dtype), np.array([5], np.uint64)
-    found = CUDA.dropout(CUDA.permute(CUDA.from_numpy(x), (1, 0)), rate, 7, call)
-    expected = NUMPY.dropout(x.T, rate, 7, call)
+    x, draw = np.random.default_rng(0).standard_normal((n, 2)).astype(dtype), np.array([7, 5], np.uint64)
+    found = CUDA.dropout(CUDA.permute(CUDA.from_numpy(x), (1, 0)), rate, draw)
+    expected = NUMPY.dropout(x.T, rate, draw)
     assert [CUDA.to_numpy(a).tobytes() for a in found] == [np.ascontiguousarray(a).tobytes() for a in expected]

@@ -313,12 +313,15 @@ class Backend(ABC):
     # --- random numbers (see _random)
 
     @abstractmethod
-    def uniform(self, shape: Shape, dtype: DType, seed: int, call: NDArray[np.uint64]) -> Array:
-        """Uniform in [0, 1), the same values on every backend. `call` (1,) is read when the work is done, each time."""
+    def uniform(self, shape: Shape, dtype: DType, draw: NDArray[np.uint64]) -> Array:
+        """Uniform in [0, 1), the same values on every backend.
 
-    def dropout(self, x: Array, rate: float, seed: int, call: NDArray[np.uint64]) -> tuple[Array, Array]:
+        `draw` (2,), a seed and the number of the draw, is read when the work is done, each time.
+        """
+
+    def dropout(self, x: Array, rate: float, draw: NDArray[np.uint64]) -> tuple[Array, Array]:
         """x times mask, and the mask: 0 with probability `rate`, else 1 / (1 - rate); draws are float32 uniforms."""
-        draws = self.uniform(x.shape, np.dtype("float32"), seed, call)
+        draws = self.uniform(x.shape, np.dtype("float32"), draw)
         kept = self.elementwise(OPS["ge"], draws, self.constant(rate, draws.dtype))
         scale = self.constant(1 / (1 - rate) if rate < 1 else 0.0, x.dtype)
         mask = self.elementwise(OPS["where"], kept, scale, self.constant(0, x.dtype))

@@ -16,7 +16,7 @@ from ._errors import no_tensor
 from ._ops import Operand
 from ._random import Generator, default_generator, next_draw
 from ._shape import normalize_dim
-from ._tape import depends_on, each_time
+from ._tape import each_time
 from ._tensor import Tensor, _extents
 from ._views import given
 
@@ -180,7 +180,7 @@ def rand(
 ) -> Tensor:
     """Uniform in [0, 1), the same on every backend. The shape as separate ints or one sequence."""
     generator, found = generator or default_generator(), get_backend(backend)
-    data = found.uniform(_checked(_extents(shape)), _float(dtype), generator.seed, next_draw(generator))
+    data = found.uniform(_checked(_extents(shape)), _float(dtype), next_draw(generator))
     return Tensor(data, found).requires_grad_(requires_grad)
 
 
@@ -198,7 +198,6 @@ def randn(
     def draw() -> None:
         values[...] = _random.normal(values.shape, values.dtype, generator.seed, generator.next_call())
 
-    depends_on(generator.__captured__)
     each_time(draw, ahead=True)
     return _make(values, requires_grad, found)
 

@@ -142,8 +142,8 @@ def batch_norm(
 
 class Dropout(Function):
     @staticmethod
-    def forward(ctx: Context, x: Tensor, rate: float, seed: int, call: NDArray[np.uint64]) -> Tensor:
-        out, mask = x.backend.dropout(x.data, rate, seed, call)
+    def forward(ctx: Context, x: Tensor, rate: float, draw: NDArray[np.uint64]) -> Tensor:
+        out, mask = x.backend.dropout(x.data, rate, draw)
         ctx.save(x.new(mask))
         return x.new(out)
 
@@ -163,5 +163,4 @@ def dropout(x: Tensor, rate: float, generator: Generator | None = None) -> Tenso
     if not 0 <= rate <= 1:
         raise ValueError(f"dropout: rate {rate}: expected 0 to 1")
     expect_float("dropout", x)
-    generator = generator or default_generator()
-    return Dropout.apply(x, rate, generator.seed, next_draw(generator))
+    return Dropout.apply(x, rate, next_draw(generator or default_generator()))

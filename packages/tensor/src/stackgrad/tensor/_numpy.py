@@ -131,8 +131,8 @@ class NumpyBackend(HostBackend):
 
     # --- random numbers and optimizer steps
 
-    def uniform(self, shape: Shape, dtype: DType, seed: int, call: NDArray[np.uint64]) -> Array:
-        return _random.uniform(shape, dtype, seed, int(call[0]))
+    def uniform(self, shape: Shape, dtype: DType, draw: NDArray[np.uint64]) -> Array:
+        return _random.uniform(shape, dtype, int(draw[0]), int(draw[1]))
 
     @_quiet
     def sgd_step(

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._shape import Shape
-from ._tape import depends_on, each_time
+from ._tape import each_time
 
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -80,10 +80,6 @@ class Generator:
     def _begin(self) -> None:
         self.call = 0
 
-    def __captured__(self) -> tuple[int]:
-        """What replays depend on; the number of the draw they count themselves."""
-        return (self.seed,)
-
     def next_call(self) -> int:
         """The number of the draw to make now; the next one gets another."""
         self.call += 1
@@ -94,15 +90,14 @@ class Generator:
 
 
 def next_draw(generator: Generator) -> NDArray[np.uint64]:
-    """The number of the draw to make now, as one element of an array, which each replay of a capture counts up."""
-    number = np.empty(1, np.uint64)
+    """The seed, and the number of the draw to make now, in an array that each replay of a capture writes again."""
+    draw = np.empty(2, np.uint64)
 
     def count() -> None:
-        number[0] = generator.next_call()
+        draw[0], draw[1] = generator.seed, generator.next_call()
 
-    depends_on(generator.__captured__)
     each_time(count, ahead=True)
-    return number
+    return draw
 
 
 _default = Generator()

@@ -65,31 +65,31 @@ def _as_float32(word):
     return np.float32(types.int32(word >> np.uint64(8))) * np.float32(2**-24)
 
 
-@kernel(lambda T: (types.float32[::1], types.uint64, types.uint64[::1]))
-def _uniform32(chunk, out, seed, call):
-    number, end = load(call, 0), min(out.size, (chunk + 1) * CHUNK)
-    words = on_stack(call, BLOCKS), on_stack(call, BLOCKS), on_stack(call, BLOCKS), on_stack(call, BLOCKS)
+@kernel(lambda T: (types.float32[::1], types.uint64[::1]))
+def _uniform32(chunk, out, draw):
+    seed, call, end = load(draw, 0), load(draw, 1), min(out.size, (chunk + 1) * CHUNK)
+    words = on_stack(draw, BLOCKS), on_stack(draw, BLOCKS), on_stack(draw, BLOCKS), on_stack(draw, BLOCKS)
     for start in range(chunk * CHUNK, end, 4 * BLOCKS):
-        _philox_of_many(start // 4, seed, number, *words)
+        _philox_of_many(start // 4, seed, call, *words)
         for j in range(4):
             for i in range(min(BLOCKS, (end - start - j + 3) // 4)):
                 store(out, start + 4 * i + j, _as_float32(load(words[j], i)))
 
 
-@kernel(lambda T: (types.float64[::1], types.uint64, types.uint64[::1]))
-def _uniform64(chunk, out, seed, call):
+@kernel(lambda T: (types.float64[::1], types.uint64[::1]))
+def _uniform64(chunk, out, draw):
     for start in range(chunk * CHUNK, min(out.size, (chunk + 1) * CHUNK), 2):
-        words = _philox(np.uint64(start // 2), seed, call[0])
+        words = _philox(np.uint64(start // 2), load(draw, 0), load(draw, 1))
         for j in range(min(2, out.size - start)):
             whole = (words[2 * j] >> np.uint64(5)) * np.uint64(2**26) + (words[2 * j + 1] >> np.uint64(6))
             store(out, start + j, np.float64(whole) * 2.0**-53)
 
 
-def uniform(shape: tuple[int, ...], dtype: np.dtype[Any], seed: int, call: NDArray[np.uint64]) -> NDArray[Any]:
+def uniform(shape: tuple[int, ...], dtype: np.dtype[Any], draw: NDArray[np.uint64]) -> NDArray[Any]:
     """See Backend.uniform."""
     out = empty(shape, dtype)
-    draw = _uniform32 if dtype == np.float32 else _uniform64
-    draw[dtype](-(-out.size // CHUNK), out.size * COST, (out.reshape(-1), seed, call))
+    chosen = _uniform32 if dtype == np.float32 else _uniform64
+    chosen[dtype](-(-out.size // CHUNK), out.size * COST, (out.reshape(-1), draw))
     return out
 
 
@@ -101,9 +101,9 @@ def _drop(chunk, x, draws, out, mask, rate, scale):
         store(out, i, load(x, i) * factor)
 
 
-def dropout(x: NDArray[Any], rate: float, seed: int, call: NDArray[np.uint64]) -> tuple[NDArray[Any], NDArray[Any]]:
+def dropout(x: NDArray[Any], rate: float, draw: NDArray[np.uint64]) -> tuple[NDArray[Any], NDArray[Any]]:
     """See Backend.dropout."""
-    draws = uniform(x.shape, np.dtype(np.float32), seed, call)
+    draws = uniform(x.shape, np.dtype(np.float32), draw)
     out, mask = empty(x.shape, x.dtype), empty(x.shape, x.dtype)
     arrays = (in_order(x).reshape(-1), draws.reshape(-1), out.reshape(-1), mask.reshape(-1))
     scale = 1 / (1 - rate) if rate < 1 else 0.0

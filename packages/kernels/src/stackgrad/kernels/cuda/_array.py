@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stackgrad.tensor import capturing
+from stackgrad.tensor import each_time
 from stackgrad.tensor._shape import strides_in_order
 
 from .._index import inverse, spread_strides
@@ -137,9 +137,7 @@ def from_numpy(array: NDArray[Any], dtype: DType | None = None) -> DeviceArray:
         device().upload(out.owner.memory, 0, np.ascontiguousarray(array, out.dtype))
 
     if array.size:
-        upload()
-        if capturing.tape is not None:
-            capturing.tape.put_ahead(upload)
+        each_time(upload, ahead=True)
     return out
 
 

@@ -5,12 +5,12 @@
     uniform, float64    |0   1    |2   3    |4 ...    |          two, of two words each,
     dropout             |0 1 2 3  |4 5 6 7  |8 ...    |          or four float32, whatever the dtype of the elements
 
-The number of the draw lies in device memory: a captured function writes it anew each time.
+Seed and number of the draw lie in device memory: a captured function writes them each time.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,32 +20,20 @@ from stackgrad.tensor._random import MULTIPLIERS, ROUNDS, WEYL
 from ._array import DeviceArray, Shape, empty, from_numpy
 from ._copy import contiguous
 from ._driver import cuda, inlined, types
-from ._kernel import BLOCK, Kernel, cover, int64, kernel, named, pointer
+from ._kernel import BLOCK, Kernel, cover, int64, kernel, pointer
 
 _LOW = 0xFFFFFFFF
 _M0, _M1 = (np.uint64(m) for m in MULTIPLIERS)
 _W0, _W1 = (np.uint32(w) for w in WEYL)
 
 
-class Draw(NamedTuple):
-    """Both halves of the seed, and where the number of the draw lies."""
-
-    low_seed: Any
-    high_seed: Any
-    call: Any
-
-
-def _draw_type() -> Any:
-    return named(Draw, int64, int64, pointer(int64))
-
-
 @inlined
 def _philox(block, draw):
-    """The four words, uint32, of a block of a draw."""
-    call = draw.call[0]
+    """The four words, uint32, of a block of a draw, which is a seed and a number."""
+    seed, call = draw[0], draw[1]
     c0, c1 = np.uint32(block & _LOW), np.uint32((block >> 32) & _LOW)
     c2, c3 = np.uint32(call & _LOW), np.uint32((call >> 32) & _LOW)
-    k0, k1 = np.uint32(draw.low_seed), np.uint32(draw.high_seed)
+    k0, k1 = np.uint32(seed & _LOW), np.uint32((seed >> 32) & _LOW)
     for _ in range(ROUNDS):
         p0, p1 = np.uint64(c0) * _M0, np.uint64(c2) * _M1
         c0, c1, c2, c3 = (
@@ -108,15 +96,15 @@ def _for_dtype(dtype: np.dtype[Any]) -> dict[str, Any]:
     return {"_write": write, "IN_A_BLOCK": count}
 
 
-_uniform_kernel = Kernel(_uniform, lambda T: (pointer(T), _draw_type(), int64), BLOCK, "f", bind=_for_dtype)
+_uniform_kernel = Kernel(_uniform, lambda T: (pointer(T), pointer(int64), int64), BLOCK, "f", bind=_for_dtype)
 
 
-def uniform(shape: Shape, dtype: np.dtype[Any], seed: int, call: NDArray[np.uint64]) -> DeviceArray:
+def uniform(shape: Shape, dtype: np.dtype[Any], draw: NDArray[np.uint64]) -> DeviceArray:
     """See Backend.uniform."""
     out = empty(shape, dtype)
     if out.size:
         blocks = -(-out.size // _NUMBERS[dtype][1])
-        _uniform_kernel[dtype](cover(blocks), out, _draw_of(seed, call), out.size)
+        _uniform_kernel[dtype](cover(blocks), out, from_numpy(draw.view(np.int64)), out.size)
     return out
 
 
@@ -129,7 +117,7 @@ def _drop(x, out, mask, i, n, word, rate, scale):
         out[i] = x[i] * factor
 
 
-@kernel(lambda T: (pointer(T), pointer(T), pointer(T), _draw_type(), types.float32, T, int64))
+@kernel(lambda T: (pointer(T), pointer(T), pointer(T), pointer(int64), types.float32, T, int64))
 def _dropout(x, out, mask, draw, rate, scale, n):
     i = cuda.grid(1)
     while 4 * i < n:
@@ -141,15 +129,11 @@ def _dropout(x, out, mask, draw, rate, scale, n):
         i += cuda.gridsize(1)
 
 
-def dropout(x: DeviceArray, rate: float, seed: int, call: NDArray[np.uint64]) -> tuple[DeviceArray, DeviceArray]:
+def dropout(x: DeviceArray, rate: float, draw: NDArray[np.uint64]) -> tuple[DeviceArray, DeviceArray]:
     """See Backend.dropout."""
     out, mask = empty(x.shape, x.dtype), empty(x.shape, x.dtype)
     if x.size:
         scale = x.dtype.type(1 / (1 - rate) if rate < 1 else 0)
-        numbers = _draw_of(seed, call), np.float32(rate), scale, x.size
+        numbers = from_numpy(draw.view(np.int64)), np.float32(rate), scale, x.size
         _dropout[x.dtype](cover(-(-x.size // 4)), contiguous(x), out, mask, *numbers)
     return out, mask
-
-
-def _draw_of(seed: int, call: NDArray[np.uint64]) -> Draw:
-    return Draw(seed & _LOW, seed >> 32, from_numpy(call.view(np.int64)))

@@ -149,11 +149,9 @@ def check_uniform(backend: Backend, draw: Draw) -> None:
     """The same bits as NumPy's, for any seed and draw."""
     dtype, shape = draw.dtype(), draw.shape()
     seed, call = draw.integer(0, 2**64 - 1), draw.integer(0, 2**64 - 1)
-    number = np.array([call], np.uint64)
-    found = backend.uniform(shape, dtype, seed, number)
-    expect_equal(
-        f"uniform {shape}, seed {seed}, call {call}", backend, found, REFERENCE.uniform(shape, dtype, seed, number)
-    )
+    which = np.array([seed, call], np.uint64)
+    expected = REFERENCE.uniform(shape, dtype, which)
+    expect_equal(f"uniform {shape}, seed {seed}, call {call}", backend, backend.uniform(shape, dtype, which), expected)
 
 
 Layers = list[tuple[list[Sample], list[NDArray[Any]]]]
