@@ -1,4 +1,4 @@
-"""Filling, copying and converting. A copy is by the kernels of `_elementwise`, with a function that hands a number on.
+"""Filling, copying and converting. A copy is by the kernels of `_elementwise`, with a function that hands a value on.
 
 For few elements NumPy takes a quarter of a launch's time. A captured function, which is a row of launches, takes
 kernels for any: `_by_numpy` alone tells the two apart.

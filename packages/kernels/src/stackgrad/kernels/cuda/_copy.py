@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stackgrad.tensor import _host
 from stackgrad.tensor._shape import reshaped_strides, strides_in_order
 
 from . import _array
@@ -53,18 +53,13 @@ def full(shape: Shape, value: bool | int | float, dtype: DType) -> DeviceArray:
     """See Backend.full."""
     out = empty(shape, dtype)
     if out.size:
-        _fill[dtype](cover(out.size), out, out.size, _as_number(value, dtype)[()].astype(stored(dtype)))
+        _fill[dtype](cover(out.size), out, out.size, _host.constant(value, dtype)[()].astype(stored(dtype)))
     return out
-
-
-def _as_number(value: bool | int | float, dtype: DType) -> NDArray[Any]:
-    with np.errstate(all="ignore"):  # a Python float too large for float32 is infinite
-        return np.array(value).astype(dtype)
 
 
 def constant(value: bool | int | float, dtype: DType) -> DeviceArray:
     """See Backend.constant. The same values come in each step, so they are kept: no launch writes them again."""
-    return _kept(_as_number(value, dtype).tobytes(), dtype)
+    return _kept(_host.constant(value, dtype).tobytes(), dtype)
 
 
 @lru_cache(1024)
