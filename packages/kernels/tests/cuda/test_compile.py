@@ -49,6 +49,9 @@ def test_it_compiles(kernel, dtype, target, tmp_path):
     ptx = compile_to_ptx(kernel.source(dtype), signature, target, kernel.threads)
     assert entry_name(ptx)
     assert f".target sm_{target[0]}{target[1]}" in ptx
+    assert [int(width) for width in re.findall(r"^\t\.param \.[a-z](\d+) \S+_param_\d+", ptx, re.MULTILINE)] == list(
+        bits(signature)
+    )
     exact = dtype == np.int64 and kernel.body in (_elementwise._flat, _elementwise._strided)
     if (dtype == np.float32 or exact) and not holds(signature, types.float64):
         assert kernel.name.split("_")[0] in DOUBLE_INSIDE or not re.findall(r"^.*\.f64.*$", ptx, re.MULTILINE)
@@ -58,6 +61,15 @@ def test_it_compiles(kernel, dtype, target, tmp_path):
         stack, stores, loads = in_memory(ptx, target, tmp_path)
         assert stores == loads == 0
         assert stack == 0 or kernel.name.split("_")[0] not in IN_REGISTERS
+
+
+def bits(arguments):
+    """How wide each argument is that a launch passes, those of tuples one by one, as `_driver._flat` has it."""
+    for argument in arguments:
+        if isinstance(argument, types.BaseTuple):
+            yield from bits(argument)
+        else:
+            yield 64 if isinstance(argument, types.CPointer) else argument.bitwidth
 
 
 def in_memory(ptx, target, folder):
