@@ -32,16 +32,16 @@ LAYOUTS = {
 }
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("dtype", "value"), [("float32", 0.0), ("float64", 0.0), ("float32", -np.inf)])
 @pytest.mark.parametrize("around", [NO_PADDING, AROUND])
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(
     "shape", [(2, 3, 4, 5), (1, 1, 4, 5), (3, 9, 1, 1), (130, 2, 3, 1), (0, 2, 3, 4), (2, 0, 3, 4)]
 )
-def test_zeros_around_an_image(shape, layout, around, dtype):
+def test_a_value_around_an_image(shape, layout, around, dtype, value):
     x = LAYOUTS[layout](whole(*shape, dtype=dtype))
-    image = padding(x, around, 7)(x)
-    padded = np.pad(x, ((0, 0), (0, 0), *around)).transpose(0, 2, 3, 1)
+    image = padding(x, around, 7, value)(x)
+    padded = np.pad(x, ((0, 0), (0, 0), *around), constant_values=value).transpose(0, 2, 3, 1)
     assert image.memory.size == padded.size + 7
     assert np.array_equal(image.memory[: padded.size], padded.ravel())
     assert np.array_equal(inside(image), x)

@@ -95,28 +95,3 @@ def fill_with(out, start, stop, value):
     """out[start : stop] = value."""
     for i in range(start, stop):
         store(out, i, value)
-
-
-@kernel(lambda T: (T[::1], T[::1], T, *[types.intp] * 7))
-def _spread(image, x, out, fill, h, w, c, out_h, out_w, top, left):
-    """One image of `spread`."""
-    for y in range(out_h):
-        start = (image * out_h + y) * out_w * c
-        if top <= y < top + h:
-            first = start + left * c
-            fill_with(out, start, first, fill)
-            copy(x, (image * h + y - top) * w * c, out, first, w * c)
-            fill_with(out, first + w * c, start + out_w * c, fill)
-        else:
-            fill_with(out, start, start + out_w * c, fill)
-
-
-def spread(x: NDArray[Any], size: Pair, corner: Pair, slack: int = 0, fill: float = 0.0) -> NDArray[Any]:
-    """x (n, h, w, c), in C order, put into (n, *size, c) of `fill`, the first pixel at `corner`.
-
-    Flat, with room for `slack` elements more, which a kernel may read and must not use.
-    """
-    n, h, w, c = x.shape
-    out = empty(n * size[0] * size[1] * c + slack, x.dtype)
-    _spread[x.dtype](n, out.size, (x.reshape(-1), out, fill, h, w, c, *size, *corner))
-    return out

@@ -18,13 +18,16 @@ from numpy.typing import NDArray
 
 from stackgrad.tensor import Window
 from stackgrad.tensor._plans import Plans
+from stackgrad.tensor._shape import NO_PADDING
 
-from ._channels_last import channels_first, channels_last, copy, readable_beyond, spread
+from ._channels_last import channels_first, channels_last, copy, readable_beyond
+from ._copy import with_slack
 from ._kernel import Kernel, helper, kernel, named
-from ._memory import SLACK, has_slack, maker
+from ._memory import has_slack, maker
 from ._pointers import Memory, lanes_of, load, on_stack, store
 from ._simd import lanes, tile_add, tile_store, tile_zeros
 from ._vector import keep_larger, over, plus, vector_at, vector_of, where_equal
+from .conv._image import reading
 
 Array = NDArray[Any]
 Pair = tuple[int, int]
@@ -213,26 +216,18 @@ def _avg_pool_grad(image, g, out, offsets, pool):
                     tile_add(share, out, corner + load(offsets, tap) + channel, 0, 1, c - channel, False)
 
 
-Reader = Callable[[Array], Array]
+def _beyond(x: Array) -> int:
+    """How many elements behind the last pixel vectors of its channels reach, or more."""
+    return lanes(x.dtype) if x.shape[1] % lanes(x.dtype) else 0
 
 
-def _reader(x: Array, window: Window, fill: float = 0.0) -> Reader | None:
-    """What brings arrays like x (n, c, h, w) to channels-last memory, `fill` in the padding; None where they are so.
-
-    Beyond the last pixel as many elements can be read as a vector has.
-    """
-    width, (_, c, h, w) = lanes(x.dtype), x.shape
-    size, corner = window.padded((h, w)), (window.padding[0][0], window.padding[1][0])
-    if size != (h, w):
-        return lambda x: spread(channels_last(x), size, corner, fill=fill, slack=SLACK // x.itemsize)
-    if not x.transpose(0, 2, 3, 1).flags.c_contiguous:
-        return lambda x: readable_beyond(channels_last(x), c, width)
-    if c % width == 0:
-        return None
-    return lambda x: x if has_slack(x) else readable_beyond(channels_last(x), c, width)
-
-
-_INSIDE = Window((1, 1))  # of what has no padding
+def _reading_taps(taps: Array) -> Callable[[Array], Array]:
+    """The same as `reading` for what `max_pool2d` gave."""
+    width, c = lanes(taps.dtype), taps.shape[1]
+    if not taps.transpose(0, 2, 3, 1).flags.c_contiguous:
+        return lambda taps: readable_beyond(channels_last(taps), c, width)
+    whole = c % width == 0
+    return lambda taps: taps if whole or has_slack(taps) else with_slack(channels_last(taps).reshape(-1))
 
 
 def _pooling(x: tuple[int, ...], out: tuple[int, ...], window: Window) -> tuple[Array, Pooling]:
@@ -254,14 +249,14 @@ def _first_taps(pool: Pooling, window: Window) -> Array:
 
 def _plan_max(x: Array, window: Window) -> Callable[[Array], tuple[Array, Array]]:
     n, c, h, w = x.shape
-    places, work, read = window.positions((h, w)), x.size, _reader(x, window, -np.inf)
+    places, work, read = window.positions((h, w)), x.size, reading(x, window.padding, _beyond(x), -np.inf)
     offsets, pool = _pooling(x.shape, (n, c, *places), window)
     make, make_taps = maker((n, *places, c), x.dtype), maker((n, *places, c), np.dtype(np.int32))
     entry, first_taps = _max_pool[x.dtype], _first_taps(pool, window)
 
     def run(x: Array) -> tuple[Array, Array]:
         out, taps = make(), make_taps()
-        entry(n, work, (first_taps, x if read is None else read(x), out, taps, offsets, pool))
+        entry(n, work, (first_taps, read(x), out, taps, offsets, pool))
         return channels_first(out), channels_first(taps)
 
     return run
@@ -269,13 +264,13 @@ def _plan_max(x: Array, window: Window) -> Callable[[Array], tuple[Array, Array]
 
 def _plan_avg(x: Array, window: Window) -> Callable[[Array], Array]:
     n, c, h, w = x.shape
-    places, work, read = window.positions((h, w)), x.size, _reader(x, window)
+    places, work, read = window.positions((h, w)), x.size, reading(x, window.padding, _beyond(x))
     offsets, pool = _pooling(x.shape, (n, c, *places), window)
     make, entry = maker((n, *places, c), x.dtype), _avg_pool[x.dtype]
 
     def run(x: Array) -> Array:
         out = make()
-        entry(n, work, (x if read is None else read(x), out, offsets, pool))
+        entry(n, work, (read(x), out, offsets, pool))
         return channels_first(out)
 
     return run
@@ -283,14 +278,13 @@ def _plan_avg(x: Array, window: Window) -> Callable[[Array], Array]:
 
 def _plan_take(x: Array, taps: Array, window: Window) -> Callable[[Array, Array], Array]:
     n, c, rows, columns = taps.shape
-    work, read, read_taps = taps.size, _reader(x, window), _reader(taps, _INSIDE)
+    work, read, read_taps = taps.size, reading(x, window.padding, _beyond(x)), _reading_taps(taps)
     offsets, pool = _pooling(x.shape, taps.shape, window)
     make, entry = maker((n, rows, columns, c), x.dtype), _max_pool_take[x.dtype]
 
     def run(x: Array, taps: Array) -> Array:
         out = make()
-        taps = taps if read_taps is None else read_taps(taps)
-        entry(n, work, (x if read is None else read(x), taps, out, offsets, pool))
+        entry(n, work, (read(x), read_taps(taps), out, offsets, pool))
         return channels_first(out)
 
     return run
@@ -299,8 +293,8 @@ def _plan_take(x: Array, taps: Array, window: Window) -> Callable[[Array, Array]
 def _plan_grad(kernel: Kernel, g: Array, taps: Array | None, size: Pair, window: Window) -> Callable[..., Array]:
     (n, c), (height, width), ((top, _), (left, _)) = g.shape[:2], window.padded(size), window.padding
     inside = (slice(None), slice(top, top + size[0]), slice(left, left + size[1]))
-    work, is_padded, read = n * height * width * c, (height, width) != size, _reader(g, _INSIDE)
-    read_taps = None if taps is None else _reader(taps, _INSIDE)
+    work, is_padded, read = n * height * width * c, (height, width) != size, reading(g, NO_PADDING, _beyond(g))
+    read_taps = None if taps is None else _reading_taps(taps)
     offsets, pool = _pooling((n, c, *size), g.shape, window)
     make, entry = maker((n, height, width, c), g.dtype), kernel[g.dtype]
 
@@ -308,7 +302,7 @@ def _plan_grad(kernel: Kernel, g: Array, taps: Array | None, size: Pair, window:
         out = make()
         if read_taps is not None:
             taps = (read_taps(*taps),)
-        entry(n, work, (g if read is None else read(g), *taps, out, offsets, pool))
+        entry(n, work, (read(g), *taps, out, offsets, pool))
         return channels_first(out[inside] if is_padded else out)
 
     return run

@@ -22,7 +22,8 @@ from stackgrad.tensor import REDUCTIONS
 from stackgrad.tensor._plans import Plans
 from stackgrad.tensor._shape import NO_PADDING
 
-from .._channels_last import copy, fill_with
+from .._channels_last import channels_last, copy, fill_with
+from .._copy import with_slack
 from .._kernel import kernel, named
 from .._memory import SLACK, has_slack, maker
 from .._parallel import STRIDED
@@ -89,19 +90,19 @@ _Lie = namedtuple("_Lie", "image row column channel")
 _Frame = namedtuple("_Frame", "each lines rows height width channels top left columns")
 
 
-@kernel(lambda T: (Memory(T), Memory(T), named(_Lie), named(_Frame)))
-def _pad(chunk, x, out, step, frame):
-    """`each` padded rows, counted through all images."""
+@kernel(lambda T: (Memory(T), Memory(T), T, named(_Lie), named(_Frame)))
+def _pad(chunk, x, out, value, step, frame):
+    """`each` padded rows, counted through all images, with `value` in the padding."""
     channels = frame.channels
     length, pitch = frame.width * channels, frame.columns * channels
     for row in range(chunk * frame.each, min(frame.lines, (chunk + 1) * frame.each)):
         start, y = row * pitch, row % frame.rows - frame.top
         if not 0 <= y < frame.height:
-            fill_with(out, start, start + pitch, 0)
+            fill_with(out, start, start + pitch, value)
             continue
         first = start + frame.left * channels
-        fill_with(out, start, first, 0)
-        fill_with(out, first + length, start + pitch, 0)
+        fill_with(out, start, first, value)
+        fill_with(out, first + length, start + pitch, value)
         source = row // frame.rows * step.image + y * step.row
         if step.channel == 1 and step.column == channels:
             copy(x, source, out, first, length)
@@ -114,8 +115,8 @@ def _pad(chunk, x, out, step, frame):
                     to += channels
 
 
-def padding(x: Array, around: Padding, behind: int) -> Callable[[Array], Image]:
-    """What brings arrays like x (n, c, h, w) into memory with zeros around, and room for `behind` elements."""
+def padding(x: Array, around: Padding, behind: int, value: float = 0.0) -> Callable[[Array], Image]:
+    """What brings arrays like x (n, c, h, w) into memory with `value` around, and room for `behind` elements."""
     (n, c, h, w), ((top, bottom), (left, right)), shape, dtype = x.shape, around, x.shape, x.dtype
     rows, columns = top + h + bottom, left + w + right
     make, launch = maker((n * rows * columns * c + behind,), dtype), _pad[dtype]
@@ -130,7 +131,7 @@ def padding(x: Array, around: Padding, behind: int) -> Callable[[Array], Image]:
 
     def run(x: Array) -> Image:
         memory = make()
-        launch(chunks, work, (x, memory, step, frame))
+        launch(chunks, work, (x, memory, value, step, frame))
         return Image(memory, shape, around)
 
     return run
@@ -145,12 +146,14 @@ def _memory_of(x: Image) -> Array:
     return x.memory
 
 
-def reading(x: Images, around: Padding, beyond: int) -> Callable[[Any], Array]:
-    """What gives the memory of images like x with this padding, of which `beyond` elements more may be read."""
+def reading(x: Images, around: Padding, beyond: int, value: float = 0.0) -> Callable[[Any], Array]:
+    """What gives the memory of images like x with `value` around, of which `beyond` elements more may be read."""
     if isinstance(x, Image):
         assert x.padding == around, (x.padding, around)
         return _memory_of
-    copied = padding(x, around, beyond)
+    if around == NO_PADDING and x.flags.c_contiguous and beyond * x.itemsize <= SLACK:  # by blocks, not by rows
+        return lambda x: with_slack(channels_last(x).reshape(-1)) if beyond else channels_last(x)
+    copied = padding(x, around, beyond, value)
     if around != NO_PADDING or not x.transpose(0, 2, 3, 1).flags.c_contiguous:
         return lambda x: copied(x).memory
     if not beyond:
