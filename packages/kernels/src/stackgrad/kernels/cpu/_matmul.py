@@ -204,12 +204,13 @@ def _by_tiles(a: Array, b: Array, relu: bool) -> Run:
     extents, bare = _Extents(n, k, m, 1, relu), _Extents(n, k, m, 0, relu)
     panels = batch * -(-m // (VECTORS * lanes(dtype)))
     packed_size = panels * k * VECTORS * lanes(dtype)
-    pack, make_packed, launch = _pack[dtype], maker((packed_size,), dtype), _MULTIPLY[ROWS if n >= ROWS else 1][dtype]
+    pack = _pack[dtype] if cut.packed else None
+    make_packed, launch = maker((packed_size,), dtype), _MULTIPLY[ROWS if n >= ROWS else 1][dtype]
 
     def run(a: Array, b: Array, bias: Array | None) -> Array:
         out, of_b = make(), read_b(b)
         packed = out
-        if cut.packed:
+        if pack is not None:
             packed = make_packed()
             pack(panels, packed_size, (of_b, packed, b_step, bare))
         offset, of = (out, bare) if bias is None else (in_order(bias), extents)
