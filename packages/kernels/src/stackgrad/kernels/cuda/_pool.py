@@ -19,7 +19,7 @@ from stackgrad.tensor import Window
 from ._array import DeviceArray, Shape, empty
 from ._copy import contiguous
 from ._driver import cuda, inlined, types
-from ._kernel import BLOCK, Kernel, T, cover, int64, kernel, named, pointer
+from ._kernel import BLOCK, Kernel, Signature, T, cover, int64, kernel, named, pointer
 from ._strides import divide
 
 Pair = tuple[int, int]
@@ -178,12 +178,12 @@ def _plus_part(total, g, taps, at, tap, count):
     return total + g[at] / count
 
 
-def _collecting(name: str, plus: Any) -> Kernel:
-    return Kernel(_collect, _arguments_with_taps, BLOCK, "f", name, bind=lambda dtype: {"_plus": plus})
+def _collecting(name: str, plus: Any, arguments: Signature) -> Kernel:
+    return Kernel(_collect, arguments, BLOCK, "f", name, bind=lambda dtype: {"_plus": plus})
 
 
-_MAX_POOL_GRAD = _collecting("max_pool_grad", _plus_if_largest)
-_AVG_POOL_GRAD = _collecting("avg_pool_grad", _plus_part)
+_MAX_POOL_GRAD = _collecting("max_pool_grad", _plus_if_largest, _arguments_with_taps)
+_AVG_POOL_GRAD = _collecting("avg_pool_grad", _plus_part, lambda T: (pointer(T), *_arguments(T)))
 
 
 def _forward(x: DeviceArray, window: Window, out_size: Shape) -> tuple[DeviceArray, tuple[Any, ...]]:
