@@ -17,7 +17,7 @@ Files that `cuda` has too mean the same there. Where is what:
     softmax, log-softmax and their gradients     _softmax.py           _log_softmax, _log_softmax_grad
     cross-entropy and its gradient               _softmax.py           _cross_entropy, _cross_entropy_grad
     batch norm and its gradient                  _norm.py              batch_norm, batch_norm_grad
-    images with their channels side by side      _channels_last.py     channels_last, in_order, spread
+    images with their channels side by side      _channels_last.py     channels_last, in_order
     elementwise: add, exp, relu, where ...       _elementwise.py       _flat, _walk
     exp, log ... inside kernels                  _math.py              function_of, compile_scalar
     sum, prod, max, min; mean by sum             _reduce.py            _fold
