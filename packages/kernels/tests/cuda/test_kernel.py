@@ -63,9 +63,7 @@ def _draw(line, n):
         i += cuda.gridsize(1)
 
 
-LINE = Kernel(
-    _draw, lambda T: (named(Line, pointer(T), T, named(Steps, int64)), int64), BLOCK, "i", "line", registered=False
-)
+LINE = Kernel(_draw, lambda T: (named(Line, pointer(T), T, named(Steps)), int64), BLOCK, "i", "line", registered=False)
 
 
 def test_operands_have_names():

@@ -20,7 +20,7 @@ import numpy as np
 from ._array import DeviceArray, permute
 from ._copy import contiguous
 from ._driver import cuda, inlined
-from ._kernel import Kernel, Signature, either, int64, named
+from ._kernel import Kernel, Signature, either, named
 from ._strides import divide
 
 PLANES = 1, either(256, simulated=4)  # the channels of a block, and the threads that each has
@@ -84,7 +84,7 @@ class ChannelKernels:
         def made(form: str, across: int, lanes: int) -> Kernel:
             constants = {"ACROSS": across, "LANES": lanes, "THREADS": across * lanes}
             name = f"{body.__name__.strip('_')}_of_{form}"
-            whole = lambda T: (*signature(T), named(Cut, int64))  # noqa: E731
+            whole = lambda T: (*signature(T), named(Cut))  # noqa: E731
             return Kernel(body, whole, across * lanes, name=name, bind=lambda dtype: constants)
 
         self._by_form = {PLANES: made("planes", *PLANES), PIXELS: made("pixels", *PIXELS)}

@@ -18,7 +18,7 @@ from ._reduce import Columns, piece_of
 PIECE = either(64, simulated=5)
 
 
-@kernel(lambda T: (pointer(T), pointer(T), named(Columns, int64), int64), dtypes="if")
+@kernel(lambda T: (pointer(T), pointer(T), named(Columns), int64), dtypes="if")
 def _piece_sums(x, out, columns, n):
     """The sums of pieces of columns of x (a, k, b): out (a, pieces, b)."""
     i = cuda.grid(1)
@@ -34,7 +34,7 @@ def _piece_sums(x, out, columns, n):
         i += cuda.gridsize(1)
 
 
-@kernel(lambda T: (pointer(T), pointer(T), pointer(T), named(Columns, int64), int64), dtypes="if")
+@kernel(lambda T: (pointer(T), pointer(T), pointer(T), named(Columns), int64), dtypes="if")
 def _running_sums(x, sums, out, columns, n):
     """The running sums of columns of x (a, k, b); sums (a, pieces, b) are those at the end of each piece."""
     i = cuda.grid(1)

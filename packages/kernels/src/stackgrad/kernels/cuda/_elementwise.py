@@ -98,7 +98,7 @@ class ElementwiseKernels:
         of_integers: Any = None,
     ) -> None:
         def flat(T: Any) -> tuple[Any, ...]:
-            return *map(pointer, operands(T)), named(Steps, int64), int64
+            return *map(pointer, operands(T)), named(Steps), int64
 
         def strided(T: Any) -> tuple[Any, ...]:
             return *map(pointer, operands(T)), named(Walk, integers(RANK)), int64

@@ -53,7 +53,7 @@ def _rows_of(a: DeviceArray) -> Rows:
     return Rows(*a.shape, *a.strides)
 
 
-@kernel(lambda T: (pointer(T), pointer(int64), pointer(T), named(Rows, int64), int64), dtypes="bif")
+@kernel(lambda T: (pointer(T), pointer(int64), pointer(T), named(Rows), int64), dtypes="bif")
 def _gather(a, index, out, rows, n):
     """Row index[i] of `a` into row i of out; zeros for a row that is not there."""
     i = cuda.grid(1)
@@ -190,7 +190,7 @@ def scatter_add(g: DeviceArray, index: DeviceArray, rows: int) -> DeviceArray:
     return out
 
 
-@kernel(lambda T: (pointer(int64), pointer(int64), pointer(T), pointer(T), named(Rows, int64), int64), dtypes="bif")
+@kernel(lambda T: (pointer(int64), pointer(int64), pointer(T), pointer(T), named(Rows), int64), dtypes="bif")
 def _put_last(keys, order, source, target, rows, n):
     """The last of each row's sources, n elements in all, into that row of the target. No row that is not there."""
     k = rows.k

@@ -65,9 +65,10 @@ def integers(count: int) -> Any:
 
 
 def named(form: type[tuple[Any, ...]], *fields: Any) -> Any:
-    """The Numba type of the NamedTuple `form` whose fields have these types, or all of them the one given."""
-    count = len(form._fields)  # type: ignore[attr-defined]
-    return types.NamedUniTuple(fields[0], count, form) if len(fields) == 1 else types.NamedTuple(fields, form)
+    """The Numba type of a NamedTuple: of integers, or of fields that have these types, or all of them the one given."""
+    if len(fields) > 1:
+        return types.NamedTuple(fields, form)
+    return types.NamedUniTuple(fields[0] if fields else int64, len(form._fields), form)  # type: ignore[attr-defined]
 
 
 def cover(count: int) -> int:

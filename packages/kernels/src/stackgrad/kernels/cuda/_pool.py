@@ -75,7 +75,7 @@ def _corner(i, pool):
 
 
 def _arguments(T):
-    return pointer(T), pointer(T), named(Pooling, int64), int64
+    return pointer(T), pointer(T), named(Pooling), int64
 
 
 def _arguments_with_taps(T):

@@ -122,7 +122,7 @@ class FoldKernels:
             return pointer(T), pointer(T), int64, int64
 
         def columns(T: Any) -> tuple[Any, ...]:
-            return pointer(T), pointer(T), named(Columns, int64), int64
+            return pointer(T), pointer(T), named(Columns), int64
 
         def bind(dtype: Any) -> dict[str, Any]:
             return {"_scalar": scalar}
@@ -235,9 +235,7 @@ _KERNELS = {
 # --- the index of extremes
 
 
-@kernel(
-    lambda T: (pointer(T), pointer(int64), pointer(int64), named(Columns, int64), int64, int64, int64), dtypes="bif"
-)
+@kernel(lambda T: (pointer(T), pointer(int64), pointer(int64), named(Columns), int64, int64, int64), dtypes="bif")
 def _extreme(x, indices, out, columns, count, largest, n):
     """For each piece of `count` indices in columns of x (a, k, b), that of the extreme: out (a, pieces, b).
 
