@@ -17,7 +17,7 @@ SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
 
 # What is ignored is collected by the sessions named above.
 ON_A_DEVICE = (
-    *("array", "backend", "capture", "custom", "elementwise", "exchange", "gpu_check", "indexing"),
+    *("array", "backend", "capture", "cumsum", "custom", "elementwise", "exchange", "gpu_check", "indexing"),
     *("kernel", "matmul", "memory", "norm", "optim", "pool", "random", "reduce", "softmax"),
 )
 collect_ignore = [] if is_available() else ["conv", *[f"test_{name}.py" for name in ON_A_DEVICE]]
