@@ -85,30 +85,33 @@ def elementwise(name: str, *operands: Operand) -> Tensor:
     applied = mode.observer is not None
     op = OPS[name]
     form: list[Any] = [id(op)]  # which the plan keeps
+    arrays: list[Any] = []
     for x in operands:
         if isinstance(x, Value):
-            layout = x._layout
-            if layout is None or x._laid is not x.data or layout.backend is not x.backend:
+            data, layout = x.data, x._layout
+            if layout is None or x._laid is not data or layout.backend is not x.backend:
                 layout = x.layout
             form.append(layout)
+            arrays.append(data)
             if recorded and (x._requires_grad or Source.written):
                 applied = True
         else:
             form.append(type(x))
+            arrays.append(x)
     plan = _plans.find(tuple(form), op, operands)
-    dtype = plan.dtype
     if plan.casts:
         converted = list(operands)
         for i in plan.casts:
-            converted[i] = cast(converted[i], dtype)  # type: ignore[arg-type]
+            converted[i] = cast(converted[i], plan.dtype)  # type: ignore[arg-type]
         return elementwise(name, *converted)
     like: Tensor = operands[plan.first]  # type: ignore[assignment]
+    for i in plan.numbers:
+        arrays[i] = like.backend.constant(arrays[i], plan.dtype)
     if applied:
-        made = [x if isinstance(x, Value) else like.new(like.backend.constant(x, dtype)) for x in operands]
-        return Elementwise.apply(plan, *made)
-    arrays = []
-    for x in operands:
-        arrays.append(x.data if isinstance(x, Value) else like.backend.constant(x, dtype))
+        tensors = list(operands)
+        for i in plan.numbers:
+            tensors[i] = like.new(arrays[i])
+        return Elementwise.apply(plan, *tensors)
     out = like.new(plan.run(*arrays), None, plan.result)
     if plan.result is None:
         plan.result = out.layout
@@ -116,13 +119,13 @@ def elementwise(name: str, *operands: Operand) -> Tensor:
 
 
 class _Plan:
-    """What is done with operands of one form: the dtype that all take, and which is the first tensor.
+    """What is done with operands of one form: the dtype that all take, which is the first tensor, which are `numbers`.
 
     `casts`: which tensors have to be converted to `dtype` before. `run` computes arrays, once all are of one dtype.
     `result`: the layout of what it computes, known from the first time on.
     """
 
-    __slots__ = ("casts", "dtype", "first", "op", "result", "run")
+    __slots__ = ("casts", "dtype", "first", "numbers", "op", "result", "run")
 
     def __init__(self, op: Op, operands: Sequence[Operand]) -> None:
         tensors = {i: x for i, x in enumerate(operands) if isinstance(x, Value)}
@@ -132,6 +135,7 @@ class _Plan:
         broadcast_shapes(*[x.shape for x in tensors.values()])
         conditions = 1 if op.name == "where" else 0  # which take no part in the dtype
         self.op, self.first = op, min(tensors)
+        self.numbers = [i for i in range(len(operands)) if i not in tensors]
         self.result: Layout | None = None
         self.dtype = common_dtype(op, operands[conditions:])
         self.casts = [i for i, x in tensors.items() if i >= conditions and x.dtype != self.dtype]

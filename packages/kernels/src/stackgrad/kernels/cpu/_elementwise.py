@@ -184,7 +184,7 @@ class ElementwiseKernels:
             return Kernel(rebind(_walk, f"{name}_{kind}", _row=bound), signature, key)
 
         self.by_rows, self.by_turns = walk("rows", _row), walk("turns", _row_by_turns)
-        self.plans: Plans[_Plan] = Plans(partial(_plan, self))
+        self.plans: Plans[Callable[..., Array]] = Plans(partial(_runner, self))
         self.writes: Plans[Iterable[_Launch]] = Plans(partial(_plan_write, self))
 
 
@@ -199,7 +199,7 @@ def plan_elementwise(op: Op, *operands: Array) -> Callable[..., Array]:
     """See Backend.plan_elementwise."""
     dtype = operands[-1].dtype
     of_integers, result = dtype.kind == "i", np.dtype(bool) if op.result == "bool" else dtype
-    return _find(_kernels(op.name, of_integers), dtype, result, operands).run
+    return _find(_kernels(op.name, of_integers), dtype, result, operands)
 
 
 def elementwise(op: Op, *operands: Array) -> Array:
@@ -209,12 +209,12 @@ def elementwise(op: Op, *operands: Array) -> Array:
 
 def run(kernels: ElementwiseKernels, dtype: np.dtype[Any], out_dtype: np.dtype[Any], *operands: Array) -> Array:
     """The kernels' function of operands that broadcast, entered for element type `dtype`."""
-    return _find(kernels, dtype, out_dtype, operands).run(*operands)
+    return _find(kernels, dtype, out_dtype, operands)(*operands)
 
 
 def _find(
     kernels: ElementwiseKernels, dtype: np.dtype[Any], out_dtype: np.dtype[Any], operands: tuple[Array, ...]
-) -> _Plan:
+) -> Callable[..., Array]:
     return kernels.plans.find((dtype, layouts(operands)), dtype, out_dtype, operands)
 
 
@@ -251,6 +251,24 @@ class _Plan(NamedTuple):
         for entry, chunks, work, rest in launches:
             entry(chunks, work, (x, y, z, out, *rest))
         return out if back is None else out.transpose(back)
+
+
+def _runner(
+    kernels: ElementwiseKernels, dtype: np.dtype[Any], out_dtype: np.dtype[Any], operands: tuple[Array, ...]
+) -> Callable[..., Array]:
+    """What does the work of the kernels to operands like these: for the usual plan, of one launch, without a loop."""
+    plan = _plan(kernels, dtype, out_dtype, operands)
+    make, back, numbers, repeats, launches = plan
+    if back is not None or numbers or repeats or not isinstance(launches, tuple) or len(launches) != 1:
+        return plan.run
+    (entry, chunks, work, rest), second = launches[0], min(1, len(operands) - 1)
+
+    def run(*operands: Array) -> Array:
+        out = make()
+        entry(chunks, work, (operands[0], operands[second], operands[-1], out, *rest))
+        return out
+
+    return run
 
 
 def _plan(

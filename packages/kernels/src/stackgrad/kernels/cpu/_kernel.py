@@ -101,12 +101,12 @@ def _entered(compiled: Compiled, team: Team, own: Explain | None) -> Entry:
     It is explained by `own` unless the launch says otherwise.
     """
 
+    def on_team(chunks: int, arguments: tuple[Any, ...]) -> int:
+        return team.run(lambda address: compiled(chunks, address, arguments, 0))
+
     def run(chunks: int, work: int, arguments: tuple[Any, ...], explain: Explain | None = own) -> None:
         serial = chunks == 1 or is_small(work)
-        if serial:
-            failed = compiled(chunks, 0, arguments, 0)
-        else:
-            failed = team.run(lambda address: compiled(chunks, address, arguments, 0))
+        failed = compiled(chunks, 0, arguments, 0) if serial else on_team(chunks, arguments)
         if failed:
             (explain or unexplained)()
         if open_tapes and capturing.tape is not None:
