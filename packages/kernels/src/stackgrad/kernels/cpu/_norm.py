@@ -17,26 +17,55 @@ sample variances", 1979).
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from ._channels_last import channels_last, in_order, readable_beyond
-from ._kernel import helper, kernel
-from ._memory import empty
+from stackgrad.tensor._plans import Plans
+from stackgrad.tensor._shape import NO_PADDING
+
+from ._channels_last import in_order
+from ._kernel import helper, kernel, named
+from ._memory import maker
 from ._parallel import CHUNK
 from ._parts import add_exactly
-from ._pointers import lanes_of, load, store
+from ._pointers import Memory, lanes_of, load, store
 from ._simd import lanes, tile_relu, tile_store, tile_zeros
 from ._vector import add, masked_by, multiply_add, over, subtract, vector_at
+from .conv._image import reading
 
 Array = NDArray[Any]
 
 SUMMED = 128  # pixels in one sum
 
-_PIXELS = [types.intp] * 4  # all of them, those of a chunk, channels, width of the table
+
+class Pixels(NamedTuple):
+    """So many pixels in all and in a chunk, how many chunks that makes, their channels, and the width of the table."""
+
+    total: int
+    each: int
+    chunks: int
+    channels: int
+    width: int
+
+
+class Channels(NamedTuple):
+    """What is known of each channel: arrays (c,)."""
+
+    mean: Any
+    var: Any
+    weight: Any
+    bias: Any
+
+
+_PIXELS = named(Pixels)
+
+
+def _channels(T: Any) -> Any:
+    return types.NamedUniTuple(Memory(T), 4, Channels)
 
 
 @helper
@@ -45,10 +74,22 @@ def _put(vector, out, at, count):
     tile_store(vector, out, at, 0, 0, 1, count, False)
 
 
-@kernel(lambda T: (T[::1], T[::1], *_PIXELS))
-def _moments(chunk, x, parts, pixels, group, c, width):
+@helper
+def _of_chunk(chunk, pixels):
+    """Its first pixel and the one behind its last."""
+    return chunk * pixels.each, min(pixels.total, (chunk + 1) * pixels.each)
+
+
+@helper
+def _count(chunk, pixels):
+    """How many pixels a chunk has."""
+    return min(pixels.each, pixels.total - chunk * pixels.each)
+
+
+@kernel(lambda T: (Memory(T), Memory(T), _PIXELS))
+def _moments(chunk, x, parts, pixels):
     """The mean of a chunk's pixels, its rest, and the sum of squares around both together: parts (chunks, 3, width)."""
-    first, last = chunk * group, min(pixels, (chunk + 1) * group)
+    (first, last), c, width = _of_chunk(chunk, pixels), pixels.channels, pixels.width
     step, count = lanes_of(x), last - first
     for channel in range(0, c, step):
         origin, total = vector_at(x, first * c + channel), tile_zeros(x, 1, 1)
@@ -77,11 +118,11 @@ def _inverse_deviation(var, eps):
 
 
 @helper
-def _describe(table, channel, width, mean, var, weight, bias, eps):
+def _describe(table, channel, width, known, eps):
     """The first three rows of the table."""
-    store(table, channel, load(mean, channel))
-    store(table, width + channel, load(weight, channel) * _inverse_deviation(load(var, channel), eps))
-    store(table, 2 * width + channel, load(bias, channel))
+    store(table, channel, load(known.mean, channel))
+    store(table, width + channel, load(known.weight, channel) * _inverse_deviation(load(known.var, channel), eps))
+    store(table, 2 * width + channel, load(known.bias, channel))
 
 
 @helper
@@ -97,29 +138,31 @@ def _away(parts, chunk, channel, width, origin):
     return (np.float64(mean) - origin) + np.float64(rest)
 
 
-@kernel(lambda T: (*[T[::1]] * 6, types.float64, types.intp, *_PIXELS))
-def _statistics(channel, parts, weight, bias, mean, var, table, eps, chunks, pixels, group, c, width):
+@kernel(lambda T: (Memory(T), _channels(T), Memory(T), types.float64, _PIXELS))
+def _statistics(channel, parts, known, table, eps, pixels):
     """A channel's mean and variance from those of the chunks, and the table (3, width)."""
-    origin, total, lost = np.float64(load(parts, channel)) if chunks else 0.0, 0.0, 0.0
-    for chunk in range(chunks):
+    width = pixels.width
+    origin, total, lost = np.float64(load(parts, channel)) if pixels.chunks else 0.0, 0.0, 0.0
+    for chunk in range(pixels.chunks):
         away = _away(parts, chunk, channel, width, origin)
-        total, lost = add_exactly(total, lost, min(group, pixels - chunk * group) * away)
-    centre, total, lost = (total + lost) / pixels, 0.0, 0.0
-    for chunk in range(chunks):
+        total, lost = add_exactly(total, lost, _count(chunk, pixels) * away)
+    centre, total, lost = (total + lost) / pixels.total, 0.0, 0.0
+    for chunk in range(pixels.chunks):
         away = _away(parts, chunk, channel, width, origin) - centre
         inside = np.float64(load(parts, (3 * chunk + 2) * width + channel))
-        total, lost = add_exactly(total, lost, inside + min(group, pixels - chunk * group) * away * away)
-    number = type(load(weight, 0))
-    store(mean, channel, number(origin + centre))
-    store(var, channel, number((total + lost) / pixels))
-    _describe(table, channel, width, mean, var, weight, bias, eps)
+        total, lost = add_exactly(total, lost, inside + _count(chunk, pixels) * away * away)
+    number = type(load(parts, 0))
+    store(known.mean, channel, number(origin + centre))
+    store(known.var, channel, number((total + lost) / pixels.total))
+    _describe(table, channel, width, known, eps)
 
 
-@kernel(lambda T: (T[::1], T[::1], T[::1], *_PIXELS, types.boolean))
-def _normalise(chunk, x, out, table, pixels, group, c, width, relu):
+@kernel(lambda T: (Memory(T), Memory(T), Memory(T), _PIXELS, types.boolean))
+def _normalise(chunk, x, out, table, pixels, relu):
+    (first, last), c = _of_chunk(chunk, pixels), pixels.channels
     for channel in range(0, c, lanes_of(x)):
-        mean, scale, bias = _described(table, channel, width)
-        for pixel in range(chunk * group, min(pixels, (chunk + 1) * group)):
+        mean, scale, bias = _described(table, channel, pixels.width)
+        for pixel in range(first, last):
             at = pixel * c + channel
             y = multiply_add(subtract(vector_at(x, at), mean), scale, bias)
             if relu:
@@ -127,20 +170,20 @@ def _normalise(chunk, x, out, table, pixels, group, c, width, relu):
             _put(y, out, at, c - channel)
 
 
-@kernel(lambda T: (*[T[::1]] * 5, types.float64, types.intp))
-def _known(channel, mean, var, weight, bias, table, eps, width):
+@kernel(lambda T: (_channels(T), Memory(T), types.float64, _PIXELS))
+def _known(channel, known, table, eps, pixels):
     """The first three rows of a channel in the table."""
-    _describe(table, channel, width, mean, var, weight, bias, eps)
+    _describe(table, channel, pixels.width, known, eps)
 
 
-@kernel(lambda T: (*[T[::1]] * 4, *_PIXELS, types.boolean))
-def _grad_sums(chunk, g, x, parts, table, pixels, group, c, width, relu):
+@kernel(lambda T: (*[Memory(T)] * 4, _PIXELS, types.boolean))
+def _grad_sums(chunk, g, x, parts, table, pixels, relu):
     """The sums of g, and of g times the centred x, over a chunk's pixels: parts (chunks, 2, width)."""
-    step, last = lanes_of(x), min(pixels, (chunk + 1) * group)
+    step, (first, last), c, width = lanes_of(x), _of_chunk(chunk, pixels), pixels.channels, pixels.width
     for channel in range(0, c, step):
         mean, scale, bias = _described(table, channel, width)
         total, weighted = tile_zeros(x, 1, 1), tile_zeros(x, 1, 1)
-        for start in range(chunk * group, last, SUMMED):
+        for start in range(first, last, SUMMED):
             some, products = tile_zeros(x, 1, 1), tile_zeros(x, 1, 1)
             for pixel in range(start, min(last, start + SUMMED)):
                 at = pixel * c + channel
@@ -153,11 +196,12 @@ def _grad_sums(chunk, g, x, parts, table, pixels, group, c, width, relu):
         _put(weighted, parts, (2 * chunk + 1) * width + channel, step)
 
 
-@kernel(lambda T: (*[T[::1]] * 5, types.float64, types.intp, types.intp, types.intp))
-def _grad_statistics(channel, parts, var, weight_grad, bias_grad, table, eps, chunks, pixels, width):
+@kernel(lambda T: (*[Memory(T)] * 5, types.float64, _PIXELS))
+def _grad_statistics(channel, parts, var, weight_grad, bias_grad, table, eps, pixels):
     """A channel's gradients for weight and bias, and what its input's gradient needs: the rest of the table."""
     total = weighted = lost = lost_weighted = 0.0
-    for chunk in range(chunks):
+    width = pixels.width
+    for chunk in range(pixels.chunks):
         at = 2 * chunk * width + channel
         total, lost = add_exactly(total, lost, np.float64(load(parts, at)))
         weighted, lost_weighted = add_exactly(weighted, lost_weighted, np.float64(load(parts, at + width)))
@@ -166,17 +210,18 @@ def _grad_statistics(channel, parts, var, weight_grad, bias_grad, table, eps, ch
     number = type(scale)
     store(weight_grad, channel, number(weighted * inverse))
     store(bias_grad, channel, number(total))
-    store(table, 3 * width + channel, number(-scale * inverse * inverse * weighted / pixels))
-    store(table, 4 * width + channel, number(-scale * total / pixels))
+    store(table, 3 * width + channel, number(-scale * inverse * inverse * weighted / pixels.total))
+    store(table, 4 * width + channel, number(-scale * total / pixels.total))
 
 
-@kernel(lambda T: (*[T[::1]] * 4, *_PIXELS, types.boolean))
-def _input_grad(chunk, g, x, out, table, pixels, group, c, width, relu):
+@kernel(lambda T: (*[Memory(T)] * 4, _PIXELS, types.boolean))
+def _input_grad(chunk, g, x, out, table, pixels, relu):
     """scale * g + slope * centred x + offset."""
+    (first, last), c, width = _of_chunk(chunk, pixels), pixels.channels, pixels.width
     for channel in range(0, c, lanes_of(x)):
         mean, scale, bias = _described(table, channel, width)
         slope, offset = vector_at(table, 3 * width + channel), vector_at(table, 4 * width + channel)
-        for pixel in range(chunk * group, min(pixels, (chunk + 1) * group)):
+        for pixel in range(first, last):
             at = pixel * c + channel
             y, centred = vector_at(g, at), subtract(vector_at(x, at), mean)
             if relu:
@@ -185,51 +230,69 @@ def _input_grad(chunk, g, x, out, table, pixels, group, c, width, relu):
             _put(y, out, at, c - channel)
 
 
-def _pixels(x: Array) -> Array:
-    """x (n, c, s) flat and channels-last."""
-    return readable_beyond(channels_last(x[:, :, None]), x.shape[1], lanes(x.dtype))
+def _pixels(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Pixels:
+    """Those of x (n, c, s)."""
+    (n, c, extent), step = shape, lanes(dtype)
+    each = max(1, CHUNK // max(1, c))
+    return Pixels(n * extent, each, -(-n * extent // each), c, -(-c // step) * step)
 
 
-def _counts(x: Array) -> tuple[int, tuple[int, int, int, int]]:
-    """The chunks, and what every kernel is told of the pixels of x (n, c, s)."""
-    (n, c, s), step = x.shape, lanes(x.dtype)
-    group = max(1, CHUNK // max(1, c))
-    return -(-n * s // group), (n * s, group, c, -(-c // step) * step)
+def _reading(x: Array) -> Callable[[Array], Array]:
+    """What gives the channels-last memory of arrays like x (n, c, s), of which vectors read beyond the end."""
+    beyond = lanes(x.dtype) if x.shape[1] % lanes(x.dtype) else 0
+    read = reading(x[:, :, None], NO_PADDING, beyond)
+    return lambda x: read(x[:, :, None])
 
 
-def _image(flat: Array, like: Array) -> Array:
-    """Channels-last memory as (n, c, s)."""
-    n, c, s = like.shape
-    return flat.reshape(n, s, c).transpose(0, 2, 1)
+def _plan(x: Array) -> Callable[..., tuple[Array, Array, Array]]:
+    pixels, read, size, dtype = _pixels(x.shape, x.dtype), _reading(x), x.size, x.dtype
+    _, _, chunks, c, width = pixels
+    make, make_channels = maker((x.shape[0], x.shape[2], c), dtype), maker((c,), dtype)
+    make_parts, make_table = maker((3 * chunks * width,), dtype), maker((3 * width,), dtype)
+    moments, statistics, normalise = _moments[dtype], _statistics[dtype], _normalise[dtype]
+
+    def run(x: Array, weight: Array, bias: Array, eps: float, relu: bool) -> tuple[Array, Array, Array]:
+        out, parts, table, memory = make(), make_parts(), make_table(), read(x)
+        known = Channels(make_channels(), make_channels(), in_order(weight), in_order(bias))
+        moments(chunks, size, (memory, parts, pixels))
+        statistics(c, parts.size, (parts, known, table, eps, pixels))
+        normalise(chunks, size, (memory, out, table, pixels, relu))
+        return out.transpose(0, 2, 1), known.mean, known.var
+
+    return run
+
+
+def _plan_grad(g: Array, x: Array) -> Callable[..., tuple[Array, Array, Array]]:
+    pixels, read_g, read_x, size, dtype = _pixels(x.shape, x.dtype), _reading(g), _reading(x), x.size, x.dtype
+    _, _, chunks, c, width = pixels
+    make, make_channels = maker((x.shape[0], x.shape[2], c), dtype), maker((c,), dtype)
+    make_parts, make_table = maker((2 * chunks * width,), dtype), maker((5 * width,), dtype)
+    describe, sums, statistics, input_grad = (k[dtype] for k in (_known, _grad_sums, _grad_statistics, _input_grad))
+
+    def run(g: Array, x: Array, known: Channels, eps: float, relu: bool) -> tuple[Array, Array, Array]:
+        out, parts, table, memory_g, memory_x = make(), make_parts(), make_table(), read_g(g), read_x(x)
+        weight_grad, bias_grad = make_channels(), make_channels()
+        describe(c, c, (known, table, eps, pixels))
+        sums(chunks, size, (memory_g, memory_x, parts, table, pixels, relu))
+        statistics(c, parts.size, (parts, known.var, weight_grad, bias_grad, table, eps, pixels))
+        input_grad(chunks, size, (memory_g, memory_x, out, table, pixels, relu))
+        return out.transpose(0, 2, 1), weight_grad, bias_grad
+
+    return run
+
+
+_plans: Plans[Callable[..., tuple[Array, Array, Array]]] = Plans(_plan)
+_grad_plans: Plans[Callable[..., tuple[Array, Array, Array]]] = Plans(_plan_grad)
 
 
 def batch_norm(x: Array, weight: Array, bias: Array, eps: float, relu: bool) -> tuple[Array, Array, Array]:
     """See Backend.batch_norm. The result is a view of channels-last memory."""
-    dtype = x.dtype
-    out, mean, var = empty(x.size, dtype), empty(x.shape[1], dtype), empty(x.shape[1], dtype)
-    chunks, counts = _counts(x)
-    c, width = counts[2:]
-    parts, table, flat = empty(3 * chunks * width, dtype), empty(3 * width, dtype), _pixels(x)
-    _moments[dtype](chunks, x.size, (flat, parts, *counts))
-    described = (in_order(weight), in_order(bias), mean, var, table, eps, chunks)
-    _statistics[dtype](c, parts.size, (parts, *described, *counts))
-    _normalise[dtype](chunks, x.size, (flat, out, table, *counts, relu))
-    return _image(out, x), mean, var
+    return _plans.find((x.dtype, x.shape, x.strides), x)(x, weight, bias, eps, relu)
 
 
 def batch_norm_grad(
     g: Array, x: Array, weight: Array, bias: Array, mean: Array, var: Array, eps: float, relu: bool
 ) -> tuple[Array, Array, Array]:
     """See Backend.batch_norm_grad. The input's gradient is a view of channels-last memory."""
-    dtype = x.dtype
-    out, weight_grad, bias_grad = empty(x.size, dtype), empty(x.shape[1], dtype), empty(x.shape[1], dtype)
-    chunks, counts = _counts(x)
-    pixels, _, c, width = counts
-    parts, table = empty(2 * chunks * width, dtype), empty(5 * width, dtype)
-    flat_g, flat_x, var = _pixels(g), _pixels(x), in_order(var)
-    _known[dtype](c, c, (in_order(mean), var, in_order(weight), in_order(bias), table, eps, width))
-    _grad_sums[dtype](chunks, x.size, (flat_g, flat_x, parts, table, *counts, relu))
-    shared = (parts, var, weight_grad, bias_grad, table, eps, chunks, pixels, width)
-    _grad_statistics[dtype](c, parts.size, shared)
-    _input_grad[dtype](chunks, x.size, (flat_g, flat_x, out, table, *counts, relu))
-    return _image(out, x), weight_grad, bias_grad
+    known = Channels(in_order(mean), in_order(var), in_order(weight), in_order(bias))
+    return _grad_plans.find((x.dtype, x.shape, x.strides, g.strides), g, x)(g, x, known, eps, relu)
