@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
+from stackgrad.tensor._plans import Plans
 from stackgrad.tensor._random import MULTIPLIERS, ROUNDS, WEYL
 
 from ._channels_last import in_order
 from ._kernel import helper, kernel
-from ._memory import empty
+from ._memory import maker
 from ._parallel import CHUNK
-from ._pointers import load, on_stack, select, store
+from ._pointers import Memory, load, on_stack, select, store
+
+Array = NDArray[Any]
+Draw = NDArray[np.uint64]
+DType = np.dtype[Any]
 
 _M0, _M1 = (np.uint64(m) for m in MULTIPLIERS)
 _W0, _W1 = (np.uint64(w) for w in WEYL)
@@ -65,9 +72,9 @@ def _as_float32(word):
     return np.float32(types.int32(word >> np.uint64(8))) * np.float32(2**-24)
 
 
-@kernel(lambda T: (types.float32[::1], types.uint64[::1]))
-def _uniform32(chunk, out, draw):
-    seed, call, end = load(draw, 0), load(draw, 1), min(out.size, (chunk + 1) * CHUNK)
+@kernel(lambda T: (Memory(types.float32), types.intp, Memory(types.uint64)))
+def _uniform32(chunk, out, size, draw):
+    seed, call, end = load(draw, 0), load(draw, 1), min(size, (chunk + 1) * CHUNK)
     words = on_stack(draw, BLOCKS), on_stack(draw, BLOCKS), on_stack(draw, BLOCKS), on_stack(draw, BLOCKS)
     for start in range(chunk * CHUNK, end, 4 * BLOCKS):
         _philox_of_many(start // 4, seed, call, *words)
@@ -76,36 +83,58 @@ def _uniform32(chunk, out, draw):
                 store(out, start + 4 * i + j, _as_float32(load(words[j], i)))
 
 
-@kernel(lambda T: (types.float64[::1], types.uint64[::1]))
-def _uniform64(chunk, out, draw):
-    for start in range(chunk * CHUNK, min(out.size, (chunk + 1) * CHUNK), 2):
+@kernel(lambda T: (Memory(types.float64), types.intp, Memory(types.uint64)))
+def _uniform64(chunk, out, size, draw):
+    for start in range(chunk * CHUNK, min(size, (chunk + 1) * CHUNK), 2):
         words = _philox(np.uint64(start // 2), load(draw, 0), load(draw, 1))
-        for j in range(min(2, out.size - start)):
+        for j in range(min(2, size - start)):
             whole = (words[2 * j] >> np.uint64(5)) * np.uint64(2**26) + (words[2 * j + 1] >> np.uint64(6))
             store(out, start + j, np.float64(whole) * 2.0**-53)
 
 
-def uniform(shape: tuple[int, ...], dtype: np.dtype[Any], draw: NDArray[np.uint64]) -> NDArray[Any]:
+def _plan(shape: tuple[int, ...], dtype: DType) -> Callable[[Draw], Array]:
+    make, size = maker(shape, dtype), math.prod(shape)
+    entry = (_uniform32 if dtype == np.float32 else _uniform64)[dtype]
+
+    def run(draw: Draw) -> Array:
+        out = make()
+        entry(-(-size // CHUNK), size * COST, (out, size, draw))
+        return out
+
+    return run
+
+
+_plans: Plans[Callable[[Draw], Array]] = Plans(_plan)
+
+
+def uniform(shape: tuple[int, ...], dtype: DType, draw: Draw) -> Array:
     """See Backend.uniform."""
-    out = empty(shape, dtype)
-    chosen = _uniform32 if dtype == np.float32 else _uniform64
-    chosen[dtype](-(-out.size // CHUNK), out.size * COST, (out.reshape(-1), draw))
-    return out
+    return _plans.find((shape, dtype), shape, dtype)(draw)
 
 
-@kernel(lambda T: (T[::1], types.float32[::1], T[::1], T[::1], types.float32, T))
-def _drop(chunk, x, draws, out, mask, rate, scale):
-    for i in range(chunk * CHUNK, min(out.size, (chunk + 1) * CHUNK)):
+@kernel(lambda T: (Memory(T), Memory(types.float32), Memory(T), Memory(T), types.intp, types.float32, T))
+def _drop(chunk, x, draws, out, mask, size, rate, scale):
+    for i in range(chunk * CHUNK, min(size, (chunk + 1) * CHUNK)):
         factor = select(load(draws, i) >= rate, scale, scale - scale)
         store(mask, i, factor)
         store(out, i, load(x, i) * factor)
 
 
-def dropout(x: NDArray[Any], rate: float, draw: NDArray[np.uint64]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _plan_dropout(x: Array, rate: float) -> Callable[[Array, Draw], tuple[Array, Array]]:
+    make, entry, size, shape = maker(x.shape, x.dtype), _drop[x.dtype], x.size, x.shape
+    bound, scale, float32 = np.float32(rate), 1 / (1 - rate) if rate < 1 else 0.0, np.dtype(np.float32)
+
+    def run(x: Array, draw: Draw) -> tuple[Array, Array]:
+        draws, out, mask = uniform(shape, float32, draw), make(), make()
+        entry(-(-size // CHUNK), size, (in_order(x), draws, out, mask, size, bound, scale))
+        return out, mask
+
+    return run
+
+
+_dropouts: Plans[Callable[[Array, Draw], tuple[Array, Array]]] = Plans(_plan_dropout)
+
+
+def dropout(x: Array, rate: float, draw: Draw) -> tuple[Array, Array]:
     """See Backend.dropout."""
-    draws = uniform(x.shape, np.dtype(np.float32), draw)
-    out, mask = empty(x.shape, x.dtype), empty(x.shape, x.dtype)
-    arrays = (in_order(x).reshape(-1), draws.reshape(-1), out.reshape(-1), mask.reshape(-1))
-    scale = 1 / (1 - rate) if rate < 1 else 0.0
-    _drop[x.dtype](-(-out.size // CHUNK), out.size, (*arrays, np.float32(rate), x.dtype.type(scale)))
-    return out, mask
+    return _dropouts.find((x.dtype, x.shape, rate), x, rate)(x, draw)
