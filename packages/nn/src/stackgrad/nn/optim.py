@@ -126,7 +126,7 @@ class Optimizer:
 
         if not kept.keys() >= set(indices):
             sg.each_time(make, ahead=True)  # where they are made is not recorded: replays would write the zeros again
-        sg.depends_on(lambda: tuple([self.slots.get(name, {}).get(index) for index in indices]))
+        sg.depends_on(lambda: tuple(map(self.slots.get(name, {}).get, indices)))
         return [kept[index] for index in indices]
 
     def state_dict(self) -> dict[str, Any]:

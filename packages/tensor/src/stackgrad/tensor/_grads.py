@@ -49,8 +49,6 @@ class GradientSlot:
 
     def matches(self) -> bool:
         """Whether the leaf's gradient is such a one as it was when the function was recorded."""
-        if not self.read:
-            return True
         found = self.leaf.grad
         if found is None or self.copy is None:
             return found is self.copy

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from . import _grads
 from ._autograd import Value
 from ._grads import like
-from ._surroundings import Surroundings, same
+from ._surroundings import Surroundings, holds
 from ._tape import Tape, captured_on
 from ._writing import count_writes, expect_writable
 
@@ -43,17 +43,18 @@ class Recording:
             self._give_back(arguments)
         watch.stop()
         self._surroundings = watch.lasting()
-        self._watched = tape.watched
         self._gradients = list(tape.gradients.values())
+        self._read = [slot for slot in self._gradients if slot.read]
         for slot in self._gradients:
             if isinstance(slot.left, _grads.Lent):
                 _expect_no_history("left a gradient", slot.left.tensor)
         internal = {id(x) for x in (*self._inputs.values(), *(slot.copy for slot in self._gradients))}
         outer = [(x, count) for key, (x, count) in tape.outer.items() if key not in internal]
         self._outer = [(x, x.data, x._requires_grad) for x, _ in outer]
+        self._guards = [*tape.watched, self._surroundings.guard()]
         counts = {id(x.version): (x, x.version.count - before) for x, before in reversed(outer)}
-        self._outer_writes = [(x, count) for x, count in counts.values() if count]
-        self._outer_versions = set(counts)
+        self._outer_writes = [(x, x.version, count) for x, count in counts.values() if count]
+        self._outer_versions, self._written = set(counts), {key for key, (_, count) in counts.items() if count}
         self._expect_apart(arguments)
         self._results = _Results(tape, self._inputs, left, reuse_results).of(found)
         tape.forget()
@@ -63,11 +64,7 @@ class Recording:
         for x, data, requires_grad in self._outer:
             if x.data is not data or x._requires_grad is not requires_grad:
                 return False
-        for read, values in self._watched:
-            now = read()
-            if len(now) != len(values) or not all(map(same, now, values)):
-                return False
-        return self._surroundings.holds() and all([slot.matches() for slot in self._gradients])  # noqa: C419 - faster
+        return all(map(holds, self._guards)) and all([slot.matches() for slot in self._read])  # noqa: C419 - faster
 
     def change(self) -> str:
         """What is not as it was, in words."""
@@ -83,7 +80,7 @@ class Recording:
         self._expect_apart(arguments)
         for name, x in arguments.items():
             x.backend.assign(self._inputs[name].data, x.data)
-        for slot in self._gradients:
+        for slot in self._read:
             slot.enter()
         try:
             for work in self._tape:
@@ -92,8 +89,10 @@ class Recording:
             for slot in self._gradients:
                 slot.give_up()
             raise
-        for written, count in self._outer_writes:
-            count_writes(written, count)
+        for written, version, count in self._outer_writes:
+            version.count += count
+            if version.twins:
+                version.write_twins(written.backend, written.data)
         self._give_back(arguments)
         for slot in self._gradients:
             slot.leave()
@@ -109,10 +108,9 @@ class Recording:
 
     def _expect_apart(self, arguments: Arguments) -> None:
         """Raise RuntimeError where a write would show in an argument: replays work on copies of these."""
-        written = {id(x.version) for x, _ in self._outer_writes}
         for name, x in arguments.items():
             others = [id(y.version) for other, y in arguments.items() if other != name] if self._writes else []
-            if id(x.version) in written or (
+            if id(x.version) in self._written or (
                 name in self._writes and (id(x.version) in self._outer_versions or id(x.version) in others)
             ):
                 raise RuntimeError(

@@ -20,11 +20,12 @@ import random
 import sys
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from io import IOBase
+from operator import call, is_
 from types import BuiltinMethodType, CellType, FunctionType, MemberDescriptorType, MethodType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,17 @@ _ASIDE |= {"__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__del
 def same(a: Any, b: Any) -> bool:
     """Whether a value is as it was: the same object, or an equal number or text."""
     return a is b or (type(a) is type(b) and isinstance(a, _PLAIN) and (a == b or (a != a and b != b)))
+
+
+Guard: TypeAlias = tuple[Callable[[], Sequence[Any]], Sequence[Any]]
+"""What reads some values, and those that it gives as long as a recording is right."""
+
+
+def holds(guard: Guard) -> bool:
+    """Whether all values of a guard are as they were."""
+    read, values = guard
+    now = read()
+    return len(now) == len(values) and (all(map(is_, now, values)) or all(map(same, now, values)))
 
 
 class Entry(NamedTuple):
@@ -85,13 +97,11 @@ class Surroundings:
             self.entries = {entry.at: entry for entry in self._of(function, self._name, asked=True)}
         del self._seen
 
-    def holds(self) -> bool:
-        """Whether all entries are as they were."""
-        for _, _, read, key, value in self.entries.values():
-            now = read(key)
-            if now is not value and not same(now, value):
-                return False
-        return True
+    def guard(self) -> Guard:
+        """What reads the values of all entries, and those that they have."""
+        entries = self.entries.values()
+        reads, keys = [entry.read for entry in entries], [entry.key for entry in entries]
+        return lambda: list(map(call, reads, keys)), [entry.value for entry in entries]
 
     def changed(self) -> dict[tuple[int, Any], Entry]:
         """The entries that are no longer as they were."""
