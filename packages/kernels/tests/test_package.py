@@ -1,5 +1,6 @@
 """What the package is to those who install it."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -36,3 +37,27 @@ def test_it_is_loaded_with_the_first_tensor_and_not_on_import():
 def test_files_stay_small():
     for path in (ROOT / "src").rglob("*.py"):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, path
+
+
+def parameters(source):
+    """The functions of a source, with how many parameters each has."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            every = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+            yield getattr(node, "name", "lambda"), len(every)
+
+
+def test_functions_take_few_arguments():
+    """What belongs together is one argument, whose parts have names: a NamedTuple."""
+    found = [
+        f"{path.relative_to(ROOT)}: {name} has {count}"
+        for path in (ROOT / "src").rglob("*.py")
+        for name, count in parameters(path.read_text(encoding="utf-8"))
+        if count > 12
+    ]
+    assert found == []
+
+
+def test_parameters_of_all_kinds_count():
+    source = "async def f(a, /, b, *c, d=1, **e):\n    def g(): return lambda x: x\nclass C:\n    def h(self, y): pass"
+    assert sorted(parameters(source)) == [("f", 3), ("g", 0), ("h", 2), ("lambda", 1)]
