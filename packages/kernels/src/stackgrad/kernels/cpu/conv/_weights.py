@@ -57,14 +57,19 @@ def _arrange(line, weight, bias, out, step, panels):
     at = line * panels.inner * width
     for _ in range(panels.inner):
         i, channel, at_tap = source, first % channels, tap
-        for o in range(count):
-            if 0 <= at_tap < panels.kernel:
+        if panels.used == channels:  # of one pixel, whose taps are all inside
+            for o in range(count):
                 store(out, at + o, load(weight, i))
-            else:
-                store(out, at + o, 0)
-            i, channel = i + step.column, channel + 1
-            if channel == channels:
-                i, channel, at_tap = i + to_next, 0, at_tap + panels.shift
+                i += step.column
+        else:
+            for o in range(count):
+                if 0 <= at_tap < panels.kernel:
+                    store(out, at + o, load(weight, i))
+                else:
+                    store(out, at + o, 0)
+                i, channel = i + step.column, channel + 1
+                if channel == channels:
+                    i, channel, at_tap = i + to_next, 0, at_tap + panels.shift
         for o in range(count, width):
             store(out, at + o, 0)
         source, at = source + step.inner, at + width
