@@ -79,10 +79,10 @@ def tensor_conv1d(out: Operand, input: Operand, weight: Operand, reverse: bool) 
 
 
 def _check(name: str, out: Operand, input: Operand, weight: Operand, ndim: int) -> None:
-    kind, called = (Tensor, "a tensor") if isinstance(out, Tensor) else (np.ndarray, "a NumPy array")
+    wanted, called = (Tensor, "a tensor") if isinstance(out, Tensor) else (np.ndarray, "a NumPy array")
     for what, array in (("input", input), ("weight", weight), ("out", out)):
-        if not isinstance(array, kind) or array.ndim != ndim or 0 in array.shape:
-            given = f"shape {array.shape}" if isinstance(array, kind) else f"type {type(array).__name__}"
+        if not isinstance(array, wanted) or array.ndim != ndim or 0 in array.shape:
+            given = f"shape {array.shape}" if isinstance(array, wanted) else f"type {type(array).__name__}"
             raise ValueError(f"{name}: {what} of {given}: expected {called} of {ndim} dimensions, none of them 0")
         if array.dtype != input.dtype or array.dtype not in (np.float32, np.float64):
             raise TypeError(

@@ -1,4 +1,4 @@
-"""The other kinds that layers are made of: linear, batch normalisation and dropout."""
+"""The other primitives that layers are made of: linear, batch normalisation and dropout."""
 
 from __future__ import annotations
 
@@ -125,8 +125,8 @@ def batch_norm(
             "expected (batch, channels, ...) and one weight and bias for each channel"
         )
     n, c = x.shape[:2]
-    places = x.size // (n * c) if n * c else 0
-    if not c or n * places == 1:
+    pixels = x.size // (n * c) if n * c else 0
+    if not c or n * pixels == 1:
         wrong = "1 value a channel: expected 2 or more, or none" if c else "no channels: expected 1 or more"
         raise ValueError(f"batch_norm: input of shape {x.shape} has {wrong}")
     if not x.size:
@@ -135,7 +135,7 @@ def batch_norm(
         nothing = x.new(x.backend.full((c,), math.nan, x.dtype))
         return out.relu() if relu else out, nothing, nothing.clone()
     statistics: list[Tensor] = []  # filled by forward, whose one differentiable result is the output
-    out = BatchNorm.apply(x.reshape(n, c, places), weight, bias, eps, relu, statistics)
+    out = BatchNorm.apply(x.reshape(n, c, pixels), weight, bias, eps, relu, statistics)
     mean, var = statistics
     return out.reshape(*x.shape), mean, var
 

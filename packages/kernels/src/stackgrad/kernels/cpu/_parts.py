@@ -1,7 +1,7 @@
 """Sums of parts, and sums with what rounding took from them: how long sums keep their digits.
 
-Parts are added by halves as they come, as a counter counts in binary, so that each goes through log2 of their number
-of roundings at most, and few are kept at a time:
+Parts are added by halves as they come, as a counter counts in binary, so that each goes through log2 of their
+count of roundings at most, and few are kept at a time:
 
     part       1    2    3    4    5
     kept       1    12   12   1234 1234

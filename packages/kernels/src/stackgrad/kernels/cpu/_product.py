@@ -35,8 +35,8 @@ def _multiply_add(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
     """a * b + c of float64, rounded once."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = ir.FunctionType(ir.DoubleType(), [ir.DoubleType()] * 3)
-        return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.fma.f64"), args)
+        function = ir.FunctionType(ir.DoubleType(), [ir.DoubleType()] * 3)
+        return builder.call(cgutils.get_or_insert_function(builder.module, function, "llvm.fma.f64"), args)
 
     return types.float64(types.float64, types.float64, types.float64), codegen
 
@@ -54,7 +54,7 @@ def _multiply(products, lost, at, value, off):
 @kernel(lambda T: (T[::1], T[::1], types.float64[::1], types.intp, types.intp, types.intp))
 def _fold(chunk, x, out, like, k, b, rows):
     """COLUMNS of b of x (a, k, b) into out (a, b), or where b is 1 `rows` rows of k."""
-    number = type(load(x, 0))
+    element = type(load(x, 0))
     products, lost = on_stack(like, COLUMNS), on_stack(like, COLUMNS)
     if b == 1:
         for row in range(chunk * rows, min(out.size, (chunk + 1) * rows)):
@@ -68,7 +68,7 @@ def _fold(chunk, x, out, like, k, b, rows):
                 for column in range(half):
                     _multiply(products, lost, column, load(products, half + column), load(lost, half + column))
                 half //= 2
-            store(out, row, number(load(products, 0) + load(lost, 0)))
+            store(out, row, element(load(products, 0) + load(lost, 0)))
         return
     across = (b + COLUMNS - 1) // COLUMNS
     left = chunk % across * COLUMNS
@@ -79,7 +79,7 @@ def _fold(chunk, x, out, like, k, b, rows):
         for column in range(width):
             _multiply(products, lost, column, np.float64(load(x, i + column)), 0.0)
     for column in range(width):
-        store(out, chunk // across * b + left + column, number(load(products, column) + load(lost, column)))
+        store(out, chunk // across * b + left + column, element(load(products, column) + load(lost, column)))
 
 
 _LIKE = np.empty(0, np.float64)

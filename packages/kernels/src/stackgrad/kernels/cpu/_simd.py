@@ -9,7 +9,7 @@ LLVM keeps in registers. A kernel starts one, multiplies and adds in a loop, and
     x[i + step]  x  + + + + + + + +|+ + + + + + + +       tile[r] += x[i + r * step] * w[k : k + columns]
        ...       x  + + + + + + + +|+ + + + + + + +
                  |
-                 one number a row, repeated in all lanes
+                 one value a row, repeated in all lanes
 
 AVX2 has 16 registers: 6 x 2 uses 12 for the tile, 2 for weights and 1 for x; 14 x 1 serves narrow outputs. LLVM
 lowers the vectors on any target. The operations address memory by themselves: an ordinary signed index costs a
@@ -57,8 +57,8 @@ class _TileModel(models.PrimitiveModel):
 
 def _vector_at(builder: Any, tile: Tile, data: Any, index: Any, j: int = 0) -> Any:
     """A pointer to the j-th vector from data[index] on."""
-    place = builder.add(index, index.type(j * tile.lanes))
-    return builder.bitcast(builder.gep(data, [place]), tile.vector.as_pointer())
+    first = builder.add(index, index.type(j * tile.lanes))
+    return builder.bitcast(builder.gep(data, [first]), tile.vector.as_pointer())
 
 
 def _load(builder: Any, tile: Tile, data: Any, index: Any) -> list[Any]:
@@ -79,9 +79,9 @@ def splat(builder: Any, scalar: Any, vector: Any) -> Any:
     return builder.shuffle_vector(lane0, undefined, zeros)
 
 
-def pointer_to(context: Any, builder: Any, array_type: Any, array: Any, index: Any, kind: Any) -> Any:
-    """A pointer to array[index] as to a value of LLVM's type `kind`."""
-    return builder.bitcast(builder.gep(data_of(context, builder, array_type, array), [index]), kind.as_pointer())
+def pointer_to(context: Any, builder: Any, array_type: Any, array: Any, index: Any, target: Any) -> Any:
+    """A pointer to array[index] as to a value of LLVM's type `target`."""
+    return builder.bitcast(builder.gep(data_of(context, builder, array_type, array), [index]), target.as_pointer())
 
 
 def row_of(context: Any, builder: Any, tile: Tile, array_type: Any, array: Any, index: Any) -> list[Any]:
@@ -119,25 +119,25 @@ def tile_zeros(typingctx: Any, like: Any, rows: Any, vectors: Any) -> Any:
     return tile(like, rows, vectors), codegen
 
 
-def _places(builder: Any, tile: Tile, data: Any, position: Any, step: Any) -> list[Any]:
+def _row_pointers(builder: Any, tile: Tile, data: Any, position: Any, step: Any) -> list[Any]:
     """Pointers to data[position + r * step] for each row r.
 
-    A processor adds a register and another times 1, 2, 4 or 8 as it loads: bases three steps apart reach all places.
+    A processor adds a register and another times 1, 2, 4 or 8 as it loads: bases three steps apart reach all rows.
     """
     size = tile.element.bitwidth // 8
     step = builder.mul(step, step.type(size))
     bases = [builder.bitcast(builder.gep(data, [position]), _BYTES)]
     for _ in range(3, tile.rows, 3):
         bases.append(builder.gep(bases[-1], [builder.mul(step, step.type(3))]))
-    places = []
+    pointers = []
     for r in range(tile.rows):
         base, steps = next((base, r - 3 * i) for i, base in enumerate(bases) if r - 3 * i in (0, 1, 2, 4, 8))
-        places.append(builder.bitcast(builder.gep(base, [builder.mul(step, step.type(steps))]), data.type))
-    return places
+        pointers.append(builder.bitcast(builder.gep(base, [builder.mul(step, step.type(steps))]), data.type))
+    return pointers
 
 
 def _keep_order(builder: Any) -> None:
-    """No load moves across this point: LLVM would bring so many forward that their numbers found no register."""
+    """No load moves across this point: LLVM would bring so many forward that their values found no register."""
     builder.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], True)
 
 
@@ -151,8 +151,8 @@ def tile_multiply_add(typingctx: Any, tile: Any, x: Any, index: Any, step: Any, 
         weights = _load(builder, tile, data_of(context, builder, signature.args[4], args[4]), w_position)
         name = f"llvm.fma.v{tile.lanes}f{tile.element.bitwidth}"
         fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(tile.vector, [tile.vector] * 3), name)
-        for r, place in enumerate(_places(builder, tile, x_data, position, row_step)):
-            value = splat(builder, builder.load(place), tile.vector)
+        for r, pointer in enumerate(_row_pointers(builder, tile, x_data, position, row_step)):
+            value = splat(builder, builder.load(pointer), tile.vector)
             if r % 3 == 0 and tile.registers >= _REGISTERS - 1:
                 _keep_order(builder)
             for j, weight in enumerate(weights):
@@ -166,8 +166,8 @@ def tile_multiply_add(typingctx: Any, tile: Any, x: Any, index: Any, step: Any, 
 def halves(builder: Any, vector: Any) -> tuple[Any, Any]:
     """The first and the second half of the lanes."""
     width, undefined = vector.type.count // 2, ir.Constant(vector.type, ir.Undefined)
-    places = [ir.Constant(ir.VectorType(_INDEX, width), list(range(at, at + width))) for at in (0, width)]
-    return builder.shuffle_vector(vector, undefined, places[0]), builder.shuffle_vector(vector, undefined, places[1])
+    parts = [ir.Constant(ir.VectorType(_INDEX, width), list(range(at, at + width))) for at in (0, width)]
+    return builder.shuffle_vector(vector, undefined, parts[0]), builder.shuffle_vector(vector, undefined, parts[1])
 
 
 def _is_wanted(builder: Any, row: int, first: Any, rows: Any) -> Any:
@@ -221,17 +221,17 @@ def tile_load(typingctx: Any, out: Any, index: Any, step: Any, rows: Any, vector
 def tile_of_columns(typingctx: Any, x: Any, index: Any, step: Any) -> Any:
     """A square tile, of as many rows as a vector has lanes, whose columns are the vectors x[index + c * step :].
 
-    Blocks of half the tile, of a quarter and so on change places across the diagonal.
+    Blocks of half the tile, of a quarter and so on are exchanged across the diagonal.
     """
     lanes = VECTOR_BYTES * 8 // x.dtype.bitwidth
     tile = Tile(x.dtype, lanes, 1)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data, place = data_of(context, builder, signature.args[0], args[0]), args[1]
+        data, first = data_of(context, builder, signature.args[0], args[0]), args[1]
         rows = []
         for _ in range(lanes):
-            rows += _load(builder, tile, data, place)
-            place = builder.add(place, args[2])
+            rows += _load(builder, tile, data, first)
+            first = builder.add(first, args[2])
         block = lanes // 2
         while block:
             low = [lane if not lane & block else lanes + lane - block for lane in range(lanes)]
@@ -256,7 +256,7 @@ def tile_store(
 ) -> Any:
     """out[index + r * step : ... + columns] = tile[r], for the rows from `first` to `rows` and `columns` columns.
 
-    An `out` of integers takes the numbers without their fractions. `dense` says that the rows lie side by side,
+    An `out` of integers takes the values without their fractions. `dense` says that the rows lie side by side,
     `columns` being `step`: whole vectors may then be stored as long as they end within the last row, since later rows
     write over what is too much.
     """
@@ -329,8 +329,8 @@ def tile_add(typingctx: Any, tile: Any, out: Any, index: Any, step: Any, rows: A
                         builder.if_else(full) as (whole, part),
                     ):
                         with whole:
-                            numbers = ir.Constant(lane_type, list(range(tile.lanes)))
-                            wanted = builder.icmp_signed("<", numbers, splat(builder, left, lane_type))
+                            lanes = ir.Constant(lane_type, list(range(tile.lanes)))
+                            wanted = builder.icmp_signed("<", lanes, splat(builder, left, lane_type))
                             chosen = builder.select(wanted, vector, zeros)
                             _add_to(builder, chosen, _vector_at(builder, tile, data, position, j))
                         with part:
