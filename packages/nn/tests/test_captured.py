@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -114,28 +115,85 @@ def test_the_rate_is_read_after_the_schedule_that_stands_before_it() -> None:
     assert run(begin, captured=True) == run(begin, captured=False)
 
 
-@pytest.mark.parametrize("where", ["before", "outside", "set", "halved"])
-@pytest.mark.filterwarnings("ignore:captured function:RuntimeWarning")  # each rate is a recording of its own
-def test_a_rate_that_is_read_is_that_of_the_call(where: str) -> None:
+class Kit:
+    """What a step has at hand."""
+
+    def __init__(self) -> None:
+        self.weight = nn.Parameter(sg.ones(3, backend="cpu"))
+        self.optimizer = nn.SGD([self.weight], 1.0, momentum=0.5)
+        self.schedule = nn.StepDecay(self.optimizer, 1, 0.5)
+        self.generator = sg.Generator(3)
+        self.net = nn.Dropout(0.0)
+        self.count = 0
+
+    def train(self) -> None:
+        self.optimizer.zero_grad()
+        (self.weight * 2.0).sum().backward()
+        self.optimizer.step()
+
+    def draw(self) -> None:
+        sg.rand(2, generator=self.generator)
+
+    def advance(self) -> None:
+        self.schedule.step()
+
+    def switch(self) -> None:
+        self.net.train(not self.net.training)
+
+    def tick(self) -> None:
+        sg.each_time(self._tick)
+
+    def _tick(self) -> None:
+        self.count += 1
+
+    def halve(self) -> None:
+        self.optimizer.lr *= 0.5
+
+    def set(self) -> None:
+        self.optimizer.lr = 0.25
+
+    def other_momentum(self) -> None:
+        self.optimizer.momentum += 1.0
+
+    def other_seed(self) -> None:
+        self.generator.seed += 1
+
+
+READ: list[tuple[Callable[[Kit], float], Callable[[Kit], None]]] = [
+    (lambda kit: kit.optimizer.lr, Kit.advance),
+    (lambda kit: kit.optimizer.lr, Kit.halve),
+    (lambda kit: kit.optimizer.lr, Kit.set),
+    (lambda kit: kit.optimizer.initial_lr, Kit.halve),
+    (lambda kit: kit.optimizer.steps[0], Kit.train),
+    (lambda kit: kit.schedule.steps, Kit.advance),
+    (lambda kit: kit.generator.call, Kit.draw),
+    (lambda kit: 2.0 if kit.net.training else 3.0, Kit.switch),
+    (lambda kit: kit.count, Kit.tick),
+]
+CASES = [(read, change, when) for read, change in READ for when in ("before", "after", "outside")]
+CASES += [
+    (lambda kit: kit.optimizer.momentum, Kit.other_momentum, "outside"),
+    (lambda kit: kit.generator.seed, Kit.other_seed, "outside"),
+]
+
+
+@pytest.mark.parametrize(("read", "change", "when"), CASES)
+def test_what_python_reads_of_what_replays_change_is_that_of_the_call(read: Any, change: Any, when: str) -> None:
     def begin() -> tuple[Callable[..., Any], Callable[[], Any]]:
-        optimizer = nn.SGD([nn.Parameter(sg.ones(3, backend="cpu"))], 1.0)
-        schedule = nn.StepDecay(optimizer, 1, 0.5)
+        kit = Kit()
 
         def step(x: sg.Tensor) -> sg.Tensor:
-            if where == "set":
-                optimizer.lr = 0.25
-                return x * 2
-            out = x * optimizer.lr
-            if where == "before":
-                schedule.step()
-            if where == "halved":
-                optimizer.lr *= 0.5
+            if when == "after":
+                change(kit)
+            out = x * float(read(kit))
+            if when == "before":
+                change(kit)
             return out
 
         def look() -> Any:
-            seen = optimizer.lr, optimizer.initial_lr
-            if where in ("outside", "set"):
-                schedule.step()
+            seen = kit.optimizer.lr, list(kit.optimizer.steps), kit.schedule.steps, kit.generator.call, kit.count
+            if when == "outside":
+                change(kit)
             return seen
 
         return step, look
@@ -143,18 +201,23 @@ def test_a_rate_that_is_read_is_that_of_the_call(where: str) -> None:
     assert run(begin, captured=True) == run(begin, captured=False)
 
 
-def test_a_rate_is_not_read_after_the_function_has_changed_it() -> None:
-    optimizer = nn.SGD([nn.Parameter(sg.ones(3, backend="cpu"))], 1.0)
-    schedule = nn.StepDecay(optimizer, 1, 0.5)
+def test_what_replays_change_is_no_reason_to_record_again() -> None:
+    kit, python = Kit(), Mock()
 
     @sg.capture
     def step(x: sg.Tensor) -> sg.Tensor:
-        schedule.step()
-        return x * optimizer.lr
+        python()
+        for change in (kit.train, kit.draw, kit.advance, kit.tick):
+            change()
+        return sg.dropout(x, 0.5, kit.generator)
 
-    step(sg.ones(3, backend="cpu"))
-    with pytest.raises(RuntimeError, match=r"read what it had changed of SGD, .* now: read it before, or outside"):
+    for call in range(CALLS):
         step(sg.ones(3, backend="cpu"))
+        assert kit.schedule.steps == kit.optimizer.steps[0] == kit.count == call + 1
+        kit.optimizer.lr = 0.1 * call
+        kit.generator.seed = call
+        kit.optimizer.momentum = 0.1 + call
+    assert python.call_count == 2
 
 
 def test_two_steps_of_some_parameters_each_count_from_where_they_begin() -> None:

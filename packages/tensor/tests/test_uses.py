@@ -38,6 +38,33 @@ def test_functions_inside_count_too():
     assert Chain("self", "local", ("inner", "value")) in used(function).chains
 
 
+def test_functions_inside_can_be_left_out():
+    total = 0
+
+    def function():
+        def inside():
+            return total + SCALE
+
+        return inside
+
+    (inside,) = [code for code in function.__code__.co_consts if hasattr(code, "co_code")]
+    assert Chain("total", "free", ()) in used(function).chains
+    found = uses_of(function.__code__, frozenset([inside]))
+    assert not {chain for chain in found.chains if chain.where != "local"}
+
+
+def test_variables_that_are_only_set_count_too():
+    total = 0
+
+    def function():
+        global SCALE
+        nonlocal total
+        total, SCALE = 1, 2.0
+
+    assert used(function).chains >= {Chain("total", "free", ()), Chain("SCALE", "global", ())}
+    assert total == 0
+
+
 def test_who_asks_for_all_attributes():
     assert used(lambda x: vars(x)).asks
     assert used(lambda x: getattr(x, "a")).asks  # noqa: B009

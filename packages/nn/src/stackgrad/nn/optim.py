@@ -49,11 +49,7 @@ class Optimizer:
 
     @property
     def lr(self) -> float:
-        """The learning rate; set it at any time. A schedule changes it and leaves `initial_lr` alone.
-
-        Raises RuntimeError in a captured function that changed it before.
-        """
-        sg.depends_on(lambda: (self._lr,), self)
+        """The learning rate; set it at any time. A schedule changes it and leaves `initial_lr` alone."""
         return self._lr
 
     @lr.setter
@@ -63,7 +59,7 @@ class Optimizer:
         def change() -> None:
             self._lr = self.initial_lr = rate
 
-        sg.each_time(change, ahead=True, changes=self)
+        sg.each_time(change, ahead=True)
 
     def set_scheduled_lr(self, value: float) -> None:
         """Sets `lr` for the next step and leaves `initial_lr` alone, as a schedule does."""

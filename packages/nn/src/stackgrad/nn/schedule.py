@@ -33,7 +33,7 @@ class Schedule:
             self.steps += 1
             self.optimizer.set_scheduled_lr(self.rate(self.steps))
 
-        sg.each_time(advance, ahead=True, changes=self.optimizer)
+        sg.each_time(advance, ahead=True)
 
     def state_dict(self) -> dict[str, Any]:
         """The counter: `{"steps": int}`."""

@@ -147,9 +147,10 @@ def capture(function: Callable[P, R] | None = None, *, reuse_results: bool = Fal
     the recording. Each call looks whether they can still be: variables, attributes and lists that the function's code
     names, or the code of what it calls, and the tensors that it uses, must be the ones that they were, `requires_grad`
     and gradients of None included. Where they are not, it is recorded once more: after `model.eval()`, with a new
-    parameter, with another number in a global variable. After 16 recordings it is called where none of them fits, and
-    a RuntimeWarning says what keeps changing. Not looked at are files, clocks, the environment, what methods of other
-    libraries' objects do, and the entries of lists, dicts and arrays of more than 1,000.
+    parameter, with another number in a global variable, or in a counter that it reads outside of `each_time`. After 16
+    recordings it is called where none of them fits, and a RuntimeWarning says what keeps changing. Not looked at are
+    files, clocks, the environment, what methods of other libraries' objects do, and the entries of lists, dicts and
+    arrays of more than 1,000.
 
     **What it refuses**, with RuntimeError when it is recorded: to read a value (`item`, `numpy`, `bool(x > 0)`, a mask
     as an index), which would be that of the recording for ever; to change variables, attributes or lists other than by

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -125,7 +126,7 @@ class Watch:
     def __init__(self, function: Callable[..., Any], tape: Tape) -> None:
         self._function, self._tape = function, tape
         self._first = self._now = Surroundings(function)
-        self._followed: set[tuple[int, Any]] = set()
+        self._works: set[CodeType] = set()
 
     def stop(self) -> None:
         """Raise RuntimeError where something was changed since it began, or went on."""
@@ -142,18 +143,21 @@ class Watch:
                 "tensor, or do it in each_time(...)"
             )
 
-    def go_on(self) -> None:
-        """After something that replays do, too."""
-        changed = self._now.changed()
-        if changed:
-            self._followed |= changed.keys()
+    def go_on(self, work: Any) -> None:
+        """After some work that replays do, too."""
+        while not hasattr(work, "__code__") and (isinstance(work, partial) or hasattr(work, "__func__")):
+            work = work.func if isinstance(work, partial) else work.__func__
+        if hasattr(work, "__code__"):
+            self._works.add(work.__code__)
+        if self._now.changed():
             self._now = Surroundings(self._function)
 
     def lasting(self) -> Surroundings:
-        """What replays find as it was before the recording, and must."""
+        """What replays must find as it was before the recording: what is used outside of `each_time`."""
         entries = self._first.entries
+        used = Surroundings(self._function, frozenset(self._works)).entries
         for at, entry in list(entries.items()):
-            if at in self._followed or not entry.lasts or self._is_tensor_s(entry.array):
+            if at not in used or not entry.lasts or self._is_tensor_s(entry.array):
                 del entries[at]
         return self._first
 

@@ -7,9 +7,10 @@ counts for every object that has one. Where code asks an object for all its attr
 Tensors and other objects count by identity, numbers and text by value, NumPy arrays by their elements where they are
 few. NumPy's and Python's random generators must not have drawn: a replay would not draw.
 
-An object with a method `__captured__`, which returns a tuple, says itself what replays depend on: an optimizer's
-learning rate, for instance, is read by each replay, and may change. Of the objects of other libraries the attributes
-count that code uses, and not what their methods do.
+What code of `each_time` alone uses does not count: each replay reads it. An object with a method `__captured__`, such
+as an optimizer, whose settings replays read, says itself what its methods depend on; of its attributes count those
+that other code uses. Of the objects of other libraries the attributes count that code uses, and not what
+their methods do.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from io import IOBase
 from operator import call, is_
-from types import BuiltinMethodType, CellType, FunctionType, MemberDescriptorType, MethodType, ModuleType
+from types import BuiltinMethodType, CellType, CodeType, FunctionType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -83,9 +84,10 @@ class Entry(NamedTuple):
 
 
 class Surroundings:
-    """The entries that a function depends on, as they are now."""
+    """The entries that a function depends on, as they are now; `without` those that only these codes use."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], without: frozenset[CodeType] = frozenset()) -> None:
+        self._without = without
         self._name = getattr(function, "__name__", type(function).__name__)
         self._loose: set[str] = set()  # attributes that count for every object
         self._wanted: dict[int, set[str]] = {}  # attributes that count for one object, by its id
@@ -137,7 +139,7 @@ class Surroundings:
         elif hasattr(x, "__wrapped__") and callable(x):
             yield from self._of(x.__wrapped__, name, asked)
         elif hasattr(kind, "__captured__"):
-            return
+            yield from self._of_named(x, name)
         elif not _is_foreign((x if isinstance(x, type) else kind).__module__):
             yield from self._of_object(x, name)
         elif isinstance(x, Iterator) and not isinstance(x, IOBase):
@@ -145,7 +147,9 @@ class Surroundings:
                 f"a captured function uses {name}, an iterator, whose next value a replay would not take: take it "
                 "outside, and pass it"
             )
-        elif not isinstance(x, type) and not kind.__module__.startswith("stackgrad."):
+        elif kind.__module__.startswith("stackgrad."):
+            yield from self._of_named(x, name)
+        elif not isinstance(x, type):
             yield from self._of_attributes(x, getattr(x, "__dict__", {}), getattr(x, "__dict__", {}), name, self._asks)
 
     def _of_module(self, x: ModuleType, name: str) -> Iterator[Entry]:
@@ -161,8 +165,11 @@ class Surroundings:
             yield Entry(name, x, _drawn, x, _drawn(x))
 
     def _of_function(self, function: FunctionType) -> Iterator[Entry]:
-        self._asks |= uses_of(function.__code__).asks
+        self._asks |= self._uses(function).asks
         yield from self._of_variables(function, None)
+
+    def _uses(self, function: FunctionType) -> Uses:
+        return uses_of(function.__code__, self._without)
 
     def _of_method(self, function: Any, owner: Any) -> Iterator[Entry]:
         """The entries of a method of `owner`, its first argument."""
@@ -175,11 +182,15 @@ class Surroundings:
     def _of_variables(self, function: FunctionType, owner: Any) -> Iterator[Entry]:
         """The globals and free variables that a function uses. Notes the attributes of these and of `owner`."""
         code, variables = function.__code__, function.__globals__
+        if code in self._without:
+            return
         cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
         ours = _is_foreign(function.__module__, of_function=True)
-        used = uses_of(code)
+        used = self._uses(function)
         self._want(used, owner, code.co_varnames[:1], cells, variables)
-        for variable, cell in cells.items():
+        free = {chain.variable for chain in used.chains if chain.where == "free"}
+        for variable in sorted(free & cells.keys()):
+            cell = cells[variable]
             found = _content(cell)
             yield Entry(variable, cell, _content, cell, found)
             yield from self._of(found, variable)
@@ -241,13 +252,13 @@ class Surroundings:
                 functions = _functions_of(member)
                 if functions and (attribute in names or (special and attribute not in _ASIDE)):
                     for function in functions:
-                        asks |= uses_of(function.__code__).asks
+                        asks |= self._uses(function).asks
                         yield from self._of_method(function, x)
                 elif not functions and not special:
                     own[attribute] = member
             data |= dict.fromkeys(own)
             if not c.__module__.startswith("stackgrad."):
-                yield from self._of_attributes(x, own, vars(c), c.__name__, asks)
+                yield from self._of_attributes(x, own, vars(c), c.__name__, asks, c)
             for attribute in names & own.keys():
                 if isinstance(own[attribute], MemberDescriptorType) and not isinstance(x, type):  # of __slots__
                     found = getattr(x, attribute, None)
@@ -258,12 +269,26 @@ class Surroundings:
             if asks:
                 yield Entry(name, vars(x), len, vars(x), len(vars(x)))
 
-    def _of_attributes(self, x: Any, found: Mapping[str, Any], owner: Any, name: str, every: bool) -> Iterator[Entry]:
-        """The entries of attributes of x that were found in `owner`, its own dict or that of its class."""
+    def _of_named(self, x: Any, name: str) -> Iterator[Entry]:
+        """Those attributes that code uses, and not what the methods of the object do."""
+        names = self._loose | self._wanted.get(id(x), set())
+        for attribute in list(names):
+            member = getattr(type(x), attribute, None)
+            if isinstance(member, property):
+                yield from self._of_method(member.fget, x)
+        owner = getattr(x, "__dict__", {})
+        for key in sorted(names & owner.keys()):
+            yield Entry(f"{name}.{key}", owner, owner.get, key, owner[key])
+            yield from self._of(owner[key], f"{name}.{key}")
+
+    def _of_attributes(
+        self, x: Any, found: Mapping[str, Any], owner: Any, name: str, every: bool, of: Any = None
+    ) -> Iterator[Entry]:
+        """The entries of attributes of x that were found in `owner`, its own dict or that `of` a class of it."""
         names = self._loose | self._wanted.get(id(x), set())
         for key, value in list(found.items()):
             if every or key in names:
-                yield Entry(f"{name}.{key}", owner, owner.get, key, value)
+                yield Entry(f"{name}.{key}", of or owner, owner.get, key, value)
                 yield from self._of(value, f"{name}.{key}")
 
 

@@ -42,8 +42,8 @@ class Tape(list[Work]):
 
     Beside the work it holds what is known of the function that is recorded: `inner` is what it made, tensors, nodes and
     versions of memory; `outer` the tensors from outside that it used, with their versions' counts before; `gradients`
-    what happened to the `grad` of each leaf; `watched` what it depends on, with the values that it found there;
-    `changed` the objects that it changes in each replay. `watch` looks at Python's objects.
+    what happened to the `grad` of each leaf; `watched` what it depends on, with the values that it found there. `watch`
+    looks at Python's objects.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,6 @@ class Tape(list[Work]):
         self.outer: dict[int, tuple[Value, int]] = {}
         self.gradients: dict[int, GradientSlot] = {}
         self.watched: list[tuple[Callable[[], tuple[Any, ...]], tuple[Any, ...]]] = []
-        self.changed: dict[int, Any] = {}
 
     def launched(self, kind: type[Launches], *launch: Any) -> None:
         """Put a launch on the tape, in the row at its end or in a new one of that kind."""
@@ -123,12 +122,12 @@ def captured_on(tape: Tape | None, observer: Observer | None = None) -> Iterator
         capturing.tape, mode.observer = outside
 
 
-def each_time(work: Work, ahead: bool = False, changes: Any = None) -> None:
+def each_time(work: Work, ahead: bool = False) -> None:
     """Do `work` now and, in a captured function, at this point of each replay.
 
     For what is no work on tensors' memory: counting steps, drawing numbers, checking values. It may read tensors, and
     what it does with them is done when it is called, not recorded. What it changes of Python's objects, replays follow;
-    an object that it `changes`, the function cannot depend on afterwards (see `depends_on`).
+    where the function reads these, too, they are recorded again for each value from which a call starts.
 
     Work that reads no tensor, and writes nothing that was used before it, may be `ahead`: a replay may do it before the
     kernels that were launched just before it, but in order with all other such work. On a GPU it then does not part
@@ -143,22 +142,11 @@ def each_time(work: Work, ahead: bool = False, changes: Any = None) -> None:
     with captured_on(None):
         work()
     if tape.watch is not None:
-        tape.watch.go_on()
+        tape.watch.go_on(work)
     (tape.put_ahead if ahead else tape.append)(work)
-    if changes is not None:
-        tape.changed[id(changes)] = changes
 
 
-def depends_on(read: Callable[[], tuple[Any, ...]], of: Any = None) -> None:
-    """In a captured function: replays are right as long as `read` gives the objects or values that it gives now.
-
-    Raises RuntimeError where the function itself changed the object `of` which these are: replays would start from
-    others.
-    """
+def depends_on(read: Callable[[], tuple[Any, ...]]) -> None:
+    """In a captured function: replays are right as long as `read` gives the objects or values that it gives now."""
     if open_tapes and capturing.tape is not None:
-        if id(of) in capturing.tape.changed:
-            raise RuntimeError(
-                f"a captured function read what it had changed of {type(of).__name__}, where it would stay as it is "
-                "now: read it before, or outside"
-            )
         capturing.tape.watched.append((read, read()))

@@ -31,16 +31,23 @@ class Uses(NamedTuple):
 
 
 @cache
-def uses_of(code: CodeType) -> Uses:
-    """What a code uses, that of functions inside it included."""
+def uses_of(code: CodeType, without: frozenset[CodeType] = frozenset()) -> Uses:
+    """What a code uses, that of functions inside it included, but for those `without`."""
     chains: set[Chain] = set()
     loose: set[str] = set()
-    _collect(code, frozenset(code.co_freevars), chains, loose)
+    _collect(code, frozenset(code.co_freevars), chains, loose, without)
     names = loose.union(*[{chain.variable, *chain.attributes} for chain in chains])
     return Uses(frozenset(chains), frozenset(loose), not names.isdisjoint(_ASK_FOR_ALL))
 
 
-def _collect(code: CodeType, free: frozenset[str], chains: set[Chain], loose: set[str]) -> None:
+def _where(name: str, variable: str, free: frozenset[str]) -> str:
+    """Of which kind a variable is. To hand one on to a function inside (LOAD_FAST of it) is not to use it."""
+    return "free" if variable in free and "DEREF" in name else "local"
+
+
+def _collect(
+    code: CodeType, free: frozenset[str], chains: set[Chain], loose: set[str], without: frozenset[CodeType]
+) -> None:
     variable = where = ""  # of the chain that the instructions before are in; "" for none
     attributes: list[str] = []
     before = ""
@@ -59,8 +66,10 @@ def _collect(code: CodeType, free: frozenset[str], chains: set[Chain], loose: se
             variable, attributes = "", []
             if "LOAD_FAST" in name or name in ("LOAD_DEREF", "LOAD_GLOBAL", "LOAD_NAME", "LOAD_CLASSDEREF"):
                 variable = value[-1] if isinstance(value, tuple) else value
-                where = "global" if name in ("LOAD_GLOBAL", "LOAD_NAME") else "free" if variable in free else "local"
+                where = "global" if name in ("LOAD_GLOBAL", "LOAD_NAME") else _where(name, variable, free)
+            elif name in ("STORE_DEREF", "DELETE_DEREF", "STORE_GLOBAL", "DELETE_GLOBAL"):
+                chains.add(Chain(value, "global" if "GLOBAL" in name else _where(name, value, free), ()))
         before = name
     for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            _collect(constant, free, chains, loose)
+        if isinstance(constant, CodeType) and constant not in without:
+            _collect(constant, free, chains, loose, without)
