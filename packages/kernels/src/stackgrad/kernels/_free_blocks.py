@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
-from threading import Lock
 from typing import Generic, Protocol, TypeVar
-
-from stackgrad.tensor._fork import free_in_forks
 
 
 class Sized(Protocol):
@@ -24,86 +21,72 @@ Block = TypeVar("Block", bound=Sized)
 class FreeBlocks(Generic[Block]):
     """Blocks that nobody uses, by size, the size used last at the end; `bound` bytes of them at most.
 
-    A block may come back at any moment, from any thread, also while the garbage collector interrupts a method here.
-    Where another holds the lock it is put into `returned`, and filed by who takes the lock next; only `clear` waits for
-    the lock. What was taken is counted in the same way, through `lent`.
+    A block may come or go at any moment, in any thread, also while the garbage collector interrupts a method here. So
+    nothing here waits or holds a lock: a block changes hands by one operation of a list, which nothing interrupts.
+    The counts follow, and may miss what two threads do at once: what is kept is counted again before a block is made,
+    by which alone memory grows, and before blocks are dropped.
     """
 
     def __init__(self, allocate: Callable[[int], Block], bound: int) -> None:
         self.allocate, self.bound = allocate, bound
         self.free: OrderedDict[int, list[Block]] = OrderedDict()
         self.kept = 0
-        self.used = self.most_used = 0  # bytes lent out, and the most that ever were: benchmarks read and reset it
-        self.lent: deque[int] = deque()
-        self.returned: deque[Block] = deque()
-        self._lock = free_in_forks(Lock())
+        self.owned = 0  # bytes of all blocks, free or not
+        self.most_used = 0  # the most bytes that were ever lent out: benchmarks read and reset it
+
+    @property
+    def used(self) -> int:
+        """Bytes lent out."""
+        return self.owned - self.kept
 
     def take(self, size: int) -> Block:
         """A block of `size` bytes. Raises MemoryError where there is no room, even with nothing kept."""
-        if self._lock.acquire(False):
-            try:
-                if self.returned or self.lent:
-                    self._catch_up()
-                self._count(size)
-                blocks = self.free.get(size)
-                if blocks:
-                    self.free.move_to_end(size)
-                    self.kept -= size
-                    return blocks.pop()
-            finally:
-                self._lock.release()
-        else:
-            self.lent.append(size)
         try:
-            return self.allocate(size)
-        except MemoryError:
-            self.clear()
-            return self.allocate(size)
+            self.free.move_to_end(size)
+            block = self.free[size].pop()
+        except (KeyError, IndexError):  # none, or its size was dropped just now
+            return self._make(size)
+        self.kept = kept = self.kept - size
+        if self.owned - kept > self.most_used:
+            self.most_used = self.owned - kept
+        return block
 
     def give_back(self, block: Block) -> None:
         """Nobody uses `block` any more."""
-        if self._lock.acquire(False):
-            try:
-                if self.returned or self.lent:
-                    self._catch_up()
-                self._file(block)
-            finally:
-                self._lock.release()
-        else:
-            self.returned.append(block)
+        size = block.size
+        try:
+            self.free[size].append(block)
+        except KeyError:
+            self.free.setdefault(size, []).append(block)
+        self.kept += size
+        if self.kept > self.bound:
+            self._drop_beyond(self.bound)
 
     def clear(self) -> None:
         """Free all that is kept."""
-        with self._lock:
-            self._catch_up()
-            self.free.clear()
-            self.kept = 0
+        self._drop_beyond(0)
 
-    def _catch_up(self) -> None:
-        """Do what was put off while another held the lock."""
-        while self.returned:
-            self._file(self.returned.popleft())
-        while self.lent:
-            self._count(self.lent.popleft())
+    def _make(self, size: int) -> Block:
+        self._drop_beyond(self.bound)
+        try:
+            block = self.allocate(size)
+        except MemoryError:
+            self.clear()
+            block = self.allocate(size)
+        self.owned += size
+        self.most_used = max(self.most_used, self.used)
+        return block
 
-    def _count(self, size: int) -> None:
-        self.used += size
-        if self.used > self.most_used:
-            self.most_used = self.used
-
-    def _file(self, block: Block) -> None:
-        """Put a block that came back where it is found, and drop what is beyond the bound."""
-        size = block.size
-        blocks = self.free.get(size)
-        if blocks is None:
-            blocks = self.free[size] = []
-        blocks.append(block)
-        self.kept += size
-        self.used -= size
-        while self.kept > self.bound:
-            oldest, blocks = next(iter(self.free.items()))
-            if blocks:
-                blocks.pop()
-                self.kept -= oldest
-            if not blocks:
-                del self.free[oldest]
+    def _drop_beyond(self, bound: int) -> None:
+        """Count what is kept, and drop what is beyond the bound, the size that was not used for longest first."""
+        self.kept = sum([size * len(self.free.get(size, ())) for size in list(self.free)])
+        for size in list(self.free):
+            while self.kept > bound:
+                try:
+                    self.free[size].pop()
+                except (KeyError, IndexError):
+                    break
+                self.kept -= size
+                self.owned -= size
+            if not self.free.get(size):
+                self.free.pop(size, None)

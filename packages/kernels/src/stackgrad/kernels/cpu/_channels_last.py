@@ -12,16 +12,17 @@ from . import _copy
 from ._kernel import helper, kernel
 from ._memory import empty
 from ._parallel import STRIDED
-from ._pointers import lanes_of, load, store
+from ._pointers import Memory, lanes_of, load, store
 from ._simd import tile_load, tile_store
 
-Pair = tuple[int, int]
+Array = NDArray[Any]
+Shape = tuple[int, ...]
 
 
 BLOCK = 256  # pixels, whose channels fit the first-level cache
 
 
-@kernel(lambda T: (T[::1], T[::1], *[types.intp] * 3))
+@kernel(lambda T: (Memory(T), Memory(T), *[types.intp] * 3))
 def _turn(chunk, x, out, c, pixels, blocks):
     """A block of pixels of one image (c, pixels) as (pixels, c)."""
     image, first = chunk // blocks * c * pixels, chunk % blocks * BLOCK
@@ -33,47 +34,52 @@ def _turn(chunk, x, out, c, pixels, blocks):
             to += c
 
 
-def _turned(x: NDArray[Any], n: int, c: int, pixels: int) -> NDArray[Any]:
-    """x, whose memory is (n, c, pixels), as flat memory (n, pixels, c)."""
-    out = empty(x.size, x.dtype)
-    blocks = -(-pixels // BLOCK)
-    _turn[x.dtype](n * blocks, x.size * STRIDED, (x.reshape(-1), out, c, pixels, blocks))
+def _turned(x: Array, n: int, c: int, pixels: int, shape: Shape) -> Array:
+    """x, whose memory is (n, c, pixels), as memory (n, pixels, c) of that shape."""
+    out, blocks = empty(shape, x.dtype), -(-pixels // BLOCK)
+    _turn[x.dtype](n * blocks, x.size * STRIDED, (x, out, c, pixels, blocks))
     return out
 
 
-def channels_last(x: NDArray[Any]) -> NDArray[Any]:
+def channels_last(x: Array) -> Array:
     """x (n, c, h, w) as (n, h, w, c) in C order; without a copy if its memory is that already."""
     n, c, h, w = x.shape
     if x.flags.c_contiguous and c > 1 and h * w > 1 and x.size:
-        return _turned(x, n, c, h * w).reshape(n, h, w, c)
+        return _turned(x, n, c, h * w, (n, h, w, c))
     return in_order(x.transpose(0, 2, 3, 1))
 
 
-def in_order(x: NDArray[Any]) -> NDArray[Any]:
+def _is_last(x: Array) -> bool:
+    """Whether the memory of images x is channels-last."""
+    return x.ndim == 4 and x.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
+def in_order(x: Array) -> Array:
     """x if it is in C order, else a copy that is."""
     if x.flags.c_contiguous:
         return x
-    if x.ndim == 4:
-        last = x.transpose(0, 2, 3, 1)
-        if last.flags.c_contiguous:
-            n, c, h, w = x.shape
-            return _turned(last, n, h * w, c).reshape(x.shape)
-    return _copy.copy(x)
+    return _in_order(x, x.shape) if _is_last(x) else _copy.copy(x)
 
 
-def reshape(a: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+def _in_order(x: Array, shape: Shape) -> Array:
+    """Channels-last images in C order, seen as that shape."""
+    n, c, h, w = x.shape
+    return _turned(x, n, h * w, c, shape)
+
+
+def reshape(a: Array, shape: Shape) -> Array:
     """See Backend.reshape."""
-    if a.ndim == 4 and shape == (len(a), math.prod(a.shape[1:])) and a.transpose(0, 2, 3, 1).flags.c_contiguous:
-        a = in_order(a)  # images as rows: never a view of channels-last ones
+    if a.ndim == 4 and shape == (len(a), math.prod(a.shape[1:])) and not a.flags.c_contiguous and _is_last(a):
+        return _in_order(a, shape)  # images as rows: never a view of channels-last ones
     return _copy.reshape(a, shape)
 
 
-def channels_first(x: NDArray[Any]) -> NDArray[Any]:
+def channels_first(x: Array) -> Array:
     """The view (n, c, h, w) of x (n, h, w, c)."""
     return x.transpose(0, 3, 1, 2)
 
 
-def readable_beyond(x: NDArray[Any], run: int, width: int) -> NDArray[Any]:
+def readable_beyond(x: Array, run: int, width: int) -> Array:
     """x, in C order, flat, such that runs of `run` numbers can be read `width` numbers at a time."""
     flat = in_order(x).reshape(-1)
     return flat if run % width == 0 else _copy.with_slack(flat)
