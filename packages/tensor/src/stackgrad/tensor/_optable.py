@@ -3,7 +3,7 @@
 From a row follow the operation on every backend, its gradient, its test on every backend and its benchmark.
 
 `numpy`   the reference, a function of arrays.
-`scalar`  the same for single numbers x, y, z of type T, as the text of an expression from which a compiling
+`scalar`  the same for single values x, y, z of type T, as the text of an expression from which a compiling
           backend makes its kernel. It has no branches that a vectoriser could not turn into a select, writes
           constants as T(1) (a bare 1.0 would widen float32), and lets NaN pass where PyTorch does. It may call abs,
           min, max, sigmoid and what Python's `math` has (see `called_by`).
