@@ -1,8 +1,12 @@
 """Captured functions where nothing is recorded: NumPy's, which are called each time, and what is refused anywhere."""
 
+import copy
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import stackgrad.tensor
 from stackgrad.tensor import (
     Captured,
     Generator,
@@ -120,6 +124,10 @@ def twice(function, *arguments):
         (lambda a: a.numpy(), r"numpy\(\)"),
         (lambda a: np.asarray(a), r"numpy\(\)"),
         (lambda a: a.tolist(), r"tolist\(\)"),
+        (lambda a: repr(a), "repr"),
+        (lambda a: f"{a.sum()}", r"item\(\)"),
+        (lambda a: copy.copy(a), "copy or pickle of a tensor"),
+        (lambda a: np.from_dlpack(a), r"__dlpack__\(\)"),
         (lambda a: a[a > 0], "a mask as an index"),
         (lambda a: tensor(a), r"tensor\(...\) of a tensor"),
         (lambda a: a.to("numpy"), r"to\('numpy'\)"),
@@ -129,6 +137,14 @@ def test_what_reads_values_is_refused(function, what):
     with pytest.raises(RuntimeError, match=f"{what} in a captured function.*return the tensor, and read it outside"):
         twice(function, x(1.0, 2.0))
     assert capturing.tape is None
+
+
+def test_one_method_alone_reads_values():
+    source = Path(stackgrad.tensor.__file__).parent
+    calls = [path.name for path in source.glob("*.py") for _ in range(path.read_text().count("to_numpy("))]
+    defined = ["_backend.py", "_host.py"]
+    assert sorted(calls) == sorted([*defined, "_backend.py"])  # checked_index, which replays do by a launch
+    assert "self.backend.to_numpy)(self.data)" in (source / "_autograd.py").read_text()
 
 
 def test_reading_is_possible_in_what_is_done_each_time():

@@ -122,6 +122,15 @@ def test_a_function_that_is_wrong_is_told_how(function, error, message):
         function.apply(leaf(1.0, 2.0)).sum().backward()
 
 
+def test_who_observes_outside_goes_on_to():
+    outer, inner = [], []
+    with observed(lambda *applied: outer.append(applied)):
+        with observed(lambda *applied: inner.append(applied)):
+            leaf(1.0, 2.0).exp()
+        leaf(1.0, 2.0).exp()
+    assert (len(outer), len(inner)) == (2, 1)
+
+
 def test_what_is_applied_is_observed():
     seen = []
     x = leaf(1.0, 2.0)
