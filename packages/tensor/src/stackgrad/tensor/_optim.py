@@ -88,13 +88,20 @@ def _alike(
         if len(tensors) != len(params):
             raise ValueError(f"{len(params)} parameters and {len(tensors)} {name}: expected one for each")
     groups: dict[tuple[Backend, DType], list[list[Array]]] = {}
-    for p, g, *state in zip(params, grads, *states.values(), strict=True):
-        _expect_matching(p, g, *state)
-        lists: list[list[Any]] = groups.setdefault((p.backend, p.dtype), [[] for _ in range(2 + len(state))])
-        for arrays, x in zip(lists, (p, g, *state), strict=True):
-            arrays.append(x.memory())
-        for x in (p, *state):
+    for i, p in enumerate(params):
+        lists: list[list[Any]] | None = groups.get((p.backend, p.data.dtype))
+        if lists is None:
+            lists = groups[p.backend, p.data.dtype] = [[] for _ in range(2 + len(states))]
+        expect_writable("optimizer step", p)
+        lists[0].append(p.memory())
+        _expect_like(p, grads[i])
+        lists[1].append(grads[i].memory())
+        for at, state in enumerate(states.values(), 2):
+            x = state[i]
+            if x.layout is not p.layout:
+                _expect_like(p, x)
             expect_writable("optimizer step", x)
+            lists[at].append(x.memory())
     return [(backend, lists) for (backend, _), lists in groups.items()]
 
 
@@ -104,13 +111,13 @@ def _count_writes(*written: Sequence[Tensor]) -> None:
             count_writes(x)
 
 
-def _expect_matching(p: Tensor, *others: Tensor) -> None:
-    if not is_float(p.dtype):
+def _expect_like(p: Tensor, other: Tensor) -> None:
+    """Raise unless a parameter is of floats, and its gradient or state of its shape and dtype and on its backend."""
+    mine, its = p.data, other.data
+    if not is_float(mine.dtype):
         raise TypeError(f"optimizer step on a parameter of dtype {p.dtype}: expected float32 or float64")
-    data = p.data
-    for other in others:
-        if other.data.shape != data.shape or other.data.dtype != data.dtype or other.backend is not p.backend:
-            raise ValueError(
-                f"a parameter of shape {p.shape}, {p.dtype} on {p.backend.name!r} was given a gradient or state of "
-                f"shape {other.shape}, {other.dtype} on {other.backend.name!r}: expected the same"
-            )
+    if its.shape != mine.shape or its.dtype != mine.dtype or other.backend is not p.backend:
+        raise ValueError(
+            f"a parameter of shape {p.shape}, {p.dtype} on {p.backend.name!r} was given a gradient or state of "
+            f"shape {other.shape}, {other.dtype} on {other.backend.name!r}: expected the same"
+        )

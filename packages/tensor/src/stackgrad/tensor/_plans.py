@@ -36,12 +36,16 @@ class Plans(Generic[P]):
 
 
 class Layout:
-    """The shape, strides and dtype of an array, and its backend. Equal ones are one object: it is quickly looked up."""
+    """The shape, strides and dtype of an array, and its backend. Equal ones are one object: it is quickly looked up.
 
-    __slots__ = ("backend", "dtype", "shape", "strides")
+    `repeats`: whether elements share memory, as those of an expanded view.
+    """
+
+    __slots__ = ("backend", "dtype", "repeats", "shape", "strides")
 
     def __init__(self, shape: Shape, strides: Shape, dtype: np.dtype[Any], backend: Backend) -> None:
         self.shape, self.strides, self.dtype, self.backend = shape, strides, dtype, backend
+        self.repeats = 0 not in shape and any([not s and n > 1 for s, n in zip(strides, shape, strict=True)])  # noqa: C419
 
 
 def layout_of(data: Array, backend: Backend) -> Layout:

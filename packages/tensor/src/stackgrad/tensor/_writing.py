@@ -31,17 +31,16 @@ def expect_writable(what: str, x: Value) -> None:
     """Raise ValueError for memory that is read-only, and for elements that share it."""
     if not x.backend.is_writable(x.data):
         raise ValueError(f"{what} to a tensor of shape {x.shape} in read-only memory: clone() it first")
-    if x.backend.is_contiguous(x.data):
-        return
-    if x.size and any(stride == 0 and extent > 1 for stride, extent in zip(x.data.strides, x.shape, strict=True)):
+    if x.layout.repeats:
         raise ValueError(f"{what} to an expanded view of shape {x.shape}: its elements share memory; clone() it first")
 
 
 def count_writes(x: Value, count: int = 1) -> None:
     """Count writes to `x`, for what was saved of it, and pass them on to the twins of its memory."""
-    x.version.count += count
-    if x.version.twins:
-        x.version.write_twins(x.backend, x.data)
+    version = x._version or x.version
+    version.count += count
+    if version.twins:
+        version.write_twins(x.backend, x.data)
 
 
 def expect_history(what: str, x: Value, *others: Value) -> bool:
