@@ -12,12 +12,12 @@ from ._backend import Backend, DType
 from ._shape import Shape
 from ._sums import by_row
 
-_LARGE = 1e38
+LARGE = 1e38  # below it a Python number fits every dtype of floats
 
 
 def constant(value: bool | int | float, dtype: DType) -> NDArray[Any]:
     """`value` as an array of no dimensions."""
-    if type(value) in (bool, int, float) and -_LARGE < value < _LARGE:
+    if type(value) in (bool, int, float) and -LARGE < value < LARGE:
         return np.array(value, dtype)
     with np.errstate(all="ignore"):  # a Python float too large for float32 is infinite
         return np.array(value, dtype)

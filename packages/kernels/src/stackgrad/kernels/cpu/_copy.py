@@ -14,7 +14,7 @@ from numba import types
 from numpy.typing import NDArray
 
 from stackgrad.tensor import capturing
-from stackgrad.tensor._host import constant
+from stackgrad.tensor._host import LARGE, constant
 from stackgrad.tensor._shape import reshaped_strides
 
 from ._elementwise import ElementwiseKernels, fill, write
@@ -55,12 +55,11 @@ def _by_numpy(size: int) -> bool:
 
 def full(shape: tuple[int, ...], value: bool | int | float, dtype: DType) -> Array:
     """See Backend.full."""
-    number = constant(value, dtype)
     if _by_numpy(math.prod(shape)):
         out = np.empty(shape, dtype)
-        out.fill(number)
+        out.fill(value if -LARGE < value < LARGE else constant(value, dtype))
     else:
-        fill(out := empty(shape, dtype), number)
+        fill(out := empty(shape, dtype), constant(value, dtype))
     return out
 
 
