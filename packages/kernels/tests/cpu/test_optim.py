@@ -73,6 +73,24 @@ def test_adam(dtype, layout, decay, decoupled):
         expect_only_the_view_changed(base, old, view, exact)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("names", [["whole", "in C order"], list(LAYOUTS), [*LAYOUTS, "whole"] * 2])
+def test_all_parameters_at_once_are_as_one_by_one(names, dtype):
+    numbers = sg.sgd_numbers(0.1, 0.9, True, 0.1), sg.adam_numbers(3, 0.01, (0.9, 0.99), 1e-8, 0.1, False)
+    given = [[LAYOUTS[name](base) for base in bases(4, dtype)] for name in names]
+    alone, together = ([[np.copy(a, order="K") for a in arrays] for arrays in given] for _ in range(2))
+    for p, g, m, v in alone:
+        _optim.sgd_step([p], [g], [m], numbers[0])
+        _optim.adam_step([p], [g], [m], [v], numbers[1])
+    p, g, m, v = ([arrays[i] for arrays in together] for i in range(4))
+    _optim.sgd_step(p, g, m, numbers[0])
+    _optim.adam_step(p, g, m, v, numbers[1])
+    for one, of_all, before in zip(alone, together, given, strict=True):
+        for i, (a, b) in enumerate(zip(one, of_all, strict=True)):
+            assert np.array_equal(a, b)
+            assert i == 1 or not a.size or not np.array_equal(a, before[i])
+
+
 @pytest.mark.parametrize("serial", [True, False])
 @pytest.mark.parametrize("size", [1, CHUNK - 1, CHUNK, CHUNK + 1, 4 * CHUNK + 3])
 def test_chunk_edges(run_serially, serial, size):
