@@ -27,7 +27,7 @@ from .._index import around
 from ._channels_last import in_order
 from ._copy import copy, full
 from ._elementwise import elementwise
-from ._kernel import Entry, Kernel, helper, kernel, rebind
+from ._kernel import Entry, Kernel, helper, kernel, named, rebind
 from ._math import compile_scalar
 from ._memory import empty, maker
 from ._parallel import CHUNK
@@ -124,17 +124,29 @@ def _fold_floats(x, source, count, lanes):
         store(lanes, 0, _fold_vectors(x, source, count))
 
 
-def _fold(chunk, x, out, a, k, b, piece, pieces, group):
-    """`group` pieces of x (a, k, b), by at most COLUMNS of b, into out (a, pieces, b)."""
+class Pieces(NamedTuple):
+    """x is seen as (a, k, b); k is cut into `pieces` of `length`, of which a chunk has `each`."""
+
+    a: int
+    k: int
+    b: int
+    length: int
+    pieces: int
+    each: int
+
+
+def _fold(chunk, x, out, of):
+    """Some pieces of x, by at most COLUMNS of b, into out (a, pieces, b)."""
+    b = of.b
     across = (b + COLUMNS - 1) // COLUMNS
     left = chunk % across * COLUMNS
     right = min(b, left + COLUMNS)
-    first = chunk // across * group
+    first = chunk // across * of.each
     lanes = on_stack(x, LANES)
-    for p in range(first, min(a * pieces, first + group)):
-        start = p % pieces * piece
-        count = min(piece, k - start)
-        source = (p // pieces * k + start) * b
+    for p in range(first, min(of.a * of.pieces, first + of.each)):
+        start = p % of.pieces * of.length
+        count = min(of.length, of.k - start)
+        source = (p // of.pieces * of.k + start) * b
         if b > 1:
             for column in range(left, right):
                 store(out, p * b + column, load(x, source + column))
@@ -162,7 +174,7 @@ def fold_kernel(name: str, scalar: Any, key: str | None, by_vectors: Any = None)
     for body in (_fold_rows, _fold_few, _fold_many, run):
         helpers[body.__name__] = helper(rebind(body, f"{name}{body.__name__}", **helpers))
     fold = rebind(_fold, f"{name}_fold", _fold_rows=helpers["_fold_rows"], _fold_run=helpers[run.__name__])
-    return Fold(Kernel(fold, lambda T: (Memory(T), Memory(T), *[types.intp] * 6), key))
+    return Fold(Kernel(fold, lambda T: (Memory(T), Memory(T), named(Pieces)), key))
 
 
 @cache
@@ -219,13 +231,13 @@ def run(fold: Fold, start: float | None, x: Array, dims: Shape) -> Array:
 
 
 class _Pass(NamedTuple):
-    """What makes the memory of one pass over the data, its kernel, how often it runs, its work and its extents."""
+    """What makes the memory of one pass over the data, its kernel, how often it runs, its work, what it folds."""
 
     make: Callable[[], Array]
     entry: Entry
     chunks: int
     work: int
-    extents: tuple[int, ...]
+    pieces: Pieces
 
 
 class _Plan(NamedTuple):
@@ -246,9 +258,9 @@ class _Plan(NamedTuple):
             return copy(x.reshape(shape))
         if order is not None:
             x = in_order(x.transpose(order))
-        for make, entry, chunks, work, extents in passes:
+        for make, entry, chunks, work, pieces in passes:
             out = make()
-            entry(chunks, work, (x, out, *extents))
+            entry(chunks, work, (x, out, pieces))
             x = out
         return x if back is None else x.transpose(back)
 
@@ -266,8 +278,8 @@ def _plan(kernel: Kernel, x: Array, dims: Shape) -> _Plan:
         shape = tuple([x.shape[d] for d in kept]) if pieces * wide == 1 else (a * pieces * length,)
         group = max(1, CHUNK // (min(piece, rows) * min(length, COLUMNS)))
         chunks = -(-(a * pieces) // group) * -(-length // COLUMNS)
-        extents = (a, rows, length, piece, pieces, group)
-        passes.append(_Pass(maker(shape, x.dtype), kernel[x.dtype], chunks, a * k * b, extents))
+        of = Pieces(a, rows, length, piece, pieces, group)
+        passes.append(_Pass(maker(shape, x.dtype), kernel[x.dtype], chunks, a * k * b, of))
         k = pieces * wide
     turn = tuple([kept.index(d) for d in sorted(kept)])
     back = None if turn == tuple(sorted(turn)) else turn
