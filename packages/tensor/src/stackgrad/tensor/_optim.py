@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ._backend import Array, Backend, DType
 from ._dtypes import is_float
+from ._plans import Layout, Plans
 from ._tensor import Tensor
 from ._writing import count_writes, expect_writable
 
@@ -87,22 +88,40 @@ def _alike(
     for name, tensors in {"grads": grads, **states}.items():
         if len(tensors) != len(params):
             raise ValueError(f"{len(params)} parameters and {len(tensors)} {name}: expected one for each")
-    groups: dict[tuple[Backend, DType], list[list[Array]]] = {}
-    for i, p in enumerate(params):
-        lists: list[list[Any]] | None = groups.get((p.backend, p.data.dtype))
-        if lists is None:
-            lists = groups[p.backend, p.data.dtype] = [[] for _ in range(2 + len(states))]
-        expect_writable("optimizer step", p)
-        lists[0].append(p.memory())
-        _expect_like(p, grads[i])
-        lists[1].append(grads[i].memory())
-        for at, state in enumerate(states.values(), 2):
-            x = state[i]
-            if x.layout is not p.layout:
-                _expect_like(p, x)
+    form: list[Layout] = []
+    written = (params, *states.values())
+    for tensors in written:
+        for x in tensors:
+            layout = x._layout
+            if layout is None or x._laid is not x.data or layout.backend is not x.backend:
+                layout = x.layout
+            form.append(layout)
+            if not layout.backend.is_writable(x.data):
+                expect_writable("optimizer step", x)
+    groups = _groups.find(tuple(form), *written)
+    for p, g in zip(params, grads):  # noqa: B905 - as many, and faster
+        ours, its = p.data, g.data
+        if its.shape != ours.shape or its.dtype != ours.dtype or g.backend is not p.backend:
+            raise _unlike(p, g)
+    columns = (params, grads, *states.values())
+    return [(backend, [[tensors[i].memory() for i in indices] for tensors in columns]) for backend, indices in groups]
+
+
+def _group(params: Sequence[Tensor], *states: Sequence[Tensor]) -> list[tuple[Backend, list[int]]]:
+    """Which parameters are of one backend and dtype. Raises for what no step is done to."""
+    groups: dict[tuple[Backend, DType], list[int]] = {}
+    for i, (p, *others) in enumerate(zip(params, *states, strict=True)):
+        if not is_float(p.dtype):
+            raise TypeError(f"optimizer step on a parameter of dtype {p.dtype}: expected float32 or float64")
+        for x in (p, *others):
+            if x.shape != p.shape or x.dtype != p.dtype or x.backend is not p.backend:
+                raise _unlike(p, x)
             expect_writable("optimizer step", x)
-            lists[at].append(x.memory())
-    return [(backend, lists) for (backend, _), lists in groups.items()]
+        groups.setdefault((p.backend, p.dtype), []).append(i)
+    return [(backend, indices) for (backend, _), indices in groups.items()]
+
+
+_groups: Plans[list[tuple[Backend, list[int]]]] = Plans(_group)
 
 
 def _count_writes(*written: Sequence[Tensor]) -> None:
@@ -111,13 +130,8 @@ def _count_writes(*written: Sequence[Tensor]) -> None:
             count_writes(x)
 
 
-def _expect_like(p: Tensor, other: Tensor) -> None:
-    """Raise unless a parameter is of floats, and its gradient or state of its shape and dtype and on its backend."""
-    mine, its = p.data, other.data
-    if not is_float(mine.dtype):
-        raise TypeError(f"optimizer step on a parameter of dtype {p.dtype}: expected float32 or float64")
-    if its.shape != mine.shape or its.dtype != mine.dtype or other.backend is not p.backend:
-        raise ValueError(
-            f"a parameter of shape {p.shape}, {p.dtype} on {p.backend.name!r} was given a gradient or state of "
-            f"shape {other.shape}, {other.dtype} on {other.backend.name!r}: expected the same"
-        )
+def _unlike(p: Tensor, other: Tensor) -> ValueError:
+    return ValueError(
+        f"a parameter of shape {p.shape}, {p.dtype} on {p.backend.name!r} was given a gradient or state of "
+        f"shape {other.shape}, {other.dtype} on {other.backend.name!r}: expected the same"
+    )
