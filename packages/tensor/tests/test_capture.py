@@ -144,7 +144,7 @@ def test_one_method_alone_reads_values():
     calls = [path.name for path in source.glob("*.py") for _ in range(path.read_text().count("to_numpy("))]
     defined = ["_backend.py", "_host.py"]
     assert sorted(calls) == sorted([*defined, "_backend.py"])  # checked_index, which replays do by a launch
-    assert "self.backend.to_numpy)(self.data)" in (source / "_autograd.py").read_text()
+    assert "self.backend.to_numpy)(self.data)" in (source / "_value.py").read_text()
 
 
 def test_reading_is_possible_in_what_is_done_each_time():

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ._autograd import Value
 from ._dtypes import bool_, int64, is_float, number_dtype
 from ._ops import Operand, common_dtype, elementwise
 from ._optable import OPS
+from ._value import Value
 
 if TYPE_CHECKING:
     from ._tensor import Tensor

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
-from ._autograd import Edge, Node, Value
+from ._autograd import Edge, Node
 from ._errors import no_tensor
 from ._mode import GradMode
 from ._source import refresh
+from ._value import Value
 
 if TYPE_CHECKING:
     from ._tensor import Tensor

@@ -14,10 +14,10 @@ from types import MethodType
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from . import _backend
-from ._autograd import Value
 from ._mode import here
 from ._recording import Arguments, Recording
 from ._tape import capturing
+from ._value import Value
 
 P = ParamSpec("P")
 R = TypeVar("R")

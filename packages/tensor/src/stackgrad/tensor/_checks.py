@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ._autograd import Value
 from ._dtypes import is_float
 from ._errors import no_tensor
+from ._value import Value
 
 
 def expect_float(what: str, x: Value) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from . import _ops, _random
-from ._autograd import Value
 from ._backend import Backend, DType, get_backend
 from ._dtypes import as_dtype, expect_dtype, float32, float64, int64, is_float, number_dtype
 from ._errors import no_tensor
@@ -18,6 +17,7 @@ from ._random import Generator, default_generator, next_draw
 from ._shape import normalize_dim
 from ._tape import each_time
 from ._tensor import Tensor, _extents
+from ._value import Value
 from ._views import given
 
 Name = str | Backend | None

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, cast
 from ._tape import Tape, captured_on, capturing
 
 if TYPE_CHECKING:
-    from ._autograd import Value
     from ._tensor import Tensor
+    from ._value import Value
 
 
 class Lent:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ._autograd import Context, Function, Value
+from ._autograd import Context, Function
 from ._dtypes import bool_, int64
 from ._ops import Permute, expand
 from ._shape import Shape, broadcast_shapes
+from ._value import Value
 from ._views import View, reshape
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from ._arithmetic import OPERANDS, Arithmetic
-from ._autograd import Value, Version
 from ._dtypes import bool_, is_float
 from ._ops import Operand, common_dtype, elementwise
 from ._optable import OPS
+from ._value import Value, Version
 from ._writing import adopt, as_before, count_writes, expect_history, expect_writable, write
 
 if TYPE_CHECKING:

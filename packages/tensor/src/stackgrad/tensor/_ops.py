@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ._autograd import Context, Function, Value
+from ._autograd import Context, Function
 from ._backend import Array, Backend, DType
 from ._dtypes import float32, promote
 from ._errors import no_tensor
@@ -15,6 +15,7 @@ from ._optable import OPS, REDUCTIONS, Op
 from ._plans import Layout, Plans
 from ._shape import Shape, broadcast_shapes, reduced_shape
 from ._source import Source
+from ._value import Value
 from ._views import View, reshape
 
 if TYPE_CHECKING:

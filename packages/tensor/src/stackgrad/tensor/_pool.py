@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._autograd import Context, Function, Value
+from ._autograd import Context, Function
 from ._checks import expect_image
 from ._errors import no_tensor
 from ._plans import Plans
 from ._shape import NO_PADDING, Padding, Pair, Window
+from ._value import Value
 
 if TYPE_CHECKING:
     from ._tensor import Tensor

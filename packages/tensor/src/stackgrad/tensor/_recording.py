@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _grads
-from ._autograd import Value
 from ._grads import like
 from ._surroundings import Surroundings, holds
 from ._tape import Tape, captured_on
+from ._value import Value
 from ._writing import count_writes, expect_writable
 
 if TYPE_CHECKING:
-    from ._autograd import Version
     from ._tensor import Tensor
+    from ._value import Version
 
 Arguments = dict[int | str, "Tensor"]  # by position or name
 Results = Callable[[Arguments], Any]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, TypedDict, Unpack, cast
 from numpy.typing import DTypeLike
 
 from . import _folds, _ops, _views
-from ._autograd import Value
 from ._dtypes import as_dtype, int64, is_float
 from ._shape import Dims, Shape, normalize_dim, normalize_dims, reduced_shape
+from ._value import Value
 
 if TYPE_CHECKING:
     from ._tensor import Tensor

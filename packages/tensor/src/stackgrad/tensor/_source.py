@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from ._mode import enable_grad
 
 if TYPE_CHECKING:
-    from ._autograd import Function, Value
+    from ._autograd import Function
     from ._shape import Shape
+    from ._value import Value
 
 
 class Source:

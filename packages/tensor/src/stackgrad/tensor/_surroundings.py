@@ -31,8 +31,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ._autograd import Value
 from ._uses import Uses, uses_of
+from ._value import Value
 
 _PLAIN = (bool, int, float, complex, str, bytes, frozenset)
 _LONG = 1000  # entries of a list, dict or array; of longer ones only how many there are counts

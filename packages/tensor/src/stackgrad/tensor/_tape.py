@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from ._mode import Observer, here
 
 if TYPE_CHECKING:
-    from ._autograd import Node, Value, Version
+    from ._autograd import Node
     from ._grads import GradientSlot
     from ._recording import Watch
+    from ._value import Value, Version
 
 Work = Callable[[], Any]
 

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from . import _backward, _indexing, _matmul, _ops, _views
-from ._autograd import Value, Version
 from ._backend import Array, Backend, get_backend
 from ._dtypes import as_dtype, is_float
 from ._errors import no_tensor
@@ -20,6 +19,7 @@ from ._inplace import InPlace
 from ._plans import Layout
 from ._reductions import NumPyNames, Reductions, named_dims, one_dim
 from ._shape import Dims, Shape, normalize_dim, normalize_dims, resolve_shape
+from ._value import Value, Version
 
 
 class Tensor(InPlace, Reductions):

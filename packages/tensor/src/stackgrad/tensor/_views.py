@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from ._autograd import Context, Function, Value
+from ._autograd import Context, Function
 from ._backend import Array, get_backend
 from ._mode import is_recording
 from ._plans import Plans
 from ._shape import Shape, reshaped_strides, strides_in_order
 from ._source import Source
+from ._value import Value
 
 if TYPE_CHECKING:
     from ._tensor import Tensor

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ._autograd import Context, Function, Value
+from ._autograd import Context, Function
 from ._dtypes import PROMOTION, int64, is_float, nearest_dtype
 from ._indexing import BasicKey, parse, take
 from ._mode import is_recording
 from ._ops import common_backend, elementwise, expand
 from ._shape import Shape, broadcast_shapes
 from ._source import Source
+from ._value import Value
 from ._views import reshape
 
 if TYPE_CHECKING:

@@ -1,0 +1,182 @@
+"""An array, its memory's history and its place in the graph: the part of a tensor that differentiation needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from . import _grads
+from ._backend import Array, Backend, DType
+from ._errors import no_tensor
+from ._plans import Layout, layout_of
+from ._shape import Shape
+from ._source import Source, refresh
+from ._tape import capturing, open_tapes
+
+if TYPE_CHECKING:
+    from ._autograd import Node
+    from ._tensor import Tensor
+
+
+class Version:
+    """How often a piece of memory was written in place; shared by all its views.
+
+    `records`: how many of these writes are part of the graph, so that views look for their new history.
+    `twins`: copies of it in another order, which are kept the same (see _views).
+    """
+
+    count = 0  # these are the class's until they change: few tensors are written to
+    records = 0
+    twins: Sequence[tuple[Array, Array]] = ()
+
+    def write_twins(self, backend: Backend, written: Array) -> None:
+        """Have what was written to the array in the memory that is its twin, or that it is a twin of."""
+        source = None
+        for there, copy in self.twins:
+            if backend.shares_memory(written, copy):
+                backend.assign(there, copy)
+                source = copy
+        for there, copy in self.twins:
+            if copy is not source:
+                backend.assign(copy, there)
+
+
+class Value:
+    """An array and its place in the graph: the part of a tensor that differentiation needs."""
+
+    __slots__ = (
+        *("__weakref__", "_grad", "_laid", "_layout", "_requires_grad"),
+        *("_version", "backend", "data", "node", "source"),
+    )
+
+    def __init__(
+        self, data: Array, backend: Backend, version: Version | None = None, layout: Layout | None = None
+    ) -> None:
+        self.data = data
+        self._layout = layout  # of the array `_laid`
+        self._laid = data
+        self.backend = backend
+        self._version = version
+        if open_tapes and capturing.tape is not None:
+            capturing.tape.made(self, *([] if version else [self.version]))
+        self.node: Node | None = None
+        self.source: Source | None = None
+        self._requires_grad = False
+        self._grad: Tensor | _grads.Lent | None = None
+
+    def memory(self) -> Array:
+        """`data`, for work that is done by no Function. A captured function notes that it uses the tensor."""
+        if open_tapes and capturing.tape is not None:
+            capturing.tape.use(self)
+        return self.data
+
+    def read(self, what: str, by: Callable[[Array], Any] | None = None) -> Any:
+        """What the backend's `to_numpy`, or `by`, makes of the values: all that looks at them passes here.
+
+        Raises RuntimeError in a captured function, where what was read would be that of the recording for ever.
+        """
+        if open_tapes and capturing.tape is not None:
+            raise RuntimeError(
+                f"{what} in a captured function, where it would stay as it is now: return the tensor, and read it "
+                "outside"
+            )
+        return (by or self.backend.to_numpy)(self.data)
+
+    def new(self, data: Array, version: Version | None = None, layout: Layout | None = None) -> Tensor:
+        """A tensor around `data` on the same backend; `version` is given for a view, `layout` where it is known."""
+        raise TypeError("a Value is not a tensor")
+
+    @property
+    def version(self) -> Version:
+        """Of the memory; shared with the views of it. Made when it is first asked for."""
+        found = self._version
+        if found is None:
+            self._version = found = Version()
+        return found
+
+    @version.setter
+    def version(self, version: Version) -> None:
+        self._version = version
+
+    @property
+    def writes(self) -> int:
+        """How often the memory was written in place."""
+        return self._version.count if self._version is not None else 0
+
+    @property
+    def layout(self) -> Layout:
+        """What plans are found by."""
+        found = self._layout
+        if found is None or self._laid is not self.data or found.backend is not self.backend:
+            self._laid = self.data
+            self._layout = found = layout_of(self.data, self.backend)
+        return found
+
+    @property
+    def shape(self) -> Shape:
+        return self.data.shape  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> DType:
+        return self.data.dtype  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        return self.data.ndim  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self.data.size  # type: ignore[no-any-return]
+
+    def item(self) -> Any:
+        """The one element as a Python number."""
+        if self.size != 1:
+            raise ValueError(f"item() of a tensor of shape {self.shape}: expected one element")
+        return self.read("item()").item()
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether `backward` reaches it. Setting it raises TypeError unless the dtype is a float's."""
+        if Source.written:
+            refresh(self)
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        if wanted and self.dtype.kind != "f":
+            raise TypeError(f"a tensor of dtype {self.dtype} has no gradient: expected float32 or float64")
+        if not wanted and self.node is not None:
+            raise RuntimeError("requires_grad = False on a tensor that was computed and has a history: use .detach()")
+        self._requires_grad = bool(wanted)
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that backward left here; None before, and after `zero_grad`."""
+        found = self._grad
+        if (open_tapes and capturing.tape is not None) or isinstance(found, _grads.Lent):
+            return _grads.read(self)
+        return found
+
+    @grad.setter
+    def grad(self, gradient: Tensor | None) -> None:
+        if gradient is not None:
+            self._expect_gradient(gradient)
+        self.give_grad(gradient)
+
+    def give_grad(self, gradient: Tensor | None) -> None:
+        """Set `grad` to one that is known to fit."""
+        if open_tapes and capturing.tape is not None:
+            _grads.write(self, gradient)
+        else:
+            self._grad = gradient
+
+    def _expect_gradient(self, gradient: Tensor) -> None:
+        if not isinstance(gradient, Value):
+            raise no_tensor("grad", gradient, "a tensor or None")
+        mine, its = self.data, gradient.data
+        if its.shape != mine.shape or its.dtype != mine.dtype or gradient.backend is not self.backend:
+            raise ValueError(
+                f"grad of shape {its.shape} and {its.dtype} on {gradient.backend.name!r} for a tensor of shape "
+                f"{mine.shape} and {mine.dtype} on {self.backend.name!r}: expected the same"
+            )
