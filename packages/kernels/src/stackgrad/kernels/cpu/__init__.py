@@ -14,10 +14,12 @@ Files that `cuda` has too mean the same there. Where is what:
     one vector at a time                         _vector.py            vector_at, vector_of
     max and average pooling                      _pool.py              _max_pool, _max_pool_take, _avg_pool
     gradients of pooling                         _pool.py              _max_pool_grad, _avg_pool_grad
-    softmax, log-softmax and their gradients     _softmax.py           _log_softmax, _log_softmax_grad
+    softmax, log-softmax                         _softmax.py           _softmax, _log_softmax
+    gradients of these                           _softmax.py           _softmax_grad, _log_softmax_grad
     cross-entropy and its gradient               _softmax.py           _cross_entropy, _cross_entropy_grad
     batch norm and its gradient                  _norm.py              batch_norm, batch_norm_grad
     images with their channels side by side      _channels_last.py     channels_last, in_order
+    images with padding around them              conv/_image.py        padding, reading
     elementwise: add, exp, relu, where ...       _elementwise.py       _flat, _walk
     exp, log ... inside kernels                  _math.py              function_of, compile_scalar
     sum, prod, max, min; mean by sum             _reduce.py            _fold
@@ -44,7 +46,7 @@ Files that `cuda` has too mean the same there. Where is what:
     what a launch compiles to                    _launch.py            entry
     the threads that share a launch              _team.py              Team, launch, replay, serve
     how work is cut into chunks                  _parallel.py          CHUNK, SERIAL, is_small
-    arrays as kernels see them                   _pointers.py          Memory, load, store, select, on_stack
+    arrays as kernels see them                   _pointers.py          Memory, Memories, load, store, on_stack
     compiled kernels on disk                     _disk_cache.py        DiskCache
     the files of these                           ../_cache_files.py    load, store
     launches in a replay                         _replay.py            Row
