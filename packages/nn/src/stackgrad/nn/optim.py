@@ -1,5 +1,7 @@
 """Optimizers: they change parameters in place, by the gradients in `parameter.grad`."""
 
+from __future__ import annotations
+
 import copy
 import math
 import numbers
