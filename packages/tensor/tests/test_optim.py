@@ -90,7 +90,7 @@ def test_arguments_that_do_not_fit_are_named(function, message):
         function()
 
 
-@pytest.mark.parametrize("numbers", [0.1, [0.1] * 4, np.zeros(3), np.zeros(4, np.float32)])
+@pytest.mark.parametrize("numbers", [0.1, [0.1] * 4, np.zeros(3), np.zeros(4, np.float32), np.zeros(8)[::2]])
 def test_the_numbers_are_those_of_their_functions(numbers):
     with pytest.raises(TypeError, match=r"sgd_step with numbers .*: expected the 4 that sgd_numbers\(...\) gives"):
         sgd_step([ones(2)], [ones(2)], None, numbers)

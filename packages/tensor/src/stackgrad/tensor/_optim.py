@@ -77,8 +77,12 @@ def adam_step(
 
 
 def _expect_numbers(kind: str, numbers: Any, count: int) -> None:
-    if not isinstance(numbers, np.ndarray) or numbers.shape != (count,) or numbers.dtype != np.float64:
-        raise TypeError(f"{kind}_step with numbers {numbers!r}: expected the {count} that {kind}_numbers(...) gives")
+    fits = isinstance(numbers, np.ndarray) and numbers.shape == (count,) and numbers.dtype == np.float64
+    if not fits or not numbers.flags.c_contiguous:
+        raise TypeError(
+            f"{kind}_step with numbers {numbers!r}: expected the {count} that {kind}_numbers(...) gives, "
+            "one behind the other"
+        )
 
 
 def _alike(
