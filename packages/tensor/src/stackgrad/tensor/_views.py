@@ -114,7 +114,7 @@ class Reshape(View):
         if must_be_view and reshaped_strides(x.shape, memory.strides, shape) is None:
             memory = _twin(x)
         data = backend.reshape(memory, shape)
-        form = memory.shape, memory.strides, shape, backend
+        form = memory.shape, memory.strides, memory.dtype, shape, backend
         shared = _shared.find(form, backend, data, memory)
         assert shared or not must_be_view
         return x.new(data, x.version if shared else None)
@@ -129,7 +129,7 @@ class Reshape(View):
         return strides_in_order(args[0]) if found is None else found
 
 
-# Whether what reshape gives is a view: it depends on the strides alone.
+# Whether what reshape gives is a view: it depends on shapes, strides and dtype alone.
 _shared: Plans[bool] = Plans(lambda backend, data, memory: backend.shares_memory(data, memory))
 
 
