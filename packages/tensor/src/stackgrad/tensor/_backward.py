@@ -84,7 +84,8 @@ def _start(outputs: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> lis
                     f"backward from a tensor of shape {out.shape} needs a gradient of that shape: "
                     "only one element has a default, 1"
                 )
-            gradient = out.new(out.backend.full(out.shape, 1, out.dtype))
+            started.append(out.new(out.backend.full(out.data.shape, 1, out.data.dtype)))
+            continue
         if not isinstance(gradient, Value):
             raise no_tensor("gradient", gradient)
         if gradient.backend is not out.backend:

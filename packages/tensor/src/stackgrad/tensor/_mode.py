@@ -22,12 +22,16 @@ Observer: TypeAlias = "Callable[[type[Function], tuple[Any, ...], Tensor], None]
 
 
 class Mode:
-    """Of one thread: whether it records operations for backward, and who is told of each."""
+    """Of one thread: whether it records operations for backward, and who is told of each.
 
-    __slots__ = ("observer", "recording")
+    `outside`: the contexts that it is in, and whether it recorded before each.
+    """
+
+    __slots__ = ("observer", "outside", "recording")
 
     def __init__(self) -> None:
         self.recording = True
+        self.outside: list[tuple[GradMode, bool]] = []
         self.observer: Observer | None = None
 
 
@@ -39,23 +43,28 @@ class _Here(threading.local):
 here = _Here()  # who asks several things of the mode takes it once: that costs more than what is asked
 
 
-class GradMode(threading.local):
+class GradMode:
     """A context within which operations are recorded, or are not; called with a function, a decorator of it.
 
     One object serves any number of times, within itself, and in several threads, each of which has its own mode.
     """
 
+    __slots__ = ("_recording",)
+
     def __init__(self, recording: bool) -> None:
         self._recording = recording
-        self._outside: list[bool] = []
 
     def __enter__(self) -> None:
         mode = here.mode
-        self._outside.append(mode.recording)
+        mode.outside.append((self, mode.recording))
         mode.recording = self._recording
 
     def __exit__(self, *exception: object) -> None:
-        here.mode.recording = self._outside.pop()
+        mode = here.mode
+        entered, at = mode.outside, -1
+        while entered[at][0] is not self:  # another began within this one and goes on
+            at -= 1
+        mode.recording = entered.pop(at)[1]
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """`function`, run in this mode: a generator or a coroutine whenever it runs, and not while it waits.
