@@ -220,6 +220,21 @@ def test_what_replays_change_is_no_reason_to_record_again() -> None:
     assert python.call_count == 2
 
 
+@pytest.mark.parametrize("make", [nn.SGD, nn.Adam])
+def test_the_step_of_an_optimizer_itself_is_recorded_once(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STACKGRAD_BACKEND", "cpu")  # that of a function without arguments
+    both = [nn.Linear(3, 2, generator=sg.Generator(0)).to("cpu") for _ in range(2)]
+    optimizers = [make(list(layer.parameters()), lr=0.1) for layer in both]
+    captured = sg.capture(optimizers[1].step)
+    for call in range(40):  # more often than a function is recorded, after which there is a warning
+        for layer, step in zip(both, (optimizers[0].step, captured), strict=True):
+            layer(sg.randn(4, 3, generator=sg.Generator(call), backend="cpu")).sum().backward()
+            step()
+            layer.zero_grad()
+        assert both[0].weight.tolist() == both[1].weight.tolist()
+    assert optimizers[0].steps == optimizers[1].steps == [40, 40]
+
+
 def test_two_steps_of_some_parameters_each_count_from_where_they_begin() -> None:
     def begin() -> tuple[Callable[..., Any], Callable[[], Any]]:
         a, b = (nn.Parameter(sg.ones(3, backend="cpu")) for _ in range(2))

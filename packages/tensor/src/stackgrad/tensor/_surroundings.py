@@ -122,7 +122,8 @@ class Surroundings:
                 yield from self._of_function(x)
                 yield from self._of_attributes(x, vars(x), vars(x), name, every=False)
         elif kind is MethodType:
-            yield from self._of_method(x.__func__, x.__self__)
+            if not hasattr(type(x.__self__), "__captured__"):  # which says what its methods depend on
+                yield from self._of_method(x.__func__, x.__self__)
             yield from self._of(x.__self__, "self")
         elif kind is partial:
             for part in (x.func, x.args, x.keywords):
