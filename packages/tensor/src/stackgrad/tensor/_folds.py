@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ._autograd import Context, Function
+from ._backend import Array
 from ._mode import here
 from ._ops import Copy, Permute, Sum, concatenate, elementwise, expand, reduced
+from ._optable import OPS
+from ._plans import Plans
 from ._shape import Shape, reduced_shape
 from ._source import Source
 from ._views import reshape
@@ -23,11 +27,22 @@ class Mean(Function):
     def forward(ctx: Context, x: Tensor, dims: Shape, count: int) -> Tensor:
         ctx.shape, ctx.count = x.shape, count
         ctx.kept = reduced_shape(x.shape, dims)
-        return elementwise("div", reduced("sum", x, dims) if dims else x.new(x.data), count)
+        total = reduced("sum", x, dims) if dims else x
+        return x.new(_divisions.find((total.layout, count), total, count)(total.data))
 
     @staticmethod
     def backward(ctx: Context, g: Tensor) -> Tensor:
         return expand(reshape(g / ctx.count, ctx.kept), ctx.shape)
+
+
+def _division(x: Tensor, count: int) -> Callable[[Array], Array]:
+    """What divides arrays like that of x by `count`."""
+    divisor = x.backend.constant(count, x.dtype)
+    divide = x.backend.plan_elementwise(OPS["div"], x.data, divisor)
+    return lambda array: divide(array, divisor)
+
+
+_divisions: Plans[Callable[[Array], Array]] = Plans(_division)
 
 
 class Prod(Function):

@@ -13,6 +13,7 @@ from ._indexing import ScatterAdd
 from ._mode import is_recording
 from ._ops import common_backend
 from ._optable import OPS
+from ._plans import Plans
 from ._reductions import NumPyNames, one_dim
 from ._shape import normalize_dim
 
@@ -126,6 +127,12 @@ def nll_loss(log_probs: Tensor, target: Tensor) -> Tensor:
 
 def _expect_classes(what: str, scores: Tensor, target: Tensor) -> None:
     common_backend(what, scores, target)
+    x, y = scores.data, target.data
+    _fitting.find((what, x.shape, x.dtype, y.shape, y.dtype), what, scores, target)
+    expect_classes(what, target, x.shape[1])
+
+
+def _expect_to_fit(what: str, scores: Tensor, target: Tensor) -> None:
     if not is_float(scores.dtype) or target.dtype != int64:
         raise TypeError(
             f"{what}: input of {scores.dtype} and target of {target.dtype}: expected float32 or float64, and int64"
@@ -136,4 +143,6 @@ def _expect_classes(what: str, scores: Tensor, target: Tensor) -> None:
         )
     if scores.shape[0] and not scores.shape[1]:
         raise ValueError(f"{what}: input of shape {scores.shape} has no classes: expected at least one")
-    expect_classes(what, target, scores.shape[1])
+
+
+_fitting: Plans[None] = Plans(_expect_to_fit)

@@ -26,7 +26,7 @@ from stackgrad.tensor._plans import Plans
 from .._index import around
 from ._channels_last import in_order
 from ._copy import copy, full
-from ._elementwise import elementwise
+from ._elementwise import elementwise, plan_elementwise
 from ._kernel import Entry, Kernel, helper, kernel, named, rebind
 from ._math import compile_scalar
 from ._memory import empty, maker
@@ -183,44 +183,53 @@ def _kernel(name: str, of_floats: bool) -> Fold:
     return fold_kernel(name, compile_scalar(scalar), scalar, fold_vectors.get(name) if of_floats else None)
 
 
+def reduce(reduction: Reduction, a: Array, dims: Shape) -> Array:
+    """See Backend.reduce."""
+    return plan_reduce(reduction, a, dims)(a)
+
+
 def plan_reduce(reduction: Reduction, a: Array, dims: Shape) -> Callable[[Array], Array]:
     """See Backend.plan_reduce."""
-    if 0 in a.strides or not a.size or (reduction.name == "prod" and a.dtype.kind == "f"):
-        return lambda other: reduce(reduction, other, dims)
-    fold = _kernel(reduction.name, a.dtype.kind == "f")
+    name, of_floats = reduction.name, a.dtype.kind == "f"
+    if 0 in a.strides and a.size and name in ("sum", "max", "min"):
+        repeated = [d for d in range(a.ndim) if a.strides[d] == 0 and a.shape[d] > 1]
+        if repeated:
+            return _plan_of_repeated(reduction, a, dims, repeated)
+    if name == "prod" and of_floats and a.size:
+        return lambda other: _product(other, dims)
+    fold = _kernel(name, of_floats)
+    if not a.size:
+        return lambda other: run(fold, reduction.start, other, dims)
     return fold.plans.find((a.dtype, a.shape, a.strides, dims), a, dims).run
 
 
-def reduce(reduction: Reduction, a: Array, dims: Shape) -> Array:
-    """See Backend.reduce."""
-    if 0 in a.strides and a.size and reduction.name in ("sum", "max", "min"):
-        repeated = [d for d in range(a.ndim) if a.strides[d] == 0 and a.shape[d] > 1]
-        if repeated:
-            return _of_repeated(reduction, a, dims, repeated)
-    if reduction.name == "prod" and a.dtype.kind == "f" and a.size:
-        order, arranged, akb = _as_akb(a, dims)
-        x = a.transpose(order)
-        out = products((x if not arranged else in_order(x)).reshape(-1), *akb)
-        kept = [d for d in order if d not in dims]
-        return out.reshape([a.shape[d] for d in kept]).transpose(
-            [kept.index(d) for d in range(a.ndim) if d not in dims]
-        )
-    return run(_kernel(reduction.name, a.dtype.kind == "f"), reduction.start, a, dims)
+def _product(a: Array, dims: Shape) -> Array:
+    order, arranged, akb = _as_akb(a, dims)
+    x = a.transpose(order)
+    out = products((x if not arranged else in_order(x)).reshape(-1), *akb)
+    kept = [d for d in order if d not in dims]
+    return out.reshape([a.shape[d] for d in kept]).transpose([kept.index(d) for d in range(a.ndim) if d not in dims])
 
 
-def _of_repeated(reduction: Reduction, a: Array, dims: Shape, repeated: list[int]) -> Array:
-    """`reduce` of an array of which some dimensions repeat the same elements: these are looked at once."""
-    if reduction.name == "sum" and set(dims) <= set(repeated):
-        once = a[(*[0 if d in dims else slice(None) for d in range(a.ndim)], ...)]  # a view also where all are 0
-        count = math.prod([a.shape[d] for d in dims])
-        return elementwise(OPS["mul"], once, np.full(once.shape, count, a.dtype))
-    once = a[tuple([slice(0, 1 if d in repeated else None) for d in range(a.ndim)])]
-    out = run(_kernel(reduction.name, a.dtype.kind == "f"), reduction.start, once, dims)
+def _plan_of_repeated(reduction: Reduction, a: Array, dims: Shape, repeated: list[int]) -> Callable[[Array], Array]:
+    """What reduces arrays of which some dimensions repeat the same elements: these are looked at once."""
     count = math.prod([a.shape[d] for d in repeated if d in dims])
-    if reduction.name == "sum" and count > 1:
-        out = elementwise(OPS["mul"], out, np.array(count, out.dtype))
+    if reduction.name == "sum" and set(dims) <= set(repeated):
+        first = (*[0 if d in dims else slice(None) for d in range(a.ndim)], ...)  # a view also where all are 0
+        counts = np.full(a[first].shape, count, a.dtype)
+        multiply = plan_elementwise(OPS["mul"], a[first], counts)
+        return lambda other: multiply(other[first], counts)
+    once = tuple([slice(0, 1 if d in repeated else None) for d in range(a.ndim)])
+    fold, scale = plan_reduce(reduction, a[once], dims), np.array(count, a.dtype)
     shape = tuple([a.shape[d] for d in range(a.ndim) if d not in dims])
-    return out if out.shape == shape else copy(np.broadcast_to(out, shape))
+
+    def reduce_once(other: Array) -> Array:
+        out = fold(other[once])
+        if reduction.name == "sum" and count > 1:
+            out = elementwise(OPS["mul"], out, scale)
+        return out if out.shape == shape else copy(np.broadcast_to(out, shape))
+
+    return reduce_once
 
 
 def run(fold: Fold, start: float | None, x: Array, dims: Shape) -> Array:
