@@ -197,10 +197,10 @@ class Arithmetic(Value):
         return _operator("div", other, self)
 
     def __pow__(self, other: Operand) -> Tensor:
-        return _pow(self, other) if isinstance(other, OPERANDS) else _operator("pow", self, other)
+        return _operator("pow", self, other)
 
     def __rpow__(self, other: Operand) -> Tensor:
-        return _pow(other, self) if isinstance(other, OPERANDS) else _operator("pow", other, self)
+        return _operator("pow", other, self)
 
     def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
         return _operator("eq", self, other)
@@ -254,7 +254,7 @@ def _truth(x: Operand) -> Operand:
 
 def _operator(name: str, x: Any, y: Any) -> Tensor:
     if isinstance(x, OPERANDS) and isinstance(y, OPERANDS):
-        return elementwise(name, x, y)  # type: ignore[arg-type]
+        return _pow(x, y) if name == "pow" else elementwise(name, x, y)  # type: ignore[arg-type]
     if isinstance(x, np.ndarray) or isinstance(y, np.ndarray):
         raise TypeError(
             f"{name} of a tensor and a NumPy array: make the array a tensor with tensor(...) or from_numpy(...)"

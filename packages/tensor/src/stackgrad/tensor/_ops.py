@@ -147,6 +147,7 @@ class _Plan:
 
     @property
     def name(self) -> str:
+        """That of the op: what observers read."""
         return self.op.name
 
 

@@ -96,11 +96,8 @@ def _alike(
     written = (params, *states.values())
     for tensors in written:
         for x in tensors:
-            layout = x._layout
-            if layout is None or x._laid is not x.data or layout.backend is not x.backend:
-                layout = x.layout
-            form.append(layout)
-            if not layout.backend.is_writable(x.data):
+            form.append(x.layout)
+            if not x.backend.is_writable(x.data):
                 expect_writable("optimizer step", x)
     groups = _groups.find(tuple(form), *written)
     for p, g in zip(params, grads):  # noqa: B905 - as many, and faster

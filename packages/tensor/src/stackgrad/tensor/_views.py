@@ -44,12 +44,8 @@ class View(Function):
         """The strides of the result where those of `x` are `strides`."""
         stand_in = x.new(as_strided(np.empty(1, np.int8), x.shape, strides))  # of which no element is looked at
         stand_in.backend = get_backend("numpy")
-        found: Shape = cls.forward(_unrecorded(), stand_in, *args).data.strides
+        found: Shape = cls.forward(Context.unrecorded(()), stand_in, *args).data.strides
         return found
-
-
-def _unrecorded() -> Context:
-    return Context.unrecorded(())
 
 
 def _source(x: Value, function: type[View], args: tuple[Any, ...]) -> Source:
@@ -159,5 +155,5 @@ def _twin(x: Tensor) -> Array:
         version.twins = (*version.twins, (root.data, copy))
     part = root.new(copy, version)
     for _, function, args in steps:
-        part = function.forward(_unrecorded(), part, *args)
+        part = function.forward(Context.unrecorded(()), part, *args)
     return part.data
