@@ -37,7 +37,11 @@ def _where_larger(g: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Te
     return torch.where(x == y, g / 2, g).masked_fill(x < y, 0)
 
 
-ROWS: dict[str, Callable[..., torch.Tensor]] = {"masked_by": _masked_by, "where_larger": _where_larger}
+ROWS: dict[str, Callable[..., torch.Tensor]] = {
+    "masked_by": _masked_by,
+    "where_larger": _where_larger,
+    "floor_divide": lambda x, y: torch.div(x, y, rounding_mode="floor"),  # which has a gradient
+}
 
 
 def _relu(x: torch.Tensor) -> torch.Tensor:

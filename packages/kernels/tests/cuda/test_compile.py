@@ -27,7 +27,7 @@ TARGETS = [(8, 0), (9, 0)]
 PTXAS = shutil.which("ptxas") or shutil.which("ptxas", path="/usr/local/cuda/bin")
 
 # NVIDIA's own functions of large arguments: they reduce them by a product in float64.
-DOUBLE_INSIDE = {"sin", "cos"}
+DOUBLE_INSIDE = {"sin", "cos", "tan"}
 # Kernels of `_tile` and `_norm`: an index that the compiler does not know would put their numbers into memory.
 IN_REGISTERS = {"product", "convolve", "moments", "normalise", "grad", "input"}
 CASES = [

@@ -38,6 +38,26 @@ def power_of_integers(x: Any, y: Any, z: Any) -> Any:
     return power
 
 
+def remainder_of_integers(x: Any, y: Any, z: Any) -> Any:
+    """x less y times the quotient, of y's sign; 0 for a y of 0."""
+    T = type(x)
+    return T(0) if y == T(0) or y == T(-1) else x % y
+
+
+def quotient_of_integers(x: Any, y: Any, z: Any) -> Any:
+    """x over y, rounded down; 0 for a y of 0. The only one that does not fit wraps round, as in NumPy."""
+    T = type(x)
+    return T(0) if y == T(0) else -x if y == T(-1) else x // y
+
+
+OF_INTEGERS = {
+    "pow": power_of_integers,
+    "remainder": remainder_of_integers,
+    "floor_divide": quotient_of_integers,
+}
+"""What takes the part of a row's scalar form where the operands are integers."""
+
+
 def types_of(op: Op, boolean: Any) -> Callable[[Any], tuple[Any, Any, Any, Any]]:
     """The types of x, y, z and the result for an element type, `boolean` those of conditions and comparisons."""
     condition, comparison = op.name == "where", op.result == "bool"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -34,13 +35,9 @@ class Arithmetic(Value):
     def mul(self, other: Operand) -> Tensor:
         return elementwise("mul", self, other)
 
-    def div(self, other: Operand) -> Tensor:
-        """The quotient; of integers in float32."""
-        return elementwise("div", self, other)
-
     def pow(self, exponent: Operand) -> Tensor:
         """This to the power of `exponent`. Raises ValueError for integers with a negative exponent."""
-        return _pow(self, exponent)
+        return _pow("pow", self, exponent)
 
     def exp(self) -> Tensor:
         return elementwise("exp", self)
@@ -56,12 +53,26 @@ class Arithmetic(Value):
         """log(1 + x), exact for small x."""
         return elementwise("log1p", self)
 
+    def log2(self) -> Tensor:
+        return elementwise("log2", self)
+
+    def log10(self) -> Tensor:
+        return elementwise("log10", self)
+
     def sqrt(self) -> Tensor:
         return elementwise("sqrt", self)
 
     def rsqrt(self) -> Tensor:
         """1 / sqrt(x)."""
         return elementwise("rsqrt", self)
+
+    def square(self) -> Tensor:
+        """x * x."""
+        return elementwise("mul", self, self)
+
+    def reciprocal(self) -> Tensor:
+        """1 / x."""
+        return elementwise("div", 1, self)
 
     def abs(self) -> Tensor:
         return elementwise("abs", self)
@@ -76,9 +87,30 @@ class Arithmetic(Value):
     def cos(self) -> Tensor:
         return elementwise("cos", self)
 
+    def tan(self) -> Tensor:
+        return elementwise("tan", self)
+
+    def asin(self) -> Tensor:
+        """The angle from -pi / 2 to pi / 2 whose sine this is; NaN beyond -1 and 1."""
+        return elementwise("asin", self)
+
+    def acos(self) -> Tensor:
+        """The angle from 0 to pi whose cosine this is; NaN beyond -1 and 1."""
+        return elementwise("acos", self)
+
     def atan(self) -> Tensor:
         """The angle from -pi / 2 to pi / 2 whose tangent this is."""
         return elementwise("atan", self)
+
+    def atan2(self, other: Operand) -> Tensor:
+        """The angle from -pi to pi of the point whose y is this and whose x is `other`."""
+        return elementwise("atan2", self, other)
+
+    def sinh(self) -> Tensor:
+        return elementwise("sinh", self)
+
+    def cosh(self) -> Tensor:
+        return elementwise("cosh", self)
 
     def tanh(self) -> Tensor:
         return elementwise("tanh", self)
@@ -167,76 +199,107 @@ class Arithmetic(Value):
             )
         return elementwise("where", self, a, b)
 
+    def eq(self, other: Operand) -> Tensor:
+        """Whether the two are equal, element by element; `equal` tells of all at once."""
+        return elementwise("eq", self, other)
+
+    def ne(self, other: Operand) -> Tensor:
+        return elementwise("ne", self, other)
+
+    def lt(self, other: Operand) -> Tensor:
+        return elementwise("lt", self, other)
+
+    def le(self, other: Operand) -> Tensor:
+        return elementwise("le", self, other)
+
+    def gt(self, other: Operand) -> Tensor:
+        return elementwise("gt", self, other)
+
+    def ge(self, other: Operand) -> Tensor:
+        return elementwise("ge", self, other)
+
+    def isnan(self) -> Tensor:
+        """Whether it is NaN."""
+        return elementwise("ne", self, self)
+
+    def isinf(self) -> Tensor:
+        """Whether it is infinite, of either sign."""
+        return elementwise("isinf", self)
+
+    def isfinite(self) -> Tensor:
+        """Whether it is neither infinite nor NaN."""
+        return elementwise("isfinite", self)
+
     # --- operators
 
     __neg__ = neg
     __abs__ = abs
 
     def __add__(self, other: Operand) -> Tensor:
-        return _operator("add", self, other)
+        return operator("add", self, other)
 
     def __radd__(self, other: Operand) -> Tensor:
-        return _operator("add", other, self)
+        return operator("add", other, self)
 
     def __sub__(self, other: Operand) -> Tensor:
-        return _operator("sub", self, other)
+        return operator("sub", self, other)
 
     def __rsub__(self, other: Operand) -> Tensor:
-        return _operator("sub", other, self)
+        return operator("sub", other, self)
 
     def __mul__(self, other: Operand) -> Tensor:
-        return _operator("mul", self, other)
+        return operator("mul", self, other)
 
     def __rmul__(self, other: Operand) -> Tensor:
-        return _operator("mul", other, self)
+        return operator("mul", other, self)
 
     def __truediv__(self, other: Operand) -> Tensor:
-        return _operator("div", self, other)
+        return operator("div", self, other)
 
     def __rtruediv__(self, other: Operand) -> Tensor:
-        return _operator("div", other, self)
+        return operator("div", other, self)
 
     def __pow__(self, other: Operand) -> Tensor:
-        return _operator("pow", self, other)
+        return operator("pow", self, other, _pow)
 
     def __rpow__(self, other: Operand) -> Tensor:
-        return _operator("pow", other, self)
+        return operator("pow", other, self, _pow)
 
     def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
-        return _operator("eq", self, other)
+        return operator("eq", self, other)
 
     def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
-        return _operator("ne", self, other)
+        return operator("ne", self, other)
 
     def __lt__(self, other: Operand) -> Tensor:
-        return _operator("lt", self, other)
+        return operator("lt", self, other)
 
     def __le__(self, other: Operand) -> Tensor:
-        return _operator("le", self, other)
+        return operator("le", self, other)
 
     def __gt__(self, other: Operand) -> Tensor:
-        return _operator("gt", self, other)
+        return operator("gt", self, other)
 
     def __ge__(self, other: Operand) -> Tensor:
-        return _operator("ge", self, other)
+        return operator("ge", self, other)
 
     def __and__(self, other: Operand) -> Tensor:
-        return _operator("bitwise_and", self, other)
+        return operator("bitwise_and", self, other)
 
     def __rand__(self, other: Operand) -> Tensor:
-        return _operator("bitwise_and", other, self)
+        return operator("bitwise_and", other, self)
 
     def __or__(self, other: Operand) -> Tensor:
-        return _operator("bitwise_or", self, other)
+        return operator("bitwise_or", self, other)
 
     def __ror__(self, other: Operand) -> Tensor:
-        return _operator("bitwise_or", other, self)
+        return operator("bitwise_or", other, self)
 
     def __xor__(self, other: Operand) -> Tensor:
-        return _operator("bitwise_xor", self, other)
+        return operator("bitwise_xor", self, other)
 
     def __rxor__(self, other: Operand) -> Tensor:
-        return _operator("bitwise_xor", other, self)
+        return operator("bitwise_xor", other, self)
 
     __invert__ = bitwise_not
 
@@ -252,9 +315,10 @@ def _truth(x: Operand) -> Operand:
     return bool(x)
 
 
-def _operator(name: str, x: Any, y: Any) -> Tensor:
+def operator(name: str, x: Any, y: Any, by: Callable[..., Tensor] = elementwise) -> Tensor:
+    """What `by` makes of two operands, of which one may be anything."""
     if isinstance(x, OPERANDS) and isinstance(y, OPERANDS):
-        return _pow(x, y) if name == "pow" else elementwise(name, x, y)  # type: ignore[arg-type]
+        return by(name, x, y)
     if isinstance(x, np.ndarray) or isinstance(y, np.ndarray):
         raise TypeError(
             f"{name} of a tensor and a NumPy array: make the array a tensor with tensor(...) or from_numpy(...)"
@@ -262,9 +326,16 @@ def _operator(name: str, x: Any, y: Any) -> Tensor:
     return NotImplemented  # type: ignore[no-any-return]
 
 
-def _pow(x: Operand, y: Operand) -> Tensor:
-    if common_dtype(OPS["pow"], (x, y)) == int64:
-        below = elementwise("lt", y, 0).astype(int64).sum().item() if isinstance(y, Value) else y < 0
-        if below:
-            raise ValueError("an integer to a negative power is no integer: use .astype(float32)")
-    return elementwise("pow", x, y)
+def expect_none(wrong: Tensor | bool, error: type[Exception], message: str) -> None:
+    """Raise error(message) where an element of `wrong`, a tensor of bools or a bool, is true (see checked_index)."""
+    if isinstance(wrong, Value):
+        wrong.backend.checked_index(wrong.astype(int64).memory(), 0, 1, error, message)
+    elif wrong:
+        raise error(message)
+
+
+def _pow(name: str, x: Operand, y: Operand) -> Tensor:
+    if common_dtype(OPS[name], (x, y)) == int64:
+        message = "an integer to a negative power is no integer: use .astype(float32)"
+        expect_none(elementwise("lt", y, 0) if isinstance(y, Value) else y < 0, ValueError, message)
+    return elementwise(name, x, y)

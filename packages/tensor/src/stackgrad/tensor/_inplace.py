@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from ._arithmetic import OPERANDS, Arithmetic
+from ._arithmetic import OPERANDS
 from ._dtypes import bool_, is_float
 from ._ops import Operand, common_dtype, elementwise
 from ._optable import OPS
+from ._rounding import Rounding
 from ._value import Value, Version
 from ._writing import adopt, as_before, count_writes, expect_history, expect_writable, write
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from ._tensor import Tensor
 
 
-class InPlace(Arithmetic):
-    """The operations of Arithmetic, in place: each gives the tensor itself."""
+class InPlace(Rounding):
+    """The operations of Arithmetic and Rounding, in place: each gives the tensor itself."""
 
     __slots__ = ()
 
@@ -92,6 +93,24 @@ class InPlace(Arithmetic):
     def abs_(self) -> Self:
         return self._update("abs_", lambda x: x.abs())
 
+    def floor_(self) -> Self:
+        return self._update("floor_", lambda x: x.floor())
+
+    def ceil_(self) -> Self:
+        return self._update("ceil_", lambda x: x.ceil())
+
+    def trunc_(self) -> Self:
+        return self._update("trunc_", lambda x: x.trunc())
+
+    def round_(self, decimals: int = 0) -> Self:
+        return self._update("round_", lambda x: x.round(decimals))
+
+    def remainder_(self, other: Operand) -> Self:
+        return self._update("remainder_", lambda x, y: x % y, other)
+
+    def floor_divide_(self, other: Operand) -> Self:
+        return self._update("floor_divide_", lambda x, y: x // y, other)
+
     def exp_(self) -> Self:
         return self._update("exp_", lambda x: x.exp())
 
@@ -126,6 +145,12 @@ class InPlace(Arithmetic):
 
     def __itruediv__(self, other: Operand) -> Self:  # type: ignore[override]
         return self.div_(other) if isinstance(other, OPERANDS) else NotImplemented
+
+    def __ifloordiv__(self, other: Operand) -> Self:  # type: ignore[override]
+        return self.floor_divide_(other) if isinstance(other, OPERANDS) else NotImplemented
+
+    def __imod__(self, other: Operand) -> Self:  # type: ignore[override]
+        return self.remainder_(other) if isinstance(other, OPERANDS) else NotImplemented
 
     def __ipow__(self, other: Operand) -> Self:  # type: ignore[override]
         return self.pow_(other) if isinstance(other, OPERANDS) else NotImplemented

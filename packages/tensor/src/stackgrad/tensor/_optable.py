@@ -6,7 +6,8 @@ From a row follow the operation on every backend, its gradient, its test on ever
 `scalar`  the same for single values x, y, z of type T, as the text of an expression from which a compiling
           backend makes its kernel. It has no branches that a vectoriser could not turn into a select, writes
           constants as T(1) (a bare 1.0 would widen float32), and lets NaN pass where PyTorch does. It may call abs,
-          min, max, sigmoid and what Python's `math` has (see `called_by`).
+          min, max, sigmoid, rint and what Python's `math` has (see `called_by`). Where integers have a function of
+          their own, that stands in `OF_INTEGERS` of stackgrad.kernels._scalar.
 `grads`   for each operand the gradient as a tensor expression, or None where nothing flows. A gradient asks by
           its parameters' names for what it needs: g (the gradient of the result), out, x, y, z; only what is
           asked for is kept until backward. It selects by `where`, `masked_by` or `where_larger`, not by a factor of
@@ -22,7 +23,7 @@ From a row follow the operation on every backend, its gradient, its test on ever
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any
@@ -77,8 +78,8 @@ def called_by(form: str) -> set[str]:
     """
     names = set(compile(form, "a scalar form", "eval").co_names) - {"x", "y", "z", "T", "abs", "min", "max"}
     for name in names:
-        if name != "sigmoid" and not callable(getattr(math, name, None)):
-            raise ValueError(f"scalar form {form!r}: {name} is not x, y, z, T, abs, min, max, sigmoid or in math")
+        if name not in ("sigmoid", "rint") and not callable(getattr(math, name, None)):
+            raise ValueError(f"scalar form {form!r}: {name} is not x, y, z, T, abs, min, max, sigmoid, rint or in math")
     return names
 
 
@@ -86,8 +87,8 @@ def numpy_function(name: str) -> Callable[..., Any]:
     """What a scalar form may call, for NumPy's arrays and numbers: NumPy's own function, which has no exceptions."""
     if name == "sigmoid":
         return _sigmoid
-    function = getattr(math, name)
-    return getattr(np, name, lambda x: np.vectorize(function, otypes=[x.dtype])(x)[()])
+    function: Any = getattr(math, name, None)
+    return getattr(np, name, lambda *given: np.vectorize(function, otypes=[given[0].dtype])(*given)[()])
 
 
 def _power(x: Any, y: Any) -> Any:
@@ -102,6 +103,16 @@ def _sign(x: Any) -> Any:
 
 def _sigmoid(x: Any) -> Any:
     return 1 / (1 + np.exp(-x))
+
+
+def _inverse(x: Any) -> Any:
+    """1 / x as a tensor expression, 0 where x is 0."""
+    return (x == 0).where(0.0, 1 / x)
+
+
+def _step(name: str, numpy: Callable[..., Any], scalar: str, kinks: Sequence[float]) -> Op:
+    """A function of a number that is flat but for its jumps at `kinks`."""
+    return Op(name, numpy, scalar, (lambda g: g.masked_by(0.0),), kinks=tuple(kinks))
 
 
 def _comparison(name: str, numpy: Callable[..., Any], scalar: str) -> Op:
@@ -141,6 +152,8 @@ OPS: dict[str, Op] = {
         Op("expm1", np.expm1, "expm1(x)", (lambda g, out: g * (out + 1),), ulp=2.0),
         Op("log", np.log, "log(x)", (lambda g, x: g / x,), domain=_POSITIVE, ulp=2.0),
         Op("log1p", np.log1p, "log1p(x)", (lambda g, x: g / (x + 1),), domain=((-0.9, 8.0),), ulp=2.0),
+        Op("log2", np.log2, "log2(x)", (lambda g, x: g / (x * math.log(2)),), domain=_POSITIVE, ulp=2.0),
+        Op("log10", np.log10, "log10(x)", (lambda g, x: g / (x * math.log(10)),), domain=_POSITIVE, ulp=3.0),
         Op("sqrt", np.sqrt, "sqrt(x)", (lambda g, out: g / (out + out),), domain=_POSITIVE),
         Op(
             "rsqrt",
@@ -152,9 +165,45 @@ OPS: dict[str, Op] = {
         ),
         Op("abs", np.abs, "abs(x)", (lambda g, x: g * x.detach().sign(),), "if", kinks=(0.0,)),
         Op("sign", _sign, "T(x > T(0)) - T(x < T(0))", (lambda g: g.masked_by(0.0),), "if", kinks=(0.0,)),
+        _step("floor", np.floor, "floor(x)", range(-4, 5)),
+        _step("ceil", np.ceil, "ceil(x)", range(-4, 5)),
+        _step("trunc", np.trunc, "trunc(x)", range(-4, 5)),
+        _step("round", np.rint, "rint(x)", [n + 0.5 for n in range(-4, 4)]),  # half to even
+        # By fmod, which is exact. The quotients of floats are rounded, and 1 less where the signs differ.
+        Op(
+            "remainder",
+            np.remainder,
+            "fmod(x, y) if (fmod(x, y) == T(0)) | ((fmod(x, y) < T(0)) == (y < T(0))) else fmod(x, y) + y",
+            (lambda g: g, lambda g, x, y: -g * x.floor_divide(y)),
+            "if",
+            domain=((-4.0, 4.0), (5.0, 8.0)),
+        ),
+        Op(
+            "floor_divide",
+            np.floor_divide,
+            "x / y if y == T(0) else rint((x - fmod(x, y)) / y)"
+            " - T((fmod(x, y) != T(0)) & ((fmod(x, y) < T(0)) != (y < T(0))))",
+            (lambda g: g.masked_by(0.0), lambda g: g.masked_by(0.0)),
+            "if",
+            domain=((-4.0, 4.0), (5.0, 8.0)),
+            kinks=(0.0,),
+        ),
         Op("sin", np.sin, "sin(x)", (lambda g, x: g * x.cos(),), ulp=2.0),
         Op("cos", np.cos, "cos(x)", (lambda g, x: -g * x.sin(),), ulp=2.0),
+        Op("tan", np.tan, "tan(x)", (lambda g, out: g * (out * out + 1),), domain=((-1.4, 1.4),), ulp=4.0),
+        Op("asin", np.arcsin, "asin(x)", (lambda g, x: g * (1 - x * x).rsqrt(),), domain=((-0.9, 0.9),), ulp=4.0),
+        Op("acos", np.arccos, "acos(x)", (lambda g, x: -g * (1 - x * x).rsqrt(),), domain=((-0.9, 0.9),), ulp=4.0),
         Op("atan", np.arctan, "atan(x)", (lambda g, x: g / (x * x + 1),), ulp=2.0),
+        Op(
+            "atan2",
+            np.arctan2,
+            "atan2(x, y)",
+            (lambda g, x, y: g * y * _inverse(x * x + y * y), lambda g, x, y: -g * x * _inverse(x * x + y * y)),
+            domain=((-4.0, 4.0), (0.25, 4.0)),
+            ulp=4.0,
+        ),
+        Op("sinh", np.sinh, "sinh(x)", (lambda g, x: g * x.cosh(),), ulp=4.0),
+        Op("cosh", np.cosh, "cosh(x)", (lambda g, x: g * x.sinh(),), ulp=4.0),
         Op("tanh", np.tanh, "tanh(x)", (lambda g, out: g * (1 - out * out),), ulp=2.0),
         Op("sigmoid", _sigmoid, "sigmoid(x)", (lambda g, out: g * out * (1 - out),), ulp=4.0),
         Op(
@@ -227,6 +276,8 @@ OPS: dict[str, Op] = {
         _comparison("le", np.less_equal, "x <= y"),
         _comparison("gt", np.greater, "x > y"),
         _comparison("ge", np.greater_equal, "x >= y"),
+        Op("isfinite", np.isfinite, "x - x == T(0)", (None,), result="bool"),
+        Op("isinf", np.isinf, "(x == x) & (x - x != T(0))", (None,), result="bool"),
         Op("bitwise_and", np.bitwise_and, "x & y", (None, None), "bi"),
         Op("bitwise_or", np.bitwise_or, "x | y", (None, None), "bi"),
         Op("bitwise_xor", np.bitwise_xor, "x ^ y", (None, None), "bi"),

@@ -41,7 +41,7 @@ Files that `cuda` has too mean the same there. Where is what:
 
     which function does which work               _backend.py           CpuBackend
     where elements lie                           ../_index.py          merge, spread_strides, memory_order
-    scalar forms of the op table as functions    ../_scalar.py         scalar_compiler, power_of_integers
+    scalar forms of the op table as functions    ../_scalar.py         scalar_compiler, OF_INTEGERS
     making and launching kernels                 _kernel.py            kernel, Kernel, helper, rebind
     what a launch compiles to                    _launch.py            entry
     the threads that share a launch              _team.py              Team, launch, replay, serve

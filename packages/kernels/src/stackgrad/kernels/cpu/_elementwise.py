@@ -21,7 +21,7 @@ from stackgrad.tensor._plans import Plans, layouts
 from stackgrad.tensor._shape import broadcast_shapes, strides_in_order
 
 from .._index import inverse, memory_order, merge, spread_strides, three
-from .._scalar import power_of_integers, types_of
+from .._scalar import OF_INTEGERS, types_of
 from ._kernel import Entry, Kernel, Signature, helper, kernel, rebind
 from ._math import compile_scalar
 from ._memory import maker
@@ -191,7 +191,8 @@ class ElementwiseKernels:
 @cache
 def _kernels(name: str, of_integers: bool) -> ElementwiseKernels:
     op = OPS[name]
-    scalar = helper(power_of_integers) if name == "pow" and of_integers else compile_scalar(op.scalar)
+    own = OF_INTEGERS.get(name) if of_integers else None
+    scalar = helper(own) if own else compile_scalar(op.scalar)
     return ElementwiseKernels(name, scalar, types_of(op, types.boolean), op.scalar)
 
 

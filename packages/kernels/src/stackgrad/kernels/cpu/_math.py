@@ -214,10 +214,15 @@ _OWN: dict[str, Callable[[Any], Any]] = {"exp": exp, "log": log, "tanh": tanh, "
 for _name, _function in _OWN.items():
     _offer(_function, _name)
 
+# Those of `math` give integers, or are not known to Numba. These are one instruction each, but for fmod.
+_NUMPYS: dict[str, Callable[..., Any]] = {
+    name: getattr(np, name) for name in ("floor", "ceil", "trunc", "rint", "fmod")
+}
+
 
 def function_of(name: str) -> Callable[..., Any]:
     """The function of that name which kernels call."""
-    return _OWN.get(name) or getattr(math, name)
+    return _OWN.get(name) or _NUMPYS.get(name) or getattr(math, name)
 
 
 compile_scalar = scalar_compiler(function_of, helper)

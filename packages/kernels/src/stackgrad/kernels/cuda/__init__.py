@@ -40,7 +40,7 @@ Importing this needs neither numba-cuda nor a GPU. `_driver` is the one file tha
     arrays; views: permute, expand, slice        _array.py             DeviceArray, empty, from_numpy, to_numpy
     strides as kernels see them                  _strides.py           offset_of, parts, divide
     where elements lie                           ../_index.py          merge, spread_strides, memory_order
-    scalar forms of the op table as functions    ../_scalar.py         scalar_compiler, power_of_integers
+    scalar forms of the op table as functions    ../_scalar.py         scalar_compiler, OF_INTEGERS
     making and launching kernels                 _kernel.py            kernel, Kernel, named, cover, REGISTRY
     driver, compiler, simulator                  _driver.py            device, compile_to_ptx, _Gpu, _Simulator
     arrays of simulated kernels                  _simulated.py         Pointer, Anywhere

@@ -23,7 +23,7 @@ from stackgrad.tensor._plans import Plans, layouts
 from stackgrad.tensor._shape import broadcast_shapes
 
 from .._index import by_stride, memory_order, merge, spread_strides, three
-from .._scalar import power_of_integers, types_of
+from .._scalar import OF_INTEGERS, types_of
 from ._array import DeviceArray, Shape, maker
 from ._driver import cuda, inlined
 from ._kernel import BLOCK, Kernel, Launch, boolean, cover, int64, integers, named, pointer
@@ -212,7 +212,7 @@ def _step(x: DeviceArray, out: DeviceArray) -> int | None:
 
 def _op_kernels(op: Op) -> ElementwiseKernels:
     scalar = compile_scalar(op.scalar)
-    of_integers = inlined(power_of_integers) if op.name == "pow" else None
+    of_integers = inlined(OF_INTEGERS[op.name]) if op.name in OF_INTEGERS else None
     return ElementwiseKernels(op.name, scalar, types_of(op, boolean), op.accepts, of_integers=of_integers)
 
 

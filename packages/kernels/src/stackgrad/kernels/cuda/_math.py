@@ -20,10 +20,11 @@ def function_of(name: str) -> Callable[..., Any]:
     """The function of that name which kernels call."""
     if SIMULATED:
         return numpy_function(name)
-    return sigmoid if name == "sigmoid" else getattr(math, name)  # type: ignore[no-any-return]
+    return _own.get(name) or getattr(math, name)
 
 
-exp, log, sqrt = map(function_of, ("exp", "log", "sqrt"))
+_own: dict[str, Callable[..., Any]] = {}
+exp, floor, log, sqrt = map(function_of, ("exp", "floor", "log", "sqrt"))
 
 
 @inlined
@@ -31,6 +32,19 @@ def sigmoid(x):
     """1 / (1 + exp(-x))."""
     T = type(x)
     return T(1) / (T(1) + exp(-x))
+
+
+@inlined
+def rint(x):
+    """The nearest integer, of two as near the even one."""
+    T = type(x)
+    below = floor(x)
+    rest = x - below
+    odd = below - T(2) * floor(below * T(0.5)) != T(0)
+    return below + T(1) if rest > T(0.5) or (rest == T(0.5) and odd) else below
+
+
+_own.update(sigmoid=sigmoid, rint=rint)
 
 
 @inlined

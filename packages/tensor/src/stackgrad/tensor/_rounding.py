@@ -1,0 +1,96 @@
+"""The methods and operators of a tensor that round: to integers, and to whole quotients and what they leave."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from ._arithmetic import Arithmetic, expect_none, operator
+from ._dtypes import bool_, int64
+from ._ops import Operand, common_dtype, elementwise
+from ._optable import OPS
+from ._value import Value
+
+if TYPE_CHECKING:
+    from ._tensor import Tensor
+
+
+class Rounding(Arithmetic):
+    """Roundings of floats, through which no gradient flows; integers stay as they are, and bools raise TypeError."""
+
+    __slots__ = ()
+
+    def floor(self) -> Tensor:
+        """The largest integer that is not above it, of the same dtype."""
+        return _rounded("floor", self)
+
+    def ceil(self) -> Tensor:
+        """The smallest integer that is not below it, of the same dtype."""
+        return _rounded("ceil", self)
+
+    def trunc(self) -> Tensor:
+        """The integer part, of the same dtype."""
+        return _rounded("trunc", self)
+
+    def round(self, decimals: int = 0) -> Tensor:
+        """The nearest integer, of the same dtype, or multiple of 10 ** -`decimals`; of two as near the even one."""
+        if not decimals or self.dtype == bool_:
+            return _rounded("round", self)
+        if self.dtype == int64:
+            raise TypeError(f"round of int64 with decimals={decimals}: expected float32 or float64")
+        scale = 10.0 ** abs(decimals)
+        return (self * scale).round() / scale if decimals > 0 else (self / scale).round() * scale
+
+    def frac(self) -> Tensor:
+        """The part behind the point, of the same sign."""
+        return self - self.trunc()
+
+    def div(self, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
+        """The quotient; of integers in float32. With `rounding_mode` "floor" as `//`, with "trunc" its integer part."""
+        if rounding_mode is None:
+            return elementwise("div", self, other)
+        if rounding_mode == "floor":
+            return self.floor_divide(other)
+        if rounding_mode != "trunc":
+            raise ValueError(f"div with rounding_mode {rounding_mode!r}: expected None, 'floor' or 'trunc'")
+        if common_dtype(OPS["floor_divide"], (self, other)) != int64:
+            return elementwise("div", self, other).trunc()
+        below = self.floor_divide(other)
+        return below + ((below < 0) & (below * other != self))
+
+    def floor_divide(self, other: Operand) -> Tensor:
+        """The largest whole number that is not above the quotient: x // y; of integers an integer.
+
+        Raises ZeroDivisionError for integers over 0, and TypeError for bools alone.
+        """
+        return _whole("floor_divide", self, other)
+
+    def remainder(self, other: Operand) -> Tensor:
+        """What floor division leaves: x % y, of the sign of y, NaN for a float over 0.
+
+        Raises ZeroDivisionError for integers over 0, and TypeError for bools alone.
+        """
+        return _whole("remainder", self, other)
+
+    def __floordiv__(self, other: Operand) -> Tensor:
+        return operator("floor_divide", self, other, _whole)
+
+    def __rfloordiv__(self, other: Operand) -> Tensor:
+        return operator("floor_divide", other, self, _whole)
+
+    def __mod__(self, other: Operand) -> Tensor:
+        return operator("remainder", self, other, _whole)
+
+    def __rmod__(self, other: Operand) -> Tensor:
+        return operator("remainder", other, self, _whole)
+
+
+def _rounded(name: str, x: Rounding) -> Tensor:
+    if x.dtype == bool_:
+        raise TypeError(f"{name} of bool: expected float32, float64 or int64")
+    return cast("Tensor", x).clone() if x.dtype == int64 else elementwise(name, x)
+
+
+def _whole(name: str, x: Operand, y: Operand) -> Tensor:
+    if common_dtype(OPS[name], (x, y)) == int64:
+        expect_none(elementwise("eq", y, 0) if isinstance(y, Value) else y == 0, ZeroDivisionError, f"{name} by zero")
+    return elementwise(name, x, y)
