@@ -107,7 +107,7 @@ class Program:
             ]
         )()
 
-    def _schedule(self, draw: random.Random) -> nn.schedule.Schedule:
+    def _schedule(self, draw: random.Random) -> nn.Schedule:
         return draw.choice(
             [
                 lambda: nn.OneCycle(self.optimizer, 0.1, 30),

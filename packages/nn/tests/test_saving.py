@@ -212,7 +212,7 @@ def test_nested_states_come_back_as_they_were(tmp_path_factory: pytest.TempPathF
     assert nn.load_metadata(path) == {"note": "é"}
 
 
-@pytest.mark.parametrize("make", [lambda params: nn.SGD(params, 0.1, 0.9, True), nn.Adam, nn.AdamW])
+@pytest.mark.parametrize("make", [lambda params: nn.SGD(params, 0.1, 0.9, nesterov=True), nn.Adam, nn.AdamW])
 def test_a_training_is_saved_without_taking_it_apart(make: Any, path: Path) -> None:
     def begin() -> tuple[Any, Any, Any]:
         model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))

@@ -1,12 +1,12 @@
 """stackgrad.nn: neural networks from the tensors of `stackgrad.tensor`.
 
 Functions without state are in `functional` and `losses`, layers in `layers`, initial weights in `init`, those of the
-minitorch course in `course`; all public names but those of `init` and `course` are here too. Where a tensor computes is
-the tensor's affair: nothing in this package is bound to a backend, and a network trained with compiled kernels runs
-with NumPy alone.
+minitorch course in `course`; all public names but those of `init` and `course`, and the schedules under PyTorch's names
+in `optim.lr_scheduler`, are here too. Where a tensor computes is the tensor's affair: nothing in this package is bound
+to a backend, and a network trained with compiled kernels runs with NumPy alone.
 """
 
-from . import course, functional, init
+from . import course, functional, init, optim
 from .data import batches, permutation
 from .functional import (
     avg_pool2d,
@@ -32,9 +32,9 @@ from .layers.sequential import Sequential
 from .losses import cross_entropy, mse_loss, nll_loss
 from .module import Module
 from .optim import SGD, Adam, AdamW, Optimizer
+from .optim.lr_scheduler import Constant, Cosine, OneCycle, Schedule, StepDecay
 from .parameter import Buffer, Parameter
 from .saving import load, load_metadata, save
-from .schedule import Constant, Cosine, OneCycle, Schedule, StepDecay
 
 __version__ = "0.1.0"
 
@@ -83,6 +83,7 @@ __all__ = [
     "max_pool2d",
     "mse_loss",
     "nll_loss",
+    "optim",
     "permutation",
     "relu",
     "save",

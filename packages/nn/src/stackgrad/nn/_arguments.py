@@ -1,7 +1,9 @@
 """The friendly forms of sizes and paddings, turned into the pairs that the kinds of `stackgrad.tensor` take."""
 
-from collections.abc import Sequence
-from typing import Literal, TypeAlias
+import math
+import numbers
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -50,6 +52,39 @@ def described(value: object) -> str:
 
 def is_integer(value: object) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def not_negative(name: str, value: float) -> float:
+    """`value` as a float. TypeError where it is no number, ValueError where it is negative, infinite or NaN."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a number; got {type(value).__name__}")
+    if not (value >= 0 and math.isfinite(value)):
+        raise ValueError(f"{name} must be a finite number, not negative; got {value}")
+    return float(value)
+
+
+def whole(name: str, value: Any) -> int:
+    """`value` as an int. TypeError where it is none, ValueError where it is negative."""
+    if not is_integer(value):
+        raise TypeError(f"{name} must be an int; got {type(value).__name__}")
+    if value < 0:
+        raise ValueError(f"{name} must not be negative; got {value}")
+    return int(value)
+
+
+def flag(name: str, value: Any) -> bool:
+    """`value` as a bool. TypeError where it is none."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False; got {value!r}")
+    return bool(value)
+
+
+def expect_keys(what: str, state: Any, keys: Iterable[str]) -> None:
+    """TypeError for a state that is no mapping, ValueError for one that has other keys."""
+    if not isinstance(state, Mapping):
+        raise TypeError(f"{what} must be values by name; got {type(state).__name__}")
+    if set(state) != set(keys):
+        raise ValueError(f"{what} has the keys {sorted(keys)}; got {sorted(map(str, state))}")
 
 
 def _is_checked(value: object, count: int, least: int) -> bool:

@@ -70,7 +70,7 @@ seeds = st.integers(0, 2**32 - 1)
 def test_sgd(seed: int, lr: float, momentum: float, nesterov: bool, weight_decay: float) -> None:
     nesterov = nesterov and momentum > 0
     start, gradients = random_steps(seed)
-    found = run(lambda params: nn.SGD(params, lr, momentum, nesterov, weight_decay), start, gradients)
+    found = run(lambda params: nn.SGD(params, lr, momentum, 0.0, weight_decay, nesterov), start, gradients)
     for values, p, g in zip(found, start, gradients, strict=True):
         np.testing.assert_allclose(values, sgd(p, g, lr, momentum, nesterov, weight_decay), rtol=1e-10, atol=1e-12)
 
@@ -154,8 +154,9 @@ def test_state_goes_on_where_it_was_taken(make: Callable[[Any], nn.Optimizer]) -
 def test_what_the_state_holds() -> None:
     parameter = nn.Parameter(sg.ones(2))
     optimizer = nn.SGD([parameter], lr=0.5, momentum=0.9)
+    settings = {"lr": 0.5, "momentum": 0.9, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False, "maximize": False}
     assert optimizer.state_dict() == {
-        "settings": {"lr": 0.5, "momentum": 0.9, "nesterov": False, "weight_decay": 0.0, "initial_lr": 0.5},
+        "param_groups": [{**settings, "initial_lr": 0.5, "params": [0]}],
         "steps": [0],
         "tensors": {},
     }
@@ -196,7 +197,7 @@ def test_a_step_between_forward_and_backward_is_noticed() -> None:
 
 def test_repr() -> None:
     assert repr(nn.SGD([nn.Parameter(sg.ones(2))], 0.1)) == (
-        "SGD(1 parameters, lr=0.1, momentum=0.0, nesterov=False, weight_decay=0.0)"
+        "SGD(1 parameters, lr=0.1, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False, maximize=False)"
     )
 
 
@@ -207,7 +208,10 @@ def test_repr() -> None:
         (lambda p: nn.SGD(p, lr=float("nan")), "lr must be a finite number, not negative; got nan"),
         (lambda p: nn.SGD(p, 0.1, momentum=-1), "momentum must be a finite number, not negative; got -1"),
         (lambda p: nn.SGD(p, 0.1, weight_decay=-1), "weight_decay must be a finite number, not negative; got -1"),
-        (lambda p: nn.SGD(p, 0.1, nesterov=True), "nesterov needs a momentum above 0; got 0"),
+        (
+            lambda p: nn.SGD(p, 0.1, nesterov=True),
+            "nesterov needs a momentum above 0 and no dampening; got 0.0 and 0.0",
+        ),
         (lambda p: nn.Adam(p, betas=(0.9, 1.0)), "betas must be at least 0 and below 1; got (0.9, 1.0)"),
         (lambda p: nn.AdamW(p, eps=-1e-8), "eps must be a finite number, not negative; got -1e-08"),
         (lambda p: nn.SGD([], 0.1), "needs at least one parameter; got none"),
@@ -233,7 +237,7 @@ def test_errors(make: Callable[[list[nn.Parameter]], Any], message: str) -> None
         (lambda p: nn.SGD([sg.tensor([1])], 0.1), "parameter 0 must be of float32 or float64; got int64"),
         (lambda p: nn.SGD(p, "0.1"), "lr must be a number; got str"),
         (lambda p: nn.SGD(p, 0.1, True), "momentum must be a number; got bool"),
-        (lambda p: nn.SGD(p, 0.1, 0.9, 1), "nesterov must be True or False; got 1"),
+        (lambda p: nn.SGD(p, 0.1, 0.9, nesterov=1), "nesterov must be True or False; got 1"),
         (lambda p: nn.Adam(p, betas=(0.9, None)), "beta2 must be a number; got NoneType"),
     ],
 )
@@ -261,7 +265,10 @@ def test_a_frozen_parameter_is_skipped(make: Callable[[Any], nn.Optimizer]) -> N
     assert frozen.tolist() != [1.0, 1.0]
 
 
-SETTINGS = {"lr": 0.1, "initial_lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.0}
+def group(**settings: Any) -> dict[str, Any]:
+    """A state's entry for the one group, with these settings."""
+    usual = {"lr": 0.1, "initial_lr": 0.1, "momentum": 0.9, "dampening": 0.0, "weight_decay": 0.0, "nesterov": True}
+    return {"param_groups": [{**usual, "maximize": False, "params": [0], **settings}]}
 
 
 @pytest.mark.parametrize(
@@ -269,18 +276,21 @@ SETTINGS = {"lr": 0.1, "initial_lr": 0.1, "momentum": 0.9, "nesterov": True, "we
     [
         ({"steps": [1, 2]}, "the state is of 2 parameters; this has 1"),
         (
-            {"settings": {"lr": 1.0}},
-            "the settings of SGD has the keys ['initial_lr', 'lr', 'momentum', 'nesterov', 'weight_decay']; got ['lr']",
+            {"param_groups": [{"lr": 1.0}]},
+            "parameter group 0 of a state of SGD has the keys ['dampening', 'initial_lr', 'lr', 'maximize', "
+            "'momentum', 'nesterov', 'params', 'weight_decay']; got ['lr']",
         ),
+        ({"param_groups": []}, "the state has 0 parameter groups; this has 1"),
+        (group(params=[0, 1]), "parameter group 0 of a state has the parameters [0, 1]; this has [0]"),
         ({"tensors": {"velocity.7": sg.ones(2)}}, "state tensor 'velocity.7' is not named slot.index, index below 1"),
         ({"tensors": {"velocity": sg.ones(2)}}, "state tensor 'velocity' is not named slot.index"),
         ({"tensors": {"velocity.0": sg.ones(3)}}, "state tensor 'velocity.0' has shape (3,); the parameter has (2,)"),
-        ({"more": 1}, "has the keys ['settings', 'steps', 'tensors']; got ['more', 'settings', 'steps', 'tensors']"),
-        ({"settings": {**SETTINGS, "lr": float("nan")}}, "lr must be a finite number, not negative; got nan"),
-        ({"settings": {**SETTINGS, "lr": 1.0, "weight_decay": -1.0}}, "weight_decay must be a finite number"),
-        ({"settings": {**SETTINGS, "initial_lr": -1.0}}, "initial_lr must be a finite number, not negative; got -1.0"),
-        ({"settings": {**SETTINGS, "lr": 1.0, "momentum": 0.0}}, "nesterov needs a momentum above 0"),
-        ({"settings": {**SETTINGS, "lr": 1.0}, "steps": [-1]}, "a step of a state must not be negative; got -1"),
+        ({"more": 1}, "keys ['param_groups', 'steps', 'tensors']; got ['more', 'param_groups', 'steps', 'tensors']"),
+        (group(lr=float("nan")), "lr must be a finite number, not negative; got nan"),
+        (group(lr=1.0, weight_decay=-1.0), "weight_decay must be a finite number"),
+        (group(initial_lr=-1.0), "initial_lr must be a finite number, not negative; got -1.0"),
+        (group(lr=1.0, momentum=0.0), "nesterov needs a momentum above 0"),
+        ({**group(lr=1.0), "steps": [-1]}, "a step of a state must not be negative; got -1"),
     ],
 )
 def test_a_state_that_does_not_fit_changes_nothing(change: dict[str, Any], message: str) -> None:
@@ -290,15 +300,16 @@ def test_a_state_that_does_not_fit_changes_nothing(change: dict[str, Any], messa
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"settings": [1.0]}, "the settings of SGD must be values by name; got list"),
-        ({"settings": {**SETTINGS, "lr": "0.1"}}, "lr must be a number; got str"),
-        ({"settings": {**SETTINGS, "lr": 1.0, "momentum": None}}, "momentum must be a number; got NoneType"),
-        ({"settings": {**SETTINGS, "lr": 1.0, "nesterov": "yes"}}, "nesterov must be True or False; got 'yes'"),
+        ({"param_groups": [[1.0]]}, "parameter group 0 of a state of SGD must be values by name; got list"),
+        ({"param_groups": 1}, "the param_groups of a state must be a list of dicts; got int"),
+        (group(lr="0.1"), "lr must be a number; got str"),
+        (group(lr=1.0, momentum=None), "momentum must be a number; got NoneType"),
+        (group(lr=1.0, nesterov="yes"), "nesterov must be True or False; got 'yes'"),
         ({"steps": 3}, "the steps of a state must be a list of ints; got int"),
         ({"steps": [3.0]}, "a step of a state must be an int; got float"),
-        ({"settings": {**SETTINGS, "lr": 1.0}, "tensors": [sg.ones(2)]}, "must stand by name; got list"),
+        ({**group(lr=1.0), "tensors": [sg.ones(2)]}, "must stand by name; got list"),
         (
-            {"settings": {**SETTINGS, "lr": 1.0}, "tensors": {"velocity.0": 1}},
+            {**group(lr=1.0), "tensors": {"velocity.0": 1}},
             "state tensor 'velocity.0' must be a Tensor",
         ),
     ],
@@ -328,10 +339,11 @@ def unchanged_by(change: dict[str, Any], error: type[Exception], message: str) -
 def test_each_setting_is_checked_where_a_state_is_loaded(make: Any) -> None:
     optimizer = make([nn.Parameter(sg.ones(2))], lr=0.1)
     state = optimizer.state_dict()
-    for name in state["settings"]:
+    (settings,) = state["param_groups"]
+    for name in settings.keys() - {"params"}:
         for wrong in (-1.0, float("nan"), float("inf"), "1", None, [1.0], sg.ones(1)):
             with pytest.raises((TypeError, ValueError), match=name):
-                optimizer.load_state_dict({**state, "settings": {**state["settings"], name: wrong}})
+                optimizer.load_state_dict({**state, "param_groups": [{**settings, name: wrong}]})
             assert optimizer.state_dict() == state
 
 

@@ -1,0 +1,104 @@
+"""What a schedule is, and what several of them use."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import stackgrad.tensor as sg
+
+from ..._arguments import expect_keys, not_negative, whole
+from .._optimizer import Optimizer
+
+
+class Schedule:
+    """The base: a subclass defines `rate`, without `group` where it is for optimizers of one. PyTorch's LRScheduler."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.optimizer = optimizer
+        self.steps = 0
+        self._set(0)
+
+    def rate(self, step: int, group: int = 0) -> float:
+        """The learning rate of this step, counted from 0, for the parameter group at this index."""
+        raise NotImplementedError(f"{type(self).__name__} must define rate(step, group)")
+
+    def step(self) -> None:
+        """Counts one step and sets the optimizer's learning rates; in a captured function, in each replay."""
+
+        def advance() -> None:
+            self._set(self.steps + 1)
+            self.steps += 1
+
+        sg.each_time(advance, ahead=True)
+
+    def get_last_lr(self) -> list[float]:
+        """The learning rate of each parameter group.
+
+        Raises:
+            RuntimeError: in a captured function, whose replays would not read them.
+        """
+        if sg.capturing.tape is not None:
+            raise RuntimeError("get_last_lr() in a captured function: read optimizer.lr there, or call it outside")
+        return [group["lr"] for group in self.optimizer.param_groups]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The counter: `{"steps": int}`."""
+        return {"steps": self.steps}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on where `state` was taken, and sets the learning rates. Nothing is changed where it raises.
+
+        Raises:
+            TypeError: steps that are no int.
+            ValueError: a state without `steps`, negative ones.
+        """
+        expect_keys("a schedule's state", state, ("steps",))
+        steps = whole("the steps of a schedule", state["steps"])
+        self._set(steps)
+        self.steps = steps
+
+    def initial_lr(self, group: int) -> float:
+        """The learning rate that the group at this index starts from."""
+        return self.optimizer.param_groups[group]["initial_lr"]  # type: ignore[no-any-return]
+
+    def _set(self, step: int) -> None:
+        groups = self.optimizer.param_groups
+        found = [self.rate(step, index) if index else self.rate(step) for index in range(len(groups))]
+        rates = [not_negative("lr", rate) for rate in found]
+        for group, rate in zip(groups, rates, strict=True):
+            group.schedule(lr=rate)
+
+
+def line(start: float, end: float, step: float, length: float) -> float:
+    """From start to end, in a line."""
+    return start + (end - start) * step / length
+
+
+def cosine(start: float, end: float, step: float, length: float) -> float:
+    """From start to end, along half a cosine."""
+    return end + (start - end) * (1 + math.cos(math.pi * (step / length))) / 2
+
+
+def positive(name: str, value: Any) -> float:
+    """`value` as a float; raises as `not_negative`, and ValueError for 0."""
+    if not_negative(name, value) == 0:
+        raise ValueError(f"{name} must be positive; got {value}")
+    return float(value)
+
+
+def count(name: str, value: Any) -> int:
+    """`value` as an int; raises as `whole`, and ValueError for 0."""
+    if whole(name, value) < 1:
+        raise ValueError(f"{name} must be at least 1; got {value}")
+    return int(value)
+
+
+def each_group(what: str, given: Any, optimizer: Optimizer) -> list[Any]:
+    """One value for each parameter group, from one for all or from a list of them."""
+    groups = len(optimizer.param_groups)
+    values = list(given) if isinstance(given, list | tuple) else [given] * groups
+    if len(values) != groups:
+        raise ValueError(f"{what} has {len(values)} values for {groups} parameter groups: expected one for each")
+    return values

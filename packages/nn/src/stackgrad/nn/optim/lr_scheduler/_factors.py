@@ -1,0 +1,138 @@
+"""Schedules that multiply the initial learning rate, and one after another."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+
+from ..._arguments import not_negative, whole
+from .._optimizer import Optimizer
+from ._base import Schedule, count, each_group, line, positive
+
+
+class LambdaLR(Schedule):
+    """The initial learning rate times what a function gives for the step; one function, or one for each group.
+
+    Raises:
+        TypeError: what is no function.
+        ValueError: another number of functions than there are groups.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]]
+    ) -> None:
+        self.lr_lambdas = each_group("lr_lambda", lr_lambda, optimizer)
+        for function in self.lr_lambdas:
+            if not callable(function):
+                raise TypeError(f"lr_lambda must be a function of the step; got {type(function).__name__}")
+        super().__init__(optimizer)
+
+    def rate(self, step: int, group: int = 0) -> float:
+        return float(self.initial_lr(group) * self.lr_lambdas[group](step))
+
+
+class StepLR(Schedule):
+    """The initial learning rate, multiplied by `gamma` after every `step_size` steps.
+
+    Raises:
+        ValueError: fewer than one step, a gamma that is not positive.
+    """
+
+    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
+        self.step_size = count("step_size", step_size)
+        self.gamma = positive("gamma", gamma)
+        super().__init__(optimizer)
+
+    def rate(self, step: int, group: int = 0) -> float:
+        return self.initial_lr(group) * self.gamma ** (step // self.step_size)
+
+
+class MultiStepLR(Schedule):
+    """The initial learning rate, multiplied by `gamma` at each of the `milestones`, which are steps.
+
+    Raises:
+        TypeError, ValueError: milestones that are no ints or negative, a gamma that is not positive.
+    """
+
+    def __init__(self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1) -> None:
+        self.milestones = sorted([whole("a milestone", step) for step in milestones])
+        self.gamma = positive("gamma", gamma)
+        super().__init__(optimizer)
+
+    def rate(self, step: int, group: int = 0) -> float:
+        return self.initial_lr(group) * self.gamma ** bisect_right(self.milestones, step)
+
+
+class ExponentialLR(Schedule):
+    """The initial learning rate, multiplied by `gamma` after every step.
+
+    Raises:
+        ValueError: a gamma that is not positive.
+    """
+
+    def __init__(self, optimizer: Optimizer, gamma: float) -> None:
+        self.gamma = positive("gamma", gamma)
+        super().__init__(optimizer)
+
+    def rate(self, step: int, group: int = 0) -> float:
+        return self.initial_lr(group) * self.gamma**step
+
+
+class LinearLR(Schedule):
+    """The initial learning rate times a factor that goes in a line from `start_factor` to `end_factor`, and stays.
+
+    Raises:
+        ValueError: fewer than one step, a negative factor.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, start_factor: float = 1 / 3, end_factor: float = 1.0, total_iters: int = 5
+    ) -> None:
+        self.start_factor = not_negative("start_factor", start_factor)
+        self.end_factor = not_negative("end_factor", end_factor)
+        self.total_iters = count("total_iters", total_iters)
+        super().__init__(optimizer)
+
+    def rate(self, step: int, group: int = 0) -> float:
+        done = min(step, self.total_iters)
+        return self.initial_lr(group) * line(self.start_factor, self.end_factor, done, self.total_iters)
+
+
+class StepDecay(StepLR):
+    """`StepLR` with other names: multiplied by `factor` after `every` so many steps."""
+
+    def __init__(self, optimizer: Optimizer, every: int, factor: float = 0.1) -> None:
+        count("every", every)
+        super().__init__(optimizer, every, positive("factor", factor))
+
+
+class Constant(LambdaLR):
+    """The initial learning rate."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        super().__init__(optimizer, lambda step: 1.0)
+
+
+class SequentialLR(Schedule):
+    """One schedule after another: the next one begins, at its step 0, at each of the `milestones`.
+
+    Raises:
+        ValueError: schedules of another optimizer, milestones that are not one fewer or not in order.
+    """
+
+    def __init__(self, optimizer: Optimizer, schedulers: Sequence[Schedule], milestones: Sequence[int]) -> None:
+        self.schedulers = list(schedulers)
+        self.milestones = [whole("a milestone", step) for step in milestones]
+        if len(self.milestones) != len(self.schedulers) - 1 or sorted(self.milestones) != self.milestones:
+            raise ValueError(
+                f"milestones must be in order, and one fewer than the schedules, {len(self.schedulers)}; got "
+                f"{self.milestones}"
+            )
+        for schedule in self.schedulers:
+            if schedule.optimizer is not optimizer:
+                raise ValueError("a schedule of another optimizer was given to SequentialLR: expected the same one")
+        super().__init__(optimizer)
+
+    def rate(self, step: int, group: int = 0) -> float:
+        index = bisect_right(self.milestones, step)
+        return self.schedulers[index].rate(step - (self.milestones[index - 1] if index else 0), group)

@@ -1,0 +1,87 @@
+"""Gradient descent."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+import stackgrad.tensor as sg
+from stackgrad.tensor import Tensor
+
+from .._arguments import flag, not_negative
+from ._groups import Group, Params, Settings
+from ._optimizer import Optimizer, setting
+
+
+class SGD(Optimizer):
+    """Gradient descent, with PyTorch's form of momentum.
+
+        d = grad + weight_decay * p;  v = momentum * v + (1 - dampening) * d;  p -= lr * v
+
+    The first step takes v = d. With `nesterov`, p -= lr * (d + momentum * v); with `maximize`, the gradient's sign is
+    changed first. Source: Sutskever et al., "On the importance of initialization and momentum in deep learning", ICML
+    2013.
+
+    Raises:
+        TypeError: what is no number, what is no Tensor.
+        ValueError: a negative number, `nesterov` without momentum or with dampening, no parameters.
+    """
+
+    momentum = setting("momentum")
+    dampening = setting("dampening")
+    nesterov = setting("nesterov")
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "momentum": momentum,
+                "dampening": dampening,
+                "weight_decay": weight_decay,
+                "nesterov": nesterov,
+                "maximize": maximize,
+            },
+        )
+
+    @classmethod
+    def check(cls, settings: Settings) -> None:
+        super().check(settings)
+        for name in ("momentum", "dampening"):
+            settings[name] = not_negative(name, settings[name])
+        settings["nesterov"] = flag("nesterov", settings["nesterov"])
+        if settings["nesterov"] and (settings["momentum"] == 0 or settings["dampening"]):
+            raise ValueError(
+                f"nesterov needs a momentum above 0 and no dampening; got {settings['momentum']} and "
+                f"{settings['dampening']}"
+            )
+
+    def update(self, group: Group, indices: list[int], params: list[Tensor], grads: list[Tensor]) -> None:
+        if group["momentum"] and group["dampening"]:
+            self._dampened(group, indices, params, grads)
+            return
+        velocities = self.slot("velocity", indices) if group["momentum"] else None
+        numbers = self.numbers(
+            lambda: sg.sgd_numbers(group["lr"], group["momentum"], group["nesterov"], group["weight_decay"])
+        )
+        sg.sgd_step(params, grads, velocities, numbers)
+
+    def _dampened(self, group: Group, indices: list[int], params: list[Tensor], grads: list[Tensor]) -> None:
+        """A step of Adam whose mean is the velocity, divided by 1 and not by a root."""
+
+        def make() -> NDArray[np.float64]:
+            share = 1 - group["dampening"] if self.steps[indices[0]] > 1 else 1.0
+            return np.array([group["lr"], group["momentum"], share, 0, 0, 0, 1, group["weight_decay"], 1], np.float64)
+
+        squares = self.slot("_squares", indices)
+        sg.adam_step(params, grads, self.slot("velocity", indices), squares, self.numbers(make))
