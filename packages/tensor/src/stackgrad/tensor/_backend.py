@@ -352,6 +352,15 @@ class Backend(ABC):
         `numbers` are those of `adam_numbers`.
         """
 
+    def plan_step(self, name: str, *columns: list[Array]) -> Callable[..., None]:
+        """What does `sgd_step` or `adam_step`, by its name, to such arrays: parameters, gradients and states.
+
+        It takes the numbers and then the arrays, which have the same shapes, strides and dtypes as these.
+        """
+        step = getattr(self, name)
+        missing = [None] * (4 - len(columns) - (name == "sgd_step"))  # velocities
+        return lambda numbers, *columns: step(*columns, *missing, numbers)
+
     # --- helpers of the composed kinds
 
     def _sum_keep(self, a: Array, dim: int) -> Array:

@@ -6,7 +6,7 @@ function writes it anew each time (see _tape.each_time).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from ._backend import Array, Backend, DType
 from ._dtypes import is_float
-from ._plans import Layout, Plans
+from ._plans import Plans
+from ._tape import open_tapes
 from ._tensor import Tensor
-from ._writing import count_writes, expect_writable
+from ._writing import expect_writable
 
 Numbers = NDArray[np.float64]
 
@@ -55,12 +56,9 @@ def sgd_step(
     that differ from a parameter's, and for momentum without velocities; TypeError for integers and other numbers.
     """
     _expect_numbers("sgd", numbers, 4)
-    states = {} if velocities is None else {"velocities": velocities}
     if velocities is None and numbers[1]:
         raise ValueError(f"sgd_step with momentum {numbers[1]} and no velocities: expected one for each parameter")
-    for backend, (p, g, *velocity) in _alike(params, grads, states):
-        backend.sgd_step(p, g, velocity[0] if velocity else None, numbers)
-    _count_writes(params, *states.values())
+    _step("sgd_step", numbers, params, grads, *(() if velocities is None else (velocities,)))
 
 
 def adam_step(
@@ -71,9 +69,7 @@ def adam_step(
     `numbers` are those of `adam_numbers`. Raises as `sgd_step`.
     """
     _expect_numbers("adam", numbers, 9)
-    for backend, arrays in _alike(params, grads, {"m": m, "v": v}):
-        backend.adam_step(arrays[0], arrays[1], arrays[2], arrays[3], numbers)
-    _count_writes(params, m, v)
+    _step("adam_step", numbers, params, grads, m, v)
 
 
 def _expect_numbers(kind: str, numbers: Any, count: int) -> None:
@@ -85,50 +81,70 @@ def _expect_numbers(kind: str, numbers: Any, count: int) -> None:
         )
 
 
-def _alike(
-    params: Sequence[Tensor], grads: Sequence[Tensor], states: dict[str, Sequence[Tensor]]
-) -> list[tuple[Backend, list[list[Array]]]]:
-    """Parameters, gradients and states by backend and dtype."""
-    for name, tensors in {"grads": grads, **states}.items():
-        if len(tensors) != len(params):
-            raise ValueError(f"{len(params)} parameters and {len(tensors)} {name}: expected one for each")
-    form: list[Layout] = []
-    written = (params, *states.values())
+def _step(name: str, numbers: Numbers, params: Sequence[Tensor], *others: Sequence[Tensor]) -> None:
+    """The backend's step of that name on parameters, gradients and states."""
+    columns = (params, *others)
+    form: list[Any] = [name]
+    arrays: list[list[Array]] = []
+    for tensors in columns:
+        column: list[Array] = []
+        for x in tensors:
+            data, layout = x.data, x._layout
+            form.append(layout if x._laid is data and layout is not None else x.layout)
+            column.append(data)
+        form.append(None)
+        arrays.append(column)
+    steps = _plans.find(tuple(form), name, *columns)
+    written = [params, *others[1:]]
     for tensors in written:
         for x in tensors:
-            form.append(x.layout)
             if not x.backend.is_writable(x.data):
                 expect_writable("optimizer step", x)
-    groups = _groups.find(tuple(form), *written)
-    for p, g in zip(params, grads):  # noqa: B905 - as many, and faster
-        ours, its = p.data, g.data
-        if its.shape != ours.shape or its.dtype != ours.dtype or g.backend is not p.backend:
-            raise _unlike(p, g)
-    columns = (params, grads, *states.values())
-    return [(backend, [[tensors[i].memory() for i in indices] for tensors in columns]) for backend, indices in groups]
-
-
-def _group(params: Sequence[Tensor], *states: Sequence[Tensor]) -> list[tuple[Backend, list[int]]]:
-    """Which parameters are of one backend and dtype. Raises for what no step is done to."""
-    groups: dict[tuple[Backend, DType], list[int]] = {}
-    for i, (p, *others) in enumerate(zip(params, *states, strict=True)):
-        if not is_float(p.dtype):
-            raise TypeError(f"optimizer step on a parameter of dtype {p.dtype}: expected float32 or float64")
-        for x in (p, *others):
-            if x.shape != p.shape or x.dtype != p.dtype or x.backend is not p.backend:
-                raise _unlike(p, x)
-            expect_writable("optimizer step", x)
-        groups.setdefault((p.backend, p.dtype), []).append(i)
-    return [(backend, indices) for (backend, _), indices in groups.items()]
-
-
-_groups: Plans[list[tuple[Backend, list[int]]]] = Plans(_group)
-
-
-def _count_writes(*written: Sequence[Tensor]) -> None:
+    if open_tapes:
+        for tensors in columns:
+            for x in tensors:
+                x.memory()
+    for run, indices in steps:
+        chosen = arrays if indices is None else [[column[i] for i in indices] for column in arrays]
+        run(numbers, *chosen)
     for tensors in written:
         for x in tensors:
-            count_writes(x)
+            version = x._version or x.version
+            version.count += 1
+            if version.twins:
+                version.write_twins(x.backend, x.data)
+
+
+_Steps = list[tuple[Callable[..., None], "list[int] | None"]]
+
+
+def _plan(name: str, params: Sequence[Tensor], *others: Sequence[Tensor]) -> _Steps:
+    """The steps of parameters of one backend and dtype, and which these are; None for all.
+
+    Raises for what no step is done to.
+    """
+    names = ["grads"] + (["velocities"] if name == "sgd_step" else ["m", "v"])
+    for what, tensors in zip(names, others):  # noqa: B905 - there may be no velocities
+        if len(tensors) != len(params):
+            raise ValueError(f"{len(params)} parameters and {len(tensors)} {what}: expected one for each")
+    groups: dict[tuple[Backend, DType], list[int]] = {}
+    for i, (p, *rest) in enumerate(zip(params, *others, strict=True)):
+        if not is_float(p.dtype):
+            raise TypeError(f"optimizer step on a parameter of dtype {p.dtype}: expected float32 or float64")
+        for x in rest:
+            if x.shape != p.shape or x.dtype != p.dtype or x.backend is not p.backend:
+                raise _unlike(p, x)
+        for x in (p, *rest[1:]):
+            expect_writable("optimizer step", x)
+        groups.setdefault((p.backend, p.dtype), []).append(i)
+    steps: _Steps = []
+    for (backend, _), indices in groups.items():
+        run = backend.plan_step(name, *[[tensors[i].data for i in indices] for tensors in (params, *others)])
+        steps.append((run, indices if len(groups) > 1 else None))
+    return steps
+
+
+_plans: Plans[_Steps] = Plans(_plan)
 
 
 def _unlike(p: Tensor, other: Tensor) -> ValueError:

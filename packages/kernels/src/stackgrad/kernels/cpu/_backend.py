@@ -69,5 +69,6 @@ class CpuBackend(HostBackend):
     scatter = staticmethod(_indexing.scatter)
     uniform = staticmethod(_random.uniform)
     dropout = staticmethod(_random.dropout)
+    plan_step = staticmethod(_optim.plan_step)
     sgd_step = staticmethod(_optim.sgd_step)
     adam_step = staticmethod(_optim.adam_step)

@@ -7,17 +7,16 @@ its gradient and of its states in the tuple of all arrays: parameters first, the
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from stackgrad.tensor._plans import Plans
-
 from ._channels_last import in_order
 from ._copy import assign
-from ._kernel import Kernel, helper, kernel
+from ._kernel import helper, kernel
 from ._parallel import CHUNK
 from ._pointers import Memories, Memory, load, memory_of, store
 
@@ -83,48 +82,37 @@ def _adam(chunk, arrays, params, parts, numbers):
         store(p, i, value - rate * mean / (math.sqrt(square * scale2) + eps))
 
 
-class _Plan(NamedTuple):
-    """The parts of parameters that chunks are, how many elements they have, and which arrays are to be copied."""
-
-    chunks: int
-    work: int
-    parts: NDArray[np.int64]
-    copies: tuple[int, ...]
-
-
-def _plan(params: list[Array], arrays: list[Array]) -> _Plan:
+def plan_step(name: str, *columns: list[Array]) -> Callable[..., None]:
+    """See Backend.plan_step."""
+    params, arrays = columns[0], [a for column in columns for a in column]
     parts = [(i, start, min(CHUNK, p.size - start)) for i, p in enumerate(params) for start in range(0, p.size, CHUNK)]
-    copies = tuple([i for i, a in enumerate(arrays) if not a.flags.c_contiguous])
-    return _Plan(len(parts), sum([p.size for p in params]) * COST, np.array(parts, np.int64).reshape(-1), copies)
+    table, chunks, of = np.array(parts, np.int64).reshape(-1), len(parts), len(params)
+    work = sum([p.size for p in params]) * COST
+    copies = [i for i, a in enumerate(arrays) if not a.flags.c_contiguous]
+    kernel = _adam if name == "adam_step" else _momentum if len(columns) > 2 else _sgd
+    launch = kernel[params[0].dtype]
 
+    def run(numbers: Numbers, *columns: list[Array]) -> None:
+        given: list[Array] = []
+        for arrays in columns:
+            given += arrays
+        lying = list(given) if copies else given
+        for i in copies:
+            lying[i] = in_order(given[i])
+        launch(chunks, work, (tuple(lying), of, table, numbers))
+        for i in copies:
+            if not of <= i < 2 * of:
+                assign(given[i], lying[i])
 
-_plans: Plans[_Plan] = Plans(_plan)
-
-
-def _step(kernel_for: Kernel, numbers: Numbers, params: list[Array], grads: list[Array], *states: list[Array]) -> None:
-    given = [*params, *grads]
-    for arrays in states:
-        given += arrays
-    dtype, of = params[0].dtype, len(params)
-    form = (tuple([p.shape for p in params]), tuple([a.strides for a in given]))
-    chunks, work, parts, copies = _plans.find(form, params, given)
-    lying = list(given) if copies else given
-    for i in copies:
-        lying[i] = in_order(given[i])
-    kernel_for[dtype](chunks, work, (tuple(lying), of, parts, numbers))
-    for i in copies:
-        if not of <= i < 2 * of:
-            assign(given[i], lying[i])
+    return run
 
 
 def sgd_step(params: list[Array], grads: list[Array], velocities: list[Array] | None, numbers: Numbers) -> None:
     """See Backend.sgd_step."""
-    if velocities is None:
-        _step(_sgd, numbers, params, grads)
-    else:
-        _step(_momentum, numbers, params, grads, velocities)
+    columns = (params, grads) if velocities is None else (params, grads, velocities)
+    plan_step("sgd_step", *columns)(numbers, *columns)
 
 
 def adam_step(params: list[Array], grads: list[Array], m: list[Array], v: list[Array], numbers: Numbers) -> None:
     """See Backend.adam_step."""
-    _step(_adam, numbers, params, grads, m, v)
+    plan_step("adam_step", params, grads, m, v)(numbers, params, grads, m, v)

@@ -183,7 +183,8 @@ def check_sgd_step(backend: Backend, draw: Draw) -> None:
     for step in range(3):
         grads = [backend.from_numpy(slopes[step].copy()) for _, slopes in layers]
         numbers = sgd_numbers(lr, momentum, nesterov, decay)
-        backend.sgd_step(params, grads, velocities if momentum else None, numbers)
+        columns = (params, grads, velocities) if momentum else (params, grads)
+        backend.plan_step("sgd_step", *columns)(numbers, *columns)
     for p, velocity, (written, slopes) in zip(params, velocities, layers, strict=True):
         exact_p, exact_v = (sample.numpy().astype(float64) for sample in written)
         for g in slopes:
@@ -203,7 +204,8 @@ def check_adam_step(backend: Backend, draw: Draw) -> None:
     params, ms, vs = ([written[i].on(backend) for written, _ in layers] for i in range(3))
     for step in range(3):
         grads = [backend.from_numpy(slopes[step].copy()) for _, slopes in layers]
-        backend.adam_step(params, grads, ms, vs, adam_numbers(step + 1, lr, (b1, b2), eps, decay, decoupled))
+        numbers = adam_numbers(step + 1, lr, (b1, b2), eps, decay, decoupled)
+        backend.plan_step("adam_step", params, grads, ms, vs)(numbers, params, grads, ms, vs)
     for p, m, v, (written, slopes) in zip(params, ms, vs, layers, strict=True):
         exact_p, exact_m, exact_v = (sample.numpy().astype(float64) for sample in written)
         for step, g in enumerate(slopes, 1):
