@@ -54,13 +54,20 @@ def model(seed: int = 0) -> nn.Sequential:
 MAKERS: list[Callable[[Any], nn.Optimizer]] = [
     lambda params: nn.SGD(params, 0.1, momentum=0.9),
     lambda params: nn.Adam(params, 0.1),
-    lambda params: nn.AdamW(params, 0.1),
+    lambda params: nn.AdamW(params, 0.1, amsgrad=True),
+    lambda params: nn.SGD(params, 0.1, momentum=0.9, dampening=0.5, maximize=True),
+    lambda params: nn.RMSprop(params, 0.01, weight_decay=0.1, momentum=0.5, centered=True),
+    lambda params: nn.Adagrad(params, 0.1, lr_decay=0.5),
 ]
 SCHEDULES: list[Callable[[nn.Optimizer], nn.Schedule]] = [
     lambda o: nn.OneCycle(o, 0.2, CALLS),
     lambda o: nn.Cosine(o, CALLS),
     lambda o: nn.StepDecay(o, 2),
     nn.Constant,
+    lambda o: nn.optim.lr_scheduler.ExponentialLR(o, 0.5),
+    lambda o: nn.optim.lr_scheduler.CosineAnnealingWarmRestarts(o, 2, 2),
+    lambda o: nn.optim.lr_scheduler.MultiStepLR(o, [1, 3]),
+    lambda o: nn.optim.lr_scheduler.LambdaLR(o, lambda step: 1 / (1 + step)),
 ]
 
 

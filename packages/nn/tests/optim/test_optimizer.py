@@ -105,8 +105,13 @@ def test_defaults_in_float32(make: Any, reference: Any) -> None:
 KINDS: list[Callable[[Any], nn.Optimizer]] = [
     lambda params: nn.SGD(params, 0.1),
     lambda params: nn.SGD(params, 0.1, 0.9, nesterov=True, weight_decay=0.1),
+    lambda params: nn.SGD(params, 0.1, 0.9, dampening=0.5),
     nn.Adam,
     nn.AdamW,
+    lambda params: nn.AdamW(params, amsgrad=True, maximize=True),
+    nn.RMSprop,
+    lambda params: nn.RMSprop(params, momentum=0.9, centered=True, weight_decay=0.1),
+    lambda params: nn.Adagrad(params, lr_decay=0.1, initial_accumulator_value=0.5),
 ]
 
 
@@ -213,6 +218,9 @@ def test_repr() -> None:
             "nesterov needs a momentum above 0 and no dampening; got 0.0 and 0.0",
         ),
         (lambda p: nn.Adam(p, betas=(0.9, 1.0)), "betas must be at least 0 and below 1; got (0.9, 1.0)"),
+        (lambda p: nn.SGD(p, 0.1, 0.9, 0.5, nesterov=True), "above 0 and no dampening; got 0.9 and 0.5"),
+        (lambda p: nn.RMSprop(p, alpha=1.5), "alpha must be at most 1; got 1.5"),
+        (lambda p: nn.Adagrad(p, lr_decay=-1), "lr_decay must be a finite number, not negative; got -1"),
         (lambda p: nn.AdamW(p, eps=-1e-8), "eps must be a finite number, not negative; got -1e-08"),
         (lambda p: nn.SGD([], 0.1), "needs at least one parameter; got none"),
         (lambda p: nn.SGD([*p, *p], 0.1), "a parameter was given twice"),
@@ -335,7 +343,7 @@ def unchanged_by(change: dict[str, Any], error: type[Exception], message: str) -
     }
 
 
-@pytest.mark.parametrize("make", [nn.SGD, nn.Adam, nn.AdamW])
+@pytest.mark.parametrize("make", [nn.SGD, nn.Adam, nn.AdamW, nn.RMSprop, nn.Adagrad])
 def test_each_setting_is_checked_where_a_state_is_loaded(make: Any) -> None:
     optimizer = make([nn.Parameter(sg.ones(2))], lr=0.1)
     state = optimizer.state_dict()
@@ -376,7 +384,7 @@ class _Row(sg.Launches):
         pass
 
 
-@pytest.mark.parametrize("make", [nn.SGD, nn.Adam, nn.AdamW])
+@pytest.mark.parametrize("make", [nn.SGD, nn.Adam, nn.AdamW, nn.RMSprop, nn.Adagrad])
 def test_launches_before_and_in_a_step_stay_in_a_row(make: Callable[..., nn.Optimizer]) -> None:
     backend = _Recording()
     parameter = nn.Parameter(sg.ones(2, backend=backend))

@@ -31,7 +31,7 @@ from .layers.pool import AvgPool2d, MaxPool2d
 from .layers.sequential import Sequential
 from .losses import cross_entropy, mse_loss, nll_loss
 from .module import Module
-from .optim import SGD, Adam, AdamW, Optimizer
+from .optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from .optim.lr_scheduler import Constant, Cosine, OneCycle, Schedule, StepDecay
 from .parameter import Buffer, Parameter
 from .saving import load, load_metadata, save
@@ -40,6 +40,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "SGD",
+    "Adagrad",
     "Adam",
     "AdamW",
     "AvgPool2d",
@@ -59,6 +60,7 @@ __all__ = [
     "OneCycle",
     "Optimizer",
     "Parameter",
+    "RMSprop",
     "ReLU",
     "Schedule",
     "Sequential",

@@ -2,7 +2,9 @@
 
 from . import lr_scheduler
 from ._optimizer import Optimizer
+from .adagrad import Adagrad
 from .adam import Adam, AdamW
+from .rmsprop import RMSprop
 from .sgd import SGD
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "lr_scheduler"]
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "lr_scheduler"]

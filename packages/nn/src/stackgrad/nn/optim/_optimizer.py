@@ -139,8 +139,8 @@ class Optimizer:
         sg.each_time(write, ahead=True)
         return kept[0]
 
-    def slot(self, name: str, indices: list[int]) -> list[Tensor]:
-        """The tensor kept under this name for each of these parameters; zeros at first.
+    def slot(self, name: str, indices: list[int], first: float = 0.0) -> list[Tensor]:
+        """The tensor kept under this name for each of these parameters; all its elements are `first` at first.
 
         One whose name begins with "_" is memory to work in, and not part of the state.
         """
@@ -150,7 +150,7 @@ class Optimizer:
             for index in indices:
                 if index not in kept:
                     like = self.params[index]
-                    kept[index] = sg.zeros(*like.shape, dtype=like.dtype, backend=like.backend)
+                    kept[index] = sg.full(like.shape, first, dtype=like.dtype, backend=like.backend)
 
         if not kept.keys() >= set(indices):
             sg.each_time(make, ahead=True)  # where they are made is not recorded: replays would write the zeros again

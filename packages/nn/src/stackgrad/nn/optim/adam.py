@@ -10,6 +10,7 @@ from stackgrad.tensor import Tensor
 
 from .._arguments import flag, not_negative
 from ._groups import Group, Params, Settings
+from ._numbers import numbers
 from ._optimizer import Optimizer, setting
 
 
@@ -77,13 +78,11 @@ class Adam(Optimizer):
             return
 
         def means_alone() -> NDArray[np.float64]:
-            numbers = make()
-            numbers[0] = 0  # the rate
-            return numbers
+            return np.array([0.0, *make()[1:]])  # the rate is 0
 
         def by_the_largest() -> NDArray[np.float64]:
-            rate, _, _, _, _, scale, eps, _, _ = make()
-            return np.array([rate, 0, 1, 1, 0, scale, eps, 0, 1], np.float64)
+            rate, *_, scale, eps, _, _ = make()
+            return numbers(rate, scale=scale, eps=eps)
 
         sg.adam_step(params, grads, mean, square, self.numbers(means_alone))
         largest = self.slot("largest", indices)

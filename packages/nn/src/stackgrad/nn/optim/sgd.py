@@ -10,6 +10,7 @@ from stackgrad.tensor import Tensor
 
 from .._arguments import flag, not_negative
 from ._groups import Group, Params, Settings
+from ._numbers import numbers
 from ._optimizer import Optimizer, setting
 
 
@@ -71,17 +72,18 @@ class SGD(Optimizer):
             self._dampened(group, indices, params, grads)
             return
         velocities = self.slot("velocity", indices) if group["momentum"] else None
-        numbers = self.numbers(
-            lambda: sg.sgd_numbers(group["lr"], group["momentum"], group["nesterov"], group["weight_decay"])
-        )
-        sg.sgd_step(params, grads, velocities, numbers)
+
+        def make() -> NDArray[np.float64]:
+            return sg.sgd_numbers(group["lr"], group["momentum"], group["nesterov"], group["weight_decay"])
+
+        sg.sgd_step(params, grads, velocities, self.numbers(make))
 
     def _dampened(self, group: Group, indices: list[int], params: list[Tensor], grads: list[Tensor]) -> None:
         """A step of Adam whose mean is the velocity, divided by 1 and not by a root."""
 
         def make() -> NDArray[np.float64]:
             share = 1 - group["dampening"] if self.steps[indices[0]] > 1 else 1.0
-            return np.array([group["lr"], group["momentum"], share, 0, 0, 0, 1, group["weight_decay"], 1], np.float64)
+            return numbers(group["lr"], (group["momentum"], share), scale=0, eps=1, decay=group["weight_decay"])
 
         squares = self.slot("_squares", indices)
         sg.adam_step(params, grads, self.slot("velocity", indices), squares, self.numbers(make))
