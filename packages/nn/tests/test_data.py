@@ -1,5 +1,10 @@
 """Batches in random order."""
 
+import re
+import threading
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -53,3 +58,142 @@ def test_errors() -> None:
         nn.batches(-1, 2)
     with pytest.raises(ValueError, match="batch_size must be at least 1; got 0"):
         nn.batches(3, 0)
+
+
+# ------------------------------------------------------------------------------------------------------- DataLoader
+
+
+class Squares(nn.Dataset[tuple[int, int]]):
+    """Numbers and their squares; how often each was read, by the thread that read it."""
+
+    def __init__(self, n: int, fails_at: int | None = None) -> None:
+        self.n, self.fails_at = n, fails_at
+        self.reads: list[tuple[int, str]] = []
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, index: int) -> tuple[int, int]:
+        self.reads.append((index, threading.current_thread().name))
+        if index == self.fails_at:
+            raise RuntimeError(f"example {index} is damaged")
+        return index, index * index
+
+
+def tensors(n: int = 7) -> nn.TensorDataset:
+    return nn.TensorDataset(sg.arange(n), sg.arange(n) ** 2)
+
+
+def all_of(loader: nn.DataLoader) -> list[list[list[int]]]:
+    return [[part.tolist() for part in batch] for batch in loader]
+
+
+@pytest.mark.parametrize("num_workers", [0, 1, 3])
+@pytest.mark.parametrize("make", [tensors, lambda: Squares(7), lambda: [(i, i * i) for i in range(7)]])
+def test_batches_in_order_with_a_ragged_end(make: Any, num_workers: int) -> None:
+    loader = nn.DataLoader(make(), 3, num_workers=num_workers)
+    expected = [[[0, 1, 2], [0, 1, 4]], [[3, 4, 5], [9, 16, 25]], [[6], [36]]]
+    assert all_of(loader) == all_of(loader) == expected
+    assert len(loader) == 3
+    full = nn.DataLoader(make(), 3, drop_last=True, num_workers=num_workers)
+    assert all_of(full) == expected[:2]
+    assert len(full) == 2
+    assert len(nn.DataLoader(make(), 7)) == len(nn.DataLoader(make(), 7, drop_last=True)) == 1
+
+
+@pytest.mark.parametrize("make", [tensors, lambda: Squares(7)])
+def test_shuffled_by_the_seed_and_otherwise_in_each_epoch(make: Any) -> None:
+    def epochs(seed: int, num_workers: int) -> list[Any]:
+        loader = nn.DataLoader(make(), 2, shuffle=True, num_workers=num_workers, generator=sg.Generator(seed))
+        return [all_of(loader) for _ in range(3)]
+
+    first = epochs(1, 0)
+    assert epochs(1, 1) == epochs(1, 4) == first != epochs(2, 0)
+    assert first[0] != first[1] != first[2]
+    for batches in first:
+        assert sorted(i for indices, _ in batches for i in indices) == list(range(7))
+        assert all(square == i * i for indices, squares in batches for i, square in zip(indices, squares, strict=True))
+
+
+def test_the_order_is_that_of_batches() -> None:
+    loader = nn.DataLoader(tensors(), 2, shuffle=True, generator=sg.Generator(3))
+    assert [batch[0].tolist() for batch in loader] == [part.tolist() for part in nn.batches(7, 2, sg.Generator(3))]
+    sg.manual_seed(3)
+    assert [b[0].tolist() for b in nn.DataLoader(tensors(), 2, True)] == [
+        part.tolist() for part in nn.batches(7, 2, sg.Generator(3))
+    ]
+
+
+def test_threads_read_ahead_and_end() -> None:
+    dataset = Squares(100)
+    before = threading.active_count()
+    iterator = iter(nn.DataLoader(dataset, 2, num_workers=2, prefetch_factor=2))
+    next(iterator)
+    assert threading.active_count() > before
+    iterator.close()  # type: ignore[attr-defined] # as a break out of the loop does
+    assert threading.active_count() == before
+    assert {index for index, _ in dataset.reads} <= set(range(10))  # five batches at most
+    assert all(name.startswith("stackgrad-data") for _, name in dataset.reads)
+
+
+@pytest.mark.parametrize("num_workers", [0, 1, 2])
+def test_an_error_is_raised_where_its_batch_would_come(num_workers: int) -> None:
+    iterator = iter(nn.DataLoader(Squares(9, fails_at=5), 2, num_workers=num_workers))
+    assert [next(iterator)[0].tolist() for _ in range(2)] == [[0, 1], [2, 3]]
+    with pytest.raises(RuntimeError, match="example 5 is damaged"):
+        next(iterator)
+
+
+class Point(NamedTuple):
+    x: float
+    name: str
+
+
+def test_what_batches_are_made_of() -> None:
+    def batch(*examples: Any) -> Any:
+        (made,) = nn.DataLoader(list(examples), len(examples))
+        return made
+
+    assert batch(1, 2).dtype == sg.int64
+    assert batch(0.5, 1.5).dtype == sg.float64
+    assert batch(True, False).dtype == sg.bool_
+    assert batch(np.float32(1), np.float32(2)).dtype == sg.float32
+    assert batch(np.ones((2, 3)), np.zeros((2, 3))).shape == (2, 2, 3)
+    assert batch(sg.ones(2), sg.zeros(2)).tolist() == [[1, 1], [0, 0]]
+    assert batch("a", "b") == ["a", "b"]
+    assert [part.tolist() for part in batch((1, 2.0), (3, 4.0))] == [[1, 3], [2, 4]]
+    made = batch({"x": 1, "y": [2, 3]}, {"x": 4, "y": [5, 6]})
+    assert made["x"].tolist() == [1, 4]
+    assert [part.tolist() for part in made["y"]] == [[2, 5], [3, 6]]
+    point = batch(Point(1.0, "a"), Point(2.0, "b"))
+    assert isinstance(point, Point)
+    assert (point.x.tolist(), point.name) == ([1.0, 2.0], ["a", "b"])  # type: ignore[attr-defined]
+    assert list(nn.DataLoader([1, 2, 3], 2, collate_fn=sum)) == [3, 3]
+    assert list(nn.DataLoader(tensors(2), 2, collate_fn=len)) == [2]
+
+
+def test_a_row_of_a_tensor_dataset() -> None:
+    assert [part.item() for part in tensors()[3]] == [3, 9]
+    assert len(tensors()) == 7
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: nn.DataLoader(iter([1])), TypeError, "a dataset with a length, and examples by index"),
+        (lambda: nn.DataLoader([1], 0), ValueError, "batch_size and prefetch_factor must be at least 1; got 0 and 2"),
+        (lambda: nn.DataLoader([1], 1.5), TypeError, "batch_size must be an int; got float"),
+        (lambda: nn.DataLoader([1], shuffle=1), TypeError, "shuffle must be True or False; got 1"),
+        (lambda: nn.DataLoader([1], num_workers=-1), ValueError, "num_workers must not be negative; got -1"),
+        (lambda: list(nn.DataLoader([object()])), TypeError, "examples of type object: give a collate_fn"),
+        (lambda: list(nn.DataLoader([(1, 2), (1,)], 2)), ValueError, "zip"),
+        (lambda: nn.TensorDataset(), ValueError, "must have one length; got shapes none"),
+        (lambda: nn.TensorDataset(sg.ones(2), sg.ones(3, 1)), ValueError, "got shapes (2,), (3, 1)"),
+        (lambda: nn.TensorDataset(sg.tensor(1)), ValueError, "must have one length; got shapes ()"),
+        (lambda: nn.TensorDataset([1]), TypeError, "tensor 0 of a TensorDataset must be a Tensor; got list"),
+        (lambda: len(nn.Dataset()), NotImplementedError, "Dataset must define __len__"),
+    ],
+)
+def test_errors_of_loaders(make: Callable[[], Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=re.escape(message)):
+        make()

@@ -1,13 +1,13 @@
 """stackgrad.nn: neural networks from the tensors of `stackgrad.tensor`.
 
 Functions without state are in `functional` and `losses`, layers in `layers`, initial weights in `init`, those of the
-minitorch course in `course`; all public names but those of `init` and `course`, and the schedules under PyTorch's names
-in `optim.lr_scheduler`, are here too. Where a tensor computes is the tensor's affair: nothing in this package is bound
-to a backend, and a network trained with compiled kernels runs with NumPy alone.
+minitorch course in `course`; all public names but those of `init` and `course`, and what PyTorch has in `utils`,
+`optim.lr_scheduler` and `optim.swa_utils`, are here too. Where a tensor computes is the tensor's affair: nothing in this
+package is bound to a backend, and a network trained with compiled kernels runs with NumPy alone.
 """
 
-from . import course, functional, init, optim
-from .data import batches, permutation
+from . import course, functional, init, optim, utils
+from .data import DataLoader, Dataset, TensorDataset, batches, permutation
 from .functional import (
     avg_pool2d,
     batch_norm,
@@ -33,16 +33,19 @@ from .losses import cross_entropy, mse_loss, nll_loss
 from .module import Module
 from .optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from .optim.lr_scheduler import Constant, Cosine, OneCycle, Schedule, StepDecay
+from .optim.swa_utils import EMA, AveragedModel
 from .parameter import Buffer, Parameter
 from .saving import load, load_metadata, save
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "EMA",
     "SGD",
     "Adagrad",
     "Adam",
     "AdamW",
+    "AveragedModel",
     "AvgPool2d",
     "BatchNorm1d",
     "BatchNorm2d",
@@ -51,6 +54,8 @@ __all__ = [
     "Conv1d",
     "Conv2d",
     "Cosine",
+    "DataLoader",
+    "Dataset",
     "Dropout",
     "Flatten",
     "Linear",
@@ -68,6 +73,7 @@ __all__ = [
     "Softmax",
     "StepDecay",
     "Tanh",
+    "TensorDataset",
     "avg_pool2d",
     "batch_norm",
     "batches",
@@ -92,4 +98,5 @@ __all__ = [
     "sigmoid",
     "softmax",
     "tanh",
+    "utils",
 ]

@@ -1,12 +1,21 @@
-"""Batches of example numbers in random order."""
+"""Examples in batches: their indices in random order, and a loader that makes tensors of them ahead of time."""
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 import stackgrad.tensor as sg
-from stackgrad.tensor import Generator
+from stackgrad.tensor import Generator, Tensor
+
+from ._arguments import expect_tensor, flag, whole
+
+Example = TypeVar("Example", covariant=True)
 
 
 def permutation(n: int, generator: Generator | None = None) -> npt.NDArray[np.int64]:
@@ -38,6 +47,155 @@ def batches(
         raise ValueError(f"n must not be negative; got {n}")
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1; got {batch_size}")
-    order = permutation(n, generator)
+    return _cut(permutation(n, generator), batch_size, drop_last)
+
+
+def _cut(order: npt.NDArray[np.int64], batch_size: int, drop_last: bool) -> Iterator[npt.NDArray[np.int64]]:
+    n = len(order)
     end = n - n % batch_size if drop_last else n
     return (order[start : start + batch_size] for start in range(0, end, batch_size))
+
+
+class Dataset(Generic[Example]):
+    """Examples by index; a subclass defines `__len__` and `__getitem__`. A list of examples does as well."""
+
+    def __len__(self) -> int:
+        raise NotImplementedError(f"{type(self).__name__} must define __len__")
+
+    def __getitem__(self, index: int) -> Example:
+        raise NotImplementedError(f"{type(self).__name__} must define __getitem__")
+
+
+class TensorDataset(Dataset[tuple[Tensor, ...]]):
+    """Tensors that have the examples along their first dimension: example i is the tuple of their elements at i.
+
+    Raises:
+        TypeError: what is no Tensor.
+        ValueError: no tensors, tensors without dimensions or of different lengths.
+    """
+
+    def __init__(self, *tensors: Tensor) -> None:
+        for index, tensor in enumerate(tensors):
+            expect_tensor(f"tensor {index} of a TensorDataset", tensor)
+        if len({tensor.shape[:1] for tensor in tensors}) != 1 or not tensors[0].ndim:
+            shapes = ", ".join(str(tensor.shape) for tensor in tensors) or "none"
+            raise ValueError(f"the tensors of a TensorDataset must have one length; got shapes {shapes}")
+        self.tensors = tensors
+
+    def __len__(self) -> int:
+        return self.tensors[0].shape[0]
+
+    def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
+        return tuple(tensor[index] for tensor in self.tensors)
+
+
+class DataLoader:
+    """Batches of a dataset, as often as it is iterated over: `for images, labels in loader`.
+
+    With `shuffle`, the order is drawn from the generator each time an iteration begins, so that it is another one in
+    each epoch and the same for the same seed, whatever the number of threads. Threads prepare the next batches while
+    one is used; batches come in order, and what an example raises is raised where its batch would have come.
+
+    Args:
+        dataset: what has a length, and examples by index. Threads read several at a time: one that draws random
+            numbers as it is read draws the same ones only with one thread or none, and a generator of its own.
+        batch_size: how many examples a batch has; the last one may have fewer.
+        shuffle: whether in random order.
+        num_workers: how many threads prepare batches; with 0 they are made as they are asked for.
+        collate_fn: what makes a batch of a list of examples; `default_collate` where None.
+        drop_last: leave out a last batch that is not full.
+        generator: the source of the order; the default generator where None.
+        prefetch_factor: how many batches each thread prepares ahead.
+
+    Raises:
+        TypeError: a dataset without a length, what is no int or bool.
+        ValueError: a batch size below 1, a negative number.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset[Any] | Sequence[Any],
+        batch_size: int = 1,
+        shuffle: bool = False,
+        *,
+        num_workers: int = 0,
+        collate_fn: Callable[[list[Any]], Any] | None = None,
+        drop_last: bool = False,
+        generator: Generator | None = None,
+        prefetch_factor: int = 2,
+    ) -> None:
+        if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
+            raise TypeError(f"a DataLoader takes a dataset with a length, and examples by index; got {dataset!r}")
+        self.dataset = dataset
+        self.batch_size = whole("batch_size", batch_size)
+        self.shuffle = flag("shuffle", shuffle)
+        self.num_workers = whole("num_workers", num_workers)
+        self.collate_fn = collate_fn
+        self.drop_last = flag("drop_last", drop_last)
+        self.generator = generator
+        self.prefetch_factor = whole("prefetch_factor", prefetch_factor)
+        if self.batch_size < 1 or self.prefetch_factor < 1:
+            raise ValueError(
+                f"batch_size and prefetch_factor must be at least 1; got {batch_size} and {prefetch_factor}"
+            )
+
+    def __len__(self) -> int:
+        """How many batches there are."""
+        n = len(self.dataset)
+        return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
+
+    def __iter__(self) -> Iterator[Any]:
+        n = len(self.dataset)
+        order = permutation(n, self.generator) if self.shuffle else np.arange(n)
+        parts = _cut(order, self.batch_size, self.drop_last)
+        return self._ahead(parts) if self.num_workers else map(self._batch, parts)
+
+    def _batch(self, indices: npt.NDArray[np.int64]) -> Any:
+        if isinstance(self.dataset, TensorDataset) and self.collate_fn is None:
+            return list(self.dataset[indices])
+        examples = [self.dataset[index] for index in indices.tolist()]
+        return (self.collate_fn or default_collate)(examples)
+
+    def _ahead(self, parts: Iterator[npt.NDArray[np.int64]]) -> Iterator[Any]:
+        """The batches of these indices, in order, prepared by threads."""
+        pool = ThreadPoolExecutor(self.num_workers, "stackgrad-data")
+        waiting: deque[Future[Any]] = deque()
+        try:
+            for indices in parts:
+                waiting.append(pool.submit(self._batch, indices))
+                if len(waiting) > self.num_workers * self.prefetch_factor:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def default_collate(examples: list[Any]) -> Any:
+    """A batch of examples that are alike: tensors, arrays and numbers stacked along a new first dimension.
+
+    Of tuples and lists it is a list with a batch of each entry, of dicts a dict; text stays in a list. Numbers of
+    Python become int64 or float64, as in PyTorch.
+
+    Raises:
+        TypeError: examples of another type.
+        ValueError: tensors of different shapes, tuples of different lengths.
+    """
+    first = examples[0]
+    if isinstance(first, Tensor):
+        return sg.stack(examples)
+    if isinstance(first, np.ndarray | np.generic):
+        return sg.from_numpy(np.stack(examples))
+    if isinstance(first, int | float):
+        return sg.tensor(examples, dtype=sg.float64 if isinstance(first, float) else None)
+    if isinstance(first, str | bytes):
+        return examples
+    if isinstance(first, Mapping):
+        return {key: default_collate([example[key] for example in examples]) for key in first}
+    if isinstance(first, Sequence):
+        parts = [default_collate(list(entries)) for entries in zip(*examples, strict=True)]
+        return first._make(parts) if hasattr(first, "_make") else parts
+    raise TypeError(
+        f"cannot make a batch of examples of type {type(first).__name__}: give a collate_fn, or examples of tensors, "
+        "arrays, numbers, text, and tuples, lists and dicts of them"
+    )

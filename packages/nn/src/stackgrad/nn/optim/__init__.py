@@ -1,10 +1,10 @@
-"""Optimizers and schedules of the learning rate, under PyTorch's names."""
+"""Optimizers, schedules of the learning rate and averages of weights, under PyTorch's names."""
 
-from . import lr_scheduler
+from . import lr_scheduler, swa_utils
 from ._optimizer import Optimizer
 from .adagrad import Adagrad
 from .adam import Adam, AdamW
 from .rmsprop import RMSprop
 from .sgd import SGD
 
-__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "lr_scheduler"]
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "lr_scheduler", "swa_utils"]
