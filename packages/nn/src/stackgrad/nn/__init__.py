@@ -2,8 +2,8 @@
 
 Functions without state are in `functional` and `losses`, layers in `layers`, initial weights in `init`, those of the
 minitorch course in `course`; all public names but those of `init` and `course`, and what PyTorch has in `utils`,
-`optim.lr_scheduler` and `optim.swa_utils`, are here too. Where a tensor computes is the tensor's affair: nothing in this
-package is bound to a backend, and a network trained with compiled kernels runs with NumPy alone.
+`optim.lr_scheduler` and `optim.swa_utils`, are here too. Where a tensor computes is the tensor's affair: nothing in
+this package is bound to a backend, and a network trained with compiled kernels runs with NumPy alone.
 """
 
 from . import course, functional, init, optim, utils
