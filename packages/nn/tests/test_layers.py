@@ -39,6 +39,22 @@ def image(*shape: int) -> sg.Tensor:
         (nn.Tanh(), lambda m, x: F.tanh(x), (3, 4)),
         (nn.Softmax(0), lambda m, x: F.softmax(x, 0), (3, 4)),
         (nn.LogSoftmax(), lambda m, x: F.log_softmax(x, 1), (3, 4)),
+        (nn.GELU("tanh"), lambda m, x: F.gelu(x, "tanh"), (3, 4)),
+        (nn.SiLU(), lambda m, x: F.silu(x), (3, 4)),
+        (nn.Mish(), lambda m, x: F.mish(x), (3, 4)),
+        (nn.LeakyReLU(0.3), lambda m, x: F.leaky_relu(x, 0.3), (3, 4)),
+        (nn.ELU(0.5), lambda m, x: F.elu(x, 0.5), (3, 4)),
+        (nn.Softplus(2.0, 1.0), lambda m, x: F.softplus(x, 2.0, 1.0), (3, 4)),
+        (nn.LogSigmoid(), lambda m, x: F.logsigmoid(x), (3, 4)),
+        (nn.Hardtanh(-0.5, 0.3), lambda m, x: F.hardtanh(x, -0.5, 0.3), (3, 4)),
+        (nn.LayerNorm((3, 4), 1e-2), lambda m, x: F.layer_norm(x, (3, 4), m.weight, m.bias, 1e-2), (2, 3, 4)),
+        (nn.LayerNorm(4, elementwise_affine=False), lambda m, x: F.layer_norm(x, 4), (2, 4)),
+        (nn.LayerNorm(4, bias=False), lambda m, x: F.layer_norm(x, 4, m.weight), (2, 4)),
+        (nn.GroupNorm(2, 4, 1e-2), lambda m, x: F.group_norm(x, 2, m.weight, m.bias, 1e-2), (3, 4, 2)),
+        (nn.GroupNorm(2, 4, affine=False), lambda m, x: F.group_norm(x, 2), (3, 4, 2)),
+        (nn.Identity(3, anything=True), lambda m, x: x, (3, 4)),
+        (nn.Unflatten(1, (2, 3)), lambda m, x: x.reshape(2, 2, 3, 4), (2, 6, 4)),
+        (nn.Unflatten(-1, (-1, 2)), lambda m, x: x.reshape(2, 6, 2, 2), (2, 6, 4)),
         (nn.Flatten(), lambda m, x: x.reshape(2, 12), (2, 3, 4)),
         (nn.Flatten(0, 1), lambda m, x: x.reshape(6, 4), (2, 3, 4)),
     ],
@@ -69,6 +85,18 @@ def test_a_layer_is_its_function(layer: nn.Module, function: Callable[..., sg.Te
         (nn.BatchNorm2d(3), "BatchNorm2d(3, eps=1e-05, momentum=0.1)"),
         (nn.BatchNorm1d(3, activation="relu"), "BatchNorm1d(3, eps=1e-05, momentum=0.1, activation='relu')"),
         (nn.Sequential(), "Sequential()"),
+        (nn.ReLU(inplace=True), "ReLU(inplace=True)"),
+        (nn.GELU(), "GELU(approximate='none')"),
+        (nn.LeakyReLU(0.2, inplace=True), "LeakyReLU(negative_slope=0.2, inplace=True)"),
+        (nn.ELU(), "ELU(alpha=1.0)"),
+        (nn.Hardtanh(0.0, 6.0), "Hardtanh(min_val=0.0, max_val=6.0)"),
+        (nn.Softplus(), "Softplus(beta=1.0, threshold=20.0)"),
+        (nn.Dropout2d(0.25), "Dropout2d(p=0.25)"),
+        (nn.Embedding(5, 3, -1), "Embedding(5, 3, padding_idx=4)"),
+        (nn.LayerNorm(3, bias=False), "LayerNorm((3,), eps=1e-05, bias=False)"),
+        (nn.LayerNorm((3, 4), elementwise_affine=False), "LayerNorm((3, 4), eps=1e-05, elementwise_affine=False)"),
+        (nn.GroupNorm(2, 4, affine=False), "GroupNorm(2, 4, eps=1e-05, affine=False)"),
+        (nn.Unflatten(1, (2, 3)), "Unflatten(dim=1, unflattened_size=(2, 3))"),
     ],
 )
 def test_repr(layer: nn.Module, expected: str) -> None:
@@ -153,6 +181,13 @@ def test_sequential() -> None:
         (lambda: nn.BatchNorm2d(0), "BatchNorm2d needs at least one channel; got 0"),
         (lambda: nn.BatchNorm2d(2)(sg.ones(3, 2)), "BatchNorm2d takes an input of 4 dimensions; got shape (3, 2)"),
         (lambda: nn.BatchNorm1d(2)(sg.ones(3)), "BatchNorm1d takes an input of 2 or 3 dimensions; got shape (3,)"),
+        (lambda: nn.Embedding(0, 3), "at least one row and column; got 0 and 3"),
+        (lambda: nn.LayerNorm(()), "LayerNorm: normalized_shape () is empty"),
+        (lambda: nn.GroupNorm(2, 3), "num_groups 2 does not divide num_channels 3"),
+        (lambda: nn.GELU("exact"), "approximate must be"),  # type: ignore[arg-type]
+        (lambda: nn.Hardtanh(1.0, 1.0), "min_val must be below max_val; got 1.0 and 1.0"),
+        (lambda: nn.Unflatten(1, (2, 2))(sg.ones(2, 6)), "dim 1 of shape (2, 6) is not of sizes (2, 2)"),
+        (lambda: nn.Unflatten(1, (-1, -1))(sg.ones(2, 6)), "dim 1 of shape (2, 6) is not of sizes (-1, -1)"),
         (lambda: nn.Linear(3, 2)(sg.ones(4, 5)), "input of shape (4, 5) and weight of shape (2, 3)"),
     ],
 )
@@ -172,6 +207,8 @@ LAYERS: list[tuple[Callable[..., nn.Module], tuple[int, ...]]] = [
     (lambda **dtype: nn.Conv1d(2, 4, 3, 2, 1, groups=2, **dtype), (2, 2, 7)),
     (lambda **dtype: nn.Conv2d(2, 3, (2, 3), padding="same", **dtype), (2, 2, 4, 4)),
     (lambda **dtype: nn.BatchNorm1d(3, **dtype), (4, 3)),
+    (lambda **dtype: nn.LayerNorm(3, **dtype), (4, 3)),
+    (lambda **dtype: nn.GroupNorm(2, 4, **dtype), (2, 4, 3)),
     (lambda **dtype: nn.BatchNorm2d(2, **dtype), (2, 2, 3, 3)),
     (lambda **dtype: nn.BatchNorm2d(2, activation="relu", **dtype).eval(), (2, 2, 3, 3)),
 ]
@@ -224,3 +261,20 @@ def test_what_is_no_tensor(layer: nn.Module, shape: tuple[int, ...]) -> None:
         layer(array)
     with pytest.raises(TypeError, match=r"input must be a Tensor; got list: use stackgrad.tensor.tensor\(...\)$"):
         layer(array.tolist())
+
+
+def test_embedding_starts_normal_and_its_padding_as_zeros() -> None:
+    layer = nn.Embedding(200, 50, padding_idx=3, generator=sg.Generator(0))
+    weight = layer.weight.detach().numpy()
+    assert not weight[3].any()
+    others = np.delete(weight, 3, 0)
+    assert abs(others.mean()) < 0.03
+    assert abs(others.std() - 1) < 0.03
+    layer(sg.tensor([[3, 1]])).sum().backward()
+    assert layer.weight.grad is not None
+    assert layer.weight.grad[:4].sum(1).tolist() == [0.0, 50.0, 0.0, 0.0]
+    table = sg.tensor([[1.0, 2.0], [3.0, 4.0]])
+    fixed = nn.Embedding.from_pretrained(table)
+    assert fixed(sg.tensor([1])).tolist() == [[3.0, 4.0]]
+    assert not fixed.weight.requires_grad
+    assert nn.Embedding.from_pretrained(table, freeze=False).weight.requires_grad

@@ -1,9 +1,9 @@
 """stackgrad.nn: neural networks from the tensors of `stackgrad.tensor`.
 
-Functions without state are in `functional` and `losses`, layers in `layers`, initial weights in `init`, those of the
-minitorch course in `course`; all public names but those of `init` and `course`, and what PyTorch has in `utils`,
-`optim.lr_scheduler` and `optim.swa_utils`, are here too. Where a tensor computes is the tensor's affair: nothing in
-this package is bound to a backend, and a network trained with compiled kernels runs with NumPy alone.
+Functions without state, losses among them, are in `functional`, layers in `layers`, initial weights in `init`, those of
+the minitorch course in `course`. All layers are here too, and the functions used most, but not what PyTorch has in
+`utils`, `optim.lr_scheduler` and `optim.swa_utils`. Where a tensor computes is the tensor's affair: nothing in this
+package is bound to a backend, and a network trained with compiled kernels runs with NumPy alone.
 """
 
 from . import course, functional, init, optim, utils
@@ -13,23 +13,54 @@ from .functional import (
     batch_norm,
     conv1d,
     conv2d,
+    cross_entropy,
     dropout,
     linear,
     log_softmax,
     max_pool2d,
+    mse_loss,
+    nll_loss,
     relu,
     sigmoid,
     softmax,
     tanh,
 )
-from .layers.activation import LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from .layers.activation import (
+    ELU,
+    GELU,
+    Hardtanh,
+    LeakyReLU,
+    LogSigmoid,
+    LogSoftmax,
+    Mish,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+from .layers.attention import MultiheadAttention
+from .layers.container import ModuleDict, ModuleList, Sequential
 from .layers.conv import Conv1d, Conv2d
-from .layers.dropout import Dropout
-from .layers.linear import Flatten, Linear
-from .layers.norm import BatchNorm1d, BatchNorm2d
+from .layers.dropout import Dropout, Dropout1d, Dropout2d
+from .layers.embedding import Embedding
+from .layers.linear import Linear
+from .layers.loss import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    MSELoss,
+    NLLLoss,
+    SmoothL1Loss,
+)
+from .layers.norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from .layers.pool import AvgPool2d, MaxPool2d
-from .layers.sequential import Sequential
-from .losses import cross_entropy, mse_loss, nll_loss
+from .layers.shape import Flatten, Identity, Unflatten
+from .layers.transformer import TransformerEncoder, TransformerEncoderLayer
 from .module import Module
 from .optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from .optim.lr_scheduler import Constant, Cosine, OneCycle, Schedule, StepDecay
@@ -40,13 +71,17 @@ from .saving import load, load_metadata, save
 __version__ = "0.1.0"
 
 __all__ = [
+    "ELU",
     "EMA",
+    "GELU",
     "SGD",
     "Adagrad",
     "Adam",
     "AdamW",
     "AveragedModel",
     "AvgPool2d",
+    "BCELoss",
+    "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
     "Buffer",
@@ -54,14 +89,33 @@ __all__ = [
     "Conv1d",
     "Conv2d",
     "Cosine",
+    "CrossEntropyLoss",
     "DataLoader",
     "Dataset",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Embedding",
     "Flatten",
+    "GroupNorm",
+    "Hardtanh",
+    "HuberLoss",
+    "Identity",
+    "KLDivLoss",
+    "L1Loss",
+    "LayerNorm",
+    "LeakyReLU",
     "Linear",
+    "LogSigmoid",
     "LogSoftmax",
+    "MSELoss",
     "MaxPool2d",
+    "Mish",
     "Module",
+    "ModuleDict",
+    "ModuleList",
+    "MultiheadAttention",
+    "NLLLoss",
     "OneCycle",
     "Optimizer",
     "Parameter",
@@ -69,11 +123,17 @@ __all__ = [
     "ReLU",
     "Schedule",
     "Sequential",
+    "SiLU",
     "Sigmoid",
+    "SmoothL1Loss",
     "Softmax",
+    "Softplus",
     "StepDecay",
     "Tanh",
     "TensorDataset",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
+    "Unflatten",
     "avg_pool2d",
     "batch_norm",
     "batches",

@@ -40,6 +40,23 @@ def expect_tensors(function: str, **values: object) -> None:
             raise TypeError(f"{function}: {name} must be a Tensor; got {described(value)}")
 
 
+def expect_optional(function: str, **values: object) -> None:
+    """TypeError unless each of these arguments of `function` is a Tensor or None."""
+    expect_tensors(function, **{name: value for name, value in values.items() if value is not None})
+
+
+def pair(values: tuple[int, ...]) -> tuple[int, int]:
+    """Two of them, for rows and columns."""
+    rows, columns = values
+    return rows, columns
+
+
+def pairs(values: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Two (before, after) pairs, for rows and columns."""
+    rows, columns = values
+    return rows, columns
+
+
 def described(value: object) -> str:
     """The type of what is no Tensor, and how to make one of it where that is known."""
     kind = type(value).__name__

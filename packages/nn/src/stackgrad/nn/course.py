@@ -12,8 +12,9 @@ import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
 
 from ._arguments import check_ndim, expect_tensors, sizes
-from .functional import avg_pool2d, check_probability, max_pool2d, softmax
+from .functional import avg_pool2d, max_pool2d, softmax
 from .functional import log_softmax as logsoftmax
+from .functional._dropout import check_probability
 
 __all__ = ["argmax", "avgpool2d", "dropout", "logsoftmax", "max", "maxpool2d", "softmax", "tile"]
 

@@ -14,7 +14,7 @@ There is no registration: what a module owns is found by walking its attributes 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
@@ -23,12 +23,13 @@ import stackgrad.tensor as sg
 from stackgrad.tensor import Backend, Tensor
 
 from . import _state
-from ._assignment import Assigning
 from ._containers import found_in
+from ._hooks import Handle, Hooks
+from ._registration import Registering
 from .parameter import Buffer, Parameter, reaches_parameter
 
 
-class Module(Assigning):
+class Module(Registering):
     """The base of all layers and models. A subclass defines `forward`; it need not call `super().__init__()`.
 
     The module owns each Parameter, Buffer and Module among its attributes, also inside lists, tuples and dicts, and
@@ -42,6 +43,7 @@ class Module(Assigning):
     training: bool = True
     ignored_state: tuple[str, ...] = ()
     """Names that `load_state_dict` passes over, beside what the module owns: other programs save them."""
+    _hooks: Hooks | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -56,7 +58,30 @@ class Module(Assigning):
         raise NotImplementedError(f"{type(self).__name__} must define forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
-        return self.forward(*args, **kwargs)
+        if self._hooks is None:
+            return self.forward(*args, **kwargs)
+        return self._hooks.around(self, args, kwargs)  # type: ignore[no-any-return]
+
+    def register_forward_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Has hook(module, args, output) called behind each forward. What it returns, unless None, is the output.
+
+        Returns:
+            A handle, whose `remove()` ends it.
+        """
+        return Handle(self._with_hooks().behind, hook)
+
+    def register_forward_pre_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Has hook(module, args) called before each forward. What it returns, unless None, are the arguments.
+
+        Returns:
+            A handle, whose `remove()` ends it.
+        """
+        return Handle(self._with_hooks().before, hook)
+
+    def _with_hooks(self) -> Hooks:
+        if self._hooks is None:
+            self._hooks = Hooks()
+        return self._hooks
 
     # ------------------------------------------------------------------------------------------------ what it owns
 
@@ -88,6 +113,17 @@ class Module(Assigning):
     def children(self) -> Iterator[Module]:
         """The modules of `named_children`."""
         return (module for _, module in self.named_children())
+
+    def get_submodule(self, target: str) -> Module:
+        """The module whose path is `target`, as "layers.0.norm"; of "" this one.
+
+        Raises:
+            AttributeError: there is none.
+        """
+        for path, member in [("", self), *_walk(self, once=False)]:
+            if path == target and isinstance(member, Module):
+                return member
+        raise AttributeError(f"{type(self).__name__} has no module {target!r}")
 
     def _tensors(self, once: bool = True) -> Iterator[tuple[str, Parameter | Buffer]]:
         """The parameters and buffers here and below; each once, or by every name."""
@@ -122,6 +158,19 @@ class Module(Assigning):
     def eval(self) -> Self:
         """`train(False)`."""
         return self.train(False)
+
+    def apply(self, fn: Callable[[Module], Any]) -> Self:
+        """Calls `fn` with each module below, inner before outer, and with this one; returns self."""
+        for child in self.children():
+            child.apply(fn)
+        fn(self)
+        return self
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Sets `requires_grad` of every parameter; returns self."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
 
     def zero_grad(self) -> None:
         """Drops the gradient of every parameter."""
@@ -183,17 +232,25 @@ class Module(Assigning):
             ValueError: missing or unexpected names, shapes that differ, different values for one parameter that has
                 several names, a parameter in read-only memory; all of them are named.
         """
-        ignored = {
+        ignored = self._paths(lambda module: module.ignored_state)
+        _state.load(type(self).__name__, self._by_name(), ignored, state, strict)
+
+    def _paths(self, names: Callable[[Module], Iterable[str]]) -> set[str]:
+        """The paths of these names of this module and each one below it."""
+        return {
             f"{path}.{name}".removeprefix(".")
             for path, module in [("", self), *_walk(self, once=False)]
             if isinstance(module, Module)
-            for name in module.ignored_state
+            for name in names(module)
         }
-        _state.load(type(self).__name__, self._by_name(), ignored, state, strict)
 
     def _by_name(self) -> dict[str, Parameter | Buffer]:
+        """What is saved."""
         found: dict[str, Parameter | Buffer] = {}
+        unsaved = self._paths(Module._unsaved)
         for name, member in self._tensors(once=False):
+            if name in unsaved:
+                continue
             if found.setdefault(name, member) is not member:
                 raise ValueError(f"two tensors of {type(self).__name__} have the name {name!r}: rename one")
         return found

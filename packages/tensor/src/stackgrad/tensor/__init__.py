@@ -32,7 +32,7 @@ from ._create import (
 from ._dtypes import bool_, float32, float64, int64
 from ._gradcheck import grad_check
 from ._host import HostBackend
-from ._layers import batch_norm, dropout, linear
+from ._layers import batch_norm, dropout, embedding, linear
 from ._mode import enable_grad, is_recording, no_grad, observed
 from ._numpy import NumpyBackend
 from ._optable import OPS, REDUCTIONS, Op, Reduction
@@ -81,6 +81,7 @@ __all__ = [
     "depends_on",
     "dropout",
     "each_time",
+    "embedding",
     "enable_grad",
     "float32",
     "float64",

@@ -1,4 +1,4 @@
-"""The other primitives that layers are made of: linear, batch normalisation and dropout."""
+"""The other primitives that layers are made of: linear, embedding, batch normalisation and dropout."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from ._autograd import Context, Function
 from ._checks import expect_float, expect_same_dtype
+from ._dtypes import int64
 from ._folds import centre
+from ._indexing import Gather
 from ._matmul import MatMul
 from ._mode import is_recording
 from ._ops import Permute, Sum, common_backend
@@ -73,6 +75,23 @@ def _expect_to_fit(x: Tensor, weight: Tensor, bias: Tensor | None) -> None:
 
 
 _checked: Plans[None] = Plans(_expect_to_fit)
+
+
+def embedding(index: Tensor, weight: Tensor) -> Tensor:
+    """The rows of weight (r, k) at the indices, int64 in 0 .. r - 1: (*index.shape, k).
+
+    Raises IndexError for an index out of range, ValueError for another shape of weight, TypeError for dtypes.
+    """
+    common_backend("embedding", index, weight)
+    expect_float("embedding", weight)
+    if weight.ndim != 2:
+        raise ValueError(f"embedding: weight of shape {weight.shape}: expected (rows, features)")
+    if index.dtype != int64:
+        raise TypeError(f"embedding: indices of dtype {index.dtype}: expected int64; use .astype(int64)")
+    rows, features = weight.shape
+    message = f"embedding: index {{}} is out of range: expected 0 to {rows - 1}"
+    index.backend.checked_index(index.memory(), 0, rows, IndexError, message)
+    return Gather.apply(weight, index.reshape(index.size)).reshape(*index.shape, features)
 
 
 class BatchNorm(Function):

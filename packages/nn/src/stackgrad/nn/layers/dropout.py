@@ -1,12 +1,13 @@
-"""Dropout as a layer."""
+"""Dropout as a layer: of elements, or of whole channels."""
 
 from stackgrad.tensor import Generator, Tensor
 
 from .. import functional as F
+from ..functional._dropout import check_probability
 from ..module import Module
 
 
-class Dropout(Module):
+class _Dropout(Module):
     """`functional.dropout` in training; the input itself in evaluation.
 
     Args:
@@ -18,11 +19,29 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, *, generator: Generator | None = None) -> None:
-        self.p = F.check_probability(p)
+        self.p = check_probability(p)
         self.generator = generator
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+class Dropout(_Dropout):
+    __doc__ = _Dropout.__doc__
 
     def forward(self, input: Tensor) -> Tensor:
         return F.dropout(input, self.p, self.training, generator=self.generator)
 
-    def extra_repr(self) -> str:
-        return f"p={self.p}"
+
+class Dropout1d(_Dropout):
+    __doc__ = f"Of whole channels of (batch, channels, width). {_Dropout.__doc__}"
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.dropout1d(input, self.p, self.training, generator=self.generator)
+
+
+class Dropout2d(_Dropout):
+    __doc__ = f"Of whole channels of (batch, channels, height, width). {_Dropout.__doc__}"
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.dropout2d(input, self.p, self.training, generator=self.generator)

@@ -1,4 +1,4 @@
-"""The fully connected layer, and the one that flattens for it."""
+"""The fully connected layer."""
 
 from numpy.typing import DTypeLike
 
@@ -6,7 +6,7 @@ from stackgrad.tensor import Generator, Tensor
 
 from .. import functional as F
 from .. import init
-from .._arguments import Activation, expect_tensors, is_relu
+from .._arguments import Activation, is_relu
 from ..module import Module
 from ..parameter import Parameter
 
@@ -58,22 +58,3 @@ class Linear(Module):
         if self.activation:
             parts.append(f"activation={self.activation!r}")
         return ", ".join(parts)
-
-
-class Flatten(Module):
-    """Joins the dimensions from `start_dim` to `end_dim`; by default all but the batch: (N, C, H, W) to (N, C * H * W).
-
-    Raises:
-        IndexError: in a call, a dimension that the input does not have.
-    """
-
-    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
-        self.start_dim = start_dim
-        self.end_dim = end_dim
-
-    def forward(self, input: Tensor) -> Tensor:
-        expect_tensors("Flatten", input=input)
-        return input.flatten(self.start_dim, self.end_dim)
-
-    def extra_repr(self) -> str:
-        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"

@@ -1,4 +1,6 @@
-"""Batch normalisation."""
+"""Normalisation: of batches, of layers, of groups of channels."""
+
+from collections.abc import Sequence
 
 from numpy.typing import DTypeLike
 
@@ -83,3 +85,92 @@ class BatchNorm1d(_BatchNorm):
 class BatchNorm2d(_BatchNorm):
     __doc__ = f"(batch, channels, height, width). {_BatchNorm.__doc__}"
     ndims = (4,)
+
+
+class LayerNorm(Module):
+    """`functional.layer_norm` with weights of its own: the shape stays.
+
+    Args:
+        normalized_shape: the sizes of the last dimensions, over which mean and variance are taken.
+        eps: added to the variance.
+        elementwise_affine: whether the result is scaled and shifted.
+        bias: whether it is shifted.
+        dtype: of the parameters: float32 where None, or float64.
+
+    Attributes:
+        weight, bias: (*normalized_shape), scale and shift, or None.
+
+    Raises:
+        TypeError: another dtype.
+        ValueError: no dimensions.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        dtype: DTypeLike | None = None,
+    ) -> None:
+        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        if not self.normalized_shape:
+            raise ValueError("LayerNorm: normalized_shape () is empty: expected one dimension or more")
+        self.eps = eps
+        self.weight, self.bias = _scale_and_shift(self.normalized_shape, elementwise_affine, bias, dtype)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        affine = "" if self.weight is not None else ", elementwise_affine=False"
+        bias = ", bias=False" if self.weight is not None and self.bias is None else ""
+        return f"{self.normalized_shape}, eps={self.eps}{affine}{bias}"
+
+
+class GroupNorm(Module):
+    """`functional.group_norm` with weights of its own: (batch, channels, ...), and the shape stays.
+
+    Args:
+        num_groups: a divisor of the channels.
+        num_channels: the input's second size.
+        eps: added to the variance.
+        affine: whether the result is scaled and shifted.
+        dtype: of the parameters: float32 where None, or float64.
+
+    Attributes:
+        weight, bias: (num_channels,), scale and shift, or None.
+
+    Raises:
+        TypeError: another dtype.
+        ValueError: groups that do not divide the channels.
+    """
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        dtype: DTypeLike | None = None,
+    ) -> None:
+        if num_groups < 1 or num_channels < 1 or num_channels % num_groups:
+            raise ValueError(f"GroupNorm: num_groups {num_groups} does not divide num_channels {num_channels}")
+        self.num_groups = num_groups
+        self.num_channels = num_channels
+        self.eps = eps
+        self.weight, self.bias = _scale_and_shift((num_channels,), affine, affine, dtype)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        affine = "" if self.weight is not None else ", affine=False"
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}{affine}"
+
+
+def _scale_and_shift(
+    shape: tuple[int, ...], scaled: bool, shifted: bool, dtype: DTypeLike | None
+) -> tuple[Parameter | None, Parameter | None]:
+    weight = Parameter(sg.ones(*shape, dtype=dtype)) if scaled else None
+    return weight, Parameter(sg.zeros(*shape, dtype=dtype)) if scaled and shifted else None

@@ -1,0 +1,73 @@
+"""Naming what a module owns by methods, for which assigning to an attribute does as well."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stackgrad.tensor import Tensor
+
+from ._arguments import described
+from ._assignment import Assigning
+from .parameter import Buffer, Parameter
+
+
+class Registering(Assigning):
+    """The methods of `Module` that give a name to a buffer, a parameter or a module."""
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """Makes `tensor` the buffer of that name: it moves with the module. None keeps the name for a buffer.
+
+        Args:
+            name: an attribute that there is not yet, or a buffer's.
+            tensor: of any dtype; it shares its memory.
+            persistent: whether it is saved, too.
+
+        Raises:
+            KeyError: a name that is an attribute already, or no name.
+            TypeError: what is neither a Tensor nor None.
+        """
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise TypeError(f"register_buffer {name!r}: expected a Tensor or None; got {described(tensor)}")
+        self._register(name, Buffer, None if tensor is None else Buffer(tensor))
+        unsaved = self._unsaved() - {name}
+        object.__setattr__(self, "_non_persistent", unsaved if persistent else unsaved | {name})
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Makes `param` the parameter of that name. None keeps the name for a parameter.
+
+        Raises:
+            KeyError: a name that is an attribute already, or no name.
+            TypeError: what is neither a Parameter nor None.
+        """
+        if param is not None and not isinstance(param, Parameter):
+            raise TypeError(f"register_parameter {name!r}: expected nn.Parameter(...) or None; got {described(param)}")
+        self._register(name, Parameter, param)
+
+    def add_module(self, name: str, module: Any) -> None:
+        """Makes `module` the module of that name. None keeps the name for a module.
+
+        Raises:
+            KeyError: a name that is an attribute already, or no name.
+            TypeError: what is neither a Module nor None.
+        """
+        if module is not None and not isinstance(module, Registering):
+            raise TypeError(f"{type(self).__name__}: {name!r} must be a Module; got {type(module).__name__}")
+        self._register(name, Assigning, module)
+
+    register_module = add_module
+
+    def _unsaved(self) -> frozenset[str]:
+        """The names of the buffers that are not saved."""
+        found: frozenset[str] = vars(self).get("_non_persistent", frozenset())
+        return found
+
+    def _register(self, name: str, kind: type, value: Any) -> None:
+        if not isinstance(name, str) or not name or "." in name:
+            raise KeyError(f"{name!r} cannot be the name of what a module owns: expected text without dots")
+        own = vars(self)
+        known = own[name] if own.get(name) is not None else own.get("_emptied", {}).get(name)
+        if hasattr(type(self), name) or (name in own and not (isinstance(known, kind) or known is kind)):
+            raise KeyError(f"{type(self).__name__} has an attribute {name!r} already: choose another name")
+        object.__setattr__(self, name, value)
+        if value is None:
+            own["_emptied"] = {**own.get("_emptied", {}), name: kind}

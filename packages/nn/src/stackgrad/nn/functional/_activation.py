@@ -1,0 +1,178 @@
+"""Activations, element by element, and softmax. Where `inplace` is true the result is written over the input."""
+
+import math
+from collections.abc import Callable
+from typing import Literal
+
+import stackgrad.tensor as sg
+from stackgrad.tensor import Tensor
+
+from .._arguments import expect_tensors
+
+# ---------------------------------------------------------------------------------- formulas, for tensors and numbers
+# What `where` does not select has gradient 0, so it must be finite in its own derivative: 0 times infinity is NaN.
+
+LINEAR_FROM = 40.0  # where softplus is the identity, to all digits of a float64, and exp is far from overflow
+
+
+def _gelu(x: Tensor) -> Tensor:
+    return x * ((x * math.sqrt(0.5)).erf() + 1) * 0.5
+
+
+def _gelu_tanh(x: Tensor) -> Tensor:
+    return x * ((x * (x * x * 0.044715 + 1) * math.sqrt(2 / math.pi)).tanh() + 1) * 0.5
+
+
+def _silu(x: Tensor) -> Tensor:
+    return x * x.sigmoid()
+
+
+def _leaky_relu(x: Tensor, negative_slope: float) -> Tensor:
+    return (x > 0).where(x, x * negative_slope)
+
+
+def _elu(x: Tensor, alpha: float) -> Tensor:
+    below = x <= 0
+    return below.where(below.where(x, 0.0).expm1() * alpha, x)
+
+
+def softplus_of(x: Tensor, beta: float = 1.0, threshold: float = LINEAR_FROM) -> Tensor:
+    """log(1 + exp(beta x)) / beta, and x where beta x is above the threshold."""
+    scaled = x * beta
+    above = scaled > threshold
+    return above.where(x, above.where(0.0, scaled).exp().log1p() / beta)
+
+
+def _mish(x: Tensor) -> Tensor:
+    return x * softplus_of(x).tanh()
+
+
+def _hardtanh(x: Tensor, min_val: float, max_val: float) -> Tensor:
+    return ((x > min_val) & (x < max_val)).where(x, x.detach().clip(min_val, max_val))
+
+
+# ---------------------------------------------------------------------------------------------------------- functions
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(input, 0), element by element; the gradient at 0 is 0."""
+    expect_tensors("relu", input=input)
+    return input.relu_() if inplace else input.relu()
+
+
+def sigmoid(input: Tensor) -> Tensor:
+    """1 / (1 + exp(-input)), element by element."""
+    expect_tensors("sigmoid", input=input)
+    return input.sigmoid()
+
+
+def tanh(input: Tensor) -> Tensor:
+    """The hyperbolic tangent, element by element."""
+    expect_tensors("tanh", input=input)
+    return input.tanh()
+
+
+def gelu(input: Tensor, approximate: Literal["none", "tanh"] = "none") -> Tensor:
+    """input times the probability that a standard normal number is below it, element by element.
+
+    Source: Hendrycks and Gimpel, "Gaussian error linear units", arXiv:1606.08415.
+
+    Args:
+        input: any shape.
+        approximate: "none" computes by the error function; "tanh" is the paper's approximation, as GPT-2 has it.
+
+    Raises:
+        TypeError: what is no Tensor.
+        ValueError: another approximation.
+    """
+    expect_tensors("gelu", input=input)
+    return gelu_formula(approximate)(input)
+
+
+def gelu_formula(approximate: str) -> Callable[[Tensor], Tensor]:
+    """The formula of that name."""
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f'gelu: approximate must be "none" or "tanh"; got {approximate!r}')
+    return _gelu if approximate == "none" else _gelu_tanh
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """input * sigmoid(input), element by element; also known as swish.
+
+    Source: Elfwing et al., "Sigmoid-weighted linear units", arXiv:1702.03118.
+    """
+    expect_tensors("silu", input=input)
+    return _result(_silu, input, inplace)
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """input where it is above 0, else input * negative_slope; the gradient at 0 is the slope."""
+    expect_tensors("leaky_relu", input=input)
+    return _result(_leaky_relu, input, inplace, negative_slope)
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """input where it is above 0, else alpha * (exp(input) - 1).
+
+    Source: Clevert et al., "Exponential linear units", arXiv:1511.07289.
+    """
+    expect_tensors("elu", input=input)
+    return _result(_elu, input, inplace, alpha)
+
+
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """log(1 + exp(beta * input)) / beta, element by element.
+
+    Args:
+        input: any shape.
+        beta: how sharply it bends: for large ones it is close to relu.
+        threshold: where beta * input is above this, the result is the input. Above 40 the two are equal to all digits,
+            so that a larger threshold changes nothing, and overflows nowhere.
+    """
+    expect_tensors("softplus", input=input)
+    return softplus_of(input, beta, min(threshold, LINEAR_FROM))
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """log(1 / (1 + exp(-input))), element by element; it overflows nowhere."""
+    expect_tensors("logsigmoid", input=input)
+    return -softplus_of(-input)
+
+
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """input * tanh(softplus(input)), element by element.
+
+    Source: Misra, "Mish", arXiv:1908.08681.
+    """
+    expect_tensors("mish", input=input)
+    return _result(_mish, input, inplace)
+
+
+def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
+    """The nearest value from `min_val` to `max_val`; the gradient at either and beyond is 0.
+
+    Raises:
+        TypeError: what is no Tensor.
+        ValueError: a `min_val` above `max_val`.
+    """
+    expect_tensors("hardtanh", input=input)
+    if min_val > max_val:
+        raise ValueError(f"hardtanh: min_val {min_val} is above max_val {max_val}")
+    return _result(_hardtanh, input, inplace, min_val, max_val)
+
+
+def softmax(input: Tensor, dim: int) -> Tensor:
+    """exp(input) / sum of exp(input) along `dim`; same shape. The maximum is subtracted first, so nothing overflows."""
+    expect_tensors("softmax", input=input)
+    return sg.softmax(input, dim)
+
+
+def log_softmax(input: Tensor, dim: int) -> Tensor:
+    """input - log(sum of exp(input) along `dim`), by log-sum-exp; same shape."""
+    expect_tensors("log_softmax", input=input)
+    return sg.log_softmax(input, dim)
+
+
+def _result(formula: Callable[..., Tensor], input: Tensor, inplace: bool, *numbers: float) -> Tensor:
+    """What the formula gives; written over the input, it is computed of a copy, which backward needs."""
+    return input.copy_(formula(input.clone(), *numbers)) if inplace else formula(input, *numbers)

@@ -1,0 +1,80 @@
+"""Convolution."""
+
+import stackgrad.tensor as sg
+from stackgrad.tensor import Tensor
+
+from .._arguments import Activation, Padding, Size, check_ndim, expect_tensors, is_relu, paddings, pair, pairs, sizes
+
+
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Padding = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+    activation: Activation = None,
+) -> Tensor:
+    """2-D cross-correlation: out[n, o, y, x] = bias[o] + sum of weight[o, c, i, j] * input[n, c, y + i, x + j].
+
+    Args:
+        input: (batch, in_channels, height, width).
+        weight: (out_channels, in_channels / groups, kernel_height, kernel_width).
+        bias: (out_channels,), or None.
+        stride: the step between windows: an int or (rows, columns).
+        padding: zeros around the input: an int, (rows, columns), ((top, bottom), (left, right)), "valid" (none), or
+            "same" (the output has the input's size; stride 1 only; an odd zero stands at the end).
+        dilation: the step between a kernel's elements: an int or (rows, columns).
+        groups: output channels are cut into so many groups, each seeing its own share of the input channels.
+        activation: as in `linear`.
+
+    Returns:
+        (batch, out_channels, out_height, out_width), with
+        out = (size + before + after - dilation * (kernel - 1) - 1) // stride + 1.
+
+    Raises:
+        ValueError: shapes, channels or groups that do not fit, a kernel larger than the padded input.
+    """
+    expect_tensors("conv2d", input=input, weight=weight, bias=bias)
+    check_ndim("weight", weight, 4, "(out_channels, in_channels / groups, kernel_height, kernel_width)")
+    steps = sizes("stride", stride, 2)
+    spread = sizes("dilation", dilation, 2)
+    pads = paddings(padding, weight.shape[2:], steps, spread)
+    return sg.conv2d(input, weight, bias, pair(steps), pairs(pads), pair(spread), groups, is_relu(activation))
+
+
+def conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Padding = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+    activation: Activation = None,
+) -> Tensor:
+    """1-D cross-correlation: `conv2d` on an image of height 1.
+
+    Args:
+        input: (batch, in_channels, width).
+        weight: (out_channels, in_channels / groups, kernel_width).
+        bias: (out_channels,), or None.
+        stride: the step between windows: an int or (columns,).
+        padding: an int, (columns,), ((left, right),), "valid" or "same", as in `conv2d`.
+        dilation: the step between a kernel's elements: an int or (columns,).
+        groups, activation: as in `conv2d`.
+
+    Returns:
+        (batch, out_channels, out_width).
+
+    Raises:
+        ValueError: as in `conv2d`.
+    """
+    expect_tensors("conv1d", input=input, weight=weight, bias=bias)
+    check_ndim("input", input, 3, "(batch, channels, width)")
+    check_ndim("weight", weight, 3, "(out_channels, in_channels / groups, kernel_width)")
+    steps = sizes("stride", stride, 1)
+    spread = sizes("dilation", dilation, 1)
+    pads = paddings(padding, weight.shape[2:], steps, spread)
+    return sg.conv1d(input, weight, bias, steps[0], pads[0], spread[0], groups, is_relu(activation))

@@ -1,0 +1,202 @@
+"""Normalisation."""
+
+import math
+from collections.abc import Sequence
+
+import stackgrad.tensor as sg
+from stackgrad.tensor import Context, Function, Tensor
+
+from .._arguments import Activation, expect_optional, expect_tensors, is_relu
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor,
+    running_var: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    activation: Activation = None,
+) -> Tensor:
+    """Subtracts each channel's mean, divides by its standard deviation, then scales and shifts.
+
+    Source: Ioffe and Szegedy, "Batch Normalization", ICML 2015.
+
+    Args:
+        input: (batch, channels, ...).
+        running_mean: (channels,); in training it moves by `momentum` towards the batch's mean, in place. An empty
+            batch moves nothing.
+        running_var: (channels,); likewise towards the batch's variance (that of n - 1).
+        weight: (channels,), the scale.
+        bias: (channels,), the shift.
+        training: the batch's own statistics where true, the running ones where false.
+        momentum: the share of the batch in the running statistics.
+        eps: added to the variance.
+        activation: "relu" takes the `relu` of the result at once, which is faster; None leaves it as it is.
+
+    Returns:
+        The input's shape.
+
+    Raises:
+        ValueError: an input of less than two dimensions, no channels or channels that differ, training on one value a
+            channel, another activation.
+    """
+    expect_tensors(
+        "batch_norm", input=input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
+    )
+    if input.ndim < 2:
+        raise ValueError(f"input must have at least 2 dimensions, (batch, channels, ...); got shape {input.shape}")
+    channels, relu = input.shape[1], is_relu(activation)
+    if not channels:
+        raise ValueError(f"batch_norm: input of shape {input.shape} has no channels: expected 1 or more")
+    for name, value in (
+        ("running_mean", running_mean),
+        ("running_var", running_var),
+        ("weight", weight),
+        ("bias", bias),
+    ):
+        if value.shape != (channels,):
+            raise ValueError(f"{name} must have shape ({channels},), one a channel of the input; got {value.shape}")
+        if value.dtype != input.dtype:
+            raise TypeError(
+                f"batch_norm: input has dtype {input.dtype} and {name} {value.dtype}: expected the same; "
+                "use .astype(...)"
+            )
+    if not training:
+        column = (channels,) + (1,) * (input.ndim - 2)
+        scale = weight * (running_var + eps).rsqrt()
+        out = input * scale.reshape(*column) + (bias - running_mean * scale).reshape(*column)
+        return out.relu() if relu else out
+    out, mean, var = sg.batch_norm(input, weight, bias, eps, relu)
+    count = input.size // channels
+    if not count:
+        return out
+    with sg.no_grad():
+        running_mean.copy_(running_mean * (1 - momentum) + mean * momentum)
+        running_var.copy_(running_var * (1 - momentum) + var * (momentum * count / (count - 1)))
+    return out
+
+
+def layer_norm(
+    input: Tensor,
+    normalized_shape: int | Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Subtracts the mean over the last dimensions, divides by the standard deviation, then scales and shifts.
+
+    Source: Ba et al., "Layer normalization", arXiv:1607.06450.
+
+    Args:
+        input: (..., *normalized_shape).
+        normalized_shape: the sizes of the last dimensions, over which mean and (biased) variance are taken.
+        weight: (*normalized_shape), the scale; 1 where None.
+        bias: (*normalized_shape), the shift; 0 where None.
+        eps: added to the variance.
+
+    Returns:
+        The input's shape.
+
+    Raises:
+        TypeError: what is no Tensor, integers, dtypes that differ.
+        ValueError: shapes that do not fit.
+    """
+    expect_tensors("layer_norm", input=input)
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    first = input.ndim - len(shape)
+    if not shape or first < 0 or input.shape[first:] != shape:
+        raise ValueError(f"layer_norm: input of shape {input.shape}: expected the last dimensions {shape}")
+    _expect_affine("layer_norm", input, shape, weight, bias)
+    flat = input.reshape(*input.shape[:first], math.prod(shape))
+    return _affine(_Standardise.apply(flat, eps).reshape(*input.shape), weight, bias)
+
+
+def group_norm(
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Cuts the channels into groups, brings each group of each example to mean 0 and variance 1, scales and shifts.
+
+    Source: Wu and He, "Group normalization", arXiv:1803.08494.
+
+    Args:
+        input: (batch, channels, ...).
+        num_groups: a divisor of the channels.
+        weight: (channels,), the scale; 1 where None.
+        bias: (channels,), the shift; 0 where None.
+        eps: added to the variance.
+
+    Returns:
+        The input's shape.
+
+    Raises:
+        TypeError: what is no Tensor, integers, dtypes that differ.
+        ValueError: shapes that do not fit, groups that do not divide the channels, one value a group.
+    """
+    expect_tensors("group_norm", input=input)
+    if input.ndim < 2:
+        raise ValueError(f"input must have at least 2 dimensions, (batch, channels, ...); got shape {input.shape}")
+    batch, channels, *rest = input.shape
+    if num_groups < 1 or channels % num_groups:
+        raise ValueError(f"group_norm: num_groups {num_groups} does not divide {channels} channels")
+    if input.size == num_groups:
+        raise ValueError(f"group_norm: input of shape {input.shape} has 1 value a group: expected 2 or more")
+    _expect_affine("group_norm", input, (channels,), weight, bias)
+    flat = input.reshape(batch, num_groups, channels // num_groups * math.prod(rest))
+    column = (channels, *(1,) * len(rest))
+    return _affine(
+        _Standardise.apply(flat, eps).reshape(*input.shape),
+        None if weight is None else weight.reshape(*column),
+        None if bias is None else bias.reshape(*column),
+    )
+
+
+class _Standardise(Function):
+    """x less its mean along the last dimension, over its standard deviation."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Tensor, eps: float) -> Tensor:
+        out, scale = _standardised(x, eps)
+        ctx.eps = eps
+        ctx.save(x, out, scale)
+        return out
+
+    @staticmethod
+    def backward(ctx: Context, g: Tensor) -> Tensor:
+        x, out, scale = ctx.saved
+        if sg.is_recording():
+            out, scale = _standardised(x, ctx.eps)
+        return (g - g.mean(-1, keepdim=True) - out * (g * out).mean(-1, keepdim=True)) * scale
+
+
+def _standardised(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """The result, and what the distances from the mean were multiplied by."""
+    centred = x - x.mean(-1, keepdim=True)
+    scale = ((centred * centred).mean(-1, keepdim=True) + eps).rsqrt()
+    return centred * scale, scale
+
+
+def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    x = x if weight is None else x * weight
+    return x if bias is None else x + bias
+
+
+def _expect_affine(
+    what: str, input: Tensor, shape: tuple[int, ...], weight: Tensor | None, bias: Tensor | None
+) -> None:
+    expect_optional(what, weight=weight, bias=bias)
+    for name, value in (("weight", weight), ("bias", bias)):
+        if value is None:
+            continue
+        if value.shape != shape:
+            raise ValueError(f"{what}: {name} must have shape {shape}; got {value.shape}")
+        if value.dtype != input.dtype:
+            raise TypeError(
+                f"{what}: input has dtype {input.dtype} and {name} {value.dtype}: expected the same; use .astype(...)"
+            )

@@ -1,0 +1,199 @@
+"""Modules that hold modules: one after the other, in a list, by name."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Self, overload
+
+from stackgrad.tensor import Tensor
+
+from ..module import Module
+
+
+class _Numbered(Module):
+    """What has an order: names are "0", "1" and so on, unless others were given."""
+
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
+        self.extend(modules)
+
+    def _held(self) -> dict[str, Module]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, Module)}
+
+    def _hold(self, modules: Mapping[str, Module]) -> None:
+        for name in self._held():
+            object.__delattr__(self, name)
+        for name, module in modules.items():
+            self.add_module(name, module)
+
+    def _name(self, index: int) -> str:
+        names = list(self._held())
+        at = operator.index(index)
+        if not -len(names) <= at < len(names):
+            raise IndexError(f"index {at} is out of range for a {type(self).__name__} of {len(names)} modules")
+        return names[at]
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter([value for value in vars(self).values() if isinstance(value, Module)])
+
+    def __len__(self) -> int:
+        return len(self._held())
+
+    @overload
+    def __getitem__(self, index: int) -> Module: ...
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
+    def __getitem__(self, index: int | slice) -> Module | Self:
+        """The module of that index, or those of a slice as a container of the same class."""
+        if isinstance(index, slice):
+            return type(self)(self._sliced(index))
+        return self._held()[self._name(index)]
+
+    def _sliced(self, index: slice) -> Any:
+        return list(self)[index]
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        setattr(self, self._name(index), module)
+
+    def __delitem__(self, index: int | slice) -> None:
+        modules = list(self)
+        del modules[index]
+        self._hold(_numbered(modules))
+
+    def append(self, module: Module) -> Self:
+        """Puts a module at the end; returns self.
+
+        Raises:
+            TypeError: what is no Module.
+        """
+        self.add_module(str(len(self)), module)
+        return self
+
+    def extend(self, modules: Iterable[Module]) -> Self:
+        """Puts modules at the end; returns self. Raises as `append`."""
+        for module in list(modules):
+            self.append(module)
+        return self
+
+    def insert(self, index: int, module: Module) -> Self:
+        """Puts a module in front of the one of that index, and numbers all; returns self. Raises as `append`."""
+        modules = list(self)
+        modules.insert(index, module)
+        self._hold(_numbered(modules))
+        return self
+
+    def pop(self, index: int = -1) -> Module:
+        """Takes a module out, and numbers the others."""
+        module = self[index]
+        del self[index]
+        return module
+
+
+class ModuleList(_Numbered):
+    """Modules in a list, which their module owns: "0.weight", "1.weight" and so on. It has no forward of its own.
+
+    Python's lists do as well; this one has the methods of PyTorch's.
+
+    Raises:
+        TypeError: what is no Module.
+    """
+
+    def __add__(self, others: Iterable[Module]) -> ModuleList:
+        return ModuleList([*self, *others])
+
+
+class Sequential(_Numbered):
+    """Each module's output is the next one's input. Parameters are named "0.weight", "0.bias", "1.weight" and so on.
+
+    Args:
+        modules: modules, or one dict of them by name.
+
+    Raises:
+        TypeError: an argument that is no Module.
+    """
+
+    def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
+        if len(modules) == 1 and isinstance(modules[0], Mapping):
+            self._hold(modules[0])
+            return
+        for index, module in enumerate(modules):
+            if not isinstance(module, Module):
+                raise TypeError(f"argument {index} of Sequential must be a Module; got {type(module).__name__}")
+            self.add_module(str(index), module)
+
+    def _sliced(self, index: slice) -> Any:
+        return dict(list(self._held().items())[index])  # the names stay
+
+    def forward(self, input: Tensor) -> Tensor:
+        for module in self:
+            input = module(input)
+        return input
+
+
+class ModuleDict(Module):
+    """Modules by name, which their module owns: "left.weight", "right.weight". It has no forward of its own.
+
+    Args:
+        modules: by name, or as (name, module) pairs.
+
+    Raises:
+        TypeError: what is no Module.
+        KeyError: a name that is an attribute of the class, such as "keys", or has a dot in it.
+    """
+
+    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()) -> None:
+        self.update(modules)
+
+    def _held(self) -> dict[str, Module]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, Module)}
+
+    def __getitem__(self, name: str) -> Module:
+        return self._held()[name]
+
+    def __setitem__(self, name: str, module: Module) -> None:
+        self.add_module(name, module)
+
+    def __delitem__(self, name: str) -> None:
+        self[name]  # raises KeyError
+        delattr(self, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._held())
+
+    def __len__(self) -> int:
+        return len(self._held())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._held()
+
+    def keys(self) -> Iterable[str]:
+        """The names, in order."""
+        return self._held().keys()
+
+    def values(self) -> Iterable[Module]:
+        """The modules, in order."""
+        return self._held().values()
+
+    def items(self) -> Iterable[tuple[str, Module]]:
+        """(name, module) pairs, in order."""
+        return self._held().items()
+
+    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
+        """Adds modules by name, in place of those that had the names."""
+        for name, module in dict(modules).items():
+            self[name] = module
+
+    def pop(self, name: str) -> Module:
+        """Takes a module out. Raises KeyError where there is none of that name."""
+        module = self[name]
+        del self[name]
+        return module
+
+    def clear(self) -> None:
+        """Takes all modules out."""
+        for name in self._held():
+            del self[name]
+
+
+def _numbered(modules: Iterable[Module]) -> dict[str, Module]:
+    return {str(index): module for index, module in enumerate(modules)}

@@ -1,0 +1,124 @@
+"""The encoder of the transformer."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+from numpy.typing import DTypeLike
+
+from stackgrad.tensor import Generator, Tensor
+
+from .. import functional as F
+from ..module import Module
+from .attention import MultiheadAttention
+from .container import ModuleList
+from .dropout import Dropout
+from .linear import Linear
+from .norm import LayerNorm
+
+
+class TransformerEncoderLayer(Module):
+    """Attention of a sequence to itself, then two linear layers; the input is added to what each of them gives.
+
+    Source: Vaswani et al., "Attention is all you need", arXiv:1706.03762; with `norm_first` Xiong et al., "On layer
+    normalization in the transformer architecture", arXiv:2002.04745.
+
+    Args:
+        d_model: the features.
+        nhead: the heads of attention.
+        dim_feedforward: the features between the two linear layers.
+        dropout: the probability of a zero, in training, behind each part.
+        activation: "relu", "gelu", or a function of a tensor.
+        layer_norm_eps: added to the variances.
+        batch_first: whether inputs are (batch, length, features) rather than (length, batch, features).
+        norm_first: whether normalisation stands before each part, or behind the sums.
+        bias: whether linear layers and normalisation have one.
+        generator: the source of the initial weights and of dropout; the default generator where None.
+        dtype: of the weights: float32 where None, or float64.
+
+    Raises:
+        TypeError: another dtype.
+        ValueError: sizes that do not fit, another name of an activation.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: str | Callable[[Tensor], Tensor] = "relu",
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        *,
+        generator: Generator | None = None,
+        dtype: DTypeLike | None = None,
+    ) -> None:
+        self.self_attn = MultiheadAttention(
+            d_model, nhead, dropout, bias, batch_first=batch_first, generator=generator, dtype=dtype
+        )
+        self.linear1 = Linear(d_model, dim_feedforward, bias, generator, dtype=dtype)
+        self.dropout = Dropout(dropout, generator=generator)
+        self.linear2 = Linear(dim_feedforward, d_model, bias, generator, dtype=dtype)
+        self.norm_first = norm_first
+        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
+        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
+        self.dropout1 = Dropout(dropout, generator=generator)
+        self.dropout2 = Dropout(dropout, generator=generator)
+        named: dict[Any, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu}
+        if isinstance(activation, str) and activation not in named:
+            raise ValueError(f'activation must be "relu", "gelu" or a function; got {activation!r}')
+        self.activation = named[activation] if isinstance(activation, str) else activation
+
+    def forward(
+        self,
+        src: Tensor,
+        src_mask: Tensor | None = None,
+        src_key_padding_mask: Tensor | None = None,
+        is_causal: bool = False,
+    ) -> Tensor:
+        """The masks are those of `MultiheadAttention`; the shape stays."""
+
+        def look(x: Tensor) -> Tensor:
+            found, _ = self.self_attn(x, x, x, src_key_padding_mask, False, src_mask, is_causal=is_causal)
+            return self.dropout1(found)
+
+        def think(x: Tensor) -> Tensor:
+            return self.dropout2(self.linear2(self.dropout(self.activation(self.linear1(x)))))
+
+        if self.norm_first:
+            src = src + look(self.norm1(src))
+            return src + think(self.norm2(src))
+        src = self.norm1(src + look(src))
+        return self.norm2(src + think(src))
+
+
+class TransformerEncoder(Module):
+    """Copies of a layer one after the other, which begin with the same weights.
+
+    Args:
+        encoder_layer: what is copied.
+        num_layers: how often.
+        norm: a normalisation behind the last, or None.
+    """
+
+    def __init__(self, encoder_layer: TransformerEncoderLayer, num_layers: int, norm: Module | None = None) -> None:
+        self.layers = ModuleList([copy.deepcopy(encoder_layer) for _ in range(num_layers)])
+        self.num_layers = num_layers
+        self.norm = norm
+
+    def forward(
+        self,
+        src: Tensor,
+        mask: Tensor | None = None,
+        src_key_padding_mask: Tensor | None = None,
+        is_causal: bool = False,
+    ) -> Tensor:
+        """The masks are those of `MultiheadAttention`; the shape stays."""
+        for layer in self.layers:
+            src = layer(src, mask, src_key_padding_mask, is_causal)
+        return src if self.norm is None else self.norm(src)
