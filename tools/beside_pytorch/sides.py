@@ -124,10 +124,10 @@ class Ours:
         return getattr(nn, name)(params, **options)
 
     def set_rate(self, optimizer: Any, rate: float) -> None:
-        optimizer.lr = rate
+        optimizer.param_groups[0]["lr"] = rate
 
     def schedule(self, name: str, optimizer: Any, **options: Any) -> Any:
-        return getattr(nn, name)(optimizer, **options)
+        return getattr(nn.optim.lr_scheduler, name)(optimizer, **options)
 
     def rate(self, schedule: Any) -> float:
         """The learning rate that is in force."""
@@ -293,7 +293,8 @@ class Theirs:
         optimizer.param_groups[0]["lr"] = rate
 
     def schedule(self, name: str, optimizer: Any, **options: Any) -> Any:
-        return SCHEDULES[name](optimizer, **options)
+        made = SCHEDULES.get(name) or getattr(torch.optim.lr_scheduler, name)
+        return made(optimizer, **options)
 
     def rate(self, schedule: Any) -> float:
         return float(schedule.optimizer.param_groups[0]["lr"])

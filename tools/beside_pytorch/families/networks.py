@@ -13,18 +13,37 @@ from ..sides import Side, Tensor
 
 def _optimizer(draw: Draw, lib: Side, params: list[Tensor], least_eps: float = 1e-8) -> Any:
     """Adam divides a gradient that is rounding and nothing else by itself: `least_eps` keeps it small."""
-    name = draw.choice(("SGD", "Adam", "AdamW"))
+    name = draw.choice(("SGD", "Adam", "AdamW", "RMSprop", "Adagrad"))
     options: dict[str, Any] = {"lr": draw.choice((0.1, 0.01, 0.05))}
     if draw.chance(0.5):
         options["weight_decay"] = draw.choice((0.0, 0.01, 0.3))
+    if draw.chance(0.2):
+        options["maximize"] = True
+    if name != "SGD":
+        options["eps"] = max(draw.choice((1e-8, 1e-3)), least_eps)
     if name == "SGD":
         if draw.chance(0.6):
             options["momentum"] = draw.choice((0.5, 0.9))
             options["nesterov"] = draw.chance(0.5)
-    else:
+            if not options["nesterov"] and draw.chance(0.5):
+                options["dampening"] = draw.choice((0.25, 1.0))
+    elif name in ("Adam", "AdamW"):
         if draw.chance(0.5):
             options["betas"] = (draw.choice((0.0, 0.8, 0.9)), draw.choice((0.0, 0.99, 0.999)))
-        options["eps"] = max(draw.choice((1e-8, 1e-3)), least_eps)
+        options["amsgrad"] = draw.chance(0.3)
+    elif name == "RMSprop":
+        if draw.chance(0.5):
+            options["alpha"] = draw.choice((0.0, 0.9, 0.99))
+        if draw.chance(0.5):
+            options["momentum"] = draw.choice((0.5, 0.9))
+        if draw.chance(0.3):  # without eps, rounding alone decides where the variance is 0
+            options["centered"], options["eps"], options["alpha"] = True, 0.1, 0.9
+    else:
+        options["lr_decay"] = draw.choice((0.0, 0.1))
+        options["initial_accumulator_value"] = draw.choice((0.0, 0.5))
+    if len(params) > 1 and draw.chance(0.3):
+        groups = [{"params": params[:1], "lr": 0.02}, {"params": params[1:]}]
+        return lib.optimizer(name, groups, **options)
     return lib.optimizer(name, params, **options)
 
 
@@ -59,22 +78,30 @@ def schedules(draw: Draw, lib: Side, show: Shown) -> None:
     """The rates of each schedule, step by step."""
     w = lib.tensor(np.ones(2, np.float64), requires_grad=True)
     optimizer = lib.optimizer("SGD", [w], lr=draw.choice((1.0, 0.1, 0.03)))
-    name = draw.choice(("StepDecay", "Cosine", "OneCycle"))
     steps = draw.integer(2, 20)
-    options: dict[str, Any]
-    if name == "StepDecay":
-        options = {"every": draw.integer(1, 5), "factor": draw.choice((0.1, 0.5, 0.9))}
-    elif name == "Cosine":
-        options = {"total_steps": steps, "min_lr": draw.choice((0.0, 0.01))}
-    else:
-        options = {"max_lr": draw.choice((0.1, 1.0)), "total_steps": steps, "warmup": draw.choice((0.1, 0.3, 0.5))}
+    gamma, least, highest = draw.choice((0.1, 0.5, 0.9)), draw.choice((0.0, 0.01)), draw.choice((0.1, 1.0))
+    all_options: dict[str, dict[str, Any]] = {
+        "StepDecay": {"every": draw.integer(1, 5), "factor": gamma},
+        "Cosine": {"total_steps": steps, "min_lr": least},
+        "OneCycle": {"max_lr": highest, "total_steps": steps, "warmup": draw.choice((0.1, 0.3, 0.5))},
+        "StepLR": {"step_size": draw.integer(1, 5), "gamma": gamma},
+        "MultiStepLR": {"milestones": [draw.integer(0, 9), draw.integer(0, 9)], "gamma": gamma},
+        "ExponentialLR": {"gamma": gamma},
+        "LinearLR": {"start_factor": gamma, "total_iters": draw.integer(1, 9)},
+        "LambdaLR": {"lr_lambda": lambda step: gamma / (1 + step)},
+        "CosineAnnealingLR": {"T_max": draw.integer(1, 9), "eta_min": least},
+        "CosineAnnealingWarmRestarts": {"T_0": draw.integer(1, 5), "T_mult": draw.integer(1, 3), "eta_min": least},
+    }
+    name = draw.choice(tuple(all_options))
+    options = all_options[name]
     schedule = lib.schedule(name, optimizer, **options)
     # PyTorch's end with their steps; ours stay at the last rate, as the page says.
-    for step in range(steps if name != "StepDecay" else 2 * steps):
-        show(f"rate {step} of {name} {options}", float(lib.rate(schedule)))
+    ends = name in ("Cosine", "OneCycle")
+    for step in range(steps if ends else 2 * steps):
+        show(f"rate {step} of {name}", float(lib.rate(schedule)))
         w.grad = lib.tensor(np.ones(2, np.float64))
         optimizer.step()
-        if step < steps - 1 or name == "StepDecay":
+        if step < steps - 1 or not ends:
             schedule.step()
     show("w", lib.array(w))
 
