@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numba.core.registry import cpu_target
 
 from stackgrad.kernels import _cache_files
 from stackgrad.kernels.cpu import _disk_cache, _kernel
@@ -21,13 +22,15 @@ def hits():
     return kernel.cache_hits
 
 
-@pytest.mark.parametrize("what", ["USING_SVML", "version"])
+@pytest.mark.parametrize("what", ["USING_SVML", "version", "features"])
 def test_other_surroundings_compile_again(what, tmp_path, monkeypatch):
     _kernel._team()  # which has machine code of its own
     monkeypatch.setattr(_cache_files, "cache_folder", lambda: tmp_path)
     assert (hits(), hits()) == (0, 1)
     if what == "version":
         monkeypatch.setattr(_disk_cache.numba, "__version__", "99.9")
+    elif what == "features":  # of the CPU, from which the width of vectors follows
+        monkeypatch.setattr(cpu_target.target_context.codegen(), "_tm_features", "+avx2")
     else:
         monkeypatch.setattr(_disk_cache.numba.config, "USING_SVML", not _disk_cache.numba.config.USING_SVML)
     _disk_cache._made_by.cache_clear()

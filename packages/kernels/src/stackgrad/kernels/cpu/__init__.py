@@ -11,6 +11,7 @@ Files that `cuda` has too mean the same there. Where is what:
     convolution: which way each shape takes      conv/__init__.py      PRODUCT_FROM, FLIP_FROM, PACK_FROM
     tensor_conv1d, tensor_conv2d, by conv2d      ../course.py          tensor_conv1d, tensor_conv2d
     tiles of all these, in registers             _simd.py              Tile, tile_load, tile_multiply_add, tile_store
+    how wide these registers are                 _width.py             WIDE_BYTES, IS_WIDE, lanes, wide_lanes
     one vector at a time                         _vector.py            vector_at, vector_of
     max and average pooling                      _pool.py              _max_pool, _max_pool_take, _avg_pool
     gradients of pooling                         _pool.py              _max_pool_grad, _avg_pool_grad

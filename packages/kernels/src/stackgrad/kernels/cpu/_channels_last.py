@@ -12,8 +12,10 @@ from . import _copy
 from ._kernel import helper, kernel
 from ._memory import empty
 from ._parallel import STRIDED
-from ._pointers import Memory, lanes_of, load, store
-from ._simd import tile_load, tile_store
+from ._pointers import Memory, load, store
+from ._simd import tile_store
+from ._vector import vector_at
+from ._width import lanes_of
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -91,7 +93,7 @@ def copy(x, source, out, to, count):
     lanes = lanes_of(x)
     whole = count - count % lanes
     for i in range(0, whole, lanes):
-        tile_store(tile_load(x, source + i, 0, 1, 1), out, to + i, 0, 0, 1, lanes, False)
+        tile_store(vector_at(x, source + i), out, to + i, 0, 0, 1, lanes, False)
     for i in range(whole, count):
         store(out, to + i, load(x, source + i))
 

@@ -41,15 +41,16 @@ from ._kernel import Kernel, helper, kernel, named, rebind
 from ._memory import empty, maker
 from ._parallel import MULTIPLY_ADDS, is_small
 from ._parts import PRODUCTS, sum_of
-from ._pointers import VECTOR_BYTES, Memory, lanes_of, load, on_stack, store
-from ._simd import lanes, tile_from_row, tile_load, tile_multiply_add, tile_of_columns, tile_relu, tile_store
+from ._pointers import Memory, load, on_stack, store
+from ._simd import tile_from_row, tile_load, tile_multiply_add, tile_of_columns, tile_relu, tile_store
+from ._width import WIDE_BYTES, wide_lanes, wide_lanes_of
 
 Array = NDArray[Any]
 Run = Callable[[Array, Array, Array | None], Array]
 
 ROWS, VECTORS = 6, 2  # of a tile; fewer rows than these go by one at a time
 TILE_ROWS = ROWS  # stand-in: each kernel has those of its tile
-COLUMNS = VECTORS * VECTOR_BYTES // 4  # of float32, half as many of float64
+COLUMNS = VECTORS * WIDE_BYTES // 4  # of float32, half as many of float64
 SMALL = 131_072  # elements of an a that is read again for each panel: 512 kB
 DEPTH = 256
 LONGEST = 504  # rows of such an a in a chunk
@@ -63,17 +64,17 @@ BLOCK_ROWS = ((96, 64), (24, 16), (12, 0))
 @helper
 def _fill(panel, at, b, start, row_step, column_step, rows, used):
     """Fill `rows` rows of a panel, which begins at panel[at], from b[start] on; zeros beyond the `used` columns."""
-    lanes, columns = lanes_of(b), VECTORS * lanes_of(b)
+    lanes, columns = wide_lanes_of(b), VECTORS * wide_lanes_of(b)
     if column_step == 1 and used == columns:
         for i in range(rows):
             row = tile_load(b, start + i * row_step, 0, 1, VECTORS)
             tile_store(row, panel, at + i * columns, 0, 0, 1, columns, False)
         return
-    whole = used // lanes * lanes if row_step == 1 and rows >= lanes else 0
+    whole = used if row_step == 1 and rows >= lanes else 0
     for j in range(0, whole, lanes):
         for first in range(0, rows, lanes):
             i = min(first, rows - lanes)
-            tile = tile_of_columns(b, start + i + j * column_step, column_step)
+            tile = tile_of_columns(b, start + i + j * column_step, column_step, used - j)
             tile_store(tile, panel, at + i * columns + j, columns, 0, lanes, lanes, False)
     for i in range(rows if whole < columns else 0):
         for j in range(whole, used):
@@ -95,7 +96,7 @@ _Cut = namedtuple("_Cut", "packed together depth block")
 @kernel(lambda T: (Memory(T), Memory(T), named(_Step), named(_Extents)))
 def _pack(panel, b, packed, step, of):
     """One panel of one matrix of b."""
-    columns = VECTORS * lanes_of(b)
+    columns = VECTORS * wide_lanes_of(b)
     panels = (of.m + columns - 1) // columns
     column = panel % panels * columns
     start = panel // panels * step.batch + column * step.column
@@ -108,7 +109,7 @@ def _multiply(chunk, a, b, bias, packed, out, a_step, b_step, of, cut):
     Unless b is packed, panels are filled here, `depth` rows at a time. The last tile of a matrix overlaps the one
     before it, whose rows it computes again, to the same bits.
     """
-    n, k, m, columns = of.n, of.k, of.m, VECTORS * lanes_of(a)
+    n, k, m, columns = of.n, of.k, of.m, VECTORS * wide_lanes_of(a)
     panels = (m + columns - 1) // columns
     across, down = (panels + cut.together - 1) // cut.together, (n + cut.block - 1) // cut.block
     batch, row0 = chunk // (across * down), chunk // across % down * cut.block
@@ -200,10 +201,10 @@ def _by_tiles(a: Array, b: Array, relu: bool) -> Run:
     (read_a, a_step), (read_b, b_step) = _reading(a), _reading(b)
     if batch > 1 and not b_step.batch:  # one b for all rows
         batch, n, read_a, a_step = 1, batch * n, in_order, _Step(0, k, 1)
-    chunks, work, cut = _cut(batch, n, k, m, VECTORS * lanes(dtype))
+    chunks, work, cut = _cut(batch, n, k, m, VECTORS * wide_lanes(dtype))
     extents, bare = _Extents(n, k, m, 1, relu), _Extents(n, k, m, 0, relu)
-    panels = batch * -(-m // (VECTORS * lanes(dtype)))
-    packed_size = panels * k * VECTORS * lanes(dtype)
+    panels = batch * -(-m // (VECTORS * wide_lanes(dtype)))
+    packed_size = panels * k * VECTORS * wide_lanes(dtype)
     pack = _pack[dtype] if cut.packed else None
     make_packed, launch = maker((packed_size,), dtype), _MULTIPLY[ROWS if n >= ROWS else 1][dtype]
 

@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._free_blocks import FreeBlocks
+from ._pointers import LINE
 
 SMALLEST = 16 * 1024  # bytes of an array worth the bookkeeping
 LARGEST_POOL = 512 * 1024 * 1024  # bytes kept at most while nobody uses them
 SLACK = 1024  # bytes behind a large array that kernels may read, and do not use
 _PAGE = 4096
 _HUGE_PAGE = 512 * _PAGE
-_CACHE_LINE = 64
 
 
 class _Block(np.ndarray[Any, Any]):
@@ -47,7 +47,7 @@ def _new_block(size: int) -> _Block:
     For these, of which the processor has to look up far fewer, NumPy asks Linux where it takes 4 MB and more
     (`NUMPY_MADVISE_HUGEPAGE`, https://numpy.org/doc/stable/reference/global_state.html).
     """
-    page = _HUGE_PAGE if size >= _HUGE_PAGE // 2 else _CACHE_LINE
+    page = _HUGE_PAGE if size >= _HUGE_PAGE // 2 else LINE
     memory = _Block(-(-size // page) * page + page, np.uint8)
     start = -memory.ctypes.data % page
     return cast("_Block", memory[start : start + size])

@@ -32,9 +32,10 @@ from ._kernel import helper, kernel, named
 from ._memory import maker
 from ._parallel import CHUNK
 from ._parts import add_exactly
-from ._pointers import Memory, lanes_of, load, store
-from ._simd import lanes, tile_relu, tile_store, tile_zeros
-from ._vector import add, masked_by, multiply_add, over, subtract, vector_at
+from ._pointers import Memory, load, store
+from ._simd import tile_relu, tile_store
+from ._vector import add, masked_by, multiply_add, over, subtract, vector_at, vector_of
+from ._width import lanes, lanes_of
 from .conv._image import reading
 
 Array = NDArray[Any]
@@ -92,21 +93,21 @@ def _moments(chunk, x, parts, pixels):
     (first, last), c, width = _of_chunk(chunk, pixels), pixels.channels, pixels.width
     step, count = lanes_of(x), last - first
     for channel in range(0, c, step):
-        origin, total = vector_at(x, first * c + channel), tile_zeros(x, 1, 1)
+        origin, total = vector_at(x, first * c + channel), vector_of(x, 0)
         for start in range(first, last, SUMMED):
-            some = tile_zeros(x, 1, 1)
+            some = vector_of(x, 0)
             for pixel in range(start, min(last, start + SUMMED)):
                 some = add(some, subtract(vector_at(x, pixel * c + channel), origin))
             total = add(total, some)
-        mean, rest, squares = add(origin, over(total, count)), tile_zeros(x, 1, 1), tile_zeros(x, 1, 1)
+        mean, rest, squares = add(origin, over(total, count)), vector_of(x, 0), vector_of(x, 0)
         for start in range(first, last, SUMMED):
-            some, around = tile_zeros(x, 1, 1), tile_zeros(x, 1, 1)
+            some, around = vector_of(x, 0), vector_of(x, 0)
             for pixel in range(start, min(last, start + SUMMED)):
                 centred = subtract(vector_at(x, pixel * c + channel), mean)
                 some, around = add(some, centred), multiply_add(centred, centred, around)
             rest, squares = add(rest, some), add(squares, around)
         off = over(rest, count)
-        squares = subtract(squares, multiply_add(off, rest, tile_zeros(x, 1, 1)))
+        squares = subtract(squares, multiply_add(off, rest, vector_of(x, 0)))
         _put(mean, parts, 3 * chunk * width + channel, step)
         _put(off, parts, (3 * chunk + 1) * width + channel, step)
         _put(squares, parts, (3 * chunk + 2) * width + channel, step)
@@ -182,9 +183,9 @@ def _grad_sums(chunk, g, x, parts, table, pixels, relu):
     step, (first, last), c, width = lanes_of(x), _of_chunk(chunk, pixels), pixels.channels, pixels.width
     for channel in range(0, c, step):
         mean, scale, bias = _described(table, channel, width)
-        total, weighted = tile_zeros(x, 1, 1), tile_zeros(x, 1, 1)
+        total, weighted = vector_of(x, 0), vector_of(x, 0)
         for start in range(first, last, SUMMED):
-            some, products = tile_zeros(x, 1, 1), tile_zeros(x, 1, 1)
+            some, products = vector_of(x, 0), vector_of(x, 0)
             for pixel in range(start, min(last, start + SUMMED)):
                 at = pixel * c + channel
                 slope, centred = vector_at(g, at), subtract(vector_at(x, at), mean)

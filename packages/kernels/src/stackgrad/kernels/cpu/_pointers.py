@@ -13,7 +13,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import NativeValue, intrinsic, models, register_model, unbox
 
-VECTOR_BYTES = 32
+LINE = 64  # bytes of a line of the cache
 _BYTES = ir.IntType(8).as_pointer()
 
 
@@ -91,16 +91,6 @@ def size_of(typingctx: Any, a: Any) -> Any:
 
 
 @intrinsic
-def lanes_of(typingctx: Any, a: Any) -> Any:
-    """Elements of the array `a` in a vector."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return context.get_constant(types.intp, VECTOR_BYTES * 8 // a.dtype.bitwidth)
-
-    return types.intp(a), codegen
-
-
-@intrinsic
 def load(typingctx: Any, a: Any, index: Any) -> Any:
     """a[index] of a flat array, for an index known to lie inside."""
 
@@ -144,10 +134,22 @@ def on_stack(typingctx: Any, like: Any, count: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         memory = cgutils.alloca_once(builder, context.get_data_type(like.dtype), size=count.literal_value)
-        memory.align = 64
+        memory.align = LINE
         return memory
 
     return Memory(like.dtype)(like, count), codegen
+
+
+@intrinsic
+def from_line(typingctx: Any, a: Any) -> Any:
+    """The memory of `a` from where the first line of the cache begins in it, so that no vector of it lies on two."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        address = builder.ptrtoint(args[0], ir.IntType(64))
+        line = builder.and_(builder.add(address, address.type(LINE - 1)), address.type(-LINE))
+        return builder.inttoptr(line, args[0].type)
+
+    return a(a), codegen
 
 
 # Arrays of any strides: places are counted in bytes.

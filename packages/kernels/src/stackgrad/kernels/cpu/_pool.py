@@ -24,9 +24,10 @@ from ._channels_last import channels_first, channels_last, copy, readable_beyond
 from ._copy import with_slack
 from ._kernel import Kernel, helper, kernel, named
 from ._memory import has_slack, maker
-from ._pointers import Memory, lanes_of, load, on_stack, store
-from ._simd import lanes, tile_add, tile_store, tile_zeros
+from ._pointers import Memory, load, on_stack, store
+from ._simd import tile_add, tile_store
 from ._vector import keep_larger, over, plus, vector_at, vector_of, where_equal
+from ._width import lanes, lanes_of
 from .conv._image import reading
 
 Array = NDArray[Any]
@@ -163,7 +164,7 @@ def _total_of_many(x, at, offsets, taps):
             part, to, left = plus(part, kept, to), to + lanes, left >> 1
         tile_store(part, kept, to, 0, 0, 1, lanes, False)
         parts += 1
-    total, to = tile_zeros(x, 1, 1), 0
+    total, to = vector_of(x, 0), 0
     while parts:
         if parts & 1:
             total = plus(total, kept, to)

@@ -1,9 +1,9 @@
 """A register tile as a Numba type: the inner loop of convolution and matrix product.
 
-`Tile(element, rows, vectors)` is a block of rows x vectors SIMD registers, of 8 float32 or 4 float64 each, that
-LLVM keeps in registers. A kernel starts one, multiplies and adds in a loop, and stores it:
+`Tile(element, rows, vectors)` is a block of rows x vectors SIMD registers, of WIDE_BYTES each, that LLVM keeps in
+registers. A kernel starts one, multiplies and adds in a loop, and stores it:
 
-                    vectors * LANES columns
+                    vectors * lanes columns
              w[k]  [w w w w w w w w|w w w w w w w w]      one row of weights, loaded
     x[i       ]  x  + + + + + + + +|+ + + + + + + +
     x[i + step]  x  + + + + + + + +|+ + + + + + + +       tile[r] += x[i + r * step] * w[k : k + columns]
@@ -11,42 +11,37 @@ LLVM keeps in registers. A kernel starts one, multiplies and adds in a loop, and
                  |
                  one value a row, repeated in all lanes
 
-AVX2 has 16 registers: 6 x 2 uses 12 for the tile, 2 for weights and 1 for x; 14 x 1 serves narrow outputs. LLVM
-lowers the vectors on any target. The operations address memory by themselves: an ordinary signed index costs a
-wrap-around test each. The shape of the tile is given by literal arguments or global constants.
+AVX2 has 16 registers: 6 x 2 uses 12 for the tile, 2 for weights and 1 for x; 14 x 1 serves narrow outputs. AVX-512 has
+32 of twice the width. LLVM lowers the vectors on any target. The operations address memory by themselves: an ordinary
+signed index costs a wrap-around test each. The shape of the tile is given by literal arguments or global constants.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
-from ._pointers import VECTOR_BYTES, data_of
+from ._pointers import data_of
+from ._width import IS_WIDE, WIDE_BYTES
 
-_REGISTERS = 16  # of AVX2
+_REGISTERS = 32 if IS_WIDE else 16
 _INDEX = ir.IntType(32)
 _BYTES = ir.IntType(8).as_pointer()
 
 
-def lanes(dtype: np.dtype[Any]) -> int:
-    """Elements of `dtype` in one vector."""
-    return VECTOR_BYTES // dtype.itemsize
-
-
 class Tile(types.Type):
-    """rows x vectors registers of `element`s."""
+    """rows x vectors registers of `element`s, of so many bytes each."""
 
-    def __init__(self, element: Any, rows: int, vectors: int) -> None:
+    def __init__(self, element: Any, rows: int, vectors: int, size: int = WIDE_BYTES) -> None:
         self.element, self.rows, self.vectors = element, rows, vectors
-        self.lanes = VECTOR_BYTES * 8 // element.bitwidth
+        self.lanes = size * 8 // element.bitwidth
         self.vector = ir.VectorType(ir.FloatType() if element.bitwidth == 32 else ir.DoubleType(), self.lanes)
         self.registers = (rows + 1) * vectors  # with a row of weights
-        super().__init__(f"Tile({element}, {rows}, {vectors})")
+        super().__init__(f"Tile({element}, {rows}, {vectors}, {size})")
 
 
 @register_model(Tile)
@@ -186,8 +181,25 @@ def _add_to(builder: Any, vector: Any, pointer: Any) -> None:
     _put(builder, builder.fadd(old, vector), pointer)
 
 
+def _first_lanes(builder: Any, count: Any, of: int) -> Any:
+    """Which of so many lanes are the first `count`."""
+    lanes = ir.VectorType(count.type, of)
+    return builder.icmp_signed("<", ir.Constant(lanes, list(range(of))), splat(builder, count, lanes))
+
+
+def _store_masked(builder: Any, vector: Any, pointer: Any, count: Any) -> None:
+    """Store the first `count` lanes; none where it is 0 or below. (Before AVX-512 this takes long on AMD's chips.)"""
+    kind, target = vector.type, builder.bitcast(pointer, vector.type.as_pointer())
+    mask = _first_lanes(builder, count, kind.count)
+    function = ir.FunctionType(ir.VoidType(), [kind, target.type, _INDEX, mask.type])
+    element = {"float": "f32", "double": "f64"}.get(str(kind.element), str(kind.element))
+    name = f"llvm.masked.store.v{kind.count}{element}.p0"
+    store = cgutils.get_or_insert_function(builder.module, function, name)
+    builder.call(store, [vector, target, _INDEX(4), mask])
+
+
 def _store_lanes(builder: Any, vector: Any, pointer: Any, count: Any, put: Any = _put) -> None:
-    """Store the first `count` lanes, in pieces of 4, 2 and 1: on AMD's chips a masked store takes longer."""
+    """Store the first `count` lanes, in pieces of 8, 4, 2 and 1."""
     while vector.type.count > 1:
         width = vector.type.count // 2
         low, high = halves(builder, vector)
@@ -218,20 +230,23 @@ def tile_load(typingctx: Any, out: Any, index: Any, step: Any, rows: Any, vector
 
 
 @intrinsic
-def tile_of_columns(typingctx: Any, x: Any, index: Any, step: Any) -> Any:
-    """A square tile, of as many rows as a vector has lanes, whose columns are the vectors x[index + c * step :].
+def tile_of_columns(typingctx: Any, x: Any, index: Any, step: Any, count: Any) -> Any:
+    """A square tile, of as many rows as a register has lanes, whose columns are the vectors x[index + c * step :].
+
+    From `count` columns on the last one is repeated.
 
     Blocks of half the tile, of a quarter and so on are exchanged across the diagonal.
     """
-    lanes = VECTOR_BYTES * 8 // x.dtype.bitwidth
+    lanes = WIDE_BYTES * 8 // x.dtype.bitwidth
     tile = Tile(x.dtype, lanes, 1)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data, first = data_of(context, builder, signature.args[0], args[0]), args[1]
+        data, column = data_of(context, builder, signature.args[0], args[0]), args[1]
         rows = []
-        for _ in range(lanes):
-            rows += _load(builder, tile, data, first)
-            first = builder.add(first, args[2])
+        for c in range(1, lanes + 1):
+            rows += _load(builder, tile, data, column)
+            another = builder.icmp_signed(">", args[3], args[3].type(c))
+            column = builder.select(another, builder.add(column, args[2]), column)
         block = lanes // 2
         while block:
             low = [lane if not lane & block else lanes + lane - block for lane in range(lanes)]
@@ -247,7 +262,7 @@ def tile_of_columns(typingctx: Any, x: Any, index: Any, step: Any) -> Any:
             out = builder.insert_value(out, row, r)
         return out
 
-    return tile(x, types.intp, types.intp), codegen
+    return tile(x, types.intp, types.intp, types.intp), codegen
 
 
 @intrinsic
@@ -273,6 +288,9 @@ def tile_store(
                     if isinstance(out.dtype, types.Integer):
                         vector = builder.fptosi(vector, ir.VectorType(ir.IntType(out.dtype.bitwidth), tile.lanes))
                     left = builder.sub(column_count, column_count.type(j * tile.lanes))
+                    if IS_WIDE:  # also for narrower vectors: a single instruction of AVX-512
+                        _store_masked(builder, vector, _vector_at(builder, tile, data, position, j), left)
+                        continue
                     full = builder.icmp_signed(">=", elements_left, left.type((j + 1) * tile.lanes))
                     with (
                         builder.if_then(builder.icmp_signed(">", left, left.type(0))),
@@ -287,6 +305,23 @@ def tile_store(
         return context.get_dummy_value()
 
     return types.none(tile, out, *[types.intp] * 5, types.boolean), codegen
+
+
+@intrinsic(prefer_literal=True)
+def register_of(typingctx: Any, tile: Any, index: Any) -> Any:
+    """One register of each row, as a tile."""
+    if not isinstance(index, types.IntegerLiteral):
+        return None
+    part = Tile(tile.element, tile.rows, 1, tile.lanes * tile.element.bitwidth // 8)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        out = ir.Constant(ir.ArrayType(tile.vector, tile.rows), ir.Undefined)
+        for r in range(tile.rows):
+            vector = builder.extract_value(args[0], r * tile.vectors + index.literal_value)
+            out = builder.insert_value(out, vector, r)
+        return out
+
+    return part(tile, index), codegen
 
 
 @intrinsic
@@ -315,7 +350,6 @@ def tile_add(typingctx: Any, tile: Any, out: Any, index: Any, step: Any, rows: A
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         acc, _, position, row_step, row_count, column_count, whole_vectors = args
         data = data_of(context, builder, signature.args[1], args[1])
-        lane_type = ir.VectorType(column_count.type, tile.lanes)
         zeros = cgutils.get_null_value(tile.vector)
         for r in sorted(range(tile.rows), key=lambda r: r % 3):
             position = builder.add(args[2], builder.mul(row_step, row_step.type(r)))
@@ -329,9 +363,7 @@ def tile_add(typingctx: Any, tile: Any, out: Any, index: Any, step: Any, rows: A
                         builder.if_else(full) as (whole, part),
                     ):
                         with whole:
-                            lanes = ir.Constant(lane_type, list(range(tile.lanes)))
-                            wanted = builder.icmp_signed("<", lanes, splat(builder, left, lane_type))
-                            chosen = builder.select(wanted, vector, zeros)
+                            chosen = builder.select(_first_lanes(builder, left, tile.lanes), vector, zeros)
                             _add_to(builder, chosen, _vector_at(builder, tile, data, position, j))
                         with part:
                             pointer = builder.gep(data, [builder.add(position, position.type(j * tile.lanes))])

@@ -1,4 +1,7 @@
-"""One vector at a time: what is done to neighbouring channels at once. A vector is a tile of one register."""
+"""One vector at a time: what is done to neighbouring channels at once. A vector is a tile of one register.
+
+It has VECTOR_BYTES on any CPU: channels are often few.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ._simd import Tile, pointer_to, row_of, splat
+from ._width import VECTOR_BYTES
 
 
 def _alone(builder: Any, tile: Tile, vector: Any) -> Any:
@@ -20,7 +24,7 @@ def _alone(builder: Any, tile: Tile, vector: Any) -> Any:
 @intrinsic
 def vector_at(typingctx: Any, x: Any, index: Any) -> Any:
     """x[index : index + lanes]."""
-    tile = Tile(x.dtype, 1, 1)
+    tile = Tile(x.dtype, 1, 1, VECTOR_BYTES)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return _alone(builder, tile, row_of(context, builder, tile, signature.args[0], args[0], args[1])[0])
@@ -28,10 +32,26 @@ def vector_at(typingctx: Any, x: Any, index: Any) -> Any:
     return tile(x, types.intp), codegen
 
 
+@intrinsic(prefer_literal=True)
+def vectors_at(typingctx: Any, x: Any, index: Any, count: Any) -> Any:
+    """So many vectors that lie side by side, from x[index] on, as one tile."""
+    if not isinstance(count, types.IntegerLiteral):
+        return None
+    tile = Tile(x.dtype, 1, count.literal_value, VECTOR_BYTES)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        out = ir.Constant(ir.ArrayType(tile.vector, tile.vectors), ir.Undefined)
+        for j, vector in enumerate(row_of(context, builder, tile, signature.args[0], args[0], args[1])):
+            out = builder.insert_value(out, vector, j)
+        return out
+
+    return tile(x, types.intp, count), codegen
+
+
 @intrinsic
 def vector_of(typingctx: Any, like: Any, number: Any) -> Any:
     """A whole number in all lanes, as an element of the array `like`."""
-    tile = Tile(like.dtype, 1, 1)
+    tile = Tile(like.dtype, 1, 1, VECTOR_BYTES)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return _alone(builder, tile, splat(builder, builder.sitofp(args[1], tile.vector.element), tile.vector))
@@ -80,7 +100,7 @@ def over(typingctx: Any, total: Any, number: Any) -> Any:
 @intrinsic
 def where_equal(typingctx: Any, x: Any, places: Any, index: Any, place: Any) -> Any:
     """x[index :] in the lanes where places[index :], of int32, is `place`, and 0 in the others."""
-    tile = Tile(x.dtype, 1, 1)
+    tile = Tile(x.dtype, 1, 1, VECTOR_BYTES)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         row = row_of(context, builder, tile, signature.args[0], args[0], args[2])[0]

@@ -16,8 +16,9 @@ from numba import types
 from numba.extending import intrinsic
 
 from ._kernel import helper, rebind
-from ._pointers import lanes_of
-from ._simd import halves, row_of, splat, tile_from_row
+from ._simd import halves, row_of, splat
+from ._vector import vectors_at
+from ._width import lanes_of
 
 VECTORS = 8  # half of the registers of AVX2
 FEWEST = 64  # elements that a fold takes at least: float32 in VECTORS vectors, and more than float64 in them
@@ -111,7 +112,7 @@ def _by_halves(merge: _Merge) -> Any:
 def _fold(x, start, count):
     """x[start : start + count], FEWEST elements or more, as one."""
     width = VECTORS * lanes_of(x)
-    tile = tile_from_row(x, start, 1, VECTORS)
+    tile = vectors_at(x, start, VECTORS)
     for i in range(start + width, start + count - width + 1, width):
         tile = _row(tile, x, i)
     tile = _end(tile, x, start + count - width, width - count % width)

@@ -2,7 +2,8 @@
 
 Images lie in memory with their channels side by side, and all work is in tiles of sums that stay in registers (see
 _simd). c are the input and o the output channels of one group, g is the gradient of the result; a vector holds LANES
-values, 8 of float32 or 4 of float64. The first row that fits is the way:
+values, 8 of float32 or 4 of float64, and a register of a tile as many or, with AVX-512, twice as many. The first row
+that fits is the way:
 
     shape                                  way                                    why
 
@@ -11,10 +12,10 @@ values, 8 of float32 or 4 of float64. The first row that fits is the way:
         o >= PRODUCT_FROM                      and channels
     more taps than LONGEST_SUM             parts of channels, rows, columns,      sums keep their digits
                                                added by halves
-    one group, o below LANES               tiles of groups of neighbouring        lanes without a channel
-                                               pixels: _neighbours                    would idle
+    one group, o below a register's        tiles of groups of neighbouring        lanes without a channel
+        lanes                                  pixels: _neighbours                    would idle
     any other                              tiles of pixels by one or two          a value that is loaded is used
-                                               vectors of channels                    many times
+                                               registers of channels                  many times
 
     the gradient for the input: _input_grad
     one group, stride 1, padding less      the result's way for g and the         it is a convolution
@@ -28,7 +29,7 @@ values, 8 of float32 or 4 of float64. The first row that fits is the way:
     more pixels of g than MOST_PIXELS,     parts of images, rows, columns,        sums keep their digits
         or in a row than LONGEST_ROW           added by halves
     one group, c >= PACK_FROM, o > LANES   images and g packed, block by block,   tiles read memory in order, and
-                                               for tiles of 6 by two vectors          it stays in the first level
+                                               for PACKED_TILES                       it stays in the first level
     one group, o up to two vectors         tiles as below, neighbouring pixels    as above
         together                               of g as the channels of one
     any other                              tiles of what a window's row reads     nothing is packed for few
@@ -37,12 +38,15 @@ values, 8 of float32 or 4 of float64. The first row that fits is the way:
 Sums go in this order. A result: the bias, then the rows of the kernel, its columns, the input channels. A gradient for
 the input: the same, or first what each row of the kernel sends, output channel by output channel, then from pixel to
 pixel. A gradient for the weight: the pixels of a chunk in the order of memory, then the chunks in theirs. Chunks follow
-from the shapes alone, so that any number of threads gives the same bits.
+from the shapes alone, so that any number of threads gives the same bits. So do the ways that differ in their order,
+which are told by vectors of LANES, so that all CPUs give the same bits: a wider register holds more elements of a
+result, each of which is summed as before.
 
 Measured, each beside what was there before: 128 chunks of a result, which end together, gave 1.02 to 1.1 times with
 many channels; the padded image kept for the gradient of the weight saved 50 of 1,450 microseconds of a step of the
-course network; masking g, padding it and summing it up in one pass, with that, a tenth of such a step. Convolutions of
-many channels reach four fifths of the speed of the largest BLAS product (docs/performance.md).
+course network; masking g, padding it and summing it up in one pass, with that, a tenth of such a step. Registers of 64
+bytes gave 1.5 to 1.9 times with the layers of LeNet, but 1.2 for the weight of its first, and 1.7 to 2.1 times with
+many channels: nine tenths of what the arithmetic units can do (docs/performance.md).
 
 What follows from shapes, strides and dtypes alone is found by one look-up: a plan, which is a function of the arrays.
 """
@@ -50,13 +54,14 @@ What follows from shapes, strides and dtypes alone is found by one look-up: a pl
 from __future__ import annotations
 
 from .._parts import PRODUCTS
-from .._pointers import VECTOR_BYTES
+from .._width import IS_WIDE, VECTOR_BYTES, WIDE_BYTES
 
 # --- which way
 
 PRODUCT_FROM = VECTOR_BYTES // 4 + 1  # output channels: fewer leave lanes of the product's vectors idle
 FLIP_FROM = 16  # input channels from which on the flipped weight always pays
 FLIP_BELOW = 8  # and up to which it may
+FLIP_ROWS = (14,)  # of the tiles by which that is told
 PACK_FROM = 16  # input channels from which on it pays to pack
 
 # --- sums that are cut, lest they lose digits: few networks have longer ones
@@ -70,17 +75,20 @@ LONGEST_ROW = 2 * PRODUCTS  # of g, of which a chunk has one at least
 RESULT_CHUNKS = 128  # of a result, or of an image's gradient
 SUM_CHUNKS = 16  # of the gradient of a weight
 LARGEST_SUMMAND = 2**18  # values in all chunks of such a gradient together, where these would be more than eight
+SUMMAND_ROWS = 6  # of what a chunk gives are rounded up to so many, where images are packed
 SUMMED_ROWS = 128  # of g masked by a relu, in one sum for the bias
 
-# --- tiles, by the vectors they are wide: rows that leave registers for weights. Fewer rows twice is better.
+# --- tiles, by the registers they are wide: rows that leave registers for weights. Fewer rows twice is better, and
+# eight sums at least, since each multiply-add waits four cycles for the one before.
 
-RESULT_TILES = {1: (14,), 2: (5, 4)}
-SENT_TILES = {1: 10, 2: 5}
-DIRECT_TILES = ((6, 1), (12, 1), (6, 2))  # rows and vectors
-PACKED_ROWS, PACKED_VECTORS = 6, 2
+Tiles = dict[int, tuple[int, ...]]
+RESULT_TILES: Tiles = {1: (14, 12, 10, 8), 2: (7, 6, 5)} if IS_WIDE else {1: (14,), 2: (5, 4)}
+DIRECT_TILES: Tiles = {1: (30, 15, 12, 6), 2: (14, 10, 8, 6)} if IS_WIDE else {1: (12, 6), 2: (6,)}
+PACKED_TILES: Tiles = {1: (16, 12, 8), 2: (8,)} if IS_WIDE else {2: (6,)}
+SENT_ROWS = (10, 5)  # up to a vector of values in a run, and more: they decide an order
 
 # --- blocks that stay in a cache
 
-WEIGHTS_AT_ONCE = 256  # rows of weights, 16 kB of the first level: all tiles of a row take these in before the next
+WEIGHTS_AT_ONCE = 8192 // WIDE_BYTES  # rows of weights, 16 kB of the first level: taken in by all tiles of a row
 PACKED_PIXELS = 256  # of a packed block
 SUMMED_COLUMNS, SUMMED_CHANNELS = 128, 8  # of chunks that are summed: a line of the cache is filled at once

@@ -30,8 +30,9 @@ from .._matmul import matmul
 from .._memory import is_lent, maker
 from .._parallel import MULTIPLY_ADDS
 from .._parts import sum_of
-from .._pointers import Memory, lanes_of, load
-from .._simd import lanes, tile_from_row, tile_load, tile_multiply_add, tile_relu, tile_store
+from .._pointers import Memory, from_line, load
+from .._simd import tile_from_row, tile_load, tile_multiply_add, tile_relu, tile_store
+from .._width import wide_lanes, wide_lanes_of
 from . import LONGEST_SUM, PRODUCT_FROM, RESULT_CHUNKS, RESULT_TILES, WEIGHTS_AT_ONCE
 from ._image import Image, Images, form, inside, padding, reading, room
 from ._neighbours import for_output, widened
@@ -58,8 +59,9 @@ Channels = namedtuple("Channels", "out groups into taps at_once")
 
 def _convolve(chunk, x, taps, weight, out, step, rows, channels, relu):
     """Some rows of the output, counted through all images. `taps` are distances in the image."""
+    weight = from_line(weight)
     out_group = channels.out // channels.groups
-    width = TILE_VECTORS * lanes_of(x)
+    width = TILE_VECTORS * wide_lanes_of(x)
     blocks = (out_group + width - 1) // width
     count, at_once, biases = channels.taps, channels.at_once, channels.groups * blocks * channels.taps
     dense = channels.groups == 1 and channels.out <= width and at_once >= count
@@ -145,14 +147,14 @@ def _by_tiles(x: Images, weight: Array, window: Window, groups: int, relu: bool)
     shape = (n, *window.positions((size[0], size[1])), o)
     height, width = (1, size[0] * size[1]) if window == ONE_PIXEL else size  # of which fewer tiles are cut short
     oh, ow = window.positions((height, width))
-    pixels = for_output(window, ow, o, max(RESULT_TILES[1]), lanes(dtype))[0] if groups == 1 else 1
+    pixels = for_output(window, ow, o, RESULT_TILES[1], wide_lanes(dtype))[0] if groups == 1 else 1
     wide, across, used = widened(window, pixels), ow // pixels, o * pixels // groups
-    vectors = 1 if used <= lanes(dtype) else 2
+    vectors = 1 if used <= wide_lanes(dtype) else 2
     tile_rows = min(RESULT_TILES[vectors], key=lambda rows: -(-across // rows) * rows)  # so that few come twice
 
     so, sc, sy, sx = (stride // weight.itemsize for stride in weight.strides)
     panels = Panels(
-        groups, kh, wide.kernel[1], c, o // groups, used, vectors * lanes(dtype),
+        groups, kh, wide.kernel[1], c, o // groups, used, vectors * wide_lanes(dtype),
         -window.stride[1], window.kernel[1], 1,
     )  # fmt: skip
     arrange = arranging(dtype, Strides(o // groups * so, sy, sx, sc, so), panels)

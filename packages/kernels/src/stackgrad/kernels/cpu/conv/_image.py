@@ -29,7 +29,7 @@ from .._memory import SLACK, has_slack, maker
 from .._parallel import STRIDED
 from .._pointers import Memory, load, select, store
 from .._reduce import reduce
-from .._simd import lanes
+from .._width import wide_lanes
 from . import RESULT_CHUNKS, RESULT_TILES, SUMMED_ROWS
 
 Array = NDArray[Any]
@@ -78,7 +78,7 @@ def form(x: Images) -> tuple[Any, ...]:
 
 def room(channels: int, stride: int, dtype: np.dtype[Any]) -> int:
     """How many elements behind images tiles may read; lanes pixels of one channel may count as one."""
-    return max(RESULT_TILES[1]) * stride * lanes(dtype) * channels
+    return max(RESULT_TILES[1]) * stride * wide_lanes(dtype) * channels
 
 
 # --- into memory with zeros around

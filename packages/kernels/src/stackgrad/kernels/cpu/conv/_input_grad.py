@@ -26,9 +26,10 @@ from .._kernel import Kernel, named, rebind
 from .._memory import maker
 from .._parallel import MULTIPLY_ADDS
 from .._parts import sum_of
-from .._pointers import VECTOR_BYTES, Memory, lanes_of
-from .._simd import lanes, tile_add, tile_multiply_add, tile_zeros
-from . import FLIP_BELOW, FLIP_FROM, LONGEST_SUM, PRODUCT_FROM, RESULT_CHUNKS, RESULT_TILES, SENT_TILES, _forward
+from .._pointers import Memory, from_line
+from .._simd import register_of, tile_add, tile_load, tile_multiply_add, tile_store, tile_zeros
+from .._width import IS_WIDE, VECTOR_BYTES, lanes, wide_lanes, wide_lanes_of
+from . import FLIP_BELOW, FLIP_FROM, FLIP_ROWS, LONGEST_SUM, PRODUCT_FROM, RESULT_CHUNKS, SENT_ROWS, _forward
 from ._image import Images, form, inside, reading
 from ._neighbours import for_output
 from ._parts import of_outputs
@@ -38,10 +39,11 @@ Array = NDArray[Any]
 Pair = tuple[int, int]
 Run = Callable[[Any, Array], Array]
 
-TILE_ROWS, TILE_VECTORS = 6, 2  # stand-ins: each kernel has those of its tile
+TILE_ROWS, TILE_VECTORS, PUT_OFF = 6, 2, False  # stand-ins: each kernel has those of its tile
 
-# Rows of the image's gradient in a chunk; images, their rows, a row's length; the padding above and before.
-_Inside = namedtuple("_Inside", "each images height length above before padded_length")
+# Rows of the image's gradient in a chunk; images, their rows, a row's length; the padding above and before; a chunk's
+# own part of `padded`, in which tiles follow the row.
+_Inside = namedtuple("_Inside", "each images height length above before padded_length own")
 
 # Rows and pixels of g, and how many pixels lie between those of a tile.
 _Over = namedtuple("_Over", "height width apart")
@@ -56,9 +58,12 @@ _Moves = namedtuple("_Moves", "row column tap_row tap")
 def _send_back(chunk, g, weight, image, padded, of, over, runs, by):
     """Some rows of the image's gradient. A row is added up in the chunk's own part of `padded`.
 
-    `weight` is (groups, blocks of a run, rows of the kernel, runs, output channels, block).
+    `weight` is (groups, blocks of a run, rows of the kernel, runs, output channels, block). Where a block is two
+    registers of 64 bytes, the second is put off until the first of all tiles are added, as if it were the next block:
+    so sums go in one order on any CPU.
     """
-    block, start = TILE_VECTORS * lanes_of(g), chunk * of.padded_length
+    weight = from_line(weight)
+    block, start, lanes = TILE_VECTORS * wide_lanes_of(g), chunk * of.own, wide_lanes_of(g)
     g_pixel, blocks = runs.groups * runs.out, (runs.length + block - 1) // block
     apart = over.apart
     for row in range(chunk * of.each, min(of.images * of.height, (chunk + 1) * of.each)):
@@ -81,17 +86,34 @@ def _send_back(chunk, g, weight, image, padded, of, over, runs, by):
                                 position += 1
                                 w += block
                     at = start + x * by.column + j * by.tap + group * runs.into + column
-                    rows = (over.width - x + apart - 1) // apart
-                    tile_add(tile, padded, at, apart * by.column, rows, runs.length - column, True)
+                    rows, used = (over.width - x + apart - 1) // apart, runs.length - column
+                    if PUT_OFF:
+                        tile_add(register_of(tile, 0), padded, at, apart * by.column, rows, used, True)
+                        to = start + of.padded_length + x * TILE_ROWS * lanes
+                        tile_store(register_of(tile, 1), padded, to, lanes, 0, TILE_ROWS, lanes, False)
+                    else:
+                        tile_add(tile, padded, at, apart * by.column, rows, used, True)
+                for x in range(apart if PUT_OFF else 0):
+                    source = start + of.padded_length + x * TILE_ROWS * lanes
+                    tile = tile_load(padded, source, lanes, TILE_ROWS, 1)
+                    at = start + x * by.column + j * by.tap + group * runs.into + column + lanes
+                    rows, used = (over.width - x + apart - 1) // apart, runs.length - column - lanes
+                    tile_add(tile, padded, at, apart * by.column, rows, used, True)
         copy(padded, start + of.before, image, row * of.length, of.length)
 
 
 _SEND_BACK = {
-    vectors: Kernel(
-        rebind(_send_back, f"_send_back_{rows}x{vectors}", TILE_ROWS=rows, TILE_VECTORS=vectors),
+    (rows, vectors): Kernel(
+        rebind(
+            *(_send_back, f"_send_back_{rows}x{vectors}"),
+            TILE_ROWS=rows,
+            TILE_VECTORS=vectors,
+            PUT_OFF=IS_WIDE and vectors == 2,
+        ),
         lambda T: (*[Memory(T)] * 4, named(_Inside), named(_Over), named(_Runs), named(_Moves)),
     )
-    for vectors, rows in SENT_TILES.items()
+    for rows in SENT_ROWS
+    for vectors in (1, 2)
 }
 
 
@@ -142,7 +164,7 @@ def _flipping_pays(around: Window, size: Pair, c: int, of_g: Pair) -> bool:
         return True
     if c > FLIP_BELOW:
         return False
-    _, multiply_adds = for_output(around, size[1], c, max(RESULT_TILES[1]), vector)
+    _, multiply_adds = for_output(around, size[1], c, FLIP_ROWS, vector)
     run = c * around.kernel[1]
     return size[0] * multiply_adds <= of_g[0] * of_g[1] * (1 if run <= vector else 2 * -(-run // (2 * vector)))
 
@@ -150,21 +172,23 @@ def _flipping_pays(around: Window, size: Pair, c: int, of_g: Pair) -> bool:
 def _by_sending(g: Images, weight: Array, size: Pair, window: Window, groups: int) -> Run:
     (n, _, oh, ow), (o, c, kh, kw), (height, width), dtype = g.shape, weight.shape, size, weight.dtype
     channels, pixel, (runs, length) = o // groups, groups * c, runs_of(window, groups, c)
-    vectors = 1 if length <= lanes(dtype) else 2
-    tile_rows, block = SENT_TILES[vectors], vectors * lanes(dtype)
+    tile_rows = SENT_ROWS[length > lanes(dtype)]
+    vectors = 1 if length <= wide_lanes(dtype) or (runs > 1 and IS_WIDE) else 2  # only one run is put off
+    block = vectors * wide_lanes(dtype)
     so, sc, sy, sx = (stride // weight.itemsize for stride in weight.strides)
     panels = Panels(groups, kh, runs, channels, c, length, block, 1, kw, 0)
     arrange = arranging(dtype, Strides(channels * so, sy, sx, so, sc), panels)
     apart = -(-ow // tile_rows)
     read = reading(g, NO_PADDING, (apart * tile_rows - ow) * o)
     each = max(1, -(-n * height // RESULT_CHUNKS))
-    chunks, row = -(-n * height // each), window.padded(size)[1] * pixel + block
+    chunks, row = -(-n * height // each), (-(-window.padded(size)[1] * pixel // block) + 1) * block
+    own = row + apart * tile_rows * wide_lanes(dtype)
     (top, _), (left, _) = window.padding
-    of = _Inside(each, n, height, width * pixel, top, left * pixel, row)
+    of = _Inside(each, n, height, width * pixel, top, left * pixel, row, own)
     over, of_runs = _Over(oh, ow, apart), _Runs(groups, c, channels, kh, runs, length)
     by = _Moves(window.stride[0], window.stride[1] * pixel, window.dilation[0], window.dilation[1] * pixel)
-    make, make_rows = maker((n, height, width, pixel), dtype), maker((chunks * row,), dtype)
-    launch = _SEND_BACK[vectors][dtype]
+    make, make_rows = maker((n, height, width, pixel), dtype), maker((chunks * own,), dtype)
+    launch = _SEND_BACK[tile_rows, vectors][dtype]
     work = n * o * oh * ow * c * kh * kw // MULTIPLY_ADDS
 
     def run(g: Images, weight: Array) -> Array:

@@ -39,14 +39,14 @@ def widened(window: Window, count: int) -> Window:
 
 
 @lru_cache(1024)
-def for_output(window: Window, columns: int, channels: int, rows: int, most: int) -> tuple[int, int]:
-    """How many pixels of rows of `columns` to give together, by tiles of `rows` by at most `most` elements.
+def for_output(window: Window, columns: int, channels: int, rows: tuple[int, ...], most: int) -> tuple[int, int]:
+    """How many pixels of rows of `columns` to give together, by tiles of some `rows` by at most `most` elements.
 
     Also the multiply-adds that such a row then takes, for each input channel and row of the kernel.
     """
 
     def multiply_adds(count: int) -> int:
-        return -(-columns // (count * rows)) * rows * widened(window, count).kernel[1]
+        return min(-(-columns // (count * each)) * each for each in rows) * widened(window, count).kernel[1]
 
     least = min(_counts(window, columns, most // max(1, channels)), key=multiply_adds)
     return least, multiply_adds(least)

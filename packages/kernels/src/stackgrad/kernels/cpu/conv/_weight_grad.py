@@ -20,6 +20,7 @@ from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from stackgrad.tensor import Window
@@ -32,8 +33,10 @@ from .._kernel import Kernel, helper, kernel, named, rebind
 from .._memory import maker
 from .._parallel import MULTIPLY_ADDS
 from .._parts import sum_of
-from .._pointers import Memory, lanes_of, load, on_stack, store
-from .._simd import lanes, tile_load, tile_multiply_add, tile_store, tile_zeros
+from .._pointers import Memory, load, on_stack, store
+from .._simd import tile_load, tile_multiply_add, tile_store, tile_zeros
+from .._vector import vector_at
+from .._width import lanes, lanes_of, wide_lanes, wide_lanes_of
 from . import (
     DIRECT_TILES,
     LARGEST_SUMMAND,
@@ -41,9 +44,9 @@ from . import (
     MOST_PIXELS,
     PACK_FROM,
     PACKED_PIXELS,
-    PACKED_ROWS,
-    PACKED_VECTORS,
+    PACKED_TILES,
     SUM_CHUNKS,
+    SUMMAND_ROWS,
     SUMMED_CHANNELS,
     SUMMED_COLUMNS,
 )
@@ -137,8 +140,13 @@ def _summed(x: Images, g: Images, window: Window, groups: int, pixels: int, make
     return run
 
 
-def _chunks(units: int, size: int) -> Pair:
-    """How many chunks the units are summed in, each giving `size` values, and the units in each."""
+def _chunks(units: int, rows: int, channels: int, dtype: np.dtype[Any]) -> Pair:
+    """How many chunks the units are summed in, each giving `rows` of channels of g, and the units in each.
+
+    These are rounded up to vectors as all CPUs have them, on which the order of a sum may depend.
+    """
+    block = lanes(dtype) * (1 if channels <= lanes(dtype) else 2)
+    size = rows * -(-channels // block) * block
     each = -(-units // max(1, min(SUM_CHUNKS, units, max(8, LARGEST_SUMMAND // size))))
     return -(-units // each), each
 
@@ -154,7 +162,7 @@ _Columns = namedtuple("_Columns", "groups channels all")
 
 def _sum_over_pixels(chunk, x, g, out, step, g_step, rows, taps, columns):
     """The gradient of the weight, (groups, runs, values of a run, columns), of some rows of g."""
-    width = TILE_VECTORS * lanes_of(x)
+    width = TILE_VECTORS * wide_lanes_of(x)
     for group in range(columns.groups):
         for o in range(0, columns.channels, width):
             for r in range(taps.in_all):
@@ -178,7 +186,8 @@ _SUM_OVER_PIXELS = {
         rebind(_sum_over_pixels, f"_sum_over_pixels_{rows}x{vectors}", TILE_ROWS=rows, TILE_VECTORS=vectors),
         lambda T: (*[Memory(T)] * 3, named(Step), named(Step), named(Rows), named(_Taps), named(_Columns)),
     )
-    for rows, vectors in DIRECT_TILES
+    for vectors, heights in DIRECT_TILES.items()
+    for rows in heights
 }
 
 
@@ -186,13 +195,13 @@ def _directly(x: Images, g: Images, window: Window, groups: int, of_g: tuple[int
     """What sums chunks of images as they lie, and the extents of these sums."""
     (n, o, oh, ow), pixel, (kh, kw), dtype = of_g, x.shape[1], window.kernel, g.dtype
     c, channels = pixel // groups, o // groups
-    vectors = 1 if channels <= lanes(dtype) else 2
-    width = vectors * lanes(dtype)
+    vectors = 1 if channels <= wide_lanes(dtype) else 2
+    width = vectors * wide_lanes(dtype)
     columns = -(-channels // width) * width
     in_row, run = runs_of(window, groups, c)
     runs = kh * in_row
-    chunks, each = _chunks(n * oh, groups * runs * run * columns)
-    tile_rows = 12 if vectors == 1 and run > 6 else 6
+    chunks, each = _chunks(n * oh, groups * runs * run, channels, dtype)
+    tile_rows = min(DIRECT_TILES[vectors], key=lambda rows: -(-run // rows) * max(rows * vectors, 8))
     rows, row_pixels = window.padded((x.shape[2], x.shape[3]))
     pitch = row_pixels * pixel
     step = Step(rows * pitch, window.stride[0] * pitch, window.stride[1] * pixel)
@@ -242,43 +251,44 @@ def _pack_pixel(source, at, step, channels, out, to, apart, width):
 
     In the first panel they begin at out[to]; panels lie `apart`.
     """
+    lanes = lanes_of(source)
     for first in range(0, channels, width):
         left = channels - first
-        if step == 1 and left >= PACKED_VECTORS * lanes_of(source):
-            tile_store(tile_load(source, at + first, 0, 1, PACKED_VECTORS), out, to, 0, 0, 1, width, False)
+        if step == 1 and left >= (width + lanes - 1) // lanes * lanes:
+            for i in range(0, width, lanes):
+                tile_store(vector_at(source, at + first + i), out, to + i, 0, 0, 1, min(lanes, width - i), False)
         else:
             for i in range(width):
                 store(out, to + i, load(source, at + (first + i) * step) if i < left else 0)
         to += apart
 
 
-@kernel(lambda T: (*[Memory(T)] * 4, named(_Packed), named(_Packed), named(_Blocks), named(_Kernel)))
 def _sum_packed(chunk, x, g, packed, out, of_x, of_g, blocks, window):
     """The gradient of the weight, (taps, panels * ROWS, columns), of some blocks of rows of g."""
-    width = PACKED_VECTORS * lanes_of(x)
-    panels, across = (of_x.channels + PACKED_ROWS - 1) // PACKED_ROWS, (of_g.channels + width - 1) // width
+    width = TILE_VECTORS * wide_lanes_of(x)
+    panels, across = (of_x.channels + TILE_ROWS - 1) // TILE_ROWS, (of_g.channels + width - 1) // width
     lines = (blocks.rows - 1) * window.down + (window.height - 1) * window.tap_row + 1
     pitch = (of_g.width - 1) * window.across + (window.width - 1) * window.tap + 1
     taps, ow = window.height * window.width, of_g.width
-    apart = lines * pitch * PACKED_ROWS
-    images = chunk * blocks.length
-    grads = images + panels * apart
+    apart = lines * pitch * TILE_ROWS
+    grads = chunk * blocks.length
+    images = grads + across * blocks.rows * ow * width
     before = min(window.left, pitch)
     within = max(0, min(of_x.width, pitch - before))
     for unit in range(chunk * blocks.each, min(blocks.all, (chunk + 1) * blocks.each)):
         image, first = unit // blocks.in_image, unit % blocks.in_image * blocks.rows
         used = min(blocks.rows, of_g.height - first)
         for line in range((used - 1) * window.down + (window.height - 1) * window.tap_row + 1):
-            y, to = first * window.down - window.top + line, images + line * pitch * PACKED_ROWS
+            y, to = first * window.down - window.top + line, images + line * pitch * TILE_ROWS
             start, end = to, to
             if 0 <= y < of_x.height:
-                start, end = to + before * PACKED_ROWS, to + (before + within) * PACKED_ROWS
+                start, end = to + before * TILE_ROWS, to + (before + within) * TILE_ROWS
             for panel in range(0, panels * apart, apart):
                 fill_with(packed, to + panel, start + panel, 0)
-                fill_with(packed, end + panel, to + panel + pitch * PACKED_ROWS, 0)
+                fill_with(packed, end + panel, to + panel + pitch * TILE_ROWS, 0)
             at = image * of_x.image + y * of_x.row
-            for pixel in range(start, end, PACKED_ROWS):
-                _pack_pixel(x, at, of_x.channel, of_x.channels, packed, pixel, apart, PACKED_ROWS)
+            for pixel in range(start, end, TILE_ROWS):
+                _pack_pixel(x, at, of_x.channel, of_x.channels, packed, pixel, apart, TILE_ROWS)
                 at += of_x.column
         for row in range(used):
             at, to = image * of_g.image + (first + row) * of_g.row, grads + row * ow * width
@@ -289,20 +299,30 @@ def _sum_packed(chunk, x, g, packed, out, of_x, of_g, blocks, window):
             for panel in range(panels):
                 for tap in range(taps):
                     from_tap = tap // window.width * window.tap_row * pitch + tap % window.width * window.tap
-                    tap_position = images + from_tap * PACKED_ROWS + panel * apart
-                    at = (((chunk * taps + tap) * panels + panel) * PACKED_ROWS * across + block) * width
+                    tap_position = images + from_tap * TILE_ROWS + panel * apart
+                    at = (((chunk * taps + tap) * panels + panel) * TILE_ROWS * across + block) * width
                     if unit == chunk * blocks.each:
-                        tile = tile_zeros(x, PACKED_ROWS, PACKED_VECTORS)
+                        tile = tile_zeros(x, TILE_ROWS, TILE_VECTORS)
                     else:
-                        tile = tile_load(out, at, across * width, PACKED_ROWS, PACKED_VECTORS)
+                        tile = tile_load(out, at, across * width, TILE_ROWS, TILE_VECTORS)
                     for row in range(used):
-                        position = tap_position + row * window.down * pitch * PACKED_ROWS
+                        position = tap_position + row * window.down * pitch * TILE_ROWS
                         row_of_g = grads + (block * blocks.rows + row) * ow * width
                         for _ in range(ow):
                             tile = tile_multiply_add(tile, packed, position, 1, packed, row_of_g)
-                            position += window.across * PACKED_ROWS
+                            position += window.across * TILE_ROWS
                             row_of_g += width
-                    tile_store(tile, out, at, across * width, 0, PACKED_ROWS, width, False)
+                    tile_store(tile, out, at, across * width, 0, TILE_ROWS, width, False)
+
+
+_SUM_PACKED = {
+    (rows, vectors): Kernel(
+        rebind(_sum_packed, f"_sum_packed_{rows}x{vectors}", TILE_ROWS=rows, TILE_VECTORS=vectors),
+        lambda T: (*[Memory(T)] * 4, named(_Packed), named(_Packed), named(_Blocks), named(_Kernel)),
+    )
+    for vectors, heights in PACKED_TILES.items()
+    for rows in heights
+}
 
 
 def _by_packing(x: Images, g: Images, window: Window, of_g: tuple[int, ...]) -> tuple[Run, _Parts]:
@@ -312,18 +332,20 @@ def _by_packing(x: Images, g: Images, window: Window, of_g: tuple[int, ...]) -> 
     read_g, grad = _operand(g, g.shape[3] // ow, window)
     oh, ow = grad.height, grad.width
     c = image.channels
-    width = PACKED_VECTORS * lanes(dtype)
-    panel_rows, columns = -(-c // PACKED_ROWS) * PACKED_ROWS, -(-o // width) * width
+    vectors = 1 if o <= wide_lanes(dtype) else 2
+    tile_rows, width = min(PACKED_TILES[vectors], key=lambda rows: -(-c // rows) * rows), vectors * wide_lanes(dtype)
+    panel_rows, columns = -(-c // tile_rows) * tile_rows, -(-o // width) * width
     in_image = min(oh, -(-oh * ow // PACKED_PIXELS))
     rows = -(-oh // in_image)
     in_image = -(-oh // rows)
-    chunks, each = _chunks(n * in_image, kh * kw * panel_rows * columns)
+    chunks, each = _chunks(n * in_image, kh * kw * -(-c // SUMMAND_ROWS) * SUMMAND_ROWS, o, dtype)
     lines, pitch = (rows - 1) * window.stride[0] + window.span[0], (ow - 1) * window.stride[1] + window.span[1]
-    length = panel_rows * lines * pitch + columns * rows * ow
+    length = columns * rows * ow + -(-panel_rows * lines * pitch // wide_lanes(dtype)) * wide_lanes(dtype)
     blocks = _Blocks(each, n * in_image, in_image, rows, length)
     by = _Kernel(kh, kw, *window.stride, *window.dilation, window.padding[0][0], window.padding[1][0])
     of = _Parts(chunks, 1, kh * kw, panel_rows, columns, c, o)
-    pack, make, launch = maker((chunks * length,), dtype), maker((math.prod(of[:5]),), dtype), _sum_packed[dtype]
+    pack, make = maker((chunks * length,), dtype), maker((math.prod(of[:5]),), dtype)
+    launch = _SUM_PACKED[tile_rows, vectors][dtype]
     work = n * o * oh * ow * c * kh * kw // MULTIPLY_ADDS
 
     def sums(x: Images, g: Images) -> Array:

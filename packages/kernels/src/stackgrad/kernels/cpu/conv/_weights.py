@@ -7,7 +7,7 @@
                                    |      ...        |
 
 The columns are channels, once for each of some neighbouring pixels, whose windows lie `shift` taps apart; beyond the
-kernel's edges there are zeros.
+kernel's edges there are zeros. All begins with a line of the cache.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from .._channels_last import in_order
 from .._kernel import kernel, named
 from .._memory import maker
-from .._pointers import Memory, load, store
+from .._pointers import LINE, Memory, from_line, load, store
 
 Array = NDArray[Any]
 
@@ -36,6 +36,7 @@ Panels = namedtuple("Panels", "groups rows taps inner channels used width shift 
 @kernel(lambda T: (Memory(T), Memory(T), Memory(T), named(Strides), named(Panels)))
 def _arrange(line, weight, bias, out, step, panels):
     """The inner channels of one tap in one block, or one block of the bias."""
+    out = from_line(out)
     width, channels, taps = panels.width, panels.channels, panels.rows * panels.taps
     blocks = (panels.used + width - 1) // width
     of_weights = panels.groups * blocks * taps
@@ -79,7 +80,7 @@ def arranging(dtype: np.dtype[Any], step: Strides, panels: Panels) -> Callable[[
     """What arranges weights of such strides, and their bias."""
     blocks, taps = panels.groups * -(-panels.used // panels.width), panels.rows * panels.taps
     size, lines = blocks * (taps * panels.inner + 1) * panels.width, blocks * (taps + 1)
-    make, launch, bare = maker((size,), dtype), _arrange[dtype], panels._replace(biased=0)
+    make, launch, bare = maker((size + LINE // dtype.itemsize,), dtype), _arrange[dtype], panels._replace(biased=0)
 
     def run(weight: Array, bias: Array | None) -> Array:
         out = make()

@@ -1,0 +1,54 @@
+"""The width of registers follows from the CPU, and no bit of a result from the width."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from numba.core import codegen, config
+
+from stackgrad.kernels.cpu import _width
+
+WIDTHS = Path(__file__).with_name("widths.py")
+AVX512 = "+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl"
+
+
+@pytest.mark.parametrize(
+    ("features", "expected"),
+    [
+        (f"+avx2,{AVX512},+fma", 64),
+        (f"{AVX512},-avx512vnni", 64),
+        ("", 32),
+        ("+avx,+avx2,+fma", 32),
+        ("+avx512f,+avx512cd", 32),
+        (AVX512.replace("+avx512vl", "-avx512vl"), 32),
+    ],
+)
+def test_the_width_follows_from_the_features(features, expected, monkeypatch):
+    monkeypatch.setattr(config, "CPU_FEATURES", features)
+    assert _width._wide_bytes() == expected
+
+
+def test_the_width_is_that_of_the_cpu_where_no_features_are_set(monkeypatch):
+    monkeypatch.setattr(config, "CPU_FEATURES", None)
+    for features, expected in ((AVX512, 64), ("+avx2", 32)):
+        monkeypatch.setattr(codegen, "get_host_cpu_features", lambda features=features: features)
+        assert _width._wide_bytes() == expected
+
+
+def _digests(**variables: str):
+    """The width and the digests of a process with these variables."""
+    run = subprocess.run(
+        [sys.executable, WIDTHS], env=os.environ | variables, capture_output=True, text=True, check=True
+    )
+    return json.loads(run.stdout)
+
+
+@pytest.mark.skipif(not _width.IS_WIDE, reason="there is but one width on this CPU")
+def test_no_bit_depends_on_the_width():
+    without = (f"-{name[1:]}" if "avx512" in name else name for name in codegen.get_host_cpu_features().split(","))
+    (wide, expected), (narrow, found) = _digests(), _digests(NUMBA_CPU_FEATURES=",".join(without))
+    assert (wide, narrow) == (64, 32)
+    assert found == expected

@@ -1,0 +1,72 @@
+"""A digest of the bits of each convolution and matrix product below: the same whatever the width of registers.
+
+Run as a script, it prints them as JSON, with the width in bytes.
+"""
+
+import hashlib
+import json
+
+import numpy as np
+
+from stackgrad.kernels.cpu._matmul import matmul
+from stackgrad.kernels.cpu._width import WIDE_BYTES
+from stackgrad.kernels.cpu.conv._forward import conv2d
+from stackgrad.kernels.cpu.conv._grads import conv2d_grads
+from stackgrad.tensor import Window
+
+# Images, then weights (o, c, kh, kw), stride, padding, dilation, groups: each way of the decision table, and what lies
+# at the edges of vectors and registers of float32 or of float64.
+CONVOLUTIONS = [
+    *(((3, 1, 28, 28), (o, 1, 5, 5), 1, 2, 1, 1) for o in (1, 2, 4, 6, 8, 9, 16, 17, 33)),
+    *(((3, 6, 14, 14), (o, 6, 5, 5), 1, 0, 1, 1) for o in (5, 16, 20)),
+    *(((2, c, 10, 9), (20, c, 3, 3), 1, 1, 1, 1) for c in (2, 3, 5, 9, 15, 16, 17, 24, 40)),
+    *(((2, 33, 9, 12), (o, 33, 1, 1), 1, 0, 1, 1) for o in (3, 8, 9, 12, 40)),
+    *(((2, c, 11, 16), (12, c, 3, 3), 2, 1, 1, 1) for c in (1, 2, 4, 6, 12)),
+    *(((2, c, 1, 21), (9, c, 1, 7), 3, 2, 1, 1) for c in (1, 2, 3, 5)),
+    *(((2, 2 * c, 9, 11), (2 * c, c, 3, 2), 1, 1, 1, 2) for c in (3, 9, 17, 34)),
+    *(((2, c, 12, 13), (10, c, 3, 3), 1, 1, 2, 1) for c in (3, 12, 20)),
+    ((1, 18, 30, 30), (100, 18, 5, 5), 1, 2, 1, 1),  # so many sums that there are fewer chunks of them
+    ((1, 40, 4, 5), (3, 40, 11, 40), 1, ((5, 5), (20, 20)), 1, 1),  # more taps than one sum takes
+]
+PRODUCTS = [(n, k, m) for n in (1, 7, 40) for k in (3, 40, 300) for m in (1, 10, 17, 50)] + [(5, 5000, 9)]
+
+
+def _digest(*arrays):
+    digest = hashlib.sha256()
+    for a in arrays:
+        digest.update(np.ascontiguousarray(a).tobytes())
+    return digest.hexdigest()
+
+
+def _pair(n):
+    return n if isinstance(n, tuple) else (n, n)
+
+
+def _convolution(dtype, image, weight, stride, padding, dilation, groups):
+    rng = np.random.default_rng(0)
+    x, w, b = (rng.standard_normal(shape).astype(dtype) for shape in (image, weight, weight[:1]))
+    sides = padding if isinstance(padding, tuple) else (_pair(padding),) * 2
+    window = Window(weight[2:], _pair(stride), sides, _pair(dilation))
+    out, saved = conv2d(x, w, b, window, groups, relu=True)
+    g = rng.standard_normal(out.shape).astype(dtype)
+    return [_digest(part) for part in (out, *conv2d_grads(g, saved, w, out, window, groups, (True, True, True)))]
+
+
+def _product(dtype, n, k, m):
+    rng = np.random.default_rng(0)
+    a, b, bias = (rng.standard_normal(shape).astype(dtype) for shape in ((n, k), (k, m), (m,)))
+    transposed = np.ascontiguousarray(a.T).T, np.ascontiguousarray(b.T).T
+    return [_digest(matmul(a, b, bias, relu=True)), _digest(matmul(*transposed))]
+
+
+def digests():
+    """Of the results, and of the gradients of input, weight and bias."""
+    found = {}
+    for dtype in ("float32", "float64"):
+        found |= {f"{dtype} {shapes}": _convolution(dtype, *shapes) for shapes in CONVOLUTIONS}
+        found |= {f"{dtype} {shapes}": _product(dtype, *shapes) for shapes in PRODUCTS}
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps([WIDE_BYTES, digests()]))  # noqa: T201
