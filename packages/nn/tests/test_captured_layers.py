@@ -43,6 +43,18 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], Callable[[Any, sg.Tensor], sg.T
         lambda m, x: m(x),
         (3, 4, 2),
     ),
+    "windows": (
+        lambda: nn.Sequential(
+            nn.Conv1d(4, 4, 3, padding=1, padding_mode="circular", generator=sg.Generator(0)),
+            nn.ConvTranspose1d(4, 4, 3, 2, generator=sg.Generator(1)),
+            nn.AvgPool1d(3, 2, 1, ceil_mode=True, count_include_pad=False),
+            nn.MaxPool1d(2, 1, dilation=2),
+            nn.Upsample(scale_factor=1.5, mode="linear"),
+            nn.AdaptiveAvgPool1d(2),
+        ),
+        lambda m, x: m(x),
+        (3, 4, 8),
+    ),
     "embedding": (lambda: nn.Embedding(2, 4, 0), lambda m, x: m(_classes(x)) * x, (3, 4)),
     "attention": (
         lambda: nn.MultiheadAttention(4, 2, 0.1, generator=sg.Generator(0)),

@@ -78,3 +78,15 @@ def test_integers_are_not_pooled(pool):
         pool(zeros(1, 1, 4, 4, dtype="int64"), (2, 2), (2, 2))
     with pytest.raises(TypeError, match="kernel 2 is not valid: expected a pair of integers"):
         pool(zeros(1, 1, 4, 4), 2, 2)
+
+
+def test_a_last_window_may_hang_over_the_end():
+    x = arange(5, dtype="float32").reshape(1, 1, 1, 5)
+    assert max_pool2d(x, (1, 2), (1, 2), ceil_mode=True).tolist() == [[[[1.0, 3.0, 4.0]]]]
+    assert max_pool2d(x, (1, 2), (1, 3), ceil_mode=True).tolist() == [[[[1.0, 4.0]]]]
+    assert max_pool2d(x, (1, 2), (1, 5), ((0, 0), (0, 1)), True).tolist() == [[[[1.0]]]]  # none begins in the padding
+    assert avg_pool2d(x, (1, 2), (1, 2), ceil_mode=True).tolist() == [[[[0.5, 2.5, 4.0]]]]
+    assert avg_pool2d(x, (1, 2), (1, 3), ((0, 0), (1, 1)), True, False).tolist() == [[[[0.0, 2.5]]]]
+    assert avg_pool2d(x, (1, 2), (1, 3), ((0, 0), (1, 1)), True, True).tolist() == [[[[0.0, 2.5]]]]
+    assert avg_pool2d(x, (1, 4), (1, 4), ((0, 0), (1, 0)), count_padding=False)[0, 0, 0].tolist() == [1.0]
+    assert avg_pool2d(x, (1, 2), (1, 2), ceil_mode=True, divisor=1).tolist() == [[[[1.0, 5.0, 4.0]]]]

@@ -60,3 +60,14 @@ def _() -> None:
         y = torch.ones(1, 1, 2)
         out, _ = theirs(y, y, y, attn_mask=torch.tensor([[True]]), need_weights=needed)
         assert np.isnan(out.detach().numpy()).all() == needed
+
+
+@witness("own-size")
+def _() -> None:
+    found = []
+    for lib, functional in ((sg, F), (torch, TF)):
+        x = lib.tensor([[[1.0, 2.0, 3.0]]], requires_grad=True)
+        out = functional.interpolate(x, scale_factor=1.3)
+        (slope,) = (sg.grad if lib is sg else torch.autograd.grad)(out.sum(), x)
+        found.append((out.tolist(), slope.tolist()))
+    assert found == [([[[1.0, 2.0, 3.0]]], [[[1.0] * 3]]), ([[[1.0, 1.0, 2.0]]], [[[1.0] * 3]])]

@@ -180,3 +180,96 @@ def test_mixed_dtypes() -> None:
 def test_conv1d_errors(x: Any, w: Any, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         nn.conv1d(sg.ones(*x), sg.ones(*w))
+
+
+# ------------------------------------------------------------------------------------------------------- the adjoint
+
+F = nn.functional
+
+
+@pytest.mark.parametrize("backend", ["numpy", "cpu"])
+@settings(max_examples=50)
+@given(st.data())
+def test_transposed_convolution_is_the_adjoint(backend: str, data: st.DataObject) -> None:
+    """The sum of conv(y) * x is that of y * conv_transpose(x), for any y of the result's size."""
+    pairs_of = st.tuples
+    kernel, stride = data.draw(pairs_of(*[st.integers(1, 3)] * 2)), data.draw(pairs_of(*[st.integers(1, 3)] * 2))
+    dilation = data.draw(pairs_of(*[st.integers(1, 2)] * 2))
+    more = tuple(data.draw(st.integers(0, s - 1)) for s in stride)
+    padding = tuple((data.draw(st.integers(0, d * (k - 1))), 0) for k, d in zip(kernel, dilation, strict=True))
+    groups = data.draw(st.integers(1, 2))
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    x, w = rng.standard_normal((2, 2 * groups, 3, 4)), rng.standard_normal((2 * groups, 3, *kernel))
+    bias = rng.standard_normal(3 * groups)
+    tensors = [sg.tensor(a, requires_grad=True, backend=backend) for a in (x, w, bias)]
+    options: Any = {"stride": stride, "padding": padding, "groups": groups, "dilation": dilation}
+    out = F.conv_transpose2d(*tensors, output_padding=more, **options)
+    y = rng.standard_normal(out.shape)
+    forward = loops(y, w.reshape(2 * groups, 3, *kernel), None, stride, padding, dilation, groups)  # type: ignore[arg-type]
+    assert forward.shape == x.shape
+    plain = out.detach().numpy() - bias[:, None, None]
+    np.testing.assert_allclose((y * plain).sum(), (forward * x).sum(), rtol=1e-9, atol=1e-9)
+
+
+def test_transposed_convolution_gives_pytorch_s_values() -> None:
+    x, w = sg.tensor([[[[0.0, 1.0], [4.0, 5.0]]]]), sg.arange(8, dtype="float32").reshape(1, 2, 2, 2) - 3
+    bias = sg.tensor([0.5, -1.0])
+    found = F.conv_transpose2d(x, w, bias, stride=2, padding=1, output_padding=1, dilation=(1, 2))
+    assert found.tolist() == [
+        [
+            [[0.5, -0.5, 0.5, 0.5], [0.5, -22.5, 0.5, -9.5], [0.5, -4.5, 0.5, 0.5]],
+            [[-1.0, 2.0, -1.0, 3.0], [-1.0, 12.0, -1.0, 9.0], [-1.0, 30.0, -1.0, 19.0]],
+        ]
+    ]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "cpu"])
+@pytest.mark.parametrize(
+    ("sizes", "options"),
+    [
+        (((2, 2, 3, 2), (2, 3, 2, 3), (3,)), {"stride": (2, 1), "padding": 1, "output_padding": (1, 0)}),
+        (((1, 4, 2, 2), (4, 1, 2, 2), (2,)), {"groups": 2, "dilation": 2, "output_padding": 1}),
+    ],
+)
+def test_gradients_of_transposed_convolution(sizes: Any, options: Any, backend: str) -> None:
+    rng = np.random.default_rng(0)
+    operands = [sg.tensor(rng.standard_normal(size), requires_grad=True, backend=backend) for size in sizes]
+    sg.grad_check(lambda *o: F.conv_transpose2d(*o, **options), *operands)
+
+    def slope(x: sg.Tensor, w: sg.Tensor) -> sg.Tensor:
+        out = F.conv_transpose2d(x, w, **options)
+        first, second = sg.grad((out * out).sum(), [x, w], create_graph=True)
+        return first.sum() + (second * second).sum()
+
+    sg.grad_check(slope, *operands[:2])
+
+
+def test_transposed_convolution_of_sequences_is_that_of_flat_images() -> None:
+    x, w, bias = (sg.randn(*shape, generator=sg.Generator(0)) for shape in ((2, 4, 5), (4, 3, 3), (6,)))
+    found = F.conv_transpose1d(x, w, bias, 2, 1, 1, 2, 2)
+    flat = F.conv_transpose2d(x.unsqueeze(2), w.unsqueeze(2), bias, (1, 2), (0, 1), (0, 1), 2, (1, 2))
+    assert found.tolist() == flat.squeeze(2).tolist()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda x, w: F.conv_transpose2d(x, w, output_padding=1),
+            "output_padding (1, 1): expected 0 or more, and less",
+        ),
+        (lambda x, w: F.conv_transpose2d(x, w, padding=4), "gives an image of -2x-2: nothing is left"),
+        (lambda x, w: F.conv_transpose2d(x, w[:1]), "expected as many input channels, which groups divides"),
+        (lambda x, w: F.conv_transpose2d(x, w, groups=3), "groups 3: expected as many input channels"),
+        (lambda x, w: F.conv_transpose2d(x, w, sg.ones(2)), "bias of shape (2,): expected (3,), one for each output"),
+        (
+            lambda x, w: F.conv_transpose2d(x[0], w),
+            "input of shape (2, 4, 4): expected (batch, channels, height, width)",
+        ),
+        (lambda x, w: F.conv_transpose1d(x, w), "weight must have 3 dimensions"),
+        (lambda x, w: F.conv_transpose1d(x[0], w[:, 0], stride=0), "stride must be an int or 1 of them"),
+    ],
+)
+def test_errors_of_transposed_convolution(call: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        call(sg.ones(1, 2, 4, 4), sg.ones(2, 3, 3, 3))

@@ -108,3 +108,93 @@ def test_pool_errors(pool: Callable[..., Any]) -> None:
         pool(x, (2, 3), padding=(1, 2))
     with pytest.raises(ValueError, match=re.escape("more than the image of 4x4")):
         pool(x, 5)
+
+
+# --------------------------------------------------------------------------- windows that hang over, lie apart, are 1-D
+
+F = nn.functional
+
+
+def by_windows(x: Array, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> list[Array]:
+    """For each window along the last dimension the indices that it has, of the padded input, -1 for padding."""
+    room = x.shape[-1] + 2 * padding - dilation * (kernel - 1) - 1
+    count = (math.ceil(room / stride) if ceil_mode else room // stride) + 1
+    if (count - 1) * stride >= x.shape[-1] + padding:
+        count -= 1
+    at = [i * stride - padding + dilation * np.arange(kernel) for i in range(count)]
+    return [each[each < x.shape[-1] + padding] for each in at]  # what hangs over is nothing
+
+
+@pytest.mark.parametrize("backend", ["numpy", "cpu"])
+@settings(max_examples=60)
+@given(st.data())
+def test_pools_of_sequences_equal_loops(backend: str, data: st.DataObject) -> None:
+    kernel, stride = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 4))
+    padding, ceil_mode = data.draw(st.integers(0, kernel // 2)), data.draw(st.booleans())
+    dilation = data.draw(st.integers(1, 2))
+    x = np.random.default_rng(data.draw(st.integers(0, 99))).standard_normal((2, 2, data.draw(st.integers(8, 12))))
+    tensor = sg.tensor(x, requires_grad=True, backend=backend)
+    windows = by_windows(x, kernel, stride, padding, dilation, ceil_mode)
+    inside = [each[(each >= 0) & (each < x.shape[-1])] for each in windows]
+    found = F.max_pool1d(tensor, kernel, stride, padding, dilation, ceil_mode)
+    expected = np.stack([x[..., each].max(-1) for each in inside], -1)
+    np.testing.assert_array_equal(found.detach().numpy(), expected)
+    sg.grad_check(lambda x: F.max_pool1d(x, kernel, stride, padding, dilation, ceil_mode), tensor)
+    windows = by_windows(x, kernel, stride, padding, 1, ceil_mode)
+    inside = [each[(each >= 0) & (each < x.shape[-1])] for each in windows]
+    for count_padding in (True, False):
+        lengths = [len(each) for each in (windows if count_padding else inside)]
+        expected = np.stack([x[..., each].sum(-1) / n for each, n in zip(inside, lengths, strict=True)], -1)
+        found = F.avg_pool1d(tensor, kernel, stride, padding, ceil_mode, count_padding)
+        np.testing.assert_allclose(found.detach().numpy(), expected, rtol=1e-12, atol=1e-12)
+        sg.grad_check(lambda x, c=count_padding: F.avg_pool1d(x, kernel, stride, padding, ceil_mode, c), tensor)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "cpu"])
+def test_values_of_pytorch(backend: str) -> None:
+    x = sg.arange(12, dtype="float32", backend=backend).reshape(1, 1, 3, 4)
+    assert F.avg_pool2d(x, 2, 2, 1, True, False).tolist() == [[[[0.0, 1.5, 3.0], [6.0, 7.5, 9.0]]]]
+    assert F.avg_pool2d(x, (2, 3), 2, (1, 0), True).tolist() == [[[[0.5, 1.25], [7.0, 8.5]]]]
+    summed = F.avg_pool2d(x, (2, 3), 2, (1, 0), True, divisor_override=3)
+    np.testing.assert_allclose(summed.numpy(), [[[[1.0, 5 / 3], [14.0, 34 / 3]]]], rtol=1e-6)
+    assert F.max_pool2d(x, 2, 3, 1, ceil_mode=True).tolist() == [[[[0.0, 3.0], [8.0, 11.0]]]]
+    assert F.adaptive_avg_pool2d(x, (2, 3)).tolist() == [[[[2.5, 3.5, 4.5], [6.5, 7.5, 8.5]]]]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "cpu"])
+@pytest.mark.parametrize("goal", [1, 2, 3, 5, 7, (2, 5), (None, 1), (3, None)])
+def test_adaptive_pools_take_the_means_of_parts(goal: Any, backend: str) -> None:
+    x = np.random.default_rng(0).standard_normal((2, 3, 6, 5))
+    tensor = sg.tensor(x, requires_grad=True, backend=backend)
+    rows, columns = (
+        n or size for n, size in zip(goal if isinstance(goal, tuple) else (goal, goal), (6, 5), strict=True)
+    )
+    expected = np.zeros((2, 3, rows, columns))
+    for i, j in np.ndindex(rows, columns):
+        part = x[:, :, i * 6 // rows : -(-(i + 1) * 6 // rows), j * 5 // columns : -(-(j + 1) * 5 // columns)]
+        expected[:, :, i, j] = part.mean((2, 3))
+    np.testing.assert_allclose(F.adaptive_avg_pool2d(tensor, goal).detach().numpy(), expected, rtol=1e-12, atol=1e-14)
+    sg.grad_check(lambda x: F.adaptive_avg_pool2d(x, goal), tensor)
+    if isinstance(goal, int):
+        image = F.adaptive_avg_pool2d(tensor[:, :, :1], (1, goal)).squeeze(2)
+        np.testing.assert_allclose(
+            F.adaptive_avg_pool1d(tensor[:, :, 0], goal).detach().numpy(), image.detach().numpy(), rtol=1e-12
+        )
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: F.max_pool2d(x, 2, padding=2, dilation=2), "padding ((2, 2), (2, 2)) is more than half of kernel"),
+        (lambda x: F.max_pool2d(x, 4, dilation=2), "kernel (4, 4) with dilation (2, 2) is larger than (1, 1, 4, 4)"),
+        (lambda x: F.avg_pool2d(x, 2, divisor_override=0), "divisor_override must not be 0"),
+        (lambda x: F.max_pool1d(x, 2), "input of max_pool1d must have 3 dimensions, (batch, channels, width)"),
+        (lambda x: F.adaptive_avg_pool1d(x, 2), "input of adaptive_avg_pool1d must have 3 dimensions"),
+        (lambda x: F.adaptive_avg_pool2d(x, 0), "output_size must be an int or None, or 2 of them; got 0"),
+        (lambda x: F.adaptive_avg_pool2d(x, (1, 2, 3)), "output_size must be an int or None, or 2 of them"),
+        (lambda x: F.adaptive_avg_pool2d(x[:, :, :0], 1), "input of shape (1, 1, 0, 4) is empty"),
+    ],
+)
+def test_errors_of_other_pools(call: Callable[[sg.Tensor], object], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        call(sg.ones(1, 1, 4, 4))

@@ -43,6 +43,7 @@ from .layers.activation import (
 from .layers.attention import MultiheadAttention
 from .layers.container import ModuleDict, ModuleList, Sequential
 from .layers.conv import Conv1d, Conv2d
+from .layers.conv_transpose import ConvTranspose1d, ConvTranspose2d
 from .layers.dropout import Dropout, Dropout1d, Dropout2d
 from .layers.embedding import Embedding
 from .layers.linear import Linear
@@ -58,7 +59,8 @@ from .layers.loss import (
     SmoothL1Loss,
 )
 from .layers.norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
-from .layers.pool import AvgPool2d, MaxPool2d
+from .layers.pool import AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
+from .layers.resample import Upsample
 from .layers.shape import Flatten, Identity, Unflatten
 from .layers.transformer import TransformerEncoder, TransformerEncoderLayer
 from .module import Module
@@ -78,7 +80,10 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
     "AveragedModel",
+    "AvgPool1d",
     "AvgPool2d",
     "BCELoss",
     "BCEWithLogitsLoss",
@@ -88,6 +93,8 @@ __all__ = [
     "Constant",
     "Conv1d",
     "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
     "Cosine",
     "CrossEntropyLoss",
     "DataLoader",
@@ -109,6 +116,7 @@ __all__ = [
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
+    "MaxPool1d",
     "MaxPool2d",
     "Mish",
     "Module",
@@ -134,6 +142,7 @@ __all__ = [
     "TransformerEncoder",
     "TransformerEncoderLayer",
     "Unflatten",
+    "Upsample",
     "avg_pool2d",
     "batch_norm",
     "batches",

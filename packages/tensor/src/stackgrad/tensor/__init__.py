@@ -11,7 +11,7 @@ from ._autograd import Context, Function, Node
 from ._backend import Backend, available_backends, get_backend, set_default_backend
 from ._backward import grad
 from ._capture import Captured, capture
-from ._conv import conv1d, conv2d
+from ._conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from ._create import (
     arange,
     bernoulli,
@@ -76,6 +76,8 @@ __all__ = [
     "concatenate",
     "conv1d",
     "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "cross_entropy",
     "default_generator",
     "depends_on",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ._autograd import Context, Function
 from ._checks import expect_float, expect_same_dtype
+from ._indexing import Embed
 from ._mode import is_recording
 from ._ops import common_backend
 from ._plans import Plans
@@ -120,6 +121,103 @@ def conv1d(
     """
     window = _window("conv1d", x, weight, bias, ((1, stride), ((0, 0), padding), (1, dilation)), groups)
     return Conv2d.apply(x.unsqueeze(2), weight.unsqueeze(2), bias, window, groups, relu).squeeze(2)
+
+
+def conv_transpose2d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Pair = (1, 1),
+    padding: Padding = NO_PADDING,
+    output_padding: Pair = (0, 0),
+    groups: int = 1,
+    dilation: Pair = (1, 1),
+) -> Tensor:
+    """The adjoint of `conv2d` with weight (i, o / groups, kh, kw): x (n, i, h, w) to (n, o, oh, ow), plus bias (o,).
+
+    oh = (h - 1) * stride - padding before and after + dilation * (kh - 1) + 1 + output_padding, which is less than
+    `stride` or `dilation`: it says which of the sizes that conv2d brings to h is meant. Raises as `conv2d`.
+    """
+    return _transposed("conv_transpose2d", x, weight, bias, (stride, padding, dilation), output_padding, groups)
+
+
+def conv_transpose1d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int = 1,
+    padding: Pair = (0, 0),
+    output_padding: int = 0,
+    groups: int = 1,
+    dilation: int = 1,
+) -> Tensor:
+    """The adjoint of `conv1d` with this weight (i, o / groups, kw): x (n, i, w) to (n, o, ow), plus bias (o,).
+
+    That of images of height 1; the rest as for `conv_transpose2d`.
+    """
+    steps = ((1, stride), ((0, 0), padding), (1, dilation))
+    return _transposed("conv_transpose1d", x, weight, bias, steps, (0, output_padding), groups)
+
+
+def _transposed(
+    what: str, x: Tensor, weight: Tensor, bias: Tensor | None, steps: Steps, output_padding: Pair, groups: int
+) -> Tensor:
+    operands = (x, weight) if bias is None else (x, weight, bias)
+    common_backend(what, *operands)
+    form = tuple([(a.data.shape, a.data.dtype) for a in operands])
+    key = (what, form, repr((steps, output_padding, groups)))  # 1 is not 1.0
+    window, size = _spreads.find(key, what, x, weight, bias, steps, output_padding, groups)
+    flat = what == "conv_transpose1d"
+    if flat:
+        x, weight = x.unsqueeze(2), weight.unsqueeze(2)
+    h, w = window.positions(size)
+    if (h, w) != x.shape[2:]:  # with an output_padding beyond the stride
+        x = Embed.apply(x, (slice(None), slice(None), slice(x.shape[2]), slice(x.shape[3])), (*x.shape[:2], h, w))
+    out = Conv2dInputGrad.apply(x, weight, size, window, groups)
+    out = out if bias is None else out + bias.reshape(-1, 1, 1)
+    return out.squeeze(2) if flat else out
+
+
+def _fitting_spread(
+    what: str, x: Tensor, weight: Tensor, bias: Tensor | None, steps: Steps, output_padding: Pair, groups: int
+) -> tuple[Window, Pair]:
+    """The window of the convolution that it is the adjoint of, and the rows and columns of the result."""
+    dims = ("height", "width") if what == "conv_transpose2d" else ("width",)
+    if x.ndim != 2 + len(dims):
+        raise ValueError(f"{what}: input of shape {x.shape}: expected (batch, channels, {', '.join(dims)})")
+    expect_float(what, x)
+    expect_same_dtype(what, x, weight=weight, bias=bias)
+    if weight.ndim != 2 + len(dims):
+        extents = ", ".join(f"kernel {dim}" for dim in dims)
+        raise ValueError(f"{what}: weight of shape {weight.shape}: expected (in, out / groups, {extents})")
+    if groups < 1 or weight.shape[0] % groups or x.shape[1] != weight.shape[0]:
+        raise ValueError(
+            f"{what}: input of shape {x.shape}, weight of shape {weight.shape} and groups {groups}: expected as many "
+            "input channels, which groups divides"
+        )
+    channels = weight.shape[1] * groups
+    if bias is not None and bias.shape != (channels,):
+        raise ValueError(f"{what}: bias of shape {bias.shape}: expected ({channels},), one for each output channel")
+    kernel_height, kernel_width = (1, *weight.shape[2:])[-2:]
+    window = Window((kernel_height, kernel_width), *steps)
+    stride, padding, dilation = steps
+    if not all(0 <= more < max(each) for more, *each in zip(output_padding, stride, dilation, strict=True)):
+        raise ValueError(
+            f"{what}: output_padding {output_padding}: expected 0 or more, and less than stride {stride} or dilation "
+            f"{dilation}"
+        )
+    rows, columns = (
+        (extent - 1) * step + span - sum(sides) + more
+        for extent, step, span, sides, more in zip(
+            (1, *x.shape[2:])[-2:], stride, window.span, padding, output_padding, strict=True
+        )
+    )
+    if 0 in x.shape[2:] or min(rows, columns) < 1:
+        raise ValueError(f"{what}: input of shape {x.shape} gives an image of {rows}x{columns}: nothing is left")
+    return window, (rows, columns)
+
+
+_spreads: Plans[tuple[Window, Pair]] = Plans(_fitting_spread)
 
 
 def _window(what: str, x: Tensor, weight: Tensor, bias: Tensor | None, steps: Steps, groups: int) -> Window:

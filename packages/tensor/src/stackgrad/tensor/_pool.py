@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ._autograd import Context, Function
 from ._checks import expect_image
 from ._errors import no_tensor
@@ -78,39 +81,82 @@ class AvgPool2dGrad(Function):
 
 
 def _pool_window(what: str, x: Tensor, *steps: Any) -> Window:
-    """The window that fits x; `steps` are its kernel, stride and padding."""
+    """The window that fits x; `steps` are its kernel, stride and padding, and whether it may hang over the end."""
     if not isinstance(x, Value):
         raise no_tensor(what, x)
     return _windows.find((what, x.data.shape, x.data.dtype, repr(steps)), what, x, *steps)  # 1 is not 1.0
 
 
-def _fitting_window(what: str, x: Tensor, kernel: Pair, stride: Pair, padding: Padding) -> Window:
+def _fitting_window(what: str, x: Tensor, kernel: Pair, stride: Pair, padding: Padding, ceil_mode: bool) -> Window:
     expect_image(what, x)
     window = Window(kernel, stride, padding)
     for extent, sides in zip(kernel, padding, strict=True):
         if max(sides) > extent // 2:
             raise ValueError(f"{what}: padding {padding} is more than half of kernel {kernel}")
-    if 0 in x.shape[2:]:
+    size = (x.shape[2], x.shape[3])
+    if 0 in size:
         raise ValueError(f"{what}: input of shape {x.shape} has no rows or no columns")
-    window.positions((x.shape[2], x.shape[3]))
+    if ceil_mode:
+        rows, columns = (_hanging_over(*each) for each in zip(size, kernel, stride, padding, strict=True))
+        window = Window(kernel, stride, (rows, columns))
+    window.positions(size)
     return window
+
+
+def _hanging_over(extent: int, kernel: int, stride: int, padding: Pair) -> Pair:
+    """The padding with which the last window hangs over the end, if it begins before it."""
+    before, after = padding
+    last = -(-(before + extent + after - kernel) // stride)  # begins of windows before it
+    last -= last * stride >= before + extent
+    return before, max(after, last * stride + kernel - before - extent)
 
 
 _windows: Plans[Window] = Plans(_fitting_window)
 
 
-def max_pool2d(x: Tensor, kernel: Pair, stride: Pair, padding: Padding = NO_PADDING) -> Tensor:
+def max_pool2d(x: Tensor, kernel: Pair, stride: Pair, padding: Padding = NO_PADDING, ceil_mode: bool = False) -> Tensor:
     """The largest value under each window of x (n, c, h, w): (n, c, oh, ow). Padding never wins.
 
-    The gradient goes to the first of equal values, or to the last NaN. Raises ValueError when the window does not fit
-    or `padding` is more than half of `kernel`, TypeError for integers.
+    The gradient goes to the first of equal values, or to the last NaN. With `ceil_mode` the last window of a row or
+    column may hang over the end. Raises ValueError when the window does not fit or `padding` is more than half of
+    `kernel`, TypeError for integers.
     """
-    return MaxPool2d.apply(x, _pool_window("max_pool2d", x, kernel, stride, padding))
+    return MaxPool2d.apply(x, _pool_window("max_pool2d", x, kernel, stride, padding, ceil_mode))
 
 
-def avg_pool2d(x: Tensor, kernel: Pair, stride: Pair, padding: Padding = NO_PADDING) -> Tensor:
-    """The mean under each window of x (n, c, h, w), padded zeros counted: (n, c, oh, ow).
+def avg_pool2d(
+    x: Tensor,
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding = NO_PADDING,
+    ceil_mode: bool = False,
+    count_padding: bool = True,
+    divisor: int | None = None,
+) -> Tensor:
+    """The mean under each window of x (n, c, h, w): (n, c, oh, ow). What hangs over by `ceil_mode` does not count.
 
-    Raises as `max_pool2d`.
+    Padded zeros do, unless told not to. With a `divisor` the sum over it. Raises as `max_pool2d`.
     """
-    return AvgPool2d.apply(x, _pool_window("avg_pool2d", x, kernel, stride, padding))
+    window = _pool_window("avg_pool2d", x, kernel, stride, padding, ceil_mode)
+    out = AvgPool2d.apply(x, window)
+    if divisor is not None:
+        return out * (kernel[0] * kernel[1] / divisor)
+    counted = padding if count_padding else NO_PADDING
+    if window.padding == counted:
+        return out
+    factors = _factors.find((window, counted, x.shape[2:], x.dtype), window, counted, x)
+    return out * x.new(x.backend.from_numpy(factors))
+
+
+def _by_counts(window: Window, counted: Padding, x: Tensor) -> NDArray[Any]:
+    """The elements of a window over those of it that count: (oh, ow)."""
+    inverse = []
+    for i, count in enumerate(window.positions((x.shape[2], x.shape[3]))):
+        first = np.arange(count) * window.stride[i] - window.padding[i][0]
+        (before, after), kernel = counted[i], window.kernel[i]
+        inside = np.minimum(first + kernel, x.shape[2 + i] + after) - np.maximum(first, -before)
+        inverse.append(kernel / inside)
+    return np.asarray(np.outer(*inverse), x.dtype)
+
+
+_factors: Plans[NDArray[Any]] = Plans(_by_counts)

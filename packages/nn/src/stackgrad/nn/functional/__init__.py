@@ -20,7 +20,7 @@ from ._activation import (
 )
 from ._attention import scaled_dot_product_attention
 from ._class_loss import cross_entropy, nll_loss
-from ._conv import conv1d, conv2d
+from ._conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from ._dropout import dropout, dropout1d, dropout2d
 from ._embedding import embedding
 from ._linear import linear
@@ -34,15 +34,29 @@ from ._loss import (
     smooth_l1_loss,
 )
 from ._norm import batch_norm, group_norm, layer_norm
-from ._pool import avg_pool2d, max_pool2d
+from ._pad import pad
+from ._pool import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    avg_pool1d,
+    avg_pool2d,
+    max_pool1d,
+    max_pool2d,
+)
+from ._resample import interpolate
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "avg_pool1d",
     "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "conv1d",
     "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "cross_entropy",
     "dropout",
     "dropout1d",
@@ -53,6 +67,7 @@ __all__ = [
     "group_norm",
     "hardtanh",
     "huber_loss",
+    "interpolate",
     "kl_div",
     "l1_loss",
     "layer_norm",
@@ -60,10 +75,12 @@ __all__ = [
     "linear",
     "log_softmax",
     "logsigmoid",
+    "max_pool1d",
     "max_pool2d",
     "mish",
     "mse_loss",
     "nll_loss",
+    "pad",
     "relu",
     "scaled_dot_product_attention",
     "sigmoid",

@@ -41,6 +41,8 @@ def cross_entropy(
         TypeError: what is no Tensor, a target of another dtype.
     """
     expect_tensors("cross_entropy", input=input, target=target)
+    if weight is None and not label_smoothing and target.dtype.kind == "i":
+        return _at_classes("cross_entropy", sg.cross_entropy, input, target, None, ignore_index, reduction)
     _expect_weight("cross_entropy", input, weight)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing must be between 0 and 1; got {label_smoothing}")

@@ -78,3 +78,73 @@ def conv1d(
     spread = sizes("dilation", dilation, 1)
     pads = paddings(padding, weight.shape[2:], steps, spread)
     return sg.conv1d(input, weight, bias, steps[0], pads[0], spread[0], groups, is_relu(activation))
+
+
+def conv_transpose2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Padding = 0,
+    output_padding: Size = 0,
+    groups: int = 1,
+    dilation: Size = 1,
+) -> Tensor:
+    """What `conv2d` of this weight, stride, padding and dilation sends back to its input: its adjoint.
+
+    Source: Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", arXiv:1603.07285.
+
+    Args:
+        input: (batch, in_channels, height, width).
+        weight: (in_channels, out_channels / groups, kernel_height, kernel_width).
+        bias: (out_channels,), or None.
+        stride: the step between the windows that are written to: an int or (rows, columns).
+        padding: what is cut off around the result: an int, (rows, columns) or ((top, bottom), (left, right)).
+        output_padding: rows and columns more at the end of the result, fewer than the stride or the dilation: an int
+            or (rows, columns). It says which of the sizes that `conv2d` brings to the input's is meant.
+        groups: as in `conv2d`.
+        dilation: the step between a kernel's elements: an int or (rows, columns).
+
+    Returns:
+        (batch, out_channels, out_height, out_width), with
+        out = (size - 1) * stride - before - after + dilation * (kernel - 1) + 1 + output_padding.
+
+    Raises:
+        ValueError: shapes, channels or groups that do not fit, an `output_padding` that is too large.
+    """
+    expect_tensors("conv_transpose2d", input=input, weight=weight, bias=bias)
+    check_ndim("weight", weight, 4, "(in_channels, out_channels / groups, kernel_height, kernel_width)")
+    steps, spread = sizes("stride", stride, 2), sizes("dilation", dilation, 2)
+    pads, more = paddings(padding, weight.shape[2:], steps, spread), sizes("output_padding", output_padding, 2, 0)
+    return sg.conv_transpose2d(input, weight, bias, pair(steps), pairs(pads), pair(more), groups, pair(spread))
+
+
+def conv_transpose1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Padding = 0,
+    output_padding: Size = 0,
+    groups: int = 1,
+    dilation: Size = 1,
+) -> Tensor:
+    """`conv_transpose2d` on an image of height 1.
+
+    Args:
+        input: (batch, in_channels, width).
+        weight: (in_channels, out_channels / groups, kernel_width).
+        bias: (out_channels,), or None.
+        stride, padding, output_padding, groups, dilation: as there, of the columns.
+
+    Returns:
+        (batch, out_channels, out_width).
+
+    Raises:
+        ValueError: as in `conv_transpose2d`.
+    """
+    expect_tensors("conv_transpose1d", input=input, weight=weight, bias=bias)
+    check_ndim("weight", weight, 3, "(in_channels, out_channels / groups, kernel_width)")
+    steps, spread = sizes("stride", stride, 1), sizes("dilation", dilation, 1)
+    pads, more = paddings(padding, weight.shape[2:], steps, spread), sizes("output_padding", output_padding, 1, 0)
+    return sg.conv_transpose1d(input, weight, bias, steps[0], pads[0], more[0], groups, spread[0])

@@ -1,12 +1,25 @@
-"""Pooling."""
+"""Pooling: of windows, and to a given size."""
+
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
 
-from .._arguments import Padding, Size, expect_tensors, paddings, pair, pairs, sizes
+from .._arguments import Padding, Size, check_ndim, expect_tensors, is_integer, paddings, pair, pairs, sizes
+from ._pad import in_order, pad
+
+Goal: TypeAlias = int | Sequence[int | None] | None
 
 
-def max_pool2d(input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Padding = 0) -> Tensor:
+def max_pool2d(
+    input: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Padding = 0,
+    dilation: Size = 1,
+    ceil_mode: bool = False,
+) -> Tensor:
     """The largest value of each window; the gradient goes to the first of equal values.
 
     Args:
@@ -15,21 +28,144 @@ def max_pool2d(input: Tensor, kernel_size: Size, stride: Size | None = None, pad
         stride: the same forms; the kernel size where None.
         padding: an int, (rows, columns) or ((top, bottom), (left, right)), at most half the kernel; what is padded
             never is the largest.
+        dilation: the step between a window's elements: an int or (rows, columns).
+        ceil_mode: whether a last window of a row or column may hang over the end. Without it a ragged edge that holds
+            no whole window is dropped.
 
     Returns:
-        (batch, channels, out_height, out_width); a ragged edge that holds no whole window is dropped.
+        (batch, channels, out_height, out_width).
 
     Raises:
         ValueError: another number of dimensions, sizes that do not fit.
     """
     expect_tensors("max_pool2d", input=input)
-    return sg.max_pool2d(input, *_pool_arguments(kernel_size, stride, padding))
+    kernel, steps, pads = _pool_arguments(kernel_size, stride, padding)
+    spread = pair(sizes("dilation", dilation, 2))
+    if spread == (1, 1):
+        return sg.max_pool2d(input, kernel, steps, pads, ceil_mode)
+    return _spread_max(input, kernel, steps, pads, spread, ceil_mode)
 
 
-def avg_pool2d(input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Padding = 0) -> Tensor:
-    """The mean of each window; padded zeros count. Arguments, result and errors as in `max_pool2d`."""
+def avg_pool2d(
+    input: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Padding = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """The mean of each window.
+
+    Args:
+        input, kernel_size, stride, padding, ceil_mode: as in `max_pool2d`; what hangs over the end does not count.
+        count_include_pad: whether padded zeros count.
+        divisor_override: what sums are divided by in place of the number of elements that count.
+
+    Returns and raises as `max_pool2d`; ValueError for a `divisor_override` of 0.
+    """
     expect_tensors("avg_pool2d", input=input)
-    return sg.avg_pool2d(input, *_pool_arguments(kernel_size, stride, padding))
+    kernel, steps, pads = _pool_arguments(kernel_size, stride, padding)
+    if divisor_override == 0:
+        raise ValueError("avg_pool2d: divisor_override must not be 0")
+    return sg.avg_pool2d(input, kernel, steps, pads, ceil_mode, count_include_pad, divisor_override)
+
+
+def max_pool1d(
+    input: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Padding = 0,
+    dilation: Size = 1,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """`max_pool2d` of (batch, channels, width): (batch, channels, out_width)."""
+    image, kernel, steps, pads = _as_image("max_pool1d", input, kernel_size, stride, padding)
+    return max_pool2d(image, kernel, steps, pads, (1, *sizes("dilation", dilation, 1)), ceil_mode).squeeze(2)
+
+
+def avg_pool1d(
+    input: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Padding = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:
+    """`avg_pool2d` of (batch, channels, width): (batch, channels, out_width)."""
+    image, kernel, steps, pads = _as_image("avg_pool1d", input, kernel_size, stride, padding)
+    return avg_pool2d(image, kernel, steps, pads, ceil_mode, count_include_pad).squeeze(2)
+
+
+def adaptive_avg_pool2d(input: Tensor, output_size: Goal) -> Tensor:
+    """The means of parts that divide the image into a given number of rows and columns, as evenly as can be.
+
+    Args:
+        input: (batch, channels, height, width).
+        output_size: an int or (rows, columns); None for as many as the input has. Part i of n is from
+            floor(i * size / n) to ceil((i + 1) * size / n).
+
+    Returns:
+        (batch, channels, rows, columns).
+
+    Raises:
+        ValueError: another number of dimensions, other sizes, an empty image.
+    """
+    expect_tensors("adaptive_avg_pool2d", input=input)
+    check_ndim("input of adaptive_avg_pool2d", input, 4, "(batch, channels, height, width)")
+    return _parts_means("adaptive_avg_pool2d", input, output_size)
+
+
+def adaptive_avg_pool1d(input: Tensor, output_size: Goal) -> Tensor:
+    """`adaptive_avg_pool2d` of (batch, channels, width): (batch, channels, output_size)."""
+    expect_tensors("adaptive_avg_pool1d", input=input)
+    check_ndim("input of adaptive_avg_pool1d", input, 3, "(batch, channels, width)")
+    return _parts_means("adaptive_avg_pool1d", input, output_size)
+
+
+def _parts_means(what: str, input: Tensor, output_size: Goal) -> Tensor:
+    dims = input.ndim - 2
+    goal = tuple(output_size) if isinstance(output_size, Sequence) else (output_size,) * dims
+    if len(goal) != dims or not all(n is None or (is_integer(n) and n >= 1) for n in goal):
+        raise ValueError(f"{what}: output_size must be an int or None, or {dims} of them; got {output_size!r}")
+    if 0 in input.shape[2:]:
+        raise ValueError(f"{what}: input of shape {input.shape} is empty")
+    for dim, wanted in enumerate(goal, 2):
+        extent = input.shape[dim]
+        if wanted is None or wanted == extent:
+            continue
+        if extent % wanted == 0:
+            input = input.reshape(*input.shape[:dim], wanted, extent // wanted, *input.shape[dim + 1 :]).mean(dim + 1)
+            continue
+        before = (slice(None),) * dim
+        parts = [slice(i * extent // wanted, -(-(i + 1) * extent // wanted)) for i in range(wanted)]
+        input = sg.concatenate([input[(*before, part)].mean(dim, keepdim=True) for part in parts], dim)
+    return input
+
+
+def _spread_max(
+    input: Tensor,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[tuple[int, int], tuple[int, int]],
+    dilation: tuple[int, int],
+    ceil_mode: bool,
+) -> Tensor:
+    """The largest of windows whose elements lie apart: of what lies under each element of the window."""
+    check_ndim("input of max_pool2d", input, 4, "(batch, channels, height, width)")
+    taps, sides = [], []
+    for extent, k, step, (before, after), apart in zip(input.shape[2:], kernel, stride, padding, dilation, strict=True):
+        if max(before, after) > k // 2:
+            raise ValueError(f"max_pool2d: padding {padding} is more than half of kernel {kernel}")
+        room = before + extent + after - apart * (k - 1) - 1
+        last = -(-room // step) if ceil_mode else room // step
+        last -= ceil_mode and last * step >= before + extent
+        if last < 0:
+            raise ValueError(f"max_pool2d: kernel {kernel} with dilation {dilation} is larger than {input.shape}")
+        taps.append([slice(i * apart, i * apart + last * step + 1, step) for i in range(k)])
+        sides.append((before, max(after, taps[-1][-1].stop - before - extent)))
+    padded = pad(input, in_order(sides), value=-float("inf"))
+    return sg.stack([padded[:, :, rows, columns] for rows in taps[0] for columns in taps[1]]).max(0)
 
 
 def _pool_arguments(
@@ -38,3 +174,14 @@ def _pool_arguments(
     kernel = sizes("kernel_size", kernel_size, 2)
     steps = kernel if stride is None else sizes("stride", stride, 2)
     return pair(kernel), pair(steps), pairs(paddings(padding, kernel, steps, (1, 1)))
+
+
+def _as_image(
+    what: str, input: Tensor, kernel_size: Size, stride: Size | None, padding: Padding
+) -> tuple[Tensor, Size, Size, Padding]:
+    """(batch, channels, width) as an image of height 1, with kernel, stride and padding for it."""
+    expect_tensors(what, input=input)
+    check_ndim(f"input of {what}", input, 3, "(batch, channels, width)")
+    kernel = sizes("kernel_size", kernel_size, 1)
+    steps = kernel if stride is None else sizes("stride", stride, 1)
+    return input.unsqueeze(2), (1, *kernel), (1, *steps), ((0, 0), *paddings(padding, kernel, steps, (1,)))

@@ -1,14 +1,27 @@
 """Convolution layers."""
 
+from typing import Literal, TypeAlias
+
 from numpy.typing import DTypeLike
 
 from stackgrad.tensor import Generator, Tensor
 
 from .. import functional as F
 from .. import init
-from .._arguments import Activation, Padding, Size, is_relu, paddings, sizes
+from .._arguments import Activation, Padding, Size, expect_tensors, is_relu, paddings, sizes
+from ..functional._pad import in_order
 from ..module import Module
 from ..parameter import Parameter
+
+Around: TypeAlias = Literal["zeros", "reflect", "replicate", "circular"]
+
+
+def expect_channels(in_channels: int, out_channels: int, groups: int) -> None:
+    """ValueError unless both are positive multiples of `groups`."""
+    if in_channels < 1 or out_channels < 1 or groups < 1 or in_channels % groups or out_channels % groups:
+        raise ValueError(
+            f"in_channels {in_channels} and out_channels {out_channels} must be positive multiples of groups {groups}"
+        )
 
 
 class _Conv(Module):
@@ -26,26 +39,36 @@ class _Conv(Module):
         dilation: Size = 1,
         groups: int = 1,
         bias: bool = True,
+        padding_mode: Around = "zeros",
         generator: Generator | None = None,
         activation: Activation = None,
         dtype: DTypeLike | None = None,
     ) -> None:
-        if in_channels < 1 or out_channels < 1 or groups < 1 or in_channels % groups or out_channels % groups:
-            raise ValueError(
-                f"in_channels {in_channels} and out_channels {out_channels} must be positive multiples of "
-                f"groups {groups}"
-            )
+        expect_channels(in_channels, out_channels, groups)
         kernel = sizes("kernel_size", kernel_size, self.dims)
         self.stride = sizes("stride", stride, self.dims)
         self.dilation = sizes("dilation", dilation, self.dims)
         self.padding = paddings(padding, kernel, self.stride, self.dilation)
         self.groups = groups
+        self.padding_mode: Around = padding_mode
+        if padding_mode not in ("zeros", "reflect", "replicate", "circular"):
+            known = '"zeros", "reflect", "replicate" or "circular"'
+            raise ValueError(f"padding_mode must be {known}; got {padding_mode!r}")
         is_relu(activation)
         self.activation = activation
         shape = (out_channels, in_channels // groups, *kernel)
         weight, offset = init.layer_weight_and_bias(shape, bias, generator, dtype)
         self.weight = Parameter(weight)
         self.bias = None if offset is None else Parameter(offset)
+
+    def _padded(self, input: Tensor) -> tuple[Tensor, Padding]:
+        """The input, and how many zeros are to be put around it."""
+        if self.padding_mode == "zeros":
+            return input, self.padding
+        expect_tensors(type(self).__name__, input=input)
+        if input.ndim != self.dims + 2:
+            return input, 0  # of which the function tells what is wrong
+        return F.pad(input, in_order(self.padding), self.padding_mode), 0
 
     def extra_repr(self) -> str:
         out_channels, in_channels, *kernel = self.weight.shape
@@ -60,6 +83,8 @@ class _Conv(Module):
             parts.append(f"groups={self.groups}")
         if self.bias is None:
             parts.append("bias=False")
+        if self.padding_mode != "zeros":
+            parts.append(f"padding_mode={self.padding_mode!r}")
         if self.activation:
             parts.append(f"activation={self.activation!r}")
         return ", ".join(parts)
@@ -74,6 +99,8 @@ class Conv1d(_Conv):
         padding: an int, (columns,), ((left, right),), "same" or "valid".
         groups: see `functional.conv2d`.
         bias: whether a bias is added.
+        padding_mode: what is put around the input: "zeros", or as in `functional.pad` "reflect", "replicate" or
+            "circular".
         generator: the source of the initial weights; the default generator where None.
         activation: "relu" takes the `relu` of the result at once, which is faster than a layer behind this one.
         dtype: of the weights: float32 where None, or float64.
@@ -90,8 +117,9 @@ class Conv1d(_Conv):
     dims = 1
 
     def forward(self, input: Tensor) -> Tensor:
+        input, padding = self._padded(input)
         return F.conv1d(
-            input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups, self.activation
+            input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups, self.activation
         )
 
 
@@ -104,6 +132,8 @@ class Conv2d(_Conv):
         padding: an int, (rows, columns), ((top, bottom), (left, right)), "same" or "valid".
         groups: see `functional.conv2d`.
         bias: whether a bias is added.
+        padding_mode: what is put around the input: "zeros", or as in `functional.pad` "reflect", "replicate" or
+            "circular".
         generator: the source of the initial weights; the default generator where None.
         activation: "relu" takes the `relu` of the result at once, which is faster than a layer behind this one.
         dtype: of the weights: float32 where None, or float64.
@@ -120,6 +150,7 @@ class Conv2d(_Conv):
     dims = 2
 
     def forward(self, input: Tensor) -> Tensor:
+        input, padding = self._padded(input)
         return F.conv2d(
-            input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups, self.activation
+            input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups, self.activation
         )

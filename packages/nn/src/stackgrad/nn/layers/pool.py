@@ -4,33 +4,130 @@ from stackgrad.tensor import Tensor
 
 from .. import functional as F
 from .._arguments import Padding, Size, paddings, sizes
+from ..functional._pool import Goal
 from ..module import Module
 
 
-class _Pool2d(Module):
-    def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Padding = 0) -> None:
-        self.kernel_size = sizes("kernel_size", kernel_size, 2)
-        self.stride = self.kernel_size if stride is None else sizes("stride", stride, 2)
-        self.padding = paddings(padding, self.kernel_size, self.stride, (1, 1))
+class _Pool(Module):
+    """What they have in common: their windows, checked once."""
+
+    dims: int
+
+    def __init__(self, kernel_size: Size, stride: Size | None, padding: Padding, ceil_mode: bool) -> None:
+        self.kernel_size = sizes("kernel_size", kernel_size, self.dims)
+        self.stride = self.kernel_size if stride is None else sizes("stride", stride, self.dims)
+        self.padding = paddings(padding, self.kernel_size, self.stride, (1,) * self.dims)
+        self.ceil_mode = ceil_mode
 
     def extra_repr(self) -> str:
         parts = [f"kernel_size={self.kernel_size}"]
         if self.stride != self.kernel_size:
             parts.append(f"stride={self.stride}")
-        if self.padding != ((0, 0), (0, 0)):
+        if self.padding != ((0, 0),) * self.dims:
             parts.append(f"padding={self.padding}")
+        if self.ceil_mode:
+            parts.append("ceil_mode=True")
         return ", ".join(parts)
 
 
-class MaxPool2d(_Pool2d):
+class _MaxPool(_Pool):
+    def __init__(
+        self,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Padding = 0,
+        dilation: Size = 1,
+        *,
+        ceil_mode: bool = False,
+    ) -> None:
+        super().__init__(kernel_size, stride, padding, ceil_mode)
+        self.dilation = sizes("dilation", dilation, self.dims)
+
+    def extra_repr(self) -> str:
+        dilation = "" if self.dilation == (1,) * self.dims else f", dilation={self.dilation}"
+        return super().extra_repr() + dilation
+
+
+class MaxPool1d(_MaxPool):
+    """`functional.max_pool1d` with these arguments: (batch, channels, width), the last made smaller."""
+
+    dims = 1
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.max_pool1d(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
+
+
+class MaxPool2d(_MaxPool):
     """`functional.max_pool2d` with these arguments: (batch, channels, height, width), the last two made smaller."""
 
+    dims = 2
+
     def forward(self, input: Tensor) -> Tensor:
-        return F.max_pool2d(input, self.kernel_size, self.stride, self.padding)
+        return F.max_pool2d(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
 
 
-class AvgPool2d(_Pool2d):
+class AvgPool1d(_Pool):
+    """`functional.avg_pool1d` with these arguments: (batch, channels, width), the last made smaller."""
+
+    dims = 1
+
+    def __init__(
+        self,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Padding = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
+        super().__init__(kernel_size, stride, padding, ceil_mode)
+        self.count_include_pad = count_include_pad
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.avg_pool1d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
+
+
+class AvgPool2d(_Pool):
     """`functional.avg_pool2d` with these arguments: (batch, channels, height, width), the last two made smaller."""
 
+    dims = 2
+
+    def __init__(
+        self,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Padding = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> None:
+        super().__init__(kernel_size, stride, padding, ceil_mode)
+        self.count_include_pad = count_include_pad
+        self.divisor_override = divisor_override
+
     def forward(self, input: Tensor) -> Tensor:
-        return F.avg_pool2d(input, self.kernel_size, self.stride, self.padding)
+        return F.avg_pool2d(
+            *(input, self.kernel_size, self.stride, self.padding),
+            *(self.ceil_mode, self.count_include_pad, self.divisor_override),
+        )
+
+
+class _AdaptiveAvgPool(Module):
+    def __init__(self, output_size: Goal) -> None:
+        self.output_size = output_size
+
+    def extra_repr(self) -> str:
+        return f"output_size={self.output_size}"
+
+
+class AdaptiveAvgPool1d(_AdaptiveAvgPool):
+    """`functional.adaptive_avg_pool1d`: (batch, channels, width) to (batch, channels, output_size)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.adaptive_avg_pool1d(input, self.output_size)
+
+
+class AdaptiveAvgPool2d(_AdaptiveAvgPool):
+    """`functional.adaptive_avg_pool2d`: (batch, channels, height, width) to (batch, channels, *output_size)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(input, self.output_size)

@@ -1,0 +1,88 @@
+"""Padding: more elements around those that there are."""
+
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+import stackgrad.tensor as sg
+from stackgrad.tensor import Tensor
+
+from .._arguments import expect_tensors, is_integer
+
+PaddingMode: TypeAlias = Literal["constant", "reflect", "replicate", "circular"]
+
+
+def pad(input: Tensor, pad: Sequence[int], mode: PaddingMode = "constant", value: float | None = None) -> Tensor:
+    """Puts elements before the first and behind the last of the last dimensions.
+
+    Args:
+        input: any shape.
+        pad: (before, after) of the last dimension, then of the one before it, and so on: (left, right, top, bottom).
+            Negative ones take elements away.
+        mode: what is put there: "constant", `value`; "reflect", the elements mirrored at the outermost one, which is
+            not repeated; "replicate", the outermost one; "circular", those of the other end.
+        value: 0 where None.
+
+    Returns:
+        The input's shape, each dimension longer by its two numbers.
+
+    Raises:
+        TypeError: what is no Tensor.
+        ValueError: numbers that are no pairs, more pairs than dimensions, more than the mode has elements for.
+    """
+    expect_tensors("pad", input=input)
+    if mode not in ("constant", "reflect", "replicate", "circular"):
+        raise ValueError(f'pad: mode must be "constant", "reflect", "replicate" or "circular"; got {mode!r}')
+    if not isinstance(pad, Sequence) or len(pad) % 2 or not all(map(is_integer, pad)):
+        raise ValueError(f"pad: expected (before, after) pairs of ints, of the last dimension first; got {pad!r}")
+    if len(pad) > 2 * input.ndim:
+        raise ValueError(f"pad: {len(pad) // 2} pairs for an input of shape {input.shape}")
+    if value is not None and mode != "constant":
+        raise ValueError(f"pad: value {value} with mode {mode!r}: expected one with the mode constant alone")
+    for dim, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True), 1):
+        input = _padded(input, input.ndim - dim, before, after, mode, value or 0)
+    return input
+
+
+def in_order(sides: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+    """(before, after) pairs of the dimensions, the last one last, as `pad` takes them."""
+    return tuple(number for pair in reversed(sides) for number in pair)
+
+
+def _padded(x: Tensor, dim: int, before: int, after: int, mode: PaddingMode, value: float) -> Tensor:
+    extent = x.shape[dim]
+    if before < 0 or after < 0:
+        if extent + before + after < 0:
+            raise ValueError(f"pad: {before} and {after} take more than dim {dim} of shape {x.shape} has")
+        x = _part(x, dim, max(-before, 0), extent + min(after, 0))
+        before, after, extent = max(before, 0), max(after, 0), x.shape[dim]
+    most = {"reflect": extent - 1, "circular": extent, "replicate": max(before, after) if extent else 0}
+    if max(before, after) > most.get(mode, before + after):
+        raise ValueError(
+            f"pad: {before} and {after} around dim {dim} of shape {x.shape} with mode {mode!r}: expected "
+            f"{max(most[mode], 0)} at most"
+        )
+    if not before and not after:
+        return x
+    if mode == "constant":
+        ends = [_filled(x, dim, count, value) for count in (before, after)]
+    elif mode == "reflect":
+        ends = [_part(x, dim, 1, before + 1, True), _part(x, dim, extent - 1 - after, extent - 1, True)]
+    elif mode == "replicate":
+        ends = [_repeated(x, dim, 0, before), _repeated(x, dim, extent - 1, after)]
+    else:
+        ends = [_part(x, dim, extent - before, extent), _part(x, dim, 0, after)]
+    return sg.concatenate([part for part in (ends[0], x, ends[1]) if part is x or part.shape[dim]], dim)
+
+
+def _part(x: Tensor, dim: int, start: int, stop: int, flipped: bool = False) -> Tensor:
+    whole = (slice(None),) * dim
+    part = x[(*whole, slice(start, stop))]
+    return part[(*whole, slice(None, None, -1))] if flipped else part
+
+
+def _filled(x: Tensor, dim: int, count: int, value: float) -> Tensor:
+    return sg.full((*x.shape[:dim], count, *x.shape[dim + 1 :]), value, dtype=x.dtype, backend=x.backend)
+
+
+def _repeated(x: Tensor, dim: int, at: int, count: int) -> Tensor:
+    return _part(x, dim, at, at + 1).expand(*x.shape[:dim], count, *x.shape[dim + 1 :])

@@ -1,0 +1,123 @@
+"""Layers of transposed convolution."""
+
+import math
+
+from numpy.typing import DTypeLike
+
+from stackgrad.tensor import Generator, Tensor
+
+from .. import functional as F
+from .. import init
+from .._arguments import Padding, Size, paddings, sizes
+from ..module import Module
+from ..parameter import Parameter
+from .conv import expect_channels
+
+
+class _ConvTranspose(Module):
+    """What the two have in common: their arguments, checked once, and their weights."""
+
+    dims: int
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Padding = 0,
+        output_padding: Size = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Size = 1,
+        *,
+        generator: Generator | None = None,
+        dtype: DTypeLike | None = None,
+    ) -> None:
+        expect_channels(in_channels, out_channels, groups)
+        kernel = sizes("kernel_size", kernel_size, self.dims)
+        self.stride = sizes("stride", stride, self.dims)
+        self.dilation = sizes("dilation", dilation, self.dims)
+        self.padding = paddings(padding, kernel, self.stride, self.dilation)
+        self.output_padding = sizes("output_padding", output_padding, self.dims, 0)
+        self.groups = groups
+        shape = (in_channels, out_channels // groups, *kernel)
+        weight, _ = init.layer_weight_and_bias(shape, False, generator, dtype)
+        self.weight = Parameter(weight)
+        bound = 1 / math.sqrt(init.fans(shape)[0])
+        self.bias = Parameter(init.uniform((out_channels,), bound, generator, dtype)) if bias else None
+
+    def extra_repr(self) -> str:
+        in_channels, out_channels, *kernel = self.weight.shape
+        parts = [f"{in_channels}, {out_channels * self.groups}, kernel_size={tuple(kernel)}, stride={self.stride}"]
+        if self.padding != ((0, 0),) * self.dims:
+            parts.append(f"padding={self.padding}")
+        if any(self.output_padding):
+            parts.append(f"output_padding={self.output_padding}")
+        if self.dilation != (1,) * self.dims:
+            parts.append(f"dilation={self.dilation}")
+        if self.groups != 1:
+            parts.append(f"groups={self.groups}")
+        if self.bias is None:
+            parts.append("bias=False")
+        return ", ".join(parts)
+
+
+class ConvTranspose1d(_ConvTranspose):
+    """`functional.conv_transpose1d` with weights of its own: (batch, in_channels, width) to (batch, out_channels, ...).
+
+    Args:
+        in_channels, out_channels: positive multiples of `groups`.
+        kernel_size, stride, dilation, output_padding: an int or (columns,).
+        padding: an int, (columns,) or ((left, right),).
+        groups: see `functional.conv2d`.
+        bias: whether a bias is added.
+        generator: the source of the initial weights; the default generator where None.
+        dtype: of the weights: float32 where None, or float64.
+
+    Attributes:
+        weight: (in_channels, out_channels / groups, kernel_width).
+        bias: (out_channels,), or None.
+
+    Raises:
+        TypeError: another dtype.
+        ValueError: arguments that do not fit, by name and value.
+    """
+
+    dims = 1
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.conv_transpose1d(
+            *(input, self.weight, self.bias, self.stride, self.padding, self.output_padding),
+            *(self.groups, self.dilation),
+        )
+
+
+class ConvTranspose2d(_ConvTranspose):
+    """`functional.conv_transpose2d` with weights of its own: (batch, in_channels, height, width) to (batch, ...).
+
+    Args:
+        in_channels, out_channels: positive multiples of `groups`.
+        kernel_size, stride, dilation, output_padding: an int or (rows, columns).
+        padding: an int, (rows, columns) or ((top, bottom), (left, right)).
+        groups: see `functional.conv2d`.
+        bias: whether a bias is added.
+        generator: the source of the initial weights; the default generator where None.
+        dtype: of the weights: float32 where None, or float64.
+
+    Attributes:
+        weight: (in_channels, out_channels / groups, kernel_height, kernel_width).
+        bias: (out_channels,), or None.
+
+    Raises:
+        TypeError: another dtype.
+        ValueError: arguments that do not fit, by name and value.
+    """
+
+    dims = 2
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.conv_transpose2d(
+            *(input, self.weight, self.bias, self.stride, self.padding, self.output_padding),
+            *(self.groups, self.dilation),
+        )
