@@ -55,6 +55,18 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], Callable[[Any, sg.Tensor], sg.T
         lambda m, x: m(x),
         (3, 4, 8),
     ),
+    "recurrent": (
+        lambda: nn.ModuleList(
+            [
+                nn.LSTM(4, 3, 2, dropout=0.2, bidirectional=True, generator=sg.Generator(0)),
+                nn.GRU(6, 3, batch_first=True, generator=sg.Generator(1)),
+                nn.RNN(3, 2, nonlinearity="relu", generator=sg.Generator(2)),
+                nn.LSTMCell(2, 2, generator=sg.Generator(3)),
+            ]
+        ),
+        lambda m, x: m[3](m[2](m[1](m[0](x)[0])[0])[0][-1])[0],
+        (3, 2, 4),
+    ),
     "embedding": (lambda: nn.Embedding(2, 4, 0), lambda m, x: m(_classes(x)) * x, (3, 4)),
     "attention": (
         lambda: nn.MultiheadAttention(4, 2, 0.1, generator=sg.Generator(0)),

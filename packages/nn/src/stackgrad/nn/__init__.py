@@ -41,6 +41,7 @@ from .layers.activation import (
     Tanh,
 )
 from .layers.attention import MultiheadAttention
+from .layers.cell import GRUCell, LSTMCell, RNNCell
 from .layers.container import ModuleDict, ModuleList, Sequential
 from .layers.conv import Conv1d, Conv2d
 from .layers.conv_transpose import ConvTranspose1d, ConvTranspose2d
@@ -60,6 +61,7 @@ from .layers.loss import (
 )
 from .layers.norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from .layers.pool import AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
+from .layers.recurrent import GRU, LSTM, RNN
 from .layers.resample import Upsample
 from .layers.shape import Flatten, Identity, Unflatten
 from .layers.transformer import TransformerEncoder, TransformerEncoderLayer
@@ -69,6 +71,7 @@ from .optim.lr_scheduler import Constant, Cosine, OneCycle, Schedule, StepDecay
 from .optim.swa_utils import EMA, AveragedModel
 from .parameter import Buffer, Parameter
 from .saving import load, load_metadata, save
+from .summary import summary
 
 __version__ = "0.1.0"
 
@@ -76,6 +79,9 @@ __all__ = [
     "ELU",
     "EMA",
     "GELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SGD",
     "Adagrad",
     "Adam",
@@ -104,12 +110,14 @@ __all__ = [
     "Dropout2d",
     "Embedding",
     "Flatten",
+    "GRUCell",
     "GroupNorm",
     "Hardtanh",
     "HuberLoss",
     "Identity",
     "KLDivLoss",
     "L1Loss",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
@@ -128,6 +136,7 @@ __all__ = [
     "Optimizer",
     "Parameter",
     "RMSprop",
+    "RNNCell",
     "ReLU",
     "Schedule",
     "Sequential",
@@ -166,6 +175,7 @@ __all__ = [
     "save",
     "sigmoid",
     "softmax",
+    "summary",
     "tanh",
     "utils",
 ]
