@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from .case import Program, shows
-from .families import creation, elementwise, graphs, indexing, layers, memory, networks, reductions, shapes, steps
+from .families import (
+    creation,
+    elementwise,
+    functions,
+    graphs,
+    indexing,
+    layers,
+    memory,
+    networks,
+    reductions,
+    shapes,
+    steps,
+)
 
 PROGRAMS: dict[str, Program] = {}
 
-for module in (creation, elementwise, reductions, indexing, shapes, layers, memory, graphs, networks, steps):
+for module in (creation, elementwise, functions, reductions, indexing, shapes, layers, memory, graphs, networks, steps):
     short = module.__name__.rpartition(".")[2]
     for family in module.FAMILIES:
         PROGRAMS[f"{short}.{family.__name__}"] = shows(family.__name__, family)

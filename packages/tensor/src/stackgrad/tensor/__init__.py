@@ -7,10 +7,14 @@
 tensor([2., 4., 6.])
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from ._autograd import Context, Function, Node
 from ._backend import Backend, available_backends, get_backend, set_default_backend
 from ._backward import grad
-from ._capture import Captured, capture
 from ._conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from ._create import (
     arange,
@@ -30,7 +34,6 @@ from ._create import (
     zeros,
 )
 from ._dtypes import bool_, float32, float64, int64
-from ._gradcheck import grad_check
 from ._host import HostBackend
 from ._layers import batch_norm, dropout, embedding, linear
 from ._mode import enable_grad, is_recording, no_grad, observed
@@ -43,6 +46,18 @@ from ._shape import Window
 from ._softmax import cross_entropy, log_softmax, nll_loss, softmax
 from ._tape import Launches, Tape, capturing, depends_on, each_time
 from ._tensor import Tensor
+
+if TYPE_CHECKING:
+    from ._capture import Captured as Captured
+    from ._capture import capture as capture
+    from ._draws import *  # noqa: F403
+    from ._einsum import *  # noqa: F403
+    from ._functions import *  # noqa: F403
+    from ._gradcheck import grad_check as grad_check
+    from ._grids import *  # noqa: F403
+    from ._joining import *  # noqa: F403
+    from ._like import *  # noqa: F403
+    from ._names import *  # noqa: F403
 
 __version__ = "0.1.0"
 
@@ -116,3 +131,22 @@ __all__ = [
     "where",
     "zeros",
 ]
+
+# What is not always wanted is imported when it is asked for: in these, all that stands in their `__all__`.
+_MORE = ("_functions", "_joining", "_like", "_grids", "_draws", "_einsum", "_names", "_capture", "_gradcheck")
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if not name.startswith("_"):
+            for part in _MORE:
+                module = import_module(f".{part}", __name__)
+                if name in module.__all__:
+                    found = globals()[name] = getattr(module, name)
+                    return found
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *(name for part in _MORE for name in import_module(f".{part}", __name__).__all__)})

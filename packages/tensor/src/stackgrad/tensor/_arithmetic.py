@@ -26,18 +26,20 @@ class Arithmetic(Value):
     def neg(self) -> Tensor:
         return elementwise("neg", self)
 
-    def add(self, other: Operand) -> Tensor:
-        return elementwise("add", self, other)
+    def add(self, other: Operand, *, alpha: float = 1) -> Tensor:
+        """The sum of this and `other`, times `alpha`."""
+        return elementwise("add", self, times(self, other, alpha))
 
-    def sub(self, other: Operand) -> Tensor:
-        return elementwise("sub", self, other)
+    def sub(self, other: Operand, *, alpha: float = 1) -> Tensor:
+        """This less `other`, times `alpha`."""
+        return elementwise("sub", self, times(self, other, alpha))
 
     def mul(self, other: Operand) -> Tensor:
         return elementwise("mul", self, other)
 
     def pow(self, exponent: Operand) -> Tensor:
         """This to the power of `exponent`. Raises ValueError for integers with a negative exponent."""
-        return _pow("pow", self, exponent)
+        return power("pow", self, exponent)
 
     def exp(self) -> Tensor:
         return elementwise("exp", self)
@@ -260,10 +262,10 @@ class Arithmetic(Value):
         return operator("div", other, self)
 
     def __pow__(self, other: Operand) -> Tensor:
-        return operator("pow", self, other, _pow)
+        return operator("pow", self, other, power)
 
     def __rpow__(self, other: Operand) -> Tensor:
-        return operator("pow", other, self, _pow)
+        return operator("pow", other, self, power)
 
     def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
         return operator("eq", self, other)
@@ -326,6 +328,15 @@ def operator(name: str, x: Any, y: Any, by: Callable[..., Tensor] = elementwise)
     return NotImplemented  # type: ignore[no-any-return]
 
 
+def times(x: Value, y: Operand, alpha: float) -> Operand:
+    """`y` times `alpha`, to be added to x."""
+    if alpha == 1:
+        return y
+    if isinstance(alpha, int) and common_dtype(OPS["add"], (x, y)) == bool_:
+        return elementwise("bitwise_and", y, alpha != 0) if isinstance(y, Value) else y and alpha != 0
+    return elementwise("mul", y, alpha) if isinstance(y, Value) else y * alpha
+
+
 def expect_none(wrong: Tensor | bool, error: type[Exception], message: str) -> None:
     """Raise error(message) where an element of `wrong`, a tensor of bools or a bool, is true (see checked_index)."""
     if isinstance(wrong, Value):
@@ -334,7 +345,7 @@ def expect_none(wrong: Tensor | bool, error: type[Exception], message: str) -> N
         raise error(message)
 
 
-def _pow(name: str, x: Operand, y: Operand) -> Tensor:
+def power(name: str, x: Operand, y: Operand) -> Tensor:
     if common_dtype(OPS[name], (x, y)) == int64:
         message = "an integer to a negative power is no integer: use .astype(float32)"
         expect_none(elementwise("lt", y, 0) if isinstance(y, Value) else y < 0, ValueError, message)

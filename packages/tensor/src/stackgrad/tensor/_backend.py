@@ -310,6 +310,15 @@ class Backend(ABC):
     def nonzero(self, mask: Array) -> tuple[Array, ...]:
         """int64 indices (m,), one for each dimension, of the true elements of `mask` in C order."""
 
+    # --- order
+
+    @abstractmethod
+    def argsort(self, a: Array, descending: bool) -> Array:
+        """int64 indices (n, k) of the elements of each row of a (n, k), of numbers, in the order that sorts them.
+
+        Equals stay in order, whichever way; NaN counts as larger than all numbers.
+        """
+
     # --- random numbers (see _random)
 
     @abstractmethod

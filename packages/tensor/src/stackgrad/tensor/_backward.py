@@ -79,7 +79,7 @@ def _start(outputs: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> lis
                 "backward from a tensor that does not require a gradient: nothing it was made from has requires_grad"
             )
         if gradient is None:
-            if out.size != 1:
+            if out.data.size != 1:
                 raise ValueError(
                     f"backward from a tensor of shape {out.shape} needs a gradient of that shape: "
                     "only one element has a default, 1"

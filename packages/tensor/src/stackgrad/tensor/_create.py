@@ -8,19 +8,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from . import _ops, _random
+from . import _ops
+from ._arithmetic import expect_none
 from ._backend import Backend, DType, get_backend
 from ._dtypes import as_dtype, expect_dtype, float32, float64, int64, is_float, number_dtype
 from ._errors import no_tensor
 from ._ops import Operand
-from ._random import Generator, default_generator, next_draw
-from ._shape import normalize_dim
+from ._random import Generator, default_generator, next_draw, next_normal
+from ._shape import checked, normalize_dim
 from ._tape import each_time
-from ._tensor import Tensor, _extents
+from ._tensor import Tensor, extents
 from ._value import Value
 from ._views import given
 
 Name = str | Backend | None
+
+
+def of_values(array: NDArray[Any], dtype: DType, requires_grad: bool, backend: Name) -> Tensor:
+    """A tensor with a copy of `array`, of which nobody else writes; each replay of a capture makes it again."""
+    copied = np.empty(array.shape, dtype)
+
+    def copy() -> None:
+        with np.errstate(all="ignore"):  # a float64 too large for float32 is infinite
+            np.copyto(copied, array, casting="unsafe")
+
+    each_time(copy, ahead=True)
+    return _make(copied, requires_grad, backend)
 
 
 def _make(array: NDArray[Any], requires_grad: bool, backend: Name) -> Tensor:
@@ -48,14 +61,7 @@ def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = Fals
         dtype = _dtype_of_sequence(data, array)
     if dtype is None:
         expect_dtype("data", array.dtype, "pass dtype= to convert")
-    copied = np.empty(array.shape, as_dtype(array.dtype if dtype is None else dtype))
-
-    def copy() -> None:
-        with np.errstate(all="ignore"):  # a float64 too large for float32 is infinite
-            np.copyto(copied, array, casting="unsafe")
-
-    each_time(copy, ahead=True)
-    return _make(copied, requires_grad, backend)
+    return of_values(array, as_dtype(array.dtype if dtype is None else dtype), requires_grad, backend)
 
 
 def _dtype_of_sequence(data: Any, array: NDArray[Any]) -> DType | None:
@@ -117,29 +123,23 @@ def full(
     """`value` everywhere; its dtype is that of `tensor(value)` unless given."""
     number = value.item() if isinstance(value, Value) else value
     alone = value.dtype if isinstance(value, Value) else number_dtype(value)
-    return _filled(_extents((shape,)), number, dtype or alone, requires_grad, backend)
+    return _filled(extents((shape,)), number, dtype or alone, requires_grad, backend)
 
 
 def _filled(shape: Sequence[int], value: float, dtype: DTypeLike | None, requires_grad: bool, backend: Name) -> Tensor:
     found = get_backend(backend)
-    data = found.full(_checked(shape), value, as_dtype(dtype or float32))
+    data = found.full(checked(shape), value, as_dtype(dtype or float32))
     return Tensor(data, found).requires_grad_(requires_grad)
-
-
-def _checked(shape: Sequence[int]) -> tuple[int, ...]:
-    if any(extent < 0 for extent in shape):
-        raise ValueError(f"shape {tuple(shape)} is not valid: expected extents of 0 or more")
-    return tuple(shape)
 
 
 def zeros(*shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False, backend: Name = None) -> Tensor:
     """Zeros, float32 unless `dtype` says otherwise. The shape as separate ints or one sequence."""
-    return _filled(_extents(shape), 0, dtype, requires_grad, backend)
+    return _filled(extents(shape), 0, dtype, requires_grad, backend)
 
 
 def ones(*shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False, backend: Name = None) -> Tensor:
     """Ones, float32 unless `dtype` says otherwise. The shape as separate ints or one sequence."""
-    return _filled(_extents(shape), 1, dtype, requires_grad, backend)
+    return _filled(extents(shape), 1, dtype, requires_grad, backend)
 
 
 def arange(
@@ -161,7 +161,7 @@ def arange(
         first, last, step = int(first), int(last), int(step)
     if step == 0:
         raise ValueError("arange with step 0 never ends")
-    return _make(np.arange(first, last, step).astype(found), requires_grad, backend)
+    return of_values(np.arange(first, last, step), found, requires_grad, backend)
 
 
 def _float(dtype: DTypeLike | None) -> np.dtype[Any]:
@@ -180,7 +180,7 @@ def rand(
 ) -> Tensor:
     """Uniform in [0, 1), the same on every backend. The shape as separate ints or one sequence."""
     generator, found = generator or default_generator(), get_backend(backend)
-    data = found.uniform(_checked(_extents(shape)), _float(dtype), next_draw(generator))
+    data = found.uniform(checked(extents(shape)), _float(dtype), next_draw(generator))
     return Tensor(data, found).requires_grad_(requires_grad)
 
 
@@ -192,20 +192,26 @@ def randn(
     generator: Generator | None = None,
 ) -> Tensor:
     """Standard normal, drawn on the host and so the same on every backend."""
-    generator, found = generator or default_generator(), get_backend(backend)
-    values = np.empty(_checked(_extents(shape)), _float(dtype))
-
-    def draw() -> None:
-        values[...] = _random.normal(values.shape, values.dtype, generator.seed, generator.next_call())
-
-    each_time(draw, ahead=True)
+    found = get_backend(backend)
+    values = next_normal(checked(extents(shape)), _float(dtype), generator or default_generator())
     return _make(values, requires_grad, found)
 
 
 def bernoulli(
-    p: float, *shape: Any, dtype: DTypeLike | None = None, backend: Name = None, generator: Generator | None = None
+    p: float | Tensor,
+    *shape: Any,
+    dtype: DTypeLike | None = None,
+    backend: Name = None,
+    generator: Generator | None = None,
 ) -> Tensor:
-    """1 with probability `p`, else 0. Raises ValueError unless p is from 0 to 1."""
+    """1 with probability `p`, else 0; for a tensor of probabilities in its shape, dtype and on its backend.
+
+    Raises ValueError unless p is from 0 to 1.
+    """
+    if isinstance(p, Value):
+        expect_none(~((p >= 0) & (p <= 1)), ValueError, "bernoulli: a probability is not from 0 to 1")
+        draws = rand(*(shape or p.shape), dtype=p.dtype, backend=p.backend, generator=generator)
+        return (draws < p).astype(dtype or p.dtype)
     if not 0 <= p <= 1:
         raise ValueError(f"bernoulli: p {p}: expected 0 to 1")
     return (rand(*shape, backend=backend, generator=generator) < p).astype(dtype or float32)

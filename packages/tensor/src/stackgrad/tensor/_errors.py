@@ -11,7 +11,7 @@ def no_backend(given: object, known: Sequence[str]) -> ValueError | TypeError:
     """ValueError for a name that is not among the `known` ones, TypeError for what is no name."""
     expected = f"expected one of {', '.join(known) or 'none'}"
     own = getattr(given, "name", None) if isinstance(given, type) else None
-    dtype = _as_dtype(given)
+    dtype = dtype_of(given)
     if dtype is not None:
         kind = ValueError if isinstance(given, str) else TypeError
         return kind(
@@ -26,8 +26,8 @@ def no_backend(given: object, known: Sequence[str]) -> ValueError | TypeError:
     return TypeError(f"{type(given).__name__} is no backend: {expected}, by its name")
 
 
-def _as_dtype(given: object) -> np.dtype[np.generic] | None:
-    """The dtype that was given in place of a backend, if it is one."""
+def dtype_of(given: object) -> np.dtype[np.generic] | None:
+    """The dtype that was given where a backend may be, if it is one."""
     numbers = (np.generic, bool, int, float)
     if not (isinstance(given, str | np.dtype) or (isinstance(given, type) and issubclass(given, numbers))):
         return None

@@ -62,8 +62,13 @@ class Prod(Function):
 
 
 def _products_before(x: Tensor) -> Tensor:
-    """For each element along the last dimension the product of those before it, in log2(n) doublings."""
-    shift, out = 1, _shifted(x, 1)
+    """For each element along the last dimension the product of those before it."""
+    return running_products(_shifted(x, 1))
+
+
+def running_products(x: Tensor) -> Tensor:
+    """For each element along the last dimension the product up to it, in log2(n) doublings."""
+    shift, out = 1, x
     while shift < x.shape[-1]:
         out = out * _shifted(out, shift)
         shift *= 2

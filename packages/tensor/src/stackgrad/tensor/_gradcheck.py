@@ -77,13 +77,16 @@ def _difference(values: Callable[[], Array], array: Array, place: tuple[int, ...
 
 
 def _jacobians(out: Tensor, leaves: list[Tensor]) -> list[Array]:
-    """For each leaf the gradients of all elements of `out`, zeros where it took no part: (out.size, *leaf.shape)."""
-    found = [np.zeros((out.size, *leaf.shape)) for leaf in leaves]
-    for k in range(out.size):
-        one = np.zeros(out.size, out.dtype)
+    """For each leaf the gradients of all elements of `out`, zeros where it took no part: (out.numel(), *leaf.shape)."""
+    found = [np.zeros((out.numel(), *leaf.shape)) for leaf in leaves]
+    for k in range(out.numel()):
+        one = np.zeros(out.numel(), out.dtype)
         one[k] = 1
         weight = from_numpy(one.reshape(out.shape), backend=out.backend)
         for rows, gradient in zip(found, gradients([out], leaves, [weight], retain_graph=True), strict=True):
             if gradient is not None:
                 rows[k] = gradient.numpy()
     return found
+
+
+__all__ = ["grad_check"]

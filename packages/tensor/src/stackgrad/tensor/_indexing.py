@@ -18,7 +18,7 @@ from ._dtypes import bool_, int64
 from ._ops import Permute, expand
 from ._shape import Shape, broadcast_shapes
 from ._value import Value
-from ._views import View, reshape
+from ._views import View, owned, reshape
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -94,15 +94,14 @@ def take(x: Tensor, basic: BasicKey, arrays: dict[int, Tensor]) -> Tensor:
     front = Permute.apply(view, (*dims, *rest))
     kept = tuple(view.shape[i] for i in rest)
     rows, width = math.prod(view.shape[i] for i in dims), math.prod(kept)
-    out = reshape(Gather.apply(reshape(front, (rows, width)), reshape(index, (index.size,))), index.shape + kept)
+    out = reshape(Gather.apply(reshape(front, (rows, width)), reshape(index, (index.numel(),))), index.shape + kept)
     kept_dims = [i for i in range(view.ndim) if i not in arrays or arrays[i].ndim]  # a 0-d index takes one, as an int
     at = [i for i, dim in enumerate(kept_dims) if dim in arrays]
     if at and at[-1] - at[0] == len(at) - 1:
         # neighbours: the selected dimensions go back to where the index arrays stood
         n, first = index.ndim, at[0]
         out = Permute.apply(out, (*range(n, n + first), *range(n), *range(n + first, out.ndim)))
-    out.source = None  # nobody else has the memory
-    return out
+    return owned(out)
 
 
 def parse(x: Tensor, key: Any) -> tuple[BasicKey, dict[int, Tensor]]:
@@ -122,7 +121,7 @@ def parse(x: Tensor, key: Any) -> tuple[BasicKey, dict[int, Tensor]]:
     for k in keys:
         if isinstance(k, Value):
             index = cast("Tensor", k)
-            found = _true_places(index, x.shape, dim) if k.dtype == bool_ else (_in_range(index, x.shape[dim], dim),)
+            found = _true_places(index, x.shape, dim) if k.dtype == bool_ else (in_range(index, x.shape[dim], dim),)
             for index in found:
                 arrays[place] = index
                 basic.append(slice(None))
@@ -173,7 +172,7 @@ def _true_places(mask: Tensor, shape: Shape, dim: int) -> tuple[Tensor, ...]:
     return tuple(mask.new(index) for index in mask.read("a mask as an index", mask.backend.nonzero))
 
 
-def _in_range(index: Tensor, extent: int, dim: int) -> Tensor:
+def in_range(index: Tensor, extent: int, dim: int) -> Tensor:
     """`index` counted from the front."""
     message = f"index {{}} is out of range for dim {dim} of extent {extent}"
     data = index.backend.checked_index(index.memory(), -extent, extent, IndexError, message)

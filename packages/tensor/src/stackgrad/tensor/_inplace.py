@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from ._arithmetic import OPERANDS
-from ._dtypes import bool_, is_float
-from ._ops import Operand, common_dtype, elementwise
-from ._optable import OPS
+from ._arithmetic import OPERANDS, times
+from ._dtypes import is_float
+from ._ops import Operand, elementwise
+from ._random import Generator, default_generator, next_draw, next_normal
 from ._rounding import Rounding
 from ._value import Value, Version
 from ._writing import adopt, as_before, count_writes, expect_history, expect_writable, write
@@ -50,11 +50,11 @@ class InPlace(Rounding):
 
     def add_(self, other: Operand, *, alpha: float = 1) -> Self:
         """Add `other`, times `alpha`."""
-        return self._update("add_", lambda x, y: x + _times(x, y, alpha), other)
+        return self._update("add_", lambda x, y: x + times(x, y, alpha), other)
 
     def sub_(self, other: Operand, *, alpha: float = 1) -> Self:
         """Subtract `other`, times `alpha`."""
-        return self._update("sub_", lambda x, y: x - _times(x, y, alpha), other)
+        return self._update("sub_", lambda x, y: x - times(x, y, alpha), other)
 
     def mul_(self, other: Operand) -> Self:
         """Multiply by `other`."""
@@ -70,8 +70,7 @@ class InPlace(Rounding):
 
     def lerp_(self, end: Tensor, weight: Operand) -> Self:
         """Go the part `weight` of the way to `end`."""
-        if not is_float(self.dtype):
-            raise TypeError(f"lerp_ of {self.dtype}: expected float32 or float64")
+        _expect_float("lerp_", self)
         for other in (end, weight):
             if isinstance(other, Value) and other.dtype != self.dtype and (other is end or other.ndim):
                 raise TypeError(f"lerp_ of {self.dtype} with a tensor of {other.dtype}: expected the same; use .astype")
@@ -86,6 +85,37 @@ class InPlace(Rounding):
         return self._update("clamp_", lambda x, y, z: elementwise("clip", x, y, z), *bounds)
 
     clip_ = clamp_
+
+    def masked_fill_(self, mask: Tensor, value: Operand) -> Self:
+        """Write `value`, a number or a tensor of one, where `mask`, which broadcasts to this shape, is true."""
+        return self._update("masked_fill_", lambda x, y: x.masked_fill(mask, y), value)
+
+    def scatter_(self, dim: int, index: Tensor, src: Operand | None = None, *, value: Operand | None = None) -> Self:
+        """Write the elements of `src`, a tensor or a value, where `gather` would read them: `scatter`."""
+        source = src if value is None else value
+        if source is None or (src is not None and value is not None):
+            raise TypeError("scatter_: expected src, a tensor or a value, or value, and not both")
+        return self._update("scatter_", lambda x, y: x.scatter(dim, index, y), source)
+
+    def scatter_add_(self, dim: int, index: Tensor, src: Tensor) -> Self:
+        """Add the elements of `src` where `gather` would read them: `scatter_add`."""
+        return self._update("scatter_add_", lambda x, y: x.scatter_add(dim, index, y), src)
+
+    def index_add_(self, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Self:
+        """Add the parts of `source` along `dim` at their indices: `index_add`."""
+        return self._update("index_add_", lambda x, y: x.index_add(dim, index, y, alpha=alpha), source)
+
+    def uniform_(self, a: float = 0, b: float = 1, *, generator: Generator | None = None) -> Self:
+        """Write random values, uniform from `a` to below `b`. Raises TypeError unless the dtype is a float's."""
+        _expect_float("uniform_", self)
+        draws = self.new(self.backend.uniform(self.shape, self.dtype, next_draw(generator or default_generator())))
+        return self.copy_(draws if (a, b) == (0, 1) else draws * (b - a) + a)
+
+    def normal_(self, mean: float = 0, std: float = 1, *, generator: Generator | None = None) -> Self:
+        """Write random values, normal around `mean`. Raises TypeError unless the dtype is a float's."""
+        _expect_float("normal_", self)
+        values = next_normal(self.shape, self.dtype, generator or default_generator())
+        return self.copy_(self.new(self.backend.from_numpy(values)) * std + mean)
 
     def neg_(self) -> Self:
         return self._update("neg_", lambda x: -x)
@@ -197,10 +227,6 @@ class InPlace(Rounding):
 _INFINITE = float("inf")
 
 
-def _times(x: Tensor, y: Operand, alpha: float) -> Operand:
-    if isinstance(alpha, int):
-        if alpha == 1:
-            return y
-        if common_dtype(OPS["add"], (x, y)) == bool_:
-            return elementwise("bitwise_and", y, alpha != 0) if isinstance(y, Value) else y and alpha != 0
-    return elementwise("mul", y, alpha) if isinstance(y, Value) else y * alpha
+def _expect_float(what: str, x: Value) -> None:
+    if not is_float(x.dtype):
+        raise TypeError(f"{what} of {x.dtype}: expected float32 or float64")

@@ -144,11 +144,11 @@ def batch_norm(
             "expected (batch, channels, ...) and one weight and bias for each channel"
         )
     n, c = x.shape[:2]
-    pixels = x.size // (n * c) if n * c else 0
+    pixels = x.numel() // (n * c) if n * c else 0
     if not c or n * pixels == 1:
         wrong = "1 value a channel: expected 2 or more, or none" if c else "no channels: expected 1 or more"
         raise ValueError(f"batch_norm: input of shape {x.shape} has {wrong}")
-    if not x.size:
+    if not x.numel():
         column = (c,) + (1,) * (x.ndim - 2)
         out = x * weight.reshape(*column) + bias.reshape(*column)
         nothing = x.new(x.backend.full((c,), math.nan, x.dtype))

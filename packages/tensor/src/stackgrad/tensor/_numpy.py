@@ -129,7 +129,14 @@ class NumpyBackend(HostBackend):
         grad[np.arange(len(target)), target] -= 1
         return grad * g[:, None]
 
-    # --- random numbers and optimizer steps
+    # --- order, random numbers and optimizer steps
+
+    def argsort(self, a: Array, descending: bool) -> Array:
+        if descending:
+            order = a.shape[1] - 1 - np.argsort(a[:, ::-1], kind="stable")[:, ::-1]
+        else:
+            order = np.argsort(a, kind="stable")
+        return np.asarray(order, np.int64)
 
     def uniform(self, shape: Shape, dtype: DType, draw: NDArray[np.uint64]) -> Array:
         return _random.uniform(shape, dtype, int(draw[0]), int(draw[1]))

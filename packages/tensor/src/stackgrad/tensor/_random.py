@@ -100,6 +100,17 @@ def next_draw(generator: Generator) -> NDArray[np.uint64]:
     return draw
 
 
+def next_normal(shape: Shape, dtype: np.dtype[Any], generator: Generator) -> NDArray[Any]:
+    """Standard normal values of the draw to make now, drawn on the host; each replay of a capture writes others."""
+    values = np.empty(shape, dtype)
+
+    def draw() -> None:
+        values[...] = normal(shape, dtype, generator.seed, generator.next_call())
+
+    each_time(draw, ahead=True)
+    return values
+
+
 _default = Generator()
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack, cast
 from numpy.typing import DTypeLike
 
 from . import _folds, _ops, _views
-from ._dtypes import as_dtype, int64, is_float
+from ._dtypes import as_dtype, bool_, int64, is_float
 from ._shape import Dims, Shape, normalize_dim, normalize_dims, reduced_shape
 from ._value import Value
 
@@ -111,6 +111,49 @@ class Reductions(Value):
         centred = _folds.centre(x, dims) if dims else x - x
         return (centred * centred)._reduce("sum", dims, keepdim) / max(x._count(dims) - correction, 0)
 
+    def amax(self, dim: Dims = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor:
+        """The largest value over `dim`, NaN where there is one; equal values share the gradient."""
+        if names:
+            dim, keepdim = numpy_names("amax", dim, keepdim, names)
+        return self._reduce("max", self._dims(dim), keepdim)
+
+    def amin(self, dim: Dims = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor:
+        """The smallest value over `dim`, NaN where there is one; equal values share the gradient."""
+        if names:
+            dim, keepdim = numpy_names("amin", dim, keepdim, names)
+        return self._reduce("min", self._dims(dim), keepdim)
+
+    def any(self, dim: Dims = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor:
+        """Whether an element over `dim` is not 0; of none False."""
+        if names:
+            dim, keepdim = numpy_names("any", dim, keepdim, names)
+        return self._truth("max", False, dim, keepdim)
+
+    def all(self, dim: Dims = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor:
+        """Whether all elements over `dim` are not 0; of none True."""
+        if names:
+            dim, keepdim = numpy_names("all", dim, keepdim, names)
+        return self._truth("min", True, dim, keepdim)
+
+    def count_nonzero(self, dim: Dims = None) -> Tensor:
+        """How many elements over `dim` are not 0, in int64."""
+        return _ops.elementwise("ne", self, 0).sum(dim)
+
+    def nansum(
+        self, dim: Dims = None, keepdim: bool = False, dtype: DTypeLike | None = None, **names: Unpack[NumPyNames]
+    ) -> Tensor:
+        """As `sum`, with 0 for NaN."""
+        x = self._widened(dtype)
+        return (x == x).where(x, 0).sum(dim, keepdim, **names)
+
+    def nanmean(
+        self, dim: Dims = None, keepdim: bool = False, dtype: DTypeLike | None = None, **names: Unpack[NumPyNames]
+    ) -> Tensor:
+        """The mean over `dim` of all that is not NaN."""
+        x = self._widened(dtype) if dtype is not None else cast("Tensor", self)
+        x._expect_float("nanmean")
+        return x.nansum(dim, keepdim, **names) / (x == x).sum(dim, keepdim, **names)
+
     def argmax(self, dim: int | None = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor:
         """The int64 index of the first largest value along `dim`, or among all elements in C order."""
         if names:
@@ -130,6 +173,23 @@ class Reductions(Value):
         """
         x, at = self._widened(dtype), normalize_dim(one_dim("cumsum", dim, names), self.ndim)
         return _folds.CumSum.apply(x, at) if x.ndim else x.clone()
+
+    def cumprod(self, dim: int | None = None, dtype: DTypeLike | None = None, **names: Unpack[NumPyNames]) -> Tensor:
+        """Running products along `dim`, in log2(n) steps; of integers and bools in int64, unless `dtype` is given."""
+        x, at = self._widened(dtype), normalize_dim(one_dim("cumprod", dim, names), self.ndim)
+        if not x.ndim:
+            return x.clone()
+        return _folds.running_products(x.transpose(at, -1)).transpose(at, -1)
+
+    def _truth(self, name: str, of_none: bool, dim: Dims, keepdim: bool) -> Tensor:
+        """Whether the largest, or the smallest, is true."""
+        true = cast("Tensor", self) if self.dtype == bool_ else _ops.elementwise("ne", self, 0)
+        dims = self._dims(dim)
+        if self._count(dims):
+            return true._reduce(name, dims, keepdim)
+        kept = reduced_shape(self.shape, dims)
+        shape = kept if keepdim else tuple([extent for d, extent in enumerate(kept) if d not in dims])
+        return true.new(self.backend.full(shape, of_none, bool_))
 
     def _widened(self, dtype: DTypeLike | None) -> Tensor:
         """This as `dtype`, or else integers and bools as int64."""

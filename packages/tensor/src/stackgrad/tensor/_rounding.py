@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from ._arithmetic import Arithmetic, expect_none, operator
+from ._autograd import Context, Function
 from ._dtypes import bool_, int64
 from ._ops import Operand, common_dtype, elementwise
 from ._optable import OPS
@@ -41,7 +42,9 @@ class Rounding(Arithmetic):
         return (self * scale).round() / scale if decimals > 0 else (self / scale).round() * scale
 
     def frac(self) -> Tensor:
-        """The part behind the point, of the same sign."""
+        """The part behind the point, of the same sign. Raises TypeError for integers."""
+        if self.dtype == int64:
+            raise TypeError("frac of int64: expected float32 or float64")
         return self - self.trunc()
 
     def div(self, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
@@ -53,7 +56,7 @@ class Rounding(Arithmetic):
         if rounding_mode != "trunc":
             raise ValueError(f"div with rounding_mode {rounding_mode!r}: expected None, 'floor' or 'trunc'")
         if common_dtype(OPS["floor_divide"], (self, other)) != int64:
-            return elementwise("div", self, other).trunc()
+            return _Truncated.apply(self, other)
         below = self.floor_divide(other)
         return below + ((below < 0) & (below * other != self))
 
@@ -62,26 +65,39 @@ class Rounding(Arithmetic):
 
         Raises ZeroDivisionError for integers over 0, and TypeError for bools alone.
         """
-        return _whole("floor_divide", self, other)
+        return whole("floor_divide", self, other)
 
     def remainder(self, other: Operand) -> Tensor:
         """What floor division leaves: x % y, of the sign of y, NaN for a float over 0.
 
         Raises ZeroDivisionError for integers over 0, and TypeError for bools alone.
         """
-        return _whole("remainder", self, other)
+        return whole("remainder", self, other)
 
     def __floordiv__(self, other: Operand) -> Tensor:
-        return operator("floor_divide", self, other, _whole)
+        return operator("floor_divide", self, other, whole)
 
     def __rfloordiv__(self, other: Operand) -> Tensor:
-        return operator("floor_divide", other, self, _whole)
+        return operator("floor_divide", other, self, whole)
 
     def __mod__(self, other: Operand) -> Tensor:
-        return operator("remainder", self, other, _whole)
+        return operator("remainder", self, other, whole)
 
     def __rmod__(self, other: Operand) -> Tensor:
-        return operator("remainder", other, self, _whole)
+        return operator("remainder", other, self, whole)
+
+
+class _Truncated(Function):
+    """The integer part of a quotient. Its gradient is 0, also where that of the quotient is infinite."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Operand, y: Operand) -> Tensor:
+        ctx.forms = [(z.shape, z.dtype) for z in (x, y) if isinstance(z, Value)]
+        return elementwise("div", x, y).trunc()
+
+    @staticmethod
+    def backward(ctx: Context, g: Tensor) -> tuple[Tensor, ...]:
+        return tuple([g.new(g.backend.full(shape, 0, dtype)) for shape, dtype in ctx.forms])
 
 
 def _rounded(name: str, x: Rounding) -> Tensor:
@@ -90,7 +106,7 @@ def _rounded(name: str, x: Rounding) -> Tensor:
     return cast("Tensor", x).clone() if x.dtype == int64 else elementwise(name, x)
 
 
-def _whole(name: str, x: Operand, y: Operand) -> Tensor:
+def whole(name: str, x: Operand, y: Operand) -> Tensor:
     if common_dtype(OPS[name], (x, y)) == int64:
         expect_none(elementwise("eq", y, 0) if isinstance(y, Value) else y == 0, ZeroDivisionError, f"{name} by zero")
     return elementwise(name, x, y)

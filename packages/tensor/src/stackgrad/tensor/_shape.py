@@ -57,6 +57,13 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
     return tuple(out)
 
 
+def checked(shape: Sequence[int]) -> Shape:
+    """`shape`, once its extents are known to be 0 or more."""
+    if any(extent < 0 for extent in shape):
+        raise ValueError(f"shape {tuple(shape)} is not valid: expected extents of 0 or more")
+    return tuple(shape)
+
+
 def resolve_shape(shape: Sequence[int], size: int) -> Shape:
     """`shape` with its one -1, if any, replaced by what makes it hold `size` elements."""
     known = 1

@@ -5,24 +5,55 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterator, Sequence
-from typing import Any, Unpack
+from typing import Any, Unpack, overload
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from . import _backward, _indexing, _matmul, _ops, _views
-from ._backend import Array, Backend, get_backend
+from ._backend import Array, Backend, DType, get_backend
+from ._casts import Casts
+from ._comparing import Comparing
+from ._diagonals import Diagonals
 from ._dtypes import as_dtype, is_float
-from ._errors import no_tensor
+from ._errors import dtype_of, no_tensor
 from ._host import HostBackend
 from ._inplace import InPlace
+from ._norms import Norms
+from ._ops import Operand
+from ._picking import Picking
 from ._plans import Layout
-from ._reductions import NumPyNames, Reductions, named_dims, one_dim
-from ._shape import Dims, Shape, normalize_dim, normalize_dims, resolve_shape
+from ._products import Products
+from ._rearranging import Rearranging
+from ._reductions import NumPyNames, named_dims, one_dim
+from ._shape import Dims, Shape, checked, normalize_dim, normalize_dims, resolve_shape
+from ._sorting import Sorting
 from ._value import Value, Version
 
 
-class Tensor(InPlace, Reductions):
+class Size(int):
+    """The number of elements of a shape; called, the shape, or its extent in one dimension."""
+
+    def __new__(cls, shape: Shape) -> Size:
+        out = super().__new__(cls, math.prod(shape))
+        out._shape = shape
+        return out
+
+    _shape: Shape
+
+    @overload
+    def __call__(self) -> Shape: ...
+    @overload
+    def __call__(self, dim: int) -> int: ...
+    def __call__(self, dim: int | None = None) -> Shape | int:
+        if dim is None:
+            return self._shape
+        if not self._shape:
+            raise IndexError(f"size({dim}) of a tensor without dimensions: expected one or more")
+        return self._shape[normalize_dim(dim, len(self._shape))]
+
+
+class Tensor(InPlace, Norms, Sorting, Picking, Rearranging, Diagonals, Products, Comparing, Casts):
     """An n-dimensional array of one dtype on one backend.
 
     Made by `tensor`, `from_numpy`, `zeros` and their like. `data` is the backend's own array: read it, do not
@@ -46,9 +77,22 @@ class Tensor(InPlace, Reductions):
         """Whether its memory is its own, in C order: not a view of another tensor's."""
         return self.backend.owns_memory(self.data) and self.backend.is_contiguous(self.data)
 
+    @property
+    def size(self) -> Size:
+        """The number of elements, as NumPy's; called, as PyTorch's, the shape: x.size(), x.size(0)."""
+        return Size(self.shape)
+
+    def dim(self) -> int:
+        """The number of dimensions: `ndim`."""
+        return self.ndim
+
+    def is_floating_point(self) -> bool:
+        """Whether its dtype is a float's."""
+        return is_float(self.dtype)
+
     def __repr__(self) -> str:
         values = np.array2string(self.read("repr"), separator=", ", prefix="tensor(")
-        notes = "" if self.size else f", shape={self.shape}"
+        notes = "" if self.data.size else f", shape={self.shape}"
         notes += "" if self.dtype in (np.float32, np.int64, np.bool_) else f", dtype={self.dtype}"
         notes += "" if self.backend.name in ("numpy", "cpu") else f", backend={self.backend.name!r}"
         return f"tensor({values}{notes}{', requires_grad=True' if self.requires_grad else ''})"
@@ -115,7 +159,7 @@ class Tensor(InPlace, Reductions):
         return format(self.item(), spec) if not self.ndim else super().__format__(spec)
 
     def __bool__(self) -> bool:
-        if self.size != 1:
+        if self.data.size != 1:
             raise ValueError(f"a tensor of shape {self.shape} is neither true nor false: expected one element")
         return bool(self.item())
 
@@ -130,14 +174,53 @@ class Tensor(InPlace, Reductions):
             raise TypeError(f"a tensor of dtype {self.dtype} is no index: expected int64 or bool")
         return int(self.item())
 
-    def to(self, backend: str | Backend) -> Tensor:
-        """The same values on another backend; memory is shared between host backends. A gradient flows back."""
-        other = get_backend(backend)
-        return self if other is self.backend else _ops.To.apply(self, other)
+    def to(self, other: str | Backend | DType | type | Tensor) -> Tensor:
+        """The same values on another backend, as another dtype, or both as those of a tensor. A gradient flows back.
+
+        A dtype is an object, such as float32: a name is a backend's. Memory is shared between host backends.
+        """
+        if isinstance(other, Tensor):
+            return self.to(other.backend).astype(other.dtype)
+        dtype = None if isinstance(other, str) else dtype_of(other)
+        if dtype is not None:
+            return self.astype(dtype)
+        backend = get_backend(other)  # type: ignore[arg-type]
+        return self if backend is self.backend else _ops.To.apply(self, backend)
+
+    def cpu(self) -> Tensor:
+        """Itself if it is on a backend of the host, else the same values on "cpu"."""
+        return self if isinstance(self.backend, HostBackend) else self.to("cpu")
 
     def astype(self, dtype: DTypeLike) -> Tensor:
         """The values as `dtype`; itself if it has that already."""
         return _ops.cast(self, as_dtype(dtype))
+
+    # --- new ones like it
+
+    def new_full(
+        self,
+        size: int | Sequence[int],
+        fill_value: Operand,
+        dtype: DTypeLike | None = None,
+        requires_grad: bool = False,
+    ) -> Tensor:
+        """`fill_value` everywhere, in a new shape; on the same backend and of the same dtype unless one is given."""
+        value = fill_value.item() if isinstance(fill_value, Value) else fill_value
+        found = self.dtype if dtype is None else as_dtype(dtype)
+        return self.new(self.backend.full(checked(extents((size,))), value, found)).requires_grad_(requires_grad)
+
+    def new_zeros(self, *size: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+        """Zeros, as `new_full`. The shape as separate ints or one sequence."""
+        return self.new_full(extents(size), 0, dtype, requires_grad)
+
+    def new_ones(self, *size: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+        """Ones, as `new_full`. The shape as separate ints or one sequence."""
+        return self.new_full(extents(size), 1, dtype, requires_grad)
+
+    def new_empty(self, *size: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+        """Values that are not set, as `new_full`. The shape as separate ints or one sequence."""
+        found = self.dtype if dtype is None else as_dtype(dtype)
+        return self.new(self.backend.empty(checked(extents(size)), found)).requires_grad_(requires_grad)
 
     # --- gradients
 
@@ -180,7 +263,7 @@ class Tensor(InPlace, Reductions):
 
     def reshape(self, *shape: Any) -> Tensor:
         """The elements, in C order, under another shape; one extent may be -1. A view where that is possible."""
-        return self._another(_views.reshape(self, resolve_shape(_extents(shape), self.size)))
+        return self._another(_views.reshape(self, resolve_shape(extents(shape), self.data.size)))
 
     def view(self, *shape: Any) -> Tensor:
         """As reshape, but never a copy: what is written to one is written to the other.
@@ -188,17 +271,33 @@ class Tensor(InPlace, Reductions):
         Raises ValueError where PyTorch does, whose results lie in C order: after a transpose, say. Where the memory
         lies in another order the view has a copy in PyTorch's, and every write to one is passed on to the other.
         """
-        return self._another(_views.view(self, resolve_shape(_extents(shape), self.size)))
+        return self._another(_views.view(self, resolve_shape(extents(shape), self.data.size)))
 
     def _another(self, view: Tensor) -> Tensor:
         """`view`; where it is this tensor, a view of all of it: `requires_grad` and `grad` are each one's own."""
         return _ops.Permute.apply(self, tuple(range(self.ndim))) if view is self else view
 
+    def view_as(self, other: Tensor) -> Tensor:
+        """As `view`, in the shape of `other`."""
+        return self.view(other.shape)
+
+    def reshape_as(self, other: Tensor) -> Tensor:
+        """As `reshape`, in the shape of `other`."""
+        return self.reshape(other.shape)
+
+    def expand_as(self, other: Tensor) -> Tensor:
+        """As `expand`, to the shape of `other`."""
+        return self.expand(other.shape)
+
+    def ravel(self) -> Tensor:
+        """The elements in C order, in one dimension; a view where that is possible."""
+        return self.reshape(-1)
+
     def permute(self, *dims: Any) -> Tensor:
         """The view whose dimension i is this tensor's dimension dims[i]."""
-        order = tuple(normalize_dim(d, self.ndim) for d in _extents(dims))
+        order = tuple(normalize_dim(d, self.ndim) for d in extents(dims))
         if sorted(order) != list(range(self.ndim)):
-            raise ValueError(f"permute {_extents(dims)} of shape {self.shape}: expected each of {self.ndim} dims once")
+            raise ValueError(f"permute {extents(dims)} of shape {self.shape}: expected each of {self.ndim} dims once")
         return _ops.Permute.apply(self, order)
 
     def transpose(self, dim0: int, dim1: int) -> Tensor:
@@ -216,7 +315,7 @@ class Tensor(InPlace, Reductions):
 
     def expand(self, *shape: Any) -> Tensor:
         """The view that repeats dimensions of extent 1 and adds leading ones; -1 keeps an extent."""
-        wanted = _extents(shape)
+        wanted = extents(shape)
         new = len(wanted) - self.ndim
         full = tuple(self.shape[i - new] if extent == -1 and i >= new else extent for i, extent in enumerate(wanted))
         if (
@@ -274,7 +373,7 @@ def _restore(
     return out
 
 
-def _extents(shape: tuple[Any, ...]) -> Shape:
+def extents(shape: tuple[Any, ...]) -> Shape:
     """The extents given as f(2, 3) or f((2, 3)). Raises TypeError for anything but integers."""
     given = shape[0] if len(shape) == 1 and isinstance(shape[0], Sequence) else shape
     return tuple([operator.index(extent) for extent in given])

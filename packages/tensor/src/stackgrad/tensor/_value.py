@@ -124,14 +124,13 @@ class Value:
     def ndim(self) -> int:
         return self.data.ndim  # type: ignore[no-any-return]
 
-    @property
-    def size(self) -> int:
+    def numel(self) -> int:
         """The number of elements."""
         return self.data.size  # type: ignore[no-any-return]
 
     def item(self) -> Any:
         """The one element as a Python number."""
-        if self.size != 1:
+        if self.data.size != 1:
             raise ValueError(f"item() of a tensor of shape {self.shape}: expected one element")
         return self.read("item()").item()
 

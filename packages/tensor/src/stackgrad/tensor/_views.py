@@ -92,6 +92,12 @@ def given(x: Tensor) -> Tensor:
     return x
 
 
+def owned(x: Tensor) -> Tensor:
+    """`x`, a view of memory that nobody else has."""
+    x.source = None
+    return x
+
+
 def detached(x: Tensor) -> Tensor:
     """The same memory without the history."""
     out = x.new(x.memory(), x.version)
@@ -135,7 +141,7 @@ def reshape(x: Tensor, shape: Shape) -> Tensor:
 
 def view(x: Tensor, shape: Shape) -> Tensor:
     """See Tensor.view."""
-    if x.shape == shape or not x.size or (x.source is None and x.backend.is_contiguous(x.data)):
+    if x.shape == shape or not x.data.size or (x.source is None and x.backend.is_contiguous(x.data)):
         return reshape(x, shape)
     if reshaped_strides(x.shape, strides_of(x), shape) is None:
         raise ValueError(f"view of shape {x.shape} as {shape}: its strides need a copy; use reshape(...)")

@@ -121,17 +121,17 @@ class KeyRegion(Region):
 
     def places(self, x: Tensor) -> Tensor:
         """For each selected element its index among all of `x` in C order."""
-        return self.take(reshape(_count(x, x.size), x.shape))
+        return self.take(reshape(_count(x, x.numel()), x.shape))
 
     def last(self, g: Tensor) -> Tensor:
         part = self.take(g)
-        if not self.arrays or not part.size:
+        if not self.arrays or not part.numel():
             return part
-        backend, places = g.backend, reshape(self.places(g), (part.size,)).data
-        order = _count(g, part.size)
-        winner = backend.full((g.size, 1), 0, int64)
-        backend.scatter(winner, places, reshape(order, (part.size, 1)).data)
-        won = reshape(g.new(backend.gather(winner, places)), (part.size,)) == order
+        backend, places = g.backend, reshape(self.places(g), (part.numel(),)).data
+        order = _count(g, part.numel())
+        winner = backend.full((g.numel(), 1), 0, int64)
+        backend.scatter(winner, places, reshape(order, (part.numel(), 1)).data)
+        won = reshape(g.new(backend.gather(winner, places)), (part.numel(),)) == order
         return elementwise("where", reshape(won, part.shape), part, 0)
 
 
@@ -234,8 +234,8 @@ def _put(x: Tensor, region: KeyRegion, value: Tensor) -> Tensor:
     places = region.places(x)
     value = expand_to(value, places.shape)
     source = _alias(value).clone()  # it may be a part of x
-    flat = backend.reshape(x.data, (x.size, 1))
-    backend.scatter(flat, reshape(places, (places.size,)).data, reshape(source, (source.size, 1)).data)
+    flat = backend.reshape(x.data, (x.numel(), 1))
+    backend.scatter(flat, reshape(places, (places.numel(),)).data, reshape(source, (source.numel(), 1)).data)
     if not backend.shares_memory(flat, x.data):
         backend.assign(x.data, backend.reshape(flat, x.shape))
     return value

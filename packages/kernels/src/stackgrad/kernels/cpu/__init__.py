@@ -32,6 +32,7 @@ Files that `cuda` has too mean the same there. Where is what:
     gather: rows by their indices                _indexing.py          _gather
     scatter_add: gradient of gather              _indexing.py          _scatter_add, _scatter_add_many
     scatter: assignment to rows                  _indexing.py          _scatter
+    argsort: the order that sorts rows           _sort.py              _sort
     uniform random numbers, dropout              _random.py            _uniform32, _uniform64, _drop
     SGD, with momentum; Adam, AdamW              _optim.py             _sgd, _momentum, _adam
     copy, astype, assign, fill; by _elementwise  _copy.py              copy, assign, reshape, full

@@ -20,6 +20,7 @@ from . import (
     _random,
     _reduce,
     _softmax,
+    _sort,
 )
 from .conv import _forward, _grads, _input_grad, _weight_grad
 
@@ -67,6 +68,7 @@ class CpuBackend(HostBackend):
     gather = staticmethod(_indexing.gather)
     scatter_add = staticmethod(_indexing.scatter_add)
     scatter = staticmethod(_indexing.scatter)
+    argsort = staticmethod(_sort.argsort)
     uniform = staticmethod(_random.uniform)
     dropout = staticmethod(_random.dropout)
     plan_step = staticmethod(_optim.plan_step)

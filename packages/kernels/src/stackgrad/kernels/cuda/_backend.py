@@ -22,6 +22,7 @@ from . import (
     _random,
     _reduce,
     _softmax,
+    _sort,
 )
 from ._array import DeviceArray
 from .conv import _forward, _input_grad, _weight_grad
@@ -72,6 +73,7 @@ class CudaBackend(Backend):
     gather = staticmethod(_indexing.gather)
     scatter_add = staticmethod(_indexing.scatter_add)
     scatter = staticmethod(_indexing.scatter)
+    argsort = staticmethod(_sort.argsort)
     nonzero = staticmethod(_indexing.nonzero)
     uniform = staticmethod(_random.uniform)
     dropout = staticmethod(_random.dropout)

@@ -21,6 +21,7 @@ from ._elementwise import ELEMENTWISE_CASES, check_elementwise, check_elementwis
 from ._keys import draw_key
 from ._long_sums import LONG_SUMS
 from ._memory import MEMORY_CASES
+from ._order import ORDER_CASES
 from ._products import PRODUCT_CASES
 from ._reduce import REDUCE_CASES, check_reduce, check_reduced_gradient
 from ._special import SPECIAL_CASES
@@ -36,6 +37,7 @@ CASES: tuple[Case, ...] = (
     *WINDOW_CASES,
     *CLASS_CASES,
     *MEMORY_CASES,
+    *ORDER_CASES,
     *SPECIAL_CASES,
     *WRITING_CASES,
 )
@@ -47,6 +49,7 @@ __all__ = [
     "EXACTNESS_CASES",
     "LONG_SUMS",
     "MEMORY_CASES",
+    "ORDER_CASES",
     "PRODUCT_CASES",
     "REDUCE_CASES",
     "SPECIAL_CASES",

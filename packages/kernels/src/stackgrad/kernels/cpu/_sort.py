@@ -1,0 +1,96 @@
+"""Sorting rows: short runs by insertion, then merges of two runs, which keep the order of equals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from ._copy import copy
+from ._kernel import helper, kernel
+from ._memory import empty
+from ._parallel import CHUNK, STRIDED
+from ._pointers import load, store
+
+Array = NDArray[Any]
+
+RUN = 16  # elements that are sorted by insertion
+
+
+@helper
+def _before(a, b, descending):
+    """Whether a belongs before b, if it stood behind; NaN is larger than all numbers."""
+    if descending:
+        return a > b or (a != a and b == b)
+    return a < b or (b != b and a == a)
+
+
+@helper
+def _insert(keys, order, start, end, descending):
+    """Sort keys from `start` to `end`, and their order with them."""
+    for i in range(start + 1, end):
+        key, index, at = load(keys, i), load(order, i), i
+        while at > start and _before(key, load(keys, at - 1), descending):
+            store(keys, at, load(keys, at - 1))
+            store(order, at, load(order, at - 1))
+            at -= 1
+        store(keys, at, key)
+        store(order, at, index)
+
+
+@helper
+def _merge(keys, order, to_keys, to_order, left, right, end, descending):
+    """Merge the runs from `left` to `right` and from there to `end`."""
+    i, j = left, right
+    for to in range(left, end):
+        if i == right or (j < end and _before(load(keys, j), load(keys, i), descending)):
+            source = j
+            j += 1
+        else:
+            source = i
+            i += 1
+        store(to_keys, to, load(keys, source))
+        store(to_order, to, load(order, source))
+
+
+@helper
+def _sort_row(keys, order, other_keys, other_order, first, last, descending):
+    """Sort a row. The result is in the other two where the merges were odd in number."""
+    for i in range(first, last):
+        store(order, i, i - first)
+    for start in range(first, last, RUN):
+        _insert(keys, order, start, min(start + RUN, last), descending)
+    width = RUN
+    while width < last - first:
+        for start in range(first, last, 2 * width):
+            middle = min(start + width, last)
+            _merge(keys, order, other_keys, other_order, start, middle, min(middle + width, last), descending)
+        keys, other_keys = other_keys, keys
+        order, other_order = other_order, order
+        width *= 2
+
+
+_SIGNATURE = (types.intp, types.intp, types.boolean)
+
+
+@kernel(lambda T: (T[::1], types.int64[::1], T[::1], types.int64[::1], *_SIGNATURE))
+def _sort(chunk, keys, order, other_keys, other_order, k, rows, descending):
+    """Some rows of k keys."""
+    for row in range(chunk * rows, min((chunk + 1) * rows, keys.size // k)):
+        _sort_row(keys, order, other_keys, other_order, row * k, (row + 1) * k, descending)
+
+
+def argsort(a: Array, descending: bool) -> Array:
+    """See Backend.argsort."""
+    n, k = a.shape
+    keys, order = copy(a), empty(a.shape, np.int64)
+    if not a.size:
+        return order
+    merges = (-(-k // RUN) - 1).bit_length()
+    others = (empty(a.shape, a.dtype), empty(a.shape, np.int64)) if merges else (keys, order)
+    rows = max(1, CHUNK // k)
+    shared = (*[x.reshape(-1) for x in (keys, order, *others)], k, rows, descending)
+    _sort[a.dtype](-(-n // rows), a.size * STRIDED * (1 + merges), shared)
+    return others[1] if merges % 2 else order

@@ -1,0 +1,42 @@
+"""The methods of a tensor that compare it with another as a whole, or within a bound."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from ._dtypes import is_float
+from ._ops import Operand, common_backend, elementwise
+from ._value import Value
+
+if TYPE_CHECKING:
+    from ._tensor import Tensor
+
+
+class Comparing(Value):
+    """All read values, but for `isclose`: a captured function cannot decide by them."""
+
+    __slots__ = ()
+
+    def isclose(self, other: Operand, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
+        """Whether abs(self - other) <= atol + rtol * abs(other), or the two are equal, infinities too.
+
+        With `equal_nan` also where both are NaN.
+        """
+        x = cast("Tensor", self)
+        y = x.new(x.backend.constant(other, x.dtype)) if not isinstance(other, Value) else cast("Tensor", other)
+        if x.dtype != y.dtype:
+            raise TypeError(f"isclose of {x.dtype} and {y.dtype}: expected the same; use .astype(...)")
+        close = x == y
+        if equal_nan:
+            close = close | ((x != x) & (y != y))
+        x, y = (z if is_float(z.dtype) else z.astype("float64") for z in (x, y))
+        return close | (((x - y).abs() <= y.abs() * rtol + atol) & y.isfinite())
+
+    def allclose(self, other: Operand, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+        """Whether `isclose` holds for all elements."""
+        return bool(self.isclose(other, rtol, atol, equal_nan).all())
+
+    def equal(self, other: Tensor) -> bool:
+        """Whether the two have one shape and equal elements."""
+        common_backend("equal", self, other)
+        return self.shape == other.shape and bool(elementwise("eq", self, other).all())

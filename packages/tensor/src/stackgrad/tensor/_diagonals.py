@@ -1,0 +1,77 @@
+"""The methods of a tensor that are about its diagonals, and what lies below and above them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from ._indexing import Embed
+from ._ops import Permute, elementwise
+from ._shape import normalize_dim
+from ._value import Value
+from ._views import reshape
+
+if TYPE_CHECKING:
+    from ._tensor import Tensor
+
+
+class Diagonals(Value):
+    """Diagonal `offset` has the elements [..., i, i + offset] of two dimensions: 0 is the main one, 1 that above it."""
+
+    __slots__ = ()
+
+    def diagonal(self, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+        """The elements of a diagonal, as the last dimension; a view where the memory allows one."""
+        a, b = (normalize_dim(d, self.ndim) for d in (dim1, dim2))
+        if a == b:
+            raise ValueError(f"diagonal of dims {dim1} and {dim2} of shape {self.shape}: expected two of them")
+        rest = [d for d in range(self.ndim) if d not in (a, b)]
+        x = Permute.apply(self, (*rest, a, b))
+        rows, columns = x.shape[-2:]
+        count = max(min(rows + min(offset, 0), columns - max(offset, 0)), 0)
+        flat = reshape(x, (*x.shape[:-2], rows * columns))
+        return flat[(..., _diagonal(columns, count, offset))]
+
+    def diag_embed(self, offset: int = 0) -> Tensor:
+        """(..., n) as diagonal `offset` of square matrices (..., m, m), zeros elsewhere; m is n + abs(offset)."""
+        if not self.ndim:
+            raise ValueError("diag_embed of a tensor without dimensions: expected one or more")
+        *lead, n = self.shape
+        m = n + abs(offset)
+        key = (*[slice(None)] * len(lead), _diagonal(m, n, offset))
+        return reshape(Embed.apply(self, key, (*lead, m * m)), (*lead, m, m))
+
+    def diag(self, diagonal: int = 0) -> Tensor:
+        """A copy of a diagonal of a matrix, or the matrix of a diagonal, zeros elsewhere."""
+        if self.ndim not in (1, 2):
+            raise ValueError(f"diag of shape {self.shape}: expected one or two dimensions")
+        return self.diag_embed(diagonal) if self.ndim == 1 else self.diagonal(diagonal).clone()
+
+    def trace(self) -> Tensor:
+        """The sum of the diagonal of a matrix."""
+        if self.ndim != 2:
+            raise ValueError(f"trace of shape {self.shape}: expected two dimensions")
+        return self.diagonal().sum()
+
+    def tril(self, diagonal: int = 0) -> Tensor:
+        """The last two dimensions with zeros above diagonal `diagonal`."""
+        return self._masked("tril", diagonal, True)
+
+    def triu(self, diagonal: int = 0) -> Tensor:
+        """The last two dimensions with zeros below diagonal `diagonal`."""
+        return self._masked("triu", diagonal, False)
+
+    def _masked(self, what: str, diagonal: int, below: bool) -> Tensor:
+        if self.ndim < 2:
+            raise ValueError(f"{what} of shape {self.shape}: expected two dimensions or more")
+        rows, columns = self.shape[-2:]
+        kept = np.tri(rows, columns, diagonal if below else diagonal - 1, dtype=np.bool_) == below
+        x = cast("Tensor", self)
+        return elementwise("where", x.new(x.backend.from_numpy(kept)), x, False)
+
+
+def _diagonal(columns: int, count: int, offset: int) -> slice:
+    """Where `count` elements of a diagonal stand in the rows of a matrix, one behind the other."""
+    first = max(offset, 0) + max(-offset, 0) * columns
+    return slice(first, first + (count - 1) * (columns + 1) + 1, columns + 1) if count else slice(0)

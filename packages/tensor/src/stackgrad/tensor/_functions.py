@@ -1,0 +1,338 @@
+"""The methods of a tensor as functions, as PyTorch has both: exp(x) is x.exp().
+
+They are found as `stackgrad.tensor.exp` when they are asked for, and so is whatever else stands in the `__all__` of
+this and of the other modules that the package's `__getattr__` looks through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from ._arithmetic import power
+from ._errors import no_tensor
+from ._ops import Operand, elementwise
+from ._rounding import whole
+from ._shape import Dims
+from ._tensor import Tensor
+from ._value import Value
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _of(method: Callable[P, R]) -> Callable[P, R]:
+    """The function that calls a method of its first argument, a tensor, which may be named `input`."""
+    name = method.__name__
+
+    @wraps(method)
+    def function(input: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(input, Value):
+            raise no_tensor(name, input)
+        return method(input, *args, **kwargs)  # type: ignore[arg-type]
+
+    function.__module__ = __name__
+    return function  # type: ignore[return-value]
+
+
+abs = _of(Tensor.abs)
+acos = _of(Tensor.acos)
+add = _of(Tensor.add)
+addmm = _of(Tensor.addmm)
+all = _of(Tensor.all)
+allclose = _of(Tensor.allclose)
+amax = _of(Tensor.amax)
+amin = _of(Tensor.amin)
+any = _of(Tensor.any)
+argmax = _of(Tensor.argmax)
+argmin = _of(Tensor.argmin)
+argsort = _of(Tensor.argsort)
+argwhere = _of(Tensor.argwhere)
+asin = _of(Tensor.asin)
+atan = _of(Tensor.atan)
+atan2 = _of(Tensor.atan2)
+baddbmm = _of(Tensor.baddbmm)
+bitwise_and = _of(Tensor.bitwise_and)
+bitwise_not = _of(Tensor.bitwise_not)
+bitwise_or = _of(Tensor.bitwise_or)
+bitwise_xor = _of(Tensor.bitwise_xor)
+bmm = _of(Tensor.bmm)
+ceil = _of(Tensor.ceil)
+chunk = _of(Tensor.chunk)
+clamp = _of(Tensor.clamp)
+clip = _of(Tensor.clip)
+clone = _of(Tensor.clone)
+cos = _of(Tensor.cos)
+cosh = _of(Tensor.cosh)
+count_nonzero = _of(Tensor.count_nonzero)
+cumprod = _of(Tensor.cumprod)
+cumsum = _of(Tensor.cumsum)
+detach = _of(Tensor.detach)
+diag = _of(Tensor.diag)
+diag_embed = _of(Tensor.diag_embed)
+diagonal = _of(Tensor.diagonal)
+div = _of(Tensor.div)
+dot = _of(Tensor.dot)
+eq = _of(Tensor.eq)
+equal = _of(Tensor.equal)
+erf = _of(Tensor.erf)
+exp = _of(Tensor.exp)
+expm1 = _of(Tensor.expm1)
+flatten = _of(Tensor.flatten)
+flip = _of(Tensor.flip)
+fliplr = _of(Tensor.fliplr)
+flipud = _of(Tensor.flipud)
+floor = _of(Tensor.floor)
+floor_divide = _of(Tensor.floor_divide)
+frac = _of(Tensor.frac)
+gather = _of(Tensor.gather)
+ge = _of(Tensor.ge)
+gt = _of(Tensor.gt)
+index_add = _of(Tensor.index_add)
+index_select = _of(Tensor.index_select)
+inner = _of(Tensor.inner)
+isclose = _of(Tensor.isclose)
+isfinite = _of(Tensor.isfinite)
+isinf = _of(Tensor.isinf)
+isnan = _of(Tensor.isnan)
+kthvalue = _of(Tensor.kthvalue)
+le = _of(Tensor.le)
+log = _of(Tensor.log)
+log10 = _of(Tensor.log10)
+log1p = _of(Tensor.log1p)
+log2 = _of(Tensor.log2)
+logical_and = _of(Tensor.logical_and)
+logical_not = _of(Tensor.logical_not)
+logical_or = _of(Tensor.logical_or)
+logical_xor = _of(Tensor.logical_xor)
+logsumexp = _of(Tensor.logsumexp)
+lt = _of(Tensor.lt)
+masked_fill = _of(Tensor.masked_fill)
+masked_select = _of(Tensor.masked_select)
+matmul = _of(Tensor.matmul)
+mean = _of(Tensor.mean)
+median = _of(Tensor.median)
+mm = _of(Tensor.mm)
+moveaxis = _of(Tensor.moveaxis)
+movedim = _of(Tensor.movedim)
+mul = _of(Tensor.mul)
+mv = _of(Tensor.mv)
+nanmean = _of(Tensor.nanmean)
+nansum = _of(Tensor.nansum)
+narrow = _of(Tensor.narrow)
+ne = _of(Tensor.ne)
+neg = _of(Tensor.neg)
+nonzero = _of(Tensor.nonzero)
+norm = _of(Tensor.norm)
+numel = _of(Tensor.numel)
+outer = _of(Tensor.outer)
+permute = _of(Tensor.permute)
+prod = _of(Tensor.prod)
+ravel = _of(Tensor.ravel)
+reciprocal = _of(Tensor.reciprocal)
+relu = _of(Tensor.relu)
+repeat_interleave = _of(Tensor.repeat_interleave)
+reshape = _of(Tensor.reshape)
+roll = _of(Tensor.roll)
+round = _of(Tensor.round)
+rsqrt = _of(Tensor.rsqrt)
+scatter = _of(Tensor.scatter)
+scatter_add = _of(Tensor.scatter_add)
+select = _of(Tensor.select)
+sigmoid = _of(Tensor.sigmoid)
+sign = _of(Tensor.sign)
+sin = _of(Tensor.sin)
+sinh = _of(Tensor.sinh)
+sort = _of(Tensor.sort)
+split = _of(Tensor.split)
+sqrt = _of(Tensor.sqrt)
+square = _of(Tensor.square)
+squeeze = _of(Tensor.squeeze)
+std = _of(Tensor.std)
+sub = _of(Tensor.sub)
+sum = _of(Tensor.sum)
+swapaxes = _of(Tensor.swapaxes)
+swapdims = _of(Tensor.swapdims)
+t = _of(Tensor.t)
+take_along_dim = _of(Tensor.take_along_dim)
+tan = _of(Tensor.tan)
+tanh = _of(Tensor.tanh)
+tile = _of(Tensor.tile)
+topk = _of(Tensor.topk)
+trace = _of(Tensor.trace)
+transpose = _of(Tensor.transpose)
+tril = _of(Tensor.tril)
+triu = _of(Tensor.triu)
+trunc = _of(Tensor.trunc)
+unbind = _of(Tensor.unbind)
+unflatten = _of(Tensor.unflatten)
+unique = _of(Tensor.unique)
+unsqueeze = _of(Tensor.unsqueeze)
+var = _of(Tensor.var)
+vdot = _of(Tensor.vdot)
+
+
+def max(input: Tensor, dim: Dims | Tensor = None, keepdim: bool = False) -> Tensor:
+    """The largest value over `dim`: `Tensor.max`. Of two tensors the larger, element by element: `maximum`."""
+    return elementwise("maximum", input, dim) if isinstance(dim, Value) else _max(input, dim, keepdim)
+
+
+def min(input: Tensor, dim: Dims | Tensor = None, keepdim: bool = False) -> Tensor:
+    """The smallest value over `dim`: `Tensor.min`. Of two tensors the smaller, element by element: `minimum`."""
+    return elementwise("minimum", input, dim) if isinstance(dim, Value) else _min(input, dim, keepdim)
+
+
+def pow(input: Operand, exponent: Operand) -> Tensor:
+    """`input` to the power of `exponent`, one of which at least is a tensor: `Tensor.pow`."""
+    return power("pow", input, exponent)
+
+
+def remainder(input: Operand, other: Operand) -> Tensor:
+    """What floor division of the two leaves, one of which at least is a tensor: `Tensor.remainder`."""
+    return whole("remainder", input, other)
+
+
+_max, _min = _of(Tensor.max), _of(Tensor.min)
+
+__all__ = [
+    "abs",
+    "acos",
+    "add",
+    "addmm",
+    "all",
+    "allclose",
+    "amax",
+    "amin",
+    "any",
+    "argmax",
+    "argmin",
+    "argsort",
+    "argwhere",
+    "asin",
+    "atan",
+    "atan2",
+    "baddbmm",
+    "bitwise_and",
+    "bitwise_not",
+    "bitwise_or",
+    "bitwise_xor",
+    "bmm",
+    "ceil",
+    "chunk",
+    "clamp",
+    "clip",
+    "clone",
+    "cos",
+    "cosh",
+    "count_nonzero",
+    "cumprod",
+    "cumsum",
+    "detach",
+    "diag",
+    "diag_embed",
+    "diagonal",
+    "div",
+    "dot",
+    "eq",
+    "equal",
+    "erf",
+    "exp",
+    "expm1",
+    "flatten",
+    "flip",
+    "fliplr",
+    "flipud",
+    "floor",
+    "floor_divide",
+    "frac",
+    "gather",
+    "ge",
+    "gt",
+    "index_add",
+    "index_select",
+    "inner",
+    "isclose",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "kthvalue",
+    "le",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "logsumexp",
+    "lt",
+    "masked_fill",
+    "masked_select",
+    "matmul",
+    "max",
+    "mean",
+    "median",
+    "min",
+    "mm",
+    "moveaxis",
+    "movedim",
+    "mul",
+    "mv",
+    "nanmean",
+    "nansum",
+    "narrow",
+    "ne",
+    "neg",
+    "nonzero",
+    "norm",
+    "numel",
+    "outer",
+    "permute",
+    "pow",
+    "prod",
+    "ravel",
+    "reciprocal",
+    "relu",
+    "remainder",
+    "repeat_interleave",
+    "reshape",
+    "roll",
+    "round",
+    "rsqrt",
+    "scatter",
+    "scatter_add",
+    "select",
+    "sigmoid",
+    "sign",
+    "sin",
+    "sinh",
+    "sort",
+    "split",
+    "sqrt",
+    "square",
+    "squeeze",
+    "std",
+    "sub",
+    "sum",
+    "swapaxes",
+    "swapdims",
+    "t",
+    "take_along_dim",
+    "tan",
+    "tanh",
+    "tile",
+    "topk",
+    "trace",
+    "transpose",
+    "tril",
+    "triu",
+    "trunc",
+    "unbind",
+    "unflatten",
+    "unique",
+    "unsqueeze",
+    "var",
+    "vdot",
+]

@@ -1,0 +1,92 @@
+"""Functions that make tensors of a pattern: the identity, evenly spaced numbers, indices of grids and triangles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ._create import Name, of_values
+from ._dtypes import as_dtype, bool_, float32, int64
+from ._errors import no_tensor
+from ._ops import expand
+from ._shape import checked
+from ._value import Value
+from ._views import reshape
+
+if TYPE_CHECKING:
+    from ._tensor import Tensor
+
+
+def eye(
+    n: int, m: int | None = None, dtype: DTypeLike | None = None, requires_grad: bool = False, backend: Name = None
+) -> Tensor:
+    """(n, m), or (n, n): 1 on the diagonal and 0 elsewhere, float32 unless `dtype` says otherwise."""
+    shape = checked((n, n if m is None else m))
+    return of_values(np.eye(*shape, dtype=bool_), as_dtype(dtype or float32), requires_grad, backend)
+
+
+def linspace(
+    start: float,
+    end: float,
+    steps: int,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+    backend: Name = None,
+) -> Tensor:
+    """`steps` numbers from `start` to `end`, both counted, evenly spaced; float32 unless `dtype` says otherwise.
+
+    Raises ValueError for fewer than 0 steps.
+    """
+    (steps,) = checked((steps,))
+    return of_values(np.linspace(start, end, steps), as_dtype(dtype or float32), requires_grad, backend)
+
+
+def logspace(
+    start: float,
+    end: float,
+    steps: int,
+    base: float = 10.0,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+    backend: Name = None,
+) -> Tensor:
+    """`base` to the power of each number of `linspace(start, end, steps)`."""
+    (steps,) = checked((steps,))
+    return of_values(np.logspace(start, end, steps, base=base), as_dtype(dtype or float32), requires_grad, backend)
+
+
+def tril_indices(row: int, col: int, offset: int = 0, backend: Name = None) -> Tensor:
+    """The int64 indices (2, n), rows and columns, of what `tril` keeps of a matrix, in C order."""
+    return of_values(np.array(np.tril_indices(row, offset, col)), int64, False, backend)
+
+
+def triu_indices(row: int, col: int, offset: int = 0, backend: Name = None) -> Tensor:
+    """The int64 indices (2, n), rows and columns, of what `triu` keeps of a matrix, in C order."""
+    return of_values(np.array(np.triu_indices(row, offset, col)), int64, False, backend)
+
+
+def meshgrid(*tensors: Tensor | Sequence[Tensor], indexing: str = "ij") -> tuple[Tensor, ...]:
+    """Views of tensors of one dimension, or none, each spread along a dimension of its own: all of one shape.
+
+    With `indexing` "xy" the first two dimensions are exchanged, as in NumPy.
+    """
+    given: Sequence[Tensor] = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], Sequence) else tensors  # type: ignore[assignment]
+    if indexing not in ("ij", "xy"):
+        raise ValueError(f"meshgrid with indexing {indexing!r}: expected 'ij' or 'xy'")
+    for x in given:
+        if not isinstance(x, Value):
+            raise no_tensor("meshgrid", x, "tensors")
+        if x.ndim > 1:
+            raise ValueError(f"meshgrid of a tensor of shape {x.shape}: expected one dimension at most")
+    order = list(range(len(given)))
+    if indexing == "xy" and len(given) > 1:
+        order[:2] = 1, 0
+    extents = [given[i].numel() for i in order]
+    lines = [reshape(x, tuple(x.numel() if j == i else 1 for j in order)) for i, x in enumerate(given)]
+    return tuple([expand(line, tuple(extents)) for line in lines])
+
+
+__all__ = ["eye", "linspace", "logspace", "meshgrid", "tril_indices", "triu_indices"]

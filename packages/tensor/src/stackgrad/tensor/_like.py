@@ -1,0 +1,72 @@
+"""Functions that make a tensor like another: of its shape, dtype and backend, unless a dtype is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import DTypeLike
+
+from ._backend import get_backend
+from ._create import Name, rand, randn
+from ._dtypes import as_dtype, float32
+from ._ops import Operand
+from ._random import Generator
+from ._shape import checked
+from ._tensor import Tensor, extents
+
+
+def zeros_like(input: Tensor, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    """Zeros."""
+    return input.new_zeros(input.shape, dtype=dtype, requires_grad=requires_grad)
+
+
+def ones_like(input: Tensor, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    """Ones."""
+    return input.new_ones(input.shape, dtype=dtype, requires_grad=requires_grad)
+
+
+def full_like(
+    input: Tensor, fill_value: Operand, dtype: DTypeLike | None = None, requires_grad: bool = False
+) -> Tensor:
+    """`fill_value` everywhere."""
+    return input.new_full(input.shape, fill_value, dtype, requires_grad)
+
+
+def empty_like(input: Tensor, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    """Values that are not set."""
+    return input.new_empty(input.shape, dtype=dtype, requires_grad=requires_grad)
+
+
+def empty(*size: Any, dtype: DTypeLike | None = None, requires_grad: bool = False, backend: Name = None) -> Tensor:
+    """Values that are not set, float32 unless `dtype` says otherwise. The shape as separate ints or one sequence."""
+    found = get_backend(backend)
+    return Tensor(found.empty(checked(extents(size)), as_dtype(dtype or float32)), found).requires_grad_(requires_grad)
+
+
+def rand_like(
+    input: Tensor, dtype: DTypeLike | None = None, requires_grad: bool = False, generator: Generator | None = None
+) -> Tensor:
+    """Uniform in [0, 1): `rand`."""
+    return rand(
+        input.shape,
+        dtype=input.dtype if dtype is None else dtype,
+        requires_grad=requires_grad,
+        backend=input.backend,
+        generator=generator,
+    )
+
+
+def randn_like(
+    input: Tensor, dtype: DTypeLike | None = None, requires_grad: bool = False, generator: Generator | None = None
+) -> Tensor:
+    """Standard normal: `randn`."""
+    return randn(
+        input.shape,
+        dtype=input.dtype if dtype is None else dtype,
+        requires_grad=requires_grad,
+        backend=input.backend,
+        generator=generator,
+    )
+
+
+__all__ = ["empty", "empty_like", "full_like", "ones_like", "rand_like", "randn_like", "zeros_like"]

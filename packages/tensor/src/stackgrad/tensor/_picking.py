@@ -1,0 +1,232 @@
+"""The methods of a tensor that read or write elements where another tensor says, along one dimension or by a mask."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Literal, cast, overload
+
+import numpy as np
+
+from ._arithmetic import OPERANDS
+from ._dtypes import PROMOTION, bool_, int64, number_dtype
+from ._errors import no_tensor
+from ._indexing import Gather, ScatterAdd, in_range, take
+from ._ops import Operand, common_backend, concatenate, elementwise, expand
+from ._shape import Shape, broadcast_shapes, normalize_dim, strides_in_order
+from ._value import Value
+from ._views import reshape
+from ._writing import write
+
+if TYPE_CHECKING:
+    from ._tensor import Tensor
+
+
+class Picking(Value):
+    """Reading and writing by int64 indices, which are not negative, and by masks of bools.
+
+    Raises IndexError for an index out of range and for another dtype, and ValueError for shapes that do not fit.
+    """
+
+    __slots__ = ()
+
+    def gather(self, dim: int, index: Tensor) -> Tensor:
+        """out[i][j][k] = self[i][index[i][j][k]][k], for dim 1 of three; the shape of `index`.
+
+        `index` has as many dimensions as this tensor, and in none but `dim` a larger extent.
+        """
+        x, at = _along("gather", self, dim, index)
+        return gather(x, at, index)
+
+    def take_along_dim(self, indices: Tensor, dim: int | None = None) -> Tensor:
+        """As `gather`, of shapes that broadcast but for `dim`; of all elements in C order where that is None.
+
+        Negative indices count from the end.
+        """
+        x = cast("Tensor", self)
+        if dim is None:
+            return x.reshape(-1).take_along_dim(indices.reshape(-1), 0)
+        at = normalize_dim(dim, x.ndim)
+        if not isinstance(indices, Value) or indices.ndim != x.ndim or indices.dtype != int64:
+            return x.gather(dim, indices)  # which says what is wrong
+        indices = in_range(indices, (x.shape or (1,))[at], dim)
+        shapes = [(*y.shape[:at], 1, *y.shape[at + 1 :]) for y in (x, indices)]
+        whole = broadcast_shapes(*shapes)
+        x, indices = (expand(y, (*whole[:at], y.shape[at], *whole[at + 1 :])) for y in (x, indices))
+        return x.gather(dim, indices)
+
+    def scatter_add(self, dim: int, index: Tensor, src: Tensor) -> Tensor:
+        """This with each element of `src` added where `gather` would read it, of the same dtype; equal indices add up.
+
+        `src` is as large as `index` in each dimension, or larger.
+        """
+        x, at = _along("scatter_add", self, dim, index, src)
+        return reshape(x + scatter_sum(_part(src, index.shape), at, index, x.shape), self.shape)
+
+    def scatter(self, dim: int, index: Tensor, src: Operand | None = None, *, value: Operand | None = None) -> Tensor:
+        """This with the elements of `src`, a tensor or a value, where `gather` would read them.
+
+        Of equal indices the last counts and gets the gradient.
+        """
+        source = src if value is None else value
+        if source is None or (src is not None and value is not None):
+            raise TypeError("scatter: expected src, a tensor or a value, or value, and not both")
+        tensors = [cast("Tensor", source)] if isinstance(source, Value) and source.ndim else []
+        x, at = _along("scatter", self, dim, index, *tensors)
+        out = x.clone()
+        if index.numel():
+            part = _part(tensors[0], index.shape).reshape(-1) if tensors else source
+            write(out.view(-1), positions(index, x.shape, at).reshape(-1), part)
+        return out if self.ndim else out.reshape(())
+
+    def index_select(self, dim: int, index: Tensor) -> Tensor:
+        """The parts at `index` (n,) along `dim`, as many as it has."""
+        x = cast("Tensor", self)
+        at, index = _rows("index_select", x, dim, index)
+        if not x.ndim:
+            return x.reshape(1).index_select(0, index).reshape(())
+        return take(x, (slice(None),) * x.ndim, {at: index})
+
+    def index_add(self, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Tensor:
+        """This with each part of `source` along `dim`, times `alpha`, added at the index (n,) of as many."""
+        x = cast("Tensor", self)
+        common_backend("index_add", x, index, source)
+        at, index = _rows("index_add", x, dim, index)
+        expected = (*x.shape[:at], index.numel(), *x.shape[at + 1 :])
+        if source.shape != expected:
+            raise ValueError(f"index_add: source of shape {source.shape}: expected {expected}")
+        source = (source if alpha == 1 else source * alpha).astype(x.dtype).transpose(0, at)
+        width = math.prod(source.shape[1:])
+        total = ScatterAdd.apply(reshape(source, (index.numel(), width)), index, x.shape[at])
+        return x + reshape(total, (x.shape[at], *source.shape[1:])).transpose(0, at)
+
+    def masked_fill(self, mask: Tensor, value: Operand) -> Tensor:
+        """This with `value`, a number or a tensor of one, where `mask`, which broadcasts with it, is true."""
+        _expect_mask("masked_fill", mask)
+        if not isinstance(value, OPERANDS) or (isinstance(value, Value) and value.ndim):
+            shown = f"a tensor of shape {value.shape}" if isinstance(value, Value) else type(value).__name__
+            raise TypeError(f"masked_fill with {shown}: expected a number, or a tensor without dimensions; use where")
+        dtype = value.dtype if isinstance(value, Value) else number_dtype(value)
+        if PROMOTION.index(dtype) > PROMOTION.index(self.dtype) and self.dtype.kind != "f":
+            raise TypeError(f"masked_fill of {self.dtype} with {dtype} would lose values: use .astype({dtype}) first")
+        fill = cast("Tensor", value).astype(self.dtype) if isinstance(value, Value) else value
+        return elementwise("where", mask, fill, self)
+
+    def masked_select(self, mask: Tensor) -> Tensor:
+        """The elements where `mask`, which broadcasts with this, is true: (n,), in C order.
+
+        Raises RuntimeError in a captured function, as `nonzero` does.
+        """
+        _expect_mask("masked_select", mask)
+        shape = broadcast_shapes(self.shape, mask.shape)
+        x, mask = expand(cast("Tensor", self), shape).reshape(-1), expand(mask, shape).reshape(-1)
+        return x[mask]
+
+    @overload
+    def nonzero(self, *, as_tuple: Literal[False] = False) -> Tensor: ...
+    @overload
+    def nonzero(self, *, as_tuple: Literal[True]) -> tuple[Tensor, ...]: ...
+    def nonzero(self, *, as_tuple: bool = False) -> Tensor | tuple[Tensor, ...]:
+        """The int64 indices of what is not 0, in C order: (n, ndim), or with `as_tuple` (n,) for each dimension.
+
+        Raises RuntimeError in a captured function: how many there are is known by reading alone.
+        """
+        mask = cast("Tensor", self if self.dtype == bool_ else elementwise("ne", self, 0))
+        mask = mask if mask.ndim else mask.reshape(1)
+        dims = [mask.new(index) for index in mask.read("nonzero()", mask.backend.nonzero)]
+        if as_tuple:
+            return tuple(dims)
+        if not self.ndim:
+            return mask.new(mask.backend.empty((dims[0].shape[0], 0), int64))
+        return concatenate([reshape(d, (*d.shape, 1)) for d in dims], 1)
+
+    argwhere = nonzero
+
+
+def _along(what: str, x: Value, dim: int, index: Tensor, *sources: Tensor) -> tuple[Tensor, int]:
+    """`x` and `dim`, once shapes, dtypes and indices are known to fit; without dimensions x counts as having one."""
+    for other in (index, *sources):
+        if not isinstance(other, Value):
+            raise no_tensor(what, other)
+    common_backend(what, x, index, *sources)
+    at = normalize_dim(dim, x.ndim)
+    _expect_indices(what, index)
+    shape, given = x.shape or (1,), index.shape or (1,)
+    free = [d for d in range(len(shape)) if d != at]
+    looked_at = what == "gather" or index.numel() > 0
+    if len(given) != len(shape) or (looked_at and any(given[d] > shape[d] for d in free)):
+        raise ValueError(
+            f"{what} along dim {dim}: index of shape {index.shape} for a tensor of shape {x.shape}: expected as many "
+            f"dimensions, and in all but dim {dim} no larger extents"
+        )
+    for source in sources:
+        if source.dtype != x.dtype:
+            raise TypeError(f"{what} of {source.dtype} into {x.dtype}: expected the same; use .astype({x.dtype})")
+        if len(source.shape or (1,)) != len(given) or any(
+            a < b for a, b in zip(source.shape or (1,), given, strict=True)
+        ):
+            raise ValueError(
+                f"{what} along dim {dim}: src of shape {source.shape} for an index of shape {index.shape}: expected as "
+                "many dimensions, and no smaller extents"
+            )
+    _expect_inside(what, index, shape[at], dim)
+    return cast("Tensor", x) if x.ndim else cast("Tensor", x).reshape(1), at
+
+
+def _rows(what: str, x: Tensor, dim: int, index: Tensor) -> tuple[int, Tensor]:
+    """`dim` and the index as one of one dimension, once it is known to fit."""
+    if not isinstance(index, Value):
+        raise no_tensor(f"{what}: index", index)
+    common_backend(what, x, index)
+    _expect_indices(what, index)
+    if index.ndim > 1:
+        raise ValueError(f"{what}: index of shape {index.shape}: expected one dimension")
+    at = normalize_dim(dim, x.ndim)
+    _expect_inside(what, index, (x.shape or (1,))[at], dim)
+    return at, index.reshape(-1)
+
+
+def _expect_indices(what: str, index: Value) -> None:
+    if index.dtype != int64:
+        raise IndexError(f"{what}: index of dtype {index.dtype}: expected int64")
+
+
+def _expect_inside(what: str, index: Tensor, extent: int, dim: int) -> None:
+    message = f"{what}: index {{}} is out of range for dim {dim} of extent {extent}: expected 0 to {extent - 1}"
+    index.backend.checked_index(index.memory(), 0, extent, IndexError, message)
+
+
+def _expect_mask(what: str, mask: Tensor) -> None:
+    if not isinstance(mask, Value):
+        raise no_tensor(f"{what}: mask", mask, "a bool tensor")
+    if mask.dtype != bool_:
+        raise TypeError(f"{what}: mask of dtype {mask.dtype}: expected bool; compare it to something first")
+
+
+def _part(x: Tensor, shape: Shape) -> Tensor:
+    """As much of `x` from its start as `shape` holds."""
+    return x if x.shape == shape else x[tuple(slice(extent) for extent in shape)]
+
+
+def positions(index: Tensor, shape: Shape, dim: int) -> Tensor:
+    """Where the elements of a tensor of `shape` stand, in C order, that `gather` reads."""
+    strides = strides_in_order(shape)
+    start = np.zeros((1,) * len(shape), np.int64)
+    for d, extent in enumerate(index.shape):
+        if d != dim:
+            steps = np.arange(extent) * strides[d]
+            start = start + steps.reshape([-1 if i == d else 1 for i in range(len(shape))])
+    along = index * strides[dim] if strides[dim] != 1 else index
+    return along + index.new(index.backend.from_numpy(start)) if start.any() else along
+
+
+def gather(x: Tensor, dim: int, index: Tensor) -> Tensor:
+    """See Picking.gather; the indices are known to fit, and x has dimensions."""
+    at = positions(index, x.shape, dim)
+    return reshape(Gather.apply(reshape(x, (x.numel(), 1)), reshape(at, (at.numel(),))), index.shape)
+
+
+def scatter_sum(g: Tensor, dim: int, index: Tensor, shape: Shape) -> Tensor:
+    """The adjoint of `gather` of a tensor of `shape`."""
+    at = positions(index, shape, dim)
+    total = ScatterAdd.apply(reshape(g, (at.numel(), 1)), reshape(at, (at.numel(),)), math.prod(shape))
+    return reshape(total, shape)

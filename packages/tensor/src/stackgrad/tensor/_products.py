@@ -1,0 +1,85 @@
+"""The products of a tensor by PyTorch's names for shapes: dot, outer, mm, bmm and their like, all by `matmul`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from . import _matmul
+from ._errors import no_tensor
+from ._value import Value
+
+if TYPE_CHECKING:
+    from ._tensor import Tensor
+
+
+class Products(Value):
+    """Raise ValueError for other shapes than the name stands for; of mixed dtypes the common one."""
+
+    __slots__ = ()
+
+    def dot(self, other: Tensor) -> Tensor:
+        """The sum of products of (n,) and (n,)."""
+        return _product("dot", (self, 1), (other, 1))
+
+    vdot = dot
+
+    def mv(self, vec: Tensor) -> Tensor:
+        """(n, m) times (m,): (n,)."""
+        return _product("mv", (self, 2), (vec, 1))
+
+    def mm(self, mat2: Tensor) -> Tensor:
+        """(n, k) times (k, m): (n, m)."""
+        return _product("mm", (self, 2), (mat2, 2))
+
+    def bmm(self, mat2: Tensor) -> Tensor:
+        """(b, n, k) times (b, k, m): (b, n, m)."""
+        out = _product("bmm", (self, 3), (mat2, 3))
+        if self.shape[0] != mat2.shape[0]:
+            raise ValueError(f"bmm of shapes {self.shape} and {mat2.shape}: expected as many matrices")
+        return out
+
+    def outer(self, vec2: Tensor) -> Tensor:
+        """(n,) and (m,): the products (n, m) of each with each."""
+        _expect("outer", (self, 1), (vec2, 1))
+        return cast("Tensor", self).unsqueeze(1) * vec2
+
+    ger = outer
+
+    def inner(self, other: Tensor) -> Tensor:
+        """The sum of products over the last dimension of both: (..., n) and (***, n) give (..., ***)."""
+        if not isinstance(other, Value):
+            raise no_tensor("inner", other)
+        x = cast("Tensor", self)
+        if not x.ndim or not other.ndim:
+            return x * other
+        out = _matmul.matmul(x.reshape(-1, x.shape[-1]), other.reshape(-1, other.shape[-1]).T)
+        return out.reshape(*x.shape[:-1], *other.shape[:-1])
+
+    def addmm(self, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+        """`beta` times this plus `alpha` times the product of (n, k) and (k, m), with which it broadcasts."""
+        return _sum(self, _product("addmm", (mat1, 2), (mat2, 2)), beta, alpha)
+
+    def baddbmm(self, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+        """`beta` times this plus `alpha` times the product of (b, n, k) and (b, k, m), with which it broadcasts."""
+        return _sum(self, _product("baddbmm", (batch1, 3), (batch2, 3)), beta, alpha)
+
+
+def _sum(x: Value, product: Tensor, beta: float, alpha: float) -> Tensor:
+    scaled = product if alpha == 1 else product * alpha
+    if beta == 0:  # NaN does not come through
+        return scaled + cast("Tensor", x).new(x.backend.full(x.shape, 0, x.dtype))
+    return (cast("Tensor", x) if beta == 1 else cast("Tensor", x) * beta) + scaled
+
+
+def _product(what: str, a: tuple[Value, int], b: tuple[Value, int]) -> Tensor:
+    _expect(what, a, b)
+    return _matmul.matmul(cast("Tensor", a[0]), cast("Tensor", b[0]))
+
+
+def _expect(what: str, a: tuple[Value, int], b: tuple[Value, int]) -> None:
+    for x, _ in (a, b):
+        if not isinstance(x, Value):
+            raise no_tensor(what, x)
+    if any(x.ndim != ndim for x, ndim in (a, b)):
+        expected = f"{a[1]} and {b[1]} dimensions"
+        raise ValueError(f"{what} of shapes {a[0].shape} and {b[0].shape}: expected {expected}; use matmul")

@@ -1,0 +1,201 @@
+"""The methods of a tensor that move its elements, repeat them, or cut it into parts."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from ._indexing import Slice, take
+from ._ops import Permute, concatenate, expand
+from ._shape import Shape, normalize_dim, normalize_dims
+from ._value import Value
+from ._views import owned, reshape
+
+if TYPE_CHECKING:
+    from ._tensor import Tensor
+
+
+class Rearranging(Value):
+    """Views where nothing else is said: what is written to one is written to the tensor."""
+
+    __slots__ = ()
+
+    # --- the order of dimensions
+
+    def t(self) -> Tensor:
+        """The view of a matrix with its two dimensions exchanged; of fewer dimensions as it is."""
+        if self.ndim > 2:
+            raise ValueError(f"t() of shape {self.shape}: expected two dimensions at most; use transpose or mT")
+        return Permute.apply(self, tuple(range(self.ndim))[::-1])
+
+    @property
+    def mT(self) -> Tensor:
+        """The view with the last two dimensions exchanged."""
+        if self.ndim < 2:
+            raise ValueError(f"mT of shape {self.shape}: expected two dimensions or more")
+        return cast("Tensor", self).transpose(-2, -1)
+
+    def swapaxes(self, axis0: int, axis1: int) -> Tensor:
+        """The view with two dimensions exchanged: `transpose`."""
+        return cast("Tensor", self).transpose(axis0, axis1)
+
+    swapdims = swapaxes
+
+    def movedim(self, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
+        """The view with the dimensions `source` moved to `destination`, the others in their order."""
+        given = [list(d) if isinstance(d, Sequence) else [d] for d in (source, destination)]
+        sources, targets = ([normalize_dim(d, self.ndim) for d in dims] for dims in given)
+        if len(sources) != len(targets) or any(len(set(dims)) != len(dims) for dims in (sources, targets)):
+            raise ValueError(f"movedim from {source} to {destination}: expected as many dims, each named once")
+        order = [d for d in range(self.ndim) if d not in sources]
+        for target, d in sorted(zip(targets, sources, strict=True)):
+            order.insert(target, d)
+        return Permute.apply(self, tuple(order) if self.ndim else ())
+
+    moveaxis = movedim
+
+    # --- parts
+
+    def narrow(self, dim: int, start: int, length: int) -> Tensor:
+        """The view of `length` elements along `dim` from `start` on. Raises ValueError for more than there are."""
+        at = self._dim_of("narrow", dim)
+        extent, first = self.shape[at], start + self.shape[at] if start < 0 else start
+        if length < 0 or not 0 <= first <= extent - length:
+            raise ValueError(f"narrow from {start} by {length} along dim {dim} of extent {extent}: it does not fit")
+        return Slice.apply(self, (*[slice(None)] * at, slice(first, first + length)))
+
+    def select(self, dim: int, index: int) -> Tensor:
+        """The view at `index` along `dim`, without that dimension."""
+        return cast("Tensor", self)[(*[slice(None)] * self._dim_of("select", dim), operator.index(index))]
+
+    def split(self, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+        """Views along `dim` of `split_size` each, the last perhaps smaller, or of each size of a sequence.
+
+        Raises ValueError for sizes below 0, for parts of 0, and for sizes that do not add up to the extent.
+        """
+        at = self._dim_of("split", dim)
+        extent = self.shape[at]
+        if isinstance(split_size, Sequence):
+            sizes = [operator.index(size) for size in split_size]
+            if sum(sizes) != extent or min(sizes, default=0) < 0:
+                raise ValueError(
+                    f"split into {sizes} along dim {dim}: expected sizes of 0 or more that sum to {extent}"
+                )
+        elif split_size < 0 or (split_size == 0 and extent):
+            raise ValueError(f"split into parts of {split_size} along dim {dim}: expected 1 or more")
+        else:
+            sizes = [min(split_size, extent - start) for start in range(0, extent, split_size or 1)] or [0]
+        starts = np.cumsum([0, *sizes]).tolist()
+        return tuple([self.narrow(at, start, size) for start, size in zip(starts, sizes, strict=False)])
+
+    def chunk(self, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+        """Views along `dim`, `chunks` of them or fewer, of equal size but for the last."""
+        if chunks < 1:
+            raise ValueError(f"chunk into {chunks}: expected 1 or more")
+        at = self._dim_of("chunk", dim)
+        extent = self.shape[at]
+        return self.split(-(-extent // chunks), at) if extent else tuple([self.narrow(at, 0, 0)] * chunks)
+
+    def unbind(self, dim: int = 0) -> tuple[Tensor, ...]:
+        """The views at each index along `dim`, without that dimension."""
+        return tuple([self.select(dim, i) for i in range(self.shape[self._dim_of("unbind", dim)])])
+
+    def unflatten(self, dim: int, sizes: Sequence[int]) -> Tensor:
+        """`dim` as several of these sizes, one of which may be -1."""
+        at, sizes = self._dim_of("unflatten", dim), tuple(sizes)
+        known = -math.prod(sizes)
+        missing = self.shape[at] // known if sizes.count(-1) == 1 and known else -1
+        found = tuple([missing if size == -1 else size for size in sizes])
+        if math.prod(found) != self.shape[at] or min(found, default=0) < 0:
+            raise ValueError(
+                f"unflatten of dim {dim} of extent {self.shape[at]} to {sizes}: they do not multiply to it"
+            )
+        return cast("Tensor", self).reshape(*self.shape[:at], *found, *self.shape[at + 1 :])
+
+    # --- copies
+
+    def flip(self, *dims: Any) -> Tensor:
+        """A copy with the order along `dims` reversed."""
+        given = dims[0] if len(dims) == 1 and isinstance(dims[0], Sequence) else dims
+        flipped = normalize_dims(tuple(given), self.ndim) if given else ()
+        key = [slice(None, None, -1) if d in flipped else slice(None) for d in range(self.ndim)]
+        return cast("Tensor", self)[tuple(key)].clone()
+
+    def fliplr(self) -> Tensor:
+        """A copy with the columns reversed."""
+        return self.flip(1)
+
+    def flipud(self) -> Tensor:
+        """A copy with the rows reversed."""
+        return self.flip(0)
+
+    def roll(self, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> Tensor:
+        """A copy with elements moved by `shifts` along `dims`, those behind the end to the start.
+
+        Without `dims` all elements in C order. Raises ValueError unless there is a shift for each dim.
+        """
+        x = cast("Tensor", self)
+        if dims is None:
+            return x.reshape(-1).roll(shifts, 0).reshape(x.shape)
+        pairs = [list(y) if isinstance(y, Sequence) else [y] for y in (shifts, dims)]
+        if len(pairs[0]) != len(pairs[1]):
+            raise ValueError(f"roll by {shifts} along dims {dims}: expected a shift for each dim")
+        for shift, dim in zip(*pairs, strict=True):
+            at = self._dim_of("roll", dim)
+            start = -shift % x.shape[at] if x.shape[at] else 0
+            if start:
+                x = concatenate([x.narrow(at, start, x.shape[at] - start), x.narrow(at, 0, start)], at)
+        return x.clone() if x is self else x
+
+    def repeat(self, *repeats: Any) -> Tensor:
+        """A copy with each dimension repeated so often, and new ones before those where more are given: NumPy's tile.
+
+        Raises ValueError for fewer than there are dimensions.
+        """
+        times = _integers(repeats)
+        if len(times) < self.ndim or min(times, default=0) < 0:
+            raise ValueError(f"repeat {times} of shape {self.shape}: expected {self.ndim} or more, of 0 or more each")
+        old = (1,) * (len(times) - self.ndim) + self.shape
+        pairs = [extent for pair in zip((1,) * len(old), old, strict=True) for extent in pair]
+        wanted = [extent for pair in zip(times, old, strict=True) for extent in pair]
+        spread = expand(reshape(cast("Tensor", self), tuple(pairs)), tuple(wanted)).clone()
+        return owned(reshape(spread, tuple([n * extent for n, extent in zip(times, old, strict=True)])))
+
+    def tile(self, *dims: Any) -> Tensor:
+        """As `repeat`; the first dimensions, for which none are given, once."""
+        times = _integers(dims)
+        return self.repeat((1,) * (self.ndim - len(times)) + times)
+
+    def repeat_interleave(self, repeats: int | Tensor, dim: int | None = None) -> Tensor:
+        """A copy with each element along `dim`, or of all in C order, so often in a row.
+
+        `repeats` is one number, or an int64 tensor of one for each, which a captured function cannot read.
+        """
+        x = cast("Tensor", self)
+        if dim is None:
+            return x.reshape(-1).repeat_interleave(repeats, 0)
+        at = self._dim_of("repeat_interleave", dim)
+        if isinstance(repeats, Value):
+            counts = repeats.read("repeat_interleave by a tensor")
+            index = np.repeat(np.arange(x.shape[at]), counts.reshape(-1))
+            return take(x, (slice(None),) * x.ndim, {at: x.new(x.backend.from_numpy(index))})
+        if repeats < 0:
+            raise ValueError(f"repeat_interleave {repeats}: expected 0 or more")
+        before, behind = x.shape[: at + 1], x.shape[at + 1 :]
+        spread = expand(reshape(x, (*before, 1, *behind)), (*before, repeats, *behind)).clone()
+        return owned(reshape(spread, (*x.shape[:at], x.shape[at] * repeats, *behind)))
+
+    def _dim_of(self, what: str, dim: int) -> int:
+        """`dim` of a tensor that has dimensions."""
+        if not self.ndim:
+            raise IndexError(f"{what} of a tensor without dimensions: expected one or more")
+        return normalize_dim(dim, self.ndim)
+
+
+def _integers(given: tuple[Any, ...]) -> Shape:
+    found = given[0] if len(given) == 1 and isinstance(given[0], Sequence) else given
+    return tuple([operator.index(n) for n in found])

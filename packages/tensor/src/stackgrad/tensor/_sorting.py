@@ -1,0 +1,130 @@
+"""The methods of a tensor that sort along a dimension: equals stay in their order, and NaN counts as the largest."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple, cast, overload
+
+import numpy as np
+
+from ._dtypes import bool_, int64
+from ._picking import gather
+from ._shape import normalize_dim
+from ._value import Value
+
+if TYPE_CHECKING:
+    from ._tensor import Tensor
+
+
+class Sorted(NamedTuple):
+    """Values, and the int64 indices of where they stood along the dimension."""
+
+    values: Tensor
+    indices: Tensor
+
+
+class Sorting(Value):
+    """Sorting along `dim`, the last if not given. Without dimensions a tensor counts as having one."""
+
+    __slots__ = ()
+
+    def sort(self, dim: int = -1, descending: bool = False, stable: bool = True) -> Sorted:
+        """(values, indices) in ascending or descending order; equals keep theirs, whether `stable` or not."""
+        return _picked(self, dim, _order(self, dim, descending))
+
+    def argsort(self, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
+        """The int64 indices that `sort` gives."""
+        return _order(self, dim, descending)
+
+    def topk(self, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Sorted:
+        """(values, indices) of the `k` largest or smallest elements, in order, the first of equals first.
+
+        Raises ValueError for a k that is not from 0 to the extent of `dim`.
+        """
+        extent = (self.shape or (1,))[normalize_dim(dim, self.ndim)]
+        if not 0 <= k <= extent:
+            raise ValueError(f"topk of {k} along dim {dim} of extent {extent}: expected 0 to {extent}")
+        order = _order(self, dim, largest)
+        return _picked(self, dim, order.narrow(dim, 0, k).clone() if self.ndim else order)
+
+    def kthvalue(self, k: int, dim: int = -1, keepdim: bool = False) -> Sorted:
+        """(values, indices) of the `k`-th smallest element, counted from 1. Raises ValueError where there is none."""
+        extent = (self.shape or (1,))[normalize_dim(dim, self.ndim)]
+        if not 1 <= k <= extent:
+            raise ValueError(f"kthvalue of {k} along dim {dim} of extent {extent}: expected 1 to {extent}")
+        order = _order(self, dim, False)
+        return _one(self, dim, order.narrow(dim, k - 1, 1) if self.ndim else order, keepdim)
+
+    @overload
+    def median(self) -> Tensor: ...
+    @overload
+    def median(self, dim: int, keepdim: bool = False) -> Sorted: ...
+    def median(self, dim: int | None = None, keepdim: bool = False) -> Tensor | Sorted:
+        """The median, of an even number the lower of the two in the middle; NaN where there is one.
+
+        Of all elements a tensor; along `dim` (values, indices). Raises ValueError where there are none.
+        """
+        x = cast("Tensor", self)
+        if dim is None:
+            return x.reshape(-1).median(0).values
+        at = normalize_dim(dim, x.ndim)
+        extent = (x.shape or (1,))[at]
+        if not extent:
+            raise ValueError(f"median over dim {dim} of shape {x.shape}: there is nothing to take the median of")
+        order = _order(x, dim, False)
+        if not x.ndim:
+            return _one(x, dim, order, keepdim)
+        wrong = x.isnan().sum(dim, keepdim=True)
+        middle = (wrong == 0).where((extent - 1) // 2, extent - wrong)  # or the first NaN
+        return _one(x, dim, gather(order, at, middle), keepdim)
+
+    def unique(
+        self,
+        sorted: bool = True,
+        return_inverse: bool = False,
+        return_counts: bool = False,
+        dim: int | None = None,
+    ) -> Any:
+        """The values that occur, each once, in ascending order; each NaN is another. Along `dim` whole parts.
+
+        With `return_inverse` also the int64 index in the result of each element, and with `return_counts` how often
+        each occurs. It is computed on the host. Raises RuntimeError in a captured function: how many there are is
+        known by reading alone.
+        """
+        x = cast("Tensor", self)
+        at = None if dim is None else normalize_dim(dim, x.ndim)
+        array = x.read("unique()")
+        found = np.unique(array, return_inverse=True, return_counts=True, axis=at, equal_nan=False)
+        shape = x.shape if at is None else (x.shape[at],)
+        parts = [
+            found[0],
+            *([found[1].reshape(shape)] if return_inverse else []),
+            *([found[2]] if return_counts else []),
+        ]
+        tensors = [x.new(x.backend.from_numpy(np.ascontiguousarray(part))) for part in parts]
+        return tuple(tensors) if len(tensors) > 1 else tensors[0]
+
+
+def _order(x: Value, dim: int, descending: bool) -> Tensor:
+    """See Sorting.argsort."""
+    at, backend = normalize_dim(dim, x.ndim), x.backend
+    if not x.ndim:
+        return x.new(backend.full((), 0, int64))
+    data = x.memory() if x.dtype != bool_ else cast("Tensor", x).astype(int64).memory()
+    last = (*range(at), *range(at + 1, x.ndim), at)
+    data = backend.permute(data, last)
+    rows = backend.reshape(data, (math.prod(data.shape[:-1]), data.shape[-1]))
+    order = backend.reshape(backend.argsort(rows, descending), data.shape)
+    return x.new(backend.permute(order, tuple(last.index(d) for d in range(x.ndim))))
+
+
+def _picked(x: Value, dim: int, index: Tensor) -> Sorted:
+    """The elements at the indices."""
+    x = cast("Tensor", x)
+    return Sorted(gather(x, normalize_dim(dim, x.ndim), index) if x.ndim else x.clone(), index)
+
+
+def _one(x: Value, dim: int, index: Tensor, keepdim: bool) -> Sorted:
+    """The element of each column at its index, which has an extent of 1 along `dim`."""
+    values, indices = _picked(x, dim, index)
+    return Sorted(values, indices) if keepdim or not x.ndim else Sorted(values.squeeze(dim), indices.squeeze(dim))
