@@ -1,17 +1,18 @@
 """What the scalar forms of the op table may call, inside kernels: `function_of` a name.
 
-exp, log, tanh, sigmoid and erf are written here, without branches or calls, so that LLVM makes vectors of them. All
-others are those of `math`, for which Numba goes to the C library for each number. Bounds of the error, in units in the
-last place (the largest found, among all float32 where the functions are neither flat nor at their limits and millions
-of float64, is 0.1 below):
+exp, expm1, log, log1p, tanh, sigmoid and erf are written here, without branches or calls, so that LLVM makes vectors of
+them. All others are those of `math`, for which Numba goes to the C library for each number. Bounds of the error, in
+units in the last place (the largest found, among all float32 where the functions are neither flat nor at their limits
+and millions of float64, is 0.1 below):
 
-              exp    log    tanh   sigmoid   erf
-    float32   1.1    0.9    1.4    2.5       1.3
-    float64   1.1    0.9    1.7    2.5       the C library's
+              exp    expm1   log    log1p   tanh   sigmoid   erf
+    float32   1.1    1.8     0.9    1.6     1.4    2.5       1.3
+    float64   1.1    1.9     0.9    1.4     1.7    2.5       the C library's
 
 exp is that of a reduced number r = x - k ln 2, |r| <= ln 2 / 2, by its Taylor series, times 2 to the k. log is fdlibm's
-e_log.c and e_logf.c (Sun Microsystems, 1993): log(1 + f) by a polynomial in s = f / (2 + f). tanh and erf are odd
-polynomials near 0; elsewhere 1 - 2 / (exp(2 x) + 1), and 1 - exp of a polynomial.
+e_log.c and e_logf.c (Sun Microsystems, 1993): log(1 + f) by a polynomial in s = f / (2 + f). log1p adds to the log of
+the rounded 1 + x what rounding took from it. tanh and erf are odd polynomials near 0; elsewhere 1 - 2 / (exp(2 x) + 1),
+and 1 - exp of a polynomial.
 """
 
 from __future__ import annotations
@@ -108,32 +109,57 @@ class _Functions:
 
         @_inside
         def reduced(x):
-            """k as a number, as an integer, and exp(r) - 1, where x = k ln 2 + r."""
+            """k as an integer, and exp(r) - 1, where x = k ln 2 + r."""
             shifted = real(x * to_exponent + shift)
             k = real(shifted - shift)
             r = real(real(x - k * ln2_high) - k * ln2_low)
-            return k, integer(shifted.view(integer) - shift_bits), real(r + r * r * series(r))
+            return integer(shifted.view(integer) - shift_bits), real(r + r * r * series(r))
 
         @_inside
         def exp(x):
             x = select(x < below, below, x)
             x = select(x > above, above, x)
-            k, n, p = reduced(x)
+            n, p = reduced(x)
             # In two steps, since 2 to the k may be too large or too small for a number that the result is not.
-            first = integer(real(k * half + shift).view(integer) - shift_bits)
+            first = integer(n >> 1)
             return real(real(p + one) * power(first)) * power(integer(n - first))
 
-        odd_series, tanh_border = _polynomial(form, form.tanh_terms), real(0.63)
+        raised, lowered = integer(64), real(2.0**-64)
+
+        @_inside
+        def exp_of_negative(x):
+            """exp where x is no more than 0."""
+            n, p = reduced(select(x < below, below, x))
+            return real(real(p + one) * power(integer(n + raised))) * lowered
+
+        @_inside
+        def exp_of_small(x):
+            """exp where 2 to the k is neither too large nor too small for a number."""
+            n, p = reduced(x)
+            return real(real(p + one) * power(n))
+
+        least = real(-50)  # below it expm1 is -1
+
+        @_inside
+        def expm1(x):
+            held = select(x < least, least, select(x > above, above, x))
+            n, p = reduced(held)
+            scale = power(integer(n - integer(1)))  # half of it, since 2 to the k may be too large for a number
+            out = real(two * real(scale * p + real(scale - half)))
+            return select(x == zero, x, select(n == integer(0), p, out))
+
+        odd_series, tanh_border, tanh_flat = _polynomial(form, form.tanh_terms), real(0.63), real(20)
 
         @_inside
         def tanh(x):
             size, square = real(abs(x)), real(x * x)
-            outer = math.copysign(real(one - real(two / real(exp(size + size) + one))), x)
+            held = select(size > tanh_flat, tanh_flat, size)
+            outer = math.copysign(real(one - real(two / real(exp_of_small(held + held) + one))), x)
             return select(size > tanh_border, outer, real(x * real(one + square * odd_series(square))))
 
         @_inside
         def sigmoid(x):
-            e = exp(-abs(x))
+            e = exp_of_negative(-abs(x))
             return real(select(x < zero, e, one) / real(one + e))
 
         log_series = _polynomial(form, (0.0, *form.log_terms))
@@ -161,6 +187,13 @@ class _Functions:
             out = select(x == zero, -infinity, out)
             return select(x < zero, no_number, select(x != x, x, out))
 
+        @_inside
+        def log1p(x):
+            u = real(one + x)
+            lost = real(x - real(u - one))  # by rounding to u
+            out = real(log(u) + real(lost / u))
+            return select((x == zero) | (x == infinity), x, select(u == zero, -infinity, out))
+
         near, far = _polynomial(form, _ERF_NEAR), _polynomial(form, _ERF_FAR)
         erf_border, flat = real(0.92), real(4)
 
@@ -168,10 +201,11 @@ class _Functions:
         def erf(x):
             size = abs(x)
             held = select(size > flat, flat, size)
-            outer = math.copysign(real(one - exp(real(held * far(held)))), x)
+            outer = math.copysign(real(one - exp_of_small(real(held * far(held)))), x)
             return select(size > erf_border, outer, real(x + x * near(real(x * x))))
 
         self.exp, self.log, self.tanh, self.sigmoid, self.erf = exp, log, tanh, sigmoid, erf
+        self.expm1, self.log1p = expm1, log1p
 
 
 _FUNCTIONS = {kind: _Functions(form) for kind, form in _FORMATS.items()}
@@ -197,6 +231,14 @@ def erf(x: Any) -> Any:
     """The error function."""
 
 
+def expm1(x: Any) -> Any:
+    """e to the x, less 1."""
+
+
+def log1p(x: Any) -> Any:
+    """The natural logarithm of 1 + x."""
+
+
 def _offer(function: Callable[[Any], Any], name: str) -> None:
     """Have Numba compile calls of `function`, in whatever kernel, by that of `_Functions` for the float type."""
 
@@ -210,7 +252,9 @@ def _offer(function: Callable[[Any], Any], name: str) -> None:
         return lambda x: compute(x)
 
 
-_OWN: dict[str, Callable[[Any], Any]] = {"exp": exp, "log": log, "tanh": tanh, "sigmoid": sigmoid, "erf": erf}
+_OWN: dict[str, Callable[[Any], Any]] = {
+    function.__name__: function for function in (exp, expm1, log, log1p, tanh, sigmoid, erf)
+}
 for _name, _function in _OWN.items():
     _offer(_function, _name)
 
