@@ -186,12 +186,12 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check the types of the packages, this file, the tools and the benchmarks."""
+    """Check the types of the packages, this file, the tools, the benchmarks and the examples."""
     session.install(
         "mypy~=2.4", "nox", "pytest", "sybil", "types-tqdm", *from_tree(*PACKAGES), "stackgrad-tensor[testing]"
     )
     session.run("mypy")
-    session.run("mypy", "noxfile.py", "tools", "benchmarks")
+    session.run("mypy", "noxfile.py", "tools", "benchmarks", "examples")
 
 
 @nox.session
@@ -211,6 +211,25 @@ def docs(session: nox.Session) -> None:
     session.run(*run, *documents, *session.posargs)
     on_numpy = [document for document in documents if "kernels" not in document]
     session.run(*run, *on_numpy, *session.posargs, env={"STACKGRAD_BACKEND": "numpy"})
+
+
+# A number that each example prints, and between which bounds the last one is to be.
+EXAMPLES = {
+    "text_classification": (r"held-out accuracy ([\d.]+)%", 70, 100),
+    "gpt": (r"held-out loss ([\d.]+)", 0, 1.75),
+}
+
+
+@nox.session
+@nox.parametrize("example", list(EXAMPLES), ids=list(EXAMPLES))
+def examples(session: nox.Session, example: str) -> None:
+    """Run an example in full, and look at what it learned: seconds for the text, minutes for the GPT."""
+    session.install(*from_tree("tensor", "kernels", "nn"))
+    printed = session.run("python", f"examples/{example}.py", *session.posargs, silent=True)
+    session.log(str(printed))
+    pattern, least, most = EXAMPLES[example]
+    if not least <= float(re.findall(pattern, str(printed))[-1]) <= most:
+        session.error(f"examples/{example}.py learned too little")
 
 
 def requirements(*packages: str) -> list[str]:

@@ -71,7 +71,7 @@ class Sides:
         """Build a work on all sides, compare the results, and time them in alternation. Raises RequestError."""
         row = Row(work)
         weights = None
-        if work.kind in ("train", "inference", "optimizer"):
+        if work.kind in ("train", "gpt", "inference", "optimizer"):
             model = work.arguments[0] if work.kind != "optimizer" else "lenet5"
             weights = self.ours.ask("weights", model)
         ours = [self.ours.ask("build", form, work.kind, weights, work.arguments) for form in work.forms]

@@ -11,8 +11,9 @@ import numpy as np
 
 from stackgrad import nn
 from stackgrad.mnist import make_model, normalise
-from stackgrad.tensor import Generator, Tensor, capture, from_numpy, grad, no_grad
+from stackgrad.tensor import Generator, Tensor, capture, from_numpy, grad, manual_seed, no_grad
 
+from .. import _gpt
 from .._operands import classes, laid_out, normal
 from .._pipe import serve
 from .._shapes import CONVS
@@ -163,6 +164,37 @@ def train(model_name: str, batch: int, source: str, how: str) -> Kind:
     return stepper(dropping=True), lambda _: [np.array([checked().item() for _ in range(STEPS)])]
 
 
+def gpt(_: str, how: str) -> Kind:
+    """Steps of the example, one batch after the other, with clipped gradients."""
+    example = _gpt.example()
+    ready = [(from_numpy(x), from_numpy(y)) for x, y in _gpt.batches(example)]
+
+    def stepper() -> Callable[[], Tensor]:
+        model = _gpt_model()
+        optimizer = nn.AdamW(model.parameters(), lr=0.001, weight_decay=0.1)
+
+        def step(x: Tensor, y: Tensor) -> Tensor:
+            optimizer.zero_grad()
+            loss = nn.cross_entropy(model(x).flatten(0, 1), y.flatten())
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            return loss.detach()
+
+        chosen, batches = capture(step) if how == "captured" else step, cycle(ready)
+        return lambda: chosen(*next(batches))
+
+    checked = stepper()
+    return stepper(), lambda _: _gpt.losses(checked)
+
+
+def _gpt_model() -> nn.Module:
+    manual_seed(0)
+    example = _gpt.example()
+    model: nn.Module = example.initialise(_gpt.model(example))
+    return model
+
+
 def inference(model_name: str, batch: int) -> Kind:
     """Logits of ready float32 images, captured as training is."""
     model = make_model(model_name, generator=Generator(0)).eval()
@@ -171,7 +203,8 @@ def inference(model_name: str, batch: int) -> Kind:
 
 def weights(model_name: str) -> list[Any]:
     """The initial weights that all sides begin with."""
-    return [array for p in make_model(model_name, generator=Generator(0)).parameters() for array in _arrays(p)]
+    model = _gpt_model() if model_name == "gpt" else make_model(model_name, generator=Generator(0))
+    return [array for parameter in model.parameters() for array in _arrays(parameter)]
 
 
 def built(kind: Callable[..., Kind], form: str, weights: object, *arguments: Any) -> Built:
@@ -182,6 +215,6 @@ def built(kind: Callable[..., Kind], form: str, weights: object, *arguments: Any
 
 
 if __name__ == "__main__":
-    kinds = (conv, pool, classify, dropout, linear, optimizer, elementwise, matmul, train, inference)
+    kinds = (conv, pool, classify, dropout, linear, optimizer, elementwise, matmul, train, gpt, inference)
     side = Side({kind.__name__: partial(built, kind) for kind in kinds})
     serve({**side.served(), "weights": weights})

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from .. import _gpt
 from .._pipe import serve
 from .._shapes import CONVS
 from .._values import LOGITS, SHAPES, class_numbers, pixels, values
@@ -156,11 +157,15 @@ def lenet5() -> Any:
     return n.Sequential(*features, n.Flatten(), *classifier)
 
 
-def _model(name: str, weights: Arrays, variant: str, rate: float = 0.25) -> Any:
-    model = lenet5() if name == "lenet5" else Course(rate)
+def _fill(model: Any, weights: Arrays) -> None:
     with torch.no_grad():
         for parameter, array in zip(model.parameters(), weights, strict=True):
             parameter.copy_(torch.from_numpy(array))
+
+
+def _model(name: str, weights: Arrays, variant: str, rate: float = 0.25) -> Any:
+    model = lenet5() if name == "lenet5" else Course(rate)
+    _fill(model, weights)
     return model.to(memory_format=torch.channels_last) if "channels last" in variant else model
 
 
@@ -200,6 +205,31 @@ def train(variant: str, weights: Arrays, model_name: str, batch: int, source: st
     return stepper(0.25), lambda: [np.array([checked().item() for _ in range(STEPS)])]
 
 
+def gpt(variant: str, weights: Arrays, _: str, how: str) -> Built:
+    """As ours, eager: the same source with other imports."""
+    example = _gpt.example(pytorch=True)
+    ready = [(torch.from_numpy(x), torch.from_numpy(y)) for x, y in _gpt.batches(example)]
+
+    def stepper() -> Callable[[], Any]:
+        model = _gpt.model(example)
+        _fill(model, weights)
+        adam = torch.optim.AdamW(model.parameters(), lr=0.001, weight_decay=0.1, fused=variant == "fused" or None)
+
+        def step(x: Any, y: Any) -> Any:
+            adam.zero_grad()
+            loss = F.cross_entropy(model(x).flatten(0, 1), y.flatten())
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            adam.step()
+            return loss.detach()
+
+        batches = cycle(ready)
+        return lambda: step(*next(batches))
+
+    checked = stepper()
+    return stepper(), lambda: _gpt.losses(checked)
+
+
 def inference(variant: str, weights: Arrays, model_name: str, batch: int) -> Built:
     """As ours."""
     model = _model(model_name, weights, variant).eval()
@@ -209,5 +239,5 @@ def inference(variant: str, weights: Arrays, model_name: str, batch: int) -> Bui
 
 if __name__ == "__main__":
     torch.set_num_threads(2)
-    kinds = (conv, pool, classify, dropout, linear, optimizer, elementwise, matmul, train, inference)
+    kinds = (conv, pool, classify, dropout, linear, optimizer, elementwise, matmul, train, gpt, inference)
     serve(Side({kind.__name__: kind for kind in kinds}).served())

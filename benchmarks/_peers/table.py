@@ -75,7 +75,7 @@ class Row:
 
     def _shown(self, seconds: float) -> str:
         if self.work.images:
-            return f"{self.work.images / seconds:,.0f} images/s"
+            return f"{self.work.images / seconds:,.0f} {self.work.unit}/s"
         return f"{seconds * 1e3:.3g} ms" if seconds > 1e-3 else f"{seconds * 1e6:.3g} µs"
 
 

@@ -29,8 +29,8 @@ def files(statement: ast.ImportFrom, path: Path) -> set[Path]:
     base = folder.joinpath(*(statement.module or "").split(".")) if statement.module else folder
     if base.with_suffix(".py").is_file():
         return {base.with_suffix(".py")}
-    named = {base / f"{alias.name}.py" for alias in statement.names}
-    found = {file for file in named if file.is_file()}
+    named = [(base / f"{alias.name}.py", base / alias.name / "__init__.py") for alias in statement.names]
+    found = {file for either in named for file in either if file.is_file()}
     return found if len(found) == len(named) else found | {base / "__init__.py"}
 
 
