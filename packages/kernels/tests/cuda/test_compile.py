@@ -15,10 +15,13 @@ from numba.core.errors import NumbaError
 from numba.cuda import types
 
 from stackgrad.kernels import cuda
-from stackgrad.kernels.cuda import _elementwise
+from stackgrad.kernels.cuda import _elementwise, _fused
 from stackgrad.kernels.cuda._custom import CustomKernels
 from stackgrad.kernels.cuda._driver import compile_to_ptx, entry_name
 from stackgrad.kernels.cuda._kernel import REGISTRY
+from stackgrad.tensor import from_numpy
+from stackgrad.tensor._program import Program
+from stackgrad.tensor._trace import Trace, symbol, traced
 
 for _module in iter_modules(cuda.__path__):
     import_module(f"{cuda.__name__}.{_module.name}")
@@ -117,3 +120,31 @@ def test_a_function_that_does_not_compile():
     flat = CustomKernels("custom", lambda v: v.real_part, 1)._numbers.maps.flat
     with pytest.raises(NumbaError, match="Unknown attribute 'real_part' of type float32"):
         compile_to_ptx(flat.source(np.dtype("float32")), flat.signature(np.dtype("float32")), TARGETS[-1], 256)
+
+
+FUNCTIONS = {
+    "gelu": lambda x, y: 0.5 * x * (1 + (x * math.sqrt(0.5)).erf()),
+    "smooth": lambda x, y: ((x - y).abs() < 1).where((x - y) * (x - y) * 0.5, (x - y).abs() - 0.5),
+    "clipped": lambda x, y: x.clip(-1, 1).maximum(y) ** 3 + (x > y) * y.sign(),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_fused_function_compiles(name, dtype):
+    for stage in stages(FUNCTIONS[name], dtype):
+        for lies in ([_fused.ALONG] * 2, [_fused.APART, _fused.SINGLE]):
+            lies = (lies * 2)[: len(stage.operands)]
+            kernel = _fused.kernel_of(stage, lies)
+            single = np.dtype(np.float32)
+            ptx = compile_to_ptx(kernel.source(single), kernel.signature(single), (9, 0), kernel.threads)
+            assert dtype == "float64" or not re.findall(r"^.*\.f64.*$", ptx, re.MULTILINE)
+
+
+def stages(f, dtype):
+    """Those of a function of two tensors and of its gradient."""
+    inputs = [symbol(i, from_numpy(np.ones((2, 3), dtype), backend="numpy")) for i in range(2)]
+    with traced():
+        trace = Trace("f", inputs, [], [f(*inputs)], shared=False)
+    gradient = trace.gradient(0, (True, False))
+    return [step for made in (trace, gradient) for step in Program(made.roots, made.given).steps]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
 from typing import Any
 
-from stackgrad.tensor import Op
+import numpy as np
+
+from stackgrad.tensor import OPS, Op
 from stackgrad.tensor._optable import called_by
+from stackgrad.tensor._stage import DType, Line, Stage
 
 
 def scalar_compiler(function_of: Callable[[str], Any], inlined: Callable[..., Any]) -> Callable[[str], Any]:
@@ -62,3 +67,50 @@ def types_of(op: Op, boolean: Any) -> Callable[[Any], tuple[Any, Any, Any, Any]]
     """The types of x, y, z and the result for an element type, `boolean` those of conditions and comparisons."""
     condition, comparison = op.name == "where", op.result == "bool"
     return lambda T: (boolean if condition else T, T, T, boolean if comparison else T)
+
+
+_PYTHON: dict[str, Callable[[Any], Any]] = {"f": float, "i": int, "b": bool}  # what repr writes as a kernel reads it
+
+
+def fused_source(stage: Stage) -> str:
+    """The text of a function of scalars, one for each operand of a stage: what each of its results is made from.
+
+    Each line is converted to its dtype, so that it is what the operation by itself would have written.
+    """
+    names = [f"x{i}" for i in range(len(stage.operands))]
+    text = [f"def scalar({', '.join(names)}):"]
+    for line in stage.lines:
+        form = _form(line, [names[i] for i in line.slots], [stage.slot_dtype(i) for i in line.slots])
+        names.append(f"t{len(text)}")
+        text.append(f"    {names[-1]} = {form}")
+    results = [names[result.slot] for result in stage.results]
+    text.append(f"    return {results[0] if len(results) == 1 else ', '.join(results)}")
+    return "\n".join(text) + "\n"
+
+
+def _form(line: Line, operands: list[str], dtypes: list[DType]) -> str:
+    """One line of the function: an expression of the names of its operands."""
+    if line.op == "constant":
+        return f"{line.dtype.name}({_PYTHON[line.dtype.kind](line.value)})"
+    if line.op == "cast":
+        (x,) = operands
+        return f"({x} != 0)" if line.dtype.kind == "b" != dtypes[0].kind else f"{line.dtype.name}({x})"
+    if line.op in OF_INTEGERS and line.dtype.kind == "i":
+        return f"{OF_INTEGERS[line.op].__name__}({operands[0]}, {operands[1]}, {operands[1]})"
+    known = dict(zip("xyz", operands, strict=False), T=dtypes[-1].name)
+    form = re.sub(r"\b[xyzT]\b", lambda match: known[match[0]], OPS[line.op].scalar)
+    return f"{line.dtype.name}({form})"
+
+
+def fused_scalar(stage: Stage, name: str, function_of: Callable[[str], Any], inlined: Callable[..., Any]) -> Any:
+    """That function, of a `name` of its own, `inlined` in kernels; see `scalar_compiler`."""
+    namespace: dict[str, Any] = {function.__name__: inlined(function) for function in OF_INTEGERS.values()}
+    namespace |= {"inf": math.inf, "nan": math.nan}
+    namespace |= {"float32": np.float32, "float64": np.float64, "int64": np.int64, "bool": bool}
+    for line in stage.lines:
+        if line.op in OPS:
+            namespace |= {name: function_of(name) for name in called_by(OPS[line.op].scalar)}
+    exec(fused_source(stage), namespace)
+    function = namespace["scalar"]
+    function.__name__ = function.__qualname__ = f"{name}_scalar"
+    return inlined(function)

@@ -34,6 +34,7 @@ from ._create import (
     zeros,
 )
 from ._dtypes import bool_, float32, float64, int64
+from ._fuse import fuse
 from ._host import HostBackend
 from ._layers import batch_norm, dropout, embedding, linear
 from ._mode import enable_grad, is_recording, no_grad, observed
@@ -105,6 +106,7 @@ __all__ = [
     "from_dlpack",
     "from_numpy",
     "full",
+    "fuse",
     "get_backend",
     "grad",
     "grad_check",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ._dtypes import bool_, int64, is_float, number_dtype
+from ._dtypes import Symbolic, bool_, int64, is_float, number_dtype
 from ._ops import Operand, common_dtype, elementwise
 from ._optable import OPS
 from ._value import Value
@@ -306,7 +306,7 @@ class Arithmetic(Value):
     __invert__ = bitwise_not
 
 
-OPERANDS = (Value, bool, int, float, np.generic)
+OPERANDS = (Value, bool, int, float, np.generic, Symbolic)
 
 
 def _truth(x: Operand) -> Operand:

@@ -21,6 +21,7 @@ from ._errors import no_backend
 from ._fork import free_in_forks
 from ._optable import OPS, REDUCTIONS, Op, Reduction
 from ._shape import Shape, Window
+from ._stage import Stage, plan_composed
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -36,6 +37,10 @@ class Backend(ABC):
     """
 
     name: str
+    remedy = ""
+    """What errors say is to be done with a tensor on another backend, if not `.to(...)`."""
+    fuses = False
+    """Whether it does a stage at once. Functions that are fused are called as they are where it does not."""
     captures = False
     """Whether it puts all work on the tape while there is one, so that functions of its tensors can be captured."""
 
@@ -139,6 +144,10 @@ class Backend(ABC):
     @abstractmethod
     def cumsum(self, a: Array, dim: int) -> Array:
         """Running sums along `dim`."""
+
+    def plan_stage(self, stage: Stage, arrays: Sequence[Array]) -> Callable[..., Sequence[Array]]:
+        """What computes the results of a stage of a fused function, for operands of the layouts of `arrays`."""
+        return plan_composed(self, stage)
 
     # --- matrix product
 

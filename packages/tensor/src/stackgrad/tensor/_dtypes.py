@@ -58,6 +58,14 @@ def nearest_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return _BY_KIND[dtype.kind]
 
 
+class Symbolic:
+    """A number whose value is not known yet (see _symbolic). `alone`: the dtype it has on its own."""
+
+    __slots__ = ("expression",)
+    alone: np.dtype[Any]
+    expression: Any
+
+
 def number_dtype(number: bool | int | float) -> np.dtype[Any]:
     """The dtype a number has on its own: a Python float is float32, a NumPy number keeps its dtype where it can.
 
@@ -65,6 +73,8 @@ def number_dtype(number: bool | int | float) -> np.dtype[Any]:
     """
     if isinstance(number, np.generic):
         return nearest_dtype(number.dtype)
+    if isinstance(number, Symbolic):
+        return number.alone
     for python, dtype in ((bool, bool_), (int, int64), (float, float32)):
         if isinstance(number, python):
             return dtype

@@ -31,9 +31,9 @@ def common_backend(what: str, *tensors: Value) -> Backend:
         backend = x.backend
         for x in tensors[1:]:
             if x.backend is not backend:
+                remedy = backend.remedy or x.backend.remedy or f"bring one over with .to({backend.name!r})"
                 raise ValueError(
-                    f"{what}: tensors on backends {backend.name!r} and {x.backend.name!r} do not mix: "
-                    f"bring one over with .to({backend.name!r})"
+                    f"{what}: tensors on backends {backend.name!r} and {x.backend.name!r} do not mix: {remedy}"
                 )
     except AttributeError:
         raise no_tensor(what, x) from None

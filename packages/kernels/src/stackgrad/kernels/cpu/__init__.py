@@ -22,6 +22,7 @@ Files that `cuda` has too mean the same there. Where is what:
     images with their channels side by side      _channels_last.py     channels_last, in_order
     images with padding around them              conv/_image.py        padding, reading
     elementwise: add, exp, relu, where ...       _elementwise.py       _flat, _walk
+    functions that are fused, a stage at a time  _fused.py             plan_stage, _text
     exp, log ... inside kernels                  _math.py              function_of, compile_scalar
     sum, prod, max, min; mean by sum             _reduce.py            _fold
     the same of neighbours, in registers         _vector_fold.py       fold_vectors
@@ -43,7 +44,7 @@ Files that `cuda` has too mean the same there. Where is what:
 
     which function does which work               _backend.py           CpuBackend
     where elements lie                           ../_index.py          merge, spread_strides, memory_order
-    scalar forms of the op table as functions    ../_scalar.py         scalar_compiler, OF_INTEGERS
+    scalar forms of the op table as functions    ../_scalar.py         scalar_compiler, fused_scalar, OF_INTEGERS
     making and launching kernels                 _kernel.py            kernel, Kernel, helper, rebind
     what a launch compiles to                    _launch.py            entry
     the threads that share a launch              _team.py              Team, launch, replay, serve

@@ -11,6 +11,7 @@ from . import (
     _copy,
     _cumsum,
     _elementwise,
+    _fused,
     _indexing,
     _matmul,
     _memory,
@@ -30,6 +31,7 @@ class CpuBackend(HostBackend):
 
     name = "cpu"
     captures = True
+    fuses = True
 
     constant = staticmethod(constant)
     full = staticmethod(_copy.full)
@@ -41,6 +43,7 @@ class CpuBackend(HostBackend):
     owns_memory = staticmethod(_memory.owns_memory)
     elementwise = staticmethod(_elementwise.elementwise)
     plan_elementwise = staticmethod(_elementwise.plan_elementwise)
+    plan_stage = staticmethod(_fused.plan_stage)
     reduce = staticmethod(_reduce.reduce)
     plan_reduce = staticmethod(_reduce.plan_reduce)
     arg_reduce = staticmethod(_reduce.arg_reduce)

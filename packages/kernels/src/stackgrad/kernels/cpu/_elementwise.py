@@ -67,14 +67,14 @@ class Line(NamedTuple):
 
 
 @helper
-def _lie(table, array):
+def lie_of(table, array):
     """That of x, y, z or out, 0 to 3: five numbers each, behind the RANK extents."""
     at = 4 + 5 * array
     return Lie(load(table, at), load(table, at + 1), load(table, at + 2), load(table, at + 3), load(table, at + 4))
 
 
 @helper
-def _at(lie, i, j, k, m):
+def position(lie, i, j, k, m):
     return lie.start + i * lie.i + j * lie.j + k * lie.k + m * lie.m
 
 
@@ -84,13 +84,13 @@ def _walk(chunk, x, y, z, out, table):
     The table holds RANK extents, the `Lie` of each array, and then across, columns and rows.
     """
     n0, n1, n2, n3 = load(table, 0), load(table, 1), load(table, 2), load(table, 3)
-    of_x, of_y, of_z, of_out = _lie(table, 0), _lie(table, 1), _lie(table, 2), _lie(table, 3)
+    of_x, of_y, of_z, of_out = lie_of(table, 0), lie_of(table, 1), lie_of(table, 2), lie_of(table, 3)
     across, columns, rows = load(table, 24), load(table, 25), load(table, 26)
     first, left = chunk // across * rows, chunk % across * columns
     count = min(n3 - left, columns)
     k, j, i = first % n2, first // n2 % n1, first // n2 // n1
-    xs, ys = _at(of_x, i, j, k, left), _at(of_y, i, j, k, left)
-    zs, to = _at(of_z, i, j, k, left), _at(of_out, i, j, k, left)
+    xs, ys = position(of_x, i, j, k, left), position(of_y, i, j, k, left)
+    zs, to = position(of_z, i, j, k, left), position(of_out, i, j, k, left)
     for _ in range(min(n0 * n1 * n2 - first, rows)):
         _row(Line(x, xs, of_x.m), Line(y, ys, of_y.m), Line(z, zs, of_z.m), Line(out, to, of_out.m), count)
         xs, ys, zs, to = xs + of_x.k, ys + of_y.k, zs + of_z.k, to + of_out.k
@@ -101,8 +101,8 @@ def _walk(chunk, x, y, z, out, table):
             if j == n1:
                 j = 0
                 i += 1
-            xs, ys = _at(of_x, i, j, k, left), _at(of_y, i, j, k, left)
-            zs, to = _at(of_z, i, j, k, left), _at(of_out, i, j, k, left)
+            xs, ys = position(of_x, i, j, k, left), position(of_y, i, j, k, left)
+            zs, to = position(of_z, i, j, k, left), position(of_out, i, j, k, left)
 
 
 @helper

@@ -169,12 +169,25 @@ def fold_kernel(name: str, scalar: Any, key: str | None, by_vectors: Any = None)
 
     `by_vectors`, one of `fold_vectors`, does the same to floats in registers.
     """
+    rows, run = _helpers(name, scalar, by_vectors)
+    fold = rebind(_fold, f"{name}_fold", _fold_rows=rows, _fold_run=run)
+    return Fold(Kernel(fold, lambda T: (Memory(T), Memory(T), named(Pieces)), key))
+
+
+def _helpers(name: str, scalar: Any, by_vectors: Any) -> tuple[Any, Any]:
+    """What folds rows into one, each column by itself, and what folds a run into one element."""
     helpers = {"_scalar": scalar, "_fold_vectors": by_vectors}
     run = _fold_floats if by_vectors else _fold_run
     for body in (_fold_rows, _fold_few, _fold_many, run):
         helpers[body.__name__] = helper(rebind(body, f"{name}{body.__name__}", **helpers))
-    fold = rebind(_fold, f"{name}_fold", _fold_rows=helpers["_fold_rows"], _fold_run=helpers[run.__name__])
-    return Fold(Kernel(fold, lambda T: (Memory(T), Memory(T), named(Pieces)), key))
+    return helpers["_fold_rows"], helpers[run.__name__]
+
+
+@cache
+def folding(name: str, of_floats: bool) -> tuple[Any, Any]:
+    """For kernels that fold what they compute: a reduction's scalar function, and what folds a run by it."""
+    scalar = compile_scalar(REDUCTIONS[name].scalar)
+    return scalar, _helpers(name, scalar, fold_vectors.get(name) if of_floats else None)[1]
 
 
 @cache

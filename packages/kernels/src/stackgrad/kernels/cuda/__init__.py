@@ -19,6 +19,7 @@ Importing this needs neither numba-cuda nor a GPU. `_driver` is the one file tha
     batch norm and its gradient                  _norm.py              _moments, _normalise, _grad_sums, _input_grad
     images for it, shared among blocks           _channels.py          Cut, cut_of, ChannelKernels
     elementwise: add, exp, relu, where ...       _elementwise.py       _flat, _strided
+    functions that are fused, a stage at a time  _fused.py             plan_stage, _text
     exp, log ... inside kernels                  _math.py              function_of, compile_scalar
     sum, prod, max, min; mean by sum             _reduce.py            _fold_rows, _fold_columns
     argmax, argmin                               _reduce.py            _extreme
@@ -41,7 +42,7 @@ Importing this needs neither numba-cuda nor a GPU. `_driver` is the one file tha
     arrays; views: permute, expand, slice        _array.py             DeviceArray, empty, from_numpy, to_numpy
     strides as kernels see them                  _strides.py           offset_of, parts, divide
     where elements lie                           ../_index.py          merge, spread_strides, memory_order
-    scalar forms of the op table as functions    ../_scalar.py         scalar_compiler, OF_INTEGERS
+    scalar forms of the op table as functions    ../_scalar.py         scalar_compiler, fused_scalar, OF_INTEGERS
     making and launching kernels                 _kernel.py            kernel, Kernel, named, cover, REGISTRY
     driver, compiler, simulator                  _driver.py            device, compile_to_ptx, _Gpu, _Simulator
     arrays of simulated kernels                  _simulated.py         Pointer, Anywhere

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
 
 from stackgrad.tensor import Backend, capturing
+from stackgrad.tensor._stage import Stage
 
 from . import (
     _array,
@@ -14,6 +16,7 @@ from . import (
     _copy,
     _cumsum,
     _elementwise,
+    _fused,
     _indexing,
     _matmul,
     _norm,
@@ -33,6 +36,7 @@ class CudaBackend(Backend):
 
     name = "cuda"
     captures = True
+    fuses = True
 
     from_numpy = staticmethod(_array.from_numpy)
     from_dlpack = staticmethod(_array.from_dlpack)
@@ -90,6 +94,9 @@ class CudaBackend(Backend):
         if capturing.tape is None:
             return found
         return self._checks.launch(index, low, extent, error, message)
+
+    def plan_stage(self, stage: Stage, arrays: Sequence[DeviceArray]) -> Callable[..., Sequence[DeviceArray]]:
+        return _fused.plan_stage(stage, arrays, super().plan_stage(stage, arrays))
 
     def to_numpy(self, array: DeviceArray) -> NDArray[Any]:
         values = _array.to_numpy(_copy.contiguous(array))

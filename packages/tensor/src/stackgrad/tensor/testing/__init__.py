@@ -18,6 +18,7 @@ from ._classes import CLASS_CASES
 from ._compare import expect_close, expect_equal, expect_near, sum_bound, ulps
 from ._draw import Draw, Limits, Sample, draws, uniform
 from ._elementwise import ELEMENTWISE_CASES, check_elementwise, check_elementwise_gradient
+from ._functions import RandomFunction, check_fused
 from ._keys import draw_key
 from ._long_sums import LONG_SUMS
 from ._memory import MEMORY_CASES
@@ -58,9 +59,11 @@ __all__ = [
     "Case",
     "Draw",
     "Limits",
+    "RandomFunction",
     "Sample",
     "check_elementwise",
     "check_elementwise_gradient",
+    "check_fused",
     "check_gradient",
     "check_reduce",
     "check_reduced_gradient",

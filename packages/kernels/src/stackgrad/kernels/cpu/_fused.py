@@ -1,0 +1,285 @@
+"""Stages of fused functions: any number of operands and results, walked by rows, and reduced on the way.
+
+    for each row of the walk
+        for each element of the row     all results at once, in registers
+            write it, or put it in a buffer, which stays in the first-level cache
+        fold each buffer                inner   to one element, where the row is reduced
+                                        outer   into one row of the chunk, where all rows are
+                                        both    into one element of the chunk
+
+What chunks leave behind is reduced by `_reduce`, and so are dimensions between. A kernel is written for each scalar
+function, and each way in which its operands lie along a row and its results are reduced.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
+from itertools import product
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from stackgrad.tensor import REDUCTIONS
+from stackgrad.tensor._shape import strides_in_order
+from stackgrad.tensor._stage import DType, Result, Stage
+
+from .._index import inverse, memory_order, merge
+from .._scalar import fused_scalar, fused_source
+from . import _elementwise, _reduce
+from ._elementwise import lie_of, position  # noqa: F401 - the kernels call them
+from ._kernel import Entry, Kernel, helper, rebind
+from ._math import function_of
+from ._memory import maker
+from ._parallel import CHUNK
+from ._pointers import Memory, load, load_at, on_stack, size_of, store, store_apart_at  # noqa: F401 - and these
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+
+RANK = _elementwise.RANK
+SEGMENT = 4_096  # elements of a row in a buffer
+MOST_ROWS = 128  # rows folded into one, element after element
+
+ALONG, REPEATED, APART = "along", "repeated", "apart"  # how an operand lies along a row
+WRITTEN, INNER, OUTER, BOTH = "written", "inner", "outer", "both"
+
+
+class Way(NamedTuple):
+    """What is done with a result in the kernel: how, by which reduction, and its dtype."""
+
+    how: str
+    reduction: str | None
+    dtype: DType
+
+
+def _text(operands: Sequence[str], ways: Sequence[Way]) -> str:
+    """The kernel's source. x are operands, r results; p and q say where they are, in bytes."""
+    many, walked = len(operands), [f"x{i}" for i in range(len(operands))]
+    walked += [f"r{i}" for i, way in enumerate(ways) if way.how == WRITTEN]
+    results = [f"r{i}" for i in range(len(ways))]
+    folded = [i for i, way in enumerate(ways) if way.how != WRITTEN]
+    end = RANK + 5 * len(walked)
+    lines = [
+        f"def fused(chunk, {', '.join([*walked[:many], *results, 'table'])}):",
+        "    n0, n1, n2, n3 = load(table, 0), load(table, 1), load(table, 2), load(table, 3)",
+        f"    across, columns, rows = load(table, {end}), load(table, {end + 1}), load(table, {end + 2})",
+        "    stack, part = chunk // across, chunk % across",
+        "    first, left = stack * rows, part * columns",
+        "    count = min(n3 - left, columns)",
+        "    k, j, i = first % n2, first // n2 % n1, first // n2 // n1",
+    ]
+    lines += [f"    lie_{x} = lie_of(table, {n})" for n, x in enumerate(walked)]
+    lines += [f"    buffer{i}, lanes{i} = on_stack(r{i}, {SEGMENT}), on_stack(r{i}, {_reduce.LANES})" for i in folded]
+    places = [f"p_{x} = position(lie_{x}, i, j, k, left)" for x in walked]
+    lines += [f"    {place}" for place in places]
+    lines += ["    for row in range(min(n0 * n1 * n2 - first, rows)):"]
+    taken = []
+    for i, lies in enumerate(operands):
+        if lies == REPEATED:
+            lines += [f"        v{i} = load_at(x{i}, p_x{i})"]
+            taken += [f"v{i}"]
+        else:
+            taken += [f"load_at(x{i}, p_x{i} + m * {f'size_of(x{i})' if lies == ALONG else f'lie_x{i}.m'})"]
+    lines += ["        for m in range(count):", f"            {', '.join(f't{i}' for i in range(len(ways)))} = "]
+    lines[-1] += f"_scalar({', '.join(taken)})"
+    for i, way in enumerate(ways):
+        put = f"store_apart_at(r{i}, p_r{i} + m * size_of(r{i}), t{i})"
+        lines += [f"            {put if way.how == WRITTEN else f'store(buffer{i}, m, t{i})'}"]
+    for i in folded:
+        lines += [f"        {line}" for line in _folding(i, ways[i])]
+    lines += [f"        p_{x} += lie_{x}.k" for x in walked]
+    lines += ["        k += 1", "        if k == n2:", "            k = 0", "            j += 1"]
+    lines += ["            if j == n1:", "                j = 0", "                i += 1"]
+    lines += [f"            {place}" for place in places]
+    return "\n".join(lines) + "\n"
+
+
+def _folding(i: int, way: Way) -> list[str]:
+    """What folds the buffer of result i."""
+    if way.how == OUTER:
+        return [
+            "if row == 0:",
+            "    for m in range(count):",
+            f"        store(r{i}, stack * n3 + left + m, load(buffer{i}, m))",
+            "else:",
+            "    for m in range(count):",
+            f"        value = load(r{i}, stack * n3 + left + m)",
+            f"        store(r{i}, stack * n3 + left + m, _merge{i}(value, load(buffer{i}, m), value))",
+        ]
+    fold = [f"_fold{i}(buffer{i}, 0, count, lanes{i})", f"one{i} = load(lanes{i}, 0)"]
+    if way.how == INNER:
+        return [*fold, f"store(r{i}, (first + row) * across + part, one{i})"]
+    return [*fold, f"store(r{i}, chunk, one{i} if row == 0 else _merge{i}(load(r{i}, chunk), one{i}, one{i}))"]
+
+
+def _kernel(stage: Stage, operands: Sequence[str], ways: Sequence[Way]) -> Entry:
+    """The kernel of a stage for operands that lie so along a row, and these ways of its results."""
+    text = _text(operands, ways)
+    dtypes = (*stage.dtypes, *[way.dtype for way in ways])
+    made_of = [dtype.name for dtype in dtypes], [way.reduction for way in ways]
+    key = f"{text}{fused_source(stage)}{made_of}"
+    found = _entries.get(key)
+    if found is not None:
+        return found
+    # Machine code on disk has names from other processes: no two kernels may have the same.
+    name = f"fused_{sha256(key.encode()).hexdigest()[:16]}"
+    namespace: dict[str, Any] = {**globals(), "_scalar": fused_scalar(stage, name, function_of, helper)}
+    for i, way in enumerate(ways):
+        if way.reduction is not None:
+            namespace[f"_merge{i}"], namespace[f"_fold{i}"] = _reduce.folding(way.reduction, way.dtype.kind == "f")
+    exec(text, namespace)
+    signature = (*[Memory(numba.from_dtype(dtype)) for dtype in dtypes], Memory(types.int64))
+    kernel = Kernel(rebind(namespace["fused"], name), lambda T: signature, key)
+    found = _entries[key] = kernel[np.dtype(np.float32)]
+    return found
+
+
+_entries: dict[str, Entry] = {}  # by all that they were made from
+
+
+def plan_stage(stage: Stage, arrays: Sequence[Array]) -> Callable[..., list[Array]]:
+    """See Backend.plan_stage."""
+    plan = _Plan(stage, [np.asarray(x) for x in arrays])
+    return plan.run
+
+
+class _Plan:
+    """The launches of a stage for operands of these layouts, and what is made of what they leave."""
+
+    def __init__(self, stage: Stage, arrays: Sequence[Array]) -> None:
+        self._numbers = not all(x.ndim for x in arrays)
+        shape = stage.shape
+        spread = [
+            tuple([0 if axis is None or x.shape[axis] == 1 else x.strides[axis] for axis in operand.axes])
+            for x, operand in zip(arrays, stage.operands, strict=True)
+        ]
+        order = memory_order([(shape, strides) for strides in spread], shape)
+        lies = tuple([shape[d] for d in order])
+        dtypes = [stage.slot_dtype(result.slot) for result in stage.results]
+        written = strides_in_order(lies)
+        kept = [_kept_strides(result, shape, order) for result in stage.results]
+        extents, strides = merge(lies, [*[tuple([s[d] for d in order]) for s in spread], written, *kept])
+        if not extents:
+            extents, strides = (1,), [(0,) for _ in strides]
+        of_operands, of_written, of_kept = strides[: len(spread)], strides[len(spread)], strides[len(spread) + 1 :]
+        ways = [
+            _way(result, dtype, steps, extents)
+            for result, dtype, steps in zip(stage.results, dtypes, of_kept, strict=True)
+        ]
+        operands = tuple([_lies(s[-1], x.itemsize) for s, x in zip(of_operands, arrays, strict=True)])
+        walked = [*of_operands]
+        walked += [tuple([step * way.dtype.itemsize for step in of_written]) for way in ways if way.how == WRITTEN]
+        entry = _kernel(stage, operands, ways)
+        folds = any(way.how != WRITTEN for way in ways)
+        columns = min(extents[-1], SEGMENT if folds else CHUNK)
+        rows = CHUNK // columns
+        if any(way.how in (OUTER, BOTH) for way in ways):
+            rows = min(rows, MOST_ROWS)
+        across, count = -(-extents[-1] // columns), math.prod(extents[:-1])
+        self._launches = []
+        for table in _tables(extents, walked):
+            chunks = -(-math.prod(table[: RANK - 1]) // rows) * across
+            launch = np.array([*table, across, columns, rows], np.int64)
+            self._launches.append((chunks, math.prod(lies) * max(1, len(stage.lines)), launch))
+        self._entry = entry
+        ends = _End(lies, order, extents, across, -(-count // rows))
+        self._results = [ends.of(result, way) for result, way in zip(stage.results, ways, strict=True)]
+
+    def run(self, *arrays: Array) -> list[Array]:
+        """The results for operands of the shapes and strides that this was made for."""
+        if self._numbers:
+            arrays = tuple([np.asarray(x) for x in arrays])
+        made = [make() for make, _ in self._results]
+        for chunks, work, table in self._launches:
+            self._entry(chunks, work, (*arrays, *made, table))
+        return [out if end is None else end(out) for out, (_, end) in zip(made, self._results, strict=True)]
+
+
+def _kept_strides(result: Result, shape: Shape, order: Shape) -> Shape:
+    """Of a result that is reduced: 0 for each dimension that is; others differ from those of their neighbours."""
+    if result.reduction is None:
+        return (0,) * len(order)
+    kept = tuple([1 if d in result.dims else extent for d, extent in enumerate(shape)])
+    steps = strides_in_order(tuple([kept[d] for d in order]))
+    return tuple([0 if d in result.dims else step for d, step in zip(order, steps, strict=True)])
+
+
+def _way(result: Result, dtype: DType, steps: Shape, extents: Shape) -> Way:
+    if result.reduction in (None, "prod") or dtype.kind == "b" or len(extents) > RANK:
+        return Way(WRITTEN, None, dtype)
+    inner, outer = not steps[-1] and extents[-1] > 1, not any(steps[:-1]) and len(extents) > 1
+    if not (inner or outer):  # dimensions between
+        inner = not steps[-1]
+        if not inner:
+            return Way(WRITTEN, None, dtype)
+    return Way(BOTH if inner and outer else INNER if inner else OUTER, result.reduction, dtype)
+
+
+def _lies(step: int, size: int) -> str:
+    return ALONG if step == size else APART if step else REPEATED
+
+
+def _tables(extents: Shape, strides: Sequence[Shape]) -> Iterator[list[int]]:
+    """The extents of a walk, and where each array lies on it (see `_elementwise`), for each index of more than RANK."""
+    lead, left = max(0, len(extents) - RANK), max(0, RANK - len(extents))
+    for index in product(*[range(extent) for extent in extents[:lead]]):
+        table = [1] * left + list(extents[lead:])
+        for steps in strides:
+            table += [sum(map(int.__mul__, index, steps)), *[0] * left, *steps[lead:]]
+        yield table
+
+
+class _End(NamedTuple):
+    """What is made of what a kernel leaves: `lies` are the extents of the dimensions in the `order` of the walk."""
+
+    lies: Shape
+    order: Shape
+    extents: Shape  # merged
+    across: int
+    stacks: int  # of rows, each in a chunk or several side by side
+
+    def of(self, result: Result, way: Way) -> tuple[Callable[[], Array], Callable[[Array], Array] | None]:
+        """What makes the memory of a result, and what makes the result of that."""
+        if way.how == WRITTEN:
+            return maker(self.lies, way.dtype), self._written(result)
+        row = self.extents[-1]
+        begin = len(self.lies)  # of the dimensions that a row is made of
+        while math.prod(self.lies[begin:]) < row:
+            begin -= 1
+        before, behind = self.order[:begin], self.order[begin:]
+        if way.how == INNER:
+            rows = math.prod(self.extents[:-1])
+            return maker((rows, self.across), way.dtype), self._reduced(result, before, self.lies[:begin], (1,))
+        if way.how == OUTER:
+            return maker((self.stacks, row), way.dtype), self._reduced(result, behind, self.lies[begin:], (0,))
+        return maker((self.stacks, self.across), way.dtype), self._reduced(result, (), (), (0, 1))
+
+    def _written(self, result: Result) -> Callable[[Array], Array] | None:
+        back = inverse(self.order)
+        in_order = self.order == tuple(range(len(self.order)))
+        if result.reduction is None:
+            return None if in_order else lambda out: out.transpose(back)
+        reduction = REDUCTIONS[result.reduction]
+        return lambda out: _reduce.reduce(reduction, out.transpose(back), result.dims)
+
+    def _reduced(self, result: Result, dims: Shape, extents: Shape, parts: Shape) -> Callable[[Array], Array]:
+        """What folds the `parts` of a result, whose other dimensions are `dims`, and those of these to be reduced."""
+        reduction = REDUCTIONS[result.reduction or ""]
+        between = tuple([i for i, d in enumerate(dims) if d in result.dims and extents[i] > 1])
+        left = [d for i, d in enumerate(dims) if i not in between]
+        turn = tuple([left.index(d) for d in sorted(left)])
+        by_dim = dict(zip(self.order, self.lies, strict=True))
+        shape = tuple([by_dim[d] for d in sorted(by_dim) if d not in result.dims])
+
+        def end(out: Array) -> Array:
+            out = _reduce.reduce(reduction, out, parts).reshape(extents)
+            if between:
+                out = _reduce.reduce(reduction, out, between)
+            return out.transpose(turn).reshape(shape)
+
+        return end

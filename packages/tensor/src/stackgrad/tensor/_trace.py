@@ -1,0 +1,207 @@
+"""A traced function: its expressions, their gradients, and what the graph keeps of a call of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ._autograd import Context, Function
+from ._backward import gradients
+from ._cut import cheapest
+from ._expression import Expression, Untraceable, tracing
+from ._mode import GradMode, here
+from ._program import Program
+from ._tape import captured_on
+
+if TYPE_CHECKING:
+    from ._backend import Array
+    from ._tensor import Tensor
+
+
+class traced:
+    """Within this context what is computed is recorded for gradients, and put on no tape."""
+
+    def __enter__(self) -> None:
+        self._outside = captured_on(None), GradMode(True)
+        for context in self._outside:
+            context.__enter__()
+
+    def __exit__(self, *exception: Any) -> None:
+        for context in self._outside[::-1]:
+            context.__exit__(*exception)
+
+
+def symbol(index: int, like: Tensor) -> Tensor:
+    """The tensor that stands for an operand."""
+    from ._tensor import Tensor
+
+    out = Tensor(Expression("input", index, (), like.shape, like.dtype), tracing)
+    out._requires_grad = like.dtype.kind == "f"
+    return out
+
+
+class Trace:
+    """A function as expressions: `outputs` of `inputs`, tensors of the backend `tracing` and their history.
+
+    An output is computed by a root of the program, unless it is one of the inputs. `shared`: whether equal outputs may
+    share memory, also with the inputs they are views of, as gradients may.
+    """
+
+    def __init__(
+        self, name: str, inputs: list[Tensor], numbers: list[Expression], outputs: Sequence[Any], shared: bool
+    ) -> None:
+        self.name, self.inputs, self.numbers, self.outputs = name, inputs, numbers, outputs
+        self.given = [x.data for x in inputs] + numbers
+        self.roots: list[Expression] = []
+        self._of_output: list[tuple[str, int] | None] = []  # "input" or "root", and which
+        known = {id(x.data): ("input", i) for i, x in enumerate(inputs)}
+        for i, x in enumerate(outputs):
+            same = next((j for j in range(i) if outputs[j] is x), None)
+            if x is None or same is not None:
+                self._of_output.append(None if same is None else self._of_output[same])
+                continue
+            root = x.data
+            while not shared and (root.kind == "view" or root in self.roots):
+                root = Expression("cast", None, (root,), root.shape, root.dtype)  # a copy
+            if id(root) not in known:
+                known[id(root)] = ("root", len(self.roots))
+                self.roots.append(root)
+            self._of_output.append(known[id(root)])
+        self._forward = Program(self.roots, self.given)
+        self._recorded: dict[tuple[bool, ...], Recorded] = {}
+
+    def __call__(self, tensors: list[Tensor], numbers: Sequence[int | float]) -> list[Any]:
+        """The outputs for these operands."""
+        mode = here.mode
+        arrays = self.arrays(tensors, numbers)
+        needs = tuple([x.requires_grad for x in tensors]) if mode.recording else ()
+        if not (True in needs or mode.observer is not None):
+            return self.outputs_of(
+                [tensors[0].new(array) for array in self._forward(tensors[0].backend, arrays)], tensors
+            )
+        recorded = self._recorded.get(needs)
+        if recorded is None:
+            with captured_on(None):
+                recorded = self._recorded[needs] = Recorded(self, needs)
+        return self.outputs_of(recorded.call(tensors, arrays, numbers), tensors)
+
+    def arrays(self, tensors: Sequence[Tensor], numbers: Sequence[int | float]) -> tuple[Array, ...]:
+        """Those of operands and numbers."""
+        constant = tensors[0].backend.constant
+        return (
+            *[x.data for x in tensors],
+            *[constant(x, e.dtype) for x, e in zip(numbers, self.numbers, strict=True)],
+        )
+
+    def outputs_of(self, made: Sequence[Tensor], tensors: Sequence[Tensor]) -> list[Any]:
+        """The outputs, of tensors that were made for the roots and of the operands."""
+        out: list[Any] = []
+        for source, traced in zip(self._of_output, self.outputs, strict=True):
+            if source is None:
+                out.append(None)
+            elif source[0] == "root":
+                out.append(made[source[1]])
+            else:
+                x = tensors[source[1]]
+                out.append(x if traced.requires_grad or not x.requires_grad else x.detach())
+        return out
+
+    def gradient(self, root: int, needs: Sequence[bool]) -> Trace | None:
+        """The gradient of a root for those inputs that need it, as a function of the inputs and its gradient.
+
+        None where nothing flows to these.
+        """
+        out = next(x for x, source in zip(self.outputs, self._of_output, strict=True) if source == ("root", root))
+        if not out.requires_grad:
+            return None
+        g = symbol(len(self.inputs), out)
+        with traced():
+            wanted = [x for x, need in zip(self.inputs, needs, strict=True) if need]
+            try:
+                found = iter(gradients([out], wanted, [g], True, True))
+            except Untraceable as error:
+                raise TypeError(
+                    f"{self.name} cannot be fused where a gradient is asked for: in that of a reduction such as prod "
+                    f"{error}"
+                ) from None
+        outputs = [next(found) if need else None for need in needs]
+        if all(x is None for x in outputs):
+            return None
+        return Trace(f"the gradient of {self.name}", [*self.inputs, g], self.numbers, outputs, shared=True)
+
+
+class Recorded:
+    """A trace whose application leaves nodes behind: `needs` says which inputs require a gradient."""
+
+    def __init__(self, trace: Trace, needs: tuple[bool, ...]) -> None:
+        self._trace = trace
+        at_hand = [x.data for x in trace.inputs] + trace.roots
+        self._gradients: list[Gradient | None] = []
+        for i in range(len(trace.roots)):
+            of_root = trace.gradient(i, needs) if True in needs else None
+            self._gradients.append(Gradient(of_root, trace, at_hand) if of_root else None)
+        kept = {id(x): x for gradient in self._gradients if gradient for x in gradient.saved}
+        for x in at_hand:
+            kept.pop(id(x), None)
+        self._values = [*trace.roots, *kept.values()]
+        self._program = Program(self._values, trace.given)
+
+    def call(self, tensors: list[Tensor], arrays: tuple[Array, ...], numbers: Sequence[int | float]) -> list[Tensor]:
+        """Tensors for the roots."""
+        made = [tensors[0].new(array) for array in self._program(tensors[0].backend, arrays)]
+        known = dict(zip(map(id, self._values), made, strict=True))
+        known.update(zip(map(id, self._trace.given), tensors, strict=False))
+        results = zip(self._gradients, made, strict=False)
+        applied = []
+        for gradient, out in results:
+            with GradMode(here.mode.recording and gradient is not None):
+                applied.append(Fused.apply(Made(gradient, out, known, numbers), *tensors))
+        return applied
+
+
+class Gradient:
+    """The gradient of one root, a `trace`: from what forward `saved`, or from all inputs."""
+
+    def __init__(self, trace: Trace, forward: Trace, at_hand: list[Expression]) -> None:
+        self.name, self.trace = forward.name, trace
+        g = self.trace.inputs[-1].data
+        self.saved = cheapest(self.trace.roots, g, at_hand)
+        self._program = Program(self.trace.roots, [*self.saved, g, *trace.numbers])
+
+    def __call__(self, tensors: Sequence[Tensor], saved: Sequence[Tensor], numbers: Any, g: Tensor) -> list[Any]:
+        found = self._program(g.backend, self.trace.arrays([*saved, g], numbers))
+        return self.trace.outputs_of([g.new(array) for array in found], [*tensors, g])
+
+
+class Made(NamedTuple):
+    """A result, its gradient, all values that are in memory, by their expressions' ids, and the numbers."""
+
+    gradient: Gradient | None
+    out: Tensor
+    known: dict[int, Tensor]
+    numbers: Sequence[int | float]
+
+
+class Fused(Function):
+    """One result of a fused function."""
+
+    @staticmethod
+    def forward(ctx: Context, made: Made, *tensors: Tensor) -> Tensor:
+        gradient, out, known, ctx.numbers = made
+        if gradient is not None:
+            ctx.gradient = gradient
+            saved = [known[id(x)] for x in gradient.saved]
+            ctx.save(*tensors, *[x if x is out else x.new(x.data, x.version) for x in saved])
+        return out
+
+    @staticmethod
+    def backward(ctx: Context, g: Tensor) -> Any:
+        gradient, count = ctx.gradient, len(ctx.needs)
+        tensors, saved = ctx.saved[:count], ctx.saved[count:]
+        if here.mode.recording:
+            return tuple(gradient.trace([*tensors, g], ctx.numbers))
+        return tuple(gradient(tensors, saved, ctx.numbers, g))
+
+    @classmethod
+    def _describe(cls, ctx: Context) -> str:
+        return ctx.gradient.name  # type: ignore[no-any-return]

@@ -1,0 +1,451 @@
+"""Fused functions: results and gradients as those of the function itself, what is traced when, and what is refused."""
+
+import inspect
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stackgrad.tensor import NumpyBackend, from_numpy, fuse, grad, no_grad, observed, tensor, where, zeros
+from stackgrad.tensor._cut import cheapest
+from stackgrad.tensor._stage import Call, Stage
+from stackgrad.tensor._trace import Trace
+from stackgrad.tensor.testing import RandomFunction, check_fused
+
+RNG = np.random.default_rng(0)
+SCALE = 2.0
+
+
+class Composed(NumpyBackend):
+    """Does each stage by the operations of NumPy: what is tested is how a function becomes stages."""
+
+    name = "composed"
+    fuses = True
+
+
+COMPOSED = Composed()
+
+
+def random(*shape, backend=COMPOSED):
+    x = from_numpy(RNG.standard_normal(shape), backend=backend)
+    x.requires_grad = True
+    return x
+
+
+@pytest.fixture
+def traces(monkeypatch):
+    """The traces that were made, those of gradients too."""
+    made = []
+    init = Trace.__init__
+
+    def noted(trace, *args, **kwargs):
+        init(trace, *args, **kwargs)
+        made.append(trace)
+
+    monkeypatch.setattr(Trace, "__init__", noted)
+    return made
+
+
+@given(st.integers(0, 2**32))
+def test_it_computes_what_the_function_does(seed):
+    check_fused(RandomFunction(np.random.default_rng(seed)), COMPOSED)
+
+
+@given(st.integers(0, 2**32))
+def test_where_nothing_is_fused_it_is_the_function(seed):
+    check_fused(RandomFunction(np.random.default_rng(seed), steps=4), NumpyBackend(), order=1)
+
+
+@pytest.mark.parametrize("shape", [(0,), (2, 0), ()])
+def test_shapes_without_elements_or_dimensions(shape):
+    x = random(*shape)
+    (g,) = grad(fuse(lambda x: x.exp() * x)(x).sum(), x)
+    assert g.shape == shape
+    np.testing.assert_allclose(g.numpy(), np.exp(x.detach().numpy()) * (1 + x.detach().numpy()))
+
+
+# --- when it is traced
+
+
+def test_it_is_called_once_for_each_form():
+    calls = []
+
+    @fuse
+    def f(x, y=1.0):
+        calls.append(x.shape)
+        return x * y
+
+    x = random(2, 3)
+    for y in (0.5, 2.5, -1e300, math.inf):
+        np.testing.assert_array_equal(f(x, y).detach().numpy(), x.detach().numpy() * y)
+    np.testing.assert_array_equal(f(x, y=3.0).detach().numpy(), x.detach().numpy() * 3)
+    f(random(3))
+    f(random(3))
+    assert calls == [(2, 3), (2, 3), (3,)]  # with a number, by its name, and without
+
+
+def test_numbers_are_computed_with_as_python_does():
+    @fuse
+    def f(x, n, p):
+        return x * ((1 - p) ** -1) + n / 4 + n**3 - abs(-n) + (n > 2) + n // 2 + p % 0.3 - 7 // n + 7 % n
+
+    for n, p in ((3, 0.25), (2, 0.75), (-1, -2.0)):
+        x = random(4)
+        expected = x.detach().numpy() * ((1 - p) ** -1) + n / 4 + n**3 - abs(-n) + (n > 2)
+        expected += n // 2 + p % 0.3 - 7 // n + 7 % n
+        np.testing.assert_allclose(f(x, n, p).detach().numpy(), expected, rtol=1e-14)
+
+
+def test_a_number_takes_the_part_in_the_dtype_that_it_has_in_the_function():
+    for x in (tensor([1, 2]), tensor([1.0, 2.0]), tensor([1.0], dtype="float64"), tensor([True]), tensor(2.0)):
+        x = x.to(COMPOSED)
+        for number in (2, 0.5, np.float64(0.5), np.int64(3)):
+            assert fuse(lambda x, n: x + n)(x, number).dtype == (x + number).dtype
+
+
+def test_an_integer_that_is_asked_for_is_part_of_the_form():
+    f = fuse(lambda x, dim: x.exp().sum(dim))
+    x = random(2, 3)
+    for dim in (0, 1, -1, 0):
+        np.testing.assert_allclose(f(x, dim).detach().numpy(), np.exp(x.detach().numpy()).sum(dim))
+
+
+def test_what_is_no_number_is_part_of_the_form():
+    @fuse
+    def f(x, negative, mode):
+        return (-x if negative else x) * (2 if mode == "twice" else 1)
+
+    x = random(3)
+    for negative in (True, False, True):
+        for mode in ("twice", None):
+            expected = x.detach().numpy() * (-1 if negative else 1) * (2 if mode else 1)
+            np.testing.assert_array_equal(f(x, negative, mode=mode).detach().numpy(), expected)
+
+
+def test_it_follows_the_variables_that_it_uses():
+    factor = 1.0
+
+    @fuse
+    def f(x):
+        return x * factor * SCALE
+
+    x = random(3)
+    np.testing.assert_array_equal(f(x).detach().numpy(), x.detach().numpy() * 2)
+    factor = 3.0
+    np.testing.assert_array_equal(f(x).detach().numpy(), x.detach().numpy() * 6)
+
+
+def test_one_within_another_becomes_part_of_it(traces):
+    inner = fuse(lambda x, n: x.exp() * n)
+    outer = fuse(lambda x, n: inner(x + 1, n * 2) + inner(x, n))
+    x = random(3)
+    e = np.exp(x.detach().numpy())
+    np.testing.assert_allclose(outer(x, 0.5).detach().numpy(), np.exp(x.detach().numpy() + 1) + e / 2)
+    forward = traces[0]
+    assert [type(step) for step in forward._forward.steps] == [Stage]
+
+
+def test_methods_can_be_fused():
+    class Layer:
+        @fuse
+        def double(self, x):
+            return x * 2
+
+    x = random(3)
+    np.testing.assert_array_equal(Layer().double(x).detach().numpy(), x.detach().numpy() * 2)
+
+
+def test_it_keeps_name_text_and_signature():
+    @fuse
+    def f(x, slope: float = 0.1):
+        """What it does."""
+
+    assert (f.__name__, f.__doc__, str(inspect.signature(f))) == ("f", "What it does.", "(x, slope: float = 0.1)")
+
+
+# --- which kernels there are
+
+
+def steps_of(f, *operands):
+    """The steps of a call of f, and those of its gradient from what was saved."""
+    made = []
+    init = Trace.__init__
+
+    def noted(trace, *args, **kwargs):
+        init(trace, *args, **kwargs)
+        made.append(trace)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trace, "__init__", noted)
+        f(*operands)
+    recorded = next(iter(made[0]._recorded.values()))
+    return recorded._program.steps, recorded._gradients[0]
+
+
+def test_equal_expressions_are_computed_once():
+    steps, gradient = steps_of(fuse(lambda x: (x * x).exp() + (x * x).exp() * (x * x)), random(3))
+    assert [line.op for line in steps[0].lines] == ["mul", "exp", "mul", "add"]
+    assert [type(step) for step in gradient._program.steps] == [Stage]
+    assert [line.op for line in gradient._program.steps[0].lines].count("exp") == 1
+
+
+def test_each_reduction_ends_a_kernel():
+    def log_softmax(x):
+        shifted = x - x.max(1, keepdim=True)
+        return shifted - shifted.exp().sum(1, keepdim=True).log()
+
+    with no_grad():
+        x = random(3, 4)
+        expected = log_softmax(x).numpy()
+    trace = fuse(log_softmax)
+    steps, _ = steps_of(trace, x)
+    assert [[result.reduction for result in step.results] for step in steps] == [["max"], ["sum"], [None]]
+    np.testing.assert_allclose(trace(x).detach().numpy(), expected, rtol=1e-14)
+
+
+def test_results_of_one_shape_share_a_kernel():
+    steps, _ = steps_of(fuse(lambda x: (x.exp(), (x * x).sum(0), x.exp().sum())), random(3, 4))
+    assert len(steps) == 1
+    assert [result.reduction for result in steps[0].results] == [None, "sum", "sum"]
+
+
+def test_what_is_costly_and_repeated_is_computed_before():
+    steps, _ = steps_of(fuse(lambda x, row: x * row.exp() + row), random(20, 4), random(4))
+    assert [step.shape for step in steps] == [(4,), (20, 4)]
+    assert [line.op for line in steps[1].lines] == ["mul", "add"]
+
+
+def test_the_gradient_of_the_largest_goes_to_the_first():
+    x = from_numpy(np.array([[1.0, 3.0, 3.0], [2.0, 2.0, 2.0]]), backend=COMPOSED)
+    x.requires_grad = True
+    f = fuse(lambda x: (x * 2).max(1))
+    (g,) = grad(f(x).sum(), x)
+    np.testing.assert_array_equal(g.numpy(), [[0, 2, 0], [2, 0, 0]])
+    forward, gradient = steps_of(f, random(4, 50))
+    assert [step.method for step in forward if isinstance(step, Call)] == ["arg_reduce"]  # fewer bytes than its operand
+    assert [x.kind for x in gradient.saved] == ["call"]
+
+
+# --- what is kept for the gradient
+
+
+def saved(f, *operands):
+    """What the gradient is computed from, besides that of the result: kinds and shapes."""
+    _, gradient = steps_of(fuse(f), *operands)
+    return [(x.kind, x.what if x.kind in ("input", "op") else None) for x in gradient.saved]
+
+
+def test_a_result_is_read_again_rather_than_operands():
+    assert saved(lambda x: x.exp(), random(5)) == [("op", "exp")]
+    assert saved(lambda x, y: (x * 2 + y).sigmoid(), random(5), random(5)) == [("op", "sigmoid")]
+    assert saved(lambda x: (x * 2).tanh(), random(5)) == [("op", "tanh")]
+
+
+def test_operands_are_read_again_rather_than_what_is_between():
+    assert saved(lambda x: x * x.sigmoid(), random(5)) == [("input", 0)]
+    assert saved(lambda x, y: (x * y).erf(), random(5), random(5)) == [("input", 0), ("input", 1)]
+
+
+def test_what_is_between_is_kept_where_the_operands_are_more_bytes():
+    operands = [random(5) for _ in range(4)]
+    assert saved(lambda a, b, c, d: (a + b + c + d).erf() ** 2, *operands) == [("op", "add")]
+    rows = [random(1) for _ in range(4)]  # few bytes
+    assert saved(lambda x, a, b, c, d: (x + a + b + c + d).erf() ** 2, random(50), *rows)[:1] == [("input", 4)]
+
+
+def test_a_gradient_that_is_linear_keeps_nothing():
+    assert saved(lambda x, y: x * 2 - y, random(5), random(5)) == []
+
+
+def test_the_cut_is_the_cheapest_of_all():
+    """Beside all choices of values that leave no way from the operands to the gradient."""
+
+    @given(st.integers(0, 2**32))
+    def check(seed):
+        function = RandomFunction(np.random.default_rng(seed), steps=3)
+        traces = []
+        with pytest.MonkeyPatch.context() as patch:
+            init = Trace.__init__
+            patch.setattr(Trace, "__init__", lambda trace, *a, **k: (init(trace, *a, **k), traces.append(trace))[0])
+            fuse(function)(*function.operands(COMPOSED))
+        for trace in traces:
+            if not trace.name.startswith("the gradient"):
+                continue
+            g = trace.inputs[-1].data
+            hand = [x.data for x in trace.inputs[:-1]] + traces[0].roots
+            found = cheapest(trace.roots, g, hand)
+            assert cost(found, hand) == best(trace.roots, g, hand)
+
+    check()
+
+
+def cost(values, hand):
+    return sum(x.nbytes * (1 if any(x is y for y in hand) else 2) for x in values)
+
+
+def best(roots, g, hand):
+    """The least cost, by trying every set of values of the forward that is enough."""
+    order, late = [], set()
+
+    def visit(x):
+        if x not in order:
+            for part in x.operands:
+                visit(part)
+            order.append(x)
+
+    for root in roots:
+        visit(root)
+    for x in order:
+        if x is g or any(part in late for part in x.operands):
+            late.add(x)
+    early = [x for x in order if x not in late and x.kind not in ("constant", "number", "view")][:12]
+    needed = [part for x in late for part in x.operands if part not in late] + [x for x in roots if x not in late]
+
+    def enough(chosen):
+        stack = list(needed)
+        while stack:
+            x = stack.pop()
+            if x in chosen:
+                continue
+            if x.kind == "input":
+                return False
+            stack.extend(x.operands)
+        return True
+
+    choices = [[x for i, x in enumerate(early) if mask >> i & 1] for mask in range(2 ** len(early))]
+    return min(cost(chosen, hand) for chosen in choices if enough(chosen))
+
+
+# --- results
+
+
+def test_results_share_no_memory():
+    x = random(2, 3).detach()
+    transposed, again, twice, once = fuse(lambda x: (x.T, x.exp(), x.exp(), x.unsqueeze(0)))(x)
+    arrays = [x.data, transposed.data, again.data, twice.data, once.data]
+    for i, a in enumerate(arrays):
+        for b in arrays[i + 1 :]:
+            assert not np.shares_memory(a, b)
+
+
+def test_an_operand_and_a_result_given_twice_are_themselves():
+    def f(x):
+        y = x * 2
+        return x, y, y, x.detach()
+
+    x = random(3)
+    a, y, z, b = fuse(f)(x)
+    assert a is x
+    assert y is z
+    assert (b.requires_grad, b.data is x.data) == (False, True)
+
+
+def test_what_needs_no_gradient_has_none():
+    x, y = random(3), random(3).detach()
+    whole, part = fuse(lambda x, y: (x.sign().detach() * y, x * y))(x, y)
+    assert (whole.requires_grad, part.requires_grad) == (False, True)
+    with no_grad():
+        assert not fuse(lambda x: x * 2)(x).requires_grad
+
+
+def test_a_saved_tensor_that_changes_is_noticed():
+    x = random(3)
+    y = fuse(lambda x: x.exp())(x)
+    with no_grad():
+        y.add_(1)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        y.sum().backward()
+
+
+def test_it_is_observed():
+    seen = []
+    with observed(lambda function, args, out: seen.append((function.__name__, out.shape))):
+        fuse(lambda x: x * 2)(random(3))
+    assert seen == [("Fused", (3,))]
+
+
+# --- what is refused
+
+
+def branching(x):
+    y = x * 2
+    return y if y.sum() > 0 else -y
+
+
+OUTSIDE = tensor([1.0])
+
+
+@pytest.mark.parametrize("backend", [COMPOSED, NumpyBackend()], ids=["fused", "as it is"])
+@pytest.mark.parametrize(
+    ("f", "reason"),
+    [
+        (branching, "it reads or branches on a value"),
+        (lambda x: x * x.sum().item(), "it reads or branches on a value"),
+        (lambda x: x * float(x.sum()), "it reads or branches on a value"),
+        (lambda x: x * OUTSIDE.to(x.backend if x.backend.name != "fuse" else "numpy"), "pass the tensor as one"),
+        (lambda x: zeros(3) + x, "pass the tensor as one"),
+        (lambda x: x.mul_(2), "it writes in place: compute a new tensor"),
+        (lambda x: x.reshape(3, 1) @ x.reshape(1, 3), "matmul is not computed element by element"),
+        (lambda x: x[1:], "it takes a part of a tensor: take it outside"),
+        (lambda x: x.cumsum(0)[x > 0], "it reads or branches on a value|nonzero is not"),
+        (lambda x: x.reshape(3, 1).expand(3, 2).reshape(6), r"only dimensions of extent 1 can come and go"),
+        (lambda x: 2.0, "it gave float: expected a tensor computed from its arguments"),
+        (lambda x: (x, where(OUTSIDE > 0, 1.0, 0.0)), "it gave Tensor: expected a tensor computed from"),
+    ],
+)
+def test_what_cannot_be_fused(f, reason, backend):
+    x = from_numpy(RNG.standard_normal(3), backend=backend)
+    with pytest.raises(TypeError, match=reason) as raised:
+        fuse(f)(x)
+    assert str(raised.value).startswith(f"{f.__name__} cannot be fused: ")
+
+
+@pytest.mark.parametrize("f", [lambda x: x.prod(0), lambda x: x.cumsum(0)])
+def test_what_has_no_fused_gradient(f):
+    x = random(3)
+    with no_grad():
+        np.testing.assert_allclose(fuse(f)(x).numpy(), f(x).numpy())
+    with pytest.raises(TypeError, match="cannot be fused where a gradient is asked for: in that of a reduction such"):
+        fuse(f)(x)
+
+
+def test_the_line_is_named():
+    with pytest.raises(TypeError) as raised:
+        fuse(branching)(random(3))
+    lines = str(raised.value).splitlines()
+    number = inspect.getsourcelines(branching)[1] + 2
+    assert lines[1] == f'  File "{__file__}", line {number}, in branching'
+    assert lines[2] == "    return y if y.sum() > 0 else -y"
+
+
+@pytest.mark.parametrize(
+    ("f", "reason"),
+    [
+        (lambda x, n: x if n > 0 else -x, "it branches on a number: pass a bool"),
+        (lambda x, n: x * math.sqrt(n), "it asks for the value of a number"),
+        (lambda x, n: x * int(n), "it asks for the value of a number"),
+        (lambda x, n: x.sum(n * 2), "it takes a number for an integer"),
+    ],
+)
+def test_numbers_have_no_value_yet(f, reason):
+    with pytest.raises(TypeError, match=reason):
+        fuse(f)(random(3), 1)
+
+
+def test_arguments():
+    f = fuse(lambda *operands: operands[0])
+    with pytest.raises(TypeError, match="which is fused, was given no tensor: expected one at least"):
+        f(2.0)
+    with pytest.raises(TypeError, match="unhashable type: 'list': pass tensors, numbers, or what is hashable"):
+        f(random(3), [1, 2])
+    with pytest.raises(ValueError, match=r"do not mix: bring one over with .to\('composed'\)"):
+        f(random(3), tensor([1.0]))
+
+
+def test_errors_of_the_function_are_its_own():
+    with pytest.raises(ValueError, match=r"shapes \(3,\) and \(2,\) do not broadcast"):
+        fuse(lambda x, y: x + y)(random(3), random(2))
+    with pytest.raises(ZeroDivisionError):
+        fuse(lambda x: x * (1 / 0))(random(3))
