@@ -42,8 +42,13 @@ def clip_grad_norm_(
         return sg.tensor(0.0)
     first = gradients[0]
     with sg.no_grad():
-        norms = [_norm(gradient, kind).astype(first.dtype).to(first.backend) for gradient in gradients if gradient.size]
-        total = _norm(sg.stack(norms), kind) if norms else sg.zeros((), dtype=first.dtype, backend=first.backend)
+        sizes = [_size(gradient, kind).astype(first.dtype).to(first.backend) for gradient in gradients if gradient.size]
+        if not sizes:
+            total = sg.zeros((), dtype=first.dtype, backend=first.backend)
+        elif kind == float("inf"):
+            total = sg.stack(sizes).max()
+        else:
+            total = sg.stack(sizes).sum() ** (1 / kind)
         if error_if_nonfinite and not total.item() < float("inf"):
             raise RuntimeError(f"the norm of the gradients is {total.item()}: a gradient is NaN or infinite")
         factor = (most / (total + 1e-6)).clip(max=1.0)
@@ -72,8 +77,8 @@ def _gradients(parameters: Iterable[Tensor] | Tensor) -> list[Tensor]:
     return [gradient for parameter in found if (gradient := parameter.grad) is not None]
 
 
-def _norm(x: Tensor, kind: float) -> Tensor:
+def _size(x: Tensor, kind: float) -> Tensor:
+    """What adds up to the norm to the power of `kind`; for the largest magnitude, that of x."""
     if kind == 2:
-        return (x * x).sum().sqrt()
-    size = x.abs()
-    return size.max() if kind == float("inf") else (size**kind).sum() ** (1 / kind)
+        return (x * x).sum()
+    return x.abs().max() if kind == float("inf") else (x.abs() ** kind).sum()
