@@ -1,50 +1,77 @@
 """Losses of each element: how far a prediction is from what it should be, as one number or one an element."""
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Literal, TypeAlias
 
-from stackgrad.tensor import Context, Function, Tensor
+from stackgrad.tensor import Context, Function, Tensor, fuse
 
 from .._arguments import expect_optional, expect_tensors
 from ._activation import softplus_of
 
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
 
-# -------------------------------------------------------------------------- formulas: x the prediction, y its target
+# --------------------------------------- formulas, each fused with its reduction: x the prediction, y its target
 
 
+def _fused(formula: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A function of a reduction, a weight or None, and what the formula takes: the losses of elements, reduced."""
+
+    @fuse
+    @wraps(formula)
+    def loss(reduction: str, weight: Tensor | None, *operands: Tensor | float) -> Tensor:
+        losses = formula(*operands)
+        return reduced(losses if weight is None else losses * weight, reduction)
+
+    return loss
+
+
+@_fused
 def _absolute(x: Tensor, y: Tensor) -> Tensor:
     return (x - y).abs()
 
 
+@_fused
 def _squared(x: Tensor, y: Tensor) -> Tensor:
     difference = x - y
     return difference * difference
 
 
-def _huber(x: Tensor, y: Tensor, delta: float) -> Tensor:
+@_fused
+def _huber(x: Tensor, y: Tensor, delta: float, scale: float) -> Tensor:
     difference = x - y
     near = difference.clip(-delta, delta)
-    return near * (difference - near * 0.5)
+    return near * (difference - near * 0.5) / scale
 
 
-def _smooth_absolute(x: Tensor, y: Tensor, beta: float) -> Tensor:
-    return _huber(x, y, beta) / beta
-
-
+@_fused
 def _with_logits(x: Tensor, y: Tensor) -> Tensor:
     return (1 - y) * x + softplus_of(-x)
 
 
+@_fused
 def _with_weighted_logits(x: Tensor, y: Tensor, pos_weight: Tensor) -> Tensor:
     return (1 - y) * x + softplus_of(-x) * ((pos_weight - 1) * y + 1)
 
 
+@_fused
 def _divergence(x: Tensor, y: Tensor) -> Tensor:
     return (y == 0).where(0.0, y * y.log()) - y * x
 
 
+@_fused
 def _divergence_of_logs(x: Tensor, y: Tensor) -> Tensor:
     return y.exp() * (y - x)
+
+
+@fuse
+def _cross_entropy_of_two(x: Tensor, y: Tensor) -> Tensor:
+    return (y - 1) * (-x).log1p().clip(min=-100.0) - y * x.log().clip(min=-100.0)
+
+
+@fuse
+def _cross_entropy_of_two_grads(g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    return g * (x - y) / ((1 - x) * x).clip(min=1e-12), g * ((-x).log1p() - x.log())
 
 
 class _CrossEntropyOfTwo(Function):
@@ -53,15 +80,12 @@ class _CrossEntropyOfTwo(Function):
     @staticmethod
     def forward(ctx: Context, x: Tensor, y: Tensor) -> Tensor:
         ctx.save(x, y)
-        return (y - 1) * (-x).log1p().clip(min=-100.0) - y * x.log().clip(min=-100.0)
+        return _cross_entropy_of_two(x, y)
 
     @staticmethod
     def backward(ctx: Context, g: Tensor) -> tuple[Tensor | None, ...]:
-        x, y = ctx.saved
-        return (
-            g * (x - y) / ((1 - x) * x).clip(min=1e-12) if ctx.needs[0] else None,
-            g * ((-x).log1p() - x.log()) if ctx.needs[1] else None,
-        )
+        grads = _cross_entropy_of_two_grads(g, *ctx.saved)
+        return tuple([grad if need else None for grad, need in zip(grads, ctx.needs, strict=True)])
 
 
 # ---------------------------------------------------------------------------------------------------------- functions
@@ -83,13 +107,13 @@ def l1_loss(input: Tensor, target: Tensor, *, reduction: Reduction = "mean") -> 
         ValueError: shapes that differ (nothing is broadcast here), an unknown reduction.
     """
     _expect_alike("l1_loss", input, target)
-    return reduced(_absolute(input, target), reduction)
+    return _absolute(reduction, None, input, target)
 
 
 def mse_loss(input: Tensor, target: Tensor, *, reduction: Reduction = "mean") -> Tensor:
     """(input - target) squared, element by element. Arguments, result and errors as in `l1_loss`."""
     _expect_alike("mse_loss", input, target)
-    return reduced(_squared(input, target), reduction)
+    return _squared(reduction, None, input, target)
 
 
 def huber_loss(input: Tensor, target: Tensor, *, reduction: Reduction = "mean", delta: float = 1.0) -> Tensor:
@@ -106,7 +130,7 @@ def huber_loss(input: Tensor, target: Tensor, *, reduction: Reduction = "mean", 
     _expect_alike("huber_loss", input, target)
     if not delta > 0:
         raise ValueError(f"huber_loss: delta must be above 0; got {delta}")
-    return reduced(_huber(input, target, delta), reduction)
+    return _huber(reduction, None, input, target, delta, 1.0)
 
 
 def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: Reduction = "mean", beta: float = 1.0) -> Tensor:
@@ -123,8 +147,9 @@ def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: Reduction = "mea
     _expect_alike("smooth_l1_loss", input, target)
     if not beta >= 0:
         raise ValueError(f"smooth_l1_loss: beta must be 0 or more; got {beta}")
-    losses = _smooth_absolute(input, target, beta) if beta else _absolute(input, target)
-    return reduced(losses, reduction)
+    if not beta:
+        return _absolute(reduction, None, input, target)
+    return _huber(reduction, None, input, target, beta, beta)
 
 
 def binary_cross_entropy(
@@ -143,7 +168,8 @@ def binary_cross_entropy(
     """
     _expect_alike("binary_cross_entropy", input, target)
     expect_optional("binary_cross_entropy", weight=weight)
-    return reduced(_weighted(_CrossEntropyOfTwo.apply(input, target), weight), reduction)
+    losses = _CrossEntropyOfTwo.apply(input, target)
+    return reduced(losses if weight is None else losses * weight, reduction)
 
 
 def binary_cross_entropy_with_logits(
@@ -168,8 +194,9 @@ def binary_cross_entropy_with_logits(
     what = "binary_cross_entropy_with_logits"
     _expect_alike(what, input, target)
     expect_optional(what, weight=weight, pos_weight=pos_weight)
-    losses = _with_logits(input, target) if pos_weight is None else _with_weighted_logits(input, target, pos_weight)
-    return reduced(_weighted(losses, weight), reduction)
+    if pos_weight is None:
+        return _with_logits(reduction, weight, input, target)
+    return _with_weighted_logits(reduction, weight, input, target, pos_weight)
 
 
 def kl_div(
@@ -190,36 +217,35 @@ def kl_div(
     Returns and raises as `l1_loss`.
     """
     _expect_alike("kl_div", input, target)
-    losses = _divergence_of_logs(input, target) if log_target else _divergence(input, target)
+    loss = _divergence_of_logs if log_target else _divergence
+    _expect_reduction(reduction, "batchmean")
     if reduction != "batchmean":
-        return reduced(losses, reduction, "batchmean")
-    return losses.sum() / input.shape[0] if input.ndim else losses
+        return loss(reduction, None, input, target)
+    total = loss("sum", None, input, target)
+    return total / input.shape[0] if input.ndim else total
 
 
 # ------------------------------------------------------------------------------------------------------------ helpers
 
 
-def reduced(losses: Tensor, reduction: str, *others: str) -> Tensor:
-    """The losses as `reduction` says; `others` are known to the caller, for the message.
+def reduced(losses: Tensor, reduction: str) -> Tensor:
+    """The losses as `reduction` says.
 
     Raises:
         ValueError: an unknown reduction.
     """
-    if reduction == "mean":
-        return losses.mean()
-    if reduction == "sum":
-        return losses.sum()
-    if reduction == "none":
-        return losses
-    *first, last = (f'"{name}"' for name in ("mean", "sum", "none", *others))
-    raise ValueError(f"reduction must be {', '.join(first)} or {last}; got {reduction!r}")
+    _expect_reduction(reduction)
+    return losses if reduction == "none" else losses.mean() if reduction == "mean" else losses.sum()
+
+
+def _expect_reduction(reduction: str, *others: str) -> None:
+    *first, last = known = ("mean", "sum", "none", *others)
+    if reduction not in known:
+        named = ", ".join(f'"{name}"' for name in first)
+        raise ValueError(f'reduction must be {named} or "{last}"; got {reduction!r}')
 
 
 def _expect_alike(function: str, input: Tensor, target: Tensor) -> None:
     expect_tensors(function, input=input, target=target)
     if input.shape != target.shape:
         raise ValueError(f"{function} needs input and target of one shape; got {input.shape} and {target.shape}")
-
-
-def _weighted(losses: Tensor, weight: Tensor | None) -> Tensor:
-    return losses if weight is None else losses * weight
