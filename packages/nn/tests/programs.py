@@ -103,7 +103,9 @@ class Program:
                 lambda: nn.SGD(parameters, 0.1, weight_decay=decay),
                 lambda: nn.SGD(parameters, 0.05, momentum=0.9, nesterov=draw.random() < 0.5),
                 lambda: nn.Adam(parameters, 0.01, weight_decay=decay),
-                lambda: nn.AdamW(parameters, 0.01),
+                lambda: nn.AdamW(parameters, 0.01, amsgrad=draw.random() < 0.5),
+                lambda: nn.RMSprop(parameters, 0.01, weight_decay=decay, momentum=draw.choice([0.0, 0.5])),
+                lambda: nn.Adagrad([{"params": parameters[:1], "lr": 0.05}, {"params": parameters[1:]}], 0.1),
             ]
         )()
 
@@ -113,6 +115,7 @@ class Program:
                 lambda: nn.OneCycle(self.optimizer, 0.1, 30),
                 lambda: nn.Cosine(self.optimizer, 20),
                 lambda: nn.StepDecay(self.optimizer, 2, 0.5),
+                lambda: nn.optim.lr_scheduler.CosineAnnealingWarmRestarts(self.optimizer, 3),
             ]
         )()
 
@@ -161,13 +164,8 @@ class Program:
         return out, out.argmax(1)
 
     def clip(self, x, y):
-        norm = sg.zeros(())
-        for p in self.model.parameters():
-            if p.grad is not None:
-                norm = norm + (p.grad * p.grad).sum()
-        for p in self.model.parameters():
-            if p.grad is not None:
-                p.grad.mul_(1 / (norm.sqrt() + 1))
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), 0.1)
+        nn.utils.clip_grad_value_(self.model.parameters(), 0.05)
         return norm
 
     def write(self, x, y):
@@ -208,6 +206,10 @@ class Program:
 
     def do_rate(self):
         self.optimizer.lr = self.draw.choice([0.01, 0.02, 0.03])
+
+    def do_group(self):
+        group = self.draw.choice(self.optimizer.param_groups)
+        group["weight_decay" if self.draw.random() < 0.5 else "lr"] = self.draw.choice([0.01, 0.02])
 
     def do_schedule(self):
         self.schedule.step()

@@ -178,8 +178,28 @@ def test_a_row_of_a_tensor_dataset() -> None:
 
 
 @pytest.mark.parametrize(
+    ("lengths", "expected"),
+    [([5, 2], [5, 2]), ([0.5, 0.5], [4, 3]), ([0.8, 0.1, 0.1], [6, 1, 0]), ([7], [7]), ([1.0], [7])],
+)
+def test_random_parts_hold_each_example_once(lengths: Any, expected: list[int]) -> None:
+    parts = nn.random_split(tensors(), lengths, sg.Generator(2))
+    assert [len(part) for part in parts] == expected
+    found = [part[i][0].item() for part in parts for i in range(len(part))]
+    assert sorted(found) == list(range(7)) != found
+    again = nn.random_split(tensors(), lengths, sg.Generator(2))
+    assert [part.indices for part in again] == [part.indices for part in parts]
+    assert [i for x, _ in nn.DataLoader(parts[0], 3) for i in x.tolist()] == found[: expected[0]]
+
+
+@pytest.mark.parametrize(
     ("make", "error", "message"),
     [
+        (
+            lambda: nn.random_split([1, 2, 3], [1, 1]),
+            ValueError,
+            "lengths that add up to 3, or shares to 1; got [1, 1]",
+        ),
+        (lambda: nn.random_split([1, 2, 3], [4, -1]), ValueError, "got [4, -1]"),
         (lambda: nn.DataLoader(iter([1])), TypeError, "a dataset with a length, and examples by index"),
         (lambda: nn.DataLoader([1], 0), ValueError, "batch_size and prefetch_factor must be at least 1; got 0 and 2"),
         (lambda: nn.DataLoader([1], 1.5), TypeError, "batch_size must be an int; got float"),

@@ -7,7 +7,7 @@ package is bound to a backend, and a network trained with compiled kernels runs 
 """
 
 from . import course, functional, init, optim, utils
-from .data import DataLoader, Dataset, TensorDataset, batches, permutation
+from .data import DataLoader, Dataset, Subset, TensorDataset, batches, permutation, random_split
 from .functional import (
     avg_pool2d,
     batch_norm,
@@ -146,6 +146,7 @@ __all__ = [
     "Softmax",
     "Softplus",
     "StepDecay",
+    "Subset",
     "Tanh",
     "TensorDataset",
     "TransformerEncoder",
@@ -171,6 +172,7 @@ __all__ = [
     "nll_loss",
     "optim",
     "permutation",
+    "random_split",
     "relu",
     "save",
     "sigmoid",

@@ -89,6 +89,48 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
         return tuple(tensor[index] for tensor in self.tensors)
 
 
+class Subset(Dataset[Example]):
+    """Some examples of a dataset, by their indices."""
+
+    def __init__(self, dataset: Dataset[Example] | Sequence[Example], indices: Sequence[int]) -> None:
+        self.dataset = dataset
+        self.indices = indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Example:
+        return self.dataset[self.indices[index]]
+
+
+def random_split(
+    dataset: Dataset[Example] | Sequence[Example], lengths: Sequence[int | float], generator: Generator | None = None
+) -> list[Subset[Example]]:
+    """Parts of these lengths, in random order, that hold each example once.
+
+    Args:
+        dataset: what has a length.
+        lengths: numbers of examples, which add up to all; or shares, which add up to 1: what their rounding down leaves
+            goes to the first parts, one each.
+        generator: the source of the order; the default generator where None.
+
+    Raises:
+        ValueError: lengths that do not add up.
+    """
+    n = len(dataset)
+    counts = list(lengths)
+    if abs(sum(lengths) - 1) < 1e-9 and max(lengths, default=0) <= 1:
+        counts = [int(n * share) for share in lengths]
+        counts = [count + (i < n - sum(counts)) for i, count in enumerate(counts)]
+    if sum(counts) != n or min(counts, default=0) < 0:
+        raise ValueError(
+            f"random_split of {n} examples: expected lengths that add up to {n}, or shares to 1; got {lengths}"
+        )
+    order = permutation(n, generator).tolist()
+    ends = [sum(map(int, counts[: i + 1])) for i in range(len(counts))]
+    return [Subset(dataset, order[end - int(count) : end]) for end, count in zip(ends, counts, strict=True)]
+
+
 class DataLoader:
     """Batches of a dataset, as often as it is iterated over: `for images, labels in loader`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
 
-from .._arguments import expect_keys, expect_tensor, flag, not_negative, whole
+from .._arguments import expect_keys, expect_tensor, flag, is_integer, not_negative, whole
 from ._groups import Group, Params, Settings, groups_of, make_group
 
 
@@ -26,6 +27,13 @@ def setting(name: str) -> Any:
             group[name] = value
 
     return property(read, write)
+
+
+class _Absent:
+    """An attribute that is not there, although a base class has it."""
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        raise AttributeError
 
 
 class Optimizer:
@@ -46,6 +54,7 @@ class Optimizer:
         lr, initial_lr, and the other settings: those of the first group; set, they are those of all groups.
         params: all parameters, in the order given.
         steps: how many steps each parameter has taken.
+        state: for a subclass with a `step` of its own, a dict for each parameter, of tensors, numbers and text.
 
     Raises:
         TypeError: what is no Tensor, a setting of another type.
@@ -63,6 +72,7 @@ class Optimizer:
         self.params: list[Tensor] = []
         self.steps: list[int] = []
         self.slots: dict[str, dict[int, Tensor]] = {}
+        self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self._group_of: list[int] = []
         for group in groups_of(params):
             self.add_param_group(group)
@@ -93,11 +103,22 @@ class Optimizer:
             elif parameter.grad is not None:
                 parameter.grad.zero_()
 
-    def step(self) -> None:
-        """Changes each parameter that has a gradient, once."""
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Changes each parameter that has a gradient, once.
+
+        Args:
+            closure: computes the loss and the gradients, before anything is changed.
+
+        Returns:
+            What the closure gave; None without one.
+        """
+        loss = None
+        if closure is not None:
+            with sg.enable_grad():
+                loss = closure()
         grads = [parameter.grad for parameter in self.params]
         indices = [index for index, grad in enumerate(grads) if grad is not None]
-        sg.depends_on(self.__captured__)
+        sg.depends_on(self._dependencies)
         steps, group_of = self.steps, self._group_of
 
         def count() -> None:
@@ -114,11 +135,18 @@ class Optimizer:
             if group.get("maximize"):
                 slopes = [-slope for slope in slopes]
             self.update(group, chosen, [self.params[index] for index in chosen], slopes)
+        return loss
 
-    def __captured__(self) -> tuple[object, ...]:
+    def _dependencies(self) -> tuple[object, ...]:
         """What replays of a captured step depend on; settings and the numbers of steps they read themselves."""
         used = [bool(group[name]) for group in self.param_groups for name in self.defaults if name != "lr"]
         return (*self.params, *used, *map(self.steps.index, self.steps))
+
+    __captured__ = _dependencies
+
+    def __init_subclass__(cls) -> None:
+        if "step" in vars(cls):  # what that depends on is seen from its code
+            cls.__captured__ = _Absent()  # type: ignore[assignment]
 
     def update(self, group: Group, indices: list[int], params: list[Tensor], grads: list[Tensor]) -> None:
         """Changes `params`, some of a group's, which stand at `indices` among all and have taken equally many steps,
@@ -163,7 +191,7 @@ class Optimizer:
         Returns:
             "param_groups": for each group its settings, "initial_lr" among them, and as "params" the indices of its
             parameters; "steps": one int a parameter; "tensors": "slot.index" -> Tensor, which shares memory with the
-            optimizer.
+            optimizer; "state", where a subclass keeps one: index -> its dict.
         """
         tensors = {
             f"{name}.{index}": tensor
@@ -172,7 +200,9 @@ class Optimizer:
             for index, tensor in sorted(kept.items())
         }
         groups = [{**group.settings(), "params": self._indices(n)} for n, group in enumerate(self.param_groups)]
-        return {"param_groups": groups, "steps": list(self.steps), "tensors": tensors}
+        own = {index: dict(self.state[p]) for index, p in enumerate(self.params) if p in self.state}
+        state = {"param_groups": groups, "steps": list(self.steps), "tensors": tensors}
+        return {**state, "state": own} if own else state
 
     def _indices(self, number: int) -> list[int]:
         return [index for index, of in enumerate(self._group_of) if of == number]
@@ -188,7 +218,9 @@ class Optimizer:
             ValueError: other settings or some that the constructor would refuse, other groups or another number of
                 parameters, tensors of another name or shape.
         """
-        expect_keys("an optimizer's state", state, ("param_groups", "steps", "tensors"))
+        keys = ("param_groups", "steps", "tensors")
+        expect_keys("an optimizer's state", state, (*keys, "state") if "state" in state else keys)
+        own = self._checked_own(state.get("state", {}))
         settings = self._checked_groups(state["param_groups"])
         steps = self._checked_steps(state["steps"])
         slots = self._checked_slots(state["tensors"])
@@ -203,6 +235,8 @@ class Optimizer:
         for group, new in zip(self.param_groups, settings, strict=True):
             dict.update(group, new)
         self.steps[:], self.slots = steps, slots
+        self.state.clear()
+        self.state.update(own)
 
     def _checked_groups(self, groups: Any) -> list[Settings]:
         """The settings of each group of a state."""
@@ -245,6 +279,22 @@ class Optimizer:
             kept = tensor.detach().astype(parameter.dtype).to(parameter.backend).clone()
             slots.setdefault(name, {})[int(index)] = kept
         return slots
+
+    def _checked_own(self, own: Any) -> dict[Tensor, dict[str, Any]]:
+        """The dicts that a subclass keeps, by parameter; tensors in memory of their own."""
+        if not isinstance(own, Mapping) or not all(
+            is_integer(index) and 0 <= index < len(self.params) and isinstance(kept, Mapping)
+            for index, kept in own.items()
+        ):
+            raise TypeError(f"the state's own state must be a dict by the index of each parameter; got {own!r}")
+        found = {}
+        for index, kept in own.items():
+            parameter = self.params[index]
+            found[parameter] = {
+                name: value.detach().to(parameter.backend).clone() if isinstance(value, Tensor) else value
+                for name, value in kept.items()
+            }
+        return found
 
     def __repr__(self) -> str:
         groups = [
