@@ -49,6 +49,7 @@ ALONE = {
     "requires_grad_",
     "reshape_as",
     "to",
+    "to_device",
     "tolist",
     "type",
     "type_as",

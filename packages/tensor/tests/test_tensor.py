@@ -186,6 +186,52 @@ def test_copies_keep_the_class_and_what_is_shared():
     assert copy.deepcopy(tensor([1.0], backend=OTHER)).backend is OTHER
 
 
+def _by_buffers(x):
+    """A copy by a pickle whose buffers lie in read-only memory."""
+    buffers = []
+    data = pickle.dumps(x, 5, buffer_callback=buffers.append)
+    return pickle.loads(data, buffers=[bytes(buffer) for buffer in buffers])
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x)), _by_buffers])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: x[::2],
+        lambda x: x.T,
+        lambda x: x[:, ::-1],
+        lambda x: x[0, 0],
+        lambda x: x[:, :1].expand(3, 4),
+        lambda x: x[:0],
+        lambda x: x > 0,
+        lambda x: x.long(),
+    ],
+)
+def test_copies_of_any_layout_can_be_written_to(copied, make):
+    x = make(tensor([[1.0, -2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]))
+    y = copied(x)
+    assert (y.tolist(), y.dtype, y.shape) == (x.tolist(), x.dtype, x.shape)
+    y.zero_()
+    assert not np.shares_memory(y.data, x.data)
+
+
+class Tagged(Tensor):
+    """With a place for attributes."""
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_copies_keep_attributes_and_have_a_gradient_of_their_own(copied):
+    x = Tagged(np.zeros(2, np.float32), zeros(1).backend)
+    x.tag = ["a"]
+    x.requires_grad_().grad = tensor([1.0, 2.0])
+    y = copied(x)
+    assert type(y) is Tagged
+    assert y.tag == ["a"]
+    assert y.grad.tolist() == [1.0, 2.0]
+    y.grad.zero_()
+    assert x.grad.tolist() == [1.0, 2.0]
+
+
 def test_a_history_is_not_copied():
     y = tensor([1.0], requires_grad=True) * 2
     for function in (copy.copy, copy.deepcopy, pickle.dumps):

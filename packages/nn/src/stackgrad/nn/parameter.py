@@ -28,8 +28,8 @@ class Parameter(Tensor):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """What deepcopy and pickle go by: the copy has no gradient, as in PyTorch."""
-        restore, (*state, _grad) = super().__reduce__()
-        return restore, (*state, None)
+        restore, (*state, _grad), *attributes = super().__reduce__()
+        return restore, (*state, None), *attributes
 
 
 class Buffer(Tensor):

@@ -9,9 +9,11 @@ tensor([2., 4., 6.])
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from . import _tensor
 from ._autograd import Context, Function, Node
 from ._backend import Backend, available_backends, get_backend, set_default_backend
 from ._backward import grad
@@ -49,8 +51,12 @@ from ._tape import Launches, Tape, capturing, depends_on, each_time
 from ._tensor import Tensor
 
 if TYPE_CHECKING:
+    from . import array_api as array_api
+    from . import autograd as autograd
+    from . import linalg as linalg
     from ._capture import Captured as Captured
     from ._capture import capture as capture
+    from ._classes import *  # noqa: F403
     from ._draws import *  # noqa: F403
     from ._einsum import *  # noqa: F403
     from ._functions import *  # noqa: F403
@@ -135,8 +141,21 @@ __all__ = [
 ]
 
 # What is not always wanted is imported when it is asked for: in these, all that stands in their `__all__`.
-_MORE = ("_functions", "_joining", "_like", "_grids", "_draws", "_einsum", "_names", "_capture", "_gradcheck")
+_MORE = (
+    "_classes",
+    "_functions",
+    "_joining",
+    "_like",
+    "_grids",
+    "_draws",
+    "_einsum",
+    "_names",
+    "_capture",
+    "_gradcheck",
+)
 
+_SUBMODULES = ("array_api", "autograd", "linalg")
+_tensor.find_namespace = partial(import_module, ".array_api", __name__)
 
 if not TYPE_CHECKING:
 
@@ -147,8 +166,12 @@ if not TYPE_CHECKING:
                 if name in module.__all__:
                     found = globals()[name] = getattr(module, name)
                     return found
+            if name in _SUBMODULES:
+                return import_module(f".{name}", __name__)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *(name for part in _MORE for name in import_module(f".{part}", __name__).__all__)})
+    return sorted(
+        {*globals(), *_SUBMODULES, *(name for part in _MORE for name in import_module(f".{part}", __name__).__all__)}
+    )

@@ -125,6 +125,8 @@ def grad(
     grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool = False,
 ) -> tuple[Tensor, ...]:
     """The gradients of the sum of `outputs`, each weighted by its `grad_outputs`, for each of `inputs`.
 
@@ -132,9 +134,12 @@ def grad(
     those of its input. Leaves every `.grad` alone. With `create_graph` the result can be differentiated again;
     `retain_graph` (default: as `create_graph`) keeps the graph for another pass.
 
-    Raises RuntimeError for an input that the outputs were not made from and for a graph that was freed; ValueError and
-    TypeError for weights that do not fit.
+    Raises RuntimeError for an input that the outputs were not made from, unless `allow_unused`: then its gradient is
+    None; and for a graph that was freed. Raises ValueError and TypeError for weights that do not fit, and ValueError
+    for `only_inputs` of False, which PyTorch has given up.
     """
+    if not only_inputs:
+        raise ValueError("grad with only_inputs=False: expected True; backward() adds to the grad of all leaves")
     outs = [outputs] if isinstance(outputs, Value) else list(outputs)
     ins = [inputs] if isinstance(inputs, Value) else list(inputs)
     for x in (*outs, *ins):
@@ -146,7 +151,7 @@ def grad(
     )
     found = gradients(outs, ins, weights, create_graph if retain_graph is None else retain_graph, create_graph)
     for i, (x, gradient) in enumerate(zip(ins, found, strict=True)):
-        if gradient is None:
+        if gradient is None and not allow_unused:
             raise RuntimeError(
                 f"inputs[{i}] of shape {x.shape} took no part in the outputs, or does not require a gradient"
             )

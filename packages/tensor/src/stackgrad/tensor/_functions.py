@@ -39,6 +39,8 @@ def _of(method: Callable[P, R]) -> Callable[P, R]:
 abs = _of(Tensor.abs)
 acos = _of(Tensor.acos)
 add = _of(Tensor.add)
+addcdiv = _of(Tensor.addcdiv)
+addcmul = _of(Tensor.addcmul)
 addmm = _of(Tensor.addmm)
 all = _of(Tensor.all)
 allclose = _of(Tensor.allclose)
@@ -61,6 +63,8 @@ bmm = _of(Tensor.bmm)
 ceil = _of(Tensor.ceil)
 chunk = _of(Tensor.chunk)
 clamp = _of(Tensor.clamp)
+clamp_max = _of(Tensor.clamp_max)
+clamp_min = _of(Tensor.clamp_min)
 clip = _of(Tensor.clip)
 clone = _of(Tensor.clone)
 cos = _of(Tensor.cos)
@@ -98,14 +102,17 @@ isinf = _of(Tensor.isinf)
 isnan = _of(Tensor.isnan)
 kthvalue = _of(Tensor.kthvalue)
 le = _of(Tensor.le)
+lerp = _of(Tensor.lerp)
 log = _of(Tensor.log)
 log10 = _of(Tensor.log10)
 log1p = _of(Tensor.log1p)
 log2 = _of(Tensor.log2)
+logaddexp = _of(Tensor.logaddexp)
 logical_and = _of(Tensor.logical_and)
 logical_not = _of(Tensor.logical_not)
 logical_or = _of(Tensor.logical_or)
 logical_xor = _of(Tensor.logical_xor)
+logit = _of(Tensor.logit)
 logsumexp = _of(Tensor.logsumexp)
 lt = _of(Tensor.lt)
 masked_fill = _of(Tensor.masked_fill)
@@ -118,6 +125,7 @@ moveaxis = _of(Tensor.moveaxis)
 movedim = _of(Tensor.movedim)
 mul = _of(Tensor.mul)
 mv = _of(Tensor.mv)
+nan_to_num = _of(Tensor.nan_to_num)
 nanmean = _of(Tensor.nanmean)
 nansum = _of(Tensor.nansum)
 narrow = _of(Tensor.narrow)
@@ -199,6 +207,8 @@ __all__ = [
     "abs",
     "acos",
     "add",
+    "addcdiv",
+    "addcmul",
     "addmm",
     "all",
     "allclose",
@@ -221,6 +231,8 @@ __all__ = [
     "ceil",
     "chunk",
     "clamp",
+    "clamp_max",
+    "clamp_min",
     "clip",
     "clone",
     "cos",
@@ -258,14 +270,17 @@ __all__ = [
     "isnan",
     "kthvalue",
     "le",
+    "lerp",
     "log",
     "log1p",
     "log2",
     "log10",
+    "logaddexp",
     "logical_and",
     "logical_not",
     "logical_or",
     "logical_xor",
+    "logit",
     "logsumexp",
     "lt",
     "masked_fill",
@@ -280,6 +295,7 @@ __all__ = [
     "movedim",
     "mul",
     "mv",
+    "nan_to_num",
     "nanmean",
     "nansum",
     "narrow",

@@ -1,15 +1,39 @@
-"""PyTorch's other names of dtypes, and the constants that it has."""
+"""PyTorch's other names: of dtypes, of constants, and of ways to make a tensor of what is given."""
 
 from __future__ import annotations
 
 from math import e, inf, nan, pi
+from typing import Any
 
-from ._create import concatenate
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ._create import Name, concatenate, from_numpy, tensor
 from ._dtypes import bool_ as bool
 from ._dtypes import float32 as float
 from ._dtypes import float64 as double
 from ._dtypes import int64 as long
+from ._tensor import Tensor
 
 concat = concatenate
 
-__all__ = ["bool", "concat", "double", "e", "float", "inf", "long", "nan", "pi"]
+
+def is_tensor(obj: object) -> Any:
+    """Whether it is a tensor."""
+    return isinstance(obj, Tensor)
+
+
+def as_tensor(data: Any, dtype: DTypeLike | None = None, backend: Name = None) -> Tensor:
+    """`data` as a tensor: itself where it is one, in the memory of a NumPy array, else `tensor(data)`."""
+    if isinstance(data, Tensor):
+        moved = data if backend is None else data.to(backend)
+    elif isinstance(data, np.ndarray) and data.flags.aligned:
+        moved = from_numpy(data, backend=backend)
+    else:
+        return tensor(data, dtype=dtype, backend=backend)
+    return moved if dtype is None else moved.astype(dtype)
+
+
+asarray = as_tensor
+
+__all__ = ["as_tensor", "asarray", "bool", "concat", "double", "e", "float", "inf", "is_tensor", "long", "nan", "pi"]

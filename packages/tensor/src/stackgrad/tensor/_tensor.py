@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterator, Sequence
-from typing import Any, Unpack, overload
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
+from types import ModuleType
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -17,6 +19,7 @@ from ._comparing import Comparing
 from ._diagonals import Diagonals
 from ._dtypes import as_dtype, is_float
 from ._errors import dtype_of, no_tensor
+from ._formulas import Formulas
 from ._host import HostBackend
 from ._inplace import InPlace
 from ._norms import Norms
@@ -27,33 +30,14 @@ from ._products import Products
 from ._rearranging import Rearranging
 from ._reductions import NumPyNames, named_dims, one_dim
 from ._shape import Dims, Shape, checked, normalize_dim, normalize_dims, resolve_shape
+from ._size import Size
 from ._sorting import Sorting
 from ._value import Value, Version
 
-
-class Size(int):
-    """The number of elements of a shape; called, the shape, or its extent in one dimension."""
-
-    def __new__(cls, shape: Shape) -> Size:
-        out = super().__new__(cls, math.prod(shape))
-        out._shape = shape
-        return out
-
-    _shape: Shape
-
-    @overload
-    def __call__(self) -> Shape: ...
-    @overload
-    def __call__(self, dim: int) -> int: ...
-    def __call__(self, dim: int | None = None) -> Shape | int:
-        if dim is None:
-            return self._shape
-        if not self._shape:
-            raise IndexError(f"size({dim}) of a tensor without dimensions: expected one or more")
-        return self._shape[normalize_dim(dim, len(self._shape))]
+find_namespace: Callable[[], ModuleType] | None = None  # set by the package, whose functions build on this module
 
 
-class Tensor(InPlace, Norms, Sorting, Picking, Rearranging, Diagonals, Products, Comparing, Casts):
+class Tensor(InPlace, Formulas, Norms, Sorting, Picking, Rearranging, Diagonals, Products, Comparing, Casts):
     """An n-dimensional array of one dtype on one backend.
 
     Made by `tensor`, `from_numpy`, `zeros` and their like. `data` is the backend's own array: read it, do not
@@ -187,6 +171,20 @@ class Tensor(InPlace, Norms, Sorting, Picking, Rearranging, Diagonals, Products,
         backend = get_backend(other)  # type: ignore[arg-type]
         return self if backend is self.backend else _ops.To.apply(self, backend)
 
+    @property
+    def device(self) -> str:
+        """The name of its backend."""
+        return self.backend.name
+
+    def to_device(self, device: str | Backend, /, *, stream: None = None) -> Tensor:
+        """As `to`, by the name of the array API standard."""
+        return self.to(device)
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> ModuleType:
+        """The module `stackgrad.tensor.array_api`: what there is of the array API standard."""
+        assert find_namespace is not None
+        return find_namespace()
+
     def cpu(self) -> Tensor:
         """Itself if it is on a backend of the host, else the same values on "cpu"."""
         return self if isinstance(self.backend, HostBackend) else self.to("cpu")
@@ -240,12 +238,18 @@ class Tensor(InPlace, Norms, Sorting, Picking, Rearranging, Diagonals, Products,
     def __reduce__(self) -> tuple[Any, ...]:
         """What copy, deepcopy and pickle go by: the values, `requires_grad` and `grad`; the memory is a new one.
 
-        Raises RuntimeError for a tensor with a history, which cannot come along.
+        Tensors that share memory do not in their copies. Attributes that a subclass has are kept. Raises RuntimeError
+        for a tensor with a history, which cannot come along.
         """
         if self.node is not None:
             raise RuntimeError("copy or pickle of a tensor that was computed and has a history: call .detach() first")
         array = np.array(self.read("copy or pickle of a tensor"))
-        return _restore, (type(self), array, self.backend, self.requires_grad, self.grad)
+        attributes = getattr(self, "__dict__", None)
+        parts = (type(self), array, self.backend, self.requires_grad, self.grad)
+        return (_restore, parts, attributes) if attributes else (_restore, parts)
+
+    def __copy__(self) -> Tensor:
+        return deepcopy(self)  # whose grad is another, too
 
     def detach(self) -> Tensor:
         """The same memory without its history."""
@@ -368,7 +372,8 @@ def _restore(
 ) -> Tensor:
     """A tensor as `__reduce__` took it apart."""
     out = cls.__new__(cls)
-    Value.__init__(out, backend.from_numpy(array), backend)
+    writable = array if array.flags.writeable else array.copy()  # a pickle's buffers may lie in read-only memory
+    Value.__init__(out, backend.from_numpy(writable), backend)
     out.requires_grad, out.grad = requires_grad, grad
     return out
 

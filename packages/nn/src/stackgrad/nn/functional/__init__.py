@@ -3,6 +3,8 @@
 They have the names of PyTorch, its arguments and its meaning. Those of the minitorch course are in `course`.
 """
 
+from stackgrad.tensor import one_hot
+
 from ._activation import (
     elu,
     gelu,
@@ -80,6 +82,7 @@ __all__ = [
     "mish",
     "mse_loss",
     "nll_loss",
+    "one_hot",
     "pad",
     "relu",
     "scaled_dot_product_attention",

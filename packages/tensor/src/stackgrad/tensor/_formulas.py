@@ -1,0 +1,71 @@
+"""The elementwise methods of a tensor that are composed of rows of the op table."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from ._dtypes import is_float
+from ._errors import no_tensor
+from ._ops import Operand, concatenate, elementwise, expand
+from ._shape import broadcast_shapes
+from ._value import Value
+
+if TYPE_CHECKING:
+    from ._tensor import Tensor
+
+
+class Formulas(Value):
+    """With operands that broadcast, as in the rows."""
+
+    __slots__ = ()
+
+    def lerp(self, end: Tensor, weight: Operand) -> Tensor:
+        """The part `weight` of the way to `end`: x + weight * (end - x). Raises TypeError for integers."""
+        x = cast("Tensor", self)
+        if not isinstance(end, Value):
+            raise no_tensor("lerp: end", end)
+        if not is_float(x.dtype) or end.dtype != x.dtype:
+            raise TypeError(f"lerp of {x.dtype} to {end.dtype}: expected float32 or float64, both the same")
+        return x + weight * (end - x)
+
+    def addcmul(self, tensor1: Tensor, tensor2: Operand, *, value: float = 1) -> Tensor:
+        """x + value * tensor1 * tensor2."""
+        product = tensor1 * tensor2
+        return cast("Tensor", self) + (product if value == 1 else product * value)
+
+    def addcdiv(self, tensor1: Tensor, tensor2: Operand, *, value: float = 1) -> Tensor:
+        """x + value * tensor1 / tensor2."""
+        quotient = tensor1 / tensor2
+        return cast("Tensor", self) + (quotient if value == 1 else quotient * value)
+
+    def clamp_min(self, min: Operand) -> Tensor:
+        """The larger of the two: `clamp` with one bound."""
+        return cast("Tensor", self).clamp(min=min)
+
+    def clamp_max(self, max: Operand) -> Tensor:
+        """The smaller of the two: `clamp` with one bound."""
+        return cast("Tensor", self).clamp(max=max)
+
+    def logaddexp(self, other: Tensor) -> Tensor:
+        """log(exp(x) + exp(other)), which does not overflow."""
+        shape = broadcast_shapes(self.shape, other.shape)
+        pair = [expand(x, shape).unsqueeze(0) for x in (cast("Tensor", self), other)]
+        return concatenate(pair, 0).logsumexp(0)
+
+    def logit(self, eps: float | None = None) -> Tensor:
+        """log(x / (1 - x)), the inverse of the sigmoid; with `eps`, x is brought to eps to 1 - eps before."""
+        x = cast("Tensor", self) if eps is None else cast("Tensor", self).clamp(eps, 1 - eps)
+        return (x / (1 - x)).log()
+
+    def nan_to_num(self, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
+        """`nan` for NaN, and for infinities `posinf` and `neginf`, or the largest and smallest finite number."""
+        x = cast("Tensor", self)
+        if not is_float(x.dtype):
+            return x.clone()
+        most = float(np.finfo(x.dtype).max)
+        out = elementwise("where", x == x, x, nan)
+        out = elementwise("where", x == math.inf, most if posinf is None else posinf, out)
+        return elementwise("where", x == -math.inf, -most if neginf is None else neginf, out)

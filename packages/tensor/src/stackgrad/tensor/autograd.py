@@ -1,0 +1,7 @@
+"""What PyTorch has in `torch.autograd`: the same objects as in `stackgrad.tensor`."""
+
+from ._autograd import Function
+from ._backward import grad
+from ._mode import enable_grad, no_grad
+
+__all__ = ["Function", "enable_grad", "grad", "no_grad"]

@@ -1,0 +1,42 @@
+"""Of what PyTorch has in `torch.linalg`: the norms of vectors, and products."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from numpy.typing import DTypeLike
+
+from ._matmul import matmul
+from ._shape import Dims
+
+if TYPE_CHECKING:
+    from ._tensor import Tensor
+
+
+def vector_norm(
+    x: Tensor, ord: float = 2, dim: Dims = None, keepdim: bool = False, dtype: DTypeLike | None = None
+) -> Tensor:
+    """The norm of all elements, or of those over `dim`: `Tensor.norm`."""
+    return x.norm(ord, dim, keepdim, dtype)
+
+
+def norm(
+    A: Tensor,
+    ord: float | str | None = None,
+    dim: Dims = None,
+    keepdim: bool = False,
+    dtype: DTypeLike | None = None,
+) -> Tensor:
+    """The norm of a vector, or over one `dim`; without `ord`, or "fro", of all elements, or over several dims.
+
+    Raises ValueError for other norms of matrices.
+    """
+    over = 1 if isinstance(dim, int) else len(dim) if dim is not None else A.ndim
+    if ord not in (None, "fro") and over > 1:
+        raise ValueError(
+            f"linalg.norm with ord {ord!r} of a matrix: expected None or 'fro'; vector_norm takes all dims"
+        )
+    return A.norm(ord, dim, keepdim, dtype)
+
+
+__all__ = ["matmul", "norm", "vector_norm"]
