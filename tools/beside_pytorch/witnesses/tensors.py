@@ -19,6 +19,30 @@ def _() -> None:
     assert theirs.max(0).indices == 1
 
 
+@witness("sizes")
+def _() -> None:
+    ours, theirs = both(1.0, 3.0)
+    assert ours.size == 2
+    assert ours.size() == theirs.size() == (2,)
+    assert ours.size(0) == theirs.size(0) == 2
+    assert theirs.size != 2
+
+
+@witness("ties-in-order")
+def _() -> None:
+    x = np.zeros(100, np.float32)
+    ours, theirs = sg.tensor(x), torch.tensor(x)
+    assert ours.topk(3).indices.tolist() == ours.sort(descending=True).indices[:3].tolist() == [0, 1, 2]
+    assert theirs.topk(3).indices.tolist() != [0, 1, 2]
+
+
+@witness("median-of-nothing")
+def _() -> None:
+    assert torch.zeros(0).median().isnan()
+    with pytest.raises(ValueError, match="there is nothing to take the median of"):
+        sg.zeros(0).median()
+
+
 @witness("several-dims")
 def _() -> None:
     ours, theirs = (x.reshape(2, 2) for x in both(1.0, 2.0, 3.0, 4.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,20 @@ def _() -> None:
     assert theirs[0] == 7
     with pytest.raises(TypeError, match="would lose values"):
         ours[0] = 7.9
+    assert theirs.masked_fill(theirs > 0, 1.9).tolist() == [1, 1]
+    with pytest.raises(TypeError, match="would lose values"):
+        ours.masked_fill(ours > 0, 1.9)
+
+
+@witness("copies-apart")
+def _() -> None:
+    ours, theirs = both(1.0, 2.0)
+    x, part = deepcopy((theirs, theirs[:1]))
+    part.zero_()
+    assert x.tolist() == [0.0, 2.0]
+    x, part = deepcopy((ours, ours[:1]))
+    part.zero_()
+    assert x.tolist() == [1.0, 2.0]
 
 
 @witness("list-values")
