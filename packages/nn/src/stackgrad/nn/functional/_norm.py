@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 import stackgrad.tensor as sg
-from stackgrad.tensor import Context, Function, Tensor
+from stackgrad.tensor import Context, Function, Tensor, fuse
 
 from .._arguments import Activation, expect_optional, expect_tensors, is_relu
 
@@ -66,9 +66,8 @@ def batch_norm(
             )
     if not training:
         column = (channels,) + (1,) * (input.ndim - 2)
-        scale = weight * (running_var + eps).rsqrt()
-        out = input * scale.reshape(*column) + (bias - running_mean * scale).reshape(*column)
-        return out.relu() if relu else out
+        parts = [x.reshape(*column) for x in (running_mean, running_var, weight, bias)]
+        return _by_running(input, *parts, eps, relu)
     out, mean, var = sg.batch_norm(input, weight, bias, eps, relu)
     count = input.size // channels
     if not count:
@@ -77,6 +76,14 @@ def batch_norm(
         running_mean.copy_(running_mean * (1 - momentum) + mean * momentum)
         running_var.copy_(running_var * (1 - momentum) + var * (momentum * count / (count - 1)))
     return out
+
+
+@fuse
+def _by_running(x: Tensor, mean: Tensor, var: Tensor, weight: Tensor, bias: Tensor, eps: float, relu: bool) -> Tensor:
+    """Batch norm by the running statistics."""
+    scale = weight * (var + eps).rsqrt()
+    out = x * scale + (bias - mean * scale)
+    return out.relu() if relu else out
 
 
 def layer_norm(
@@ -172,9 +179,15 @@ class _Standardise(Function):
         x, out, scale = ctx.saved
         if sg.is_recording():
             out, scale = _standardised(x, ctx.eps)
-        return (g - g.mean(-1, keepdim=True) - out * (g * out).mean(-1, keepdim=True)) * scale
+        return _standardised_grad(g, out, scale)
 
 
+@fuse
+def _standardised_grad(g: Tensor, out: Tensor, scale: Tensor) -> Tensor:
+    return (g - g.mean(-1, keepdim=True) - out * (g * out).mean(-1, keepdim=True)) * scale
+
+
+@fuse
 def _standardised(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     """The result, and what the distances from the mean were multiplied by."""
     centred = x - x.mean(-1, keepdim=True)
@@ -182,6 +195,7 @@ def _standardised(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     return centred * scale, scale
 
 
+@fuse
 def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     x = x if weight is None else x * weight
     return x if bias is None else x + bias
