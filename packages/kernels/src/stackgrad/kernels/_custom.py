@@ -1,8 +1,9 @@
 """map, zip and reduce of a user's own function of numbers, compiled and run in parallel on the CPU or a GPU.
 
 The function is plain Python that Numba can compile, or one that Numba knows, such as `math.exp` or `operator.add`.
-It is compiled once in each process: what it depends on is not known, so its machine code is not kept on disk. It has no
-gradient: what would need one raises RuntimeError; call it in the forward of a `stackgrad.tensor.Function`, or detach.
+It is compiled once in each process: what it depends on is not known, so its machine code is not kept on disk. Where a
+gradient is asked for, it is done as a fused function of tensors, if the op table knows all that it does (see
+_differentiable); else it has none, and raises RuntimeError: detach, or call it in the forward of a Function.
 On a GPU, `v ** w` of two integers is exact up to 2^53 unless `w` is a constant: numba-cuda goes through float64.
 """
 
@@ -21,6 +22,7 @@ from stackgrad.tensor import Tensor, concatenate, full, is_recording
 from stackgrad.tensor._ops import common_backend
 from stackgrad.tensor._shape import broadcast_shapes, normalize_dim
 
+from ._differentiable import of_tensors
 from .cpu._custom import CustomKernels, NoNumberError
 from .cpu._replay import ChunkError
 
@@ -65,11 +67,26 @@ def reduce(fn: Callable[[Number, Number], Number], start: Number) -> Callable[..
         if not x.ndim:
             return operation(x.reshape(1), 0)
         shape = (*x.shape[:dim], 1, *x.shape[dim + 1 :])
-        x = concatenate([full(shape, start, dtype=x.dtype, backend=x.backend), x.detach()], dim)
-        out = scalar.run(lambda kernels, data: kernels.reduce(data, (dim,)), x)
+        x = concatenate([full(shape, start, dtype=x.dtype, backend=x.backend), x], dim)
+        if scalar.needs_gradient(x):
+            out = _fold_by_halves(scalar, x, dim)
+        else:
+            out = scalar.run(lambda kernels, data: kernels.reduce(data, (dim,)), x)
         return out.unsqueeze(dim) if keepdim else out
 
     return operation
+
+
+def _fold_by_halves(scalar: _Scalar, x: Tensor, dim: int) -> Tensor:
+    """x, of at least one element along `dim`, folded over it by operations that have gradients."""
+    whole = (slice(None),) * dim
+    while (extent := x.shape[dim]) > 1:
+        half = extent // 2
+        parts = [x[(*whole, slice(i, j))] for i, j in ((0, half), (half, 2 * half), (2 * half, extent))]
+        x = scalar.with_gradient(parts[0], parts[1])
+        if extent % 2:
+            x = concatenate([x, parts[2]], dim)
+    return x.squeeze(dim)
 
 
 def _on_host(x: Tensor) -> bool:
@@ -97,6 +114,10 @@ class _Scalar:
         self._checked: set[tuple[bool, np.dtype[Any]]] = set()
 
     @cached_property
+    def _of_tensors(self) -> Callable[..., Tensor]:
+        return of_tensors(self._fn)
+
+    @cached_property
     def _on_cpu(self) -> CustomKernels:
         return CustomKernels(self.identifier, self._fn, self.arity)
 
@@ -112,7 +133,23 @@ class _Scalar:
     def elementwise(self, *tensors: Tensor) -> Tensor:
         """The function of the elements of tensors."""
         self.check(*tensors)
+        if self.needs_gradient(*tensors):
+            return self.with_gradient(*tensors)
         return self.run(lambda kernels, *data: kernels.elementwise(*data), *tensors)
+
+    def needs_gradient(self, *tensors: Tensor) -> bool:
+        """Whether a gradient is to flow to one of these."""
+        return is_recording() and any(x.requires_grad for x in tensors)
+
+    def with_gradient(self, *tensors: Tensor) -> Tensor:
+        """The function of the elements of tensors, as one with a gradient."""
+        try:
+            return self._of_tensors(*tensors)
+        except (TypeError, ValueError) as error:  # the latter where a branch asks for the truth of many elements
+            raise RuntimeError(
+                f"{self.what} of {self.name}: a tensor of shape {tensors[0].shape} requires a gradient, which the "
+                f"function has not: pass .detach(), or call it in the forward of a stackgrad.tensor.Function ({error})"
+            ) from None
 
     def run(self, work: Callable[..., Any], *tensors: Tensor) -> Tensor:
         """What `work` makes by the kernels of the data of these tensors."""
@@ -124,10 +161,7 @@ class _Scalar:
             ) from None
 
     def check(self, *tensors: Tensor) -> None:
-        """Raise TypeError unless these are tensors on the host or a GPU, for whose dtype the function gives numbers.
-
-        Raise RuntimeError where a gradient would be lost.
-        """
+        """Raise TypeError unless these are tensors on the host or a GPU, for whose dtype the function gives numbers."""
         for x in tensors:
             if not isinstance(x, Tensor):
                 raise TypeError(f"{self.what} of {type(x).__name__}: expected a tensor")
@@ -135,11 +169,6 @@ class _Scalar:
                 raise TypeError(
                     f"{self.what}: tensor on backend {x.backend.name!r}: expected one on the host or 'cuda'; "
                     "use .to('cpu')"
-                )
-            if x.requires_grad and is_recording():
-                raise RuntimeError(
-                    f"{self.what} of {self.name}: a tensor of shape {x.shape} requires a gradient, which the function "
-                    "has not: pass .detach(), or call it in the forward of a stackgrad.tensor.Function"
                 )
         x = tensors[0]
         if not all(_on_host(x) for x in tensors):

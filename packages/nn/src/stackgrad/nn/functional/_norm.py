@@ -66,8 +66,8 @@ def batch_norm(
             )
     if not training:
         column = (channels,) + (1,) * (input.ndim - 2)
-        parts = [x.reshape(*column) for x in (running_mean, running_var, weight, bias)]
-        return _by_running(input, *parts, eps, relu)
+        mean, var, scale, shift = [x.reshape(*column) for x in (running_mean, running_var, weight, bias)]
+        return _by_running(input, mean, var, scale, shift, eps, relu)
     out, mean, var = sg.batch_norm(input, weight, bias, eps, relu)
     count = input.size // channels
     if not count:
