@@ -91,9 +91,8 @@ def write(model: nn.Module, ids: NDArray[np.int64], length: int, temperature: fl
     """The ids, and `length` more, each drawn from what the model expects."""
     with sg.no_grad():
         for _ in range(length):
-            logits = model(sg.from_numpy(ids[None, -CONTEXT:]))[0, -1] / temperature
-            noise = -(-(sg.rand(*logits.shape) + 1e-9).log()).log()  # the largest sum is drawn as softmax has it
-            ids = np.append(ids, (logits + noise).argmax(0).item())
+            logits = model(sg.from_numpy(ids[None, -CONTEXT:]))[0, -1]
+            ids = np.append(ids, sg.multinomial(F.softmax(logits / temperature, -1), 1).item())
     return ids
 
 

@@ -38,7 +38,7 @@ class Classifier(nn.Module):
         return [conv(embedded).relu() for conv in self.convs]
 
     def forward(self, ids: sg.Tensor) -> sg.Tensor:
-        most = sg.concatenate([fired.max(-1) for fired in self.fired(ids)], 1)
+        most = sg.cat([fired.max(-1) for fired in self.fired(ids)], 1)
         return self.out(self.dropout(most))
 
 
@@ -70,7 +70,7 @@ def strongest(model: Classifier, ids: sg.Tensor, sentences: list[list[str]]) -> 
     """For each label, the n-grams on which the three filters that speak most for it, and not for others, fire most."""
     with sg.no_grad():
         fired = [answers.numpy() for answers in model.fired(ids)]
-        most = sg.concatenate([sg.from_numpy(answers.max((0, 2))) for answers in fired])
+        most = sg.cat([sg.from_numpy(answers.max((0, 2))) for answers in fired])
         weights = model.out.weight * most
     for speaks in (weights - weights.mean(0)).numpy():
         ngrams = []
