@@ -6,6 +6,7 @@ from .case import Program, shows
 from .families import (
     creation,
     elementwise,
+    functional,
     functions,
     graphs,
     indexing,
@@ -19,7 +20,20 @@ from .families import (
 
 PROGRAMS: dict[str, Program] = {}
 
-for module in (creation, elementwise, functions, reductions, indexing, shapes, layers, memory, graphs, networks, steps):
+for module in (
+    creation,
+    elementwise,
+    functions,
+    reductions,
+    indexing,
+    shapes,
+    layers,
+    functional,
+    memory,
+    graphs,
+    networks,
+    steps,
+):
     short = module.__name__.rpartition(".")[2]
     for family in module.FAMILIES:
         PROGRAMS[f"{short}.{family.__name__}"] = shows(family.__name__, family)

@@ -29,7 +29,7 @@ class Ours:
     pytorch = False
     library: Any = sg
     nn: Any = nn
-    F: Any = nn
+    F: Any = nn.functional
 
     def __init__(self, backend: str) -> None:
         self.backend = backend

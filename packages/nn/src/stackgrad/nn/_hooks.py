@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
-
-_numbers = itertools.count()
 
 
 class Hooks:
     """Those of one module, in the order in which they came."""
 
     def __init__(self) -> None:
-        self.before: dict[int, Callable[..., Any]] = {}
-        self.behind: dict[int, Callable[..., Any]] = {}
+        self.before: dict[object, Callable[..., Any]] = {}
+        self.behind: dict[object, Callable[..., Any]] = {}
 
     def around(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The module's forward between its hooks."""
@@ -32,14 +29,14 @@ class Hooks:
 class Handle:
     """A hook that can be removed; as a context manager it is, at the end."""
 
-    def __init__(self, hooks: dict[int, Callable[..., Any]], hook: Callable[..., Any]) -> None:
+    def __init__(self, hooks: dict[object, Callable[..., Any]], hook: Callable[..., Any]) -> None:
         self._hooks = hooks
-        self._number = next(_numbers)
-        hooks[self._number] = hook
+        self._key = object()
+        hooks[self._key] = hook
 
     def remove(self) -> None:
         """Let the hook not be called any more."""
-        self._hooks.pop(self._number, None)
+        self._hooks.pop(self._key, None)
 
     def __enter__(self) -> Handle:
         return self
