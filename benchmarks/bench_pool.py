@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from stackgrad import nn
-from stackgrad.tensor import grad
+from stackgrad.tensor import Tensor, grad
 
 from ._operands import normal
 from ._suite import BACKENDS, Work, precompiled, timed
 
-POOLS = {"max": nn.max_pool2d, "avg": nn.avg_pool2d}
+POOLS: dict[str, Callable[..., Tensor]] = {"max": nn.max_pool2d, "avg": nn.avg_pool2d}
 setup_cache = precompiled(__name__)
 
 
