@@ -53,6 +53,7 @@ from ._tensor import Tensor
 if TYPE_CHECKING:
     from . import array_api as array_api
     from . import autograd as autograd
+    from . import cuda as cuda
     from . import linalg as linalg
     from ._capture import Captured as Captured
     from ._capture import capture as capture
@@ -154,7 +155,7 @@ _MORE = (
     "_gradcheck",
 )
 
-_SUBMODULES = ("array_api", "autograd", "linalg")
+_SUBMODULES = ("array_api", "autograd", "cuda", "linalg")
 _tensor.find_namespace = partial(import_module, ".array_api", __name__)
 
 if not TYPE_CHECKING:

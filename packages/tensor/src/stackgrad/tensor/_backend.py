@@ -437,7 +437,7 @@ def get_backend(backend: str | Backend | None = None) -> Backend:
         raise no_backend(chosen, available_backends())
     name = chosen or os.environ.get("STACKGRAD_BACKEND")
     with _loading:
-        return _load(name or ("cpu" if "cpu" in _installed() else "numpy"))
+        return _load(str(name or ("cpu" if "cpu" in _installed() else "numpy")))  # of a device, too
 
 
 def set_default_backend(backend: str | Backend | None) -> None:

@@ -1,4 +1,7 @@
-"""Making tensors: from values, from NumPy, from nothing, from random numbers, and from other tensors."""
+"""Making tensors: from values, from NumPy, from nothing, from random numbers, and from other tensors.
+
+`device` is PyTorch's name of `backend`: a backend, or the name of one.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from . import _ops
 from ._arithmetic import expect_none
-from ._backend import Backend, DType, get_backend
+from ._backend import DType, get_backend
+from ._device import Name, on
 from ._dtypes import as_dtype, expect_dtype, float32, float64, int64, is_float, number_dtype
 from ._errors import no_tensor
 from ._ops import Operand
@@ -20,8 +24,6 @@ from ._tape import each_time
 from ._tensor import Tensor, extents
 from ._value import Value
 from ._views import given
-
-Name = str | Backend | None
 
 
 def of_values(array: NDArray[Any], dtype: DType, requires_grad: bool, backend: Name) -> Tensor:
@@ -41,13 +43,16 @@ def _make(array: NDArray[Any], requires_grad: bool, backend: Name) -> Tensor:
     return Tensor(found.from_numpy(array), found).requires_grad_(requires_grad)
 
 
-def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = False, backend: Name = None) -> Tensor:
+def tensor(
+    data: Any, dtype: DTypeLike | None = None, requires_grad: bool = False, backend: Name = None, device: Name = None
+) -> Tensor:
     """A tensor with a copy of `data`: numbers, nested sequences of them, a NumPy array or a tensor.
 
     Python floats become float32, ints int64 and bools bool. Arrays and NumPy's numbers keep their dtype, of which those
     of arrays must be among the four; in a sequence the widest counts for all. Raises TypeError for another dtype and
     ValueError for ragged sequences.
     """
+    backend = on(backend, device)
     if isinstance(data, Tensor):
         backend = backend or data.backend
         data = data.read("tensor(...) of a tensor")
@@ -86,11 +91,12 @@ def _dtypes_within(data: Any) -> Iterator[DType]:
 _PYTHON = {float, int, bool}
 
 
-def from_numpy(array: NDArray[Any], requires_grad: bool = False, backend: Name = None) -> Tensor:
+def from_numpy(array: NDArray[Any], requires_grad: bool = False, backend: Name = None, device: Name = None) -> Tensor:
     """A tensor that shares the memory of `array` where the backend can.
 
     Raises TypeError for other dtypes and ValueError for elements that are not aligned in memory.
     """
+    backend = on(backend, device)
     if not isinstance(array, np.ndarray):
         raise TypeError(f"from_numpy of {type(array).__name__}: expected a NumPy array; use tensor(...)")
     expect_dtype("from_numpy of an array", array.dtype, "convert by array.astype(...), or by tensor(array, dtype=...)")
@@ -100,11 +106,12 @@ def from_numpy(array: NDArray[Any], requires_grad: bool = False, backend: Name =
     return given(_make(np.asarray(array), requires_grad, backend))
 
 
-def from_dlpack(external: Any, requires_grad: bool = False, backend: Name = None) -> Tensor:
+def from_dlpack(external: Any, requires_grad: bool = False, backend: Name = None, device: Name = None) -> Tensor:
     """A tensor that shares the memory of another library's array, such as a PyTorch or CuPy tensor on the same device.
 
     Raises TypeError for what has no `__dlpack__` and for other dtypes, and what the backend raises for another device.
     """
+    backend = on(backend, device)
     found = get_backend(backend)
     if not hasattr(external, "__dlpack__") and not hasattr(external, "__cuda_array_interface__"):
         raise TypeError(f"from_dlpack of {type(external).__name__}: expected an array that has __dlpack__")
@@ -119,8 +126,10 @@ def full(
     dtype: DTypeLike | None = None,
     requires_grad: bool = False,
     backend: Name = None,
+    device: Name = None,
 ) -> Tensor:
     """`value` everywhere; its dtype is that of `tensor(value)` unless given."""
+    backend = on(backend, device)
     number = value.item() if isinstance(value, Value) else value
     alone = value.dtype if isinstance(value, Value) else number_dtype(value)
     return _filled(extents((shape,)), number, dtype or alone, requires_grad, backend)
@@ -132,13 +141,19 @@ def _filled(shape: Sequence[int], value: float, dtype: DTypeLike | None, require
     return Tensor(data, found).requires_grad_(requires_grad)
 
 
-def zeros(*shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False, backend: Name = None) -> Tensor:
+def zeros(
+    *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False, backend: Name = None, device: Name = None
+) -> Tensor:
     """Zeros, float32 unless `dtype` says otherwise. The shape as separate ints or one sequence."""
+    backend = on(backend, device)
     return _filled(extents(shape), 0, dtype, requires_grad, backend)
 
 
-def ones(*shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False, backend: Name = None) -> Tensor:
+def ones(
+    *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False, backend: Name = None, device: Name = None
+) -> Tensor:
     """Ones, float32 unless `dtype` says otherwise. The shape as separate ints or one sequence."""
+    backend = on(backend, device)
     return _filled(extents(shape), 1, dtype, requires_grad, backend)
 
 
@@ -149,11 +164,13 @@ def arange(
     dtype: DTypeLike | None = None,
     requires_grad: bool = False,
     backend: Name = None,
+    device: Name = None,
 ) -> Tensor:
     """start, start + step, ... below stop; arange(n) counts from 0. int64 if all are ints, else float32.
 
     For int64 the three are first cut to integers. Raises ValueError for a step of 0.
     """
+    backend = on(backend, device)
     first, last = (0, start) if stop is None else (start, stop)
     integers = all(isinstance(v, (int, np.integer)) for v in (first, last, step))
     found = as_dtype(dtype or (int64 if integers else float32))
@@ -176,9 +193,11 @@ def rand(
     dtype: DTypeLike | None = None,
     requires_grad: bool = False,
     backend: Name = None,
+    device: Name = None,
     generator: Generator | None = None,
 ) -> Tensor:
     """Uniform in [0, 1), the same on every backend. The shape as separate ints or one sequence."""
+    backend = on(backend, device)
     generator, found = generator or default_generator(), get_backend(backend)
     data = found.uniform(checked(extents(shape)), _float(dtype), next_draw(generator))
     return Tensor(data, found).requires_grad_(requires_grad)
@@ -189,9 +208,11 @@ def randn(
     dtype: DTypeLike | None = None,
     requires_grad: bool = False,
     backend: Name = None,
+    device: Name = None,
     generator: Generator | None = None,
 ) -> Tensor:
     """Standard normal, drawn on the host and so the same on every backend."""
+    backend = on(backend, device)
     found = get_backend(backend)
     values = next_normal(checked(extents(shape)), _float(dtype), generator or default_generator())
     return _make(values, requires_grad, found)
@@ -202,12 +223,14 @@ def bernoulli(
     *shape: Any,
     dtype: DTypeLike | None = None,
     backend: Name = None,
+    device: Name = None,
     generator: Generator | None = None,
 ) -> Tensor:
     """1 with probability `p`, else 0; for a tensor of probabilities in its shape, dtype and on its backend.
 
     Raises ValueError unless p is from 0 to 1.
     """
+    backend = on(backend, device)
     if isinstance(p, Value):
         expect_none(~((p >= 0) & (p <= 1)), ValueError, "bernoulli: a probability is not from 0 to 1")
         draws = rand(*(shape or p.shape), dtype=p.dtype, backend=p.backend, generator=generator)

@@ -9,7 +9,8 @@ from numpy.typing import DTypeLike
 
 from ._arithmetic import expect_none
 from ._checks import expect_float
-from ._create import Name, rand, randn
+from ._create import rand, randn
+from ._device import Name, on
 from ._dtypes import float64, int64
 from ._random import Generator
 from ._shape import checked
@@ -27,12 +28,14 @@ def randint(
     *,
     dtype: DTypeLike | None = None,
     backend: Name = None,
+    device: Name = None,
     generator: Generator | None = None,
 ) -> Tensor:
     """Integers from `low`, or 0, to below `high`, in the shape `size`: randint(6, (2,)), randint(1, 7, (2,)).
 
     int64 unless `dtype` says otherwise. Raises ValueError where there is none, and for more than 2**53.
     """
+    backend = on(backend, device)
     if size is None:
         if not isinstance(high, Sequence):
             raise TypeError("randint without size: expected a shape, such as (3,)")
@@ -51,8 +54,9 @@ def randint_like(input: Tensor, low: int, high: int | None = None, generator: Ge
     return randint(first, last, input.shape, dtype=input.dtype, backend=input.backend, generator=generator)
 
 
-def randperm(n: int, *, backend: Name = None, generator: Generator | None = None) -> Tensor:
+def randperm(n: int, *, backend: Name = None, device: Name = None, generator: Generator | None = None) -> Tensor:
     """The integers 0 to n - 1 in random order, int64 (n,)."""
+    backend = on(backend, device)
     return rand(checked((n,)), dtype=float64, backend=backend, generator=generator).argsort(0)
 
 
@@ -62,9 +66,11 @@ def normal(
     size: Sequence[int] | None = None,
     *,
     backend: Name = None,
+    device: Name = None,
     generator: Generator | None = None,
 ) -> Tensor:
     """Normal around `mean`, in the shape `size` or that of `mean` and `std`, tensors that broadcast."""
+    backend = on(backend, device)
     if size is not None:
         return randn(*size, backend=backend, generator=generator) * std + mean
     like: Any = mean * 1.0 + std * 0.0

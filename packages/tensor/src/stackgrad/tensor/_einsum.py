@@ -1,4 +1,4 @@
-"""Sums of products by an equation of labels, in products of two operands at a time: einsum and tensordot."""
+"""Sums of products by an equation of labels, in products of two operands at a time; distances of rows."""
 
 from __future__ import annotations
 
@@ -186,4 +186,15 @@ def _ordered(term: _Term, labels: Labels) -> Tensor:
     return term.x if order == tuple(range(len(order))) else Permute.apply(term.x, order)
 
 
-__all__ = ["einsum", "tensordot"]
+def cdist(x1: Tensor, x2: Tensor, p: float = 2.0) -> Tensor:
+    """The distances (..., n, m), by the `p`-norm, of the rows of x1 (..., n, k) and of x2 (..., m, k).
+
+    The differences (..., n, m, k) are held in memory. Raises ValueError for shapes that do not fit.
+    """
+    common_backend("cdist", x1, x2)
+    if x1.ndim < 2 or x2.ndim < 2 or x1.shape[-1] != x2.shape[-1]:
+        raise ValueError(f"cdist of shapes {x1.shape} and {x2.shape}: expected (..., n, k) and (..., m, k)")
+    return (x1.unsqueeze(-2) - x2.unsqueeze(-3)).norm(p, -1)
+
+
+__all__ = ["cdist", "einsum", "tensordot"]

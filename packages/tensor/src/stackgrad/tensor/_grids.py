@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ._create import Name, of_values
+from ._create import of_values
+from ._device import Name, on
 from ._dtypes import as_dtype, bool_, float32, int64
 from ._errors import no_tensor
 from ._ops import expand
@@ -21,9 +22,15 @@ if TYPE_CHECKING:
 
 
 def eye(
-    n: int, m: int | None = None, dtype: DTypeLike | None = None, requires_grad: bool = False, backend: Name = None
+    n: int,
+    m: int | None = None,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+    backend: Name = None,
+    device: Name = None,
 ) -> Tensor:
     """(n, m), or (n, n): 1 on the diagonal and 0 elsewhere, float32 unless `dtype` says otherwise."""
+    backend = on(backend, device)
     shape = checked((n, n if m is None else m))
     return of_values(np.eye(*shape, dtype=bool_), as_dtype(dtype or float32), requires_grad, backend)
 
@@ -35,11 +42,13 @@ def linspace(
     dtype: DTypeLike | None = None,
     requires_grad: bool = False,
     backend: Name = None,
+    device: Name = None,
 ) -> Tensor:
     """`steps` numbers from `start` to `end`, both counted, evenly spaced; float32 unless `dtype` says otherwise.
 
     Raises ValueError for fewer than 0 steps.
     """
+    backend = on(backend, device)
     (steps,) = checked((steps,))
     return of_values(np.linspace(start, end, steps), as_dtype(dtype or float32), requires_grad, backend)
 
@@ -52,19 +61,23 @@ def logspace(
     dtype: DTypeLike | None = None,
     requires_grad: bool = False,
     backend: Name = None,
+    device: Name = None,
 ) -> Tensor:
     """`base` to the power of each number of `linspace(start, end, steps)`."""
+    backend = on(backend, device)
     (steps,) = checked((steps,))
     return of_values(np.logspace(start, end, steps, base=base), as_dtype(dtype or float32), requires_grad, backend)
 
 
-def tril_indices(row: int, col: int, offset: int = 0, backend: Name = None) -> Tensor:
+def tril_indices(row: int, col: int, offset: int = 0, backend: Name = None, device: Name = None) -> Tensor:
     """The int64 indices (2, n), rows and columns, of what `tril` keeps of a matrix, in C order."""
+    backend = on(backend, device)
     return of_values(np.array(np.tril_indices(row, offset, col)), int64, False, backend)
 
 
-def triu_indices(row: int, col: int, offset: int = 0, backend: Name = None) -> Tensor:
+def triu_indices(row: int, col: int, offset: int = 0, backend: Name = None, device: Name = None) -> Tensor:
     """The int64 indices (2, n), rows and columns, of what `triu` keeps of a matrix, in C order."""
+    backend = on(backend, device)
     return of_values(np.array(np.triu_indices(row, offset, col)), int64, False, backend)
 
 

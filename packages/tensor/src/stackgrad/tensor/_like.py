@@ -7,7 +7,8 @@ from typing import Any
 from numpy.typing import DTypeLike
 
 from ._backend import get_backend
-from ._create import Name, rand, randn
+from ._create import rand, randn
+from ._device import Name, on
 from ._dtypes import as_dtype, float32
 from ._ops import Operand
 from ._random import Generator
@@ -37,8 +38,11 @@ def empty_like(input: Tensor, dtype: DTypeLike | None = None, requires_grad: boo
     return input.new_empty(input.shape, dtype=dtype, requires_grad=requires_grad)
 
 
-def empty(*size: Any, dtype: DTypeLike | None = None, requires_grad: bool = False, backend: Name = None) -> Tensor:
+def empty(
+    *size: Any, dtype: DTypeLike | None = None, requires_grad: bool = False, backend: Name = None, device: Name = None
+) -> Tensor:
     """Values that are not set, float32 unless `dtype` says otherwise. The shape as separate ints or one sequence."""
+    backend = on(backend, device)
     found = get_backend(backend)
     return Tensor(found.empty(checked(extents(size)), as_dtype(dtype or float32)), found).requires_grad_(requires_grad)
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ._create import Name, concatenate, from_numpy, tensor
+from ._create import concatenate, from_numpy, tensor
+from ._device import Name, device, on
 from ._dtypes import bool_ as bool
 from ._dtypes import float32 as float
 from ._dtypes import float64 as double
@@ -23,8 +24,9 @@ def is_tensor(obj: object) -> Any:
     return isinstance(obj, Tensor)
 
 
-def as_tensor(data: Any, dtype: DTypeLike | None = None, backend: Name = None) -> Tensor:
+def as_tensor(data: Any, dtype: DTypeLike | None = None, backend: Name = None, device: Name = None) -> Tensor:
     """`data` as a tensor: itself where it is one, in the memory of a NumPy array, else `tensor(data)`."""
+    backend = on(backend, device)
     if isinstance(data, Tensor):
         moved = data if backend is None else data.to(backend)
     elif isinstance(data, np.ndarray) and data.flags.aligned:
@@ -36,4 +38,18 @@ def as_tensor(data: Any, dtype: DTypeLike | None = None, backend: Name = None) -
 
 asarray = as_tensor
 
-__all__ = ["as_tensor", "asarray", "bool", "concat", "double", "e", "float", "inf", "is_tensor", "long", "nan", "pi"]
+__all__ = [
+    "as_tensor",
+    "asarray",
+    "bool",
+    "concat",
+    "device",
+    "double",
+    "e",
+    "float",
+    "inf",
+    "is_tensor",
+    "long",
+    "nan",
+    "pi",
+]

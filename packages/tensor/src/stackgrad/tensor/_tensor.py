@@ -16,6 +16,7 @@ from . import _backward, _indexing, _matmul, _ops, _views
 from ._backend import Array, Backend, DType, get_backend
 from ._casts import Casts
 from ._comparing import Comparing
+from ._device import Name, device, on
 from ._diagonals import Diagonals
 from ._dtypes import as_dtype, is_float
 from ._errors import dtype_of, no_tensor
@@ -158,23 +159,33 @@ class Tensor(InPlace, Formulas, Norms, Sorting, Picking, Rearranging, Diagonals,
             raise TypeError(f"a tensor of dtype {self.dtype} is no index: expected int64 or bool")
         return int(self.item())
 
-    def to(self, other: str | Backend | DType | type | Tensor) -> Tensor:
+    def to(
+        self,
+        *targets: str | Backend | DType | type | Tensor,
+        device: Name = None,
+        dtype: DTypeLike | None = None,
+        non_blocking: bool = False,
+    ) -> Tensor:
         """The same values on another backend, as another dtype, or both as those of a tensor. A gradient flows back.
 
-        A dtype is an object, such as float32: a name is a backend's. Memory is shared between host backends.
+        Each may come by position, where a name is a backend's, and a dtype an object such as float32. Memory is shared
+        between host backends. `non_blocking` is taken as it is in PyTorch, and changes nothing.
         """
-        if isinstance(other, Tensor):
-            return self.to(other.backend).astype(other.dtype)
-        dtype = None if isinstance(other, str) else dtype_of(other)
-        if dtype is not None:
-            return self.astype(dtype)
-        backend = get_backend(other)  # type: ignore[arg-type]
-        return self if backend is self.backend else _ops.To.apply(self, backend)
+        out = self
+        for target in (*targets, device):
+            if isinstance(target, Tensor):
+                out = out.to(target.backend).astype(target.dtype)
+            elif not isinstance(target, str) and (found := dtype_of(target)) is not None:
+                out = out.astype(found)
+            elif target is not device or device is not None:
+                backend = get_backend(on(None, target))  # type: ignore[arg-type]
+                out = out if backend is out.backend else _ops.To.apply(out, backend)
+        return out if dtype is None else out.astype(dtype)
 
     @property
-    def device(self) -> str:
-        """The name of its backend."""
-        return self.backend.name
+    def device(self) -> device:
+        """Its backend, as PyTorch's device: a name."""
+        return device(self.backend.name)
 
     def to_device(self, device: str | Backend, /, *, stream: None = None) -> Tensor:
         """As `to`, by the name of the array API standard."""

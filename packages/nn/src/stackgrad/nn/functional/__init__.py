@@ -23,6 +23,7 @@ from ._activation import (
 from ._attention import scaled_dot_product_attention
 from ._class_loss import cross_entropy, nll_loss
 from ._conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
+from ._distance import cosine_similarity, normalize, pairwise_distance
 from ._dropout import dropout, dropout1d, dropout2d
 from ._embedding import embedding
 from ._linear import linear
@@ -59,6 +60,7 @@ __all__ = [
     "conv2d",
     "conv_transpose1d",
     "conv_transpose2d",
+    "cosine_similarity",
     "cross_entropy",
     "dropout",
     "dropout1d",
@@ -82,8 +84,10 @@ __all__ = [
     "mish",
     "mse_loss",
     "nll_loss",
+    "normalize",
     "one_hot",
     "pad",
+    "pairwise_distance",
     "relu",
     "scaled_dot_product_attention",
     "sigmoid",

@@ -1,0 +1,27 @@
+"""Vectors of length 1, and how far vectors are apart."""
+
+from stackgrad.tensor import Tensor
+
+
+def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
+    """input over its `p`-norm along `dim`, or over `eps` where that is larger; the shape of input.
+
+    Raises TypeError for integers and bools, and IndexError for a dim that is not there.
+    """
+    return input / input.norm(p, dim, keepdim=True).clamp_min(eps)
+
+
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """The cosine of the angle between x1 and x2, which broadcast, along `dim`, which is removed.
+
+    A norm below `eps` counts as `eps`. Raises as `normalize`, and ValueError for shapes that do not broadcast.
+    """
+    return (normalize(x1, dim=dim, eps=eps) * normalize(x2, dim=dim, eps=eps)).sum(dim)
+
+
+def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
+    """The `p`-norm of x1 - x2 + eps over the last dimension, which is removed unless `keepdim`.
+
+    Raises as `normalize`, and ValueError for shapes that do not broadcast.
+    """
+    return (x1 - x2 + eps).norm(p, -1, keepdim)
