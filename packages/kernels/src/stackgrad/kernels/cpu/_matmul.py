@@ -41,7 +41,7 @@ from ._kernel import Kernel, helper, kernel, named, rebind
 from ._memory import empty, maker
 from ._parallel import MULTIPLY_ADDS, is_small
 from ._parts import PRODUCTS, sum_of
-from ._pointers import Memory, load, on_stack, store
+from ._pointers import Memory, in_register, load, on_stack, store
 from ._simd import tile_from_row, tile_load, tile_multiply_add, tile_of_columns, tile_relu, tile_store
 from ._width import WIDE_BYTES, wide_lanes, wide_lanes_of
 
@@ -114,6 +114,7 @@ def _multiply(chunk, a, b, bias, packed, out, a_step, b_step, of, cut):
     across, down = (panels + cut.together - 1) // cut.together, (n + cut.block - 1) // cut.block
     batch, row0 = chunk // (across * down), chunk // across % down * cut.block
     panel0 = chunk % across * cut.together
+    row_step, column_step = in_register(a_step.row), in_register(a_step.column)
     own, begun, first_row = on_stack(a, PANEL), on_stack(a, TILES), on_stack(a, COLUMNS)
     for panel in range(panel0, min(panels, panel0 + cut.together)):
         column = panel * columns
@@ -134,10 +135,10 @@ def _multiply(chunk, a, b, bias, packed, out, a_step, b_step, of, cut):
                     tile = tile_from_row(first_row, 0, TILE_ROWS, VECTORS)
                 else:
                     tile = tile_load(begun, aside, columns, TILE_ROWS, VECTORS)
-                i, w = batch * a_step.batch + row * a_step.row + done * a_step.column, start
+                i, w = batch * a_step.batch + row * row_step + done * column_step, start
                 for _ in range(min(cut.depth, k - done)):
-                    tile = tile_multiply_add(tile, a, i, a_step.row, weights, w)
-                    i += a_step.column
+                    tile = tile_multiply_add(tile, a, i, row_step, weights, w)
+                    i += column_step
                     w += columns
                 if done + cut.depth < k:
                     tile_store(tile, begun, aside, columns, 0, TILE_ROWS, columns, False)

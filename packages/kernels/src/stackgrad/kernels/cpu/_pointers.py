@@ -152,6 +152,16 @@ def from_line(typingctx: Any, a: Any) -> Any:
     return a(a), codegen
 
 
+@intrinsic
+def in_register(typingctx: Any, value: Any) -> Any:
+    """The integer, of which LLVM does not know whence it is, lest it load it again in each round of a loop."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.asm(ir.FunctionType(args[0].type, [args[0].type]), "", "=r,0", args, False)
+
+    return value(value), codegen
+
+
 # Arrays of any strides: places are counted in bytes.
 
 

@@ -122,17 +122,26 @@ def _max_pool_take(image, x, taps, out, offsets, pool):
 def _max_pool_grad(image, g, taps, out, offsets, pool):
     c, across, lanes = pool.channels, pool.across, lanes_of(g)
     if across:  # row by row, so that whole vectors can be stored
-        down = pool.taps // across
+        down, target, left = pool.taps // across, image * pool.pitch, pool.pitch
+        length = pool.columns * across * c
+        few = c <= lanes <= length
         for row in range(pool.rows * down):
-            window_row, first = row // down, row % down * across
-            for column in range(pool.columns):
-                at = _pixel(image, window_row, column, pool)
-                for tap in range(across):
-                    target = image * pool.pitch + ((row * pool.columns + column) * across + tap) * c
-                    left = (image + 1) * pool.pitch - target
+            at, first = _pixel(image, row // down, 0, pool), row % down * across
+            if few and left > length:  # with no test of what is left: these are the most
+                for _ in range(pool.columns):
+                    for tap in range(first, first + across):
+                        tile_store(where_equal(g, taps, at, tap), out, target, 0, 0, 1, lanes, False)
+                        target += c
+                    at += c
+                left -= length
+                continue
+            for _ in range(pool.columns):
+                for tap in range(first, first + across):
                     for channel in range(0, c, lanes):
-                        share = where_equal(g, taps, at + channel, first + tap)
+                        share = where_equal(g, taps, at + channel, tap)
                         _store(share, out, target + channel, left - channel, c, channel)
+                    target, left = target + c, left - c
+                at += c
         return
     for i in range(image * pool.pitch, (image + 1) * pool.pitch):
         store(out, i, 0)
