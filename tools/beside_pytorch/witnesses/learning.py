@@ -144,6 +144,32 @@ def _() -> None:
         torch.optim.SGD([theirs, theirs], lr=0.1)
 
 
+@witness("settings-checked")
+def _() -> None:
+    ours, theirs = rows(1.0)
+    optimizer, other = nn.SGD([ours], lr=1.0), torch.optim.SGD([theirs], lr=1.0)
+    with pytest.raises(ValueError, match="lr must be a finite number, not negative"):
+        optimizer.param_groups[0]["lr"] = -1.0
+    with pytest.raises(ValueError, match=r"use optimizer\.add_param_group"):
+        optimizer.param_groups[0]["params"] = []
+    with pytest.raises(ValueError, match="did you mean 'momentum'"):
+        nn.SGD([{"params": [ours], "momentun": 0.9}], lr=1.0)
+    other.param_groups[0]["lr"] = -1.0
+    other.param_groups[0]["params"] = []
+    torch.optim.SGD([{"params": [theirs], "momentun": 0.9}], lr=1.0)
+
+
+@witness("optimizer-states")
+def _() -> None:
+    ours, theirs = rows(1.0)
+    optimizer, other = nn.Adam([ours]), torch.optim.Adam([theirs])
+    ours.grad, theirs.grad = ours.detach() * 2, theirs.detach() * 2
+    optimizer.step()
+    other.step()
+    assert set(optimizer.state_dict()["tensors"]) == {"mean.0", "square.0"}
+    assert set(other.state_dict()["state"][0]) == {"step", "exp_avg", "exp_avg_sq"}
+
+
 @witness("rates-set")
 def _() -> None:
     ours, theirs = rows(1.0)
