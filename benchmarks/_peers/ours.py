@@ -11,7 +11,7 @@ import numpy as np
 
 from stackgrad import nn
 from stackgrad.mnist import make_model, normalise
-from stackgrad.tensor import Generator, Tensor, capture, from_numpy, grad, manual_seed, no_grad
+from stackgrad.tensor import Generator, Tensor, capture, from_numpy, fuse, grad, manual_seed, no_grad
 
 from .. import _gpt
 from .._operands import classes, laid_out, normal
@@ -121,6 +121,20 @@ def optimizer(name: str) -> Kind:
     return chosen.step, check
 
 
+def fused(op: str) -> Kind:
+    """A function that is one kernel, and its gradient another."""
+    if op == "chain":
+        return _with_gradients(_chain, *_leaves((1000, 1000), (1000,), (1000, 1)))
+    if op == "smooth_l1_loss":
+        return _with_gradients(partial(nn.functional.smooth_l1_loss, reduction="none"), *_leaves(*[(1000, 1000)] * 2))
+    return _with_gradients(getattr(nn.functional, op), *_leaves((1000, 1000)))
+
+
+@fuse
+def _chain(x: Tensor, row: Tensor, column: Tensor) -> Tensor:
+    return ((x * row + column).tanh() * row - x).sigmoid()
+
+
 def elementwise(op: str, layout: str, size: str) -> Kind:
     """Without gradients."""
     x = laid_out(layout, size)
@@ -215,6 +229,6 @@ def built(kind: Callable[..., Kind], form: str, weights: object, *arguments: Any
 
 
 if __name__ == "__main__":
-    kinds = (conv, pool, classify, dropout, linear, optimizer, elementwise, matmul, train, gpt, inference)
+    kinds = (conv, pool, classify, dropout, linear, optimizer, fused, elementwise, matmul, train, gpt, inference)
     side = Side({kind.__name__: partial(built, kind) for kind in kinds})
     serve({**side.served(), "weights": weights})

@@ -110,6 +110,19 @@ def optimizer(variant: str, weights: Arrays, name: str) -> Built:
     return chosen.step, check
 
 
+def fused(variant: str, weights: Arrays, op: str) -> Built:
+    """As ours."""
+    if op == "chain":
+        return _with_gradients(variant, _chain, *_operands((1000, 1000), (1000,), (1000, 1)))
+    if op == "smooth_l1_loss":
+        return _with_gradients(variant, partial(F.smooth_l1_loss, reduction="none"), *_operands(*[(1000, 1000)] * 2))
+    return _with_gradients(variant, getattr(F, op), *_operands((1000, 1000)))
+
+
+def _chain(x: Any, row: Any, column: Any) -> Any:
+    return ((x * row + column).tanh() * row - x).sigmoid()
+
+
 def elementwise(variant: str, weights: Arrays, op: str, layout: str, size: str) -> Built:
     """As ours."""
     rows, columns = SHAPES[size]
@@ -239,5 +252,5 @@ def inference(variant: str, weights: Arrays, model_name: str, batch: int) -> Bui
 
 if __name__ == "__main__":
     torch.set_num_threads(2)
-    kinds = (conv, pool, classify, dropout, linear, optimizer, elementwise, matmul, train, gpt, inference)
+    kinds = (conv, pool, classify, dropout, linear, optimizer, fused, elementwise, matmul, train, gpt, inference)
     serve(Side({kind.__name__: kind for kind in kinds}).served())

@@ -45,7 +45,8 @@ class Work:
 GPT_FLOPS = 3 * 2 * 16 * 64 * (4 * 12 * 128**2 + 103 * 128 + 4 * 2 * 64 * 128)
 
 # The geometric mean that a group of works aims at.
-GROUP_TARGETS = {"convolution": 2.0, "layers": 1.5, "elementwise and reductions": 1.3}
+GROUP_TARGETS = {"convolution": 2.0, "layers": 1.5, "fused": 1.8, "elementwise and reductions": 1.3}
+FUSED = ("gelu", "silu", "softplus", "mish", "smooth_l1_loss")  # of nn.functional, elementwise
 LAYOUTS_2D = ("NCHW", "channels last")
 TRAINING = tuple(f"{layout}{optimizer}" for layout in LAYOUTS_2D for optimizer in ("", ", fused"))
 
@@ -56,6 +57,7 @@ def works() -> Iterator[Work]:
     yield from _inference()
     yield from _convolution()
     yield from _layers()
+    yield from _fused()
     yield from _elementwise()
     yield from _matmul()
 
@@ -140,6 +142,23 @@ def _layers() -> Iterator[Work]:
             1.0,
             variants=("for each", "foreach", "fused"),
         )
+
+
+def _fused() -> Iterator[Work]:
+    """Forward and backward: operands and results are read and written once, and again with their gradients."""
+    count = 1_000_000
+    for op in FUSED:
+        arrays = 8 if op == "smooth_l1_loss" else 5
+        yield Work("fused", f"{op}, 1e6", "fused", (op,), 1.3, traffic=4 * count * arrays, forms=(CALLED,))
+    yield Work(
+        "fused",
+        "six operations of 1000x1000, a row and a column",
+        "fused",
+        ("chain",),
+        4.0,
+        traffic=4 * count * 5,
+        forms=(CALLED,),
+    )
 
 
 def _elementwise() -> Iterator[Work]:
