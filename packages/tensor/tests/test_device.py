@@ -61,6 +61,15 @@ def test_to_takes_several():
     assert x.to(dtype="float32") is x
 
 
+def test_pytorchs_names_of_arguments():
+    for make in (sg.zeros, sg.ones, sg.rand, sg.randn, sg.empty):
+        assert make(size=(2, 3)).shape == (2, 3)
+        with pytest.raises(TypeError, match=r"both a shape, \(2,\), and size=\(2, 3\): they mean the same; pass one"):
+            make(2, size=(2, 3))
+    assert sg.full(size=(2,), fill_value=3.0).tolist() == [3.0, 3.0]
+    assert sg.arange(start=1, end=4, step=2).tolist() == [1, 3]
+
+
 def test_cuda():
     assert sg.cuda.is_available() is bool(sg.cuda.device_count())
     sg.cuda.manual_seed_all(3)

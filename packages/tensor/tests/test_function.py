@@ -30,6 +30,22 @@ def test_a_function_of_ones_own_has_derivatives_of_any_order():
     assert grad(first.sum(), x)[0].tolist() == [1.0, 1.0]
 
 
+def test_pytorchs_names_of_what_is_saved():
+    class Exp(Function):
+        @staticmethod
+        def forward(ctx, x):
+            out = x.exp()
+            ctx.save_for_backward(out)
+            return out
+
+        @staticmethod
+        def backward(ctx, g):
+            (out,) = ctx.saved_tensors
+            return g * out
+
+    grad_check(Exp.apply, leaf(1.0, -1.0))
+
+
 def test_forward_is_not_recorded_and_backward_only_where_asked():
     seen = []
 

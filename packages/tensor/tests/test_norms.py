@@ -62,6 +62,8 @@ def test_std():
     out.sum().backward()
     np.testing.assert_allclose(x.grad.numpy(), [[-math.sqrt(0.5), math.sqrt(0.5)], [0, 0]], rtol=1e-6)
     assert tensor([1.0, 3.0]).std(correction=0).item() == tensor([1.0, 3.0]).std(ddof=0).item() == 1.0
+    assert tensor([1.0, 3.0]).std(unbiased=False).item() == 1.0
+    assert tensor([1.0, 3.0]).var(0, unbiased=True).item() == tensor([1.0, 3.0]).var(0, True).item() == 2.0
     assert x.std(0, keepdim=True).shape == x.std(axis=0, keepdims=True).shape == (1, 2)
     with pytest.raises(TypeError, match="var of dtype int64"):
         tensor([1, 2]).std()

@@ -78,6 +78,13 @@ class Context:
                 "attribute of ctx, as ctx.scale = 2.0"
             ) from None
 
+    save_for_backward = save  # as PyTorch calls it
+
+    @property
+    def saved_tensors(self) -> tuple[Tensor, ...]:
+        """`saved`, as PyTorch calls it."""
+        return self.saved
+
     @property
     def saved(self) -> tuple[Tensor, ...]:
         """What was saved. Raises RuntimeError where it was changed in place since."""

@@ -121,18 +121,18 @@ def from_dlpack(external: Any, requires_grad: bool = False, backend: Name = None
 
 
 def full(
-    shape: int | Sequence[int],
-    value: Operand,
+    size: int | Sequence[int],
+    fill_value: Operand,
     dtype: DTypeLike | None = None,
     requires_grad: bool = False,
     backend: Name = None,
     device: Name = None,
 ) -> Tensor:
-    """`value` everywhere; its dtype is that of `tensor(value)` unless given."""
+    """`fill_value` everywhere; its dtype is that of `tensor(fill_value)` unless given."""
     backend = on(backend, device)
-    number = value.item() if isinstance(value, Value) else value
-    alone = value.dtype if isinstance(value, Value) else number_dtype(value)
-    return _filled(extents((shape,)), number, dtype or alone, requires_grad, backend)
+    number = fill_value.item() if isinstance(fill_value, Value) else fill_value
+    alone = fill_value.dtype if isinstance(fill_value, Value) else number_dtype(fill_value)
+    return _filled(extents((size,)), number, dtype or alone, requires_grad, backend)
 
 
 def _filled(shape: Sequence[int], value: float, dtype: DTypeLike | None, requires_grad: bool, backend: Name) -> Tensor:
@@ -142,36 +142,46 @@ def _filled(shape: Sequence[int], value: float, dtype: DTypeLike | None, require
 
 
 def zeros(
-    *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False, backend: Name = None, device: Name = None
+    *shape: Any,
+    size: Sequence[int] | None = None,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+    backend: Name = None,
+    device: Name = None,
 ) -> Tensor:
     """Zeros, float32 unless `dtype` says otherwise. The shape as separate ints or one sequence."""
     backend = on(backend, device)
-    return _filled(extents(shape), 0, dtype, requires_grad, backend)
+    return _filled(extents(shape, size), 0, dtype, requires_grad, backend)
 
 
 def ones(
-    *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False, backend: Name = None, device: Name = None
+    *shape: Any,
+    size: Sequence[int] | None = None,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+    backend: Name = None,
+    device: Name = None,
 ) -> Tensor:
     """Ones, float32 unless `dtype` says otherwise. The shape as separate ints or one sequence."""
     backend = on(backend, device)
-    return _filled(extents(shape), 1, dtype, requires_grad, backend)
+    return _filled(extents(shape, size), 1, dtype, requires_grad, backend)
 
 
 def arange(
     start: float,
-    stop: float | None = None,
+    end: float | None = None,
     step: float = 1,
     dtype: DTypeLike | None = None,
     requires_grad: bool = False,
     backend: Name = None,
     device: Name = None,
 ) -> Tensor:
-    """start, start + step, ... below stop; arange(n) counts from 0. int64 if all are ints, else float32.
+    """start, start + step, ... below end; arange(n) counts from 0. int64 if all are ints, else float32.
 
     For int64 the three are first cut to integers. Raises ValueError for a step of 0.
     """
     backend = on(backend, device)
-    first, last = (0, start) if stop is None else (start, stop)
+    first, last = (0, start) if end is None else (start, end)
     integers = all(isinstance(v, (int, np.integer)) for v in (first, last, step))
     found = as_dtype(dtype or (int64 if integers else float32))
     if found == int64:
@@ -190,6 +200,7 @@ def _float(dtype: DTypeLike | None) -> np.dtype[Any]:
 
 def rand(
     *shape: Any,
+    size: Sequence[int] | None = None,
     dtype: DTypeLike | None = None,
     requires_grad: bool = False,
     backend: Name = None,
@@ -199,12 +210,13 @@ def rand(
     """Uniform in [0, 1), the same on every backend. The shape as separate ints or one sequence."""
     backend = on(backend, device)
     generator, found = generator or default_generator(), get_backend(backend)
-    data = found.uniform(checked(extents(shape)), _float(dtype), next_draw(generator))
+    data = found.uniform(checked(extents(shape, size)), _float(dtype), next_draw(generator))
     return Tensor(data, found).requires_grad_(requires_grad)
 
 
 def randn(
     *shape: Any,
+    size: Sequence[int] | None = None,
     dtype: DTypeLike | None = None,
     requires_grad: bool = False,
     backend: Name = None,
@@ -214,7 +226,7 @@ def randn(
     """Standard normal, drawn on the host and so the same on every backend."""
     backend = on(backend, device)
     found = get_backend(backend)
-    values = next_normal(checked(extents(shape)), _float(dtype), generator or default_generator())
+    values = next_normal(checked(extents(shape, size)), _float(dtype), generator or default_generator())
     return _make(values, requires_grad, found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import DTypeLike
@@ -39,12 +40,19 @@ def empty_like(input: Tensor, dtype: DTypeLike | None = None, requires_grad: boo
 
 
 def empty(
-    *size: Any, dtype: DTypeLike | None = None, requires_grad: bool = False, backend: Name = None, device: Name = None
+    *shape: Any,
+    size: Sequence[int] | None = None,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+    backend: Name = None,
+    device: Name = None,
 ) -> Tensor:
     """Values that are not set, float32 unless `dtype` says otherwise. The shape as separate ints or one sequence."""
     backend = on(backend, device)
     found = get_backend(backend)
-    return Tensor(found.empty(checked(extents(size)), as_dtype(dtype or float32)), found).requires_grad_(requires_grad)
+    return Tensor(found.empty(checked(extents(shape, size)), as_dtype(dtype or float32)), found).requires_grad_(
+        requires_grad
+    )
 
 
 def rand_like(

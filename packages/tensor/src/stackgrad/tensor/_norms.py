@@ -27,12 +27,13 @@ class Norms(Reductions):
         correction: float = 1,
         keepdim: bool = False,
         *,
+        unbiased: bool | None = None,
         ddof: float | None = None,
         dtype: DTypeLike | None = None,
         **names: Unpack[NumPyNames],
     ) -> Tensor:
         """The standard deviation over `dim`: the square root of `var`."""
-        return _root(self.var(dim, correction, keepdim, ddof=ddof, dtype=dtype, **names))
+        return _root(self.var(dim, correction, keepdim, unbiased=unbiased, ddof=ddof, dtype=dtype, **names))
 
     def norm(
         self,

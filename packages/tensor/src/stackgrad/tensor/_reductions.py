@@ -93,6 +93,7 @@ class Reductions(Value):
         correction: float = 1,
         keepdim: bool = False,
         *,
+        unbiased: bool | None = None,
         ddof: float | None = None,
         dtype: DTypeLike | None = None,
         **names: Unpack[NumPyNames],
@@ -101,13 +102,16 @@ class Reductions(Value):
 
         Its relative error is at most 64 log2(n) eps, also where the mean is far above the deviation.
 
-        `ddof` is NumPy's name for the correction. Raises TypeError for integers and bools, unless `dtype` is a float's.
+        `ddof` is NumPy's name for the correction; `unbiased` means 1 where it is true, else 0. Raises TypeError for
+        integers and bools, unless `dtype` is a float's.
         """
         if names:
             dim, keepdim = numpy_names("var", dim, keepdim, names)
         x = self._widened(dtype) if dtype is not None else cast("Tensor", self)
         x._expect_float("var")
         dims, correction = x._dims(dim), correction if ddof is None else ddof
+        if unbiased is not None:
+            correction = int(unbiased)
         centred = _folds.centre(x, dims) if dims else x - x
         return (centred * centred)._reduce("sum", dims, keepdim) / max(x._count(dims) - correction, 0)
 

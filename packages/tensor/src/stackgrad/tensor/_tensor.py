@@ -389,7 +389,11 @@ def _restore(
     return out
 
 
-def extents(shape: tuple[Any, ...]) -> Shape:
-    """The extents given as f(2, 3) or f((2, 3)). Raises TypeError for anything but integers."""
+def extents(shape: tuple[Any, ...], size: Sequence[int] | None = None) -> Shape:
+    """The extents given as f(2, 3), f((2, 3)) or f(size=(2, 3)). Raises TypeError for anything but integers."""
+    if size is not None:
+        if shape:
+            raise TypeError(f"both a shape, {shape}, and size={size}: they mean the same; pass one")
+        shape = (size,)
     given = shape[0] if len(shape) == 1 and isinstance(shape[0], Sequence) else shape
     return tuple([operator.index(extent) for extent in given])
