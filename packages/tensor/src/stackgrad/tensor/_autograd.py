@@ -8,7 +8,7 @@ leading to the node that made that tensor or, for a leaf, to the tensor itself.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Union
 
 from ._backend import DType
@@ -38,29 +38,19 @@ class Context:
         def __getattr__(self, name: str) -> Any: ...
         def __setattr__(self, name: str, value: Any) -> None: ...
 
-    __args: tuple[Any, ...] = ()  # where nothing is recorded
-    __needs: tuple[bool, ...] | None = None
-    __saved: list[Saved] | None = None
+    __saved: list[Saved] | None = None  # where nothing is recorded
 
-    @classmethod
-    def recorded(cls, function: type[Function], needs: tuple[bool, ...], saved: list[Saved]) -> Context:
-        """One for an application that leaves a node behind, which has the list of what is `saved`."""
-        ctx = cls()
-        ctx.__function, ctx.__needs, ctx.__saved = function, needs, saved
-        return ctx
-
-    @classmethod
-    def unrecorded(cls, args: tuple[Any, ...]) -> Context:
-        """One for an application that nobody goes back through: it keeps nothing."""
-        ctx = cls()
-        ctx.__args = args
-        return ctx
+    def __init__(self, given: Sequence[Any] = (), function: Any = None, saved: list[Saved] | None = None) -> None:
+        self.__given = given  # the edges, or where nothing is recorded the arguments
+        if saved is not None:
+            self.__function, self.__saved = function, saved
 
     @property
     def needs(self) -> tuple[bool, ...]:
         """For each tensor among the arguments, whether its gradient is wanted."""
-        needs = self.__needs
-        return tuple([False for x in self.__args if isinstance(x, Value)]) if needs is None else needs
+        if self.__saved is None:
+            return tuple([False for x in self.__given if isinstance(x, Value)])
+        return tuple([edge is not None for edge in self.__given])
 
     def save(self, *tensors: Tensor) -> None:
         """Keep inputs or the result for backward, where they stand in `saved` in this order."""
@@ -70,7 +60,8 @@ class Context:
         saved.clear()
         try:
             for x in tensors:
-                saved.append((x, x.writes, None))
+                version = x._version
+                saved.append((x, 0 if version is None else version.count, None))
         except AttributeError:
             given = ", ".join(type(x).__name__ for x in tensors)
             raise TypeError(
@@ -88,16 +79,22 @@ class Context:
     @property
     def saved(self) -> tuple[Tensor, ...]:
         """What was saved. Raises RuntimeError where it was changed in place since."""
-        found = []
-        for x, count, node in self.__saved or ():
-            if x.writes != count:
-                raise RuntimeError(
-                    f"backward through {self.__function._describe(self)} needs a tensor of shape {x.shape} that was "
-                    f"changed in place (it is at version {x.writes}, was saved at {count}): copy it first, or "
-                    "write out of place"
-                )
-            found.append(x if node is None else _made_by(node(), x))
-        return tuple(found)
+        saved = self.__saved
+        return tuple(unchanged(saved, lambda: self.__function._describe(self))) if saved else ()
+
+
+def unchanged(saved: Sequence[Saved], name: Callable[[], str]) -> list[Tensor]:
+    """What an operation of that name saved. Raises RuntimeError where it was changed in place since."""
+    found = []
+    for x, count, node in saved:
+        version = x._version
+        if version is not None and version.count != count:
+            raise RuntimeError(
+                f"backward through {name()} needs a tensor of shape {x.shape} that was changed in place (it is at "
+                f"version {version.count}, was saved at {count}): copy it first, or write out of place"
+            )
+        found.append(x if node is None or not here.mode.recording else _made_by(node(), x))
+    return found
 
 
 def _made_by(node: Node | None, alias: Tensor) -> Tensor:
@@ -110,24 +107,20 @@ def _made_by(node: Node | None, alias: Tensor) -> Tensor:
 class Node:
     """What one application of a function left behind."""
 
-    __slots__ = ("__weakref__", "_context", "_forms", "_function", "_name", "_saved", "edges", "freed")
+    __slots__ = ("__weakref__", "_context", "_function", "_name", "_saved", "edges", "forms", "freed")
 
-    def __init__(
-        self, function: type[Function], inputs: Sequence[Tensor], context: Context, saved: list[Saved], out: Tensor
-    ) -> None:
+    def __init__(self, function: Any, edges: list[Edge | None], context: Any, saved: list[Saved], out: Tensor) -> None:
         self._function = function
-        self._context: Context | None = context
+        self._context = context  # what the way back begins with; None when it is freed
         self._saved = saved
-        self.edges: list[Edge | None] = []
-        self._forms: list[tuple[Shape, DType]] = []  # of the gradients
-        for x in inputs:
-            self.edges.append((x.node or x) if x._requires_grad else None)
-            self._forms.append((x.data.shape, x.data.dtype))
+        self.edges = edges
+        self.forms: Sequence[tuple[Shape, DType]] = ()
+        """The shapes and dtypes of the gradients, where these are checked."""
         self.freed = False
         """Whether backward has passed here and let go of what was saved."""
-        for i in range(len(saved)):
-            if saved[i][0] is out:  # kept as an alias, and without the node: a node must not own its owner
-                saved[i] = (out.new(out.data, out.version), saved[i][1], weakref.ref(self))
+        for i, (x, count, _) in enumerate(saved):
+            if x is out:  # kept as an alias, and without the node: a node must not own its owner
+                saved[i] = (out.new(out.data, out.version, out._layout), count, weakref.ref(self))
         out.node = self
         out._requires_grad = True
 
@@ -136,35 +129,42 @@ class Node:
         """The name of the function, or of the operation it did."""
         return self._name if self._context is None else self._function._describe(self._context)
 
-    def gradients(self, g: Tensor) -> tuple[Tensor | None, ...]:
-        """What the function gives back for each of its tensors, checked, in memory that is not a saved tensor's."""
-        context, saved = self._context, self._saved
+    def gradients(self, g: Tensor) -> Sequence[Tensor | None]:
+        """What the function gives back for each of its tensors."""
+        context = self._context
         if context is None:
-            raise RuntimeError(
-                f"backward through {self.name} for a second time: what it had saved was freed by the first; "
-                "pass retain_graph=True to the first"
-            )
+            raise self._was_freed()
         found = self._function.backward(context, g)
         gradients = found if isinstance(found, tuple) else (found,)
+        return self._checked(gradients) if self.forms else gradients
+
+    def _was_freed(self) -> RuntimeError:
+        return RuntimeError(
+            f"backward through {self.name} for a second time: what it had saved was freed by the first; "
+            "pass retain_graph=True to the first"
+        )
+
+    def _checked(self, gradients: tuple[Any, ...]) -> tuple[Tensor | None, ...]:
+        """The gradients, in memory that is not a saved tensor's. Raises for what does not fit."""
         if len(gradients) != len(self.edges):
             raise ValueError(
                 f"{self.name}.backward gave {len(gradients)} gradients: "
                 f"expected one for each of {len(self.edges)} tensors"
             )
-        for gradient, form in zip(gradients, self._forms):  # noqa: B905 - as many, and faster
+        for gradient, form in zip(gradients, self.forms, strict=True):
             if gradient is None:
                 continue
             if not isinstance(gradient, Value):
                 raise TypeError(f"{self.name}.backward gave {type(gradient).__name__}: expected a tensor or None")
             if (gradient.data.shape, gradient.data.dtype) != form:
-                raise self._unlike(gradient, *form)  # type: ignore[arg-type]
-        for x, _, _ in saved:
+                raise self._unlike(gradient, *form)
+        for x, _, _ in self._saved:
             for gradient in gradients:
                 if gradient is not None and gradient.data is x.data:
                     gradients = tuple([g.clone() if g is gradient else g for g in gradients])
         return gradients
 
-    def _unlike(self, gradient: Tensor, shape: Shape, dtype: DType) -> Exception:
+    def _unlike(self, gradient: Value, shape: Shape, dtype: DType) -> Exception:
         gave = f"{self.name}.backward gave a gradient of"
         if gradient.shape != shape:
             return ValueError(f"{gave} shape {gradient.shape} for a tensor of shape {shape}")
@@ -173,7 +173,7 @@ class Node:
     def free(self) -> None:
         """Let go of what was saved. Backward may pass again where that was nothing."""
         self.freed = True
-        if self._saved and self._context is not None:
+        if self._saved:
             self._name = self.name
             self._context = None
             self._saved = []
@@ -202,9 +202,12 @@ class Function:
         """What it is called in messages."""
         return cls.__name__
 
+    is_checked = True
+    """Whether its gradients are looked at, as those of a user's functions are."""
+
     @classmethod
-    def _compute(cls, ctx: Context, args: tuple[Any, ...]) -> Tensor:
-        """The result of `forward`, which must be one tensor."""
+    def _compute(cls, ctx: Context, args: tuple[Any, ...], recorded: bool) -> Tensor:
+        """The result of `forward`, which must be one tensor; `recorded` if operations are, outside."""
         out = cls.forward(ctx, *args)
         if not isinstance(out, Value):
             raise TypeError(f"{cls.__name__}.forward gave {type(out).__name__}: expected one tensor")
@@ -222,29 +225,40 @@ class Function:
         mode = here.mode
         recorded, observer = mode.recording, mode.observer
         if not (recorded or observer):  # as on the way back
-            return cls._compute(Context.unrecorded(args), args)
-        inputs: list[Tensor] = []
-        needs: list[bool] = []
+            return cls._compute(Context(args), args, False)
+        edges: list[Edge | None] = []
+        needed = False
         for x in args:
             if isinstance(x, Value):
                 if recorded and Source.written:
                     refresh(x)
-                inputs.append(x)  # type: ignore[arg-type]
-                needs.append(x._requires_grad)
-        saved: list[Saved] | None = [] if recorded and True in needs else None
-        ctx = Context.unrecorded(args) if saved is None else Context.recorded(cls, tuple(needs), saved)
+                if recorded and x._requires_grad:
+                    edges.append(x.node or x)
+                    needed = True
+                else:
+                    edges.append(None)
+        saved: list[Saved] = []
+        ctx = Context(edges, cls, saved) if needed else Context(args)
         mode.recording = False
         try:
-            out = cls._compute(ctx, args)
+            out = cls._compute(ctx, args, recorded)
         finally:
             mode.recording = recorded
-        if saved is not None and out.data.dtype.kind == "f":
-            for x in inputs:
+        if needed and out.data.dtype.kind == "f":
+            for x in args:
                 if x is out:  # an input must keep its own place in the graph
                     out = out.new(out.data, out.version)
                     out.source = Source(outside=True, lost=True)
                     break
-            Node(cls, inputs, ctx, saved, out)
+            node = Node(cls, edges, ctx, saved, out)
+            if cls.is_checked:
+                node.forms = [(x.data.shape, x.data.dtype) for x in args if isinstance(x, Value)]
         if observer is not None:
             observer(cls, args, out)
         return out
+
+
+class Primitive(Function):
+    """A Function of this package: tests hold that its gradients fit."""
+
+    is_checked = False

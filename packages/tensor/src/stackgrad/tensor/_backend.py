@@ -115,6 +115,10 @@ class Backend(ABC):
     def expand(self, a: Array, shape: Shape) -> Array:
         """The view of `shape` that repeats the dimensions of extent 1 and the missing leading ones."""
 
+    def plan_expand(self, a: Array, shape: Shape) -> Callable[[Array], Array]:
+        """What does `expand` to this shape to arrays of the shape, strides and dtype of `a`."""
+        return lambda other: self.expand(other, shape)
+
     @abstractmethod
     def slice(self, a: Array, key: tuple[int | slice | None, ...]) -> Array:
         """The view that a basic index gives: integers, slices and None, one for each dimension of `a`."""

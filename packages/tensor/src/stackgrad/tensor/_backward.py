@@ -6,62 +6,70 @@ recursion. Gradients are tensors, computed with the same operations, so that a g
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, cast
+from collections.abc import Iterator, Sequence, Set
+from typing import TYPE_CHECKING, Any, cast
 
-from ._autograd import Edge, Node
+from ._autograd import Edge
 from ._errors import no_tensor
-from ._mode import GradMode
+from ._mode import GradMode, here
 from ._source import refresh
+from ._tape import open_tapes
 from ._value import Value
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
 
 
-def _count_uses(roots: Sequence[Edge]) -> dict[int, int]:
-    """How many edges of the graph under `roots` lead to each node or leaf, by id."""
-    uses = {id(root): 0 for root in roots}
-    stack = [root for root in roots if isinstance(root, Node)]
+def _walk(
+    roots: Sequence[Tensor], gradients: Sequence[Tensor], retain_graph: bool, wanted: Set[Edge] | None = None
+) -> Iterator[tuple[Any, Tensor]]:
+    """Each leaf under `roots`, or what is `wanted` there, with its whole gradient.
+
+    A node comes always before what it was made from.
+    """
+    found: dict[Edge, list[Any]] = {}  # for each edge how many others lead to it, and its gradient so far
+    edge: Edge
+    for root, gradient in zip(roots, gradients, strict=True):
+        edge = root.node or root
+        if edge in found:
+            found[edge][1] = found[edge][1] + gradient
+        else:
+            found[edge] = [0, gradient]
+    first = list(found)
+    stack = list(found)
     while stack:
-        for child in stack.pop().edges:
-            if child is None:
-                continue
-            key = id(child)
-            if key in uses:
-                uses[key] += 1
-            else:
-                uses[key] = 1
-                if isinstance(child, Node):
-                    stack.append(child)
-    return uses
-
-
-def _walk(roots: Sequence[Tensor], gradients: Sequence[Tensor], retain_graph: bool) -> Iterator[tuple[Edge, Tensor]]:
-    """Each node and leaf under `roots` with its whole gradient, a node always before what it was made from."""
-    edges: list[Edge] = [root.node or root for root in roots]
-    unique = list({id(edge): edge for edge in edges}.values())
-    uses = _count_uses(unique)
-    total: dict[int, Tensor] = {}
-    for edge, gradient in zip(edges, gradients, strict=True):
-        total[id(edge)] = total[id(edge)] + gradient if id(edge) in total else gradient
-    ready: list[Edge] = [edge for edge in unique if not uses[id(edge)]]
-    while ready:
-        edge = ready.pop()
-        whole = total.pop(id(edge), None)  # None: no gradient came this way
-        if whole is not None:
-            yield edge, whole
+        edge = stack.pop()
         if isinstance(edge, Value):
             continue
-        parts = edge.gradients(whole) if whole is not None else (None,) * len(edge.edges)
+        for child in edge.edges:
+            if child is None:
+                continue
+            if child in found:
+                found[child][0] += 1
+            else:
+                found[child] = [1, None]
+                stack.append(child)
+    ready = [edge for edge in first if not found[edge][0]]
+    while ready:
+        edge = ready.pop()
+        whole = found.pop(edge)[1]  # None: no gradient came this way
+        if isinstance(edge, Value):
+            if whole is not None and (wanted is None or edge in wanted):
+                yield edge, whole
+            continue
+        if whole is None:
+            parts: Sequence[Tensor | None] = (None,) * len(edge.edges)
+        else:
+            if wanted is not None and edge in wanted:
+                yield edge, whole
+            parts = edge.gradients(whole)
         for child, part in zip(edge.edges, parts):  # noqa: B905 - as many, and faster
             if child is None:
                 continue
-            key = id(child)
+            entry = found[child]
             if part is not None:
-                before = total.get(key)
-                total[key] = part if before is None else before + part
-            left = uses[key] = uses[key] - 1
+                entry[1] = part if entry[1] is None else entry[1] + part
+            entry[0] = left = entry[0] - 1
             if not left:
                 ready.append(child)
         if not retain_graph:
@@ -79,12 +87,13 @@ def _start(outputs: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> lis
                 "backward from a tensor that does not require a gradient: nothing it was made from has requires_grad"
             )
         if gradient is None:
-            if out.data.size != 1:
+            data = out.data
+            if data.size != 1:
                 raise ValueError(
                     f"backward from a tensor of shape {out.shape} needs a gradient of that shape: "
                     "only one element has a default, 1"
                 )
-            started.append(out.new(out.backend.full(out.data.shape, 1, out.data.dtype)))
+            started.append(out.new(out.backend.full(data.shape, 1, data.dtype)))
             continue
         if not isinstance(gradient, Value):
             raise no_tensor("gradient", gradient)
@@ -106,17 +115,25 @@ def backward(out: Tensor, gradient: Tensor | None, retain_graph: bool, create_gr
     """Add the gradient of `out` to the `.grad` of every leaf it was made from."""
     # A gradient may be a view, the caller's own tensor or another leaf's: each leaf gets memory of its own.
     taken = {id(gradient.data)} if isinstance(gradient, Value) else set()
-    with GradMode(create_graph):
-        for edge, total in _walk([out], _start([out], [gradient]), retain_graph or create_graph):
-            if isinstance(edge, Node):
-                continue
-            before = edge.grad
+    mode = here.mode
+    recorded, mode.recording = mode.recording, create_graph
+    try:
+        for leaf, total in _walk([out], _start([out], [gradient]), retain_graph or create_graph):
+            before = leaf._grad
+            if before is not None or open_tapes:
+                before = leaf.grad
             if before is not None:
-                edge.give_grad(before + total)
-            else:
-                own = total.clone() if id(total.data) in taken or not total.owns_memory else total
-                edge.give_grad(own)
-                taken.add(id(own.data))
+                leaf.give_grad(before + total)
+                continue
+            data, layout = total.data, leaf.layout
+            if total._layout is not layout and data.strides == layout.strides:
+                total._layout, total._laid = layout, data
+            if id(data) in taken or not (total.layout.in_order and total.backend.owns_memory(data)):
+                total = total.clone()
+            leaf.give_grad(total)
+            taken.add(id(total.data))
+    finally:
+        mode.recording = recorded
 
 
 def grad(
@@ -166,10 +183,7 @@ def gradients(
     create_graph: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """What `grad` gives, and None for an input that took no part in the outputs."""
-    wanted = {id(x.node or x) for x in ins}
-    found: dict[int, Tensor] = {}
+    wanted: list[Edge] = [x.node or x for x in ins]
     with GradMode(create_graph):
-        for edge, total in _walk(outs, _start(outs, weights), retain_graph):
-            if id(edge) in wanted:
-                found[id(edge)] = total
-    return tuple(found.get(id(x.node or x)) for x in ins)
+        found = dict(_walk(outs, _start(outs, weights), retain_graph, set(wanted)))
+    return tuple([found.get(edge) for edge in wanted])

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._autograd import Context, Function
+from ._autograd import Context, Primitive
 from ._checks import expect_float, expect_same_dtype
 from ._indexing import Embed
 from ._mode import is_recording
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Steps = tuple[Pair, Padding, Pair]
 
 
-class Conv2d(Function):
+class Conv2d(Primitive):
     @staticmethod
     def forward(
         ctx: Context, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, groups: int, relu: bool = False
@@ -52,7 +52,7 @@ class Conv2d(Function):
         return grads[: len(ctx.needs)]
 
 
-class Conv2dInputGrad(Function):
+class Conv2dInputGrad(Primitive):
     @staticmethod
     def forward(ctx: Context, g: Tensor, weight: Tensor, size: Pair, window: Window, groups: int) -> Tensor:
         ctx.window, ctx.groups = window, groups
@@ -68,7 +68,7 @@ class Conv2dInputGrad(Function):
         )
 
 
-class Conv2dWeightGrad(Function):
+class Conv2dWeightGrad(Primitive):
     @staticmethod
     def forward(ctx: Context, x: Tensor, g: Tensor, window: Window, groups: int) -> Tensor:
         ctx.window, ctx.groups = window, groups

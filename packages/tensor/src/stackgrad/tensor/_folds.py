@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ._autograd import Context, Function
+from ._autograd import Context, Primitive
 from ._backend import Array
 from ._mode import here
 from ._ops import Copy, Permute, Sum, concatenate, elementwise, expand, reduced
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ._tensor import Tensor
 
 
-class Mean(Function):
+class Mean(Primitive):
     """The sum over `dims` divided by `count`, as one: it saves nothing, so that backward may pass twice."""
 
     @staticmethod
@@ -45,7 +45,7 @@ def _division(x: Tensor, count: int) -> Callable[[Array], Array]:
 _divisions: Plans[Callable[[Array], Array]] = Plans(_division)
 
 
-class Prod(Function):
+class Prod(Primitive):
     """The product along the last dimension. Its gradient multiplies all the others, so that zeros are no trouble."""
 
     @staticmethod
@@ -81,7 +81,7 @@ def _shifted(x: Tensor, by: int) -> Tensor:
     return concatenate([ones, x[..., : max(x.shape[-1] - by, 0)]], x.ndim - 1)
 
 
-class Extreme(Function):
+class Extreme(Primitive):
     """The largest ("max") or smallest ("min") over `dims`, and NaN where there is one.
 
     The gradient goes to the first of equals in C order where `to_first`, else they share it; NaN equals NaN.
@@ -146,7 +146,7 @@ def centre(x: Tensor, dims: Shape) -> Tensor:
     return centred - centred.detach().mean(dims, keepdim=True)
 
 
-class CumSum(Function):
+class CumSum(Primitive):
     @staticmethod
     def forward(ctx: Context, x: Tensor, dim: int) -> Tensor:
         ctx.dim = dim

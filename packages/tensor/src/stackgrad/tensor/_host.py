@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -80,11 +81,14 @@ class HostBackend(Backend):
         return a.transpose(dims)
 
     def expand(self, a: NDArray[Any], shape: Shape) -> NDArray[Any]:
-        new = len(shape) - a.ndim
-        strides = (0,) * new + tuple(0 if old == 1 else stride for old, stride in zip(a.shape, a.strides, strict=True))
+        return self.plan_expand(a, shape)(a)
+
+    def plan_expand(self, a: NDArray[Any], shape: Shape) -> Callable[[NDArray[Any]], NDArray[Any]]:
+        new, dtype = len(shape) - a.ndim, a.dtype
+        strides = (0,) * new + tuple([0 if n == 1 else step for n, step in zip(a.shape, a.strides, strict=True)])
         if a.flags.c_contiguous and a.size:
-            return np.ndarray(shape, a.dtype, a, 0, strides)  # as_strided takes twenty times longer
-        return as_strided(a, shape, strides)
+            return lambda a: np.ndarray(shape, dtype, a, 0, strides)  # as_strided takes twenty times longer
+        return lambda a: as_strided(a, shape, strides)
 
     def slice(self, a: NDArray[Any], key: tuple[int | slice | None, ...]) -> NDArray[Any]:
         return a[(*key, ...)]

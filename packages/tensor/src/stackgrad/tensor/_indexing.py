@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ._autograd import Context, Function
+from ._autograd import Context, Primitive
 from ._dtypes import bool_, int64
 from ._ops import Permute, expand
 from ._shape import Shape, broadcast_shapes
@@ -41,7 +41,7 @@ class Slice(View):
         return Embed.apply(g, ctx.key, ctx.shape)
 
 
-class Embed(Function):
+class Embed(Primitive):
     """The adjoint of Slice: zeros of `shape` with g where `key` selects."""
 
     @staticmethod
@@ -56,7 +56,7 @@ class Embed(Function):
         return Slice.apply(g, ctx.key)
 
 
-class Gather(Function):
+class Gather(Primitive):
     """Rows of x (r, k) at index (m,): (m, k)."""
 
     @staticmethod
@@ -70,7 +70,7 @@ class Gather(Function):
         return ScatterAdd.apply(g, *ctx.saved, ctx.rows), None
 
 
-class ScatterAdd(Function):
+class ScatterAdd(Primitive):
     """The adjoint of Gather: rows of g (m, k) added at index (m,) in zeros (rows, k)."""
 
     @staticmethod

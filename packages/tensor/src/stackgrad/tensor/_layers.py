@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ._autograd import Context, Function
+from ._autograd import Context, Primitive
 from ._checks import expect_float, expect_same_dtype
 from ._dtypes import int64
 from ._folds import centre
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ._tensor import Tensor
 
 
-class Linear(Function):
+class Linear(Primitive):
     @staticmethod
     def forward(ctx: Context, x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool) -> Tensor:
         offset = None if bias is None else bias.data
@@ -94,7 +94,7 @@ def embedding(index: Tensor, weight: Tensor) -> Tensor:
     return Gather.apply(weight, index.reshape(index.size)).reshape(*index.shape, features)
 
 
-class BatchNorm(Function):
+class BatchNorm(Primitive):
     @staticmethod
     def forward(
         ctx: Context, x: Tensor, weight: Tensor, bias: Tensor, eps: float, relu: bool, statistics: list[Tensor]
@@ -159,7 +159,7 @@ def batch_norm(
     return out.reshape(*x.shape), mean, var
 
 
-class Dropout(Function):
+class Dropout(Primitive):
     @staticmethod
     def forward(ctx: Context, x: Tensor, rate: float, draw: NDArray[np.uint64]) -> Tensor:
         out, mask = x.backend.dropout(x.data, rate, draw)

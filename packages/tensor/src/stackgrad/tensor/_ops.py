@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ._autograd import Context, Function
+from ._autograd import Context, Edge, Node, Primitive, Saved, unchanged
 from ._backend import Array, Backend, DType
 from ._dtypes import float32, promote
 from ._errors import no_tensor
 from ._mode import here
 from ._optable import OPS, REDUCTIONS, Op
-from ._plans import Layout, Plans
+from ._plans import Layout, Plans, layout_of
 from ._shape import Shape, broadcast_shapes, reduced_shape
-from ._source import Source
+from ._source import Source, refresh
 from ._value import Value
 from ._views import View, reshape
 
@@ -43,59 +43,72 @@ def common_backend(what: str, *tensors: Value) -> Backend:
 # --- elementwise
 
 
-class Elementwise(Function):
-    @staticmethod
-    def forward(ctx: Context, plan: _Plan, *operands: Tensor) -> Tensor:
-        out = operands[0].new(plan.run(*[x.data for x in operands]), None, plan.result)
-        op = ctx.op = plan.op
-        needs = ctx.needs
-        if True in needs:
-            ctx.shapes = [x.data.shape for x in operands]
-            ctx.kept = _kept_for(op, needs)
-            if ctx.kept:
-                known = (*operands, out)
-                ctx.save(*[known[i] for _, i in ctx.kept])
-        return out
+class Elementwise(Primitive):
+    """What observers are told that an elementwise operation is, with its plan and the tensors."""
 
-    @staticmethod
-    def backward(ctx: Context, g: Tensor) -> tuple[Tensor | None, ...]:
-        op, known = ctx.op, {"g": g}
-        for (name, _), x in zip(ctx.kept, ctx.saved):  # noqa: B905 - as many, and faster
-            known[name] = x
+
+class _ElementwiseNode(Node):
+    """What an elementwise operation left behind: its function is the op, its context the ways of `_ways_back`."""
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        return self._function.name  # type: ignore[no-any-return]
+
+    def gradients(self, g: Tensor) -> list[Tensor | None]:
+        ways = self._context
+        if ways is None:
+            raise self._was_freed()
+        known = [g, *unchanged(self._saved, lambda: self.name)]
         found: list[Tensor | None] = []
-        for need, shape, grad, names in zip(ctx.needs, ctx.shapes, op.grads, op.needs):  # noqa: B905 - the same
-            found.append(sum_to(grad(*[known[name] for name in names]), shape) if need and grad is not None else None)
-        return tuple(found)
+        for grad, indices, shape in ways:
+            if grad is None:
+                found.append(None)
+            else:
+                gradient = grad(*map(known.__getitem__, indices))
+                found.append(gradient if shape is None else sum_to(gradient, shape))
+        return found
 
-    @classmethod
-    def _describe(cls, ctx: Context) -> str:
-        return ctx.op.name  # type: ignore[no-any-return]
+
+_Way = tuple[Callable[..., "Tensor"] | None, list[int], Shape | None]
 
 
-@cache
-def _kept_for(op: Op, needs: tuple[bool, ...]) -> tuple[tuple[str, int], ...]:
-    """What the gradients that are wanted ask for besides g: the names, and their indices in (*operands, out)."""
-    wanted = {name for need, names in zip(needs, op.needs, strict=True) if need for name in names}
-    return tuple([(name, i) for i, name in enumerate((*op.operands, "out")) if name in wanted])
+def _ways_back(op: Op, needs: tuple[bool, ...], shapes: Sequence[Shape]) -> tuple[list[int], list[_Way]]:
+    """Which of (*operands, out) are to be saved, and for each operand how its gradient comes about.
+
+    That is a function, the indices of its arguments in (g, *saved), and the operand's shape where it is another than
+    the last of `shapes`, the result's. The function is None where nothing flows.
+    """
+    asked = {name for need, names in zip(needs, op.needs, strict=True) if need for name in names}
+    kept = [i for i, name in enumerate((*op.operands, "out")) if name in asked]
+    known = ["g", *[(*op.operands, "out")[i] for i in kept]]
+    ways: list[_Way] = []
+    for need, grad, names, shape in zip(needs, op.grads, op.needs, shapes[:-1], strict=True):
+        other = None if shape == shapes[-1] else shape
+        ways.append((grad if need else None, [known.index(name) for name in names] if need else [], other))
+    return kept, ways
 
 
 def elementwise(name: str, *operands: Operand) -> Tensor:
     """The op of that name, of tensors (at least one) and plain numbers, which broadcast and take a common dtype."""
     mode = here.mode
-    recorded = mode.recording
-    applied = mode.observer is not None
+    recorded, needed = mode.recording, False
     op = OPS[name]
     form: list[Any] = [id(op)]  # which the plan keeps
     arrays: list[Any] = []
     for x in operands:
         if isinstance(x, Value):
+            if recorded:
+                if Source.written:
+                    refresh(x)
+                if x._requires_grad:
+                    needed = True
             data, layout = x.data, x._layout
             if layout is None or x._laid is not data or layout.backend is not x.backend:
                 layout = x.layout
             form.append(layout)
             arrays.append(data)
-            if recorded and (x._requires_grad or Source.written):
-                applied = True
         else:
             form.append(type(x))
             arrays.append(x)
@@ -108,25 +121,54 @@ def elementwise(name: str, *operands: Operand) -> Tensor:
     like: Tensor = operands[plan.first]  # type: ignore[assignment]
     for i in plan.numbers:
         arrays[i] = like.backend.constant(arrays[i], plan.dtype)
-    if applied:
-        tensors = list(operands)
-        for i in plan.numbers:
-            tensors[i] = like.new(arrays[i])
-        return Elementwise.apply(plan, *tensors)
     out = like.new(plan.run(*arrays), None, plan.result)
     if plan.result is None:
         plan.result = out.layout
+    if needed or mode.observer is not None:
+        tensors: Any = operands
+        if plan.numbers:
+            tensors = list(operands)
+            for i in plan.numbers:
+                tensors[i] = like.new(arrays[i])
+        if needed and out.data.dtype.kind == "f":
+            _record(plan, tensors, out)
+        if mode.observer is not None:
+            mode.observer(Elementwise, (plan, *tensors), out)
     return out
+
+
+def _record(plan: _Plan, operands: Sequence[Tensor], out: Tensor) -> None:
+    """Leave a node behind for `out`, which the plan made of the operands."""
+    edges: list[Edge | None] = []
+    needs = 0
+    for i, x in enumerate(operands):
+        if x._requires_grad:
+            edges.append(x.node or x)
+            needs |= 1 << i
+        else:
+            edges.append(None)
+    found = plan.ways.get(needs)
+    if found is None:
+        shapes = [x.data.shape for x in (*operands, out)]
+        found = plan.ways[needs] = _ways_back(plan.op, tuple([edge is not None for edge in edges]), shapes)
+    kept, ways = found
+    saved: list[Saved] = []
+    for i in kept:
+        x = out if i == len(operands) else operands[i]
+        version = x._version
+        saved.append((x, 0 if version is None else version.count, None))
+    _ElementwiseNode(plan.op, edges, ways, saved, out)
 
 
 class _Plan:
     """What is done with operands of one form: the dtype that all take, which is the first tensor, which are `numbers`.
 
     `casts`: which tensors have to be converted to `dtype` before. `run` computes arrays, once all are of one dtype.
-    `result`: the layout of what it computes, known from the first time on.
+    `result`: the layout of what it computes, known from the first time on; `ways`: those of `_ways_back`, by which
+    operands need a gradient, a bit for each.
     """
 
-    __slots__ = ("casts", "dtype", "first", "numbers", "op", "result", "run")
+    __slots__ = ("casts", "dtype", "first", "numbers", "op", "result", "run", "ways")
 
     def __init__(self, op: Op, operands: Sequence[Operand]) -> None:
         tensors = {i: x for i, x in enumerate(operands) if isinstance(x, Value)}
@@ -138,6 +180,7 @@ class _Plan:
         self.op, self.first = op, min(tensors)
         self.numbers = [i for i in range(len(operands)) if i not in tensors]
         self.result: Layout | None = None
+        self.ways: dict[int, tuple[list[int], list[_Way]]] = {}
         self.dtype = common_dtype(op, operands[conditions:])
         self.casts = [i for i, x in tensors.items() if i >= conditions and x.dtype != self.dtype]
         if not self.casts:
@@ -182,7 +225,7 @@ def sum_to(g: Tensor, shape: Shape) -> Tensor:
     return reshape(Sum.apply(g, dims), shape)
 
 
-class Cast(Function):
+class Cast(Primitive):
     @staticmethod
     def forward(ctx: Context, x: Tensor, dtype: DType) -> Tensor:
         ctx.dtype = x.dtype
@@ -200,7 +243,7 @@ def cast(x: Tensor, dtype: DType) -> Tensor:
     return Cast.apply(x, dtype)
 
 
-class Copy(Function):
+class Copy(Primitive):
     @staticmethod
     def forward(ctx: Context, x: Tensor) -> Tensor:
         return x.new(x.backend.copy(x.data))
@@ -247,22 +290,32 @@ class Permute(View):
 class Expand(View):
     @staticmethod
     def forward(ctx: Context, x: Tensor, shape: Shape) -> Tensor:
-        ctx.shape = x.shape
-        return x.new(x.backend.expand(x.data, shape), x.version)
+        ctx.shape = x.data.shape
+        plan = _expansions.find((x.layout, shape), x, shape)
+        return x.new(plan[0](x.data), x.version, plan[1])
 
     @staticmethod
     def backward(ctx: Context, g: Tensor) -> Tensor:
         return sum_to(g, ctx.shape)
 
 
+def _expansion(x: Tensor, shape: Shape) -> tuple[Callable[[Array], Array], Layout]:
+    run = x.backend.plan_expand(x.data, shape)
+    return run, layout_of(run(x.data), x.backend)
+
+
+# What expands arrays, and the layout of the result.
+_expansions: Plans[tuple[Callable[[Array], Array], Layout]] = Plans(_expansion)
+
+
 def expand(x: Tensor, shape: Shape) -> Tensor:
-    return x if x.shape == shape else Expand.apply(x, shape)
+    return x if x.data.shape == shape else Expand.apply(x, shape)
 
 
-class Sum(Function):
+class Sum(Primitive):
     @staticmethod
     def forward(ctx: Context, x: Tensor, dims: Shape) -> Tensor:
-        ctx.shape = x.shape
+        ctx.shape = x.data.shape
         ctx.kept = () if dims == _leading(len(dims)) else reduced_shape(x.shape, dims)
         return reduced("sum", x, dims)
 
@@ -278,18 +331,23 @@ def _leading(count: int) -> Shape:
 
 def reduced(name: str, x: Tensor, dims: Shape) -> Tensor:
     """The reduction of that name over `dims` (ascending, at least one), which leaves no record."""
-    return x.new(_reductions.find((name, dims, x.layout), x.backend, name, x.data, dims)(x.data))
+    plan = _reductions.find((name, dims, x.layout), x.backend, name, x.data, dims)
+    out = x.new(plan[0](x.data), None, plan[1])
+    if plan[1] is None:
+        plan[1] = out.layout
+    return out
 
 
-_reductions: Plans[Callable[[Array], Array]] = Plans(
-    lambda backend, name, data, dims: backend.plan_reduce(REDUCTIONS[name], data, dims)
+# What reduces, and the layout of the result, known from the first time on.
+_reductions: Plans[list[Any]] = Plans(
+    lambda backend, name, data, dims: [backend.plan_reduce(REDUCTIONS[name], data, dims), None]
 )
 
 
 # --- joining
 
 
-class Concatenate(Function):
+class Concatenate(Primitive):
     @staticmethod
     def forward(ctx: Context, dim: int, *tensors: Tensor) -> Tensor:
         first, extents = tensors[0], [x.shape[dim] for x in tensors]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-import numpy as np
-
 if TYPE_CHECKING:
     from ._backend import Array, Backend
 
@@ -38,19 +36,20 @@ class Plans(Generic[P]):
 class Layout:
     """The shape, strides and dtype of an array, and its backend. Equal ones are one object: it is quickly looked up.
 
-    `repeats`: whether elements share memory, as those of an expanded view.
+    `repeats`: whether elements share memory, as those of an expanded view. `in_order`: whether they lie in C order.
     """
 
-    __slots__ = ("backend", "dtype", "repeats", "shape", "strides")
+    __slots__ = ("backend", "dtype", "in_order", "repeats", "shape", "strides")
 
-    def __init__(self, shape: Shape, strides: Shape, dtype: np.dtype[Any], backend: Backend) -> None:
-        self.shape, self.strides, self.dtype, self.backend = shape, strides, dtype, backend
+    def __init__(self, data: Array, backend: Backend) -> None:
+        shape, strides = data.shape, data.strides
+        self.shape, self.strides, self.dtype, self.backend = shape, strides, data.dtype, backend
+        self.in_order: bool = backend.is_contiguous(data)
         self.repeats = 0 not in shape and any([not s and n > 1 for s, n in zip(strides, shape, strict=True)])  # noqa: C419
 
 
 def layout_of(data: Array, backend: Backend) -> Layout:
-    form = data.shape, data.strides, data.dtype, backend
-    return _layouts.find(form, *form)
+    return _layouts.find((data.shape, data.strides, data.dtype, backend), data, backend)
 
 
 _layouts: Plans[Layout] = Plans(Layout)

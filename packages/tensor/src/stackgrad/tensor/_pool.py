@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._autograd import Context, Function
+from ._autograd import Context, Primitive
 from ._checks import expect_image
 from ._errors import no_tensor
 from ._plans import Plans
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ._tensor import Tensor
 
 
-class MaxPool2d(Function):
+class MaxPool2d(Primitive):
     @staticmethod
     def forward(ctx: Context, x: Tensor, window: Window) -> Tensor:
         out, taps = x.backend.max_pool2d(x.data, window)
@@ -32,7 +32,7 @@ class MaxPool2d(Function):
         return MaxPool2dGrad.apply(g, taps.data, ctx.size, ctx.window)
 
 
-class MaxPool2dTake(Function):
+class MaxPool2dTake(Primitive):
     @staticmethod
     def forward(ctx: Context, x: Tensor, taps: object, window: Window) -> Tensor:
         ctx.window, ctx.size = window, (x.shape[2], x.shape[3])
@@ -45,7 +45,7 @@ class MaxPool2dTake(Function):
         return MaxPool2dGrad.apply(g, taps.data, ctx.size, ctx.window)
 
 
-class MaxPool2dGrad(Function):
+class MaxPool2dGrad(Primitive):
     @staticmethod
     def forward(ctx: Context, g: Tensor, taps: object, size: Pair, window: Window) -> Tensor:
         ctx.window = window
@@ -58,7 +58,7 @@ class MaxPool2dGrad(Function):
         return MaxPool2dTake.apply(gx, taps.data, ctx.window)
 
 
-class AvgPool2d(Function):
+class AvgPool2d(Primitive):
     @staticmethod
     def forward(ctx: Context, x: Tensor, window: Window) -> Tensor:
         ctx.window, ctx.size = window, (x.shape[2], x.shape[3])
@@ -69,7 +69,7 @@ class AvgPool2d(Function):
         return AvgPool2dGrad.apply(g, ctx.size, ctx.window)
 
 
-class AvgPool2dGrad(Function):
+class AvgPool2dGrad(Primitive):
     @staticmethod
     def forward(ctx: Context, g: Tensor, size: Pair, window: Window) -> Tensor:
         ctx.window = window

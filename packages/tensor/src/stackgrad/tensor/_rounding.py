@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from ._arithmetic import Arithmetic, expect_none, operator
-from ._autograd import Context, Function
+from ._autograd import Context, Primitive
 from ._dtypes import bool_, int64
 from ._ops import Operand, common_dtype, elementwise
 from ._optable import OPS
@@ -87,7 +87,7 @@ class Rounding(Arithmetic):
         return operator("remainder", other, self, whole)
 
 
-class _Truncated(Function):
+class _Truncated(Primitive):
     """The integer part of a quotient. Its gradient is 0, also where that of the quotient is infinite."""
 
     @staticmethod

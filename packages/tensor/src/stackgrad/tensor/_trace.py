@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ._autograd import Context, Function
+from ._autograd import Context, Primitive
 from ._backward import gradients
 from ._cut import cheapest
 from ._expression import Expression, Untraceable, tracing
@@ -182,7 +182,7 @@ class Made(NamedTuple):
     numbers: Sequence[int | float]
 
 
-class Fused(Function):
+class Fused(Primitive):
     """One result of a fused function."""
 
     @staticmethod

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from ._autograd import Context, Function
-from ._backend import Array, get_backend
-from ._mode import is_recording
-from ._plans import Plans
+from ._autograd import Context, Primitive
+from ._backend import Array, Backend, get_backend
+from ._plans import Layout, Plans, layout_of
 from ._shape import Shape, reshaped_strides, strides_in_order
 from ._source import Source
 from ._value import Value
@@ -28,15 +27,14 @@ if TYPE_CHECKING:
 DEEPEST = 200  # views of views, without a gradient, whose way back is kept
 
 
-class View(Function):
+class View(Primitive):
     """A function whose result is a view of its first argument, or may be one."""
 
     @classmethod
-    def apply(cls, *args: Any) -> Tensor:
-        out = super().apply(*args)
-        x = args[0]
+    def _compute(cls, ctx: Context, args: tuple[Any, ...], recorded: bool) -> Tensor:
+        out, x = cls.forward(ctx, *args), args[0]
         if out._version is not None and out._version is x._version and out is not x:
-            out.source = _source(x, cls, args[1:])
+            out.source = _source(x, cls, args[1:], recorded)
         return out
 
     @classmethod
@@ -44,14 +42,19 @@ class View(Function):
         """The strides of the result where those of `x` are `strides`."""
         stand_in = x.new(as_strided(np.empty(1, np.int8), x.shape, strides))  # of which no element is looked at
         stand_in.backend = get_backend("numpy")
-        found: Shape = cls.forward(Context.unrecorded(()), stand_in, *args).data.strides
+        found: Shape = cls.forward(Context(), stand_in, *args).data.strides
         return found
 
 
-def _source(x: Value, function: type[View], args: tuple[Any, ...]) -> Source:
+_OUTSIDE = Source(depth=1, outside=True)
+
+
+def _source(x: Value, function: type[View], args: tuple[Any, ...], recorded: bool) -> Source:
     before = x.source
+    if before is None and not recorded and not x._requires_grad and x.layout.in_order:
+        return _OUTSIDE
     depth = before.depth + 1 if before is not None else 1
-    if is_recording() and (depth <= DEEPEST or x._requires_grad):
+    if recorded and (depth <= DEEPEST or x._requires_grad):
         return Source((x, function, args), x.version.records, depth)
     lost = x._requires_grad or (before is not None and before.lost)
     strides = None if _lies_as_in_pytorch(x) else function.strides(x, strides_of(x), *args)
@@ -111,15 +114,15 @@ class Reshape(View):
 
     @staticmethod
     def forward(ctx: Context, x: Tensor, shape: Shape, must_be_view: bool = False) -> Tensor:
-        ctx.shape = x.shape
-        memory, backend = x.data, x.backend
-        if must_be_view and reshaped_strides(x.shape, memory.strides, shape) is None:
+        memory, layout = x.data, x.layout
+        ctx.shape = memory.shape
+        if must_be_view and reshaped_strides(memory.shape, memory.strides, shape) is None:
             memory = _twin(x)
-        data = backend.reshape(memory, shape)
-        form = memory.shape, memory.strides, memory.dtype, shape, backend
-        shared = _shared.find(form, backend, data, memory)
+            layout = layout_of(memory, x.backend)
+        data = x.backend.reshape(memory, shape)
+        shared, result = _reshaped.find((layout, shape), x.backend, data, memory)
         assert shared or not must_be_view
-        return x.new(data, x.version if shared else None)
+        return x.new(data, x.version if shared else None, result)
 
     @staticmethod
     def backward(ctx: Context, g: Tensor) -> Tensor:
@@ -131,12 +134,16 @@ class Reshape(View):
         return strides_in_order(args[0]) if found is None else found
 
 
-# Whether what reshape gives is a view: it depends on shapes, strides and dtype alone.
-_shared: Plans[bool] = Plans(lambda backend, data, memory: backend.shares_memory(data, memory))
+def _result(backend: Backend, data: Array, memory: Array) -> tuple[bool, Layout]:
+    return backend.shares_memory(data, memory), layout_of(data, backend)
+
+
+# Whether what reshape gives is a view, and its layout: they depend on the layout and the shape alone.
+_reshaped: Plans[tuple[bool, Layout]] = Plans(_result)
 
 
 def reshape(x: Tensor, shape: Shape) -> Tensor:
-    return x if x.shape == shape else Reshape.apply(x, shape)
+    return x if x.data.shape == shape else Reshape.apply(x, shape)
 
 
 def view(x: Tensor, shape: Shape) -> Tensor:
@@ -161,5 +168,5 @@ def _twin(x: Tensor) -> Array:
         version.twins = (*version.twins, (root.data, copy))
     part = root.new(copy, version)
     for _, function, args in steps:
-        part = function.forward(Context.unrecorded(()), part, *args)
+        part = function.forward(Context(), part, *args)
     return part.data

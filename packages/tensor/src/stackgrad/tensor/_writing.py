@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ._autograd import Context, Function
+from ._autograd import Context, Function, Primitive
 from ._dtypes import PROMOTION, int64, is_float, nearest_dtype
 from ._indexing import BasicKey, parse, take
 from ._mode import is_recording
@@ -140,7 +140,7 @@ def _count(x: Tensor, n: int) -> Tensor:
     return x.new(x.backend.full((n,), 1, int64)).cumsum(0) - 1
 
 
-class Written(Function):
+class Written(Primitive):
     """`x` after `part` was written to a region of it. The memory holds it by now: this records it."""
 
     @staticmethod
@@ -159,7 +159,7 @@ class Written(Function):
         )
 
 
-class Cleared(Function):
+class Cleared(Primitive):
     """A copy of `x` with zeros in a region. It is its own gradient."""
 
     @staticmethod

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from stackgrad.tensor import capturing
 from stackgrad.tensor._host import LARGE, constant
 from stackgrad.tensor._shape import reshaped_strides
+from stackgrad.tensor._tape import open_tapes
 
 from ._elementwise import ElementwiseKernels, fill, write
 from ._kernel import helper
@@ -50,7 +51,7 @@ _TO = {
 
 
 def _by_numpy(size: int) -> bool:
-    return capturing.tape is None and is_small(size)
+    return is_small(size) and not (open_tapes and capturing.tape is not None)
 
 
 def full(shape: tuple[int, ...], value: bool | int | float, dtype: DType) -> Array:
