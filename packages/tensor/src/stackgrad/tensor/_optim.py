@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._backend import Array, Backend, DType
+from ._backend import Backend, DType
 from ._dtypes import is_float
 from ._plans import Plans
 from ._tape import open_tapes
@@ -81,48 +82,63 @@ def _expect_numbers(kind: str, numbers: Any, count: int) -> None:
         )
 
 
-def _step(name: str, numbers: Numbers, params: Sequence[Tensor], *others: Sequence[Tensor]) -> None:
+def _step(
+    name: str, numbers: Numbers, params: Sequence[Tensor], grads: Sequence[Tensor], *states: Sequence[Tensor]
+) -> None:
     """The backend's step of that name on parameters, gradients and states."""
-    columns = (params, *others)
-    form: list[Any] = [name]
-    arrays: list[list[Array]] = []
-    for tensors in columns:
-        column: list[Array] = []
-        for x in tensors:
-            data, layout = x.data, x._layout
-            form.append(layout if x._laid is data and layout is not None else x.layout)
-            column.append(data)
-        form.append(None)
-        arrays.append(column)
-    steps = _plans.find(tuple(form), name, *columns)
-    written = [params, *others[1:]]
-    for tensors in written:
-        for x in tensors:
-            if not x.backend.is_writable(x.data):
-                expect_writable("optimizer step", x)
-    if open_tapes:
-        for tensors in columns:
-            for x in tensors:
-                x.memory()
-    for run, indices in steps:
-        chosen = arrays if indices is None else [[column[i] for i in indices] for column in arrays]
-        run(numbers, *chosen)
-    for tensors in written:
-        for x in tensors:
-            version = x._version or x.version
-            version.count += 1
-            if version.twins:
-                version.write_twins(x.backend, x.data)
+    written = [*params]
+    for tensors in states:
+        written += tensors
+    key = (name, len(params), *map(id, written))
+    found = _found.get(key)
+    if found is None or open_tapes or not found.fits(written, grads):
+        found = _found[key] = _Found(key, written, grads, states)
+    for run, indices in found.groups:
+        run(numbers, *[[tensors[i].data for i in indices] for tensors in (params, grads, *states)])
+    for x in written:
+        version = x._version or x.version
+        version.count += 1
+        if version.twins:
+            version.write_twins(x.backend, x.data)
 
 
-_Steps = list[tuple[Callable[..., None], "list[int] | None"]]
+class _Found:
+    """Parameters and states as a step found them, checked: the same as long as they have the same arrays."""
+
+    def __init__(
+        self, key: tuple[Any, ...], written: list[Tensor], grads: Sequence[Tensor], states: Sequence[Sequence[Tensor]]
+    ) -> None:
+        name, count, *_ = key
+        self.layouts = [g.layout for g in grads]
+        columns = (written[:count], grads, *states)
+        form = tuple([tuple([x.layout for x in tensors]) for tensors in columns])
+        self.groups = _plans.find((name, form), name, *columns)
+        for x in written:
+            expect_writable("optimizer step", x)
+        for g in grads:
+            g.memory()
+        self.arrays = [(ref(x.memory()), x.backend) for x in written]
+        self._ends = [ref(x, lambda _: _found.pop(key, None)) for x in written]  # another may get its id
+
+    def fits(self, written: list[Tensor], grads: Sequence[Tensor]) -> bool:
+        """Whether they have the arrays that they had, and the gradients the layouts."""
+        for x, (array, backend) in zip(written, self.arrays):  # noqa: B905 - as many, and faster
+            if array() is not x.data or x.backend is not backend:
+                return False
+        for g, layout in zip(grads, self.layouts):  # noqa: B905 - the same
+            if (g._layout is not layout or g._laid is not g.data) and g.layout is not layout:
+                return False
+        return len(grads) == len(self.layouts)
 
 
-def _plan(name: str, params: Sequence[Tensor], *others: Sequence[Tensor]) -> _Steps:
-    """The steps of parameters of one backend and dtype, and which these are; None for all.
+_found: dict[tuple[Any, ...], _Found] = {}
 
-    Raises for what no step is done to.
-    """
+
+_Groups = list[tuple[Callable[..., None], list[int]]]
+
+
+def _plan(name: str, params: Sequence[Tensor], *others: Sequence[Tensor]) -> _Groups:
+    """The steps of parameters of one backend and dtype, and which these are. Raises for what no step is done to."""
     names = ["grads"] + (["velocities"] if name == "sgd_step" else ["m", "v"])
     for what, tensors in zip(names, others):  # noqa: B905 - there may be no velocities
         if len(tensors) != len(params):
@@ -134,17 +150,14 @@ def _plan(name: str, params: Sequence[Tensor], *others: Sequence[Tensor]) -> _St
         for x in rest:
             if x.shape != p.shape or x.dtype != p.dtype or x.backend is not p.backend:
                 raise _unlike(p, x)
-        for x in (p, *rest[1:]):
-            expect_writable("optimizer step", x)
         groups.setdefault((p.backend, p.dtype), []).append(i)
-    steps: _Steps = []
-    for (backend, _), indices in groups.items():
-        run = backend.plan_step(name, *[[tensors[i].data for i in indices] for tensors in (params, *others)])
-        steps.append((run, indices if len(groups) > 1 else None))
-    return steps
+    return [
+        (backend.plan_step(name, *[[tensors[i].data for i in indices] for tensors in (params, *others)]), indices)
+        for (backend, _), indices in groups.items()
+    ]
 
 
-_plans: Plans[_Steps] = Plans(_plan)
+_plans: Plans[_Groups] = Plans(_plan)
 
 
 def _unlike(p: Tensor, other: Tensor) -> ValueError:

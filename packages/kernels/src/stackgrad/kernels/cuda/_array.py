@@ -28,7 +28,7 @@ class DeviceArray:
     `pointer` is what a kernel gets. `__cuda_array_interface__` and DLPack lend the memory to other libraries.
     """
 
-    __slots__ = ("dtype", "offset", "owner", "shape", "strides")
+    __slots__ = ("__weakref__", "dtype", "offset", "owner", "shape", "strides")
 
     def __init__(self, owner: Lease | Foreign, offset: int, shape: Shape, strides: Shape, dtype: DType) -> None:
         self.owner, self.offset = owner, offset

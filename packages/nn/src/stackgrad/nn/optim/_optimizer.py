@@ -180,7 +180,7 @@ class Optimizer:
                     like = self.params[index]
                     kept[index] = sg.full(like.shape, first, dtype=like.dtype, backend=like.backend)
 
-        if not kept.keys() >= set(indices):
+        if not all(map(kept.__contains__, indices)):
             sg.each_time(make, ahead=True)  # where they are made is not recorded: replays would write the zeros again
         sg.depends_on(lambda: tuple(map(self.slots.get(name, {}).get, indices)))
         return [kept[index] for index in indices]
