@@ -37,11 +37,12 @@ class Conv2d(Primitive):
     def backward(ctx: Context, g: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, *out = ctx.saved
         window, groups = ctx.window, ctx.groups
-        needs = ctx.needs[0], ctx.needs[1], True in ctx.needs[2:]
+        first, second, *rest = ctx.needs
+        needs = first, second, True in rest
         if not is_recording():
             positive = out[0].data if out else None
             found = g.backend.conv2d_grads(g.data, ctx.image, weight.data, positive, window, groups, needs)
-            return tuple([None if grad is None else g.new(grad) for grad in found[: len(ctx.needs)]])
+            return tuple([None if grad is None else g.new(grad) for grad in found[: 2 + len(rest)]])
         if out:
             g = g.masked_by(out[0])
         grads = (
@@ -49,7 +50,7 @@ class Conv2d(Primitive):
             Conv2dWeightGrad.apply(x, g, window, groups) if needs[1] else None,
             g.sum((0, 2, 3)) if needs[2] else None,
         )
-        return grads[: len(ctx.needs)]
+        return grads[: 2 + len(rest)]
 
 
 class Conv2dInputGrad(Primitive):

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ._autograd import Context, Primitive
-from ._backend import Array
-from ._mode import here
+from ._mode import here, is_recording
 from ._ops import Copy, Permute, Sum, concatenate, elementwise, expand, reduced
 from ._optable import OPS
 from ._plans import Plans
@@ -25,24 +23,32 @@ class Mean(Primitive):
 
     @staticmethod
     def forward(ctx: Context, x: Tensor, dims: Shape, count: int) -> Tensor:
-        ctx.shape, ctx.count = x.shape, count
-        ctx.kept = reduced_shape(x.shape, dims)
-        total = reduced("sum", x, dims) if dims else x
-        return x.new(_divisions.find((total.layout, count), total, count)(total.data))
+        ctx.shape, ctx.dims, ctx.count = x.data.shape, dims, count
+        return _divided(reduced("sum", x, dims) if dims else x, count)
 
     @staticmethod
     def backward(ctx: Context, g: Tensor) -> Tensor:
-        return expand(reshape(g / ctx.count, ctx.kept), ctx.shape)
+        part = g / ctx.count if is_recording() else _divided(g, ctx.count)
+        return expand(part if part.data.shape == () else reshape(part, reduced_shape(ctx.shape, ctx.dims)), ctx.shape)
 
 
-def _division(x: Tensor, count: int) -> Callable[[Array], Array]:
-    """What divides arrays like that of x by `count`."""
+def _divided(x: Tensor, count: int) -> Tensor:
+    """x / count, which leaves no record."""
+    plan = _divisions.find((x.layout, count), x, count)
+    out = x.new(plan[0](x.memory()), None, plan[1])
+    if plan[1] is None:
+        plan[1] = out.layout
+    return out
+
+
+def _division(x: Tensor, count: int) -> list[Any]:
+    """What divides arrays like that of x by `count`, and the layout of the result, known from the first time on."""
     divisor = x.backend.constant(count, x.dtype)
     divide = x.backend.plan_elementwise(OPS["div"], x.data, divisor)
-    return lambda array: divide(array, divisor)
+    return [lambda array: divide(array, divisor), None]
 
 
-_divisions: Plans[Callable[[Array], Array]] = Plans(_division)
+_divisions: Plans[list[Any]] = Plans(_division)
 
 
 class Prod(Primitive):

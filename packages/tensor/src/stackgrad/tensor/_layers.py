@@ -16,7 +16,7 @@ from ._indexing import Gather
 from ._matmul import MatMul
 from ._mode import is_recording
 from ._ops import Permute, Sum, common_backend
-from ._plans import Plans
+from ._plans import Layout, Plans
 from ._random import Generator, default_generator, next_draw
 
 if TYPE_CHECKING:
@@ -34,11 +34,12 @@ class Linear(Primitive):
     @staticmethod
     def backward(ctx: Context, g: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, *out = ctx.saved
-        needs = ctx.needs[0], ctx.needs[1], True in ctx.needs[2:]
+        first, second, *rest = ctx.needs
+        needs = first, second, True in rest
         if not is_recording():
             after_relu = out[0].data if out else None
             found = g.backend.linear_grads(g.data, x.data, weight.data, after_relu, needs)
-            return tuple([None if grad is None else g.new(grad) for grad in found[: len(ctx.needs)]])
+            return tuple([None if grad is None else g.new(grad) for grad in found[: 2 + len(rest)]])
         if out:
             g = g.masked_by(out[0])
         grads = (
@@ -46,7 +47,7 @@ class Linear(Primitive):
             MatMul.apply(Permute.apply(g, (1, 0)), x) if needs[1] else None,
             Sum.apply(g, (0,)) if needs[2] else None,
         )
-        return grads[: len(ctx.needs)]
+        return grads[: 2 + len(rest)]
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, relu: bool = False) -> Tensor:
@@ -54,27 +55,42 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, relu: bool = F
 
     Raises ValueError for shapes that do not fit and TypeError for mixed or integer dtypes.
     """
-    operands = (x, weight) if bias is None else (x, weight, bias)
-    common_backend("linear", *operands)
-    _checked.find(tuple([(a.data.shape, a.data.dtype) for a in operands]), x, weight, bias)
-    if x.ndim == 2:
-        return Linear.apply(x, weight, bias, relu)
+    try:
+        form = (x.layout, weight.layout, None if bias is None else bias.layout)
+    except AttributeError:
+        common_backend("linear", x, weight, *(() if bias is None else (bias,)))
+        raise
+    plan = _plans.find(form, x, weight, bias)
+    if plan.is_matrix:
+        out = Linear.apply(x, weight, bias, relu)
+        if plan.result is None:
+            plan.result = out.layout
+        out._layout = plan.result
+        return out
     flat = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
     return Linear.apply(flat, weight, bias, relu).reshape(*x.shape[:-1], weight.shape[0])
 
 
-def _expect_to_fit(x: Tensor, weight: Tensor, bias: Tensor | None) -> None:
-    expect_same_dtype("linear", x, weight=weight, bias=bias)
-    expect_float("linear", x)
-    if weight.ndim != 2 or not x.ndim or x.shape[-1] != weight.shape[1]:
-        raise ValueError(
-            f"linear: input of shape {x.shape} and weight of shape {weight.shape}: expected (..., in) and (out, in)"
-        )
-    if bias is not None and bias.shape != weight.shape[:1]:
-        raise ValueError(f"linear: bias of shape {bias.shape}: expected ({weight.shape[0]},), one for each output")
+class _Plan:
+    """Whether x is a matrix, and then the layout of the result, known from the first time on."""
+
+    __slots__ = ("is_matrix", "result")
+
+    def __init__(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+        common_backend("linear", x, weight, *(() if bias is None else (bias,)))
+        expect_same_dtype("linear", x, weight=weight, bias=bias)
+        expect_float("linear", x)
+        if weight.ndim != 2 or not x.ndim or x.shape[-1] != weight.shape[1]:
+            raise ValueError(
+                f"linear: input of shape {x.shape} and weight of shape {weight.shape}: expected (..., in) and (out, in)"
+            )
+        if bias is not None and bias.shape != weight.shape[:1]:
+            raise ValueError(f"linear: bias of shape {bias.shape}: expected ({weight.shape[0]},), one for each output")
+        self.is_matrix = x.ndim == 2
+        self.result: Layout | None = None
 
 
-_checked: Plans[None] = Plans(_expect_to_fit)
+_plans: Plans[_Plan] = Plans(_Plan)
 
 
 def embedding(index: Tensor, weight: Tensor) -> Tensor:

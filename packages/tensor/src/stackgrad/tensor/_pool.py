@@ -22,7 +22,7 @@ class MaxPool2d(Primitive):
     @staticmethod
     def forward(ctx: Context, x: Tensor, window: Window) -> Tensor:
         out, taps = x.backend.max_pool2d(x.data, window)
-        ctx.window, ctx.size = window, (x.shape[2], x.shape[3])
+        ctx.window, ctx.size = window, x.data.shape[2:]
         ctx.save(x.new(taps))
         return x.new(out)
 
@@ -35,7 +35,7 @@ class MaxPool2d(Primitive):
 class MaxPool2dTake(Primitive):
     @staticmethod
     def forward(ctx: Context, x: Tensor, taps: object, window: Window) -> Tensor:
-        ctx.window, ctx.size = window, (x.shape[2], x.shape[3])
+        ctx.window, ctx.size = window, x.data.shape[2:]
         ctx.save(x.new(taps))
         return x.new(x.backend.max_pool2d_take(x.data, taps, window))
 
@@ -61,7 +61,7 @@ class MaxPool2dGrad(Primitive):
 class AvgPool2d(Primitive):
     @staticmethod
     def forward(ctx: Context, x: Tensor, window: Window) -> Tensor:
-        ctx.window, ctx.size = window, (x.shape[2], x.shape[3])
+        ctx.window, ctx.size = window, x.data.shape[2:]
         return x.new(x.backend.avg_pool2d(x.data, window))
 
     @staticmethod
