@@ -5,7 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from stackgrad.kernels._scalar import power_of_integers, scalar_compiler, types_of
+from stackgrad.kernels._scalar import (
+    power_of_integers,
+    quotient_of_integers,
+    remainder_of_integers,
+    scalar_compiler,
+    types_of,
+)
 from stackgrad.kernels.cpu import _math
 from stackgrad.tensor import OPS
 
@@ -38,3 +44,12 @@ def test_types_of_operands():
     assert types_of(OPS["where"], "bool")("T") == ("bool", "T", "T", "T")
     assert types_of(OPS["lt"], "bool")("T") == ("T", "T", "T", "bool")
     assert types_of(OPS["add"], "bool")("T") == ("T", "T", "T", "T")
+
+
+@pytest.mark.parametrize("x", [-(2**63), -7, -1, 0, 5, 2**63 - 1])
+@pytest.mark.parametrize("y", [-(2**63), -3, -1, 0, 1, 2, 2**63 - 1])
+def test_quotients_and_remainders_of_integers(x, y):
+    with np.errstate(all="ignore"):
+        x, y = np.int64(x), np.int64(y)
+        assert quotient_of_integers(x, y, None) == np.floor_divide(np.array([x]), y)[0]
+        assert remainder_of_integers(x, y, None) == np.remainder(np.array([x]), y)[0]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stackgrad.kernels.cuda import _elementwise
+from stackgrad.kernels.cuda import _elementwise, _math
 from stackgrad.tensor import from_numpy, zeros
 from stackgrad.tensor._shape import broadcast_shapes
 
@@ -59,3 +59,12 @@ def test_more_dimensions_than_a_kernel_walks_over():
         np.testing.assert_array_equal(
             (x[..., 0:1] * transposed.permute(5, 4, 3, 2, 1, 0)).numpy(), array[..., 0:1] * array
         )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rint_takes_the_even_one_of_two(dtype):
+    x = np.array([-2.5, -1.5, -0.5, -0.3, 0.0, 0.4999999, 0.5, 1.5, 2.5, 2.6, 8388609.0, 1e30, np.inf, -np.inf], dtype)
+    x = np.concatenate([x, np.random.default_rng(0).normal(0, 100, 1000).astype(dtype), [dtype(np.nan)]])
+    with np.errstate(invalid="ignore"):
+        found = [_math.rint(number) for number in x]
+    np.testing.assert_array_equal(found, np.rint(x))
