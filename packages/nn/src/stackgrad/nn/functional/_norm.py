@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 import stackgrad.tensor as sg
-from stackgrad.tensor import Context, Function, Tensor, fuse
+from stackgrad.tensor import Tensor, fuse
 
 from .._arguments import Activation, expect_optional, expect_tensors, is_relu
 
@@ -117,8 +117,10 @@ def layer_norm(
     if not shape or first < 0 or input.shape[first:] != shape:
         raise ValueError(f"layer_norm: input of shape {input.shape}: expected the last dimensions {shape}")
     _expect_affine("layer_norm", input, shape, weight, bias)
-    flat = input.reshape(*input.shape[:first], math.prod(shape))
-    return _affine(_Standardise.apply(flat, eps).reshape(*input.shape), weight, bias)
+    last = math.prod(shape)
+    flat = input.reshape(*input.shape[:first], last)
+    weight, bias = (None if x is None else x.reshape(last) for x in (weight, bias))
+    return _standardised(flat, weight, bias, eps).reshape(*input.shape)
 
 
 def group_norm(
@@ -158,41 +160,18 @@ def group_norm(
     flat = input.reshape(batch, num_groups, channels // num_groups * math.prod(rest))
     column = (channels, *(1,) * len(rest))
     return _affine(
-        _Standardise.apply(flat, eps).reshape(*input.shape),
+        _standardised(flat, None, None, eps).reshape(*input.shape),
         None if weight is None else weight.reshape(*column),
         None if bias is None else bias.reshape(*column),
     )
 
 
-class _Standardise(Function):
-    """x less its mean along the last dimension, over its standard deviation."""
-
-    @staticmethod
-    def forward(ctx: Context, x: Tensor, eps: float) -> Tensor:
-        out, scale = _standardised(x, eps)
-        ctx.eps = eps
-        ctx.save(x, out, scale)
-        return out
-
-    @staticmethod
-    def backward(ctx: Context, g: Tensor) -> Tensor:
-        x, out, scale = ctx.saved
-        if sg.is_recording():
-            out, scale = _standardised(x, ctx.eps)
-        return _standardised_grad(g, out, scale)
-
-
 @fuse
-def _standardised_grad(g: Tensor, out: Tensor, scale: Tensor) -> Tensor:
-    return (g - g.mean(-1, keepdim=True) - out * (g * out).mean(-1, keepdim=True)) * scale
-
-
-@fuse
-def _standardised(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """The result, and what the distances from the mean were multiplied by."""
+def _standardised(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+    """x less its mean along the last dimension, over its standard deviation, scaled and shifted."""
     centred = x - x.mean(-1, keepdim=True)
     scale = ((centred * centred).mean(-1, keepdim=True) + eps).rsqrt()
-    return centred * scale, scale
+    return _affine(centred * scale, weight, bias)
 
 
 @fuse

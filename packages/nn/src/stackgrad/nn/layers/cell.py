@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from numpy.typing import DTypeLike
 
 import stackgrad.tensor as sg
-from stackgrad.tensor import Generator, Tensor
+from stackgrad.tensor import Generator, Tensor, fuse
 
 from .. import functional as F
 from .. import init
@@ -48,14 +48,17 @@ def gru_step(given: Tensor, state: State, weight: Tensor, bias: Tensor | None) -
     return (_mixed(reset, reset_too, keep, keep_too, new, new_too, hidden),)
 
 
+@fuse
 def _remembered(enter: Tensor, forget: Tensor, new: Tensor, cell: Tensor) -> Tensor:
     return forget.sigmoid() * cell + enter.sigmoid() * new.tanh()
 
 
+@fuse
 def _shown(leave: Tensor, cell: Tensor) -> Tensor:
     return leave.sigmoid() * cell.tanh()
 
 
+@fuse
 def _mixed(r: Tensor, r2: Tensor, z: Tensor, z2: Tensor, n: Tensor, n2: Tensor, hidden: Tensor) -> Tensor:
     new = (n + (r + r2).sigmoid() * n2).tanh()
     return new + (z + z2).sigmoid() * (hidden - new)
