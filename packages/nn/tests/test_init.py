@@ -127,3 +127,42 @@ def test_a_parameter_is_no_shape(function: Callable[..., Any]) -> None:
     for value, kind in ((3, "int"), ("ab", "str"), (np.ones(2), "ndarray")):
         with pytest.raises(TypeError, match=rf"take a shape, as \(out, in\); got {kind}"):
             function(value)
+
+
+# ------------------------------------------------------------------------------------------------ written over a tensor
+
+
+@pytest.mark.parametrize("backend", ["numpy", "cpu"])
+@pytest.mark.parametrize(
+    ("write", "make"),
+    [
+        (lambda x, g: init.normal_(x, 1.0, 0.5, g), lambda s, g: init.normal(s, 0.5, g) + 1),
+        (lambda x, g: init.uniform_(x, -0.5, 0.5, g), lambda s, g: init.uniform(s, 0.5, g)),
+        (lambda x, g: init.xavier_uniform_(x, 2.0, g), lambda s, g: init.xavier_uniform(s, 2.0, g)),
+        (lambda x, g: init.xavier_normal_(x, generator=g), lambda s, g: init.xavier_normal(s, generator=g)),
+        (
+            lambda x, g: init.kaiming_uniform_(x, 0.2, generator=g),
+            lambda s, g: init.kaiming_uniform(s, init.gain("leaky_relu", 0.2), generator=g),
+        ),
+        (
+            lambda x, g: init.kaiming_normal_(x, mode="fan_out", nonlinearity="relu", generator=g),
+            lambda s, g: init.kaiming_normal(s, mode="fan_out", generator=g),
+        ),
+        (lambda x, g: init.constant_(x, 2.5), lambda s, g: sg.full(s, 2.5)),
+        (lambda x, g: init.zeros_(x), lambda s, g: sg.zeros(s)),
+        (lambda x, g: init.ones_(x), lambda s, g: sg.ones(s)),
+    ],
+)
+def test_what_is_written_over_a_parameter(write: Any, make: Any, backend: str) -> None:
+    parameter = nn.Parameter(sg.full((4, 3), 7.0, backend=backend))
+    assert write(parameter, sg.Generator(3)) is parameter
+    assert parameter.requires_grad
+    assert parameter.is_leaf
+    assert parameter.backend.name == backend
+    np.testing.assert_allclose(parameter.detach().numpy(), make((4, 3), sg.Generator(3)).numpy(), rtol=1e-6, atol=1e-7)
+
+
+def test_only_tensors_are_written_over() -> None:
+    with pytest.raises(TypeError, match="what an initialiser writes over must be a Tensor; got tuple"):
+        init.normal_((3, 4))  # type: ignore[arg-type]
+    assert init.normal_(sg.zeros(2, dtype="float64")).dtype == np.float64

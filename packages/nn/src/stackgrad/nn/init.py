@@ -1,16 +1,21 @@
 """Initial weights. Each function returns a new tensor of the given shape, float32 unless `dtype` says otherwise.
 
+Those with a trailing underscore write over a tensor instead, a parameter too, and return it; they have PyTorch's names,
+arguments and meaning.
+
 All draws are made on the host, so that every backend starts from equal values. A weight's shape is (out_features,
 in_features) or (out_channels, in_channels, kernel sizes...): the fan in is the number of inputs that one output sums
 over, the fan out the number of outputs that one input reaches.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Generator, Tensor
+
+from ._arguments import expect_tensor
 
 Fan: TypeAlias = Literal["fan_in", "fan_out"]
 
@@ -116,6 +121,63 @@ def xavier_normal(
     return normal(shape, gain * math.sqrt(2 / sum(fans(shape))), generator, dtype)
 
 
+def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """Uniform on [a, b), written over the tensor."""
+    return _written(tensor, lambda shape: sg.rand(*shape, **_as(tensor, generator)) * (b - a) + a)
+
+
+def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """Normal of that mean and standard deviation, written over the tensor."""
+    return _written(tensor, lambda shape: sg.randn(*shape, **_as(tensor, generator)) * std + mean)
+
+
+def constant_(tensor: Tensor, val: float) -> Tensor:
+    """One value, written over the tensor."""
+    return _written(tensor, lambda shape: sg.full(shape, val, dtype=tensor.dtype, backend=tensor.backend))
+
+
+def zeros_(tensor: Tensor) -> Tensor:
+    """Zeros, written over the tensor."""
+    return constant_(tensor, 0.0)
+
+
+def ones_(tensor: Tensor) -> Tensor:
+    """Ones, written over the tensor."""
+    return constant_(tensor, 1.0)
+
+
+def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """`xavier_uniform`, written over the tensor."""
+    return _written(tensor, lambda shape: xavier_uniform(shape, gain, generator, tensor.dtype))
+
+
+def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """`xavier_normal`, written over the tensor."""
+    return _written(tensor, lambda shape: xavier_normal(shape, gain, generator, tensor.dtype))
+
+
+def kaiming_uniform_(
+    tensor: Tensor,
+    a: float = 0,
+    mode: Fan = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
+) -> Tensor:
+    """`kaiming_uniform` with the gain of the nonlinearity, of slope `a` for leaky ReLU, written over the tensor."""
+    return _written(tensor, lambda shape: kaiming_uniform(shape, gain(nonlinearity, a), mode, generator, tensor.dtype))
+
+
+def kaiming_normal_(
+    tensor: Tensor,
+    a: float = 0,
+    mode: Fan = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
+) -> Tensor:
+    """`kaiming_normal` with the gain of the nonlinearity, of slope `a` for leaky ReLU, written over the tensor."""
+    return _written(tensor, lambda shape: kaiming_normal(shape, gain(nonlinearity, a), mode, generator, tensor.dtype))
+
+
 def layer_weight_and_bias(
     shape: Sequence[int], bias: bool, generator: Generator | None = None, dtype: Any = None
 ) -> tuple[Tensor, Tensor | None]:
@@ -125,6 +187,19 @@ def layer_weight_and_bias(
     """
     weight = kaiming_uniform(shape, gain("leaky_relu", math.sqrt(5)), generator=generator, dtype=dtype)
     return weight, uniform(shape[:1], 1 / math.sqrt(fans(shape)[0]), generator, dtype) if bias else None
+
+
+def _written(tensor: Tensor, values: Callable[[tuple[int, ...]], Tensor]) -> Tensor:
+    """The tensor with `values` of its shape in it."""
+    expect_tensor("what an initialiser writes over", tensor)
+    with sg.no_grad():
+        tensor.copy_(values(tensor.shape).to(tensor.backend))
+    return tensor
+
+
+def _as(tensor: Tensor, generator: Generator | None) -> dict[str, Any]:
+    """How numbers for the tensor are drawn."""
+    return {"dtype": tensor.dtype, "generator": generator, "backend": "numpy"}
 
 
 def _expect_shape(shape: object) -> None:

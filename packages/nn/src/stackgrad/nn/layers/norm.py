@@ -17,15 +17,15 @@ class _BatchNorm(Module):
     """`functional.batch_norm`: the batch's statistics in training, the running ones in evaluation.
 
     Args:
-        channels: the input's second size.
+        num_features: the channels, the input's second size.
         eps: added to the variance.
         momentum: the share of the batch in the running statistics.
         activation: "relu" takes the `relu` of the result at once, which is faster than a layer behind this one.
         dtype: of parameters and buffers: float32 where None, or float64.
 
     Attributes:
-        weight, bias: (channels,), scale and shift; trained.
-        running_mean, running_var: (channels,), buffers.
+        weight, bias: (num_features,), scale and shift; trained.
+        running_mean, running_var: (num_features,), buffers.
 
     Raises:
         TypeError: another dtype; in a call, what is no Tensor.
@@ -38,18 +38,18 @@ class _BatchNorm(Module):
 
     def __init__(
         self,
-        channels: int,
+        num_features: int,
         eps: float = 1e-5,
         momentum: float = 0.1,
         activation: Activation = None,
         dtype: DTypeLike | None = None,
     ) -> None:
-        if channels < 1:
-            raise ValueError(f"{type(self).__name__} needs at least one channel; got {channels}")
-        self.weight = Parameter(sg.ones(channels, dtype=dtype))
-        self.bias = Parameter(sg.zeros(channels, dtype=dtype))
-        self.running_mean = Buffer(sg.zeros(channels, dtype=dtype))
-        self.running_var = Buffer(sg.ones(channels, dtype=dtype))
+        if num_features < 1:
+            raise ValueError(f"{type(self).__name__} needs at least one channel; got {num_features}")
+        self.weight = Parameter(sg.ones(num_features, dtype=dtype))
+        self.bias = Parameter(sg.zeros(num_features, dtype=dtype))
+        self.running_mean = Buffer(sg.zeros(num_features, dtype=dtype))
+        self.running_var = Buffer(sg.ones(num_features, dtype=dtype))
         self.eps = eps
         self.momentum = momentum
         is_relu(activation)
