@@ -25,7 +25,8 @@ CONVOLUTIONS = [
     *(((2, c, 1, 21), (9, c, 1, 7), 3, 2, 1, 1) for c in (1, 2, 3, 5)),
     *(((2, 2 * c, 9, 11), (2 * c, c, 3, 2), 1, 1, 1, 2) for c in (3, 9, 17, 34)),
     *(((2, c, 12, 13), (10, c, 3, 3), 1, 1, 2, 1) for c in (3, 12, 20)),
-    ((1, 18, 30, 30), (100, 18, 5, 5), 1, 2, 1, 1),  # so many sums that there are fewer chunks of them
+    ((26, 18, 6, 6), (100, 18, 3, 3), 1, 1, 1, 1),  # so many sums that there are fewer chunks of them
+    ((4, 15, 8, 8), (100, 15, 3, 3), 1, 1, 1, 1),
     ((1, 40, 4, 5), (3, 40, 11, 40), 1, ((5, 5), (20, 20)), 1, 1),  # more taps than one sum takes
 ]
 PRODUCTS = [(n, k, m) for n in (1, 7, 40) for k in (3, 40, 300) for m in (1, 10, 17, 50)] + [(5, 5000, 9)]

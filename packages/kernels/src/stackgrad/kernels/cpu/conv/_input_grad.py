@@ -173,7 +173,7 @@ def _by_sending(g: Images, weight: Array, size: Pair, window: Window, groups: in
     (n, _, oh, ow), (o, c, kh, kw), (height, width), dtype = g.shape, weight.shape, size, weight.dtype
     channels, pixel, (runs, length) = o // groups, groups * c, runs_of(window, groups, c)
     tile_rows = SENT_ROWS[length > lanes(dtype)]
-    vectors = 1 if length <= wide_lanes(dtype) or (runs > 1 and IS_WIDE) else 2  # only one run is put off
+    vectors = 1 if length <= wide_lanes(dtype) else 2
     block = vectors * wide_lanes(dtype)
     so, sc, sy, sx = (stride // weight.itemsize for stride in weight.strides)
     panels = Panels(groups, kh, runs, channels, c, length, block, 1, kw, 0)
