@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,24 +36,20 @@ def calls_in(
     """
     calls: list[Call] = []
 
-    def watch(name: str, module: nn.Module) -> None:
-        def forward(input: Tensor) -> Tensor:
-            enter(name)
-            output = type(module).forward(module, input)
-            enter("")
-            calls.append(Call(name, module, input, output))
-            return output
+    def left(name: str, module: nn.Module, input: Tensor, output: Tensor) -> None:
+        enter("")
+        calls.append(Call(name, module, input, output))
 
-        vars(module)["forward"] = forward  # goes before the class's own
-
-    watched = [(name, module) for name, module in model.named_modules() if name and not any(module.children())]
-    try:
-        for name, module in watched:
-            watch(name, module)
+    with ExitStack() as hooks:
+        for name, module in model.named_modules():
+            if name and not any(module.children()):
+                before = module.register_forward_pre_hook(lambda module, args, name=name: enter(name))
+                behind = module.register_forward_hook(
+                    lambda module, args, out, name=name: left(name, module, *args, out)
+                )
+                hooks.enter_context(before)
+                hooks.enter_context(behind)
         return model(batch), calls
-    finally:
-        for _, module in watched:
-            vars(module).pop("forward", None)
 
 
 def activations(model: Model, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
