@@ -45,7 +45,7 @@ def calls_in(
             if name and not any(module.children()):
                 before = module.register_forward_pre_hook(lambda module, args, name=name: enter(name))
                 behind = module.register_forward_hook(
-                    lambda module, args, out, name=name: left(name, module, *args, out)
+                    lambda module, args, out, name=name: left(name, module, args[0], out)
                 )
                 hooks.enter_context(before)
                 hooks.enter_context(behind)
