@@ -260,3 +260,12 @@ def test_repr_of_nested_modules() -> None:
 
 def test_repr_names_what_lists_hold() -> None:
     assert "  (blocks.1.1): Dropout(p=0.5)\n" in repr(Net())
+
+
+def test_dtypes_and_the_backend_by_pytorch_s_methods() -> None:
+    net = nn.Linear(2, 3)
+    assert net.double() is net
+    assert net.weight.dtype == np.float64
+    assert net.float().weight.dtype == np.float32
+    assert net.cpu() is net
+    assert net.weight.backend.name == "numpy"  # which is the host's, too

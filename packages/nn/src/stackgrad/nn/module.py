@@ -200,6 +200,18 @@ class Module(Registering):
             raise TypeError(f"a module is of float32 or float64; got {wanted}")
         return self._each(lambda tensor: tensor.astype(wanted) if tensor.dtype.kind == "f" else tensor)
 
+    def float(self) -> Self:
+        """`astype` of float32."""
+        return self.astype(sg.float32)
+
+    def double(self) -> Self:
+        """`astype` of float64."""
+        return self.astype(sg.float64)
+
+    def cpu(self) -> Self:
+        """Brings what is not on a backend of the host to "cpu"; returns self."""
+        return self._each(lambda tensor: tensor.cpu())
+
     def _each(self, convert: Callable[[Tensor], Tensor]) -> Self:
         for _, member in list(self._tensors()):
             _state.replace(member, convert(member.detach()))
