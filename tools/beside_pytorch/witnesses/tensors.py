@@ -75,6 +75,7 @@ def _() -> None:
     with pytest.raises(TypeError):
         np.mean(theirs, axis=0)
     assert type(np.sqrt(ours.detach())) is np.ndarray
+    assert np.nonzero(ours.detach()).tolist() == [[0], [1]]
     with pytest.warns(DeprecationWarning, match="__array_wrap__"):
         assert type(np.sqrt(theirs)) is torch.Tensor
 
