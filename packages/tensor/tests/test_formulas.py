@@ -17,6 +17,12 @@ def test_values():
     assert x.addcmul(x, 2.0).tolist() == [3.0, 6.0]
     assert x.addcdiv(y, x).tolist() == [4.0, 4.5]
     assert x.addcdiv(y, x, value=2).tolist() == [7.0, 7.0]
+    assert tensor([0, 3, -1]).exp2().tolist() == [1.0, 8.0, 0.5]
+    assert tensor([1, 3, 6, 10]).diff().tolist() == [2, 3, 4]
+    assert tensor([[1.0, 3.0], [6.0, 10.0]]).diff(dim=0).tolist() == [[5.0, 7.0]]
+    assert tensor([1, 3, 6, 10]).diff(n=2).tolist() == [1, 1]
+    assert tensor([1, 3]).diff(n=0).tolist() == [1, 3]
+    assert tensor([1, 3]).diff(n=5).shape == (0,)
     assert y.clamp_min(4).tolist() == [4.0, 5.0]
     assert y.clamp_max(tensor(4.0)).tolist() == [3.0, 4.0]
     with pytest.raises(TypeError, match="lerp of int64 to int64: expected float32 or float64, both the same"):

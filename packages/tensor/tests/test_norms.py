@@ -98,6 +98,9 @@ def test_any_and_all():
     assert zeros(2, 0).all(-1, keepdim=True).tolist() == [[True], [True]]
     assert tensor(0).any().item() is False
     assert x.any(axis=(0, 1)).item() is True
+    assert x.any(()).tolist() == x.all(dim=()).tolist() == [[False, True], [True, True]]
+    flags = x > 1
+    assert flags.any(()) is not flags
 
 
 def test_extremes_that_share_the_gradient():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stackgrad.tensor import gather, index_select, masked_select, nonzero, ones, tensor, zeros
+from stackgrad.tensor import gather, index_select, masked_select, nonzero, ones, tensor, where, zeros
 
 X = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
 
@@ -97,6 +97,9 @@ def test_masks_and_nonzero():
     x = tensor([[0.0, 2.0], [3.0, 0.0]])
     assert nonzero(x).tolist() == [[0, 1], [1, 0]]
     assert [i.tolist() for i in x.nonzero(as_tuple=True)] == [[0, 1], [1, 0]]
+    assert [i.tolist() for i in where(x > 0)] == [[0, 1], [1, 0]]
+    with pytest.raises(TypeError, match="where of one value: expected two, or none"):
+        where(x > 0, 1.0)
     assert x.argwhere().tolist() == [[0, 1], [1, 0]]
     assert masked_select(x, x > 0).tolist() == [2.0, 3.0]
     assert x.masked_select(tensor([True, False])).tolist() == [0.0, 3.0]

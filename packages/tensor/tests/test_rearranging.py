@@ -90,7 +90,7 @@ def test_without_dimensions():
     assert x.repeat(2).tolist() == [3.0, 3.0]
     assert x.repeat_interleave(2).tolist() == [3.0, 3.0]
     assert x.t().item() == x.movedim(0, 0).item() == 3.0
-    for call in (lambda: x.split(1), lambda: x.chunk(1), lambda: x.unbind(), lambda: x.roll(1, 0)):
+    for call in (lambda: x.split(1), lambda: x.chunk(1), lambda: x.unbind(), lambda: x.roll(1, 0), lambda: x.flipud()):
         with pytest.raises(IndexError, match="of a tensor without dimensions: expected one or more"):
             call()
 

@@ -44,6 +44,11 @@ def test_round_to_decimals():
         tensor([1]).round(decimals=1)
 
 
+def test_squares():
+    assert tensor([1.5, -2.0]).square().tolist() == [2.25, 4.0]
+    assert tensor([True, False]).square().tolist() == [1, 0]
+
+
 def test_frac_keeps_the_sign():
     assert tensor([1.25, -1.25, 3.0]).frac().tolist() == [0.25, -0.25, 0.0]
     with pytest.raises(TypeError, match="frac of int64: expected float32 or float64"):

@@ -69,8 +69,9 @@ class Arithmetic(Value):
         return elementwise("rsqrt", self)
 
     def square(self) -> Tensor:
-        """x * x."""
-        return elementwise("mul", self, self)
+        """x * x, of bools as integers."""
+        x = self if self.dtype != bool_ else elementwise("add", self, 0)
+        return elementwise("mul", x, x)
 
     def reciprocal(self) -> Tensor:
         """1 / x."""

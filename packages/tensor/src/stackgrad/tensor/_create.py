@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -286,10 +286,18 @@ def _dim_or_axis(what: str, dim: int | None, axis: int | None) -> int:
     return dim or axis or 0
 
 
-def where(condition: Tensor, a: Operand, b: Operand) -> Tensor:
-    """`a` where `condition` (bool) is true, else `b`."""
+@overload
+def where(condition: Tensor, a: Operand, b: Operand) -> Tensor: ...
+@overload
+def where(condition: Tensor) -> tuple[Tensor, ...]: ...
+def where(condition: Tensor, a: Operand | None = None, b: Operand | None = None) -> Tensor | tuple[Tensor, ...]:
+    """`a` where `condition` (bool) is true, else `b`. Without these its indices, one tensor for each dimension."""
     if not isinstance(condition, Tensor):
         raise no_tensor("where: condition", condition, "a bool tensor")
+    if a is None and b is None:
+        return condition.nonzero(as_tuple=True)
+    if a is None or b is None:
+        raise TypeError("where of one value: expected two, or none")
     return condition.where(a, b)
 
 

@@ -49,6 +49,10 @@ class Formulas(Value):
         """The smaller of the two: `clamp` with one bound."""
         return cast("Tensor", self).clamp(max=max)
 
+    def exp2(self) -> Tensor:
+        """2 to the power of x."""
+        return elementwise("pow", 2.0, self)
+
     def logaddexp(self, other: Tensor) -> Tensor:
         """log(exp(x) + exp(other)), which does not overflow."""
         shape = broadcast_shapes(self.shape, other.shape)

@@ -60,6 +60,7 @@ bitwise_not = _of(Tensor.bitwise_not)
 bitwise_or = _of(Tensor.bitwise_or)
 bitwise_xor = _of(Tensor.bitwise_xor)
 bmm = _of(Tensor.bmm)
+broadcast_to = _of(Tensor.broadcast_to)
 ceil = _of(Tensor.ceil)
 chunk = _of(Tensor.chunk)
 clamp = _of(Tensor.clamp)
@@ -76,12 +77,14 @@ detach = _of(Tensor.detach)
 diag = _of(Tensor.diag)
 diag_embed = _of(Tensor.diag_embed)
 diagonal = _of(Tensor.diagonal)
+diff = _of(Tensor.diff)
 div = _of(Tensor.div)
 dot = _of(Tensor.dot)
 eq = _of(Tensor.eq)
 equal = _of(Tensor.equal)
 erf = _of(Tensor.erf)
 exp = _of(Tensor.exp)
+exp2 = _of(Tensor.exp2)
 expm1 = _of(Tensor.expm1)
 flatten = _of(Tensor.flatten)
 flip = _of(Tensor.flip)
@@ -201,6 +204,20 @@ def remainder(input: Operand, other: Operand) -> Tensor:
     return whole("remainder", input, other)
 
 
+def std_mean(
+    input: Tensor, dim: Dims = None, correction: float = 1, keepdim: bool = False, *, unbiased: bool | None = None
+) -> tuple[Tensor, Tensor]:
+    """`std` and `mean` over `dim`."""
+    return std(input, dim, correction, keepdim, unbiased=unbiased), mean(input, dim, keepdim)
+
+
+def var_mean(
+    input: Tensor, dim: Dims = None, correction: float = 1, keepdim: bool = False, *, unbiased: bool | None = None
+) -> tuple[Tensor, Tensor]:
+    """`var` and `mean` over `dim`."""
+    return var(input, dim, correction, keepdim, unbiased=unbiased), mean(input, dim, keepdim)
+
+
 _max, _min = _of(Tensor.max), _of(Tensor.min)
 
 __all__ = [
@@ -228,6 +245,7 @@ __all__ = [
     "bitwise_or",
     "bitwise_xor",
     "bmm",
+    "broadcast_to",
     "ceil",
     "chunk",
     "clamp",
@@ -244,12 +262,14 @@ __all__ = [
     "diag",
     "diag_embed",
     "diagonal",
+    "diff",
     "div",
     "dot",
     "eq",
     "equal",
     "erf",
     "exp",
+    "exp2",
     "expm1",
     "flatten",
     "flip",
@@ -330,6 +350,7 @@ __all__ = [
     "square",
     "squeeze",
     "std",
+    "std_mean",
     "sub",
     "sum",
     "swapaxes",
@@ -350,5 +371,6 @@ __all__ = [
     "unique",
     "unsqueeze",
     "var",
+    "var_mean",
     "vdot",
 ]

@@ -1,4 +1,4 @@
-"""Functions that join tensors, beside `concatenate` and `stack`."""
+"""Functions of several tensors, beside `concatenate` and `stack`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ._create import concatenate
+from ._shape import broadcast_shapes
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -28,4 +29,10 @@ def vstack(tensors: Sequence[Tensor]) -> Tensor:
     return concatenate([x.reshape(1, -1) if x.ndim < 2 else x for x in tensors], 0)
 
 
-__all__ = ["cat", "hstack", "vstack"]
+def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """Views of one shape, with which all `tensors` broadcast."""
+    shape = broadcast_shapes(*[x.shape for x in tensors])
+    return tuple([x.expand(shape) for x in tensors])
+
+
+__all__ = ["broadcast_tensors", "cat", "hstack", "vstack"]

@@ -6,6 +6,7 @@ from math import e, inf, nan, pi
 from typing import Any
 
 import numpy as np
+from numpy import finfo, iinfo
 from numpy.typing import DTypeLike
 
 from ._create import concatenate, from_numpy, tensor
@@ -14,9 +15,12 @@ from ._dtypes import bool_ as bool
 from ._dtypes import float32 as float
 from ._dtypes import float64 as double
 from ._dtypes import int64 as long
+from ._mode import is_recording, no_grad
 from ._tensor import Tensor
 
 concat = concatenate
+inference_mode = no_grad
+is_grad_enabled = is_recording
 
 
 def is_tensor(obj: object) -> Any:
@@ -46,8 +50,12 @@ __all__ = [
     "device",
     "double",
     "e",
+    "finfo",
     "float",
+    "iinfo",
     "inf",
+    "inference_mode",
+    "is_grad_enabled",
     "is_tensor",
     "long",
     "nan",

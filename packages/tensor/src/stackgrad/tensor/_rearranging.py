@@ -116,7 +116,19 @@ class Rearranging(Value):
             )
         return cast("Tensor", self).reshape(*self.shape[:at], *found, *self.shape[at + 1 :])
 
+    def broadcast_to(self, *size: Any) -> Tensor:
+        """The view of a shape with which it broadcasts: `expand`."""
+        return cast("Tensor", self).expand(*size)
+
     # --- copies
+
+    def diff(self, n: int = 1, dim: int = -1) -> Tensor:
+        """Each element along `dim` less the one before it, `n` times over."""
+        x, at = cast("Tensor", self), self._dim_of("diff", dim)
+        for _ in range(min(n, x.shape[at])):
+            rest = x.shape[at] - 1
+            x = x.narrow(at, 1, rest) - x.narrow(at, 0, rest)
+        return x.clone() if x is self else x
 
     def flip(self, *dims: Any) -> Tensor:
         """A copy with the order along `dims` reversed."""
@@ -131,7 +143,7 @@ class Rearranging(Value):
 
     def flipud(self) -> Tensor:
         """A copy with the rows reversed."""
-        return self.flip(0)
+        return self.flip(self._dim_of("flipud", 0))
 
     def roll(self, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> Tensor:
         """A copy with elements moved by `shifts` along `dims`, those behind the end to the start.

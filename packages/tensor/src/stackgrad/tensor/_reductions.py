@@ -128,13 +128,13 @@ class Reductions(Value):
         return self._reduce("min", self._dims(dim), keepdim)
 
     def any(self, dim: Dims = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor:
-        """Whether an element over `dim` is not 0; of none False."""
+        """Whether an element over `dim` is not 0; of none False. For dim=(), as in PyTorch, each by itself."""
         if names:
             dim, keepdim = numpy_names("any", dim, keepdim, names)
         return self._truth("max", False, dim, keepdim)
 
     def all(self, dim: Dims = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor:
-        """Whether all elements over `dim` are not 0; of none True."""
+        """Whether all elements over `dim` are not 0; of none True. For dim=(), as in PyTorch, each by itself."""
         if names:
             dim, keepdim = numpy_names("all", dim, keepdim, names)
         return self._truth("min", True, dim, keepdim)
@@ -188,9 +188,9 @@ class Reductions(Value):
     def _truth(self, name: str, of_none: bool, dim: Dims, keepdim: bool) -> Tensor:
         """Whether the largest, or the smallest, is true."""
         true = cast("Tensor", self) if self.dtype == bool_ else _ops.elementwise("ne", self, 0)
-        dims = self._dims(dim)
+        dims = () if isinstance(dim, Sequence) and not dim else self._dims(dim)
         if self._count(dims):
-            return true._reduce(name, dims, keepdim)
+            return true.clone() if not dims else true._reduce(name, dims, keepdim)
         kept = reduced_shape(self.shape, dims)
         shape = kept if keepdim else tuple([extent for d, extent in enumerate(kept) if d not in dims])
         return true.new(self.backend.full(shape, of_none, bool_))
