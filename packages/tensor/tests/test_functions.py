@@ -88,9 +88,9 @@ def test_by_name_and_by_position():
 def test_names_are_found_when_they_are_asked_for():
     code = """
 import sys, stackgrad.tensor as t
-assert not {f"stackgrad.tensor.{part}" for part in t._MORE} & set(sys.modules)
+assert not {f"stackgrad.tensor.{part}" for part in (*t._MORE, *t._HOMES.values())} & set(sys.modules)
 from stackgrad.tensor import cat, exp, capture
-assert t.exp is exp and {"cat", "einsum", "capture", "pi"} <= set(dir(t))
+assert t.exp is exp and {"cat", "einsum", "capture", "fuse", "pi"} <= set(dir(t))
 from stackgrad.tensor import *
 assert capture is t.capture and abs(-1) == 1 and float(1) == 1.0
 """

@@ -36,7 +36,6 @@ from ._create import (
     zeros,
 )
 from ._dtypes import bool_, float32, float64, int64
-from ._fuse import fuse
 from ._host import HostBackend
 from ._layers import batch_norm, dropout, embedding, linear
 from ._mode import enable_grad, is_recording, no_grad, observed
@@ -61,6 +60,7 @@ if TYPE_CHECKING:
     from ._draws import *  # noqa: F403
     from ._einsum import *  # noqa: F403
     from ._functions import *  # noqa: F403
+    from ._fuse import fuse as fuse
     from ._gradcheck import grad_check as grad_check
     from ._grids import *  # noqa: F403
     from ._joining import *  # noqa: F403
@@ -141,19 +141,10 @@ __all__ = [
     "zeros",
 ]
 
-# What is not always wanted is imported when it is asked for: in these, all that stands in their `__all__`.
-_MORE = (
-    "_classes",
-    "_functions",
-    "_joining",
-    "_like",
-    "_grids",
-    "_draws",
-    "_einsum",
-    "_names",
-    "_capture",
-    "_gradcheck",
-)
+# What is not always wanted is imported when it is asked for: these names, and what stands in the `__all__` of the modules
+# below.
+_HOMES = {"Captured": "_capture", "capture": "_capture", "fuse": "_fuse", "grad_check": "_gradcheck"}
+_MORE = ("_classes", "_functions", "_joining", "_like", "_grids", "_draws", "_einsum", "_names")
 
 _SUBMODULES = ("array_api", "autograd", "cuda", "linalg")
 _tensor.find_namespace = partial(import_module, ".array_api", __name__)
@@ -161,18 +152,17 @@ _tensor.find_namespace = partial(import_module, ".array_api", __name__)
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        if not name.startswith("_"):
-            for part in _MORE:
-                module = import_module(f".{part}", __name__)
-                if name in module.__all__:
-                    found = globals()[name] = getattr(module, name)
-                    return found
-            if name in _SUBMODULES:
-                return import_module(f".{name}", __name__)
+        if name in _SUBMODULES:
+            return import_module(f".{name}", __name__)
+        home = _HOMES.get(name)
+        for part in (home,) if home else () if name.startswith("_") else _MORE:
+            module = import_module(f".{part}", __name__)
+            if home or name in module.__all__:
+                found = globals()[name] = getattr(module, name)
+                return found
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted(
-        {*globals(), *_SUBMODULES, *(name for part in _MORE for name in import_module(f".{part}", __name__).__all__)}
-    )
+    more = (name for part in _MORE for name in import_module(f".{part}", __name__).__all__)
+    return sorted({*globals(), *_HOMES, *_SUBMODULES, *more})

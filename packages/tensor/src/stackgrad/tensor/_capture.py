@@ -168,6 +168,3 @@ def capture(function: Callable[P, R] | None = None, *, reuse_results: bool = Fal
     if function is None:
         return lambda function: Captured(function, reuse_results)
     return Captured(function, reuse_results)
-
-
-__all__ = ["Captured", "capture"]

@@ -87,6 +87,3 @@ def _jacobians(out: Tensor, leaves: list[Tensor]) -> list[Array]:
             if gradient is not None:
                 rows[k] = gradient.numpy()
     return found
-
-
-__all__ = ["grad_check"]

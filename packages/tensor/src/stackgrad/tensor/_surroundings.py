@@ -36,7 +36,16 @@ from ._value import Value
 
 _PLAIN = (bool, int, float, complex, str, bytes, frozenset)
 _LONG = 1000  # entries of a list, dict or array; of longer ones only how many there are counts
-_RANDOM = (random.Random, np.random.RandomState, np.random.Generator, np.random.BitGenerator)
+
+
+def _is_random(x: Any) -> bool:
+    """Whether it is a generator of Python's or NumPy's. Before numpy.random is imported there are none of these."""
+    if isinstance(x, random.Random):
+        return True
+    numpys = sys.modules.get("numpy.random")
+    return numpys is not None and isinstance(x, (numpys.RandomState, numpys.Generator, numpys.BitGenerator))
+
+
 # Methods that Python calls by itself, and that make, show or copy an object: not what a step does.
 _ASIDE = {"__init__", "__new__", "__repr__", "__str__", "__format__", "__getattr__", "__setattr__", "__delattr__"}
 _ASIDE |= {"__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__del__", "__init_subclass__", "__hash__"}
@@ -132,8 +141,8 @@ class Surroundings:
             yield from self._of_container(x, name)
         elif kind is ModuleType:
             yield from self._of_module(x, name)
-        elif kind is BuiltinMethodType or isinstance(x, _RANDOM):
-            yield from self._of_random(x if isinstance(x, _RANDOM) else x.__self__, name)
+        elif kind is BuiltinMethodType or _is_random(x):
+            yield from self._of_random(x if _is_random(x) else x.__self__, name)
         elif isinstance(x, (np.ndarray, array, bytearray)):
             if np.size(x) <= _LONG and not (isinstance(x, np.ndarray) and x.dtype.hasobject):
                 yield Entry(name, x, _elements, x, _elements(x))
@@ -158,11 +167,11 @@ class Surroundings:
             yield from self._of_attributes(x, vars(x), vars(x), name, self._asks)
         elif x is random:
             yield from self._of_random(random._inst, name)
-        elif x is np.random or (x is np and "random" in self._wanted.get(id(np), ())):
+        elif x is sys.modules.get("numpy.random") or (x is np and "random" in self._wanted.get(id(np), ())):
             yield from self._of_random(np.random.mtrand._rand, f"{name}.random" if x is np else name)
 
     def _of_random(self, x: Any, name: str) -> Iterator[Entry]:
-        if isinstance(x, _RANDOM):
+        if _is_random(x):
             yield Entry(name, x, _drawn, x, _drawn(x))
 
     def _of_function(self, function: FunctionType) -> Iterator[Entry]:
