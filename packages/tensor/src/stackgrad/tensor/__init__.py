@@ -141,8 +141,8 @@ __all__ = [
     "zeros",
 ]
 
-# What is not always wanted is imported when it is asked for: these names, and what stands in the `__all__` of the modules
-# below.
+# What is not always wanted is imported when it is asked for: these names, and what stands in the `__all__` of the
+# modules below.
 _HOMES = {"Captured": "_capture", "capture": "_capture", "fuse": "_fuse", "grad_check": "_gradcheck"}
 _MORE = ("_classes", "_functions", "_joining", "_like", "_grids", "_draws", "_einsum", "_names")
 
