@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack, cast
 from numpy.typing import DTypeLike
 
 from . import _folds, _ops, _views
-from ._dtypes import as_dtype, bool_, int64, is_float
+from ._dtypes import as_dtype, bool_, int64
 from ._shape import Dims, Shape, normalize_dim, normalize_dims, reduced_shape
 from ._value import Value
 
@@ -197,18 +197,22 @@ class Reductions(Value):
 
     def _widened(self, dtype: DTypeLike | None) -> Tensor:
         """This as `dtype`, or else integers and bools as int64."""
-        if dtype is None and is_float(self.dtype):
+        if dtype is None and self.data.dtype.kind == "f":
             return cast("Tensor", self)
         return _ops.cast(cast("Tensor", self), int64 if dtype is None else as_dtype(dtype))
 
     def _dims(self, dim: Dims) -> Shape:
         """The dimensions that `dim` names, of those that there are."""
-        dims = normalize_dims(None if isinstance(dim, Sequence) and not dim else dim, self.ndim)
-        return dims if self.ndim else ()
+        ndim = self.data.ndim
+        if dim is None:
+            return tuple(range(ndim))
+        dims = normalize_dims(None if isinstance(dim, Sequence) and not dim else dim, ndim)
+        return dims if ndim else ()
 
     def _count(self, dims: Shape) -> int:
         """How many elements a reduction over `dims` makes one of."""
-        return math.prod([self.shape[d] for d in dims])
+        shape = self.data.shape
+        return math.prod([shape[d] for d in dims])
 
     def _reduce(self, name: str, dim: Dims, keepdim: bool) -> Tensor:
         dims = self._dims(dim)
@@ -229,7 +233,7 @@ class Reductions(Value):
         return out.reshape((1,) * self.ndim) if dim is None or not self.ndim else out.unsqueeze(at)
 
     def _expect_float(self, what: str) -> None:
-        if not is_float(self.dtype):
+        if self.data.dtype.kind != "f":
             raise TypeError(f"{what} of dtype {self.dtype}: expected float32 or float64; use .astype(float32)")
 
 

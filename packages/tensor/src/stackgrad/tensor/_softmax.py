@@ -126,13 +126,17 @@ def nll_loss(log_probs: Tensor, target: Tensor) -> Tensor:
 
 
 def _expect_classes(what: str, scores: Tensor, target: Tensor) -> None:
-    common_backend(what, scores, target)
-    x, y = scores.data, target.data
-    _fitting.find((what, x.shape, x.dtype, y.shape, y.dtype), what, scores, target)
-    expect_classes(what, target, x.shape[1])
+    try:
+        form = (what, scores.layout, target.layout)
+    except AttributeError:
+        common_backend(what, scores, target)
+        raise
+    _fitting.find(form, what, scores, target)
+    expect_classes(what, target, scores.data.shape[1])
 
 
 def _expect_to_fit(what: str, scores: Tensor, target: Tensor) -> None:
+    common_backend(what, scores, target)
     if not is_float(scores.dtype) or target.dtype != int64:
         raise TypeError(
             f"{what}: input of {scores.dtype} and target of {target.dtype}: expected float32 or float64, and int64"

@@ -12,14 +12,14 @@ from ._channels_last import in_order
 from ._kernel import kernel
 from ._memory import empty
 from ._parallel import CHUNK
-from ._pointers import load, store
+from ._pointers import Memory, load, store
 
 
-@kernel(lambda T: (T[::1], T[::1], types.intp, types.intp))
-def _check(chunk, index, out, low, extent):
+@kernel(lambda T: (Memory(T), Memory(T), *[types.intp] * 3))
+def _check(chunk, index, out, size, low, extent):
     """CHUNK numbers; where negative ones are among low .. extent - 1, each into `out`, counted from the front."""
     wrong = False
-    for i in range(chunk * CHUNK, min(index.size, (chunk + 1) * CHUNK)):
+    for i in range(chunk * CHUNK, min(size, (chunk + 1) * CHUNK)):
         number = load(index, i)
         wrong |= number < low or number >= extent
         if low < 0:
@@ -38,6 +38,6 @@ def checked_index(
     def explain() -> NoReturn:
         raise error(message.format(numbers[(numbers < low) | (numbers >= extent)][0]))
 
-    arguments = (numbers.reshape(-1), out.reshape(-1), low, extent)
-    _check[numbers.dtype](-(-numbers.size // CHUNK), numbers.size, arguments, explain)
+    size = numbers.size
+    _check[numbers.dtype](-(-size // CHUNK), size, (numbers, out, size, low, extent), explain)
     return out

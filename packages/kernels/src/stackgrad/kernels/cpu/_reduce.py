@@ -235,11 +235,13 @@ def _plan_of_repeated(reduction: Reduction, a: Array, dims: Shape, repeated: lis
     once = tuple([slice(0, 1 if d in repeated else None) for d in range(a.ndim)])
     fold, scale = plan_reduce(reduction, a[once], dims), np.array(count, a.dtype)
     shape = tuple([a.shape[d] for d in range(a.ndim) if d not in dims])
+    times = count > 1 and reduction.name == "sum"
+    multiply = partial(elementwise, OPS["mul"]) if shape else plan_elementwise(OPS["mul"], scale, scale)
 
     def reduce_once(other: Array) -> Array:
         out = fold(other[once])
-        if reduction.name == "sum" and count > 1:
-            out = elementwise(OPS["mul"], out, scale)
+        if times:
+            out = multiply(out, scale)
         return out if out.shape == shape else copy(np.broadcast_to(out, shape))
 
     return reduce_once
