@@ -19,6 +19,7 @@ from ._expression import Expression
 from ._optable import OPS, called_by
 from ._plans import Plans, layouts
 from ._stage import Axes, Call, Given, Line, Operand, Result, Stage, aligned
+from ._tape import captured_on
 
 MANY = 8  # uses of one element, from which on what is costly is written to memory
 
@@ -121,7 +122,9 @@ class Program:
                 sources = tuple([operand.source for operand in step.operands])
                 runs.append((backend.plan_stage(step, [values[i] for i in sources]), sources))
             run, sources = runs[-1]
-            values.extend(run(*[values[i] for i in sources]))
+            if step is not self.steps[-1]:  # the plans of those behind depend on how its results lie
+                with captured_on(None):
+                    values.extend(run(*[values[i] for i in sources]))
         if len(runs) == 1 and self.results == [Given(len(arrays) + i) for i in range(len(self.results))]:
             return lambda arrays: run(*[arrays[i] for i in sources])
 

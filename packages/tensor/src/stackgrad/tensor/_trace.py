@@ -11,6 +11,7 @@ from ._cut import cheapest
 from ._expression import Expression, Untraceable, tracing
 from ._mode import GradMode, here
 from ._program import Program
+from ._source import Source, refresh
 from ._tape import captured_on
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Trace:
                 known[id(root)] = ("root", len(self.roots))
                 self.roots.append(root)
             self._of_output.append(known[id(root)])
+        self._are_roots = self._of_output == [("root", i) for i in range(len(outputs))]
         self._forward = Program(self.roots, self.given)
         self._recorded: dict[tuple[bool, ...], Recorded] = {}
 
@@ -74,11 +76,15 @@ class Trace:
         """The outputs for these operands."""
         mode = here.mode
         arrays = self.arrays(tensors, numbers)
-        needs = tuple([x.requires_grad for x in tensors]) if mode.recording else ()
+        needs: tuple[bool, ...] = ()
+        if mode.recording:
+            if Source.written:
+                for x in tensors:
+                    refresh(x)
+            needs = tuple([x._requires_grad for x in tensors])
         if not (True in needs or mode.observer is not None):
-            return self.outputs_of(
-                [tensors[0].new(array) for array in self._forward(tensors[0].backend, arrays)], tensors
-            )
+            new = tensors[0].new
+            return self.outputs_of([new(array) for array in self._forward(tensors[0].backend, arrays)], tensors)
         recorded = self._recorded.get(needs)
         if recorded is None:
             with captured_on(None):
@@ -87,14 +93,16 @@ class Trace:
 
     def arrays(self, tensors: Sequence[Tensor], numbers: Sequence[int | float]) -> tuple[Array, ...]:
         """Those of operands and numbers."""
-        constant = tensors[0].backend.constant
-        return (
-            *[x.data for x in tensors],
-            *[constant(x, e.dtype) for x, e in zip(numbers, self.numbers, strict=True)],
-        )
+        arrays = [x.data for x in tensors]
+        if numbers:
+            constant = tensors[0].backend.constant
+            arrays += [constant(x, e.dtype) for x, e in zip(numbers, self.numbers, strict=True)]
+        return tuple(arrays)
 
     def outputs_of(self, made: Sequence[Tensor], tensors: Sequence[Tensor]) -> list[Any]:
         """The outputs, of tensors that were made for the roots and of the operands."""
+        if self._are_roots:
+            return list(made)
         out: list[Any] = []
         for source, traced in zip(self._of_output, self.outputs, strict=True):
             if source is None:
