@@ -199,6 +199,9 @@ def other_pools(draw: Draw) -> Pure:
     name = draw.choice(("max", "avg"))
     if name == "max":
         options["dilation"] = 1 if draw.chance(0.6) else _per_dim(draw, 1, 3, dims)
+        if options["dilation"] != 1:
+            intended("windows-of-padding")
+            padding = 0
     else:
         options["count_include_pad"] = draw.chance(0.5)
         if dims == 2 and draw.chance(0.2):

@@ -71,3 +71,9 @@ def _() -> None:
         (slope,) = (sg.grad if lib is sg else torch.autograd.grad)(out.sum(), x)
         found.append((out.tolist(), slope.tolist()))
     assert found == [([[[1.0, 2.0, 3.0]]], [[[1.0] * 3]]), ([[[1.0, 1.0, 2.0]]], [[[1.0] * 3]])]
+
+
+@witness("windows-of-padding")
+def _() -> None:
+    slopes = gradients(lambda x: of(x).max_pool1d(x, 2, 3, 1, 3), [[1.0, 2.0], [3.0, 4.0]])
+    assert slopes == [[[[0.0, 0.0], [0.0, 0.0]]], [[[0.0, 0.0], [1.0, 0.0]]]]
