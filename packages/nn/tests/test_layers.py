@@ -324,3 +324,17 @@ def test_embedding_starts_normal_and_its_padding_as_zeros() -> None:
     assert fixed(sg.tensor([1])).tolist() == [[3.0, 4.0]]
     assert not fixed.weight.requires_grad
     assert nn.Embedding.from_pretrained(table, freeze=False).weight.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("layer", "sizes"),
+    [
+        (nn.Linear(2, 3), {"in_features": 2, "out_features": 3}),
+        (nn.Conv2d(2, 4, 3, groups=2), {"in_channels": 2, "out_channels": 4, "kernel_size": (3, 3)}),
+        (nn.ConvTranspose1d(4, 2, 5, groups=2), {"in_channels": 4, "out_channels": 2, "kernel_size": (5,)}),
+        (nn.BatchNorm1d(3), {"num_features": 3}),
+        (nn.Embedding(5, 2), {"num_embeddings": 5, "embedding_dim": 2}),
+    ],
+)
+def test_layers_tell_their_sizes(layer: nn.Module, sizes: dict[str, object]) -> None:
+    assert {name: getattr(layer, name) for name in sizes} == sizes

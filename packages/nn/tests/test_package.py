@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import stackgrad.tensor as sg
 from stackgrad import nn
 
 
@@ -30,3 +31,9 @@ def test_the_example_of_the_readme(
     exec(example, {"__name__": "readme"})
     assert capsys.readouterr().out == "[0, 1, 1, 0]\n"
     assert nn.load_metadata("xor.safetensors") == {"accuracy": "perfect"}
+
+
+def test_the_tensors_find_what_stands_on_them() -> None:
+    assert sg.nn is nn
+    assert sg.optim is nn.optim
+    assert sg.utils.data is nn.data

@@ -34,6 +34,7 @@ ALONE = {
     "ger",
     "give_grad",
     "is_floating_point",
+    "is_contiguous",
     "item",
     "long",
     "masked_by",

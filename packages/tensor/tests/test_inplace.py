@@ -147,3 +147,26 @@ def test_dtypes():
     assert x.add_(tensor([0.5, 0.5], dtype="float64")).dtype == np.float32
     assert x.tolist() == [1.5, 1.5]
     assert tensor([1, 2]).add_(True).clamp_(min=3).tolist() == [3, 3]
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (4, 2), (2, 5), (2, 2, 2)])
+def test_fill_diagonal(shape):
+    x = ones(*shape)
+    expected = np.ones(shape, np.float32)
+    expected[(np.arange(min(shape)),) * len(shape)] = -2
+
+    assert x.fill_diagonal_(-2) is x
+    np.testing.assert_array_equal(x.numpy(), expected)
+
+
+def test_the_gradient_of_a_filled_diagonal_is_zero_there():
+    x = ones(2, 2, requires_grad=True)
+    (x * 3).fill_diagonal_(5).sum().backward()
+
+    assert x.grad.tolist() == [[0, 3], [3, 0]]
+
+
+@pytest.mark.parametrize("shape", [(3,), (), (2, 2, 3)])
+def test_what_has_no_diagonal(shape):
+    with pytest.raises(ValueError, match="expected a matrix, or dimensions of one size"):
+        ones(*shape).fill_diagonal_(0)

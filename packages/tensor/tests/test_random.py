@@ -132,3 +132,13 @@ def test_a_seed_out_of_range_is_named(seed):
 def test_a_seed_is_an_integer():
     with pytest.raises(TypeError, match="'float' object cannot be interpreted as an integer"):
         Generator(1.5)
+
+
+def test_a_generator_starts_from_another_seed():
+    generator = Generator(1)
+    rand(3, generator=generator)
+
+    assert generator.manual_seed(5) is generator
+    assert rand(4, generator=generator).tolist() == rand(4, generator=Generator(5)).tolist()
+    with pytest.raises(ValueError, match="seed -1 is out of range"):
+        generator.manual_seed(-1)

@@ -119,3 +119,13 @@ def test_what_does_not_fit(call, message):
 def test_select_out_of_range():
     with pytest.raises(IndexError, match="index 3 is out of range for dim 0 of extent 3"):
         arange(3).select(0, 3)
+
+
+def test_contiguous():
+    x = arange(6).reshape(2, 3)
+
+    assert x.is_contiguous()
+    assert x.contiguous() is x
+    assert not x.t().is_contiguous()
+    assert x.t().contiguous().is_contiguous()
+    assert x.t().contiguous().tolist() == x.t().tolist()

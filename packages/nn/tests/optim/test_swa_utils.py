@@ -144,3 +144,22 @@ def updated_while_applied(ema: nn.EMA) -> None:
 def test_errors(change: Callable[[Any], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=re.escape(message)):
         change(nn.EMA(linear()))
+
+
+def test_statistics_of_batch_norms_for_averaged_weights() -> None:
+    norm = nn.BatchNorm1d(1, momentum=0.3)
+    model = nn.Sequential(norm, nn.Dropout(0.5)).eval()
+    model[1].train()
+    norm(sg.full((3, 1), 50.0))
+    batches = [sg.tensor([[1.0], [3.0]]), (sg.tensor([[5.0], [9.0]]), None)]
+
+    swa_utils.update_bn(batches, model)
+
+    assert norm.running_mean.tolist() == pytest.approx([4.5])  # of 2 and 7
+    assert norm.running_var.tolist() == pytest.approx([5.0])  # of 2 and 8
+    assert norm.momentum == 0.3
+    assert (model.training, norm.training, model[1].training) == (False, False, True)
+
+
+def test_no_batch_norm_needs_no_batches() -> None:
+    swa_utils.update_bn(iter(()), linear())

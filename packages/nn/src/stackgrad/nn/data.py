@@ -145,6 +145,7 @@ class DataLoader:
         shuffle: whether in random order.
         num_workers: how many threads prepare batches; with 0 they are made as they are asked for.
         collate_fn: what makes a batch of a list of examples; `default_collate` where None.
+        pin_memory: whether PyTorch copies faster to a GPU: nothing here.
         drop_last: leave out a last batch that is not full.
         generator: the source of the order; the default generator where None.
         prefetch_factor: how many batches each thread prepares ahead.
@@ -162,6 +163,7 @@ class DataLoader:
         *,
         num_workers: int = 0,
         collate_fn: Callable[[list[Any]], Any] | None = None,
+        pin_memory: bool = False,
         drop_last: bool = False,
         generator: Generator | None = None,
         prefetch_factor: int = 2,

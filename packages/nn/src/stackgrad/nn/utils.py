@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
 
+from . import data as data  # as in torch.utils.data
 from ._arguments import expect_tensor, not_negative
 
 

@@ -146,6 +146,9 @@ __all__ = [
 _HOMES = {"Captured": "_capture", "capture": "_capture", "fuse": "_fuse", "grad_check": "_gradcheck"}
 _MORE = ("_classes", "_functions", "_joining", "_like", "_grids", "_draws", "_einsum", "_names")
 
+# Found where stackgrad.nn is installed, for those who write `torch.optim.Adam`: nothing here needs them.
+_ABOVE = {"nn": "stackgrad.nn", "optim": "stackgrad.nn.optim", "utils": "stackgrad.nn.utils"}
+
 _SUBMODULES = ("array_api", "autograd", "cuda", "linalg")
 _tensor.find_namespace = partial(import_module, ".array_api", __name__)
 
@@ -160,6 +163,11 @@ if not TYPE_CHECKING:
             if home or name in module.__all__:
                 found = globals()[name] = getattr(module, name)
                 return found
+        if name in _ABOVE:
+            try:
+                return import_module(_ABOVE[name])
+            except ModuleNotFoundError as error:
+                raise AttributeError(f"{__name__}.{name} needs stackgrad-nn: {error}") from error
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self, cast
 
+import numpy as np
+
 from ._arithmetic import OPERANDS, times
 from ._dtypes import is_float
 from ._ops import Operand, elementwise
@@ -47,6 +49,17 @@ class InPlace(Rounding):
     def zero_(self) -> Self:
         """Write zeros."""
         return self.copy_(False)
+
+    def fill_diagonal_(self, value: Operand) -> Self:
+        """Write one value on the main diagonal, whose elements have equal indices.
+
+        Raises:
+            ValueError: fewer than two dimensions; more, of different sizes.
+        """
+        if self.ndim < 2 or (self.ndim > 2 and len(set(self.shape)) > 1):
+            raise ValueError(f"fill_diagonal_ of shape {self.shape}: expected a matrix, or dimensions of one size")
+        write(self._tensor, (np.arange(min(self.shape)),) * self.ndim, value)
+        return self
 
     def add_(self, other: Operand, *, alpha: float = 1) -> Self:
         """Add `other`, times `alpha`."""

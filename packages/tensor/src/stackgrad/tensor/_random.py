@@ -85,6 +85,16 @@ class Generator:
         self.call += 1
         return self.call - 1
 
+    def manual_seed(self, seed: int) -> Generator:
+        """Start from `seed`, and return the generator."""
+        fresh = Generator(seed)
+
+        def begin() -> None:
+            self.seed, self.call = fresh.seed, 0
+
+        each_time(begin, ahead=True)
+        return self
+
     def __repr__(self) -> str:
         return f"Generator(seed={self.seed}, call={self.call})"
 
@@ -121,10 +131,4 @@ def default_generator() -> Generator:
 
 def manual_seed(seed: int) -> Generator:
     """Start the default generator from `seed`, and return it."""
-    fresh = Generator(seed)
-
-    def begin() -> None:
-        _default.seed, _default.call = fresh.seed, 0
-
-    each_time(begin, ahead=True)
-    return _default
+    return _default.manual_seed(seed)

@@ -24,6 +24,15 @@ class Rearranging(Value):
 
     __slots__ = ()
 
+    def contiguous(self) -> Tensor:
+        """Itself if its elements lie in C order, else a copy."""
+        x = cast("Tensor", self)
+        return x if self.is_contiguous() else x.clone()
+
+    def is_contiguous(self) -> bool:
+        """Whether its elements lie in C order."""
+        return self.backend.is_contiguous(self.data)
+
     # --- the order of dimensions
 
     def t(self) -> Tensor:

@@ -270,10 +270,6 @@ class Tensor(InPlace, Formulas, Norms, Sorting, Picking, Rearranging, Diagonals,
         """A copy in C order, through which gradients flow."""
         return _ops.Copy.apply(self)
 
-    def contiguous(self) -> Tensor:
-        """Itself if its elements lie in C order, else a copy."""
-        return self if self.backend.is_contiguous(self.data) else self.clone()
-
     # --- shape
 
     def reshape(self, *shape: Any) -> Tensor:

@@ -46,6 +46,9 @@ class _Conv(Module):
     ) -> None:
         expect_channels(in_channels, out_channels, groups)
         kernel = sizes("kernel_size", kernel_size, self.dims)
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.kernel_size = kernel
         self.stride = sizes("stride", stride, self.dims)
         self.dilation = sizes("dilation", dilation, self.dims)
         self.padding = paddings(padding, kernel, self.stride, self.dilation)
@@ -71,8 +74,7 @@ class _Conv(Module):
         return F.pad(input, in_order(self.padding), self.padding_mode), 0
 
     def extra_repr(self) -> str:
-        out_channels, in_channels, *kernel = self.weight.shape
-        parts = [f"{in_channels * self.groups}, {out_channels}, kernel_size={tuple(kernel)}"]
+        parts = [f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"]
         if self.stride != (1,) * self.dims:
             parts.append(f"stride={self.stride}")
         if self.padding != ((0, 0),) * self.dims:

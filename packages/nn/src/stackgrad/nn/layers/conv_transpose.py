@@ -36,6 +36,9 @@ class _ConvTranspose(Module):
     ) -> None:
         expect_channels(in_channels, out_channels, groups)
         kernel = sizes("kernel_size", kernel_size, self.dims)
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.kernel_size = kernel
         self.stride = sizes("stride", stride, self.dims)
         self.dilation = sizes("dilation", dilation, self.dims)
         self.padding = paddings(padding, kernel, self.stride, self.dilation)
@@ -48,8 +51,7 @@ class _ConvTranspose(Module):
         self.bias = Parameter(init.uniform((out_channels,), bound, generator, dtype)) if bias else None
 
     def extra_repr(self) -> str:
-        in_channels, out_channels, *kernel = self.weight.shape
-        parts = [f"{in_channels}, {out_channels * self.groups}, kernel_size={tuple(kernel)}, stride={self.stride}"]
+        parts = [f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"]
         if self.padding != ((0, 0),) * self.dims:
             parts.append(f"padding={self.padding}")
         if any(self.output_padding):

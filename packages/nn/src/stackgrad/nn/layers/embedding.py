@@ -42,6 +42,8 @@ class Embedding(Module):
     ) -> None:
         if num_embeddings < 1 or embedding_dim < 1:
             raise ValueError(f"Embedding needs at least one row and column; got {num_embeddings} and {embedding_dim}")
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
         self.padding_idx = None if padding_idx is None else padding_row(padding_idx, num_embeddings)
         weight = init.normal((num_embeddings, embedding_dim), 1.0, generator, dtype)
         if self.padding_idx is not None:
@@ -62,4 +64,4 @@ class Embedding(Module):
 
     def extra_repr(self) -> str:
         padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
-        return f"{self.weight.shape[0]}, {self.weight.shape[1]}{padding}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"

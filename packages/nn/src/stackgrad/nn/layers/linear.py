@@ -42,6 +42,8 @@ class Linear(Module):
     ) -> None:
         if in_features < 1 or out_features < 1:
             raise ValueError(f"Linear needs at least one feature in and out; got {in_features} and {out_features}")
+        self.in_features = in_features
+        self.out_features = out_features
         weight, offset = init.layer_weight_and_bias((out_features, in_features), bias, generator, dtype)
         self.weight = Parameter(weight)
         self.bias = None if offset is None else Parameter(offset)
@@ -52,7 +54,7 @@ class Linear(Module):
         return F.linear(input, self.weight, self.bias, self.activation)
 
     def extra_repr(self) -> str:
-        parts = [f"{self.weight.shape[1]}, {self.weight.shape[0]}"]
+        parts = [f"{self.in_features}, {self.out_features}"]
         if self.bias is None:
             parts.append("bias=False")
         if self.activation:

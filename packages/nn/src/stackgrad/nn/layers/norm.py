@@ -46,6 +46,7 @@ class _BatchNorm(Module):
     ) -> None:
         if num_features < 1:
             raise ValueError(f"{type(self).__name__} needs at least one channel; got {num_features}")
+        self.num_features = num_features
         self.weight = Parameter(sg.ones(num_features, dtype=dtype))
         self.bias = Parameter(sg.zeros(num_features, dtype=dtype))
         self.running_mean = Buffer(sg.zeros(num_features, dtype=dtype))
@@ -74,7 +75,7 @@ class _BatchNorm(Module):
 
     def extra_repr(self) -> str:
         activation = f", activation={self.activation!r}" if self.activation else ""
-        return f"{self.weight.shape[0]}, eps={self.eps}, momentum={self.momentum}{activation}"
+        return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}{activation}"
 
 
 class BatchNorm1d(_BatchNorm):

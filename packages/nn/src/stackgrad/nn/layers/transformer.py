@@ -104,9 +104,16 @@ class TransformerEncoder(Module):
         encoder_layer: what is copied.
         num_layers: how often.
         norm: a normalisation behind the last, or None.
+        enable_nested_tensor: whether PyTorch may leave padding out, which changes no result: nothing here.
     """
 
-    def __init__(self, encoder_layer: TransformerEncoderLayer, num_layers: int, norm: Module | None = None) -> None:
+    def __init__(
+        self,
+        encoder_layer: TransformerEncoderLayer,
+        num_layers: int,
+        norm: Module | None = None,
+        enable_nested_tensor: bool = True,
+    ) -> None:
         self.layers = ModuleList([copy.deepcopy(encoder_layer) for _ in range(num_layers)])
         self.num_layers = num_layers
         self.norm = norm

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self, TypeAlias
 
 import stackgrad.tensor as sg
@@ -11,6 +11,7 @@ from stackgrad.tensor import Tensor
 
 from .. import _state
 from .._arguments import expect_keys, not_negative
+from ..layers.norm import _BatchNorm
 from ..module import Module
 from ..parameter import Buffer
 
@@ -101,6 +102,38 @@ class AveragedModel(Module):
         for mine, its, average in zip(own, now, new, strict=True):
             mine.copy_(sg.where(first, its, average))
         self.n_averaged.add_(1)
+
+
+def update_bn(loader: Iterable[Any], model: Module) -> None:
+    """Sets the running statistics of a model's batch norms to their means over the batches of `loader`.
+
+    For averaged weights, with which none were gathered. The model is called in training mode, without gradients, and
+    then is in the mode in which it was.
+
+    Args:
+        loader: batches of the model's input: tensors, or lists and tuples that begin with one.
+        model: stays as it is where it has no batch norm.
+    """
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    if not norms:
+        return
+    modes = [(module, module.training) for module in model.modules()]
+    shares = [norm.momentum for norm in norms]
+    model.train()
+    try:
+        for norm in norms:
+            norm.running_mean.detach().zero_()
+            norm.running_var.detach().fill_(1.0)
+        with sg.no_grad():
+            for count, batch in enumerate(loader, 1):
+                for norm in norms:
+                    norm.momentum = 1 / count
+                model(batch[0] if isinstance(batch, list | tuple) else batch)
+    finally:
+        for norm, share in zip(norms, shares, strict=True):
+            norm.momentum = share
+        for module, training in modes:
+            module.training = training
 
 
 class EMA:
