@@ -9,7 +9,7 @@ import pytest
 import stackgrad.tensor as sg
 from stackgrad import nn
 
-from .programs import Program
+from .captured_programs import Program
 
 CALLS = 6
 

@@ -1,0 +1,50 @@
+"""Programs in PyTorch's own words, run with stackgrad by changing their import lines alone.
+
+A program is a script that any user of PyTorch could have written: `python mlp.py` runs it where PyTorch is installed.
+It keeps the losses of its steps in `losses`. Weights and data come from NumPy, so that both libraries start alike; the
+programs in RANDOM draw numbers while they train, which are other ones there.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent
+NAMES = sorted(path.stem for path in FOLDER.glob("[a-z]*.py"))
+RANDOM = {"cnn", "mlp", "reinforce", "vae"}
+
+HOMES = {
+    "torch.utils.data": "stackgrad.nn.data",
+    "torch.optim": "stackgrad.nn.optim",
+    "torch.nn": "stackgrad.nn",
+    "torch": "stackgrad.tensor",
+}
+_IMPORT = re.compile(r"^(import|from) (torch[\w.]*)(.*)$", re.MULTILINE)
+
+
+def with_imports_changed(text: str) -> str:
+    """The program's text with stackgrad's modules in its import lines, each still one line."""
+    return _IMPORT.sub(lambda line: _changed(*line.groups()), text)
+
+
+def _changed(word: str, module: str, rest: str) -> str:
+    if (word, module) == ("from", "torch"):
+        names = re.sub(r"^ import ", "", rest).split(", ")
+        return "; ".join(f"from {_home(f'torch.{name}').rpartition('.')[0]} import {name}" for name in names)
+    return f"{word} {_home(module)}{rest or f' as {module}'}"
+
+
+def _home(module: str) -> str:
+    torch = next(torch for torch in HOMES if module == torch or module.startswith(f"{torch}."))
+    return HOMES[torch] + module.removeprefix(torch)
+
+
+def run(name: str, torch: bool = False) -> dict[str, Any]:
+    """What stands in the program's namespace when it has run, with stackgrad or with PyTorch."""
+    path = FOLDER / f"{name}.py"
+    text = path.read_text(encoding="utf-8")
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(text if torch else with_imports_changed(text), str(path), "exec"), namespace)
+    return namespace

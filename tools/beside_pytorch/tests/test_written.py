@@ -1,0 +1,27 @@
+"""The programs that nn's tests run with their imports changed: in both libraries, losses equal to rounding."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[3]
+spec = importlib.util.spec_from_file_location("programs", ROOT / "packages/nn/tests/programs/__init__.py")
+assert spec is not None
+assert spec.loader is not None
+programs = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(programs)
+
+
+@pytest.mark.parametrize("name", [name for name in programs.NAMES if name not in programs.RANDOM])
+def test_same_losses(name: str) -> None:
+    theirs, ours = programs.run(name, torch=True)["losses"], programs.run(name)["losses"]
+
+    assert len(theirs) == len(ours)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(programs.RANDOM))
+def test_random_programs_run_in_pytorch(name: str) -> None:
+    assert np.isfinite(programs.run(name, torch=True)["losses"]).all()
