@@ -338,3 +338,30 @@ def test_embedding_starts_normal_and_its_padding_as_zeros() -> None:
 )
 def test_layers_tell_their_sizes(layer: nn.Module, sizes: dict[str, object]) -> None:
     assert {name: getattr(layer, name) for name in sizes} == sizes
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_without_scale_and_shift(training: bool) -> None:
+    plain, scaled = nn.BatchNorm1d(3, affine=False).train(training), nn.BatchNorm1d(3).train(training)
+    x = image(4, 3)
+
+    assert list(plain.state_dict()) == ["running_mean", "running_var"]
+    assert plain.weight is plain.bias is None
+    np.testing.assert_array_equal(plain(x).numpy(), scaled(x).detach().numpy())
+    assert plain.running_var.tolist() == scaled.running_var.tolist()
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"), [(nn.Dropout, (4, 3)), (nn.Dropout1d, (4, 3, 2)), (nn.Dropout2d, (4, 3, 2, 2))]
+)
+def test_dropout_in_place(layer: Callable[..., nn.Module], shape: tuple[int, ...]) -> None:
+    x = sg.ones(*shape, requires_grad=True)
+    y = x * 2
+
+    out = layer(0.5, inplace=True, generator=sg.Generator(1))(y)
+    out.sum().backward()
+
+    assert out is y
+    np.testing.assert_array_equal(out.detach().numpy(), x.grad.numpy())
+    expected = layer(0.5, generator=sg.Generator(1))(sg.full(shape, 2.0))
+    np.testing.assert_array_equal(out.detach().numpy(), expected.numpy())

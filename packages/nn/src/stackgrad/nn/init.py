@@ -58,6 +58,9 @@ def gain(nonlinearity: str, slope: float = 0.01) -> float:
     return gains[nonlinearity]
 
 
+calculate_gain = gain
+
+
 def uniform(shape: Sequence[int], bound: float, generator: Generator | None = None, dtype: Any = None) -> Tensor:
     """Uniform on [-bound, bound)."""
     _expect_shape(shape)

@@ -6,7 +6,9 @@ from stackgrad.tensor import Generator, Tensor
 from .._arguments import check_ndim, expect_tensors
 
 
-def dropout(input: Tensor, p: float = 0.5, training: bool = True, *, generator: Generator | None = None) -> Tensor:
+def dropout(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False, *, generator: Generator | None = None
+) -> Tensor:
     """Zeroes each element with probability `p` and divides the others by (1 - p).
 
     Source: Srivastava et al., "Dropout", JMLR 2014. The mask depends on the generator and the element's logical index
@@ -16,6 +18,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, *, generator: 
         input: any shape, a float dtype.
         p: 0 gives the input, 1 gives zeros.
         training: where false, the result is the input.
+        inplace: whether the result is written over the input.
         generator: the source of the mask; the default generator where None.
 
     Raises:
@@ -24,30 +27,37 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, *, generator: 
     expect_tensors("dropout", input=input)
     if check_probability(p) == 0 or not training:
         return input
-    return sg.dropout(input, p, generator=generator)
+    dropped = sg.dropout(input, p, generator=generator)
+    return input.copy_(dropped) if inplace else dropped
 
 
-def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, *, generator: Generator | None = None) -> Tensor:
+def dropout1d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False, *, generator: Generator | None = None
+) -> Tensor:
     """`dropout` of whole channels of (batch, channels, width)."""
-    return _of_channels("dropout1d", input, 3, p, training, generator)
+    return _of_channels("dropout1d", input, 3, p, training, inplace, generator)
 
 
-def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, *, generator: Generator | None = None) -> Tensor:
+def dropout2d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False, *, generator: Generator | None = None
+) -> Tensor:
     """`dropout` of whole channels of (batch, channels, height, width).
 
     Source: Tompson et al., "Efficient object localization using convolutional networks", arXiv:1411.4280.
 
     Args:
         input: (batch, channels, height, width), a float dtype.
-        p, training, generator: as in `dropout`.
+        p, training, inplace, generator: as in `dropout`.
 
     Raises:
         ValueError: another number of dimensions, a `p` outside [0, 1].
     """
-    return _of_channels("dropout2d", input, 4, p, training, generator)
+    return _of_channels("dropout2d", input, 4, p, training, inplace, generator)
 
 
-def _of_channels(what: str, input: Tensor, ndim: int, p: float, training: bool, generator: Generator | None) -> Tensor:
+def _of_channels(
+    what: str, input: Tensor, ndim: int, p: float, training: bool, inplace: bool, generator: Generator | None
+) -> Tensor:
     expect_tensors(what, input=input)
     check_ndim(
         f"input of {what}", input, ndim, "(batch, channels, height, width)" if ndim == 4 else "(batch, channels, width)"
@@ -55,7 +65,8 @@ def _of_channels(what: str, input: Tensor, ndim: int, p: float, training: bool, 
     if check_probability(p) == 0 or not training:
         return input
     channels = sg.ones(*input.shape[:2], *(1,) * (ndim - 2), dtype=input.dtype, backend=input.backend)
-    return input * sg.dropout(channels, p, generator=generator)
+    kept = sg.dropout(channels, p, generator=generator)
+    return input.mul_(kept) if inplace else input * kept
 
 
 def check_probability(p: float) -> float:

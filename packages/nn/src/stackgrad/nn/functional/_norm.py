@@ -13,8 +13,8 @@ def batch_norm(
     input: Tensor,
     running_mean: Tensor,
     running_var: Tensor,
-    weight: Tensor,
-    bias: Tensor,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
@@ -29,8 +29,8 @@ def batch_norm(
         running_mean: (channels,); in training it moves by `momentum` towards the batch's mean, in place. An empty
             batch moves nothing.
         running_var: (channels,); likewise towards the batch's variance (that of n - 1).
-        weight: (channels,), the scale.
-        bias: (channels,), the shift.
+        weight: (channels,), the scale; 1 where None.
+        bias: (channels,), the shift; 0 where None.
         training: the batch's own statistics where true, the running ones where false.
         momentum: the share of the batch in the running statistics.
         eps: added to the variance.
@@ -43,6 +43,10 @@ def batch_norm(
         ValueError: an input of less than two dimensions, no channels or channels that differ, training on one value a
             channel, another activation.
     """
+    if weight is None:
+        weight = sg.ones_like(running_mean)
+    if bias is None:
+        bias = sg.zeros_like(running_mean)
     expect_tensors(
         "batch_norm", input=input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
     )

@@ -12,36 +12,38 @@ class _Dropout(Module):
 
     Args:
         p: the probability of a zero.
+        inplace: whether the result is written over the input.
         generator: the source of the masks; the default generator where None.
 
     Raises:
         ValueError: a `p` outside [0, 1].
     """
 
-    def __init__(self, p: float = 0.5, *, generator: Generator | None = None) -> None:
+    def __init__(self, p: float = 0.5, inplace: bool = False, *, generator: Generator | None = None) -> None:
         self.p = check_probability(p)
+        self.inplace = inplace
         self.generator = generator
 
     def extra_repr(self) -> str:
-        return f"p={self.p}"
+        return f"p={self.p}, inplace=True" if self.inplace else f"p={self.p}"
 
 
 class Dropout(_Dropout):
     __doc__ = _Dropout.__doc__
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.dropout(input, self.p, self.training, generator=self.generator)
+        return F.dropout(input, self.p, self.training, self.inplace, generator=self.generator)
 
 
 class Dropout1d(_Dropout):
     __doc__ = f"Of whole channels of (batch, channels, width). {_Dropout.__doc__}"
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.dropout1d(input, self.p, self.training, generator=self.generator)
+        return F.dropout1d(input, self.p, self.training, self.inplace, generator=self.generator)
 
 
 class Dropout2d(_Dropout):
     __doc__ = f"Of whole channels of (batch, channels, height, width). {_Dropout.__doc__}"
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.dropout2d(input, self.p, self.training, generator=self.generator)
+        return F.dropout2d(input, self.p, self.training, self.inplace, generator=self.generator)

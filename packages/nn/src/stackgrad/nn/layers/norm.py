@@ -20,11 +20,12 @@ class _BatchNorm(Module):
         num_features: the channels, the input's second size.
         eps: added to the variance.
         momentum: the share of the batch in the running statistics.
+        affine: whether the result is scaled and shifted.
         activation: "relu" takes the `relu` of the result at once, which is faster than a layer behind this one.
         dtype: of parameters and buffers: float32 where None, or float64.
 
     Attributes:
-        weight, bias: (num_features,), scale and shift; trained.
+        weight, bias: (num_features,), scale and shift, trained; or None.
         running_mean, running_var: (num_features,), buffers.
 
     Raises:
@@ -41,14 +42,15 @@ class _BatchNorm(Module):
         num_features: int,
         eps: float = 1e-5,
         momentum: float = 0.1,
+        affine: bool = True,
+        *,
         activation: Activation = None,
         dtype: DTypeLike | None = None,
     ) -> None:
         if num_features < 1:
             raise ValueError(f"{type(self).__name__} needs at least one channel; got {num_features}")
         self.num_features = num_features
-        self.weight = Parameter(sg.ones(num_features, dtype=dtype))
-        self.bias = Parameter(sg.zeros(num_features, dtype=dtype))
+        self.weight, self.bias = _scale_and_shift((num_features,), affine, affine, dtype)
         self.running_mean = Buffer(sg.zeros(num_features, dtype=dtype))
         self.running_var = Buffer(sg.ones(num_features, dtype=dtype))
         self.eps = eps
@@ -74,8 +76,9 @@ class _BatchNorm(Module):
         )
 
     def extra_repr(self) -> str:
+        affine = "" if self.weight is not None else ", affine=False"
         activation = f", activation={self.activation!r}" if self.activation else ""
-        return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}{activation}"
+        return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}{affine}{activation}"
 
 
 class BatchNorm1d(_BatchNorm):
