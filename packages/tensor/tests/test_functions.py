@@ -119,6 +119,17 @@ def test_other_names_of_dtypes():
     assert sg.concat is sg.concatenate
 
 
+@pytest.mark.parametrize(
+    ("make", "dtype"),
+    [(sg.FloatTensor, "float32"), (sg.DoubleTensor, "float64"), (sg.LongTensor, "int64"), (sg.BoolTensor, "bool")],
+)
+def test_constructors_by_dtype(make, dtype):
+    assert make([[1, 0]]).dtype == dtype
+    assert make(np.array([1.0, 0.0])).tolist() == [1, 0]
+    with pytest.raises(TypeError, match=r"got 3: a tensor of that size is empty\(3\)"):
+        make(3)
+
+
 def test_casts():
     x = tensor([0.0, 1.5, -1.5], requires_grad=True)
     assert x.float() is x

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from stackgrad.tensor import enable_grad, is_recording, no_grad, tensor
+from stackgrad.tensor import enable_grad, is_recording, no_grad, set_grad_enabled, tensor
 
 MODES = [(no_grad, False), (enable_grad, True)]
 
@@ -197,3 +197,30 @@ def test_what_cannot_be_decorated_is_refused():
     for wrong in (numbers, int, 5, True):
         with pytest.raises(TypeError, match=r"no_grad or enable_grad of .*: expected a function"):
             no_grad(wrong)
+
+
+def test_set_grad_enabled():
+    x = tensor([1.0], requires_grad=True)
+    try:
+        set_grad_enabled(False)
+        assert not (x * 2).requires_grad
+        with set_grad_enabled(True):
+            assert (x * 2).requires_grad
+        assert not (x * 2).requires_grad
+    finally:
+        set_grad_enabled(True)
+    with no_grad(), set_grad_enabled(mode=True):
+        assert (x * 2).requires_grad
+    assert (x * 2).requires_grad
+
+
+def test_set_grad_enabled_decorates():
+    x = tensor([1.0], requires_grad=True)
+
+    @set_grad_enabled(False)
+    def double():
+        return x * 2
+
+    assert (x * 2).requires_grad
+    assert not double().requires_grad
+    assert (x * 2).requires_grad

@@ -88,7 +88,7 @@ for epoch in range(20):
     scheduler.step(losses[-1])
 
 model.eval()
-with torch.no_grad():
+with torch.set_grad_enabled(False):
     predicted = torch.sigmoid(model(images)) > 0.5
     truth = masks.bool()
     iou = ((predicted & truth).sum((1, 2, 3)) / (predicted | truth).sum((1, 2, 3))).mean().item()

@@ -13,7 +13,7 @@ latent_dim, batch_size, lambda_gp, n_critic = 4, 64, 10, 3
 def real_batch():
     angle = 2 * np.pi * rng.integers(0, 8, batch_size) / 8
     centers = np.stack([np.cos(angle), np.sin(angle)], 1)
-    return torch.tensor(centers + 0.05 * rng.normal(size=centers.shape), dtype=torch.float32)
+    return torch.FloatTensor(centers + 0.05 * rng.normal(size=centers.shape))
 
 
 def noise():

@@ -119,6 +119,28 @@ class GradMode:
         return (yield from self._resumed(inner))
 
 
+class set_grad_enabled(GradMode):
+    """Operations are recorded from now on, or are not; as a context until its end, as a decorator in the function.
+
+    In the thread that calls it. One object is entered once.
+    """
+
+    __slots__ = ("_before",)
+
+    def __init__(self, mode: bool) -> None:
+        super().__init__(mode)
+        self._before = here.mode.recording
+        here.mode.recording = mode
+
+    def __enter__(self) -> None:
+        here.mode.outside.append((self, self._before))
+        here.mode.recording = self._recording
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        here.mode.recording = self._before
+        return GradMode(self._recording)(function)
+
+
 @overload
 def no_grad(function: None = None) -> GradMode: ...
 @overload

@@ -15,7 +15,7 @@ from ._dtypes import bool_ as bool
 from ._dtypes import float32 as float
 from ._dtypes import float64 as double
 from ._dtypes import int64 as long
-from ._mode import is_recording, no_grad
+from ._mode import is_recording, no_grad, set_grad_enabled
 from ._tensor import Tensor
 
 concat = concatenate
@@ -42,7 +42,38 @@ def as_tensor(data: Any, dtype: DTypeLike | None = None, backend: Name = None, d
 
 asarray = as_tensor
 
+
+def FloatTensor(data: Any) -> Tensor:
+    """`data`, a list or an array, as float32: `tensor(data, dtype=float32)`. TypeError for a size."""
+    return _of(data, float)
+
+
+def DoubleTensor(data: Any) -> Tensor:
+    """`data`, a list or an array, as float64."""
+    return _of(data, double)
+
+
+def LongTensor(data: Any) -> Tensor:
+    """`data`, a list or an array, as int64."""
+    return _of(data, long)
+
+
+def BoolTensor(data: Any) -> Tensor:
+    """`data`, a list or an array, as bools."""
+    return _of(data, bool)
+
+
+def _of(data: Any, dtype: DTypeLike) -> Tensor:
+    if np.ndim(data) == 0:
+        raise TypeError(f"expected a list or an array; got {data!r}: a tensor of that size is empty({data!r})")
+    return tensor(data, dtype=dtype)
+
+
 __all__ = [
+    "BoolTensor",
+    "DoubleTensor",
+    "FloatTensor",
+    "LongTensor",
     "as_tensor",
     "asarray",
     "bool",
@@ -60,4 +91,5 @@ __all__ = [
     "long",
     "nan",
     "pi",
+    "set_grad_enabled",
 ]
