@@ -125,7 +125,7 @@ def test_out_folder_that_cannot_be_written(cli: Cli, folder: Path, tmp_path: Pat
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit for the size of a file")
 @pytest.mark.parametrize(
-    ("limit", "kept"), [(150_000, None), (250_000, "step-00000000.safetensors")], ids=["first checkpoint", "the next"]
+    ("limit", "kept"), [(150_000, None), (300_000, "step-00000000.safetensors")], ids=["first checkpoint", "the next"]
 )
 def test_a_file_that_may_not_grow(limit: int, kept: str | None, folder: Path) -> None:
     code = "from stackgrad.mnist.cli import main; main()"
