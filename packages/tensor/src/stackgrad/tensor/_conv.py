@@ -11,7 +11,7 @@ from ._checks import expect_float, expect_same_dtype
 from ._indexing import Embed
 from ._mode import is_recording
 from ._ops import common_backend
-from ._plans import Plans
+from ._plans import Plans, exactly
 from ._shape import NO_PADDING, Padding, Pair, Window
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def _transposed(
     operands = (x, weight) if bias is None else (x, weight, bias)
     common_backend(what, *operands)
     form = tuple([(a.data.shape, a.data.dtype) for a in operands])
-    key = (what, form, repr((steps, output_padding, groups)))  # 1 is not 1.0
+    key = (what, form, exactly((steps, output_padding, groups)))
     window, size = _spreads.find(key, what, x, weight, bias, steps, output_padding, groups)
     flat = what == "conv_transpose1d"
     if flat:
@@ -226,7 +226,7 @@ def _window(what: str, x: Tensor, weight: Tensor, bias: Tensor | None, steps: St
     operands = (x, weight) if bias is None else (x, weight, bias)
     common_backend(what, *operands)
     form = tuple([(a.data.shape, a.data.dtype) for a in operands])
-    return _windows.find((what, form, repr((steps, groups))), what, x, weight, bias, steps, groups)  # 1 is not 1.0
+    return _windows.find((what, form, exactly((steps, groups))), what, x, weight, bias, steps, groups)
 
 
 def _fitting_window(what: str, x: Tensor, weight: Tensor, bias: Tensor | None, steps: Steps, groups: int) -> Window:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -31,6 +32,14 @@ class Plans(Generic[P]):
                     self._made.pop(oldest, None)
             self._made[key] = plan
         return plan  # type: ignore[no-any-return]
+
+
+def exactly(values: object) -> Hashable:
+    """A key of numbers in tuples that tells 1 from 1.0 and True, which are equal."""
+    try:
+        return marshal.dumps(values, 2)  # a version that depends on the values alone
+    except ValueError:  # NumPy's numbers, and what is none
+        return repr(values)
 
 
 class Layout:

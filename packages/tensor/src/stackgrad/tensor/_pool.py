@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ._autograd import Context, Primitive
 from ._checks import expect_image
 from ._errors import no_tensor
-from ._plans import Plans
+from ._plans import Plans, exactly
 from ._shape import NO_PADDING, Padding, Pair, Window
 from ._value import Value
 
@@ -84,7 +84,7 @@ def _pool_window(what: str, x: Tensor, *steps: Any) -> Window:
     """The window that fits x; `steps` are its kernel, stride and padding, and whether it may hang over the end."""
     if not isinstance(x, Value):
         raise no_tensor(what, x)
-    return _windows.find((what, x.data.shape, x.data.dtype, repr(steps)), what, x, *steps)  # 1 is not 1.0
+    return _windows.find((what, x.data.shape, x.data.dtype, exactly(steps)), what, x, *steps)
 
 
 def _fitting_window(what: str, x: Tensor, kernel: Pair, stride: Pair, padding: Padding, ceil_mode: bool) -> Window:
