@@ -116,10 +116,10 @@ class Optimizer:
         if closure is not None:
             with sg.enable_grad():
                 loss = closure()
-        grads = [parameter.grad for parameter in self.params]
+        params, steps, group_of = self.params, self.steps, self._group_of
+        grads = [parameter.grad for parameter in params]
         indices = [index for index, grad in enumerate(grads) if grad is not None]
         sg.depends_on(self._dependencies)
-        steps, group_of = self.steps, self._group_of
 
         def count() -> None:
             for index in indices:
@@ -127,14 +127,17 @@ class Optimizer:
 
         sg.each_time(count, ahead=True)
         alike: dict[tuple[int, int], list[int]] = {}
-        for index in indices:
-            alike.setdefault((group_of[index], steps[index]), []).append(index)
+        if len(self.param_groups) == 1 and len(set(steps)) == 1 and indices:  # as in most steps
+            alike[0, steps[0]] = indices
+        else:
+            for index in indices:
+                alike.setdefault((group_of[index], steps[index]), []).append(index)
         for (number, _), chosen in alike.items():
             group = self.param_groups[number]
             slopes: list[Any] = [grads[index] for index in chosen]
             if group.get("maximize"):
                 slopes = [-slope for slope in slopes]
-            self.update(group, chosen, [self.params[index] for index in chosen], slopes)
+            self.update(group, chosen, [params[index] for index in chosen], slopes)
         return loss
 
     def _dependencies(self) -> tuple[object, ...]:
