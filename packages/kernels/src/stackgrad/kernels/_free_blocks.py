@@ -41,14 +41,16 @@ class FreeBlocks(Generic[Block]):
 
     def take(self, size: int) -> Block:
         """A block of `size` bytes. Raises MemoryError where there is no room, even with nothing kept."""
+        free = self.free
         try:
-            self.free.move_to_end(size)
-            block = self.free[size].pop()
+            free.move_to_end(size)
+            block = free[size].pop()
         except (KeyError, IndexError):  # none, or its size was dropped just now
             return self._make(size)
         self.kept = kept = self.kept - size
-        if self.owned - kept > self.most_used:
-            self.most_used = self.owned - kept
+        used = self.owned - kept
+        if used > self.most_used:
+            self.most_used = used
         return block
 
     def give_back(self, block: Block) -> None:
@@ -58,8 +60,8 @@ class FreeBlocks(Generic[Block]):
             self.free[size].append(block)
         except KeyError:
             self.free.setdefault(size, []).append(block)
-        self.kept += size
-        if self.kept > self.bound:
+        self.kept = kept = self.kept + size
+        if kept > self.bound:
             self._drop_beyond(self.bound)
 
     def clear(self) -> None:

@@ -234,8 +234,10 @@ def reduced(losses: Tensor, reduction: str) -> Tensor:
     Raises:
         ValueError: an unknown reduction.
     """
+    if reduction == "mean":
+        return losses.mean()
     _expect_reduction(reduction)
-    return losses if reduction == "none" else losses.mean() if reduction == "mean" else losses.sum()
+    return losses if reduction == "none" else losses.sum()
 
 
 def _expect_reduction(reduction: str, *others: str) -> None:
