@@ -34,7 +34,7 @@ class Plans(Generic[P]):
         return plan  # type: ignore[no-any-return]
 
 
-def exactly(values: object) -> Hashable:
+def exactly(values: Any) -> Hashable:
     """A key of numbers in tuples that tells 1 from 1.0 and True, which are equal."""
     try:
         return marshal.dumps(values, 2)  # a version that depends on the values alone
