@@ -29,7 +29,7 @@ Importing this needs neither numba-cuda nor a GPU. `_driver` is the one file tha
     scatter: assignment to rows                  _indexing.py          _put_last
     sorting of indices for these two             _indexing.py          _count_up, _count_digits, _sort_by_digit
     nonzero: indices of true elements            _indexing.py          _true_coordinates
-    argsort: the order that sorts rows           _sort.py              _count_up, _merge
+    argsort: the order that sorts rows           _sort.py              _count_along, _merge
     uniform random numbers, dropout              _random.py            _uniform, _dropout
     SGD, with momentum; Adam, AdamW              _optim.py             _sgd, _momentum, _adam
     fill                                         _copy.py              _fill

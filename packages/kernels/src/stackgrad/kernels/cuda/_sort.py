@@ -44,7 +44,7 @@ def _count_before(keys, start, end, key, with_equals, descending):
 
 
 @kernel(lambda T: (pointer(int64), int64, int64), dtypes="i")
-def _count_up(order, k, n):
+def _count_along(order, k, n):
     """0 to k - 1 in each row."""
     i = cuda.grid(1)
     while i < n:
@@ -76,7 +76,7 @@ def argsort(a: DeviceArray, descending: bool) -> DeviceArray:
     keys, order = copy(a), empty(a.shape, _INT64)
     if not n:
         return order
-    _count_up[_INT64](cover(n), order, k, n)
+    _count_along[_INT64](cover(n), order, k, n)
     width = 1
     while width < k:
         others = empty(a.shape, a.dtype), empty(a.shape, _INT64)
