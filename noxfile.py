@@ -71,7 +71,9 @@ def from_tree(*packages: str) -> list[str]:
 def run_tests(session: nox.Session, package: str) -> None:
     """Run the tests of one package where nothing but its declared requirements and pytest is installed."""
     session.install(*from_tree(*siblings(package), package), *from_group(package, "test"))
-    session.run("pytest", f"packages/{package}", *session.posargs)
+    # Compiling takes one core: the files are shared among all.
+    shared = ("-n", "auto", "--dist", "loadfile") if package == "kernels" else ()
+    session.run("pytest", *shared, f"packages/{package}", *session.posargs)
 
 
 for name in PACKAGES:
@@ -85,7 +87,7 @@ for name in PACKAGES:
 def run_cuda_tests(session: nox.Session, *tests: str, **environment: str) -> None:
     """Run tests of the cuda backend where numba-cuda and NVIDIA's compiler are installed, as pip finds them."""
     kernels = ("-e", "./packages/kernels[cuda13]")
-    session.install(*from_tree("tensor"), *kernels, *from_group("kernels", "test"), "pytest-xdist>=3.6")
+    session.install(*from_tree("tensor"), *kernels, *from_group("kernels", "test"))
     tests = tuple(f"packages/kernels/tests/cuda/{test}" for test in tests)
     session.run("pytest", "-n", "auto", *tests, *session.posargs, env=environment)  # on all cores: each uses one
 

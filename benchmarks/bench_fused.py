@@ -30,7 +30,7 @@ def chain(x: Tensor, row: Tensor, column: Tensor) -> Tensor:
 def time_fused(op: str, size: str, direction: str, backend: str) -> Work:
     """float32; backward is forward and the gradients of all operands."""
     rows, columns = SHAPES[size]
-    shapes = [(rows, columns)]
+    shapes: list[tuple[int, ...]] = [(rows, columns)]
     if op == "chain":
         shapes += [(columns,), (rows, 1)]
     elif op == "smooth_l1_loss":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -75,7 +77,8 @@ def _() -> None:
     with pytest.raises(TypeError):
         np.mean(theirs, axis=0)
     assert type(np.sqrt(ours.detach())) is np.ndarray
-    assert np.nonzero(ours.detach()).tolist() == [[0], [1]]
+    found: Any = np.nonzero(ours.detach())
+    assert found.tolist() == [[0], [1]]
     with pytest.warns(DeprecationWarning, match="__array_wrap__"):
         assert type(np.sqrt(theirs)) is torch.Tensor
 
