@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._autograd import Context, Primitive
@@ -19,17 +21,11 @@ if TYPE_CHECKING:
     from ._tensor import Tensor
 
 
-class traced:
+@contextmanager
+def traced() -> Iterator[None]:
     """Within this context what is computed is recorded for gradients, and put on no tape."""
-
-    def __enter__(self) -> None:
-        self._outside = captured_on(None), GradMode(True)
-        for context in self._outside:
-            context.__enter__()
-
-    def __exit__(self, *exception: Any) -> None:
-        for context in self._outside[::-1]:
-            context.__exit__(*exception)
+    with captured_on(None), GradMode(True):
+        yield
 
 
 def symbol(index: int, like: Tensor) -> Tensor:
@@ -69,8 +65,11 @@ class Trace:
                 self.roots.append(root)
             self._of_output.append(known[id(root)])
         self._are_roots = self._of_output == [("root", i) for i in range(len(outputs))]
-        self._forward = Program(self.roots, self.given)
         self._recorded: dict[tuple[bool, ...], Recorded] = {}
+
+    @cached_property
+    def _forward(self) -> Program:
+        return Program(self.roots, self.given)
 
     def __call__(self, tensors: list[Tensor], numbers: Sequence[int | float]) -> list[Any]:
         """The outputs for these operands."""
@@ -159,11 +158,14 @@ class Recorded:
         made = [tensors[0].new(array) for array in self._program(tensors[0].backend, arrays)]
         known = dict(zip(map(id, self._values), made, strict=True))
         known.update(zip(map(id, self._trace.given), tensors, strict=False))
-        results = zip(self._gradients, made, strict=False)
         applied = []
-        for gradient, out in results:
-            with GradMode(here.mode.recording and gradient is not None):
-                applied.append(Fused.apply(Made(gradient, out, known, numbers), *tensors))
+        for gradient, out in zip(self._gradients, made, strict=False):
+            result = Made(gradient, out, known, numbers)
+            if gradient is not None:
+                applied.append(Fused.apply(result, *tensors))
+                continue
+            with GradMode(False):  # observers are told of it
+                applied.append(Fused.apply(result, *tensors))
         return applied
 
 

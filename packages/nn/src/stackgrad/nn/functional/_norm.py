@@ -55,19 +55,15 @@ def batch_norm(
     channels, relu = input.shape[1], is_relu(activation)
     if not channels:
         raise ValueError(f"batch_norm: input of shape {input.shape} has no channels: expected 1 or more")
-    for name, value in (
-        ("running_mean", running_mean),
-        ("running_var", running_var),
-        ("weight", weight),
-        ("bias", bias),
-    ):
-        if value.shape != (channels,):
-            raise ValueError(f"{name} must have shape ({channels},), one a channel of the input; got {value.shape}")
-        if value.dtype != input.dtype:
-            raise TypeError(
-                f"batch_norm: input has dtype {input.dtype} and {name} {value.dtype}: expected the same; "
-                "use .astype(...)"
-            )
+    _expect_fitting(
+        "batch_norm",
+        input,
+        (channels,),
+        running_mean=running_mean,
+        running_var=running_var,
+        weight=weight,
+        bias=bias,
+    )
     if not training:
         column = (channels,) + (1,) * (input.ndim - 2)
         mean, var, scale, shift = [x.reshape(*column) for x in (running_mean, running_var, weight, bias)]
@@ -116,11 +112,12 @@ def layer_norm(
         ValueError: shapes that do not fit.
     """
     expect_tensors("layer_norm", input=input)
+    expect_optional("layer_norm", weight=weight, bias=bias)
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     first = input.ndim - len(shape)
     if not shape or first < 0 or input.shape[first:] != shape:
         raise ValueError(f"layer_norm: input of shape {input.shape}: expected the last dimensions {shape}")
-    _expect_affine("layer_norm", input, shape, weight, bias)
+    _expect_fitting("layer_norm", input, shape, weight=weight, bias=bias)
     last = math.prod(shape)
     flat = input.reshape(*input.shape[:first], last)
     weight, bias = (None if x is None else x.reshape(last) for x in (weight, bias))
@@ -153,6 +150,7 @@ def group_norm(
         ValueError: shapes that do not fit, groups that do not divide the channels, one value a group.
     """
     expect_tensors("group_norm", input=input)
+    expect_optional("group_norm", weight=weight, bias=bias)
     if input.ndim < 2:
         raise ValueError(f"input must have at least 2 dimensions, (batch, channels, ...); got shape {input.shape}")
     batch, channels, *rest = input.shape
@@ -160,7 +158,7 @@ def group_norm(
         raise ValueError(f"group_norm: num_groups {num_groups} does not divide {channels} channels")
     if input.size == num_groups:
         raise ValueError(f"group_norm: input of shape {input.shape} has 1 value a group: expected 2 or more")
-    _expect_affine("group_norm", input, (channels,), weight, bias)
+    _expect_fitting("group_norm", input, (channels,), weight=weight, bias=bias)
     flat = input.reshape(batch, num_groups, channels // num_groups * math.prod(rest))
     column = (channels, *(1,) * len(rest))
     return _affine(
@@ -184,11 +182,9 @@ def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     return x if bias is None else x + bias
 
 
-def _expect_affine(
-    what: str, input: Tensor, shape: tuple[int, ...], weight: Tensor | None, bias: Tensor | None
-) -> None:
-    expect_optional(what, weight=weight, bias=bias)
-    for name, value in (("weight", weight), ("bias", bias)):
+def _expect_fitting(what: str, input: Tensor, shape: tuple[int, ...], **values: Tensor | None) -> None:
+    """Raise unless each of these tensors, or None, has this shape and the input's dtype."""
+    for name, value in values.items():
         if value is None:
             continue
         if value.shape != shape:

@@ -97,12 +97,10 @@ class Optimizer:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drops every gradient, or writes zeros to it."""
-        if set_to_none:
-            for parameter in self.params:
-                parameter.grad = None
-            return
         for parameter in self.params:
-            if parameter.grad is not None:
+            if set_to_none:
+                parameter.grad = None
+            elif parameter.grad is not None:
                 parameter.grad.zero_()
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
