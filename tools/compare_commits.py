@@ -8,18 +8,13 @@ benchmark by benchmark, sample by sample. `nox -s bench-compare -- BASE` runs th
 from __future__ import annotations
 
 import argparse
-import io
 import re
-import subprocess
 import sys
-import tarfile
-import tempfile
 import time
-import zipfile
-from pathlib import Path
 
-from benchmarks._pipe import ROOT, RequestError, Worker
+from benchmarks._pipe import RequestError, Worker
 
+from .commits import commit_of, environment, unpacked
 from .slower import LEAST_ROUNDS, LIMIT, is_slower, ratio
 
 # What is compared unless --bench says otherwise: each kernel in float32 on cpu, at the sizes of training.
@@ -41,40 +36,6 @@ SUBSET = "|".join(
 )
 SAMPLES = 4  # of each commit in a round; the least of them is what the round gives
 Rounds = dict[str, tuple[list[float], list[float]]]
-
-
-def commit_of(name: str) -> str:
-    """The hash of a commit. Exits with git's message for a name that is none."""
-    found = subprocess.run(
-        ["git", "rev-parse", "--verify", f"{name}^{{commit}}"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    if found.returncode:
-        sys.exit(f"{name}: {found.stderr.strip()}")
-    return found.stdout.strip()
-
-
-def unpacked(commit: str) -> Path:
-    """The folder with the packages of a commit, built on the first call."""
-    folder = ROOT / ".asv" / "compare" / commit
-    if not folder.exists():
-        archive = subprocess.run(["git", "archive", commit, "packages"], cwd=ROOT, capture_output=True, check=True)
-        with tempfile.TemporaryDirectory() as tree:
-            with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
-                tar.extractall(tree, filter="data")
-            wheels = Path(tree) / "wheels"
-            build = [sys.executable, str(ROOT / "tools" / "build_wheels.py"), str(wheels)]
-            subprocess.run(build, cwd=tree, check=True, capture_output=True)
-            part = folder.with_suffix(".part")
-            for wheel in wheels.glob("*.whl"):
-                with zipfile.ZipFile(wheel) as files:
-                    files.extractall(part)
-            part.rename(folder)
-    return folder
-
-
-def environment(commit: str) -> dict[str, str]:
-    """The variables with which a process imports that commit's packages."""
-    return {"PYTHONPATH": str(unpacked(commit)), "ASV_COMMIT": commit}
 
 
 class Comparison:

@@ -1,0 +1,54 @@
+"""The packages of a commit, built from its own tree, for processes that measure them."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+
+from benchmarks._pipe import ROOT
+
+
+def commit_of(name: str) -> str:
+    """The hash of a commit. Exits with git's message for a name that is none."""
+    found = subprocess.run(
+        ["git", "rev-parse", "--verify", f"{name}^{{commit}}"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if found.returncode:
+        sys.exit(f"{name}: {found.stderr.strip()}")
+    return found.stdout.strip()
+
+
+def unpacked(commit: str) -> Path:
+    """The folder with the packages of a commit, built on the first call."""
+    folder = ROOT / ".asv" / "compare" / commit
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        archive = subprocess.run(["git", "archive", commit, "packages"], cwd=ROOT, capture_output=True, check=True)
+        with tempfile.TemporaryDirectory() as tree:
+            with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
+                tar.extractall(tree, filter="data")
+            wheels = Path(tree) / "wheels"
+            build = [sys.executable, str(ROOT / "tools" / "build_wheels.py"), str(wheels)]
+            subprocess.run(build, cwd=tree, check=True, capture_output=True)
+            part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{commit}."))
+            for wheel in wheels.glob("*.whl"):
+                with zipfile.ZipFile(wheel) as files:
+                    files.extractall(part)
+            try:
+                part.rename(folder)
+            except OSError:  # another process was faster
+                if not folder.exists():
+                    raise
+                shutil.rmtree(part)
+    return folder
+
+
+def environment(commit: str) -> dict[str, str]:
+    """The variables with which a process imports that commit's packages."""
+    return {"PYTHONPATH": str(unpacked(commit)), "ASV_COMMIT": commit}
