@@ -189,10 +189,14 @@ class DataLoader:
         return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
 
     def __iter__(self) -> Iterator[Any]:
+        parts = self._parts()
+        return self._ahead(parts) if self.num_workers else map(self._batch, parts)
+
+    def _parts(self) -> Iterator[npt.NDArray[np.int64]]:
+        """The indices of each batch."""
         n = len(self.dataset)
         order = permutation(n, self.generator) if self.shuffle else np.arange(n)
-        parts = _cut(order, self.batch_size, self.drop_last)
-        return self._ahead(parts) if self.num_workers else map(self._batch, parts)
+        return _cut(order, self.batch_size, self.drop_last)
 
     def _batch(self, indices: npt.NDArray[np.int64]) -> Any:
         if isinstance(self.dataset, TensorDataset) and self.collate_fn is None:

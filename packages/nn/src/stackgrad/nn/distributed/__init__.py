@@ -1,0 +1,50 @@
+"""Training by several processes on one batch: the same program, started by `mpiexec -n 8 python -m mpi4py program.py`.
+
+    from stackgrad import nn
+    from stackgrad.nn import distributed
+
+    model = make_model()
+    optimizer = distributed.DistributedOptimizer(nn.SGD(model.parameters(), 0.1))
+    distributed.broadcast(model, optimizer, generator)
+    for index in distributed.batches(len(images), 128, generator):  # this process's share of each batch of 128
+        optimizer.zero_grad()
+        loss = nn.cross_entropy(model(images[index]), labels[index])
+        optimizer.backward(loss, len(index))  # the gradient of the mean over the whole batch, on each process
+        optimizer.step()
+    distributed.save("model.safetensors", model)
+
+Each process, a rank, has a copy of the model and a share of each batch. N ranks with shares of B / N train as one with
+batches of B does, equal to rounding; the gradients are added up in the order of the ranks, so that all have the same
+bits, in each run. Without MPI there is one rank, and all of this does what one process does.
+
+mpi4py is imported when a launcher such as mpiexec has started the program; `pip install stackgrad-nn[mpi]` brings it.
+"""
+
+from ._agree import DisagreementError, agree, digest, expect_same, gather
+from ._batch_norm import convert_sync_batchnorm
+from ._broadcast import broadcast
+from ._data import DataLoader, batches, share
+from ._optimizer import DistributedOptimizer
+from ._saving import by_first, save
+from ._totals import mean, total
+from ._world import World, world
+
+__all__ = [
+    "DataLoader",
+    "DisagreementError",
+    "DistributedOptimizer",
+    "World",
+    "agree",
+    "batches",
+    "broadcast",
+    "by_first",
+    "convert_sync_batchnorm",
+    "digest",
+    "expect_same",
+    "gather",
+    "mean",
+    "save",
+    "share",
+    "total",
+    "world",
+]

@@ -1,0 +1,56 @@
+"""What all ranks must have alike, and what each of them has."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .._tree import flatten
+from ..module import Module
+from ._world import world
+
+
+class DisagreementError(RuntimeError):
+    """The ranks do not have the same, where they must; raised on all of them."""
+
+
+def gather(value: Any) -> list[Any]:
+    """The values of all ranks, in their order, on each of them. Whatever can be pickled."""
+    here = world()
+    return [value] if here.size == 1 else list(here.comm.allgather(value))
+
+
+def agree(what: str, value: Any) -> None:
+    """Raises DisagreementError, on all ranks, unless all have an equal `value`; it says which ranks have another one.
+
+    Args:
+        what: what it is called in the message.
+        value: whatever can be pickled and compared, short enough to be told: a version, arguments, a digest.
+    """
+    values = gather(value)
+    others = [rank for rank, other in enumerate(values) if other != values[0]]
+    if others:
+        ranks = ", ".join(map(str, others))
+        raise DisagreementError(
+            f"{what}: rank 0 has {values[0]!r}, rank {others[0]} has {values[others[0]]!r}; "
+            f"other than rank 0: {ranks} of {len(values)}"
+        )
+
+
+def digest(state: Module | Mapping[Any, Any]) -> str:
+    """SHA-256 of a module's parameters and buffers, or of a state as `nn.save` takes it: names, shapes and all bits."""
+    tensors, nesting = flatten(state.state_dict() if isinstance(state, Module) else state)
+    found = hashlib.sha256((nesting or "").encode())
+    for name, tensor in sorted(tensors.items()):
+        array = np.ascontiguousarray(tensor.detach().numpy())
+        found.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        found.update(array.reshape(-1).view(np.uint8).data)
+    return found.hexdigest()
+
+
+def expect_same(what: str, state: Module | Mapping[Any, Any]) -> None:
+    """Raises DisagreementError, on all ranks, unless all have the same bits in a module or a state."""
+    agree(f"the digest of {what}", digest(state)[:16])

@@ -1,0 +1,55 @@
+"""The processes that train together."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+_LAUNCHERS = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "MPI_LOCALRANKID")
+
+
+@dataclass(frozen=True)
+class World:
+    """All processes of the program, and which of them this one is.
+
+    Attributes:
+        rank: 0 to size - 1.
+        size: how many there are; 1 without MPI.
+        local_rank, local_size: the same among those of this machine.
+        comm: the communicator of mpi4py, for this package alone; None in a world of one without MPI.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+    local_size: int = 1
+    comm: Any = None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is rank 0, which prints and writes."""
+        return self.rank == 0
+
+
+@cache
+def world() -> World:
+    """The processes that a launcher such as `mpiexec` started, or this one alone. The first call is one of all ranks.
+
+    Raises:
+        ImportError: a launcher has started the program, and mpi4py is not installed.
+    """
+    if "mpi4py.MPI" not in sys.modules and not any(name in os.environ for name in _LAUNCHERS):
+        return World()
+    try:
+        from mpi4py import MPI
+    except ImportError as error:
+        raise ImportError(
+            "a launcher of MPI has started this program, and mpi4py does not load: "
+            f"pip install 'stackgrad-nn[mpi]' ({error})"
+        ) from error
+    comm = MPI.COMM_WORLD.Dup()
+    machine = comm.Split_type(MPI.COMM_TYPE_SHARED)
+    return World(comm.rank, comm.size, machine.rank, machine.size, comm)
