@@ -58,7 +58,8 @@ class Recording:
         self._outer_versions, self._written = set(counts), {key for key, (_, count) in counts.items() if count}
         self._expect_apart(arguments)
         self._results = _Results(tape, self._inputs, left, reuse_results).of(found)
-        tape.forget()
+        del found, left
+        tape.settle()
 
     def holds(self) -> bool:
         """Whether what the function uses besides its arguments is what it was."""

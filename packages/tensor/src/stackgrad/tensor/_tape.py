@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from ._mode import Observer, here
 
@@ -37,14 +38,22 @@ class Launches(ABC):
     def __call__(self) -> None:
         """Launch them."""
 
+    @classmethod
+    def settle(cls, rows: Sequence[Any], lent: Sequence[Any]) -> None:  # noqa: B027 - it may do nothing
+        """Now that all `rows` of a tape are recorded, make of them what replays need.
+
+        `lent` are weak references to the arrays that were made meanwhile: what nobody else holds any more lives from
+        the first launch that uses it to the last.
+        """
+
 
 class Tape(list[Work]):
     """What was done, in order, and what it was done to.
 
     Beside the work it holds what is known of the function that is recorded: `inner` is what it made, tensors, nodes and
     versions of memory; `outer` the tensors from outside that it used, with their versions' counts before; `gradients`
-    what happened to the `grad` of each leaf; `watched` what it depends on, with the values that it found there. `watch`
-    looks at Python's objects.
+    what happened to the `grad` of each leaf; `watched` what it depends on, with the values that it found there; `lent`
+    weak references to arrays that it was lent memory for. `watch` looks at Python's objects.
     """
 
     def __init__(self) -> None:
@@ -57,6 +66,14 @@ class Tape(list[Work]):
         self.outer: dict[int, tuple[Value, int]] = {}
         self.gradients: dict[int, GradientSlot] = {}
         self.watched: list[tuple[Callable[[], tuple[Any, ...]], tuple[Any, ...]]] = []
+        self.lent: list[ref[Any]] = []
+
+    def settle(self) -> None:
+        """The recording has ended: let go of what only that needs, and have rows of launches do so, too."""
+        lent = self.lent
+        self.forget()
+        for kind in {type(work) for work in self if isinstance(work, Launches)}:
+            kind.settle([work for work in self if type(work) is kind], lent)
 
     def launched(self, kind: type[Launches], *launch: Any) -> None:
         """Put a launch on the tape, in the row at its end or in a new one of that kind."""

@@ -53,6 +53,7 @@ Files that `cuda` has too mean the same there. Where is what:
     compiled kernels on disk                     _disk_cache.py        DiskCache
     the files of these                           ../_cache_files.py    load, store
     launches in a replay                         _replay.py            Row
+    memory that these launches share             _lifetimes.py         share_memory
     memory pool                                  _memory.py            pool, empty, maker
     which free memory is taken and kept          ../_free_blocks.py    FreeBlocks
 """

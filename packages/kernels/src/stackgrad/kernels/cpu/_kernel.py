@@ -23,8 +23,9 @@ from stackgrad.tensor._tape import open_tapes
 
 from ._disk_cache import DiskCache
 from ._launch import LAUNCH, entry
+from ._lifetimes import Compiled
 from ._parallel import is_small
-from ._replay import Compiled, Explain, Row, unexplained
+from ._replay import Explain, Row, unexplained
 from ._team import Team, launch, name_yield, replay, serve
 
 Signature = Callable[[Any], tuple[Any, ...]]

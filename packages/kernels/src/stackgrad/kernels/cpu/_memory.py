@@ -16,6 +16,9 @@ from weakref import ref
 import numpy as np
 from numpy.typing import NDArray
 
+from stackgrad.tensor import capturing
+from stackgrad.tensor._tape import open_tapes
+
 from .._free_blocks import FreeBlocks
 from ._pointers import LINE
 
@@ -26,7 +29,7 @@ _PAGE = 4096
 _HUGE_PAGE = 512 * _PAGE
 
 
-class _Block(np.ndarray[Any, Any]):
+class Block(np.ndarray[Any, Any]):
     """The bytes that one array is lent. `end` is called when that is gone.
 
     A block, and what it is cut from, is no plain array: so NumPy makes views of the array refer to the array, not to
@@ -41,19 +44,19 @@ class _Block(np.ndarray[Any, Any]):
         pool.give_back(self)
 
 
-def _new_block(size: int) -> _Block:
+def _new_block(size: int) -> Block:
     """Memory that begins with a line of the cache, so that no vector of it lies on two; from 1 MB on with a huge page.
 
     For these, of which the processor has to look up far fewer, NumPy asks Linux where it takes 4 MB and more
     (`NUMPY_MADVISE_HUGEPAGE`, https://numpy.org/doc/stable/reference/global_state.html).
     """
     page = _HUGE_PAGE if size >= _HUGE_PAGE // 2 else LINE
-    memory = _Block(-(-size // page) * page + page, np.uint8)
+    memory = Block(-(-size // page) * page + page, np.uint8)
     start = -memory.ctypes.data % page
-    return cast("_Block", memory[start : start + size])
+    return cast("Block", memory[start : start + size])
 
 
-pool: FreeBlocks[_Block] = FreeBlocks(_new_block, LARGEST_POOL)
+pool: FreeBlocks[Block] = FreeBlocks(_new_block, LARGEST_POOL)
 
 
 def empty(shape: int | tuple[int, ...], dtype: Any) -> NDArray[Any]:
@@ -69,6 +72,11 @@ def maker(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Callable[[], NDArray[
     return partial(_lent, -(-(size + SLACK) // _PAGE) * _PAGE, shape, dtype)
 
 
+def bytes_like(block: Block) -> NDArray[Any]:
+    """Other memory of the size of a block."""
+    return _lent(block.size, (block.size,), np.dtype(np.uint8))
+
+
 def is_lent(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
     """Whether such a new array is lent its memory, with SLACK behind it."""
     return math.prod(shape) * dtype.itemsize >= SMALLEST
@@ -78,18 +86,25 @@ def _lent(size: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[An
     block = pool.take(size)
     array: NDArray[Any] = np.ndarray(shape, dtype, block)
     block.end = ref(array, block.ended)
+    if open_tapes and capturing.tape is not None:
+        capturing.tape.lent.append(block.end)
     return array
+
+
+def block_of(a: NDArray[Any]) -> Block | None:
+    """The block that `a` lies in; None where its memory is not the pool's."""
+    while not isinstance(a.base, Block):
+        if not isinstance(a.base, np.ndarray):
+            return None
+        a = a.base
+    return a.base
 
 
 def has_slack(a: NDArray[Any]) -> bool:
     """Whether SLACK bytes behind `a` can be read."""
-    while not isinstance(a.base, _Block):
-        if not isinstance(a.base, np.ndarray):
-            return False
-        a = a.base
-    return True
+    return block_of(a) is not None
 
 
 def owns_memory(a: NDArray[Any]) -> bool:
     """See Backend.owns_memory."""
-    return a.base is None or isinstance(a.base, _Block)
+    return a.base is None or isinstance(a.base, Block)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
+from weakref import ref
 
 import numpy as np
 
 from stackgrad.tensor import Launches
 
+from ._lifetimes import Call, Compiled, share_memory
 from ._team import Team
 
-# A kernel's entry of _launch: chunks, the team's address or 0, the arguments, memory for them or 0.
-Compiled: TypeAlias = Callable[[int, int, tuple[Any, ...], int], int]
 Explain: TypeAlias = Callable[[], Any]
 
 
@@ -24,7 +24,7 @@ class Row(Launches):
     """A row of launches."""
 
     def __init__(self) -> None:
-        self._kept: list[Any] = []  # the memory that the launches refer to
+        self._calls: list[Call] = []
         self._words = np.empty((0, 4), np.int64)  # for each: thunk, arguments, chunks, whether on the team
         self._explain: list[Explain] = []  # for each: what raises where a chunk of it failed
 
@@ -38,13 +38,17 @@ class Row(Launches):
         explain: Explain | None,
     ) -> None:
         memory = np.empty(2 + 16 * _count(arguments), np.int64)  # an array of 4 dimensions takes 13 words
-        thunk = compiled(chunks, 0, arguments, memory.ctypes.data)
-        self._kept.append((memory, arguments))
+        self._calls.append(Call(compiled, arguments, memory))
+        thunk = self._calls[-1].pack()
         self._words = np.vstack([self._words, [thunk, memory.ctypes.data, chunks, not serial]])
         self._explain.append(explain or unexplained)
         self.may_fail |= explain is not None
         self._team, self._call = team, (self._words.ctypes.data, len(self._words))
         self._alone = not self._words[:, 3].any()
+
+    @classmethod
+    def settle(cls, rows: Sequence[Row], lent: Sequence[ref[Any]]) -> None:
+        share_memory([call for row in rows for call in row._calls], lent)
 
     def __call__(self) -> None:
         failed = self._launch(0) if self._alone else self._team.run(self._launch)
