@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent
 
 nox.options.sessions = [
     *(f"tests-{p}" for p in PACKAGES),
-    *("tests-cuda-simulator", "tests-cuda-compile", "tests-browser", "tests-tools"),
+    *("tests-cuda-simulator", "tests-cuda-compile", "tests-mpi", "tests-browser", "tests-tools"),
     *("wheels", "lint", "types", "imports", "docs"),
 ]
 
@@ -102,6 +102,14 @@ def cuda_simulator(session: nox.Session) -> None:
 def cuda_compile(session: nox.Session) -> None:
     """Compile every CUDA kernel for compute capability 8.0 and 9.0, without a GPU."""
     run_cuda_tests(session, "test_available.py", "test_compile.py", "test_disk_cache.py", "test_driver.py")
+
+
+@nox.session(name="tests-mpi", tags=["tests", "nn", "mpi"])
+def mpi_tests(session: nox.Session) -> None:
+    """Train by two and by four ranks under mpiexec, with the MPI library of a wheel."""
+    session.install(*from_tree("tensor", "kernels"), "-e", "./packages/nn[mpi]")
+    session.install(*from_group("nn", "test"), *from_group("nn", "mpi"))
+    session.run("pytest", "packages/nn/tests/mpi", *session.posargs)
 
 
 @nox.session(name="tests-browser", tags=["tests", "mnist"])

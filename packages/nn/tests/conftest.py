@@ -3,11 +3,20 @@
 On the numpy backend, where a test names no other and STACKGRAD_BACKEND is not set.
 """
 
-import os
+from __future__ import annotations
 
+import os
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("random", deadline=None)
 os.environ.setdefault("STACKGRAD_BACKEND", "numpy")
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The tests under MPI, which is not there by default, are collected where they are asked for by name."""
+    return True if collection_path.name == "mpi" and not any("mpi" in argument for argument in config.args) else None

@@ -24,22 +24,3 @@ class Hooks:
             changed = hook(module, args, out)
             out = out if changed is None else changed
         return out
-
-
-class Handle:
-    """A hook that can be removed; as a context manager it is, at the end."""
-
-    def __init__(self, hooks: dict[object, Callable[..., Any]], hook: Callable[..., Any]) -> None:
-        self._hooks = hooks
-        self._key = object()
-        hooks[self._key] = hook
-
-    def remove(self) -> None:
-        """Let the hook not be called any more."""
-        self._hooks.pop(self._key, None)
-
-    def __enter__(self) -> Handle:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.remove()

@@ -21,10 +21,11 @@ import numpy as np
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Backend, Tensor
+from stackgrad.tensor._hooks import Handle
 
 from . import _state
 from ._containers import found_in
-from ._hooks import Handle, Hooks
+from ._hooks import Hooks
 from ._registration import Registering
 from .parameter import Buffer, Parameter, reaches_parameter
 

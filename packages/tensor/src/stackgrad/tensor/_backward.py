@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ._autograd import Edge
 from ._errors import no_tensor
+from ._hooks import after_gradient, call
 from ._mode import GradMode, here
 from ._source import refresh
 from ._tape import open_tapes
@@ -124,14 +125,16 @@ def backward(out: Tensor, gradient: Tensor | None, retain_graph: bool, create_gr
                 before = leaf.grad
             if before is not None:
                 leaf.give_grad(before + total)
-                continue
-            data, layout = total.data, leaf.layout
-            if total._layout is not layout and data.strides == layout.strides:
-                total._layout, total._laid = layout, data
-            if id(data) in taken or not (total.layout.in_order and total.backend.owns_memory(data)):
-                total = total.clone()
-            leaf.give_grad(total)
-            taken.add(id(total.data))
+            else:
+                data, layout = total.data, leaf.layout
+                if total._layout is not layout and data.strides == layout.strides:
+                    total._layout, total._laid = layout, data
+                if id(data) in taken or not (total.layout.in_order and total.backend.owns_memory(data)):
+                    total = total.clone()
+                leaf.give_grad(total)
+                taken.add(id(total.data))
+            if after_gradient:
+                call(leaf)
     finally:
         mode.recording = recorded
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from . import _grads
 from ._backend import Array, Backend, DType
 from ._errors import no_tensor
+from ._hooks import Handle, register
 from ._plans import Layout, layout_of
 from ._shape import Shape
 from ._source import Source, refresh
@@ -162,6 +163,14 @@ class Value:
         if gradient is not None:
             self._expect_gradient(gradient)
         self.give_grad(gradient)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Have hook(tensor) called by `backward` each time it has added this leaf's whole gradient to `grad`.
+
+        The backward pass goes on behind it. A captured function records what the hook does, and replays do the same.
+        Returns a handle, whose `remove()` ends it. Raises RuntimeError for what is no leaf with `requires_grad`.
+        """
+        return register(self, hook)
 
     def give_grad(self, gradient: Tensor | None) -> None:
         """Set `grad` to one that is known to fit."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from stackgrad.tensor import Generator
+from stackgrad.tensor import Generator, Tensor
 
 from .. import data
 from ._world import world
@@ -52,8 +53,27 @@ def batches(
 class DataLoader(data.DataLoader):
     """`nn.DataLoader` of this rank's share of each batch: `batch_size` is that of all ranks together.
 
-    All ranks must have the same dataset, and a generator in the same state, see `broadcast`.
+    All ranks must have the same dataset, and a generator in the same state, see `broadcast`. Where a last batch holds
+    fewer examples than there are ranks, some get a batch of none: tensors whose first dimension is 0.
     """
 
     def _parts(self) -> Iterator[npt.NDArray[np.int64]]:
         return (part[share(len(part))] for part in super()._parts())
+
+    def _batch(self, indices: npt.NDArray[np.int64]) -> Any:
+        return super()._batch(indices) if len(indices) else _none_of(super()._batch(np.zeros(1, np.int64)))
+
+
+def _none_of(batch: Any) -> Any:
+    """A batch like the one given, of no examples."""
+    if isinstance(batch, Tensor):
+        return batch[:0]
+    if isinstance(batch, Mapping):
+        return {key: _none_of(part) for key, part in batch.items()}
+    if isinstance(batch, Sequence) and not isinstance(batch, str | bytes):
+        parts = [_none_of(part) for part in batch if not isinstance(part, str | bytes)]  # of texts, none
+        return batch._make(parts) if hasattr(batch, "_make") else parts
+    raise TypeError(
+        f"a batch of type {type(batch).__name__} cannot be made one of no examples, which a rank has where the last "
+        "batch holds fewer examples than there are ranks: give drop_last=True, or a collate_fn that makes tensors"
+    )

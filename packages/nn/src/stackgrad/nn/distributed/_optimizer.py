@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-import numpy as np
-
-import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
 
 from .._arguments import expect_tensor, whole
 from ..optim import Optimizer
-from ._world import world
+from ._averaging import Averaging
 
 
 class DistributedOptimizer(Optimizer):
@@ -42,39 +39,52 @@ class DistributedOptimizer(Optimizer):
             raise TypeError(f"a DistributedOptimizer takes an optimizer of nn.optim; got {type(optimizer).__name__}")
         if compress not in (None, "bfloat16"):
             raise ValueError(f"compress must be None or 'bfloat16'; got {compress!r}")
-        vars(self)["optimizer"] = optimizer
+        if whole("bucket_bytes", bucket_bytes) < 1:
+            raise ValueError(f"bucket_bytes must be at least 1; got {bucket_bytes}")
+        averaging = Averaging(optimizer.params, bucket_bytes, compress is not None)
+        vars(self).update(optimizer=optimizer, _averaging=averaging)
 
-    def backward(self, loss: Tensor, samples: int) -> None:
+    def backward(self, loss: Tensor, samples: int, retain_graph: bool = False) -> None:
         """Adds to each parameter's `grad` that of the mean over all ranks' samples. All ranks call it equally often.
+
+        A parameter has a gradient where one of the ranks has one for it.
 
         Args:
             loss: one element, the mean over this rank's samples (what is added to the mean, as a penalty on weights,
                 must be the same on all ranks).
             samples: of how many samples it is the mean; with 0 the rank has none, and its loss counts nothing.
+            retain_graph: keeps the graph for another pass.
 
         Raises:
             TypeError: what is no Tensor, no int.
-            ValueError: a negative number, or 0 on all ranks.
+            ValueError: a loss of several elements, a negative number, or 0 on all ranks.
+            DisagreementError: ranks with other parameters.
         """
         expect_tensor("loss", loss)
-        count = whole("samples", samples)
-        here = world()
-        if here.size == 1:
-            loss.backward()
-            return
-        counts = here.comm.allgather(count)
-        loss.backward(sg.full(loss.shape, count, dtype=loss.dtype, backend=loss.backend))
-        for parameter in self.params:
-            if parameter.grad is not None:
-                parts = here.comm.allgather(parameter.grad.numpy())
-                mean = sum(parts[1:], parts[0]) / np.asarray(sum(counts), parameter.dtype)
-                parameter.grad = sg.tensor(mean, parameter.dtype, backend=parameter.backend)
+        if loss.numel() != 1:
+            raise ValueError(f"backward of a loss of shape {loss.shape}: expected one element, the mean over samples")
+        self._averaging.backward(loss, whole("samples", samples), retain_graph)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        return self.optimizer.step(closure)
+        """As that of the other optimizer; a closure calls this one's `backward`.
+
+        Raises:
+            RuntimeError: a gradient that is this rank's alone, since another `backward` than this one's made it.
+        """
+        if closure is None:
+            self._averaging.expect_averaged()
+            return self.optimizer.step()
+
+        def checked() -> Any:
+            found = closure()
+            self._averaging.expect_averaged()
+            return found
+
+        return self.optimizer.step(checked)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         self.optimizer.zero_grad(set_to_none)
+        self._averaging.forget()
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
         self.optimizer.add_param_group(param_group)
@@ -86,7 +96,11 @@ class DistributedOptimizer(Optimizer):
         self.optimizer.load_state_dict(state)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(vars(self)["optimizer"], name)
+        try:
+            optimizer = vars(self)["optimizer"]
+        except KeyError:  # of a copy that is being made
+            raise AttributeError(name) from None
+        return getattr(optimizer, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self.optimizer, name, value)

@@ -35,6 +35,8 @@ class _BatchNorm(Module):
     """
 
     ndims: tuple[int, ...]
+    normalise = staticmethod(F.batch_norm)
+    """What does the work: `distributed.convert_sync_batchnorm` puts another function here."""
     ignored_state = ("num_batches_tracked",)  # PyTorch counts the batches; its momentum of None alone needs to know
 
     def __init__(
@@ -63,7 +65,7 @@ class _BatchNorm(Module):
         if input.ndim not in self.ndims:
             allowed = " or ".join(map(str, self.ndims))
             raise ValueError(f"{type(self).__name__} takes an input of {allowed} dimensions; got shape {input.shape}")
-        return F.batch_norm(
+        return self.normalise(
             input,
             self.running_mean,
             self.running_var,

@@ -1,0 +1,167 @@
+"""Gradients that become those of all ranks, in the course of a backward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache, partial
+from typing import Any
+from weakref import ref
+
+import stackgrad.tensor as sg
+from stackgrad.tensor import Tensor
+
+from ._buckets import Bucket, make_buckets, signature
+from ._flight import Flight, Header
+from ._world import world
+
+
+@cache
+def communicators() -> tuple[Any, Any, Any]:
+    """For headers, and for the two phases of buckets: so that the order in one is no matter for the others."""
+    comm = world().comm
+    return comm.Dup(), comm.Dup(), comm.Dup()
+
+
+class Averaging:
+    """The gradients of some parameters, a list that may grow. In a world of one they stay as they are."""
+
+    __captured__ = True  # what its methods change is changed by replays too, or lasts no longer than a backward pass
+
+    def __init__(self, params: Sequence[Tensor], bucket_bytes: int, compress: bool) -> None:
+        self._params = params
+        self._bucket_bytes, self._compress = bucket_bytes, compress
+        self._buckets: dict[Any, tuple[list[Bucket], int]] = {}
+        self._pass: _Pass | None = None
+        self._strays: set[int] = set()
+        self._hooked: set[int] = set()
+        self._hook()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        raise TypeError("a DistributedOptimizer cannot be copied: make another one around a copy of its optimizer")
+
+    def backward(self, loss: Tensor, samples: int, retain_graph: bool) -> None:
+        """See DistributedOptimizer.backward."""
+        here, params = world(), self._params
+        if here.size == 1:
+            loss.backward(retain_graph=retain_graph)
+            return
+        self._hook()
+        before = {index: found for index, x in enumerate(params) if (found := x.grad) is not None}
+        for index in before:
+            params[index].grad = None
+        buckets, made = self._planned(here.size)
+        self._pass = _Pass(buckets, params, samples, made)
+        try:
+            seed = sg.full(loss.shape, samples, dtype=loss.dtype, backend=loss.backend)
+            loss.backward(seed, retain_graph=retain_graph)
+            self._pass.finish()
+        finally:
+            self._pass = None
+        for index, old in before.items():
+            found = params[index].grad
+            params[index].grad = old if found is None else old + found
+
+    def expect_averaged(self) -> None:
+        """Raise RuntimeError where a gradient is this rank's alone."""
+        if world().size > 1:
+            sg.each_time(self._check, ahead=True)
+
+    def forget(self) -> None:
+        """The gradients are gone."""
+        if world().size > 1:
+            sg.each_time(self._strays.clear, ahead=True)
+
+    def _check(self) -> None:
+        if self._strays:
+            raise RuntimeError(
+                f"step: the gradients of parameters {sorted(self._strays)} are those of this rank alone: call "
+                "optimizer.backward(loss, samples) in the place of loss.backward()"
+            )
+
+    def _planned(self, ranks: int) -> tuple[list[Bucket], int]:
+        """The buckets, and their signature; other ones where other parameters are frozen."""
+        key = tuple([(x.requires_grad, x.backend, x.dtype) for x in self._params])
+        if key not in self._buckets:
+            buckets = make_buckets(self._params, self._bucket_bytes, ranks, self._compress)
+            self._buckets[key] = buckets, signature(buckets)
+        return self._buckets[key]
+
+    def _hook(self) -> None:
+        """Have each parameter tell when its gradient is complete; those that were added or freed by now, too."""
+        if world().size == 1:
+            return
+        me = ref(self)
+        for index, parameter in enumerate(self._params):
+            if index not in self._hooked and parameter.requires_grad:
+                parameter.register_post_accumulate_grad_hook(partial(_told, me, index))
+                self._hooked.add(index)
+
+    def complete(self, index: int) -> None:
+        """A parameter has its whole gradient."""
+        if self._pass is not None:
+            self._pass.complete(index)
+        else:  # by another backward than ours
+            sg.each_time(partial(self._strays.add, index), ahead=True)
+
+
+def _told(averaging: ref[Averaging], index: int, _: Tensor) -> None:
+    found = averaging()
+    if found is not None:
+        found.complete(index)
+
+
+class _Pass:
+    """One backward pass."""
+
+    def __init__(self, buckets: Sequence[Bucket], params: Sequence[Tensor], samples: int, made: int) -> None:
+        headers, *phases = communicators()
+        self._params = params
+        self._header = Header(headers, samples, made)
+        self._flights = [Flight(bucket, self._header, *phases) for bucket in buckets]
+        self._of = {index: flight for flight in self._flights for index in flight.bucket.indices}
+        self._started = 0
+        sg.each_time(self._header.start)
+
+    def complete(self, index: int) -> None:
+        """Take the gradient of a parameter, and start what can be started."""
+        if index in self._of:
+            self._of[index].put(index, self._params[index])
+            self._start_complete()
+
+    def _start_complete(self) -> None:
+        """Start the buckets that are complete, in order. The last one waits for the end, see `Flight.finish`."""
+        while self._started < len(self._flights) - 1 and not self._flights[self._started].waiting:
+            sg.each_time(partial(_start, self._flights[: self._started + 1]))
+            self._started += 1
+
+    def finish(self) -> None:
+        """Wait for all; each parameter that has a gradient on some rank has it on all."""
+        for flight in self._flights:
+            flight.missing, flight.waiting = flight.waiting, set()
+        self._start_complete()
+        found: list[set[int]] = []
+
+        def wait() -> None:
+            self._header.wait()
+            for flight in self._flights:
+                flight.finish(flight is self._flights[-1])
+            used = set().union(*[flight.used() for flight in self._flights])
+            if found and used != found[0]:
+                raise RuntimeError(
+                    f"parameters {sorted(used ^ found[0])} have a gradient on some rank and had none in the step that "
+                    "was captured, or the other way round: do not capture a step in which ranks use other parameters"
+                )
+            found[:] = [used]
+
+        sg.each_time(wait)
+        for flight in self._flights:
+            for index in flight.missing & found[0]:
+                parameter = self._params[index]
+                parameter.give_grad(parameter.new(flight.view(index)))
+
+
+def _start(flights: Sequence[Flight]) -> None:
+    """Start the last of these, and let those before it go on."""
+    flights[-1].start()
+    for flight in flights[:-1]:
+        flight.poll()

@@ -1,0 +1,151 @@
+"""A bucket's way in one backward pass: from this rank's gradients to the mean over the samples of all ranks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stackgrad.tensor import HostBackend, Tensor
+
+from ._agree import DisagreementError
+from ._buckets import Bucket
+from ._wire import from_bfloat16, to_bfloat16
+
+
+class Header:
+    """What all ranks tell at the beginning of a backward pass: their samples, and how their buckets are made."""
+
+    def __init__(self, comm: Any, samples: int, signature: int) -> None:
+        self.comm = comm
+        self.own = np.array([samples, signature], np.int64)
+        self.all = np.empty((comm.size, 2), np.int64)
+        self.request: Any = None
+        self.total = 0
+
+    def start(self) -> None:
+        self.total = 0
+        self.request = self.comm.Iallgather(self.own, self.all)
+
+    def wait(self) -> int:
+        """The samples of all ranks. Raises DisagreementError for other buckets, ValueError for no samples."""
+        if self.total:
+            return self.total
+        self.request.Wait()
+        samples, made = self.all.T
+        if (made != made[0]).any():
+            others = np.flatnonzero(made != made[0]).tolist()
+            raise DisagreementError(
+                f"backward: ranks {others} of {len(made)} have parameters of other shapes or dtypes than rank 0, or "
+                "others of them frozen: make the model and the optimizer alike on all ranks"
+            )
+        self.total = int(samples.sum())
+        if not self.total:
+            raise ValueError(f"backward of 0 samples on each of {len(made)} ranks: expected 1 or more on one of them")
+        return self.total
+
+
+class Flight:
+    """A bucket's memory in one backward pass: filled as gradients come, sent, and added up in place.
+
+    Each method but `put` is work on the host, which replays of a captured function do again.
+    """
+
+    def __init__(self, bucket: Bucket, header: Header, first: Any, second: Any) -> None:
+        self.bucket, self.header = bucket, header
+        self.first, self.second = first, second  # the communicators of the two phases
+        self.array = bucket.backend.empty((bucket.size,), bucket.dtype)
+        self.on_host = isinstance(bucket.backend, HostBackend)
+        self.host: NDArray[Any] = self.array if self.on_host else np.empty(bucket.size, bucket.dtype)
+        self.waiting = set(bucket.indices)
+        self.missing: set[int] = set()
+        self.requests: list[Any] = []
+
+    def view(self, index: int) -> Any:
+        """The memory for the gradient of a parameter, in its shape."""
+        at = self.bucket.indices.index(index)
+        backend = self.bucket.backend
+        return backend.reshape(backend.slice(self.array, (self.bucket.spans[at],)), self.bucket.shapes[at])
+
+    def put(self, index: int, parameter: Tensor) -> None:
+        """Bring a parameter's gradient here; its `grad` is from then on the one here."""
+        gradient = parameter.grad
+        assert gradient is not None
+        view = self.view(index)
+        self.bucket.backend.assign(view, gradient.memory())
+        parameter.give_grad(gradient.new(view))
+        self.waiting.discard(index)
+
+    def start(self) -> None:
+        """Begin to exchange segments."""
+        self._fill()
+        self.requests = [self.first.Ialltoall(self._sent(), self.bucket.received)]
+
+    def poll(self) -> None:
+        """Begin to hand on the sum, if all segments have come."""
+        if len(self.requests) == 1 and self.requests[0].Test():
+            self._add_up()
+            self.requests.append(self.second.Iallgather(*self._gathered()))
+
+    def finish(self, alone: bool) -> None:
+        """Wait until the sums of all ranks are here; `alone` where nothing was started, which takes less time."""
+        if alone:
+            self._fill()
+            self.first.Alltoall(self._sent(), self.bucket.received)
+            self._add_up()
+            self.second.Allgather(*self._gathered())
+        else:
+            self.requests[0].Wait()
+            self.poll()
+            self.requests[1].Wait()
+        if self.bucket.wire is not None:
+            self.host[:] = from_bfloat16(self.bucket.wire)
+        if not self.on_host:
+            self.bucket.backend.assign(self.array, self.bucket.backend.from_numpy(self.host))
+
+    def used(self) -> set[int]:
+        """The parameters that have a gradient on some rank, after `finish`."""
+        flags = self.host[self.bucket.flags]
+        return {index for index, flag in zip(self.bucket.indices, flags, strict=True) if flag}
+
+    def _fill(self) -> None:
+        if not self.on_host:
+            np.copyto(self.host, self.bucket.backend.to_numpy(self.array))
+        if not self.header.own[0]:
+            self.host[: self.bucket.flags.start] = 0  # the gradient of the mean over nothing
+        flags = self.host[self.bucket.flags]
+        flags[:] = 1
+        for i, (index, span) in enumerate(zip(self.bucket.indices, self.bucket.spans, strict=True)):
+            if index in self.missing:
+                self.host[span] = flags[i] = 0
+        self.host[self.bucket.flags.stop :] = 0
+        if self.bucket.wire is not None:
+            to_bfloat16(self.host, self.bucket.wire)
+
+    def _sent(self) -> NDArray[Any]:
+        return self.host if self.bucket.wire is None else self.bucket.wire
+
+    def _gathered(self) -> tuple[Any, Any]:
+        """What an Allgather takes: each rank's segment lies where it is to be."""
+        from mpi4py import MPI
+
+        return MPI.IN_PLACE, self._sent()
+
+    def _add_up(self) -> None:
+        """This rank's segment: the sum over the ranks, in their order, divided by the samples."""
+        received, rank = self.bucket.received, self.first.rank
+        own = slice(rank * self.bucket.segment, (rank + 1) * self.bucket.segment)
+        with np.errstate(all="ignore"):  # gradients may be infinite
+            if self.bucket.wire is None:
+                total = self.host[own]
+                np.add(received[0], received[1], out=total)
+                for other in received[2:]:
+                    total += other
+                total *= self.bucket.dtype.type(1 / self.header.wait())
+            else:
+                total = from_bfloat16(received[0])
+                for other in received[1:]:
+                    total += from_bfloat16(other)
+                total *= np.float32(1 / self.header.wait())
+                to_bfloat16(total, self.bucket.wire[own])

@@ -1,0 +1,50 @@
+"""Training by two and four ranks, under mpiexec: `nox -s tests-mpi`, which installs an MPI library.
+
+All cases of `cases.py` are done by one run for each number of ranks, since to start one takes a second.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CASES = Path(__file__).with_name("cases.py")
+NAMES = re.findall(r"^@case\ndef (\w+)", CASES.read_text(encoding="utf-8"), re.MULTILINE)
+RANKS = (2, 4)
+LIMIT = 200  # seconds for all cases; a second or two each where a core is free for each rank
+
+
+def mpiexec(ranks: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a program by several ranks, of one thread each."""
+    environment = os.environ | {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "STACKGRAD_BACKEND": "numpy"}
+    beside = Path(sys.executable).with_name("mpiexec")  # that of a wheel
+    command = [str(beside if beside.exists() else "mpiexec"), "-n", str(ranks), sys.executable, "-m", "mpi4py"]
+    return subprocess.run(
+        [*command, *arguments], env=environment, capture_output=True, text=True, timeout=LIMIT, check=False
+    )
+
+
+@pytest.fixture(scope="session", params=RANKS, ids=lambda ranks: f"{ranks} ranks")
+def reports(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
+    """For each rank what came of each case."""
+    folder = tmp_path_factory.mktemp(f"ranks-{request.param}")
+    with contextlib.suppress(subprocess.TimeoutExpired):  # what there is of the reports tells in which case
+        mpiexec(request.param, str(CASES), str(folder))
+    found = []
+    for rank in range(request.param):
+        report = folder / f"rank{rank}.txt"
+        text = report.read_text(encoding="utf-8") if report.exists() else ""
+        found.append(dict(re.findall(r"^=== (\w+)\n(.*?)(?=^=== |\Z)", text, re.MULTILINE | re.DOTALL)))
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_case(reports: list[dict[str, str]], name: str) -> None:
+    for rank, report in enumerate(reports):
+        assert report.get(name, "was not done: another case failed before, or hangs").strip() == "passed", rank
