@@ -139,13 +139,13 @@ class _Pass:
         for flight in self._flights:
             flight.missing, flight.waiting = flight.waiting, set()
         self._start_complete()
-        found: list[set[int]] = []
+        found: list[frozenset[int]] = []
 
         def wait() -> None:
             self._header.wait()
             for flight in self._flights:
                 flight.finish(flight is self._flights[-1])
-            used = set().union(*[flight.used() for flight in self._flights])
+            used = frozenset().union(*[flight.used() for flight in self._flights])
             if found and used != found[0]:
                 raise RuntimeError(
                     f"parameters {sorted(used ^ found[0])} have a gradient on some rank and had none in the step that "

@@ -25,7 +25,7 @@ from stackgrad.tensor import Backend, Tensor
 
 
 class Bucket:
-    """Parameters of one backend and dtype, by their indices, and where the gradient of each lies.
+    """Parameters of one backend and dtype, `members` by their indices, and where the gradient of each lies.
 
     Attributes:
         spans: for each the slice of the bucket.
@@ -35,7 +35,7 @@ class Bucket:
     """
 
     def __init__(self, indices: list[int], params: Sequence[Tensor], ranks: int, compress: bool) -> None:
-        self.indices = indices
+        self.indices, self.members = indices, frozenset(indices)
         self.shapes = [params[index].shape for index in indices]
         self.backend: Backend = params[indices[0]].backend
         self.dtype = params[indices[0]].dtype

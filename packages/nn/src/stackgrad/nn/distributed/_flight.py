@@ -33,14 +33,14 @@ class Header:
         if self.total:
             return self.total
         self.request.Wait()
-        samples, made = self.all.T
-        if (made != made[0]).any():
-            others = np.flatnonzero(made != made[0]).tolist()
+        samples, made = self.all.T.tolist()
+        if made.count(made[0]) < len(made):
+            others = [rank for rank, other in enumerate(made) if other != made[0]]
             raise DisagreementError(
                 f"backward: ranks {others} of {len(made)} have parameters of other shapes or dtypes than rank 0, or "
                 "others of them frozen: make the model and the optimizer alike on all ranks"
             )
-        self.total = int(samples.sum())
+        self.total = sum(samples)
         if not self.total:
             raise ValueError(f"backward of 0 samples on each of {len(made)} ranks: expected 1 or more on one of them")
         return self.total
@@ -58,9 +58,14 @@ class Flight:
         self.array = bucket.backend.empty((bucket.size,), bucket.dtype)
         self.on_host = isinstance(bucket.backend, HostBackend)
         self.host: NDArray[Any] = self.array if self.on_host else np.empty(bucket.size, bucket.dtype)
+        self.sent: NDArray[Any] = self.host if bucket.wire is None else bucket.wire
+        self.own = self.sent[first.rank * bucket.segment :][: bucket.segment]  # this rank's segment
         self.waiting = set(bucket.indices)
         self.missing: set[int] = set()
         self.requests: list[Any] = []
+        from mpi4py import MPI
+
+        self.in_place = MPI.IN_PLACE  # each rank's segment lies where all want it
 
     def view(self, index: int) -> Any:
         """The memory for the gradient of a parameter, in its shape."""
@@ -80,21 +85,21 @@ class Flight:
     def start(self) -> None:
         """Begin to exchange segments."""
         self._fill()
-        self.requests = [self.first.Ialltoall(self._sent(), self.bucket.received)]
+        self.requests = [self.first.Ialltoall(self.sent, self.bucket.received)]
 
     def poll(self) -> None:
         """Begin to hand on the sum, if all segments have come."""
         if len(self.requests) == 1 and self.requests[0].Test():
             self._add_up()
-            self.requests.append(self.second.Iallgather(*self._gathered()))
+            self.requests.append(self.second.Iallgather(self.in_place, self.sent))
 
     def finish(self, alone: bool) -> None:
         """Wait until the sums of all ranks are here; `alone` where nothing was started, which takes less time."""
         if alone:
             self._fill()
-            self.first.Alltoall(self._sent(), self.bucket.received)
+            self.first.Alltoall(self.sent, self.bucket.received)
             self._add_up()
-            self.second.Allgather(*self._gathered())
+            self.second.Allgather(self.in_place, self.sent)
         else:
             self.requests[0].Wait()
             self.poll()
@@ -104,10 +109,12 @@ class Flight:
         if not self.on_host:
             self.bucket.backend.assign(self.array, self.bucket.backend.from_numpy(self.host))
 
-    def used(self) -> set[int]:
+    def used(self) -> frozenset[int]:
         """The parameters that have a gradient on some rank, after `finish`."""
         flags = self.host[self.bucket.flags]
-        return {index for index, flag in zip(self.bucket.indices, flags, strict=True) if flag}
+        if flags.all():
+            return self.bucket.members
+        return frozenset(index for index, flag in zip(self.bucket.indices, flags, strict=True) if flag)
 
     def _fill(self) -> None:
         if not self.on_host:
@@ -116,36 +123,26 @@ class Flight:
             self.host[: self.bucket.flags.start] = 0  # the gradient of the mean over nothing
         flags = self.host[self.bucket.flags]
         flags[:] = 1
-        for i, (index, span) in enumerate(zip(self.bucket.indices, self.bucket.spans, strict=True)):
-            if index in self.missing:
-                self.host[span] = flags[i] = 0
+        for index in self.missing:
+            at = self.bucket.indices.index(index)
+            self.host[self.bucket.spans[at]] = flags[at] = 0
         self.host[self.bucket.flags.stop :] = 0
         if self.bucket.wire is not None:
             to_bfloat16(self.host, self.bucket.wire)
 
-    def _sent(self) -> NDArray[Any]:
-        return self.host if self.bucket.wire is None else self.bucket.wire
-
-    def _gathered(self) -> tuple[Any, Any]:
-        """What an Allgather takes: each rank's segment lies where it is to be."""
-        from mpi4py import MPI
-
-        return MPI.IN_PLACE, self._sent()
-
     def _add_up(self) -> None:
         """This rank's segment: the sum over the ranks, in their order, divided by the samples."""
-        received, rank = self.bucket.received, self.first.rank
-        own = slice(rank * self.bucket.segment, (rank + 1) * self.bucket.segment)
+        first, second, *rest = self.bucket.received
+        share = 1 / self.header.wait()
         with np.errstate(all="ignore"):  # gradients may be infinite
             if self.bucket.wire is None:
-                total = self.host[own]
-                np.add(received[0], received[1], out=total)
-                for other in received[2:]:
-                    total += other
-                total *= self.bucket.dtype.type(1 / self.header.wait())
+                np.add(first, second, out=self.own)
+                for other in rest:
+                    self.own += other
+                self.own *= self.bucket.dtype.type(share)
             else:
-                total = from_bfloat16(received[0])
-                for other in received[1:]:
+                total = from_bfloat16(first)
+                for other in (second, *rest):
                     total += from_bfloat16(other)
-                total *= np.float32(1 / self.header.wait())
-                to_bfloat16(total, self.bucket.wire[own])
+                total *= np.float32(share)
+                to_bfloat16(total, self.own)
