@@ -283,7 +283,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(name="bench-compare")
 def bench_compare(session: nox.Session) -> None:
-    """Fail where a benchmark is more than 15 % slower on HEAD than on a commit: `nox -s bench-compare -- BASE`."""
+    """Fail where a benchmark is slower on HEAD than on a commit, by what changed: `nox -s bench-compare -- BASE`."""
     if not session.posargs:
         session.error("which commit to compare with? nox -s bench-compare -- BASE")
     session.install("hatchling", *requirements(*PACKAGES))

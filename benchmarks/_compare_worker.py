@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import sys
 from collections.abc import Callable
@@ -13,8 +14,11 @@ import benchmarks
 from benchmarks._clock import calibrate, sample
 from benchmarks._pipe import serve
 from benchmarks._suite import benchmarks_of, combinations
+from benchmarks._touched import Touched, touch
 
-SAMPLE = 0.015  # seconds
+# Seconds. On a busy machine a process loses its core every few milliseconds: one of many short samples is left alone,
+# of long ones none is.
+SAMPLE = 0.002
 
 
 def _all() -> dict[str, Callable[[], None]]:
@@ -44,6 +48,10 @@ class _Bench:
         """The files that the packages were imported from."""
         return [str(module.__file__) for name, module in sys.modules.items() if name.startswith("stackgrad.")]
 
+    def touched(self, name: str) -> Touched:
+        """What a benchmark executes (see _touched)."""
+        return touch(self._all[name], os.environ["PYTHONPATH"].split(os.pathsep)[0])
+
     def prepare(self, name: str, number: int | None) -> int:
         """Compile and warm up; the calls that make a sample, unless they are given."""
         work = self._all[name]
@@ -54,8 +62,16 @@ class _Bench:
         return self._at_work[1]
 
     def sample(self) -> float:
+        """Seconds of a call, after one that brings back what the other process took from the caches."""
         assert self._at_work is not None
-        return sample(*self._at_work)
+        work, number = self._at_work
+        if number > 1:
+            work()
+        return sample(work, number)
+
+    def spent(self) -> float:
+        """Seconds of the cores that this process used so far."""
+        return sum(os.times()[:4])
 
     def forget(self) -> None:
         """Free the operands of the one at work."""
@@ -67,5 +83,5 @@ class _Bench:
 
 if __name__ == "__main__":
     bench = _Bench()
-    served = (bench.names, bench.origins, bench.prepare, bench.sample, bench.forget)
+    served = (bench.names, bench.origins, bench.touched, bench.prepare, bench.sample, bench.spent, bench.forget)
     serve({function.__name__: function for function in served})

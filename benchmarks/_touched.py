@@ -1,0 +1,197 @@
+"""What a benchmark executes: functions of Python, and functions that were compiled into the kernels it runs.
+
+Each benchmark runs in a fork of its own, where no kernel was loaded and no plan was made before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import sys
+from collections.abc import Callable, Iterator
+from types import CodeType, FrameType, FunctionType
+from typing import Any, NamedTuple
+
+import llvmlite.binding
+import numba
+from numba.core.codegen import CPUCodegen, CPUCodeLibrary
+from numba.core.dispatcher import Dispatcher
+
+from stackgrad.tensor import OPS, REDUCTIONS
+
+Place = tuple[str, int]
+"""A file's path from the folder of the packages on, and the line where a function begins."""
+
+
+class Touched(NamedTuple):
+    """`called` are functions of Python, `compiled` those in kernels; the `modules` hold functions that Numba replaces
+    by others; `rows` are of the op table; `kernels` the machine code of each by name and types.
+    """
+
+    called: frozenset[Place]
+    compiled: frozenset[Place]
+    modules: frozenset[str]
+    rows: frozenset[str]
+    kernels: dict[str, str]
+
+
+class _Record:
+    """What runs in this process from now on."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder + os.sep
+        self._rows = {*OPS, *REDUCTIONS}
+        self.called: set[Place] = set()
+        self.compiled: set[Place] = set()
+        self.modules: set[str] = set()
+        self.rows: set[str] = set()
+        self.kernels: dict[str, str] = {}
+        self._depth = 0
+        self._code: bytes | None = None
+        self._seen: set[int] = set()
+
+    def profile(self, frame: FrameType, event: str, argument: object) -> None:
+        code = frame.f_code
+        if event == "call" and code.co_filename.startswith(self._folder) and code.co_name != "<module>":
+            self.called.add(self._place(code))
+            self.rows.update(self._named(code.co_consts))
+            self.rows.update(self._named(frame.f_locals.values()))
+
+    def _place(self, code: CodeType) -> Place:
+        return code.co_filename.removeprefix(self._folder), code.co_firstlineno
+
+    def _named(self, values: Any) -> Iterator[str]:
+        """The rows that are among values, or in a tuple of them."""
+        for value in values:
+            for item in value if isinstance(value, tuple) else (value,):
+                name = getattr(item, "name", item)
+                if isinstance(name, str) and name in self._rows:
+                    yield name
+
+    def compile(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """`Dispatcher.compile`, which also says what was compiled, or loaded from disk, and of which functions."""
+
+        def compile(dispatcher: Any, signature: Any) -> Any:
+            self._depth, self._code = self._depth + 1, None
+            sys.setprofile(None)  # what runs in order to compile would not run where the kernel is on disk
+            try:
+                return original(dispatcher, signature)
+            finally:
+                self._depth -= 1
+                if not self._depth:
+                    sys.setprofile(self.profile)
+                    function = dispatcher.py_func
+                    self._take(dispatcher)
+                    name = f"{function.__module__}.{function.__qualname__}{signature}"
+                    self.kernels[name] = _digest(self._code)
+
+        return compile
+
+    def stored(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """What makes of a kernel what goes to disk: (its name, "object", (its object file, ...))."""
+
+        def stored(library: Any) -> Any:
+            made = original(library)
+            self._code = made[2][0]
+            return made
+
+        return stored
+
+    def loaded(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """The opposite."""
+
+        def loaded(codegen: Any, made: Any) -> Any:
+            self._code = made[2][0]
+            return original(codegen, made)
+
+        return loaded
+
+    def _take(self, function: Any) -> None:
+        """A function of a kernel, and those that it reads."""
+        jitted = hasattr(function, "py_func")
+        function = getattr(function, "py_func", None) or getattr(function, "_defn", None) or function
+        if not isinstance(function, FunctionType) or id(function) in self._seen:
+            return
+        self._seen.add(id(function))
+        if function.__code__.co_filename.startswith(self._folder):
+            self.compiled.add(self._place(function.__code__))
+        for value in _read(function):
+            if jitted and isinstance(value, FunctionType) and value.__code__.co_filename.startswith(self._folder):
+                self.modules.add(self._place(value.__code__)[0])
+            self._take(value)
+
+    def touched(self) -> Touched:
+        called, compiled = frozenset(self.called), frozenset(self.compiled)
+        return Touched(called, compiled, frozenset(self.modules), frozenset(self.rows), self.kernels)
+
+
+def _read(function: FunctionType) -> Iterator[Any]:
+    codes = [function.__code__]
+    while codes:
+        code = codes.pop()
+        codes += [value for value in code.co_consts if isinstance(value, CodeType)]
+        yield from (function.__globals__[name] for name in code.co_names if name in function.__globals__)
+    yield from (cell.cell_contents for cell in function.__closure__ or ())
+
+
+def _digest(code: bytes | None) -> str:
+    """Of the instructions and constants of an object file: the same in every process, as names are not.
+
+    For a kernel that is kept nowhere nobody can say that it is the same.
+    """
+    if code is None:
+        return "unknown"
+    sections = llvmlite.binding.ObjectFileRef.from_data(code).sections()
+    named = [(bytes(section.name() or b"").decode(), section.data()) for section in sections]
+    parts = [(name, data) for name, data in named if name.startswith((".text", ".ltext", ".rodata.cst"))]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def touch(work: Callable[[], object], folder: str) -> Touched:
+    """What `work` executes of the packages in `folder`, by running it in a fork. Raises RuntimeError where it fails."""
+    _warm()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(reading)
+        try:
+            answer: Touched | str = _touch(work, folder)
+        except BaseException as error:
+            answer = f"{type(error).__name__}: {error}"
+        with os.fdopen(writing, "wb") as pipe:
+            pickle.dump(answer, pipe)
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        content = pipe.read()
+    os.waitpid(child, 0)
+    found: Touched | str = pickle.loads(content) if content else "the process that ran it was killed"
+    if isinstance(found, str):
+        raise RuntimeError(found)
+    return found
+
+
+def _touch(work: Callable[[], object], folder: str) -> Touched:
+    record = _Record(folder)
+    Dispatcher.compile = record.compile(Dispatcher.compile)
+    CPUCodeLibrary.serialize_using_object_code = record.stored(CPUCodeLibrary.serialize_using_object_code)
+    CPUCodegen.unserialize_library = record.loaded(CPUCodegen.unserialize_library)
+    sys.setprofile(record.profile)
+    try:
+        work()
+        work()
+    finally:
+        sys.setprofile(None)
+    return record.touched()
+
+
+_warmed: list[Any] = []
+
+
+def _warm() -> None:
+    """Have Numba load what each fork would load by itself."""
+    if not _warmed:
+        function = numba.njit(lambda x: x)
+        function.compile((numba.types.intp,))
+        _warmed.append(function)

@@ -1,0 +1,150 @@
+"""The processes of two commits that take turns, and the rounds that they gave."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from benchmarks._pipe import ROOT, RequestError, Worker
+
+from . import slower
+from .affected import Reason, Record, is_same
+from .busy import BUSY, OthersThan
+from .commits import environment, unpacked
+
+# Samples of each commit in a round, in turns: the least of them is what the round gives.
+SAMPLES, FEWEST_SAMPLES, SECONDS = 24, 5, 0.1
+PREPARING = 0.4  # of the time, at most
+Rounds = dict[str, tuple[list[float], list[float]]]
+
+
+class Comparison:
+    """Two commits, and the rounds measured so far of each benchmark, base's and head's; `fresh` those of suspects."""
+
+    def __init__(self, base: str, head: str) -> None:
+        self.base, self.head = base, head
+        self.rounds: Rounds = {}
+        self.fresh: Rounds = {}
+        self.failed: dict[str, tuple[str, str]] = {}  # the errors of base and head, "" where it runs
+        self.left_out: list[str] = []
+        self.same: list[str] = []  # affected by their sources, but not by their machine code
+        self.shares: list[float | None] = []  # of the cores, used by others, a round
+        self._calls: dict[str, int] = {}  # in a sample, the same in all rounds
+        self._record = Record(base)
+        with self.workers(base) as (worker,):
+            self._names: list[str] = worker.ask("names")
+
+    def names(self) -> list[str]:
+        """All benchmarks."""
+        return self._names
+
+    @contextmanager
+    def workers(self, *commits: str) -> Iterator[list[Worker]]:
+        """Processes with the packages of commits. Raises RuntimeError where one has others."""
+        # One folder of kernels for all: those of other sources never match.
+        cache = str(ROOT / ".asv" / "compare" / "kernels")
+        module = "benchmarks._compare_worker"
+        with ExitStack() as stack:
+            environments = [{**environment(commit), "STACKGRAD_CACHE_DIR": cache} for commit in commits]
+            started = [stack.enter_context(Worker(module, variables)) for variables in environments]
+            for commit, worker in zip(commits, started, strict=True):
+                for origin in worker.ask("origins"):
+                    if not origin.startswith(str(unpacked(commit))):
+                        raise RuntimeError(f"imported {origin}, expected a file under {unpacked(commit)}")
+            yield started
+
+    def touched(self, names: Sequence[str]) -> Mapping[str, Any]:
+        """What each benchmark executes on base, found once and kept. Compiles base's kernels."""
+        missing = [name for name in names if name not in self._record.touched]
+        if missing:
+            print(f"finding what {len(missing)} benchmarks execute on {self.base[:10]} ...", flush=True)
+            with self.workers(self.base) as (worker,):
+                for name in missing:
+                    try:
+                        self._record.touched[name] = worker.ask("touched", name)
+                    except RequestError as error:
+                        self.failed[name] = (str(error), "")
+            self._record.save()
+        return self._record.touched
+
+    def prepared(self, names: Sequence[str], end: float, reasons: Mapping[str, Reason] | None = None) -> list[str]:
+        """Those of the names that run on both, after running each once, which compiles its kernels.
+
+        What is left when PREPARING of the time until `end` is over is left out.
+        """
+        found: list[str] = []
+        latest = time.monotonic() + PREPARING * (end - time.monotonic())
+        with self.workers(self.base, self.head) as (base, head):
+            for i, name in enumerate(names):
+                if time.monotonic() > latest and found:
+                    self.left_out += names[i:]
+                    break
+                if reasons and not reasons[name].called:
+                    try:
+                        if is_same(self._record.touched[name], head.ask("touched", name), reasons[name]):
+                            self.same.append(name)
+                            continue
+                    except RequestError:
+                        pass  # it fails again below
+                if self._try(name, base, head):
+                    found.append(name)
+        self.rounds = {name: ([], []) for name in found}
+        return found
+
+    def _try(self, name: str, *workers: Worker) -> bool:
+        errors = ["", ""]
+        for i in (1, 0):
+            try:
+                self._calls[name] = workers[i].ask("prepare", name, self._calls.get(name))
+                workers[i].ask("forget")
+            except RequestError as error:
+                errors[i] = str(error)
+        if any(errors):
+            self.failed[name] = (errors[0], errors[1])
+        return not any(errors)
+
+    def leave_out(self, names: Sequence[str]) -> None:
+        """Measure these no more."""
+        self.left_out += names
+        for name in names:
+            del self.rounds[name]
+
+    def measure(self, names: Sequence[str], first: int, fresh: bool = False) -> None:
+        """One round; `first` says whether base (0) or head (1) begins."""
+        with self.workers(self.base, self.head) as (base, head):
+            workers, others = (base, head), OthersThan((base, head))
+            for name in names:
+                rounds = self.fresh.setdefault(name, ([], [])) if fresh else self.rounds[name]
+                for worker in workers:
+                    worker.ask("prepare", name, self._calls[name])
+                least, start = [float("inf")] * 2, time.monotonic()
+                for sample in range(SAMPLES):
+                    if sample >= FEWEST_SAMPLES and time.monotonic() - start > SECONDS:
+                        break
+                    for which in ((first + sample) % 2, (first + sample + 1) % 2):
+                        least[which] = min(least[which], workers[which].ask("sample"))
+                for which, worker in enumerate(workers):
+                    worker.ask("forget")
+                    rounds[which].append(least[which])
+            self.shares.append(others.share())
+        self._say(len(names), fresh)
+
+    def _say(self, count: int, fresh: bool) -> None:
+        share = self.shares[-1]
+        busy = "" if share is None else f"; others used {share:.0%} of the cores" + (" (busy)" if share > BUSY else "")
+        what = "new round of what seems slower" if fresh else "round"
+        print(f"{what}: {count} benchmarks{busy}", flush=True)
+
+    def suspects(self) -> list[str]:
+        """Those that seem slower."""
+        return [
+            name
+            for name, (base, head) in self.rounds.items()
+            if len(base) >= slower.LEAST_ROUNDS and slower.is_suspect(base, head)
+        ]
+
+    def undecided(self) -> list[str]:
+        """The suspects for which new rounds are worth while."""
+        return [name for name in self.suspects() if slower.undecided(*self.fresh.get(name, ([], [])))]

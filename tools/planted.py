@@ -1,0 +1,179 @@
+"""Plant slowdowns on scratch commits, and see which are found: python -m tools.planted counts|times|same.
+
+    counts    each plant beside its parent, by `tools.count_commits`
+    times     the same by `tools.compare_commits`; `--load 4` beside so many busy processes
+    same      HEAD with itself: `--times 10` by so many comparisons of times
+
+The slowdowns stand in planted.toml. A scratch commit has no branch and changes neither index nor working tree.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks._pipe import ROOT
+
+from .commits import commit_of
+
+DOCUMENT = ROOT / "docs" / "performance.md"
+NAMED = re.compile(r"^(SLOWER|GREW|UNCONFIRMED|FAILS on HEAD)\b.*?\b(bench_\w+\.\w+(?:\(.*?\))?|\S+)(?:  \[.*)?$")
+
+
+class Plant(NamedTuple):
+    """A slowdown: in which file which text becomes which, and a pattern of the benchmarks that may be named for it."""
+
+    name: str
+    what: str
+    file: str
+    old: str
+    new: str
+    touches: str
+
+
+def plants() -> list[Plant]:
+    """All of them."""
+    with (ROOT / "tools" / "planted.toml").open("rb") as file:
+        return [Plant(**entry) for entry in tomllib.load(file)["plant"]]
+
+
+def planted(plant: Plant, source: str) -> str:
+    """The source with the slowdown. Raises ValueError where the text to replace is not there exactly once."""
+    if source.count(plant.old) != 1:
+        raise ValueError(f"{plant.name}: {plant.file} has {plant.old!r} {source.count(plant.old)} times, expected once")
+    return source.replace(plant.old, plant.new)
+
+
+def git(*arguments: str, text: str | None = None, **environment: str) -> str:
+    """What git prints."""
+    command = ["git", *arguments]
+    env = {**os.environ, **environment}
+    done = subprocess.run(command, cwd=ROOT, input=text, capture_output=True, text=True, check=True, env=env)
+    return done.stdout.removesuffix("\n")
+
+
+def scratch_commit(plant: Plant, parent: str) -> str:
+    """A commit on `parent` with the slowdown."""
+    source = git("show", f"{parent}:{plant.file}") + "\n"
+    blob = git("hash-object", "-w", "--stdin", text=planted(plant, source))
+    who = {f"GIT_{role}_{what}": "planted" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    when = {f"GIT_{role}_DATE": "2000-01-01T00:00:00Z" for role in ("AUTHOR", "COMMITTER")}  # the same commit each time
+    with tempfile.TemporaryDirectory() as folder:
+        index = str(Path(folder) / "index")
+        git("read-tree", parent, GIT_INDEX_FILE=index)
+        git("update-index", "--cacheinfo", f"100644,{blob},{plant.file}", GIT_INDEX_FILE=index)
+        tree = git("write-tree", GIT_INDEX_FILE=index)
+    return git("commit-tree", tree, "-p", parent, "-m", f"Plant a slowdown: {plant.what}", **who, **when)
+
+
+@contextmanager
+def load(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """So many processes that do nothing but work. They end with the block, or when this process does."""
+    busy = "import os\nparent = os.getppid()\nwhile os.getppid() == parent:\n    sum(range(1_000_000))\n"
+    processes = [subprocess.Popen([sys.executable, "-c", busy]) for _ in range(count)]
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+class Outcome(NamedTuple):
+    """What a comparison said: its exit status, the lines that name a benchmark, and how long it took."""
+
+    status: int
+    lines: list[str]
+    seconds: float
+
+    @property
+    def names(self) -> list[str]:
+        """What is said to be slower."""
+        return [match[2] for line in self.lines if (match := NAMED.match(line)) and match[1] != "UNCONFIRMED"]
+
+    @property
+    def unconfirmed(self) -> list[str]:
+        """What could not be confirmed."""
+        return [match[2] for line in self.lines if (match := NAMED.match(line)) and match[1] == "UNCONFIRMED"]
+
+
+def compare(module: str, base: str, head: str, options: Sequence[str]) -> Outcome:
+    """Run a comparison of two commits. Its last lines are shown as they come."""
+    start = time.monotonic()
+    command = [sys.executable, "-m", module, base, head, *options]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    lines = [line for line in done.stdout.splitlines() if NAMED.match(line)]
+    print(done.stdout, file=sys.stderr, flush=True)
+    return Outcome(done.returncode, lines, time.monotonic() - start)
+
+
+def row(plant: Plant, outcome: Outcome) -> str:
+    """A line of the table."""
+    meant = [name for name in outcome.names if re.search(plant.touches, name)]
+    false = [name for name in outcome.names if name not in meant]
+    found = "yes" if meant else "unconfirmed" if outcome.unconfirmed else "no"
+    sizes = [float(match[1]) for line in outcome.lines if (match := re.search(r"([\d.]+)x", line))]
+    size = f"{max(sizes):.2f}x" if sizes else ""
+    named = f"{meant[0]}{f' and {len(meant) - 1} more' if len(meant) > 1 else ''}" if meant else ""
+    return f"| {plant.what} | {found} | {size} | {named} | {'; '.join(false) or 'none'} | {outcome.seconds:.0f} s |"
+
+
+HEADER = "| planted | found | at most | named | named besides | took |\n|---|---|---|---|---|---|\n"
+
+
+def write(title: str, text: str) -> None:
+    """Put a table into docs/performance.md, between its own two marks."""
+    begin, end = f"<!-- planted: {title} -->", f"<!-- end of planted: {title} -->"
+    document = DOCUMENT.read_text(encoding="utf-8")
+    if begin not in document:
+        raise ValueError(f"docs/performance.md has no line {begin!r}, which says where the table belongs")
+    before, rest = document.split(begin)
+    DOCUMENT.write_text(f"{before}{begin}\n\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8")
+
+
+def main() -> int:
+    """Read the arguments, plant, compare, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("how", choices=("counts", "times", "same"))
+    parser.add_argument("--load", type=int, default=0, help="busy processes beside it")
+    parser.add_argument("--only", default="", metavar="PATTERN", help="a regular expression of plants' names")
+    parser.add_argument("--minutes", type=float, help="for a comparison of times (default: 1, beside a load 2)")
+    parser.add_argument("--times", type=int, default=10, help="comparisons of a commit with itself")
+    parser.add_argument("--base", default="HEAD", help="the commit to plant on")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    options = parser.parse_args()
+    base = commit_of(options.base)
+    module, arguments = "tools.compare_commits", ["--minutes", str(options.minutes or (2 if options.load else 1))]
+    if options.how == "counts":
+        module, arguments = "tools.count_commits", []
+    chosen = [plant for plant in plants() if re.search(options.only, plant.name)]
+    with load(options.load):
+        if options.how == "same":
+            outcomes = [compare(module, base, base, [*arguments, "--all"]) for _ in range(options.times)]
+            alarms = sum(bool(outcome.status) for outcome in outcomes)
+            text = f"{len(outcomes)} comparisons of a commit with itself, {alarms} alarms.\n"
+        else:
+            rows = []
+            for plant in chosen:
+                rows.append(row(plant, compare(module, base, scratch_commit(plant, base), arguments)))
+                print(rows[-1], flush=True)
+            found = sum("| yes |" in row for row in rows)
+            text = f"{found} of {len(rows)} found.\n\n{HEADER}" + "\n".join(rows) + "\n"
+    print(text)
+    if options.write:
+        write(f"{options.how}{f' beside {options.load}' if options.load else ''}", text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

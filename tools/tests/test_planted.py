@@ -1,0 +1,67 @@
+"""The planted slowdowns fit the tree, and what was found of them is read and written right."""
+
+import ast
+import re
+
+import pytest
+
+from benchmarks._pipe import ROOT
+from tools import planted
+from tools.planted import NAMED, Outcome, Plant, plants, row
+
+ALL = plants()
+
+
+def test_there_are_twenty_with_names_of_their_own():
+    assert len({plant.name for plant in ALL}) == len(ALL) >= 20
+
+
+@pytest.mark.parametrize("plant", ALL, ids=[plant.name for plant in ALL])
+def test_its_text_is_there_once_and_gives_python(plant):
+    source = (ROOT / plant.file).read_text(encoding="utf-8")
+    assert ast.dump(ast.parse(planted.planted(plant, source))) != ast.dump(ast.parse(source))
+    re.compile(plant.touches)
+
+
+@pytest.mark.parametrize("source", ["", "a = 1\na = 1\n"])
+def test_a_text_that_is_not_there_once_is_refused(source):
+    with pytest.raises(ValueError, match="expected once"):
+        planted.planted(Plant("p", "", "f.py", "a = 1\n", "a = 2\n", "."), source)
+
+
+LINE = "  1.29x        16.7 ->       21.5 us  slower by more than 5% in 7 of 7 rounds  bench_x.time_y('a b', 1)"
+
+
+@pytest.mark.parametrize("kind", ["SLOWER", "UNCONFIRMED"])
+@pytest.mark.parametrize("end", ["", "  [instructions 1.00x: memory order, threads or the machine]"])
+def test_names_are_read_from_a_report(kind, end):
+    match = NAMED.match(f"{kind}: {LINE}{end}")
+    assert match
+    assert (match[1], match[2]) == (kind, "bench_x.time_y('a b', 1)")
+    assert not NAMED.match(LINE)
+
+
+def test_what_is_named_besides_is_false():
+    plant = Plant("p", "a copy", "f.py", "", "", r"time_y\(")
+    lines = [f"SLOWER: {LINE}", f"SLOWER: {LINE.replace('time_y', 'time_z')}"]
+    assert row(plant, Outcome(1, lines, 61.4)) == (
+        "| a copy | yes | 1.29x | bench_x.time_y('a b', 1) | bench_x.time_z('a b', 1) | 61 s |"
+    )
+    assert row(plant, Outcome(0, [], 3.0)) == "| a copy | no |  |  | none | 3 s |"
+    assert "| unconfirmed |" in row(plant, Outcome(3, [f"UNCONFIRMED: {LINE}"], 3.0))
+
+
+def test_a_table_is_put_between_its_marks(tmp_path, monkeypatch):
+    document = tmp_path / "performance.md"
+    document.write_text("a\n<!-- planted: times -->\nold\n<!-- end of planted: times -->\nb\n")
+    monkeypatch.setattr(planted, "DOCUMENT", document)
+    planted.write("times", "new\n")
+    assert document.read_text() == "a\n<!-- planted: times -->\n\nnew\n\n<!-- end of planted: times -->\nb\n"
+    with pytest.raises(ValueError, match="no line '<!-- planted: counts -->'"):
+        planted.write("counts", "new\n")
+
+
+def test_the_load_ends_with_the_block():
+    with planted.load(2) as processes:
+        assert [process.poll() for process in processes] == [None, None]
+    assert all(process.poll() is not None for process in processes)
