@@ -30,7 +30,7 @@ def mpiexec(ranks: int, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture(scope="session", params=RANKS, ids=lambda ranks: f"{ranks} ranks")
+@pytest.fixture(scope="session", params=RANKS, ids=lambda ranks: f"ranks{ranks}")
 def reports(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
     """For each rank what came of each case."""
     folder = tmp_path_factory.mktemp(f"ranks-{request.param}")
