@@ -50,6 +50,8 @@ def test_uniform_numbers_depend_on_the_index_alone(dtype):
     whole = uniform((1000,), dtype, 5, 7)
     np.testing.assert_array_equal(uniform((10,), dtype, 5, 7), whole[:10])
     np.testing.assert_array_equal(uniform((10, 1, 100), dtype, 5, 7).reshape(-1), whole)
+    for first in (1, 2, 3, 4, 997, 999):
+        np.testing.assert_array_equal(uniform((1000 - first,), dtype, 5, 7, first), whole[first:])
     assert uniform((), dtype, 5, 7) == whole[0]
     assert uniform((3, 0), dtype, 5, 7).shape == (3, 0)
     assert not np.array_equal(uniform((1000,), dtype, 6, 7), whole)

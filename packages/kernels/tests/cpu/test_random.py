@@ -8,8 +8,8 @@ from stackgrad.kernels.cpu._random import dropout, uniform
 from stackgrad.tensor import NumpyBackend
 
 
-def draw(seed, number):
-    return np.array([seed, number], np.uint64)
+def draw(seed, number, first=0):
+    return np.array([seed, number, first], np.uint64)
 
 
 pytestmark = pytest.mark.usefixtures("poisoned")
@@ -31,6 +31,15 @@ def test_chunk_edges(run_serially, serial, dtype):
 def test_any_seed_and_call(seed, number):
     expected = NumpyBackend().uniform((9,), np.dtype("float32"), draw(seed, number))
     assert np.array_equal(uniform((9,), np.dtype("float32"), draw(seed, number)), expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("first", [1, 2, 3, 4, 1021, CHUNK + 1, 2**40 + 3])
+def test_from_any_element_on(dtype, first):
+    dtype = np.dtype(dtype)
+    for size in (0, 1, 2, 3, 6, 255, CHUNK - 1, CHUNK, 2 * CHUNK + 2):
+        expected = NumpyBackend().uniform((size,), dtype, draw(5, 6, first))
+        assert np.array_equal(uniform((size,), dtype, draw(5, 6, first)), expected)
 
 
 @pytest.mark.parametrize("serial", [True, False])

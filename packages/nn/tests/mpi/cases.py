@@ -22,6 +22,8 @@ import stackgrad.tensor as sg
 from stackgrad import nn
 from stackgrad.nn import distributed
 from stackgrad.nn.distributed._wire import from_bfloat16, to_bfloat16
+from stackgrad.nn.distributed._world import ROWS
+from stackgrad.tensor._random import RowsBefore
 
 HERE = distributed.world()
 CASES: dict[str, Callable[[Path], None]] = {}
@@ -95,6 +97,7 @@ class Run:
 
     def epochs(self, count: int) -> Run:
         x, y = self.data
+        RowsBefore.count = 0  # as one process has it
         for _ in range(count):
             for index in self.batches(EXAMPLES, BATCH, self.generator):
                 self.learn(x[index], y[index])
@@ -147,6 +150,27 @@ def two_hundred_steps_are_those_of_one_process(folder: Path) -> None:
         found = trained(perceptron, optimizer, backend, epochs=50)
         expect_close(found, trained(perceptron, optimizer, backend, epochs=50, alone=True))
         expect_equal(found, trained(perceptron, optimizer, backend, epochs=50))
+
+
+def dropping(backend: str) -> nn.Module:
+    sg.manual_seed(1)
+    draws = sg.Generator(8)
+    layers = (nn.Linear(6, 9), nn.Dropout(0.3, generator=draws), nn.Unflatten(1, (3, 3)), nn.Dropout1d(generator=draws))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(9, 3)).to(backend)
+
+
+@case
+def ranks_drop_what_one_process_would(folder: Path) -> None:
+    expected = trained(dropping, momentum, "numpy", epochs=5, alone=True)
+    for backend, captured in (("numpy", False), ("cpu", True)):
+        expect_close(trained(dropping, momentum, backend, epochs=5, captured=captured), expected)
+
+
+@case
+def ranks_drop_other_elements_where_nothing_says_which_rows_they_have(folder: Path) -> None:
+    RowsBefore.count = HERE.rank * ROWS
+    masks = distributed.gather(sg.dropout(sg.ones(64), 0.5, sg.Generator(0)).tolist())
+    assert len(set(map(tuple, masks))) == HERE.size
 
 
 @case

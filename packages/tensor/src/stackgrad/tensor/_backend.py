@@ -338,7 +338,8 @@ class Backend(ABC):
     def uniform(self, shape: Shape, dtype: DType, draw: NDArray[np.uint64]) -> Array:
         """Uniform in [0, 1), the same values on every backend.
 
-        `draw` (2,), a seed and the number of the draw, is read when the work is done, each time.
+        `draw` (3,), a seed, the number of the draw, and which element of it is the first here, below 2**62, is read
+        when the work is done, each time.
         """
 
     def dropout(self, x: Array, rate: float, draw: NDArray[np.uint64]) -> tuple[Array, Array]:

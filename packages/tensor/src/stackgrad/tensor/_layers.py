@@ -191,11 +191,12 @@ class Dropout(Primitive):
 def dropout(x: Tensor, rate: float, generator: Generator | None = None) -> Tensor:
     """Zeros in place of each element with probability `rate` (0 to 1), the others times 1 / (1 - rate).
 
-    The mask depends on the generator and the C-order index of the element alone. Raises ValueError for another rate and
-    TypeError for integers.
+    The mask depends on the generator and the C-order index of the element alone, in the whole batch where several
+    processes share one. Raises ValueError for another rate and TypeError for integers.
     N. Srivastava et al., "Dropout" (https://jmlr.org/papers/v15/srivastava14a.html).
     """
     if not 0 <= rate <= 1:
         raise ValueError(f"dropout: rate {rate}: expected 0 to 1")
     expect_float("dropout", x)
-    return Dropout.apply(x, rate, next_draw(generator or default_generator()))
+    row = math.prod(x.shape[1:])
+    return Dropout.apply(x, rate, next_draw(generator or default_generator(), row))

@@ -139,7 +139,7 @@ class NumpyBackend(HostBackend):
         return np.asarray(order, np.int64)
 
     def uniform(self, shape: Shape, dtype: DType, draw: NDArray[np.uint64]) -> Array:
-        return _random.uniform(shape, dtype, int(draw[0]), int(draw[1]))
+        return _random.uniform(shape, dtype, *draw.tolist())
 
     @_quiet
     def sgd_step(

@@ -36,22 +36,26 @@ def philox(counter: NDArray[np.uint32], key: tuple[int, int]) -> NDArray[np.uint
     return np.stack((c0, c1, c2, c3), axis=1).astype(np.uint32)
 
 
-def random_words(count: int, seed: int, call: int) -> NDArray[np.uint32]:
-    """The first `count` 32-bit words of draw `call` under `seed`."""
-    block = np.arange((count + 3) // 4, dtype=np.uint64)
+def random_words(count: int, seed: int, call: int, first: int = 0) -> NDArray[np.uint32]:
+    """`count` 32-bit words of draw `call` under `seed`, from word `first` on."""
+    start, before = divmod(first, 4)
+    block = np.arange((before + count + 3) // 4, dtype=np.uint64) + np.uint64(start)
     counter = np.empty((block.size, 4), np.uint32)
     counter[:, 0], counter[:, 1] = block & np.uint64(_MASK), block >> np.uint64(32)
     counter[:, 2], counter[:, 3] = call & _MASK, call >> 32
-    return philox(counter, (seed & _MASK, seed >> 32)).reshape(-1)[:count]
+    return philox(counter, (seed & _MASK, seed >> 32)).reshape(-1)[before : before + count]
 
 
-def uniform(shape: Shape, dtype: np.dtype[Any], seed: int, call: int) -> NDArray[Any]:
-    """Uniform in [0, 1): multiples of 2**-24 from one word each (float32), of 2**-53 from two (float64)."""
+def uniform(shape: Shape, dtype: np.dtype[Any], seed: int, call: int, first: int = 0) -> NDArray[Any]:
+    """Uniform in [0, 1): multiples of 2**-24 from one word each (float32), of 2**-53 from two (float64).
+
+    They are those of a draw from element `first` on.
+    """
     count = math.prod(shape)
     if dtype == np.float32:
-        words = random_words(count, seed, call) >> np.uint32(8)
+        words = random_words(count, seed, call, first) >> np.uint32(8)
         return np.asarray(words.astype(np.float32) * np.float32(2**-24)).reshape(shape)
-    high, low = random_words(2 * count, seed, call).reshape(-1, 2).T.astype(np.uint64)
+    high, low = random_words(2 * count, seed, call, 2 * first).reshape(-1, 2).T.astype(np.uint64)
     whole = (high >> np.uint64(5)) * np.uint64(2**26) + (low >> np.uint64(6))
     return np.asarray(whole * 2.0**-53).reshape(shape)
 
@@ -99,12 +103,22 @@ class Generator:
         return f"Generator(seed={self.seed}, call={self.call})"
 
 
-def next_draw(generator: Generator) -> NDArray[np.uint64]:
-    """The seed, and the number of the draw to make now, in an array that each replay of a capture writes again."""
-    draw = np.empty(2, np.uint64)
+class RowsBefore:
+    """How many rows of a batch come before those that this process has, where several share one: see `next_draw`."""
+
+    count = 0
+
+
+def next_draw(generator: Generator, row: int = 0) -> NDArray[np.uint64]:
+    """The seed, the number of the draw to make now, and the first element, in an array that each replay writes again.
+
+    The first element is 0, or where this process has rows of a batch, of `row` elements each, that which it has there:
+    so all processes together draw what one does that has the whole batch.
+    """
+    draw = np.zeros(3, np.uint64)
 
     def count() -> None:
-        draw[0], draw[1] = generator.seed, generator.next_call()
+        draw[0], draw[1], draw[2] = generator.seed, generator.next_call(), RowsBefore.count * row
 
     each_time(count, ahead=True)
     return draw

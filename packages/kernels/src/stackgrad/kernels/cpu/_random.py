@@ -74,20 +74,22 @@ def _as_float32(word):
 
 @kernel(lambda T: (Memory(types.float32), types.intp, Memory(types.uint64)))
 def _uniform32(chunk, out, size, draw):
-    seed, call, end = load(draw, 0), load(draw, 1), min(size, (chunk + 1) * CHUNK)
+    seed, call, first = load(draw, 0), load(draw, 1), types.intp(load(draw, 2))
+    low, end = chunk * CHUNK, min(size, (chunk + 1) * CHUNK)
     words = on_stack(draw, BLOCKS), on_stack(draw, BLOCKS), on_stack(draw, BLOCKS), on_stack(draw, BLOCKS)
-    for start in range(chunk * CHUNK, end, 4 * BLOCKS):
-        _philox_of_many(start // 4, seed, call, *words)
+    for start in range(low - first % 4, end, 4 * BLOCKS):  # where the first of some blocks would be
+        _philox_of_many((first + start) // 4, seed, call, *words)
         for j in range(4):
-            for i in range(min(BLOCKS, (end - start - j + 3) // 4)):
+            for i in range(start + j < low, min(BLOCKS, (end - start - j + 3) // 4)):
                 store(out, start + 4 * i + j, _as_float32(load(words[j], i)))
 
 
 @kernel(lambda T: (Memory(types.float64), types.intp, Memory(types.uint64)))
 def _uniform64(chunk, out, size, draw):
-    for start in range(chunk * CHUNK, min(size, (chunk + 1) * CHUNK), 2):
-        words = _philox(np.uint64(start // 2), load(draw, 0), load(draw, 1))
-        for j in range(min(2, size - start)):
+    first, low, end = types.intp(load(draw, 2)), chunk * CHUNK, min(size, (chunk + 1) * CHUNK)
+    for start in range(low - first % 2, end, 2):
+        words = _philox(np.uint64((first + start) // 2), load(draw, 0), load(draw, 1))
+        for j in range(start < low, min(2, end - start)):
             whole = (words[2 * j] >> np.uint64(5)) * np.uint64(2**26) + (words[2 * j + 1] >> np.uint64(6))
             store(out, start + j, np.float64(whole) * 2.0**-53)
 

@@ -5,7 +5,8 @@
     uniform, float64    |0   1    |2   3    |4 ...    |          two, of two words each,
     dropout             |0 1 2 3  |4 5 6 7  |8 ...    |          or four float32, whatever the dtype of the elements
 
-Seed and number of the draw lie in device memory: a captured function writes them each time.
+Where the first element is not the first of the draw, what comes before it in its block is left out. Seed, number of the
+draw and first element lie in device memory: a captured function writes them each time.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _W0, _W1 = (np.uint32(w) for w in WEYL)
 
 @inlined
 def _philox(block, draw):
-    """The four words, uint32, of a block of a draw, which is a seed and a number."""
+    """The four words, uint32, of a block of a draw, which is a seed, a number and the first element."""
     seed, call = draw[0], draw[1]
     c0, c1 = np.uint32(block & _LOW), np.uint32((block >> 32) & _LOW)
     c2, c3 = np.uint32(call & _LOW), np.uint32((call >> 32) & _LOW)
@@ -61,11 +62,12 @@ def _number64(high, low):
 
 @inlined
 def _write32(out, i, n, words):
-    """The numbers of a block, from index i on."""
-    out[i] = _number32(words[0])
-    if i + 1 < n:
+    """The numbers of a block, from index i on, which may be below 0."""
+    if 0 <= i < n:
+        out[i] = _number32(words[0])
+    if 0 <= i + 1 < n:
         out[i + 1] = _number32(words[1])
-    if i + 2 < n:
+    if 0 <= i + 2 < n:
         out[i + 2] = _number32(words[2])
     if i + 3 < n:
         out[i + 3] = _number32(words[3])
@@ -73,8 +75,9 @@ def _write32(out, i, n, words):
 
 @inlined
 def _write64(out, i, n, words):
-    """The numbers of a block, from index i on."""
-    out[i] = _number64(words[0], words[1])
+    """The numbers of a block, from index i on, which may be below 0."""
+    if 0 <= i < n:
+        out[i] = _number64(words[0], words[1])
     if i + 1 < n:
         out[i + 1] = _number64(words[2], words[3])
 
@@ -86,8 +89,9 @@ IN_A_BLOCK = 0
 
 def _uniform(out, draw, n):
     i = cuda.grid(1)
-    while IN_A_BLOCK * i < n:
-        _write(out, IN_A_BLOCK * i, n, _philox(i, draw))
+    block, before = draw[2] // IN_A_BLOCK, draw[2] % IN_A_BLOCK
+    while IN_A_BLOCK * i - before < n:
+        _write(out, IN_A_BLOCK * i - before, n, _philox(block + i, draw))
         i += cuda.gridsize(1)
 
 
@@ -103,7 +107,7 @@ def uniform(shape: Shape, dtype: np.dtype[Any], draw: NDArray[np.uint64]) -> Dev
     """See Backend.uniform."""
     out = empty(shape, dtype)
     if out.size:
-        blocks = -(-out.size // _NUMBERS[dtype][1])
+        blocks = out.size // _NUMBERS[dtype][1] + 2
         _uniform_kernel[dtype](cover(blocks), out, from_numpy(draw.view(np.int64)), out.size)
     return out
 
@@ -111,7 +115,7 @@ def uniform(shape: Shape, dtype: np.dtype[Any], draw: NDArray[np.uint64]) -> Dev
 @inlined
 def _drop(x, out, mask, i, n, word, rate, scale):
     """One element, dropped where its number is below the rate."""
-    if i < n:
+    if 0 <= i < n:
         factor = scale if _number32(word) >= rate else type(scale)(0)
         mask[i] = factor
         out[i] = x[i] * factor
@@ -120,12 +124,14 @@ def _drop(x, out, mask, i, n, word, rate, scale):
 @kernel(lambda T: (pointer(T), pointer(T), pointer(T), pointer(int64), types.float32, T, int64))
 def _dropout(x, out, mask, draw, rate, scale, n):
     i = cuda.grid(1)
-    while 4 * i < n:
-        c0, c1, c2, c3 = _philox(i, draw)
-        _drop(x, out, mask, 4 * i, n, c0, rate, scale)
-        _drop(x, out, mask, 4 * i + 1, n, c1, rate, scale)
-        _drop(x, out, mask, 4 * i + 2, n, c2, rate, scale)
-        _drop(x, out, mask, 4 * i + 3, n, c3, rate, scale)
+    block, before = draw[2] // 4, draw[2] % 4
+    while 4 * i - before < n:
+        c0, c1, c2, c3 = _philox(block + i, draw)
+        start = 4 * i - before
+        _drop(x, out, mask, start, n, c0, rate, scale)
+        _drop(x, out, mask, start + 1, n, c1, rate, scale)
+        _drop(x, out, mask, start + 2, n, c2, rate, scale)
+        _drop(x, out, mask, start + 3, n, c3, rate, scale)
         i += cuda.gridsize(1)
 
 
@@ -135,5 +141,5 @@ def dropout(x: DeviceArray, rate: float, draw: NDArray[np.uint64]) -> tuple[Devi
     if x.size:
         scale = x.dtype.type(1 / (1 - rate) if rate < 1 else 0)
         numbers = from_numpy(draw.view(np.int64)), np.float32(rate), scale, x.size
-        _dropout[x.dtype](cover(-(-x.size // 4)), contiguous(x), out, mask, *numbers)
+        _dropout[x.dtype](cover(x.size // 4 + 2), contiguous(x), out, mask, *numbers)
     return out, mask

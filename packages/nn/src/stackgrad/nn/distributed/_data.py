@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from stackgrad.tensor import Generator, Tensor
+from stackgrad.tensor._random import RowsBefore
 
 from .. import data
 from ._world import world
+
+T = TypeVar("T")
 
 
 def share(n: int) -> slice:
@@ -27,7 +30,8 @@ def batches(
 ) -> Iterator[npt.NDArray[np.int64]]:
     """This rank's share of each of the batches that `nn.batches` gives one process: each example once an epoch.
 
-    All ranks must have a generator in the same state, see `broadcast`.
+    All ranks must have a generator in the same state, see `broadcast`. Dropout draws for each batch that is given here
+    the mask of this rank's rows of it, so that all ranks together drop what one process would.
 
     Args:
         n: how many examples there are, for all ranks.
@@ -47,7 +51,14 @@ def batches(
             f"batch_size {batch_size} for {world().size} ranks: it counts the examples of all of them: expected one "
             "each, or more"
         )
-    return (batch[share(len(batch))] for batch in data.batches(n, batch_size, generator, drop_last))
+    parts = [(len(batch), batch[share(len(batch))]) for batch in data.batches(n, batch_size, generator, drop_last)]
+    return (_begun(size, part) for size, part in parts)
+
+
+def _begun(size: int, batch: T) -> T:
+    """A rank's share of a batch of that size, of which dropout draws what one process draws for these rows."""
+    RowsBefore.count = share(size).start
+    return batch
 
 
 class DataLoader(data.DataLoader):
@@ -59,6 +70,10 @@ class DataLoader(data.DataLoader):
 
     def _parts(self) -> Iterator[npt.NDArray[np.int64]]:
         return (part[share(len(part))] for part in super()._parts())
+
+    def __iter__(self) -> Iterator[Any]:
+        n, size = len(self.dataset), self.batch_size
+        return (_begun(min(size, n - i * size), batch) for i, batch in enumerate(super().__iter__()))
 
     def _batch(self, indices: npt.NDArray[np.int64]) -> Any:
         return super()._batch(indices) if len(indices) else _none_of(super()._batch(np.zeros(1, np.int64)))

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from stackgrad.tensor._random import RowsBefore
+
+ROWS = 2**24  # more than a rank's share of a batch has
 _LAUNCHERS = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "MPI_LOCALRANKID")
 
 
@@ -52,4 +55,6 @@ def world() -> World:
         ) from error
     comm = MPI.COMM_WORLD.Dup()
     machine = comm.Split_type(MPI.COMM_TYPE_SHARED)
+    if comm.rank:
+        RowsBefore.count = comm.rank * ROWS  # until a batch says which it has: other masks than those of the others
     return World(comm.rank, comm.size, machine.rank, machine.size, comm)

@@ -155,7 +155,7 @@ def check_dropout(backend: Backend, draw: Draw) -> None:
     """The mask is NumPy's to the bit, in every memory layout."""
     dtype, shape = draw.dtype(), draw.shape()
     x, rate = draw.sample(shape, uniform(dtype)), draw.choice([0.0, 0.25, 0.5, 0.9, 1.0])
-    which = np.array([draw.integer(0, 2**64 - 1), draw.integer(0, 2**40)], np.uint64)
+    which = np.array([draw.integer(0, 2**64 - 1), draw.integer(0, 2**40), draw.integer(0, 9)], np.uint64)
     out, mask = backend.dropout(x.on(backend), rate, which)
     expected, expected_mask = REFERENCE.dropout(x.numpy(), rate, which)
     expect_equal(f"dropout mask of {shape}", backend, mask, expected_mask)
