@@ -290,6 +290,13 @@ def bench_compare(session: nox.Session) -> None:
     session.run("python", "-m", "tools.compare_commits", *session.posargs)
 
 
+@nox.session(name="bench-count")
+def bench_count(session: nox.Session) -> None:
+    """Fail where a benchmark executes 3 % more instructions on HEAD than on a commit: `nox -s bench-count -- BASE`."""
+    session.install("hatchling", *requirements(*PACKAGES))
+    session.run("python", "-m", "tools.count_commits", *session.posargs)
+
+
 @nox.session(name="bench-publish")
 def bench_publish(session: nox.Session) -> None:
     """Write the site with the graphs of all results into .asv/html."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ._values import extent
+
 
 class Conv(NamedTuple):
     """x (batch, channels, *size), `out` filters of `kernel` (square in two dimensions), stride 1."""
@@ -36,11 +38,12 @@ class Conv(NamedTuple):
         return count
 
 
+_BATCH = extent(64, counted=4)
 CONVS = {
-    "64x1x28x28 to 6, 5x5 pad 2": Conv(64, 1, (28, 28), 6, 5, 2),
-    "64x6x14x14 to 16, 5x5": Conv(64, 6, (14, 14), 16, 5),
-    "64x4x28x28 to 8, 3x3 pad 1": Conv(64, 4, (28, 28), 8, 3, 1),
-    "32x64x28x28 to 64, 3x3 pad 1": Conv(32, 64, (28, 28), 64, 3, 1),
-    "16x128x14x14 to 256, 1x1": Conv(16, 128, (14, 14), 256, 1),
-    "64x50x100 to 100, width 3": Conv(64, 50, (100,), 100, 3),
+    "64x1x28x28 to 6, 5x5 pad 2": Conv(_BATCH, 1, (28, 28), 6, 5, 2),
+    "64x6x14x14 to 16, 5x5": Conv(_BATCH, 6, (14, 14), 16, 5),
+    "64x4x28x28 to 8, 3x3 pad 1": Conv(_BATCH, 4, (28, 28), 8, 3, 1),
+    "32x64x28x28 to 64, 3x3 pad 1": Conv(extent(32, counted=1), 64, (28, 28), 64, 3, 1),
+    "16x128x14x14 to 256, 1x1": Conv(extent(16, counted=1), 128, (14, 14), 256, 1),
+    "64x50x100 to 100, width 3": Conv(_BATCH, 50, (100,), 100, 3),
 }

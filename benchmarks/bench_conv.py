@@ -11,6 +11,7 @@ from stackgrad.tensor import grad
 from ._operands import normal
 from ._shapes import CONVS
 from ._suite import BACKENDS, Work, precompiled, timed
+from ._values import extent
 
 setup_cache = precompiled(__name__)
 
@@ -54,7 +55,7 @@ def time_variants(case: str, direction: str, backend: str) -> Work:
     name, number = case.split()
     options: dict[str, Any] = {name: int(number), "padding": 1}
     channels = 8 if name == "groups" else 32
-    x = normal(16, 32, 28, 28, backend=backend, requires_grad=True)
+    x = normal(extent(16, counted=1), 32, 28, 28, backend=backend, requires_grad=True)
     weight = normal(32, channels, 3, 3, backend=backend, seed=1, requires_grad=True)
     if direction == "forward":
         return partial(nn.conv2d, x.detach(), weight.detach(), **options)

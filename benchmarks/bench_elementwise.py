@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
-from stackgrad.tensor import OPS, Op, Tensor
+from stackgrad.tensor import OPS, Op, Tensor, grad
 
 from ._operands import laid_out, normal, uniform
-from ._suite import BACKENDS, Work, precompiled, timed
+from ._suite import BACKENDS, Work, counted, precompiled, timed
 from ._values import LAYOUTS, SHAPES, SIZES
 
 CHOSEN = ("add", "exp", "where")  # one operand, two, three: for all layouts
@@ -67,3 +69,14 @@ def time_layout(op: str, layout: str, size: str, backend: str) -> Work:
     first = laid_out(layout, size, backend)
     others = [normal(*first.shape, backend=backend, seed=i) for i in range(1, OPS[op].arity)]
     return _work(OPS[op], [first, *others])
+
+
+@counted(op=[op.name for op in OPS.values() if any(op.grads)])
+def count_gradient(op: str) -> Work:
+    """An op on 1e6 contiguous float32, and its gradients as its row of the table gives them."""
+    row = OPS[op]
+    operands = _of_domain(row, "1e6", "float32", "cpu")
+    wanted = [x.requires_grad_() for x, gradient in zip(operands, row.grads, strict=True) if gradient]
+    work: Callable[[], Any] = _work(row, operands)
+    g = normal(*SHAPES["1e6"], seed=9)
+    return lambda: grad(work(), wanted, g)

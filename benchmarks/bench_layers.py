@@ -9,7 +9,7 @@ from stackgrad.tensor import Generator, Tensor, batch_norm, grad, zeros
 
 from ._operands import classes, normal
 from ._suite import BACKENDS, Work, precompiled, timed
-from ._values import LOGITS
+from ._values import LOGITS, extent
 
 DIRECTIONS = ("forward", "backward")
 DTYPES = ("float32", "float64")
@@ -41,12 +41,12 @@ def time_classify(op: str, shape: str, direction: str, dtype: str, backend: str)
 @timed(layout=("NCHW", "channels last"), direction=DIRECTIONS, backend=BACKENDS)
 def time_batch_norm(layout: str, direction: str, backend: str) -> Work:
     """64x16x28x28 in training, and its relu, as networks have it behind a convolution."""
-    shape = (64, 16, 28, 28)
+    batch, *_ = shape = (extent(64, counted=4), 16, 28, 28)
 
     def image(seed: int) -> Tensor:
         if layout == "NCHW":
             return normal(*shape, backend=backend, seed=seed)
-        return normal(64, 28, 28, 16, backend=backend, seed=seed).permute(0, 3, 1, 2)
+        return normal(batch, 28, 28, 16, backend=backend, seed=seed).permute(0, 3, 1, 2)
 
     x, g = image(0), image(3)
     weight, bias = (normal(16, backend=backend, seed=i, requires_grad=True) for i in (1, 2))
@@ -70,13 +70,14 @@ def time_dropout(size: int, direction: str, dtype: str, backend: str) -> Work:
 @timed(op=("gather", "scatter_add", "write"), dtype=DTYPES, backend=BACKENDS)
 def time_rows(op: str, dtype: str, backend: str) -> Work:
     """4,096 rows of 64 chosen out of 10,000: read, the gradient of reading, written."""
-    index = classes(4_096, 10_000, backend)
-    table = normal(10_000, 64, dtype=dtype, backend=backend, requires_grad=True)
-    g = normal(4_096, 64, dtype=dtype, backend=backend, seed=1)
+    chosen, rows = extent((4_096, 10_000), counted=(512, 2_000))
+    index = classes(chosen, rows, backend)
+    table = normal(rows, 64, dtype=dtype, backend=backend, requires_grad=True)
+    g = normal(chosen, 64, dtype=dtype, backend=backend, seed=1)
     if op == "gather":
         plain = table.detach()
         return lambda: plain[index]
     if op == "scatter_add":
         return lambda: grad(table[index], table, g)
-    target = zeros(10_000, 64, dtype=dtype, backend=backend)
+    target = zeros(rows, 64, dtype=dtype, backend=backend)
     return partial(target.__setitem__, index, g)

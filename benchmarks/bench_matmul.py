@@ -8,6 +8,7 @@ from stackgrad.tensor import grad, linear
 
 from ._operands import normal
 from ._suite import BACKENDS, Work, precompiled, timed
+from ._values import extent
 
 setup_cache = precompiled(__name__)
 
@@ -22,14 +23,15 @@ def time_square(size: int, dtype: str, backend: str) -> Work:
 @timed(backend=BACKENDS)
 def time_transposed(backend: str) -> Work:
     """512 square, both operands transposed views, float32."""
-    a, b = (normal(512, 512, backend=backend, seed=i).T for i in (0, 1))
+    size = extent(512, counted=128)
+    a, b = (normal(size, size, backend=backend, seed=i).T for i in (0, 1))
     return partial(a.matmul, b)
 
 
 @timed(dtype=("float32", "float64"), backend=BACKENDS)
 def time_batched(dtype: str, backend: str) -> Work:
     """64 products of 32x32."""
-    a, b = (normal(64, 32, 32, dtype=dtype, backend=backend, seed=i) for i in (0, 1))
+    a, b = (normal(extent(64, counted=16), 32, 32, dtype=dtype, backend=backend, seed=i) for i in (0, 1))
     return partial(a.matmul, b)
 
 

@@ -10,6 +10,7 @@ from stackgrad.tensor import Tensor, grad
 
 from ._operands import normal
 from ._suite import BACKENDS, Work, precompiled, timed
+from ._values import extent
 
 POOLS: dict[str, Callable[..., Tensor]] = {"max": nn.max_pool2d, "avg": nn.avg_pool2d}
 setup_cache = precompiled(__name__)
@@ -19,8 +20,9 @@ setup_cache = precompiled(__name__)
 def time_pool(kind: str, window: int, direction: str, dtype: str, backend: str) -> Work:
     """64x8x28x28; backward is forward and the gradient of the input."""
     pool = POOLS[kind]
-    x = normal(64, 8, 28, 28, dtype=dtype, backend=backend, requires_grad=True)
+    batch = extent(64, counted=4)
+    x = normal(batch, 8, 28, 28, dtype=dtype, backend=backend, requires_grad=True)
     if direction == "forward":
         return partial(pool, x.detach(), window)
-    g = normal(64, 8, 28 // window, 28 // window, dtype=dtype, backend=backend)
+    g = normal(batch, 8, 28 // window, 28 // window, dtype=dtype, backend=backend)
     return lambda: grad(pool(x, window), x, g)

@@ -1,0 +1,26 @@
+"""The process that counts imports: python -m benchmarks._count_import PACKAGE..., under valgrind.
+
+What NumPy and Numba take is not ours: what a package stands on is imported before, uncounted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from functools import partial
+
+from tools import callgrind
+
+STANDS_ON = {
+    "stackgrad.tensor": ("numpy",),
+    "stackgrad.nn": ("numpy",),
+    "stackgrad.kernels": ("numba", "stackgrad.nn"),
+    "stackgrad.mnist": ("numba", "stackgrad.nn"),
+}
+
+if __name__ == "__main__":
+    packages = sys.argv[1:]
+    for package in packages:
+        for below in STANDS_ON[package]:
+            importlib.import_module(below)
+    callgrind.count({f"import {package}": partial(importlib.import_module, package) for package in packages}, warm=0)

@@ -1,0 +1,122 @@
+"""Counting the instructions of benchmarks, in processes under valgrind, whatever packages they import."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+from tools.callgrind import Counts, Run, fixed
+from tools.growth import LIMIT
+
+from ._pipe import ROOT
+from ._values import COUNTED
+
+# More processes than cores: where other work wants the cores, each gets its share.
+AT_A_TIME = 6
+PARTS = 2  # processes for the benchmarks of one set of packages
+WORKER, IMPORTS = ("benchmarks._count_worker", "benchmarks._count_import")
+TOGETHER = (("stackgrad.tensor", "stackgrad.nn"), ("stackgrad.kernels", "stackgrad.mnist"))  # imported, in one process
+KERNELS = ROOT / ".asv" / "counts" / "kernels"
+
+
+class Counted(NamedTuple):
+    """The counts of the benchmarks that ran, and the errors of those that failed."""
+
+    counts: dict[str, Counts]
+    errors: dict[str, str]
+
+
+def entries(environment: Mapping[str, str]) -> dict[str, float]:
+    """The names of all that is counted with the packages that `environment` finds; by how much each may grow."""
+    command = [sys.executable, "-m", WORKER]
+    listed = subprocess.run(command, env=_variables(environment), cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    limits: dict[str, float] = json.loads(listed.stdout)
+    return limits | {f"import {package}": LIMIT for package in chain(*TOGETHER)}
+
+
+def count(wanted: Sequence[tuple[Mapping[str, str], Sequence[str]]], layout: int = 0) -> list[Counted]:
+    """For each environment, the counts of the benchmarks named beside it.
+
+    Raises RuntimeError where a process fails, or where kernels had to be compiled under valgrind.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        jobs = [
+            _Job(i, command, _variables(environment))
+            for i, (environment, names) in enumerate(wanted)
+            for command in _commands(Path(folder) / str(i), names)
+        ]
+        _compile(jobs)
+        before = _kernels()
+        counts = _run(jobs, layout)
+        if new := _kernels() - before:
+            raise RuntimeError(f"compiled under valgrind, which takes minutes: {', '.join(sorted(new)[:5])}")
+        errors: list[dict[str, str]] = [{} for _ in wanted]
+        for job in jobs:
+            if job.command[2] == WORKER:
+                errors[job.owner] |= json.loads(Path(job.command[3]).with_suffix(".errors").read_text("utf-8"))
+    return [Counted(*both) for both in zip(counts, errors, strict=True)]
+
+
+class _Job(NamedTuple):
+    owner: int  # of the environments, which
+    command: list[str]
+    variables: dict[str, str]
+
+
+def _commands(folder: Path, names: Sequence[str]) -> list[list[str]]:
+    """Those that count the names together: benchmarks shared among processes, an import in one of its own."""
+    folder.mkdir()
+    benchmarks = [name for name in names if not name.startswith("import ")]
+    commands = []
+    for i in range(PARTS):
+        if part := benchmarks[i::PARTS]:
+            path = folder / f"{i}.json"
+            path.write_text(json.dumps(part), encoding="utf-8")
+            commands.append([sys.executable, "-m", WORKER, str(path)])
+    for packages in TOGETHER:
+        if chosen := [package for package in packages if f"import {package}" in names]:
+            commands.append([sys.executable, "-m", IMPORTS, *chosen])
+    return commands
+
+
+def _compile(jobs: Iterable[_Job]) -> None:
+    """Do once without valgrind what is counted, so that kernels and bytecode lie on disk. What fails, fails again."""
+    processes = [subprocess.Popen(job.command, env=job.variables, cwd=ROOT, stderr=subprocess.DEVNULL) for job in jobs]
+    for process in processes:
+        process.wait()
+
+
+def _run(jobs: Sequence[_Job], layout: int) -> list[dict[str, Counts]]:
+    waiting, running = list(jobs), list[tuple[int, Run]]()
+    counts: list[dict[str, Counts]] = [{} for _ in {job.owner for job in jobs}]
+    try:
+        while waiting or running:
+            while waiting and len(running) < AT_A_TIME:
+                job = waiting.pop(0)
+                running.append((job.owner, Run(job.command, job.variables, layout=layout)))
+            for owner, run in [(owner, run) for owner, run in running if run.ended()]:
+                running.remove((owner, run))
+                counts[owner] |= run.wait()
+            time.sleep(0.05)
+    finally:
+        for _, run in running:
+            run.close()
+    return counts
+
+
+def _variables(environment: Mapping[str, str]) -> dict[str, str]:
+    here = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    path = os.pathsep.join(filter(None, (environment.get("PYTHONPATH"), str(ROOT))))
+    return fixed({**here, **environment, "PYTHONPATH": path, "STACKGRAD_CACHE_DIR": str(KERNELS), COUNTED: "1"})
+
+
+def _kernels() -> set[str]:
+    return {path.name for path in KERNELS.glob("*/*.bin")}

@@ -1,0 +1,280 @@
+"""Count the instructions that Python code executes, jitted functions included, to a percent, on a machine however busy.
+
+This file stands alone: it imports nothing but the standard library and may be copied into any project that compiles
+functions, with Numba or otherwise. It needs valgrind (`apt-get install valgrind`) on Linux, x86-64.
+
+In the process that valgrind runs, `count` calls each function of a dictionary between two marks, and prints:
+
+    # counted.py
+    import numba, numpy, callgrind
+
+    @numba.njit
+    def total(a):
+        ...
+
+    numbers = numpy.ones(10_000)
+    callgrind.count({"total": lambda: total(numbers)})
+
+Outside, `run` starts that process and returns what was counted, {"total": Counts(instructions=27529, ...)}:
+
+    # test_counted.py, for pytest                     # bench_counted.py, for asv
+    import sys, callgrind                             class Counted:
+                                                          def setup_cache(self):
+    def test_total():                                         return callgrind.run([sys.executable, "counted.py"])
+        counts = callgrind.run([
+            sys.executable, "counted.py"])                def track_total(self, counts):
+        assert counts["total"].instructions < 30_000          return counts["total"].instructions
+
+                                                          track_total.unit = "instructions"
+
+What makes two runs agree: one thread, a fixed seed of Python's hashes, fixed addresses and caches of a fixed size,
+no garbage collection, and functions that are warm. Code is compiled before it is counted, best in a process without
+valgrind and into a cache on disk, for the CPU that valgrind shows to programs: `NUMBA` names one.
+
+What valgrind sees as a request is a sequence of instructions that do nothing elsewhere (valgrind.h). Here it stands in
+executable memory and is called through ctypes, so that no C compiler is needed. Outside valgrind `count` calls each
+function once, which compiles it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import mmap
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from itertools import repeat
+from pathlib import Path
+from typing import NamedTuple
+
+# An Intel core of 2013: AVX2 and FMA, which is what valgrind 3.19 shows of a newer one.
+NUMBA = {
+    "NUMBA_CPU_NAME": "haswell",
+    "NUMBA_CPU_FEATURES": "+64bit,+avx,+avx2,+bmi,+bmi2,+cmov,+crc32,+cx16,+cx8,+f16c,+fma,+fxsr,+lzcnt,+mmx,+movbe,"
+    "+pclmul,+popcnt,+sahf,+sse,+sse2,+sse3,+sse4.1,+sse4.2,+ssse3,+xsave",
+    "NUMBA_NUM_THREADS": "1",
+}
+# The last level is small, as are the operands that one counts with: more does not fit it.
+CACHES = ("--cache-sim=yes", "--I1=32768,8,64", "--D1=32768,8,64", "--LL=262144,256,64")
+_EVENTS = ("Ir", "D1mr", "D1mw", "DLmr", "DLmw")
+
+# mov rax, rdi; xor edx, edx; rol rdi, 3; rol rdi, 13; rol rdi, 61; rol rdi, 51; xchg rbx, rbx; mov rax, rdx; ret
+_CODE = bytes.fromhex("4889f8 31d2 48c1c703 48c1c70d 48c1c73d 48c1c733 4887db 4889d0 c3")
+_RUNNING_ON_VALGRIND = 0x1001
+_ZERO, _DUMP, _START, _STOP = ((ord("C") << 24 | ord("T") << 16) + number for number in (1, 0, 4, 5))
+_NO_RANDOM_ADDRESSES = 0x0040000  # of <sys/personality.h>
+
+ENOUGH = 120_000  # instructions between two marks
+MOST_CALLS = 20
+ATTEMPTS = 8
+
+
+class Counts(NamedTuple):
+    """Of one call: instructions, and data reads and writes that the first and the last level of the caches missed."""
+
+    instructions: float
+    first_level: float
+    last_level: float
+
+
+def missing() -> str | None:
+    """Why nothing can be counted here, and what to do; None where it can."""
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        return f"valgrind's requests are known for Linux on x86-64, not {sys.platform} on {platform.machine()}"
+    return None if shutil.which("valgrind") else "there is no valgrind: apt-get install valgrind"
+
+
+def run(command: Sequence[str], environment: Mapping[str, str] | None = None, *, layout: int = 0) -> dict[str, Counts]:
+    """What the `count` of that command counts, under valgrind. Raises RuntimeError where the command fails.
+
+    `environment` is all that the process sees of variables, beside what is set for Numba, OpenBLAS and Python's hashes;
+    without it, PATH and HOME. Another `layout` moves what lies in memory, and with it what has no cause in the code.
+    """
+    return Run(command, environment, layout=layout).wait()
+
+
+class Run:
+    """A process under valgrind, from its start on: two may run at a time."""
+
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str] | None = None, *, layout: int = 0
+    ) -> None:
+        if reason := missing():
+            raise RuntimeError(reason)
+        self._folder = tempfile.TemporaryDirectory(prefix="callgrind-")
+        folder = Path(self._folder.name)
+        self._command = list(command)
+        self._results, self._errors = folder / "results.json", folder / "errors"
+        with self._errors.open("w") as errors:
+            self._process = subprocess.Popen(
+                [*_valgrind(folder), *command],
+                env=fixed(environment, layout) | {"CALLGRIND_FOLDER": str(folder)},
+                stdout=errors,
+                stderr=errors,
+                preexec_fn=_fix_addresses,
+            )
+
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return self._process.poll() is not None
+
+    def wait(self) -> dict[str, Counts]:
+        """What was counted. Raises RuntimeError where the process failed."""
+        try:
+            status = self._process.wait()
+            if status or not self._results.exists():
+                last = "\n".join(self._errors.read_text(errors="replace").splitlines()[-15:])
+                what = f"exit status {status}" if status else "nothing was counted"
+                raise RuntimeError(f"{' '.join(self._command)}: {what}\n{last}")
+            return {name: Counts(*counts) for name, counts in json.loads(self._results.read_text()).items()}
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End the process, where it still runs."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._folder.cleanup()
+
+
+def fixed(environment: Mapping[str, str] | None = None, layout: int = 0) -> dict[str, str]:
+    """The variables of a counted process; with the same ones, but without valgrind, its functions are compiled."""
+    if environment is None:
+        environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return {
+        **environment,
+        **NUMBA,
+        "OPENBLAS_NUM_THREADS": "1",
+        "OPENBLAS_CORETYPE": "Haswell",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONHASHSEED": str(layout),
+        "CALLGRIND_LAYOUT": "." * (1 + 1000 * layout),
+    }
+
+
+def _valgrind(folder: Path) -> list[str]:
+    out = f"--callgrind-out-file={folder}/out"
+    return ["valgrind", "-q", "--tool=callgrind", "--instr-atstart=no", "--dump-line=no", *CACHES, out]
+
+
+def _fix_addresses() -> None:
+    """Of the process that calls it and those that it becomes. Some containers forbid it; then counts differ more."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).personality(_NO_RANDOM_ADDRESSES)
+
+
+def count(works: Mapping[str, Callable[[], object]], *, warm: int = 4) -> None:
+    """Count a call of each function, and hand the counts to the `run` that started this process.
+
+    All are called `warm` times first, uncounted; where that is 0 each is called once only. A function that raises ends
+    the process.
+    """
+    marks = _Marks()
+    if not marks.heeded:
+        for work in works.values():
+            work()
+        return
+    for work in works.values():
+        for _ in range(warm):
+            work()
+    gc.collect()
+    gc.disable()
+    marks.request(_START)  # once: valgrind forgets what it has translated
+    least = marks.least if warm else marks.once
+    nothing = least(int)
+    counts = {name: _less(least(work), nothing) for name, work in works.items()}
+    marks.request(_STOP)
+    Path(os.environ["CALLGRIND_FOLDER"], "results.json").write_text(json.dumps(counts))
+
+
+def _less(counts: Counts, nothing: Counts) -> Counts:
+    return Counts(*(max(0.0, round(a - b, 1)) for a, b in zip(counts, nothing, strict=True)))
+
+
+class _Marks:
+    """Valgrind's client requests, and the counts between two of them."""
+
+    def __init__(self) -> None:
+        page = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+        page.write(_CODE)
+        words = ctypes.c_uint64 * 6
+        # PYFUNCTYPE keeps the interpreter's lock, which is less between the marks.
+        call = ctypes.PYFUNCTYPE(ctypes.c_uint64, ctypes.c_void_p)
+        self._page = page
+        self._call = call(ctypes.addressof(ctypes.c_char.from_buffer(page)))
+        self._words = {number: words(number) for number in (_RUNNING_ON_VALGRIND, _ZERO, _DUMP, _START, _STOP)}
+        self._dumps = 0
+        self.heeded = bool(self.request(_RUNNING_ON_VALGRIND)) and "CALLGRIND_FOLDER" in os.environ
+        self._out = Path(os.environ.get("CALLGRIND_FOLDER", ""), "out")
+
+    def request(self, number: int) -> int:
+        """Make the request; valgrind's answer, 0 outside."""
+        answer: int = self._call(ctypes.addressof(self._words[number]))
+        return answer
+
+    def least(self, work: Callable[[], object]) -> Counts:
+        """The least of each count over some attempts: what comes on top has its cause elsewhere, such as in memory."""
+        work()
+        work()
+        once = self._between(work, 1)
+        if once is not None and once.instructions > ENOUGH:
+            return once
+        calls = 1 if once is None else max(1, min(MOST_CALLS, round(ENOUGH / max(1.0, once.instructions))))
+        for _ in range(calls):
+            work()
+        found: list[Counts] = []
+        for _ in range(ATTEMPTS):
+            work()
+            counts = self._between(work, calls)
+            if counts is not None:
+                found.append(Counts(*(value / calls for value in counts)))
+            if len(found) == 2:
+                break
+        if not found:
+            raise RuntimeError(f"{work}: no count of {ATTEMPTS} is one")
+        return Counts(*map(min, zip(*found, strict=True)))
+
+    def once(self, work: Callable[[], object]) -> Counts:
+        """The counts of the first call. Raises RuntimeError where they have wrapped around."""
+        counts = self._between(work, 1)
+        if counts is None:
+            raise RuntimeError(f"{work}: the count is none, and it was the only one")
+        return counts
+
+    def _between(self, work: Callable[[], object], calls: int) -> Counts | None:
+        """What so many calls count; None where counters were set to zero amid a block and have wrapped around."""
+        call, zero, dump = self._call, *(ctypes.addressof(self._words[number]) for number in (_ZERO, _DUMP))
+        times = repeat(None, calls)
+        call(zero)
+        for _ in times:
+            work()
+        call(dump)
+        self._dumps += 1
+        path = Path(f"{self._out}.{self._dumps}")
+        with path.open() as file:
+            counts = totals(file.read(4096))
+        path.unlink()
+        return counts
+
+
+def totals(text: str) -> Counts | None:
+    """The counts of a file of callgrind's; None where they have wrapped around. Raises ValueError without any."""
+    events: list[str] = []
+    for line in text.splitlines():
+        key, _, value = line.partition(": ")
+        if key == "events":
+            events = value.split()
+        if key == "summary" and events:
+            numbers = dict(zip(events, map(int, value.split()), strict=False))
+            instructions, *missed = (numbers.get(event, 0) for event in _EVENTS)
+            counts = Counts(instructions, sum(missed[:2]), sum(missed[2:]))
+            return counts if all(0 <= number < 1 << 62 for number in counts) else None
+    raise ValueError(f"no line 'summary' after a line 'events' in what callgrind wrote: {text[:200]!r}")
