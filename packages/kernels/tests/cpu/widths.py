@@ -18,6 +18,8 @@ from stackgrad.tensor import Window
 # at the edges of vectors and registers of float32 or of float64.
 CONVOLUTIONS = [
     *(((3, 1, 28, 28), (o, 1, 5, 5), 1, 2, 1, 1) for o in (1, 2, 4, 6, 8, 9, 16, 17, 33)),
+    *(((3, c, 12, w), (o, c, 3, 3), 1, 1, 1, 1) for c, w in ((4, 28), (8, 17), (8, 33), (4, 40)) for o in (4, 6, 8)),
+    *(((2, c, 19, 30), (8, c, 3, 3), 1, 1, 1, 1) for c in (4, 5)),
     *(((3, 6, 14, 14), (o, 6, 5, 5), 1, 0, 1, 1) for o in (5, 16, 20)),
     *(((2, c, 10, 9), (20, c, 3, 3), 1, 1, 1, 1) for c in (2, 3, 5, 9, 15, 16, 17, 24, 40)),
     *(((2, 33, 9, 12), (o, 33, 1, 1), 1, 0, 1, 1) for o in (3, 8, 9, 12, 40)),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stackgrad.kernels.cpu.conv import _forward, _weight_grad
+from stackgrad.kernels.cpu.conv import _chunks, _forward
 from stackgrad.kernels.cpu.conv._forward import conv2d
 from stackgrad.kernels.cpu.conv._input_grad import conv2d_input_grad
 from stackgrad.kernels.cpu.conv._weight_grad import conv2d_weight_grad
@@ -191,6 +191,6 @@ def test_nan_stays_under_the_windows_that_see_it():
 
 
 def test_a_weight_too_large_for_many_summands(monkeypatch):
-    monkeypatch.setattr(_weight_grad, "LARGEST_SUMMAND", 100)
+    monkeypatch.setattr(_chunks, "LARGEST_SUMMAND", 100)
     check((5, 3, 6, 7), (6, 3, 3, 3))
     check((5, 16, 6, 7), (10, 16, 3, 3))

@@ -8,9 +8,12 @@ Files that `cuda` has too mean the same there. Where is what:
     conv2d; conv1d, made 2d by stackgrad.tensor  conv/_forward.py      conv2d
     conv2d's gradient for its input              conv/_input_grad.py   conv2d_input_grad
     conv2d's gradient for its weight             conv/_weight_grad.py  conv2d_weight_grad
+    the same, of packed images                   conv/_packed.py       by_packing
+    convolution with few output channels         conv/_planes.py       by_planes
     convolution: which way each shape takes      conv/__init__.py      PRODUCT_FROM, FLIP_FROM, PACK_FROM
     tensor_conv1d, tensor_conv2d, by conv2d      ../course.py          tensor_conv1d, tensor_conv2d
     tiles of all these, in registers             _simd.py              Tile, tile_load, tile_multiply_add, tile_store
+    the same, of what lies apart in memory       _transposed.py        tile_of_columns, tile_store_pixels
     how wide these registers are                 _width.py             WIDE_BYTES, IS_WIDE, lanes, wide_lanes
     one vector at a time                         _vector.py            vector_at, vector_of
     max and average pooling                      _pool.py              _max_pool, _max_pool_take, _avg_pool

@@ -42,7 +42,8 @@ from ._memory import empty, maker
 from ._parallel import MULTIPLY_ADDS, is_small
 from ._parts import PRODUCTS, sum_of
 from ._pointers import Memory, in_register, load, on_stack, store
-from ._simd import tile_from_row, tile_load, tile_multiply_add, tile_of_columns, tile_relu, tile_store
+from ._simd import tile_from_row, tile_load, tile_multiply_add, tile_relu, tile_store
+from ._transposed import tile_of_columns
 from ._width import WIDE_BYTES, wide_lanes, wide_lanes_of
 
 Array = NDArray[Any]

@@ -56,7 +56,7 @@ def _vector_at(builder: Any, tile: Tile, data: Any, index: Any, j: int = 0) -> A
     return builder.bitcast(builder.gep(data, [first]), tile.vector.as_pointer())
 
 
-def _load(builder: Any, tile: Tile, data: Any, index: Any) -> list[Any]:
+def load_row(builder: Any, tile: Tile, data: Any, index: Any) -> list[Any]:
     """One row of the tile from memory."""
     row = []
     for j in range(tile.vectors):
@@ -81,7 +81,7 @@ def pointer_to(context: Any, builder: Any, array_type: Any, array: Any, index: A
 
 def row_of(context: Any, builder: Any, tile: Tile, array_type: Any, array: Any, index: Any) -> list[Any]:
     """The vectors of array[index : index + columns]."""
-    return _load(builder, tile, data_of(context, builder, array_type, array), index)
+    return load_row(builder, tile, data_of(context, builder, array_type, array), index)
 
 
 @intrinsic(prefer_literal=True)
@@ -92,7 +92,7 @@ def tile_from_row(typingctx: Any, row: Any, index: Any, rows: Any, vectors: Any)
     tile = Tile(row.dtype, rows.literal_value, vectors.literal_value)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        loaded = _load(builder, tile, data_of(context, builder, signature.args[0], args[0]), args[1])
+        loaded = load_row(builder, tile, data_of(context, builder, signature.args[0], args[0]), args[1])
         out = ir.Constant(ir.ArrayType(tile.vector, tile.rows * tile.vectors), ir.Undefined)
         for i in range(tile.rows * tile.vectors):
             out = builder.insert_value(out, loaded[i % tile.vectors], i)
@@ -143,19 +143,66 @@ def tile_multiply_add(typingctx: Any, tile: Any, x: Any, index: Any, step: Any, 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         acc, _, position, row_step, _, w_position = args
         x_data = data_of(context, builder, signature.args[1], args[1])
-        weights = _load(builder, tile, data_of(context, builder, signature.args[4], args[4]), w_position)
-        name = f"llvm.fma.v{tile.lanes}f{tile.element.bitwidth}"
-        fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(tile.vector, [tile.vector] * 3), name)
-        for r, pointer in enumerate(_row_pointers(builder, tile, x_data, position, row_step)):
-            value = splat(builder, builder.load(pointer), tile.vector)
-            if r % 3 == 0 and tile.registers >= _REGISTERS - 1:
-                _keep_order(builder)
-            for j, weight in enumerate(weights):
-                i = r * tile.vectors + j
-                acc = builder.insert_value(acc, builder.call(fma, [value, weight, builder.extract_value(acc, i)]), i)
-        return acc
+        weights = load_row(builder, tile, data_of(context, builder, signature.args[4], args[4]), w_position)
+        return _multiply_add(builder, tile, acc, _row_pointers(builder, tile, x_data, position, row_step), weights)
 
     return tile(tile, x, types.intp, types.intp, w, types.intp), codegen
+
+
+@intrinsic(prefer_literal=True)
+def tile_multiply_add_runs(
+    typingctx: Any, tile: Any, x: Any, index: Any, down: Any, w: Any, w_index: Any, runs: Any
+) -> Any:
+    """As `tile_multiply_add`, for a tile whose rows are so many runs of neighbours in x, which lie `down` apart."""
+    if not isinstance(runs, types.IntegerLiteral):
+        return None
+    length = tile.rows // runs.literal_value
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        acc, _, position, to_next, _, w_position, _ = args
+        x_data = data_of(context, builder, signature.args[1], args[1])
+        weights = load_row(builder, tile, data_of(context, builder, signature.args[4], args[4]), w_position)
+        pointers = []
+        for _ in range(runs.literal_value):
+            first = builder.gep(x_data, [position])
+            pointers += [builder.gep(first, [position.type(i)]) for i in range(length)]
+            position = builder.add(position, to_next)
+        return _multiply_add(builder, tile, acc, pointers, weights)
+
+    return tile(tile, x, types.intp, types.intp, w, types.intp, runs), codegen
+
+
+@intrinsic
+def tile_multiply_add_columns(typingctx: Any, tile: Any, x: Any, index: Any, w: Any, places: Any) -> Any:
+    """As `tile_multiply_add` with neighbours in x, where w has a vector of the row of weights at each of `places`."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        acc, _, position, _, w_positions = args
+        x_data, w_data = (data_of(context, builder, signature.args[i], args[i]) for i in (1, 3))
+        weights = []
+        for j in range(tile.vectors):
+            pointer = builder.gep(w_data, [builder.extract_value(w_positions, j)])
+            weights.append(builder.load(builder.bitcast(pointer, tile.vector.as_pointer())))
+            weights[-1].align = tile.element.bitwidth // 8
+        first = builder.gep(x_data, [position])
+        pointers = [builder.gep(first, [position.type(r)]) for r in range(tile.rows)]
+        return _multiply_add(builder, tile, acc, pointers, weights)
+
+    return tile(tile, x, types.intp, w, types.UniTuple(types.intp, tile.vectors)), codegen
+
+
+def _multiply_add(builder: Any, tile: Tile, acc: Any, pointers: list[Any], weights: list[Any]) -> Any:
+    """The tile with the value at each row's pointer times the row of weights added."""
+    name = f"llvm.fma.v{tile.lanes}f{tile.element.bitwidth}"
+    fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(tile.vector, [tile.vector] * 3), name)
+    for r, pointer in enumerate(pointers):
+        value = splat(builder, builder.load(pointer), tile.vector)
+        if r % 3 == 0 and tile.registers >= _REGISTERS - 1:
+            _keep_order(builder)
+        for j, weight in enumerate(weights):
+            i = r * tile.vectors + j
+            acc = builder.insert_value(acc, builder.call(fma, [value, weight, builder.extract_value(acc, i)]), i)
+    return acc
 
 
 def halves(builder: Any, vector: Any) -> tuple[Any, Any]:
@@ -171,14 +218,14 @@ def _is_wanted(builder: Any, row: int, first: Any, rows: Any) -> Any:
     )
 
 
-def _put(builder: Any, vector: Any, pointer: Any) -> None:
+def put(builder: Any, vector: Any, pointer: Any) -> None:
     builder.store(vector, builder.bitcast(pointer, vector.type.as_pointer())).align = 4
 
 
 def _add_to(builder: Any, vector: Any, pointer: Any) -> None:
     old = builder.load(pointer)
     old.align = 4
-    _put(builder, builder.fadd(old, vector), pointer)
+    put(builder, builder.fadd(old, vector), pointer)
 
 
 def _first_lanes(builder: Any, count: Any, of: int) -> Any:
@@ -198,7 +245,7 @@ def _store_masked(builder: Any, vector: Any, pointer: Any, count: Any) -> None:
     builder.call(store, [vector, target, _INDEX(4), mask])
 
 
-def _store_lanes(builder: Any, vector: Any, pointer: Any, count: Any, put: Any = _put) -> None:
+def _store_lanes(builder: Any, vector: Any, pointer: Any, count: Any, put: Any = put) -> None:
     """Store the first `count` lanes, in pieces of 8, 4, 2 and 1."""
     while vector.type.count > 1:
         width = vector.type.count // 2
@@ -221,48 +268,12 @@ def tile_load(typingctx: Any, out: Any, index: Any, step: Any, rows: Any, vector
         data, position = data_of(context, builder, signature.args[0], args[0]), args[1]
         acc = ir.Constant(ir.ArrayType(tile.vector, tile.rows * tile.vectors), ir.Undefined)
         for r in range(tile.rows):
-            for j, vector in enumerate(_load(builder, tile, data, position)):
+            for j, vector in enumerate(load_row(builder, tile, data, position)):
                 acc = builder.insert_value(acc, vector, r * tile.vectors + j)
             position = builder.add(position, args[2])
         return acc
 
     return tile(out, types.intp, types.intp, rows, vectors), codegen
-
-
-@intrinsic
-def tile_of_columns(typingctx: Any, x: Any, index: Any, step: Any, count: Any) -> Any:
-    """A square tile, of as many rows as a register has lanes, whose columns are the vectors x[index + c * step :].
-
-    From `count` columns on the last one is repeated.
-
-    Blocks of half the tile, of a quarter and so on are exchanged across the diagonal.
-    """
-    lanes = WIDE_BYTES * 8 // x.dtype.bitwidth
-    tile = Tile(x.dtype, lanes, 1)
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data, column = data_of(context, builder, signature.args[0], args[0]), args[1]
-        rows = []
-        for c in range(1, lanes + 1):
-            rows += _load(builder, tile, data, column)
-            another = builder.icmp_signed(">", args[3], args[3].type(c))
-            column = builder.select(another, builder.add(column, args[2]), column)
-        block = lanes // 2
-        while block:
-            low = [lane if not lane & block else lanes + lane - block for lane in range(lanes)]
-            high = [lane + block if not lane & block else lanes + lane for lane in range(lanes)]
-            for r in range(lanes):
-                if not r & block:
-                    pair = rows[r], rows[r + block]
-                    for to, order in ((r, low), (r + block, high)):
-                        rows[to] = builder.shuffle_vector(*pair, ir.Constant(ir.VectorType(_INDEX, lanes), order))
-            block //= 2
-        out = ir.Constant(ir.ArrayType(tile.vector, lanes), ir.Undefined)
-        for r, row in enumerate(rows):
-            out = builder.insert_value(out, row, r)
-        return out
-
-    return tile(x, types.intp, types.intp, types.intp), codegen
 
 
 @intrinsic
@@ -297,7 +308,7 @@ def tile_store(
                         builder.if_else(full) as (whole, part),
                     ):
                         with whole:
-                            _put(builder, vector, _vector_at(builder, tile, data, position, j))
+                            put(builder, vector, _vector_at(builder, tile, data, position, j))
                         with part:
                             pointer = builder.gep(data, [builder.add(position, position.type(j * tile.lanes))])
                             _store_lanes(builder, vector, pointer, left)

@@ -37,6 +37,7 @@ from . import LONGEST_SUM, PRODUCT_FROM, RESULT_CHUNKS, RESULT_TILES, WEIGHTS_AT
 from ._image import Image, Images, form, inside, padding, reading, room
 from ._neighbours import for_output, widened
 from ._parts import of_taps
+from ._planes import by_planes, fit
 from ._weights import Panels, Strides, arranging
 
 Array = NDArray[Any]
@@ -120,6 +121,8 @@ def _plan(x: Images, weight: Array, window: Window, groups: int, relu: bool) -> 
         return lambda x, weight, bias: (_product(inside(x), weight[:, :, 0, 0], bias, relu), x)
     if c * kh * kw > LONGEST_SUM:
         return lambda x, weight, bias: (_in_parts(inside(x), weight, bias, window, groups, relu), x)
+    if fit(window, groups, window.positions((x.shape[2], x.shape[3]))[1], o, c, weight.dtype):
+        return _padded(x, window, weight.dtype, *by_planes(x.shape, weight, window, relu))
     return _by_tiles(x, weight, window, groups, relu)
 
 
@@ -175,15 +178,26 @@ def _by_tiles(x: Images, weight: Array, window: Window, groups: int, relu: bool)
         launch(chunks, work, (image, taps, arranged, out, step, over, of, relu))
         return channels_first(out)
 
+    return _padded(x, window, weight.dtype, max(0, tile_rows - across) * step.pixel, convolve)
+
+
+def _padded(
+    x: Images,
+    window: Window,
+    dtype: np.dtype[Any],
+    beyond: int,
+    convolve: Callable[[Array, Array, Array | None], Array],
+) -> Run:
+    """What convolves images like x through `convolve`, which takes them with their padding and `beyond` elements."""
     if window.padding != NO_PADDING and not isinstance(x, Image):
-        pad = padding(x, window.padding, room(channels, window.stride[1], dtype))
+        pad = padding(x, window.padding, room(x.shape[1], window.stride[1], dtype))
 
         def padded(x: Array, weight: Array, bias: Array | None) -> tuple[Array, Images]:
             image = pad(x)
             return convolve(image.memory, weight, bias), image
 
         return padded
-    read = reading(x, window.padding, max(0, tile_rows - across) * step.pixel)
+    read = reading(x, window.padding, beyond)
     return lambda x, weight, bias: (convolve(read(x), weight, bias), x)
 
 

@@ -67,6 +67,11 @@ class Image(NamedTuple):
         first = self.padding[0][0] * self.strides[2] + self.padding[1][0] * self.strides[3]
         return np.ndarray(self.shape, self.memory.dtype, self.memory, first, self.strides)
 
+    def some(self, first: int, end: int) -> Image:
+        """The images from `first` to `end`, where they lie; the room behind them is the next ones'."""
+        before = first * self.strides[0] // self.itemsize
+        return Image(self.memory[before:], (end - first, *self.shape[1:]), self.padding)
+
 
 Images = Array | Image
 

@@ -15,7 +15,7 @@ from stackgrad.tensor import Window
 
 from .._channels_last import in_order
 from . import LONGEST_ROW, LONGEST_SUM, MOST_PIXELS
-from ._image import padding
+from ._image import Image, Images, inside, padding
 
 Array = NDArray[Any]
 Pair = tuple[int, int]
@@ -51,21 +51,27 @@ def of_outputs(g: Array, weight: Array, groups: int) -> Iterator[tuple[Array, Ar
         yield _of_groups(g, groups, cut), in_order(by_group[:, cut]).reshape(-1, c, kh, kw)
 
 
-def of_pixels(x: Array, g: Array, window: Window) -> Iterator[tuple[Array, Array, Window]]:
+def of_pixels(x: Images, g: Images, window: Window) -> Iterator[tuple[Images, Images, Window]]:
     """Images, gradients of the result and windows whose gradients of the weights add up to that of all."""
     n, _, oh, ow = g.shape
     columns = min(ow, LONGEST_ROW)
     rows = min(oh, MOST_PIXELS // columns)
     images = max(1, MOST_PIXELS // (rows * columns))
-    if (rows, columns) != (oh, ow):
-        x, window = _padded(x, window)
+    if (rows, columns) == (oh, ow):
+        for image in range(0, n, images):
+            yield _some(x, image, min(n, image + images)), _some(g, image, min(n, image + images)), window
+        return
+    within, (padded, bare) = inside(g), _padded(inside(x), window)
     for image in range(0, n, images):
         for row in range(0, oh, rows):
             for column in range(0, ow, columns):
-                some = g[image : image + images, :, row : row + rows, column : column + columns]
-                part, first = x[image : image + images], (row * window.stride[0], column * window.stride[1])
-                whole = (rows, columns) == (oh, ow)
-                yield (part if whole else _under(part, first, window, (some.shape[2], some.shape[3]))), some, window
+                some = within[image : image + images, :, row : row + rows, column : column + columns]
+                first = (row * window.stride[0], column * window.stride[1])
+                yield _under(padded[image : image + images], first, bare, (some.shape[2], some.shape[3])), some, bare
+
+
+def _some(x: Images, first: int, end: int) -> Images:
+    return x.some(first, end) if isinstance(x, Image) else x[first:end]
 
 
 def _padded(x: Array, window: Window) -> tuple[Array, Window]:

@@ -1,0 +1,78 @@
+"""What the ways to a weight's gradient share: the chunks of pixels that are summed apart, and then in their order."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stackgrad.tensor._shape import NO_PADDING
+
+from .._kernel import kernel, named
+from .._pointers import Memory, load, on_stack, store
+from .._width import lanes
+from . import LARGEST_SUMMAND, SUM_CHUNKS, SUMMED_CHANNELS, SUMMED_COLUMNS
+from ._image import Image, Images, inside, padding, reading
+
+Array = NDArray[Any]
+Pair = tuple[int, int]
+
+_SUMMED = SUMMED_COLUMNS * SUMMED_CHANNELS
+
+# Extents of the sums of chunks, (chunks, groups, taps, rows, columns); channels of the image and g among these.
+Parts = namedtuple("Parts", "chunks groups taps rows columns into out")
+
+
+@kernel(lambda T: (Memory(T), Memory(T), named(Parts)))
+def sum_chunks(block, parts, out, of):
+    """SUMMED_CHANNELS input channels of a weight's gradient, summed in the chunks' order.
+
+    These channels lie side by side in `out`, so that a line of the cache is filled at once.
+    """
+    blocks = (of.into + SUMMED_CHANNELS - 1) // SUMMED_CHANNELS
+    group, channel = block // blocks, block % blocks * SUMMED_CHANNELS
+    together = min(SUMMED_CHANNELS, of.into - channel)
+    length = of.groups * of.taps * of.rows * of.columns
+    totals = on_stack(parts, _SUMMED)
+    for first in range(0, of.out, SUMMED_COLUMNS):
+        columns = min(SUMMED_COLUMNS, of.out - first)
+        for tap in range(of.taps):
+            for i in range(together):
+                at = ((group * of.taps + tap) * of.rows + channel + i) * of.columns + first
+                to = i * SUMMED_COLUMNS
+                for o in range(columns):
+                    store(totals, to + o, load(parts, at + o))
+                for chunk in range(1, of.chunks):
+                    for o in range(columns):
+                        store(totals, to + o, load(totals, to + o) + load(parts, at + chunk * length + o))
+            for o in range(columns):
+                to = ((group * of.out + first + o) * of.into + channel) * of.taps + tap
+                for i in range(together):
+                    store(out, to + i * of.taps, load(totals, i * SUMMED_COLUMNS + o))
+
+
+def chunks_of(units: int, rows: int, channels: int, dtype: np.dtype[Any]) -> Pair:
+    """How many chunks the units are summed in, each giving `rows` of channels of g, and the units in each.
+
+    These are rounded up to vectors as all CPUs have them, on which the order of a sum may depend.
+    """
+    block = lanes(dtype) * (1 if channels <= lanes(dtype) else 2)
+    size = rows * -(-channels // block) * block
+    each = -(-units // max(1, min(SUM_CHUNKS, units, max(8, LARGEST_SUMMAND // size))))
+    return -(-units // each), each
+
+
+def rows_of(g: Images, beyond: int) -> tuple[Callable[[Any], Array], Pair]:
+    """What gives memory in which each row of g lies in one piece, and how far it is to the next image and row."""
+    _, o, oh, ow = g.shape
+    image, channel, row, pixel = (stride // g.itemsize for stride in g.strides)
+    if isinstance(g, Image):
+        return inside, (image, row)
+    in_order = oh * ow * o, ow * o
+    if (ow > 1 and pixel != o) or (o > 1 and channel != 1) or (beyond and (image, row) != in_order):
+        copied = padding(g, NO_PADDING, beyond)
+        return (lambda g: copied(g).memory), in_order
+    return (inside, (image, row)) if not beyond else (reading(g, NO_PADDING, beyond), in_order)
