@@ -15,13 +15,13 @@ import argparse
 import re
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from . import affected
+from . import affected, instructions
 from .commits import commit_of
 from .comparison import Comparison
-from .report import report
-from .slower import LEAST_ROUNDS, MOST_ROUNDS
+from .report import report, verdicts
+from .slower import LEAST_ROUNDS, Verdict
 
 
 def to_measure(comparison: Comparison, pattern: str, whole: bool, end: float) -> list[str]:
@@ -51,22 +51,23 @@ def to_measure(comparison: Comparison, pattern: str, whole: bool, end: float) ->
     return comparison.prepared(affected.in_order(reasons), end + time.monotonic() - started, reasons)
 
 
-def measure(comparison: Comparison, names: Iterable[str], rounds: int, end: float) -> None:
-    """Rounds of all, and then new ones of those that seem slower."""
-    names = list(names)
-    for i in range(rounds):
+TOGETHER = 2  # rounds of the same two processes
+
+
+def measure(comparison: Comparison, names: Sequence[str], rounds: int, end: float) -> None:
+    """Rounds of all, and then new ones of those that seem slower, which may take as long again."""
+    start, last = time.monotonic(), 2 * end - time.monotonic()
+    comparison.measure(names, 0)
+    if end < float("inf"):  # keep what there is time for: half of what is left is for suspects
+        left = (end - time.monotonic()) / 2 / max(1, rounds - 1)
+        keep = max(5, int(len(names) * left / max(0.01, time.monotonic() - start)))
+        comparison.leave_out(names[keep:])
+        names = names[:keep]
+    for i in range(1, rounds, TOGETHER):
         if i < LEAST_ROUNDS or time.monotonic() < end:
-            start = time.monotonic()
-            comparison.measure(names, i % 2)
-            if i == 0 and end < float("inf"):  # keep what there is time for: half of what is left is for suspects
-                left = (end - time.monotonic()) / 2 / max(1, rounds - 1)
-                keep = max(5, int(len(names) * left / max(0.01, time.monotonic() - start)))
-                comparison.leave_out(names[keep:])
-                names = names[:keep]
-    for i in range(MOST_ROUNDS):
-        suspects = comparison.undecided()
-        if suspects and time.monotonic() < end:
-            comparison.measure(suspects, i % 2, fresh=True)
+            comparison.measure(names, i % 2, min(TOGETHER, rounds - i))
+    while (suspects := comparison.undecided()) and time.monotonic() < last:
+        comparison.measure(suspects, 0, TOGETHER, fresh=True)
 
 
 def main() -> int:
@@ -87,7 +88,9 @@ def main() -> int:
         return 0
     end = max(end, time.monotonic() + 60 * minutes / 2)  # what BASE executes was found once for all
     measure(comparison, names, max(LEAST_ROUNDS, options.rounds), end)
-    return report(comparison)
+    named = [name for name, said in verdicts(comparison).items() if said is not Verdict.FINE]
+    counts = instructions.ratios(comparison.base, comparison.head, named, time.monotonic() < end)
+    return report(comparison, counts)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -60,14 +62,19 @@ class Comparison:
         missing = [name for name in names if name not in self._record.touched]
         if missing:
             print(f"finding what {len(missing)} benchmarks execute on {self.base[:10]} ...", flush=True)
-            with self.workers(self.base) as (worker,):
-                for name in missing:
-                    try:
-                        self._record.touched[name] = worker.ask("touched", name)
-                    except RequestError as error:
-                        self.failed[name] = (str(error), "")
+            count = min(os.cpu_count() or 1, len(missing))
+            parts = [missing[i * len(missing) // count : (i + 1) * len(missing) // count] for i in range(count)]
+            with self.workers(*[self.base] * count) as workers, ThreadPoolExecutor(count) as threads:
+                list(threads.map(self._touch, workers, parts))
             self._record.save()
         return self._record.touched
+
+    def _touch(self, worker: Worker, names: Sequence[str]) -> None:
+        for name in names:
+            try:
+                self._record.touched[name] = worker.ask("touched", name)
+            except RequestError as error:
+                self.failed[name] = (str(error), "")
 
     def prepared(self, names: Sequence[str], end: float, reasons: Mapping[str, Reason] | None = None) -> list[str]:
         """Those of the names that run on both, after running each once, which compiles its kernels.
@@ -111,25 +118,31 @@ class Comparison:
         for name in names:
             del self.rounds[name]
 
-    def measure(self, names: Sequence[str], first: int, fresh: bool = False) -> None:
-        """One round; `first` says whether base (0) or head (1) begins."""
-        with self.workers(self.base, self.head) as (base, head):
-            workers, others = (base, head), OthersThan((base, head))
-            for name in names:
-                rounds = self.fresh.setdefault(name, ([], [])) if fresh else self.rounds[name]
-                for worker in workers:
-                    worker.ask("prepare", name, self._calls[name])
-                least, start = [float("inf")] * 2, time.monotonic()
-                for sample in range(SAMPLES):
-                    if sample >= FEWEST_SAMPLES and time.monotonic() - start > SECONDS:
-                        break
-                    for which in ((first + sample) % 2, (first + sample + 1) % 2):
-                        least[which] = min(least[which], workers[which].ask("sample"))
-                for which, worker in enumerate(workers):
-                    worker.ask("forget")
-                    rounds[which].append(least[which])
-            self.shares.append(others.share())
-        self._say(len(names), fresh)
+    def measure(self, names: Sequence[str], first: int, rounds: int = 1, fresh: bool = False) -> None:
+        """Some rounds by two new processes; `first` says whether base (0) or head (1) begins."""
+        with self.workers(self.base, self.head) as workers:
+            for i in range(rounds):
+                others = OthersThan(workers)
+                for name in names:
+                    found = self.fresh.setdefault(name, ([], [])) if fresh else self.rounds[name]
+                    for which, seconds in enumerate(self._round(name, workers, first + i)):
+                        found[which].append(seconds)
+                self.shares.append(others.share())
+                self._say(len(names), fresh)
+
+    def _round(self, name: str, workers: Sequence[Worker], first: int) -> list[float]:
+        """The least time of each, which take turns."""
+        for worker in workers:
+            worker.ask("prepare", name, self._calls[name])
+        least, start = [float("inf")] * 2, time.monotonic()
+        for sample in range(SAMPLES):
+            if sample >= FEWEST_SAMPLES and time.monotonic() - start > SECONDS:
+                break
+            for which in ((first + sample) % 2, (first + sample + 1) % 2):
+                least[which] = min(least[which], workers[which].ask("sample"))
+        for worker in workers:
+            worker.ask("forget")
+        return least
 
     def _say(self, count: int, fresh: bool) -> None:
         share = self.shares[-1]

@@ -1,8 +1,9 @@
-"""Plant slowdowns on scratch commits, and see which are found: python -m tools.planted counts|times|same.
+"""Plant slowdowns on scratch commits, and see which are found: python -m tools.planted counts|times|same|values.
 
     counts    each plant beside its parent, by `tools.count_commits`
     times     the same by `tools.compare_commits`; `--load 4` beside so many busy processes
     same      HEAD with itself: `--times 10` by so many comparisons of times
+    values    whether the results with each plant are the parent's
 
 The slowdowns stand in planted.toml. A scratch commit has no branch and changes neither index nor working tree.
 """
@@ -22,12 +23,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from benchmarks._pipe import ROOT
 
 from .commits import commit_of
+from .comparison import Comparison
 
 DOCUMENT = ROOT / "docs" / "performance.md"
-NAMED = re.compile(r"^(SLOWER|GREW|UNCONFIRMED|FAILS on HEAD)\b.*?\b(bench_\w+\.\w+(?:\(.*?\))?|\S+)(?:  \[.*)?$")
+NAMED = re.compile(
+    r"(?P<what>SLOWER|UNCONFIRMED): .* rounds  (?P<name>.*?)(  \[.*)?"
+    r"|(?P<grew>GREW): (?P<counted>.*?): (instructions|data) .*"
+    r"|(?P<fails>FAILS on HEAD): (?P<failed>.*?): .*"
+)
 
 
 class Plant(NamedTuple):
@@ -89,43 +97,72 @@ def load(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
             process.wait()
 
 
+_WHAT, _NAME = ("what", "grew", "fails"), ("name", "counted", "failed")
+
+
+class Named(NamedTuple):
+    """A line of a report that names a benchmark: what it says of it, and of which size."""
+
+    what: str
+    name: str
+    size: float | None
+
+
+def named(text: str) -> list[Named]:
+    """The lines of a report that do."""
+    found = []
+    for line in text.splitlines():
+        if match := NAMED.fullmatch(line):
+            times, more = re.search(r"([\d.]+)x", line), re.search(r"\(([+-][\d.]+)%\)", line)
+            size = float(times[1]) if times else 1 + float(more[1]) / 100 if more else None
+            what, name = (match[a] or match[b] or match[c] for a, b, c in (_WHAT, _NAME))
+            found.append(Named(what, name, size))
+    return found
+
+
 class Outcome(NamedTuple):
-    """What a comparison said: its exit status, the lines that name a benchmark, and how long it took."""
+    """What a comparison said: its exit status, what it named, and how long it took."""
 
     status: int
-    lines: list[str]
+    named: list[Named]
     seconds: float
-
-    @property
-    def names(self) -> list[str]:
-        """What is said to be slower."""
-        return [match[2] for line in self.lines if (match := NAMED.match(line)) and match[1] != "UNCONFIRMED"]
-
-    @property
-    def unconfirmed(self) -> list[str]:
-        """What could not be confirmed."""
-        return [match[2] for line in self.lines if (match := NAMED.match(line)) and match[1] == "UNCONFIRMED"]
 
 
 def compare(module: str, base: str, head: str, options: Sequence[str]) -> Outcome:
-    """Run a comparison of two commits. Its last lines are shown as they come."""
+    """Run a comparison of two commits; all that it says goes to stderr."""
     start = time.monotonic()
     command = [sys.executable, "-m", module, base, head, *options]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
-    lines = [line for line in done.stdout.splitlines() if NAMED.match(line)]
     print(done.stdout, file=sys.stderr, flush=True)
-    return Outcome(done.returncode, lines, time.monotonic() - start)
+    return Outcome(done.returncode, named(done.stdout), time.monotonic() - start)
 
 
 def row(plant: Plant, outcome: Outcome) -> str:
     """A line of the table."""
-    meant = [name for name in outcome.names if re.search(plant.touches, name)]
-    false = [name for name in outcome.names if name not in meant]
-    found = "yes" if meant else "unconfirmed" if outcome.unconfirmed else "no"
-    sizes = [float(match[1]) for line in outcome.lines if (match := re.search(r"([\d.]+)x", line))]
-    size = f"{max(sizes):.2f}x" if sizes else ""
-    named = f"{meant[0]}{f' and {len(meant) - 1} more' if len(meant) > 1 else ''}" if meant else ""
-    return f"| {plant.what} | {found} | {size} | {named} | {'; '.join(false) or 'none'} | {outcome.seconds:.0f} s |"
+    said = [found for found in outcome.named if found.what != "UNCONFIRMED"]
+    meant = sorted((found.size or 0, found.name) for found in said if re.search(plant.touches, found.name))
+    false = [found.name for found in said if not re.search(plant.touches, found.name)]
+    verdict = "yes" if meant else "unconfirmed" if outcome.named else "no"
+    size, name = (f"{meta[0]:.2f}x", meta[1]) if meant and (meta := meant[-1]) else ("", "")
+    more = f" and {len(meant) - 1} more" if len(meant) > 1 else ""
+    besides = "; ".join(false[:3]) + (f" and {len(false) - 3} more" if len(false) > 3 else "")
+    return f"| {plant.what} | {verdict} | {size} | {name}{more} | {besides or 'none'} | {outcome.seconds:.0f} s |"
+
+
+def differing(plant: Plant, base: str) -> list[str]:
+    """The benchmarks that give other values with the slowdown, of one of each function that it is meant to touch."""
+    comparison = Comparison(base, scratch_commit(plant, base))
+    found, seen = [], set()
+    with comparison.workers(comparison.base, comparison.head) as workers:
+        for name in comparison.names():
+            entry = name.split("(")[0]
+            if entry in seen or "'cpu'" not in name or not re.search(plant.touches, name):
+                continue
+            seen.add(entry)
+            before, after = (worker.ask("result", name) for worker in workers)
+            if not all(np.allclose(a, b, 1e-3, 1e-5, equal_nan=True) for a, b in zip(before, after, strict=True)):
+                found.append(name)
+    return found
 
 
 HEADER = "| planted | found | at most | named | named besides | took |\n|---|---|---|---|---|---|\n"
@@ -144,7 +181,7 @@ def write(title: str, text: str) -> None:
 def main() -> int:
     """Read the arguments, plant, compare, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("how", choices=("counts", "times", "same"))
+    parser.add_argument("how", choices=("counts", "times", "same", "values"))
     parser.add_argument("--load", type=int, default=0, help="busy processes beside it")
     parser.add_argument("--only", default="", metavar="PATTERN", help="a regular expression of plants' names")
     parser.add_argument("--minutes", type=float, help="for a comparison of times (default: 1, beside a load 2)")
@@ -158,6 +195,10 @@ def main() -> int:
         module, arguments = "tools.count_commits", []
     chosen = [plant for plant in plants() if re.search(options.only, plant.name)]
     with load(options.load):
+        if options.how == "values":
+            wrong = {plant.name: names for plant in chosen if (names := differing(plant, base))}
+            print("\n".join(f"{name}: other values from {', '.join(names)}" for name, names in wrong.items()))
+            return 1 if wrong else 0
         if options.how == "same":
             outcomes = [compare(module, base, base, [*arguments, "--all"]) for _ in range(options.times)]
             alarms = sum(bool(outcome.status) for outcome in outcomes)

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks._pipe import ROOT
 from tools import planted
-from tools.planted import NAMED, Outcome, Plant, plants, row
+from tools.planted import Named, Outcome, Plant, named, plants, row
 
 ALL = plants()
 
@@ -32,23 +32,24 @@ def test_a_text_that_is_not_there_once_is_refused(source):
 LINE = "  1.29x        16.7 ->       21.5 us  slower by more than 5% in 7 of 7 rounds  bench_x.time_y('a b', 1)"
 
 
-@pytest.mark.parametrize("kind", ["SLOWER", "UNCONFIRMED"])
+@pytest.mark.parametrize("what", ["SLOWER", "UNCONFIRMED"])
 @pytest.mark.parametrize("end", ["", "  [instructions 1.00x: memory order, threads or the machine]"])
-def test_names_are_read_from_a_report(kind, end):
-    match = NAMED.match(f"{kind}: {LINE}{end}")
-    assert match
-    assert (match[1], match[2]) == (kind, "bench_x.time_y('a b', 1)")
-    assert not NAMED.match(LINE)
+def test_names_are_read_from_a_report_of_times(what, end):
+    assert named(f"{LINE}\n{what}: {LINE}{end}\n3 compared") == [Named(what, "bench_x.time_y('a b', 1)", 1.29)]
+
+
+def test_names_are_read_from_a_report_of_counts():
+    text = "less: a(1): instructions 5 -> 4 (-20.0%)\nGREW: b('x: y', 1): instructions 1,000 -> 1,100 (+10.0%), data"
+    assert named(text) == [Named("GREW", "b('x: y', 1)", 1.1)]
+    assert named("FAILS on HEAD: a(1): ValueError: no") == [Named("FAILS on HEAD", "a(1)", None)]
 
 
 def test_what_is_named_besides_is_false():
     plant = Plant("p", "a copy", "f.py", "", "", r"time_y\(")
-    lines = [f"SLOWER: {LINE}", f"SLOWER: {LINE.replace('time_y', 'time_z')}"]
-    assert row(plant, Outcome(1, lines, 61.4)) == (
-        "| a copy | yes | 1.29x | bench_x.time_y('a b', 1) | bench_x.time_z('a b', 1) | 61 s |"
-    )
+    found = [Named("SLOWER", "time_y(1)", 1.1), Named("SLOWER", "time_y(2)", 1.29), Named("SLOWER", "time_z(1)", 2.0)]
+    assert row(plant, Outcome(1, found, 61.4)) == "| a copy | yes | 1.29x | time_y(2) and 1 more | time_z(1) | 61 s |"
     assert row(plant, Outcome(0, [], 3.0)) == "| a copy | no |  |  | none | 3 s |"
-    assert "| unconfirmed |" in row(plant, Outcome(3, [f"UNCONFIRMED: {LINE}"], 3.0))
+    assert "| unconfirmed |" in row(plant, Outcome(3, [Named("UNCONFIRMED", "time_y(1)", 1.2)], 3.0))
 
 
 def test_a_table_is_put_between_its_marks(tmp_path, monkeypatch):
