@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import os
-import pkgutil
 import sys
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-import benchmarks
 from benchmarks._clock import calibrate, sample
+from benchmarks._entries import timed_entries
 from benchmarks._pipe import serve
-from benchmarks._suite import benchmarks_of, combinations
 from benchmarks._touched import Touched, touch
 
 # Seconds. On a busy machine a process loses its core every few milliseconds: one of many short samples is left alone,
@@ -21,24 +17,11 @@ from benchmarks._touched import Touched, touch
 SAMPLE = 0.002
 
 
-def _all() -> dict[str, Callable[[], None]]:
-    """Every timed benchmark by the name that asv has for it."""
-    found: dict[str, Callable[[], None]] = {}
-    for module in pkgutil.iter_modules(benchmarks.__path__, "benchmarks."):
-        if ".bench_" in module.name:
-            for name, benchmark in benchmarks_of(importlib.import_module(module.name)).items():
-                for values in combinations(benchmark):
-                    title = f"{module.name.removeprefix('benchmarks.')}.{name}"
-                    arguments = f"({', '.join(map(repr, values))})" if values else ""
-                    found[title + arguments] = partial(benchmark, *values)
-    return found
-
-
 class _Bench:
     """The benchmarks, and the one at work."""
 
     def __init__(self) -> None:
-        self._all = _all()
+        self._all = timed_entries()
         self._at_work: tuple[Callable[[], None], int] | None = None
 
     def names(self) -> list[str]:

@@ -122,7 +122,7 @@ class Record:
     """
 
     def __init__(self, commit: str) -> None:
-        paths = [path for path in sorted((ROOT / "benchmarks").glob("*.py")) if path.name != "_compare_worker.py"]
+        paths = [path for path in sorted((ROOT / "benchmarks").glob("*.py")) if not path.name.startswith("_co")]
         sources = [path.read_bytes() for path in paths]
         end = f".{hashlib.sha256(b''.join(sources)).hexdigest()[:16]}.touched"
         self._path = unpacked(commit).with_suffix(end)

@@ -1,11 +1,12 @@
-"""What instructions say of benchmarks whose times have grown (see count_commits)."""
+"""What instructions say of benchmarks whose times have grown."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-from . import callgrind, count_commits
+from .callgrind import missing
+from .count_commits import Comparison, Side
 
 MOST = 6  # benchmarks that are counted for a verdict
 
@@ -13,12 +14,12 @@ MOST = 6  # benchmarks that are counted for a verdict
 def ratios(base: str, head: str, names: Sequence[str], may_count: bool) -> dict[str, float]:
     """Head's instructions over base's, of those of the benchmarks that are counted at all.
 
-    Counts that were kept are taken; what is missing is counted if it `may`, MOST of them, where valgrind is installed.
+    Counts that were kept are taken; what is missing is counted if it `may`, where valgrind is installed.
     """
-    if not names or callgrind.missing():
+    if not names or missing():
         return {}
     pattern = "|".join(f"^{re.escape(name)}$" for name in names[:MOST])
-    comparison = count_commits.Comparison(*[count_commits.Side(commit, pattern, False) for commit in (base, head)])
+    comparison = Comparison(*[Side(commit, pattern, False) for commit in (base, head)])
     if may_count:
         comparison.count()
     counts = comparison.base.counts, comparison.head.counts
