@@ -2,7 +2,7 @@
 
     counts    each plant beside its parent, by `tools.count_commits`
     times     the same by `tools.compare_commits`; `--load 4` beside so many busy processes
-    same      HEAD with itself: `--times 10` by so many comparisons of times
+    same      HEAD with itself: `--times 10` by so many comparisons of times, `--counts 15` by the pairs of so many counts
     values    whether the results with each plant are the parent's
 
 The slowdowns stand in planted.toml. A scratch commit has no branch and changes neither index nor working tree.
@@ -18,17 +18,22 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks import _counts
 from benchmarks._pipe import ROOT
 
+from .callgrind import Counts
 from .commits import commit_of
 from .comparison import Comparison
+from .count_commits import Side
+from .growth import growth, least
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 NAMED = re.compile(
@@ -165,6 +170,39 @@ def differing(plant: Plant, base: str) -> list[str]:
     return found
 
 
+def named_in_pairs(counts: Sequence[Mapping[str, Counts]], limits: Mapping[str, float]) -> list[str]:
+    """What the pairs of independent counts of one commit name, as `count_commits` would: four counts at least.
+
+    What seems to have grown is counted again twice on both sides: here by the two counts behind either.
+    """
+    found, many = [], len(counts)
+    for i, j in combinations(range(many), 2):
+        rest = [counts[k] for k in range(many) if k not in (i, j)]
+        for name in counts[i].keys() & counts[j].keys():
+            before, after = counts[i][name], counts[j][name]
+            if growth(before, after, limits[name]):
+                again = [count[name] for count in rest if name in count]
+                before, after = least([before, *again[0::2][:2]]), least([after, *again[1::2][:2]])
+                found += [name] if growth(before, after, limits[name]) else []
+    return found
+
+
+def beside_itself(base: str, times: int, counts: int, arguments: Sequence[str]) -> str:
+    """What comparisons of a commit with itself say."""
+    text = ""
+    if times:
+        statuses = [compare("tools.compare_commits", base, base, [*arguments, "--all"]).status for _ in range(times)]
+        text += f"{times} comparisons by times: {sum(status == 1 for status in statuses)} alarms, "
+        text += f"{sum(status == 3 for status in statuses)} with something unconfirmed.\n"
+    if counts:
+        side = Side(base, "", again=True)
+        wanted = [(side.packages, list(side.limits))]
+        found = [_counts.count(wanted, layout)[0].counts for layout in range(counts)]
+        named = named_in_pairs(found, side.limits)
+        text += f"{counts * (counts - 1) // 2} comparisons by counts: {len(named)} alarms. {'; '.join(named[:5])}\n"
+    return text
+
+
 HEADER = "| planted | found | at most | named | named besides | took |\n|---|---|---|---|---|---|\n"
 
 
@@ -185,7 +223,8 @@ def main() -> int:
     parser.add_argument("--load", type=int, default=0, help="busy processes beside it")
     parser.add_argument("--only", default="", metavar="PATTERN", help="a regular expression of plants' names")
     parser.add_argument("--minutes", type=float, help="for a comparison of times (default: 1, beside a load 2)")
-    parser.add_argument("--times", type=int, default=10, help="comparisons of a commit with itself")
+    parser.add_argument("--times", type=int, default=0, help="comparisons of a commit with itself by times")
+    parser.add_argument("--counts", type=int, default=0, help="counts of a commit, each compared with each other")
     parser.add_argument("--base", default="HEAD", help="the commit to plant on")
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     options = parser.parse_args()
@@ -200,9 +239,7 @@ def main() -> int:
             print("\n".join(f"{name}: other values from {', '.join(names)}" for name, names in wrong.items()))
             return 1 if wrong else 0
         if options.how == "same":
-            outcomes = [compare(module, base, base, [*arguments, "--all"]) for _ in range(options.times)]
-            alarms = sum(bool(outcome.status) for outcome in outcomes)
-            text = f"{len(outcomes)} comparisons of a commit with itself, {alarms} alarms.\n"
+            text = beside_itself(base, options.times, options.counts, arguments)
         else:
             rows = []
             for plant in chosen:

@@ -7,7 +7,8 @@ import pytest
 
 from benchmarks._pipe import ROOT
 from tools import planted
-from tools.planted import Named, Outcome, Plant, named, plants, row
+from tools.callgrind import Counts
+from tools.planted import Named, Outcome, Plant, named, named_in_pairs, plants, row
 
 ALL = plants()
 
@@ -60,6 +61,17 @@ def test_a_table_is_put_between_its_marks(tmp_path, monkeypatch):
     assert document.read_text() == "a\n<!-- planted: times -->\n\nnew\n\n<!-- end of planted: times -->\nb\n"
     with pytest.raises(ValueError, match="no line '<!-- planted: counts -->'"):
         planted.write("counts", "new\n")
+
+
+def test_pairs_of_counts_of_one_commit():
+    steady = [{"f": Counts(10_000 + i, 100, 10)} for i in range(5)]
+    assert named_in_pairs(steady, {"f": 0.03}) == []
+    odd = [{"f": Counts(11_000, 100, 10)}, *steady[1:]]  # counted again, it is as the others
+    assert named_in_pairs(odd, {"f": 0.03}) == []
+    assert named_in_pairs(odd[::-1], {"f": 0.03}) == []
+    low = [{"f": Counts(9_000, 100, 10)}, *steady]  # beside it all others have grown, however often they are counted
+    assert named_in_pairs(low, {"f": 0.03}) == ["f"] * 5
+    assert named_in_pairs(low, {"f": 0.20}) == []
 
 
 def test_the_load_ends_with_the_block():
