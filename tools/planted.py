@@ -2,7 +2,7 @@
 
     counts    each plant beside its parent, by `tools.count_commits`
     times     the same by `tools.compare_commits`; `--load 4` beside so many busy processes
-    same      HEAD with itself: `--times 10` by so many comparisons of times, `--counts 15` by the pairs of so many counts
+    same      HEAD with itself: `--times 10` comparisons of times, `--counts 15` all pairs of so many counts
     values    whether the results with each plant are the parent's
 
 The slowdowns stand in planted.toml. A scratch commit has no branch and changes neither index nor working tree.
