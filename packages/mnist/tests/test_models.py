@@ -28,6 +28,10 @@ def test_normalise_is_the_plain_formula(backend: str) -> None:
     assert (got.shape, got.backend.name) == ((16, 1, 28, 28), backend)
     assert got.dtype == np.float32
     np.testing.assert_allclose(got.numpy()[:, 0], (images / 255 - 0.1307) / 0.3081, atol=2e-7)
+    for mixed in (np.random.default_rng(0).permutation(images.reshape(-1)).reshape(images.shape), images[:0]):
+        for view in (mixed, mixed[::-2], mixed[:, :, ::-1], mixed.transpose(0, 2, 1)):
+            expected = (view / 255 - 0.1307) / 0.3081
+            np.testing.assert_allclose(normalise(view, backend).numpy()[:, 0], expected, atol=2e-7)
 
 
 def test_normalise_brings_mnist_to_mean_0_and_variance_1(mnist: Dataset) -> None:
