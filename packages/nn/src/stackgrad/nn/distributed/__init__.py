@@ -27,6 +27,7 @@ from ._data import DataLoader, batches, share
 from ._optimizer import DistributedOptimizer
 from ._saving import by_first, save
 from ._totals import mean, total
+from ._watch import end, watch
 from ._world import World, world
 
 __all__ = [
@@ -40,11 +41,13 @@ __all__ = [
     "by_first",
     "convert_sync_batchnorm",
     "digest",
+    "end",
     "expect_same",
     "gather",
     "mean",
     "save",
     "share",
     "total",
+    "watch",
     "world",
 ]
