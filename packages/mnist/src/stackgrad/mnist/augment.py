@@ -14,15 +14,22 @@ STRETCH = 0.1  # of a height or width of 1
 SHEAR = 0.1  # columns a row
 
 
-def augment(images: NDArray[np.uint8], generator: Generator, backend: str | Backend | None = None) -> NDArray[np.uint8]:
+def augment(
+    images: NDArray[np.uint8],
+    generator: Generator,
+    backend: str | Backend | None = None,
+    batch_size: int | None = None,
+    part: slice = slice(None),
+) -> NDArray[np.uint8]:
     """uint8 images (n, h, w), each turned, stretched, sheared and shifted a little about its centre.
 
     One draw from `generator`, so its state before the call gives the same images again; they are the same on every
-    backend. On "numpy" NumPy does the work, else all cores in parallel.
+    backend, and for images that are a part of a larger batch. On "numpy" NumPy does the work, else all cores in
+    parallel.
     """
-    maps = change_maps(
-        rand(len(images), 6, dtype="float64", generator=generator, backend="numpy").numpy(), images.shape[1:]
-    )
+    count = len(images) if batch_size is None else batch_size
+    draws = rand(count, 6, dtype="float64", generator=generator, backend="numpy").numpy()[part]
+    maps = change_maps(draws, images.shape[1:])
     return (affine_images_plain if get_backend(backend).name == "numpy" else affine_images)(images, maps)
 
 

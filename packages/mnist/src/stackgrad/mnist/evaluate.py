@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stackgrad import nn
+from stackgrad.nn.distributed import share
 from stackgrad.tensor import Tensor, capture, no_grad
 
 from .data import Split
 from .models import Model, normalise
+from .ranks import gathered
 
 BATCH = 500
 
@@ -36,16 +38,29 @@ def probabilities(model: Model, images: NDArray[np.uint8]) -> NDArray[np.float32
 
 
 def count_right(model: Model, split: Split) -> int:
-    """How many images of `split` the model gives their label."""
-    return int((probabilities(model, split.images).argmax(axis=1) == split.labels).sum())
+    """How many images of `split` the model gives their label. Ranks share the work."""
+    return int(_sums(model, split)[1])
 
 
 def loss_and_accuracy(model: Model, split: Split) -> tuple[float, float]:
-    """The mean cross-entropy of what the model answers for `split`, and the share that it reads rightly."""
-    chances = probabilities(model, split.images)
-    right = float((chances.argmax(axis=1) == split.labels).mean())
-    of_label = chances[np.arange(len(split)), split.labels].astype(np.float64)
-    return float(-np.log(np.maximum(of_label, np.finfo(np.float32).tiny)).mean()), right
+    """The mean cross-entropy of what the model answers for `split`, and the share that it gets right. Ranks share
+    the work."""
+    loss, right = _sums(model, split)
+    return loss / len(split), right / len(split)
+
+
+def _sums(model: Model, split: Split) -> tuple[float, float]:
+    """The sum of the cross-entropies, and how many images get their label."""
+    part = share(len(split))
+    images, labels = split.images[part], split.labels[part]
+    loss = right = 0.0
+    if len(images):
+        answers = probabilities(model, images)
+        right = float((answers.argmax(axis=1) == labels).sum())
+        of_label = answers[np.arange(len(labels)), labels].astype(np.float64)
+        loss = float(-np.log(np.maximum(of_label, np.finfo(np.float32).tiny)).sum())
+    loss, right = gathered(loss, right).sum(0).tolist()
+    return loss, right
 
 
 def count_confusions(labels: NDArray[Any], guesses: NDArray[Any], classes: int) -> NDArray[np.int64]:

@@ -12,14 +12,18 @@ from typing import IO, Any
 
 import click
 
+from stackgrad.nn import distributed
+from stackgrad.nn.distributed import DisagreementError
+
 from .export import ExportError
 from .fetch import FetchError
 from .idx import IdxError
 from .images import ImageError
 from .interrupt import end_at_once
 from .labels import LabelError
+from .ranks import one_job
 from .runs import RunError
-from .streams import final_status, prepare, say
+from .streams import final_status, prepare
 from .tensorboard import TensorBoardError
 from .train import SaveError, StoppedError
 from .training import NotFiniteError
@@ -32,7 +36,8 @@ class Commands(click.Group):
         """Run the program, on standard streams that do not fail."""
         prepare()
         try:
-            return super().main(*args, **options)
+            with one_job(sys.argv[1:] if (given := options.get("args", args[0] if args else None)) is None else given):
+                return super().main(*args, **options)
         except SystemExit as end:
             sys.exit(final_status(end.code) if isinstance(end.code, int) else end.code)
 
@@ -54,7 +59,7 @@ def _one_line() -> Iterator[None]:
     except click.UsageError as error:
         hint = f" (see `{error.ctx.command_path} --help`)" if error.ctx else ""
         raise _Mistake(error.format_message().removesuffix(".") + hint) from error
-    except (IdxError, ImageError, LabelError, RunError, TensorBoardError) as error:
+    except (DisagreementError, IdxError, ImageError, LabelError, RunError, TensorBoardError) as error:
         raise _Mistake(str(error)) from error
     except (BackendError, ExportError, FetchError, NotFiniteError, SaveError, MemoryError) as error:
         raise _Failure(str(error) or "out of memory") from error
@@ -85,7 +90,7 @@ class _Failure(click.ClickException):
         super().__init__(re.sub(r"\s*\n\s*", " ", message))
 
     def show(self, file: IO[Any] | None = None) -> None:
-        say(f"Error: {self.format_message()}", err=True)
+        distributed.end(f"Error: {self.format_message()}", self.exit_code)
 
 
 class _Mistake(_Failure):
@@ -102,7 +107,7 @@ class _Stopped(click.ClickException):
         self.exit_code = 128 + signum  # type: ignore[misc]
 
     def show(self, file: IO[Any] | None = None) -> None:
-        say(self.message, err=True)
+        distributed.end(self.message, self.exit_code)
 
 
 class BackendError(RuntimeError):

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+from stackgrad.nn.distributed import world
+
 
 class Request:
     """Whether one of the two signals has come, and which."""
@@ -52,7 +54,7 @@ def end_at_once(signum: int, frame: FrameType | None) -> None:
 
 def _say(message: str) -> None:
     """Write a line, below a progress bar where one may be. Not by print: the signal may have come within one."""
-    if sys.stderr is None:  # number 2 may then be any file
+    if sys.stderr is None or not world().is_first:  # number 2 may be any file where there is no stream
         return
     with suppress(OSError):
         os.write(2, f"{os.linesep if os.isatty(2) else ''}{message}{os.linesep}".encode())

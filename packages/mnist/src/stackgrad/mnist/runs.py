@@ -17,6 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from stackgrad import nn
+from stackgrad.nn.distributed import world
 from stackgrad.nn.saving import replace_file
 
 from .checkpoints import FOLDER, Checkpoints, digest
@@ -98,7 +99,9 @@ def _unused(name: str) -> Path:
 
 def resume_command(folder: Path) -> str:
     """What to type to go on with the run in a folder."""
-    return f"stackgrad-mnist train --resume {shlex.quote(str(folder))}"
+    size = world().size
+    command = "stackgrad-mnist" if size == 1 else f"mpiexec -n {size} python -m mpi4py -m stackgrad.mnist"
+    return f"{command} train --resume {shlex.quote(str(folder))}"
 
 
 def save_run(folder: Path, model: Model, summary: Mapping[str, Any]) -> None:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from stackgrad.nn import distributed
+from stackgrad.nn.distributed import world
 from stackgrad.tensor import Generator, get_backend
 
 from .checkpoints import Checkpoint, Checkpoints
@@ -16,6 +18,7 @@ from .interrupt import requests_to_stop
 from .metrics import Metrics
 from .models import make_model
 from .process import peak_memory_mb, seconds_since_start, versions
+from .ranks import gathered
 from .recipes import Recipe
 from .resume import fingerprint
 from .runs import METRICS, remove_partial, resume_command, save_run
@@ -50,6 +53,8 @@ def train(
 ) -> dict[str, Any]:
     """Train the model of that name and write its folder; returns what summary.json holds.
 
+    Ranks that a launcher started share the work, and all call this; rank 0 alone writes, and calls `on_line`.
+
     Args:
         name: one of `MODELS`.
         data: what to train on and to measure on.
@@ -70,17 +75,19 @@ def train(
     run = _UnfinishedRun(name, data, recipe, seed, folder, arguments, checkpoint, on_line)
     training = run.training
     with requests_to_stop() as request, _all_kept(folder, run.checkpoints):
-        run.metrics.restore()
+        if world().is_first:
+            run.metrics.restore()
         if checkpoint is None:
             run.save()
         for step in training.steps():
             on_step(step)
             run.count(step)
-            if training.done or request.signum or step.step % checkpoint_every == 0:
+            signum = int(gathered(request.signum or 0).max())  # the ranks may not all have got it yet
+            if training.done or signum or step.step % checkpoint_every == 0:
                 run.save()
-            if request.signum and not training.done:
+            if signum and not training.done:
                 done = f"stopped after step {training.step:,} of {training.total_steps:,}"
-                raise StoppedError(f"{done}; go on with `{resume_command(folder)}`", request.signum)
+                raise StoppedError(f"{done}; go on with `{resume_command(folder)}`", signum)
         return run.finish()
 
 
@@ -105,24 +112,31 @@ class _UnfinishedRun:
         self.folder, self.name, self.data, self.arguments = folder, name, data, arguments
         self.data_checksum = fingerprint(data)
         self.seconds_to_first_step = self.images_per_second = 0.0
-        remove_partial(folder)
+        if world().is_first:
+            remove_partial(folder)
         lines, since, self.seconds_before = [], (0, 0.0, 0.0), 0.0
         if checkpoint:
             state = checkpoint.state
             self.training.load_state_dict(state["training"])
             lines, since, self.seconds_before = state["metrics"], state["metrics_since"], state["seconds"]
-            self.checkpoints.remove_from(self.training.step + 1)  # damaged ones
+            if world().is_first:
+                self.checkpoints.remove_from(self.training.step + 1)  # damaged ones
         self.metrics = Metrics(folder, lines, since, on_line)
 
     def count(self, step: Step) -> None:
         """Take in a step that was done."""
         self.seconds_to_first_step = self.seconds_to_first_step or seconds_since_start()
         self.images_per_second = step.images_per_second
-        self.metrics.log(step)
+        if world().is_first:
+            self.metrics.log(step)
 
     def save(self) -> None:
         """Write a checkpoint. Raises NotFiniteError where the weights are not fit to go on with."""
         self.training.expect_finite_weights()
+        if world().size > 1:
+            distributed.expect_same("the weights", self.training.model)
+        if not world().is_first:
+            return
         state = {
             "training": self.training.state_dict(),
             "metrics": self.metrics.lines,
@@ -139,7 +153,6 @@ class _UnfinishedRun:
         training, recipe = self.training, self.training.recipe
         training.keep_best()
         accuracy = count_right(training.model, self.data.test) / len(self.data.test)
-        self.metrics.add({"step": training.step, "test_accuracy": accuracy})
         summary = {
             "model": self.name,
             "classes": self.data.classes,
@@ -160,7 +173,11 @@ class _UnfinishedRun:
         if recipe.patience is not None:
             summary["kept_epoch"] = training.early.best_epoch
             summary["validation_accuracy"] = training.early.best_accuracy
-        save_run(self.folder, training.model, summary)
+        if world().size > 1:
+            summary["ranks"] = world().size
+        if world().is_first:
+            self.metrics.add({"step": training.step, "test_accuracy": accuracy})
+            save_run(self.folder, training.model, summary)
         return summary
 
     def _seconds(self) -> float:
@@ -179,8 +196,10 @@ def _all_kept(folder: Path, checkpoints: Checkpoints) -> Iterator[None]:
     try:
         yield
     except NotFiniteError as error:
-        checkpoints.remove_from(max(1, error.bad_since))
-        raise NotFiniteError(f"{error}; {last_good()}", error.bad_since) from error
+        if world().is_first:
+            checkpoints.remove_from(max(1, error.bad_since))
+        kept = distributed.by_first(last_good)  # all ranks are here, since their weights are the same
+        raise NotFiniteError(f"{error}; {kept}", error.bad_since) from error
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stackgrad import nn
+from stackgrad.nn.distributed import DistributedOptimizer, share
 from stackgrad.tensor import Generator, Tensor, capture, from_numpy
 
 from .data import Split
@@ -20,6 +21,7 @@ from .early import EarlyStopping, held_out, hold_out
 from .evaluate import loss_and_accuracy
 from .losses import Losses
 from .models import Model, normalise
+from .ranks import gathered
 from .recipes import OPTIMIZERS, SCHEDULES, Recipe
 
 WARM_STEPS = 20  # steps at the start that do not count for images per second: kernels are loaded or compiled in them
@@ -111,7 +113,7 @@ class Training:
             self.split, self.held_out = hold_out(split, generator)
         self.steps_per_epoch = steps_per_epoch(recipe, len(split))
         self.total_steps = recipe.epochs * self.steps_per_epoch
-        self.optimizer = OPTIMIZERS[recipe.optimizer](model.parameters(), recipe)
+        self.optimizer = DistributedOptimizer(OPTIMIZERS[recipe.optimizer](model.parameters(), recipe))
         self.schedule = SCHEDULES[recipe.schedule](self.optimizer, recipe, self.total_steps)
         self.early = EarlyStopping(recipe.patience)
         self.step = 0
@@ -135,28 +137,30 @@ class Training:
             self.optimizer.zero_grad()
             output = self.model(images)
             loss = self.model.loss(output, classes)
-            loss.backward()
+            self.optimizer.backward(loss, len(images))
             self.optimizer.step()
             right = (output.detach().argmax(1) == classes).where(1.0, 0.0).sum()
             return self._losses.keep(loss.detach()), right
 
         while not self.done:
             epoch = self.step // self.steps_per_epoch + 1
-            for index in self._batches():
+            for batch in self._batches():
                 lr = self.optimizer.lr
+                part = share(len(batch))  # of this rank
+                index = batch[part]
                 images = self.split.images[index]
                 if self.recipe.augment:
-                    images = self._augmented(images)
+                    images = self._augmented(images, len(batch), part)
                 last_losses, right = learn(normalise(images), from_numpy(labels[index]))
-                self._losses.count(last_losses)
+                self._losses.count(last_losses, len(index) / len(batch))
                 self.schedule.step()
                 self.step += 1
                 ends = self.step % self.steps_per_epoch == 0
                 if ends or self.step == 1 or self.step % self._losses.every == 0:
                     self._read_losses()
-                    self._accuracy = right.item() / len(index)
+                    self._accuracy = float(gathered(right.item()).sum()) / len(batch)
                 validation = self._validate(lr) if ends else None
-                rate = clock.tick(len(index), self.total_steps)
+                rate = clock.tick(len(batch), self.total_steps)
                 yield Step(self.step, epoch, self._loss, self._accuracy, lr, rate, validation)
 
     def _batches(self) -> Iterator[NDArray[np.int64]]:
@@ -171,10 +175,10 @@ class Training:
             self.generator.call = call
         return itertools.islice(batches, done, None)
 
-    def _augmented(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _augmented(self, images: NDArray[np.uint8], batch_size: int, part: slice) -> NDArray[np.uint8]:
         from .augment import augment  # here, since it brings the kernels with it, which NumPy alone does without
 
-        return augment(images, self.generator)
+        return augment(images, self.generator, None, batch_size, part)
 
     def _validate(self, lr: float) -> Validation | None:
         if self.held_out is None:

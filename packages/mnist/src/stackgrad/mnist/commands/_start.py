@@ -11,11 +11,14 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from stackgrad.nn.distributed import agree, by_first, world
+
 from ..checkpoints import FOLDER, Checkpoint
 from ..data import Dataset
 from ..labels import default_labels, expect_fitting
+from ..process import versions
 from ..recipes import RECIPES, SGD_LR, Recipe
-from ..resume import expect_same_data, last_checkpoint
+from ..resume import expect_same_data, fingerprint, last_checkpoint
 from ..runs import alone_in, new_run
 from ..streams import say
 from ..train import CHECKPOINT_EVERY
@@ -51,9 +54,10 @@ def anew(out: Path | None, checkpoint_every: int | None, options: dict[str, Any]
     use(arguments["backend"])
     data = load_data(options["data"], options["emnist"], options["limit"])
     expect_fitting(arguments["labels"], data)
-    folder = new_run(out, arguments["model"])
+    _expect_fit_for_ranks(arguments, data)
+    folder = by_first(lambda: new_run(out, arguments["model"]))
     arguments |= {"out": str(folder), "checkpoint_every": checkpoint_every or CHECKPOINT_EVERY}
-    with alone_in(folder):
+    with alone_in(folder) if world().is_first else nullcontext():
         yield Start(folder, arguments, data)
 
 
@@ -76,14 +80,29 @@ def _arguments(options: dict[str, Any]) -> dict[str, Any]:
 @contextmanager
 def going_on(ctx: click.Context, folder: Path) -> Iterator[Start]:
     """Go on with the run in `folder`, which is no other process's in this context."""
-    with alone_in(folder) if (folder / FOLDER).is_dir() else nullcontext():  # no lock where there is no run
-        checkpoint = _last_checkpoint(ctx, folder)
+    lock = world().is_first and (folder / FOLDER).is_dir()  # none where there is no run
+    with alone_in(folder) if lock else nullcontext():
+        checkpoint = by_first(lambda: _last_checkpoint(ctx, folder))
         arguments = checkpoint.state["arguments"]
         use(arguments["backend"])
         path = arguments["data"]
         data = load_data(path and Path(path), arguments["emnist"], arguments["limit"])
         expect_same_data(data, checkpoint)
+        _expect_fit_for_ranks(arguments, data)
         yield Start(folder, arguments, data, checkpoint)
+
+
+def _expect_fit_for_ranks(arguments: dict[str, Any], data: Dataset) -> None:
+    """Raise DisagreementError, on all ranks, where one has other arguments, another version or other data than rank 0,
+    and UsageError where there are more ranks than images in a batch."""
+    if world().size == 1:
+        return
+    facts = {**arguments, **versions(), "the checksum of the data": fingerprint(data)}
+    for name, value in facts.items():
+        agree(name.replace("_", " "), value)
+    if arguments["batch_size"] < world().size:
+        what = f"--batch-size {arguments['batch_size']}, which is that of all ranks together"
+        raise click.UsageError(f"{what}, is too small for {world().size} of them")
 
 
 def _last_checkpoint(ctx: click.Context, folder: Path) -> Checkpoint:

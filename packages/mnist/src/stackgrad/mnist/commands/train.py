@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from stackgrad.nn.distributed import world
+
 from ..data import Dataset
 from ..graph import operations
 from ..labels import class_names
@@ -145,12 +147,14 @@ def train(
       stackgrad-mnist train --resume runs/course
       stackgrad-mnist train --data ~/fashion-mnist --epochs 30 --patience 3
       stackgrad-mnist train --backend numpy --limit 2000
+      mpiexec -n 2 python -m mpi4py -m stackgrad.mnist train
     """
     with anew(out, checkpoint_every, options) if resume is None else going_on(ctx, resume) as start:
         if not as_json:
             _say_what(start)
         board_folder = tensorboard and tensorboard / start.folder.absolute().name
-        with TensorBoard(board_folder) if board_folder else contextlib.nullcontext() as board:
+        writes = world().is_first
+        with TensorBoard(board_folder) if board_folder and writes else contextlib.nullcontext() as board:
             with _progress(start) as show:
                 summary = run_training(
                     start.arguments["model"],
@@ -164,6 +168,8 @@ def train(
                     start.checkpoint,
                     board.line if board else lambda line: None,
                 )
+            if not writes:
+                return
             if as_json:
                 say(json.dumps({"folder": str(start.folder), **summary}, indent=2))
             else:
@@ -176,6 +182,9 @@ def train(
 def _progress(start: Start) -> Iterator[Callable[[Step], None]]:
     """A bar that the function which it gives moves on."""
     recipe = start.recipe
+    if not world().is_first:
+        yield lambda step: None
+        return
     with Bar(
         total=recipe.epochs * steps_per_epoch(recipe, len(start.data.train)),
         initial=start.checkpoint.step if start.checkpoint else 0,

@@ -82,13 +82,17 @@ class _Watch:
     def abort(self, why: str, status: int) -> None:
         """Say why this rank ends the job, and end it."""
         here = world()
-        sys.stderr.write(f"Error: rank {here.rank} (process {os.getpid()} on {socket.gethostname()}): {why}\n")
+        which = f"rank {here.rank} (process {os.getpid()} on {socket.gethostname()})"
+        sys.stderr.write(f"Error: {which}: {why.removeprefix('Error: ')}\n")
         sys.stderr.flush()
         self.tell(b"reason\n")
         here.comm.Abort(status)
 
     def leave(self) -> None:
-        """Say farewell."""
+        """Say farewell, once all ranks are here."""
+        request = self.comm.Ibarrier()
+        while not request.Test():
+            time.sleep(0.01)  # others may have work left, for all cores
         self.tell(b"farewell\n")
         if self.pipe < 0:
             return
@@ -176,5 +180,5 @@ def end(why: str, status: int) -> None:
     if _current and not _current.all_fail(why):
         _current.abort(why, status)
     if world().is_first or not _current:
-        sys.stderr.write(f"Error: {why}\n")
+        sys.stderr.write(f"{why}\n")
         sys.stderr.flush()
