@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,20 +30,18 @@ def one_job(command_line: Sequence[str]) -> Iterator[None]:
     Rank 0 alone has a standard output. Where a rank fails, the whole job ends, see `distributed.watch`. A command that
     ranks do not share is run by rank 0, and the others end with SystemExit.
     """
-    try:
-        here = world()
-    except ImportError as error:
-        sys.exit(f"Error: {error}")
-    if here.size == 1:
+    if not distributed.launched():
         yield
         return
-    if not here.is_first:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)
-        os.close(nowhere)
+    if find_spec("mpi4py") is None:
+        sys.exit("Error: a launcher of MPI has started this, which needs mpi4py: pip install 'stackgrad-mnist[mpi]'")
     shared = command_line[:1] == [_SHARED]
     try:
         with distributed.watch(_watch_seconds()):
+            if not world().is_first:
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, 1)
+                os.close(nowhere)
             try:
                 distributed.agree("the command line", list(command_line))
             except DisagreementError as error:
@@ -54,7 +53,7 @@ def one_job(command_line: Sequence[str]) -> Iterator[None]:
     finally:
         _finalize()
     if not shared:
-        if not here.is_first:
+        if not world().is_first:
             sys.exit()
         yield
 

@@ -28,7 +28,7 @@ from ._optimizer import DistributedOptimizer
 from ._saving import by_first, save
 from ._totals import mean, total
 from ._watch import end, watch
-from ._world import World, world
+from ._world import World, launched, world
 
 __all__ = [
     "DataLoader",
@@ -44,6 +44,7 @@ __all__ = [
     "end",
     "expect_same",
     "gather",
+    "launched",
     "mean",
     "save",
     "share",

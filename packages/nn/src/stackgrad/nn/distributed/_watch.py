@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import faulthandler
 import os
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
-from pathlib import Path
 
 import numpy as np
 
-from ._world import world
+from ._world import launched, world
 
 _ALIKE = 1.0  # seconds within which ranks that fail for the same reason all do
+_STARTS = 10.0  # seconds for a watcher to start
 _GOES = 3.0  # seconds for a watcher to see the last farewell
 
 
@@ -32,44 +30,35 @@ class _Watch:
     """
 
     def __init__(self, seconds: float) -> None:
-        from mpi4py import MPI
+        self.watcher: subprocess.Popen[bytes] | None = None
+        self.pipe: socket.socket | None = None
+        if sys.platform == "linux":
+            from . import _watcher
 
-        self.comm = world().comm.Dup()  # for ranks that fail: on any other they would disturb those that go on
-        self.pipe, self.watcher = -1, None
-        if sys.platform == "win32":
-            return
-        from . import _watcher
-
-        machine = self.comm.Split_type(MPI.COMM_TYPE_SHARED)
-        ranks = machine.allgather(world().rank)
-        folder: str | OSError = ""
-        if machine.rank == 0:
-            try:
-                folder = tempfile.mkdtemp(prefix="stackgrad-")
-                self.watcher = _start(folder, seconds, ranks)
-            except OSError as error:
-                folder = error
-        folder = machine.bcast(folder)
-        if isinstance(folder, OSError):
-            raise folder
-        self.pipe = os.open(Path(folder, str(world().rank)), os.O_WRONLY)
-        self.tell(f"{os.getpid()}\n".encode())
-        machine.Barrier()
-        machine.Free()
-        if self.watcher:
-            shutil.rmtree(folder)
-        self._crashes_told = faulthandler.is_enabled()  # by another: it keeps them
-        if not self._crashes_told:
-            faulthandler.enable(self.pipe)
-        faulthandler.register(_watcher.TELL, self.pipe, all_threads=False)
+            self.pipe, self.watcher = _connect(os.getppid(), seconds)
+            self._crashes_told = faulthandler.is_enabled()  # by another: it keeps them
+            if not self._crashes_told:
+                faulthandler.enable(self.pipe)
+            faulthandler.register(_watcher.TELL, self.pipe, all_threads=False)
+        try:
+            self.size = world().size
+        except BaseException:
+            self.tell(b"farewell\n")
+            raise
+        if self.size > 1:
+            self.comm = world().comm.Dup()  # for ranks that fail: on any other they would disturb those that go on
+            self.tell(b"met\n")
 
     def tell(self, words: bytes) -> None:
         """Tell the watcher something; nothing where there is none any more."""
-        with suppress(OSError):
-            os.write(self.pipe, words)
+        if self.pipe:
+            with suppress(OSError):
+                self.pipe.send(words)
 
     def all_fail(self, why: str) -> bool:
         """Whether all ranks fail for this reason: called by each that fails."""
+        if self.size == 1:
+            return True
         mine = np.frombuffer(sha256(why.encode()).digest(), np.uint8)
         found = np.empty((self.comm.size, len(mine)), np.uint8)
         request, until = self.comm.Iallgather(mine, found), time.monotonic() + _ALIKE
@@ -90,18 +79,17 @@ class _Watch:
 
     def leave(self) -> None:
         """Say farewell, once all ranks are here."""
-        request = self.comm.Ibarrier()
-        while not request.Test():
+        request = self.comm.Ibarrier() if self.size > 1 else None
+        while request and not request.Test():
             time.sleep(0.01)  # others may have work left, for all cores
         self.tell(b"farewell\n")
-        if self.pipe < 0:
-            return
-        from . import _watcher
+        if self.pipe:
+            from . import _watcher
 
-        faulthandler.unregister(_watcher.TELL)
-        if not self._crashes_told:
-            faulthandler.disable()
-        os.close(self.pipe)
+            faulthandler.unregister(_watcher.TELL)
+            if not self._crashes_told:
+                faulthandler.disable()
+            self.pipe.close()
         if self.watcher:
             try:
                 self.watcher.wait(_GOES)
@@ -110,20 +98,24 @@ class _Watch:
                 self.watcher.wait()
 
 
-def _start(folder: str, seconds: float, ranks: list[int]) -> subprocess.Popen[bytes]:
-    """Start the process that watches these ranks, by pipes in a folder."""
+def _connect(launcher: int, seconds: float) -> tuple[socket.socket, subprocess.Popen[bytes] | None]:
+    """The connection to the process that watches what a launcher has started, and that process, if it is new."""
     from . import _watcher
 
-    for rank in ranks:
-        os.mkfifo(Path(folder, str(rank)))
-    # In a session of its own: the launcher does not end it before it has said what it saw.
-    arguments = [sys.executable, "-I", "-S", _watcher.__file__, folder, str(seconds), *map(str, ranks)]
-    started = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
-    assert started.stdout
-    with started.stdout as ready:
-        if ready.readline() != b"ready\n":
-            raise ChildProcessError(f"the process that watches the ranks did not start: {' '.join(arguments)}")
-    return started
+    connection, started = socket.socket(socket.AF_UNIX), None
+    until = time.monotonic() + _STARTS
+    while True:
+        try:
+            connection.connect(_watcher.address(launcher))
+            return connection, started
+        except ConnectionRefusedError:
+            if time.monotonic() > until:
+                raise
+        if started is None:
+            # In a session of its own: the launcher does not end it before it has said what it saw.
+            command = [sys.executable, "-I", "-S", _watcher.__file__, str(launcher), str(seconds)]
+            started = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        time.sleep(0.01)
 
 
 _current: _Watch | None = None
@@ -138,7 +130,7 @@ def watch(seconds: float = 6.0) -> Iterator[None]:
     if other processes left it a processor, does not fail. A process on each machine watches its ranks from outside,
     which costs them no time. Nothing happens in a world of one.
 
-    All ranks enter the context together, before all else, and leave it last.
+    All ranks enter the context first of all, before they know of each other, and leave it last.
 
     Args:
         seconds: how long a rank may do nothing, or be stopped; 0 for any time. Linux alone tells.
@@ -148,7 +140,7 @@ def watch(seconds: float = 6.0) -> Iterator[None]:
         RuntimeError: this is within such a context already.
     """
     global _current
-    if world().size == 1:
+    if not launched():
         yield
         return
     if _current:

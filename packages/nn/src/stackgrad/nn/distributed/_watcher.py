@@ -1,9 +1,10 @@
 """The process that watches the ranks of one machine: `_watch` starts it, by its path, and it imports nothing of ours.
 
-A process of its own, since one that is stopped, or holds the interpreter's lock, cannot watch itself. Each rank has one
-end of a pipe. Through it come the rank's process id, its farewell, and where its main thread is when it is asked to
-tell; and the system closes it however the process ends. The first pipe that closes without a farewell is that of the
-rank which failed: the launcher ends the others because of it, so theirs close later, and a selector tells in order.
+A process of its own, since one that is stopped, or holds the interpreter's lock, cannot watch itself. Each rank is
+connected to it by a socket. Through it come the rank's farewell, and where its main thread is when it is asked to tell;
+and the system closes it however the process ends. The first that closes without a farewell is that of the rank which
+failed: the launcher ends the others because of it, so theirs close later, and a selector tells in order. Ranks that
+have not come yet are found as processes that the same launcher has started.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 import selectors
 import signal
 import socket
+import struct
 import sys
 import time
 from contextlib import suppress
@@ -20,12 +22,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TELL = signal.SIGURG  # has a rank write its stack; a process that does not know it ignores it
+RANKS = (
+    b"PMI_RANK",
+    b"PMIX_RANK",
+    b"OMPI_COMM_WORLD_RANK",
+    b"SLURM_PROCID",
+)  # as launchers name it
 FAREWELL = b"farewell\n"
 REASON = b"reason\n"  # in place of it, from a rank which has said itself why it ends the job
+MET = b"met\n"  # all ranks have come
 _TICK = 0.25  # seconds between two looks at the ranks
 _BUSY = 2  # hundredths of a second of work in a tick: whoever works as much is not waiting
 _ANSWER = 1.0  # seconds for an answer: more than a process needs that runs at all
 _LAUNCHER = 2.0  # seconds in which a launcher ends the other ranks
+
+
+def address(launcher: int) -> str:
+    """Where the process listens that watches what this launcher has started."""
+    return f"\0stackgrad-{os.getuid()}-{launcher}"
 
 
 @dataclass
@@ -33,18 +47,26 @@ class _Rank:
     """A rank as it is seen from here.
 
     Attributes:
+        come: whether it is connected; one that is not may wait for anything, but not be stopped.
         heard: what came out of its pipe since it was asked last.
         work: the processor time that it has used, in ticks of the system.
         idle, stopped, asked: for how many seconds it has done nothing, been stopped, not answered.
     """
 
-    rank: int
-    pid: int = 0
+    pid: int
+    come: bool = False
     heard: bytes = b""
     work: int = 0
     idle: float = 0.0
     stopped: float = 0.0
     asked: float | None = None
+    number: str = "?"
+
+    def __post_init__(self) -> None:
+        with suppress(OSError):
+            variables = Path(f"/proc/{self.pid}/environ").read_bytes().split(b"\0")
+            found = dict(variable.partition(b"=")[::2] for variable in variables)
+            self.number = next((found[name].decode() for name in RANKS if name in found), "?")
 
     def fault(self, seconds: float, limit: float) -> str | None:
         """What is wrong with it, once it has been so for longer than the limit. Linux alone tells."""
@@ -53,7 +75,7 @@ class _Rank:
         self.stopped = self.stopped + seconds if state in "Tt" else 0.0
         if self.stopped > limit:
             return f"was stopped {limit:g} s ago, by SIGSTOP or a debugger"
-        if state in "?Tt" or gained >= _BUSY or _wants_to_run(self.pid):
+        if not self.come or state in "?Tt" or gained >= _BUSY or _wants_to_run(self.pid):
             self.idle, self.asked = 0.0, None
             return None
         self.idle += seconds
@@ -65,7 +87,8 @@ class _Rank:
             return None
         self.asked += seconds
         frames = re.findall(rb'File "(.*)", line (\d+) in (.*)', self.heard)
-        if frames and b"/nn/distributed/" in frames[0][0].replace(b"\\", b"/"):
+        frames = [frame for frame in frames if not frame[0].startswith(b"<")]
+        if frames and b"/nn/distributed/" in frames[0][0]:
             self.idle, self.asked = 0.0, None  # it waits for other ranks
             return None
         if not frames and self.asked < _ANSWER:
@@ -77,6 +100,8 @@ class _Rank:
 
     def end(self) -> str:
         """How it ended without a farewell."""
+        if not self.come:
+            return "was killed, or ended before all ranks had come"
         crash = re.search(rb"Fatal Python error: (.*)", self.heard)
         if not crash:
             return "was killed, as where memory runs out, or ended without a word"
@@ -103,62 +128,96 @@ def _wants_to_run(pid: int) -> bool:
     return False
 
 
-def watch(pipes: dict[int, int], limit: float) -> None:
+def watch(launcher: int, limit: float) -> None:
     """Return when all ranks have said farewell, or when one has failed, which is then said, and all have ended.
 
     Args:
-        pipes: the file descriptor of each rank.
+        launcher: the process that has started the ranks.
         limit: the seconds without progress, 0 for any.
     """
+    server = socket.socket(socket.AF_UNIX)
+    try:
+        server.bind(address(launcher))
+    except OSError:  # another one was faster
+        return
+    server.listen(1024)
     selector = selectors.DefaultSelector()
-    ranks = [_Rank(rank) for rank in pipes]
-    for rank in ranks:
-        selector.register(pipes[rank.rank], selectors.EVENT_READ, rank)
-    last = time.monotonic()
-    while ranks:
+    selector.register(server, selectors.EVENT_READ)
+    ranks: dict[int, _Rank] = {}
+    met, last = False, time.monotonic()
+    while Path(f"/proc/{launcher}").exists():
+        if not met:
+            for pid in _started_by(launcher) - ranks.keys():
+                ranks[pid] = _Rank(pid)
+                with suppress(OSError):
+                    selector.register(os.pidfd_open(pid), selectors.EVENT_READ, ranks[pid])
         for key, _ in selector.select(_TICK):  # in the order of what happened
-            rank = key.data
-            came = os.read(key.fd, 2**16)
+            if key.fileobj is server:
+                connection, _ = server.accept()
+                pid, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+                if user == os.getuid():
+                    ranks[pid] = _Rank(pid, True)
+                    selector.register(connection, selectors.EVENT_READ, ranks[pid])
+                continue
+            rank: _Rank = key.data
+            if ranks.get(rank.pid) is not rank:  # it has come meanwhile, or it was one that has said farewell
+                selector.unregister(key.fileobj)
+                continue
+            came = os.read(key.fd, 2**16) if rank.come else b""
             rank.heard += came
-            if not rank.pid and b"\n" in rank.heard:
-                rank.pid = int(rank.heard.split(b"\n")[0])
+            met = met or MET in came
             if rank.heard.endswith(REASON):
-                return _end_all(ranks)
+                _end_all(ranks)
+                return
             if not came:
-                selector.unregister(key.fd)
-                ranks.remove(rank)
+                del ranks[rank.pid]
+                selector.unregister(key.fileobj)
                 if not rank.heard.endswith(FAREWELL):
                     _say(rank, rank.end())
-                    return _end_all(ranks)
+                    _end_all(ranks)
+                    return
+                if not ranks:
+                    return
         now = time.monotonic()
         seconds, last = min(now - last, 2 * _TICK), now  # this process may have been stopped itself
-        for rank in ranks if limit else ():
-            if rank.pid and (why := rank.fault(seconds, limit)):
+        for rank in ranks.values() if limit else ():
+            if why := rank.fault(seconds, limit):
                 _say(rank, why)
-                os.kill(rank.pid, signal.SIGKILL)
-                return _end_all(ranks)
+                with suppress(OSError):
+                    os.kill(rank.pid, signal.SIGKILL)
+                _end_all(ranks)
+                return
+    with suppress(OSError):
+        os.write(2, f"Error: the launcher (process {launcher} on {socket.gethostname()}) was killed\n".encode())
+    _end_all(ranks)
+
+
+def _started_by(launcher: int) -> set[int]:
+    """The processes that a process has started."""
+    with suppress(OSError):
+        children = Path(f"/proc/{launcher}/task").glob("*/children")
+        return {int(pid) for file in children for pid in file.read_text().split()}
+    return set()
 
 
 def _say(rank: _Rank, why: str) -> None:
+    """Which rank has failed. Before it is ended: what it was started with is read no more afterwards."""
+    line = f"Error: rank {rank.number} (process {rank.pid} on {socket.gethostname()}) {why}\n"
     with suppress(OSError):
-        os.write(2, f"Error: rank {rank.rank} (process {rank.pid} on {socket.gethostname()}) {why}\n".encode())
+        os.write(2, line.encode())
 
 
-def _end_all(ranks: list[_Rank]) -> None:
+def _end_all(ranks: dict[int, _Rank]) -> None:
     """See to it that these ranks end: the launcher does that where one has ended before its time."""
     until = time.monotonic() + _LAUNCHER
-    while any(_state(rank.pid)[0] not in "?ZX" for rank in ranks):
+    while any(_state(pid)[0] not in "?ZX" for pid in ranks):
         if time.monotonic() > until:
-            for rank in ranks:
+            for pid in ranks:
                 with suppress(OSError):
-                    os.kill(rank.pid or os.getpid(), signal.SIGKILL)
+                    os.kill(pid, signal.SIGKILL)
             return
         time.sleep(0.05)
 
 
 if __name__ == "__main__":
-    _folder, _limit, *_ranks = sys.argv[1:]
-    _pipes = {int(rank): os.open(Path(_folder, rank), os.O_RDONLY | os.O_NONBLOCK) for rank in _ranks}
-    os.write(1, b"ready\n")
-    os.close(1)
-    watch(_pipes, float(_limit))
+    watch(int(sys.argv[1]), float(sys.argv[2]))

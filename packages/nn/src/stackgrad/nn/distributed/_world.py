@@ -37,6 +37,11 @@ class World:
         return self.rank == 0
 
 
+def launched() -> bool:
+    """Whether a launcher such as `mpiexec` has started this process."""
+    return "mpi4py.MPI" in sys.modules or any(name in os.environ for name in _LAUNCHERS)
+
+
 @cache
 def world() -> World:
     """The processes that a launcher such as `mpiexec` started, or this one alone. The first call is one of all ranks.
@@ -44,7 +49,7 @@ def world() -> World:
     Raises:
         ImportError: a launcher has started the program, and mpi4py is not installed.
     """
-    if "mpi4py.MPI" not in sys.modules and not any(name in os.environ for name in _LAUNCHERS):
+    if not launched():
         return World()
     try:
         from mpi4py import MPI
