@@ -68,7 +68,10 @@ def train(ranks: int, arguments: list[str], wait: float, rank: int, fault: signa
             job.kill()
             sys.exit(f"{fault.name} to rank {rank}: the job has not ended after {WITHIN:g} s")
         said.seek(0)
-        lines = [line for line in said.read().splitlines() if line.startswith("Error: ")]
+        text = said.read()
+    lines = [line for line in text.splitlines() if line.startswith("Error: ")]
+    if not lines and fault == signal.SIGKILL and f"PID {processes[rank]} RUNNING" in text:
+        lines = [f"Error: rank {rank} was killed before a rank had come to its watcher, as the launcher says"]
     took, left = time.monotonic() - struck, [pid for pid in processes.values() if Path(f"/proc/{pid}").exists()]
     if status == 0 and fault == signal.SIGKILL:
         return False  # it was over

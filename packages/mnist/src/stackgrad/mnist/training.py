@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stackgrad import nn
-from stackgrad.nn.distributed import DistributedOptimizer, share
+from stackgrad.nn.distributed import DistributedOptimizer, convert_sync_batchnorm, share, world
 from stackgrad.tensor import Generator, Tensor, capture, from_numpy
 
 from .data import Split
@@ -104,7 +104,7 @@ class Training:
     """
 
     def __init__(self, model: Model, split: Split, recipe: Recipe, generator: Generator) -> None:
-        self.model = model
+        self.model = model if world().size == 1 else convert_sync_batchnorm(model)
         self.recipe = recipe
         self.generator = generator
         self.split = split
