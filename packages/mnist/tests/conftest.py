@@ -32,6 +32,12 @@ settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("random", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what needs an MPI library, unless it is asked for."""
+    return True if collection_path.name == "mpi" and not any("mpi" in argument for argument in config.args) else None
+
+
 # As the command itself, but found without a PATH.
 START = """
 import os, time

@@ -39,7 +39,7 @@ class Launches(ABC):
         """Launch them."""
 
     @classmethod
-    def settle(cls, rows: Sequence[Any], lent: Sequence[Any]) -> None:  # noqa: B027 - it may do nothing
+    def settle(cls, rows: Sequence[Any], lent: Sequence[Any]) -> None:
         """Now that all `rows` of a tape are recorded, make of them what replays need.
 
         `lent` are weak references to the arrays that were made meanwhile: what nobody else holds any more lives from

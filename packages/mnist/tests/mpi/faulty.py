@@ -1,0 +1,122 @@
+"""`stackgrad-mnist`, of which one rank has a fault: FAULT says what happens to it, and VICTIM which rank it is."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from stackgrad.mnist import data
+from stackgrad.mnist.checkpoints import Checkpoints
+from stackgrad.mnist.cli import main
+from stackgrad.mnist.commands import _options, _start
+from stackgrad.mnist.idx import IdxError
+from stackgrad.mnist.process import versions
+from stackgrad.mnist.training import Training
+
+AT_STEP = 7
+
+
+def strikes(work: Callable[[], Any]) -> Callable[[], Any]:
+    """`work`, once the time is noted at which the fault begins."""
+
+    def noted() -> Any:
+        Path("struck").write_text(str(time.time()), encoding="utf-8")
+        return work()
+
+    return noted
+
+
+def in_a_step(work: Callable[[], Any]) -> None:
+    schedule = Training._batches
+
+    def batches(self: Training) -> Any:
+        for index in schedule(self):
+            if self.step == AT_STEP:
+                strikes(work)()
+            yield index
+
+    Training._batches = batches  # type: ignore[method-assign]
+
+
+def in_a_checkpoint(work: Callable[[], Any]) -> None:
+    save = Checkpoints.save
+
+    def failing(self: Checkpoints, step: int, state: Any) -> None:
+        if step:
+            strikes(work)()
+        save(self, step, state)
+
+    Checkpoints.save = failing  # type: ignore[method-assign]
+
+
+def raise_(error: BaseException) -> None:
+    raise error
+
+
+def write_to_a_pipe() -> None:
+    os.mkfifo("pipe")
+    with open("pipe", "w", encoding="utf-8"):  # which nobody reads
+        pass
+
+
+def sleep_for_ever() -> None:
+    while True:
+        time.sleep(0.1)
+
+
+def other_image(load: Callable[..., data.Dataset]) -> Callable[..., data.Dataset]:
+    def loaded(*arguments: Any) -> data.Dataset:
+        found = load(*arguments)
+        images = found.train.images.copy()
+        images[0, 0, 0] += 1
+        return data.Dataset(data.Split(images, found.train.labels), found.test, found.name)
+
+    return loaded
+
+
+def strike(fault: str) -> None:
+    """Prepare a fault of this process."""
+    me = os.getpid()
+    match fault:
+        case "raises":
+            in_a_step(lambda: raise_(ZeroDivisionError("a mistake of ours")))
+        case "is killed":
+            in_a_step(lambda: os.kill(me, signal.SIGKILL))
+        case "is stopped":
+            in_a_step(lambda: os.kill(me, signal.SIGSTOP))
+        case "crashes":
+            in_a_step(lambda: ctypes.string_at(0))
+        case "exits":
+            in_a_step(lambda: os._exit(0))
+        case "sleeps":
+            in_a_step(sleep_for_ever)
+        case "is blocked by a disk":
+            in_a_checkpoint(write_to_a_pipe)
+        case "finds a full disk":
+            in_a_checkpoint(lambda: raise_(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "checkpoints/step")))
+        case "is stopped at once":
+            strikes(lambda: os.kill(me, signal.SIGSTOP))()
+        case "finds no data":
+            _options.load = lambda *_: strikes(lambda: raise_(IdxError("no train-images there")))()
+        case "finds other data":
+            _options.load = other_image(_options.load)
+        case "has another version":
+            _start.versions = lambda: versions() | {"numpy": "1.0"}
+        case "":
+            pass
+        case _:
+            raise ValueError(fault)
+
+
+if __name__ == "__main__":
+    rank = int(os.environ["PMI_RANK"])
+    Path(f"pid{rank}").write_text(str(os.getpid()), encoding="utf-8")
+    if rank == int(os.environ.get("VICTIM", "0")):
+        strike(os.environ.get("FAULT", ""))
+    main(prog_name="stackgrad-mnist")
