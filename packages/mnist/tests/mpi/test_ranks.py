@@ -79,18 +79,18 @@ def train_alone(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "stackgrad.mnist", *arguments], env=environment, check=True)
 
 
-@pytest.mark.parametrize("model", ["lenet5", "convnet", "course"])
-def test_ranks_train_as_one_process(model: str) -> None:
-    # The last batch has 1 image, and so none for some ranks; a tenth is held out.
-    asked = [*SMALL, "--model", model, "--limit", "134", "--epochs", "1", "--patience", "2", "--optimizer", "sgd"]
+@pytest.mark.parametrize(("model", "ranks"), [("lenet5", 3), ("convnet", 2), ("course", 2)])
+def test_ranks_train_as_one_process(model: str, ranks: int) -> None:
+    # A tenth is held out. The last batch has 1 image, and so none for some ranks; 8 where they are normalised, since
+    # the variance of a single one is next to nothing, and what rounding leaves of it grows.
+    limit = "142" if model == "convnet" else "134"
+    asked = [*SMALL, "--model", model, "--limit", limit, "--epochs", "1", "--patience", "2", "--optimizer", "sgd"]
     train_alone(*asked, "--out", "one")
-    for ranks in (2, 3):
-        run = f"by {ranks}"
-        assert Job(ranks, *asked, "--out", run).good().count("written to") == 1  # rank 0 alone prints
-        for name, value in weights("one").items():
-            np.testing.assert_allclose(weights(run)[name], value, rtol=1e-3, atol=1e-4, err_msg=name)
-        for line, expected in zip(metrics(run), metrics("one"), strict=True):
-            assert line == pytest.approx(expected, rel=1e-3)
+    assert Job(ranks, *asked, "--out", "run").good().count("written to") == 1  # rank 0 alone prints
+    for name, value in weights("one").items():
+        np.testing.assert_allclose(weights("run")[name], value, rtol=1e-3, atol=1e-4, err_msg=name)
+    for line, expected in zip(metrics("run"), metrics("one"), strict=True):
+        assert line == pytest.approx(expected, rel=1e-3)
 
 
 def test_the_same_bits_each_time_and_after_a_stop() -> None:
@@ -103,12 +103,12 @@ def test_the_same_bits_each_time_and_after_a_stop() -> None:
     assert metrics("run") == metrics("whole")
 
 
-@pytest.mark.parametrize(("first", "then"), [(2, 3), (3, 1)])
-def test_goes_on_with_another_number_of_ranks(first: int, then: int) -> None:
+def test_goes_on_with_another_number_of_ranks() -> None:
     train_alone(*SMALL, "--out", "one")
-    job = Job(first, *SMALL, "--checkpoint-every", 5, "--out", "run", fault="is killed", victim=0)
-    assert job.error().startswith("rank 0 ")
-    Job(then, "train", "--resume", "run", "--no-pictures").good()
+    for ranks, arguments in (2, ("--checkpoint-every", 5, "--out", "run")), (3, ("--resume", "run")):
+        started = SMALL if "--out" in arguments else ("train", "--checkpoint-every", 5)
+        assert Job(ranks, *started, *arguments, fault="is killed").error().startswith("rank 0 ")
+    train_alone("train", "--resume", "run", "--no-pictures")
     for name, value in weights("one").items():
         np.testing.assert_allclose(weights("run")[name], value, rtol=1e-3, atol=1e-4, err_msg=name)
 
@@ -117,18 +117,19 @@ def test_goes_on_with_another_number_of_ranks(first: int, then: int) -> None:
     ("fault", "victim", "reason"),
     [
         ("raises", 1, "ZeroDivisionError: a mistake of ours"),
-        ("is stopped", 0, "was stopped 6 s ago"),
-        ("is stopped at once", 1, "was stopped 6 s ago"),
+        ("is stopped", 0, "was stopped 2 s ago"),
+        ("is stopped at once", 1, "was stopped 2 s ago"),
         ("crashes", 1, "crashed: Segmentation fault, in "),
         ("exits", 0, "was killed, as where memory runs out, or ended without a word"),
-        ("sleeps", 1, "made no progress for 6 s, in faulty.py:"),
-        ("is blocked by a disk", 0, "made no progress for 6 s, in faulty.py:"),
+        ("sleeps", 1, "made no progress for 2 s, in faulty.py:"),
+        ("is blocked by a disk", 0, "made no progress for 2 s, in faulty.py:"),
         ("finds a full disk", 0, "checkpoints/step: cannot be written (No space left on device)"),
         ("finds no data", 1, "no train-images there"),
     ],
 )
 def test_a_rank_that_fails_ends_the_job_and_is_named(fault: str, victim: int, reason: str) -> None:
-    job = Job(2, *SMALL, "--checkpoint-every", 5, "--out", "run", fault=fault, victim=victim)
+    environment = {"STACKGRAD_WATCH_SECONDS": "2"}
+    job = Job(2, *SMALL, "--checkpoint-every", 5, "--out", "run", fault=fault, victim=victim, **environment)
     assert job.took > 0
     error = job.error()
     assert error.startswith(f"rank {victim} (process {Path(f'pid{victim}').read_text()} on ")

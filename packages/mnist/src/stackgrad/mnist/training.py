@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stackgrad import nn
+from stackgrad.nn import distributed
 from stackgrad.nn.distributed import DistributedOptimizer, convert_sync_batchnorm, share, world
 from stackgrad.tensor import Generator, Tensor, capture, from_numpy
 
@@ -144,41 +144,44 @@ class Training:
 
         while not self.done:
             epoch = self.step // self.steps_per_epoch + 1
-            for batch in self._batches():
+            for index in self._batches():
                 lr = self.optimizer.lr
-                part = share(len(batch))  # of this rank
-                index = batch[part]
+                size = self._batch_size()
                 images = self.split.images[index]
                 if self.recipe.augment:
-                    images = self._augmented(images, len(batch), part)
+                    images = self._augmented(images, size)
                 last_losses, right = learn(normalise(images), from_numpy(labels[index]))
-                self._losses.count(last_losses, len(index) / len(batch))
+                self._losses.count(last_losses, len(index) / size)
                 self.schedule.step()
                 self.step += 1
                 ends = self.step % self.steps_per_epoch == 0
                 if ends or self.step == 1 or self.step % self._losses.every == 0:
                     self._read_losses()
-                    self._accuracy = float(gathered(right.item()).sum()) / len(batch)
+                    self._accuracy = float(gathered(right.item()).sum()) / size
                 validation = self._validate(lr) if ends else None
-                rate = clock.tick(len(batch), self.total_steps)
+                rate = clock.tick(size, self.total_steps)
                 yield Step(self.step, epoch, self._loss, self._accuracy, lr, rate, validation)
 
     def _batches(self) -> Iterator[NDArray[np.int64]]:
-        """The batches of this epoch that are left: numbers of images."""
+        """The batches of this epoch that are left, of each the share of this rank: indices of images."""
         done, call = self.step % self.steps_per_epoch, self.generator.call
         if done:
             self.generator.call = self._call_of_epoch
         else:
             self._call_of_epoch = call
-        batches = nn.batches(len(self.split), self.recipe.batch_size, self.generator)
+        batches = distributed.batches(len(self.split), self.recipe.batch_size, self.generator)
         if done:
             self.generator.call = call
         return itertools.islice(batches, done, None)
 
-    def _augmented(self, images: NDArray[np.uint8], batch_size: int, part: slice) -> NDArray[np.uint8]:
+    def _batch_size(self) -> int:
+        """How many images the batch of the next step has, of all ranks together."""
+        return min(self.recipe.batch_size, len(self.split) - self.step % self.steps_per_epoch * self.recipe.batch_size)
+
+    def _augmented(self, images: NDArray[np.uint8], batch_size: int) -> NDArray[np.uint8]:
         from .augment import augment  # here, since it brings the kernels with it, which NumPy alone does without
 
-        return augment(images, self.generator, None, batch_size, part)
+        return augment(images, self.generator, None, batch_size, share(batch_size))
 
     def _validate(self, lr: float) -> Validation | None:
         if self.held_out is None:
