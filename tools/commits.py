@@ -15,12 +15,13 @@ from benchmarks._pipe import ROOT
 
 
 def commit_of(name: str) -> str:
-    """The hash of a commit. Exits with git's message for a name that is none."""
+    """The hash of a commit. Exits with git's message, and status 2, for a name that is none."""
     found = subprocess.run(
         ["git", "rev-parse", "--verify", f"{name}^{{commit}}"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     if found.returncode:
-        sys.exit(f"{name}: {found.stderr.strip()}")
+        print(f"{name}: {found.stderr.strip()}", file=sys.stderr)
+        sys.exit(2)
     return found.stdout.strip()
 
 

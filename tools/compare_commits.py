@@ -30,6 +30,9 @@ def to_measure(comparison: Comparison, pattern: str, whole: bool, end: float) ->
     Prints why. Of those that are affected by kernels alone, the ones whose machine code is the same are dropped.
     """
     names = [name for name in comparison.names() if re.search(pattern, name)]
+    if not names:
+        print(f"no benchmark's name matches {pattern!r}", file=sys.stderr)
+        sys.exit(2)
     files = affected.changed_files(comparison.base, comparison.head)
     if whole or (everything := affected.affects_all(files)):
         print("the whole table" if whole else f"all benchmarks: {', '.join(everything[:3])} changed")

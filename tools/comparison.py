@@ -16,8 +16,9 @@ from .affected import Reason, Record, is_same
 from .busy import BUSY, OthersThan
 from .commits import environment, unpacked
 
-# Samples of each commit in a round, in turns: the least of them is what the round gives.
-SAMPLES, FEWEST_SAMPLES, SECONDS = 24, 5, 0.1
+# Samples of each commit in a round, in turns, of which the least is what the round gives; but no more than take SECONDS
+# on a machine that is left alone. New rounds of suspects have more of them.
+SAMPLES, FRESH_SAMPLES, FEWEST_SAMPLES, SECONDS = 24, 40, 5, 0.1
 PREPARING = 0.4  # of the time, at most
 Rounds = dict[str, tuple[list[float], list[float]]]
 
@@ -125,18 +126,19 @@ class Comparison:
                 others = OthersThan(workers)
                 for name in names:
                     found = self.fresh.setdefault(name, ([], [])) if fresh else self.rounds[name]
-                    for which, seconds in enumerate(self._round(name, workers, first + i)):
+                    samples = FRESH_SAMPLES if fresh else SAMPLES
+                    for which, seconds in enumerate(self._round(name, workers, first + i, samples)):
                         found[which].append(seconds)
                 self.shares.append(others.share())
                 self._say(len(names), fresh)
 
-    def _round(self, name: str, workers: Sequence[Worker], first: int) -> list[float]:
-        """The least time of each, which take turns."""
+    def _round(self, name: str, workers: Sequence[Worker], first: int, samples: int) -> list[float]:
+        """The least time of each of so many samples, for which they take turns."""
         for worker in workers:
             worker.ask("prepare", name, self._calls[name])
-        least, start = [float("inf")] * 2, time.monotonic()
-        for sample in range(SAMPLES):
-            if sample >= FEWEST_SAMPLES and time.monotonic() - start > SECONDS:
+        least = [float("inf")] * 2
+        for sample in range(samples):
+            if sample >= FEWEST_SAMPLES and sample * sum(least) * self._calls[name] > SECONDS * samples / SAMPLES:
                 break
             for which in ((first + sample) % 2, (first + sample + 1) % 2):
                 least[which] = min(least[which], workers[which].ask("sample"))
