@@ -44,7 +44,9 @@ NAMED = re.compile(
 
 
 class Plant(NamedTuple):
-    """A slowdown: in which file which text becomes which, and a pattern of the benchmarks that may be named for it."""
+    """A slowdown: in which file which text becomes which; patterns of the benchmarks that may be named for it, and of
+    those that it is meant for.
+    """
 
     name: str
     what: str
@@ -52,6 +54,7 @@ class Plant(NamedTuple):
     old: str
     new: str
     touches: str
+    aims: str
 
 
 def plants() -> list[Plant]:
@@ -222,6 +225,7 @@ def main() -> int:
     parser.add_argument("how", choices=("counts", "times", "same", "values"))
     parser.add_argument("--load", type=int, default=0, help="busy processes beside it")
     parser.add_argument("--only", default="", metavar="PATTERN", help="a regular expression of plants' names")
+    parser.add_argument("--aimed", action="store_true", help="measure only what a plant is meant for")
     parser.add_argument("--minutes", type=float, help="for a comparison of times (default: 1, beside a load 2)")
     parser.add_argument("--times", type=int, default=0, help="comparisons of a commit with itself by times")
     parser.add_argument("--counts", type=int, default=0, help="counts of a commit, each compared with each other")
@@ -243,7 +247,8 @@ def main() -> int:
         else:
             rows = []
             for plant in chosen:
-                rows.append(row(plant, compare(module, base, scratch_commit(plant, base), arguments)))
+                narrowed = [*arguments, *(["--only", plant.aims] if options.aimed else [])]
+                rows.append(row(plant, compare(module, base, scratch_commit(plant, base), narrowed)))
                 print(rows[-1], flush=True)
             found = sum("| yes |" in row for row in rows)
             text = f"{found} of {len(rows)} found.\n\n{HEADER}" + "\n".join(rows) + "\n"

@@ -22,12 +22,13 @@ def test_its_text_is_there_once_and_gives_python(plant):
     source = (ROOT / plant.file).read_text(encoding="utf-8")
     assert ast.dump(ast.parse(planted.planted(plant, source))) != ast.dump(ast.parse(source))
     re.compile(plant.touches)
+    re.compile(plant.aims)
 
 
 @pytest.mark.parametrize("source", ["", "a = 1\na = 1\n"])
 def test_a_text_that_is_not_there_once_is_refused(source):
     with pytest.raises(ValueError, match="expected once"):
-        planted.planted(Plant("p", "", "f.py", "a = 1\n", "a = 2\n", "."), source)
+        planted.planted(Plant("p", "", "f.py", "a = 1\n", "a = 2\n", ".", "."), source)
 
 
 LINE = "  1.29x        16.7 ->       21.5 us  slower by more than 5% in 7 of 7 rounds  bench_x.time_y('a b', 1)"
@@ -46,7 +47,7 @@ def test_names_are_read_from_a_report_of_counts():
 
 
 def test_what_is_named_besides_is_false():
-    plant = Plant("p", "a copy", "f.py", "", "", r"time_y\(")
+    plant = Plant("p", "a copy", "f.py", "", "", r"time_y\(", ".")
     found = [Named("SLOWER", "time_y(1)", 1.1), Named("SLOWER", "time_y(2)", 1.29), Named("SLOWER", "time_z(1)", 2.0)]
     assert row(plant, Outcome(1, found, 61.4)) == "| a copy | yes | 1.29x | time_y(2) and 1 more | time_z(1) | 61 s |"
     assert row(plant, Outcome(0, [], 3.0)) == "| a copy | no |  |  | none | 3 s |"
