@@ -1,7 +1,8 @@
 """What the forward of a fused function keeps for its gradient: the values of which the fewest bytes are moved.
 
 What is needed of the forward can be computed again from its operands, or from anything between. To read an operand or
-a result of the function costs its bytes; what is neither has to be written first, and costs twice. The cheapest choice
+a result of the function costs its bytes; what is neither has to be written first, which brings memory into the cache
+and back, and costs three times as much. The cheapest choice
 that leaves no way from the operands to what needs the gradient of the result is a minimum cut of the expression's
 graph (L. R. Ford and D. R. Fulkerson, "Maximal flow through a network", 1956), in which each value is an edge.
 """
@@ -41,7 +42,7 @@ def cheapest(roots: Sequence[Expression], g: Expression, at_hand: Sequence[Expre
                 if id(part) not in late and id(part) not in free:
                     join((id(part), True), _END, float("inf"))
         elif id(x) not in free:
-            cost = x.nbytes * (1 if id(x) in hand else 2)
+            cost = x.nbytes * (1 if id(x) in hand else 3)
             join((id(x), False), (id(x), True), float("inf") if x.kind == "view" else cost)
             if x.kind == "input":
                 join(_START, (id(x), False), float("inf"))

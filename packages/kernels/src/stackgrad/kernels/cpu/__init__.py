@@ -26,6 +26,7 @@ Files that `cuda` has too mean the same there. Where is what:
     images with padding around them              conv/_image.py        padding, reading
     elementwise: add, exp, relu, where ...       _elementwise.py       _flat, _walk
     functions that are fused, a stage at a time  _fused.py             plan_stage, _text
+    calls on which others depend, made first     _fission.py           parts_of
     exp, log ... inside kernels                  _math.py              function_of, compile_scalar
     sum, prod, max, min; mean by sum             _reduce.py            _fold
     the same of neighbours, in registers         _vector_fold.py       fold_vectors

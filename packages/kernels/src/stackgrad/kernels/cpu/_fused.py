@@ -1,7 +1,7 @@
 """Stages of fused functions: any number of operands and results, walked by rows, and reduced on the way.
 
     for each row of the walk
-        for each element of the row     all results at once, in registers
+        for each element of the row     all results at once, in registers (or in parts, see `_fission`)
             write it, or put it in a buffer, which stays in the first-level cache
         fold each buffer                inner   to one element, where the row is reduced
                                         outer   into one row of the chunk, where all rows are
@@ -32,6 +32,7 @@ from .._index import inverse, memory_order, merge
 from .._scalar import fused_scalar, fused_source
 from . import _elementwise, _reduce
 from ._elementwise import lie_of, position  # noqa: F401 - the kernels call them
+from ._fission import parts_of
 from ._kernel import Entry, Kernel, helper, rebind
 from ._math import function_of
 from ._memory import maker
@@ -43,6 +44,7 @@ Shape = tuple[int, ...]
 
 RANK = _elementwise.RANK
 SEGMENT = 4_096  # elements of a row in a buffer
+BLOCK = 1_024  # elements of which parts leave something behind
 MOST_ROWS = 128  # rows folded into one, element after element
 
 ALONG, REPEATED, APART = "along", "repeated", "apart"  # how an operand lies along a row
@@ -57,8 +59,8 @@ class Way(NamedTuple):
     dtype: DType
 
 
-def _text(operands: Sequence[str], ways: Sequence[Way]) -> str:
-    """The kernel's source. x are operands, r results; p and q say where they are, in bytes."""
+def _text(operands: Sequence[str], ways: Sequence[Way], parts: Sequence[Stage]) -> str:
+    """The kernel's source. x are operands, r results, c what parts leave; p and q say where they are, in bytes."""
     many, walked = len(operands), [f"x{i}" for i in range(len(operands))]
     walked += [f"r{i}" for i, way in enumerate(ways) if way.how == WRITTEN]
     results = [f"r{i}" for i in range(len(ways))]
@@ -75,6 +77,10 @@ def _text(operands: Sequence[str], ways: Sequence[Way]) -> str:
     ]
     lines += [f"    lie_{x} = lie_of(table, {n})" for n, x in enumerate(walked)]
     lines += [f"    buffer{i}, lanes{i} = on_stack(r{i}, {SEGMENT}), on_stack(r{i}, {_reduce.LANES})" for i in folded]
+    likes = [f"x{i}" for i in range(many)] + results  # an array of the same dtype as each call's result
+    dtypes = [*parts[-1].dtypes[:many], *[way.dtype for way in ways]]
+    for n, dtype in enumerate(parts[-1].dtypes[many:]):
+        lines += [f"    kept_c{n} = on_stack({likes[dtypes.index(dtype)]}, {BLOCK})"]
     places = [f"p_{x} = position(lie_{x}, i, j, k, left)" for x in walked]
     lines += [f"    {place}" for place in places]
     lines += ["    for row in range(min(n0 * n1 * n2 - first, rows)):"]
@@ -85,11 +91,19 @@ def _text(operands: Sequence[str], ways: Sequence[Way]) -> str:
             taken += [f"v{i}"]
         else:
             taken += [f"load_at(x{i}, p_x{i} + m * {f'size_of(x{i})' if lies == ALONG else f'lie_x{i}.m'})"]
-    lines += ["        for m in range(count):", f"            {', '.join(f't{i}' for i in range(len(ways)))} = "]
-    lines[-1] += f"_scalar({', '.join(taken)})"
+    *before, last = parts
+    if before:
+        lines += [f"        for begin in range(0, count, {BLOCK}):", f"            end = min(begin + {BLOCK}, count)"]
+    indent, span = ("            ", "begin, end") if before else ("        ", "count")
+    for n, part in enumerate(before):
+        calls = [f"c{len(part.operands) - many + i}" for i in range(len(part.results))]
+        lines += [f"{indent}for m in range({span}):", f"{indent}    {_call(f'_part{n}', calls, taken, part, many)}"]
+        lines += [f"{indent}    store(kept_{call}, m - begin, {call})" for call in calls]
+    lines += [f"{indent}for m in range({span}):"]
+    lines += [f"{indent}    {_call('_scalar', [f't{i}' for i in range(len(ways))], taken, last, many)}"]
     for i, way in enumerate(ways):
         put = f"store_apart_at(r{i}, p_r{i} + m * size_of(r{i}), t{i})"
-        lines += [f"            {put if way.how == WRITTEN else f'store(buffer{i}, m, t{i})'}"]
+        lines += [f"{indent}    {put if way.how == WRITTEN else f'store(buffer{i}, m, t{i})'}"]
     for i in folded:
         lines += [f"        {line}" for line in _folding(i, ways[i])]
     lines += [f"        p_{x} += lie_{x}.k" for x in walked]
@@ -97,6 +111,12 @@ def _text(operands: Sequence[str], ways: Sequence[Way]) -> str:
     lines += ["            if j == n1:", "                j = 0", "                i += 1"]
     lines += [f"            {place}" for place in places]
     return "\n".join(lines) + "\n"
+
+
+def _call(function: str, results: Sequence[str], taken: Sequence[str], part: Stage, many: int) -> str:
+    """A call of the scalar function of a part, for element m."""
+    kept = [f"load(kept_c{n}, m - begin)" for n in range(len(part.operands) - many)]
+    return f"{', '.join(results)} = {function}({', '.join([*taken, *kept])})"
 
 
 def _folding(i: int, way: Way) -> list[str]:
@@ -119,16 +139,22 @@ def _folding(i: int, way: Way) -> list[str]:
 
 def _kernel(stage: Stage, operands: Sequence[str], ways: Sequence[Way]) -> Entry:
     """The kernel of a stage for operands that lie so along a row, and these ways of its results."""
-    text = _text(operands, ways)
     dtypes = (*stage.dtypes, *[way.dtype for way in ways])
+    parts = parts_of(stage)
+    if not set(parts[-1].dtypes) <= set(dtypes):
+        parts = [stage]
+    *before, last = parts
+    text = _text(operands, ways, parts)
     made_of = [dtype.name for dtype in dtypes], [way.reduction for way in ways]
-    key = f"{text}{fused_source(stage)}{made_of}"
+    key = f"{text}{''.join(map(fused_source, parts))}{made_of}"
     found = _entries.get(key)
     if found is not None:
         return found
     # Machine code on disk has names from other processes: no two kernels may have the same.
     name = f"fused_{sha256(key.encode()).hexdigest()[:16]}"
-    namespace: dict[str, Any] = {**globals(), "_scalar": fused_scalar(stage, name, function_of, helper)}
+    namespace: dict[str, Any] = {**globals(), "_scalar": fused_scalar(last, name, function_of, helper)}
+    for n, part in enumerate(before):
+        namespace[f"_part{n}"] = fused_scalar(part, f"{name}_{n}", function_of, helper)
     for i, way in enumerate(ways):
         if way.reduction is not None:
             namespace[f"_merge{i}"], namespace[f"_fold{i}"] = _reduce.folding(way.reduction, way.dtype.kind == "f")

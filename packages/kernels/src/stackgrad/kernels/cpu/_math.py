@@ -12,7 +12,7 @@ and millions of float64, is 0.1 below):
 exp is that of a reduced number r = x - k ln 2, |r| <= ln 2 / 2, by its Taylor series, times 2 to the k. log is fdlibm's
 e_log.c and e_logf.c (Sun Microsystems, 1993): log(1 + f) by a polynomial in s = f / (2 + f). log1p does the same to the
 rounded 1 + x, and adds to f what rounding took from it. tanh and erf are odd polynomials near 0; elsewhere
-1 - 2 / (exp(2 x) + 1), and 1 - exp of a polynomial.
+1 - 2 / (exp(2 x) + 1), and 1 less a polynomial.
 """
 
 from __future__ import annotations
@@ -33,9 +33,13 @@ _OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
 _LN2 = math.log(2)
 
 
-# Fitted to the least largest error: erf(x) / x - 1 in x squared, and log(erfc(x)) / x in x.
-_ERF_NEAR = (0.128379167, -0.376126332, 0.112836872, -0.026858941, 0.00519990566, -0.000813000335, 8.31674207e-05)
-_ERF_FAR = (-1.12864097, -0.63518149, -0.106187626, 0.0237201995, -0.00362292551, 0.000318061433, -1.0763356e-05)
+# Fitted to the least largest error: erf(x) / x - 1 in x squared less its middle, and -erfc(x) in x less its middle.
+_ERF_BORDER, _ERF_FLAT, _ERF_MIDDLES = 1.2, 3.92, (0.72, 2.5)
+_ERF_NEAR = (-0.0927105173, -0.248644829, 0.0682961494, -0.0154750748, 0.0029164548, -0.000474235712, 6.52738963e-05)
+_ERF_FAR = (
+    *(-0.000406933919, 0.00217814511, -0.00544658909, 0.00835236721, -0.00861549284, 0.00610641763, -0.00281842495),
+    *(0.000565744005, 0.000287569885, -0.000275994971, 6.09369818e-05, 2.0385487e-05, -8.86482667e-06),
+)
 
 
 class _Format(NamedTuple):
@@ -49,6 +53,8 @@ class _Format(NamedTuple):
     zero_below: float  # where the exponential is 0
     infinite_above: float
     exp_terms: int
+    quick_terms: tuple[float, ...]  # (exp(r) - 1 - r) / r squared, fitted to the least largest error
+    sigmoid_flat: float  # where it is 1
     log_terms: tuple[float, ...]
     tanh_terms: tuple[float, ...]
 
@@ -56,11 +62,15 @@ class _Format(NamedTuple):
 _FORMATS = {
     types.float32: _Format(
         *(np.float32, np.int32, 23, 127, (0.693359375, -2.12194440e-4), -104.0, 89.0, 7),
+        quick_terms=(0.5, 0.166665733, 0.0416664556, 0.00836377684, 0.0013934545),
+        sigmoid_flat=18.0,
         log_terms=(0.66666662693, 0.40000972152, 0.28498786688, 0.24279078841),
         tanh_terms=(-0.333332802, 0.133313836, -0.0537339997, 0.0206181218, -0.00567930384),
     ),
     types.float64: _Format(
         *(np.float64, np.int64, 52, 1023, (6.93147180369123816490e-01, 1.90821492927058770002e-10), -746.0, 710.0, 13),
+        quick_terms=tuple([1 / math.factorial(n) for n in range(2, 14)]),
+        sigmoid_flat=38.0,
         log_terms=(
             *(6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01, 2.222219843214978396e-01),
             *(1.818357216161805012e-01, 1.531383769920937332e-01, 1.479819860511658591e-01),
@@ -97,56 +107,56 @@ class _Functions:
         zero, one, two, half = real(0), real(1), real(2), real(0.5)
         ln2_high, ln2_low = (real(part) for part in form.ln2)
         to_exponent, below, above = real(1 / _LN2), real(form.zero_below), real(form.infinite_above)
-        # Added to a number, it leaves the nearest integer in the last bits.
-        shift = real(1.5 * 2.0**bits)
-        shift_bits = integer(shift.view(integer))
         series = _polynomial(form, [1 / math.factorial(n) for n in range(2, form.exp_terms + 1)])
 
-        @_inside
-        def power(n):
-            """2 to the n."""
-            return integer((n + bias) << bits).view(real)
+        def raising(by):
+            """What leaves, added to a number, the nearest integer k in the last bits: `power` makes 2 to the k + by."""
+            return real(1.5 * 2.0**bits + bias + by)
+
+        exactly, halved, lowered, twice = raising(0), raising(-1), raising(-64), raising(bias)
 
         @_inside
-        def reduced(x):
-            """k as an integer, and exp(r) - 1, where x = k ln 2 + r."""
-            shifted = real(x * to_exponent + shift)
-            k = real(shifted - shift)
-            r = real(real(x - k * ln2_high) - k * ln2_low)
-            return integer(shifted.view(integer) - shift_bits), real(r + r * r * series(r))
+        def power(pattern):
+            """2 to the k, where `pattern` is k and the bias in its last bits."""
+            return integer(pattern << bits).view(real)
+
+        @_inside
+        def parted(x, raising):
+            """The pattern of k, and r, where x = k ln 2 + r."""
+            shifted = real(x * to_exponent + raising)
+            k = real(shifted - raising)
+            return integer(shifted.view(integer)), real(real(x - k * ln2_high) - k * ln2_low)
+
+        @_inside
+        def reduced(x, raising):
+            """The same, with exp(r) - 1 in place of r."""
+            pattern, r = parted(x, raising)
+            return pattern, real(r + r * r * series(r))
 
         @_inside
         def exp(x):
             x = select(x < below, below, x)
             x = select(x > above, above, x)
-            n, p = reduced(x)
+            pattern, p = reduced(x, twice)
             # In two steps, since 2 to the k may be too large or too small for a number that the result is not.
-            first = integer(n >> 1)
-            return real(real(p + one) * power(first)) * power(integer(n - first))
-
-        raised, lowered = integer(64), real(2.0**-64)
-
-        @_inside
-        def exp_of_negative(x):
-            """exp where x is no more than 0."""
-            n, p = reduced(select(x < below, below, x))
-            return real(real(p + one) * power(integer(n + raised))) * lowered
+            first = integer(pattern >> 1)
+            return real(real(p + one) * power(first)) * power(integer(pattern - first))
 
         @_inside
         def exp_of_small(x):
             """exp where 2 to the k is neither too large nor too small for a number."""
-            n, p = reduced(x)
-            return real(real(p + one) * power(n))
+            pattern, p = reduced(x, exactly)
+            return real(real(p + one) * power(pattern))
 
         least = real(-50)  # below it expm1 is -1
 
         @_inside
         def expm1(x):
             held = select(x < least, least, select(x > above, above, x))
-            n, p = reduced(held)
-            scale = power(integer(n - integer(1)))  # half of it, since 2 to the k may be too large for a number
+            pattern, p = reduced(held, halved)
+            scale = power(pattern)  # half of it, since 2 to the k may be too large for a number
             out = real(two * real(scale * p + real(scale - half)))
-            return select(x == zero, x, select(n == integer(0), p, out))
+            return select(x == zero, x, select(scale == half, p, out))
 
         odd_series, tanh_border, tanh_flat = _polynomial(form, form.tanh_terms), real(0.63), real(20)
 
@@ -157,10 +167,15 @@ class _Functions:
             outer = math.copysign(real(one - real(two / real(exp_of_small(held + held) + one))), x)
             return select(size > tanh_border, outer, real(x * real(one + square * odd_series(square))))
 
+        quick_exp, sigmoid_flat = _polynomial(form, (1.0, 1.0, *form.quick_terms)), real(form.sigmoid_flat)
+        tiny = real(2.0**-64)
+
         @_inside
         def sigmoid(x):
-            e = exp_of_negative(-abs(x))
-            return real(select(x < zero, e, one) / real(one + e))
+            held = select(x < below, below, x)
+            # Both above and below the line 2 to the -64 as large: exp(-x) may be too large for a number.
+            pattern, r = parted(-select(held > sigmoid_flat, sigmoid_flat, held), lowered)
+            return real(tiny / real(tiny + quick_exp(r) * power(pattern)))
 
         log_series = _polynomial(form, (0.0, *form.log_terms))
         smallest = real(2.0 ** (1 - bias))
@@ -176,9 +191,12 @@ class _Functions:
             pattern = integer(integer(real(x).view(integer)) + up_to_one)
             return integer((pattern >> bits) - bias), real(integer((pattern & fraction) + root).view(real) - one)
 
+        whole = real(1.5 * 2.0**bits)
+        whole_bits = integer(whole.view(integer))
+
         @_inside
         def log_of_parts(n, f):
-            k = real(integer(n + shift_bits).view(real) - shift)
+            k = real(integer(n + whole_bits).view(real) - whole)
             s = real(f / real(two + f))
             square = real(half * f * f)
             return real(
@@ -199,19 +217,20 @@ class _Functions:
             u = real(one + x)
             n, f = parts_of(u)
             lost = real(x - real(u - one))  # by rounding to u
-            out = log_of_parts(n, real(f + real(lost * power(integer(-n)))))
-            out = select((x == zero) | (x == infinity), x, select(u == zero, -infinity, out))
-            return select(u < zero, no_number, select(x != x, x, out))
+            out = log_of_parts(n, real(f + real(lost * power(integer(bias - n)))))
+            out = select(u < zero, no_number, select(u == zero, -infinity, out))
+            return select(x < infinity, math.copysign(out, x), x)
 
         near, far = _polynomial(form, _ERF_NEAR), _polynomial(form, _ERF_FAR)
-        erf_border, flat = real(0.92), real(4)
+        erf_border, erf_flat, near_middle, far_middle = map(real, (_ERF_BORDER, _ERF_FLAT, *_ERF_MIDDLES))
 
         @_inside
         def erf(x):
-            size = abs(x)
-            held = select(size > flat, flat, size)
-            outer = math.copysign(real(one - exp_of_small(real(held * far(held)))), x)
-            return select(size > erf_border, outer, real(x + x * near(real(x * x))))
+            size = real(abs(x))
+            is_far = size > erf_border
+            off = far(real(select(size > erf_flat, erf_flat, size) - far_middle))
+            limit = select(is_far, math.copysign(one, x), x)
+            return real(limit + limit * select(is_far, off, near(real(x * x - near_middle))))
 
         self.exp, self.log, self.tanh, self.sigmoid, self.erf = exp, log, tanh, sigmoid, erf
         self.expm1, self.log1p = expm1, log1p
@@ -266,6 +285,7 @@ _OWN: dict[str, Callable[[Any], Any]] = {
 }
 for _name, _function in _OWN.items():
     _offer(_function, _name)
+LONG = frozenset(_OWN)
 
 # Those of `math` give integers, or are not known to Numba. These are one instruction each, but for fmod.
 _NUMPYS: dict[str, Callable[..., Any]] = {
