@@ -38,7 +38,7 @@ class Launches(ABC):
     def __call__(self) -> None:
         """Launch them."""
 
-    @classmethod
+    @classmethod  # noqa: B027 - a backend may keep all
     def settle(cls, rows: Sequence[Any], lent: Sequence[Any]) -> None:
         """Now that all `rows` of a tape are recorded, make of them what replays need.
 

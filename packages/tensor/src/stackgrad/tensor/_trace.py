@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from ._autograd import Context, Primitive
+from ._autograd import Context, Edge, Node, Primitive, Saved
 from ._backward import gradients
 from ._cut import cheapest
 from ._expression import Expression, Untraceable, tracing
@@ -141,7 +141,6 @@ class Recorded:
     """A trace whose application leaves nodes behind: `needs` says which inputs require a gradient."""
 
     def __init__(self, trace: Trace, needs: tuple[bool, ...]) -> None:
-        self._trace = trace
         at_hand = [x.data for x in trace.inputs] + trace.roots
         self._gradients: list[Gradient | None] = []
         for i in range(len(trace.roots)):
@@ -150,23 +149,32 @@ class Recorded:
         kept = {id(x): x for gradient in self._gradients if gradient for x in gradient.saved}
         for x in at_hand:
             kept.pop(id(x), None)
-        self._values = [*trace.roots, *kept.values()]
-        self._program = Program(self._values, trace.given)
+        values = [*trace.roots, *kept.values()]
+        self._program = Program(values, trace.given)
+        at = {id(x): i for i, x in enumerate([*values, *trace.given])}
+        self._records = any(self._gradients)
+        self._saved = [[at[id(x)] for x in gradient.saved] if gradient else [] for gradient in self._gradients]
 
     def call(self, tensors: list[Tensor], arrays: tuple[Array, ...], numbers: Sequence[int | float]) -> list[Tensor]:
         """Tensors for the roots."""
-        made = [tensors[0].new(array) for array in self._program(tensors[0].backend, arrays)]
-        known = dict(zip(map(id, self._values), made, strict=True))
-        known.update(zip(map(id, self._trace.given), tensors, strict=False))
-        applied = []
-        for gradient, out in zip(self._gradients, made, strict=False):
-            result = Made(gradient, out, known, numbers)
+        first = tensors[0]
+        made = [first.new(array) for array in self._program(first.backend, arrays)]
+        known = [*made, *tensors]
+        edges: list[Edge | None] = []
+        if self._records:
+            edges = [(x.node or x) if x._requires_grad else None for x in tensors]
+        observer, outs = here.mode.observer, made[: len(self._gradients)]
+        for gradient, out, wanted in zip(self._gradients, outs, self._saved, strict=True):
             if gradient is not None:
-                applied.append(Fused.apply(result, *tensors))
-                continue
-            with GradMode(False):  # observers are told of it
-                applied.append(Fused.apply(result, *tensors))
-        return applied
+                saved: list[Saved] = []
+                context = Context(edges, Fused, saved)
+                context.gradient, context.numbers = gradient, numbers
+                aliases = [x if x is out else x.new(x.data, x.version) for x in [known[i] for i in wanted]]
+                context.save(*tensors, *aliases)
+                Node(Fused, edges, context, saved, out)
+            if observer is not None:
+                observer(Fused, tuple(tensors), out)
+        return outs
 
 
 class Gradient:
@@ -183,26 +191,8 @@ class Gradient:
         return self.trace.outputs_of([g.new(array) for array in found], [*tensors, g])
 
 
-class Made(NamedTuple):
-    """A result, its gradient, all values that are in memory, by their expressions' ids, and the numbers."""
-
-    gradient: Gradient | None
-    out: Tensor
-    known: dict[int, Tensor]
-    numbers: Sequence[int | float]
-
-
 class Fused(Primitive):
-    """One result of a fused function."""
-
-    @staticmethod
-    def forward(ctx: Context, made: Made, *tensors: Tensor) -> Tensor:
-        gradient, out, known, ctx.numbers = made
-        if gradient is not None:
-            ctx.gradient = gradient
-            saved = [known[id(x)] for x in gradient.saved]
-            ctx.save(*tensors, *[x if x is out else x.new(x.data, x.version) for x in saved])
-        return out
+    """One result of a fused function, as observers are told of it, and its way back."""
 
     @staticmethod
     def backward(ctx: Context, g: Tensor) -> Any:
