@@ -107,7 +107,8 @@ def cuda_compile(session: nox.Session) -> None:
 @nox.session(name="tests-mpi", tags=["tests", "nn", "mnist", "mpi"])
 def mpi_tests(session: nox.Session) -> None:
     """Train by several ranks under mpiexec, with the MPI library of a wheel, and have some of them fail."""
-    session.install(*from_tree("tensor", "kernels", "mnist"), "-e", "./packages/nn[mpi]")
+    # cuda13: one case of nn is of the cuda backend, in the simulator.
+    session.install(*from_tree("tensor", "mnist"), "-e", "./packages/kernels[cuda13]", "-e", "./packages/nn[mpi]")
     session.install(*from_group("nn", "test"), *from_group("mnist", "test"), *from_group("nn", "mpi"))
     for package in ("nn", "mnist"):
         session.run("pytest", f"packages/{package}/tests/mpi", *session.posargs)

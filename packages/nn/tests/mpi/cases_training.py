@@ -1,0 +1,253 @@
+"""Steps of several ranks beside those of one process: their weights, gradients and masks."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from ranks import (
+    EXAMPLES,
+    HERE,
+    RATE,
+    Run,
+    adam,
+    case,
+    examples,
+    expect_close,
+    expect_equal,
+    momentum,
+    perceptron,
+    spread,
+    trained,
+)
+
+import stackgrad.tensor as sg
+from stackgrad import nn
+from stackgrad.nn import distributed
+from stackgrad.nn.distributed._world import ROWS
+from stackgrad.tensor._random import RowsBefore
+
+# --- training
+
+
+@case
+def two_hundred_steps_are_those_of_one_process(folder: Path) -> None:
+    for backend, optimizer in (("numpy", momentum), ("cpu", adam)):
+        found = trained(perceptron, optimizer, backend, epochs=50)
+        expect_close(found, trained(perceptron, optimizer, backend, epochs=50, alone=True))
+        expect_equal(found, trained(perceptron, optimizer, backend, epochs=50))
+
+
+def dropping(backend: str) -> nn.Module:
+    sg.manual_seed(1)
+    draws = sg.Generator(8)
+    layers = (nn.Linear(6, 9), nn.Dropout(0.3, generator=draws), nn.Unflatten(1, (3, 3)), nn.Dropout1d(generator=draws))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(9, 3)).to(backend)
+
+
+@case
+def ranks_drop_what_one_process_would(folder: Path) -> None:
+    expected = trained(dropping, momentum, "numpy", epochs=5, alone=True)
+    for backend, captured in (("numpy", False), ("cpu", True)):
+        expect_close(trained(dropping, momentum, backend, epochs=5, captured=captured), expected)
+
+
+@case
+def ranks_drop_other_elements_where_nothing_says_which_rows_they_have(folder: Path) -> None:
+    RowsBefore.count = HERE.rank * ROWS
+    masks = distributed.gather(sg.dropout(sg.ones(64), 0.5, sg.Generator(0)).tolist())
+    assert len(set(map(tuple, masks))) == HERE.size
+
+
+@case
+def a_captured_step_has_the_bits_of_a_called_one(folder: Path) -> None:
+    for options in ({}, {"bucket_bytes": 100}, {"compress": "bfloat16"}):
+        called = trained(perceptron, momentum, "cpu", epochs=4, **options)
+        expect_equal(trained(perceptron, momentum, "cpu", epochs=4, captured=True, **options), called)
+
+
+@case
+def the_size_of_buckets_changes_no_bit(folder: Path) -> None:
+    expected = trained(perceptron, momentum, "numpy")
+    for size in (1, 60, 200, 300, 10**9):
+        expect_equal(trained(perceptron, momentum, "numpy", bucket_bytes=size), expected)
+
+
+@case
+def backends_have_the_same_sum(folder: Path) -> None:
+    expect_close(trained(perceptron, momentum, "cpu"), trained(perceptron, momentum, "numpy"))
+
+
+@case
+def gradients_on_a_gpu_go_through_the_host(folder: Path) -> None:
+    """In Numba's simulator of one: `test_mpi.py` says so."""
+    expected = trained(perceptron, momentum, "numpy", epochs=1)
+    for captured in (False, True):
+        options = {"bucket_bytes": 100, "captured": captured}
+        expect_close(trained(perceptron, momentum, "cuda", epochs=1, **options), expected)
+
+
+@case
+def parameter_groups_and_frozen_parameters(folder: Path) -> None:
+    def make(model: nn.Module) -> nn.Optimizer:
+        first, *rest, last = model.parameters()
+        first.requires_grad_(False)
+        last.requires_grad_(False)
+        optimizer = nn.SGD([{"params": rest[:2], "lr": 0.2}, {"params": [first, last]}], RATE)
+        optimizer.add_param_group({"params": rest[2:], "momentum": 0.5})
+        return optimizer
+
+    runs = []
+    for alone in (False, True):
+        model = perceptron("numpy")
+        optimizer = make(model) if alone else spread(make(model), bucket_bytes=64)
+        run = Run(model, optimizer, examples("numpy")).epochs(2)
+        for parameter in model.parameters():
+            parameter.requires_grad_(True)  # from now on in a bucket
+        runs.append(run.epochs(2))
+    expect_close(*runs)
+
+
+@case
+def a_group_that_is_added_later_is_averaged(folder: Path) -> None:
+    model = perceptron("numpy")
+    first, *rest = model.parameters()
+    optimizer = spread(nn.SGD([first], RATE))
+    optimizer.add_param_group({"params": rest})
+    expect_close(
+        Run(model, optimizer, examples("numpy")).epochs(2),
+        trained(perceptron, lambda params: nn.SGD(params, RATE), "numpy", epochs=2, alone=True),
+    )
+
+
+@case
+def float64_is_summed_as_float64(folder: Path) -> None:
+    def optimizer_of(params: Any) -> nn.Optimizer:
+        return nn.SGD(params, RATE)
+
+    x, y = examples("numpy")
+    runs = []
+    for alone in (False, True):
+        model = perceptron("numpy").astype(sg.float64)
+        optimizer = optimizer_of(model.parameters())
+        runs.append(Run(model, optimizer if alone else spread(optimizer), (x.double(), y)).epochs(3))
+    expect_close(*runs, rtol=1e-12, atol=1e-13)
+
+
+@case
+def training_goes_on_with_another_number_of_ranks(folder: Path) -> None:
+    """From the state that one process saved; and one process goes on with what the ranks saved."""
+    for first_alone in (True, False):
+        before = trained(perceptron, adam, "numpy", epochs=2, alone=first_alone)
+        path = folder / f"state-{first_alone}.safetensors"
+        state = {"model": before.model.state_dict(), "optimizer": before.optimizer.state_dict()}
+        distributed.save(path, state | {"schedule": before.schedule.state_dict()})
+        model = perceptron("numpy", seed=9)
+        optimizer = adam(model.parameters())
+        run = Run(model, spread(optimizer) if first_alone else optimizer, examples("numpy"))
+        loaded = nn.load(path, "numpy")
+        model.load_state_dict(loaded["model"])
+        run.optimizer.load_state_dict(loaded["optimizer"])
+        run.schedule.load_state_dict(loaded["schedule"])
+        run.generator.call = 2
+        expect_close(run.epochs(2), trained(perceptron, adam, "numpy", epochs=4, alone=True))
+
+
+@case
+def two_passes_add_up(folder: Path) -> None:
+    x, y = examples("numpy")
+    mine = distributed.share(EXAMPLES)
+    model, other = perceptron("numpy"), perceptron("numpy")
+    optimizer = spread(momentum(model.parameters()))
+    for a, b in ((0, 20), (20, 50)):
+        nn.cross_entropy(other(x[a:b]), y[a:b]).backward()
+        part = distributed.share(b - a)
+        some = slice(a + part.start, a + part.stop)
+        optimizer.backward(nn.cross_entropy(model(x[some]), y[some]), part.stop - part.start)
+    for ours, its in zip(model.parameters(), other.parameters(), strict=True):
+        np.testing.assert_allclose(ours.grad.numpy(), its.grad.numpy(), 1e-5, 1e-6)
+    assert mine.stop - mine.start in (EXAMPLES // HERE.size, EXAMPLES // HERE.size + 1)
+
+
+@case
+def gradients_of_any_shares_are_those_of_the_whole_batch(folder: Path) -> None:
+    widths = st.lists(st.integers(1, 7), min_size=1, max_size=3)
+    shares = st.lists(st.integers(0, 5), min_size=HERE.size, max_size=HERE.size).filter(any)
+    names, backends = st.sampled_from(["float32", "float64"]), st.sampled_from(["numpy", "cpu"])
+
+    @settings(
+        max_examples=60, derandomize=True, database=None, deadline=None, phases=[Phase.generate]
+    )  # the same on all ranks
+    @given(widths, shares, st.integers(1, 200), names, backends, st.booleans())
+    def check(widths: list[int], shares: list[int], size: int, dtype: str, backend: str, normalised: bool) -> None:
+        source = np.random.default_rng(sum(widths))
+        x = sg.tensor(source.standard_normal((sum(shares), 4)), dtype=getattr(sg, dtype), backend=backend)
+        start = sum(shares[: HERE.rank])
+        grads = []
+        normalised = normalised and sum(shares) > 1
+        for part in (x, x[start : start + shares[HERE.rank]]):
+            sg.manual_seed(7)
+            layers: list[nn.Module] = []
+            for before, width in pairwise([4, *widths]):
+                layers += [nn.Linear(before, width), nn.BatchNorm1d(width) if normalised else nn.Identity(), nn.Tanh()]
+            model = nn.Sequential(*layers).astype(dtype).to(backend)
+            if part is x:
+                (model(x) ** 2).mean().backward()
+            else:
+                distributed.convert_sync_batchnorm(model)
+                optimizer = spread(momentum(model.parameters()), bucket_bytes=size)
+                optimizer.backward((model(part) ** 2).sum() / max(1, len(part) * widths[-1]), len(part))
+            grads.append([p.grad.numpy() for p in model.parameters()])
+        tolerance = 1e-4 if dtype == "float32" else 1e-10
+        close = [np.allclose(ours, its, 10 * tolerance, tolerance) for its, ours in zip(*grads, strict=True)]
+        assert all(map(all, distributed.gather(close))), (widths, shares, size, dtype, backend, normalised)
+
+    check()
+
+
+@case
+def gradients_that_were_read_stay_as_they_were(folder: Path) -> None:
+    x, y = examples("cpu")
+    model = perceptron("cpu")
+    optimizer = spread(momentum(model.parameters()))
+    kept = []
+    for _ in range(2):
+        optimizer.zero_grad()
+        optimizer.backward(nn.cross_entropy(model(x), y), len(x))
+        kept.append([(p.grad, p.grad.numpy().copy()) for p in model.parameters()])
+        optimizer.step()
+    assert all(np.array_equal(grad.numpy(), copy) for grads in kept for grad, copy in grads)
+
+
+class Branches(nn.Module):
+    """Uses a layer on some ranks alone."""
+
+    def __init__(self, ranks: set[int]) -> None:
+        self.ranks = ranks
+        self.always, self.sometimes, self.never = nn.Linear(6, 3), nn.Linear(6, 3), nn.Linear(6, 3)
+
+    def forward(self, input: sg.Tensor) -> sg.Tensor:
+        out = self.always(input)
+        return out + self.sometimes(input) if HERE.rank in self.ranks else out
+
+
+@case
+def a_parameter_that_some_ranks_use_has_a_gradient_on_all(folder: Path) -> None:
+    x, y = examples("numpy")
+    for size in (1, 10**6):
+        sg.manual_seed(4)
+        model = Branches({HERE.size - 1})
+        optimizer = spread(momentum(model.parameters()), bucket_bytes=size)
+        optimizer.backward(nn.cross_entropy(model(x), y), len(x))
+        optimizer.step()
+        distributed.expect_same("the weights", model)
+        assert model.always.weight.grad is not None
+        assert model.sometimes.weight.grad is not None
+        assert model.never.weight.grad is None
+        found = distributed.gather(model.sometimes.weight.grad.numpy())
+        assert all(np.array_equal(found[0], other) for other in found)
+        assert np.abs(found[0]).max() > 0
