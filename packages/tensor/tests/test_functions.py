@@ -46,6 +46,7 @@ ALONE = {
     "new_zeros",
     "numpy",
     "read",
+    "register_post_accumulate_grad_hook",
     "repeat",
     "requires_grad_",
     "reshape_as",
