@@ -46,7 +46,8 @@ def register(leaf: Value, hook: Hook) -> Handle:
         )
     key = id(leaf)
     if key not in after_gradient:
-        after_gradient[key] = ref(leaf, lambda _: after_gradient.pop(key, None)), {}
+        forget = after_gradient.pop  # bound here: at the end of the interpreter the names of this file may be gone
+        after_gradient[key] = ref(leaf, lambda _: forget(key, None)), {}
     return Handle(after_gradient[key][1], hook)
 
 
