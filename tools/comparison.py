@@ -20,11 +20,15 @@ from .commits import environment, unpacked
 # on a machine that is left alone. New rounds of suspects have more of them.
 SAMPLES, FRESH_SAMPLES, FEWEST_SAMPLES, SECONDS = 24, 40, 5, 0.1
 PREPARING = 0.4  # of the time, at most
+LOOK = 1.0  # seconds in which it is seen how busy the machine is
 Rounds = dict[str, tuple[list[float], list[float]]]
 
 
 class Comparison:
-    """Two commits, and the rounds measured so far of each benchmark, base's and head's; `fresh` those of suspects."""
+    """Two commits, and the rounds measured so far of each benchmark, base's and head's; `fresh` those of suspects.
+
+    On a busy machine kernels run on one thread: of two, the second has a core in one round and none in the next.
+    """
 
     def __init__(self, base: str, head: str) -> None:
         self.base, self.head = base, head
@@ -36,7 +40,12 @@ class Comparison:
         self.shares: list[float | None] = []  # of the cores, used by others, a round
         self._calls: dict[str, int] = {}  # in a sample, the same in all rounds
         self._record = Record(base)
+        self.alone = False  # whether on one thread
         with self.workers(base) as (worker,):
+            others = OthersThan((worker,))
+            time.sleep(LOOK)
+            share = others.share()
+            self.alone = share is not None and share > BUSY
             self._names: list[str] = worker.ask("names")
 
     def names(self) -> list[str]:
@@ -48,9 +57,9 @@ class Comparison:
         """Processes with the packages of commits. Raises RuntimeError where one has others."""
         # One folder of kernels for all: those of other sources never match.
         cache = str(ROOT / ".asv" / "compare" / "kernels")
-        module = "benchmarks._compare_worker"
+        module, threads = "benchmarks._compare_worker", {"NUMBA_NUM_THREADS": "1"} if self.alone else {}
         with ExitStack() as stack:
-            environments = [{**environment(commit), "STACKGRAD_CACHE_DIR": cache} for commit in commits]
+            environments = [{**environment(commit), "STACKGRAD_CACHE_DIR": cache, **threads} for commit in commits]
             started = [stack.enter_context(Worker(module, variables)) for variables in environments]
             for commit, worker in zip(commits, started, strict=True):
                 for origin in worker.ask("origins"):

@@ -46,6 +46,8 @@ def report(comparison: Comparison, counts: Mapping[str, float] | None = None) ->
     for name, error in broken.items():
         print(f"FAILS on HEAD: {name}: {error}")
     print(summary(comparison.shares))
+    if comparison.alone:
+        print("measured on one thread, since the machine was busy at the beginning: lost parallelism is not seen")
     if comparison.same:
         print(f"the same machine code in both, so not measured: {len(comparison.same)}")
     if comparison.left_out:

@@ -18,6 +18,7 @@ def comparison(factor=1.0, fresh=7, failed=None, left_out=(), shares=(0.02,)):
         failed=failed or {},
         left_out=list(left_out),
         same=[],
+        alone=False,
         shares=list(shares),
         suspects=lambda: [NAME] if factor > 1.05 else [],
     )
