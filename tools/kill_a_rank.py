@@ -1,6 +1,6 @@
 """End a rank of trainings under MPI at random moments and resume them; compare with one that was left alone.
 
-    python tools/kill_a_rank.py --faults 20 --ranks 2 -- --model course --epochs 2
+    python -m tools.kill_a_rank --faults 20 --ranks 2 -- --model course --epochs 2
 
 What stands behind `--` goes to `stackgrad-mnist train`. A fault meets a random rank at a time drawn evenly from 0 to
 `--within` seconds, so that the start, training, writing and the end are all hit: SIGKILL and SIGSTOP alternately. Ends
@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from kill_and_resume import last_step, weights
+from tools.kill_and_resume import last_step, weights
 
 MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}") or "mpiexec"
 PROGRAM = (sys.executable, "-m", "mpi4py", "-m", "stackgrad.mnist", "train")
@@ -34,7 +34,7 @@ def ranks_of(mpiexec: int) -> dict[int, int]:
             parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
         except OSError:
             continue
-    found = {}
+    found: dict[int, int] = {}
     for pid, parent in parents.items():
         if parents.get(parent) == mpiexec:  # between the two is the launcher's proxy
             try:
