@@ -101,3 +101,10 @@ def test_a_digest_is_of_names_shapes_and_bits() -> None:
     }
     assert len(digests) == 6
     assert distributed.digest({"a": a}) == distributed.digest({"a": sg.zeros(2, 3, backend="cpu")})
+
+
+def test_without_a_launcher_nothing_is_watched(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match="of ours"), distributed.watch():
+        raise ValueError("of ours")
+    distributed.end("a reason", 1)
+    assert capsys.readouterr().err == "a reason\n"

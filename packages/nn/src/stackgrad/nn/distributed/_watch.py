@@ -47,7 +47,7 @@ class _Watch:
             raise
         if self.size > 1:
             self.comm = world().comm.Dup()  # for ranks that fail: on any other they would disturb those that go on
-            self.tell(b"met\n")
+            self.tell(b"met\n" if world().local_size == self.size else b"met\nfar\n")
 
     def tell(self, words: bytes) -> None:
         """Tell the watcher something; nothing where there is none any more."""

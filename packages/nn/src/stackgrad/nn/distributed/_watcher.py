@@ -31,6 +31,7 @@ RANKS = (
 FAREWELL = b"farewell\n"
 REASON = b"reason\n"  # in place of it, from a rank which has said itself why it ends the job
 MET = b"met\n"  # all ranks have come
+FAR = b"far\n"  # some of them on other machines
 _TICK = 0.25  # seconds between two looks at the ranks
 _BUSY = 2  # hundredths of a second of work in a tick: whoever works as much is not waiting
 _ANSWER = 1.0  # seconds for an answer: more than a process needs that runs at all
@@ -48,6 +49,7 @@ class _Rank:
 
     Attributes:
         come: whether it is connected; one that is not may wait for anything, but not be stopped.
+        far: whether there are ranks on other machines, too.
         heard: what came out of its pipe since it was asked last.
         work: the processor time that it has used, in ticks of the system.
         idle, stopped, asked: for how many seconds it has done nothing, been stopped, not answered.
@@ -55,6 +57,7 @@ class _Rank:
 
     pid: int
     come: bool = False
+    far: bool = False
     heard: bytes = b""
     work: int = 0
     idle: float = 0.0
@@ -104,7 +107,8 @@ class _Rank:
             return "was killed, or ended before all ranks had come"
         crash = re.search(rb"Fatal Python error: (.*)", self.heard)
         if not crash:
-            return "was killed, as where memory runs out, or ended without a word"
+            other = ", or was ended by the launcher for what another machine's rank did" if self.far else ""
+            return f"was killed, as where memory runs out, or ended without a word{other}"
         frames = re.findall(rb'File "(.*)", line (\d+) in (.*)', self.heard)
         where = f", in {os.fsdecode(frames[0][0])} line {frames[0][1].decode()}" if frames else ""
         return f"crashed: {crash[1].decode(errors='replace')}{where}"
@@ -165,7 +169,7 @@ def watch(launcher: int, limit: float) -> None:
                 continue
             came = os.read(key.fd, 2**16) if rank.come else b""
             rank.heard += came
-            met = met or MET in came
+            met, rank.far = met or MET in came, rank.far or FAR in came
             if rank.heard.endswith(REASON):
                 _end_all(ranks)
                 return

@@ -1,0 +1,38 @@
+"""What `test_watch.py` has ranks do within `distributed.watch`: the argument says it, rank 1 is the one to fail."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+from stackgrad.nn import distributed
+
+
+def compute(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+
+with distributed.watch(seconds=1.5):
+    here, what = distributed.world(), sys.argv[1]
+    distributed.gather("all are here")
+    if what == "compute" and here.rank == 0:
+        compute(4)  # while the others wait
+    if here.rank == 1:
+        match what:
+            case "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "stop":
+                os.kill(os.getpid(), signal.SIGSTOP)
+            case "sleep":
+                time.sleep(60)
+            case "raise":
+                raise ValueError("of one")
+            case "end":
+                distributed.end("the reason of one", 3)
+    if what == "end of all":
+        distributed.end("the reason of all", 3)
+    distributed.gather("all have gone on")
