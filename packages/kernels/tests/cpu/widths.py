@@ -1,4 +1,5 @@
-"""A digest of the bits of each convolution and matrix product below: the same whatever the width of registers.
+"""A digest of the bits of each convolution, matrix product and fused function below, the same whatever the width of
+registers.
 
 Run as a script, it prints them as JSON, with the width in bytes.
 """
@@ -8,11 +9,12 @@ import json
 
 import numpy as np
 
+from stackgrad import tensor as sg
 from stackgrad.kernels.cpu._matmul import matmul
 from stackgrad.kernels.cpu._width import WIDE_BYTES
 from stackgrad.kernels.cpu.conv._forward import conv2d
 from stackgrad.kernels.cpu.conv._grads import conv2d_grads
-from stackgrad.tensor import Window
+from stackgrad.tensor import Window, fuse
 
 # Images, then weights (o, c, kh, kw), stride, padding, dilation, groups: each way of the decision table, and what lies
 # at the edges of vectors and registers of float32 or of float64.
@@ -32,6 +34,11 @@ CONVOLUTIONS = [
     ((1, 40, 4, 5), (3, 40, 11, 40), 1, ((5, 5), (20, 20)), 1, 1),  # more taps than one sum takes
 ]
 PRODUCTS = [(n, k, m) for n in (1, 7, 40) for k in (3, 40, 300) for m in (1, 10, 17, 50)] + [(5, 5000, 9)]
+FUNCTIONS = {
+    "gelu": lambda x: x * ((x * 0.5**0.5).erf() + 1) * 0.5,
+    "silu": lambda x: x * x.sigmoid(),
+    "calls of calls": lambda x: (x.minimum(9.0).exp().log1p() - x).tanh() * (x.abs() + 1).log(),
+}
 
 
 def _digest(*arrays):
@@ -62,12 +69,22 @@ def _product(dtype, n, k, m):
     return [_digest(matmul(a, b, bias, relu=True)), _digest(matmul(*transposed))]
 
 
+def _fused(dtype, function):
+    """Of values of all sizes, as many as leave some over behind the last vector."""
+    x = np.random.default_rng(0).standard_normal(1_037) * np.logspace(-3, 2, 1_037)
+    x = sg.from_numpy(x.astype(dtype), backend="cpu").requires_grad_()
+    y = fuse(function)(x)
+    y.backward(x.detach())
+    return [_digest(y.detach().numpy(), x.grad.numpy())]
+
+
 def digests():
     """Of the results, and of the gradients of input, weight and bias."""
     found = {}
     for dtype in ("float32", "float64"):
         found |= {f"{dtype} {shapes}": _convolution(dtype, *shapes) for shapes in CONVOLUTIONS}
         found |= {f"{dtype} {shapes}": _product(dtype, *shapes) for shapes in PRODUCTS}
+        found |= {f"{dtype} {name}": _fused(dtype, function) for name, function in FUNCTIONS.items()}
     return found
 
 
