@@ -22,7 +22,7 @@ import numpy as np
 from ._clock import sample
 from ._pipe import ROOT
 
-ROUNDS, SAMPLES, STEPS, BATCH = 5, 20, 50, 64
+ROUNDS, SAMPLES, STEPS, BATCH = 5, 200, 10, 64
 SETUPS = {"1 process, 1 thread": (1, 1, 1), "1 process, 2 threads": (1, 2, 2), "2 ranks, 1 thread each": (2, 1, 1)}
 """Processes, threads of each, and how many times the batch each has."""
 
