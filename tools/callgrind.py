@@ -1,39 +1,48 @@
 """Count the instructions that Python code executes, jitted functions included, to a percent, on a machine however busy.
 
-This file stands alone: it imports nothing but the standard library and may be copied into any project that compiles
-functions, with Numba or otherwise. It needs valgrind (`apt-get install valgrind`) on Linux, x86-64.
+This file stands alone: it imports nothing but the standard library, so that any project that compiles functions, with
+Numba or otherwise, may copy it. It needs valgrind (`apt-get install valgrind`) on Linux on x86-64.
 
-In the process that valgrind runs, `count` calls each function of a dictionary between two marks, and prints:
+In the process that valgrind runs, `count` calls each function of a dictionary between two marks. Outside, `run` starts
+that process and returns what was counted: for pytest, for asv, or for a script.
 
     # counted.py
-    import numba, numpy, callgrind
+    import callgrind
+    import numpy
 
-    @numba.njit
-    def total(a):
-        ...
+    numbers = numpy.ones(10_000)  # what is called may as well be a function under numba.njit
+    callgrind.count({"total": lambda: numbers.sum(), "sorted": lambda: numpy.sort(numbers)})
 
-    numbers = numpy.ones(10_000)
-    callgrind.count({"total": lambda: total(numbers)})
+    # test_counted.py
+    import sys
+    import callgrind
 
-Outside, `run` starts that process and returns what was counted, {"total": Counts(instructions=27529, ...)}:
+    def test_total():
+        counts = callgrind.run([sys.executable, "counted.py"])
+        assert counts["total"].instructions < counts["sorted"].instructions
 
-    # test_counted.py, for pytest                     # bench_counted.py, for asv
-    import sys, callgrind                             class Counted:
-                                                          def setup_cache(self):
-    def test_total():                                         return callgrind.run([sys.executable, "counted.py"])
-        counts = callgrind.run([
-            sys.executable, "counted.py"])                def track_total(self, counts):
-        assert counts["total"].instructions < 30_000          return counts["total"].instructions
+    # bench_counted.py
+    import sys
+    import callgrind
 
-                                                          track_total.unit = "instructions"
+    class Counted:
+        params = ["total", "sorted"]
+
+        def setup_cache(self):
+            return callgrind.run([sys.executable, "counted.py"])
+
+        def track_instructions(self, counts, name):
+            return counts[name].instructions
+
+        track_instructions.unit = "instructions"
 
 What makes two runs agree: one thread, a fixed seed of Python's hashes, fixed addresses and caches of a fixed size,
-no garbage collection, and functions that are warm. Code is compiled before it is counted, best in a process without
-valgrind and into a cache on disk, for the CPU that valgrind shows to programs: `NUMBA` names one.
+no garbage collection, and functions that are warm. Compile before you count: best in a process without valgrind, under
+the variables `fixed()`, into a cache on disk (there `count` just calls each function once). They name the CPU that
+valgrind shows to programs, so that the code is the same whatever CPU it was compiled on.
 
-What valgrind sees as a request is a sequence of instructions that do nothing elsewhere (valgrind.h). Here it stands in
-executable memory and is called through ctypes, so that no C compiler is needed. Outside valgrind `count` calls each
-function once, which compiles it.
+A request to valgrind is a sequence of instructions that do nothing elsewhere (valgrind.h). Here it stands in executable
+memory and is called through ctypes, so that no C compiler is needed.
 """
 
 from __future__ import annotations
@@ -275,6 +284,7 @@ def totals(text: str) -> Counts | None:
         if key == "summary" and events:
             numbers = dict(zip(events, map(int, value.split()), strict=False))
             instructions, *missed = (numbers.get(event, 0) for event in _EVENTS)
-            counts = Counts(instructions, sum(missed[:2]), sum(missed[2:]))
-            return counts if all(0 <= number < 1 << 62 for number in counts) else None
+            if not all(0 <= number < 1 << 62 for number in (instructions, *missed)):
+                return None
+            return Counts(instructions, sum(missed[:2]), sum(missed[2:]))
     raise ValueError(f"no line 'summary' after a line 'events' in what callgrind wrote: {text[:200]!r}")

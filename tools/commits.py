@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import subprocess
 import sys
@@ -14,15 +15,28 @@ from pathlib import Path
 from benchmarks._pipe import ROOT
 
 
-def commit_of(name: str) -> str:
-    """The hash of a commit. Exits with git's message, and status 2, for a name that is none."""
-    found = subprocess.run(
-        ["git", "rev-parse", "--verify", f"{name}^{{commit}}"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+def git(*arguments: str, index: Path | None = None) -> str:
+    """What git prints. Exits with its message, and status 2, where it fails."""
+    environment = os.environ | ({"GIT_INDEX_FILE": str(index)} if index else {})
+    command = ["git", *arguments]
+    found = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if found.returncode:
-        print(f"{name}: {found.stderr.strip()}", file=sys.stderr)
+        print(f"{' '.join(command)}: {found.stderr.strip()}", file=sys.stderr)
         sys.exit(2)
     return found.stdout.strip()
+
+
+def commit_of(name: str) -> str:
+    """The hash of a commit. Exits with git's message, and status 2, for a name that is none."""
+    return git("rev-parse", "--verify", f"{name}^{{commit}}")
+
+
+def tree_here() -> str:
+    """The hash of the packages as they lie here, committed or not; it stands for a commit in the functions below."""
+    with tempfile.TemporaryDirectory() as folder:
+        index = Path(folder) / "index"
+        git("add", "--all", "packages", index=index)
+        return git("write-tree", index=index)
 
 
 def unpacked(commit: str) -> Path:

@@ -17,15 +17,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
-from platform import python_version
+from platform import libc_ver
 
 from benchmarks import _counts
 from benchmarks._counts import Counted
 from benchmarks._pipe import ROOT
 
+from . import recorded_counts
 from .callgrind import Counts, missing
-from .commits import commit_of, environment
-from .growth import gain, growth, least
+from .commits import commit_of, environment, git, tree_here
+from .growth import LIMIT, gain, growth, least
 
 KEPT = ROOT / ".asv" / "counts"
 MANY = 100  # suspects, of which a second look is enough
@@ -35,26 +36,39 @@ def versions() -> dict[str, str]:
     """Of all that executes instructions beside our packages."""
     valgrind = subprocess.run(["valgrind", "--version"], capture_output=True, text=True, check=True).stdout.strip()
     return {
-        "python": python_version(),
+        "python": sys.version,  # another compiler's interpreter executes something else
         **{name: version(name) for name in ("numpy", "numba", "llvmlite")},
         "valgrind": valgrind.removeprefix("valgrind-"),
+        "libc": " ".join(libc_ver()),
     }
 
 
-class Side:
-    """One commit: its packages, and the counts that are known of them, kept in .asv/counts."""
+class Recorded:
+    """The recorded counts as one side of a comparison."""
 
-    def __init__(self, commit: str, pattern: str, again: bool) -> None:
+    def __init__(self, counts: dict[str, Counts]) -> None:
+        self.counts = counts
+        self.errors: dict[str, str] = {}
+        self.limits: dict[str, float] = {}
+
+
+class Side:
+    """The counts of one commit's packages, those that are known from .asv/counts."""
+
+    def __init__(self, commit: str, chosen: Callable[[list[str]], list[str]], again: bool) -> None:
         self.commit = commit
         self.packages = environment(commit)
-        self.limits = {n: limit for n, limit in _counts.entries(self.packages).items() if re.search(pattern, n)}
-        self._path = KEPT / f"{_tree(commit)}-{_made_by()}.json"
+        limits = _counts.entries(self.packages)
+        self.limits = {name: limits[name] for name in chosen(list(limits))}
         self.counts: dict[str, Counts] = {}
         self.errors: dict[str, str] = {}
-        if self._path.exists() and not again:
-            known = json.loads(self._path.read_text(encoding="utf-8"))
-            self.counts = {name: Counts(*counts) for name, counts in known["counts"].items() if name in self.limits}
-            self.errors = {name: error for name, error in known["errors"].items() if name in self.limits}
+        self._path = KEPT / f"{_tree(commit)}-{_made_by()}.json"
+        counts, errors = ({}, {}) if again else self._known()
+        for name in self.limits:
+            if name in counts:
+                self.counts[name] = Counts(*counts[name])
+            elif name in errors:
+                self.errors[name] = errors[name]
 
     def unknown(self) -> list[str]:
         """What is to be counted."""
@@ -64,16 +78,21 @@ class Side:
         """Keep what was counted."""
         self.counts |= found.counts
         self.errors |= found.errors
-        known = json.loads(self._path.read_text(encoding="utf-8")) if self._path.exists() else {}
+        counts, errors = self._known()
         KEPT.mkdir(parents=True, exist_ok=True)
-        parts = {"counts": self.counts, "errors": self.errors}
-        self._path.write_text(json.dumps({name: known.get(name, {}) | part for name, part in parts.items()}), "utf-8")
+        known = {"counts": counts | self.counts, "errors": errors | self.errors}
+        self._path.write_text(json.dumps(known), encoding="utf-8")
+
+    def _known(self) -> tuple[dict[str, list[float]], dict[str, str]]:
+        if not self._path.exists():
+            return {}, {}
+        known = json.loads(self._path.read_text(encoding="utf-8"))
+        return known["counts"], known["errors"]
 
 
 def _tree(commit: str) -> str:
     """The hash of the packages' sources: commits that differ elsewhere count the same."""
-    found = subprocess.run(["git", "rev-parse", f"{commit}:packages"], cwd=ROOT, capture_output=True, check=True)
-    return found.stdout.decode().strip()[:16]
+    return git("rev-parse", f"{commit}:packages")[:16]
 
 
 def _made_by() -> str:
@@ -84,26 +103,31 @@ def _made_by() -> str:
     return digest.hexdigest()[:16]
 
 
-class Comparison:
-    """The counts of two commits."""
+def count_unknown(sides: list[Side]) -> None:
+    """Count what is not known of these, all at once."""
+    todo = [side for side in sides if side.unknown()]
+    if todo:
+        print(f"counting {', '.join(f'{len(side.unknown())} of {side.commit[:12]}' for side in todo)}", flush=True)
+        for side, found in zip(todo, _counts.count([(s.packages, s.unknown()) for s in todo]), strict=True):
+            side.learn(found)
 
-    def __init__(self, base: Side, head: Side) -> None:
+
+class Comparison:
+    """The counts of two commits, or of one and what was recorded."""
+
+    def __init__(self, base: Side | Recorded, head: Side | Recorded) -> None:
         self.base, self.head = base, head
+        self._sides = [side for side in (base, head) if isinstance(side, Side)]
         self._limits = base.limits | head.limits
 
     def count(self) -> None:
         """Count what is not known; what seems to have grown again, where memory is laid out in other ways."""
-        todo = [side for side in (self.base, self.head) if side.unknown()]
-        if todo:
-            print(f"counting {', '.join(f'{len(side.unknown())} of {side.commit[:12]}' for side in todo)}", flush=True)
-        wanted = [(side.packages, side.unknown()) for side in todo]
-        for side, found in zip(todo, _counts.count(wanted), strict=True):
-            side.learn(found)
+        count_unknown(self._sides)
         for layout in (1, 2) if len(self.grown()) <= MANY else (1,):
             if names := list(self.grown()):
                 print(f"{len(names)} seem to have grown: counting them again", flush=True)
-                sides = (self.base, self.head)
-                for side, again in zip(sides, _counts.count([(s.packages, names) for s in sides], layout), strict=True):
+                wanted = [(side.packages, names) for side in self._sides]
+                for side, again in zip(self._sides, _counts.count(wanted, layout), strict=True):
                     for name, counts in again.counts.items():
                         side.counts[name] = least((side.counts[name], counts))
 
@@ -116,7 +140,7 @@ class Comparison:
         return self._beyond(gain)
 
     def _beyond(self, rule: Callable[[Counts, Counts, float], list[str]]) -> dict[str, list[str]]:
-        found = {n: rule(self.base.counts[n], self.head.counts[n], self._limits[n]) for n in self.compared()}
+        found = {n: rule(self.base.counts[n], self.head.counts[n], self._limits.get(n, LIMIT)) for n in self.compared()}
         return {name: changes for name, changes in found.items() if changes}
 
     def compared(self) -> list[str]:
@@ -132,7 +156,7 @@ def report(comparison: Comparison) -> int:
     for name, changes in comparison.gains().items():
         print(f"less: {name}: {', '.join(changes)}")
     for name in head.counts.keys() - base.counts.keys():
-        print(f"only on HEAD: {name} {base.errors.get(name, '')}")
+        print(f"only on HEAD: {name}" + (f" ({base.errors[name]})" if name in base.errors else ""))
     for name in base.counts.keys() - head.counts.keys() - broken.keys():
         print(f"only on BASE: {name}")
     for name, error in broken.items():
@@ -145,26 +169,70 @@ def report(comparison: Comparison) -> int:
     return 1 if grown or broken else 0
 
 
+def against_recorded(again: bool) -> int:
+    """Compare the tree with the recorded counts; where those are of other versions, with the commit that wrote them."""
+    recorded = recorded_counts.read()
+    base: Side | Recorded = Recorded(recorded.counts)
+    if difference := recorded_counts.difference(recorded.versions, versions()):
+        writer = recorded_counts.last_change()
+        print(f"recorded with {difference}: counting {writer[:12]}, which recorded it, in place of what it recorded")
+        base = Side(writer, recorded_counts.first_rows, again)
+    comparison = Comparison(base, Side(tree_here(), recorded_counts.first_rows, again))
+    comparison.count()
+    status = report(comparison)
+    if comparison.grown():
+        print("where that is meant: nox -s bench-count -- --accept")
+    return status
+
+
+def accept() -> int:
+    """Record the counts of the tree."""
+    side = Side(tree_here(), recorded_counts.first_rows, again=True)
+    count_unknown([side])
+    recorded_counts.write(versions(), side.counts)
+    for name, error in side.errors.items():
+        print(f"FAILS: {name}: {error}", file=sys.stderr)
+    return 1 if side.errors else 0
+
+
 def main() -> int:
     """Read the arguments, count, report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("base", help="the commit to compare with")
+    parser.add_argument("base", nargs="?", help="the commit to compare with; without one, the recorded counts")
     parser.add_argument("head", nargs="?", default="HEAD", help="the commit to judge (default: HEAD)")
     parser.add_argument("--only", default="", metavar="PATTERN", help="a regular expression of benchmark names")
-    parser.add_argument("--again", action="store_true", help="count both, also what was counted before")
+    parser.add_argument("--again", action="store_true", help="count also what was counted before")
+    parser.add_argument("--short", action="store_true", help="the tree, the first row of each benchmark alone")
+    parser.add_argument("--accept", action="store_true", help="record the tree's counts, with which --short compares")
     options = parser.parse_args()
+    if options.base is None and not (options.short or options.accept):
+        parser.error("which commit to compare with? BASE, or --short for the recorded counts")
     if reason := missing():
         print(reason, file=sys.stderr)
         return 2
-    sides = [Side(commit_of(commit), options.only, options.again) for commit in (options.base, options.head)]
-    comparison = Comparison(*sides)
+    if options.accept:
+        return accept()
+    if options.short:
+        return against_recorded(options.again)
+
+    def chosen(names: list[str]) -> list[str]:
+        return [name for name in names if re.search(options.only, name)]
+
+    commits = commit_of(options.base), commit_of(options.head)
+    comparison = Comparison(*(Side(commit, chosen, options.again) for commit in commits))
     comparison.count()
     return report(comparison)
 
 
 if __name__ == "__main__":
+    status: str | int | None
     try:
-        sys.exit(main())
-    except (RuntimeError, subprocess.CalledProcessError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+        status = main()
+    except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+        status = f"{type(error).__name__}: {error}"
+    except SystemExit as given:
+        status = given.code
+    if isinstance(status, str):
+        print(status, file=sys.stderr)
+        status = 2
+    sys.exit(status)

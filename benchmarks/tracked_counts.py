@@ -1,0 +1,37 @@
+"""The instructions of all benchmarks in asv's history: a track for each family, of what one process counted for all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import groupby
+
+from tools.callgrind import missing
+
+from ._counts import TOGETHER, count, entries
+from ._entries import counted_entries
+from ._suite import tracked
+
+
+def setup_cache() -> dict[str, float]:
+    """Instructions by benchmark, counted in processes of their own; none where there is no valgrind."""
+    if missing():
+        return {}
+    (counted,) = count([({}, list(entries({})))])
+    return {name: counts.instructions for name, counts in counted.counts.items()}
+
+
+setup_cache.timeout = 1800  # type: ignore[attr-defined]
+
+
+def _track(benchmarks: list[str]) -> Callable[..., float]:
+    @tracked("instructions", benchmark=benchmarks)
+    def track(counts: dict[str, float], benchmark: str) -> float:
+        return counts.get(benchmark, math.nan)
+
+    return track
+
+
+for family, names in groupby(counted_entries(), lambda name: name.partition(".")[0].removeprefix("bench_")):
+    globals()[f"track_{family}"] = _track([*names])
+track_imports = _track([f"import {package}" for packages in TOGETHER for package in packages])

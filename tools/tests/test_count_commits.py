@@ -1,0 +1,92 @@
+"""What is said of two commits' counts, and of what was recorded."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools import count_commits, recorded_counts
+from tools.callgrind import Counts
+from tools.count_commits import Comparison, Recorded, report
+
+ADD, EXP, OLD = Counts(20_000, 500, 0), Counts(50_000, 800, 10), Counts(9_000, 0, 0)
+
+
+def side(errors: dict[str, str] | None = None, **counts: Counts) -> Recorded:
+    made = Recorded(counts)
+    made.errors = errors or {}
+    return made
+
+
+def said(base: Recorded, head: Recorded, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str]]:
+    status = report(Comparison(base, head))
+    return status, capsys.readouterr().out.splitlines()
+
+
+def test_the_same_counts_are_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(side(add=ADD, exp=EXP), side(add=ADD, exp=EXP), capsys) == (
+        0,
+        ["2 benchmarks compared, 0 grew, 0 failing"],
+    )
+
+
+def test_what_grew_is_named_and_what_shrank_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    status, lines = said(side(add=ADD, exp=EXP), side(add=Counts(22_000, 500, 0), exp=Counts(40_000, 800, 10)), capsys)
+    assert status == 1
+    assert lines[:2] == [
+        "less: exp: instructions 50,000 -> 40,000 (-20.0%)",
+        "GREW: add: instructions 20,000 -> 22,000 (+10.0%)",
+    ]
+
+
+def test_a_bound_that_a_benchmark_widens(capsys: pytest.CaptureFixture[str]) -> None:
+    base, head = side(add=ADD), side(add=Counts(22_000, 500, 0))
+    head.limits = {"add": 0.2}
+    assert said(base, head, capsys)[0] == 0
+
+
+def test_what_one_commit_alone_has_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    status, lines = said(side({"new": "no such op"}, add=ADD, old=OLD), side(add=ADD, new=EXP), capsys)
+    assert status == 0
+    assert lines[:2] == ["only on HEAD: new (no such op)", "only on BASE: old"]
+
+
+def test_what_fails_on_head_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    status, lines = said(side(add=ADD, exp=EXP), side({"exp": "TypeError: x"}, add=ADD), capsys)
+    assert status == 1
+    assert "FAILS on HEAD: exp: TypeError: x" in lines
+
+
+def test_nothing_to_compare_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(side(old=OLD), side(new=EXP), capsys)[0] == 2
+
+
+def test_first_rows() -> None:
+    names = ["a.time_x('exp', 1)", "a.time_x('log', 1)", "a.time_y", "b.count_z('m')", "b.count_z('n')", "import p"]
+    assert recorded_counts.first_rows(names) == ["a.time_x('exp', 1)", "a.time_y", "b.count_z('m')", "import p"]
+
+
+def test_what_is_recorded_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorded_counts, "FILE", tmp_path / "counts.json")
+    recorded_counts.write({"numpy": "2.4.6"}, {"b": EXP, "a": Counts(20_000.4, 500.0, 0.0)})
+    assert recorded_counts.read() == ({"numpy": "2.4.6"}, {"a": ADD, "b": EXP})
+    text = recorded_counts.FILE.read_text(encoding="utf-8")
+    assert [*json.loads(text)["counts"]] == ["a", "b"]
+    assert '\n    "a": [20000, 500, 0],\n' in text
+
+
+def test_versions_that_differ() -> None:
+    recorded = {"numpy": "2.4.6", "valgrind": "3.19.0"}
+    assert recorded_counts.difference(recorded, dict(recorded)) == ""
+    here = {"numpy": "2.5.0", "valgrind": "3.19.0", "libc": "glibc 2.36"}
+    assert recorded_counts.difference(recorded, here) == "libc none, here glibc 2.36; numpy 2.4.6, here 2.5.0"
+
+
+def test_without_valgrind_nothing_is_counted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(count_commits, "missing", lambda: "there is no valgrind")
+    monkeypatch.setattr(sys, "argv", ["count_commits", "HEAD"])
+    assert count_commits.main() == 2
+    assert capsys.readouterr().err == "there is no valgrind\n"

@@ -1,0 +1,42 @@
+"""What counts as growth, and what noise looks like."""
+
+import pytest
+
+from tools.callgrind import Counts
+from tools.growth import gain, growth, least
+
+BASE = Counts(20_000, 1_000, 500)
+
+
+@pytest.mark.parametrize(
+    ("head", "found"),
+    [
+        (Counts(20_601, 1_000, 500), ["instructions 20,000 -> 20,601 (+3.0%)"]),
+        (Counts(20_590, 1_000, 500), []),
+        (Counts(20_000, 1_250, 500), ["data past the first level 1,000 -> 1,250 (+25.0%)"]),
+        (Counts(20_000, 1_190, 690), []),  # a few lines of other code's
+        (Counts(20_000, 1_000, 5_000), ["data past the last level 500 -> 5,000 (+900.0%)"]),
+        (Counts(10_000, 0, 0), []),
+    ],
+)
+def test_bounds(head: Counts, found: list[str]) -> None:
+    assert growth(BASE, head) == found
+
+
+def test_a_wider_bound_is_for_instructions_alone() -> None:
+    assert growth(BASE, Counts(21_900, 1_000, 500), 0.1) == []
+    assert len(growth(BASE, Counts(22_100, 1_300, 500), 0.1)) == 2
+
+
+def test_a_share_of_little_is_nothing() -> None:
+    assert growth(Counts(200, 3, 0), Counts(290, 190, 150)) == []
+    assert growth(Counts(0, 0, 0), Counts(101, 0, 0)) == ["instructions 0 -> 101"]
+
+
+def test_a_gain_is_growth_the_other_way_round() -> None:
+    assert gain(Counts(30_000, 1_000, 500), BASE) == ["instructions 30,000 -> 20,000 (-33.3%)"]
+    assert gain(BASE, Counts(30_000, 1_000, 500)) == []
+
+
+def test_least_of_each() -> None:
+    assert least([Counts(5, 9, 1), Counts(6, 2, 1)]) == Counts(5, 2, 1)
