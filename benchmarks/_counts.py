@@ -96,7 +96,9 @@ def _compile(jobs: Iterable[_Job]) -> None:
     others = {job.owner for job in jobs} - {*first.values()}
     for whose in (first.values(), others):  # not the same kernels twice at once
         processes = [
-            subprocess.Popen(job.command, env=job.variables, cwd=ROOT, stderr=subprocess.DEVNULL)
+            subprocess.Popen(
+                job.command, env=job.variables, cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True
+            )
             for job in jobs
             if job.owner in whose
         ]

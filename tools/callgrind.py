@@ -54,6 +54,7 @@ import mmap
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -79,6 +80,7 @@ _CODE = bytes.fromhex("4889f8 31d2 48c1c703 48c1c70d 48c1c73d 48c1c733 4887db 48
 _RUNNING_ON_VALGRIND = 0x1001
 _ZERO, _DUMP, _START, _STOP = ((ord("C") << 24 | ord("T") << 16) + number for number in (1, 0, 4, 5))
 _NO_RANDOM_ADDRESSES = 0x0040000  # of <sys/personality.h>
+_END_WITH_PARENT = 1  # of <sys/prctl.h>
 
 ENOUGH = 120_000  # instructions between two marks
 MOST_CALLS = 20
@@ -127,7 +129,8 @@ class Run:
                 env=fixed(environment, layout) | {"CALLGRIND_FOLDER": str(folder)},
                 stdout=errors,
                 stderr=errors,
-                preexec_fn=_fix_addresses,
+                preexec_fn=_before_valgrind,
+                start_new_session=True,  # whose share of a busy machine Linux does not divide by our other processes
             )
 
     def ended(self) -> bool:
@@ -174,10 +177,12 @@ def _valgrind(folder: Path) -> list[str]:
     return ["valgrind", "-q", "--tool=callgrind", "--instr-atstart=no", "--dump-line=no", *CACHES, out]
 
 
-def _fix_addresses() -> None:
-    """Of the process that calls it and those that it becomes. Some containers forbid it; then counts differ more."""
+def _before_valgrind() -> None:
+    """Fix the addresses of the new process (some containers forbid it; then counts differ more); it ends with us."""
     with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).personality(_NO_RANDOM_ADDRESSES)
+        system = ctypes.CDLL(None)
+        system.personality(_NO_RANDOM_ADDRESSES)
+        system.prctl(_END_WITH_PARENT, signal.SIGKILL)
 
 
 def count(works: Mapping[str, Callable[[], object]], *, warm: int = 4) -> None:
