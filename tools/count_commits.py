@@ -55,11 +55,12 @@ class Recorded:
 class Side:
     """The counts of one commit's packages, those that are known from .asv/counts."""
 
-    def __init__(self, commit: str, chosen: Callable[[list[str]], list[str]], again: bool) -> None:
+    def __init__(self, commit: str, pattern: str = "", again: bool = False, first_rows: bool = False) -> None:
         self.commit = commit
         self.packages = environment(commit)
         limits = _counts.entries(self.packages)
-        self.limits = {name: limits[name] for name in chosen(list(limits))}
+        names = recorded_counts.first_rows(limits) if first_rows else limits
+        self.limits = {name: limits[name] for name in names if re.search(pattern, name)}
         self.counts: dict[str, Counts] = {}
         self.errors: dict[str, str] = {}
         self._path = KEPT / f"{_tree(commit)}-{_made_by()}.json"
@@ -176,8 +177,8 @@ def against_recorded(again: bool) -> int:
     if difference := recorded_counts.difference(recorded.versions, versions()):
         writer = recorded_counts.last_change()
         print(f"recorded with {difference}: counting {writer[:12]}, which recorded it, in place of what it recorded")
-        base = Side(writer, recorded_counts.first_rows, again)
-    comparison = Comparison(base, Side(tree_here(), recorded_counts.first_rows, again))
+        base = Side(writer, again=again, first_rows=True)
+    comparison = Comparison(base, Side(tree_here(), again=again, first_rows=True))
     comparison.count()
     status = report(comparison)
     if comparison.grown():
@@ -187,7 +188,7 @@ def against_recorded(again: bool) -> int:
 
 def accept() -> int:
     """Record the counts of the tree."""
-    side = Side(tree_here(), recorded_counts.first_rows, again=True)
+    side = Side(tree_here(), again=True, first_rows=True)
     count_unknown([side])
     recorded_counts.write(versions(), side.counts)
     for name, error in side.errors.items():
@@ -214,12 +215,8 @@ def main() -> int:
         return accept()
     if options.short:
         return against_recorded(options.again)
-
-    def chosen(names: list[str]) -> list[str]:
-        return [name for name in names if re.search(options.only, name)]
-
     commits = commit_of(options.base), commit_of(options.head)
-    comparison = Comparison(*(Side(commit, chosen, options.again) for commit in commits))
+    comparison = Comparison(*(Side(commit, options.only, options.again) for commit in commits))
     comparison.count()
     return report(comparison)
 
