@@ -66,10 +66,14 @@ class _Rank:
     number: str = "?"
 
     def __post_init__(self) -> None:
+        self.name()
+
+    def name(self) -> None:
+        """Find its number: not in a process that the launcher has only just made of itself."""
         with suppress(OSError):
             variables = Path(f"/proc/{self.pid}/environ").read_bytes().split(b"\0")
             found = dict(variable.partition(b"=")[::2] for variable in variables)
-            self.number = next((found[name].decode() for name in RANKS if name in found), "?")
+            self.number = next((found[name].decode() for name in RANKS if name in found), self.number)
 
     def fault(self, seconds: float, limit: float) -> str | None:
         """What is wrong with it, once it has been so for longer than the limit. Linux alone tells."""
@@ -155,6 +159,9 @@ def watch(launcher: int, limit: float) -> None:
                 ranks[pid] = _Rank(pid)
                 with suppress(OSError):
                     selector.register(os.pidfd_open(pid), selectors.EVENT_READ, ranks[pid])
+            for unnamed in ranks.values():
+                if unnamed.number == "?":
+                    unnamed.name()
         for key, _ in selector.select(_TICK):  # in the order of what happened
             if key.fileobj is server:
                 connection, _ = server.accept()
