@@ -5,7 +5,8 @@
 What stands behind `--` goes to `stackgrad-mnist train`. A fault meets a random rank at a time drawn evenly from 0 to
 `--within` seconds, so that the start, training, writing and the end are all hit: SIGKILL and SIGSTOP alternately. Ends
 with status 1 where a job does not end within 10 seconds, with a status other than 0, a line that names the rank and no
-process left; or where the weights of the resumed run differ.
+process left; or where the weights of the resumed run differ. Of a rank that is killed while Python loads, in the first
+second, the launcher alone tells.
 """
 
 import argparse
@@ -70,8 +71,8 @@ def train(ranks: int, arguments: list[str], wait: float, rank: int, fault: signa
         said.seek(0)
         text = said.read()
     lines = [line for line in text.splitlines() if line.startswith("Error: ")]
-    if not lines and fault == signal.SIGKILL and f"PID {processes[rank]} RUNNING" in text:
-        lines = [f"Error: rank {rank} was killed before a rank had come to its watcher, as the launcher says"]
+    if not lines and fault == signal.SIGKILL and "BAD TERMINATION" in text:
+        lines = [f"Error: rank {rank} was killed before its watcher had begun, so that the launcher alone tells"]
     took, left = time.monotonic() - struck, [pid for pid in processes.values() if Path(f"/proc/{pid}").exists()]
     if status == 0 and fault == signal.SIGKILL:
         return False  # it was over
