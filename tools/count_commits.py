@@ -23,7 +23,7 @@ from benchmarks import _counts
 from benchmarks._counts import Counted
 from benchmarks._pipe import ROOT
 
-from . import recorded_counts
+from . import count_table, recorded_counts
 from .callgrind import Counts, missing
 from .commits import commit_of, environment, git, tree_here
 from .growth import LIMIT, gain, growth, least
@@ -196,6 +196,14 @@ def accept() -> int:
     return 1 if side.errors else 0
 
 
+def write_tables(again: bool) -> int:
+    """Put what the tree executes into the document."""
+    side = Side(tree_here(), again=again)
+    count_unknown([side])
+    count_table.write(count_table.tables({n: side.counts[n] for n in side.limits if n in side.counts}, versions()))
+    return 1 if side.errors else 0
+
+
 def main() -> int:
     """Read the arguments, count, report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -205,14 +213,17 @@ def main() -> int:
     parser.add_argument("--again", action="store_true", help="count also what was counted before")
     parser.add_argument("--short", action="store_true", help="the tree, the first row of each benchmark alone")
     parser.add_argument("--accept", action="store_true", help="record the tree's counts, with which --short compares")
+    parser.add_argument("--write", action="store_true", help="write what the tree executes into docs/performance.md")
     options = parser.parse_args()
-    if options.base is None and not (options.short or options.accept):
+    if options.base is None and not (options.short or options.accept or options.write):
         parser.error("which commit to compare with? BASE, or --short for the recorded counts")
     if reason := missing():
         print(reason, file=sys.stderr)
         return 2
     if options.accept:
         return accept()
+    if options.write:
+        return write_tables(options.again)
     if options.short:
         return against_recorded(options.again)
     commits = commit_of(options.base), commit_of(options.head)

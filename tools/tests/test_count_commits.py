@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import count_commits, recorded_counts
+from tools import count_commits, count_table, recorded_counts
 from tools.callgrind import Counts
 from tools.count_commits import Comparison, Recorded, report
 
@@ -90,3 +90,28 @@ def test_without_valgrind_nothing_is_counted(
     monkeypatch.setattr(sys, "argv", ["count_commits", "HEAD"])
     assert count_commits.main() == 2
     assert capsys.readouterr().err == "there is no valgrind\n"
+
+
+def test_tables_of_what_was_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = {
+        "bench_elementwise.time_float32('exp', '1e3', 'cpu')": Counts(22_000, 0, 0),
+        "bench_elementwise.time_float32('exp', '1e6', 'cpu')": Counts(218_000, 0, 0),
+        "bench_elementwise.time_float64('exp', 'cpu')": Counts(418_000, 0, 0),
+        "bench_calls.count_call('x + y')": Counts(23_738, 0, 0),
+        "import stackgrad.nn": Counts(66_926_936, 0, 0),
+    }
+    document = tmp_path / "performance.md"
+    document.write_text(f"before\n{count_table.BEGIN}\nold\n{count_table.END}\nafter\n", encoding="utf-8")
+    monkeypatch.setattr(count_table, "DOCUMENT", document)
+    count_table.write(count_table.tables(counts, {"python": "3.11.7 (main)"}))
+    lines = document.read_text(encoding="utf-8").splitlines()
+    assert (lines[0], lines[-1], "old" in lines) == ("before", "after", False)
+    assert {
+        "Counted with python 3.11.7.",
+        "| exp | 4.00 | 8.00 |  |  |",
+        "| x + y | 23,738 |",
+        "| import stackgrad.nn | 66,926,936 |",
+    } <= set(lines)
+    document.write_text("no marks", encoding="utf-8")
+    with pytest.raises(ValueError, match="expected the marks"):
+        count_table.write("")
