@@ -80,6 +80,7 @@ def main() -> int:
     parser.add_argument("head", nargs="?", default="HEAD", help="the commit to judge (default: HEAD)")
     parser.add_argument("--all", action="store_true", help="the whole table, whatever changed")
     parser.add_argument("--only", "--bench", default="", metavar="PATTERN", help="a regular expression of names")
+    parser.add_argument("--count", action="store_true", help="count the instructions of what seems slower, too")
     parser.add_argument("--rounds", type=int, default=LEAST_ROUNDS, help=f"default, and least: {LEAST_ROUNDS}")
     parser.add_argument("--minutes", type=float, help="leave out what takes longer (default: 17; with --all, no limit)")
     options = parser.parse_args()
@@ -92,7 +93,7 @@ def main() -> int:
     end = max(end, time.monotonic() + 60 * minutes / 2)  # what BASE executes was found once for all
     measure(comparison, names, max(LEAST_ROUNDS, options.rounds), end)
     named = [name for name, said in verdicts(comparison).items() if said is not Verdict.FINE]
-    counts = instructions.ratios(comparison.base, comparison.head, named, time.monotonic() < end)
+    counts = instructions.ratios(comparison.base, comparison.head, named, options.count)
     return report(comparison, counts)
 
 

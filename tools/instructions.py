@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from .callgrind import missing
-from .count_commits import Comparison, Side
+from .count_commits import KEPT, Comparison, Side
 
 MOST = 6  # benchmarks that are counted for a verdict
 
@@ -14,9 +14,9 @@ MOST = 6  # benchmarks that are counted for a verdict
 def ratios(base: str, head: str, names: Sequence[str], may_count: bool) -> dict[str, float]:
     """Head's instructions over base's, of those of the benchmarks that are counted at all.
 
-    Counts that were kept are taken; what is missing is counted if it `may`, where valgrind is installed.
+    Counts that were kept are taken; what is missing is counted if it `may` be, where valgrind is installed.
     """
-    if not names or missing():
+    if not names or missing() or not (may_count or list(KEPT.glob("*.json"))):
         return {}
     pattern = "|".join(f"^{re.escape(name)}$" for name in names[:MOST])
     comparison = Comparison(*[Side(commit, pattern, False) for commit in (base, head)])

@@ -118,7 +118,7 @@ def test_a_pattern_that_matches_nothing_is_an_error(commits):
     assert error.value.code == 2
 
 
-def test_instructions_of_suspects(monkeypatch):
+def test_instructions_of_suspects(monkeypatch, tmp_path):
     counts = [SimpleNamespace(counts={"f(1)": SimpleNamespace(instructions=n)}) for n in (100, 130)]
     sides = iter(counts)
     asked: list[str] = []
@@ -133,6 +133,9 @@ def test_instructions_of_suspects(monkeypatch):
     monkeypatch.setattr(instructions, "missing", lambda: "")
     monkeypatch.setattr(instructions, "Side", side)
     monkeypatch.setattr(instructions, "Comparison", lambda *sides: comparison)
+    monkeypatch.setattr(instructions, "KEPT", tmp_path)
+    assert instructions.ratios("base", "head", ["f(1)"], may_count=False) == {}
+    (tmp_path / "kept.json").write_text("{}")
     assert instructions.ratios("base", "head", ["f(1)"], may_count=False) == {"f(1)": 1.3}
     assert asked == [r"^f\(1\)$"] * 2
     assert instructions.ratios("base", "head", [], may_count=True) == {}
