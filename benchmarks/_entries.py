@@ -18,6 +18,7 @@ TIMED_ONLY: dict[str, set[Value]] = {
     "backend": {"numpy"},
     "size": {"1e7", 256, 512, 1024, 1_000_000},
     "batch": {64, 256},
+    "model": {"convnet"},
 }
 
 

@@ -185,7 +185,7 @@ def _before_valgrind() -> None:
         system.prctl(_END_WITH_PARENT, signal.SIGKILL)
 
 
-def count(works: Mapping[str, Callable[[], object]], *, warm: int = 4) -> None:
+def count(works: Mapping[str, Callable[[], object]], *, warm: int = 2) -> None:
     """Count a call of each function, and hand the counts to the `run` that started this process.
 
     All are called `warm` times first, uncounted; where that is 0 each is called once only. A function that raises ends
@@ -236,7 +236,6 @@ class _Marks:
 
     def least(self, work: Callable[[], object]) -> Counts:
         """The least of each count over some attempts: what comes on top has its cause elsewhere, such as in memory."""
-        work()
         work()
         once = self._between(work, 1)
         if once is not None and once.instructions > ENOUGH:
