@@ -146,12 +146,12 @@ def check_indexing_gradient(order: int, backend: Backend, draw: Draw) -> None:
 
 
 def check_uniform(backend: Backend, draw: Draw) -> None:
-    """The same bits as NumPy's, for any seed and draw."""
+    """The same bits as NumPy's, for any seed and draw, from any element on."""
     dtype, shape = draw.dtype(), draw.shape()
-    seed, call = draw.integer(0, 2**64 - 1), draw.integer(0, 2**64 - 1)
-    which = np.array([seed, call], np.uint64)
-    expected = REFERENCE.uniform(shape, dtype, which)
-    expect_equal(f"uniform {shape}, seed {seed}, call {call}", backend, backend.uniform(shape, dtype, which), expected)
+    seed, call, first = draw.integer(0, 2**64 - 1), draw.integer(0, 2**64 - 1), draw.integer(0, 2**40)
+    which = np.array([seed, call, first], np.uint64)
+    found, expected = backend.uniform(shape, dtype, which), REFERENCE.uniform(shape, dtype, which)
+    expect_equal(f"uniform {shape}, seed {seed}, call {call}, element {first}", backend, found, expected)
 
 
 Layers = list[tuple[list[Sample], list[NDArray[Any]]]]
