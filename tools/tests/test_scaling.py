@@ -32,6 +32,7 @@ def test_a_fit_gives_nothing_below_0():
 
 def test_from_where_the_exchange_dominates():
     first = dominates(COMPUTE, HERE, 64)
+    assert first is not None
     assert exchange(HERE, first - 1, COMPUTE.bytes) <= COMPUTE.of(64) < exchange(HERE, first, COMPUTE.bytes)
     assert dominates(COMPUTE, Network("none", 0.0, 1e30), 64) is None
 

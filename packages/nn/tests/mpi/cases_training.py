@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ from ranks import (
 import stackgrad.tensor as sg
 from stackgrad import nn
 from stackgrad.nn import distributed
+from stackgrad.nn.distributed import _shared
 from stackgrad.nn.distributed._world import ROWS
 from stackgrad.tensor._random import RowsBefore
 
@@ -75,6 +78,45 @@ def the_size_of_buckets_changes_no_bit(folder: Path) -> None:
     expected = trained(perceptron, momentum, "numpy")
     for size in (1, 60, 200, 300, 10**9):
         expect_equal(trained(perceptron, momentum, "numpy", bucket_bytes=size), expected)
+
+
+@contextmanager
+def messages() -> Iterator[None]:
+    """Gradients are sent as on several machines, whose ranks share no memory."""
+    found = _shared.shared
+    _shared.shared = lambda: None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        _shared.shared = found
+
+
+@case
+def memory_that_ranks_share_gives_the_bits_of_messages(folder: Path) -> None:
+    for backend, captured in (("numpy", False), ("cpu", True)):
+        for size in (100, 10**9):
+            found = trained(perceptron, momentum, backend, captured=captured, bucket_bytes=size)
+            with messages():
+                expect_equal(trained(perceptron, momentum, backend, captured=captured, bucket_bytes=size), found)
+
+
+@case
+def models_that_train_in_turns_do_not_meet_in_memory_that_ranks_share(folder: Path) -> None:
+    def in_turns() -> list[Run]:
+        data = examples("cpu", (6,))
+        models = [perceptron("cpu", seed) for seed in (1, 2)]
+        for parameter in (*models[1].parameters(),)[:2]:
+            parameter.requires_grad_(False)
+        runs = [Run(model, spread(adam(model.parameters())), data, captured=True) for model in models]
+        for _ in range(4):
+            for run in runs:
+                run.epochs(1)
+        return runs
+
+    found = in_turns()
+    with messages():
+        for run, expected in zip(found, in_turns(), strict=True):
+            expect_equal(run, expected)
 
 
 @case

@@ -12,6 +12,7 @@ from stackgrad.tensor import Tensor
 
 from ._buckets import Bucket, make_buckets, signature
 from ._flight import Flight, Header
+from ._shared import flights
 from ._world import world
 
 
@@ -117,7 +118,7 @@ class _Pass:
         headers, *phases = communicators()
         self._params = params
         self._header = Header(headers, samples, made)
-        self._flights = [Flight(bucket, self._header, *phases) for bucket in buckets]
+        self._flights = flights(buckets, self._header, *phases)
         self._of = {index: flight for flight in self._flights for index in flight.bucket.indices}
         self._started = 0
         sg.each_time(self._header.start)
@@ -155,7 +156,7 @@ class _Pass:
 
         sg.each_time(wait)
         for flight in self._flights:
-            for index in flight.missing & found[0]:
+            for index in flight.to_give() & found[0]:
                 parameter = self._params[index]
                 parameter.give_grad(parameter.new(flight.view(index)))
 

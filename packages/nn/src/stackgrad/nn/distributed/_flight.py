@@ -69,9 +69,13 @@ class Flight:
 
     def view(self, index: int) -> Any:
         """The memory for the gradient of a parameter, in its shape."""
+        return self.view_of(self.array, index)
+
+    def view_of(self, array: Any, index: int) -> Any:
+        """A parameter's part of such an array, in its shape."""
         at = self.bucket.indices.index(index)
         backend = self.bucket.backend
-        return backend.reshape(backend.slice(self.array, (self.bucket.spans[at],)), self.bucket.shapes[at])
+        return backend.reshape(backend.slice(array, (self.bucket.spans[at],)), self.bucket.shapes[at])
 
     def put(self, index: int, parameter: Tensor) -> None:
         """Bring a parameter's gradient here; its `grad` is from then on the one here."""
@@ -111,7 +115,14 @@ class Flight:
 
     def used(self) -> frozenset[int]:
         """The parameters that have a gradient on some rank, after `finish`."""
-        flags = self.host[self.bucket.flags]
+        return self.used_by(self.host)
+
+    def to_give(self) -> set[int]:
+        """The parameters whose `grad` is not here yet, after `finish`."""
+        return self.missing
+
+    def used_by(self, array: NDArray[Any]) -> frozenset[int]:
+        flags = array[self.bucket.flags]
         if flags.all():
             return self.bucket.members
         return frozenset(index for index, flag in zip(self.bucket.indices, flags, strict=True) if flag)
