@@ -5,8 +5,12 @@ every module here, also where PyTorch is not installed: `_peers` has no `__init_
 """
 
 import os
+import sys
 import tempfile
 from pathlib import Path
+
+# asv finds this folder and nothing beside it.
+sys.path.append(str(Path(__file__).parents[1]))
 
 # The kernels' cache is keyed on their sources, so no commit runs another's code. A folder for each commit is still
 # wanted: the user's own cache stays as it is, and the first round of a commit is cold whatever was measured before.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from itertools import groupby
 
 from tools.callgrind import missing
@@ -24,14 +23,17 @@ def setup_cache() -> dict[str, float]:
 setup_cache.timeout = 1800  # type: ignore[attr-defined]
 
 
-def _track(benchmarks: list[str]) -> Callable[..., float]:
+def _track(family: str, benchmarks: list[str]) -> None:
+    """Make the track of a family, under the name by which asv finds it again."""
+
     @tracked("instructions", benchmark=benchmarks)
     def track(counts: dict[str, float], benchmark: str) -> float:
         return counts.get(benchmark, math.nan)
 
-    return track
+    track.__name__ = f"track_{family}"
+    globals()[track.__name__] = track
 
 
 for family, names in groupby(counted_entries(), lambda name: name.partition(".")[0].removeprefix("bench_")):
-    globals()[f"track_{family}"] = _track([*names])
-track_imports = _track([f"import {package}" for packages in TOGETHER for package in packages])
+    _track(family, [*names])
+_track("imports", [f"import {package}" for packages in TOGETHER for package in packages])
