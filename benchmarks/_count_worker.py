@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tools import callgrind
 
-from ._entries import bound_of, counted_entries
+from ._entries import bounds, counted_entries
 
 
 def _prepared(names: list[str]) -> tuple[dict[str, Callable[[], None]], dict[str, str]]:
@@ -32,7 +32,7 @@ def _prepared(names: list[str]) -> tuple[dict[str, Callable[[], None]], dict[str
 
 if __name__ == "__main__":
     if len(sys.argv) == 1:
-        print(json.dumps({name: bound_of(entry) for name, entry in counted_entries().items()}))
+        print(json.dumps(bounds()))
     else:
         path = Path(sys.argv[1])
         works, errors = _prepared(json.loads(path.read_text(encoding="utf-8")))

@@ -9,7 +9,7 @@ from functools import cache, partial
 from typing import Any
 
 import benchmarks
-from tools.growth import LIMIT
+from tools.growth import limit_of
 
 from ._suite import Value, combinations
 
@@ -27,15 +27,14 @@ def timed_entries() -> dict[str, Callable[[], None]]:
     return dict(_entries(("time_",)))
 
 
-def counted_entries() -> dict[str, Callable[[], None]]:
+def counted_entries() -> dict[str, partial[None]]:
     """Every benchmark of which instructions are counted; timed ones have the same name there."""
     return {name: entry for name, entry in _entries(("time_", "count_")) if not _is_timed_only(entry)}
 
 
-def bound_of(entry: Any) -> float:
-    """By how much its instructions may grow."""
-    bound: float = getattr(entry.func, "bound", LIMIT)
-    return bound
+def bounds() -> dict[str, float]:
+    """By how much the instructions of each may grow."""
+    return {name: getattr(entry.func, "bound", limit_of(name)) for name, entry in counted_entries().items()}
 
 
 @cache

@@ -3,7 +3,7 @@
 import pytest
 
 from tools.callgrind import Counts
-from tools.growth import gain, growth, least
+from tools.growth import gain, growth, least, limit_of
 
 BASE = Counts(20_000, 1_000, 500)
 
@@ -26,6 +26,19 @@ def test_bounds(head: Counts, found: list[str]) -> None:
 def test_a_wider_bound_is_for_instructions_alone() -> None:
     assert growth(BASE, Counts(21_900, 1_000, 500), 0.1) == []
     assert len(growth(BASE, Counts(22_100, 1_300, 500), 0.1)) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "grew"),
+    [
+        ("bench_calls.count_call('x + y')", 316, True),  # a method more, as measured
+        ("bench_calls.count_call('x + y')", 63, False),  # 0.3 %: memory laid out differently
+        ("bench_elementwise.time_float32('exp', '1e3', 'cpu')", 316, True),
+        ("bench_elementwise.time_float32('exp', '1e6', 'cpu')", 316, False),
+    ],
+)
+def test_a_python_function_more_on_the_way_of_a_call(name: str, more: int, grew: bool) -> None:
+    assert bool(growth(Counts(21_000, 784, 2), Counts(21_000 + more, 784, 2), limit_of(name))) is grew
 
 
 def test_a_share_of_little_is_nothing() -> None:
