@@ -295,9 +295,9 @@ def bench_compare(session: nox.Session) -> None:
 
 @nox.session(name="bench-count")
 def bench_count(session: nox.Session) -> None:
-    """Fail where a benchmark executes 3 % more instructions on HEAD than on a commit: `nox -s bench-count -- BASE`.
+    """Fail where HEAD executes more instructions than a commit, by 3 % or a call by 1 %: `nox -s bench-count -- BASE`.
 
-    Without BASE a first row of each is counted in the tree, and compared with what was recorded by `-- --accept`.
+    Without BASE the first row of each benchmark is counted in the tree and compared with what `-- --accept` recorded.
     """
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         session.skip("instructions are counted on Linux on x86-64: apt-get install valgrind there")

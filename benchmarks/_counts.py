@@ -46,9 +46,14 @@ def entries(environment: Mapping[str, str]) -> dict[str, float]:
 def count(wanted: Sequence[tuple[Mapping[str, str], Sequence[str]]], layout: int = 0) -> list[Counted]:
     """For each environment, the counts of the benchmarks named beside it.
 
-    Raises RuntimeError where a process fails, or where kernels had to be compiled under valgrind.
+    One caller at a time counts in a checkout; others wait. Raises RuntimeError where a process fails, or where kernels
+    had to be compiled under valgrind.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    import fcntl  # which Windows has not: there asv imports this file, and calls nothing of it
+
+    KERNELS.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, (KERNELS.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         jobs = [
             _Job(i, command, _variables(environment))
             for i, (environment, names) in enumerate(wanted)

@@ -15,20 +15,23 @@ from pathlib import Path
 from benchmarks._pipe import ROOT
 
 
-def git(*arguments: str, index: Path | None = None) -> str:
-    """What git prints. Exits with its message, and status 2, where it fails."""
+def git(*arguments: str, index: Path | None = None, failed: str = "") -> str:
+    """What git prints. Exits with its message, and status 2, where it fails or is not installed."""
+    if not shutil.which("git"):
+        print("there is no git, which says what a commit holds: apt-get install git", file=sys.stderr)
+        sys.exit(2)
     environment = os.environ | ({"GIT_INDEX_FILE": str(index)} if index else {})
     command = ["git", *arguments]
     found = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if found.returncode:
-        print(f"{' '.join(command)}: {found.stderr.strip()}", file=sys.stderr)
+        print(f"{failed or ' '.join(command)}: {found.stderr.strip()}", file=sys.stderr)
         sys.exit(2)
     return found.stdout.strip()
 
 
 def commit_of(name: str) -> str:
     """The hash of a commit. Exits with git's message, and status 2, for a name that is none."""
-    return git("rev-parse", "--verify", f"{name}^{{commit}}")
+    return git("rev-parse", "--verify", f"{name}^{{commit}}", failed=f"{name!r} is no commit here")
 
 
 def tree_here() -> str:
@@ -39,8 +42,16 @@ def tree_here() -> str:
         return git("write-tree", index=index)
 
 
+def say_if_uncommitted(head: str) -> None:
+    """Print that a comparison of `head` leaves out what the packages here hold beside it, where that is HEAD."""
+    if head == commit_of("HEAD") and git("rev-parse", f"{head}:packages") != git(
+        "rev-parse", f"{tree_here()}:packages"
+    ):
+        print("packages/ has changes that are not committed: they are left out")
+
+
 def unpacked(commit: str) -> Path:
-    """The folder with the packages of a commit, built on the first call."""
+    """The folder with the packages of a commit, built on the first call. Exits with status 2 where that fails."""
     folder = ROOT / ".asv" / "compare" / commit
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +61,10 @@ def unpacked(commit: str) -> Path:
                 tar.extractall(tree, filter="data")
             wheels = Path(tree) / "wheels"
             build = [sys.executable, str(ROOT / "tools" / "build_wheels.py"), str(wheels)]
-            subprocess.run(build, cwd=tree, check=True, capture_output=True)
+            built = subprocess.run(build, cwd=tree, capture_output=True, text=True, check=False)
+            if built.returncode:
+                print(f"the packages of {commit[:12]} cannot be built:\n{built.stderr.strip()}", file=sys.stderr)
+                sys.exit(2)
             part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{commit}."))
             for wheel in wheels.glob("*.whl"):
                 with zipfile.ZipFile(wheel) as files:

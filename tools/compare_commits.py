@@ -18,7 +18,7 @@ import time
 from collections.abc import Sequence
 
 from . import affected, instructions
-from .commits import commit_of
+from .commits import commit_of, say_if_uncommitted
 from .comparison import Comparison
 from .report import report, verdicts
 from .slower import LEAST_ROUNDS, Verdict
@@ -87,6 +87,7 @@ def main() -> int:
     minutes = options.minutes or (float("inf") if options.all else 17)
     end = time.monotonic() + 60 * minutes
     comparison = Comparison(commit_of(options.base), commit_of(options.head))
+    say_if_uncommitted(comparison.head)
     names = to_measure(comparison, options.only, options.all, end)
     if not names and not comparison.failed:
         return 0

@@ -25,10 +25,11 @@ from benchmarks._pipe import ROOT
 
 from . import count_table, recorded_counts
 from .callgrind import Counts, missing
-from .commits import commit_of, environment, git, tree_here
+from .commits import commit_of, environment, git, say_if_uncommitted, tree_here
 from .growth import LIMIT, gain, growth, least
 
 KEPT = ROOT / ".asv" / "counts"
+LAYOUTS = (1, 2, 3, 4)  # of memory, in which suspects are counted again
 MANY = 100  # suspects, of which a second look is enough
 
 
@@ -57,13 +58,13 @@ class Side:
 
     def __init__(self, commit: str, pattern: str = "", again: bool = False, first_rows: bool = False) -> None:
         self.commit = commit
+        self._path = KEPT / f"{_tree(commit)}-{_made_by()}.json"
         self.packages = environment(commit)
         limits = _counts.entries(self.packages)
         names = recorded_counts.first_rows(limits) if first_rows else limits
         self.limits = {name: limits[name] for name in names if re.search(pattern, name)}
         self.counts: dict[str, Counts] = {}
         self.errors: dict[str, str] = {}
-        self._path = KEPT / f"{_tree(commit)}-{_made_by()}.json"
         counts, errors = ({}, {}) if again else self._known()
         for name in self.limits:
             if name in counts:
@@ -118,17 +119,17 @@ class Comparison:
 
     def __init__(self, base: Side | Recorded, head: Side | Recorded) -> None:
         self.base, self.head = base, head
-        self._sides = [side for side in (base, head) if isinstance(side, Side)]
+        self.sides = [side for side in (base, head) if isinstance(side, Side)]
         self._limits = base.limits | head.limits
 
     def count(self) -> None:
         """Count what is not known; what seems to have grown again, where memory is laid out in other ways."""
-        count_unknown(self._sides)
-        for layout in (1, 2) if len(self.grown()) <= MANY else (1,):
+        count_unknown(self.sides)
+        for layout in LAYOUTS if len(self.grown()) <= MANY else LAYOUTS[:1]:
             if names := list(self.grown()):
                 print(f"{len(names)} seem to have grown: counting them again", flush=True)
-                wanted = [(side.packages, names) for side in self._sides]
-                for side, again in zip(self._sides, _counts.count(wanted, layout), strict=True):
+                wanted = [(side.packages, names) for side in self.sides]
+                for side, again in zip(self.sides, _counts.count(wanted, layout), strict=True):
                     for name, counts in again.counts.items():
                         side.counts[name] = least((side.counts[name], counts))
 
@@ -204,18 +205,34 @@ def write_tables(again: bool) -> int:
     return 1 if side.errors else 0
 
 
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from None
+    return text
+
+
 def main() -> int:
     """Read the arguments, count, report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m tools.count_commits", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("base", nargs="?", help="the commit to compare with; without one, the recorded counts")
     parser.add_argument("head", nargs="?", default="HEAD", help="the commit to judge (default: HEAD)")
-    parser.add_argument("--only", default="", metavar="PATTERN", help="a regular expression of benchmark names")
+    parser.add_argument(
+        "--only", default="", type=_pattern, metavar="PATTERN", help="a regular expression of benchmark names"
+    )
     parser.add_argument("--again", action="store_true", help="count also what was counted before")
-    parser.add_argument("--short", action="store_true", help="the tree, the first row of each benchmark alone")
-    parser.add_argument("--accept", action="store_true", help="record the tree's counts, with which --short compares")
-    parser.add_argument("--write", action="store_true", help="write what the tree executes into docs/performance.md")
+    of_tree = parser.add_mutually_exclusive_group()
+    of_tree.add_argument("--short", action="store_true", help="the tree, the first row of each benchmark alone")
+    of_tree.add_argument("--accept", action="store_true", help="record the tree's counts, with which --short compares")
+    of_tree.add_argument("--write", action="store_true", help="write what the tree executes into docs/performance.md")
     options = parser.parse_args()
-    if options.base is None and not (options.short or options.accept or options.write):
+    if options.short or options.accept or options.write:
+        if options.base or options.only:
+            parser.error("--short, --accept and --write count the tree: they take neither a commit nor --only")
+    elif options.base is None:
         parser.error("which commit to compare with? BASE, or --short for the recorded counts")
     if reason := missing():
         print(reason, file=sys.stderr)
@@ -227,7 +244,11 @@ def main() -> int:
     if options.short:
         return against_recorded(options.again)
     commits = commit_of(options.base), commit_of(options.head)
+    say_if_uncommitted(commits[1])
     comparison = Comparison(*(Side(commit, options.only, options.again) for commit in commits))
+    if options.only and not any(side.limits for side in comparison.sides):
+        print(f"no benchmark's name matches {options.only!r}", file=sys.stderr)
+        return 2
     comparison.count()
     return report(comparison)
 
