@@ -29,7 +29,7 @@ from .commits import commit_of, environment, git, say_if_uncommitted, tree_here
 from .growth import LIMIT, gain, growth, least
 
 KEPT = ROOT / ".asv" / "counts"
-LAYOUTS = (1, 2, 3, 4)  # of memory, in which suspects are counted again
+LAYOUTS = (1, 2, 3)  # of memory, in which suspects are counted again
 MANY = 100  # suspects, of which a second look is enough
 
 
