@@ -1,8 +1,8 @@
 """When the counts of a benchmark have grown.
 
-Between processes whose memory is laid out differently, dictionaries and the interpreter's cache of attributes have other
-collisions: instructions of the same code differ by up to 0.3 %, in one call of fifty by 1 to 2 %, rarely by 11 %. Misses
-of the caches differ by up to 5 %, small counts of them by up to 7 %. What has grown in one layout alone has not.
+Between processes whose memory is laid out differently, dictionaries and the interpreter's cache of attributes collide
+elsewhere: instructions of the same code differ by up to 0.3 %, in one call of fifty by 1 to 2 %, rarely by 11 %. Misses
+of caches differ by up to 5 %, small counts of them by up to 7 %. What has grown in one layout alone has not.
 """
 
 from __future__ import annotations
