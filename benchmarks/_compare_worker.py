@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks._clock import calibrate, sample
-from benchmarks._entries import timed_entries
+from benchmarks._entries import counted_entries, timed_entries
 from benchmarks._pipe import serve
 from benchmarks._touched import Touched, touch
+from benchmarks._values import COUNTED
 
 # Seconds. On a busy machine a process loses its core every few milliseconds: one of many short samples is left alone,
 # of long ones none is.
@@ -21,7 +22,7 @@ class _Bench:
     """The benchmarks, and the one at work."""
 
     def __init__(self) -> None:
-        self._all = timed_entries()
+        self._all = counted_entries() if COUNTED in os.environ else timed_entries()
         self._at_work: tuple[Callable[[], None], int] | None = None
 
     def names(self) -> list[str]:

@@ -22,7 +22,8 @@ from ._values import COUNTED
 
 # More processes than cores: where other work wants the cores, each gets its share.
 AT_A_TIME = 8
-PARTS = 4  # processes for the benchmarks of one set of packages
+PARTS = 4  # processes for the benchmarks of one set of packages, but no fewer benchmarks in each than
+PART = 16  # since under valgrind a process takes seconds to begin
 WORKER, IMPORTS = ("benchmarks._count_worker", "benchmarks._count_import")
 TOGETHER = (("stackgrad.tensor", "stackgrad.nn"), ("stackgrad.kernels", "stackgrad.mnist"))  # imported, in one process
 KERNELS = ROOT / ".asv" / "counts" / "kernels"
@@ -38,7 +39,7 @@ class Counted(NamedTuple):
 def entries(environment: Mapping[str, str]) -> dict[str, float]:
     """The names of all that is counted with the packages that `environment` finds; by how much each may grow."""
     command = [sys.executable, "-m", WORKER]
-    listed = subprocess.run(command, env=_variables(environment), cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    listed = subprocess.run(command, env=variables(environment), cwd=ROOT, stdout=subprocess.PIPE, check=True)
     limits: dict[str, float] = json.loads(listed.stdout)
     return limits | {f"import {package}": LIMIT for package in chain(*TOGETHER)}
 
@@ -55,7 +56,7 @@ def count(wanted: Sequence[tuple[Mapping[str, str], Sequence[str]]], layout: int
     with tempfile.TemporaryDirectory() as folder, (KERNELS.parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         jobs = [
-            _Job(i, command, _variables(environment))
+            _Job(i, command, variables(environment))
             for i, (environment, names) in enumerate(wanted)
             for command in _commands(Path(folder) / str(i), names)
         ]
@@ -82,11 +83,11 @@ def _commands(folder: Path, names: Sequence[str]) -> list[list[str]]:
     folder.mkdir()
     benchmarks = [name for name in names if not name.startswith("import ")]
     commands = []
-    for i in range(PARTS):
-        if part := benchmarks[i::PARTS]:
-            path = folder / f"{i}.json"
-            path.write_text(json.dumps(part), encoding="utf-8")
-            commands.append([sys.executable, "-m", WORKER, str(path)])
+    parts = min(PARTS, -(-len(benchmarks) // PART))
+    for i in range(parts):
+        path = folder / f"{i}.json"
+        path.write_text(json.dumps(benchmarks[i::parts]), encoding="utf-8")
+        commands.append([sys.executable, "-m", WORKER, str(path)])
     for packages in TOGETHER:
         if chosen := [package for package in packages if f"import {package}" in names]:
             commands.append([sys.executable, "-m", IMPORTS, *chosen])
@@ -135,7 +136,8 @@ def _run(jobs: Sequence[_Job], layout: int) -> list[dict[str, Counts]]:
     return counts
 
 
-def _variables(environment: Mapping[str, str]) -> dict[str, str]:
+def variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Those of a process that counts with the packages that `environment` finds."""
     here = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     path = os.pathsep.join(filter(None, (environment.get("PYTHONPATH"), str(ROOT))))
     return fixed({**here, **environment, "PYTHONPATH": path, "STACKGRAD_CACHE_DIR": str(KERNELS), COUNTED: "1"})

@@ -227,7 +227,7 @@ def main() -> int:
     of_tree = parser.add_mutually_exclusive_group()
     of_tree.add_argument("--short", action="store_true", help="the tree, the first row of each benchmark alone")
     of_tree.add_argument("--accept", action="store_true", help="record the tree's counts, with which --short compares")
-    of_tree.add_argument("--write", action="store_true", help="write what the tree executes into docs/performance.md")
+    of_tree.add_argument("--write", action="store_true", help="write what the tree executes into docs/counts.md")
     options = parser.parse_args()
     if options.short or options.accept or options.write:
         if options.base or options.only:

@@ -1,4 +1,4 @@
-"""The tables of docs/performance.md that say what kernels and calls execute."""
+"""The tables of docs/counts.md that say what kernels and calls execute."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks._pipe import ROOT
 
 from .callgrind import Counts
 
-DOCUMENT = ROOT / "docs" / "performance.md"
+DOCUMENT = ROOT / "docs" / "counts.md"
 BEGIN, END = "<!-- instructions -->", "<!-- end of instructions -->"
 SMALL, LARGE = 1_000, 50_000  # elements of "1e3" and "1e6" where instructions are counted
 Found = Mapping[str, Counts]

@@ -18,8 +18,9 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
@@ -27,13 +28,13 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks import _counts
-from benchmarks._pipe import ROOT
+from benchmarks._pipe import ROOT, Worker
 
 from .callgrind import Counts
-from .commits import commit_of
-from .comparison import Comparison
+from .commits import commit_of, environment
 from .count_commits import Side
 from .growth import growth, least
+from .recorded_counts import first_rows
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 NAMED = re.compile(
@@ -129,11 +130,12 @@ def named(text: str) -> list[Named]:
 
 
 class Outcome(NamedTuple):
-    """What a comparison said: its exit status, what it named, and how long it took."""
+    """What a comparison said: its exit status, what it named, how long it took, and the machine's load at its end."""
 
     status: int
     named: list[Named]
     seconds: float
+    load: float
 
 
 def compare(module: str, base: str, head: str, options: Sequence[str]) -> Outcome:
@@ -142,7 +144,7 @@ def compare(module: str, base: str, head: str, options: Sequence[str]) -> Outcom
     command = [sys.executable, "-m", module, base, head, *options]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     print(done.stdout, file=sys.stderr, flush=True)
-    return Outcome(done.returncode, named(done.stdout), time.monotonic() - start)
+    return Outcome(done.returncode, named(done.stdout), time.monotonic() - start, os.getloadavg()[0])
 
 
 def row(plant: Plant, outcome: Outcome) -> str:
@@ -154,22 +156,35 @@ def row(plant: Plant, outcome: Outcome) -> str:
     size, name = (f"{meta[0]:.2f}x", meta[1]) if meant and (meta := meant[-1]) else ("", "")
     more = f" and {len(meant) - 1} more" if len(meant) > 1 else ""
     besides = "; ".join(false[:3]) + (f" and {len(false) - 3} more" if len(false) > 3 else "")
-    return f"| {plant.what} | {verdict} | {size} | {name}{more} | {besides or 'none'} | {outcome.seconds:.0f} s |"
+    took = f"{outcome.load:.0f} | {outcome.seconds:.0f} s |"
+    return f"| {plant.what} | {verdict} | {size} | {name}{more} | {besides or 'none'} | {took}"
+
+
+def rows(plant: Plant, names: Sequence[str]) -> list[str]:
+    """Of all that is counted, what is counted of a plant.
+
+    What it aims at; of what it may touch a row of each function and its first parameter; and the witnesses, which are
+    the first row of each function.
+    """
+    entries = {name.partition(",")[0]: name for name in reversed(names) if re.search(plant.touches, name)}
+    chosen = {*first_rows(names), *entries.values(), *(name for name in names if re.search(plant.aims, name))}
+    return [name for name in names if name in chosen]
 
 
 def differing(plant: Plant, base: str) -> list[str]:
-    """The benchmarks that give other values with the slowdown, of one of each function that it is meant to touch."""
-    comparison = Comparison(base, scratch_commit(plant, base))
-    found, seen = [], set()
-    with comparison.workers(comparison.base, comparison.head) as workers:
-        for name in comparison.names():
-            entry = name.split("(")[0]
-            if entry in seen or "'cpu'" not in name or not re.search(plant.touches, name):
-                continue
-            seen.add(entry)
-            before, after = (worker.ask("result", name) for worker in workers)
-            if not all(np.allclose(a, b, 1e-3, 1e-5, equal_nan=True) for a, b in zip(before, after, strict=True)):
-                found.append(name)
+    """The counted rows that give other values with the slowdown, or raise an error."""
+    found = []
+    commits = base, scratch_commit(plant, base)
+    with ExitStack() as stack:
+        before, after = (
+            stack.enter_context(Worker("benchmarks._compare_worker", _counts.variables(environment(commit))))
+            for commit in commits
+        )
+        for name in rows(plant, after.ask("names")):
+            if re.search(plant.touches, name) and "'numpy'" not in name:
+                pairs = zip(before.ask("result", name), after.ask("result", name), strict=True)
+                if not all(np.allclose(a, b, 1e-3, 1e-5, equal_nan=True) for a, b in pairs):
+                    found.append(name)
     return found
 
 
@@ -190,7 +205,7 @@ def named_in_pairs(counts: Sequence[Mapping[str, Counts]], limits: Mapping[str, 
     return found
 
 
-def beside_itself(base: str, times: int, counts: int, arguments: Sequence[str]) -> str:
+def beside_itself(base: str, times: int, counts: int, whole: bool, arguments: Sequence[str]) -> str:
     """What comparisons of a commit with itself say."""
     text = ""
     if times:
@@ -198,25 +213,36 @@ def beside_itself(base: str, times: int, counts: int, arguments: Sequence[str]) 
         text += f"{times} comparisons by times: {sum(status == 1 for status in statuses)} alarms, "
         text += f"{sum(status == 3 for status in statuses)} with something unconfirmed.\n"
     if counts:
-        side = Side(base, "", again=True)
+        side = Side(base, again=True, first_rows=not whole)
         wanted = [(side.packages, list(side.limits))]
         found = [_counts.count(wanted, layout)[0].counts for layout in range(counts)]
         named = named_in_pairs(found, side.limits)
-        text += f"{counts * (counts - 1) // 2} comparisons by counts: {len(named)} alarms. {'; '.join(named[:5])}\n"
+        text += f"{counts} counts of {len(side.limits)} rows, {counts * (counts - 1) // 2} pairs: {len(named)} alarms. "
+        text += f"{'; '.join(named[:5])}\nLoad of the machine at the end: {os.getloadavg()[1]:.0f}.\n"
     return text
 
 
-HEADER = "| planted | found | at most | named | named besides | took |\n|---|---|---|---|---|---|\n"
+HEADER = "| planted | found | at most | named | named besides | load | took |\n|---|---|---|---|---|---|---|\n"
 
 
-def write(title: str, text: str) -> None:
-    """Put a table into docs/performance.md, between its own two marks."""
+def table(rows: Sequence[str], before: str) -> str:
+    """A table of these rows, and of those of other plants in the table before."""
+    known = {line.split(" | ")[0]: line for line in [*before.splitlines(), *rows] if line.startswith("| ")}
+    shown = [known[f"| {plant.what}"] for plant in plants() if f"| {plant.what}" in known]
+    found = sum("| yes |" in line for line in shown)
+    alarms = sum("| none |" not in line for line in shown)
+    return f"{found} of {len(shown)} found, false alarms in {alarms}.\n\n{HEADER}" + "\n".join(shown) + "\n"
+
+
+def write(title: str, text: Callable[[str], str]) -> None:
+    """Put what is made of the text between two marks of docs/performance.md in its place."""
     begin, end = f"<!-- planted: {title} -->", f"<!-- end of planted: {title} -->"
     document = DOCUMENT.read_text(encoding="utf-8")
     if begin not in document:
-        raise ValueError(f"docs/performance.md has no line {begin!r}, which says where the table belongs")
+        raise ValueError(f"docs/{DOCUMENT.name} has no line {begin!r}, which says where the table belongs")
     before, rest = document.split(begin)
-    DOCUMENT.write_text(f"{before}{begin}\n\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8")
+    old, after = rest.split(end)
+    DOCUMENT.write_text(f"{before}{begin}\n\n{text(old).strip()}\n\n{end}{after}", encoding="utf-8")
 
 
 def main() -> int:
@@ -225,36 +251,42 @@ def main() -> int:
     parser.add_argument("how", choices=("counts", "times", "same", "values"))
     parser.add_argument("--load", type=int, default=0, help="busy processes beside it")
     parser.add_argument("--only", default="", metavar="PATTERN", help="a regular expression of plants' names")
-    parser.add_argument("--aimed", action="store_true", help="measure only what a plant is meant for")
+    parser.add_argument("--whole", action="store_true", help="count all, not only a plant's rows and the witnesses")
     parser.add_argument("--minutes", type=float, help="for a comparison of times (default: 1, beside a load 2)")
     parser.add_argument("--times", type=int, default=0, help="comparisons of a commit with itself by times")
     parser.add_argument("--counts", type=int, default=0, help="counts of a commit, each compared with each other")
     parser.add_argument("--base", default="HEAD", help="the commit to plant on")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    parser.add_argument("--write", action="store_true", help="put rows or results into docs/performance.md")
     options = parser.parse_args()
     base = commit_of(options.base)
     module, arguments = "tools.compare_commits", ["--minutes", str(options.minutes or (2 if options.load else 1))]
     if options.how == "counts":
         module, arguments = "tools.count_commits", []
     chosen = [plant for plant in plants() if re.search(options.only, plant.name)]
+    title = f"{options.how}{f' beside {options.load}' if options.load else ''}"
     with load(options.load):
         if options.how == "values":
-            wrong = {plant.name: names for plant in chosen if (names := differing(plant, base))}
-            print("\n".join(f"{name}: other values from {', '.join(names)}" for name, names in wrong.items()))
+            wrong = 0
+            for plant in chosen:
+                names = differing(plant, base)
+                wrong += bool(names)
+                print(f"{plant.name}: {'other values from ' * bool(names)}{', '.join(names) or 'the same'}", flush=True)
             return 1 if wrong else 0
         if options.how == "same":
-            text = beside_itself(base, options.times, options.counts, arguments)
-        else:
-            rows = []
-            for plant in chosen:
-                narrowed = [*arguments, *(["--only", plant.aims] if options.aimed else [])]
-                rows.append(row(plant, compare(module, base, scratch_commit(plant, base), narrowed)))
-                print(rows[-1], flush=True)
-            found = sum("| yes |" in row for row in rows)
-            text = f"{found} of {len(rows)} found.\n\n{HEADER}" + "\n".join(rows) + "\n"
-    print(text)
-    if options.write:
-        write(f"{options.how}{f' beside {options.load}' if options.load else ''}", text)
+            text = beside_itself(base, options.times, options.counts, options.whole, arguments)
+            print(text)
+            if options.write:
+                write(title, lambda before: f"{before.rstrip()}\n{text}")
+            return 0
+        for plant in chosen:
+            narrowed = []
+            if options.how == "counts" and not options.whole:
+                names = rows(plant, list(Side(base).limits))
+                narrowed = ["--only", f"^({'|'.join(map(re.escape, names))})$"]
+            found = [row(plant, compare(module, base, scratch_commit(plant, base), [*arguments, *narrowed]))]
+            print(*found, flush=True)
+            if options.write:
+                write(title, partial(table, found))
     return 0
 
 

@@ -8,7 +8,7 @@ import pytest
 from benchmarks._pipe import ROOT
 from tools import planted
 from tools.callgrind import Counts
-from tools.planted import Named, Outcome, Plant, named, named_in_pairs, plants, row
+from tools.planted import Named, Outcome, Plant, named, named_in_pairs, plants, row, rows
 
 ALL = plants()
 
@@ -49,19 +49,34 @@ def test_names_are_read_from_a_report_of_counts():
 def test_what_is_named_besides_is_false():
     plant = Plant("p", "a copy", "f.py", "", "", r"time_y\(", ".")
     found = [Named("SLOWER", "time_y(1)", 1.1), Named("SLOWER", "time_y(2)", 1.29), Named("SLOWER", "time_z(1)", 2.0)]
-    assert row(plant, Outcome(1, found, 61.4)) == "| a copy | yes | 1.29x | time_y(2) and 1 more | time_z(1) | 61 s |"
-    assert row(plant, Outcome(0, [], 3.0)) == "| a copy | no |  |  | none | 3 s |"
-    assert "| unconfirmed |" in row(plant, Outcome(3, [Named("UNCONFIRMED", "time_y(1)", 1.2)], 3.0))
+    text = "| a copy | yes | 1.29x | time_y(2) and 1 more | time_z(1) | 8 | 61 s |"
+    assert row(plant, Outcome(1, found, 61.4, 7.9)) == text
+    assert row(plant, Outcome(0, [], 3.0, 1.0)) == "| a copy | no |  |  | none | 1 | 3 s |"
+    assert "| unconfirmed |" in row(plant, Outcome(3, [Named("UNCONFIRMED", "time_y(1)", 1.2)], 3.0, 1.0))
+
+
+def test_what_is_counted_of_a_plant():
+    names = ["a.time_x('add', 1)", "a.time_x('add', 2)", "a.time_x('sub', 1)", "a.time_x('sub', 2)", "b.time_y(1, 1)"]
+    names += ["b.time_y(1, 2)", "b.time_y(2, 2)", "import c", "import d"]
+    plant = Plant("p", "a copy", "f.py", "", "", r"'sub'|time_y", r"time_y\(1, 2")
+    assert rows(plant, names) == [names[i] for i in (0, 2, 4, 5, 6, 7, 8)]
+
+
+def test_a_table_keeps_the_rows_of_other_plants():
+    first, second = (f"| {plant.what} | yes | 1.10x | a | none | 1 | 3 s |" for plant in ALL[:2])
+    text = planted.table([second], planted.table([first.replace("yes", "no")], ""))
+    assert text.startswith("1 of 2 found, false alarms in 0.\n")
+    assert planted.table([first], text).splitlines()[-2:] == [first, second]
 
 
 def test_a_table_is_put_between_its_marks(tmp_path, monkeypatch):
     document = tmp_path / "performance.md"
     document.write_text("a\n<!-- planted: times -->\nold\n<!-- end of planted: times -->\nb\n")
     monkeypatch.setattr(planted, "DOCUMENT", document)
-    planted.write("times", "new\n")
-    assert document.read_text() == "a\n<!-- planted: times -->\n\nnew\n\n<!-- end of planted: times -->\nb\n"
+    planted.write("times", lambda old: f"{old.strip()} and new\n")
+    assert document.read_text() == "a\n<!-- planted: times -->\n\nold and new\n\n<!-- end of planted: times -->\nb\n"
     with pytest.raises(ValueError, match="no line '<!-- planted: counts -->'"):
-        planted.write("counts", "new\n")
+        planted.write("counts", str)
 
 
 def test_pairs_of_counts_of_one_commit():
