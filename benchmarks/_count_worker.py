@@ -12,6 +12,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from numba.core.event import RecordingListener, install_listener
+
 from tools import callgrind
 
 from ._entries import bounds, counted_entries
@@ -35,6 +37,10 @@ if __name__ == "__main__":
         print(json.dumps(bounds()))
     else:
         path = Path(sys.argv[1])
-        works, errors = _prepared(json.loads(path.read_text(encoding="utf-8")))
-        callgrind.count(works)
-        path.with_suffix(".errors").write_text(json.dumps(errors), encoding="utf-8")
+        recorder = RecordingListener()
+        with install_listener("numba:compile", recorder):
+            works, errors = _prepared(json.loads(path.read_text(encoding="utf-8")))
+            callgrind.count(works)
+        compiled = sorted({event.data["dispatcher"].__name__ for _, event in recorder.buffer})
+        said = {"errors": errors, "compiled": compiled}
+        path.with_suffix(".said").write_text(json.dumps(said), encoding="utf-8")

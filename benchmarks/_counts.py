@@ -23,7 +23,7 @@ from ._values import COUNTED
 # More processes than cores: where other work wants the cores, each gets its share.
 AT_A_TIME = 8
 PARTS = 4  # processes for the benchmarks of one set of packages, but no fewer benchmarks in each than
-PART = 16  # since under valgrind a process takes seconds to begin
+PART = 32  # since under valgrind a process takes seconds to begin
 WORKER, IMPORTS = ("benchmarks._count_worker", "benchmarks._count_import")
 TOGETHER = (("stackgrad.tensor", "stackgrad.nn"), ("stackgrad.kernels", "stackgrad.mnist"))  # imported, in one process
 KERNELS = ROOT / ".asv" / "counts" / "kernels"
@@ -61,14 +61,16 @@ def count(wanted: Sequence[tuple[Mapping[str, str], Sequence[str]]], layout: int
             for command in _commands(Path(folder) / str(i), names)
         ]
         _compile(jobs)
-        before = _kernels()
         counts = _run(jobs, layout)
-        if new := _kernels() - before:
-            raise RuntimeError(f"compiled under valgrind, which takes minutes: {', '.join(sorted(new)[:5])}")
         errors: list[dict[str, str]] = [{} for _ in wanted]
         for job in jobs:
             if job.command[2] == WORKER:
-                errors[job.owner] |= json.loads(Path(job.command[3]).with_suffix(".errors").read_text("utf-8"))
+                said = json.loads(Path(job.command[3]).with_suffix(".said").read_text("utf-8"))
+                if said["compiled"]:
+                    raise RuntimeError(
+                        f"compiled under valgrind, which takes minutes: {', '.join(said['compiled'][:5])}"
+                    )
+                errors[job.owner] |= said["errors"]
     return [Counted(*both) for both in zip(counts, errors, strict=True)]
 
 
@@ -141,7 +143,3 @@ def variables(environment: Mapping[str, str]) -> dict[str, str]:
     here = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     path = os.pathsep.join(filter(None, (environment.get("PYTHONPATH"), str(ROOT))))
     return fixed({**here, **environment, "PYTHONPATH": path, "STACKGRAD_CACHE_DIR": str(KERNELS), COUNTED: "1"})
-
-
-def _kernels() -> set[str]:
-    return {path.name for path in KERNELS.glob("*/*.bin")}

@@ -163,11 +163,13 @@ def row(plant: Plant, outcome: Outcome) -> str:
 def rows(plant: Plant, names: Sequence[str]) -> list[str]:
     """Of all that is counted, what is counted of a plant.
 
-    What it aims at; of what it may touch a row of each function and its first parameter; and the witnesses, which are
-    the first row of each function.
+    All that it aims at; the first row of each function that it may touch; and the witnesses, which are the first row of
+    each file of benchmarks. Imports are left out: each would take a process of its own.
     """
-    entries = {name.partition(",")[0]: name for name in reversed(names) if re.search(plant.touches, name)}
-    chosen = {*first_rows(names), *entries.values(), *(name for name in names if re.search(plant.aims, name))}
+    names = [name for name in names if not name.startswith("import ")]
+    touched = first_rows([name for name in names if re.search(plant.touches, name)])
+    witnesses = {name.partition(".")[0]: name for name in reversed(names)}.values()
+    chosen = {*witnesses, *touched, *(name for name in names if re.search(plant.aims, name))}
     return [name for name in names if name in chosen]
 
 
@@ -214,10 +216,12 @@ def beside_itself(base: str, times: int, counts: int, whole: bool, arguments: Se
         text += f"{sum(status == 3 for status in statuses)} with something unconfirmed.\n"
     if counts:
         side = Side(base, again=True, first_rows=not whole)
-        wanted = [(side.packages, list(side.limits))]
+        wanted = [(side.packages, [name for name in side.limits if whole or not name.startswith("import ")])]
         found = [_counts.count(wanted, layout)[0].counts for layout in range(counts)]
         named = named_in_pairs(found, side.limits)
-        text += f"{counts} counts of {len(side.limits)} rows, {counts * (counts - 1) // 2} pairs: {len(named)} alarms. "
+        text += (
+            f"{counts} counts of {len(wanted[0][1])} rows, {counts * (counts - 1) // 2} pairs: {len(named)} alarms. "
+        )
         text += f"{'; '.join(named[:5])}\nLoad of the machine at the end: {os.getloadavg()[1]:.0f}.\n"
     return text
 
