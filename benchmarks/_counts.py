@@ -47,14 +47,9 @@ def entries(environment: Mapping[str, str]) -> dict[str, float]:
 def count(wanted: Sequence[tuple[Mapping[str, str], Sequence[str]]], layout: int = 0) -> list[Counted]:
     """For each environment, the counts of the benchmarks named beside it.
 
-    One caller at a time counts in a checkout; others wait. Raises RuntimeError where a process fails, or where kernels
-    had to be compiled under valgrind.
+    Raises RuntimeError where a process fails, or where kernels had to be compiled under valgrind.
     """
-    import fcntl  # which Windows has not: there asv imports this file, and calls nothing of it
-
-    KERNELS.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, (KERNELS.parent / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with tempfile.TemporaryDirectory() as folder:
         jobs = [
             _Job(i, command, variables(environment))
             for i, (environment, names) in enumerate(wanted)
