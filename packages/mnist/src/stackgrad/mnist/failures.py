@@ -107,7 +107,8 @@ class _Stopped(click.ClickException):
         self.exit_code = 128 + signum  # type: ignore[misc]
 
     def show(self, file: IO[Any] | None = None) -> None:
-        distributed.end(self.message, self.exit_code)
+        if distributed.world().is_first:  # all ranks have agreed to stop
+            sys.stderr.write(f"{self.message}\n")
 
 
 class BackendError(RuntimeError):

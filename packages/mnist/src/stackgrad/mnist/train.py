@@ -86,6 +86,7 @@ def train(
             if training.done or signum or step.step % checkpoint_every == 0:
                 run.save()
             if signum and not training.done:
+                gathered(0)  # waits until rank 0 has saved
                 done = f"stopped after step {training.step:,} of {training.total_steps:,}"
                 raise StoppedError(f"{done}; go on with `{resume_command(folder)}`", signum)
         return run.finish()

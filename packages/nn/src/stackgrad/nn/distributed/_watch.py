@@ -17,7 +17,7 @@ import numpy as np
 
 from ._world import launched, world
 
-_ALIKE = 1.0  # seconds within which ranks that fail for the same reason all do
+_ALIKE = 3.0  # seconds within which ranks that fail for the same reason all do
 _STARTS = 10.0  # seconds for a watcher to start
 _GOES = 3.0  # seconds for a watcher to see the last farewell
 
@@ -162,7 +162,7 @@ def watch(seconds: float = 6.0) -> Iterator[None]:
 def end(why: str, status: int) -> None:
     """Say on standard error why the program cannot go on, before it ends with that exit status.
 
-    Within `watch`, where all ranks end for the same reason, within a second, rank 0 says it for all. Where this one
+    Within `watch`, where all ranks end for the same reason, within three seconds, rank 0 says it for all. Where this one
     alone does, it says so with its number, and ends the job.
 
     Args:
