@@ -162,8 +162,8 @@ def watch(seconds: float = 6.0) -> Iterator[None]:
 def end(why: str, status: int) -> None:
     """Say on standard error why the program cannot go on, before it ends with that exit status.
 
-    Within `watch`, where all ranks end for the same reason, within three seconds, rank 0 says it for all. Where this one
-    alone does, it says so with its number, and ends the job.
+    Within `watch`, where all ranks end for the same reason, within three seconds, rank 0 says it for all. Where this
+    one alone does, it says so with its number, and ends the job.
 
     Args:
         why: one line.
