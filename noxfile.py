@@ -281,7 +281,9 @@ def bench(session: nox.Session) -> None:
     """A quick pass of the benchmarks on the last commit; with arguments, `asv run` with those instead."""
     # One process for each benchmark and fewer samples. Not --quick: that times the call in which kernels are loaded.
     quick = ("--bench", QUICK, "-a", "rounds=1", "-a", "repeat=(3, 5, 0.2)", "HEAD^!")
-    asv(session, "run", "--show-stderr", *(session.posargs or quick))
+    # asv's default is a new process for each combination of parameters, which takes seconds to import Numba.
+    forked = ("--launch-method", "forkserver") if platform.system() == "Linux" else ()
+    asv(session, "run", "--show-stderr", *forked, *(session.posargs or quick))
 
 
 @nox.session(name="bench-compare")
