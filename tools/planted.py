@@ -32,7 +32,7 @@ from benchmarks._pipe import ROOT, Worker
 
 from .callgrind import Counts
 from .commits import commit_of, environment
-from .count_commits import Side
+from .count_commits import LAYOUTS, Side
 from .growth import growth, least
 from .recorded_counts import first_rows
 
@@ -193,16 +193,16 @@ def differing(plant: Plant, base: str) -> list[str]:
 def named_in_pairs(counts: Sequence[Mapping[str, Counts]], limits: Mapping[str, float]) -> list[str]:
     """What the pairs of independent counts of one commit name, as `count_commits` would: four counts at least.
 
-    What seems to have grown is counted again twice on both sides: here by the two counts behind either.
+    What seems to have grown is counted again in other layouts on both sides: here by every second of the others.
     """
-    found, many = [], len(counts)
-    for i, j in combinations(range(many), 2):
-        rest = [counts[k] for k in range(many) if k not in (i, j)]
+    found, many = [], len(LAYOUTS)
+    for i, j in combinations(range(len(counts)), 2):
+        rest = [count for k, count in enumerate(counts) if k not in (i, j)]
         for name in counts[i].keys() & counts[j].keys():
             before, after = counts[i][name], counts[j][name]
             if growth(before, after, limits[name]):
                 again = [count[name] for count in rest if name in count]
-                before, after = least([before, *again[0::2][:2]]), least([after, *again[1::2][:2]])
+                before, after = least([before, *again[0::2][:many]]), least([after, *again[1::2][:many]])
                 found += [name] if growth(before, after, limits[name]) else []
     return found
 
