@@ -198,3 +198,15 @@ def test_expand_repeats_without_memory():
     out = backend.expand(np.ones((3, 1)), (2, 3, 5))
     assert out.strides == (0, 8, 0)
     assert out.sum() == 30
+
+
+def test_arrays_pass_through_memory_of_the_host():
+    backend = get_backend("numpy")
+    buffer = backend.host_buffer((2, 3), np.dtype("float64"))
+    array = np.arange(6.0).reshape(2, 3)
+    buffer.download(array)
+    assert buffer.values is not array
+    assert buffer.values.tolist() == array.tolist()
+    buffer.values *= 2
+    buffer.upload(array)
+    assert array.tolist() == [[0, 2, 4], [6, 8, 10]]

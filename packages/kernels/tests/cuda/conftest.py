@@ -17,8 +17,19 @@ SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
 
 # What is ignored is collected by the sessions named above.
 ON_A_DEVICE = (
-    *("array", "backend", "capture", "cumsum", "custom", "elementwise", "exchange", "fused", "gpu_check", "indexing"),
-    *("kernel", "matmul", "memory", "norm", "optim", "pool", "random", "reduce", "softmax", "sort"),
+    *(
+        "array",
+        "backend",
+        "capture",
+        "cumsum",
+        "custom",
+        "elementwise",
+        "exchange",
+        "fused",
+        "gpu_check",
+        "host_buffer",
+    ),
+    *("indexing", "kernel", "matmul", "memory", "norm", "optim", "pool", "random", "reduce", "softmax", "sort"),
 )
 collect_ignore = [] if is_available() else ["conv", *[f"test_{name}.py" for name in ON_A_DEVICE]]
 if SIMULATED or find_spec("numba_cuda") is None:

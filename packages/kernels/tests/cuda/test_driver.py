@@ -146,6 +146,26 @@ def test_the_device_is_current_in_each_thread(core, work):
     assert core.current_in == [thread.ident]
 
 
+def test_memory_of_the_host_is_freed_with_the_last_array_of_it(core):
+    host, freed, copied = np.zeros(64, np.uint8), [], []
+    gpu = _driver._Gpu()
+    gpu._driver = SimpleNamespace(
+        cuMemHostAlloc=lambda size, flags: (0, host.ctypes.data),
+        cuMemFreeHost=lambda address: freed.append(address) or (0,),
+        cuMemcpyHtoDAsync=lambda *arguments: copied.append(arguments) or (0,),
+    )
+    memory = gpu.host_memory(64)
+    values = memory.view(np.float32).reshape(4, 4)[1:]
+    del memory
+    values[:] = 1.5
+    assert host.view(np.float32)[4:].tolist() == [1.5] * 12
+    gpu.fetch(gpu.allocate(64), 8, values)
+    assert copied == [(0x1008, host.ctypes.data + 16, 48, 77)]  # in the device's stream, and nobody waited
+    assert freed == []
+    del values
+    assert freed == [host.ctypes.data]
+
+
 def test_no_room(core):
     with pytest.raises(MemoryError, match="no room for 5000 bytes on a stand-in"):
         _driver._Gpu().allocate(5000)

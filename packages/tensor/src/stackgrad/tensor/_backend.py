@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from . import _batch_norm
 from ._errors import no_backend
 from ._fork import free_in_forks
+from ._host_buffer import HostBuffer
 from ._optable import OPS, REDUCTIONS, Op, Reduction
 from ._shape import Shape, Window
 from ._stage import Stage, plan_composed
@@ -53,6 +54,10 @@ class Backend(ABC):
     @abstractmethod
     def to_numpy(self, array: Array) -> NDArray[Any]:
         """`array` as NumPy's; a host backend shares the memory."""
+
+    def host_buffer(self, shape: Shape, dtype: DType) -> HostBuffer:
+        """Memory of the host through which arrays of that shape are copied again and again."""
+        return HostBuffer(self, shape, dtype)
 
     def from_dlpack(self, external: Any) -> Array:
         """The memory of another library's array, which has `__dlpack__`, as this backend's; without a copy."""

@@ -52,7 +52,8 @@ Importing this needs neither numba-cuda nor a GPU. `_driver` is the one file tha
     how a graph is built                         _driver.py            _Gpu.graph
     memory pool                                  _memory.py            pool, Lease, Foreign
     which free memory is taken and kept          ../_free_blocks.py    FreeBlocks
-    uploads that nobody waits for                _staging.py           Staging
+    uploads that nobody waits for                _staging.py           Staging, PinnedMemory
+    arrays that pass through the host often      _host_buffer.py       PinnedBuffer
     DLPack, CUDA array interface                 _exchange.py          to_dlpack, to_cuda_array_interface, borrow
     what is missing                              _available.py         is_available, what_is_missing
     what is installed, what to install           _installed.py         version_of, INSTALL, SIMULATED

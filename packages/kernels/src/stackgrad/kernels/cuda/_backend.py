@@ -17,6 +17,7 @@ from . import (
     _cumsum,
     _elementwise,
     _fused,
+    _host_buffer,
     _indexing,
     _matmul,
     _norm,
@@ -27,7 +28,7 @@ from . import (
     _softmax,
     _sort,
 )
-from ._array import DeviceArray
+from ._array import DeviceArray, DType, Shape
 from .conv import _forward, _input_grad, _weight_grad
 
 
@@ -102,6 +103,9 @@ class CudaBackend(Backend):
         values = _array.to_numpy(_copy.contiguous(array))
         self._checks.tell()
         return values
+
+    def host_buffer(self, shape: Shape, dtype: DType) -> _host_buffer.PinnedBuffer:
+        return _host_buffer.PinnedBuffer(shape, dtype, self._checks.tell)
 
     def owns_memory(self, a: DeviceArray) -> bool:
         return a.is_whole

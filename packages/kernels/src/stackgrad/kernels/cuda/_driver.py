@@ -26,7 +26,7 @@ from ._installed import COMPILERS, INSTALL_DRIVER, version_of
 from ._installed import SIMULATED as SIMULATED
 from ._simulated import Anywhere, Pointer
 from ._staging import SIZE as STAGED
-from ._staging import Staging
+from ._staging import PinnedMemory, Staging
 
 Grid = tuple[int, int, int]
 Call = tuple[Any, Grid, Grid, Sequence[Any]]
@@ -68,6 +68,12 @@ class Device(Protocol):
 
     def download(self, memory: Memory, start: int, out: NDArray[Any]) -> None:
         """Fill `out`, in C order, from byte `start` on, after all that was launched before."""
+
+    def host_memory(self, size: int) -> NDArray[np.uint8]:
+        """Bytes of the host that stay where they are: `download` copies to them without a detour."""
+
+    def fetch(self, memory: Memory, start: int, values: NDArray[Any]) -> None:
+        """As `upload`, of values in `host_memory`, which must not change before what is launched is done."""
 
     def pointer(self, memory: Memory, start: int, dtype: np.dtype[Any]) -> Any:
         """The argument of a kernel that stands for the elements from byte `start` on."""
@@ -222,9 +228,20 @@ class _Gpu:
     def wait_for(self, stream_handle: int) -> None:
         self._here.stream.wait(self._core.Stream.from_handle(stream_handle))
 
+    def host_memory(self, size: int) -> NDArray[np.uint8]:
+        self._make_current()
+        return np.asarray(PinnedMemory(self._pinned(size), size, self._free))
+
+    def fetch(self, memory: Any, start: int, values: NDArray[Any]) -> None:
+        self._fetch(values.ctypes.data, self.address(memory) + start, values.nbytes)
+
     def _pinned(self, size: int) -> int:
-        """Memory of the host that stays where it is, which the device may read. It is never freed."""
+        """Memory of the host that stays where it is, which the device may read."""
         return int(self._check(self._driver.cuMemHostAlloc(size, 0)))
+
+    def _free(self, address: int) -> None:
+        self.synchronize_all()  # it may still be read
+        self._check(self._driver.cuMemFreeHost(address))
 
     def _check(self, result: tuple[Any, ...]) -> Any:
         status, *values = result
@@ -275,6 +292,11 @@ class _Simulator:
 
     def download(self, memory: Any, start: int, out: NDArray[Any]) -> None:
         out.reshape(-1).view(np.uint8)[:] = memory[start : start + out.nbytes]
+
+    def host_memory(self, size: int) -> NDArray[np.uint8]:
+        return np.empty(size, np.uint8)
+
+    fetch = upload
 
     def pointer(self, memory: Any, start: int, dtype: np.dtype[Any]) -> Pointer:
         stored = np.dtype("uint8") if dtype == np.dtype("bool") else dtype

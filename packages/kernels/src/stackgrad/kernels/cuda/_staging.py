@@ -21,6 +21,20 @@ SIZE = 16 * 1024**2  # bytes
 _GRAIN = 64
 
 
+class PinnedMemory:
+    """`size` bytes of the host at `address`, as NumPy takes them; freed by `free` with the last array of them."""
+
+    def __init__(self, address: int, size: int, free: Callable[[int], None]) -> None:
+        self._address, self._free = address, free
+        self.__array_interface__ = {"data": (address, False), "shape": (size,), "typestr": "|u1", "version": 3}
+
+    def __del__(self) -> None:
+        try:  # noqa: SIM105 - at the end of the interpreter the driver may be gone
+            self._free(self._address)
+        except Exception:
+            pass
+
+
 class Staging:
     """SIZE bytes at `address`; `fetch` asks the device for bytes from an address, `wait` waits until it has them all.
 

@@ -1,0 +1,31 @@
+"""Memory of the host that the device copies from and to by itself, kept for arrays that pass through it often."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from stackgrad.tensor._host_buffer import HostBuffer
+
+from ._array import DeviceArray, DType, Shape
+from ._driver import device
+
+
+class PinnedBuffer(HostBuffer):
+    """See HostBuffer. A download is waited for, an upload is not: what is launched behind it finds it done.
+
+    Args:
+        waited: is called where all that was launched is done.
+    """
+
+    def __init__(self, shape: Shape, dtype: DType, waited: Callable[[], None]) -> None:
+        size = math.prod(shape) * dtype.itemsize
+        self.values = device().host_memory(size).view(dtype).reshape(shape)
+        self._waited = waited
+
+    def download(self, a: DeviceArray) -> None:
+        device().download(a.owner.memory, a.offset * a.dtype.itemsize, self.values)
+        self._waited()
+
+    def upload(self, a: DeviceArray) -> None:
+        device().fetch(a.owner.memory, a.offset * a.dtype.itemsize, self.values)

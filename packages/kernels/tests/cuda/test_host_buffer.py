@@ -1,0 +1,47 @@
+"""Arrays that pass through memory of the host again and again."""
+
+import numpy as np
+import pytest
+
+from stackgrad.kernels.cuda._driver import device
+from stackgrad.tensor import get_backend
+
+
+@pytest.fixture
+def backend():
+    return get_backend("cuda")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_there_and_back(backend, dtype):
+    values = np.arange(12, dtype=dtype)
+    whole = backend.from_numpy(values)
+    buffer = backend.host_buffer((2, 3), np.dtype(dtype))
+    part = backend.reshape(backend.slice(whole, (slice(3, 9),)), (2, 3))
+    buffer.download(part)
+    assert buffer.values.tolist() == values[3:9].reshape(2, 3).tolist()
+    buffer.values *= 10
+    buffer.upload(part)
+    assert backend.to_numpy(whole).tolist() == [*values[:3], *values[3:9] * 10, *values[9:]]
+
+
+def test_a_buffer_is_copied_from_and_to_without_a_detour(backend, monkeypatch):
+    asked = []
+    monkeypatch.setattr(device(), "upload", lambda *arguments: asked.append("staged"))
+    buffer = backend.host_buffer((3,), np.dtype("float32"))
+    array = backend.empty((3,), np.dtype("float32"))
+    buffer.values[:] = 7
+    buffer.upload(array)
+    buffer.values[:] = 0
+    buffer.download(array)
+    assert buffer.values.tolist() == [7, 7, 7]
+    assert asked == []
+
+
+def test_a_download_tells_of_indices_that_replays_found_wrong(backend):
+    buffer = backend.host_buffer((1,), np.dtype("float32"))
+    told = []
+    buffer._waited = lambda: told.append(True)
+    buffer.download(backend.full((1,), 1, np.dtype("float32")))
+    assert told == [True]
+    assert backend.host_buffer((1,), np.dtype("float32"))._waited == backend._checks.tell
