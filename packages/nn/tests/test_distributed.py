@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,8 @@ import pytest
 import stackgrad.tensor as sg
 from stackgrad import nn
 from stackgrad.nn import distributed
+from stackgrad.nn.distributed._averaging import _Pass
+from stackgrad.nn.distributed._aware import is_cuda_aware
 
 LAUNCHED = "import os, sys; os.environ['PMI_RANK'] = '0'; sys.modules['mpi4py'] = None; "
 
@@ -108,3 +112,65 @@ def test_without_a_launcher_nothing_is_watched(capsys: pytest.CaptureFixture[str
         raise ValueError("of ours")
     distributed.end("a reason", 1)
     assert capsys.readouterr().err == "a reason\n"
+
+
+class Stand:
+    """In the place of a bucket on its way: it notes what it begins."""
+
+    def __init__(self, name: str, log: list[str]) -> None:
+        self.name, self.log, self.segments_are_there = name, log, False
+
+    def start(self) -> None:
+        self.log.append(f"{self.name} starts")
+
+    def poll(self) -> bool:
+        if self.segments_are_there and f"{self.name} hands on" not in self.log:
+            self.log.append(f"{self.name} hands on")
+        return self.segments_are_there
+
+
+def test_buckets_start_when_all_ranks_have_called_and_hand_on_in_order() -> None:
+    log: list[str] = []
+    a, b = flights = [Stand("a", log), Stand("b", log)]
+    called = False
+    going: Any = object.__new__(_Pass)
+    vars(going).update(_flights=[*flights, None], _started=0, _call=SimpleNamespace(is_there=lambda: called))
+    going._advance(1)
+    assert log == []
+    called = True
+    going._advance(2)
+    assert log == ["a starts", "b starts"]
+    b.segments_are_there = True  # before those of the first, as it may be on one rank alone
+    going._advance(2)
+    assert log == ["a starts", "b starts"]
+    a.segments_are_there = True
+    going._advance(2)
+    assert log == ["a starts", "b starts", "a hands on", "b hands on"]
+
+
+def no_library(path: str) -> Any:
+    raise OSError(path)
+
+
+YES = SimpleNamespace(MPIX_Query_cuda_support=lambda: 1)
+NO = SimpleNamespace(MPIX_Query_cuda_support=lambda: 0)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "load", "expected"),
+    [
+        (("MPICH", (5, 0, 2)), lambda path: YES, True),
+        (("MPICH", (5, 0, 2)), lambda path: NO, False),
+        (("MPICH", (3, 4, 0)), lambda path: SimpleNamespace(), False),
+        (("Open MPI", (5, 0, 0)), lambda path: YES, True),
+        (("Open MPI", (4, 1, 8)), lambda path: YES, False),  # where it was built for CUDA, and may be switched off
+        (("Microsoft MPI", (10, 1, 0)), no_library, False),
+    ],
+)
+def test_whether_mpi_reads_the_memory_of_gpus(
+    monkeypatch: pytest.MonkeyPatch, vendor: Any, load: Callable[[str], Any], expected: bool
+) -> None:
+    mpi = SimpleNamespace(__file__="MPI.so", get_vendor=lambda: vendor)
+    monkeypatch.setitem(sys.modules, "mpi4py", SimpleNamespace(MPI=mpi))
+    monkeypatch.setattr(ctypes, "CDLL", load)
+    assert is_cuda_aware.__wrapped__() is expected

@@ -233,15 +233,6 @@ def what_does_not_fit_is_refused(folder: Path) -> None:
 
 
 @case
-def ranks_with_other_parameters_are_told(folder: Path) -> None:
-    model = nn.Linear(6, 3 if HERE.rank else 4)
-    optimizer = spread(momentum(model.parameters()))
-    x, y = examples("numpy")
-    with pytest.raises(distributed.DisagreementError, match=r"backward: ranks \[1.*\] of \d have parameters of other"):
-        optimizer.backward(nn.cross_entropy(model(x), y), len(x))
-
-
-@case
 def settings_go_through(folder: Path) -> None:
     optimizer = spread(momentum(perceptron("numpy").parameters()))
     optimizer.lr, optimizer.momentum = 0.5, 0.25

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from ranks import (
@@ -21,6 +22,7 @@ from ranks import (
     examples,
     expect_close,
     expect_equal,
+    messages,
     momentum,
     perceptron,
     spread,
@@ -30,7 +32,7 @@ from ranks import (
 import stackgrad.tensor as sg
 from stackgrad import nn
 from stackgrad.nn import distributed
-from stackgrad.nn.distributed import _shared
+from stackgrad.nn.distributed import _buckets
 from stackgrad.nn.distributed._world import ROWS
 from stackgrad.tensor._random import RowsBefore
 
@@ -80,17 +82,6 @@ def the_size_of_buckets_changes_no_bit(folder: Path) -> None:
         expect_equal(trained(perceptron, momentum, "numpy", bucket_bytes=size), expected)
 
 
-@contextmanager
-def messages() -> Iterator[None]:
-    """Gradients are sent as on several machines, whose ranks share no memory."""
-    found = _shared.shared
-    _shared.shared = lambda: None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        _shared.shared = found
-
-
 @case
 def memory_that_ranks_share_gives_the_bits_of_messages(folder: Path) -> None:
     for backend, captured in (("numpy", False), ("cpu", True)):
@@ -124,13 +115,34 @@ def backends_have_the_same_sum(folder: Path) -> None:
     expect_close(trained(perceptron, momentum, "cpu"), trained(perceptron, momentum, "numpy"))
 
 
+@contextmanager
+def mpi_that_reads_the_memory_of_gpus() -> Iterator[None]:
+    """What the library answers that does; the simulator's memory is the host's, which all read."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_buckets, "is_cuda_aware", lambda: True)
+        yield
+
+
 @case
-def gradients_on_a_gpu_go_through_the_host(folder: Path) -> None:
+def gradients_on_a_gpu_go_through_the_host_or_from_gpu_to_gpu(folder: Path) -> None:
     """In Numba's simulator of one: `test_mpi.py` says so."""
     expected = trained(perceptron, momentum, "numpy", epochs=1)
-    for captured in (False, True):
-        options = {"bucket_bytes": 100, "captured": captured}
-        expect_close(trained(perceptron, momentum, "cuda", epochs=1, **options), expected)
+    through_host = trained(perceptron, momentum, "cuda", epochs=1, bucket_bytes=100)
+    expect_close(through_host, expected)
+    expect_equal(trained(perceptron, momentum, "cuda", epochs=1, bucket_bytes=200, captured=True), through_host)
+    with mpi_that_reads_the_memory_of_gpus():
+        for options in ({"bucket_bytes": 200}, {"bucket_bytes": 100, "captured": True}):
+            found = trained(perceptron, momentum, "cuda", epochs=1, **options)
+            expect_equal(found, through_host)
+            (planned,) = found.optimizer._averaging._buckets.values()
+            assert all(bucket.on_device for bucket in planned[0])
+
+
+@case
+def compressed_gradients_on_a_gpu_go_through_the_host(folder: Path) -> None:
+    expected = trained(perceptron, momentum, "cuda", epochs=1, compress="bfloat16")
+    with mpi_that_reads_the_memory_of_gpus():
+        expect_equal(trained(perceptron, momentum, "cuda", epochs=1, compress="bfloat16"), expected)
 
 
 @case
@@ -279,10 +291,21 @@ class Branches(nn.Module):
 
 @case
 def a_parameter_that_some_ranks_use_has_a_gradient_on_all(folder: Path) -> None:
-    x, y = examples("numpy")
+    expect_gradients_of_some_ranks("numpy")
+
+
+@case
+def a_parameter_that_some_ranks_use_on_a_gpu_has_a_gradient_on_all(folder: Path) -> None:
+    expect_gradients_of_some_ranks("cuda")
+    with mpi_that_reads_the_memory_of_gpus():
+        expect_gradients_of_some_ranks("cuda")
+
+
+def expect_gradients_of_some_ranks(backend: str) -> None:
+    x, y = examples(backend)
     for size in (1, 10**6):
         sg.manual_seed(4)
-        model = Branches({HERE.size - 1})
+        model = Branches({HERE.size - 1}).to(backend)
         optimizer = spread(momentum(model.parameters()), bucket_bytes=size)
         optimizer.backward(nn.cross_entropy(model(x), y), len(x))
         optimizer.step()

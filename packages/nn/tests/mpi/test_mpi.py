@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 CASES = Path(__file__).with_name("cases.py")
+DIGESTS = Path(__file__).with_name("digests.py")
 NAMES = [
     name
     for file in sorted(CASES.parent.glob("cases_*.py"))
@@ -53,3 +54,11 @@ def reports(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def test_case(reports: list[dict[str, str]], name: str) -> None:
     for rank, report in enumerate(reports):
         assert report.get(name, "was not done: another case failed before, or hangs").strip() == "passed", rank
+
+
+def test_each_launch_gives_the_same_bits() -> None:
+    """Of four ranks: with two, no order of the sums could differ."""
+    first, second = (mpiexec(4, str(DIGESTS)) for _ in range(2))
+    assert first.stderr == ""
+    assert len(set(first.stdout.split())) == 4
+    assert second.stdout == first.stdout

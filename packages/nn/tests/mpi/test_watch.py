@@ -42,6 +42,19 @@ def test_a_rank_that_fails_is_named(what: str, reason: str) -> None:
     assert time.monotonic() - begun < 20
 
 
+@pytest.mark.parametrize(
+    ("what", "calls"),
+    [
+        ("once more", "backward on ranks [1], the end of watch on ranks [0, 2] of 3"),
+        ("leave", "gather on ranks [0, 2], the end of watch on ranks [1] of 3"),
+    ],
+)
+def test_ranks_that_do_not_call_the_same_end(what: str, calls: str) -> None:
+    status, err = run(what)
+    assert status != 0
+    assert f"DisagreementError: the ranks do not call the same: {calls}: " in err
+
+
 def test_an_error_ends_all_ranks_without_the_runner_of_mpi4py() -> None:
     status, err = run("raise", ())
     assert status != 0

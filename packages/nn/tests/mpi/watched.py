@@ -7,7 +7,9 @@ import signal
 import sys
 import time
 
+from stackgrad import nn
 from stackgrad.nn import distributed
+from stackgrad.tensor import ones
 
 
 def compute(seconds: float) -> None:
@@ -33,6 +35,13 @@ with distributed.watch(seconds=1.5):
                 raise ValueError("of one")
             case "end":
                 distributed.end("the reason of one", 3)
+            case "leave":
+                sys.exit()
+            case "once more":
+                layer = nn.Linear(2, 1)
+                optimizer = distributed.DistributedOptimizer(nn.SGD(layer.parameters(), 0.1))
+                optimizer.backward(layer(ones(3, 2)).mean(), 3)
     if what == "end of all":
         distributed.end("the reason of all", 3)
-    distributed.gather("all have gone on")
+    if what != "once more":
+        distributed.gather("all have gone on")

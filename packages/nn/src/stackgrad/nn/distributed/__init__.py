@@ -20,9 +20,10 @@ bits, in each run. Without MPI there is one rank, and all of this does what one 
 mpi4py is imported when a launcher such as mpiexec has started the program; `pip install stackgrad-nn[mpi]` brings it.
 """
 
-from ._agree import DisagreementError, agree, digest, expect_same, gather
+from ._agree import agree, digest, expect_same, gather
 from ._batch_norm import convert_sync_batchnorm
 from ._broadcast import broadcast
+from ._call import DisagreementError
 from ._data import DataLoader, batches, share
 from ._optimizer import DistributedOptimizer
 from ._saving import by_first, save

@@ -10,16 +10,19 @@ import numpy as np
 
 from .._tree import flatten
 from ..module import Module
+from ._call import DisagreementError, meet
 from ._world import world
-
-
-class DisagreementError(RuntimeError):
-    """The ranks do not have the same, where they must; raised on all of them."""
 
 
 def gather(value: Any) -> list[Any]:
     """The values of all ranks, in their order, on each of them. Whatever can be pickled."""
+    return gather_for("gather", value)
+
+
+def gather_for(call: str, value: Any) -> list[Any]:
+    """As `gather`, for a function of that name."""
     here = world()
+    meet(call)
     return [value] if here.size == 1 else list(here.comm.allgather(value))
 
 
@@ -30,7 +33,7 @@ def agree(what: str, value: Any) -> None:
         what: what it is called in the message.
         value: whatever can be pickled and compared, short enough to be told: a version, arguments, a digest.
     """
-    values = gather(value)
+    values = gather_for("agree", value)
     others = [rank for rank, other in enumerate(values) if other != values[0]]
     if others:
         ranks = ", ".join(map(str, others))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, partial
+from functools import partial
+from itertools import count
 from typing import Any
 from weakref import ref
 
@@ -11,16 +12,11 @@ import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
 
 from ._buckets import Bucket, make_buckets, signature
-from ._flight import Flight, Header
+from ._call import Call
 from ._shared import flights
 from ._world import world
 
-
-@cache
-def communicators() -> tuple[Any, Any, Any]:
-    """For headers, and for the two phases of buckets: so that the order in one is no matter for the others."""
-    comm = world().comm
-    return comm.Dup(), comm.Dup(), comm.Dup()
+_made = count()
 
 
 class Averaging:
@@ -31,6 +27,7 @@ class Averaging:
     def __init__(self, params: Sequence[Tensor], bucket_bytes: int, compress: bool) -> None:
         self._params = params
         self._bucket_bytes, self._compress = bucket_bytes, compress
+        self._index = next(_made)  # the same on all ranks, which make their optimizers in the same order
         self._buckets: dict[Any, tuple[list[Bucket], int]] = {}
         self._pass: _Pass | None = None
         self._strays: set[int] = set()
@@ -53,6 +50,8 @@ class Averaging:
         buckets, made = self._planned(here.size)
         self._pass = _Pass(buckets, params, samples, made)
         try:
+            if not loss.requires_grad:  # and so raises, perhaps on this rank alone
+                self._pass.compare()
             seed = sg.full(loss.shape, samples, dtype=loss.dtype, backend=loss.backend)
             loss.backward(seed, retain_graph=retain_graph)
             self._pass.finish()
@@ -84,7 +83,7 @@ class Averaging:
         key = tuple([(x.requires_grad, x.backend, x.dtype) for x in self._params])
         if key not in self._buckets:
             buckets = make_buckets(self._params, self._bucket_bytes, ranks, self._compress)
-            self._buckets[key] = buckets, signature(buckets)
+            self._buckets[key] = buckets, signature(buckets, self._index)
         return self._buckets[key]
 
     def _hook(self) -> None:
@@ -112,41 +111,37 @@ def _told(averaging: ref[Averaging], index: int, _: Tensor) -> None:
 
 
 class _Pass:
-    """One backward pass."""
+    """One backward pass. What its methods with an underscore do is work on the host, which replays do again."""
 
     def __init__(self, buckets: Sequence[Bucket], params: Sequence[Tensor], samples: int, made: int) -> None:
-        headers, *phases = communicators()
         self._params = params
-        self._header = Header(headers, samples, made)
-        self._flights = flights(buckets, self._header, *phases)
+        self._call = Call("backward", samples, made)
+        self._flights = flights(buckets, self._call)
         self._of = {index: flight for flight in self._flights for index in flight.bucket.indices}
+        self._complete = 0  # flights from the first on that have all their gradients
         self._started = 0
-        sg.each_time(self._header.start)
+        sg.each_time(self._begin)
+
+    def compare(self) -> None:
+        """Raise where the ranks do not do the same."""
+        sg.each_time(self._call.wait)
 
     def complete(self, index: int) -> None:
         """Take the gradient of a parameter, and start what can be started."""
         if index in self._of:
             self._of[index].put(index, self._params[index])
-            self._start_complete()
-
-    def _start_complete(self) -> None:
-        """Start the buckets that are complete, in order. The last one waits for the end, see `Flight.finish`."""
-        while self._started < len(self._flights) - 1 and not self._flights[self._started].waiting:
-            sg.each_time(partial(_start, self._flights[: self._started + 1]))
-            self._started += 1
+            while self._complete < len(self._flights) - 1 and not self._flights[self._complete].waiting:
+                self._complete += 1
+                sg.each_time(partial(self._advance, self._complete))
 
     def finish(self) -> None:
         """Wait for all; each parameter that has a gradient on some rank has it on all."""
         for flight in self._flights:
             flight.missing, flight.waiting = flight.waiting, set()
-        self._start_complete()
         found: list[frozenset[int]] = []
 
         def wait() -> None:
-            self._header.wait()
-            for flight in self._flights:
-                flight.finish(flight is self._flights[-1])
-            used = frozenset().union(*[flight.used() for flight in self._flights])
+            used = self._wait()
             if found and used != found[0]:
                 raise RuntimeError(
                     f"parameters {sorted(used ^ found[0])} have a gradient on some rank and had none in the step that "
@@ -160,9 +155,29 @@ class _Pass:
                 parameter = self._params[index]
                 parameter.give_grad(parameter.new(flight.view(index)))
 
+    def _begin(self) -> None:
+        self._started = 0
+        self._call.start()
 
-def _start(flights: Sequence[Flight]) -> None:
-    """Start the last of these, and let those before it go on."""
-    flights[-1].start()
-    for flight in flights[:-1]:
-        flight.poll()
+    def _advance(self, complete: int) -> None:
+        """Have so many flights go on, as far as they need not wait. All ranks begin each phase in the same order.
+
+        Nothing is sent before it is known that all ranks have buckets of the same sizes.
+        """
+        if not self._call.is_there():
+            return
+        for flight in self._flights[self._started : complete]:
+            flight.start()
+        self._started = complete
+        for flight in self._flights[:complete]:
+            if not flight.poll():
+                return
+
+    def _wait(self) -> frozenset[int]:
+        """Wait for all flights. The last one is not started before, see `Flight.finish`."""
+        self._call.wait()
+        if self._flights:
+            self._advance(len(self._flights) - 1)
+        for flight in self._flights:
+            flight.finish(flight is self._flights[-1])
+        return frozenset().union(*[flight.used() for flight in self._flights])

@@ -8,6 +8,7 @@ from typing import Any
 from stackgrad.tensor import Generator, Tensor
 
 from .._tree import flatten, unflatten
+from ._call import meet
 from ._world import world
 
 
@@ -30,6 +31,7 @@ def broadcast(*parts: Any) -> None:
     here = world()
     if here.size == 1:
         return
+    meet("broadcast")
     for part in parts:
         if isinstance(part, Generator):
             part.seed, part.call = here.comm.bcast((part.seed, part.call))

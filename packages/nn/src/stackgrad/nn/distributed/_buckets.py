@@ -21,7 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from stackgrad.tensor import Backend, Tensor
+from stackgrad.tensor import Backend, HostBackend, Tensor
+
+from ._aware import is_cuda_aware
 
 
 class Bucket:
@@ -30,8 +32,13 @@ class Bucket:
     Attributes:
         spans: for each the slice of the bucket.
         flags: the slice of the flags.
-        size: how many numbers it holds; a multiple of the number of ranks.
-        received: where the segments of all ranks arrive. Nothing is left there between two backward passes.
+        size: how many values it holds; a multiple of the number of ranks.
+        on_host: whether the gradients lie on the host.
+        on_device: whether the MPI library reads and writes the memory of its device.
+        received: where the segments of all ranks arrive, on the host or the device. Nothing is left there between two
+            backward passes, nor in `buffer`.
+        buffer: for the gradients of another device, memory of the host through which they go.
+        wire: the bucket as it is sent, if compressed.
     """
 
     def __init__(self, indices: list[int], params: Sequence[Tensor], ranks: int, compress: bool) -> None:
@@ -46,7 +53,13 @@ class Bucket:
         self.size = self.segment * ranks
         self.compress = compress
         wire = np.dtype(np.uint16) if compress else self.dtype
-        self.received = np.empty((ranks, self.segment), wire)
+        self.on_host = isinstance(self.backend, HostBackend)
+        by_mpi = not self.on_host and not compress and is_cuda_aware()
+        there = self.backend.empty((ranks, self.segment), wire) if by_mpi else None
+        self.on_device = hasattr(there, "__cuda_array_interface__")
+        self.received: Any = there if self.on_device else np.empty((ranks, self.segment), wire)
+        through_host = not self.on_host and not self.on_device
+        self.buffer = self.backend.host_buffer((self.size,), self.dtype) if through_host else None
         self.wire = np.empty(self.size, wire) if compress else None
 
 
@@ -68,7 +81,7 @@ def make_buckets(params: Sequence[Tensor], most: int, ranks: int, compress: bool
     return [Bucket(group, params, ranks, compress) for group in groups]
 
 
-def signature(buckets: Sequence[Bucket]) -> int:
-    """A number that says how the buckets are made, which must be so on all ranks."""
-    made = [(bucket.indices, bucket.shapes, bucket.dtype.str, bucket.compress) for bucket in buckets]
-    return zlib.crc32(repr(made).encode())
+def signature(buckets: Sequence[Bucket], optimizer: int) -> int:
+    """A checksum of how the buckets of an optimizer are made, which must be the same on all ranks."""
+    made = [(b.indices, b.shapes, b.dtype.str, b.compress, b.on_host, b.on_device) for b in buckets]
+    return zlib.crc32(repr((optimizer, made)).encode())

@@ -9,6 +9,7 @@ from typing import Any
 from .. import saving
 from ..module import Module
 from ._agree import expect_same
+from ._call import meet
 from ._world import world
 
 
@@ -17,6 +18,7 @@ def by_first(work: Callable[[], Any]) -> Any:
     here = world()
     if here.size == 1:
         return work()
+    meet("by_first")
     found: tuple[Any, BaseException | None] = (None, None)
     if here.rank == 0:
         try:

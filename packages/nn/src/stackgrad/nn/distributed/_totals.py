@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from ._agree import gather
+from ._agree import gather_for
 from ._world import world
 
 
@@ -17,7 +17,7 @@ def total(values: Mapping[str, float]) -> dict[str, float]:
     Raises:
         ValueError: ranks that name other numbers.
     """
-    found = gather(dict(values))
+    found = gather_for("total", dict(values))
     if any(list(other) != list(values) for other in found):
         raise ValueError(f"total: the ranks gave {[list(other) for other in found]}: expected the same names")
     return {name: _sum([other[name] for other in found]) for name in values}

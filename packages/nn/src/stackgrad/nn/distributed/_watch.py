@@ -15,6 +15,7 @@ from hashlib import sha256
 
 import numpy as np
 
+from ._call import Call
 from ._world import launched, world
 
 _ALIKE = 3.0  # seconds within which ranks that fail for the same reason all do
@@ -77,11 +78,19 @@ class _Watch:
         self.tell(b"reason\n")
         here.comm.Abort(status)
 
+    def meet(self) -> None:
+        """Wait until all ranks are at the end. Raises DisagreementError where one calls something else instead."""
+        if self.size > 1:
+            call = Call("the end of watch")
+            call.start()
+            while not call.is_there():
+                time.sleep(0.01)  # others may have work left, for all cores
+
     def leave(self) -> None:
         """Say farewell, once all ranks are here."""
         request = self.comm.Ibarrier() if self.size > 1 else None
         while request and not request.Test():
-            time.sleep(0.01)  # others may have work left, for all cores
+            time.sleep(0.01)
         self.tell(b"farewell\n")
         if self.pipe:
             from . import _watcher
@@ -130,7 +139,8 @@ def watch(seconds: float = 6.0) -> Iterator[None]:
     if other processes left it a processor, does not fail. A process on each machine watches its ranks from outside,
     which costs them no time. Nothing happens in a world of one.
 
-    All ranks enter the context first of all, before they know of each other, and leave it last.
+    All ranks enter the context first of all, before they know of each other, and leave it last. Where one comes to its
+    end while others call a function of this package, all raise DisagreementError.
 
     Args:
         seconds: how long a rank may do nothing, or be stopped; 0 for any time. Linux alone tells.
@@ -146,10 +156,17 @@ def watch(seconds: float = 6.0) -> Iterator[None]:
     if _current:
         raise RuntimeError("watch: this program is watched already: enter it once, around all that is to be watched")
     _current = _Watch(seconds)
+    ended: SystemExit | None = None
     try:
-        yield
+        try:
+            yield
+        except SystemExit as error:
+            if error.code:
+                raise
+            ended = error
+        _current.meet()
     except BaseException as error:
-        if not (isinstance(error, SystemExit) and not error.code) and not _current.all_fail(repr(error)):
+        if not _current.all_fail(repr(error)):
             if not isinstance(error, SystemExit):
                 traceback.print_exc()
             _current.abort(f"{type(error).__name__}: {error}", 1)
@@ -157,6 +174,8 @@ def watch(seconds: float = 6.0) -> Iterator[None]:
     finally:
         _current.leave()
         _current = None
+    if ended:
+        raise ended
 
 
 def end(why: str, status: int) -> None:

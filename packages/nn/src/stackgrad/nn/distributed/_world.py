@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -23,6 +23,8 @@ class World:
         size: how many there are; 1 without MPI.
         local_rank, local_size: the same among those of this machine.
         comm: the communicator of mpi4py, for this package alone; None in a world of one without MPI.
+        calls: another one, for what each rank has called.
+        phases: two more, for the phases of buckets: so that the order in one is no matter for the others.
     """
 
     rank: int = 0
@@ -30,6 +32,8 @@ class World:
     local_rank: int = 0
     local_size: int = 1
     comm: Any = None
+    calls: Any = field(default=None, repr=False)
+    phases: tuple[Any, ...] = field(default=(), repr=False)
 
     @property
     def is_first(self) -> bool:
@@ -62,4 +66,5 @@ def world() -> World:
     machine = comm.Split_type(MPI.COMM_TYPE_SHARED)
     if comm.rank:
         RowsBefore.count = comm.rank * ROWS  # until a batch says which it has: other masks than those of the others
-    return World(comm.rank, comm.size, machine.rank, machine.size, comm)
+    calls, *phases = (comm.Dup() for _ in range(3))
+    return World(comm.rank, comm.size, machine.rank, machine.size, comm, calls, tuple(phases))

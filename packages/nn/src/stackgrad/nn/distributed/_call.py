@@ -1,0 +1,86 @@
+"""What each rank has called: compared on all of them before they exchange anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ._world import world
+
+CALLS = ("backward", "gather", "agree", "total", "broadcast", "by_first", "the end of watch")
+
+
+class DisagreementError(RuntimeError):
+    """The ranks do not have the same, or do not call the same, where they must; raised on all of them."""
+
+
+class Call:
+    """A function that all ranks must call together. Where some call another, or have ended, all raise.
+
+    Otherwise they would wait for each other and never end, or take what belongs to another call.
+
+    Args:
+        name: one of `CALLS`.
+        samples: of backward, this rank's.
+        signature: what else must be the same on all ranks.
+    """
+
+    def __init__(self, name: str, samples: int = 0, signature: int = 0) -> None:
+        self.comm = world().calls
+        self.own = np.array([CALLS.index(name), samples, signature], np.int64)
+        self.all = np.empty((self.comm.size, 3), np.int64)
+        self.own_samples, self.samples = samples, 0  # the latter of all ranks, once they are there
+        self._request: Any = None
+        self._compared = False
+
+    def start(self) -> None:
+        self._compared = False
+        self._request = self.comm.Iallgather(self.own, self.all)
+
+    def is_there(self) -> bool:
+        """Whether all ranks have called this. Raises as `wait`."""
+        if not self._compared and self._request.Test():
+            self._compare()
+        return self._compared
+
+    def wait(self) -> None:
+        """Wait until they have.
+
+        Raises:
+            DisagreementError: one has called another function, or has another signature.
+            ValueError: backward without samples.
+        """
+        if not self._compared:
+            self._request.Wait()
+            self._compare()
+
+    def _compare(self) -> None:
+        calls, samples, signatures = self.all.T.tolist()
+        ranks = range(len(calls))
+        if calls.count(calls[0]) < len(calls):
+            found = {CALLS[call]: [rank for rank in ranks if calls[rank] == call] for call in sorted(set(calls))}
+            raise DisagreementError(
+                "the ranks do not call the same: "
+                + ", ".join(f"{name} on ranks {some}" for name, some in found.items())
+                + f" of {len(calls)}: have all call the same functions, in the same order and equally often"
+            )
+        if signatures.count(signatures[0]) < len(signatures):
+            others = [rank for rank in ranks if signatures[rank] != signatures[0]]
+            raise DisagreementError(
+                f"backward: ranks {others} of {len(calls)} have parameters of other shapes, dtypes or devices than "
+                "rank 0, or others of them frozen, or call it of another optimizer: make the model and the optimizers "
+                "alike on all ranks, and call them in the same order"
+            )
+        self.samples = sum(samples)
+        if CALLS[calls[0]] == "backward" and not self.samples:
+            raise ValueError(f"backward of 0 samples on each of {len(calls)} ranks: expected 1 or more on one of them")
+        self._compared = True
+
+
+def meet(name: str) -> None:
+    """Wait until all ranks have called the function of this name. Raises as `Call.wait`."""
+    if world().size > 1:
+        call = Call(name, 1)
+        call.start()
+        call.wait()
