@@ -26,7 +26,7 @@ from ._pipe import ROOT
 ROUNDS, SAMPLES, STEPS, BATCH = 5, 200, 10, 64
 SETUPS = {"1 process, 1 thread": (1, 1, 1), "1 process, 2 threads": (1, 2, 2), "2 ranks, 1 thread each": (2, 1, 1)}
 """Processes, threads of each, and how many times the batch each has."""
-SUMS = ("mpi4py", "ours", "ours by messages", "header")
+SUMS = ("mpi4py", "ours", "ours by messages", "comparing calls")
 
 
 def run(ranks: int, threads: int, times: int) -> Mapping[str, Any]:
@@ -80,15 +80,14 @@ def timed(world: Any, work: Callable[[], object], number: int) -> float:
 
 def sums(world: Any, model: Any) -> dict[str, list[float]]:
     """Seconds to add up the gradients, by mpi4py and by us, in turns."""
-    from stackgrad.nn.distributed._averaging import communicators
     from stackgrad.nn.distributed._buckets import make_buckets
-    from stackgrad.nn.distributed._flight import Flight, Header
+    from stackgrad.nn.distributed._call import Call
+    from stackgrad.nn.distributed._flight import Flight, HostFlight
     from stackgrad.nn.distributed._shared import flights
 
-    headers, *phases = communicators()
     (bucket,) = make_buckets(list(model.parameters()), 4 * 1024**2, world.size, compress=False)
-    header = Header(headers, BATCH, 0)
-    (flight,), message = flights([bucket], header, *phases), Flight(bucket, header, *phases)
+    call = Call("backward", BATCH)
+    (flight,), message = flights([bucket], call), HostFlight(bucket, call)
     own = np.ones(sum(p.numel() for p in model.parameters()), np.float32)
     out = np.empty_like(own)
 
@@ -97,15 +96,15 @@ def sums(world: Any, model: Any) -> dict[str, list[float]]:
         flight.used()
 
     def head() -> None:  # begins with the backward pass, and is there at its end
-        header.start()
-        header.wait()
+        call.start()
+        call.wait()
 
     head()
     works = {
         "mpi4py": lambda: world.comm.Allreduce(own, out),
         "ours": lambda: by(flight),
         "ours by messages": lambda: by(message),
-        "header": head,
+        "comparing calls": head,
     }
     found: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(300):  # short samples: some of them nothing disturbs

@@ -148,22 +148,21 @@ def summing(sizes: Sequence[int]) -> Callable[[], object]:
     """What adds up gradients of these numbers of float32, as a backward pass does at its end."""
     from stackgrad import nn
     from stackgrad.nn import distributed
-    from stackgrad.nn.distributed._averaging import communicators
     from stackgrad.nn.distributed._buckets import make_buckets
-    from stackgrad.nn.distributed._flight import Flight, Header
+    from stackgrad.nn.distributed._call import Call
+    from stackgrad.nn.distributed._flight import HostFlight
     from stackgrad.tensor import zeros
 
     size = distributed.world().size
     if size == 1:
         return lambda: None
-    headers, *phases = communicators()
-    header = Header(headers, 1, 0)
+    call = Call("backward", 1)
     buckets = make_buckets([nn.Parameter(zeros(n)) for n in sizes], 4 * 1024**2, size, compress=False)
-    flights = [Flight(bucket, header, *phases) for bucket in buckets]
+    flights = [HostFlight(bucket, call) for bucket in buckets]
 
     def work() -> None:
-        header.start()
-        header.wait()
+        call.start()
+        call.wait()
         for flight in flights:
             flight.finish(alone=True)
 
