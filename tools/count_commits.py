@@ -45,12 +45,15 @@ def versions() -> dict[str, str]:
 
 
 class Recorded:
-    """The recorded counts as one side of a comparison."""
+    """The recorded counts as one side of a comparison: of another checkout, whose memory was laid out differently.
+
+    So nothing is bound closer than by `LIMIT`.
+    """
 
     def __init__(self, counts: dict[str, Counts]) -> None:
         self.counts = counts
         self.errors: dict[str, str] = {}
-        self.limits: dict[str, float] = {}
+        self.limits = dict.fromkeys(counts, LIMIT)
 
 
 class Side:
@@ -120,7 +123,8 @@ class Comparison:
     def __init__(self, base: Side | Recorded, head: Side | Recorded) -> None:
         self.base, self.head = base, head
         self.sides = [side for side in (base, head) if isinstance(side, Side)]
-        self._limits = base.limits | head.limits
+        names = base.limits.keys() | head.limits.keys()
+        self._limits = {n: max(base.limits.get(n, 0), head.limits.get(n, 0)) for n in names}
 
     def count(self) -> None:
         """Count what is not known; what seems to have grown again, where memory is laid out in other ways."""

@@ -46,6 +46,14 @@ def test_a_bound_that_a_benchmark_widens(capsys: pytest.CaptureFixture[str]) -> 
     assert said(base, head, capsys)[0] == 0
 
 
+def test_a_call_is_not_bound_closer_beside_recorded_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    base, head = side(add=ADD), side(add=Counts(20_500, 500, 0))
+    head.limits = {"add": 0.01}
+    assert said(base, head, capsys)[0] == 0
+    base.limits = {"add": 0.01}  # a commit counted beside it
+    assert said(base, head, capsys)[0] == 1
+
+
 def test_what_one_commit_alone_has_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     status, lines = said(side({"new": "no such op"}, add=ADD, old=OLD), side(add=ADD, new=EXP), capsys)
     assert status == 0
