@@ -27,6 +27,7 @@ def run(what: str, runner: tuple[str, ...] = ("-m", "mpi4py")) -> tuple[int, str
     [
         ("kill", "was killed, as where memory runs out, or ended without a word"),
         ("stop", "was stopped 1.5 s ago"),
+        ("stop late", "was stopped 1.5 s ago"),
         ("sleep", "made no progress for 1.5 s, in watched.py:"),
         ("raise", "ValueError: of one"),
         ("end", "the reason of one"),
@@ -67,3 +68,7 @@ def test_a_reason_of_all_ranks_is_said_once() -> None:
 
 def test_ranks_that_compute_and_that_wait_for_them_do_not_fail() -> None:
     assert run("compute") == (0, "")
+
+
+def test_a_rank_may_wait_after_its_farewell() -> None:
+    assert run("wait late") == (0, "")

@@ -45,3 +45,7 @@ with distributed.watch(seconds=1.5):
         distributed.end("the reason of all", 3)
     if what != "once more":
         distributed.gather("all have gone on")
+if what == "wait late" and here.rank == 1:
+    time.sleep(3)
+if what == "stop late" and here.rank == 1:
+    os.kill(os.getpid(), signal.SIGSTOP)

@@ -20,7 +20,6 @@ from ._world import launched, world
 
 _ALIKE = 3.0  # seconds within which ranks that fail for the same reason all do
 _STARTS = 10.0  # seconds for a watcher to start
-_GOES = 3.0  # seconds for a watcher to see the last farewell
 
 
 class _Watch:
@@ -31,12 +30,11 @@ class _Watch:
     """
 
     def __init__(self, seconds: float) -> None:
-        self.watcher: subprocess.Popen[bytes] | None = None
         self.pipe: socket.socket | None = None
         if sys.platform == "linux":
             from . import _watcher
 
-            self.pipe, self.watcher = _connect(os.getppid(), seconds)
+            self.pipe = _connect(os.getppid(), seconds)
             self._crashes_told = faulthandler.is_enabled()  # by another: it keeps them
             if not self._crashes_told:
                 faulthandler.enable(self.pipe)
@@ -87,7 +85,7 @@ class _Watch:
                 time.sleep(0.01)  # others may have work left, for all cores
 
     def leave(self) -> None:
-        """Say farewell, once all ranks are here."""
+        """Say farewell, once all ranks are here. The pipe stays open until the process has ended, or hangs."""
         request = self.comm.Ibarrier() if self.size > 1 else None
         while request and not request.Test():
             time.sleep(0.01)
@@ -98,33 +96,24 @@ class _Watch:
             faulthandler.unregister(_watcher.TELL)
             if not self._crashes_told:
                 faulthandler.disable()
-            self.pipe.close()
-        if self.watcher:
-            try:
-                self.watcher.wait(_GOES)
-            except subprocess.TimeoutExpired:  # it is stopped, perhaps
-                self.watcher.kill()
-                self.watcher.wait()
+            self.pipe.detach()
 
 
-def _connect(launcher: int, seconds: float) -> tuple[socket.socket, subprocess.Popen[bytes] | None]:
-    """The connection to the process that watches what a launcher has started, and that process, if it is new."""
+def _connect(launcher: int, seconds: float) -> socket.socket:
+    """The connection to the process that watches what a launcher has started. Starts it where there is none."""
     from . import _watcher
 
-    connection, started = socket.socket(socket.AF_UNIX), None
-    until = time.monotonic() + _STARTS
+    pipe, until = socket.socket(socket.AF_UNIX), time.monotonic() + _STARTS
     while True:
         try:
-            connection.connect(_watcher.address(launcher))
-            return connection, started
+            pipe.connect(_watcher.address(launcher))
+            return pipe
         except ConnectionRefusedError:
             if time.monotonic() > until:
                 raise
-        if started is None:
-            # In a session of its own: the launcher does not end it before it has said what it saw.
-            command = [sys.executable, "-I", "-S", _watcher.__file__, str(launcher), str(seconds)]
-            started = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
-        time.sleep(0.01)
+        # In a session of its own: the launcher does not end it before it has said what it saw. It returns at once.
+        command = [sys.executable, "-I", "-S", _watcher.__file__, str(launcher), str(seconds)]
+        subprocess.run(command, stdin=subprocess.DEVNULL, start_new_session=True, check=True)
 
 
 _current: _Watch | None = None

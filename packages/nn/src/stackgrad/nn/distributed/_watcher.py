@@ -4,7 +4,8 @@ A process of its own, since one that is stopped, or holds the interpreter's lock
 connected to it by a socket. Through it come the rank's farewell, and where its main thread is when it is asked to tell;
 and the system closes it however the process ends. The first that closes without a farewell is that of the rank which
 failed: the launcher ends the others because of it, so theirs close later, and a selector tells in order. Ranks that
-have not come yet are found as processes that the same launcher has started.
+have not come yet are found as processes that the same launcher has started. Those that have said farewell are watched
+until they have ended: the launcher waits for one that is stopped on its way out.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class _Rank:
 
     Attributes:
         come: whether it is connected; one that is not may wait for anything, but not be stopped.
+        left: whether it has said farewell; it may then do whatever it likes, but not be stopped.
         far: whether there are ranks on other machines, too.
         heard: what came out of its pipe since it was asked last.
         work: the processor time that it has used, in ticks of the system.
@@ -57,6 +59,7 @@ class _Rank:
 
     pid: int
     come: bool = False
+    left: bool = False
     far: bool = False
     heard: bytes = b""
     work: int = 0
@@ -82,7 +85,7 @@ class _Rank:
         self.stopped = self.stopped + seconds if state in "Tt" else 0.0
         if self.stopped > limit:
             return f"was stopped {limit:g} s ago, by SIGSTOP or a debugger"
-        if not self.come or state in "?Tt" or gained >= _BUSY or _wants_to_run(self.pid):
+        if not self.come or self.left or state in "?Tt" or gained >= _BUSY or _wants_to_run(self.pid):
             self.idle, self.asked = 0.0, None
             return None
         self.idle += seconds
@@ -136,24 +139,32 @@ def _wants_to_run(pid: int) -> bool:
     return False
 
 
-def watch(launcher: int, limit: float) -> None:
-    """Return when all ranks have said farewell, or when one has failed, which is then said, and all have ended.
-
-    Args:
-        launcher: the process that has started the ranks.
-        limit: the seconds without progress, 0 for any.
-    """
+def listen(launcher: int) -> socket.socket | None:
+    """Where ranks that this launcher has started connect; None where another process listens there."""
     server = socket.socket(socket.AF_UNIX)
     try:
         server.bind(address(launcher))
-    except OSError:  # another one was faster
-        return
+    except OSError:
+        server.close()
+        return None
     server.listen(1024)
+    return server
+
+
+def watch(server: socket.socket, launcher: int, limit: float) -> None:
+    """Return when all ranks have said farewell and ended, or when one has failed, which is said, and all have ended.
+
+    Args:
+        server: see `listen`.
+        launcher: the process that has started the ranks.
+        limit: the seconds without progress, 0 for any.
+    """
     selector = selectors.DefaultSelector()
     selector.register(server, selectors.EVENT_READ)
     ranks: dict[int, _Rank] = {}
     met, last = False, time.monotonic()
-    while Path(f"/proc/{launcher}").exists():
+    while True:
+        launched = Path(f"/proc/{launcher}").exists()  # asked before the events, which tell if its ranks ended first
         if not met:
             for pid in _started_by(launcher) - ranks.keys():
                 ranks[pid] = _Rank(pid)
@@ -162,7 +173,10 @@ def watch(launcher: int, limit: float) -> None:
             for unnamed in ranks.values():
                 if unnamed.number == "?":
                     unnamed.name()
-        for key, _ in selector.select(_TICK):  # in the order of what happened
+        events = selector.select(_TICK)
+        if not events and not launched:
+            break
+        for key, _ in events:  # in the order of what happened
             if key.fileobj is server:
                 connection, _ = server.accept()
                 pid, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
@@ -176,6 +190,7 @@ def watch(launcher: int, limit: float) -> None:
                 continue
             came = os.read(key.fd, 2**16) if rank.come else b""
             rank.heard += came
+            rank.left = rank.heard.endswith(FAREWELL)
             met, rank.far = met or MET in came, rank.far or FAR in came
             if rank.heard.endswith(REASON):
                 _end_all(ranks)
@@ -183,7 +198,7 @@ def watch(launcher: int, limit: float) -> None:
             if not came:
                 del ranks[rank.pid]
                 selector.unregister(key.fileobj)
-                if not rank.heard.endswith(FAREWELL):
+                if not rank.left:
                     _say(rank, rank.end())
                     _end_all(ranks)
                     return
@@ -230,5 +245,13 @@ def _end_all(ranks: dict[int, _Rank]) -> None:
         time.sleep(0.05)
 
 
+def main() -> None:
+    """Watch in a process that has no parent, so that no rank has to wait for it."""
+    launcher, limit = int(sys.argv[1]), float(sys.argv[2])
+    server = listen(launcher)
+    if server and os.fork() == 0:
+        watch(server, launcher, limit)
+
+
 if __name__ == "__main__":
-    watch(int(sys.argv[1]), float(sys.argv[2]))
+    main()
