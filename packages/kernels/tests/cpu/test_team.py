@@ -17,7 +17,7 @@ from stackgrad.kernels.cpu import _kernel
 from stackgrad.kernels.cpu._kernel import Kernel
 from stackgrad.kernels.cpu._matmul import matmul
 from stackgrad.kernels.cpu._parallel import SERIAL
-from stackgrad.kernels.cpu._team import Team
+from stackgrad.kernels.cpu._team import _REPLAY, Team
 
 
 def square(chunk, x, out):
@@ -66,6 +66,36 @@ def test_dismissed_threads_end():
     assert not any(thread.is_alive() for thread in team._threads)
     assert set(calls) <= {team._address}
     assert team.run(lambda address: address) == team._address
+
+
+def test_a_replay_has_the_thread_that_was_on_its_way_to_sleep(monkeypatch):
+    monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 2)
+    replaying, back = threading.Event(), threading.Event()
+    services = iter([replaying.wait, back.set])
+
+    def serve(address):
+        next(services, lambda: None)()
+
+    def replay(calls, count, address):
+        replaying.set()  # the thread finds no work before the replay, and goes to sleep during it
+        return int(back.wait(30))
+
+    team = Team(serve, replay)
+    assert team.replay(0, 0, alone=False)
+    team._dismiss()
+
+
+def test_a_thread_serves_as_long_as_a_replay_is_under_way():
+    team = _kernel._team()
+    words = np.zeros_like(team._words)
+    words[_REPLAY // 8] = 1
+    thread = threading.Thread(target=team._serve, args=(words.ctypes.data,))
+    thread.start()
+    thread.join(0.05)  # without a replay it returns after a third of a millisecond
+    assert thread.is_alive()
+    words[_REPLAY // 8] = 0
+    thread.join(30)
+    assert not thread.is_alive()
 
 
 SCRIPT = """

@@ -107,6 +107,7 @@ def ranks_that_call_other_functions_are_told(folder: Path) -> None:
     x, y = examples("numpy")
     model = perceptron("numpy")
     optimizer = spread(momentum(model.parameters()))
+    normalise = distributed.convert_sync_batchnorm(nn.BatchNorm1d(6))
     calls: dict[str, Callable[[], Any]] = {
         "backward": lambda: optimizer.backward(nn.cross_entropy(model(x), y), len(x)),
         "gather": lambda: distributed.gather(1),
@@ -114,6 +115,7 @@ def ranks_that_call_other_functions_are_told(folder: Path) -> None:
         "total": lambda: distributed.mean(1.0, 1),
         "broadcast": lambda: distributed.broadcast(model),
         "by_first": lambda: distributed.by_first(lambda: 1),
+        "sync_batch_norm": lambda: normalise(x),
     }
     others = list(range(HERE.size - 1))
     for name, other in permutations(calls, 2):

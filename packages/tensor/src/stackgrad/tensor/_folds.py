@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._autograd import Context, Primitive
 from ._mode import here, is_recording
-from ._ops import Copy, Permute, Sum, concatenate, elementwise, expand, reduced
+from ._ops import Copy, Expand, Permute, Sum, concatenate, elementwise, expand, reduced
 from ._optable import OPS
 from ._plans import Plans
 from ._shape import Shape, reduced_shape
@@ -29,7 +29,11 @@ class Mean(Primitive):
     @staticmethod
     def backward(ctx: Context, g: Tensor) -> Tensor:
         part = g / ctx.count if is_recording() else _divided(g, ctx.count)
-        return expand(part if part.data.shape == () else reshape(part, reduced_shape(ctx.shape, ctx.dims)), ctx.shape)
+        if part.data.shape != ():
+            part = reshape(part, reduced_shape(ctx.shape, ctx.dims))
+        elif not is_recording():  # nobody else has it, so that nobody asks what it is a view of
+            return Expand.forward(Context(), part, ctx.shape)
+        return expand(part, ctx.shape)
 
 
 def _divided(x: Tensor, count: int) -> Tensor:

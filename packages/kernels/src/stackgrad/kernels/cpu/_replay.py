@@ -51,12 +51,8 @@ class Row(Launches):
         share_memory([call for row in rows for call in row._calls], lent)
 
     def __call__(self) -> None:
-        failed = self._launch(0) if self._alone else self._team.run(self._launch)
-        if failed:
+        if failed := self._team.replay(*self._call, self._alone):
             self._explain[failed - 1]()
-
-    def _launch(self, team: int) -> int:
-        return self._team.replay(*self._call, team)
 
 
 def _count(arguments: tuple[Any, ...]) -> int:

@@ -16,6 +16,7 @@ did when nothing is left (C. Polychronopoulos and D. Kuck, "Guided self-scheduli
     DONE    chunks that have ended
     CHUNKS, THUNK, SHARED    the job: how many, and the pointers to call (see _launch)
     PARTS   twice the number of threads
+    REPLAY  1 while a replay is under way, in which nobody could wake a thread: so none goes to sleep
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ _POINTER = ir.IntType(8).as_pointer()
 THUNK_TYPE = ir.FunctionType(ir.VoidType(), [_WORD, _POINTER])
 
 # Byte offsets, on cache lines of their own where different threads write.
-_OPEN, _DONE, _CHUNKS, _THUNK, _SHARED, _PARTS, _BYTES = 0, 128, 256, 264, 272, 280, 384
+_OPEN, _DONE, _CHUNKS, _THUNK, _SHARED, _PARTS, _REPLAY, _BYTES = 0, 128, 256, 264, 272, 280, 288, 384
 _LEFT = (1 << 40) - 1
 _NEXT_JOB = 1 << 40
 
@@ -200,7 +201,7 @@ def replay(calls, count, team):
 def serve(team):
     """Take part in jobs until none came for a while."""
     waits = 0
-    while waits < _SPINS + _YIELDS:
+    while waits < _SPINS + _YIELDS or _get(team + _REPLAY):
         if _get(team + _OPEN) & _LEFT:
             _take_part(team)
             waits = 0
@@ -223,7 +224,7 @@ class Team:
         self._words = words  # at least 16 bytes aligned, so that no word straddles two cache lines
         self._address = words.ctypes.data
         self._serve = serve
-        self.replay = replay
+        self._replay = replay
         self._turn = threading.Lock()
         self._asleep: deque[threading.Lock] = deque()
         self._dismissed = False
@@ -245,9 +246,24 @@ class Team:
         finally:
             self._turn.release()
 
+    def replay(self, calls: int, count: int, alone: bool) -> int:
+        """See `replay` above; on this thread if `alone`, or while the others work for another Python thread."""
+        if alone or not self._turn.acquire(blocking=False):
+            return self._replay(calls, count, 0)
+        try:
+            self._words[_REPLAY // 8] = 1
+            self._wake()
+            return self._replay(calls, count, self._address)
+        finally:
+            self._words[_REPLAY // 8] = 0
+            self._turn.release()
+
     def _wake(self) -> None:
         while self._asleep:
-            self._asleep.pop().release()
+            try:
+                self._asleep.pop().release()
+            except IndexError:  # another thread was faster
+                return
 
     def _work(self) -> None:
         bell = threading.Lock()
@@ -255,6 +271,8 @@ class Team:
         while not self._dismissed:
             self._serve(self._address)
             self._asleep.append(bell)
+            if self._words[_REPLAY // 8]:  # it has begun since, and missed this thread
+                self._wake()
             bell.acquire()
 
     def _dismiss(self) -> None:

@@ -14,6 +14,7 @@ from stackgrad.tensor import Function, HostBackend, Tensor
 from .._arguments import Activation, expect_optional, expect_tensors, is_relu
 from ..layers.norm import _BatchNorm
 from ..module import Module
+from ._call import meet
 from ._world import world
 
 M = TypeVar("M", bound=Module)
@@ -48,7 +49,8 @@ def sync_batch_norm(
 ) -> Tensor:
     """`functional.batch_norm` of the inputs of all ranks as one batch; in evaluation, that function itself.
 
-    Raises as that function; ValueError for one value a channel counts the values of all ranks.
+    Raises as that function; ValueError for one value a channel counts the values of all ranks. Raises DisagreementError
+    where other ranks call something else instead.
     """
     if not training or world().size == 1:
         from .. import functional as F
@@ -102,6 +104,7 @@ def _total(x: Tensor, check: Callable[[NDArray[Any]], None] = lambda total: None
     received = np.empty((here.size, *x.shape), x.dtype)
 
     def exchange() -> None:
+        meet("sync_batch_norm")
         here.comm.Allgather(np.ascontiguousarray(backend.to_numpy(data)), received)
         total = received[0].copy()
         for other in received[1:]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ._world import world
 
-CALLS = ("backward", "gather", "agree", "total", "broadcast", "by_first", "the end of watch")
+CALLS = ("backward", "gather", "agree", "total", "broadcast", "by_first", "sync_batch_norm", "the end of watch")
 
 
 class DisagreementError(RuntimeError):
