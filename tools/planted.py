@@ -122,7 +122,7 @@ def named(text: str) -> list[Named]:
     found = []
     for line in text.splitlines():
         if match := NAMED.fullmatch(line):
-            times, more = re.search(r"([\d.]+)x", line), re.search(r"\(([+-][\d.]+)%\)", line)
+            times, more = re.search(r"([\d.]+)x  ", line), re.search(r"\(([+-][\d.]+)%\)", line)
             size = float(times[1]) if times else 1 + float(more[1]) / 100 if more else None
             what, name = (match[a] or match[b] or match[c] for a, b, c in (_WHAT, _NAME))
             found.append(Named(what, name, size))

@@ -59,8 +59,12 @@ class Way(NamedTuple):
     dtype: DType
 
 
-def _text(operands: Sequence[str], ways: Sequence[Way], parts: Sequence[Stage]) -> str:
-    """The kernel's source. x are operands, r results, c what parts leave; p and q say where they are, in bytes."""
+def _text(operands: Sequence[str], ways: Sequence[Way], parts: Sequence[Stage], one_row: bool) -> str:
+    """The kernel's source. x are operands, r results, c what parts leave; p says where they are, in bytes.
+
+    Where there is but one row, it is told so: inside a loop over rows LLVM loads a long function's constants anew for
+    each vector.
+    """
     many, walked = len(operands), [f"x{i}" for i in range(len(operands))]
     walked += [f"r{i}" for i, way in enumerate(ways) if way.how == WRITTEN]
     results = [f"r{i}" for i in range(len(ways))]
@@ -83,7 +87,7 @@ def _text(operands: Sequence[str], ways: Sequence[Way], parts: Sequence[Stage]) 
         lines += [f"    kept_c{n} = on_stack({likes[dtypes.index(dtype)]}, {BLOCK})"]
     places = [f"p_{x} = position(lie_{x}, i, j, k, left)" for x in walked]
     lines += [f"    {place}" for place in places]
-    lines += ["    for row in range(min(n0 * n1 * n2 - first, rows)):"]
+    lines += [f"    for row in range({1 if one_row else 'min(n0 * n1 * n2 - first, rows)'}):"]
     taken = []
     for i, lies in enumerate(operands):
         if lies == REPEATED:
@@ -137,14 +141,14 @@ def _folding(i: int, way: Way) -> list[str]:
     return [*fold, f"store(r{i}, chunk, one{i} if row == 0 else _merge{i}(load(r{i}, chunk), one{i}, one{i}))"]
 
 
-def _kernel(stage: Stage, operands: Sequence[str], ways: Sequence[Way]) -> Entry:
-    """The kernel of a stage for operands that lie so along a row, and these ways of its results."""
+def _kernel(stage: Stage, operands: Sequence[str], ways: Sequence[Way], one_row: bool) -> Entry:
+    """The kernel of a stage for operands that lie so along a row, or the only row, and these ways of its results."""
     dtypes = (*stage.dtypes, *[way.dtype for way in ways])
     parts = parts_of(stage)
     if not set(parts[-1].dtypes) <= set(dtypes):
         parts = [stage]
     *before, last = parts
-    text = _text(operands, ways, parts)
+    text = _text(operands, ways, parts, one_row)
     made_of = [dtype.name for dtype in dtypes], [way.reduction for way in ways]
     key = f"{text}{''.join(map(fused_source, parts))}{made_of}"
     found = _entries.get(key)
@@ -200,7 +204,7 @@ class _Plan:
         operands = tuple([_lies(s[-1], x.itemsize) for s, x in zip(of_operands, arrays, strict=True)])
         walked = [*of_operands]
         walked += [tuple([step * way.dtype.itemsize for step in of_written]) for way in ways if way.how == WRITTEN]
-        entry = _kernel(stage, operands, ways)
+        entry = _kernel(stage, operands, ways, len(extents) == 1)
         folds = any(way.how != WRITTEN for way in ways)
         columns = min(extents[-1], SEGMENT if folds else CHUNK)
         rows = CHUNK // columns

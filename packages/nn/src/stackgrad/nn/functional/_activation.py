@@ -17,7 +17,7 @@ LINEAR_FROM = 40.0  # where softplus is the identity, to all digits of a float64
 
 @fuse
 def _gelu(x: Tensor) -> Tensor:
-    return x * ((x * math.sqrt(0.5)).erf() + 1) * 0.5
+    return x * ((x * math.sqrt(0.5)).erf() * 0.5 + 0.5)
 
 
 @fuse
