@@ -41,7 +41,7 @@ def test_names_are_read_from_a_report_of_times(what, end):
 
 
 def test_names_are_read_from_a_report_of_counts():
-    text = "less: a(1): instructions 5 -> 4 (-20.0%)\nGREW: b('x: y', '64x10'): instructions 1,000 -> 1,100 (+10.0%), data"
+    text = "less: a(1): instructions 5 -> 4 (-20.0%)\nGREW: b('x: y', '64x10'): instructions 100 -> 110 (+10.0%), data"
     assert named(text) == [Named("GREW", "b('x: y', '64x10')", 1.1)]
     assert named("FAILS on HEAD: a(1): ValueError: no") == [Named("FAILS on HEAD", "a(1)", None)]
 
