@@ -13,8 +13,8 @@ BASE = Counts(20_000, 1_000, 500)
     [
         (Counts(20_601, 1_000, 500), ["instructions 20,000 -> 20,601 (+3.0%)"]),
         (Counts(20_590, 1_000, 500), []),
-        (Counts(20_000, 1_250, 500), ["data past the first level 1,000 -> 1,250 (+25.0%)"]),
-        (Counts(20_000, 1_190, 690), []),  # a few lines of other code's
+        (Counts(20_000, 1_510, 500), ["data past the first level 1,000 -> 1,510 (+51.0%)"]),
+        (Counts(20_000, 1_490, 990), []),  # a few lines of other code's
         (Counts(20_000, 1_000, 5_000), ["data past the last level 500 -> 5,000 (+900.0%)"]),
         (Counts(10_000, 0, 0), []),
     ],
@@ -25,7 +25,7 @@ def test_bounds(head: Counts, found: list[str]) -> None:
 
 def test_a_wider_bound_is_for_instructions_alone() -> None:
     assert growth(BASE, Counts(21_900, 1_000, 500), 0.1) == []
-    assert len(growth(BASE, Counts(22_100, 1_300, 500), 0.1)) == 2
+    assert len(growth(BASE, Counts(22_100, 1_600, 500), 0.1)) == 2
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,10 @@ def test_a_python_function_more_on_the_way_of_a_call(name: str, more: int, grew:
 def test_a_share_of_little_is_nothing() -> None:
     assert growth(Counts(200, 3, 0), Counts(290, 190, 150)) == []
     assert growth(Counts(0, 0, 0), Counts(101, 0, 0)) == ["instructions 0 -> 101"]
+
+
+def test_misses_of_another_layout_are_no_growth() -> None:
+    assert growth(Counts(162_674, 2_936, 10), Counts(162_674, 3_315, 10)) == []  # a product of 64x64, as measured
 
 
 def test_a_gain_is_growth_the_other_way_round() -> None:
