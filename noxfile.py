@@ -228,6 +228,7 @@ def docs(session: nox.Session) -> None:
 
 # A number that each example prints, and between which bounds the last one is to be.
 EXAMPLES = {
+    "lenet": (r"test accuracy ([\d.]+)%", 99, 100),
     "text_classification": (r"held-out accuracy ([\d.]+)%", 70, 100),
     "gpt": (r"held-out loss ([\d.]+)", 0, 1.75),
 }
@@ -236,8 +237,8 @@ EXAMPLES = {
 @nox.session
 @nox.parametrize("example", list(EXAMPLES), ids=list(EXAMPLES))
 def examples(session: nox.Session, example: str) -> None:
-    """Run an example in full, and look at what it learned: seconds for the text, minutes for the GPT."""
-    session.install(*from_tree("tensor", "kernels", "nn"))
+    """Run an example in full, and look at what it learned: seconds for LeNet and the text, minutes for the GPT."""
+    session.install(*from_tree(*PACKAGES if example == "lenet" else ("tensor", "kernels", "nn")))
     printed = session.run("python", f"examples/{example}.py", *session.posargs, silent=True)
     session.log(str(printed))
     pattern, least, most = EXAMPLES[example]
