@@ -201,7 +201,8 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check the types of the packages, this file, the tools, the benchmarks and the examples."""
     session.install(
-        "mypy~=2.4", "nox", "pytest", "sybil", "types-tqdm", *from_tree(*PACKAGES), "stackgrad-tensor[testing]"
+        *("mypy~=2.4", "mkdocs~=1.6", "nox", "pytest", "sybil", "types-tqdm"),
+        *(*from_tree(*PACKAGES), "stackgrad-tensor[testing]"),
     )
     session.run("mypy")
     session.run("mypy", "noxfile.py", "tools", "benchmarks", "examples")
@@ -224,6 +225,14 @@ def docs(session: nox.Session) -> None:
     session.run(*run, *documents, *session.posargs)
     on_numpy = [document for document in documents if "kernels" not in document]
     session.run(*run, *on_numpy, *session.posargs, env={"STACKGRAD_BACKEND": "numpy"})
+
+
+@nox.session
+def site(session: nox.Session) -> None:
+    """Build the guides and the reference of all public names into site/; fails for links that lead nowhere."""
+    session.install(*nox.project.dependency_groups(nox.project.load_toml(), "site"), *from_tree(*PACKAGES))
+    session.install("-e", "./packages/tensor[testing]")
+    session.run("mkdocs", "build", "--strict", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})
 
 
 # A number that each example prints, and between which bounds the last one is to be.

@@ -1,10 +1,11 @@
 """Tensors with automatic differentiation, on NumPy or on any installed backend.
 
->>> from stackgrad.tensor import tensor
->>> x = tensor([1.0, 2.0, 3.0], requires_grad=True)
->>> (x * x).sum().backward()
->>> x.grad
-tensor([2., 4., 6.])
+Examples:
+    >>> from stackgrad.tensor import tensor
+    >>> x = tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4., 6.])
 """
 
 from __future__ import annotations
