@@ -28,27 +28,27 @@ nox.options.sessions = [
 os.environ.setdefault("UV_COMPILE_BYTECODE", "1")
 
 
-def siblings(package: str) -> dict[str, str]:
+def siblings(package: str, tests: bool = True) -> dict[str, str]:
     """The packages that `package` and its tests declare, those of its siblings included, each with its lower bound.
 
     Read from the pyproject files: a sibling that is used but not declared is then missing in the tests.
     """
     bounds: dict[str, str] = {}
     tested_with = nox.project.load_toml(f"packages/{package}/pyproject.toml")["dependency-groups"]["test"]
-    todo = [[entry for entry in tested_with if isinstance(entry, str)], declared(package)]
+    todo = [[entry for entry in tested_with if tests and isinstance(entry, str)], declared(package)]
     while todo:
         for requirement in todo.pop():
             if match := re.match(r"stackgrad-(\w+)>=([\d.]+),<", requirement):
                 name, bound = match.groups()
                 todo.append(declared(name))
-                bounds[name] = max(bounds.get(name, bound), bound, key=release)
+                bounds[name] = max(bounds.get(name, bound), bound, key=parsed)
             elif requirement.startswith("stackgrad"):
-                raise ValueError(f"{requirement!r}: expected a range, such as stackgrad-tensor>=0.1,<0.2")
+                raise ValueError(f"{requirement!r}: expected a range, such as stackgrad-tensor>=0.2,<0.3")
     return bounds
 
 
-def release(version: str) -> tuple[int, ...]:
-    """(0, 1, 0) for "0.1" and "0.1.0"."""
+def parsed(version: str) -> tuple[int, ...]:
+    """(0, 2, 0) for "0.2" and "0.2.0"."""
     parts = [int(part) for part in version.split(".")]
     return tuple(parts + [0] * (3 - len(parts)))
 
@@ -57,6 +57,20 @@ def declared(package: str) -> list[str]:
     """The requirements of `package`."""
     found: list[str] = nox.project.load_toml(f"packages/{package}/pyproject.toml")["project"]["dependencies"]
     return found
+
+
+def at_lowest(bounds: dict[str, str]) -> list[str]:
+    """Arguments that install siblings at their lower bounds: from the tree, or from the tag of that version."""
+    arguments = []
+    for sibling, bound in bounds.items():
+        init = (ROOT / f"packages/{sibling}/src/stackgrad/{sibling}/__init__.py").read_text(encoding="utf-8")
+        current = re.search(r'^__version__ = "([\d.]+)"', init, re.MULTILINE)
+        if current and parsed(current[1]) == parsed(bound):
+            arguments += from_tree(sibling)
+        else:
+            tag = f"{sibling}-v{'.'.join(map(str, parsed(bound)))}"
+            arguments.append(f"stackgrad-{sibling} @ git+{ROOT.as_uri()}@{tag}#subdirectory=packages/{sibling}")
+    return arguments
 
 
 def from_group(package: str, group: str) -> list[str]:
@@ -141,16 +155,8 @@ def matrix(session: nox.Session, package: str) -> None:
 @nox.parametrize("package", PACKAGES, ids=PACKAGES)
 def lowest(session: nox.Session, package: str) -> None:
     """Run each package's tests with the lowest versions that it allows, siblings included."""
-    arguments = from_tree(package)
-    for sibling, bound in siblings(package).items():
-        init = (ROOT / f"packages/{sibling}/src/stackgrad/{sibling}/__init__.py").read_text(encoding="utf-8")
-        current = re.search(r'^__version__ = "([\d.]+)"', init, re.MULTILINE)
-        if current and release(current[1]) == release(bound):
-            arguments += from_tree(sibling)
-        else:
-            tag = f"{sibling}-v{'.'.join(map(str, release(bound)))}"
-            arguments.append(f"stackgrad-{sibling} @ git+{ROOT.as_uri()}@{tag}#subdirectory=packages/{sibling}")
-    session.install("--resolution", "lowest-direct", *arguments, *from_group(package, "test"))
+    arguments = (*from_tree(package), *at_lowest(siblings(package)), *from_group(package, "test"))
+    session.install("--resolution", "lowest-direct", *arguments)
     session.run("uv", "pip", "list", external=True)
     session.run("pytest", f"packages/{package}", *session.posargs)
 
@@ -172,6 +178,54 @@ def wheels(session: nox.Session, package: str) -> None:
     """Install each wheel with what it declares and nothing else; check what is in it and that it can be imported."""
     session.install(f"stackgrad-{package}", "-c", "dist/constraints.txt")
     session.run("python", "tools/check_wheel.py", package)
+
+
+def build_release(session: nox.Session, package: str) -> Path:
+    """The folder dist/PACKAGE with the sdist, and with the wheel that is built from it."""
+    folder = ROOT / "dist" / package
+    shutil.rmtree(folder, ignore_errors=True)
+    session.run("uv", "build", "--quiet", "--out-dir", str(folder), f"packages/{package}", external=True)
+    (folder / ".gitignore").unlink(missing_ok=True)  # uv's; whatever publishes the folder takes all of it
+    return folder
+
+
+@nox.session(venv_backend="uv")
+def release(session: nox.Session) -> None:
+    """Build packages as they are published and check them; with `--tag` tag them, too: `nox -s release -- kernels`.
+
+    The sdist and the wheel are each installed with the newest and with the lowest versions of what they need. A name
+    may be that of a tag, kernels-v0.2.0, which is then to agree with the tree: what is published is built so.
+    """
+    names = [argument for argument in session.posargs if argument != "--tag"]
+    packages = [name.partition("-v")[0] for name in names]
+    if not packages or not set(packages) <= set(PACKAGES):
+        session.error(f"which packages? nox -s release -- {' '.join(PACKAGES)}")
+    session.install("twine~=7.0")
+    session.run("python", "tools/release.py", *names, *(["--strict"] if "--tag" in session.posargs else []))
+    for package in packages:
+        folder = build_release(session, package)
+        session.run("twine", "check", "--strict", *map(str, folder.iterdir()))
+        bounds = siblings(package, tests=False)
+        newest = [f"./packages/{sibling}" for sibling in bounds]
+        for file in folder.iterdir():
+            for resolution, others in (("highest", newest), ("lowest-direct", at_lowest(bounds))):
+                environment = Path(session.create_tmp()) / "environment"
+                session.run("uv", "venv", "--quiet", "--clear", str(environment), external=True)
+                python = str(environment / ("Scripts" if os.name == "nt" else "bin") / "python")
+                install = ("uv", "pip", "install", "--quiet", "--python", python, "--resolution", resolution)
+                session.run(*install, f"stackgrad-{package} @ {file.as_uri()}", *others, external=True)
+                session.run(python, "tools/check_wheel.py", package, str(folder), external=True)
+    if "--tag" in session.posargs:
+        session.run("python", "tools/release.py", *names, "--tag")
+
+
+@nox.session(name="tests-index", venv_backend="uv")
+def index_tests(session: nox.Session) -> None:
+    """Publish all packages to an index on 127.0.0.1, and install them by name from there, as a user would."""
+    session.install(*nox.project.dependency_groups(nox.project.load_toml(), "index"))
+    for package in PACKAGES:
+        build_release(session, package)
+    session.run("python", "-m", "pytest", "tools/index/tests", *session.posargs)
 
 
 @nox.session(name="tests-tools")

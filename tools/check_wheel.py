@@ -1,6 +1,7 @@
-"""Check the wheel of one package, installed with only what it declares: python tools/check_wheel.py PACKAGE.
+"""Check the wheel of one package, installed with only what it declares: python tools/check_wheel.py PACKAGE [FOLDER].
 
-What is in the wheel, whether all that it imports is declared, whether it can be imported. `nox -s wheels` runs this.
+What is in the wheel, which lies in FOLDER or in dist/, whether all that it imports is declared, whether it can be
+imported. `nox -s wheels` and `nox -s release` run this.
 """
 
 import ast
@@ -64,14 +65,15 @@ def undeclared(package: str, wheel: zipfile.ZipFile) -> Iterator[str]:
                 yield f"imports {module} in {file}, but does not declare it"
 
 
-def wrongs(package: str) -> Iterator[str]:
-    """All that is wrong with the wheel of `package` in dist/ and with its installation in this environment."""
-    (path,) = Path("dist").glob(f"stackgrad_{package}-*.whl")
+def wrongs(package: str, folder: str = "dist") -> Iterator[str]:
+    """All that is wrong with the wheel of `package` in `folder` and with its installation in this environment."""
+    (path,) = Path(folder).glob(f"stackgrad_{package}-*.whl")
     with zipfile.ZipFile(path) as wheel:
         yield from wrong_contents(package, set(wheel.namelist()))
         yield from undeclared(package, wheel)
-    installed = {distribution.name for distribution in distributions()} - INSTALLERS
-    print(f"installed: {', '.join(sorted(installed))}")
+    versions = {each.name: each.version for each in distributions() if each.name not in INSTALLERS}
+    print(f"installed: {', '.join(f'{name} {version}' for name, version in sorted(versions.items()))}")
+    installed = set(versions)
     if package in INSTALLED and installed != INSTALLED[package]:
         yield f"brings {sorted(installed)}, expected {sorted(INSTALLED[package])}"
     try:
@@ -84,5 +86,5 @@ def wrongs(package: str) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    found = [f"stackgrad-{sys.argv[1]} {wrong}" for wrong in wrongs(sys.argv[1])]
+    found = [f"stackgrad-{sys.argv[1]} {wrong}" for wrong in wrongs(*sys.argv[1:])]
     sys.exit("\n".join(found) or 0)

@@ -9,6 +9,6 @@ from . import course
 from ._custom import map, reduce, zip
 from .cpu._affine import affine_images
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = ["affine_images", "course", "map", "reduce", "zip"]

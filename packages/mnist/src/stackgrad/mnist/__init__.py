@@ -4,7 +4,7 @@ from .data import Dataset, Split, load
 from .idx import IdxError, read_idx
 from .models import MODELS, ConvNet, Course, LeNet5, make_model, normalise
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "MODELS",

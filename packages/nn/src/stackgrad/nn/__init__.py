@@ -73,7 +73,7 @@ from .parameter import Buffer, Parameter
 from .saving import load, load_metadata, save
 from .summary import summary
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "ELU",

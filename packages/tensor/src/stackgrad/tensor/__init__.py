@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     from ._like import *  # noqa: F403
     from ._names import *  # noqa: F403
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "OPS",

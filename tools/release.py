@@ -1,0 +1,116 @@
+"""Say what stands in the way of a release, and tag one: `nox -s release -- kernels` runs this.
+
+python tools/release.py NAME... [--strict | --tag]
+
+A NAME is a package, such as kernels, or the tag of a release, such as kernels-v0.2.0, which is then compared with what
+the tree holds. What stands in the way of a tag is printed; with --strict, with --tag, and for the tag of a release, it
+is an error. --tag then tags.
+"""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+VERSION = re.compile(r'^__version__ = "(\d+\.\d+\.\d+)"$', re.MULTILINE)
+
+
+def git(*arguments: str) -> str:
+    """What git prints."""
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def parsed(version: str) -> tuple[int, ...]:
+    """(0, 2, 0) for "0.2" and "0.2.0"."""
+    parts = [int(part) for part in version.split(".")]
+    return tuple(parts + [0] * (3 - len(parts)))
+
+
+def version_of(package: str) -> str:
+    """The version of `package` in the tree. Raises ValueError for one that has none of the form 1.2.3."""
+    path = ROOT / f"packages/{package}/src/stackgrad/{package}/__init__.py"
+    found = VERSION.search(path.read_text(encoding="utf-8")) if path.exists() else None
+    if found is None:
+        raise ValueError(f'{package!r} has no version in {path}, expected a line __version__ = "1.2.3"')
+    return found[1]
+
+
+def released(package: str) -> list[str]:
+    """The versions of `package` that have a tag, in order."""
+    versions = [tag.removeprefix(f"{package}-v") for tag in git("tag", "--list", f"{package}-v*").splitlines()]
+    return sorted((v for v in versions if re.fullmatch(r"\d+\.\d+\.\d+", v)), key=parsed)
+
+
+def is_dated(package: str, version: str) -> bool:
+    """Whether the changelog has a section of that version with its date."""
+    changelog = (ROOT / f"packages/{package}/CHANGELOG.md").read_text(encoding="utf-8")
+    return bool(re.search(rf"^## \[{re.escape(version)}\] - \d{{4}}-\d\d-\d\d$", changelog, re.MULTILINE))
+
+
+def unreleased_siblings(package: str) -> list[str]:
+    """The siblings' lowest versions that `package` needs and that have no tag."""
+    project = tomllib.loads((ROOT / f"packages/{package}/pyproject.toml").read_text(encoding="utf-8"))["project"]
+    bounds = [re.match(r"stackgrad-(\w+)>=([\d.]+)", requirement) for requirement in project["dependencies"]]
+    return [
+        f"{bound[1]} {bound[2]}"
+        for bound in bounds
+        if bound and parsed(bound[2]) not in map(parsed, released(bound[1]))
+    ]
+
+
+def obstacles(package: str, before: tuple[str, ...]) -> list[str]:
+    """Why the tree cannot be tagged as a release of `package`, where the packages `before` are tagged first."""
+    version, tagged = version_of(package), released(package)
+    found = []
+    if not is_dated(package, version):
+        found.append(f'its CHANGELOG.md has no section "## [{version}] - YYYY-MM-DD"')
+    if changed := git("status", "--porcelain"):
+        found.append(
+            f"the tree has changes that are not committed, such as {changed.splitlines()[0].split(maxsplit=1)[1]}"
+        )
+    if version in tagged:
+        found.append(f"the tag {package}-v{version} exists: raise __version__")
+    elif tagged and parsed(version) < parsed(tagged[-1]):
+        found.append(f"version {version} is older than {tagged[-1]}, which was released: raise __version__")
+    for sibling in unreleased_siblings(package):
+        if sibling.split()[0] not in before:
+            found.append(f"it needs {sibling}, which has no tag: release that first")
+    return found
+
+
+def differences(tag: str) -> list[str]:
+    """In what the tree differs from what `tag` says, such as kernels-v0.2.0."""
+    package, _, version = tag.partition("-v")
+    found = []
+    if version_of(package) != version:
+        found.append(f"__version__ is {version_of(package)}, expected {version}")
+    if not is_dated(package, version):
+        found.append(f'its CHANGELOG.md has no section "## [{version}] - YYYY-MM-DD"')
+    return found
+
+
+def main(arguments: list[str]) -> int:
+    """Check each name, and tag the packages if asked. Gives the exit status."""
+    names, tag = [name for name in arguments if not name.startswith("--")], "--tag" in arguments
+    strict = tag or "--strict" in arguments
+    packages = tuple(name for name in names if "-v" not in name)
+    found = {
+        name: differences(name) if "-v" in name else obstacles(name, tuple(names[: names.index(name)]))
+        for name in names
+    }
+    for name, reasons in found.items():
+        for reason in reasons:
+            print(f"{name} cannot be {'tagged' if name in packages else 'published'}: {reason}")
+    if any(reasons for name, reasons in found.items() if strict or name not in packages):
+        return 1
+    for package in packages if tag else ():
+        version = version_of(package)
+        git("tag", "--annotate", f"{package}-v{version}", "--message", f"stackgrad-{package} {version}")
+        print(f"tagged {package}-v{version}: git push origin {package}-v{version} publishes it")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
