@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from stackgrad.nn._arguments import paddings, sizes
+from stackgrad.nn._arguments import sizes, sliding
 
 
 def test_one_integer_stands_for_every_dimension() -> None:
@@ -35,26 +35,26 @@ def test_other_sizes_are_named(value: object) -> None:
         ("same", ((1, 1), (1, 2))),
     ],
 )
-def test_paddings(padding: object, expected: object) -> None:
-    assert paddings(padding, (3, 4), (1, 1), (1, 1)) == expected  # type: ignore[arg-type]
+def test_forms_of_padding(padding: object, expected: object) -> None:
+    assert sliding(2, (3, 4), 1, padding, 1)[1] == expected  # type: ignore[arg-type]
 
 
 def test_same_counts_the_dilation() -> None:
-    assert paddings("same", (3, 2), (1, 1), (2, 3)) == ((2, 2), (1, 2))
+    assert sliding(2, (3, 2), 1, "same", (2, 3)) == ((1, 1), ((2, 2), (1, 2)), (2, 3))
 
 
 def test_valid_goes_with_any_stride() -> None:
-    assert paddings("valid", (3,), (2,), (1,)) == ((0, 0),)
+    assert sliding(1, (3,), 2, "valid", 1) == ((2,), ((0, 0),), (1,))
 
 
 def test_same_needs_stride_1() -> None:
     with pytest.raises(ValueError, match=re.escape('padding "same" needs stride 1; got stride (1, 2)')):
-        paddings("same", (3, 3), (1, 2), (1, 1))
+        sliding(2, (3, 3), (1, 2), "same", 1)
 
 
 def test_unknown_name_of_a_padding() -> None:
     with pytest.raises(ValueError, match='must be "same" or "valid"; got \'full\''):
-        paddings("full", (3, 3), (1, 1), (1, 1))
+        sliding(2, (3, 3), 1, "full", 1)
 
 
 @pytest.mark.parametrize(
@@ -62,4 +62,4 @@ def test_unknown_name_of_a_padding() -> None:
 )
 def test_other_paddings_are_named(padding: object) -> None:
     with pytest.raises(ValueError, match=re.escape(f"none negative; got {padding!r}")):
-        paddings(padding, (3, 3), (1, 1), (1, 1))  # type: ignore[arg-type]
+        sliding(2, (3, 3), 1, padding, 1)  # type: ignore[arg-type]

@@ -78,7 +78,7 @@ def test_the_course_demands_divisible_sizes(function: Callable[..., Any]) -> Non
         function(sg.ones(1, 1, 4, 5), (2, 2))
     with pytest.raises(ValueError, match=r"kernel must be an int or 2 of them .*, at least 1; got \(2, 0\)"):
         function(sg.ones(1, 1, 4, 4), (2, 0))
-    with pytest.raises(ValueError, match=re.escape("(batch, channel, height, width); got shape (4, 4)")):
+    with pytest.raises(ValueError, match=re.escape("input of shape (4, 4): expected (batch, channel, height, width)")):
         function(sg.ones(4, 4), (2, 2))
 
 

@@ -149,7 +149,12 @@ def test_non_contiguous_input() -> None:
     ("x", "w", "options", "message"),
     [
         ((3, 4, 4), (1, 3, 2, 2), {}, "input of shape (3, 4, 4): expected (batch, channels, height, width)"),
-        ((1, 3, 4, 4), (1, 3, 2), {}, "weight must have 4 dimensions"),
+        (
+            (1, 3, 4, 4),
+            (1, 3, 2),
+            {},
+            "weight of shape (1, 3, 2): expected (out, in / groups, kernel height, kernel width)",
+        ),
         ((1, 3, 4, 4), (1, 2, 2, 2), {}, "has 3 channels, weight of shape (1, 2, 2, 2) with groups 1 expects 2"),
         ((1, 3, 4, 4), (1, 3, 5, 5), {}, "spans 5x5, more than the image of 4x4"),
         ((1, 3, 4, 4), (2, 1, 2, 2), {"groups": 2}, "groups 2 does not divide 3 input and 2 output channels"),
@@ -173,8 +178,8 @@ def test_mixed_dtypes() -> None:
 @pytest.mark.parametrize(
     ("x", "w", "message"),
     [
-        ((1, 1, 3, 3), (1, 1, 2), "input must have 3 dimensions, (batch, channels, width); got shape (1, 1, 3, 3)"),
-        ((1, 1, 3), (1, 1, 2, 2), "weight must have 3 dimensions"),
+        ((1, 1, 3, 3), (1, 1, 2), "input of shape (1, 1, 3, 3): expected (batch, channels, width)"),
+        ((1, 1, 3), (1, 1, 2, 2), "weight of shape (1, 1, 2, 2): expected (out, in / groups, kernel width)"),
     ],
 )
 def test_conv1d_errors(x: Any, w: Any, message: str) -> None:
@@ -266,7 +271,7 @@ def test_transposed_convolution_of_sequences_is_that_of_flat_images() -> None:
             lambda x, w: F.conv_transpose2d(x[0], w),
             "input of shape (2, 4, 4): expected (batch, channels, height, width)",
         ),
-        (lambda x, w: F.conv_transpose1d(x, w), "weight must have 3 dimensions"),
+        (lambda x, w: F.conv_transpose1d(x, w), "input of shape (1, 2, 4, 4): expected (batch, channels, width)"),
         (lambda x, w: F.conv_transpose1d(x[0], w[:, 0], stride=0), "stride must be an int or 1 of them"),
     ],
 )

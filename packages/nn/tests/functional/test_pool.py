@@ -188,8 +188,11 @@ def test_adaptive_pools_take_the_means_of_parts(goal: Any, backend: str) -> None
         (lambda x: F.max_pool2d(x, 2, padding=2, dilation=2), "padding ((2, 2), (2, 2)) is more than half of kernel"),
         (lambda x: F.max_pool2d(x, 4, dilation=2), "kernel (4, 4) with dilation (2, 2) is larger than (1, 1, 4, 4)"),
         (lambda x: F.avg_pool2d(x, 2, divisor_override=0), "divisor_override must not be 0"),
-        (lambda x: F.max_pool1d(x, 2), "input of max_pool1d must have 3 dimensions, (batch, channels, width)"),
-        (lambda x: F.adaptive_avg_pool1d(x, 2), "input of adaptive_avg_pool1d must have 3 dimensions"),
+        (lambda x: F.max_pool1d(x, 2), "max_pool1d: input of shape (1, 1, 4, 4): expected (batch, channels, width)"),
+        (
+            lambda x: F.adaptive_avg_pool1d(x, 2),
+            "adaptive_avg_pool1d: input of shape (1, 1, 4, 4): expected (batch, channels, width)",
+        ),
         (lambda x: F.adaptive_avg_pool2d(x, 0), "output_size must be an int or None, or 2 of them; got 0"),
         (lambda x: F.adaptive_avg_pool2d(x, (1, 2, 3)), "output_size must be an int or None, or 2 of them"),
         (lambda x: F.adaptive_avg_pool2d(x[:, :, :0], 1), "input of shape (1, 1, 0, 4) is empty"),

@@ -3,12 +3,13 @@
 import math
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 
 from stackgrad.tensor import Tensor
 
+Pair: TypeAlias = tuple[int, int]
 Size: TypeAlias = int | Sequence[int]
 Padding: TypeAlias = int | str | Sequence[int] | Sequence[Sequence[int]]
 
@@ -43,18 +44,6 @@ def expect_tensors(function: str, **values: object) -> None:
 def expect_optional(function: str, **values: object) -> None:
     """TypeError unless each of these arguments of `function` is a Tensor or None."""
     expect_tensors(function, **{name: value for name, value in values.items() if value is not None})
-
-
-def pair(values: tuple[int, ...]) -> tuple[int, int]:
-    """Two of them, for rows and columns."""
-    rows, columns = values
-    return rows, columns
-
-
-def pairs(values: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Two (before, after) pairs, for rows and columns."""
-    rows, columns = values
-    return rows, columns
 
 
 def described(value: object) -> str:
@@ -128,18 +117,11 @@ def sizes(name: str, value: Size, dims: int, least: int = 1) -> tuple[int, ...]:
     return tuple(int(v) for v in values)
 
 
-def paddings(
+def _paddings(
     padding: Padding, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
 ) -> tuple[tuple[int, int], ...]:
-    """One (before, after) pair a dimension.
-
-    `padding` is an int, one int a dimension, one (before, after) pair a dimension, "valid" (none) or "same" (the
-    output has the input's size: stride 1 only; where the zeros are odd in number, the odd one stands at the end).
-
-    Raises:
-        ValueError: other forms, negative numbers, "same" with a stride other than 1.
-    """
-    dims = len(kernel)
+    """One (before, after) pair a dimension, from any of the forms that `sliding` takes."""
+    dims = len(stride)
     if type(padding) is tuple and len(padding) == dims and all(map(_is_checked, padding, (2,) * dims, (0,) * dims)):
         return padding
     if isinstance(padding, str):
@@ -149,7 +131,8 @@ def paddings(
             raise ValueError(f'padding by name must be "same" or "valid"; got {padding!r}')
         if any(s != 1 for s in stride):
             raise ValueError(f'padding "same" needs stride 1; got stride {tuple(stride)}')
-        totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+        extents = (*kernel, *(1,) * dims)  # for a weight with too few dimensions, which the convolution refuses
+        totals = [d * (k - 1) for k, d in zip(extents, dilation, strict=False)]
         return tuple((total // 2, total - total // 2) for total in totals)
     each = tuple(padding) if isinstance(padding, Sequence) else (padding,) * dims
     pairs = [tuple(p) if isinstance(p, Sequence) else (p, p) for p in each]
@@ -161,7 +144,32 @@ def paddings(
     return tuple((int(before), int(after)) for before, after in pairs)
 
 
-def check_ndim(name: str, tensor: Tensor, ndim: int, meaning: str) -> None:
-    """ValueError unless `tensor` has `ndim` dimensions; `meaning` names them: "(batch, channels, width)"."""
-    if tensor.ndim != ndim:
-        raise ValueError(f"{name} must have {ndim} dimensions, {meaning}; got shape {tensor.shape}")
+@overload
+def sliding(
+    dims: Literal[2], kernel: Sequence[int], stride: Size, padding: Padding, dilation: Size
+) -> tuple[Pair, tuple[Pair, Pair], Pair]: ...
+
+
+@overload
+def sliding(
+    dims: int, kernel: Sequence[int], stride: Size, padding: Padding, dilation: Size
+) -> tuple[tuple[int, ...], tuple[Pair, ...], tuple[int, ...]]: ...
+
+
+def sliding(dims: int, kernel: Sequence[int], stride: Size, padding: Padding, dilation: Size) -> Any:
+    """How a window slides over the last `dims` dimensions: its stride, padding and dilation, one entry a dimension.
+
+    `padding` is an int, one int a dimension, one (before, after) pair a dimension, "valid" (none) or "same" (the
+    output has the input's size: stride 1 only; an odd zero goes to the end).
+
+    Raises:
+        ValueError: other forms, values that are too small, "same" with a stride other than 1.
+    """
+    strides, dilations = sizes("stride", stride, dims), sizes("dilation", dilation, dims)
+    return strides, _paddings(padding, kernel, strides, dilations), dilations
+
+
+def expect_dims(function: str, input: Tensor, *dims: str) -> None:
+    """ValueError unless `input` has as many dimensions as names are given."""
+    if input.ndim != len(dims):
+        raise ValueError(f"{function}: input of shape {input.shape}: expected ({', '.join(dims)})")

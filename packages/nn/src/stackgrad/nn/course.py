@@ -11,7 +11,7 @@ import numpy as np
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
 
-from ._arguments import check_ndim, expect_tensors, sizes
+from ._arguments import expect_dims, expect_tensors, sizes
 from .functional import avg_pool2d, max_pool2d, softmax
 from .functional import log_softmax as logsoftmax
 from .functional._dropout import check_probability
@@ -32,7 +32,7 @@ def tile(input: Tensor, kernel: Sequence[int]) -> tuple[Tensor, int, int]:
     Raises:
         ValueError: another number of dimensions, a kernel that does not divide the image.
     """
-    rows, columns = _dividing_kernel(input, kernel)
+    rows, columns = _dividing_kernel("tile", input, kernel)
     batch, channel, height, width = input.shape
     new_height, new_width = height // rows, width // columns
     # (batch, channel, new_height, rows, new_width, columns): a window is the two odd ones
@@ -42,12 +42,12 @@ def tile(input: Tensor, kernel: Sequence[int]) -> tuple[Tensor, int, int]:
 
 def avgpool2d(input: Tensor, kernel: Sequence[int]) -> Tensor:
     """The mean of each window of `tile`: (batch, channel, height / kernel_height, width / kernel_width)."""
-    return avg_pool2d(input, _dividing_kernel(input, kernel))
+    return avg_pool2d(input, _dividing_kernel("avgpool2d", input, kernel))
 
 
 def maxpool2d(input: Tensor, kernel: Sequence[int]) -> Tensor:
     """The largest value of each window of `tile`: (batch, channel, height / kernel_height, width / kernel_width)."""
-    return max_pool2d(input, _dividing_kernel(input, kernel))
+    return max_pool2d(input, _dividing_kernel("maxpool2d", input, kernel))
 
 
 def max(input: Tensor, dim: int) -> Tensor:
@@ -93,8 +93,8 @@ def dropout(input: Tensor, rate: float, ignore: bool = False) -> Tensor:
     return sg.where(sg.rand(*input.shape, backend=input.backend) >= rate, input, 0.0)
 
 
-def _dividing_kernel(input: Tensor, kernel: Sequence[int]) -> tuple[int, int]:
-    check_ndim("input", input, 4, "(batch, channel, height, width)")
+def _dividing_kernel(function: str, input: Tensor, kernel: Sequence[int]) -> tuple[int, int]:
+    expect_dims(function, input, "batch", "channel", "height", "width")
     rows, columns = sizes("kernel", kernel, 2)
     height, width = input.shape[2:]
     if height % rows or width % columns:

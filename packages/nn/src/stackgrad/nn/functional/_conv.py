@@ -3,7 +3,7 @@
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
 
-from .._arguments import Activation, Padding, Size, check_ndim, expect_tensors, is_relu, paddings, pair, pairs, sizes
+from .._arguments import Activation, Padding, Size, expect_tensors, is_relu, sizes, sliding
 
 
 def conv2d(
@@ -37,11 +37,8 @@ def conv2d(
         ValueError: shapes, channels or groups that do not fit, a kernel larger than the padded input.
     """
     expect_tensors("conv2d", input=input, weight=weight, bias=bias)
-    check_ndim("weight", weight, 4, "(out_channels, in_channels / groups, kernel_height, kernel_width)")
-    steps = sizes("stride", stride, 2)
-    spread = sizes("dilation", dilation, 2)
-    pads = paddings(padding, weight.shape[2:], steps, spread)
-    return sg.conv2d(input, weight, bias, pair(steps), pairs(pads), pair(spread), groups, is_relu(activation))
+    window = sliding(2, weight.shape[2:], stride, padding, dilation)
+    return sg.conv2d(input, weight, bias, *window, groups, is_relu(activation))
 
 
 def conv1d(
@@ -72,12 +69,8 @@ def conv1d(
         ValueError: as in `conv2d`.
     """
     expect_tensors("conv1d", input=input, weight=weight, bias=bias)
-    check_ndim("input", input, 3, "(batch, channels, width)")
-    check_ndim("weight", weight, 3, "(out_channels, in_channels / groups, kernel_width)")
-    steps = sizes("stride", stride, 1)
-    spread = sizes("dilation", dilation, 1)
-    pads = paddings(padding, weight.shape[2:], steps, spread)
-    return sg.conv1d(input, weight, bias, steps[0], pads[0], spread[0], groups, is_relu(activation))
+    (strides,), (pads,), (dilations,) = sliding(1, weight.shape[2:], stride, padding, dilation)
+    return sg.conv1d(input, weight, bias, strides, pads, dilations, groups, is_relu(activation))
 
 
 def conv_transpose2d(
@@ -113,10 +106,9 @@ def conv_transpose2d(
         ValueError: shapes, channels or groups that do not fit, an `output_padding` that is too large.
     """
     expect_tensors("conv_transpose2d", input=input, weight=weight, bias=bias)
-    check_ndim("weight", weight, 4, "(in_channels, out_channels / groups, kernel_height, kernel_width)")
-    steps, spread = sizes("stride", stride, 2), sizes("dilation", dilation, 2)
-    pads, more = paddings(padding, weight.shape[2:], steps, spread), sizes("output_padding", output_padding, 2, 0)
-    return sg.conv_transpose2d(input, weight, bias, pair(steps), pairs(pads), pair(more), groups, pair(spread))
+    strides, pads, dilations = sliding(2, weight.shape[2:], stride, padding, dilation)
+    rows, columns = sizes("output_padding", output_padding, 2, 0)
+    return sg.conv_transpose2d(input, weight, bias, strides, pads, (rows, columns), groups, dilations)
 
 
 def conv_transpose1d(
@@ -144,7 +136,6 @@ def conv_transpose1d(
         ValueError: as in `conv_transpose2d`.
     """
     expect_tensors("conv_transpose1d", input=input, weight=weight, bias=bias)
-    check_ndim("weight", weight, 3, "(in_channels, out_channels / groups, kernel_width)")
-    steps, spread = sizes("stride", stride, 1), sizes("dilation", dilation, 1)
-    pads, more = paddings(padding, weight.shape[2:], steps, spread), sizes("output_padding", output_padding, 1, 0)
-    return sg.conv_transpose1d(input, weight, bias, steps[0], pads[0], more[0], groups, spread[0])
+    (strides,), (pads,), (dilations,) = sliding(1, weight.shape[2:], stride, padding, dilation)
+    (columns,) = sizes("output_padding", output_padding, 1, 0)
+    return sg.conv_transpose1d(input, weight, bias, strides, pads, columns, groups, dilations)

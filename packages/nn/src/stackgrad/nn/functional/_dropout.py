@@ -3,7 +3,7 @@
 import stackgrad.tensor as sg
 from stackgrad.tensor import Generator, Tensor
 
-from .._arguments import check_ndim, expect_tensors
+from .._arguments import expect_dims, expect_tensors
 
 
 def dropout(
@@ -59,9 +59,7 @@ def _of_channels(
     what: str, input: Tensor, ndim: int, p: float, training: bool, inplace: bool, generator: Generator | None
 ) -> Tensor:
     expect_tensors(what, input=input)
-    check_ndim(
-        f"input of {what}", input, ndim, "(batch, channels, height, width)" if ndim == 4 else "(batch, channels, width)"
-    )
+    expect_dims(what, input, "batch", "channels", *(("height", "width") if ndim == 4 else ("width",)))
     if check_probability(p) == 0 or not training:
         return input
     channels = sg.ones(*input.shape[:2], *(1,) * (ndim - 2), dtype=input.dtype, backend=input.backend)

@@ -6,7 +6,7 @@ from typing import TypeAlias
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
 
-from .._arguments import Padding, Size, check_ndim, expect_tensors, is_integer, paddings, pair, pairs, sizes
+from .._arguments import Padding, Pair, Size, expect_dims, expect_tensors, is_integer, sizes, sliding
 from ._pad import in_order, pad
 
 Goal: TypeAlias = int | Sequence[int | None] | None
@@ -39,11 +39,7 @@ def max_pool2d(
         ValueError: another number of dimensions, sizes that do not fit.
     """
     expect_tensors("max_pool2d", input=input)
-    kernel, steps, pads = _pool_arguments(kernel_size, stride, padding)
-    spread = pair(sizes("dilation", dilation, 2))
-    if spread == (1, 1):
-        return sg.max_pool2d(input, kernel, steps, pads, ceil_mode)
-    return _spread_max(input, kernel, steps, pads, spread, ceil_mode)
+    return _largest(input, *_window(2, kernel_size, stride, padding, dilation), ceil_mode)
 
 
 def avg_pool2d(
@@ -65,10 +61,10 @@ def avg_pool2d(
     Returns and raises as `max_pool2d`; ValueError for a `divisor_override` of 0.
     """
     expect_tensors("avg_pool2d", input=input)
-    kernel, steps, pads = _pool_arguments(kernel_size, stride, padding)
     if divisor_override == 0:
         raise ValueError("avg_pool2d: divisor_override must not be 0")
-    return sg.avg_pool2d(input, kernel, steps, pads, ceil_mode, count_include_pad, divisor_override)
+    kernel, strides, pads, _ = _window(2, kernel_size, stride, padding, (1, 1))
+    return sg.avg_pool2d(input, kernel, strides, pads, ceil_mode, count_include_pad, divisor_override)
 
 
 def max_pool1d(
@@ -80,8 +76,8 @@ def max_pool1d(
     ceil_mode: bool = False,
 ) -> Tensor:
     """`max_pool2d` of (batch, channels, width): (batch, channels, out_width)."""
-    image, kernel, steps, pads = _as_image("max_pool1d", input, kernel_size, stride, padding)
-    return max_pool2d(image, kernel, steps, pads, (1, *sizes("dilation", dilation, 1)), ceil_mode).squeeze(2)
+    window = _window(1, kernel_size, stride, padding, dilation)
+    return _largest(_image("max_pool1d", input), *window, ceil_mode).squeeze(2)
 
 
 def avg_pool1d(
@@ -93,8 +89,8 @@ def avg_pool1d(
     count_include_pad: bool = True,
 ) -> Tensor:
     """`avg_pool2d` of (batch, channels, width): (batch, channels, out_width)."""
-    image, kernel, steps, pads = _as_image("avg_pool1d", input, kernel_size, stride, padding)
-    return avg_pool2d(image, kernel, steps, pads, ceil_mode, count_include_pad).squeeze(2)
+    kernel, strides, pads, _ = _window(1, kernel_size, stride, padding, (1,))
+    return sg.avg_pool2d(_image("avg_pool1d", input), kernel, strides, pads, ceil_mode, count_include_pad).squeeze(2)
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: Goal) -> Tensor:
@@ -112,14 +108,14 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Goal) -> Tensor:
         ValueError: another number of dimensions, other sizes, an empty image.
     """
     expect_tensors("adaptive_avg_pool2d", input=input)
-    check_ndim("input of adaptive_avg_pool2d", input, 4, "(batch, channels, height, width)")
+    expect_dims("adaptive_avg_pool2d", input, "batch", "channels", "height", "width")
     return _parts_means("adaptive_avg_pool2d", input, output_size)
 
 
 def adaptive_avg_pool1d(input: Tensor, output_size: Goal) -> Tensor:
     """`adaptive_avg_pool2d` of (batch, channels, width): (batch, channels, output_size)."""
     expect_tensors("adaptive_avg_pool1d", input=input)
-    check_ndim("input of adaptive_avg_pool1d", input, 3, "(batch, channels, width)")
+    expect_dims("adaptive_avg_pool1d", input, "batch", "channels", "width")
     return _parts_means("adaptive_avg_pool1d", input, output_size)
 
 
@@ -143,16 +139,13 @@ def _parts_means(what: str, input: Tensor, output_size: Goal) -> Tensor:
     return input
 
 
-def _spread_max(
-    input: Tensor,
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    padding: tuple[tuple[int, int], tuple[int, int]],
-    dilation: tuple[int, int],
-    ceil_mode: bool,
+def _largest(
+    input: Tensor, kernel: Pair, stride: Pair, padding: tuple[Pair, Pair], dilation: Pair, ceil_mode: bool
 ) -> Tensor:
-    """The largest of windows whose elements lie apart: of what lies under each element of the window."""
-    check_ndim("input of max_pool2d", input, 4, "(batch, channels, height, width)")
+    """Max pooling of an image; with a dilation, the maximum of one strided slice for each element of the window."""
+    if dilation == (1, 1):
+        return sg.max_pool2d(input, kernel, stride, padding, ceil_mode)
+    expect_dims("max_pool2d", input, "batch", "channels", "height", "width")
     taps, sides = [], []
     for extent, k, step, (before, after), apart in zip(input.shape[2:], kernel, stride, padding, dilation, strict=True):
         if max(before, after) > k // 2:
@@ -168,20 +161,19 @@ def _spread_max(
     return sg.stack([padded[:, :, rows, columns] for rows in taps[0] for columns in taps[1]]).max(0)
 
 
-def _pool_arguments(
-    kernel_size: Size, stride: Size | None, padding: Padding
-) -> tuple[tuple[int, int], tuple[int, int], tuple[tuple[int, int], tuple[int, int]]]:
-    kernel = sizes("kernel_size", kernel_size, 2)
-    steps = kernel if stride is None else sizes("stride", stride, 2)
-    return pair(kernel), pair(steps), pairs(paddings(padding, kernel, steps, (1, 1)))
+def _window(
+    dims: int, kernel_size: Size, stride: Size | None, padding: Padding, dilation: Size
+) -> tuple[Pair, Pair, tuple[Pair, Pair], Pair]:
+    """Kernel, stride, padding and dilation for rows and columns; a window with one dimension gets a row of 1."""
+    kernel = sizes("kernel_size", kernel_size, dims)
+    window = (kernel, *sliding(dims, kernel, kernel if stride is None else stride, padding, dilation))
+    if dims == 1:
+        window = (1, *window[0]), (1, *window[1]), ((0, 0), *window[2]), (1, *window[3])
+    return window  # type: ignore[return-value]
 
 
-def _as_image(
-    what: str, input: Tensor, kernel_size: Size, stride: Size | None, padding: Padding
-) -> tuple[Tensor, Size, Size, Padding]:
-    """(batch, channels, width) as an image of height 1, with kernel, stride and padding for it."""
-    expect_tensors(what, input=input)
-    check_ndim(f"input of {what}", input, 3, "(batch, channels, width)")
-    kernel = sizes("kernel_size", kernel_size, 1)
-    steps = kernel if stride is None else sizes("stride", stride, 1)
-    return input.unsqueeze(2), (1, *kernel), (1, *steps), ((0, 0), *paddings(padding, kernel, steps, (1,)))
+def _image(function: str, input: Tensor) -> Tensor:
+    """(batch, channels, width) as an image of height 1."""
+    expect_tensors(function, input=input)
+    expect_dims(function, input, "batch", "channels", "width")
+    return input.unsqueeze(2)

@@ -8,7 +8,7 @@ from stackgrad.tensor import Generator, Tensor
 
 from .. import functional as F
 from .. import init
-from .._arguments import Activation, Padding, Size, expect_tensors, is_relu, paddings, sizes
+from .._arguments import Activation, Padding, Size, expect_tensors, is_relu, sizes, sliding
 from ..functional._pad import in_order
 from ..module import Module
 from ..parameter import Parameter
@@ -49,9 +49,7 @@ class _Conv(Module):
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.kernel_size = kernel
-        self.stride = sizes("stride", stride, self.dims)
-        self.dilation = sizes("dilation", dilation, self.dims)
-        self.padding = paddings(padding, kernel, self.stride, self.dilation)
+        self.stride, self.padding, self.dilation = sliding(self.dims, kernel, stride, padding, dilation)
         self.groups = groups
         self.padding_mode: Around = padding_mode
         if padding_mode not in ("zeros", "reflect", "replicate", "circular"):

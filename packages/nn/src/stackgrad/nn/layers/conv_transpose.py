@@ -8,7 +8,7 @@ from stackgrad.tensor import Generator, Tensor
 
 from .. import functional as F
 from .. import init
-from .._arguments import Padding, Size, paddings, sizes
+from .._arguments import Padding, Size, sizes, sliding
 from ..module import Module
 from ..parameter import Parameter
 from .conv import expect_channels
@@ -39,9 +39,7 @@ class _ConvTranspose(Module):
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.kernel_size = kernel
-        self.stride = sizes("stride", stride, self.dims)
-        self.dilation = sizes("dilation", dilation, self.dims)
-        self.padding = paddings(padding, kernel, self.stride, self.dilation)
+        self.stride, self.padding, self.dilation = sliding(self.dims, kernel, stride, padding, dilation)
         self.output_padding = sizes("output_padding", output_padding, self.dims, 0)
         self.groups = groups
         shape = (in_channels, out_channels // groups, *kernel)

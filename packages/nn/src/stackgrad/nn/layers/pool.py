@@ -3,7 +3,7 @@
 from stackgrad.tensor import Tensor
 
 from .. import functional as F
-from .._arguments import Padding, Size, paddings, sizes
+from .._arguments import Padding, Size, sizes, sliding
 from ..functional._pool import Goal
 from ..module import Module
 
@@ -13,10 +13,12 @@ class _Pool(Module):
 
     dims: int
 
-    def __init__(self, kernel_size: Size, stride: Size | None, padding: Padding, ceil_mode: bool) -> None:
-        self.kernel_size = sizes("kernel_size", kernel_size, self.dims)
-        self.stride = self.kernel_size if stride is None else sizes("stride", stride, self.dims)
-        self.padding = paddings(padding, self.kernel_size, self.stride, (1,) * self.dims)
+    def __init__(
+        self, kernel_size: Size, stride: Size | None, padding: Padding, ceil_mode: bool, dilation: Size = 1
+    ) -> None:
+        self.kernel_size = kernel = sizes("kernel_size", kernel_size, self.dims)
+        stride = kernel if stride is None else stride
+        self.stride, self.padding, self.dilation = sliding(self.dims, kernel, stride, padding, dilation)
         self.ceil_mode = ceil_mode
 
     def extra_repr(self) -> str:
@@ -27,6 +29,8 @@ class _Pool(Module):
             parts.append(f"padding={self.padding}")
         if self.ceil_mode:
             parts.append("ceil_mode=True")
+        if self.dilation != (1,) * self.dims:
+            parts.append(f"dilation={self.dilation}")
         return ", ".join(parts)
 
 
@@ -40,12 +44,7 @@ class _MaxPool(_Pool):
         *,
         ceil_mode: bool = False,
     ) -> None:
-        super().__init__(kernel_size, stride, padding, ceil_mode)
-        self.dilation = sizes("dilation", dilation, self.dims)
-
-    def extra_repr(self) -> str:
-        dilation = "" if self.dilation == (1,) * self.dims else f", dilation={self.dilation}"
-        return super().extra_repr() + dilation
+        super().__init__(kernel_size, stride, padding, ceil_mode, dilation)
 
 
 class MaxPool1d(_MaxPool):
