@@ -15,7 +15,7 @@ nox.options.download_python = "never"
 
 # Each after the ones that it needs.
 PACKAGES = ("tensor", "kernels", "nn", "mnist")
-PYTHONS = ("3.11", "3.12", "3.13")
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 ROOT = Path(__file__).parent
 
 nox.options.sessions = [
