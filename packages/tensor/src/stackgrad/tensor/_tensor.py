@@ -21,6 +21,7 @@ from ._diagonals import Diagonals
 from ._dtypes import as_dtype, is_float
 from ._errors import dtype_of, no_tensor
 from ._formulas import Formulas
+from ._graph import Graphed
 from ._host import HostBackend
 from ._inplace import InPlace
 from ._norms import Norms
@@ -38,7 +39,7 @@ from ._value import Value, Version
 find_namespace: Callable[[], ModuleType] | None = None  # set by the package, whose functions build on this module
 
 
-class Tensor(InPlace, Formulas, Norms, Sorting, Picking, Rearranging, Diagonals, Products, Comparing, Casts):
+class Tensor(InPlace, Formulas, Norms, Sorting, Picking, Rearranging, Diagonals, Products, Comparing, Casts, Graphed):
     """An n-dimensional array of one dtype on one backend.
 
     Made by `tensor`, `from_numpy`, `zeros` and their like. `data` is the backend's own array: read it, do not
