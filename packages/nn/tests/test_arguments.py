@@ -19,7 +19,7 @@ def test_a_sequence_gives_one_integer_a_dimension() -> None:
 
 @pytest.mark.parametrize("value", [0, -1, (1,), (1, 2, 3), (1, 0), 2.0, (1.0, 2), True, None, "ab"])
 def test_other_sizes_are_named(value: object) -> None:
-    message = f"stride must be an int or 2 of them (one a dimension), at least 1; got {value!r}"
+    message = f"stride must be an int or 2 of them (one per dimension), at least 1; got {value!r}"
     with pytest.raises(ValueError, match=re.escape(message)):
         sizes("stride", value, 2)  # type: ignore[arg-type]
 

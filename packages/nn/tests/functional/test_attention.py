@@ -91,7 +91,7 @@ def test_scale_dropout_and_shared_heads() -> None:
     [
         (
             lambda x: F.scaled_dot_product_attention(x, x, x, sg.ones(2, 2), is_causal=True),
-            "attn_mask beside is_causal",
+            "got both attn_mask and is_causal",
         ),
         (
             lambda x: F.scaled_dot_product_attention(x[0], x, x),

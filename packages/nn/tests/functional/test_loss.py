@@ -122,7 +122,7 @@ def test_targets_of_0_have_no_divergence() -> None:
 @pytest.mark.parametrize("name", LOSSES)
 def test_arguments(name: str) -> None:
     loss = LOSSES[name][0]
-    with pytest.raises(ValueError, match=re.escape("needs input and target of one shape; got (2, 1) and (2,)")):
+    with pytest.raises(ValueError, match=re.escape("needs input and target of the same shape; got (2, 1) and (2,)")):
         loss(sg.ones(2, 1), sg.ones(2))
     with pytest.raises(ValueError, match=r'reduction must be "mean", "sum",? .*"; got \'average\''):
         loss(sg.full(2, 0.5), sg.full(2, 0.5), reduction="average")

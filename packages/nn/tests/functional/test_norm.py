@@ -178,7 +178,7 @@ def test_layer_and_group_norm_errors() -> None:
         (lambda: F.group_norm(x, 3), "num_groups 3 does not divide 4 channels"),
         (lambda: F.group_norm(x, 2, None, sg.ones(2)), "group_norm: bias must have shape (4,); got (2,)"),
         (lambda: F.group_norm(sg.ones(4), 2), "(batch, channels, ...); got shape (4,)"),
-        (lambda: F.group_norm(sg.ones(1, 2), 2), "input of shape (1, 2) has 1 value a group: expected 2 or more"),
+        (lambda: F.group_norm(sg.ones(1, 2), 2), "input of shape (1, 2) has 1 value per group: expected 2 or more"),
     ):
         with pytest.raises(ValueError, match=re.escape(message)):
             function()

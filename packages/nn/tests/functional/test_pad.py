@@ -55,14 +55,14 @@ def test_negative_padding_takes_away() -> None:
         (lambda x: F.pad(x, (1, 1.5)), "expected (before, after) pairs of ints"),
         (lambda x: F.pad(x, (1,) * 6), "3 pairs for an input of shape (2, 3)"),
         (lambda x: F.pad(x, (1, 1), "mirror"), 'mode must be "constant", "reflect", "replicate" or "circular"; got'),
-        (lambda x: F.pad(x, (3, 0), "reflect"), "3 and 0 around dim 1 of shape (2, 3) with mode 'reflect': expected 2"),
+        (lambda x: F.pad(x, (3, 0), "reflect"), "3 and 0 around dim 1 of shape (2, 3) with mode 'reflect': expected at most 2"),
         (
             lambda x: F.pad(x, (0, 4), "circular"),
-            "0 and 4 around dim 1 of shape (2, 3) with mode 'circular': expected 3",
+            "0 and 4 around dim 1 of shape (2, 3) with mode 'circular': expected at most 3",
         ),
-        (lambda x: F.pad(x[:, :0], (1, 0), "replicate"), "with mode 'replicate': expected 0 at most"),
+        (lambda x: F.pad(x[:, :0], (1, 0), "replicate"), "with mode 'replicate': expected at most 0"),
         (lambda x: F.pad(x, (1, 1), "reflect", 2.0), "value 2.0 with mode 'reflect'"),
-        (lambda x: F.pad(x, (-2, -2)), "-2 and -2 take more than dim 1 of shape (2, 3) has"),
+        (lambda x: F.pad(x, (-2, -2)), "-2 and -2 remove more than dim 1 of shape (2, 3) has"),
     ],
 )
 def test_errors(call: Callable[[sg.Tensor], object], message: str) -> None:

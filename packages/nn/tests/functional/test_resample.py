@@ -58,12 +58,12 @@ def test_whole_factors_repeat() -> None:
         (lambda x: F.interpolate(x, (2, 2, 2)), "size must be an int or 2 of them, above 0; got (2, 2, 2)"),
         (
             lambda x: F.interpolate(x, scale_factor=-1.0),
-            "scale_factor must be a number or 2 of them, above 0; got -1.0",
+            "scale_factor must be a float or 2 of them, above 0; got -1.0",
         ),
-        (lambda x: F.interpolate(x, scale_factor=0.2), "scale_factor 0.2 of sizes (3, 4) leaves nothing"),
+        (lambda x: F.interpolate(x, scale_factor=0.2), "scale_factor 0.2 of sizes (3, 4) leaves no elements"),
         (lambda x: F.interpolate(x, 2, mode="linear"), "input of shape (1, 1, 3, 4) with mode 'linear': expected 3"),
         (lambda x: F.interpolate(x, 2, align_corners=True), "align_corners with mode 'nearest'"),
-        (lambda x: F.interpolate(x[:, :, :0], 2), "an input without elements"),
+        (lambda x: F.interpolate(x[:, :, :0], 2), "the input has no elements"),
     ],
 )
 def test_errors(call: Callable[[sg.Tensor], object], message: str) -> None:

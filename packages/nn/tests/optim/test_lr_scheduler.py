@@ -123,7 +123,10 @@ def test_errors(make: Callable[[nn.Optimizer], Any], message: str) -> None:
             lambda o: nn.Cosine(o, 5).load_state_dict({"steps": 3.0}),
             "steps of a schedule must be an int; got float",
         ),
-        (lambda o: nn.Cosine(o, 5).load_state_dict(3), "a schedule's state must be values by name; got int"),
+        (
+            lambda o: nn.Cosine(o, 5).load_state_dict(3),
+            "a schedule's state must map names to values; got int",
+        ),
         (lambda o: nn.Cosine(o, 5.0), "total_steps must be an int; got float"),
         (lambda o: nn.OneCycle(o, "1", 5), "max_lr must be a number; got str"),
     ],

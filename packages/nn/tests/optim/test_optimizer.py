@@ -308,7 +308,10 @@ def test_a_state_that_does_not_fit_changes_nothing(change: dict[str, Any], messa
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"param_groups": [[1.0]]}, "parameter group 0 of a state of SGD must be values by name; got list"),
+        (
+            {"param_groups": [[1.0]]},
+            "parameter group 0 of a state of SGD must map names to values; got list",
+        ),
         ({"param_groups": 1}, "the param_groups of a state must be a list of dicts; got int"),
         (group(lr="0.1"), "lr must be a number; got str"),
         (group(lr=1.0, momentum=None), "momentum must be a number; got NoneType"),

@@ -30,7 +30,7 @@ def tile(input: Tensor, kernel: Sequence[int]) -> tuple[Tensor, int, int]:
         (batch, channel, new_height, new_width, kernel_height * kernel_width), new_height and new_width.
 
     Raises:
-        ValueError: another number of dimensions, a kernel that does not divide the image.
+        ValueError: a wrong number of dimensions, a kernel that does not divide the image.
     """
     rows, columns = _dividing_kernel("tile", input, kernel)
     batch, channel, height, width = input.shape

@@ -37,7 +37,7 @@ def batches(
     Args:
         n: how many examples there are.
         batch_size: how many a batch holds; the last one may hold fewer.
-        generator: the source of the order; the default generator where None.
+        generator: the source of the order; the default generator if None.
         drop_last: leave out a last batch that is not full.
 
     Raises:
@@ -70,7 +70,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
     """Tensors that have the examples along their first dimension: example i is the tuple of their elements at i.
 
     Raises:
-        TypeError: what is no Tensor.
+        TypeError: an argument that is not a Tensor.
         ValueError: no tensors, tensors without dimensions or of different lengths.
     """
 
@@ -112,7 +112,7 @@ def random_split(
         dataset: what has a length.
         lengths: numbers of examples, which add up to all; or shares, which add up to 1: what their rounding down leaves
             goes to the first parts, one each.
-        generator: the source of the order; the default generator where None.
+        generator: the source of the order; the default generator if None.
 
     Raises:
         ValueError: lengths that do not add up.
@@ -144,10 +144,10 @@ class DataLoader:
         batch_size: how many examples a batch has; the last one may have fewer.
         shuffle: whether in random order.
         num_workers: how many threads prepare batches; with 0 they are made as they are asked for.
-        collate_fn: what makes a batch of a list of examples; `default_collate` where None.
+        collate_fn: what makes a batch of a list of examples; `default_collate` if None.
         pin_memory: whether PyTorch copies faster to a GPU: nothing here.
         drop_last: leave out a last batch that is not full.
-        generator: the source of the order; the default generator where None.
+        generator: the source of the order; the default generator if None.
         prefetch_factor: how many batches each thread prepares ahead.
 
     Raises:

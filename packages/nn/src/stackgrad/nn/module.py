@@ -194,7 +194,7 @@ class Module(Registering):
         take its first step, after this.
 
         Raises:
-            TypeError: another dtype.
+            TypeError: a dtype other than float32 and float64.
         """
         wanted = np.dtype(dtype)
         if wanted not in (sg.float32, sg.float64):

@@ -15,7 +15,7 @@ class Parameter(Tensor):
         requires_grad: False makes a frozen one, as `requires_grad_(False)` does later: saved, but not trained.
 
     Raises:
-        TypeError: what is no Tensor; a tensor of integers or bools that shall require a gradient.
+        TypeError: an argument that is not a Tensor; a tensor of integers or bools that shall require a gradient.
     """
 
     __slots__ = ()
@@ -38,7 +38,7 @@ class Buffer(Tensor):
     A plain Tensor among a module's attributes is neither: it is not saved (an activation kept for a look at it).
 
     Raises:
-        TypeError: what is no Tensor.
+        TypeError: an argument that is not a Tensor.
     """
 
     __slots__ = ()

@@ -115,7 +115,7 @@ def load(path: str | os.PathLike[str], backend: str | Backend | None = None) -> 
 
     Args:
         path: a file that `save` or another program wrote in the safetensors format.
-        backend: where the tensors shall be; the default backend where None.
+        backend: where the tensors shall be; the default backend if None.
 
     Raises:
         FileNotFoundError: no such file.

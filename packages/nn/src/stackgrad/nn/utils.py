@@ -30,7 +30,7 @@ def clip_grad_norm_(
         The norm before, a tensor of no dimensions.
 
     Raises:
-        TypeError: what is no Tensor, no number.
+        TypeError: a parameter that is not a Tensor, a limit that is not a number.
         ValueError: a negative number, a `norm_type` of 0.
         RuntimeError: a norm that is not finite, where asked for.
     """
@@ -62,7 +62,7 @@ def clip_grad_value_(parameters: Iterable[Tensor] | Tensor, clip_value: float) -
     """Puts each element of the gradients, in place, between `-clip_value` and `clip_value`.
 
     Raises:
-        TypeError: what is no Tensor, no number.
+        TypeError: a parameter that is not a Tensor, a limit that is not a number.
         ValueError: a negative number.
     """
     most = not_negative("clip_value", clip_value)

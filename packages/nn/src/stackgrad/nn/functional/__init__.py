@@ -1,6 +1,6 @@
-"""Functions of tensors without state: what the layers call.
+"""Stateless functions of tensors, which the layers call.
 
-They have the names of PyTorch, its arguments and its meaning. Those of the minitorch course are in `course`.
+Names, arguments and meaning are PyTorch's. The functions of the minitorch course are in `course`.
 """
 
 from stackgrad.tensor import one_hot

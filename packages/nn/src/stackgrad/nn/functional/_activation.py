@@ -1,4 +1,4 @@
-"""Activations, element by element, and softmax. Where `inplace` is true the result is written over the input."""
+"""Elementwise activations, and softmax. With `inplace`, the result overwrites the input."""
 
 import math
 from collections.abc import Callable
@@ -9,10 +9,10 @@ from stackgrad.tensor import Tensor, fuse
 
 from .._arguments import expect_tensors
 
-# ---------------------------------------------------------------------------------- formulas, for tensors and numbers
-# What `where` does not select has gradient 0, so it must be finite in its own derivative: 0 times infinity is NaN.
+# ---------------------------------------------------------------------------------- formulas, for tensors and scalars
+# A branch that `where` does not select gets gradient 0. Its derivative must be finite: 0 times infinity is NaN.
 
-LINEAR_FROM = 40.0  # where softplus is the identity, to all digits of a float64, and exp is far from overflow
+LINEAR_FROM = 40.0  # above this softplus is the identity to all digits of a float64; exp is still far from overflow
 
 
 @fuse
@@ -43,7 +43,7 @@ def _elu(x: Tensor, alpha: float) -> Tensor:
 
 @fuse
 def softplus_of(x: Tensor, beta: float = 1.0, threshold: float = LINEAR_FROM) -> Tensor:
-    """log(1 + exp(beta x)) / beta, and x where beta x is above the threshold."""
+    """log(1 + exp(beta x)) / beta, or x where beta x exceeds the threshold."""
     scaled = x * beta
     above = scaled > threshold
     return above.where(x, above.where(0.0, scaled).exp().log1p() / beta)
@@ -51,7 +51,7 @@ def softplus_of(x: Tensor, beta: float = 1.0, threshold: float = LINEAR_FROM) ->
 
 @fuse
 def _mish(x: Tensor) -> Tensor:
-    # tanh(log(1 + e)) of e = exp(x) is e (e + 2) / (e (e + 2) + 2): one function in place of three
+    # tanh(log(1 + e)) of e = exp(x) is e (e + 2) / (e (e + 2) + 2): one function call instead of three
     e = x.minimum(LINEAR_FROM / 2).exp()
     n = e * (e + 2)
     return x * (n / (n + 2))
@@ -66,49 +66,49 @@ def _hardtanh(x: Tensor, min_val: float, max_val: float) -> Tensor:
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """max(input, 0), element by element; the gradient at 0 is 0."""
+    """max(input, 0), elementwise; the gradient at 0 is 0."""
     expect_tensors("relu", input=input)
     return input.relu_() if inplace else input.relu()
 
 
 def sigmoid(input: Tensor) -> Tensor:
-    """1 / (1 + exp(-input)), element by element."""
+    """1 / (1 + exp(-input)), elementwise."""
     expect_tensors("sigmoid", input=input)
     return input.sigmoid()
 
 
 def tanh(input: Tensor) -> Tensor:
-    """The hyperbolic tangent, element by element."""
+    """The hyperbolic tangent, elementwise."""
     expect_tensors("tanh", input=input)
     return input.tanh()
 
 
 def gelu(input: Tensor, approximate: Literal["none", "tanh"] = "none") -> Tensor:
-    """input times the probability that a standard normal number is below it, element by element.
+    """input times the probability that a standard normal variable is below it, elementwise.
 
     Source: Hendrycks and Gimpel, "Gaussian error linear units", arXiv:1606.08415.
 
     Args:
         input: any shape.
-        approximate: "none" computes by the error function; "tanh" is the paper's approximation, as GPT-2 has it.
+        approximate: "none" uses the error function; "tanh" is the paper's approximation, which GPT-2 uses.
 
     Raises:
-        TypeError: what is no Tensor.
-        ValueError: another approximation.
+        TypeError: an argument that is not a Tensor.
+        ValueError: an unknown approximation.
     """
     expect_tensors("gelu", input=input)
     return gelu_formula(approximate)(input)
 
 
 def gelu_formula(approximate: str) -> Callable[[Tensor], Tensor]:
-    """The formula of that name."""
+    """The formula for `approximate`; raises as `gelu`."""
     if approximate not in ("none", "tanh"):
         raise ValueError(f'gelu: approximate must be "none" or "tanh"; got {approximate!r}')
     return _gelu if approximate == "none" else _gelu_tanh
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
-    """input * sigmoid(input), element by element; also known as swish.
+    """input * sigmoid(input), elementwise; also known as swish.
 
     Source: Elfwing et al., "Sigmoid-weighted linear units", arXiv:1702.03118.
     """
@@ -132,26 +132,26 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
-    """log(1 + exp(beta * input)) / beta, element by element.
+    """log(1 + exp(beta * input)) / beta, elementwise.
 
     Args:
         input: any shape.
-        beta: how sharply it bends: for large ones it is close to relu.
-        threshold: where beta * input is above this, the result is the input. Above 40 the two are equal to all digits,
-            so that a larger threshold changes nothing, and overflows nowhere.
+        beta: the sharpness of the bend; a large value comes close to relu.
+        threshold: where beta * input exceeds it, the result is the input. Above 40 the two are equal to all digits, so
+            a larger threshold changes nothing and does not overflow.
     """
     expect_tensors("softplus", input=input)
     return softplus_of(input, beta, min(threshold, LINEAR_FROM))
 
 
 def logsigmoid(input: Tensor) -> Tensor:
-    """log(1 / (1 + exp(-input))), element by element; it overflows nowhere."""
+    """log(1 / (1 + exp(-input))), elementwise, without overflow."""
     expect_tensors("logsigmoid", input=input)
     return -softplus_of(-input)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
-    """input * tanh(softplus(input)), element by element.
+    """input * tanh(softplus(input)), elementwise.
 
     Source: Misra, "Mish", arXiv:1908.08681.
     """
@@ -160,10 +160,10 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
-    """The nearest value from `min_val` to `max_val`; the gradient at either and beyond is 0.
+    """input clipped to the range from `min_val` to `max_val`; the gradient is 0 at the limits and beyond.
 
     Raises:
-        TypeError: what is no Tensor.
+        TypeError: an argument that is not a Tensor.
         ValueError: a `min_val` above `max_val`.
     """
     expect_tensors("hardtanh", input=input)
@@ -173,7 +173,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
 
 
 def softmax(input: Tensor, dim: int) -> Tensor:
-    """exp(input) / sum of exp(input) along `dim`; same shape. The maximum is subtracted first, so nothing overflows."""
+    """exp(input) / sum of exp(input) along `dim`; same shape. Subtracts the maximum first, so it does not overflow."""
     expect_tensors("softmax", input=input)
     return sg.softmax(input, dim)
 
@@ -184,6 +184,6 @@ def log_softmax(input: Tensor, dim: int) -> Tensor:
     return sg.log_softmax(input, dim)
 
 
-def _result(formula: Callable[..., Tensor], input: Tensor, inplace: bool, *numbers: float) -> Tensor:
-    """What the formula gives; written over the input, it is computed of a copy, which backward needs."""
-    return input.copy_(formula(input.clone(), *numbers)) if inplace else formula(input, *numbers)
+def _result(formula: Callable[..., Tensor], input: Tensor, inplace: bool, *scalars: float) -> Tensor:
+    """The formula's result. In place, the formula reads a copy of the input, which backward needs."""
+    return input.copy_(formula(input.clone(), *scalars)) if inplace else formula(input, *scalars)

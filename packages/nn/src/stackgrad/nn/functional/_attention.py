@@ -23,7 +23,7 @@ def scaled_dot_product_attention(
     enable_gqa: bool = False,
     generator: Generator | None = None,
 ) -> Tensor:
-    """softmax(query @ key transposed * scale + mask) @ value.
+    """softmax(query @ transposed key * scale + mask) @ value.
 
     Source: Vaswani et al., "Attention is all you need", arXiv:1706.03762.
 
@@ -31,33 +31,33 @@ def scaled_dot_product_attention(
         query: (..., queries, features).
         key: (..., keys, features); the leading dimensions broadcast.
         value: (..., keys, value features).
-        attn_mask: broadcasts to (..., queries, keys): bools, true where a query may look, or floats that are added. A
-            query that may look nowhere gets zeros.
-        dropout_p: the probability with which a weight is dropped; note that there is no `training` here.
-        is_causal: query i may look at the keys 0 to i.
-        scale: 1 / sqrt(features) where None.
-        enable_gqa: each key and value serves several heads, those of the query over theirs (dimension -3).
-        generator: the source of the dropout's mask; the default generator where None.
+        attn_mask: broadcasts to (..., queries, keys): bools, true where a query may attend, or floats that are added. A
+            query that may attend to no key gets zeros.
+        dropout_p: the probability of dropping a weight. There is no `training` argument: pass 0 in evaluation.
+        is_causal: query i attends to the keys 0 to i only.
+        scale: 1 / sqrt(features) if None.
+        enable_gqa: several query heads share each key and value head (dimension -3).
+        generator: the source of the dropout mask; the default generator if None.
 
     Returns:
         (..., queries, value features).
 
     Raises:
-        TypeError: what is no Tensor.
-        ValueError: shapes that do not fit, a mask beside `is_causal`, a `dropout_p` outside [0, 1].
+        TypeError: an argument that is not a Tensor.
+        ValueError: shapes that do not match, both a mask and `is_causal`, a `dropout_p` outside [0, 1].
     """
-    what = "scaled_dot_product_attention"
-    expect_tensors(what, query=query, key=key, value=value)
-    expect_optional(what, attn_mask=attn_mask)
+    function = "scaled_dot_product_attention"
+    expect_tensors(function, query=query, key=key, value=value)
+    expect_optional(function, attn_mask=attn_mask)
     if min(query.ndim, key.ndim, value.ndim) < 2:
         raise ValueError(
-            f"{what}: query, key and value must be (..., length, features); got shapes {query.shape}, {key.shape} and "
-            f"{value.shape}"
+            f"{function}: query, key and value must be (..., length, features); got shapes {query.shape}, {key.shape} "
+            f"and {value.shape}"
         )
     if is_causal and attn_mask is not None:
-        raise ValueError(f"{what}: attn_mask beside is_causal=True: expected one of them")
+        raise ValueError(f"{function}: got both attn_mask and is_causal=True: expected one of them")
     if enable_gqa:
-        key, value = _for_heads(query, key), _for_heads(query, value)
+        key, value = _repeat_heads(query, key), _repeat_heads(query, value)
     weights = attention_weights(query, key, attn_mask, is_causal, scale)
     return dropout(weights, dropout_p, generator=generator) @ value
 
@@ -65,7 +65,7 @@ def scaled_dot_product_attention(
 def attention_weights(
     query: Tensor, key: Tensor, mask: Tensor | None, is_causal: bool = False, scale: float | None = None
 ) -> Tensor:
-    """What each query takes of each key: (..., queries, keys), of sum 1 over the keys; 0 where it may look nowhere."""
+    """The weights (..., queries, keys), which sum to 1 over the keys; all 0 for a query that may attend to no key."""
     scale = 1 / math.sqrt(max(query.shape[-1], 1)) if scale is None else scale
     scores = (query * scale) @ key.transpose(-1, -2)
     if is_causal:
@@ -74,12 +74,12 @@ def attention_weights(
     if mask is None:
         return sg.softmax(scores, -1)
     scores = mask.where(scores, -math.inf) if mask.dtype.kind == "b" else scores + mask
-    nowhere = scores.detach().max(-1, keepdim=True) == -math.inf
-    return nowhere.where(0.0, sg.softmax(nowhere.where(0.0, scores), -1))
+    masked = scores.detach().max(-1, keepdim=True) == -math.inf
+    return masked.where(0.0, sg.softmax(masked.where(0.0, scores), -1))
 
 
-def _for_heads(query: Tensor, x: Tensor) -> Tensor:
-    """Each of x's heads as often as it serves one of the query's."""
+def _repeat_heads(query: Tensor, x: Tensor) -> Tensor:
+    """x with each head repeated once for every query head that shares it."""
     if x.ndim < 3 or query.ndim < 3 or not x.shape[-3] or query.shape[-3] % x.shape[-3]:
         raise ValueError(
             f"scaled_dot_product_attention: with enable_gqa, query heads must be a multiple of key and value heads "

@@ -1,4 +1,4 @@
-"""Losses of classes: cross-entropy and its half behind the softmax."""
+"""Losses for classification: cross-entropy and negative log-likelihood."""
 
 from collections.abc import Callable
 
@@ -18,27 +18,27 @@ def cross_entropy(
     reduction: Reduction = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
-    """-log(softmax(input)) at each target class, computed by log-sum-exp.
+    """-log(softmax(input)) at each target class, computed with log-sum-exp.
 
     Args:
-        input: (batch, classes), (batch, classes, d1, ...) or (classes,), logits: what the last linear layer gives,
-            without softmax.
-        target: the input's shape without the classes, int64, each from 0 to classes - 1; or the input's shape, the
-            probability of each class.
-        weight: (classes,), how much each class counts; one each where None.
-        ignore_index: a target of this class has no loss and no gradient, and the mean is over the others. Of
-            probabilities nothing is ignored.
-        reduction: "mean" (of weighted classes, over the sum of their weights; of probabilities, over their number),
-            "sum", or "none": one loss a target.
-        label_smoothing: the share, from 0 to 1, of the target that is spread over all classes (Szegedy et al.,
+        input: (batch, classes), (batch, classes, d1, ...) or (classes,), logits: the output of the last linear
+            layer, without softmax.
+        target: the input's shape without the classes, int64, each from 0 to classes - 1; or the input's shape, a
+            probability for each class.
+        weight: (classes,), a factor for the loss of each class; 1 if None.
+        ignore_index: a target of this class has no loss and no gradient, and does not count in the mean. It does not
+            apply to probabilities.
+        reduction: "mean" (for weighted classes divided by the sum of the weights, for probabilities by their count),
+            "sum", or "none" for one loss per target.
+        label_smoothing: the fraction of the target, 0 to 1, that is spread over all classes (Szegedy et al.,
             "Rethinking the Inception architecture", arXiv:1512.00567).
 
     Returns:
-        (), or where nothing is reduced the input's shape without the classes.
+        (), or with reduction "none" the input's shape without the classes.
 
     Raises:
-        ValueError: shapes that do not fit, a class out of range, an unknown reduction, another `label_smoothing`.
-        TypeError: what is no Tensor, a target of another dtype.
+        ValueError: shapes that do not match, a class out of range, an unknown reduction, an invalid `label_smoothing`.
+        TypeError: an argument that is not a Tensor, a target of the wrong dtype.
     """
     expect_tensors("cross_entropy", input=input, target=target)
     if weight is None and not label_smoothing and target.dtype.kind == "i":
@@ -71,7 +71,7 @@ def nll_loss(
     """-input at each target class; after `log_softmax` this is `cross_entropy` of the logits.
 
     Args:
-        input: (batch, classes), (batch, classes, d1, ...) or (classes,), logarithms of probabilities.
+        input: (batch, classes), (batch, classes, d1, ...) or (classes,), log-probabilities.
         target: the input's shape without the classes, int64, each from 0 to classes - 1.
         weight, ignore_index, reduction: as in `cross_entropy`.
 
@@ -99,15 +99,16 @@ def _at_classes(
     ignore_index: int,
     reduction: Reduction,
 ) -> Tensor:
-    """`loss` of scores (n, classes) at targets (n,), which gives (n,), where they are not to be ignored.
+    """`loss` of scores (n, classes) at targets (n,), which returns (n,), without the ignored targets.
 
-    A call tries whether all can be counted, which is quicker. A captured function cannot look: replays may have others.
+    A call first assumes that no target is ignored, which is faster. A captured function cannot: replays see other
+    targets.
     """
     ignoring = input.ndim != 2 or 0 <= ignore_index < input.shape[1]
     if not ignoring and weight is None and sg.capturing.tape is None:
         try:
             return reduced(loss(input, target), reduction)
-        except ValueError:  # perhaps for a class that is to be ignored
+        except ValueError:  # perhaps because of an ignored class
             if not _holds(target, ignore_index):
                 raise
     scores, classes = _in_rows(what, input, target)
@@ -121,13 +122,13 @@ def _at_classes(
 
 
 def _in_rows(what: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Scores (n, classes) and targets (n,)."""
+    """Reshape to scores (n, classes) and targets (n,)."""
     if target.dtype.kind != "i":
         raise TypeError(f"{what}: target of {target.dtype}: expected int64 classes, or probabilities of {input.shape}")
     if not input.ndim or target.shape != input.shape[: input.ndim - 1][:1] + input.shape[2:]:
         raise ValueError(
             f"{what}: input of shape {input.shape} and target of shape {target.shape}: expected (n, classes) and (n,), "
-            "more dimensions behind these, or (classes,) and ()"
+            "further dimensions after these, or (classes,) and ()"
         )
     if input.ndim > 2:
         input = input.permute(0, *range(2, input.ndim), 1)

@@ -22,11 +22,11 @@ def conv2d(
         input: (batch, in_channels, height, width).
         weight: (out_channels, in_channels / groups, kernel_height, kernel_width).
         bias: (out_channels,), or None.
-        stride: the step between windows: an int or (rows, columns).
+        stride: the distance between windows: an int or (rows, columns).
         padding: zeros around the input: an int, (rows, columns), ((top, bottom), (left, right)), "valid" (none), or
-            "same" (the output has the input's size; stride 1 only; an odd zero stands at the end).
-        dilation: the step between a kernel's elements: an int or (rows, columns).
-        groups: output channels are cut into so many groups, each seeing its own share of the input channels.
+            "same" (the output has the input's size; stride 1 only; an odd zero goes to the end).
+        dilation: the distance between a kernel's elements: an int or (rows, columns).
+        groups: the number of groups into which channels are split; each output group reads its own input group.
         activation: as in `linear`.
 
     Returns:
@@ -34,7 +34,7 @@ def conv2d(
         out = (size + before + after - dilation * (kernel - 1) - 1) // stride + 1.
 
     Raises:
-        ValueError: shapes, channels or groups that do not fit, a kernel larger than the padded input.
+        ValueError: shapes, channels or groups that do not match, a kernel larger than the padded input.
     """
     expect_tensors("conv2d", input=input, weight=weight, bias=bias)
     window = sliding(2, weight.shape[2:], stride, padding, dilation)
@@ -57,9 +57,9 @@ def conv1d(
         input: (batch, in_channels, width).
         weight: (out_channels, in_channels / groups, kernel_width).
         bias: (out_channels,), or None.
-        stride: the step between windows: an int or (columns,).
+        stride: the distance between windows: an int or (columns,).
         padding: an int, (columns,), ((left, right),), "valid" or "same", as in `conv2d`.
-        dilation: the step between a kernel's elements: an int or (columns,).
+        dilation: the distance between a kernel's elements: an int or (columns,).
         groups, activation: as in `conv2d`.
 
     Returns:
@@ -83,7 +83,7 @@ def conv_transpose2d(
     groups: int = 1,
     dilation: Size = 1,
 ) -> Tensor:
-    """What `conv2d` of this weight, stride, padding and dilation sends back to its input: its adjoint.
+    """The adjoint of `conv2d` with this weight, stride, padding and dilation: the gradient of its input.
 
     Source: Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", arXiv:1603.07285.
 
@@ -91,19 +91,19 @@ def conv_transpose2d(
         input: (batch, in_channels, height, width).
         weight: (in_channels, out_channels / groups, kernel_height, kernel_width).
         bias: (out_channels,), or None.
-        stride: the step between the windows that are written to: an int or (rows, columns).
-        padding: what is cut off around the result: an int, (rows, columns) or ((top, bottom), (left, right)).
-        output_padding: rows and columns more at the end of the result, fewer than the stride or the dilation: an int
-            or (rows, columns). It says which of the sizes that `conv2d` brings to the input's is meant.
+        stride: the distance between the windows that are written to: an int or (rows, columns).
+        padding: the border that is cut off the result: an int, (rows, columns) or ((top, bottom), (left, right)).
+        output_padding: extra rows and columns at the end of the result, fewer than the stride or the dilation: an int
+            or (rows, columns). It selects one of the sizes that `conv2d` maps to the input's size.
         groups: as in `conv2d`.
-        dilation: the step between a kernel's elements: an int or (rows, columns).
+        dilation: the distance between a kernel's elements: an int or (rows, columns).
 
     Returns:
         (batch, out_channels, out_height, out_width), with
         out = (size - 1) * stride - before - after + dilation * (kernel - 1) + 1 + output_padding.
 
     Raises:
-        ValueError: shapes, channels or groups that do not fit, an `output_padding` that is too large.
+        ValueError: shapes, channels or groups that do not match, an `output_padding` that is too large.
     """
     expect_tensors("conv_transpose2d", input=input, weight=weight, bias=bias)
     strides, pads, dilations = sliding(2, weight.shape[2:], stride, padding, dilation)
@@ -127,7 +127,7 @@ def conv_transpose1d(
         input: (batch, in_channels, width).
         weight: (in_channels, out_channels / groups, kernel_width).
         bias: (out_channels,), or None.
-        stride, padding, output_padding, groups, dilation: as there, of the columns.
+        stride, padding, output_padding, groups, dilation: as in `conv_transpose2d`, for the columns only.
 
     Returns:
         (batch, out_channels, out_width).

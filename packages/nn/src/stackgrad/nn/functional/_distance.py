@@ -1,18 +1,18 @@
-"""Vectors of length 1, and how far vectors are apart."""
+"""Normalisation of vectors, and distances between them."""
 
 from stackgrad.tensor import Tensor
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
-    """input over its `p`-norm along `dim`, or over `eps` where that is larger; the shape of input.
+    """Divide input by its `p`-norm along `dim`, or by `eps` if that is larger; the shape is the input's.
 
-    Raises TypeError for integers and bools, and IndexError for a dim that is not there.
+    Raises TypeError for integers and bools, and IndexError for a `dim` that the input does not have.
     """
     return input / input.norm(p, dim, keepdim=True).clamp_min(eps)
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """The cosine of the angle between x1 and x2, which broadcast, along `dim`, which is removed.
+    """The cosine of the angle between x1 and x2 along `dim`, which is removed; the two broadcast.
 
     A norm below `eps` counts as `eps`. Raises as `normalize`, and ValueError for shapes that do not broadcast.
     """

@@ -9,17 +9,17 @@ from .._arguments import expect_dims, expect_tensors
 def dropout(
     input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False, *, generator: Generator | None = None
 ) -> Tensor:
-    """Zeroes each element with probability `p` and divides the others by (1 - p).
+    """Zero each element with probability `p` and divide the others by 1 - p.
 
-    Source: Srivastava et al., "Dropout", JMLR 2014. The mask depends on the generator and the element's logical index
-    alone, so it is the same on every backend and in every memory layout.
+    Source: Srivastava et al., "Dropout", JMLR 2014. The mask depends only on the generator and on
+    each element's logical index, so it is the same on every backend and in every memory layout.
 
     Args:
         input: any shape, a float dtype.
-        p: 0 gives the input, 1 gives zeros.
-        training: where false, the result is the input.
+        p: the probability of a zero; 0 returns the input, 1 returns zeros.
+        training: if false, the result is the input.
         inplace: whether the result is written over the input.
-        generator: the source of the mask; the default generator where None.
+        generator: the source of the mask; the default generator if None.
 
     Raises:
         ValueError: a `p` outside [0, 1].
@@ -35,7 +35,7 @@ def dropout1d(
     input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False, *, generator: Generator | None = None
 ) -> Tensor:
     """`dropout` of whole channels of (batch, channels, width)."""
-    return _of_channels("dropout1d", input, 3, p, training, inplace, generator)
+    return _dropout_channels("dropout1d", input, 3, p, training, inplace, generator)
 
 
 def dropout2d(
@@ -50,16 +50,16 @@ def dropout2d(
         p, training, inplace, generator: as in `dropout`.
 
     Raises:
-        ValueError: another number of dimensions, a `p` outside [0, 1].
+        ValueError: a wrong number of dimensions, a `p` outside [0, 1].
     """
-    return _of_channels("dropout2d", input, 4, p, training, inplace, generator)
+    return _dropout_channels("dropout2d", input, 4, p, training, inplace, generator)
 
 
-def _of_channels(
-    what: str, input: Tensor, ndim: int, p: float, training: bool, inplace: bool, generator: Generator | None
+def _dropout_channels(
+    function: str, input: Tensor, ndim: int, p: float, training: bool, inplace: bool, generator: Generator | None
 ) -> Tensor:
-    expect_tensors(what, input=input)
-    expect_dims(what, input, "batch", "channels", *(("height", "width") if ndim == 4 else ("width",)))
+    expect_tensors(function, input=input)
+    expect_dims(function, input, "batch", "channels", *(("height", "width") if ndim == 4 else ("width",)))
     if check_probability(p) == 0 or not training:
         return input
     channels = sg.ones(*input.shape[:2], *(1,) * (ndim - 2), dtype=input.dtype, backend=input.backend)
@@ -68,7 +68,7 @@ def _of_channels(
 
 
 def check_probability(p: float) -> float:
-    """`p`, or ValueError where it is no probability of dropping an element."""
+    """`p`; ValueError if it is not a probability."""
     if not 0 <= p <= 1:
         raise ValueError(f"dropout: p must be between 0 and 1; got {p}")
     return p

@@ -1,4 +1,4 @@
-"""Rows of a table, chosen by index."""
+"""Lookup of rows in a table."""
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
@@ -7,7 +7,7 @@ from .._arguments import expect_tensors
 
 
 def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
-    """weight[input]: the row of `weight` for each index.
+    """The row of `weight` for each index: weight[input].
 
     Args:
         input: any shape, int64, each from 0 to rows - 1.
@@ -18,9 +18,9 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
         (*input's shape, features).
 
     Raises:
-        TypeError: what is no Tensor, indices of another dtype.
-        IndexError: an index out of range, also of `padding_idx`.
-        ValueError: a weight of another number of dimensions.
+        TypeError: an argument that is not a Tensor, indices that are not int64.
+        IndexError: an index or a `padding_idx` out of range.
+        ValueError: a weight that does not have two dimensions.
     """
     expect_tensors("embedding", input=input, weight=weight)
     out = sg.embedding(input, weight)
@@ -31,10 +31,10 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
 
 
 def padding_row(padding_idx: int, rows: int) -> int:
-    """`padding_idx` counted from the front.
+    """`padding_idx` as an index from the start.
 
     Raises:
-        IndexError: there is no such row.
+        IndexError: the row does not exist.
     """
     if not -rows <= padding_idx < rows:
         raise IndexError(f"embedding: padding_idx {padding_idx} is out of range for {rows} rows")

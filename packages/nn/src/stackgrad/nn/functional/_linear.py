@@ -13,13 +13,13 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, activation
         input: (..., in_features).
         weight: (out_features, in_features).
         bias: (out_features,), or None.
-        activation: "relu" takes the `relu` of the result at once, which is faster; None leaves it as it is.
+        activation: "relu" applies `relu` to the result in the same pass, which is faster; None applies nothing.
 
     Returns:
         (..., out_features).
 
     Raises:
-        ValueError: shapes that do not fit, another activation.
+        ValueError: shapes that do not match, an unknown activation.
     """
     expect_tensors("linear", input=input, weight=weight, bias=bias)
     return sg.linear(input, weight, bias, is_relu(activation))

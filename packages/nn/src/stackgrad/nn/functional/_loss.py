@@ -1,4 +1,4 @@
-"""Losses of each element: how far a prediction is from what it should be, as one number or one an element."""
+"""Elementwise losses: the distance of a prediction from its target, as one scalar or one value per element."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -15,7 +15,7 @@ Reduction: TypeAlias = Literal["mean", "sum", "none"]
 
 
 def _fused(formula: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A function of a reduction, a weight or None, and what the formula takes: the losses of elements, reduced."""
+    """A function of a reduction, a weight or None, and the formula's operands, which returns the reduced losses."""
 
     @fuse
     @wraps(formula)
@@ -65,26 +65,26 @@ def _divergence_of_logs(x: Tensor, y: Tensor) -> Tensor:
 
 
 @fuse
-def _cross_entropy_of_two(x: Tensor, y: Tensor) -> Tensor:
+def _binary_cross_entropy(x: Tensor, y: Tensor) -> Tensor:
     return (y - 1) * (-x).log1p().clip(min=-100.0) - y * x.log().clip(min=-100.0)
 
 
 @fuse
-def _cross_entropy_of_two_grads(g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def _binary_cross_entropy_grads(g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return g * (x - y) / ((1 - x) * x).clip(min=1e-12), g * ((-x).log1p() - x.log())
 
 
-class _CrossEntropyOfTwo(Function):
-    """Logarithms count as -100 at least, and their derivatives stay finite at 0 and 1: as PyTorch has it."""
+class _BinaryCrossEntropy(Function):
+    """As in PyTorch, logarithms are clipped at -100, and their derivatives stay finite at 0 and 1."""
 
     @staticmethod
     def forward(ctx: Context, x: Tensor, y: Tensor) -> Tensor:
         ctx.save(x, y)
-        return _cross_entropy_of_two(x, y)
+        return _binary_cross_entropy(x, y)
 
     @staticmethod
     def backward(ctx: Context, g: Tensor) -> tuple[Tensor | None, ...]:
-        grads = _cross_entropy_of_two_grads(g, *ctx.saved)
+        grads = _binary_cross_entropy_grads(g, *ctx.saved)
         return tuple([grad if need else None for grad, need in zip(grads, ctx.needs, strict=True)])
 
 
@@ -92,7 +92,7 @@ class _CrossEntropyOfTwo(Function):
 
 
 def l1_loss(input: Tensor, target: Tensor, *, reduction: Reduction = "mean") -> Tensor:
-    """The absolute value of input - target, element by element; its gradient where they are equal is 0.
+    """The absolute value of input - target, elementwise; where the two are equal the gradient is 0.
 
     Args:
         input: any shape.
@@ -100,51 +100,51 @@ def l1_loss(input: Tensor, target: Tensor, *, reduction: Reduction = "mean") -> 
         reduction: "mean" or "sum" over all elements, or "none".
 
     Returns:
-        (), or the input's shape where nothing is reduced.
+        (), or the input's shape with reduction "none".
 
     Raises:
-        TypeError: what is no Tensor.
-        ValueError: shapes that differ (nothing is broadcast here), an unknown reduction.
+        TypeError: an argument that is not a Tensor.
+        ValueError: shapes that differ (losses do not broadcast), an unknown reduction.
     """
-    _expect_alike("l1_loss", input, target)
+    _expect_same_shape("l1_loss", input, target)
     return _absolute(reduction, None, input, target)
 
 
 def mse_loss(input: Tensor, target: Tensor, *, reduction: Reduction = "mean") -> Tensor:
-    """(input - target) squared, element by element. Arguments, result and errors as in `l1_loss`."""
-    _expect_alike("mse_loss", input, target)
+    """(input - target) squared, elementwise. Arguments, result and errors as in `l1_loss`."""
+    _expect_same_shape("mse_loss", input, target)
     return _squared(reduction, None, input, target)
 
 
 def huber_loss(input: Tensor, target: Tensor, *, reduction: Reduction = "mean", delta: float = 1.0) -> Tensor:
-    """Half the square of input - target where that is within `delta`, else delta * (|input - target| - delta / 2).
+    """Half the square of input - target where it is at most `delta`, else delta * (|input - target| - delta / 2).
 
     Source: Huber, "Robust estimation of a location parameter", 1964.
 
     Args:
         input, target, reduction: as in `l1_loss`.
-        delta: where the square ends, above 0.
+        delta: the difference up to which the loss is quadratic, above 0.
 
     Returns and raises as `l1_loss`; ValueError for a `delta` that is not above 0.
     """
-    _expect_alike("huber_loss", input, target)
+    _expect_same_shape("huber_loss", input, target)
     if not delta > 0:
         raise ValueError(f"huber_loss: delta must be above 0; got {delta}")
     return _huber(reduction, None, input, target, delta, 1.0)
 
 
 def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: Reduction = "mean", beta: float = 1.0) -> Tensor:
-    """`huber_loss` with that delta, divided by it: 1 is the slope of its straight parts. With 0 it is `l1_loss`.
+    """`huber_loss` with delta = beta, divided by beta, so that its linear parts have slope 1. With 0 it is `l1_loss`.
 
     Source: Girshick, "Fast R-CNN", arXiv:1504.08083.
 
     Args:
         input, target, reduction: as in `l1_loss`.
-        beta: where the square ends, 0 or more.
+        beta: the difference up to which the loss is quadratic, 0 or more.
 
     Returns and raises as `l1_loss`; ValueError for a `beta` below 0.
     """
-    _expect_alike("smooth_l1_loss", input, target)
+    _expect_same_shape("smooth_l1_loss", input, target)
     if not beta >= 0:
         raise ValueError(f"smooth_l1_loss: beta must be 0 or more; got {beta}")
     if not beta:
@@ -155,20 +155,20 @@ def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: Reduction = "mea
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: Reduction = "mean"
 ) -> Tensor:
-    """-(target * log(input) + (1 - target) * log(1 - input)), of probabilities; each logarithm counts as -100 at least.
+    """-(target * log(input) + (1 - target) * log(1 - input)) of probabilities; logarithms are clipped at -100.
 
     Args:
-        input: any shape, from 0 to 1; what is outside gives NaN. Of logits, `binary_cross_entropy_with_logits` is
-            more exact.
+        input: any shape, from 0 to 1; values outside give NaN. For logits, `binary_cross_entropy_with_logits` is more
+            accurate.
         target: the same shape, from 0 to 1.
-        weight: what the losses are multiplied by; it broadcasts to their shape.
+        weight: a factor for the losses; it broadcasts to their shape.
         reduction: as in `l1_loss`.
 
     Returns and raises as `l1_loss`.
     """
-    _expect_alike("binary_cross_entropy", input, target)
+    _expect_same_shape("binary_cross_entropy", input, target)
     expect_optional("binary_cross_entropy", weight=weight)
-    losses = _CrossEntropyOfTwo.apply(input, target)
+    losses = _BinaryCrossEntropy.apply(input, target)
     return reduced(losses if weight is None else losses * weight, reduction)
 
 
@@ -180,20 +180,20 @@ def binary_cross_entropy_with_logits(
     reduction: Reduction = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:
-    """`binary_cross_entropy` of sigmoid(input), computed such that large logits lose nothing.
+    """`binary_cross_entropy` of sigmoid(input), accurate for large logits too.
 
     Args:
-        input: any shape, logits: what the last linear layer gives, without sigmoid.
+        input: any shape, logits: the output of the last linear layer, without sigmoid.
         target: the same shape, from 0 to 1.
-        weight: what the losses are multiplied by; it broadcasts to their shape.
+        weight: a factor for the losses; it broadcasts to their shape.
         reduction: as in `l1_loss`.
-        pos_weight: what the part of target 1 is multiplied by, often one for each class; it broadcasts likewise.
+        pos_weight: a factor for the term of target 1, often one for each class; it broadcasts likewise.
 
     Returns and raises as `l1_loss`.
     """
-    what = "binary_cross_entropy_with_logits"
-    _expect_alike(what, input, target)
-    expect_optional(what, weight=weight, pos_weight=pos_weight)
+    function = "binary_cross_entropy_with_logits"
+    _expect_same_shape(function, input, target)
+    expect_optional(function, weight=weight, pos_weight=pos_weight)
     if pos_weight is None:
         return _with_logits(reduction, weight, input, target)
     return _with_weighted_logits(reduction, weight, input, target, pos_weight)
@@ -206,17 +206,17 @@ def kl_div(
     reduction: Literal["mean", "sum", "none", "batchmean"] = "mean",
     log_target: bool = False,
 ) -> Tensor:
-    """target * (log(target) - input), element by element: summed, the divergence of Kullback and Leibler.
+    """target * (log(target) - input), elementwise: the terms of the Kullback-Leibler divergence.
 
     Args:
-        input: any shape, logarithms of probabilities.
-        target: the same shape, probabilities, or their logarithms where `log_target`. 0 gives 0.
-        reduction: as in `l1_loss`; "batchmean" divides the sum by the first size, as the definition has it.
-        log_target: whether the target is in logarithms, too.
+        input: any shape, log-probabilities.
+        target: the same shape, probabilities, or log-probabilities with `log_target`. A probability of 0 gives 0.
+        reduction: as in `l1_loss`; "batchmean" divides the sum by the batch size, as the definition does.
+        log_target: whether the target is a log-probability.
 
     Returns and raises as `l1_loss`.
     """
-    _expect_alike("kl_div", input, target)
+    _expect_same_shape("kl_div", input, target)
     loss = _divergence_of_logs if log_target else _divergence
     _expect_reduction(reduction, "batchmean")
     if reduction != "batchmean":
@@ -229,7 +229,7 @@ def kl_div(
 
 
 def reduced(losses: Tensor, reduction: str) -> Tensor:
-    """The losses as `reduction` says.
+    """Apply `reduction` to the losses.
 
     Raises:
         ValueError: an unknown reduction.
@@ -247,7 +247,7 @@ def _expect_reduction(reduction: str, *others: str) -> None:
         raise ValueError(f'reduction must be {named} or "{last}"; got {reduction!r}')
 
 
-def _expect_alike(function: str, input: Tensor, target: Tensor) -> None:
+def _expect_same_shape(function: str, input: Tensor, target: Tensor) -> None:
     expect_tensors(function, input=input, target=target)
     if input.shape != target.shape:
-        raise ValueError(f"{function} needs input and target of one shape; got {input.shape} and {target.shape}")
+        raise ValueError(f"{function} needs input and target of the same shape; got {input.shape} and {target.shape}")

@@ -20,28 +20,28 @@ def batch_norm(
     eps: float = 1e-5,
     activation: Activation = None,
 ) -> Tensor:
-    """Subtracts each channel's mean, divides by its standard deviation, then scales and shifts.
+    """Subtract each channel's mean, divide by its standard deviation, then scale and shift.
 
     Source: Ioffe and Szegedy, "Batch Normalization", ICML 2015.
 
     Args:
         input: (batch, channels, ...).
-        running_mean: (channels,); in training it moves by `momentum` towards the batch's mean, in place. An empty
-            batch moves nothing.
-        running_var: (channels,); likewise towards the batch's variance (that of n - 1).
-        weight: (channels,), the scale; 1 where None.
-        bias: (channels,), the shift; 0 where None.
-        training: the batch's own statistics where true, the running ones where false.
-        momentum: the share of the batch in the running statistics.
+        running_mean: (channels,); in training it moves in place towards the batch's mean, by the fraction `momentum`.
+            An empty batch leaves it unchanged.
+        running_var: (channels,); likewise for the batch's unbiased variance.
+        weight: (channels,), the scale; 1 if None.
+        bias: (channels,), the shift; 0 if None.
+        training: whether to use the batch's statistics rather than the running ones.
+        momentum: the weight of the batch in the running statistics.
         eps: added to the variance.
-        activation: "relu" takes the `relu` of the result at once, which is faster; None leaves it as it is.
+        activation: "relu" applies `relu` to the result in the same pass, which is faster; None applies nothing.
 
     Returns:
         The input's shape.
 
     Raises:
-        ValueError: an input of less than two dimensions, no channels or channels that differ, training on one value a
-            channel, another activation.
+        ValueError: an input of fewer than two dimensions, no channels, channels that differ, training on one value per
+            channel, an unknown activation.
     """
     if weight is None:
         weight = sg.ones_like(running_mean)
@@ -55,7 +55,7 @@ def batch_norm(
     channels, relu = input.shape[1], is_relu(activation)
     if not channels:
         raise ValueError(f"batch_norm: input of shape {input.shape} has no channels: expected 1 or more")
-    _expect_fitting(
+    _expect_shape(
         "batch_norm",
         input,
         (channels,),
@@ -80,7 +80,7 @@ def batch_norm(
 
 @fuse
 def _by_running(x: Tensor, mean: Tensor, var: Tensor, weight: Tensor, bias: Tensor, eps: float, relu: bool) -> Tensor:
-    """Batch norm by the running statistics."""
+    """Batch normalisation with the running statistics."""
     scale = weight * (var + eps).rsqrt()
     out = x * scale + (bias - mean * scale)
     return out.relu() if relu else out
@@ -93,23 +93,23 @@ def layer_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Subtracts the mean over the last dimensions, divides by the standard deviation, then scales and shifts.
+    """Subtract the mean over the last dimensions, divide by the standard deviation, then scale and shift.
 
     Source: Ba et al., "Layer normalization", arXiv:1607.06450.
 
     Args:
         input: (..., *normalized_shape).
-        normalized_shape: the sizes of the last dimensions, over which mean and (biased) variance are taken.
-        weight: (*normalized_shape), the scale; 1 where None.
-        bias: (*normalized_shape), the shift; 0 where None.
+        normalized_shape: the sizes of the last dimensions, over which mean and (biased) variance are computed.
+        weight: (*normalized_shape), the scale; 1 if None.
+        bias: (*normalized_shape), the shift; 0 if None.
         eps: added to the variance.
 
     Returns:
         The input's shape.
 
     Raises:
-        TypeError: what is no Tensor, integers, dtypes that differ.
-        ValueError: shapes that do not fit.
+        TypeError: an argument that is not a Tensor, an integer dtype, dtypes that differ.
+        ValueError: shapes that do not match.
     """
     expect_tensors("layer_norm", input=input)
     expect_optional("layer_norm", weight=weight, bias=bias)
@@ -117,7 +117,7 @@ def layer_norm(
     first = input.ndim - len(shape)
     if not shape or first < 0 or input.shape[first:] != shape:
         raise ValueError(f"layer_norm: input of shape {input.shape}: expected the last dimensions {shape}")
-    _expect_fitting("layer_norm", input, shape, weight=weight, bias=bias)
+    _expect_shape("layer_norm", input, shape, weight=weight, bias=bias)
     last = math.prod(shape)
     flat = input.reshape(*input.shape[:first], last)
     weight, bias = (None if x is None else x.reshape(last) for x in (weight, bias))
@@ -131,23 +131,23 @@ def group_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Cuts the channels into groups, brings each group of each example to mean 0 and variance 1, scales and shifts.
+    """Normalise each group of channels of each example to mean 0 and variance 1, then scale and shift.
 
     Source: Wu and He, "Group normalization", arXiv:1803.08494.
 
     Args:
         input: (batch, channels, ...).
         num_groups: a divisor of the channels.
-        weight: (channels,), the scale; 1 where None.
-        bias: (channels,), the shift; 0 where None.
+        weight: (channels,), the scale; 1 if None.
+        bias: (channels,), the shift; 0 if None.
         eps: added to the variance.
 
     Returns:
         The input's shape.
 
     Raises:
-        TypeError: what is no Tensor, integers, dtypes that differ.
-        ValueError: shapes that do not fit, groups that do not divide the channels, one value a group.
+        TypeError: an argument that is not a Tensor, an integer dtype, dtypes that differ.
+        ValueError: shapes that do not match, groups that do not divide the channels, one value per group.
     """
     expect_tensors("group_norm", input=input)
     expect_optional("group_norm", weight=weight, bias=bias)
@@ -157,8 +157,8 @@ def group_norm(
     if num_groups < 1 or channels % num_groups:
         raise ValueError(f"group_norm: num_groups {num_groups} does not divide {channels} channels")
     if input.size == num_groups:
-        raise ValueError(f"group_norm: input of shape {input.shape} has 1 value a group: expected 2 or more")
-    _expect_fitting("group_norm", input, (channels,), weight=weight, bias=bias)
+        raise ValueError(f"group_norm: input of shape {input.shape} has 1 value per group: expected 2 or more")
+    _expect_shape("group_norm", input, (channels,), weight=weight, bias=bias)
     flat = input.reshape(batch, num_groups, channels // num_groups * math.prod(rest))
     column = (channels, *(1,) * len(rest))
     return _affine(
@@ -170,7 +170,7 @@ def group_norm(
 
 @fuse
 def _standardised(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
-    """x less its mean along the last dimension, over its standard deviation, scaled and shifted."""
+    """x minus its mean along the last dimension, divided by its standard deviation, scaled and shifted."""
     centred = x - x.mean(-1, keepdim=True)
     scale = ((centred * centred).mean(-1, keepdim=True) + eps).rsqrt()
     return _affine(centred * scale, weight, bias)
@@ -182,14 +182,15 @@ def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     return x if bias is None else x + bias
 
 
-def _expect_fitting(what: str, input: Tensor, shape: tuple[int, ...], **values: Tensor | None) -> None:
-    """Raise unless each of these tensors, or None, has this shape and the input's dtype."""
+def _expect_shape(function: str, input: Tensor, shape: tuple[int, ...], **values: Tensor | None) -> None:
+    """Raise unless each value is None or has this shape and the input's dtype."""
     for name, value in values.items():
         if value is None:
             continue
         if value.shape != shape:
-            raise ValueError(f"{what}: {name} must have shape {shape}; got {value.shape}")
+            raise ValueError(f"{function}: {name} must have shape {shape}; got {value.shape}")
         if value.dtype != input.dtype:
             raise TypeError(
-                f"{what}: input has dtype {input.dtype} and {name} {value.dtype}: expected the same; use .astype(...)"
+                f"{function}: input has dtype {input.dtype} and {name} {value.dtype}: expected the same; "
+                "use .astype(...)"
             )

@@ -1,4 +1,4 @@
-"""Padding: more elements around those that there are."""
+"""Padding: elements added around a tensor, or removed."""
 
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
@@ -12,22 +12,22 @@ PaddingMode: TypeAlias = Literal["constant", "reflect", "replicate", "circular"]
 
 
 def pad(input: Tensor, pad: Sequence[int], mode: PaddingMode = "constant", value: float | None = None) -> Tensor:
-    """Puts elements before the first and behind the last of the last dimensions.
+    """Add elements before and after the last dimensions.
 
     Args:
         input: any shape.
         pad: (before, after) of the last dimension, then of the one before it, and so on: (left, right, top, bottom).
-            Negative ones take elements away.
-        mode: what is put there: "constant", `value`; "reflect", the elements mirrored at the outermost one, which is
-            not repeated; "replicate", the outermost one; "circular", those of the other end.
-        value: 0 where None.
+            Negative counts remove elements.
+        mode: what is added: "constant", `value`; "reflect", the elements mirrored at the outermost one, which is not
+            repeated; "replicate", the outermost element; "circular", the elements of the other end.
+        value: 0 if None.
 
     Returns:
-        The input's shape, each dimension longer by its two numbers.
+        The input's shape, with each dimension longer by its two counts.
 
     Raises:
-        TypeError: what is no Tensor.
-        ValueError: numbers that are no pairs, more pairs than dimensions, more than the mode has elements for.
+        TypeError: an argument that is not a Tensor.
+        ValueError: counts that are not pairs, more pairs than dimensions, more padding than the mode has elements for.
     """
     expect_tensors("pad", input=input)
     if mode not in ("constant", "reflect", "replicate", "circular"):
@@ -37,29 +37,29 @@ def pad(input: Tensor, pad: Sequence[int], mode: PaddingMode = "constant", value
     if len(pad) > 2 * input.ndim:
         raise ValueError(f"pad: {len(pad) // 2} pairs for an input of shape {input.shape}")
     if value is not None and mode != "constant":
-        raise ValueError(f"pad: value {value} with mode {mode!r}: expected one with the mode constant alone")
+        raise ValueError(f"pad: value {value} with mode {mode!r}: only the mode constant takes one")
     for dim, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True), 1):
         input = _padded(input, input.ndim - dim, before, after, mode, value or 0)
     return input
 
 
-def in_order(sides: Sequence[tuple[int, int]]) -> tuple[int, ...]:
-    """(before, after) pairs of the dimensions, the last one last, as `pad` takes them."""
-    return tuple(number for pair in reversed(sides) for number in pair)
+def pad_order(sides: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+    """(before, after) pairs, first dimension first, as the flat sequence that `pad` takes."""
+    return tuple(count for pair in reversed(sides) for count in pair)
 
 
 def _padded(x: Tensor, dim: int, before: int, after: int, mode: PaddingMode, value: float) -> Tensor:
     extent = x.shape[dim]
     if before < 0 or after < 0:
         if extent + before + after < 0:
-            raise ValueError(f"pad: {before} and {after} take more than dim {dim} of shape {x.shape} has")
+            raise ValueError(f"pad: {before} and {after} remove more than dim {dim} of shape {x.shape} has")
         x = _part(x, dim, max(-before, 0), extent + min(after, 0))
         before, after, extent = max(before, 0), max(after, 0), x.shape[dim]
     most = {"reflect": extent - 1, "circular": extent, "replicate": max(before, after) if extent else 0}
     if max(before, after) > most.get(mode, before + after):
         raise ValueError(
-            f"pad: {before} and {after} around dim {dim} of shape {x.shape} with mode {mode!r}: expected "
-            f"{max(most[mode], 0)} at most"
+            f"pad: {before} and {after} around dim {dim} of shape {x.shape} with mode {mode!r}: expected at "
+            f"most {max(most[mode], 0)}"
         )
     if not before and not after:
         return x
@@ -84,5 +84,5 @@ def _filled(x: Tensor, dim: int, count: int, value: float) -> Tensor:
     return sg.full((*x.shape[:dim], count, *x.shape[dim + 1 :]), value, dtype=x.dtype, backend=x.backend)
 
 
-def _repeated(x: Tensor, dim: int, at: int, count: int) -> Tensor:
-    return _part(x, dim, at, at + 1).expand(*x.shape[:dim], count, *x.shape[dim + 1 :])
+def _repeated(x: Tensor, dim: int, index: int, count: int) -> Tensor:
+    return _part(x, dim, index, index + 1).expand(*x.shape[:dim], count, *x.shape[dim + 1 :])

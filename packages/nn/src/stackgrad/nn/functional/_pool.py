@@ -1,4 +1,4 @@
-"""Pooling: of windows, and to a given size."""
+"""Pooling over windows, and to a given size."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -7,7 +7,7 @@ import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
 
 from .._arguments import Padding, Pair, Size, expect_dims, expect_tensors, is_integer, sizes, sliding
-from ._pad import in_order, pad
+from ._pad import pad, pad_order
 
 Goal: TypeAlias = int | Sequence[int | None] | None
 
@@ -20,23 +20,23 @@ def max_pool2d(
     dilation: Size = 1,
     ceil_mode: bool = False,
 ) -> Tensor:
-    """The largest value of each window; the gradient goes to the first of equal values.
+    """The largest value of each window; among equal values the first gets the gradient.
 
     Args:
         input: (batch, channels, height, width).
         kernel_size: an int or (rows, columns).
-        stride: the same forms; the kernel size where None.
-        padding: an int, (rows, columns) or ((top, bottom), (left, right)), at most half the kernel; what is padded
-            never is the largest.
-        dilation: the step between a window's elements: an int or (rows, columns).
-        ceil_mode: whether a last window of a row or column may hang over the end. Without it a ragged edge that holds
-            no whole window is dropped.
+        stride: the same forms; the kernel size if None.
+        padding: an int, (rows, columns) or ((top, bottom), (left, right)), at most half the kernel. Padding
+            never counts as the largest value.
+        dilation: the distance between a window's elements: an int or (rows, columns).
+        ceil_mode: whether the last window of a row or column may extend past the end. Otherwise an edge that holds no
+            whole window is dropped.
 
     Returns:
         (batch, channels, out_height, out_width).
 
     Raises:
-        ValueError: another number of dimensions, sizes that do not fit.
+        ValueError: a wrong number of dimensions, sizes that do not match.
     """
     expect_tensors("max_pool2d", input=input)
     return _largest(input, *_window(2, kernel_size, stride, padding, dilation), ceil_mode)
@@ -54,9 +54,9 @@ def avg_pool2d(
     """The mean of each window.
 
     Args:
-        input, kernel_size, stride, padding, ceil_mode: as in `max_pool2d`; what hangs over the end does not count.
+        input, kernel_size, stride, padding, ceil_mode: as in `max_pool2d`; elements past the end do not count.
         count_include_pad: whether padded zeros count.
-        divisor_override: what sums are divided by in place of the number of elements that count.
+        divisor_override: the divisor of the sums, instead of the number of elements that count.
 
     Returns and raises as `max_pool2d`; ValueError for a `divisor_override` of 0.
     """
@@ -94,38 +94,38 @@ def avg_pool1d(
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: Goal) -> Tensor:
-    """The means of parts that divide the image into a given number of rows and columns, as evenly as can be.
+    """Split the image into a given number of rows and columns, as evenly as possible, and average each part.
 
     Args:
         input: (batch, channels, height, width).
-        output_size: an int or (rows, columns); None for as many as the input has. Part i of n is from
-            floor(i * size / n) to ceil((i + 1) * size / n).
+        output_size: an int or (rows, columns); None keeps the size of the input. Part i of n goes
+            from floor(i * size / n) to ceil((i + 1) * size / n).
 
     Returns:
         (batch, channels, rows, columns).
 
     Raises:
-        ValueError: another number of dimensions, other sizes, an empty image.
+        ValueError: a wrong number of dimensions, an invalid size, an empty image.
     """
     expect_tensors("adaptive_avg_pool2d", input=input)
     expect_dims("adaptive_avg_pool2d", input, "batch", "channels", "height", "width")
-    return _parts_means("adaptive_avg_pool2d", input, output_size)
+    return _average_parts("adaptive_avg_pool2d", input, output_size)
 
 
 def adaptive_avg_pool1d(input: Tensor, output_size: Goal) -> Tensor:
     """`adaptive_avg_pool2d` of (batch, channels, width): (batch, channels, output_size)."""
     expect_tensors("adaptive_avg_pool1d", input=input)
     expect_dims("adaptive_avg_pool1d", input, "batch", "channels", "width")
-    return _parts_means("adaptive_avg_pool1d", input, output_size)
+    return _average_parts("adaptive_avg_pool1d", input, output_size)
 
 
-def _parts_means(what: str, input: Tensor, output_size: Goal) -> Tensor:
+def _average_parts(function: str, input: Tensor, output_size: Goal) -> Tensor:
     dims = input.ndim - 2
     goal = tuple(output_size) if isinstance(output_size, Sequence) else (output_size,) * dims
     if len(goal) != dims or not all(n is None or (is_integer(n) and n >= 1) for n in goal):
-        raise ValueError(f"{what}: output_size must be an int or None, or {dims} of them; got {output_size!r}")
+        raise ValueError(f"{function}: output_size must be an int or None, or {dims} of them; got {output_size!r}")
     if 0 in input.shape[2:]:
-        raise ValueError(f"{what}: input of shape {input.shape} is empty")
+        raise ValueError(f"{function}: input of shape {input.shape} is empty")
     for dim, wanted in enumerate(goal, 2):
         extent = input.shape[dim]
         if wanted is None or wanted == extent:
@@ -147,24 +147,24 @@ def _largest(
         return sg.max_pool2d(input, kernel, stride, padding, ceil_mode)
     expect_dims("max_pool2d", input, "batch", "channels", "height", "width")
     taps, sides = [], []
-    for extent, k, step, (before, after), apart in zip(input.shape[2:], kernel, stride, padding, dilation, strict=True):
+    for extent, k, s, (before, after), d in zip(input.shape[2:], kernel, stride, padding, dilation, strict=True):
         if max(before, after) > k // 2:
             raise ValueError(f"max_pool2d: padding {padding} is more than half of kernel {kernel}")
-        room = before + extent + after - apart * (k - 1) - 1
-        last = -(-room // step) if ceil_mode else room // step
-        last -= ceil_mode and last * step >= before + extent
+        room = before + extent + after - d * (k - 1) - 1
+        last = -(-room // s) if ceil_mode else room // s
+        last -= ceil_mode and last * s >= before + extent
         if last < 0:
             raise ValueError(f"max_pool2d: kernel {kernel} with dilation {dilation} is larger than {input.shape}")
-        taps.append([slice(i * apart, i * apart + last * step + 1, step) for i in range(k)])
+        taps.append([slice(i * d, i * d + last * s + 1, s) for i in range(k)])
         sides.append((before, max(after, taps[-1][-1].stop - before - extent)))
-    padded = pad(input, in_order(sides), value=-float("inf"))
+    padded = pad(input, pad_order(sides), value=-float("inf"))
     return sg.stack([padded[:, :, rows, columns] for rows in taps[0] for columns in taps[1]]).max(0)
 
 
 def _window(
     dims: int, kernel_size: Size, stride: Size | None, padding: Padding, dilation: Size
 ) -> tuple[Pair, Pair, tuple[Pair, Pair], Pair]:
-    """Kernel, stride, padding and dilation for rows and columns; a window with one dimension gets a row of 1."""
+    """Kernel, stride, padding and dilation for rows and columns; a one-dimensional window gets the height 1."""
     kernel = sizes("kernel_size", kernel_size, dims)
     window = (kernel, *sliding(dims, kernel, kernel if stride is None else stride, padding, dilation))
     if dims == 1:

@@ -1,4 +1,4 @@
-"""Images of another size."""
+"""Resizing of images and sequences."""
 
 import math
 from collections.abc import Sequence
@@ -21,23 +21,23 @@ def interpolate(
     mode: Literal["nearest", "linear", "bilinear"] = "nearest",
     align_corners: bool | None = None,
 ) -> Tensor:
-    """Brings images, or sequences, to another size.
+    """Resize images or sequences.
 
     Args:
         input: (batch, channels, width) or (batch, channels, height, width).
-        size: an int or one a dimension; or None, and
-        scale_factor: a number or one a dimension, how often the size is wanted.
-        mode: "nearest" repeats or leaves out elements; "linear", of sequences, and "bilinear", of images, weigh the two
-            neighbours in each dimension.
-        align_corners: with these, whether the middles of the outermost elements stay where they are, rather than their
+        size: an int or one per dimension; None if `scale_factor` is given.
+        scale_factor: a factor for all sizes, or one per dimension.
+        mode: "nearest" repeats or drops elements; "linear" (sequences) and "bilinear" (images) interpolate between the
+            two neighbours in each dimension.
+        align_corners: in the linear modes, whether the centres of the outermost elements stay fixed rather than their
             outer edges.
 
     Returns:
         (batch, channels, new sizes...).
 
     Raises:
-        TypeError: what is no Tensor.
-        ValueError: shapes, sizes and modes that do not fit.
+        TypeError: an argument that is not a Tensor.
+        ValueError: a shape, size or mode that does not match the others.
     """
     expect_tensors("interpolate", input=input)
     dims = input.ndim - 2
@@ -48,10 +48,10 @@ def interpolate(
             "linear, or 4 with nearest or bilinear"
         )
     if align_corners is not None and mode == "nearest":
-        raise ValueError("interpolate: align_corners with mode 'nearest': expected one with linear or bilinear alone")
+        raise ValueError("interpolate: align_corners with mode 'nearest': only linear and bilinear take it")
     goal, steps = _sizes_and_steps(input.shape[2:], size, scale_factor)
     for dim in reversed(range(dims)):
-        if goal[dim] == input.shape[dim + 2]:  # also where the scale is not quite 1, as in PyTorch
+        if goal[dim] == input.shape[dim + 2]:  # even if the scale is not exactly 1, as in PyTorch
             continue
         if mode == "nearest":
             input = _nearest(input, dim + 2, goal[dim], steps[dim])
@@ -63,11 +63,11 @@ def interpolate(
 def _sizes_and_steps(
     shape: tuple[int, ...], size: int | Sequence[int] | None, scale_factor: Scale
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """The new sizes, and how far apart their elements are, in elements of the input."""
+    """The new sizes, and the distance between their elements, in elements of the input."""
     if (size is None) == (scale_factor is None):
         raise ValueError(f"interpolate: expected either size or scale_factor; got {size!r} and {scale_factor!r}")
     if 0 in shape:
-        raise ValueError(f"interpolate: an input without elements: expected sizes above 0; got {shape}")
+        raise ValueError(f"interpolate: the input has no elements: expected sizes above 0; got {shape}")
     if size is not None:
         goal = tuple(size) if isinstance(size, Sequence) else (size,) * len(shape)
         if len(goal) != len(shape) or not all(is_integer(n) and n >= 1 for n in goal):
@@ -76,11 +76,11 @@ def _sizes_and_steps(
     scales = tuple(scale_factor) if isinstance(scale_factor, Sequence) else (scale_factor,) * len(shape)
     if len(scales) != len(shape) or not all(isinstance(s, int | float) and s > 0 for s in scales):
         raise ValueError(
-            f"interpolate: scale_factor must be a number or {len(shape)} of them, above 0; got {scale_factor!r}"
+            f"interpolate: scale_factor must be a float or {len(shape)} of them, above 0; got {scale_factor!r}"
         )
     goal = tuple(math.floor(old * s) for old, s in zip(shape, scales, strict=True))  # type: ignore[operator]
     if 0 in goal:
-        raise ValueError(f"interpolate: scale_factor {scale_factor!r} of sizes {shape} leaves nothing")
+        raise ValueError(f"interpolate: scale_factor {scale_factor!r} of sizes {shape} leaves no elements")
     return goal, tuple(1 / s for s in scales)  # type: ignore[operator]
 
 
@@ -89,23 +89,23 @@ def _nearest(x: Tensor, dim: int, size: int, step: float) -> Tensor:
     if size % extent == 0 and step == extent / size:
         wide = x.unsqueeze(dim + 1).expand(*x.shape[: dim + 1], size // extent, *x.shape[dim + 1 :])
         return wide.reshape(*x.shape[:dim], size, *x.shape[dim + 1 :])
-    at = np.minimum(np.floor(np.arange(size, dtype=x.dtype) * x.dtype.type(step)).astype(np.int64), extent - 1)
-    return _rows(x, dim, at)
+    index = np.minimum(np.floor(np.arange(size, dtype=x.dtype) * x.dtype.type(step)).astype(np.int64), extent - 1)
+    return _rows(x, dim, index)
 
 
 def _linear(x: Tensor, dim: int, size: int, step: float, align_corners: bool) -> Tensor:
     extent = x.shape[dim]
-    number = x.dtype.type
+    scalar = x.dtype.type
     if align_corners:
-        at = np.arange(size, dtype=x.dtype) * number((extent - 1) / (size - 1) if size > 1 else 0)
+        position = np.arange(size, dtype=x.dtype) * scalar((extent - 1) / (size - 1) if size > 1 else 0)
     else:
-        at = np.maximum((np.arange(size, dtype=x.dtype) + number(0.5)) * number(step) - number(0.5), 0)
-    low = np.minimum(at.astype(np.int64), extent - 1)
+        position = np.maximum((np.arange(size, dtype=x.dtype) + scalar(0.5)) * scalar(step) - scalar(0.5), 0)
+    low = np.minimum(position.astype(np.int64), extent - 1)
     column = (size, *(1,) * (x.ndim - 1 - dim))
-    share = sg.from_numpy(np.clip(at - low, 0, 1).astype(x.dtype).reshape(column), backend=x.backend)
+    share = sg.from_numpy(np.clip(position - low, 0, 1).astype(x.dtype).reshape(column), backend=x.backend)
     return _rows(x, dim, low) * (1 - share) + _rows(x, dim, np.minimum(low + 1, extent - 1)) * share
 
 
-def _rows(x: Tensor, dim: int, at: Any) -> Tensor:
-    found: Tensor = x[(*(slice(None),) * dim, at)]
+def _rows(x: Tensor, dim: int, index: Any) -> Tensor:
+    found: Tensor = x[(*(slice(None),) * dim, index)]
     return found

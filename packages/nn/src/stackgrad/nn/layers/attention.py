@@ -30,10 +30,10 @@ class MultiheadAttention(Module):
         num_heads: into how many the features are cut.
         dropout: the probability with which, in training, a weight of attention is dropped.
         bias: whether the four projections have one.
-        kdim, vdim: the features of a key and of a value; `embed_dim` where None.
+        kdim, vdim: the features of a key and of a value; `embed_dim` if None.
         batch_first: whether inputs are (batch, length, features) rather than (length, batch, features).
-        generator: the source of the initial weights and of dropout; the default generator where None.
-        dtype: of the weights: float32 where None, or float64.
+        generator: the source of the initial weights and of dropout; the default generator if None.
+        dtype: the weights' dtype, float32 or float64; float32 if None.
 
     Attributes:
         in_proj_weight: (3 * embed_dim, embed_dim), of queries, keys and values; with another `kdim` or `vdim` None, and
@@ -42,7 +42,7 @@ class MultiheadAttention(Module):
         out_proj: the `Linear` behind the heads.
 
     Raises:
-        TypeError: another dtype.
+        TypeError: a dtype other than float32 and float64.
         ValueError: sizes that do not fit.
     """
 
@@ -116,7 +116,7 @@ class MultiheadAttention(Module):
             each head, or None. Queries that may look nowhere get zeros.
 
         Raises:
-            TypeError: what is no Tensor.
+            TypeError: an argument that is not a Tensor.
             ValueError: shapes that do not fit.
         """
         expect_tensors("MultiheadAttention", query=query, key=key, value=value)

@@ -97,15 +97,15 @@ class _Cell(Module):
         input_size: the features of the input.
         hidden_size: those of the state.
         bias: whether biases are added.
-        generator: the source of the initial weights; the default generator where None.
-        dtype: of the weights: float32 where None, or float64.
+        generator: the source of the initial weights; the default generator if None.
+        dtype: the weights' dtype, float32 or float64; float32 if None.
 
     Attributes:
         weight_ih, weight_hh: (gates * hidden_size, input_size) and (gates * hidden_size, hidden_size).
         bias_ih, bias_hh: (gates * hidden_size,) each, or None.
 
     Raises:
-        TypeError: another dtype; in a call, what is no Tensor.
+        TypeError: a dtype other than float32 and float64; in a call, an argument that is not a Tensor.
         ValueError: a size below 1; in a call, shapes that do not fit.
     """
 

@@ -64,7 +64,7 @@ class _Numbered(Module):
         """Puts a module at the end; returns self.
 
         Raises:
-            TypeError: what is no Module.
+            TypeError: an argument that is not a Module.
         """
         self.add_module(str(len(self)), module)
         return self
@@ -95,7 +95,7 @@ class ModuleList(_Numbered):
     Python's lists do as well; this one has the methods of PyTorch's.
 
     Raises:
-        TypeError: what is no Module.
+        TypeError: an argument that is not a Module.
     """
 
     def __add__(self, others: Iterable[Module]) -> ModuleList:
@@ -137,7 +137,7 @@ class ModuleDict(Module):
         modules: by name, or as (name, module) pairs.
 
     Raises:
-        TypeError: what is no Module.
+        TypeError: an argument that is not a Module.
         KeyError: a name that is an attribute of the class, such as "keys", or has a dot in it.
     """
 

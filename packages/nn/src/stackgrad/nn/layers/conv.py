@@ -9,7 +9,7 @@ from stackgrad.tensor import Generator, Tensor
 from .. import functional as F
 from .. import init
 from .._arguments import Activation, Padding, Size, expect_tensors, is_relu, sizes, sliding
-from ..functional._pad import in_order
+from ..functional._pad import pad_order
 from ..module import Module
 from ..parameter import Parameter
 
@@ -69,7 +69,7 @@ class _Conv(Module):
         expect_tensors(type(self).__name__, input=input)
         if input.ndim != self.dims + 2:
             return input, 0  # of which the function tells what is wrong
-        return F.pad(input, in_order(self.padding), self.padding_mode), 0
+        return F.pad(input, pad_order(self.padding), self.padding_mode), 0
 
     def extra_repr(self) -> str:
         parts = [f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"]
@@ -101,16 +101,16 @@ class Conv1d(_Conv):
         bias: whether a bias is added.
         padding_mode: what is put around the input: "zeros", or as in `functional.pad` "reflect", "replicate" or
             "circular".
-        generator: the source of the initial weights; the default generator where None.
-        activation: "relu" takes the `relu` of the result at once, which is faster than a layer behind this one.
-        dtype: of the weights: float32 where None, or float64.
+        generator: the source of the initial weights; the default generator if None.
+        activation: "relu" applies `relu` to the result in the same pass, which is faster than a separate layer.
+        dtype: the weights' dtype, float32 or float64; float32 if None.
 
     Attributes:
         weight: (out_channels, in_channels / groups, kernel_width).
         bias: (out_channels,), or None.
 
     Raises:
-        TypeError: another dtype.
+        TypeError: a dtype other than float32 and float64.
         ValueError: arguments that do not fit, by name and value.
     """
 
@@ -134,16 +134,16 @@ class Conv2d(_Conv):
         bias: whether a bias is added.
         padding_mode: what is put around the input: "zeros", or as in `functional.pad` "reflect", "replicate" or
             "circular".
-        generator: the source of the initial weights; the default generator where None.
-        activation: "relu" takes the `relu` of the result at once, which is faster than a layer behind this one.
-        dtype: of the weights: float32 where None, or float64.
+        generator: the source of the initial weights; the default generator if None.
+        activation: "relu" applies `relu` to the result in the same pass, which is faster than a separate layer.
+        dtype: the weights' dtype, float32 or float64; float32 if None.
 
     Attributes:
         weight: (out_channels, in_channels / groups, kernel_height, kernel_width).
         bias: (out_channels,), or None.
 
     Raises:
-        TypeError: another dtype.
+        TypeError: a dtype other than float32 and float64.
         ValueError: arguments that do not fit, by name and value.
     """
 

@@ -72,15 +72,15 @@ class ConvTranspose1d(_ConvTranspose):
         padding: an int, (columns,) or ((left, right),).
         groups: see `functional.conv2d`.
         bias: whether a bias is added.
-        generator: the source of the initial weights; the default generator where None.
-        dtype: of the weights: float32 where None, or float64.
+        generator: the source of the initial weights; the default generator if None.
+        dtype: the weights' dtype, float32 or float64; float32 if None.
 
     Attributes:
         weight: (in_channels, out_channels / groups, kernel_width).
         bias: (out_channels,), or None.
 
     Raises:
-        TypeError: another dtype.
+        TypeError: a dtype other than float32 and float64.
         ValueError: arguments that do not fit, by name and value.
     """
 
@@ -102,15 +102,15 @@ class ConvTranspose2d(_ConvTranspose):
         padding: an int, (rows, columns) or ((top, bottom), (left, right)).
         groups: see `functional.conv2d`.
         bias: whether a bias is added.
-        generator: the source of the initial weights; the default generator where None.
-        dtype: of the weights: float32 where None, or float64.
+        generator: the source of the initial weights; the default generator if None.
+        dtype: the weights' dtype, float32 or float64; float32 if None.
 
     Attributes:
         weight: (in_channels, out_channels / groups, kernel_height, kernel_width).
         bias: (out_channels,), or None.
 
     Raises:
-        TypeError: another dtype.
+        TypeError: a dtype other than float32 and float64.
         ValueError: arguments that do not fit, by name and value.
     """
 

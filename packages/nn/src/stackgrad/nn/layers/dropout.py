@@ -13,7 +13,7 @@ class _Dropout(Module):
     Args:
         p: the probability of a zero.
         inplace: whether the result is written over the input.
-        generator: the source of the masks; the default generator where None.
+        generator: the source of the masks; the default generator if None.
 
     Raises:
         ValueError: a `p` outside [0, 1].

@@ -19,14 +19,14 @@ class Embedding(Module):
         num_embeddings: the number of rows.
         embedding_dim: their length.
         padding_idx: the index of a row that starts as zeros, and to which no gradient flows.
-        generator: the source of the initial weights, which are standard normal; the default generator where None.
-        dtype: of the weights: float32 where None, or float64.
+        generator: the source of the initial weights, which are standard normal; the default generator if None.
+        dtype: the weights' dtype, float32 or float64; float32 if None.
 
     Attributes:
         weight: (num_embeddings, embedding_dim).
 
     Raises:
-        TypeError: another dtype.
+        TypeError: a dtype other than float32 and float64.
         ValueError: a size below 1.
         IndexError: a `padding_idx` out of range.
     """

@@ -18,17 +18,17 @@ class Linear(Module):
         in_features: the input's last size.
         out_features: the output's last size.
         bias: whether a bias is added.
-        generator: the source of the initial weights; the default generator where None.
-        activation: "relu" takes the `relu` of the result at once, which is faster than a layer behind this one.
-        dtype: of the weights: float32 where None, or float64.
+        generator: the source of the initial weights; the default generator if None.
+        activation: "relu" applies `relu` to the result in the same pass, which is faster than a separate layer.
+        dtype: the weights' dtype, float32 or float64; float32 if None.
 
     Attributes:
         weight: (out_features, in_features).
         bias: (out_features,), or None.
 
     Raises:
-        TypeError: another dtype.
-        ValueError: a number of features below 1, another activation.
+        TypeError: a dtype other than float32 and float64.
+        ValueError: a number of features below 1, an unknown activation.
     """
 
     def __init__(

@@ -21,16 +21,16 @@ class _BatchNorm(Module):
         eps: added to the variance.
         momentum: the share of the batch in the running statistics.
         affine: whether the result is scaled and shifted.
-        activation: "relu" takes the `relu` of the result at once, which is faster than a layer behind this one.
-        dtype: of parameters and buffers: float32 where None, or float64.
+        activation: "relu" applies `relu` to the result in the same pass, which is faster than a separate layer.
+        dtype: of parameters and buffers, float32 or float64; float32 if None.
 
     Attributes:
         weight, bias: (num_features,), scale and shift, trained; or None.
         running_mean, running_var: (num_features,), buffers.
 
     Raises:
-        TypeError: another dtype; in a call, what is no Tensor.
-        ValueError: a number of channels below 1, another activation; in a call, an input of another number of
+        TypeError: a dtype other than float32 and float64; in a call, an argument that is not a Tensor.
+        ValueError: a number of channels below 1, an unknown activation; in a call, an input of another number of
             dimensions.
     """
 
@@ -101,13 +101,13 @@ class LayerNorm(Module):
         eps: added to the variance.
         elementwise_affine: whether the result is scaled and shifted.
         bias: whether it is shifted.
-        dtype: of the parameters: float32 where None, or float64.
+        dtype: the parameters' dtype, float32 or float64; float32 if None.
 
     Attributes:
         weight, bias: (*normalized_shape), scale and shift, or None.
 
     Raises:
-        TypeError: another dtype.
+        TypeError: a dtype other than float32 and float64.
         ValueError: no dimensions.
     """
 
@@ -142,13 +142,13 @@ class GroupNorm(Module):
         num_channels: the input's second size.
         eps: added to the variance.
         affine: whether the result is scaled and shifted.
-        dtype: of the parameters: float32 where None, or float64.
+        dtype: the parameters' dtype, float32 or float64; float32 if None.
 
     Attributes:
         weight, bias: (num_channels,), scale and shift, or None.
 
     Raises:
-        TypeError: another dtype.
+        TypeError: a dtype other than float32 and float64.
         ValueError: groups that do not divide the channels.
     """
 

@@ -28,8 +28,8 @@ class _Recurrent(Module):
         dropout: the probability of a zero, in training, between two layers.
         bidirectional: whether each layer has a second one that goes from the end to the beginning; the output has the
             features of both.
-        generator: the source of the initial weights and of dropout; the default generator where None.
-        dtype: of the weights: float32 where None, or float64.
+        generator: the source of the initial weights and of dropout; the default generator if None.
+        dtype: the weights' dtype, float32 or float64; float32 if None.
 
     Attributes:
         weight_ih_l0, weight_hh_l0: (gates * hidden_size, inputs) and (gates * hidden_size, hidden_size), of the first
@@ -37,7 +37,7 @@ class _Recurrent(Module):
         bias_ih_l0, bias_hh_l0: (gates * hidden_size,) each, where there are biases.
 
     Raises:
-        TypeError: another dtype; in a call, what is no Tensor.
+        TypeError: a dtype other than float32 and float64; in a call, an argument that is not a Tensor.
         ValueError: a size below 1, a `dropout` outside [0, 1]; in a call, shapes that do not fit.
     """
 

@@ -35,11 +35,11 @@ class TransformerEncoderLayer(Module):
         batch_first: whether inputs are (batch, length, features) rather than (length, batch, features).
         norm_first: whether normalisation stands before each part, or behind the sums.
         bias: whether linear layers and normalisation have one.
-        generator: the source of the initial weights and of dropout; the default generator where None.
-        dtype: of the weights: float32 where None, or float64.
+        generator: the source of the initial weights and of dropout; the default generator if None.
+        dtype: the weights' dtype, float32 or float64; float32 if None.
 
     Raises:
-        TypeError: another dtype.
+        TypeError: a dtype other than float32 and float64.
         ValueError: sizes that do not fit, another name of an activation.
     """
 

@@ -57,7 +57,7 @@ class Optimizer:
         state: for a subclass with a `step` of its own, a dict for each parameter, of tensors, numbers and text.
 
     Raises:
-        TypeError: what is no Tensor, a setting of another type.
+        TypeError: an argument that is not a Tensor, a setting of another type.
         ValueError: no parameters, one that is given twice or is no leaf, a setting that is not valid.
     """
 

@@ -23,7 +23,7 @@ class Adagrad(Optimizer):
     JMLR 2011.
 
     Raises:
-        TypeError: what is no number, what is no Tensor.
+        TypeError: a setting that is not a number, a parameter that is not a Tensor.
         ValueError: a negative number, no parameters.
     """
 

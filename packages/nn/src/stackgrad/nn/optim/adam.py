@@ -21,7 +21,7 @@ class Adam(Optimizer):
     far, Reddi et al., "On the Convergence of Adam and Beyond", ICLR 2018.
 
     Raises:
-        TypeError: what is no number, what is no Tensor.
+        TypeError: a setting that is not a number, a parameter that is not a Tensor.
         ValueError: a negative number, a beta outside [0, 1), no parameters.
     """
 

@@ -24,7 +24,7 @@ class RMSprop(Optimizer):
     RMSProp", 2012; centered, Graves, "Generating Sequences With Recurrent Neural Networks", 2013 (arXiv:1308.0850).
 
     Raises:
-        TypeError: what is no number, what is no Tensor.
+        TypeError: a setting that is not a number, a parameter that is not a Tensor.
         ValueError: a negative number, an alpha above 1, no parameters.
     """
 

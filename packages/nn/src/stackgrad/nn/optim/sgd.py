@@ -24,7 +24,7 @@ class SGD(Optimizer):
     2013.
 
     Raises:
-        TypeError: what is no number, what is no Tensor.
+        TypeError: a setting that is not a number, a parameter that is not a Tensor.
         ValueError: a negative number, `nesterov` without momentum or with dampening, no parameters.
     """
 

@@ -52,7 +52,7 @@ class AveragedModel(Module):
 
     Args:
         model: is copied, and stays as it is.
-        avg_fn: how a parameter is averaged; the mean of all where None.
+        avg_fn: how a parameter is averaged; the mean of all if None.
         multi_avg_fn: how all are averaged, instead.
         use_buffers: whether buffers of floats are averaged as well; otherwise they are copied at each call.
 

@@ -22,7 +22,7 @@ class OneCycleLR(Schedule):
         anneal_strategy: "cos" or "linear", both ways.
 
     Raises:
-        TypeError: what is no number.
+        TypeError: an argument that is not a number.
         ValueError: a rate that is not positive, fewer than one step, a share outside [0, 1], a divisor below 1, another
             strategy, another number of rates, an optimizer without momentum where it is to be cycled.
     """

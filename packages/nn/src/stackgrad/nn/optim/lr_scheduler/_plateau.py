@@ -26,7 +26,7 @@ class ReduceLROnPlateau(Schedule):
         eps: a rate that would fall by no more than this stays.
 
     Raises:
-        TypeError: what is no number.
+        TypeError: an argument that is not a number.
         ValueError: a negative number, a factor that is not below 1, another mode.
     """
 
