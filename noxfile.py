@@ -391,6 +391,6 @@ def bench_publish(session: nox.Session) -> None:
 
 @nox.session(name="bench-peers")
 def bench_peers(session: nox.Session) -> None:
-    """Compare with PyTorch: `nox -s bench-peers -- --only conv`; `--write` puts the table into docs/performance.md."""
+    """Compare with PyTorch: `nox -s bench-peers -- --only conv`; `--write` puts the tables into docs/."""
     session.install(*from_tree(*PACKAGES), *nox.project.dependency_groups(nox.project.load_toml(), "peers"))
     session.run("python", "-m", "benchmarks.peers", *session.posargs)

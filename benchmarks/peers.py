@@ -23,12 +23,11 @@ import numpy as np
 from ._peers import runs
 from ._peers.load import Others
 from ._peers.side import Arrays, largest_difference
-from ._peers.table import DISTURBED, Limits, Row, processes, put_between, tables
+from ._peers.table import DISTURBED, Limits, Row, a_dozen, processes, put_between, tables
 from ._peers.works import Work, works
 from ._pipe import ROOT, RequestError, Worker
 
-DOCUMENT = ROOT / "docs" / "performance.md"
-MARKER = "the comparison with PyTorch"
+WHOLE, SHORT = ROOT / "docs" / "peers.md", ROOT / "docs" / "performance.md"
 THREADS = dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "2")
 TRIES = 3  # to measure a work while nobody else uses the machine
 RUNS = "processes"  # the name by which --only chooses the whole processes
@@ -162,7 +161,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", metavar="PATTERN", help=f"works whose 'group: name' matches; or {RUNS!r}")
     parser.add_argument("--rounds", type=int, default=15, help="samples of each side (default: 15)")
-    parser.add_argument("--write", action="store_true", help="write the table into docs/performance.md")
+    parser.add_argument("--write", action="store_true", help="write the tables into docs/peers.md and performance.md")
     options = parser.parse_args()
     if options.write and options.only:
         parser.error("--write with --only would put a part of the table in place of all of it")
@@ -190,8 +189,11 @@ def main() -> int:
     if disturbed := [row.work.name for row in rows if row.others > DISTURBED]:
         print(f"others used more than {DISTURBED:.0%} of the cores during: {'; '.join(disturbed)}", file=sys.stderr)
     if options.write:
-        document = put_between(DOCUMENT.read_text(encoding="utf-8"), MARKER, text)
-        DOCUMENT.write_text(document, encoding="utf-8")
+        for page, marker, shown in (
+            (WHOLE, "the comparison with PyTorch", text),
+            (SHORT, "a dozen rows", f"{machine(limits)}\n\n{a_dozen(rows)}"),
+        ):
+            page.write_text(put_between(page.read_text(encoding="utf-8"), marker, shown), encoding="utf-8")
     return 1 if wrong or disturbed or not parts else 0
 
 

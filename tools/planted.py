@@ -36,7 +36,7 @@ from .count_commits import LAYOUTS, Side
 from .growth import growth, least
 from .recorded_counts import first_rows
 
-DOCUMENT = ROOT / "docs" / "performance.md"
+DOCUMENT = ROOT / "docs" / "planted.md"
 NAMED = re.compile(
     r"(?P<what>SLOWER|UNCONFIRMED): .* rounds  (?P<name>.*?)(  \[.*)?"
     r"|(?P<grew>GREW): (?P<counted>.*?): (instructions|data) .*"
@@ -239,7 +239,7 @@ def table(rows: Sequence[str], before: str) -> str:
 
 
 def write(title: str, text: Callable[[str], str]) -> None:
-    """Put what is made of the text between two marks of docs/performance.md in its place."""
+    """Put what is made of the text between two marks of docs/planted.md in its place."""
     begin, end = f"<!-- planted: {title} -->", f"<!-- end of planted: {title} -->"
     document = DOCUMENT.read_text(encoding="utf-8")
     if begin not in document:
@@ -260,7 +260,7 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=0, help="comparisons of a commit with itself by times")
     parser.add_argument("--counts", type=int, default=0, help="counts of a commit, each compared with each other")
     parser.add_argument("--base", default="HEAD", help="the commit to plant on")
-    parser.add_argument("--write", action="store_true", help="put rows or results into docs/performance.md")
+    parser.add_argument("--write", action="store_true", help="put rows or results into docs/planted.md")
     options = parser.parse_args()
     base = commit_of(options.base)
     module, arguments = "tools.compare_commits", ["--minutes", str(options.minutes or (2 if options.load else 1))]

@@ -9,6 +9,20 @@ from statistics import geometric_mean, median
 from .works import CALLED, CAPTURED, GROUP_TARGETS, Work
 
 COURSE_WORK, COURSE_LIBRARY = "course, batch 16, from float32", 55  # images per second, after 24 to 34 s of compiling
+DOZEN = (  # works by their names, and the form in which we do them
+    ("lenet5, batch 16, from float32, not captured", CALLED),
+    ("lenet5, batch 64, from float32, not captured", CALLED),
+    ("lenet5, batch 64, from float32", CAPTURED),
+    ("lenet5, batch 256, from float32, not captured", CALLED),
+    ("course, batch 64, from float32, not captured", CALLED),
+    ("gpt of 4 layers, batch 16 of 64 tokens, not captured", CALLED),
+    ("gpt of 4 layers, batch 16 of 64 tokens", CAPTURED),
+    ("lenet5, batch 16", CAPTURED),
+    ("32x64x28x28 to 64, 3x3 pad 1", CALLED),
+    ("softmax 1024x1000", CALLED),
+    ("gelu, 1e6", CALLED),
+    ("add, 1e3, contiguous", CALLED),
+)
 DISTURBED = 0.05  # of the cores used by others: such a row says nothing
 
 
@@ -87,6 +101,19 @@ def tables(rows: Sequence[Row], limits: Limits) -> str:
     """A table for each group, headed by its geometric mean."""
     groups = dict.fromkeys(row.work.group for row in rows)
     return "\n".join(_group(name, [row for row in rows if row.work.group == name], limits) for name in groups)
+
+
+def a_dozen(rows: Iterable[Row]) -> str:
+    """A short table: of each of `DOZEN` what we take, what PyTorch takes, and the ratio."""
+    found = {row.work.name: row for row in rows}
+    body = ""
+    for name, form in DOZEN:
+        row = found[name]
+        seconds = median(row.ours[form] if form in row.ours else next(iter(row.ours.values())))
+        what = f"{row.work.group}: {name.removesuffix(', not captured')}"
+        ours, theirs = row._shown(seconds), row._shown(row.best[1])
+        body += _line(what, form, ours, theirs, f"{row.best[1] / seconds:.2f}x")
+    return f"| work | ours is | ours | PyTorch | ratio |\n|---|---|---|---|---|\n{body}"
 
 
 def _header(forms: tuple[str, ...]) -> str:

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks._peers.load import Others
 from benchmarks._peers.side import dropout_facts, largest_difference
-from benchmarks._peers.table import Limits, Row, put_between, tables
+from benchmarks._peers.table import DOZEN, Limits, Row, a_dozen, put_between, tables
 from benchmarks._peers.works import Work, works
 
 LIMITS = Limits(gflops=100, gigabytes=10)
@@ -45,6 +45,13 @@ def test_a_table_of_one_form_says_no_more():
     text = tables([Row(work, ours={"called": [0.01]}, theirs={"": [0.02]})], LIMITS)
     assert "Geometric mean 2.00x, least 2.00x" in text
     assert "| work | ours | PyTorch | ratio | target | limit |" in text
+
+
+def test_the_short_table_has_a_dozen_rows():
+    rows = [Row(work, {form: [0.02] for form in work.forms}, {"": [0.03]}) for work in works()]
+    lines = a_dozen(rows).splitlines()
+    assert len(lines) == 2 + len(DOZEN) == 14
+    assert "| convolution: 32x64x28x28 to 64, 3x3 pad 1 | called | 20 ms | 30 ms | 1.50x |" in lines
 
 
 def test_differences_are_shares_of_the_largest_value():

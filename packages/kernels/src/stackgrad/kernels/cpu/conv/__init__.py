@@ -54,7 +54,7 @@ Measured, each beside what was there before: 128 chunks of a result, which end t
 many channels; the padded image kept for the gradient of the weight saved 50 of 1,450 microseconds of a step of the
 course network; masking g, padding it and summing it up in one pass, with that, a tenth of such a step. Registers of 64
 bytes gave 1.5 to 1.9 times with the layers of LeNet, but 1.2 for the weight of its first, and 1.7 to 2.1 times with
-many channels: more than four fifths of what the arithmetic units can do (docs/performance.md).
+many channels: more than four fifths of what the arithmetic units can do (docs/peers.md).
 
 Later: tiles of planes took 0.6 of the time for LeNet's first layer, 0.45 for the course network's, and 0.57 for the
 gradient for the input of its second; tiles of whole kernels 0.67 for the weights of these first layers, tiles of
