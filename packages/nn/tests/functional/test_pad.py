@@ -55,7 +55,10 @@ def test_negative_padding_takes_away() -> None:
         (lambda x: F.pad(x, (1, 1.5)), "expected (before, after) pairs of ints"),
         (lambda x: F.pad(x, (1,) * 6), "3 pairs for an input of shape (2, 3)"),
         (lambda x: F.pad(x, (1, 1), "mirror"), 'mode must be "constant", "reflect", "replicate" or "circular"; got'),
-        (lambda x: F.pad(x, (3, 0), "reflect"), "3 and 0 around dim 1 of shape (2, 3) with mode 'reflect': expected at most 2"),
+        (
+            lambda x: F.pad(x, (3, 0), "reflect"),
+            "3 and 0 around dim 1 of shape (2, 3) with mode 'reflect': expected at most 2",
+        ),
         (
             lambda x: F.pad(x, (0, 4), "circular"),
             "0 and 4 around dim 1 of shape (2, 3) with mode 'circular': expected at most 3",
