@@ -154,7 +154,7 @@ def test_a_set_of_modules_is_refused() -> None:
 
 def test_a_member_of_the_class_is_refused() -> None:
     for member in (nn.Linear(1, 1), [nn.Parameter(sg.ones(1))], {"a": nn.Buffer(sg.ones(1))}):
-        with pytest.raises(TypeError, match=r"Net.layer.* of the class, .*: make it in __init__"):
+        with pytest.raises(TypeError, match=r"Net.layer.* of the class, .*: create it in __init__"):
             type("Net", (nn.Module,), {"layer": member})
 
 
@@ -173,7 +173,7 @@ def test_a_plain_tensor_that_requires_a_gradient_is_not_left_out(make: Any) -> N
     net: Any = nn.Sequential(nn.ReLU())
     getattr(net, "0").weight = make()
     for function in (net.parameters, net.named_buffers, net.state_dict, net.zero_grad):
-        message = "'0.weight.*' of Sequential .*requires a gradient and is no Parameter: .* make it nn.Parameter"
+        message = "'0.weight.*' of Sequential .*requires a gradient and is not a Parameter: .* make it nn.Parameter"
         with pytest.raises(TypeError, match=message):
             list(function())
     net.eval()

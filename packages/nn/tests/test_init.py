@@ -32,7 +32,7 @@ def test_gain(name: str, expected: float) -> None:
 
 
 def test_unknown_gain() -> None:
-    with pytest.raises(ValueError, match="unknown nonlinearity 'gelu'; known are linear, sigmoid, tanh"):
+    with pytest.raises(ValueError, match="unknown nonlinearity 'gelu'; expected one of linear, sigmoid, tanh"):
         init.gain("gelu")
 
 
@@ -121,7 +121,7 @@ FUNCTIONS: list[Callable[..., Any]] = [
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_parameter_is_no_shape(function: Callable[..., Any]) -> None:
-    message = r"take a shape and return a new tensor; got a Parameter of shape \(2, 3\): give x.shape, and write"
+    message = r"take a shape and return a new tensor; got a Parameter of shape \(2, 3\): pass x.shape, and write"
     with pytest.raises(TypeError, match=message):
         function(nn.Parameter(sg.ones(2, 3)))
     for value, kind in ((3, "int"), ("ab", "str"), (np.ones(2), "ndarray")):
@@ -163,6 +163,6 @@ def test_what_is_written_over_a_parameter(write: Any, make: Any, backend: str) -
 
 
 def test_only_tensors_are_written_over() -> None:
-    with pytest.raises(TypeError, match="what an initialiser writes over must be a Tensor; got tuple"):
+    with pytest.raises(TypeError, match="the argument of an initialiser must be a Tensor; got tuple"):
         init.normal_((3, 4))  # type: ignore[arg-type]
     assert init.normal_(sg.zeros(2, dtype="float64")).dtype == np.float64

@@ -169,7 +169,7 @@ def test_a_state_that_does_not_fit_changes_nothing() -> None:
         layer.load_state_dict({"weight": sg.zeros(3, 2), "bias": sg.zeros(2)}, strict=False)
     with pytest.raises(TypeError, match=r"bias is of type ndarray: use stackgrad.tensor.from_numpy\(...\)"):
         layer.load_state_dict({"weight": sg.zeros(3, 2), "bias": np.zeros(3)})  # type: ignore[dict-item]
-    with pytest.raises(TypeError, match=r"must be tensors by name, as nn.load gives; got str"):
+    with pytest.raises(TypeError, match=r"must map names to tensors, as nn.load returns; got str"):
         layer.load_state_dict("model.safetensors")  # type: ignore[arg-type]
     assert layer.weight.tolist() == before
     layer.load_state_dict(state, strict=False)
@@ -210,7 +210,7 @@ def test_astype_keeps_the_objects_their_gradients_and_integers() -> None:
     assert net.first.weight.grad.dtype == sg.float64
     assert net.first.weight.grad.tolist() == gradient.tolist()
     for dtype in ("int64", "float16"):
-        with pytest.raises(TypeError, match=f"a module is of float32 or float64; got {dtype}"):
+        with pytest.raises(TypeError, match=f"a module has float32 or float64 tensors; got {dtype}"):
             net.astype(dtype)
 
 

@@ -57,10 +57,10 @@ def test_names_that_are_taken_or_are_no_names() -> None:
     net: Any = Net()
     net.number = 3
     for name in ("forward", "training", "scale", "inner", "number"):
-        with pytest.raises(KeyError, match=f"Net has an attribute '{name}' already: choose another name"):
+        with pytest.raises(KeyError, match=f"Net already has an attribute '{name}': choose another name"):
             net.register_buffer(name, sg.zeros(1))
     for name in ("a.b", "", 3):
-        with pytest.raises(KeyError, match="cannot be the name of what a module owns"):
+        with pytest.raises(KeyError, match="cannot name a member of a module"):
             net.register_parameter(name, nn.Parameter(sg.zeros(1)))
     with pytest.raises(TypeError, match=r"register_buffer 'x': expected a Tensor or None; got list: use .*tensor\("):
         net.register_buffer("x", [1.0])

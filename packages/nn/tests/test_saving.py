@@ -252,7 +252,7 @@ def test_equal_states_make_equal_files(path: Path) -> None:
 @pytest.mark.parametrize("damage", ['"x":', '{"tensor":"b"}', '{"other":1}', "{}", "[[[", '{"dict":3}', "[1]", "3"])
 def test_a_nesting_that_does_not_fit_its_tensors(damage: str, path: Path) -> None:
     safetensors.numpy.save_file({"a": np.ones(1)}, path, {"stackgrad.state": damage})
-    with pytest.raises(ValueError, match=r"is damaged: its metadata 'stackgrad.state' does not fit its tensors"):
+    with pytest.raises(ValueError, match=r"is damaged: its metadata 'stackgrad.state' does not match its tensors"):
         nn.load(path)
 
 
@@ -264,10 +264,10 @@ def test_what_cannot_be_saved(path: Path) -> None:
     for state, message in (
         ({"a": np.ones(1)}, "cannot save 'a': expected a Tensor, or .* got ndarray: use stackgrad.tensor.from_numpy"),
         ({"a": [{"b": {1}}]}, "cannot save 'a.0.b': expected a Tensor, .* got set"),
-        ({"a": {"lr": np.float32(1)}}, r"cannot save 'a.lr': got float32, a number of NumPy: use .item\(\)"),
+        ({"a": {"lr": np.float32(1)}}, r"cannot save 'a.lr': got float32, a NumPy scalar: use .item\(\)"),
         ({"model": nn.ReLU()}, r"cannot save 'model': .*; got ReLU"),
         ({("a", 1): 1}, r"cannot save the key \('a', 1\)"),
-        ([sg.ones(1)], "save takes a Module, or a state by name; got list"),
+        ([sg.ones(1)], "save takes a Module or a mapping of names; got list"),
     ):
         with pytest.raises(TypeError, match=message):
             nn.save(path, state)  # type: ignore[arg-type]
@@ -275,6 +275,6 @@ def test_what_cannot_be_saved(path: Path) -> None:
         nn.save({"a": sg.ones(1)}, path)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"cannot save 'a.1': it holds itself"):
         nn.save(path, holds_itself)
-    with pytest.raises(TypeError, match=r"metadata must be text by name, .*; got 'epoch': 3"):
+    with pytest.raises(TypeError, match=r"metadata must map names to text, .*; got 'epoch': 3"):
         nn.save(path, {"a": sg.ones(1)}, {"epoch": 3})  # type: ignore[dict-item]
     assert not path.exists()

@@ -63,7 +63,7 @@ def _() -> None:
     theirs = torch.nn.Linear(1, 1)
     ours.scale = sg.ones(1, requires_grad=True)
     theirs.scale = torch.ones(1, requires_grad=True)
-    with pytest.raises(TypeError, match="is no Parameter"):
+    with pytest.raises(TypeError, match="is not a Parameter"):
         list(ours.parameters())
     assert len(list(theirs.parameters())) == 2
 

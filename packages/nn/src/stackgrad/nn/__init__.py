@@ -1,9 +1,9 @@
 """stackgrad.nn: neural networks from the tensors of `stackgrad.tensor`.
 
-Functions without state, losses among them, are in `functional`, layers in `layers`, initial weights in `init`, those of
-the minitorch course in `course`. All layers are here too, and the functions used most, but not what PyTorch has in
-`utils`, `optim.lr_scheduler` and `optim.swa_utils`. Where a tensor computes is the tensor's affair: nothing in this
-package is bound to a backend, and a network trained with compiled kernels runs with NumPy alone.
+Stateless functions and losses are in `functional`, layers in `layers`, initialisers in `init`, and the functions of
+the minitorch course in `course`. This module also exports all layers and the most used functions, but not what
+PyTorch keeps in `utils`, `optim.lr_scheduler` and `optim.swa_utils`. The tensors choose the backend: nothing in this
+package depends on one, and a network trained with compiled kernels also runs with NumPy alone.
 """
 
 from . import course, functional, init, optim, utils

@@ -1,4 +1,4 @@
-"""What assigning to an attribute of a module means, where its name is that of a parameter, a buffer or a module."""
+"""Assignment to an attribute of a module that holds a parameter, a buffer or a module."""
 
 from __future__ import annotations
 
@@ -11,49 +11,49 @@ from .parameter import Buffer, Parameter
 
 
 class Assigning:
-    """The base of `Module`: a name keeps what it was given for, as in PyTorch.
+    """The base of `Module`: a name keeps its role, as in PyTorch.
 
-    A tensor assigned to a buffer's name becomes the buffer. To the name of a parameter only a Parameter or None can be
-    assigned, to that of a module only a Module, a Parameter or None. `del` frees a name; None does not.
+    A tensor assigned to a buffer's name becomes the buffer. A parameter's name accepts only a Parameter or None, a
+    module's name only a Module, a Parameter or None. `del` frees a name; None does not.
     """
 
-    # Hidden from type checkers, which would take it to mean that a module has every attribute.
+    # Hidden from type checkers, which would otherwise conclude that a module has every attribute.
     if not TYPE_CHECKING:
 
         def __setattr__(self, name: str, value: object) -> None:
             own = vars(self)
             old = own.get(name)
-            kind = own.get("_emptied", {}).get(name) if old is None else _kind(old)
-            if kind is not None:
-                _expect(self, name, kind, value)
+            role = own.get("_emptied", {}).get(name) if old is None else _role_of(old)
+            if role is not None:
+                _check(self, name, role, value)
                 if sg.capturing.tape is not None and old is not value:
-                    buffer = _followed(self, name, old, value)
+                    buffer = _captured_buffer(self, name, old, value)
                     sg.each_time(lambda: object.__setattr__(self, name, buffer), ahead=True)
                     sg.depends_on(lambda: (own.get(name),))
                     return
-                if kind is Buffer and _is_plain(value):
+                if role is Buffer and _is_plain(value):
                     value = Buffer.of(value)
                 if value is None:
-                    own["_emptied"] = {**own.get("_emptied", {}), name: kind}
+                    own["_emptied"] = {**own.get("_emptied", {}), name: role}
             object.__setattr__(self, name, value)
 
         def __delattr__(self, name: str) -> None:
             object.__delattr__(self, name)
-            vars(self)["_emptied"] = {key: kind for key, kind in vars(self).get("_emptied", {}).items() if key != name}
+            vars(self)["_emptied"] = {key: role for key, role in vars(self).get("_emptied", {}).items() if key != name}
 
 
-def _kind(value: object) -> type | None:
-    return next((kind for kind in (Parameter, Buffer, Assigning) if isinstance(value, kind)), None)
+def _role_of(value: object) -> type | None:
+    return next((role for role in (Parameter, Buffer, Assigning) if isinstance(value, role)), None)
 
 
 def _is_plain(value: object) -> TypeGuard[Tensor]:
     return isinstance(value, Tensor) and not isinstance(value, Parameter | Buffer)
 
 
-def _expect(module: Assigning, name: str, kind: type, value: object) -> None:
-    """TypeError for a value that the name does not take."""
-    if value is None or isinstance(value, Parameter | (Tensor | Assigning if kind is Buffer else kind)):
-        if kind is Buffer and _is_plain(value) and value.requires_grad and value.is_leaf:
+def _check(module: Assigning, name: str, role: type, value: object) -> None:
+    """TypeError for a value that the name does not accept."""
+    if value is None or isinstance(value, Parameter | (Tensor | Assigning if role is Buffer else role)):
+        if role is Buffer and _is_plain(value) and value.requires_grad and value.is_leaf:
             raise TypeError(
                 f"{_path(module, name)} is a buffer, which is not trained; got a tensor that requires a gradient and "
                 "has no history: assign nn.Parameter(...) to train it, its .detach() to keep its values"
@@ -61,20 +61,20 @@ def _expect(module: Assigning, name: str, kind: type, value: object) -> None:
         return
     wanted = {Parameter: "a parameter: assign nn.Parameter(...)", Buffer: "a buffer: assign a Tensor"}
     raise TypeError(
-        f"{_path(module, name)} is {wanted.get(kind, 'a module: assign a Module')} or None, or `del` it first; "
+        f"{_path(module, name)} is {wanted.get(role, 'a module: assign a Module')} or None, or `del` it first; "
         f"got {type(value).__name__}"
     )
 
 
-def _followed(module: Assigning, name: str, old: object, value: object) -> Buffer:
-    """The buffer of a captured function: such that each replay finds in it what the one before left there.
+def _captured_buffer(module: Assigning, name: str, old: object, value: object) -> Buffer:
+    """The new buffer in a captured function, which each replay finds as the previous one left it.
 
-    The new values go into the memory that replays read; who still holds the old buffer gets its values in a copy.
+    The new values go into the memory that replays read; the old buffer object gets a copy of its values.
     """
     path = _path(module, name)
     if not isinstance(old, Buffer) or not _is_plain(value):
         raise RuntimeError(
-            f"{path} was replaced in a captured function, which replays would not do: replace it outside"
+            f"{path} was replaced in a captured function, but replays would not replace it: do so outside"
         )
     if value.requires_grad:
         raise RuntimeError(f"{path} was given a tensor with a history in a captured function: assign its .detach()")

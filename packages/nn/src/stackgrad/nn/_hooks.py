@@ -1,4 +1,4 @@
-"""Functions that are called with a module: before its forward, and behind it."""
+"""Functions that run before and after the forward of a module."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any
 
 
 class Hooks:
-    """Those of one module, in the order in which they came."""
+    """The hooks of one module, in the order of registration."""
 
     def __init__(self) -> None:
         self.before: dict[object, Callable[..., Any]] = {}
-        self.behind: dict[object, Callable[..., Any]] = {}
+        self.after: dict[object, Callable[..., Any]] = {}
 
-    def around(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The module's forward between its hooks."""
+    def call(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the hooks and, between them, the module's forward."""
         for hook in list(self.before.values()):
             changed = hook(module, args)
             if changed is not None:
                 args = changed if isinstance(changed, tuple) else (changed,)
         out = module.forward(*args, **kwargs)
-        for hook in list(self.behind.values()):
+        for hook in list(self.after.values()):
             changed = hook(module, args, out)
             out = out if changed is None else changed
         return out

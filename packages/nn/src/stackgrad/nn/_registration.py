@@ -1,4 +1,4 @@
-"""Naming what a module owns by methods, for which assigning to an attribute does as well."""
+"""Methods that register buffers, parameters and modules; assigning to an attribute does the same."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from .parameter import Buffer, Parameter
 
 
 class Registering(Assigning):
-    """The methods of `Module` that give a name to a buffer, a parameter or a module."""
+    """The methods of `Module` that name a buffer, a parameter or a module."""
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
-        """Makes `tensor` the buffer of that name: it moves with the module. None keeps the name for a buffer.
+        """Make `tensor` the buffer of that name, which moves with the module. None reserves the name for a buffer.
 
         Args:
-            name: an attribute that there is not yet, or a buffer's.
-            tensor: of any dtype; it shares its memory.
-            persistent: whether it is saved, too.
+            name: an attribute that does not exist yet, or a buffer's name.
+            tensor: any dtype; the buffer shares its memory.
+            persistent: whether it is saved.
 
         Raises:
-            KeyError: a name that is an attribute already, or no name.
-            TypeError: what is neither a Tensor nor None.
+            KeyError: a name that is already an attribute, is empty or has a dot.
+            TypeError: a value that is neither a Tensor nor None.
         """
         if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(f"register_buffer {name!r}: expected a Tensor or None; got {described(tensor)}")
@@ -33,22 +33,22 @@ class Registering(Assigning):
         object.__setattr__(self, "_non_persistent", unsaved if persistent else unsaved | {name})
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
-        """Makes `param` the parameter of that name. None keeps the name for a parameter.
+        """Make `param` the parameter of that name. None reserves the name for a parameter.
 
         Raises:
-            KeyError: a name that is an attribute already, or no name.
-            TypeError: what is neither a Parameter nor None.
+            KeyError: a name that is already an attribute, is empty or has a dot.
+            TypeError: a value that is neither a Parameter nor None.
         """
         if param is not None and not isinstance(param, Parameter):
             raise TypeError(f"register_parameter {name!r}: expected nn.Parameter(...) or None; got {described(param)}")
         self._register(name, Parameter, param)
 
     def add_module(self, name: str, module: Any) -> None:
-        """Makes `module` the module of that name. None keeps the name for a module.
+        """Make `module` the module of that name. None reserves the name for a module.
 
         Raises:
-            KeyError: a name that is an attribute already, or no name.
-            TypeError: what is neither a Module nor None.
+            KeyError: a name that is already an attribute, is empty or has a dot.
+            TypeError: a value that is neither a Module nor None.
         """
         if module is not None and not isinstance(module, Registering):
             raise TypeError(f"{type(self).__name__}: {name!r} must be a Module; got {type(module).__name__}")
@@ -61,13 +61,13 @@ class Registering(Assigning):
         found: frozenset[str] = vars(self).get("_non_persistent", frozenset())
         return found
 
-    def _register(self, name: str, kind: type, value: Any) -> None:
+    def _register(self, name: str, role: type, value: Any) -> None:
         if not isinstance(name, str) or not name or "." in name:
-            raise KeyError(f"{name!r} cannot be the name of what a module owns: expected text without dots")
+            raise KeyError(f"{name!r} cannot name a member of a module: expected text without dots")
         own = vars(self)
         known = own[name] if own.get(name) is not None else own.get("_emptied", {}).get(name)
-        if hasattr(type(self), name) or (name in own and not (isinstance(known, kind) or known is kind)):
-            raise KeyError(f"{type(self).__name__} has an attribute {name!r} already: choose another name")
+        if hasattr(type(self), name) or (name in own and not (isinstance(known, role) or known is role)):
+            raise KeyError(f"{type(self).__name__} already has an attribute {name!r}: choose another name")
         object.__setattr__(self, name, value)
         if value is None:
-            own["_emptied"] = {**own.get("_emptied", {}), name: kind}
+            own["_emptied"] = {**own.get("_emptied", {}), name: role}

@@ -1,4 +1,4 @@
-"""Values that move into the tensors of a module, which stay the same objects."""
+"""Replacement of the values of a module's tensors, which stay the same objects."""
 
 from collections.abc import Mapping, Set
 
@@ -11,7 +11,7 @@ from ._arguments import described
 
 
 def replace(member: Tensor, value: Tensor) -> None:
-    """Gives `member` the memory and backend of `value`; what was computed from it before has no way back."""
+    """Give `member` the memory and backend of `value`; earlier results can no longer run backward through it."""
     if value.data is member.data and value.backend is member.backend:
         return
     count = member.version.count
@@ -21,9 +21,11 @@ def replace(member: Tensor, value: Tensor) -> None:
 
 
 def load(owner: str, own: Mapping[str, Tensor], ignored: Set[str], state: Mapping[str, Tensor], strict: bool) -> None:
-    """Copies `state` into the tensors of the same names; `own` may have one under several. See `load_state_dict`."""
+    """Copy `state` into the tensors of the same names; `own` may hold a tensor twice. See `load_state_dict`."""
     if not isinstance(state, Mapping):
-        raise TypeError(f"the state of {owner} must be tensors by name, as nn.load gives; got {type(state).__name__}")
+        raise TypeError(
+            f"the state of {owner} must map names to tensors, as nn.load returns; got {type(state).__name__}"
+        )
     wrong = [
         f"{name} is of type {described(value)}"
         for name, value in state.items()
@@ -41,12 +43,12 @@ def load(owner: str, own: Mapping[str, Tensor], ignored: Set[str], state: Mappin
         if name in state and state[name].shape != own[name].shape
     ]
     problems += [
-        f"{name} lies in memory that cannot be written to: make it of a clone()"
+        f"{name} is in read-only memory: create it from a clone()"
         for name, member in own.items()
         if name in state and not _is_writable(member)
     ]
     problems += [
-        f"{first} and {name} are one tensor of {owner}, and have different values"
+        f"{first} and {name} are one tensor of {owner}, but have different values"
         for first, *others in filter(None, given.values())
         for name in others
         if not _equal(state[first], state[name])
@@ -70,7 +72,7 @@ def load(owner: str, own: Mapping[str, Tensor], ignored: Set[str], state: Mappin
 
 
 def _end_history(member: Tensor) -> None:
-    if member.node is not None:  # a buffer's
+    if member.node is not None:  # only a buffer has one
         member.source, member.node = member.detach().source, None
         member.requires_grad = False
 
@@ -81,6 +83,6 @@ def _is_writable(x: Tensor) -> bool:
 
 
 def _equal(a: Tensor, b: Tensor) -> bool:
-    if a.data is b.data or a.shape != b.shape:  # other shapes are told of already
+    if a.data is b.data or a.shape != b.shape:  # different shapes are reported separately
         return True
     return np.array_equal(a.detach().numpy(), b.detach().numpy(), equal_nan=True)

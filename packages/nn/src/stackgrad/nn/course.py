@@ -1,6 +1,6 @@
 """Pooling, maxima, softmax and dropout by the names of the minitorch course, with its meaning.
 
-A kernel must divide the image, `max` keeps the dimension, and `dropout` leaves what it keeps as it is. The course's
+A kernel must divide the image, `max` keeps the dimension, and `dropout` does not scale what it keeps. The course's
 `conv1d` and `conv2d` are in `stackgrad.kernels.course`.
 """
 
@@ -20,7 +20,7 @@ __all__ = ["argmax", "avgpool2d", "dropout", "logsoftmax", "max", "maxpool2d", "
 
 
 def tile(input: Tensor, kernel: Sequence[int]) -> tuple[Tensor, int, int]:
-    """Cuts an image into windows side by side, each laid out along a last dimension.
+    """Split an image into adjacent windows, each flattened into a last dimension.
 
     Args:
         input: (batch, channel, height, width).
@@ -35,7 +35,7 @@ def tile(input: Tensor, kernel: Sequence[int]) -> tuple[Tensor, int, int]:
     rows, columns = _dividing_kernel("tile", input, kernel)
     batch, channel, height, width = input.shape
     new_height, new_width = height // rows, width // columns
-    # (batch, channel, new_height, rows, new_width, columns): a window is the two odd ones
+    # (batch, channel, new_height, rows, new_width, columns): dimensions 3 and 5 are a window
     windows = input.reshape(batch, channel, new_height, rows, new_width, columns).permute(0, 1, 2, 4, 3, 5)
     return windows.reshape(batch, channel, new_height, new_width, rows * columns), new_height, new_width
 
@@ -53,10 +53,10 @@ def maxpool2d(input: Tensor, kernel: Sequence[int]) -> Tensor:
 def max(input: Tensor, dim: int) -> Tensor:
     """The largest value along `dim`, which the result keeps with size 1.
 
-    The gradient goes to the first of equal values: it is the gradient times `argmax`.
+    Among equal values the first gets the gradient: it is the gradient times `argmax`.
 
     Raises:
-        IndexError: a dim that the input lacks.
+        IndexError: a `dim` that the input does not have.
     """
     expect_tensors("max", input=input)
     return input.max(dim, keepdim=True)
@@ -66,7 +66,7 @@ def argmax(input: Tensor, dim: int) -> Tensor:
     """One-hot: 1 at the first of the largest values along `dim`, 0 elsewhere.
 
     Returns:
-        The input's shape and dtype (float32 where that is no float); it carries no gradient.
+        The input's shape and dtype (float32 if that is not a float dtype); it carries no gradient.
     """
     largest = input.detach().argmax(dim, keepdim=True)
     along = [1] * input.ndim
@@ -77,12 +77,12 @@ def argmax(input: Tensor, dim: int) -> Tensor:
 
 
 def dropout(input: Tensor, rate: float, ignore: bool = False) -> Tensor:
-    """Zeroes each element with probability `rate`; the others stay as they are, where `functional.dropout` scales them.
+    """Zero each element with probability `rate`. Unlike `functional.dropout`, do not scale the others.
 
     Args:
         input: any shape.
-        rate: 0 gives the input, 1 gives zeros. The mask comes from the default generator.
-        ignore: gives the input, whatever the rate.
+        rate: 0 returns the input, 1 returns zeros. The mask comes from the default generator.
+        ignore: whether to return the input, whatever the rate.
 
     Raises:
         ValueError: a rate outside [0, 1].

@@ -1,4 +1,4 @@
-"""Examples in batches: their indices in random order, and a loader that makes tensors of them ahead of time."""
+"""Batches of examples: shuffled indices, and a loader that prepares tensors ahead of time."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Example = TypeVar("Example", covariant=True)
 
 
 def permutation(n: int, generator: Generator | None = None) -> npt.NDArray[np.int64]:
-    """The numbers 0 to n - 1 in random order, the same on every platform and backend for one state of the generator.
+    """The integers 0 to n - 1 in random order, equal on every platform and backend for the same generator state.
 
-    Random keys are drawn on the host and sorted, ties in the order of their index.
+    It draws random keys on the host and sorts them, ties by index. Shape (n,), int64.
     """
     keys = sg.rand(n, dtype=sg.float64, generator=generator, backend="numpy").numpy()
     return np.argsort(keys, kind="stable").astype(np.int64)
@@ -30,15 +30,15 @@ def permutation(n: int, generator: Generator | None = None) -> npt.NDArray[np.in
 def batches(
     n: int, batch_size: int, generator: Generator | None = None, drop_last: bool = False
 ) -> Iterator[npt.NDArray[np.int64]]:
-    """All numbers from 0 to n - 1 once, shuffled, in arrays of `batch_size`. Call it once an epoch.
+    """The indices 0 to n - 1, shuffled, in int64 arrays of `batch_size`. Call it once per epoch.
 
-    The order is drawn at the call, not at the first batch.
+    The call itself draws the order, not the first batch.
 
     Args:
-        n: how many examples there are.
-        batch_size: how many a batch holds; the last one may hold fewer.
+        n: the number of examples.
+        batch_size: the number of examples in a batch; the last one may hold fewer.
         generator: the source of the order; the default generator if None.
-        drop_last: leave out a last batch that is not full.
+        drop_last: whether to drop a last batch that is not full.
 
     Raises:
         ValueError: a negative n, a batch size below 1.
@@ -57,7 +57,7 @@ def _cut(order: npt.NDArray[np.int64], batch_size: int, drop_last: bool) -> Iter
 
 
 class Dataset(Generic[Example]):
-    """Examples by index; a subclass defines `__len__` and `__getitem__`. A list of examples does as well."""
+    """Examples by index. A subclass defines `__len__` and `__getitem__`; a list of examples also works."""
 
     def __len__(self) -> int:
         raise NotImplementedError(f"{type(self).__name__} must define __len__")
@@ -67,7 +67,7 @@ class Dataset(Generic[Example]):
 
 
 class TensorDataset(Dataset[tuple[Tensor, ...]]):
-    """Tensors that have the examples along their first dimension: example i is the tuple of their elements at i.
+    """Tensors with the examples along their first dimension: example i is the tuple of their elements at index i.
 
     Raises:
         TypeError: an argument that is not a Tensor.
@@ -79,7 +79,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
             expect_tensor(f"tensor {index} of a TensorDataset", tensor)
         if len({tensor.shape[:1] for tensor in tensors}) != 1 or not tensors[0].ndim:
             shapes = ", ".join(str(tensor.shape) for tensor in tensors) or "none"
-            raise ValueError(f"the tensors of a TensorDataset must have one length; got shapes {shapes}")
+            raise ValueError(f"the tensors of a TensorDataset must have the same length; got shapes {shapes}")
         self.tensors = tensors
 
     def __len__(self) -> int:
@@ -106,12 +106,12 @@ class Subset(Dataset[Example]):
 def random_split(
     dataset: Dataset[Example] | Sequence[Example], lengths: Sequence[int | float], generator: Generator | None = None
 ) -> list[Subset[Example]]:
-    """Parts of these lengths, in random order, that hold each example once.
+    """Split a dataset into random parts of these lengths, which together hold each example once.
 
     Args:
-        dataset: what has a length.
-        lengths: numbers of examples, which add up to all; or shares, which add up to 1: what their rounding down leaves
-            goes to the first parts, one each.
+        dataset: any object with a length.
+        lengths: counts of examples, which add up to all of them; or fractions, which add up to 1. Fractions round down,
+            and the first parts get one of the remaining examples each.
         generator: the source of the order; the default generator if None.
 
     Raises:
@@ -120,11 +120,11 @@ def random_split(
     n = len(dataset)
     counts = list(lengths)
     if abs(sum(lengths) - 1) < 1e-9 and max(lengths, default=0) <= 1:
-        counts = [int(n * share) for share in lengths]
+        counts = [int(n * fraction) for fraction in lengths]
         counts = [count + (i < n - sum(counts)) for i, count in enumerate(counts)]
     if sum(counts) != n or min(counts, default=0) < 0:
         raise ValueError(
-            f"random_split of {n} examples: expected lengths that add up to {n}, or shares to 1; got {lengths}"
+            f"random_split of {n} examples: expected lengths that add up to {n}, or fractions to 1; got {lengths}"
         )
     order = permutation(n, generator).tolist()
     ends = [sum(map(int, counts[: i + 1])) for i in range(len(counts))]
@@ -132,27 +132,27 @@ def random_split(
 
 
 class DataLoader:
-    """Batches of a dataset, as often as it is iterated over: `for images, labels in loader`.
+    """Batches of a dataset, as an iterable for each epoch: `for images, labels in loader`.
 
-    With `shuffle`, the order is drawn from the generator each time an iteration begins, so that it is another one in
-    each epoch and the same for the same seed, whatever the number of threads. Threads prepare the next batches while
-    one is used; batches come in order, and what an example raises is raised where its batch would have come.
+    With `shuffle`, each new iteration draws an order from the generator. So the order differs between epochs but is the
+    same for the same seed, for any number of threads. Threads prepare the next batches while one is in use. Batches
+    arrive in order, and an error in an example is raised when its batch is due.
 
     Args:
-        dataset: what has a length, and examples by index. Threads read several at a time: one that draws random
-            numbers as it is read draws the same ones only with one thread or none, and a generator of its own.
-        batch_size: how many examples a batch has; the last one may have fewer.
-        shuffle: whether in random order.
-        num_workers: how many threads prepare batches; with 0 they are made as they are asked for.
-        collate_fn: what makes a batch of a list of examples; `default_collate` if None.
-        pin_memory: whether PyTorch copies faster to a GPU: nothing here.
-        drop_last: leave out a last batch that is not full.
+        dataset: examples by index, and a length. Threads read several examples at a time: a dataset that draws random
+            values while it is read is reproducible only with its own generator and at most one thread.
+        batch_size: the number of examples in a batch; the last one may have fewer.
+        shuffle: whether to shuffle the examples.
+        num_workers: the number of threads that prepare batches; with 0 each batch is prepared on demand.
+        collate_fn: a function that makes a batch from a list of examples; `default_collate` if None.
+        pin_memory: accepted for compatibility with PyTorch; it has no effect.
+        drop_last: whether to drop a last batch that is not full.
         generator: the source of the order; the default generator if None.
-        prefetch_factor: how many batches each thread prepares ahead.
+        prefetch_factor: the number of batches that each thread prepares ahead.
 
     Raises:
-        TypeError: a dataset without a length, what is no int or bool.
-        ValueError: a batch size below 1, a negative number.
+        TypeError: a dataset without a length, an argument that is not an int or a bool as it should be.
+        ValueError: a batch size below 1, a negative count.
     """
 
     def __init__(
@@ -169,7 +169,7 @@ class DataLoader:
         prefetch_factor: int = 2,
     ) -> None:
         if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
-            raise TypeError(f"a DataLoader takes a dataset with a length, and examples by index; got {dataset!r}")
+            raise TypeError(f"a DataLoader takes a dataset with a length and examples by index; got {dataset!r}")
         self.dataset = dataset
         self.batch_size = whole("batch_size", batch_size)
         self.shuffle = flag("shuffle", shuffle)
@@ -184,7 +184,7 @@ class DataLoader:
             )
 
     def __len__(self) -> int:
-        """How many batches there are."""
+        """The number of batches."""
         n = len(self.dataset)
         return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
 
@@ -205,7 +205,7 @@ class DataLoader:
         return (self.collate_fn or default_collate)(examples)
 
     def _ahead(self, parts: Iterator[npt.NDArray[np.int64]]) -> Iterator[Any]:
-        """The batches of these indices, in order, prepared by threads."""
+        """Yield the batches of these indices in order, prepared by threads."""
         pool = ThreadPoolExecutor(self.num_workers, "stackgrad-data")
         waiting: deque[Future[Any]] = deque()
         try:
@@ -220,13 +220,13 @@ class DataLoader:
 
 
 def default_collate(examples: list[Any]) -> Any:
-    """A batch of examples that are alike: tensors, arrays and numbers stacked along a new first dimension.
+    """A batch of similar examples: tensors, arrays and numbers stacked along a new first dimension.
 
-    Of tuples and lists it is a list with a batch of each entry, of dicts a dict; text stays in a list. Numbers of
-    Python become int64 or float64, as in PyTorch.
+    Tuples and lists become a list with a batch of each entry, dicts a dict; text stays in a list. Python numbers
+    become int64 or float64, as in PyTorch.
 
     Raises:
-        TypeError: examples of another type.
+        TypeError: examples of an unsupported type.
         ValueError: tensors of different shapes, tuples of different lengths.
     """
     first = examples[0]

@@ -1,11 +1,11 @@
 """Initial weights. Each function returns a new tensor of the given shape, float32 unless `dtype` says otherwise.
 
-Those with a trailing underscore write over a tensor instead, a parameter too, and return it; they have PyTorch's names,
-arguments and meaning.
+A function with a trailing underscore overwrites a tensor or parameter instead and returns it; these have PyTorch's
+names, arguments and meaning.
 
-All draws are made on the host, so that every backend starts from equal values. A weight's shape is (out_features,
-in_features) or (out_channels, in_channels, kernel sizes...): the fan in is the number of inputs that one output sums
-over, the fan out the number of outputs that one input reaches.
+All random values are drawn on the host, so that every backend starts from equal values. A weight's shape is
+(out_features, in_features) or (out_channels, in_channels, kernel sizes...). The fan in is the number of inputs that one
+output sums over, the fan out the number of outputs that one input reaches.
 """
 
 import math
@@ -21,14 +21,14 @@ Fan: TypeAlias = Literal["fan_in", "fan_out"]
 
 
 def fans(shape: Sequence[int]) -> tuple[int, int]:
-    """(fan in, fan out) of a weight of this shape.
+    """(fan in, fan out) of a weight with this shape.
 
     Raises:
         ValueError: fewer than two dimensions, or a fan of 0.
     """
     _expect_shape(shape)
     if len(shape) < 2:
-        raise ValueError(f"a fan needs a weight of at least 2 dimensions, (out, in, ...); got shape {tuple(shape)}")
+        raise ValueError(f"a fan needs a weight with at least 2 dimensions, (out, in, ...); got shape {tuple(shape)}")
     receptive = math.prod(shape[2:])
     fan_in, fan_out = shape[1] * receptive, shape[0] * receptive
     if fan_in == 0 or fan_out == 0:
@@ -37,14 +37,14 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
 
 
 def gain(nonlinearity: str, slope: float = 0.01) -> float:
-    """How much larger weights must be to keep the variance through this nonlinearity.
+    """The factor by which weights must grow to keep the variance through this nonlinearity.
 
     Args:
         nonlinearity: "linear", "sigmoid", "tanh", "relu" or "leaky_relu".
-        slope: that of leaky ReLU below zero.
+        slope: the slope of leaky ReLU below zero.
 
     Raises:
-        ValueError: another name.
+        ValueError: an unknown name.
     """
     gains = {
         "linear": 1.0,
@@ -54,7 +54,7 @@ def gain(nonlinearity: str, slope: float = 0.01) -> float:
         "leaky_relu": math.sqrt(2 / (1 + slope**2)),
     }
     if nonlinearity not in gains:
-        raise ValueError(f"unknown nonlinearity {nonlinearity!r}; known are {', '.join(gains)}")
+        raise ValueError(f"unknown nonlinearity {nonlinearity!r}; expected one of {', '.join(gains)}")
     return gains[nonlinearity]
 
 
@@ -69,7 +69,7 @@ def uniform(shape: Sequence[int], bound: float, generator: Generator | None = No
 
 
 def normal(shape: Sequence[int], std: float, generator: Generator | None = None, dtype: Any = None) -> Tensor:
-    """Normal of mean 0 and the given standard deviation."""
+    """Normal with mean 0 and the given standard deviation."""
     _expect_shape(shape)
     return _on_default_backend(sg.randn(*shape, dtype=dtype, generator=generator, backend="numpy") * std)
 
@@ -84,7 +84,7 @@ def kaiming_uniform(
     """Uniform with standard deviation gain / sqrt(fan), for layers followed by a ReLU (the default gain).
 
     Source: He et al., "Delving Deep into Rectifiers", ICCV 2015. "fan_in" keeps the variance of the activations,
-    "fan_out" that of the gradients.
+    "fan_out" the variance of the gradients.
 
     Raises:
         ValueError: fewer than two dimensions, an empty weight, an unknown mode.
@@ -125,38 +125,38 @@ def xavier_normal(
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Uniform on [a, b), written over the tensor."""
-    return _written(tensor, lambda shape: sg.rand(*shape, **_as(tensor, generator)) * (b - a) + a)
+    """Overwrite the tensor with uniform values on [a, b)."""
+    return _overwrite(tensor, lambda shape: sg.rand(*shape, **_draw_options(tensor, generator)) * (b - a) + a)
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Normal of that mean and standard deviation, written over the tensor."""
-    return _written(tensor, lambda shape: sg.randn(*shape, **_as(tensor, generator)) * std + mean)
+    """Overwrite the tensor with normal values of that mean and standard deviation."""
+    return _overwrite(tensor, lambda shape: sg.randn(*shape, **_draw_options(tensor, generator)) * std + mean)
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """One value, written over the tensor."""
-    return _written(tensor, lambda shape: sg.full(shape, val, dtype=tensor.dtype, backend=tensor.backend))
+    """Overwrite the tensor with one value."""
+    return _overwrite(tensor, lambda shape: sg.full(shape, val, dtype=tensor.dtype, backend=tensor.backend))
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """Zeros, written over the tensor."""
+    """Overwrite the tensor with zeros."""
     return constant_(tensor, 0.0)
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """Ones, written over the tensor."""
+    """Overwrite the tensor with ones."""
     return constant_(tensor, 1.0)
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """`xavier_uniform`, written over the tensor."""
-    return _written(tensor, lambda shape: xavier_uniform(shape, gain, generator, tensor.dtype))
+    """Overwrite the tensor with values of `xavier_uniform`."""
+    return _overwrite(tensor, lambda shape: xavier_uniform(shape, gain, generator, tensor.dtype))
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """`xavier_normal`, written over the tensor."""
-    return _written(tensor, lambda shape: xavier_normal(shape, gain, generator, tensor.dtype))
+    """Overwrite the tensor with values of `xavier_normal`."""
+    return _overwrite(tensor, lambda shape: xavier_normal(shape, gain, generator, tensor.dtype))
 
 
 def kaiming_uniform_(
@@ -166,8 +166,10 @@ def kaiming_uniform_(
     nonlinearity: str = "leaky_relu",
     generator: Generator | None = None,
 ) -> Tensor:
-    """`kaiming_uniform` with the gain of the nonlinearity, of slope `a` for leaky ReLU, written over the tensor."""
-    return _written(tensor, lambda shape: kaiming_uniform(shape, gain(nonlinearity, a), mode, generator, tensor.dtype))
+    """Overwrite the tensor with `kaiming_uniform`, gain by nonlinearity; `a` is the slope of leaky ReLU."""
+    return _overwrite(
+        tensor, lambda shape: kaiming_uniform(shape, gain(nonlinearity, a), mode, generator, tensor.dtype)
+    )
 
 
 def kaiming_normal_(
@@ -177,14 +179,14 @@ def kaiming_normal_(
     nonlinearity: str = "leaky_relu",
     generator: Generator | None = None,
 ) -> Tensor:
-    """`kaiming_normal` with the gain of the nonlinearity, of slope `a` for leaky ReLU, written over the tensor."""
-    return _written(tensor, lambda shape: kaiming_normal(shape, gain(nonlinearity, a), mode, generator, tensor.dtype))
+    """Overwrite the tensor with `kaiming_normal`, gain by nonlinearity; `a` is the slope of leaky ReLU."""
+    return _overwrite(tensor, lambda shape: kaiming_normal(shape, gain(nonlinearity, a), mode, generator, tensor.dtype))
 
 
 def layer_weight_and_bias(
     shape: Sequence[int], bias: bool, generator: Generator | None = None, dtype: Any = None
 ) -> tuple[Tensor, Tensor | None]:
-    """The default of `Linear` and the convolutions, which is PyTorch's: both uniform within 1 / sqrt(fan in).
+    """The default of `Linear` and the convolutions, as in PyTorch: both uniform within 1 / sqrt(fan in).
 
     For the weight this is `kaiming_uniform` for a leaky ReLU of slope sqrt(5).
     """
@@ -192,16 +194,16 @@ def layer_weight_and_bias(
     return weight, uniform(shape[:1], 1 / math.sqrt(fans(shape)[0]), generator, dtype) if bias else None
 
 
-def _written(tensor: Tensor, values: Callable[[tuple[int, ...]], Tensor]) -> Tensor:
-    """The tensor with `values` of its shape in it."""
-    expect_tensor("what an initialiser writes over", tensor)
+def _overwrite(tensor: Tensor, values: Callable[[tuple[int, ...]], Tensor]) -> Tensor:
+    """Copy `values` of the tensor's shape into it, and return it."""
+    expect_tensor("the argument of an initialiser", tensor)
     with sg.no_grad():
         tensor.copy_(values(tensor.shape).to(tensor.backend))
     return tensor
 
 
-def _as(tensor: Tensor, generator: Generator | None) -> dict[str, Any]:
-    """How numbers for the tensor are drawn."""
+def _draw_options(tensor: Tensor, generator: Generator | None) -> dict[str, Any]:
+    """The options for random values of the tensor's dtype."""
     return {"dtype": tensor.dtype, "generator": generator, "backend": "numpy"}
 
 
@@ -209,10 +211,10 @@ def _expect_shape(shape: object) -> None:
     if isinstance(shape, Tensor):
         raise TypeError(
             f"the functions of nn.init take a shape and return a new tensor; got a {type(shape).__name__} of shape "
-            f"{shape.shape}: give x.shape, and write the result into x by x.copy_(...) under no_grad()"
+            f"{shape.shape}: pass x.shape, and write the result into x with x.copy_(...) under no_grad()"
         )
     if not isinstance(shape, Sequence) or isinstance(shape, str):
-        raise TypeError(f"the functions of nn.init take a shape, as (out, in); got {type(shape).__name__}")
+        raise TypeError(f"the functions of nn.init take a shape, such as (out, in); got {type(shape).__name__}")
 
 
 def _fan(shape: Sequence[int], mode: Fan) -> int:

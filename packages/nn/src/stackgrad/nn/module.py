@@ -8,7 +8,7 @@
         def forward(self, input: Tensor) -> Tensor:
             return self.out(self.hidden(input).relu())
 
-There is no registration: what a module owns is found by walking its attributes in the order of their definition.
+There is no registration: a module finds what it owns by walking its attributes in the order of their definition.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from stackgrad.tensor import Backend, Tensor
 from stackgrad.tensor._hooks import Handle
 
 from . import _state
-from ._containers import found_in
+from ._containers import find_in
 from ._hooks import Hooks
 from ._registration import Registering
 from .parameter import Buffer, Parameter, reaches_parameter
@@ -34,48 +34,48 @@ class Module(Registering):
     """The base of all layers and models. A subclass defines `forward`; it need not call `super().__init__()`.
 
     The module owns each Parameter, Buffer and Module among its attributes, also inside lists, tuples and dicts, and
-    what those modules own. Names are the path: "layers.0.weight", "heads.left.weight". What is reached by two paths
-    is one parameter, named by the first, and stands under both names in the state.
+    what those modules own. A name is a path: "layers.0.weight", "heads.left.weight". A parameter that has two paths is
+    one parameter, named by the first; the state holds it under both names.
 
-    Other tensors among the attributes are the module's own affair; but one that requires a gradient and is no
-    Parameter, nor computed from one, would be neither trained nor saved: `parameters` and `state_dict` raise TypeError.
+    A module may keep other tensors among its attributes. But a tensor that requires a gradient and is neither a
+    Parameter nor computed from one is never trained or saved: `parameters` and `state_dict` raise TypeError.
     """
 
     training: bool = True
     ignored_state: tuple[str, ...] = ()
-    """Names that `load_state_dict` passes over, beside what the module owns: other programs save them."""
+    """Names that `load_state_dict` ignores because other programs save them, although the module does not own them."""
     _hooks: Hooks | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        for name, member in found_in(vars(cls).items(), _is_member):
+        for name, member in find_in(vars(cls).items(), _is_member):
             raise TypeError(
                 f"{cls.__name__}.{name} is a {type(member).__name__} of the class, which its instances would share "
-                "and not own: make it in __init__"
+                "and not own: create it in __init__"
             )
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
-        """The module's function; called by calling the module."""
+        """Compute the output. Call the module rather than this method, so that hooks run."""
         raise NotImplementedError(f"{type(self).__name__} must define forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
         if self._hooks is None:
             return self.forward(*args, **kwargs)
-        return self._hooks.around(self, args, kwargs)  # type: ignore[no-any-return]
+        return self._hooks.call(self, args, kwargs)  # type: ignore[no-any-return]
 
     def register_forward_hook(self, hook: Callable[..., Any]) -> Handle:
-        """Has hook(module, args, output) called behind each forward. What it returns, unless None, is the output.
+        """Call hook(module, args, output) after each forward. A result other than None replaces the output.
 
         Returns:
-            A handle, whose `remove()` ends it.
+            A handle, whose `remove()` removes the hook.
         """
-        return Handle(self._with_hooks().behind, hook)
+        return Handle(self._with_hooks().after, hook)
 
     def register_forward_pre_hook(self, hook: Callable[..., Any]) -> Handle:
-        """Has hook(module, args) called before each forward. What it returns, unless None, are the arguments.
+        """Call hook(module, args) before each forward. A result other than None replaces the arguments.
 
         Returns:
-            A handle, whose `remove()` ends it.
+            A handle, whose `remove()` removes the hook.
         """
         return Handle(self._with_hooks().before, hook)
 
@@ -84,7 +84,7 @@ class Module(Registering):
             self._hooks = Hooks()
         return self._hooks
 
-    # ------------------------------------------------------------------------------------------------ what it owns
+    # ------------------------------------------------------------------------------------------------ members
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """Each parameter once, with its name, in the order of definition."""
@@ -108,7 +108,7 @@ class Module(Registering):
         return (module for _, module in self.named_modules())
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules among this module's own attributes, with lists and the like, by every name they have here."""
+        """The modules among this module's own attributes, also in lists and dicts, under each of their names here."""
         return ((name, member) for name, member in _members(self) if isinstance(member, Module))
 
     def children(self) -> Iterator[Module]:
@@ -116,10 +116,10 @@ class Module(Registering):
         return (module for _, module in self.named_children())
 
     def get_submodule(self, target: str) -> Module:
-        """The module whose path is `target`, as "layers.0.norm"; of "" this one.
+        """The module at the path `target`, such as "layers.0.norm"; "" is this module.
 
         Raises:
-            AttributeError: there is none.
+            AttributeError: there is no such module.
         """
         for path, member in [("", self), *_walk(self, once=False)]:
             if path == target and isinstance(member, Module):
@@ -127,24 +127,24 @@ class Module(Registering):
         raise AttributeError(f"{type(self).__name__} has no module {target!r}")
 
     def _tensors(self, once: bool = True) -> Iterator[tuple[str, Parameter | Buffer]]:
-        """The parameters and buffers here and below; each once, or by every name."""
+        """The parameters and buffers here and below; each once, or under each of its names."""
         for name, member in _walk(self, once):
             if isinstance(member, Parameter | Buffer):
                 yield name, member
             elif isinstance(member, Tensor) and not reaches_parameter(member):
                 raise TypeError(
                     f"{name!r} of {type(self).__name__} is a tensor of shape {member.shape} that requires a gradient "
-                    "and is no Parameter: it would be neither trained nor saved; make it nn.Parameter(...), or keep "
-                    "its .detach()"
+                    "and is not a Parameter: it would be neither trained nor saved; make it nn.Parameter(...), or "
+                    "keep its .detach()"
                 )
 
     # ------------------------------------------------------------------------------------------------------ changes
 
     def train(self, mode: bool = True) -> Self:
-        """Sets `training` here and below (dropout and batch norm look at it); returns self.
+        """Set `training` here and below (dropout and batch norm read it); return self.
 
         Raises:
-            TypeError: a mode that is no bool.
+            TypeError: a mode that is not a bool.
         """
         if not isinstance(mode, bool):
             raise TypeError(f"train takes a bool; got {type(mode).__name__}")
@@ -161,56 +161,56 @@ class Module(Registering):
         return self.train(False)
 
     def apply(self, fn: Callable[[Module], Any]) -> Self:
-        """Calls `fn` with each module below, inner before outer, and with this one; returns self."""
+        """Call `fn` with each module below, inner before outer, and with this one; return self."""
         for child in self.children():
             child.apply(fn)
         fn(self)
         return self
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Sets `requires_grad` of every parameter; returns self."""
+        """Set `requires_grad` of every parameter; return self."""
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
 
     def zero_grad(self) -> None:
-        """Drops the gradient of every parameter."""
+        """Set the gradient of every parameter to None."""
         for parameter in self.parameters():
             parameter.grad = None
 
     def to(self, backend: str | Backend) -> Self:
-        """Moves parameters, their gradients and buffers to a backend; they stay the same objects. Returns self.
+        """Move parameters, their gradients and buffers to a backend; they stay the same objects. Returns self.
 
         Raises:
-            TypeError: what is no backend, such as a dtype, for which there is `astype`.
+            TypeError: an argument that is not a backend; for a dtype there is `astype`.
         """
         sg.get_backend(backend)
         return self._each(lambda tensor: tensor.to(backend))
 
     def astype(self, dtype: Any) -> Self:
-        """Makes parameters, their gradients and buffers float32 or float64; they stay the same objects. Returns self.
+        """Convert parameters, their gradients and buffers to a dtype; they stay the same objects. Returns self.
 
-        Buffers of integers and bools stay as they are. An optimizer keeps tensors of a parameter's dtype: make it, or
-        take its first step, after this.
+        Buffers of integers and bools stay as they are. An optimizer keeps tensors of a parameter's dtype: create it, or
+        take its first step, afterwards.
 
         Raises:
             TypeError: a dtype other than float32 and float64.
         """
         wanted = np.dtype(dtype)
         if wanted not in (sg.float32, sg.float64):
-            raise TypeError(f"a module is of float32 or float64; got {wanted}")
+            raise TypeError(f"a module has float32 or float64 tensors; got {wanted}")
         return self._each(lambda tensor: tensor.astype(wanted) if tensor.dtype.kind == "f" else tensor)
 
     def float(self) -> Self:
-        """`astype` of float32."""
+        """`astype(float32)`."""
         return self.astype(sg.float32)
 
     def double(self) -> Self:
-        """`astype` of float64."""
+        """`astype(float64)`."""
         return self.astype(sg.float64)
 
     def cpu(self) -> Self:
-        """Brings what is not on a backend of the host to "cpu"; returns self."""
+        """Move tensors that are not on a host backend to "cpu"; return self."""
         return self._each(lambda tensor: tensor.cpu())
 
     def _each(self, convert: Callable[[Tensor], Tensor]) -> Self:
@@ -223,33 +223,33 @@ class Module(Registering):
     # -------------------------------------------------------------------------------------------------------- state
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Parameters and buffers by name, in the order of definition; one that has two names stands under both.
+        """Parameters and buffers by name, in the order of definition; a tensor with two names appears under both.
 
-        They share the module's memory: `clone` what is to be kept while training goes on.
+        They share the module's memory: `clone` what you keep while training continues.
 
         Raises:
-            ValueError: two tensors of one name.
+            ValueError: two tensors with the same name.
         """
         return {name: member.detach() for name, member in self._by_name().items()}
 
     def load_state_dict(self, state: Mapping[str, Tensor], strict: bool = True) -> None:
-        """Copies values into the parameters and buffers of the same names; nothing is changed where it raises.
+        """Copy values into the parameters and buffers of the same names. If it raises, nothing has changed.
 
         Args:
-            state: name -> tensor of the same shape; of any dtype and backend. Of several names of one parameter, one
+            state: name -> tensor of the same shape, of any dtype and backend. For a parameter with several names, one
                 is enough.
-            strict: raise for names that are missing or unexpected; otherwise those are passed over.
+            strict: raise for names that are missing or unexpected; otherwise ignore them.
 
         Raises:
-            TypeError: a state that is no mapping, a value that is no Tensor.
-            ValueError: missing or unexpected names, shapes that differ, different values for one parameter that has
-                several names, a parameter in read-only memory; all of them are named.
+            TypeError: a state that is not a mapping, a value that is not a Tensor.
+            ValueError: missing or unexpected names, shapes that differ, different values for one parameter with
+                several names, a parameter in read-only memory; the message lists them all.
         """
         ignored = self._paths(lambda module: module.ignored_state)
         _state.load(type(self).__name__, self._by_name(), ignored, state, strict)
 
     def _paths(self, names: Callable[[Module], Iterable[str]]) -> set[str]:
-        """The paths of these names of this module and each one below it."""
+        """The paths of these names in this module and each one below it."""
         return {
             f"{path}.{name}".removeprefix(".")
             for path, module in [("", self), *_walk(self, once=False)]
@@ -258,7 +258,7 @@ class Module(Registering):
         }
 
     def _by_name(self) -> dict[str, Parameter | Buffer]:
-        """What is saved."""
+        """The saved parameters and buffers."""
         found: dict[str, Parameter | Buffer] = {}
         unsaved = self._paths(Module._unsaved)
         for name, member in self._tensors(once=False):
@@ -268,10 +268,10 @@ class Module(Registering):
                 raise ValueError(f"two tensors of {type(self).__name__} have the name {name!r}: rename one")
         return found
 
-    # ---------------------------------------------------------------------------------------------------- for people
+    # ------------------------------------------------------------------------------------------------ representation
 
     def extra_repr(self) -> str:
-        """What stands between the parentheses of the representation, before the modules below."""
+        """The text between the parentheses of the representation, before the modules below."""
         return ""
 
     def __repr__(self) -> str:
@@ -281,7 +281,7 @@ class Module(Registering):
         lines = [self.extra_repr(), *below] if self.extra_repr() else below
         return "\n  ".join([f"{type(self).__name__}(", *lines]) + "\n)"
 
-    # Hidden from type checkers, which would take it to mean that a module has every attribute.
+    # Hidden from type checkers, which would otherwise conclude that a module has every attribute.
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> NoReturn:
@@ -295,12 +295,12 @@ def _is_member(value: object) -> bool:
 
 
 def _members(module: Module) -> Iterator[tuple[str, Any]]:
-    """A module's own parameters, buffers, modules, and other tensors that require a gradient."""
-    return found_in(vars(module).items(), _is_member)
+    """A module's own parameters, buffers and modules, and other tensors that require a gradient."""
+    return find_in(vars(module).items(), _is_member)
 
 
 def _walk(module: Module, once: bool, prefix: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Any]]:
-    """The members here and below, depth first; each once, or by every name (of a module inside itself, the first)."""
+    """The members here and below, depth first; each once, or under each name (inside itself, a module only once)."""
     seen = {id(module)} if seen is None else seen
     for name, member in _members(module):
         if id(member) in seen:

@@ -8,14 +8,14 @@ from ._arguments import expect_tensor
 
 
 class Parameter(Tensor):
-    """A tensor that a module trains. It shares the memory of the tensor it is made from, without its history.
+    """A tensor that a module trains. It shares the memory of `tensor`, without its history.
 
     Args:
         tensor: any shape, float32 or float64.
-        requires_grad: False makes a frozen one, as `requires_grad_(False)` does later: saved, but not trained.
+        requires_grad: False makes a frozen parameter, which is saved but not trained.
 
     Raises:
-        TypeError: an argument that is not a Tensor; a tensor of integers or bools that shall require a gradient.
+        TypeError: an argument that is not a Tensor; integers or bools with `requires_grad`.
     """
 
     __slots__ = ()
@@ -27,15 +27,15 @@ class Parameter(Tensor):
         self.requires_grad_(requires_grad)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """What deepcopy and pickle go by: the copy has no gradient, as in PyTorch."""
+        """Support deepcopy and pickle. As in PyTorch, the copy has no gradient."""
         restore, (*state, _grad), *attributes = super().__reduce__()
         return restore, (*state, None), *attributes
 
 
 class Buffer(Tensor):
-    """A tensor that is saved with its module and not trained: a running mean, say. It shares the given one's memory.
+    """A tensor that is saved with its module but not trained, such as a running mean. It shares the memory of `tensor`.
 
-    A plain Tensor among a module's attributes is neither: it is not saved (an activation kept for a look at it).
+    A plain Tensor among a module's attributes is not saved, such as an activation kept for inspection.
 
     Raises:
         TypeError: an argument that is not a Tensor.
@@ -50,14 +50,14 @@ class Buffer(Tensor):
 
     @classmethod
     def of(cls, tensor: Tensor) -> Self:
-        """A buffer for `tensor` with its history, so that gradients flow through it as PyTorch lets them."""
+        """A buffer that keeps the history of `tensor`, so that gradients flow through it as in PyTorch."""
         buffer = cls(tensor)
         buffer.requires_grad, buffer.node, buffer.source = tensor.requires_grad, tensor.node, tensor.source
         return buffer
 
 
 def reaches_parameter(tensor: Tensor) -> bool:
-    """Whether a tensor's gradient flows to a Parameter; true of a history that backward has freed."""
+    """Whether a tensor's gradient reaches a Parameter; true also for a history that backward has freed."""
     todo: list[Any] = [tensor.node or tensor]
     seen: set[int] = set()
     while todo:

@@ -1,4 +1,4 @@
-"""States in files, by safetensors: a format that holds numbers and cannot hold code."""
+"""Saving of states in safetensors files, a format that cannot hold code."""
 
 import contextlib
 import json
@@ -27,30 +27,30 @@ _READ_AS = {
     "BOOL": sg.bool_,
     **dict.fromkeys(("I32", "I16", "I8", "U32", "U16", "U8"), sg.int64),
 }
-"""The dtypes in which tensors are read, by the names that the format gives to those of a file: no value is changed."""
+"""The dtype into which `load` reads each dtype of the format; the conversion preserves every value."""
 
 _NESTING = "stackgrad.state"
-"""The entry of the metadata that holds what is no tensor, and the nesting of a state."""
+"""The metadata entry that holds the nesting of a state and the values that are not tensors."""
 
 
 def save(
     path: str | os.PathLike[str], state: Module | Mapping[Any, Any], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Writes a state. The file appears whole or not at all: one of the same name is replaced at the end.
+    """Write a state. The file appears whole or not at all: it replaces an old one only at the end.
 
         save("run.safetensors", {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3})
 
     Args:
-        path: the file, "model.safetensors" by custom, in a folder that exists.
-        state: a module (its `state_dict` is written), or tensors by name, on any backend; or a nested state of dicts,
-            lists and tuples that hold tensors, numbers, text and None. Other programs find the tensors of a nested
-            state by their paths, "model.0.weight", and the rest as JSON in the metadata. Equal states make equal files.
-        metadata: text by name, written with them; `load_metadata` reads it.
+        path: the file, usually "model.safetensors", in a folder that exists.
+        state: a module (its `state_dict` is written), tensors by name on any backend, or a nested state of dicts, lists
+            and tuples that hold tensors, numbers, text and None. Other programs find the tensors of a nested state by
+            their paths, "model.0.weight", and the rest as JSON in the metadata. Equal states make equal files.
+        metadata: text by name, which `load_metadata` reads.
 
     Raises:
         FileNotFoundError: the folder does not exist.
-        TypeError: a value that cannot be saved, metadata that is not text, a state in the place of the path.
-        ValueError: a state that holds itself.
+        TypeError: a value that cannot be saved, metadata that is not text, a state instead of the path.
+        ValueError: a state that contains itself.
     """
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"save takes the path first, then the state; got {type(path).__name__} as the path")
@@ -60,19 +60,19 @@ def save(
     entries = dict(metadata or {})
     for key, text in entries.items():
         if not isinstance(key, str) or not isinstance(text, str) or key == _NESTING:
-            raise TypeError(f"metadata must be text by name, other than {_NESTING!r}; got {key!r}: {text!r}")
+            raise TypeError(f"metadata must map names to text, except {_NESTING!r}; got {key!r}: {text!r}")
     if not isinstance(state, Module | Mapping):
-        raise TypeError(f"save takes a Module, or a state by name; got {type(state).__name__}")
+        raise TypeError(f"save takes a Module or a mapping of names; got {type(state).__name__}")
     tensors, nesting = flatten(state.state_dict() if isinstance(state, Module) else state)
     if nesting is not None:
         entries[_NESTING] = nesting
     arrays = {name: np.asarray(tensor.detach().numpy(), order="C") for name, tensor in tensors.items()}
-    # safetensors' save_file would make it readable for its owner alone, and write in place
-    replace_file(target, _in_order(safetensors.numpy.save(arrays, entries or None)))
+    # safetensors' save_file would write in place, and make the file readable by its owner only
+    replace_file(target, _sort_metadata(safetensors.numpy.save(arrays, entries or None)))
 
 
-def _in_order(content: bytes) -> bytes:
-    """The content of a file with its metadata in order, which safetensors writes in a random one."""
+def _sort_metadata(content: bytes) -> bytes:
+    """The content of a file with sorted metadata; safetensors writes it in random order."""
     size = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + size])
     if "__metadata__" in header:
@@ -83,9 +83,9 @@ def _in_order(content: bytes) -> bytes:
 
 
 def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
-    """Writes a file such that, whatever happens, the old one or the whole new one is there: also after a power failure.
+    """Write a file atomically: even after a power failure, either the old file or the whole new one exists.
 
-    Raises OSError, and leaves the old one, where it cannot be written; the error names `path`.
+    If it cannot be written, raises an OSError that names `path` and keeps the old file.
     """
     target = Path(path)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
@@ -95,34 +95,34 @@ def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, target)
-        if os.name == "posix":  # elsewhere a folder cannot be opened
+        if os.name == "posix":  # other systems cannot open a folder
             folder = os.open(target.parent, os.O_RDONLY)
             try:
-                os.fsync(folder)  # or the new name might not survive a power failure
+                os.fsync(folder)  # otherwise the new name might not survive a power failure
             finally:
                 os.close(folder)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(target)) from error
     finally:
-        with contextlib.suppress(OSError):  # not there after all went well, or in a folder that cannot be written
+        with contextlib.suppress(OSError):  # gone after success, or in a read-only folder
             partial.unlink()
 
 
 def load(path: str | os.PathLike[str], backend: str | Backend | None = None) -> dict[str, Any]:
-    """Reads what `save` wrote: the tensors by name, or the nested state.
+    """Read the tensors by name or the nested state that `save` wrote.
 
-    float16 and bfloat16 become float32, small integers int64: no value is changed.
+    float16 and bfloat16 become float32, small integers int64; every value is preserved.
 
     Args:
         path: a file that `save` or another program wrote in the safetensors format.
-        backend: where the tensors shall be; the default backend if None.
+        backend: the backend of the tensors; the default backend if None.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a safetensors file, a damaged one, a dtype that cannot be read.
+        ValueError: a file that is damaged, is not a safetensors file or has an unsupported dtype.
     """
     with _open(path) as file:
-        dtypes = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+        dtypes = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118 (not a mapping)
         for name, dtype in dtypes.items():
             if dtype not in _READ_AS:
                 raise ValueError(f"{path}: tensor {name!r} has dtype {dtype}; expected one of {', '.join(_READ_AS)}")
@@ -137,12 +137,12 @@ def load(path: str | os.PathLike[str], backend: str | Backend | None = None) -> 
     try:
         state: dict[str, Any] = unflatten(tensors, nesting)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged: its metadata {_NESTING!r} does not fit its tensors") from error
+        raise ValueError(f"{path} is damaged: its metadata {_NESTING!r} does not match its tensors") from error
     return state
 
 
 def _bfloat16(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[np.float32]]:
-    """The tensors of bfloat16, which NumPy does not have: each element is the upper half of a float32."""
+    """The bfloat16 tensors. NumPy lacks the dtype: each element is the upper half of a float32."""
     contents: list[tuple[str, dict[str, Any]]] = safetensors.deserialize(Path(path).read_bytes())  # type: ignore[no-untyped-call]
     return {
         name: (np.frombuffer(found["data"], "<u2").astype(np.uint32) << 16).view(np.float32).reshape(found["shape"])
@@ -152,7 +152,7 @@ def _bfloat16(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[np.float32]
 
 
 def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Reads the text that `save` was given as metadata; raises as `load`."""
+    """Read the metadata that was passed to `save`; raises as `load`."""
     with _open(path) as file:
         return {name: text for name, text in (file.metadata() or {}).items() if name != _NESTING}
 

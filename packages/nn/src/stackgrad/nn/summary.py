@@ -1,4 +1,4 @@
-"""A table of a module's layers: what each of them gives, and how many parameters it has."""
+"""A table of a module's layers with their output shapes and parameter counts."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from .parameter import Parameter
 
 
 def summary(module: Module, *inputs: Any) -> str:
-    """Calls the module, without a gradient and in evaluation, and tells what its layers did.
+    """Call the module in evaluation mode without gradients, and describe its layers.
 
     Args:
-        module: any; it is left as it was.
-        inputs: what it is called with.
+        module: any module; its mode is restored.
+        inputs: the arguments of the call.
 
     Returns:
-        A table as text: a row for each module that has no modules below it, or parameters of its own, with its name and
-        class, the shape of its output ("-" where it was not called) and its number of parameters; then their sum, where
-        parameters with several names count once.
+        A table as text. A row for each module without submodules or with parameters of its own: name and class, shape of
+        the output ("-" if it was not called), and parameter count. In the total, the last row, a shared parameter
+        counts once.
     """
     shapes: dict[int, str] = {}
     training = {each: each.training for each in module.modules()}
