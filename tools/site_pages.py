@@ -101,10 +101,13 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
 
     def led(match: re.Match[str]) -> str:
         start, link, end = match.groups()
-        if re.match(r"\w+:|#", link):
-            return match[0]
         path, _, anchor = link.partition("#")
-        target = posixpath.normpath(posixpath.join(posixpath.dirname(here), path))
+        if in_repository := re.fullmatch(rf"{re.escape(config['repo_url'])}/(?:blob|tree|raw)/main/(.+)", path):
+            target = in_repository[1]  # as the READMEs of the packages have them, for their pages on an index
+        elif re.match(r"\w+:|#", link):
+            return match[0]
+        else:
+            target = posixpath.normpath(posixpath.join(posixpath.dirname(here), path))
         if target in PAGES or f"{target}/README.md" in PAGES:
             wanted = PAGES.get(target) or PAGES[f"{target}/README.md"]
         elif target.startswith("docs/"):
