@@ -1,9 +1,11 @@
 """The checks of the monorepo: `nox` runs the usual ones on the Python that runs it, `nox --list` names them all."""
 
+import doctest
 import os
 import platform
 import re
 import shutil
+import tempfile
 from pathlib import Path
 
 import nox
@@ -270,6 +272,18 @@ def types(session: nox.Session) -> None:
     )
     session.run("mypy")
     session.run("mypy", "noxfile.py", "tools", "benchmarks", "examples")
+
+
+@nox.session(name="types-client")
+def client_types(session: nox.Session) -> None:
+    """Have pyright find the mistakes of a program that uses the packages, and none in the README's own `Function`."""
+    session.install("pyright[nodejs]~=1.1", *from_tree(*PACKAGES))
+    readme = (ROOT / "packages/tensor/README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```python\n((?:(?!^```).)*\(Function\):.*?)^```", readme, re.DOTALL | re.MULTILINE)
+    with tempfile.TemporaryDirectory() as folder:  # not in .nox: pyright passes over hidden folders, and says nothing
+        function = Path(folder) / "function.py"
+        function.write_text(doctest.script_from_examples(example), encoding="utf-8")
+        session.run("pyright", "tools/typed_client.py", str(function))
 
 
 @nox.session

@@ -33,6 +33,7 @@ ALONE = {
     "float",
     "ger",
     "give_grad",
+    "graph",
     "is_floating_point",
     "is_contiguous",
     "item",

@@ -142,6 +142,18 @@ __all__ = [
     "zeros",
 ]
 
+if TYPE_CHECKING:  # pyright takes what is not listed for private
+    from . import _classes, _draws, _einsum, _functions, _grids, _joining, _like, _names
+
+    __all__ += _classes.__all__
+    __all__ += _draws.__all__
+    __all__ += _einsum.__all__
+    __all__ += _functions.__all__
+    __all__ += _grids.__all__
+    __all__ += _joining.__all__
+    __all__ += _like.__all__
+    __all__ += _names.__all__
+
 # What is not always wanted is imported when it is asked for: these names, and what stands in the `__all__` of the
 # modules below.
 _HOMES = {"Captured": "_capture", "capture": "_capture", "fuse": "_fuse", "grad_check": "_gradcheck"}

@@ -190,7 +190,7 @@ class Function:
     """
 
     @staticmethod
-    def forward(ctx: Context, *args: Any) -> Tensor:
+    def forward(ctx: Context, *args: Any, **kwargs: Any) -> Tensor:  # so typed, it may be overridden with any arguments
         raise TypeError("a Function defines forward(ctx, *args)")
 
     @staticmethod

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import update_wrapper
 from threading import RLock
 from types import MethodType
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from . import _backend
 from ._mode import here
@@ -20,7 +20,9 @@ from ._tape import capturing
 from ._value import Value
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
+S = TypeVar("S")
 
 MOST_RECORDINGS = 16
 
@@ -50,6 +52,10 @@ class Captured(Generic[P, R]):
         self._forms = forms or _Forms()
         update_wrapper(self, function)
 
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Captured[P, R]: ...
+    @overload
+    def __get__(self: Captured[Concatenate[S, Q], R], instance: S, owner: type | None = None) -> Captured[Q, R]: ...
     def __get__(self, instance: Any, owner: type | None = None) -> Captured[..., R]:
         """The method of an object: each object has recordings of its own, which live as long as it does."""
         if instance is None:

@@ -57,4 +57,4 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     return scatter_sum(summands, 0, input, (count,))
 
 
-__all__ = ["bincount", "one_hot"]
+__all__: list[str] = ["bincount", "one_hot"]

@@ -109,4 +109,4 @@ def multinomial(
     return first.argsort(-1)[..., :num_samples].clone()
 
 
-__all__ = ["multinomial", "normal", "randint", "randint_like", "randperm"]
+__all__: list[str] = ["multinomial", "normal", "randint", "randint_like", "randperm"]

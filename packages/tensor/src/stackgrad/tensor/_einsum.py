@@ -197,4 +197,4 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0) -> Tensor:
     return (x1.unsqueeze(-2) - x2.unsqueeze(-3)).norm(p, -1)
 
 
-__all__ = ["cdist", "einsum", "tensordot"]
+__all__: list[str] = ["cdist", "einsum", "tensordot"]

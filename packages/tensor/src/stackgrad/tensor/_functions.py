@@ -220,7 +220,7 @@ def var_mean(
 
 _max, _min = _of(Tensor.max), _of(Tensor.min)
 
-__all__ = [
+__all__: list[str] = [
     "abs",
     "acos",
     "add",

@@ -102,4 +102,4 @@ def meshgrid(*tensors: Tensor | Sequence[Tensor], indexing: str = "ij") -> tuple
     return tuple([expand(line, tuple(extents)) for line in lines])
 
 
-__all__ = ["eye", "linspace", "logspace", "meshgrid", "tril_indices", "triu_indices"]
+__all__: list[str] = ["eye", "linspace", "logspace", "meshgrid", "tril_indices", "triu_indices"]

@@ -35,4 +35,4 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple([x.expand(shape) for x in tensors])
 
 
-__all__ = ["broadcast_tensors", "cat", "hstack", "vstack"]
+__all__: list[str] = ["broadcast_tensors", "cat", "hstack", "vstack"]

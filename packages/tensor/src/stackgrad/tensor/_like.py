@@ -81,4 +81,4 @@ def randn_like(
     )
 
 
-__all__ = ["empty", "empty_like", "full_like", "ones_like", "rand_like", "randn_like", "zeros_like"]
+__all__: list[str] = ["empty", "empty_like", "full_like", "ones_like", "rand_like", "randn_like", "zeros_like"]

@@ -69,7 +69,7 @@ def _of(data: Any, dtype: DTypeLike) -> Tensor:
     return tensor(data, dtype=dtype)
 
 
-__all__ = [
+__all__: list[str] = [
     "BoolTensor",
     "DoubleTensor",
     "FloatTensor",
