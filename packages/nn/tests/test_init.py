@@ -125,7 +125,7 @@ def test_a_parameter_is_no_shape(function: Callable[..., Any]) -> None:
     with pytest.raises(TypeError, match=message):
         function(nn.Parameter(sg.ones(2, 3)))
     for value, kind in ((3, "int"), ("ab", "str"), (np.ones(2), "ndarray")):
-        with pytest.raises(TypeError, match=rf"take a shape, as \(out, in\); got {kind}"):
+        with pytest.raises(TypeError, match=rf"take a shape, such as \(out, in\); got {kind}"):
             function(value)
 
 

@@ -229,8 +229,11 @@ def test_sequential() -> None:
         (lambda: nn.GroupNorm(2, 3), "num_groups 2 does not divide num_channels 3"),
         (lambda: nn.GELU("exact"), "approximate must be"),  # type: ignore[arg-type]
         (lambda: nn.Hardtanh(1.0, 1.0), "min_val must be below max_val; got 1.0 and 1.0"),
-        (lambda: nn.Unflatten(1, (2, 2))(sg.ones(2, 6)), "dim 1 of shape (2, 6) is not of sizes (2, 2)"),
-        (lambda: nn.Unflatten(1, (-1, -1))(sg.ones(2, 6)), "dim 1 of shape (2, 6) is not of sizes (-1, -1)"),
+        (lambda: nn.Unflatten(1, (2, 2))(sg.ones(2, 6)), "dim 1 of shape (2, 6) does not split into the sizes (2, 2)"),
+        (
+            lambda: nn.Unflatten(1, (-1, -1))(sg.ones(2, 6)),
+            "dim 1 of shape (2, 6) does not split into the sizes (-1, -1)",
+        ),
         (lambda: nn.Linear(3, 2)(sg.ones(4, 5)), "input of shape (4, 5) and weight of shape (2, 3)"),
     ],
 )

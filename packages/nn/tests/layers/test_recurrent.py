@@ -165,13 +165,13 @@ def test_relu_in_place_of_tanh() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: nn.RNN(0, 3), "RNN needs at least one feature of input and state; got 0 and 3"),
+        (lambda: nn.RNN(0, 3), "RNN needs at least one feature for input and state; got 0 and 3"),
         (lambda: nn.GRU(2, 3, 0), "GRU needs at least one layer; got num_layers 0"),
         (lambda: nn.RNN(2, 3, nonlinearity="sin"), 'nonlinearity must be "tanh" or "relu"; got \'sin\''),
         (lambda: nn.LSTM(2, 3, dropout=2.0), "p must be between 0 and 1; got 2.0"),
         (lambda: nn.GRU(2, 3)(sg.ones(4, 1, 3)), "GRU: input of shape (4, 1, 3): expected (length, batch, 2), or"),
         (lambda: nn.GRU(2, 3, batch_first=True)(sg.ones(2)), "expected (batch, length, 2), or (length, 2) without"),
-        (lambda: nn.GRU(2, 3)(sg.ones(0, 1, 2)), "input of shape (0, 1, 2) has no steps"),
+        (lambda: nn.GRU(2, 3)(sg.ones(0, 1, 2)), "input of shape (0, 1, 2) has length 0"),
         (lambda: nn.GRU(2, 3)(sg.ones(4, 1, 2), sg.ones(1, 3)), "GRU: state of shape (1, 3): expected (1, 1, 3)"),
     ],
 )

@@ -20,7 +20,7 @@ def summary(module: Module, *inputs: Any) -> str:
         inputs: the arguments of the call.
 
     Returns:
-        A table as text. A row for each module without submodules or with parameters of its own: name and class, shape of
+        A table as text, with a row for each module without submodules or with own parameters: name and class, shape of
         the output ("-" if it was not called), and parameter count. In the total, the last row, a shared parameter
         counts once.
     """

@@ -1,1 +1,1 @@
-"""Layers: modules whose call is one function of `stackgrad.nn.functional`."""
+"""Layers: modules that call functions of `stackgrad.nn.functional`."""

@@ -1,4 +1,4 @@
-"""Activations as layers, for `Sequential`: the shape stays. With `inplace` the result is written over the input."""
+"""Activation layers, which keep the shape. With `inplace`, the result overwrites the input."""
 
 from typing import Literal
 
@@ -39,7 +39,7 @@ class Tanh(Module):
 
 
 class GELU(Module):
-    """`functional.gelu`: input times the probability that a standard normal number is below it.
+    """`functional.gelu`: input times the probability that a standard normal variable is below it.
 
     Raises:
         ValueError: an approximation other than "none" and "tanh".
@@ -99,7 +99,7 @@ class ELU(_InPlace):
 
 
 class Softplus(Module):
-    """`functional.softplus`: log(1 + exp(beta * input)) / beta, which overflows nowhere."""
+    """`functional.softplus`: log(1 + exp(beta * input)) / beta, without overflow."""
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         self.beta = beta
@@ -113,14 +113,14 @@ class Softplus(Module):
 
 
 class LogSigmoid(Module):
-    """`functional.logsigmoid`: log(1 / (1 + exp(-input))), which overflows nowhere."""
+    """`functional.logsigmoid`: log(1 / (1 + exp(-input))), without overflow."""
 
     def forward(self, input: Tensor) -> Tensor:
         return F.logsigmoid(input)
 
 
 class Hardtanh(_InPlace):
-    """`functional.hardtanh`: the nearest value from `min_val` to `max_val`.
+    """`functional.hardtanh`: input clipped to the range from `min_val` to `max_val`.
 
     Raises:
         ValueError: a `min_val` that is not below `max_val`.
@@ -149,14 +149,14 @@ class _AlongDim(Module):
 
 
 class Softmax(_AlongDim):
-    """Positive numbers with sum 1 along `dim`."""
+    """`functional.softmax`: positive values with sum 1 along `dim`."""
 
     def forward(self, input: Tensor) -> Tensor:
         return F.softmax(input, self.dim)
 
 
 class LogSoftmax(_AlongDim):
-    """Their logarithms, by log-sum-exp."""
+    """`functional.log_softmax`: the logarithm of softmax along `dim`, by log-sum-exp."""
 
     def forward(self, input: Tensor) -> Tensor:
         return F.log_softmax(input, self.dim)

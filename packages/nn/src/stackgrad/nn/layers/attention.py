@@ -1,4 +1,4 @@
-"""Attention with several heads."""
+"""Multi-head attention."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from .linear import Linear
 
 
 class MultiheadAttention(Module):
-    """Attention from several points of view: each head has its own share of the features.
+    """Multi-head attention: each head attends with its own part of the features.
 
     Source: Vaswani et al., "Attention is all you need", arXiv:1706.03762.
 
     Args:
         embed_dim: the features of a query and of the output, a multiple of `num_heads`.
-        num_heads: into how many the features are cut.
-        dropout: the probability with which, in training, a weight of attention is dropped.
-        bias: whether the four projections have one.
+        num_heads: the number of heads, which split the features.
+        dropout: the probability of dropping an attention weight in training.
+        bias: whether the four projections have a bias.
         kdim, vdim: the features of a key and of a value; `embed_dim` if None.
         batch_first: whether inputs are (batch, length, features) rather than (length, batch, features).
         generator: the source of the initial weights and of dropout; the default generator if None.
         dtype: the weights' dtype, float32 or float64; float32 if None.
 
     Attributes:
-        in_proj_weight: (3 * embed_dim, embed_dim), of queries, keys and values; with another `kdim` or `vdim` None, and
-            q_proj_weight, k_proj_weight and v_proj_weight in its place.
+        in_proj_weight: (3 * embed_dim, embed_dim), for queries, keys and values. None if `kdim` or `vdim` differs from
+            `embed_dim`; then there are q_proj_weight, k_proj_weight and v_proj_weight.
         in_proj_bias: (3 * embed_dim,), or None.
-        out_proj: the `Linear` behind the heads.
+        out_proj: the `Linear` after the heads.
 
     Raises:
         TypeError: a dtype other than float32 and float64.
-        ValueError: sizes that do not fit.
+        ValueError: sizes that do not match, a `dropout` outside [0, 1].
     """
 
     def __init__(
@@ -98,51 +98,51 @@ class MultiheadAttention(Module):
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """What each query finds.
+        """Attend from each query to the keys.
 
         Args:
-            query: (queries, batch, embed_dim), (batch, queries, embed_dim) with `batch_first`, or without a batch.
+            query: (queries, batch, embed_dim), (batch, queries, embed_dim) with `batch_first`, or (queries, embed_dim).
             key: (keys, batch, kdim), likewise.
             value: (keys, batch, vdim), likewise.
-            key_padding_mask: (batch, keys): bools, true for what nobody may look at, or floats that are added.
-            need_weights: whether the weights of attention are given, too.
-            attn_mask: (queries, keys) or (batch * num_heads, queries, keys): bools, true where a query may NOT look, or
-                floats that are added. (In `functional.scaled_dot_product_attention` true is where it may.)
-            average_attn_weights: the mean of the weights over the heads, or those of each.
-            is_causal: query i looks at the keys 0 to i alone; an `attn_mask` is to say the same, and may be left out.
+            key_padding_mask: (batch, keys): bools, true for keys to ignore, or floats that are added.
+            need_weights: whether to return the attention weights.
+            attn_mask: (queries, keys) or (batch * num_heads, queries, keys): bools, true where a query may NOT attend,
+                or floats that are added. (In `functional.scaled_dot_product_attention` true means it may attend.)
+            average_attn_weights: whether to average the weights over the heads.
+            is_causal: query i attends to the keys 0 to i only; an `attn_mask` is then optional and must say the same.
 
         Returns:
-            The output, in the query's shape; the weights (batch, queries, keys), (batch, num_heads, queries, keys) of
-            each head, or None. Queries that may look nowhere get zeros.
+            The output, in the query's shape; and the weights (batch, queries, keys), (batch, num_heads, queries, keys)
+            without averaging, or None. Queries that may attend to no key get zeros.
 
         Raises:
             TypeError: an argument that is not a Tensor.
-            ValueError: shapes that do not fit.
+            ValueError: shapes that do not match.
         """
         expect_tensors("MultiheadAttention", query=query, key=key, value=value)
         expect_optional("MultiheadAttention", key_padding_mask=key_padding_mask, attn_mask=attn_mask)
-        alone = query.ndim == 2
+        unbatched = query.ndim == 2
         if query.ndim not in (2, 3) or key.ndim != query.ndim or value.ndim != query.ndim:
             raise ValueError(
                 "MultiheadAttention: query, key and value must all have 3 dimensions, or 2 without a batch; got "
                 f"shapes {query.shape}, {key.shape} and {value.shape}"
             )
-        at = 0 if self.batch_first else 1
-        if alone:
-            query, key, value = query.unsqueeze(at), key.unsqueeze(at), value.unsqueeze(at)
+        batch_dim = 0 if self.batch_first else 1
+        if unbatched:
+            query, key, value = (x.unsqueeze(batch_dim) for x in (query, key, value))
             key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
         heads = [self._heads(i, x) for i, x in enumerate((query, key, value))]
         mask = self._mask(attn_mask, key_padding_mask, heads[0].shape, heads[1].shape, is_causal, query.dtype)
         causal = is_causal and mask is None
         weights = attention_weights(heads[0], heads[1], mask, causal)
         weights = F.dropout(weights, self.dropout, self.training, generator=self.generator)
-        found = (weights @ heads[2]).permute(*((0, 2, 1, 3) if self.batch_first else (2, 0, 1, 3)))
-        out = self.out_proj(found.reshape(*found.shape[:2], self.embed_dim))
-        seen = None
+        attended = (weights @ heads[2]).permute(*((0, 2, 1, 3) if self.batch_first else (2, 0, 1, 3)))
+        out = self.out_proj(attended.reshape(*attended.shape[:2], self.embed_dim))
+        returned = None
         if need_weights:
-            seen = weights.mean(1) if average_attn_weights else weights
-            seen = seen.squeeze(0) if alone else seen
-        return out.squeeze(at) if alone else out, seen
+            returned = weights.mean(1) if average_attn_weights else weights
+            returned = returned.squeeze(0) if unbatched else returned
+        return out.squeeze(batch_dim) if unbatched else out, returned
 
     def _heads(self, index: int, x: Tensor) -> Tensor:
         """The projection of queries (0), keys (1) or values (2): (batch, heads, length, features of a head)."""
@@ -164,7 +164,7 @@ class MultiheadAttention(Module):
         is_causal: bool,
         dtype: np.dtype[Any],
     ) -> Tensor | None:
-        """The two masks as one that broadcasts to (batch, heads, queries, keys): bools, true where a query may look."""
+        """Both masks as one that broadcasts to (batch, heads, queries, keys): bools, true where a query may attend."""
         batch, heads, length = queries[:3]
         if padding is not None:
             if padding.shape != (batch, keys[2]):
@@ -179,12 +179,12 @@ class MultiheadAttention(Module):
         if attn_mask is not None:
             if attn_mask.shape not in ((length, keys[2]), (batch * heads, length, keys[2])):
                 raise ValueError(
-                    f"MultiheadAttention: attn_mask must have shape (queries, keys), {(length, keys[2])}, or that of "
+                    f"MultiheadAttention: attn_mask must have shape (queries, keys), {(length, keys[2])}, or, for "
                     f"each head, {(batch * heads, length, keys[2])}; got {attn_mask.shape}"
                 )
             if attn_mask.ndim == 3:
                 attn_mask = attn_mask.reshape(batch, heads, length, keys[2])
-        both = attn_mask if padding is None else padding if attn_mask is None else _joined(attn_mask, padding, dtype)
+        both = attn_mask if padding is None else padding if attn_mask is None else _join(attn_mask, padding, dtype)
         return ~both if both is not None and both.dtype.kind == "b" else both
 
     def extra_repr(self) -> str:
@@ -192,10 +192,10 @@ class MultiheadAttention(Module):
         return f"{self.embed_dim}, {self.num_heads}, dropout={self.dropout}{first}"
 
 
-def _joined(a: Tensor, b: Tensor, dtype: np.dtype[Any]) -> Tensor:
-    """Two masks, true for what nobody may look at, or to be added, as one."""
+def _join(a: Tensor, b: Tensor, dtype: np.dtype[Any]) -> Tensor:
+    """Join two masks, each of bools, true for keys to ignore, or of floats that are added."""
     if a.dtype.kind == b.dtype.kind == "b":
         return a | b
-    nothing = sg.zeros((), dtype=dtype, backend=a.backend)
-    first, second = (mask.where(-np.inf, nothing) if mask.dtype.kind == "b" else mask for mask in (a, b))
+    zero = sg.zeros((), dtype=dtype, backend=a.backend)
+    first, second = (mask.where(-np.inf, zero) if mask.dtype.kind == "b" else mask for mask in (a, b))
     return first + second

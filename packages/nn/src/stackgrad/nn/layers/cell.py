@@ -1,4 +1,4 @@
-"""One step of a recurrent layer: formulas, and cells, which have weights of their own."""
+"""One step of a recurrent layer: the formulas, and cells with weights of their own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..parameter import Parameter
 
 State = tuple[Tensor, ...]
 Step = Callable[[Tensor, State, Tensor, Tensor | None], State]
-"""The next state of what the input gives the gates (n, gates * hidden), the state, and its weight and bias."""
+"""The next state, from the gates' part of the input (n, gates * hidden), the state, and its weight and bias."""
 
 
 def tanh_step(given: Tensor, state: State, weight: Tensor, bias: Tensor | None) -> State:
@@ -28,44 +28,44 @@ def tanh_step(given: Tensor, state: State, weight: Tensor, bias: Tensor | None) 
 
 
 def relu_step(given: Tensor, state: State, weight: Tensor, bias: Tensor | None) -> State:
-    """The same with relu."""
+    """As `tanh_step`, with relu."""
     return ((given + F.linear(state[0], weight, bias)).relu(),)
 
 
 def lstm_step(given: Tensor, state: State, weight: Tensor, bias: Tensor | None) -> State:
-    """Hochreiter and Schmidhuber, "Long short-term memory", 1997; with the gate to forget of Gers et al., 2000."""
+    """Hochreiter and Schmidhuber, "Long short-term memory", 1997; with the forget gate of Gers et al., 2000."""
     hidden, cell = state
-    enter, forget, new, leave = parts(given + F.linear(hidden, weight, bias), 4)
-    cell = _remembered(enter, forget, new, cell)
-    return _shown(leave, cell), cell
+    input_gate, forget_gate, new, output_gate = split(given + F.linear(hidden, weight, bias), 4)
+    cell = _next_cell(input_gate, forget_gate, new, cell)
+    return _next_hidden(output_gate, cell), cell
 
 
 def gru_step(given: Tensor, state: State, weight: Tensor, bias: Tensor | None) -> State:
     """Cho et al., "Learning phrase representations using RNN encoder-decoder", arXiv:1406.1078."""
     (hidden,) = state
-    reset, keep, new = parts(given, 3)
-    reset_too, keep_too, new_too = parts(F.linear(hidden, weight, bias), 3)
-    return (_mixed(reset, reset_too, keep, keep_too, new, new_too, hidden),)
+    r, z, n = split(given, 3)
+    r2, z2, n2 = split(F.linear(hidden, weight, bias), 3)
+    return (_gated(r, r2, z, z2, n, n2, hidden),)
 
 
 @fuse
-def _remembered(enter: Tensor, forget: Tensor, new: Tensor, cell: Tensor) -> Tensor:
-    return forget.sigmoid() * cell + enter.sigmoid() * new.tanh()
+def _next_cell(input_gate: Tensor, forget_gate: Tensor, new: Tensor, cell: Tensor) -> Tensor:
+    return forget_gate.sigmoid() * cell + input_gate.sigmoid() * new.tanh()
 
 
 @fuse
-def _shown(leave: Tensor, cell: Tensor) -> Tensor:
-    return leave.sigmoid() * cell.tanh()
+def _next_hidden(output_gate: Tensor, cell: Tensor) -> Tensor:
+    return output_gate.sigmoid() * cell.tanh()
 
 
 @fuse
-def _mixed(r: Tensor, r2: Tensor, z: Tensor, z2: Tensor, n: Tensor, n2: Tensor, hidden: Tensor) -> Tensor:
+def _gated(r: Tensor, r2: Tensor, z: Tensor, z2: Tensor, n: Tensor, n2: Tensor, hidden: Tensor) -> Tensor:
     new = (n + (r + r2).sigmoid() * n2).tanh()
     return new + (z + z2).sigmoid() * (hidden - new)
 
 
-def parts(x: Tensor, count: int) -> tuple[Tensor, ...]:
-    """So many equal parts of (n, count * width): (n, width) each."""
+def split(x: Tensor, count: int) -> tuple[Tensor, ...]:
+    """Split (n, count * width) into `count` parts (n, width)."""
     width = x.shape[1] // count
     return tuple([x[:, i * width : (i + 1) * width] for i in range(count)])
 
@@ -73,30 +73,30 @@ def parts(x: Tensor, count: int) -> tuple[Tensor, ...]:
 def recurrent_weights(
     gates: int, inputs: int, hidden: int, bias: bool, generator: Generator | None, dtype: DTypeLike | None
 ) -> tuple[Parameter, Parameter, Parameter | None, Parameter | None]:
-    """weight_ih (gates * hidden, inputs), weight_hh (gates * hidden, hidden), and biases: uniform as PyTorch's."""
+    """weight_ih (gates * hidden, inputs), weight_hh (gates * hidden, hidden), and biases, uniform as in PyTorch."""
     rows, bound = gates * hidden, 1 / math.sqrt(hidden)
 
-    def drawn(*shape: int) -> Parameter:
+    def draw(*shape: int) -> Parameter:
         return Parameter(init.uniform(shape, bound, generator, dtype))
 
-    weights = drawn(rows, inputs), drawn(rows, hidden)
-    return (*weights, drawn(rows), drawn(rows)) if bias else (*weights, None, None)
+    weights = draw(rows, inputs), draw(rows, hidden)
+    return (*weights, draw(rows), draw(rows)) if bias else (*weights, None, None)
 
 
 def step_of(nonlinearity: str) -> Step:
-    """That of a plain recurrent layer. Raises ValueError for a name other than "tanh" and "relu"."""
+    """The step of a plain recurrent layer. Raises ValueError for a name other than "tanh" and "relu"."""
     if nonlinearity not in ("tanh", "relu"):
         raise ValueError(f'nonlinearity must be "tanh" or "relu"; got {nonlinearity!r}')
     return tanh_step if nonlinearity == "tanh" else relu_step
 
 
 class _Cell(Module):
-    """What the cells have in common.
+    """The base of the cells.
 
     Args:
         input_size: the features of the input.
-        hidden_size: those of the state.
-        bias: whether biases are added.
+        hidden_size: the features of the state.
+        bias: whether to add biases.
         generator: the source of the initial weights; the default generator if None.
         dtype: the weights' dtype, float32 or float64; float32 if None.
 
@@ -106,7 +106,7 @@ class _Cell(Module):
 
     Raises:
         TypeError: a dtype other than float32 and float64; in a call, an argument that is not a Tensor.
-        ValueError: a size below 1; in a call, shapes that do not fit.
+        ValueError: a size below 1; in a call, shapes that do not match.
     """
 
     gates: ClassVar[int]
@@ -128,7 +128,7 @@ class _Cell(Module):
 
     def _next(self, step: Step, input: Tensor, state: State | None, count: int) -> State:
         expect_tensors(type(self).__name__, input=input)
-        alone = input.ndim == 1
+        unbatched = input.ndim == 1
         if input.ndim not in (1, 2) or input.shape[-1] != self.input_size:
             raise ValueError(
                 f"{type(self).__name__}: input of shape {input.shape}: expected (batch, {self.input_size}) or "
@@ -141,10 +141,10 @@ class _Cell(Module):
             expect_tensor(f"the state of {type(self).__name__}", x)
             if x.shape != shape:
                 raise ValueError(f"{type(self).__name__}: state of shape {x.shape}: expected {shape}")
-        if alone:
+        if unbatched:
             input, state = input.unsqueeze(0), tuple([x.unsqueeze(0) for x in state])
         state = step(F.linear(input, self.weight_ih, self.bias_ih), state, self.weight_hh, self.bias_hh)
-        return tuple([x.squeeze(0) for x in state]) if alone else state
+        return tuple([x.squeeze(0) for x in state]) if unbatched else state
 
     def extra_repr(self) -> str:
         bias = ", bias=False" if self.bias_ih is None else ""
@@ -152,7 +152,7 @@ class _Cell(Module):
 
 
 class RNNCell(_Cell):
-    __doc__ = f"""tanh, or relu, of both linear layers' sum: (batch, input_size) and a state to the next state.
+    __doc__ = f"""tanh or relu of the sum of two linear layers: (batch, input_size) and a state to the next state.
 
     `nonlinearity` is "tanh" or "relu". {_Cell.__doc__}"""
     gates = 1
@@ -199,4 +199,4 @@ class GRUCell(_Cell):
 def expect_sizes(what: str, input_size: int, hidden_size: int) -> None:
     """ValueError unless both are 1 or more."""
     if input_size < 1 or hidden_size < 1:
-        raise ValueError(f"{what} needs at least one feature of input and state; got {input_size} and {hidden_size}")
+        raise ValueError(f"{what} needs at least one feature for input and state; got {input_size} and {hidden_size}")

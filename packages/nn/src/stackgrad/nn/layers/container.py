@@ -1,4 +1,4 @@
-"""Modules that hold modules: one after the other, in a list, by name."""
+"""Modules that hold modules: in a sequence, in a list or by name."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from stackgrad.tensor import Tensor
 from ..module import Module
 
 
-class _Numbered(Module):
-    """What has an order: names are "0", "1" and so on, unless others were given."""
+class _Ordered(Module):
+    """The base of the ordered containers. Names are "0", "1" and so on unless others were given."""
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         self.extend(modules)
@@ -20,7 +20,7 @@ class _Numbered(Module):
     def _held(self) -> dict[str, Module]:
         return {name: value for name, value in vars(self).items() if isinstance(value, Module)}
 
-    def _hold(self, modules: Mapping[str, Module]) -> None:
+    def _replace(self, modules: Mapping[str, Module]) -> None:
         for name in self._held():
             object.__delattr__(self, name)
         for name, module in modules.items():
@@ -28,10 +28,10 @@ class _Numbered(Module):
 
     def _name(self, index: int) -> str:
         names = list(self._held())
-        at = operator.index(index)
-        if not -len(names) <= at < len(names):
-            raise IndexError(f"index {at} is out of range for a {type(self).__name__} of {len(names)} modules")
-        return names[at]
+        position = operator.index(index)
+        if not -len(names) <= position < len(names):
+            raise IndexError(f"index {position} is out of range for a {type(self).__name__} of {len(names)} modules")
+        return names[position]
 
     def __iter__(self) -> Iterator[Module]:
         return iter([value for value in vars(self).values() if isinstance(value, Module)])
@@ -44,7 +44,7 @@ class _Numbered(Module):
     @overload
     def __getitem__(self, index: slice) -> Self: ...
     def __getitem__(self, index: int | slice) -> Module | Self:
-        """The module of that index, or those of a slice as a container of the same class."""
+        """The module at that index, or the modules of a slice as a container of the same class."""
         if isinstance(index, slice):
             return type(self)(self._sliced(index))
         return self._held()[self._name(index)]
@@ -58,10 +58,10 @@ class _Numbered(Module):
     def __delitem__(self, index: int | slice) -> None:
         modules = list(self)
         del modules[index]
-        self._hold(_numbered(modules))
+        self._replace(_by_index(modules))
 
     def append(self, module: Module) -> Self:
-        """Puts a module at the end; returns self.
+        """Add a module at the end; return self.
 
         Raises:
             TypeError: an argument that is not a Module.
@@ -70,29 +70,29 @@ class _Numbered(Module):
         return self
 
     def extend(self, modules: Iterable[Module]) -> Self:
-        """Puts modules at the end; returns self. Raises as `append`."""
+        """Add modules at the end; return self. Raises as `append`."""
         for module in list(modules):
             self.append(module)
         return self
 
     def insert(self, index: int, module: Module) -> Self:
-        """Puts a module in front of the one of that index, and numbers all; returns self. Raises as `append`."""
+        """Insert a module before that index, and rename all by index; return self. Raises as `append`."""
         modules = list(self)
         modules.insert(index, module)
-        self._hold(_numbered(modules))
+        self._replace(_by_index(modules))
         return self
 
     def pop(self, index: int = -1) -> Module:
-        """Takes a module out, and numbers the others."""
+        """Remove a module and return it; rename the others by index."""
         module = self[index]
         del self[index]
         return module
 
 
-class ModuleList(_Numbered):
-    """Modules in a list, which their module owns: "0.weight", "1.weight" and so on. It has no forward of its own.
+class ModuleList(_Ordered):
+    """Modules in a list, with parameters named "0.weight", "1.weight" and so on. It has no forward.
 
-    Python's lists do as well; this one has the methods of PyTorch's.
+    A plain list also works; this class has the methods of PyTorch's.
 
     Raises:
         TypeError: an argument that is not a Module.
@@ -102,19 +102,19 @@ class ModuleList(_Numbered):
         return ModuleList([*self, *others])
 
 
-class Sequential(_Numbered):
+class Sequential(_Ordered):
     """Each module's output is the next one's input. Parameters are named "0.weight", "0.bias", "1.weight" and so on.
 
     Args:
         modules: modules, or one dict of them by name.
 
     Raises:
-        TypeError: an argument that is no Module.
+        TypeError: an argument that is not a Module.
     """
 
     def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
         if len(modules) == 1 and isinstance(modules[0], Mapping):
-            self._hold(modules[0])
+            self._replace(modules[0])
             return
         for index, module in enumerate(modules):
             if not isinstance(module, Module):
@@ -122,7 +122,7 @@ class Sequential(_Numbered):
             self.add_module(str(index), module)
 
     def _sliced(self, index: slice) -> Any:
-        return dict(list(self._held().items())[index])  # the names stay
+        return dict(list(self._held().items())[index])  # keeps the names
 
     def forward(self, input: Tensor) -> Tensor:
         for module in self:
@@ -131,14 +131,14 @@ class Sequential(_Numbered):
 
 
 class ModuleDict(Module):
-    """Modules by name, which their module owns: "left.weight", "right.weight". It has no forward of its own.
+    """Modules by name, with parameters named "left.weight", "right.weight". It has no forward.
 
     Args:
-        modules: by name, or as (name, module) pairs.
+        modules: a mapping from names to modules, or (name, module) pairs.
 
     Raises:
         TypeError: an argument that is not a Module.
-        KeyError: a name that is an attribute of the class, such as "keys", or has a dot in it.
+        KeyError: a name that is an attribute of the class, such as "keys", or contains a dot.
     """
 
     def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()) -> None:
@@ -179,21 +179,21 @@ class ModuleDict(Module):
         return self._held().items()
 
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
-        """Adds modules by name, in place of those that had the names."""
+        """Add modules by name, replacing those of the same names."""
         for name, module in dict(modules).items():
             self[name] = module
 
     def pop(self, name: str) -> Module:
-        """Takes a module out. Raises KeyError where there is none of that name."""
+        """Remove a module and return it. Raises KeyError if there is none of that name."""
         module = self[name]
         del self[name]
         return module
 
     def clear(self) -> None:
-        """Takes all modules out."""
+        """Remove all modules."""
         for name in self._held():
             del self[name]
 
 
-def _numbered(modules: Iterable[Module]) -> dict[str, Module]:
+def _by_index(modules: Iterable[Module]) -> dict[str, Module]:
     return {str(index): module for index, module in enumerate(modules)}

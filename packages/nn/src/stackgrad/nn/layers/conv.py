@@ -25,7 +25,7 @@ def expect_channels(in_channels: int, out_channels: int, groups: int) -> None:
 
 
 class _Conv(Module):
-    """What the two have in common: their arguments, checked once, and their weights."""
+    """The base of both: their arguments, checked once, and their weights."""
 
     dims: int
 
@@ -63,12 +63,12 @@ class _Conv(Module):
         self.bias = None if offset is None else Parameter(offset)
 
     def _padded(self, input: Tensor) -> tuple[Tensor, Padding]:
-        """The input, and how many zeros are to be put around it."""
+        """The input, padded unless with zeros, and the zero padding that is still to do."""
         if self.padding_mode == "zeros":
             return input, self.padding
         expect_tensors(type(self).__name__, input=input)
         if input.ndim != self.dims + 2:
-            return input, 0  # of which the function tells what is wrong
+            return input, 0  # the function raises
         return F.pad(input, pad_order(self.padding), self.padding_mode), 0
 
     def extra_repr(self) -> str:
@@ -98,8 +98,8 @@ class Conv1d(_Conv):
         kernel_size, stride, dilation: an int or (columns,).
         padding: an int, (columns,), ((left, right),), "same" or "valid".
         groups: see `functional.conv2d`.
-        bias: whether a bias is added.
-        padding_mode: what is put around the input: "zeros", or as in `functional.pad` "reflect", "replicate" or
+        bias: whether to add a bias.
+        padding_mode: the values around the input: "zeros", or as in `functional.pad` "reflect", "replicate" or
             "circular".
         generator: the source of the initial weights; the default generator if None.
         activation: "relu" applies `relu` to the result in the same pass, which is faster than a separate layer.
@@ -111,7 +111,7 @@ class Conv1d(_Conv):
 
     Raises:
         TypeError: a dtype other than float32 and float64.
-        ValueError: arguments that do not fit, by name and value.
+        ValueError: an invalid argument, or arguments that do not match.
     """
 
     dims = 1
@@ -131,8 +131,8 @@ class Conv2d(_Conv):
         kernel_size, stride, dilation: an int or (rows, columns).
         padding: an int, (rows, columns), ((top, bottom), (left, right)), "same" or "valid".
         groups: see `functional.conv2d`.
-        bias: whether a bias is added.
-        padding_mode: what is put around the input: "zeros", or as in `functional.pad` "reflect", "replicate" or
+        bias: whether to add a bias.
+        padding_mode: the values around the input: "zeros", or as in `functional.pad` "reflect", "replicate" or
             "circular".
         generator: the source of the initial weights; the default generator if None.
         activation: "relu" applies `relu` to the result in the same pass, which is faster than a separate layer.
@@ -144,7 +144,7 @@ class Conv2d(_Conv):
 
     Raises:
         TypeError: a dtype other than float32 and float64.
-        ValueError: arguments that do not fit, by name and value.
+        ValueError: an invalid argument, or arguments that do not match.
     """
 
     dims = 2

@@ -1,4 +1,4 @@
-"""Layers of transposed convolution."""
+"""Transposed convolution layers."""
 
 import math
 
@@ -15,7 +15,7 @@ from .conv import expect_channels
 
 
 class _ConvTranspose(Module):
-    """What the two have in common: their arguments, checked once, and their weights."""
+    """The base of both: their arguments, checked once, and their weights."""
 
     dims: int
 
@@ -71,7 +71,7 @@ class ConvTranspose1d(_ConvTranspose):
         kernel_size, stride, dilation, output_padding: an int or (columns,).
         padding: an int, (columns,) or ((left, right),).
         groups: see `functional.conv2d`.
-        bias: whether a bias is added.
+        bias: whether to add a bias.
         generator: the source of the initial weights; the default generator if None.
         dtype: the weights' dtype, float32 or float64; float32 if None.
 
@@ -81,7 +81,7 @@ class ConvTranspose1d(_ConvTranspose):
 
     Raises:
         TypeError: a dtype other than float32 and float64.
-        ValueError: arguments that do not fit, by name and value.
+        ValueError: an invalid argument, or arguments that do not match.
     """
 
     dims = 1
@@ -101,7 +101,7 @@ class ConvTranspose2d(_ConvTranspose):
         kernel_size, stride, dilation, output_padding: an int or (rows, columns).
         padding: an int, (rows, columns) or ((top, bottom), (left, right)).
         groups: see `functional.conv2d`.
-        bias: whether a bias is added.
+        bias: whether to add a bias.
         generator: the source of the initial weights; the default generator if None.
         dtype: the weights' dtype, float32 or float64; float32 if None.
 
@@ -111,7 +111,7 @@ class ConvTranspose2d(_ConvTranspose):
 
     Raises:
         TypeError: a dtype other than float32 and float64.
-        ValueError: arguments that do not fit, by name and value.
+        ValueError: an invalid argument, or arguments that do not match.
     """
 
     dims = 2

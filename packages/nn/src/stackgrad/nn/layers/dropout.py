@@ -1,4 +1,4 @@
-"""Dropout as a layer: of elements, or of whole channels."""
+"""Dropout layers: of elements, or of whole channels."""
 
 from stackgrad.tensor import Generator, Tensor
 
@@ -12,7 +12,7 @@ class _Dropout(Module):
 
     Args:
         p: the probability of a zero.
-        inplace: whether the result is written over the input.
+        inplace: whether the result overwrites the input.
         generator: the source of the masks; the default generator if None.
 
     Raises:
@@ -36,14 +36,14 @@ class Dropout(_Dropout):
 
 
 class Dropout1d(_Dropout):
-    __doc__ = f"Of whole channels of (batch, channels, width). {_Dropout.__doc__}"
+    __doc__ = f"Dropout of whole channels of (batch, channels, width). {_Dropout.__doc__}"
 
     def forward(self, input: Tensor) -> Tensor:
         return F.dropout1d(input, self.p, self.training, self.inplace, generator=self.generator)
 
 
 class Dropout2d(_Dropout):
-    __doc__ = f"Of whole channels of (batch, channels, height, width). {_Dropout.__doc__}"
+    __doc__ = f"Dropout of whole channels of (batch, channels, height, width). {_Dropout.__doc__}"
 
     def forward(self, input: Tensor) -> Tensor:
         return F.dropout2d(input, self.p, self.training, self.inplace, generator=self.generator)

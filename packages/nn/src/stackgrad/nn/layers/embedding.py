@@ -1,4 +1,4 @@
-"""The layer that stands for each index with a row of numbers."""
+"""The embedding layer, which replaces each index with a row of its weight."""
 
 from numpy.typing import DTypeLike
 
@@ -17,7 +17,7 @@ class Embedding(Module):
 
     Args:
         num_embeddings: the number of rows.
-        embedding_dim: their length.
+        embedding_dim: the length of a row.
         padding_idx: the index of a row that starts as zeros, and to which no gradient flows.
         generator: the source of the initial weights, which are standard normal; the default generator if None.
         dtype: the weights' dtype, float32 or float64; float32 if None.
@@ -53,7 +53,7 @@ class Embedding(Module):
 
     @classmethod
     def from_pretrained(cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None) -> "Embedding":
-        """A layer with these weights (rows, columns), which are not trained where `freeze`."""
+        """A layer with these weights (rows, columns), which are not trained if `freeze`."""
         rows, columns = embeddings.shape
         layer = cls(rows, columns, padding_idx, dtype=embeddings.dtype)
         layer.weight = Parameter(embeddings.detach(), requires_grad=not freeze)

@@ -15,9 +15,9 @@ class Linear(Module):
     """`input @ weight.T + bias`: (..., in_features) to (..., out_features).
 
     Args:
-        in_features: the input's last size.
-        out_features: the output's last size.
-        bias: whether a bias is added.
+        in_features: the size of the input's last dimension.
+        out_features: the size of the output's last dimension.
+        bias: whether to add a bias.
         generator: the source of the initial weights; the default generator if None.
         activation: "relu" applies `relu` to the result in the same pass, which is faster than a separate layer.
         dtype: the weights' dtype, float32 or float64; float32 if None.
@@ -28,7 +28,7 @@ class Linear(Module):
 
     Raises:
         TypeError: a dtype other than float32 and float64.
-        ValueError: a number of features below 1, an unknown activation.
+        ValueError: fewer than 1 feature, an unknown activation.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Losses as modules: each is its function, with the arguments it was made with."""
+"""Losses as modules: each calls its function with the arguments of the constructor."""
 
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ class _Loss(Module):
 
 
 class _WeightedLoss(_Loss):
-    """`weight`, where there is one, is a buffer: it is saved and moves with the module."""
+    """A loss with an optional `weight`, a buffer that is saved and moves with the module."""
 
     def __init__(self, weight: Tensor | None = None, *, reduction: Reduction = "mean") -> None:
         super().__init__(reduction=reduction)
@@ -38,7 +38,7 @@ class MSELoss(_Loss):
 
 
 class HuberLoss(_Loss):
-    """`functional.huber_loss`: a square within `delta`, straight beyond."""
+    """`functional.huber_loss`: quadratic up to `delta`, linear beyond."""
 
     def __init__(self, *, reduction: Reduction = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction=reduction)
@@ -49,7 +49,7 @@ class HuberLoss(_Loss):
 
 
 class SmoothL1Loss(_Loss):
-    """`functional.smooth_l1_loss`: a square within `beta`, of slope 1 beyond."""
+    """`functional.smooth_l1_loss`: quadratic up to `beta`, with slope 1 beyond."""
 
     def __init__(self, *, reduction: Reduction = "mean", beta: float = 1.0) -> None:
         super().__init__(reduction=reduction)
@@ -82,7 +82,7 @@ class BCEWithLogitsLoss(_WeightedLoss):
 
 
 class KLDivLoss(_Loss):
-    """`functional.kl_div`, of logarithms of probabilities."""
+    """`functional.kl_div`, of log-probabilities."""
 
     def __init__(
         self, *, reduction: Literal["mean", "sum", "none", "batchmean"] = "mean", log_target: bool = False
@@ -95,7 +95,7 @@ class KLDivLoss(_Loss):
 
 
 class NLLLoss(_WeightedLoss):
-    """`functional.nll_loss`, of logarithms of probabilities."""
+    """`functional.nll_loss`, of log-probabilities."""
 
     def __init__(
         self, weight: Tensor | None = None, *, ignore_index: int = -100, reduction: Reduction = "mean"

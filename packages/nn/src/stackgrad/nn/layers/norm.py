@@ -1,4 +1,4 @@
-"""Normalisation: of batches, of layers, of groups of channels."""
+"""Normalisation over batches, layers and groups of channels."""
 
 from collections.abc import Sequence
 
@@ -17,27 +17,27 @@ class _BatchNorm(Module):
     """`functional.batch_norm`: the batch's statistics in training, the running ones in evaluation.
 
     Args:
-        num_features: the channels, the input's second size.
+        num_features: the channels, the size of the input's second dimension.
         eps: added to the variance.
-        momentum: the share of the batch in the running statistics.
-        affine: whether the result is scaled and shifted.
+        momentum: the weight of the batch in the running statistics.
+        affine: whether to scale and shift the result.
         activation: "relu" applies `relu` to the result in the same pass, which is faster than a separate layer.
         dtype: of parameters and buffers, float32 or float64; float32 if None.
 
     Attributes:
-        weight, bias: (num_features,), scale and shift, trained; or None.
+        weight, bias: (num_features,), scale and shift, or None.
         running_mean, running_var: (num_features,), buffers.
 
     Raises:
         TypeError: a dtype other than float32 and float64; in a call, an argument that is not a Tensor.
-        ValueError: a number of channels below 1, an unknown activation; in a call, an input of another number of
+        ValueError: fewer than 1 channel, an unknown activation; in a call, an input with a wrong number of
             dimensions.
     """
 
     ndims: tuple[int, ...]
     normalise = staticmethod(F.batch_norm)
-    """What does the work: `distributed.convert_sync_batchnorm` puts another function here."""
-    ignored_state = ("num_batches_tracked",)  # PyTorch counts the batches; its momentum of None alone needs to know
+    """The function that normalises: `distributed.convert_sync_batchnorm` replaces it."""
+    ignored_state = ("num_batches_tracked",)  # PyTorch counts batches, for a momentum of None
 
     def __init__(
         self,
@@ -94,13 +94,13 @@ class BatchNorm2d(_BatchNorm):
 
 
 class LayerNorm(Module):
-    """`functional.layer_norm` with weights of its own: the shape stays.
+    """`functional.layer_norm` with weights of its own, which keeps the shape.
 
     Args:
-        normalized_shape: the sizes of the last dimensions, over which mean and variance are taken.
+        normalized_shape: the sizes of the last dimensions, over which mean and variance are computed.
         eps: added to the variance.
-        elementwise_affine: whether the result is scaled and shifted.
-        bias: whether it is shifted.
+        elementwise_affine: whether to scale and shift the result.
+        bias: whether to shift the result.
         dtype: the parameters' dtype, float32 or float64; float32 if None.
 
     Attributes:
@@ -135,13 +135,13 @@ class LayerNorm(Module):
 
 
 class GroupNorm(Module):
-    """`functional.group_norm` with weights of its own: (batch, channels, ...), and the shape stays.
+    """`functional.group_norm` with weights of its own: (batch, channels, ...) to the same shape.
 
     Args:
         num_groups: a divisor of the channels.
-        num_channels: the input's second size.
+        num_channels: the size of the input's second dimension.
         eps: added to the variance.
-        affine: whether the result is scaled and shifted.
+        affine: whether to scale and shift the result.
         dtype: the parameters' dtype, float32 or float64; float32 if None.
 
     Attributes:

@@ -9,7 +9,7 @@ from ..module import Module
 
 
 class _Pool(Module):
-    """What they have in common: their windows, checked once."""
+    """The base of the pooling layers: their windows, checked once."""
 
     dims: int
 
@@ -48,7 +48,7 @@ class _MaxPool(_Pool):
 
 
 class MaxPool1d(_MaxPool):
-    """`functional.max_pool1d` with these arguments: (batch, channels, width), the last made smaller."""
+    """`functional.max_pool1d` with these arguments: (batch, channels, width), the last reduced."""
 
     dims = 1
 
@@ -57,7 +57,7 @@ class MaxPool1d(_MaxPool):
 
 
 class MaxPool2d(_MaxPool):
-    """`functional.max_pool2d` with these arguments: (batch, channels, height, width), the last two made smaller."""
+    """`functional.max_pool2d` with these arguments: (batch, channels, height, width), the last two reduced."""
 
     dims = 2
 
@@ -66,7 +66,7 @@ class MaxPool2d(_MaxPool):
 
 
 class AvgPool1d(_Pool):
-    """`functional.avg_pool1d` with these arguments: (batch, channels, width), the last made smaller."""
+    """`functional.avg_pool1d` with these arguments: (batch, channels, width), the last reduced."""
 
     dims = 1
 
@@ -86,7 +86,7 @@ class AvgPool1d(_Pool):
 
 
 class AvgPool2d(_Pool):
-    """`functional.avg_pool2d` with these arguments: (batch, channels, height, width), the last two made smaller."""
+    """`functional.avg_pool2d` with these arguments: (batch, channels, height, width), the last two reduced."""
 
     dims = 2
 

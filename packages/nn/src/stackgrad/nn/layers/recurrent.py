@@ -1,4 +1,4 @@
-"""Recurrent layers: a step for each element of a sequence."""
+"""Recurrent layers, which take one step for each element of a sequence."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from .cell import State, Step, expect_sizes, gru_step, lstm_step, recurrent_weig
 
 
 class _Recurrent(Module):
-    """What the recurrent layers have in common.
+    """The base of the recurrent layers.
 
     Args:
         input_size: the features of the input.
-        hidden_size: those of the state.
-        num_layers: how many stand one on the other: what one gives is the next one's input.
-        bias: whether biases are added.
+        hidden_size: the features of the state.
+        num_layers: the number of stacked layers; each layer's output is the next one's input.
+        bias: whether to add biases.
         batch_first: whether input and output are (batch, length, features) rather than (length, batch, features).
-        dropout: the probability of a zero, in training, between two layers.
-        bidirectional: whether each layer has a second one that goes from the end to the beginning; the output has the
+        dropout: the probability of a zero between two layers in training.
+        bidirectional: whether each layer has a second one that runs from the end to the start; the output joins the
             features of both.
         generator: the source of the initial weights and of dropout; the default generator if None.
         dtype: the weights' dtype, float32 or float64; float32 if None.
 
     Attributes:
         weight_ih_l0, weight_hh_l0: (gates * hidden_size, inputs) and (gates * hidden_size, hidden_size), of the first
-            layer; weight_ih_l1 and so on of the others; weight_ih_l0_reverse and so on of those that go back.
-        bias_ih_l0, bias_hh_l0: (gates * hidden_size,) each, where there are biases.
+            layer; weight_ih_l1 and so on of the others; weight_ih_l0_reverse and so on of the reverse direction.
+        bias_ih_l0, bias_hh_l0: (gates * hidden_size,) each, if there are biases.
 
     Raises:
         TypeError: a dtype other than float32 and float64; in a call, an argument that is not a Tensor.
-        ValueError: a size below 1, a `dropout` outside [0, 1]; in a call, shapes that do not fit.
+        ValueError: a size below 1, a `dropout` outside [0, 1]; in a call, shapes that do not match.
     """
 
     gates: ClassVar[int]
@@ -70,67 +70,67 @@ class _Recurrent(Module):
         self.generator = generator
         for layer in range(num_layers):
             inputs = hidden_size * (2 if bidirectional else 1) if layer else input_size
-            for ending in self._endings(layer):
+            for suffix in self._suffixes(layer):
                 found = recurrent_weights(self.gates, inputs, hidden_size, bias, generator, dtype)
                 for name, parameter in zip(_NAMES, found, strict=True):
                     if parameter is not None:
-                        setattr(self, f"{name}_{ending}", parameter)
+                        setattr(self, f"{name}_{suffix}", parameter)
 
-    def _endings(self, layer: int) -> list[str]:
-        """What the names of a layer's parameters end with, for each direction."""
+    def _suffixes(self, layer: int) -> list[str]:
+        """The suffixes of a layer's parameter names, one for each direction."""
         return [f"l{layer}", f"l{layer}_reverse"] if self.bidirectional else [f"l{layer}"]
 
-    def _weights(self, ending: str) -> list[Any]:
-        return [vars(self).get(f"{name}_{ending}") for name in _NAMES]
+    def _weights(self, suffix: str) -> list[Any]:
+        return [vars(self).get(f"{name}_{suffix}") for name in _NAMES]
 
     def _step(self) -> Step:
         raise NotImplementedError
 
-    def _run(self, input: Tensor, begin: State | None) -> tuple[Tensor, State]:
+    def _run(self, input: Tensor, start: State | None) -> tuple[Tensor, State]:
         """The output, and the last state of each layer and direction: (layers * directions, batch, hidden) each."""
         what = type(self).__name__
         expect_tensors(what, input=input)
-        alone = input.ndim == 2
+        unbatched = input.ndim == 2
         if input.ndim not in (2, 3) or input.shape[-1] != self.input_size:
             order = "batch, length" if self.batch_first else "length, batch"
             raise ValueError(
                 f"{what}: input of shape {input.shape}: expected ({order}, {self.input_size}), or (length, "
                 f"{self.input_size}) without a batch"
             )
-        x = input.unsqueeze(1) if alone else input.transpose(0, 1) if self.batch_first else input
+        x = input.unsqueeze(1) if unbatched else input.transpose(0, 1) if self.batch_first else input
         if not x.shape[0]:
-            raise ValueError(f"{what}: input of shape {input.shape} has no steps: expected one or more")
+            raise ValueError(f"{what}: input of shape {input.shape} has length 0: expected 1 or more")
         count = self.num_layers * (2 if self.bidirectional else 1)
-        shape = (count, *([] if alone else [x.shape[1]]), self.hidden_size)
-        if begin is None:
-            begin = (sg.zeros(*shape, dtype=x.dtype, backend=x.backend),) * self.states
-        for state in begin:
+        shape = (count, *([] if unbatched else [x.shape[1]]), self.hidden_size)
+        if start is None:
+            start = (sg.zeros(*shape, dtype=x.dtype, backend=x.backend),) * self.states
+        for state in start:
             expect_tensor(f"the state of {what}", state)
             if state.shape != shape:
                 raise ValueError(f"{what}: state of shape {state.shape}: expected {shape}")
-        begin = tuple([state.reshape(count, x.shape[1], self.hidden_size) for state in begin])
+        start = tuple([state.reshape(count, x.shape[1], self.hidden_size) for state in start])
         last: list[State] = []
         for layer in range(self.num_layers):
             if layer and self.dropout:
                 x = F.dropout(x, self.dropout, self.training, generator=self.generator)
             outs = []
-            for ending in self._endings(layer):
-                out, end = self._through(x, tuple([each[len(last)] for each in begin]), ending)
+            for suffix in self._suffixes(layer):
+                out, end = self._run_layer(x, tuple([each[len(last)] for each in start]), suffix)
                 outs.append(out)
                 last.append(end)
             x = outs[0] if len(outs) == 1 else sg.concatenate(outs, 2)
         ends = tuple([sg.stack(list(each)).reshape(*shape) for each in zip(*last, strict=True)])
-        return x.squeeze(1) if alone else x.transpose(0, 1) if self.batch_first else x, ends
+        return x.squeeze(1) if unbatched else x.transpose(0, 1) if self.batch_first else x, ends
 
-    def _through(self, x: Tensor, state: State, ending: str) -> tuple[Tensor, State]:
+    def _run_layer(self, x: Tensor, state: State, suffix: str) -> tuple[Tensor, State]:
         """One layer in one direction: (length, batch, features) to (length, batch, hidden), and the last state."""
-        weight_ih, weight_hh, bias_ih, bias_hh = self._weights(ending)
+        weight_ih, weight_hh, bias_ih, bias_hh = self._weights(suffix)
         given = _steps(F.linear(x, weight_ih, bias_ih))
         step, outs = self._step(), []
-        for each in reversed(given) if ending.endswith("_reverse") else given:
+        for each in reversed(given) if suffix.endswith("_reverse") else given:
             state = step(each, state, weight_hh, bias_hh)
             outs.append(state[0])
-        return sg.stack(outs[::-1] if ending.endswith("_reverse") else outs), state
+        return sg.stack(outs[::-1] if suffix.endswith("_reverse") else outs), state
 
     def extra_repr(self) -> str:
         parts = [f"{self.input_size}, {self.hidden_size}"]
@@ -143,7 +143,7 @@ _NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
 def _steps(x: Tensor) -> list[Tensor]:
-    """x[0], x[1] and so on, by halves: so gradients take log(length) passes over x, not one for each step."""
+    """x[0], x[1] and so on, split in halves, so that gradients take log(length) passes over x, not one per step."""
     if x.shape[0] == 1:
         return [x[0]]
     half = x.shape[0] // 2
@@ -151,7 +151,7 @@ def _steps(x: Tensor) -> list[Tensor]:
 
 
 class RNN(_Recurrent):
-    __doc__ = f"""The plain recurrent layer: the next state is tanh, or relu, of both linear layers' sum.
+    __doc__ = f"""The plain recurrent layer: the next state is tanh or relu of the sum of two linear layers.
 
     `nonlinearity` is "tanh" or "relu". {_Recurrent.__doc__}"""
     gates = 1

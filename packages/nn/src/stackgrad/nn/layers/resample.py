@@ -1,4 +1,4 @@
-"""The layer that brings images to another size."""
+"""The layer that resizes images and sequences."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -11,7 +11,7 @@ from ..module import Module
 
 
 class Upsample(Module):
-    """`functional.interpolate` with these arguments: (batch, channels, ...), the last dimensions made larger."""
+    """`functional.interpolate` with these arguments: (batch, channels, ...), the last dimensions resized."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Layers that change nothing but the shape, or nothing at all."""
+"""Layers that change only the shape, or nothing."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from ..module import Module
 
 
 class Identity(Module):
-    """The input itself; it takes any arguments, to stand for any layer."""
+    """The input itself. It accepts and ignores any arguments, so that it can replace any layer."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass
@@ -21,7 +21,7 @@ class Identity(Module):
 
 
 class Flatten(Module):
-    """Joins the dimensions from `start_dim` to `end_dim`; by default all but the batch: (N, C, H, W) to (N, C * H * W).
+    """Join the dimensions from `start_dim` to `end_dim`; by default all but the batch: (N, C, H, W) to (N, C * H * W).
 
     Raises:
         IndexError: in a call, a dimension that the input does not have.
@@ -40,11 +40,11 @@ class Flatten(Module):
 
 
 class Unflatten(Module):
-    """Takes a dimension apart: `dim` becomes those of `unflattened_size`, of which one may be -1.
+    """Split the dimension `dim` into the sizes `unflattened_size`, one of which may be -1.
 
     Raises:
         IndexError: in a call, a dimension that the input does not have.
-        ValueError: in a call, sizes that do not multiply to its size.
+        ValueError: in a call, sizes whose product is not the size of `dim`.
     """
 
     def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
@@ -55,14 +55,16 @@ class Unflatten(Module):
         expect_tensors("Unflatten", input=input)
         if not -input.ndim <= self.dim < input.ndim:
             raise IndexError(f"Unflatten: dim {self.dim} is out of range for {input.ndim} dimensions")
-        at, shape = self.dim % input.ndim, input.shape
+        dim, shape = self.dim % input.ndim, input.shape
         sizes = self.unflattened_size
         known = math.prod([size for size in sizes if size != -1])
-        if sizes.count(-1) == 1 and known > 0 and shape[at] % known == 0:
-            sizes = tuple([shape[at] // known if size == -1 else size for size in sizes])
-        if -1 in sizes or math.prod(sizes) != shape[at]:
-            raise ValueError(f"Unflatten: dim {self.dim} of shape {shape} is not of sizes {self.unflattened_size}")
-        return input.reshape(*shape[:at], *sizes, *shape[at + 1 :])
+        if sizes.count(-1) == 1 and known > 0 and shape[dim] % known == 0:
+            sizes = tuple([shape[dim] // known if size == -1 else size for size in sizes])
+        if -1 in sizes or math.prod(sizes) != shape[dim]:
+            raise ValueError(
+                f"Unflatten: dim {self.dim} of shape {shape} does not split into the sizes {self.unflattened_size}"
+            )
+        return input.reshape(*shape[:dim], *sizes, *shape[dim + 1 :])
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}, unflattened_size={self.unflattened_size}"

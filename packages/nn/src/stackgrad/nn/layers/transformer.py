@@ -20,27 +20,27 @@ from .norm import LayerNorm
 
 
 class TransformerEncoderLayer(Module):
-    """Attention of a sequence to itself, then two linear layers; the input is added to what each of them gives.
+    """Self-attention, then two linear layers, each part with a residual connection.
 
     Source: Vaswani et al., "Attention is all you need", arXiv:1706.03762; with `norm_first` Xiong et al., "On layer
     normalization in the transformer architecture", arXiv:2002.04745.
 
     Args:
-        d_model: the features.
-        nhead: the heads of attention.
+        d_model: the number of features.
+        nhead: the number of attention heads.
         dim_feedforward: the features between the two linear layers.
-        dropout: the probability of a zero, in training, behind each part.
+        dropout: the probability of a zero after each part in training.
         activation: "relu", "gelu", or a function of a tensor.
-        layer_norm_eps: added to the variances.
+        layer_norm_eps: added to the variance.
         batch_first: whether inputs are (batch, length, features) rather than (length, batch, features).
-        norm_first: whether normalisation stands before each part, or behind the sums.
-        bias: whether linear layers and normalisation have one.
+        norm_first: whether to normalise before each part rather than after each sum.
+        bias: whether linear layers and normalisation have a bias.
         generator: the source of the initial weights and of dropout; the default generator if None.
         dtype: the weights' dtype, float32 or float64; float32 if None.
 
     Raises:
         TypeError: a dtype other than float32 and float64.
-        ValueError: sizes that do not fit, another name of an activation.
+        ValueError: sizes that do not match, an unknown activation.
     """
 
     def __init__(
@@ -81,30 +81,30 @@ class TransformerEncoderLayer(Module):
         src_key_padding_mask: Tensor | None = None,
         is_causal: bool = False,
     ) -> Tensor:
-        """The masks are those of `MultiheadAttention`; the shape stays."""
+        """Keeps the shape. The masks mean the same as in `MultiheadAttention`."""
 
-        def look(x: Tensor) -> Tensor:
-            found, _ = self.self_attn(x, x, x, src_key_padding_mask, False, src_mask, is_causal=is_causal)
-            return self.dropout1(found)
+        def attend(x: Tensor) -> Tensor:
+            attended, _ = self.self_attn(x, x, x, src_key_padding_mask, False, src_mask, is_causal=is_causal)
+            return self.dropout1(attended)
 
-        def think(x: Tensor) -> Tensor:
+        def feed_forward(x: Tensor) -> Tensor:
             return self.dropout2(self.linear2(self.dropout(self.activation(self.linear1(x)))))
 
         if self.norm_first:
-            src = src + look(self.norm1(src))
-            return src + think(self.norm2(src))
-        src = self.norm1(src + look(src))
-        return self.norm2(src + think(src))
+            src = src + attend(self.norm1(src))
+            return src + feed_forward(self.norm2(src))
+        src = self.norm1(src + attend(src))
+        return self.norm2(src + feed_forward(src))
 
 
 class TransformerEncoder(Module):
-    """Copies of a layer one after the other, which begin with the same weights.
+    """A stack of copies of one layer, which start with the same weights.
 
     Args:
-        encoder_layer: what is copied.
-        num_layers: how often.
-        norm: a normalisation behind the last, or None.
-        enable_nested_tensor: whether PyTorch may leave padding out, which changes no result: nothing here.
+        encoder_layer: the layer to copy.
+        num_layers: the number of copies.
+        norm: a normalisation after the last copy, or None.
+        enable_nested_tensor: accepted for compatibility with PyTorch; it has no effect.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class TransformerEncoder(Module):
         src_key_padding_mask: Tensor | None = None,
         is_causal: bool = False,
     ) -> Tensor:
-        """The masks are those of `MultiheadAttention`; the shape stays."""
+        """Keeps the shape. The masks mean the same as in `MultiheadAttention`."""
         for layer in self.layers:
             src = layer(src, mask, src_key_padding_mask, is_causal)
         return src if self.norm is None else self.norm(src)
