@@ -146,7 +146,7 @@ def set_rate(value: Any) -> Callable[[nn.Optimizer], None]:
         (lambda o: o.add_param_group({"params": o.params}), ValueError, "a parameter was given twice"),
         (lambda o: o.add_param_group([1]), TypeError, "a parameter group is a dict with params, a list of tensors"),
         (lambda o: o.add_param_group({"lr": 1.0}), TypeError, "a parameter group is a dict with params"),
-        (lambda o: o.add_param_group({"params": 1}), TypeError, "are tensors, as model.parameters(); got int"),
+        (lambda o: o.add_param_group({"params": 1}), TypeError, "are tensors, such as model.parameters(); got int"),
         (lambda o: o.add_param_group({"params": nn.Linear(1, 1)}), TypeError, "model.parameters(); got Linear"),
         (
             lambda o: o.add_param_group({"params": [], "weight_decya": 0.1}),

@@ -224,7 +224,7 @@ def test_the_last_rates_are_not_read_in_a_captured_function() -> None:
         (
             lambda o: lr_scheduler.OneCycleLR(nn.SGD(o.params), 1.0, 9),
             ValueError,
-            "no momentum to cycle: give it one, or cycle_momentum=False",
+            "no momentum to cycle: set one, or pass cycle_momentum=False",
         ),
         (lambda o: lr_scheduler.SequentialLR(o, [nn.Constant(o)], [1]), ValueError, "one fewer than the schedules, 1"),
         (

@@ -224,7 +224,10 @@ def test_repr() -> None:
         (lambda p: nn.AdamW(p, eps=-1e-8), "eps must be a finite number, not negative; got -1e-08"),
         (lambda p: nn.SGD([], 0.1), "needs at least one parameter; got none"),
         (lambda p: nn.SGD([*p, *p], 0.1), "a parameter was given twice"),
-        (lambda p: nn.SGD([p[0] * 2], 0.1), "parameter 0 must be a leaf, not computed from others; its shape is (2,)"),
+        (
+            lambda p: nn.SGD([p[0] * 2], 0.1),
+            "parameter 0 must be a leaf, not computed from other tensors; its shape is (2,)",
+        ),
     ],
 )
 def test_errors(make: Callable[[list[nn.Parameter]], Any], message: str) -> None:
@@ -239,10 +242,13 @@ def test_errors(make: Callable[[list[nn.Parameter]], Any], message: str) -> None
             lambda p: nn.SGD([np.ones(2)], 0.1),
             "parameter 0 must be a Tensor; got ndarray: use stackgrad.tensor.from_numpy",
         ),
-        (lambda p: nn.SGD(p[0], 0.1), "an optimizer takes several parameters, as model.parameters(); got Parameter"),
-        (lambda p: nn.SGD(nn.Linear(1, 1), 0.1), "several parameters, as model.parameters(); got Linear"),
+        (
+            lambda p: nn.SGD(p[0], 0.1),
+            "an optimizer takes several parameters, such as model.parameters(); got Parameter",
+        ),
+        (lambda p: nn.SGD(nn.Linear(1, 1), 0.1), "several parameters, such as model.parameters(); got Linear"),
         (lambda p: nn.Adam(nn.Linear(1, 1).named_parameters()), "parameter 0 must be a Tensor; got tuple"),
-        (lambda p: nn.SGD([sg.tensor([1])], 0.1), "parameter 0 must be of float32 or float64; got int64"),
+        (lambda p: nn.SGD([sg.tensor([1])], 0.1), "parameter 0 must have dtype float32 or float64; got int64"),
         (lambda p: nn.SGD(p, "0.1"), "lr must be a number; got str"),
         (lambda p: nn.SGD(p, 0.1, True), "momentum must be a number; got bool"),
         (lambda p: nn.SGD(p, 0.1, 0.9, nesterov=1), "nesterov must be True or False; got 1"),
@@ -282,7 +288,7 @@ def group(**settings: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"steps": [1, 2]}, "the state is of 2 parameters; this has 1"),
+        ({"steps": [1, 2]}, "the state has 2 parameters; this has 1"),
         (
             {"param_groups": [{"lr": 1.0}]},
             "parameter group 0 of a state of SGD has the keys ['dampening', 'initial_lr', 'lr', 'maximize', "
@@ -290,7 +296,10 @@ def group(**settings: Any) -> dict[str, Any]:
         ),
         ({"param_groups": []}, "the state has 0 parameter groups; this has 1"),
         (group(params=[0, 1]), "parameter group 0 of a state has the parameters [0, 1]; this has [0]"),
-        ({"tensors": {"velocity.7": sg.ones(2)}}, "state tensor 'velocity.7' is not named slot.index, index below 1"),
+        (
+            {"tensors": {"velocity.7": sg.ones(2)}},
+            "state tensor 'velocity.7' is not named slot.index, with index below 1",
+        ),
         ({"tensors": {"velocity": sg.ones(2)}}, "state tensor 'velocity' is not named slot.index"),
         ({"tensors": {"velocity.0": sg.ones(3)}}, "state tensor 'velocity.0' has shape (3,); the parameter has (2,)"),
         ({"more": 1}, "keys ['param_groups', 'steps', 'tensors']; got ['more', 'param_groups', 'steps', 'tensors']"),
@@ -318,7 +327,7 @@ def test_a_state_that_does_not_fit_changes_nothing(change: dict[str, Any], messa
         (group(lr=1.0, nesterov="yes"), "nesterov must be True or False; got 'yes'"),
         ({"steps": 3}, "the steps of a state must be a list of ints; got int"),
         ({"steps": [3.0]}, "a step of a state must be an int; got float"),
-        ({**group(lr=1.0), "tensors": [sg.ones(2)]}, "must stand by name; got list"),
+        ({**group(lr=1.0), "tensors": [sg.ones(2)]}, "must be a dict by name; got list"),
         (
             {**group(lr=1.0), "tensors": {"velocity.0": 1}},
             "state tensor 'velocity.0' must be a Tensor",

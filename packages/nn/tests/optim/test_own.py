@@ -97,7 +97,7 @@ def test_what_replays_of_it_would_not_do_is_refused() -> None:
 @pytest.mark.parametrize("own", [3, {0: 3}, {1: {}}, {"0": {}}])
 def test_a_state_that_does_not_fit(own: Any) -> None:
     optimizer = Lion([weight()])
-    with pytest.raises(TypeError, match=re.escape("must be a dict by the index of each parameter")):
+    with pytest.raises(TypeError, match=re.escape("must be a dict by parameter index")):
         optimizer.load_state_dict({**optimizer.state_dict(), "state": own})
 
 

@@ -123,7 +123,7 @@ def updated_while_applied(ema: nn.EMA) -> None:
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        (applied_twice, RuntimeError, "in the place of the parameters already: restore() first"),
+        (applied_twice, RuntimeError, "already applied to the parameters: restore() first"),
         (updated_while_applied, RuntimeError, "restore() before update()"),
         (nn.EMA.restore, RuntimeError, "apply() before restore()"),
         (lambda ema: nn.EMA(linear(), 1.5), ValueError, "decay must be at most 1; got 1.5"),

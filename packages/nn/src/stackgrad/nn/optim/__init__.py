@@ -1,4 +1,4 @@
-"""Optimizers, schedules of the learning rate and averages of weights, under PyTorch's names."""
+"""Optimizers, learning rate schedules and weight averages, under PyTorch's names."""
 
 from . import lr_scheduler, swa_utils
 from ._optimizer import Optimizer

@@ -1,4 +1,4 @@
-"""Parameter groups: parameters that are stepped with the same settings."""
+"""Parameter groups: parameters that share their settings."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..module import Module
 
 Settings: TypeAlias = dict[str, Any]
 Params: TypeAlias = Iterable[Tensor] | Iterable[Mapping[str, Any]]
-"""What an optimizer takes: parameters, or groups of them, `{"params": ..., "lr": 0.1}`."""
+"""The argument of an optimizer: parameters, or groups of them, `{"params": ..., "lr": 0.1}`."""
 
 
 class Group(dict[str, Any]):
-    """ "params", a tuple, and the settings by their names: an entry of `optimizer.param_groups`.
+    """An entry of `optimizer.param_groups`: "params", a tuple, and the settings by name.
 
-    A setting may be set at any time, also in a captured function, where each replay sets it; it is checked. Setting
-    "lr" sets "initial_lr", from which schedules start, too. Entries of other names are the user's own.
+    You may change a setting at any time; it is checked. In a captured function each replay sets it. Setting "lr" also
+    sets "initial_lr", from which schedules start. Entries with other names belong to the user.
     """
 
     def __init__(self, params: tuple[Tensor, ...], settings: Settings, check: Callable[[Settings], None]) -> None:
@@ -43,15 +43,15 @@ class Group(dict[str, Any]):
 
         sg.each_time(change, ahead=True)
 
-    update = MutableMapping.update  # dict's own would check nothing
+    update = MutableMapping.update  # dict's own methods would not check
     setdefault = MutableMapping.setdefault
 
     def settings(self) -> Settings:
-        """All entries but the parameters."""
+        """All entries except the parameters."""
         return {name: value for name, value in self.items() if name != "params"}
 
     def schedule(self, **settings: Any) -> None:
-        """Set settings that are checked already, as a schedule does each time: `initial_lr` stays."""
+        """Change settings without a check, as a schedule does at each step; `initial_lr` does not change."""
         super().update(settings)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -59,9 +59,11 @@ class Group(dict[str, Any]):
 
 
 def groups_of(params: Params) -> Iterator[Mapping[str, Any]]:
-    """What an optimizer was given, as groups. Raises TypeError for what is none, ValueError where there are none."""
+    """The argument of an optimizer as groups. TypeError if it is neither parameters nor groups, ValueError if empty."""
     if isinstance(params, Module | Tensor | Mapping) or not isinstance(params, Iterable):
-        raise TypeError(f"an optimizer takes several parameters, as model.parameters(); got {type(params).__name__}")
+        raise TypeError(
+            f"an optimizer takes several parameters, such as model.parameters(); got {type(params).__name__}"
+        )
     found: list[Any] = list(params)
     if not found:
         raise ValueError("an optimizer needs at least one parameter; got none")
@@ -76,7 +78,7 @@ def groups_of(params: Params) -> Iterator[Mapping[str, Any]]:
 def make_group(
     given: Mapping[str, Any], defaults: Settings, check: Callable[[Settings], None], taken: Iterable[Tensor]
 ) -> Group:
-    """The group of the parameters and settings given, with the defaults for the rest; `taken` are in other groups."""
+    """A group of the given parameters and settings, completed by the defaults; `taken` are in other groups."""
     if not isinstance(given, Mapping) or "params" not in given:
         raise TypeError(f"a parameter group is a dict with params, a list of tensors; got {given!r}")
     for name in given:
@@ -94,16 +96,16 @@ def make_group(
 def _checked(params: Any, taken: Iterable[Tensor]) -> tuple[Tensor, ...]:
     """The parameters, each a leaf of a float dtype, given once."""
     if isinstance(params, Module | str) or not isinstance(params, Iterable):
-        raise TypeError(f"the params of a group are tensors, as model.parameters(); got {type(params).__name__}")
+        raise TypeError(f"the params of a group are tensors, such as model.parameters(); got {type(params).__name__}")
     found = tuple(params)
     for index, parameter in enumerate(found):
         expect_tensor(f"parameter {index}", parameter)
         if not parameter.is_leaf:
             raise ValueError(
-                f"parameter {index} must be a leaf, not computed from others; its shape is {parameter.shape}"
+                f"parameter {index} must be a leaf, not computed from other tensors; its shape is {parameter.shape}"
             )
         if parameter.dtype.kind != "f":
-            raise TypeError(f"parameter {index} must be of float32 or float64; got {parameter.dtype}")
+            raise TypeError(f"parameter {index} must have dtype float32 or float64; got {parameter.dtype}")
     ids = [id(parameter) for parameter in (*taken, *found)]
     if len(set(ids)) != len(ids):
         raise ValueError("a parameter was given twice; each must be given once")

@@ -1,4 +1,4 @@
-"""Adagrad: the gradient divided by the root of the sum of its squares."""
+"""Adagrad: steps divided by the root of the summed squares of the gradient."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
 
 from .._arguments import not_negative
+from ._coefficients import coefficients
 from ._groups import Group, Params, Settings
-from ._numbers import numbers
 from ._optimizer import Optimizer, setting
 
 
 class Adagrad(Optimizer):
-    """The gradient divided by the root of the sum of its squares, of all steps.
+    """Adagrad: divides the gradient by the root of the sum of its squares over all steps.
 
         d = grad + weight_decay * p;  v += d * d;  p -= lr / (1 + steps_before * lr_decay) * d / (sqrt(v) + eps)
 
@@ -24,7 +24,7 @@ class Adagrad(Optimizer):
 
     Raises:
         TypeError: a setting that is not a number, a parameter that is not a Tensor.
-        ValueError: a negative number, no parameters.
+        ValueError: a negative setting, no parameters.
     """
 
     lr_decay = setting("lr_decay")
@@ -62,7 +62,7 @@ class Adagrad(Optimizer):
     def update(self, group: Group, indices: list[int], params: list[Tensor], grads: list[Tensor]) -> None:
         def make() -> NDArray[np.float64]:
             rate = group["lr"] / (1 + (self.steps[indices[0]] - 1) * group["lr_decay"])
-            return numbers(rate, square=(1, 1), eps=group["eps"], decay=group["weight_decay"])
+            return coefficients(rate, square=(1, 1), eps=group["eps"], decay=group["weight_decay"])
 
         squares = self.slot("square", indices, group["initial_accumulator_value"])
         sg.adam_step(params, grads, self.slot("_slopes", indices), squares, self.numbers(make))

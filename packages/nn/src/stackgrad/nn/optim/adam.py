@@ -1,4 +1,4 @@
-"""Adam and its kin: steps scaled by running means of the gradient and of its square."""
+"""Adam and AdamW: steps scaled by running means of the gradient and its square."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
 
 from .._arguments import flag, not_negative
+from ._coefficients import coefficients
 from ._groups import Group, Params, Settings
-from ._numbers import numbers
 from ._optimizer import Optimizer, setting
 
 
 class Adam(Optimizer):
-    """Steps scaled by running means of the gradient and of its square; weight decay is added to the gradient.
+    """Adam: scales steps by running means of the gradient and its square; weight decay adds to the gradient.
 
-    Source: Kingma and Ba, "Adam", ICLR 2015; for `amsgrad`, which divides by the largest of the means of squares so
-    far, Reddi et al., "On the Convergence of Adam and Beyond", ICLR 2018.
+    Source: Kingma and Ba, "Adam", ICLR 2015; for `amsgrad`, which divides by the largest mean square so far,
+    Reddi et al., "On the Convergence of Adam and Beyond", ICLR 2018.
 
     Raises:
         TypeError: a setting that is not a number, a parameter that is not a Tensor.
-        ValueError: a negative number, a beta outside [0, 1), no parameters.
+        ValueError: a negative setting, a beta outside [0, 1), no parameters.
     """
 
     decoupled = False
@@ -77,22 +77,22 @@ class Adam(Optimizer):
             sg.adam_step(params, grads, mean, square, self.numbers(make))
             return
 
-        def means_alone() -> NDArray[np.float64]:
-            return np.array([0.0, *make()[1:]])  # the rate is 0
+        def update_means() -> NDArray[np.float64]:
+            return np.array([0.0, *make()[1:]])  # learning rate 0
 
-        def by_the_largest() -> NDArray[np.float64]:
+        def divide_by_largest() -> NDArray[np.float64]:
             rate, *_, scale, eps, _, _ = make()
-            return numbers(rate, scale=scale, eps=eps)
+            return coefficients(rate, scale=scale, eps=eps)
 
-        sg.adam_step(params, grads, mean, square, self.numbers(means_alone))
+        sg.adam_step(params, grads, mean, square, self.numbers(update_means))
         largest = self.slot("largest", indices)
-        for most, now in zip(largest, square, strict=True):
-            most.copy_(sg.maximum(most, now))
-        sg.adam_step(params, mean, self.slot("_slopes", indices), largest, self.numbers(by_the_largest))
+        for maximum, current in zip(largest, square, strict=True):
+            maximum.copy_(sg.maximum(maximum, current))
+        sg.adam_step(params, mean, self.slot("_slopes", indices), largest, self.numbers(divide_by_largest))
 
 
 class AdamW(Adam):
-    """Adam whose weight decay shrinks the parameter itself, by lr * weight_decay, before the step.
+    """Adam with decoupled weight decay, which scales the parameter by 1 - lr * weight_decay before the step.
 
     Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
 

@@ -1,4 +1,4 @@
-"""RMSprop: the gradient divided by the root of the running mean of its square."""
+"""RMSprop: steps divided by the root of the running mean square of the gradient."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
 
 from .._arguments import flag, not_negative
+from ._coefficients import coefficients
 from ._groups import Group, Params, Settings
-from ._numbers import numbers
 from ._optimizer import Optimizer, setting
 
 
 class RMSprop(Optimizer):
-    """The gradient divided by the root of the running mean of its square.
+    """RMSprop: divides the gradient by the root of the running mean of its square.
 
         d = grad + weight_decay * p;  v = alpha * v + (1 - alpha) * d * d;  p -= lr * d / (sqrt(v) + eps)
 
-    With `centered`, v has the square of the running mean of d taken off, which makes it a variance; with momentum, p
-    goes by lr times a velocity, `u = momentum * u + d / (sqrt(v) + eps)`. Sources: Tieleman and Hinton, "Lecture 6.5 -
-    RMSProp", 2012; centered, Graves, "Generating Sequences With Recurrent Neural Networks", 2013 (arXiv:1308.0850).
+    With `centered`, the square of the running mean of d is subtracted from v, which makes it a variance. With
+    momentum, p moves by lr times a velocity, `u = momentum * u + d / (sqrt(v) + eps)`. Sources: Tieleman and Hinton,
+    "Lecture 6.5 - RMSProp", 2012; centered, Graves, "Generating Sequences With Recurrent Neural Networks", 2013
+    (arXiv:1308.0850).
 
     Raises:
         TypeError: a setting that is not a number, a parameter that is not a Tensor.
-        ValueError: a negative number, an alpha above 1, no parameters.
+        ValueError: a negative setting, an alpha above 1, no parameters.
     """
 
     alpha = setting("alpha")
@@ -75,17 +76,17 @@ class RMSprop(Optimizer):
         if group["centered"]:
             means = self.slot("mean", indices)
 
-            def means_alone() -> NDArray[np.float64]:
-                shares = group["alpha"], 1 - group["alpha"]
-                return numbers(0, mean=shares, square=shares, eps=1)
+            def update_means() -> NDArray[np.float64]:
+                weights = group["alpha"], 1 - group["alpha"]
+                return coefficients(0, mean=weights, square=weights, eps=1)
 
-            sg.adam_step(params, grads, means, squares, self.numbers(means_alone))
+            sg.adam_step(params, grads, means, squares, self.numbers(update_means))
             squares = [square - mean * mean for square, mean in zip(squares, means, strict=True)]
 
         def make() -> NDArray[np.float64]:
             square = (1.0, 0.0) if group["centered"] else (group["alpha"], 1 - group["alpha"])
             rate, shrink = (-1.0, group["momentum"]) if group["momentum"] else (group["lr"], 1.0)
-            return numbers(rate, square=square, eps=group["eps"], shrink=shrink)
+            return coefficients(rate, square=square, eps=group["eps"], shrink=shrink)
 
         moved = self.slot("velocity", indices) if group["momentum"] else params
         sg.adam_step(moved, grads, self.slot("_slopes", indices), squares, self.numbers(make))

@@ -9,8 +9,8 @@ import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
 
 from .._arguments import flag, not_negative
+from ._coefficients import coefficients
 from ._groups import Group, Params, Settings
-from ._numbers import numbers
 from ._optimizer import Optimizer, setting
 
 
@@ -19,13 +19,13 @@ class SGD(Optimizer):
 
         d = grad + weight_decay * p;  v = momentum * v + (1 - dampening) * d;  p -= lr * v
 
-    The first step takes v = d. With `nesterov`, p -= lr * (d + momentum * v); with `maximize`, the gradient's sign is
-    changed first. Source: Sutskever et al., "On the importance of initialization and momentum in deep learning", ICML
+    The first step sets v = d. With `nesterov`, p -= lr * (d + momentum * v); `maximize` negates the gradient
+    first. Source: Sutskever et al., "On the importance of initialization and momentum in deep learning", ICML
     2013.
 
     Raises:
         TypeError: a setting that is not a number, a parameter that is not a Tensor.
-        ValueError: a negative number, `nesterov` without momentum or with dampening, no parameters.
+        ValueError: a negative setting, `nesterov` without momentum or with dampening, no parameters.
     """
 
     momentum = setting("momentum")
@@ -79,11 +79,11 @@ class SGD(Optimizer):
         sg.sgd_step(params, grads, velocities, self.numbers(make))
 
     def _dampened(self, group: Group, indices: list[int], params: list[Tensor], grads: list[Tensor]) -> None:
-        """A step of Adam whose mean is the velocity, divided by 1 and not by a root."""
+        """An Adam step whose mean is the velocity, divided by 1 instead of by a root."""
 
         def make() -> NDArray[np.float64]:
-            share = 1 - group["dampening"] if self.steps[indices[0]] > 1 else 1.0
-            return numbers(group["lr"], (group["momentum"], share), scale=0, eps=1, decay=group["weight_decay"])
+            weight = 1 - group["dampening"] if self.steps[indices[0]] > 1 else 1.0
+            return coefficients(group["lr"], (group["momentum"], weight), scale=0, eps=1, decay=group["weight_decay"])
 
         squares = self.slot("_squares", indices)
         sg.adam_step(params, grads, self.slot("velocity", indices), squares, self.numbers(make))

@@ -1,4 +1,4 @@
-"""Weights averaged over the steps of training, which often do better than the last ones."""
+"""Averages of the weights over training, which often generalise better than the last weights."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ..module import Module
 from ..parameter import Buffer
 
 Average: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""From an averaged tensor, the current one, and how many were averaged before, an int64 tensor: the next average."""
+"""The next average, from the previous one, the current tensor, and an int64 count of the tensors averaged so far."""
 
 Averages: TypeAlias = Callable[[list[Tensor], list[Tensor], Tensor], None]
-"""The same for all tensors, in place."""
+"""The same for all tensors at once, in place."""
 
 
 def get_swa_avg_fn() -> Average:
@@ -29,14 +29,14 @@ def get_swa_avg_fn() -> Average:
 
 
 def get_ema_avg_fn(decay: float = 0.999) -> Average:
-    """The exponential moving average, `decay * averaged + (1 - decay) * current`. ValueError for a decay above 1."""
-    decay = _share(decay)
+    """An exponential moving average, `decay * averaged + (1 - decay) * current`. ValueError for a decay above 1."""
+    decay = _checked_decay(decay)
     return lambda averaged, current, count: averaged * decay + current * (1 - decay)
 
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> Averages:
     """`get_ema_avg_fn` for all tensors at once."""
-    decay = _share(decay)
+    decay = _checked_decay(decay)
 
     def average(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
         for own, now in zip(averaged, current, strict=True):
@@ -46,19 +46,19 @@ def get_ema_multi_avg_fn(decay: float = 0.999) -> Averages:
 
 
 class AveragedModel(Module):
-    """A copy of a model whose parameters are the averages of the model's, over the calls of `update_parameters`.
+    """A copy of a model with averaged parameters, updated by each call of `update_parameters`.
 
-    The first call copies them. Works in a captured function.
+    The first call copies the parameters. Works in a captured function.
 
     Args:
-        model: is copied, and stays as it is.
-        avg_fn: how a parameter is averaged; the mean of all if None.
-        multi_avg_fn: how all are averaged, instead.
-        use_buffers: whether buffers of floats are averaged as well; otherwise they are copied at each call.
+        model: the model to copy; it does not change.
+        avg_fn: the average of one parameter; the mean of all calls if None.
+        multi_avg_fn: the average of all parameters at once, instead of `avg_fn`.
+        use_buffers: whether to average float buffers as well; otherwise each call copies them.
 
     Attributes:
         module: the copy.
-        n_averaged: how many calls there were, an int64 tensor, saved with the rest.
+        n_averaged: the number of calls so far, an int64 buffer of shape ().
 
     Raises:
         ValueError: both functions given.
@@ -84,41 +84,41 @@ class AveragedModel(Module):
         return self.module(*args, **kwargs)
 
     def update_parameters(self, model: Module) -> None:
-        """Averages the parameters of the model in."""
-        own = [parameter.detach() for parameter in self.module.parameters()]
-        now = [parameter.detach() for parameter in model.parameters()]
+        """Add the current parameters of the model to the averages."""
+        averages = [parameter.detach() for parameter in self.module.parameters()]
+        current = [parameter.detach() for parameter in model.parameters()]
         for (_, buffer), (_, given) in zip(self.module.named_buffers(), model.named_buffers(), strict=True):
             if self.use_buffers and buffer.dtype.kind == "f":
-                own.append(buffer.detach())
-                now.append(given.detach())
+                averages.append(buffer.detach())
+                current.append(given.detach())
             else:
                 buffer.detach().copy_(given.detach())
         if self.multi_avg_fn is None:
-            new = [self.avg_fn(mine, its, self.n_averaged) for mine, its in zip(own, now, strict=True)]
+            new = [self.avg_fn(old, now, self.n_averaged) for old, now in zip(averages, current, strict=True)]
         else:
-            new = [mine.clone() for mine in own]
-            self.multi_avg_fn(new, now, self.n_averaged)
-        first = self.n_averaged == 0  # not a branch, which a captured function could not take
-        for mine, its, average in zip(own, now, new, strict=True):
-            mine.copy_(sg.where(first, its, average))
+            new = [old.clone() for old in averages]
+            self.multi_avg_fn(new, current, self.n_averaged)
+        first = self.n_averaged == 0  # no branch: a captured function must not depend on the value
+        for old, now, average in zip(averages, current, new, strict=True):
+            old.copy_(sg.where(first, now, average))
         self.n_averaged.add_(1)
 
 
 def update_bn(loader: Iterable[Any], model: Module) -> None:
-    """Sets the running statistics of a model's batch norms to their means over the batches of `loader`.
+    """Set the running statistics of a model's batch norms to their means over the batches of `loader`.
 
-    For averaged weights, with which none were gathered. The model is called in training mode, without gradients, and
-    then is in the mode in which it was.
+    Averaged weights need this, since their statistics were never collected. Calls the model in training mode without
+    gradients, and restores its mode.
 
     Args:
-        loader: batches of the model's input: tensors, or lists and tuples that begin with one.
-        model: stays as it is where it has no batch norm.
+        loader: batches of the model's input: tensors, or lists and tuples whose first element is one.
+        model: any model; without batch norm it does not change.
     """
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     if not norms:
         return
     modes = [(module, module.training) for module in model.modules()]
-    shares = [norm.momentum for norm in norms]
+    momenta = [norm.momentum for norm in norms]
     model.train()
     try:
         for norm in norms:
@@ -130,14 +130,14 @@ def update_bn(loader: Iterable[Any], model: Module) -> None:
                     norm.momentum = 1 / count
                 model(batch[0] if isinstance(batch, list | tuple) else batch)
     finally:
-        for norm, share in zip(norms, shares, strict=True):
-            norm.momentum = share
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
         for module, training in modes:
             module.training = training
 
 
 class EMA:
-    """The exponential moving averages of a model's parameters, which can take the parameters' place for a while.
+    """Exponential moving averages of a model's parameters, which can replace the parameters temporarily.
 
         ema = EMA(model, 0.999)
         ...                      # after each optimizer.step():
@@ -148,40 +148,40 @@ class EMA:
     They start at the parameters' values; `update` works in a captured function.
 
     Args:
-        model: its parameters are averaged.
-        decay: the share that an average keeps at each update, between 0 and 1.
+        model: the model whose parameters are averaged.
+        decay: the weight of the previous average at each update, between 0 and 1.
 
     Raises:
-        TypeError, ValueError: a decay that is no number between 0 and 1.
+        TypeError, ValueError: a decay that is not a number between 0 and 1.
     """
 
     def __init__(self, model: Module, decay: float = 0.999) -> None:
-        self.decay = _share(decay)
+        self.decay = _checked_decay(decay)
         self._parameters = dict(model.named_parameters())
         self._averages = {name: parameter.detach().clone() for name, parameter in self._parameters.items()}
-        self._kept: dict[str, Tensor] | None = None
+        self._saved: dict[str, Tensor] | None = None
 
     def update(self) -> None:
-        """Goes the part 1 - decay of the way to the parameters. RuntimeError while the averages are applied."""
-        if self._kept is not None:
-            raise RuntimeError("the averages are in the place of the parameters: restore() before update()")
+        """Move the averages towards the parameters by the fraction 1 - decay. RuntimeError while they are applied."""
+        if self._saved is not None:
+            raise RuntimeError("the averages are applied to the parameters: restore() before update()")
         for name, average in self._averages.items():
             average.lerp_(self._parameters[name].detach(), 1 - self.decay)
 
     def apply(self) -> Self:
-        """Writes the averages to the parameters until `restore` or the end of a `with`; RuntimeError if they are."""
-        if self._kept is not None:
-            raise RuntimeError("the averages are in the place of the parameters already: restore() first")
-        self._kept = {name: parameter.detach().clone() for name, parameter in self._parameters.items()}
+        """Write the averages to the parameters until `restore` or the end of a `with`. RuntimeError if applied."""
+        if self._saved is not None:
+            raise RuntimeError("the averages are already applied to the parameters: restore() first")
+        self._saved = {name: parameter.detach().clone() for name, parameter in self._parameters.items()}
         self._write(self._averages)
         return self
 
     def restore(self) -> None:
-        """Writes the parameters of before `apply` back. RuntimeError where there are none."""
-        if self._kept is None:
-            raise RuntimeError("the averages are not in the place of the parameters: apply() before restore()")
-        self._write(self._kept)
-        self._kept = None
+        """Restore the parameters from before `apply`. RuntimeError if the averages are not applied."""
+        if self._saved is None:
+            raise RuntimeError("the averages are not applied to the parameters: apply() before restore()")
+        self._write(self._saved)
+        self._saved = None
 
     def __enter__(self) -> Self:
         return self
@@ -190,13 +190,13 @@ class EMA:
         self.restore()
 
     def state_dict(self) -> dict[str, Any]:
-        """{"decay": float, "averages": name -> Tensor}; the tensors share memory with this."""
+        """{"decay": float, "averages": name -> Tensor}; the tensors share memory with this object."""
         return {"decay": self.decay, "averages": dict(self._averages)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes over what `state_dict` gave; raises as `Module.load_state_dict`, and changes nothing then."""
+        """Load a state that `state_dict` returned. Raises as `Module.load_state_dict`; then nothing has changed."""
         expect_keys("the state of an EMA", state, ("decay", "averages"))
-        decay = _share(state["decay"])
+        decay = _checked_decay(state["decay"])
         _state.load("an EMA", self._averages, set(), state["averages"], strict=True)
         self.decay = decay
 
@@ -206,7 +206,7 @@ class EMA:
                 parameter.copy_(values[name])
 
 
-def _share(decay: float) -> float:
+def _checked_decay(decay: float) -> float:
     if not_negative("decay", decay) > 1:
         raise ValueError(f"decay must be at most 1; got {decay}")
     return float(decay)

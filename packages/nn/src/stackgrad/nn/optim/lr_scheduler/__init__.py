@@ -1,9 +1,9 @@
-"""Learning rates that change from step to step, under PyTorch's names.
+"""Learning rate schedules, under PyTorch's names.
 
-A schedule is one pure function, `rate(step, group)`, and a counter. Making it sets the learning rates of the
-optimizer's groups for step 0; `step()`, called after each `optimizer.step()` or after each epoch, sets those of the
-next. Where a rate starts from that of a group, it is the group's "initial_lr", which the optimizer saves: so the
-schedule may be made before or after the optimizer is loaded, and a rate that is set by hand is where it goes on from.
+A schedule is one pure function, `rate(step, group)`, and a counter. The constructor sets the learning rates of the
+optimizer's groups for step 0. Call `step()` after each `optimizer.step()` or each epoch; it sets the rates of the next
+step. Schedules start from a group's "initial_lr", which the optimizer saves. So you may create a schedule before or
+after loading the optimizer, and a rate that you set by hand becomes its new start.
 """
 
 from ._base import Schedule

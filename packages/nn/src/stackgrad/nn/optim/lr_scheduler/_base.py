@@ -1,4 +1,4 @@
-"""What a schedule is, and what several of them use."""
+"""The base of the schedules, and functions that several of them use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .._optimizer import Optimizer
 
 
 class Schedule:
-    """The base: a subclass defines `rate`, without `group` where it is for optimizers of one. PyTorch's LRScheduler."""
+    """The base, PyTorch's LRScheduler. A subclass defines `rate`, without `group` if it supports only one group."""
 
     def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer = optimizer
@@ -21,11 +21,11 @@ class Schedule:
         self._set(0)
 
     def rate(self, step: int, group: int = 0) -> float:
-        """The learning rate of this step, counted from 0, for the parameter group at this index."""
+        """The learning rate at this step, counted from 0, for the parameter group at this index."""
         raise NotImplementedError(f"{type(self).__name__} must define rate(step, group)")
 
     def step(self) -> None:
-        """Counts one step and sets the optimizer's learning rates; in a captured function, in each replay."""
+        """Advance by one step and set the optimizer's learning rates; in a captured function, at each replay."""
 
         def advance() -> None:
             self._set(self.steps + 1)
@@ -37,7 +37,7 @@ class Schedule:
         """The learning rate of each parameter group.
 
         Raises:
-            RuntimeError: in a captured function, whose replays would not read them.
+            RuntimeError: in a captured function, whose replays would not read the rates.
         """
         if sg.capturing.tape is not None:
             raise RuntimeError("get_last_lr() in a captured function: read optimizer.lr there, or call it outside")
@@ -48,11 +48,11 @@ class Schedule:
         return {"steps": self.steps}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on where `state` was taken, and sets the learning rates. Nothing is changed where it raises.
+        """Resume from `state`, and set the learning rates. If it raises, nothing has changed.
 
         Raises:
-            TypeError: steps that are no int.
-            ValueError: a state without `steps`, negative ones.
+            TypeError: a `steps` that is not an int.
+            ValueError: a state without `steps`, a negative `steps`.
         """
         expect_keys("a schedule's state", state, ("steps",))
         steps = whole("the steps of a schedule", state["steps"])
@@ -72,12 +72,12 @@ class Schedule:
 
 
 def line(start: float, end: float, step: float, length: float) -> float:
-    """From start to end, in a line."""
+    """Interpolate from start to end linearly."""
     return start + (end - start) * step / length
 
 
 def cosine(start: float, end: float, step: float, length: float) -> float:
-    """From start to end, along half a cosine."""
+    """Interpolate from start to end along half a cosine."""
     return end + (start - end) * (1 + math.cos(math.pi * (step / length))) / 2
 
 
@@ -96,7 +96,7 @@ def count(name: str, value: Any) -> int:
 
 
 def each_group(what: str, given: Any, optimizer: Optimizer) -> list[Any]:
-    """One value for each parameter group, from one for all or from a list of them."""
+    """One value for each parameter group, from a single value or a list of values."""
     groups = len(optimizer.param_groups)
     values = list(given) if isinstance(given, list | tuple) else [given] * groups
     if len(values) != groups:

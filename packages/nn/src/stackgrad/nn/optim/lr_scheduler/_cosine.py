@@ -8,7 +8,7 @@ from ._base import Schedule, cosine, count
 
 
 class CosineAnnealingLR(Schedule):
-    """From the initial learning rate to `eta_min`, along half a cosine over `T_max` steps; then up again, and so on.
+    """From the initial learning rate to `eta_min`, along half a cosine over `T_max` steps; then back up, and so on.
 
     Source: Loshchilov and Hutter, "SGDR", ICLR 2017, without restarts.
 
@@ -26,8 +26,8 @@ class CosineAnnealingLR(Schedule):
 
 
 class CosineAnnealingWarmRestarts(Schedule):
-    """From the initial learning rate to `eta_min` along half a cosine, again and again: over `T_0` steps at first, and
-    each time over `T_mult` times as many.
+    """From the initial learning rate to `eta_min` along half a cosine, with restarts: the first cycle takes `T_0`
+    steps, each later one `T_mult` times as many as the one before.
 
     Source: Loshchilov and Hutter, "SGDR", ICLR 2017.
 

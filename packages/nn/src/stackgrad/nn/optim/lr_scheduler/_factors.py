@@ -1,4 +1,4 @@
-"""Schedules that multiply the initial learning rate, and one after another."""
+"""Schedules that multiply the initial learning rate, and sequences of schedules."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ._base import Schedule, count, each_group, line, positive
 
 
 class LambdaLR(Schedule):
-    """The initial learning rate times what a function gives for the step; one function, or one for each group.
+    """The initial learning rate times a function of the step; one function, or one for each group.
 
     Raises:
-        TypeError: what is no function.
-        ValueError: another number of functions than there are groups.
+        TypeError: a `lr_lambda` that is not a function.
+        ValueError: a number of functions that differs from the number of groups.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class MultiStepLR(Schedule):
     """The initial learning rate, multiplied by `gamma` at each of the `milestones`, which are steps.
 
     Raises:
-        TypeError, ValueError: milestones that are no ints or negative, a gamma that is not positive.
+        TypeError, ValueError: a milestone that is not an int or is negative, a gamma that is not positive.
     """
 
     def __init__(self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1) -> None:
@@ -79,7 +79,7 @@ class ExponentialLR(Schedule):
 
 
 class LinearLR(Schedule):
-    """The initial learning rate times a factor that goes in a line from `start_factor` to `end_factor`, and stays.
+    """The initial learning rate times a factor that changes linearly from `start_factor` to `end_factor`, then stays.
 
     Raises:
         ValueError: fewer than one step, a negative factor.
@@ -99,7 +99,7 @@ class LinearLR(Schedule):
 
 
 class StepDecay(StepLR):
-    """`StepLR` with other names: multiplied by `factor` after `every` so many steps."""
+    """`StepLR` with other names: multiplies the rate by `factor` after every `every` steps."""
 
     def __init__(self, optimizer: Optimizer, every: int, factor: float = 0.1) -> None:
         count("every", every)
@@ -114,10 +114,10 @@ class Constant(LambdaLR):
 
 
 class SequentialLR(Schedule):
-    """One schedule after another: the next one begins, at its step 0, at each of the `milestones`.
+    """Several schedules in sequence: at each milestone the next one starts, from its step 0.
 
     Raises:
-        ValueError: schedules of another optimizer, milestones that are not one fewer or not in order.
+        ValueError: a schedule of another optimizer, milestones out of order or not one fewer than the schedules.
     """
 
     def __init__(self, optimizer: Optimizer, schedulers: Sequence[Schedule], milestones: Sequence[int]) -> None:

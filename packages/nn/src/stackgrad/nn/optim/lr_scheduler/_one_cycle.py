@@ -1,4 +1,4 @@
-"""Up to a high learning rate and down again."""
+"""The one-cycle schedule: up to a high learning rate and down again."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from ._base import Schedule, cosine, count, each_group, line, positive
 
 
 class OneCycleLR(Schedule):
-    """Up from `max_lr / div_factor` to `max_lr`, then down to the first rate divided by `final_div_factor`; it stays.
+    """Up from `max_lr / div_factor` to `max_lr`, then down to the first rate over `final_div_factor`, where it stays.
 
-    The peak stands at step `pct_start * total_steps - 1`, the end at `total_steps - 1`. With `cycle_momentum`, the
+    The peak is at step `pct_start * total_steps - 1`, the end at `total_steps - 1`. With `cycle_momentum`, the
     optimizer's momentum, or first beta, goes from `max_momentum` to `base_momentum` and back. Source: Smith and Topin,
     "Super-Convergence", 2018.
 
     Args:
         max_lr: the highest rate; one, or one for each parameter group.
-        total_steps: how many steps; or `epochs` times `steps_per_epoch`.
-        anneal_strategy: "cos" or "linear", both ways.
+        total_steps: the number of steps; if None, `epochs` times `steps_per_epoch`.
+        anneal_strategy: "cos" or "linear", for both phases.
 
     Raises:
         TypeError: an argument that is not a number.
-        ValueError: a rate that is not positive, fewer than one step, a share outside [0, 1], a divisor below 1, another
-            strategy, another number of rates, an optimizer without momentum where it is to be cycled.
+        ValueError: a rate that is not positive, fewer than one step, a `pct_start` outside [0, 1], a divisor below 1,
+            an unknown strategy, a wrong number of rates, `cycle_momentum` for an optimizer without momentum.
     """
 
     up = down = staticmethod(cosine)
@@ -50,13 +50,13 @@ class OneCycleLR(Schedule):
                 raise ValueError("OneCycleLR needs total_steps, or epochs and steps_per_epoch; got neither")
             total_steps = count("epochs", epochs) * count("steps_per_epoch", steps_per_epoch)
         if not 0 <= pct_start <= 1:
-            raise ValueError(f"pct_start is a share of total_steps, between 0 and 1; got {pct_start}")
+            raise ValueError(f"pct_start is a fraction of total_steps, between 0 and 1; got {pct_start}")
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f'anneal_strategy must be "cos" or "linear"; got {anneal_strategy!r}')
         if div_factor < 1 or final_div_factor < 1:
             raise ValueError(f"divisors must be at least 1; got {div_factor} and {final_div_factor}")
         if cycle_momentum and not all("betas" in group or group.get("momentum") for group in optimizer.param_groups):
-            raise ValueError("the optimizer has no momentum to cycle: give it one, or cycle_momentum=False")
+            raise ValueError("the optimizer has no momentum to cycle: set one, or pass cycle_momentum=False")
         self.last = count("total_steps", total_steps) - 1
         self.peak = pct_start * total_steps - 1
         if anneal_strategy == "linear":
@@ -80,8 +80,8 @@ class OneCycleLR(Schedule):
         super()._set(step)
         if not self.cycle_momentum:
             return
-        most, least = self.momenta
-        momentum = self._at(step, most, least, most)
+        highest, lowest = self.momenta
+        momentum = self._at(step, highest, lowest, highest)
         for group in self.optimizer.param_groups:
             if "betas" in group:
                 group.schedule(betas=(momentum, group["betas"][1]))
@@ -90,7 +90,7 @@ class OneCycleLR(Schedule):
 
 
 class OneCycle(OneCycleLR):
-    """`OneCycleLR` that rises in a line, falls along a cosine, and leaves momentum alone."""
+    """`OneCycleLR` that rises linearly, falls along a cosine, and does not change momentum."""
 
     up = staticmethod(line)
 
@@ -104,7 +104,7 @@ class OneCycle(OneCycleLR):
         end_divisor: float = 1e4,
     ) -> None:
         if not 0 <= warmup <= 1:
-            raise ValueError(f"warmup is a share of total_steps, between 0 and 1; got {warmup}")
+            raise ValueError(f"warmup is a fraction of total_steps, between 0 and 1; got {warmup}")
         super().__init__(
             optimizer,
             max_lr,

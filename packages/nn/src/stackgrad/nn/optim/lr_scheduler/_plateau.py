@@ -1,4 +1,4 @@
-"""A learning rate that falls when a metric no longer becomes better."""
+"""A learning rate that falls when a metric stops improving."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ._base import Schedule, each_group
 
 
 class ReduceLROnPlateau(Schedule):
-    """Multiplies the learning rates by `factor` when a metric has not become better for `patience` epochs.
+    """Multiplies the learning rates by `factor` when a metric has not improved for more than `patience` epochs.
 
     Args:
-        mode: "min" for a metric that shall fall, as a loss, "max" for one that shall rise.
-        patience: how many epochs in a row may be no better; the next one lowers the rates.
-        threshold: by how much it must be better: this share of the best ("rel"), or so much ("abs").
-        cooldown: for how many epochs after that none counts.
+        mode: "min" for a metric that should fall, such as a loss, "max" for one that should rise.
+        patience: the number of epochs in a row that may bring no improvement; the next one lowers the rates.
+        threshold: the least improvement: a fraction of the best value ("rel") or a difference ("abs").
+        cooldown: the number of epochs after a reduction that do not count.
         min_lr: the lowest rate; one, or one for each parameter group.
-        eps: a rate that would fall by no more than this stays.
+        eps: a reduction of a rate by no more than this is skipped.
 
     Raises:
         TypeError: an argument that is not a number.
-        ValueError: a negative number, a factor that is not below 1, another mode.
+        ValueError: a negative argument, a factor that is not below 1, an unknown mode.
     """
 
     def __init__(
@@ -57,23 +57,23 @@ class ReduceLROnPlateau(Schedule):
         super().__init__(optimizer)
 
     def rate(self, step: int, group: int = 0) -> float:
-        """The learning rate that the group has: it depends on the metrics, not on the step."""
+        """The current learning rate of the group, which depends on the metrics, not on the step."""
         return self.optimizer.param_groups[group]["lr"]  # type: ignore[no-any-return]
 
     def step(self, metrics: float | Tensor) -> None:  # type: ignore[override]
-        """Looks at the metric of one more epoch; in a captured function, in each replay.
+        """Take the metric of one more epoch into account; in a captured function, at each replay.
 
         Args:
-            metrics: a number, or a tensor of one element.
+            metrics: a float, or a tensor with one element.
         """
 
-        def look() -> None:
-            self._see(float(metrics))
+        def record() -> None:
+            self._record(float(metrics))
             self.steps += 1
 
-        sg.each_time(look)
+        sg.each_time(record)
 
-    def _see(self, value: float) -> None:
+    def _record(self, value: float) -> None:
         if self._is_better(value):
             self.best, self.bad_epochs = value, 0
         else:
@@ -83,8 +83,8 @@ class ReduceLROnPlateau(Schedule):
         if self.bad_epochs <= self.patience:
             return
         self.bad_epochs, self.cooling = 0, self.cooldown
-        for group, least in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
-            rate = max(group["lr"] * self.factor, least)
+        for group, lowest in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
+            rate = max(group["lr"] * self.factor, lowest)
             if group["lr"] - rate > self.eps:
                 group.schedule(lr=rate)
 
@@ -95,7 +95,7 @@ class ReduceLROnPlateau(Schedule):
         return sign * value < sign * self.best * (1 - sign * self.threshold)
 
     def state_dict(self) -> dict[str, Any]:
-        """The counters and the best metric; the rates are the optimizer's."""
+        """The counters and the best metric; the optimizer saves the rates."""
         return {name: getattr(self, name) for name in ("steps", "best", "bad_epochs", "cooling")}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
