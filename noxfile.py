@@ -209,8 +209,9 @@ def release(session: nox.Session) -> None:
         session.run("twine", "check", "--strict", *map(str, folder.iterdir()))
         bounds = siblings(package, tests=False)
         newest = [f"./packages/{sibling}" for sibling in bounds]
+        lowest = [*at_lowest(bounds), *requirements(package)]  # uv takes the lowest only of what it is given
         for file in folder.iterdir():
-            for resolution, others in (("highest", newest), ("lowest-direct", at_lowest(bounds))):
+            for resolution, others in (("highest", newest), ("lowest-direct", lowest)):
                 environment = Path(session.create_tmp()) / "environment"
                 session.run("uv", "venv", "--quiet", "--clear", str(environment), external=True)
                 python = str(environment / ("Scripts" if os.name == "nt" else "bin") / "python")
