@@ -43,11 +43,11 @@ class Run(NamedTuple):
 
 def accuracy(run: Run) -> float:
     """On the test images; 0 where training diverged."""
-    from stackgrad.mnist.data import load
-    from stackgrad.mnist.evaluate import count_right
+    from stackgrad.mnist.data.datasets import load
     from stackgrad.mnist.models import make_model
-    from stackgrad.mnist.recipes import RECIPES
-    from stackgrad.mnist.training import NotFiniteError, Training
+    from stackgrad.mnist.training.evaluate import count_right
+    from stackgrad.mnist.training.recipes import RECIPES
+    from stackgrad.mnist.training.steps import NotFiniteError, Training
     from stackgrad.tensor import Generator
 
     data = load()

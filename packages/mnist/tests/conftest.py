@@ -24,7 +24,7 @@ from PIL import Image
 
 from stackgrad.mnist import Dataset, Split, load
 from stackgrad.mnist.cli import main
-from stackgrad.mnist.published import PUBLISHED, File
+from stackgrad.mnist.data.published import PUBLISHED, File
 from stackgrad.tensor import set_default_backend
 
 # The same examples in every run; HYPOTHESIS_PROFILE=random looks for new ones.

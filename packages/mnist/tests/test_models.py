@@ -6,9 +6,9 @@ import pytest
 
 from stackgrad import nn
 from stackgrad.mnist import MODELS, ConvNet, Course, Dataset, LeNet5, Split, make_model, normalise
-from stackgrad.mnist.evaluate import count_right, probabilities
-from stackgrad.mnist.recipes import Recipe
-from stackgrad.mnist.training import Training
+from stackgrad.mnist.training.evaluate import count_right, probabilities
+from stackgrad.mnist.training.recipes import Recipe
+from stackgrad.mnist.training.steps import Training
 from stackgrad.tensor import Generator, from_numpy, set_default_backend
 
 # Weights and biases, layer by layer.

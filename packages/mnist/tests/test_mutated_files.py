@@ -22,7 +22,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from stackgrad.mnist import Dataset
-from stackgrad.mnist.process import peak_memory_mb
+from stackgrad.mnist.runs.process import peak_memory_mb
 
 Cli = Any
 COUNT = int(os.environ.get("MUTATED_FILES", "240"))

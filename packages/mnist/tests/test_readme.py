@@ -15,8 +15,8 @@ from PIL import Image
 from stackgrad.mnist import Dataset, Split
 from stackgrad.mnist.cli import main
 from stackgrad.mnist.commands import _options
-from stackgrad.mnist.metrics import Metrics
-from stackgrad.mnist.training import Step
+from stackgrad.mnist.runs.metrics import Metrics
+from stackgrad.mnist.training.steps import Step
 
 Cli = Any
 README = Path(__file__).parent.parent / "README.md"
@@ -63,7 +63,7 @@ def test_the_console_blocks(cli: Cli, mirror: Any, mnist: Dataset, monkeypatch: 
             if "\n^C\n" in expected:
                 expected = expected.replace("^C\n", "")
                 patch.setattr(Metrics, "log", press_ctrl_c)
-                patch.setattr("stackgrad.mnist.interrupt._say", lambda message: click.echo(message, err=True))
+                patch.setattr("stackgrad.mnist.training.interrupt._say", lambda message: click.echo(message, err=True))
             result = cli(name, *(["--pictures"] if name == "train" else []), *arguments)
         found, expected = form(result.stdout + result.stderr), form(expected)
         if expected.endswith("\n...\n"):  # and more of what was shown before

@@ -6,7 +6,7 @@ from typing import Any
 import platformdirs
 import pytest
 
-from stackgrad.mnist.published import PUBLISHED
+from stackgrad.mnist.data.published import PUBLISHED
 
 Mirror = Any
 Cli = Any

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stackgrad.kernels.cuda import is_available
-from stackgrad.mnist.runs import load_run, save_run
+from stackgrad.mnist.runs.folder import load_run, save_run
 
 Cli = Any
 IMAGES, LABELS, TEST_IMAGES, TEST_LABELS = (

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from stackgrad.mnist import Dataset
-from stackgrad.mnist.evaluate import probabilities
-from stackgrad.mnist.runs import load_run
+from stackgrad.mnist.runs.folder import load_run
+from stackgrad.mnist.training.evaluate import probabilities
 
 Cli = Any
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from stackgrad.mnist import process
-from stackgrad.mnist.checkpoints import Checkpoints
-from stackgrad.mnist.metrics import Metrics
+from stackgrad.mnist.runs import process
+from stackgrad.mnist.runs.checkpoints import Checkpoints
+from stackgrad.mnist.runs.metrics import Metrics
 
 Cli = Any
 
@@ -128,7 +128,7 @@ def test_a_crash_at_any_write_is_made_good(
 
 
 def test_killed_at_any_moment(whole: Path, arguments: tuple[object, ...], cli: Cli) -> None:
-    code = "import time\nfrom stackgrad.mnist import training\nfrom stackgrad.mnist.cli import main\n"
+    code = "import time\nfrom stackgrad.mnist.training import steps as training\nfrom stackgrad.mnist.cli import main\n"
     code += "plain = training.normalise\n"  # so slow that the first kill comes before the end
     code += "training.normalise = lambda images: (time.sleep(0.2), plain(images))[1]\nmain()"
     draw = random.Random(0)
@@ -219,7 +219,7 @@ def test_no_good_checkpoint(stopped: Path, cli: Cli) -> None:
 
 def test_another_version(stopped: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     other = process.versions() | {"stackgrad-nn": "9.9", "python": "3.0"}
-    monkeypatch.setattr("stackgrad.mnist.resume.versions", lambda: other)
+    monkeypatch.setattr("stackgrad.mnist.runs.resume.versions", lambda: other)
     its = process.versions()["stackgrad-nn"]
     assert cli("train", "--resume", stopped).error() == (
         f"run: was begun with stackgrad-nn {its}, not 9.9: go on with that, or start the run anew"
@@ -233,7 +233,7 @@ def test_data_that_has_changed(arguments: tuple[object, ...], folder: Path, cli:
 
     def run_until_first_checkpoint() -> None:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("stackgrad.mnist.training.Training.steps", crash)
+            patch.setattr("stackgrad.mnist.training.steps.Training.steps", crash)
             with pytest.raises(Crash):
                 cli(*changed, "--out", "run")
 
@@ -257,7 +257,7 @@ def test_a_run_in_use(stopped: Path, arguments: tuple[object, ...], cli: Cli) ->
 
 def test_the_folder_of_a_run_that_did_not_begin_is_free(arguments: tuple[object, ...], cli: Cli) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stackgrad.mnist.train.Checkpoints.save", crash_now)
+        patch.setattr("stackgrad.mnist.training.run.Checkpoints.save", crash_now)
         with pytest.raises(Crash):
             cli(*arguments, "--out", "run")
     cli(*arguments, "--out", "run").good()

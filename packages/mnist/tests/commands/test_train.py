@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from stackgrad.mnist.recipes import RECIPES
+from stackgrad.mnist.training.recipes import RECIPES
 
 Cli = Any
 PICTURES = ["curves", "confusion", "mistakes", "channels", "filters"]
@@ -184,7 +184,7 @@ def test_tensorboard_that_cannot_be_written(folder: Path, cli: Cli, monkeypatch:
     Path("file").touch()
     options = ("--data", folder, "--epochs", 1, "--backend", "numpy", "--out", "new", "--tensorboard", "file")
     assert cli("train", *options).error() == "file/new: cannot be written (Not a directory); name another"
-    monkeypatch.setattr("stackgrad.mnist.tensorboard.find_spec", lambda name: None)
+    monkeypatch.setattr("stackgrad.mnist.runs.tensorboard.find_spec", lambda name: None)
     expected = "--tensorboard needs tensorboardX: pip install 'stackgrad-mnist[tensorboard]'"
     assert cli("train", *options).error() == expected
     assert not Path("new/summary.json").exists()

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from stackgrad.mnist import data
-from stackgrad.mnist.checkpoints import Checkpoints
 from stackgrad.mnist.cli import main
 from stackgrad.mnist.commands import _options, _start
-from stackgrad.mnist.idx import IdxError
-from stackgrad.mnist.process import versions
-from stackgrad.mnist.training import Training
+from stackgrad.mnist.data.idx import IdxError
+from stackgrad.mnist.runs.checkpoints import Checkpoints
+from stackgrad.mnist.runs.process import versions
+from stackgrad.mnist.training.steps import Training
 
 AT_STEP = 7  # of those that this process does
 

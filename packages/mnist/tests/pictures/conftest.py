@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from stackgrad.mnist.pictures import Picture, _style
+from stackgrad.mnist.pictures import _style
+from stackgrad.mnist.pictures._style import Picture
 
 
 class Drawn:

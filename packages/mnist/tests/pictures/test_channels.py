@@ -6,8 +6,8 @@ import pytest
 
 from stackgrad import nn
 from stackgrad.mnist import MODELS, Dataset, Split, make_model
-from stackgrad.mnist.activations import activations
 from stackgrad.mnist.pictures import channels
+from stackgrad.mnist.runs.activations import activations
 from stackgrad.tensor import Generator, Tensor, no_grad, set_default_backend
 
 from .conftest import pixels

@@ -1,7 +1,7 @@
 """LeNet on MNIST: the data, the models, training and the command `stackgrad-mnist`."""
 
-from .data import Dataset, Split, load
-from .idx import IdxError, read_idx
+from .data.datasets import Dataset, Split, load
+from .data.idx import IdxError, read_idx
 from .models import MODELS, ConvNet, Course, LeNet5, make_model, normalise
 
 __version__ = "0.2.0"

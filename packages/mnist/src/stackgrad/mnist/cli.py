@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from . import __version__
+from .commands._failures import Commands
 from .commands.data import data
 from .commands.evaluate import evaluate
 from .commands.export import export
@@ -12,7 +13,6 @@ from .commands.predict import predict
 from .commands.serve import serve
 from .commands.show import show
 from .commands.train import train
-from .failures import Commands
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

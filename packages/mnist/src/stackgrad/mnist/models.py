@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from stackgrad import nn
 from stackgrad.tensor import Backend, Generator, Tensor, each_time, from_numpy
 
-from .data import IMAGE_SHAPE
+from .data.datasets import IMAGE_SHAPE
 
 # Mean and standard deviation of the pixels of MNIST's training images, from 0 to 1.
 MEAN, STD = 0.1307, 0.3081

@@ -12,11 +12,11 @@ import click
 
 from stackgrad.tensor import set_default_backend
 
-from ..data import EMNIST_NAMES, Dataset, Split, load
-from ..failures import BackendError
-from ..labels import class_names, expect_fitting, expect_no_more, read_labels
-from ..published import PUBLISHED, folder_of, missing
-from ..runs import Run, RunError, load_run
+from ..data.datasets import EMNIST_NAMES, Dataset, Split, load
+from ..data.labels import class_names, expect_fitting, expect_no_more, read_labels
+from ..data.published import PUBLISHED, folder_of, missing
+from ..runs.folder import Run, RunError, load_run
+from ._failures import BackendError
 
 F = TypeVar("F", bound=Callable[..., Any])
 BACKENDS = ("cpu", "cuda", "numpy")

@@ -13,16 +13,16 @@ from click.core import ParameterSource
 
 from stackgrad.nn.distributed import agree, by_first, world
 
-from ..checkpoints import FOLDER, Checkpoint
-from ..data import Dataset
-from ..labels import default_labels, expect_fitting
-from ..process import versions
-from ..recipes import RECIPES, SGD_LR, Recipe
-from ..resume import expect_same_data, fingerprint, last_checkpoint
-from ..runs import alone_in, new_run
-from ..streams import say
-from ..train import CHECKPOINT_EVERY
+from ..data.datasets import Dataset
+from ..data.labels import default_labels, expect_fitting
+from ..runs.checkpoints import FOLDER, Checkpoint
+from ..runs.folder import alone_in, new_run
+from ..runs.process import versions
+from ..runs.resume import expect_same_data, fingerprint, last_checkpoint
+from ..training.recipes import RECIPES, SGD_LR, Recipe
+from ..training.run import CHECKPOINT_EVERY
 from ._options import load_data, use
+from ._streams import say
 
 _OF_RECIPES = ("epochs", "batch_size", "lr", "optimizer", "schedule", "augment", "patience")
 _MAY_CHANGE = ("resume", "checkpoint_every", "pictures", "tensorboard", "as_json")

@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from .. import fetch as fetching
-from ..data import load
-from ..data import verify as verify_built_in
-from ..idx import IdxError
-from ..progress import Bar
-from ..published import HOMELESS, PUBLISHED, data_folder, folder_of, missing
-from ..streams import say
+from ..data import fetch as fetching
+from ..data.datasets import load
+from ..data.datasets import verify as verify_built_in
+from ..data.idx import IdxError
+from ..data.published import HOMELESS, PUBLISHED, data_folder, folder_of, missing
 from ._options import json_option
+from ._progress import Bar
+from ._streams import say
 
 
 @click.group(invoke_without_command=True, short_help="Say which data sets are there; fetch and verify them.")

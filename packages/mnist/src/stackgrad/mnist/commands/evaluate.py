@@ -10,11 +10,11 @@ import numpy as np
 
 from stackgrad.tensor import get_backend
 
-from ..data import Dataset, Split
-from ..evaluate import probabilities
-from ..runs import Run
-from ..streams import say
+from ..data.datasets import Dataset, Split
+from ..runs.folder import Run
+from ..training.evaluate import probabilities
 from ._options import json_option, reads_test_images
+from ._streams import say
 
 
 @click.command(short_help="Measure a trained model on the test images.")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from ..export import OPSET, export_model
-from ..runs import load_run
-from ..streams import say
+from ..runs.export import OPSET, export_model
+from ..runs.folder import load_run
 from ._options import run_argument
+from ._streams import say
 
 
 @click.command(short_help="Write a trained model as an ONNX file.")

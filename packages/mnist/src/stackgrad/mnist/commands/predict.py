@@ -9,10 +9,10 @@ from typing import Any
 import click
 import numpy as np
 
-from ..evaluate import probabilities
-from ..images import read_image
-from ..streams import say
+from ..data.images import read_image
+from ..training.evaluate import probabilities
 from ._options import backend_option, json_option, labels_option, load_named
+from ._streams import say
 
 
 @click.command(short_help="Say which digit each picture shows.")

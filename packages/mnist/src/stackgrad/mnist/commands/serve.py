@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..data import Split
-from ..idx import IdxError
-from ..runs import Run
-from ..streams import say
+from ..data.datasets import Split
+from ..data.idx import IdxError
+from ..runs.folder import Run
 from ._options import backend_option, labels_option, load_data, load_named, run_argument, whole_number
+from ._streams import say
 
 if TYPE_CHECKING:
     from uvicorn import Server
@@ -53,8 +53,8 @@ def serve(run: Path | None, host: str, port: int, backend: str, labels: list[str
     # Not above: the other commands would load them for nothing.
     import uvicorn
 
-    from ..connections import MOST_CONNECTIONS, Connection
-    from ..server import make_app
+    from ..page.connections import MOST_CONNECTIONS, Connection
+    from ..page.server import make_app
 
     found, names = load_named(run, backend, labels)
     with _listening(host, port) as listener:

@@ -8,11 +8,11 @@ import click
 
 from stackgrad.tensor import get_backend
 
-from ..data import Dataset
-from ..report import PICTURES, REPORT, write_report
-from ..runs import Run
-from ..streams import say
+from ..data.datasets import Dataset
+from ..pictures.report import PICTURES, REPORT, write_report
+from ..runs.folder import Run
 from ._options import json_option, reads_test_images
+from ._streams import say
 
 
 @click.command(short_help="Draw pictures of a run.")

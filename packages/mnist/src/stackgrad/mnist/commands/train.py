@@ -12,21 +12,21 @@ import click
 
 from stackgrad.nn.distributed import world
 
-from ..data import Dataset
-from ..graph import operations
-from ..labels import class_names
+from ..data.datasets import Dataset
+from ..data.labels import class_names
 from ..models import MODELS
-from ..progress import Bar
-from ..recipes import OPTIMIZERS, RECIPES, SCHEDULES, SGD_LR
-from ..report import REPORT, write_report
-from ..runs import Run, load_run
-from ..streams import say
-from ..tensorboard import TensorBoard, expect_writer
-from ..train import CHECKPOINT_EVERY
-from ..train import train as run_training
-from ..training import Step, steps_per_epoch
+from ..pictures.report import REPORT, write_report
+from ..runs.folder import Run, load_run
+from ..runs.graph import operations
+from ..runs.tensorboard import TensorBoard, expect_writer
+from ..training.recipes import OPTIMIZERS, RECIPES, SCHEDULES, SGD_LR
+from ..training.run import CHECKPOINT_EVERY
+from ..training.run import train as run_training
+from ..training.steps import Step, steps_per_epoch
 from ._options import backend_option, data_options, json_option, labels_option, positive_number, whole_number
+from ._progress import Bar
 from ._start import Start, anew, going_on
+from ._streams import say
 
 
 def _defaults(name: str) -> str:

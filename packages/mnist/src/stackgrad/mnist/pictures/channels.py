@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from ..activations import activations
-from ..data import Split
+from ..data.datasets import Split
 from ..models import Model
+from ..runs.activations import activations
 from ._style import AMOUNT, GREY, TOP, WIDTH, Picture, drawable, finish, mosaic, page, place
 
 _SIDE, _GAP, _BETWEEN = 56, 4, 24  # pixels: a channel, between two, between the layers

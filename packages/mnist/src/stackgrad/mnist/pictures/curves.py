@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
-from ..metrics import series
+from ..runs.metrics import series
 from ._style import BLUE, ORANGE, TOP, VERMILLION, Picture, finish, page, place
 
 _AVERAGED = 7  # lines of metrics.jsonl

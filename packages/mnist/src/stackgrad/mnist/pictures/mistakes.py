@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from ..data import Split
+from ..data.datasets import Split
 from ._style import FAINT, GREY, TOP, WIDTH, Picture, drawable, finish, mosaic, page, place
 
 _COLUMNS, _ROWS = 8, 3

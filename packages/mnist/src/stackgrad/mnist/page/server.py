@@ -1,0 +1,184 @@
+"""The server behind `stackgrad-mnist serve`: a page to draw on, and the answers that it asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ..data.datasets import IMAGE_SHAPE, Split
+from ..data.images import ImageError, read_image
+from ..data.strokes import read_strokes
+from ..runs.folder import Run
+from .answers import answer
+from .bodies import read_body
+from .limits import Budget, Guard
+
+MOST_STROKES_BYTES = 500_000
+MOST_PICTURE_BYTES = 20_000_000
+# Of one client, and in all.
+MOST_REQUESTS = (32, 128)  # that are read or answered at a time
+MOST_WAITING = (8, 32)  # for the model
+MOST_BYTES = (40_000_000, 160_000_000)  # of bodies in memory
+
+JSON_TYPES = ("application/json",)
+# As registered, by other names that browsers and tools use, and what is sent where nobody knows. The content decides.
+PICTURE_TYPES = (
+    *("image/png", "image/jpeg", "image/bmp", "image/gif", "image/webp"),
+    *("image/x-png", "image/apng", "image/jpg", "image/pjpeg", "image/x-bmp", "image/x-ms-bmp"),
+    "application/octet-stream",
+)
+FILES = {
+    "/": ("index.html", "text/html"),
+    "/style.css": ("style.css", "text/css"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+    **{f"/{name}.js": (f"{name}.js", "text/javascript") for name in ("app", "drawing", "answer")},
+}
+
+
+def make_app(run: Run, labels: Sequence[str], examples: Split | None = None, names: Collection[str] = ()) -> Guard:
+    """An ASGI application that shows the page and lets the run's model answer. All that it says is JSON.
+
+    GET /run gives what the page says of the run; POST /strokes takes strokes as `read_strokes` does, POST /picture an
+    image file, and both answer as `answers.answer`; GET /examples/N answers to an example, with its `label`. An error
+    is a status of 4xx and {"error": one line}.
+
+    The model computes on a thread of its own, so that others may be trained meanwhile; it must not be used elsewhere.
+
+    Args:
+        run: whose model answers.
+        labels: the names of the classes.
+        examples: images to choose from.
+        names: hosts, besides `localhost` and IP addresses, that the server may be asked for.
+    """
+    app = Starlette(
+        routes=[
+            *(Route(path, _file(*file)) for path, file in FILES.items()),
+            *_Answers(run, labels, examples).routes(),
+        ],
+        exception_handlers={
+            HTTPException: _http_error,
+            ImageError: lambda request, error: _error(422, str(error)),
+            ClientDisconnect: lambda request, error: _error(400, "the request ended early"),
+            Exception: lambda request, error: _error(500, "the server made a mistake; its terminal tells more"),
+        },
+    )
+    return Guard(app, names)
+
+
+def _file(name: str, media_type: str) -> Callable[[Request], Response]:
+    content = (resources.files("stackgrad.mnist.page") / "web" / name).read_bytes()
+
+    def send(request: Request) -> Response:
+        return Response(content, media_type=media_type)
+
+    return send
+
+
+def _error(status: int, reason: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"error": reason}, status, headers)
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _error(error.status_code, error.detail, dict(error.headers or {}))
+
+
+class _Answers:
+    """The part that asks the model."""
+
+    def __init__(self, run: Run, labels: Sequence[str], examples: Split | None) -> None:
+        self.run, self.labels, self.examples = run, list(labels), examples
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="reader")
+        self.requests, self.waiting, self.bytes = Budget(*MOST_REQUESTS), Budget(*MOST_WAITING), Budget(*MOST_BYTES)
+        blank = np.zeros(IMAGE_SHAPE, np.uint8)  # answered now, so that the kernels are compiled before someone waits
+        layers = self.thread.submit(answer, run.model, blank).result()["layers"]
+        self.shapes = [[layer["count"], layer["height"], layer["width"]] for layer in layers]
+
+    @property
+    def count(self) -> int:
+        """How many examples there are."""
+        return len(self.examples) if self.examples else 0
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/run", self.about),
+            Route("/strokes", self.strokes, methods=["POST"]),
+            Route("/picture", self.picture, methods=["POST"]),
+            Route("/examples/{number}", self.example),
+        ]
+
+    async def about(self, request: Request) -> Response:
+        summary = self.run.summary
+        return JSONResponse(
+            {
+                "model": summary["model"],
+                "accuracy": summary["test_accuracy"],
+                "labels": self.labels,
+                "layers": self.shapes,
+                "examples": self.count,
+                "largest": MOST_PICTURE_BYTES,
+            }
+        )
+
+    async def strokes(self, request: Request) -> Response:
+        _expect_type(request, JSON_TYPES, "application/json")
+
+        def read(body: bytes) -> NDArray[np.uint8]:
+            try:
+                strokes = json.loads(body)
+            except (ValueError, RecursionError) as error:
+                raise HTTPException(400, f"not JSON: {error}") from error
+            return read_strokes(strokes)
+
+        return await self.answer(request, MOST_STROKES_BYTES, read)
+
+    async def picture(self, request: Request) -> Response:
+        _expect_type(request, PICTURE_TYPES, "image/png, image/jpeg, image/bmp, image/gif or image/webp")
+        return await self.answer(request, MOST_PICTURE_BYTES, read_image)
+
+    async def example(self, request: Request) -> Response:
+        name = request.path_params["number"]
+        number = int(name) if name.isdecimal() and len(name) < 10 else self.count
+        if self.examples is None or number >= self.count:
+            raise HTTPException(404, f"there is no such example: there are {self.count:,}, counted from 0")
+        image, label = self.examples.images[number], self.examples.labels[number]
+        return await self.answer(request, 0, lambda body: image, {"label": int(label)})
+
+    async def answer(
+        self,
+        request: Request,
+        most: int,
+        read: Callable[[bytes], NDArray[np.uint8]],
+        extra: dict[str, Any] | None = None,
+    ) -> Response:
+        """The model's answer to the image that `read` makes of the body."""
+
+        def work(body: bytes) -> dict[str, Any]:
+            return answer(self.run.model, read(body)) | (extra or {})
+
+        client = request.client.host if request.client else ""
+        with self.requests.share(client) as take, self.bytes.share(client) as take_bytes:
+            take(1)
+            body = await read_body(request, most, take_bytes)
+            with self.waiting.share(client) as take:
+                take(1)
+                return JSONResponse(await asyncio.get_running_loop().run_in_executor(self.thread, work, body))
+
+
+def _expect_type(request: Request, accepted: Collection[str], expected: str) -> None:
+    """Refuse other media types: among them all that a page elsewhere may send here without being asked first."""
+    found = request.headers.get("content-type", "")
+    if found.partition(";")[0].strip().lower() not in accepted:
+        raise HTTPException(415, f"the Content-Type is {found!a:.60}, expected {expected}")

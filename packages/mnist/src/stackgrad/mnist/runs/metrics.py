@@ -1,0 +1,109 @@
+"""The course of a training, in a run's metrics.jsonl: written while it goes on, read to be shown."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stackgrad.nn.saving import replace_file
+
+from .folder import METRICS, RunError
+
+if TYPE_CHECKING:
+    from ..training.steps import Step
+
+LOG_EVERY = 50
+
+
+class Metrics:
+    """The lines of metrics.jsonl. The checkpoints hold them too, so that none is doubled or missing after a crash.
+
+    Attributes:
+        lines: those that are written; at first those of the checkpoint, which `restore` writes.
+        since: of the steps since the last line: how many, the sum of their losses, that of their accuracies.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        lines: list[dict[str, Any]],
+        since: Sequence[float],
+        on_line: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self.path = folder / METRICS
+        self.on_line = on_line
+        self.lines = lines
+        self.since = since
+
+    def restore(self) -> None:
+        """Make the file hold `lines` alone: what was written after the checkpoint will be written again."""
+        replace_file(self.path, "".join(json.dumps(line) + "\n" for line in self.lines).encode())
+        for line in self.lines:
+            self.on_line(line)
+
+    def add(self, line: dict[str, Any]) -> None:
+        """Write one line."""
+        self.lines.append(line)
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        self.on_line(line)
+
+    def log(self, step: Step) -> None:
+        """Write a line for each 50th step, and one for an epoch after which the images held out were read."""
+        count, loss, accuracy = self.since
+        count, loss, accuracy = self.since = (count + 1, loss + step.loss, accuracy + step.accuracy)
+        if step.step % LOG_EVERY == 0 or step.step == 1:
+            line = asdict(step) | {"loss": loss / count, "accuracy": accuracy / count}
+            del line["validation"]
+            self.add(line)
+            self.since = (0, 0.0, 0.0)
+        if step.validation:
+            loss, accuracy = step.validation.loss, step.validation.accuracy
+            self.add({"step": step.step, "epoch": step.epoch, "validation_loss": loss, "validation_accuracy": accuracy})
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """The lines of a run's metrics.jsonl, in order; each holds `step`, from 1.
+
+    Raises RunError for a file that is missing or damaged.
+    """
+    path = folder / METRICS
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError as error:
+        raise RunError(f"{folder}: no {METRICS} there; expected the folder of a finished run") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise RunError(f"{path}: cannot be read ({reason})") from error
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise RunError(f"{path}: damaged: line {number}: {error}") from error
+        if not isinstance(row, dict) or not _is_step(row.get("step")):
+            raise RunError(f"{path}: damaged: line {number} is {line[:80]}, expected an object with a step")
+        rows.append(row)
+    return rows
+
+
+def series(rows: list[dict[str, Any]], key: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The steps and the values of one number, of the lines that have it."""
+    found = [(row["step"], row[key]) for row in rows if _is_number(row.get(key))]
+    steps, values = np.array(found, np.float64).reshape(-1, 2).T
+    return steps, values
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_step(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value < 2**63

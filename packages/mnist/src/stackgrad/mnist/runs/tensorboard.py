@@ -1,0 +1,101 @@
+"""Event files for TensorBoard: the numbers of a training while it goes on, then its pictures and the model's graph."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from ..pictures._style import Picture
+    from .graph import Operation
+
+
+_TAGS = {
+    "loss": "loss/training",
+    "validation_loss": "loss/held_out",
+    "accuracy": "accuracy/training",
+    "validation_accuracy": "accuracy/held_out",
+    "test_accuracy": "accuracy/test",
+    "lr": "progress/learning_rate",
+    "images_per_second": "progress/images_per_second",
+}
+"""What the numbers of metrics.jsonl are called in TensorBoard, which puts those with the same beginning together."""
+
+
+class TensorBoardError(ValueError):
+    """Event files cannot be written; one line that says why."""
+
+
+def expect_writer() -> None:
+    """Raise TensorBoardError where tensorboardX is not installed."""
+    if find_spec("tensorboardX") is None:
+        raise TensorBoardError("--tensorboard needs tensorboardX: pip install 'stackgrad-mnist[tensorboard]'")
+
+
+class TensorBoard:
+    """Writes the event file of one run, to be closed or used as a context.
+
+    Args:
+        folder: of the run's event files, made if it is not there; TensorBoard is pointed at it or the one above. What
+            an earlier part of the same training has written there is taken back.
+
+    Raises:
+        TensorBoardError: the folder cannot be written to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from tensorboardX import RecordWriter  # an extra, and slow to load
+
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # Absolute: a path such as "s3:a" would mean something else to it.
+            self._file = RecordWriter(str(folder.absolute() / f"events.out.tfevents.{time.time():.6f}.stackgrad"))
+        except OSError as error:
+            raise TensorBoardError(f"{folder}: cannot be written ({error.strerror}); name another") from error
+        self._write(file_version="brain.Event:2")
+        self._write(session_log={"status": "START"})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def line(self, line: Mapping[str, Any]) -> None:
+        """Write the numbers of a line of metrics.jsonl."""
+        values = [{"tag": tag, "simple_value": line[key]} for key, tag in _TAGS.items() if key in line]
+        self._write(line["step"], summary={"value": values})
+        self._file.flush()
+
+    def pictures(self, pictures: Iterable[Picture], step: int) -> None:
+        """Write pictures as they are after a step."""
+        for picture in pictures:
+            width, height = struct.unpack(">II", picture.png[16:24])
+            image = {"width": width, "height": height, "colorspace": 4, "encoded_image_string": picture.png}
+            self._write(step, summary={"value": [{"tag": f"pictures/{picture.name}", "image": image}]})
+        self._file.flush()
+
+    def graph(self, operations: Iterable[Operation]) -> None:
+        """Write the graph of a model, as of `operations`, with the shape of each output for one image."""
+        from tensorboardX.proto.graph_pb2 import GraphDef
+
+        nodes = [
+            {
+                "name": one.name,
+                "op": one.kind,
+                "input": one.inputs,
+                "attr": {"_output_shapes": {"list": {"shape": [{"dim": [{"size": size} for size in one.shape]}]}}},
+            }
+            for one in operations
+        ]
+        self._write(graph_def=GraphDef(node=nodes, versions={"producer": 22}).SerializeToString())
+        self._file.flush()
+
+    def _write(self, step: int = 0, **what: Any) -> None:
+        from tensorboardX.proto.event_pb2 import Event
+
+        self._file.write(Event(wall_time=time.time(), step=step, **what).SerializeToString())

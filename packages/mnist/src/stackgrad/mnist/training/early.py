@@ -1,0 +1,80 @@
+"""Early stopping: to end when images that are not trained on are no longer read better.
+
+L. Prechelt, "Early stopping - but when?", 1998, https://doi.org/10.1007/3-540-49430-8_3.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from stackgrad import nn
+from stackgrad.tensor import Generator, Tensor
+
+from ..data.datasets import Split
+from ..data.idx import IdxError
+from ..models import Model
+
+HELD_OUT = 0.1
+"""The share of the training images that is held out."""
+
+
+_STATE = ("best_loss", "best_accuracy", "best_epoch", "waited", "best")
+
+
+def held_out(images: int) -> int:
+    """How many of so many training images are held out."""
+    return max(1, int(HELD_OUT * images))
+
+
+def hold_out(split: Split, generator: Generator) -> tuple[Split, Split]:
+    """What to train on and what to hold out, drawn at random. Raises IdxError for a single image."""
+    count = held_out(len(split))
+    if len(split) == count:
+        raise IdxError("there is one training image: too few to hold some out for --patience")
+    order = nn.permutation(len(split), generator)
+    rest, held = np.sort(order[count:]), np.sort(order[:count])
+    return Split(split.images[rest], split.labels[rest]), Split(split.images[held], split.labels[held])
+
+
+class EarlyStopping:
+    """Counts the epochs since the loss on the images held out was lowest, and keeps the weights of that epoch.
+
+    Attributes:
+        patience: how many such epochs end the training; None for any number.
+        best_epoch, best_accuracy: the epoch of the weights that are kept, from 1, and the share of the images held
+            out that they read rightly.
+    """
+
+    def __init__(self, patience: int | None) -> None:
+        self.patience = patience
+        self.best_loss = math.inf
+        self.best_accuracy = 0.0
+        self.best_epoch = 0
+        self.waited = 0
+        self.best: dict[str, Tensor] = {}
+
+    @property
+    def over(self) -> bool:
+        """Whether training is to stop."""
+        return self.patience is not None and self.waited >= self.patience
+
+    def see(self, loss: float, accuracy: float, epoch: int, model: Model) -> None:
+        """Take in how the images held out are read after an epoch."""
+        if loss < self.best_loss:
+            self.best_loss, self.best_accuracy, self.best_epoch, self.waited = loss, accuracy, epoch, 0
+            self.best = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        else:
+            self.waited += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """The weights that are kept, and the numbers."""
+        return {name: getattr(self, name) for name in _STATE}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state` was taken."""
+        for name in _STATE:
+            setattr(self, name, state[name])

@@ -1,0 +1,240 @@
+"""The steps of training, such that it can be stopped after any of them and go on as if it had not been."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stackgrad.nn import distributed
+from stackgrad.nn.distributed import DistributedOptimizer, convert_sync_batchnorm, share, world
+from stackgrad.tensor import Generator, Tensor, capture, from_numpy
+
+from ..data.datasets import Split
+from ..models import Model, normalise
+from .early import EarlyStopping, held_out, hold_out
+from .evaluate import loss_and_accuracy
+from .losses import Losses
+from .ranks import gathered
+from .recipes import OPTIMIZERS, SCHEDULES, Recipe
+
+WARM_STEPS = 20  # steps at the start that do not count for images per second: kernels are loaded or compiled in them
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How the images held out are read after an epoch."""
+
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of training: its number and epoch, from 1, the loss of its batch and the share read rightly, both
+    before the step, and what it was done with.
+
+    Where losses are read seldom (see `losses`), these two are the last that were read: those of this step in the first
+    one, in each whose number is a multiple of 50, and in the last of an epoch.
+    `images_per_second` is 0 in the first steps; `validation` is there after the last step of an epoch, with patience.
+    """
+
+    step: int
+    epoch: int
+    loss: float
+    accuracy: float
+    lr: float
+    images_per_second: float
+    validation: Validation | None = None
+
+
+class NotFiniteError(ArithmeticError):
+    """The loss or a weight became NaN or infinite. `bad_since` is the first step that is known to have left such
+    weights: a loss is computed with those of the step before."""
+
+    def __init__(self, message: str, bad_since: int) -> None:
+        super().__init__(message)
+        self.bad_since = bad_since
+
+
+class Clock:
+    """Images per second, leaving out the first steps."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.images = 0
+        self.start = time.perf_counter()
+
+    def tick(self, images: int, total_steps: int) -> float:
+        """Count one step of so many images; images per second so far."""
+        now = time.perf_counter()
+        self.steps += 1
+        if self.steps <= min(WARM_STEPS, max(1, total_steps // 10)):
+            self.images, self.start = 0, now
+            return 0.0
+        self.images += images
+        return self.images / (now - self.start)
+
+
+def steps_per_epoch(recipe: Recipe, images: int) -> int:
+    """How many steps an epoch has, of so many training images."""
+    left = images if recipe.patience is None else images - held_out(images)
+    return math.ceil(left / recipe.batch_size)
+
+
+class Training:
+    """A model in training: its optimizer and schedule, the random numbers, and how far it is.
+
+    Args:
+        model: is trained in place, on the backend it is on.
+        split: what to train on; with `recipe.patience`, a tenth of it is held out.
+        recipe: how.
+        generator: the source of all random numbers: what is held out, the order of the images, dropout, augmentation.
+            A model that draws, as for dropout, must draw from the same one.
+
+    Attributes:
+        step: how many steps are done.
+        total_steps: how many there are, unless it ends early.
+    """
+
+    def __init__(self, model: Model, split: Split, recipe: Recipe, generator: Generator) -> None:
+        self.model = model if world().size == 1 else convert_sync_batchnorm(model)
+        self.recipe = recipe
+        self.generator = generator
+        self.split = split
+        self.held_out: Split | None = None
+        if recipe.patience is not None:
+            self.split, self.held_out = hold_out(split, generator)
+        self.steps_per_epoch = steps_per_epoch(recipe, len(split))
+        self.total_steps = recipe.epochs * self.steps_per_epoch
+        self.optimizer = DistributedOptimizer(OPTIMIZERS[recipe.optimizer](model.parameters(), recipe))
+        self.schedule = SCHEDULES[recipe.schedule](self.optimizer, recipe, self.total_steps)
+        self.early = EarlyStopping(recipe.patience)
+        self.step = 0
+        self._losses = Losses()
+        self._loss = self._accuracy = math.nan  # those of the batch that was read last
+        self._call_of_epoch = generator.call  # of the draw that gave the order of the epoch's images
+
+    @property
+    def done(self) -> bool:
+        """Whether no step is left."""
+        return self.step >= self.total_steps or self.early.over
+
+    def steps(self) -> Iterator[Step]:
+        """Do the steps that are left, yielding after each. Raises NotFiniteError when the loss is no number."""
+        labels = self.split.labels.astype(np.int64)
+        clock = Clock()
+        self.model.train()
+
+        @capture
+        def learn(images: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+            self.optimizer.zero_grad()
+            output = self.model(images)
+            loss = self.model.loss(output, classes)
+            self.optimizer.backward(loss, len(images))
+            self.optimizer.step()
+            right = (output.detach().argmax(1) == classes).where(1.0, 0.0).sum()
+            return self._losses.keep(loss.detach()), right
+
+        while not self.done:
+            epoch = self.step // self.steps_per_epoch + 1
+            for index in self._batches():
+                lr = self.optimizer.lr
+                size = self._batch_size()
+                images = self.split.images[index]
+                if self.recipe.augment:
+                    images = self._augmented(images, size)
+                last_losses, right = learn(normalise(images), from_numpy(labels[index]))
+                self._losses.count(last_losses, len(index) / size)
+                self.schedule.step()
+                self.step += 1
+                ends = self.step % self.steps_per_epoch == 0
+                if ends or self.step == 1 or self.step % self._losses.every == 0:
+                    self._read_losses()
+                    self._accuracy = float(gathered(right.item()).sum()) / size
+                validation = self._validate(lr) if ends else None
+                rate = clock.tick(size, self.total_steps)
+                yield Step(self.step, epoch, self._loss, self._accuracy, lr, rate, validation)
+
+    def _batches(self) -> Iterator[NDArray[np.int64]]:
+        """The batches of this epoch that are left, of each the share of this rank: indices of images."""
+        done, call = self.step % self.steps_per_epoch, self.generator.call
+        if done:
+            self.generator.call = self._call_of_epoch
+        else:
+            self._call_of_epoch = call
+        batches = distributed.batches(len(self.split), self.recipe.batch_size, self.generator)
+        if done:
+            self.generator.call = call
+        return itertools.islice(batches, done, None)
+
+    def _batch_size(self) -> int:
+        """How many images the batch of the next step has, of all ranks together."""
+        return min(self.recipe.batch_size, len(self.split) - self.step % self.steps_per_epoch * self.recipe.batch_size)
+
+    def _augmented(self, images: NDArray[np.uint8], batch_size: int) -> NDArray[np.uint8]:
+        from .augment import augment  # here, since it brings the kernels with it, which NumPy alone does without
+
+        return augment(images, self.generator, None, batch_size, share(batch_size))
+
+    def _validate(self, lr: float) -> Validation | None:
+        if self.held_out is None:
+            return None
+        found = Validation(*loss_and_accuracy(self.model, self.held_out))
+        self.model.train()
+        self._expect_finite("the loss on the images held out", found.loss, self.step, lr, bad_since=self.step)
+        self.early.see(found.loss, found.accuracy, self.step // self.steps_per_epoch, self.model)
+        return found
+
+    def _read_losses(self) -> None:
+        """Read what was not read yet. Raises NotFiniteError for the first that is no number."""
+        losses = self._losses.read()
+        for step, loss in enumerate(losses, self.step - len(losses) + 1):
+            self._expect_finite("the loss", loss, step, self.schedule.rate(step - 1), bad_since=step - 1)
+            self._loss = loss
+
+    def _expect_finite(self, what: str, value: float, step: int, lr: float, bad_since: int) -> None:
+        if not math.isfinite(value):
+            message = f"{what} is {value} at step {step:,}, with learning rate {lr:.3g}: try a lower --lr"
+            raise NotFiniteError(message, bad_since)
+
+    def expect_finite_weights(self) -> None:
+        """Raise NotFiniteError where the last step made a weight infinite or NaN, which no loss has shown yet."""
+        self._read_losses()
+        if not all(np.isfinite(tensor.numpy()).all() for tensor in self.model.state_dict().values()):
+            rate = self.schedule.rate(max(0, self.step - 1))
+            message = f"step {self.step:,}, with learning rate {rate:.3g}, made some weights infinite or NaN"
+            raise NotFiniteError(f"{message}: try a lower --lr", self.step)
+
+    def keep_best(self) -> None:
+        """Give the model the weights of the epoch after which the images held out were read best, if any were."""
+        if self.early.best:
+            self.model.load_state_dict(self.early.best)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is needed to go on; its tensors share memory with the model and the optimizer."""
+        return {
+            **{name: part.state_dict() for name, part in self._parts().items()},
+            "generator": {"seed": self.generator.seed, "call": self.generator.call},
+            "call_of_epoch": self._call_of_epoch,
+            "step": self.step,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state` was taken from a training with the same arguments.
+
+        Raises KeyError, TypeError or ValueError for a state that does not fit.
+        """
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        self.generator.seed, self.generator.call = state["generator"]["seed"], state["generator"]["call"]
+        self.step, self._call_of_epoch = state["step"], state["call_of_epoch"]
+
+    def _parts(self) -> dict[str, Any]:
+        return {"model": self.model, "optimizer": self.optimizer, "schedule": self.schedule, "early": self.early}

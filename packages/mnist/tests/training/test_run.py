@@ -1,0 +1,296 @@
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stackgrad import nn
+from stackgrad.mnist import MODELS, Dataset, Split, make_model
+from stackgrad.mnist.runs.checkpoints import Checkpoint, Checkpoints
+from stackgrad.mnist.training import run as training_run
+from stackgrad.mnist.training.evaluate import count_right
+from stackgrad.mnist.training.recipes import Recipe
+from stackgrad.mnist.training.steps import NotFiniteError, Step, Training
+from stackgrad.tensor import set_default_backend
+
+Cli = Any
+
+KEYS = [
+    *("model", "classes", "backend", "seed", "epochs", "batch_size", "steps", "parameters", "test_accuracy"),
+    *("images_per_second", "seconds_to_first_step", "seconds_total", "peak_memory_mb", "versions", "arguments"),
+]
+SHORT = Recipe(epochs=2, batch_size=32, lr=0.003, weight_decay=0.01)
+
+
+def run(
+    data: Dataset, folder: Path, name: str = "lenet5", seed: int = 0, recipe: Recipe = SHORT, backend: str = "cpu"
+) -> dict[str, Any]:
+    """Train into a new folder; what is in its summary.json."""
+    set_default_backend(backend)
+    folder.mkdir()
+    training_run.train(name, data, recipe, seed, folder, {"mark": name})
+    summary: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+    return summary
+
+
+# What is written
+
+
+@pytest.mark.parametrize(("name", "parameters"), [("lenet5", 61_706), ("course", 26_138)])
+def test_summary(name: str, parameters: int, tiny: Dataset, tmp_path: Path) -> None:
+    summary = run(tiny, tmp_path / "run", name, seed=5)
+    assert list(summary) == KEYS
+    assert {key: type(value) for key, value in summary.items()} == {
+        **dict.fromkeys(("model", "backend"), str),
+        **dict.fromkeys(("classes", "seed", "epochs", "batch_size", "steps", "parameters"), int),
+        **dict.fromkeys(("test_accuracy", "images_per_second"), float),
+        **dict.fromkeys(("seconds_to_first_step", "seconds_total", "peak_memory_mb"), float),
+        **dict.fromkeys(("versions", "arguments"), dict),
+    }
+    assert summary["model"] == name
+    assert (summary["backend"], summary["seed"], summary["classes"]) == ("cpu", 5, 10)
+    assert (summary["epochs"], summary["batch_size"], summary["parameters"]) == (2, 32, parameters)
+    assert summary["arguments"] == {"mark": name}
+    assert 0 < summary["test_accuracy"] < 1
+    assert summary["images_per_second"] > 0
+    assert 0 < summary["seconds_to_first_step"] < summary["seconds_total"]
+    assert 30 < summary["peak_memory_mb"] < 10_000
+
+
+def test_versions(tiny: Dataset, tmp_path: Path) -> None:
+    versions = run(tiny, tmp_path / "run", backend="numpy")["versions"]
+    packages = ("stackgrad-tensor", "stackgrad-kernels", "stackgrad-nn", "stackgrad-mnist", "numpy", "numba")
+    assert list(versions) == ["python", *packages]
+    assert versions["numpy"] == np.__version__
+    assert all(version[0].isdigit() for version in versions.values())
+
+
+def test_metrics(mnist: Dataset, tiny: Dataset, tmp_path: Path) -> None:
+    data = Dataset(Split(mnist.train.images[:240], mnist.train.labels[:240]), tiny.test, "MNIST")
+    recipe = replace(SHORT, batch_size=4)
+    summary = run(data, tmp_path / "run", recipe=recipe, backend="numpy")
+    *steps, last = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert [step["step"] for step in steps] == [1, 50, 100]
+    assert [step["epoch"] for step in steps] == [1, 1, 2]
+    for step in steps:
+        assert list(step) == ["step", "epoch", "loss", "accuracy", "lr", "images_per_second"]
+        assert all(np.isfinite(value) for value in step.values())
+        assert 0 < step["lr"] <= recipe.lr
+    assert steps[0]["loss"] > steps[-1]["loss"] > 0
+    assert last == {"step": 120, "test_accuracy": summary["test_accuracy"]}
+
+
+def test_a_line_of_metrics_is_the_mean_since_the_one_before(tiny: Dataset, tmp_path: Path) -> None:
+    set_default_backend("numpy")
+    steps: list[Step] = []
+    training_run.train("course", tiny, replace(SHORT, epochs=4, batch_size=4), 0, tmp_path, {}, steps.append)
+    *lines, _ = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    for line, part in zip(lines, (steps[:1], steps[1:50], steps[50:100]), strict=True):
+        assert line["step"] == part[-1].step
+        assert line["loss"] == pytest.approx(np.mean([step.loss for step in part]))
+        assert line["accuracy"] == pytest.approx(np.mean([step.accuracy for step in part]))
+    assert len({step.accuracy for step in steps}) > 2
+
+
+def test_the_saved_weights_are_the_ones_that_were_measured(tiny: Dataset, tmp_path: Path) -> None:
+    summary = run(tiny, tmp_path / "run", backend="numpy")
+    model = make_model("lenet5")
+    model.load_state_dict(nn.load(tmp_path / "run/model.safetensors"))
+    assert summary["test_accuracy"] == count_right(model, tiny.test) / len(tiny.test)
+
+
+def test_classes_are_those_of_the_data(tiny: Dataset, tmp_path: Path) -> None:
+    letters = [Split(split.images, split.labels + np.uint8(17)) for split in (tiny.train, tiny.test)]
+    summary = run(Dataset(letters[0], letters[1], "letters"), tmp_path / "run", backend="numpy")
+    assert summary["classes"] == 27
+    assert summary["parameters"] == 61_706 + 17 * 85
+
+
+def test_on_step_sees_every_step(tiny: Dataset, tmp_path: Path) -> None:
+    set_default_backend("numpy")
+    steps: list[Step] = []
+    training_run.train("course", tiny, SHORT, 0, tmp_path, {}, steps.append)
+    assert [step.step for step in steps] == list(range(1, 9))
+
+
+# The same seed, the same bits
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_one_thread_and_two_give_the_same_bits(name: str, folder: Path, cli: Cli, cli_process: Cli) -> None:
+    arguments = ("train", "--model", name, "--data", folder, "--epochs", 2, "--seed", 9, "--backend", "cpu", "--out")
+    outs = ["here", "one", "two"]
+    assert cli(*arguments, outs[0]).returncode == 0
+    for out, threads in zip(outs[1:], "12", strict=True):
+        result = cli_process(*arguments, out, NUMBA_NUM_THREADS=threads)
+        assert (result.returncode, result.stderr) == (0, "")
+    assert len({Path(out, "model.safetensors").read_bytes() for out in outs}) == 1
+    assert len({json.loads(Path(out, "summary.json").read_text())["test_accuracy"] for out in outs}) == 1
+
+
+# What goes wrong
+
+
+@pytest.mark.parametrize("backend", ["cpu", "numpy"])
+def test_a_loss_that_is_no_number(backend: str, tiny: Dataset, tmp_path: Path) -> None:
+    place = tmp_path / "run/checkpoints/step-00000000.safetensors"
+    message = (
+        rf"the loss is (nan|inf) at step \d+, with learning rate \S+: try a lower --lr; the last good .* is {place}$"
+    )
+    with pytest.raises(NotFiniteError, match=message):
+        run(tiny, tmp_path / "run", recipe=replace(SHORT, lr=1e10), backend=backend)
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["checkpoints", "metrics.jsonl"]
+    assert list((tmp_path / "run/checkpoints").iterdir()) == [place]
+
+
+def test_a_loss_that_is_read_late(tiny: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the first that was no number, and no weights that came of it are kept."""
+    messages = []
+    for every in (1, 50):
+        monkeypatch.setattr("stackgrad.mnist.training.losses.READ_EVERY", {"cpu": every})
+        with pytest.raises(NotFiniteError) as caught:
+            run(tiny, tmp_path / f"{every}", recipe=replace(SHORT, lr=1e10), backend="cpu")
+        messages.append(str(caught.value).split(";")[0])
+        assert [checkpoint.step for checkpoint in kept(tmp_path / f"{every}")] == [0]
+    assert messages[0] == messages[1]
+
+
+@pytest.mark.parametrize("spoiled", [3, 8])
+def test_weights_that_are_no_numbers(
+    spoiled: int, tiny: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The loss is that of before the step: nobody sees it before the checkpoint after that step, or after the last one.
+    set_default_backend("numpy")
+    steps = Training.steps
+
+    def spoil(self: Training) -> Iterator[Step]:
+        for step in steps(self):
+            if step.step == spoiled:
+                next(self.model.parameters()).detach()[0] = np.nan
+            yield step
+
+    monkeypatch.setattr(Training, "steps", spoil)
+    message = rf"step {spoiled}, with learning rate \S+, made some weights infinite or NaN: try a lower --lr; the last"
+    with pytest.raises(NotFiniteError, match=message):
+        training_run.train("lenet5", tiny, SHORT, 0, tmp_path, {}, checkpoint_every=1)
+    assert [checkpoint.step for checkpoint in kept(tmp_path)] == [spoiled - 1, spoiled - 2]
+
+
+def test_weights_with_which_the_loss_is_no_number_are_not_kept(
+    tiny: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_default_backend("numpy")
+    steps = Training.steps
+
+    def spoil(self: Training) -> Iterator[Step]:
+        for step in steps(self):
+            if step.step == 5:
+                next(self.model.parameters()).detach()[0] = 3e38
+            yield step
+
+    monkeypatch.setattr(Training, "steps", spoil)
+    with pytest.raises(NotFiniteError, match=r"at step 6, .*; the last good .*/step-00000004.safetensors$"):
+        training_run.train("lenet5", tiny, SHORT, 0, tmp_path, {}, checkpoint_every=1)
+    assert [checkpoint.step for checkpoint in kept(tmp_path)] == [4]
+
+
+# Going on
+
+
+def kept(folder: Path) -> list[Checkpoint]:
+    """The checkpoints of a run, the last first, all of them good."""
+    checkpoints = Checkpoints(folder)
+    found = []
+    for path in checkpoints.paths():
+        checkpoint, flaws = checkpoints.last_good()
+        assert checkpoint is not None
+        assert (checkpoint.path, flaws) == (path, [])
+        found.append(checkpoint)
+        path.rename(path.with_suffix(".seen"))
+    for path in (folder / "checkpoints").glob("*.seen"):
+        path.rename(path.with_suffix(".safetensors"))
+    return found
+
+
+class Crash(Exception):
+    """The process ends here."""
+
+
+def crash_after(step: int) -> Callable[[Step], None]:
+    def on_step(done: Step) -> None:
+        if done.step == step:
+            raise Crash
+
+    return on_step
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    """The metrics, without what differs each time."""
+    found = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "images_per_second"} for line in found]
+
+
+@pytest.mark.parametrize("crash", [1, 3, 4, 6, 8])
+@pytest.mark.parametrize("patience", [None, 1])
+def test_a_run_that_crashed_goes_on_to_the_same_end(
+    patience: int | None, crash: int, tiny: Dataset, tmp_path: Path
+) -> None:
+    recipe = replace(SHORT, patience=patience, batch_size=30)
+    whole, folder = tmp_path / "whole", tmp_path / "crashed"
+    expected = run(tiny, whole, "course", recipe=recipe)
+    folder.mkdir()
+    arguments: tuple[Any, ...] = ("course", tiny, recipe, 0, folder, {"mark": "course"})
+    with contextlib.suppress(Crash):
+        training_run.train(*arguments, crash_after(crash), 2)
+        assert crash > expected["steps"]
+    (last, *_) = kept(folder)
+    summary = training_run.train(*arguments, lambda step: None, 2, last)
+    assert (whole / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
+    assert lines(whole) == lines(folder)
+    for key in ("steps", "test_accuracy", "kept_epoch", "validation_accuracy"):
+        assert summary.get(key) == expected.get(key)
+
+
+def test_checkpoints_at_an_interval_and_at_the_end(tiny: Dataset, tmp_path: Path) -> None:
+    run(tiny, tmp_path / "run", backend="numpy")
+    assert [checkpoint.step for checkpoint in kept(tmp_path / "run")] == [8, 0]
+    training_run.train("lenet5", tiny, SHORT, 0, tmp_path, {}, checkpoint_every=3)
+    assert [checkpoint.step for checkpoint in kept(tmp_path)] == [8, 6]
+
+
+def test_a_disk_that_is_full(tiny: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_default_backend("numpy")
+    save = Checkpoints.save
+
+    def full(self: Checkpoints, step: int, *arguments: Any) -> None:
+        if step == 6:
+            raise OSError(28, "No space left on device", "there")
+        save(self, step, *arguments)
+
+    monkeypatch.setattr(Checkpoints, "save", full)
+    with pytest.raises(training_run.SaveError) as caught:
+        training_run.train("lenet5", tiny, SHORT, 0, tmp_path, {}, checkpoint_every=2)
+    last = tmp_path / "checkpoints/step-00000004.safetensors"
+    assert str(caught.value) == (
+        f"there: cannot be written (No space left on device); the last good checkpoint is {last}: "
+        f"make room, then `stackgrad-mnist train --resume {tmp_path}`"
+    )
+    assert [checkpoint.step for checkpoint in kept(tmp_path)] == [4, 2]
+
+
+# Time
+
+
+def test_time_counts_from_the_start_of_the_process(folder: Path, cli_process: Cli) -> None:
+    arguments = ("train", "--data", folder, "--limit", 20, "--epochs", 1, "--backend", "numpy", "--out", "run")
+    before = time.perf_counter()
+    result = cli_process(*arguments, STARTUP_SECONDS="1.5")
+    whole = time.perf_counter() - before
+    assert (result.returncode, result.stderr) == (0, "")
+    summary = json.loads(Path("run/summary.json").read_text())
+    assert 1.5 < summary["seconds_to_first_step"] < summary["seconds_total"] < whole + 0.02
