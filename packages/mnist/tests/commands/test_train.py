@@ -138,7 +138,7 @@ def test_a_file_that_may_not_grow(limit: int, kept: str | None, folder: Path) ->
     )
     assert process.returncode == 1
     good_one = f"the last good checkpoint is run/checkpoints/{kept}" if kept else "there is no checkpoint yet"
-    then = "`stackgrad-mnist train --resume run`" if kept else "start anew"
+    then = "`stackgrad-mnist train --resume run`" if kept else "start a new run"
     failed = "step-00000002" if kept else "step-00000000"
     assert process.stderr == (
         f"Error: run/checkpoints/{failed}.safetensors: cannot be written (File too large); {good_one}: "

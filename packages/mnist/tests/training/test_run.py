@@ -12,9 +12,9 @@ import pytest
 from stackgrad import nn
 from stackgrad.mnist import MODELS, Dataset, Split, make_model
 from stackgrad.mnist.runs.checkpoints import Checkpoint, Checkpoints
-from stackgrad.mnist.training import run as training_run
 from stackgrad.mnist.training.evaluate import count_right
-from stackgrad.mnist.training.recipes import Recipe
+from stackgrad.mnist.training.recipes import OPTIONS, Recipe
+from stackgrad.mnist.training.run import SaveError, Start, run_training
 from stackgrad.mnist.training.steps import NotFiniteError, Step, Training
 from stackgrad.tensor import set_default_backend
 
@@ -27,13 +27,21 @@ KEYS = [
 SHORT = Recipe(epochs=2, batch_size=32, lr=0.003, weight_decay=0.01)
 
 
+def begun(
+    data: Dataset, folder: Path, name: str = "lenet5", seed: int = 0, recipe: Recipe = SHORT, **further: Any
+) -> Start:
+    """The start of a run; `further` are other fields of it."""
+    asked = {option: getattr(recipe, option) for option in OPTIONS}
+    return Start(folder, {"model": name, "seed": seed, **asked}, data, **further)
+
+
 def run(
     data: Dataset, folder: Path, name: str = "lenet5", seed: int = 0, recipe: Recipe = SHORT, backend: str = "cpu"
 ) -> dict[str, Any]:
     """Train into a new folder; what is in its summary.json."""
     set_default_backend(backend)
     folder.mkdir()
-    training_run.train(name, data, recipe, seed, folder, {"mark": name})
+    run_training(begun(data, folder, name, seed, recipe))
     summary: dict[str, Any] = json.loads((folder / "summary.json").read_text())
     return summary
 
@@ -55,7 +63,7 @@ def test_summary(name: str, parameters: int, tiny: Dataset, tmp_path: Path) -> N
     assert summary["model"] == name
     assert (summary["backend"], summary["seed"], summary["classes"]) == ("cpu", 5, 10)
     assert (summary["epochs"], summary["batch_size"], summary["parameters"]) == (2, 32, parameters)
-    assert summary["arguments"] == {"mark": name}
+    assert summary["arguments"] == begun(tiny, tmp_path, name, seed=5).arguments
     assert 0 < summary["test_accuracy"] < 1
     assert summary["images_per_second"] > 0
     assert 0 < summary["seconds_to_first_step"] < summary["seconds_total"]
@@ -88,7 +96,7 @@ def test_metrics(mnist: Dataset, tiny: Dataset, tmp_path: Path) -> None:
 def test_a_line_of_metrics_is_the_mean_since_the_one_before(tiny: Dataset, tmp_path: Path) -> None:
     set_default_backend("numpy")
     steps: list[Step] = []
-    training_run.train("course", tiny, replace(SHORT, epochs=4, batch_size=4), 0, tmp_path, {}, steps.append)
+    run_training(begun(tiny, tmp_path, "course", recipe=replace(SHORT, epochs=4, batch_size=4)), steps.append)
     *lines, _ = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     for line, part in zip(lines, (steps[:1], steps[1:50], steps[50:100]), strict=True):
         assert line["step"] == part[-1].step
@@ -114,7 +122,7 @@ def test_classes_are_those_of_the_data(tiny: Dataset, tmp_path: Path) -> None:
 def test_on_step_sees_every_step(tiny: Dataset, tmp_path: Path) -> None:
     set_default_backend("numpy")
     steps: list[Step] = []
-    training_run.train("course", tiny, SHORT, 0, tmp_path, {}, steps.append)
+    run_training(begun(tiny, tmp_path, "course"), steps.append)
     assert [step.step for step in steps] == list(range(1, 9))
 
 
@@ -177,7 +185,7 @@ def test_weights_that_are_no_numbers(
     monkeypatch.setattr(Training, "steps", spoil)
     message = rf"step {spoiled}, with learning rate \S+, made some weights infinite or NaN: try a lower --lr; the last"
     with pytest.raises(NotFiniteError, match=message):
-        training_run.train("lenet5", tiny, SHORT, 0, tmp_path, {}, checkpoint_every=1)
+        run_training(begun(tiny, tmp_path, checkpoint_every=1))
     assert [checkpoint.step for checkpoint in kept(tmp_path)] == [spoiled - 1, spoiled - 2]
 
 
@@ -195,7 +203,7 @@ def test_weights_with_which_the_loss_is_no_number_are_not_kept(
 
     monkeypatch.setattr(Training, "steps", spoil)
     with pytest.raises(NotFiniteError, match=r"at step 6, .*; the last good .*/step-00000004.safetensors$"):
-        training_run.train("lenet5", tiny, SHORT, 0, tmp_path, {}, checkpoint_every=1)
+        run_training(begun(tiny, tmp_path, checkpoint_every=1))
     assert [checkpoint.step for checkpoint in kept(tmp_path)] == [4]
 
 
@@ -244,12 +252,12 @@ def test_a_run_that_crashed_goes_on_to_the_same_end(
     whole, folder = tmp_path / "whole", tmp_path / "crashed"
     expected = run(tiny, whole, "course", recipe=recipe)
     folder.mkdir()
-    arguments: tuple[Any, ...] = ("course", tiny, recipe, 0, folder, {"mark": "course"})
+    start = begun(tiny, folder, "course", recipe=recipe, checkpoint_every=2)
     with contextlib.suppress(Crash):
-        training_run.train(*arguments, crash_after(crash), 2)
+        run_training(start, crash_after(crash))
         assert crash > expected["steps"]
     (last, *_) = kept(folder)
-    summary = training_run.train(*arguments, lambda step: None, 2, last)
+    summary = run_training(replace(start, checkpoint=last))
     assert (whole / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
     assert lines(whole) == lines(folder)
     for key in ("steps", "test_accuracy", "kept_epoch", "validation_accuracy"):
@@ -259,7 +267,7 @@ def test_a_run_that_crashed_goes_on_to_the_same_end(
 def test_checkpoints_at_an_interval_and_at_the_end(tiny: Dataset, tmp_path: Path) -> None:
     run(tiny, tmp_path / "run", backend="numpy")
     assert [checkpoint.step for checkpoint in kept(tmp_path / "run")] == [8, 0]
-    training_run.train("lenet5", tiny, SHORT, 0, tmp_path, {}, checkpoint_every=3)
+    run_training(begun(tiny, tmp_path, checkpoint_every=3))
     assert [checkpoint.step for checkpoint in kept(tmp_path)] == [8, 6]
 
 
@@ -273,8 +281,8 @@ def test_a_disk_that_is_full(tiny: Dataset, tmp_path: Path, monkeypatch: pytest.
         save(self, step, *arguments)
 
     monkeypatch.setattr(Checkpoints, "save", full)
-    with pytest.raises(training_run.SaveError) as caught:
-        training_run.train("lenet5", tiny, SHORT, 0, tmp_path, {}, checkpoint_every=2)
+    with pytest.raises(SaveError) as caught:
+        run_training(begun(tiny, tmp_path, checkpoint_every=2))
     last = tmp_path / "checkpoints/step-00000004.safetensors"
     assert str(caught.value) == (
         f"there: cannot be written (No space left on device); the last good checkpoint is {last}: "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,36 +19,16 @@ from ..runs.checkpoints import FOLDER, Checkpoint
 from ..runs.folder import alone_in, new_run
 from ..runs.process import versions
 from ..runs.resume import expect_same_data, fingerprint, last_checkpoint
-from ..training.recipes import RECIPES, SGD_LR, Recipe
-from ..training.run import CHECKPOINT_EVERY
+from ..training.recipes import OPTIONS, RECIPES, SGD_LR
+from ..training.run import CHECKPOINT_EVERY, Start
 from ._options import load_data, use
 from ._streams import say
 
-_OF_RECIPES = ("epochs", "batch_size", "lr", "optimizer", "schedule", "augment", "patience")
 _MAY_CHANGE = ("resume", "checkpoint_every", "pictures", "tensorboard", "as_json")
 
 
-@dataclass(frozen=True)
-class Start:
-    """What `train` needs to begin, or with a checkpoint to go on.
-
-    Attributes:
-        arguments: what the run was asked for, all defaults filled in, as its summary will hold it.
-    """
-
-    folder: Path
-    arguments: dict[str, Any]
-    data: Dataset
-    checkpoint: Checkpoint | None = None
-
-    @property
-    def recipe(self) -> Recipe:
-        """How to train."""
-        return replace(RECIPES[self.arguments["model"]], **{name: self.arguments[name] for name in _OF_RECIPES})
-
-
 @contextmanager
-def anew(out: Path | None, checkpoint_every: int | None, options: dict[str, Any]) -> Iterator[Start]:
+def new_run_in(out: Path | None, checkpoint_every: int | None, options: dict[str, Any]) -> Iterator[Start]:
     """Begin a run in a new folder, which is no other process's in this context."""
     arguments = _arguments(options)
     use(arguments["backend"])
@@ -58,19 +38,19 @@ def anew(out: Path | None, checkpoint_every: int | None, options: dict[str, Any]
     folder = by_first(lambda: new_run(out, arguments["model"]))
     arguments |= {"out": str(folder), "checkpoint_every": checkpoint_every or CHECKPOINT_EVERY}
     with alone_in(folder) if world().is_first else nullcontext():
-        yield Start(folder, arguments, data)
+        yield Start(folder, arguments, data, checkpoint_every=arguments["checkpoint_every"])
 
 
 def _arguments(options: dict[str, Any]) -> dict[str, Any]:
     """What was asked for, with the defaults of the model's recipe; can be JSON."""
     usual = RECIPES[options["model"]]
-    given = {name: options[name] for name in _OF_RECIPES if options[name] is not None}
+    given = {name: options[name] for name in OPTIONS if options[name] is not None}
     if given.get("optimizer") == "sgd" != usual.optimizer:
         given.setdefault("lr", SGD_LR)
     recipe = replace(usual, **given)
     return {
         **{name: options[name] for name in ("model", "backend", "seed")},
-        **{name: getattr(recipe, name) for name in _OF_RECIPES},
+        **{name: getattr(recipe, name) for name in OPTIONS},
         "data": options["data"] and str(options["data"].absolute()),  # to be found from any folder
         **{name: options[name] for name in ("emnist", "limit")},
         "labels": options["labels"] or default_labels(options["data"]),
@@ -78,7 +58,7 @@ def _arguments(options: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def going_on(ctx: click.Context, folder: Path) -> Iterator[Start]:
+def resumed_run(ctx: click.Context, folder: Path, checkpoint_every: int | None) -> Iterator[Start]:
     """Go on with the run in `folder`, which is no other process's in this context."""
     lock = world().is_first and (folder / FOLDER).is_dir()  # none where there is no run
     with alone_in(folder) if lock else nullcontext():
@@ -89,7 +69,7 @@ def going_on(ctx: click.Context, folder: Path) -> Iterator[Start]:
         data = load_data(path and Path(path), arguments["emnist"], arguments["limit"])
         expect_same_data(data, checkpoint)
         _expect_fit_for_ranks(arguments, data)
-        yield Start(folder, arguments, data, checkpoint)
+        yield Start(folder, arguments, data, checkpoint, checkpoint_every or arguments["checkpoint_every"])
 
 
 def _expect_fit_for_ranks(arguments: dict[str, Any], data: Dataset) -> None:

@@ -20,12 +20,11 @@ from ..runs.folder import Run, load_run
 from ..runs.graph import operations
 from ..runs.tensorboard import TensorBoard, expect_writer
 from ..training.recipes import OPTIMIZERS, RECIPES, SCHEDULES, SGD_LR
-from ..training.run import CHECKPOINT_EVERY
-from ..training.run import train as run_training
+from ..training.run import CHECKPOINT_EVERY, Start, run_training
 from ..training.steps import Step, steps_per_epoch
 from ._options import backend_option, data_options, json_option, labels_option, positive_number, whole_number
 from ._progress import Bar
-from ._start import Start, anew, going_on
+from ._start import new_run_in, resumed_run
 from ._streams import say
 
 
@@ -149,25 +148,15 @@ def train(
       stackgrad-mnist train --backend numpy --limit 2000
       mpiexec -n 2 python -m mpi4py -m stackgrad.mnist train
     """
-    with anew(out, checkpoint_every, options) if resume is None else going_on(ctx, resume) as start:
+    begun = new_run_in(out, checkpoint_every, options) if resume is None else resumed_run(ctx, resume, checkpoint_every)
+    with begun as start:
         if not as_json:
             _say_what(start)
         board_folder = tensorboard and tensorboard / start.folder.absolute().name
         writes = world().is_first
         with TensorBoard(board_folder) if board_folder and writes else contextlib.nullcontext() as board:
             with _progress(start) as show:
-                summary = run_training(
-                    start.arguments["model"],
-                    start.data,
-                    start.recipe,
-                    start.arguments["seed"],
-                    start.folder,
-                    start.arguments,
-                    show,
-                    checkpoint_every or start.arguments["checkpoint_every"],
-                    start.checkpoint,
-                    board.line if board else lambda line: None,
-                )
+                summary = run_training(start, show, board.line if board else lambda line: None)
             if not writes:
                 return
             if as_json:

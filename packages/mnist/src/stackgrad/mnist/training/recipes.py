@@ -34,6 +34,9 @@ class Recipe:
     patience: int | None = None
 
 
+OPTIONS = ("epochs", "batch_size", "lr", "optimizer", "schedule", "augment", "patience")
+"""What of a recipe a run may be asked to do otherwise."""
+
 RECIPES = {
     "lenet5": Recipe(3, 64, 0.004, 0.05),
     "course": Recipe(4, 64, 0.006, 0.01),
