@@ -9,7 +9,7 @@ from stackgrad import nn
 from stackgrad.mnist import Dataset
 from stackgrad.mnist.models import make_model
 from stackgrad.mnist.page.answers import answer
-from stackgrad.mnist.runs.activations import activations
+from stackgrad.mnist.runs.trace import activations
 from stackgrad.mnist.training.evaluate import probabilities
 from stackgrad.tensor import Generator, Tensor, set_default_backend
 

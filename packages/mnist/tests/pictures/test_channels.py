@@ -7,7 +7,7 @@ import pytest
 from stackgrad import nn
 from stackgrad.mnist import MODELS, Dataset, Split, make_model
 from stackgrad.mnist.pictures import channels
-from stackgrad.mnist.runs.activations import activations
+from stackgrad.mnist.runs.trace import activations
 from stackgrad.tensor import Generator, Tensor, no_grad, set_default_backend
 
 from .conftest import pixels

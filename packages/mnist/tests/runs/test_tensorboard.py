@@ -5,9 +5,9 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from stackgrad.mnist.pictures._style import Picture
-from stackgrad.mnist.runs.graph import Operation
 from stackgrad.mnist.runs.metrics import read_metrics
 from stackgrad.mnist.runs.tensorboard import TensorBoard, TensorBoardError, expect_writer
+from stackgrad.mnist.runs.trace import Operation
 
 
 def read(folder: Path) -> EventAccumulator:

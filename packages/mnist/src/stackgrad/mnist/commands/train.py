@@ -17,8 +17,8 @@ from ..data.labels import class_names
 from ..models import MODELS
 from ..pictures.report import REPORT, write_report
 from ..runs.folder import Run, load_run
-from ..runs.graph import operations
 from ..runs.tensorboard import TensorBoard, expect_writer
+from ..runs.trace import operations
 from ..training.recipes import OPTIMIZERS, RECIPES, SCHEDULES, SGD_LR
 from ..training.run import CHECKPOINT_EVERY, Start, run_training
 from ..training.steps import Step, steps_per_epoch

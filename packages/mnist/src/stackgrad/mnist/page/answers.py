@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..models import Model
-from ..runs.activations import activations
+from ..runs.trace import activations
 from ..training.evaluate import probabilities
 
 LAYERS = 2

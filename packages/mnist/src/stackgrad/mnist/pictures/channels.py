@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..data.datasets import Split
 from ..models import Model
-from ..runs.activations import activations
+from ..runs.trace import activations
 from ._style import AMOUNT, GREY, TOP, WIDTH, Picture, drawable, finish, mosaic, page, place
 
 _SIDE, _GAP, _BETWEEN = 56, 4, 24  # pixels: a channel, between two, between the layers

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from stackgrad import nn
 from stackgrad.nn.saving import replace_file
-from stackgrad.tensor import Tensor, Window, from_numpy, no_grad, observed
+from stackgrad.tensor import Tensor, Window, from_numpy
 
 from ..data.datasets import IMAGE_SHAPE
 from ..data.labels import class_names
 from ..models import MEAN, STD
 from .folder import Run
+from .trace import trace
 
 OPSET = 17
 INPUT, OUTPUT = "images", "probabilities"
@@ -77,7 +78,6 @@ def _graph(model: nn.Module, onnx: Any) -> tuple[list[Any], list[Any], int]:
     nodes: list[Any] = []
     constants: list[Any] = []
     names: dict[int, str] = {}  # of what depends on the input, by the identity of the tensor
-    alive: list[Tensor] = []  # an identity is one only as long as its tensor lives
 
     def add(operator: str, inputs: list[Any], attributes: dict[str, Any], output: str | None = None) -> str:
         taken = [each if isinstance(each, str) else constant(each) for each in inputs]
@@ -91,25 +91,22 @@ def _graph(model: nn.Module, onnx: Any) -> tuple[list[Any], list[Any], int]:
         constants.append(onnx.numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name))
         return name
 
-    def see(function: type[Any], arguments: tuple[Any, ...], result: Tensor) -> None:
-        if not any(id(each) in names for each in arguments if isinstance(each, Tensor)):
-            return  # nothing that depends on the input: a constant, where it is used
-        if function.__name__ not in _OPERATORS:
-            raise ExportError(f"the model applies {function.__name__}, for which there is no operator of ONNX here")
-        output = ""
-        for operator, inputs, attributes in _OPERATORS[function.__name__](*arguments):
-            named = [names.get(id(each), each) if isinstance(each, Tensor) else each for each in inputs]
-            output = add(operator, [output if each is _LAST else each for each in named], attributes)
-        names[id(result)] = output
-        alive.append(result)
-
     scaled = add("Cast", [INPUT], {"to": onnx.TensorProto.FLOAT})
     scaled = add("Unsqueeze", [scaled, np.array([1])], {})
     scaled = add("Mul", [scaled, np.float32(1 / (255 * STD))], {})
     images = from_numpy(np.zeros((_BATCH, 1, *IMAGE_SHAPE), np.float32), backend="numpy")
     names[id(images)] = add("Sub", [scaled, np.float32(MEAN / STD)], {})
-    with observed(see), no_grad():
-        result = model(images)
+    result, applied = trace(model, images)
+    for one in applied:
+        if not any(id(each) in names for each in one.arguments if isinstance(each, Tensor)):
+            continue  # nothing that depends on the input: a constant, where it is used
+        if one.name not in _OPERATORS:
+            raise ExportError(f"the model applies {one.name}, for which there is no operator of ONNX here")
+        output = ""
+        for operator, inputs, attributes in _OPERATORS[one.name](*one.arguments):
+            named = [names.get(id(each), each) if isinstance(each, Tensor) else each for each in inputs]
+            output = add(operator, [output if each is _LAST else each for each in named], attributes)
+        names[id(one.result)] = output
     add("Softmax", [names[id(result)]], {"axis": 1}, OUTPUT)
     return nodes, constants, result.shape[1]
 
@@ -153,25 +150,8 @@ def _reshape(x: Tensor, shape: tuple[int, ...]) -> list[Operator]:
     return [("Reshape", [x, np.array([0, *shape[1:]])], {})]  # 0: as many as there are
 
 
-_ELEMENTWISE = {
-    "add": "Add",
-    "sub": "Sub",
-    "mul": "Mul",
-    "div": "Div",
-    "neg": "Neg",
-    "exp": "Exp",
-    "log": "Log",
-    "sqrt": "Sqrt",
-    "relu": "Relu",
-    "tanh": "Tanh",
-    "sigmoid": "Sigmoid",
-}
-
-
-def _elementwise(op: Any, *operands: Tensor) -> list[Operator]:
-    if op.name not in _ELEMENTWISE:
-        raise ExportError(f"the model applies {op.name}, for which there is no operator of ONNX here")
-    return [(_ELEMENTWISE[op.name], list(operands), {})]
+def _elementwise(operator: str) -> Callable[..., list[Operator]]:
+    return lambda *operands: [(operator, list(operands), {})]
 
 
 _OPERATORS: dict[str, Callable[..., list[Operator]]] = {
@@ -180,7 +160,8 @@ _OPERATORS: dict[str, Callable[..., list[Operator]]] = {
     "MaxPool2d": _max_pool2d,
     "AvgPool2d": _avg_pool2d,
     "Reshape": _reshape,
-    "Elementwise": _elementwise,
     "Softmax": lambda x, dim: [("Softmax", [x], {"axis": dim})],
     "LogSoftmax": lambda x, dim: [("LogSoftmax", [x], {"axis": dim})],
+    **{name: _elementwise(name.capitalize()) for name in ("add", "sub", "mul", "div", "neg", "exp", "log", "sqrt")},
+    **{name: _elementwise(name.capitalize()) for name in ("relu", "tanh", "sigmoid")},
 }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from ..pictures._style import Picture
-    from .graph import Operation
+    from .trace import Operation
 
 
 _TAGS = {
