@@ -2,14 +2,21 @@
 
 import io
 from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from stackgrad.mnist.pictures import _style
-from stackgrad.mnist.pictures._style import Picture
+from stackgrad.mnist.pictures import Shown
+from stackgrad.mnist.pictures._style import Drawing, style
+
+
+def shown(**known: Any) -> Shown:
+    """What a picture is drawn from, of which it needs no more than is known here."""
+    return Shown(**{field.name: known.get(field.name) for field in fields(Shown)})  # type: ignore[arg-type]
 
 
 class Drawn:
@@ -31,20 +38,19 @@ class Drawn:
 def drawn(monkeypatch: pytest.MonkeyPatch) -> Iterator[Drawn]:
     """Draw in the pictures' style, and keep the figures."""
     seen = Drawn()
-    finish = _style.finish
+    plain = Drawing.__init__
 
-    def keep(name: str, title: str, description: str, figure: Figure) -> Picture:
-        seen.figures.append(figure)
-        return finish(name, title, description, figure)
+    def keep(self: Drawing, *args: Any) -> None:
+        plain(self, *args)
+        seen.figures.append(self.figure)
 
-    for module in ("channels", "confusion", "curves", "filters", "mistakes"):
-        monkeypatch.setattr(f"stackgrad.mnist.pictures.{module}.finish", keep)
-    with _style.style():
+    monkeypatch.setattr(Drawing, "__init__", keep)
+    with style():
         yield seen
 
 
-def pixels(picture: Picture) -> tuple[int, int]:
+def pixels(picture: Drawing) -> tuple[int, int]:
     """Width and height; raises unless the PNG can be read."""
-    with Image.open(io.BytesIO(picture.png)) as image:
+    with Image.open(io.BytesIO(picture.png())) as image:
         image.load()
         return image.size

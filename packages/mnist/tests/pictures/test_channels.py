@@ -10,7 +10,7 @@ from stackgrad.mnist.pictures import channels
 from stackgrad.mnist.runs.trace import activations
 from stackgrad.tensor import Generator, Tensor, no_grad, set_default_backend
 
-from .conftest import pixels
+from .conftest import pixels, shown
 
 DIGITS = [str(digit) for digit in range(10)]
 
@@ -48,7 +48,7 @@ def test_one_of_each() -> None:
 
 def test_course_shows_every_channel_beside_its_input(mnist: Dataset, drawn: Any) -> None:
     model = make_model("course", generator=Generator(0))
-    picture = channels.draw(model, mnist.test, DIGITS)
+    picture = channels.draw(shown(model=model, test=mnist.test, names=DIGITS))
     axes = drawn.figure.axes
     chosen = [int(np.flatnonzero(mnist.test.labels == digit)[0]) for digit in (0, 2, 4, 5, 7, 9)]
     arrays = activations(model, mnist.test.images[chosen])
@@ -73,22 +73,22 @@ def test_course_shows_every_channel_beside_its_input(mnist: Dataset, drawn: Any)
 @pytest.mark.parametrize("name", MODELS)
 def test_all_channels_of_every_model(name: str, mnist: Dataset, drawn: Any) -> None:
     model = make_model(name, generator=Generator(0))
-    picture = channels.draw(model, mnist.test, DIGITS)
+    picture = channels.draw(shown(model=model, test=mnist.test, names=DIGITS))
     width, height = pixels(picture)
     assert width == 1440
     assert height < 1300
     counts = [array.shape[1] for array in activations(model, mnist.test.images[:1])[:2]]
     for axes, count in zip(drawn.figure.axes[1:], counts, strict=True):
-        shown = ~np.isnan(axes.images[0].get_array().filled(np.nan))
+        seen = ~np.isnan(axes.images[0].get_array().filled(np.nan))
         images = len(drawn.figure.axes[0].texts)
-        assert shown.sum() == images * count * 56 * 56
+        assert seen.sum() == images * count * 56 * 56
         box = axes.get_position()
         assert 0 < box.x0 < box.x1 < 1
         assert 0 < box.y0 < box.y1 < 0.9  # clear of the title
 
 
 def test_many_channels_and_a_layer_of_zeros(mnist: Dataset, drawn: Any) -> None:
-    picture = channels.draw(Wide(), mnist.test, DIGITS)  # type: ignore[arg-type]
+    picture = channels.draw(shown(model=Wide(), test=mnist.test, names=DIGITS))
     assert "(32 and 48 channels)" in picture.description
     assert "100% after convolution 2." in picture.description
     assert pixels(picture)[0] == 1440
@@ -96,4 +96,5 @@ def test_many_channels_and_a_layer_of_zeros(mnist: Dataset, drawn: Any) -> None:
 
 def test_a_single_image(mnist: Dataset, drawn: Any) -> None:
     one = Split(mnist.test.images[:1], mnist.test.labels[:1])
-    assert channels.draw(make_model("lenet5"), one, DIGITS).title == "What two convolutions make of 7"
+    picture = channels.draw(shown(model=make_model("lenet5"), test=one, names=DIGITS))
+    assert picture.title == "What two convolutions make of 7"

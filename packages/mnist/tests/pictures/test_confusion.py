@@ -7,7 +7,10 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from stackgrad.mnist import Split
 from stackgrad.mnist.pictures import confusion
+
+from .conftest import shown
 
 LETTERS = [chr(ord("A") + i) for i in range(26)]
 
@@ -17,6 +20,13 @@ def random_counts(classes: int, errors: int, seed: int = 0) -> npt.NDArray[np.in
     counts = np.diag(generator.integers(50, 100, classes))
     np.add.at(counts, (generator.integers(0, classes, errors), generator.integers(0, classes, errors)), 1)
     return counts
+
+
+def draw(counts: npt.NDArray[Any], names: list[str]) -> Any:
+    """The picture of images that were taken for each other so often."""
+    labels, guesses = (np.repeat(each.ravel(), counts.ravel()) for each in np.indices(counts.shape))
+    test = Split(np.zeros((len(labels), 28, 28), np.uint8), labels.astype(np.uint8))
+    return confusion.draw(shown(test=test, probabilities=np.eye(len(names))[guesses], names=names))
 
 
 def numbers(axes: Axes) -> dict[tuple[int, int], str]:
@@ -34,7 +44,7 @@ def test_most_common_is_sorted_with_ties_in_order() -> None:
 def test_the_matrix_shows_the_counts(classes: int, drawn: Any) -> None:
     counts = random_counts(classes, 60 * classes)
     names = [f"c{i}" for i in range(classes)]
-    confusion.draw(counts, names)
+    draw(counts, names)
     axes = drawn.figure.axes[0]
     seen = numbers(axes)
     for is_, taken in np.ndindex(classes, classes):
@@ -55,7 +65,7 @@ def test_the_title_names_the_most_common_confusion_which_is_framed(drawn: Any) -
     counts = np.diag([50] * 26)
     counts[14, 16] = 12  # O for Q
     counts[3, 14] = 11
-    picture = confusion.draw(counts, LETTERS)
+    picture = draw(counts, LETTERS)
     assert picture.title == "O taken for Q: 12 times"
     assert "1,300 of 1,323 test images read rightly (98.26%), 23 wrongly." in drawn.texts()
     (frame,) = [patch for patch in drawn.figure.axes[0].patches if isinstance(patch, Rectangle)]
@@ -68,11 +78,11 @@ def test_the_title_names_the_most_common_confusion_which_is_framed(drawn: Any) -
 
 @pytest.mark.parametrize(("count", "words"), [(1, "once"), (2, "twice"), (3, "3 times"), (1200, "1,200 times")])
 def test_how_often(count: int, words: str, drawn: Any) -> None:
-    assert confusion.draw(np.array([[5, count], [0, 5]]), ["a", "b"]).title == f"a taken for b: {words}"
+    assert draw(np.array([[5, count], [0, 5]]), ["a", "b"]).title == f"a taken for b: {words}"
 
 
 def test_no_confusion(drawn: Any) -> None:
-    picture = confusion.draw(np.diag([3, 4, 5]), ["a", "b", "c"])
+    picture = draw(np.diag([3, 4, 5]), ["a", "b", "c"])
     assert picture.title == "No test image was taken for another class"
     assert "Most common confusions: none." in picture.description
     assert len(drawn.figure.axes) == 1
@@ -81,7 +91,7 @@ def test_no_confusion(drawn: Any) -> None:
 def test_a_class_that_does_not_occur_is_left_out(drawn: Any) -> None:
     counts = np.zeros((5, 5), int)
     counts[1, 1], counts[1, 3], counts[4, 4] = 8, 2, 7  # there is no image of 3, but 3 is answered
-    picture = confusion.draw(counts, ["a", "b", "c", "d", "e"])
+    picture = draw(counts, ["a", "b", "c", "d", "e"])
     assert [label.get_text() for label in drawn.figure.axes[0].get_yticklabels()] == ["b", "d", "e"]
     assert numbers(drawn.figure.axes[0]) == {(0, 0): "80.0%", (0, 1): "2", (2, 2): "100.0%"}
     assert picture.description.startswith("Confusion matrix of 3 classes.")
@@ -89,7 +99,7 @@ def test_a_class_that_does_not_occur_is_left_out(drawn: Any) -> None:
 
 def test_names_of_any_kind(drawn: Any) -> None:
     names = ["T-shirt/top", "$x$", "お", "a" * 40, "<b>"]
-    picture = confusion.draw(random_counts(5, 40), names)
+    picture = draw(random_counts(5, 40), names)
     shown = [label.get_text() for label in drawn.figure.axes[0].get_yticklabels()]
     assert shown == ["T-shirt/top", "$x$", "2", "a" * 13 + "…", "<b>"]  # the font has no お
     assert any(name in picture.description for name in ("お", "a" * 40))

@@ -5,6 +5,8 @@ import pytest
 
 from stackgrad.mnist.pictures import curves
 
+from .conftest import shown
+
 
 def rows_of(steps: int, every: int, epochs: int, **more: Any) -> list[dict[str, Any]]:
     """Lines such as training writes."""
@@ -36,7 +38,7 @@ def test_what_is_drawn(drawn: Any) -> None:
             "validation_accuracy": 0.9 + epoch / 50,
         }
         rows.insert(-1, line)
-    picture = curves.draw(rows)
+    picture = curves.draw(shown(rows=rows))
     loss, accuracy = drawn.figure.axes
     held_out = lines(accuracy)["images held out"]
     np.testing.assert_allclose(held_out.get_xdata(), [1, 2, 3, 4])
@@ -54,7 +56,7 @@ def test_what_is_drawn(drawn: Any) -> None:
 
 
 def test_lines_are_told_apart_without_colours(drawn: Any) -> None:
-    curves.draw([*rows_of(100, 10, 1), {"step": 100, "epoch": 1, "validation_accuracy": 0.9}])
+    curves.draw(shown(rows=[*rows_of(100, 10, 1), {"step": 100, "epoch": 1, "validation_accuracy": 0.9}]))
     forms = [(line.get_linestyle(), line.get_marker()) for line in lines(drawn.figure.axes[1]).values()]
     assert len(set(forms)) == 3
 
@@ -62,15 +64,15 @@ def test_lines_are_told_apart_without_colours(drawn: Any) -> None:
 @pytest.mark.parametrize(("accuracy", "floor"), [(0.999, 0.98), (0.97, 0.95), (0.85, 0.8), (0.3, 0)])
 def test_the_axis_of_accuracy_shows_what_differs(accuracy: float, floor: float, drawn: Any) -> None:
     rows = [{"step": step, "epoch": 1, "loss": 1.0, "accuracy": accuracy if step > 9 else 0.1} for step in range(1, 90)]
-    curves.draw([*rows, {"step": 90, "test_accuracy": 0.9995}])
+    curves.draw(shown(rows=[*rows, {"step": 90, "test_accuracy": 0.9995}]))
     assert drawn.figure.axes[1].get_ylim() == (floor, 1)
 
 
 def test_runs_that_logged_little(drawn: Any) -> None:
-    assert curves.draw([]).title == "Nothing was logged"
-    assert curves.draw([{"step": 8, "test_accuracy": 0.5}]).title == "Test accuracy 50.00%"
+    assert curves.draw(shown(rows=[])).title == "Nothing was logged"
+    assert curves.draw(shown(rows=[{"step": 8, "test_accuracy": 0.5}])).title == "Test accuracy 50.00%"
     older = [{key: value for key, value in row.items() if key != "accuracy"} for row in rows_of(60, 50, 2)]
-    assert curves.draw(older).title == "Loss from 2.00 to 1.020, test accuracy 98.76%"
+    assert curves.draw(shown(rows=older)).title == "Loss from 2.00 to 1.020, test accuracy 98.76%"
     assert list(lines(drawn.figure.axes[1])) == ["test images: 98.76%"]
 
 
@@ -78,4 +80,4 @@ def test_extreme_values(drawn: Any) -> None:
     rows = [
         {"step": step, "epoch": 1, "loss": loss, "accuracy": 0} for step, loss in enumerate((0, 1e300, -5), start=1)
     ]
-    assert curves.draw(rows).title.startswith("Loss from 0.00 to ")
+    assert curves.draw(shown(rows=rows)).title.startswith("Loss from 0.00 to ")

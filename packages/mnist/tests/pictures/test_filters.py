@@ -8,7 +8,7 @@ from stackgrad.mnist import MODELS, make_model
 from stackgrad.mnist.pictures import filters
 from stackgrad.tensor import Generator, no_grad, set_default_backend
 
-from .conftest import pixels
+from .conftest import pixels, shown
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def _on_numpy() -> None:
 def test_lenet5_shows_every_weight(drawn: Any) -> None:
     model = make_model("lenet5", generator=Generator(3))
     first, second = (m.weight.detach().numpy() for m in model.modules() if isinstance(m, nn.Conv2d))
-    filters.draw(model)
+    filters.draw(shown(model=model))
     left, right = (axes.images[0].get_array().filled(np.nan) for axes in drawn.figure.axes)
     for i in range(6):
         top, start = i // 3 * 66, i % 3 * 66
@@ -36,7 +36,7 @@ def test_the_title_names_the_channel_with_most_weight(drawn: Any) -> None:
     model = make_model("course", generator=Generator(3))
     with no_grad():
         model.conv2.weight[:, 2] = model.conv2.weight[:, 2] * 20  # type: ignore[union-attr]
-    picture = filters.draw(model)
+    picture = filters.draw(shown(model=model))
     assert picture.title == "Convolution 2 gives most weight to channel 3 of convolution 1"
     frame_left, frame_right = (axes.patches[0] for axes in drawn.figure.axes)
     assert (round(frame_right.get_y() / 66), frame_right.get_height()) == (2, 66)
@@ -45,7 +45,7 @@ def test_the_title_names_the_channel_with_most_weight(drawn: Any) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model(name: str, drawn: Any) -> None:
-    width, height = pixels(filters.draw(make_model(name)))
+    width, height = pixels(filters.draw(shown(model=make_model(name))))
     assert width == 1440
     assert height < 1300
     for axes in drawn.figure.axes:
@@ -59,4 +59,4 @@ def test_weights_of_zero(drawn: Any) -> None:
     model = make_model("course")
     for parameter in model.parameters():
         parameter.detach().zero_()
-    assert pixels(filters.draw(model))[0] == 1440
+    assert pixels(filters.draw(shown(model=model)))[0] == 1440

@@ -7,6 +7,8 @@ import pytest
 from stackgrad.mnist import Dataset, Split
 from stackgrad.mnist.pictures import mistakes
 
+from .conftest import shown
+
 DIGITS = [str(digit) for digit in range(10)]
 
 
@@ -18,6 +20,10 @@ def chances_for(labels: npt.NDArray[np.uint8], wrong: dict[int, tuple[int, float
         chances[index] = 0
         chances[index, taken], chances[index, labels[index]] = chance, 1 - chance
     return chances
+
+
+def draw(split: Split, chances: npt.NDArray[np.float32], names: list[str]) -> Any:
+    return mistakes.draw(shown(test=split, probabilities=chances, names=names))
 
 
 def captions(drawn: Any) -> list[str]:
@@ -43,7 +49,7 @@ def test_the_least_chance_of_the_right_class_comes_first() -> None:
 
 
 def test_what_is_shown(split: Split, drawn: Any) -> None:
-    picture = mistakes.draw(split, chances_for(split.labels, {1: (7, 0.75), 4: (9, 0.99), 7: (3, 0.6)}), DIGITS)
+    picture = draw(split, chances_for(split.labels, {1: (7, 0.75), 4: (9, 0.99), 7: (3, 0.6)}), DIGITS)
     assert picture.title == "3 of 50 read wrongly: all of them"
     assert captions(drawn) == ["4 → 9", "99.0%", "2 → 7", "75.0%", "9 → 3", "60.0%"]
     assert picture.description.endswith("4 taken for 9 (99.0%); 2 taken for 7 (75.0%); 9 taken for 3 (60.0%).")
@@ -56,22 +62,20 @@ def test_what_is_shown(split: Split, drawn: Any) -> None:
 
 def test_many_mistakes(split: Split, drawn: Any) -> None:
     wrong = {index: ((int(split.labels[index]) + 1) % 10, 0.51 + index / 200) for index in range(40)}
-    picture = mistakes.draw(split, chances_for(split.labels, wrong), DIGITS)
+    picture = draw(split, chances_for(split.labels, wrong), DIGITS)
     assert picture.title == "40 of 50 read wrongly: the worst 24"
     assert captions(drawn)[1::2] == [f"{0.51 + index / 200:.1%}" for index in range(39, 15, -1)]
     assert drawn.figure.axes[0].images[0].get_array().shape == (2 * 86 + 56, 7 * 64 + 56)
 
 
 def test_one_mistake(split: Split, drawn: Any) -> None:
-    assert mistakes.draw(split, chances_for(split.labels, {3: (6, 0.8)}), DIGITS).title == (
-        "1 of 50 read wrongly: the only one"
-    )
+    assert draw(split, chances_for(split.labels, {3: (6, 0.8)}), DIGITS).title == ("1 of 50 read wrongly: the only one")
 
 
 def test_no_mistake_shows_what_was_least_sure(split: Split, drawn: Any) -> None:
     chances = chances_for(split.labels, {})
     chances[5, [1, 2]] = 0.6, 0.4
-    picture = mistakes.draw(split, chances, DIGITS)
+    picture = draw(split, chances, DIGITS)
     assert picture.title == "All 50 read rightly: the 24 it was least sure of"
     assert captions(drawn)[:4] == ["1", "60.0%", "7", "99.1%"]
     assert "→" not in "".join(drawn.texts())
@@ -79,10 +83,10 @@ def test_no_mistake_shows_what_was_least_sure(split: Split, drawn: Any) -> None:
 
 def test_long_names_stand_in_two_lines(split: Split, drawn: Any) -> None:
     names = ["T-shirt/top", *DIGITS[1:8], "Bag", "Ankle boot"]
-    mistakes.draw(split, chances_for(split.labels, {3: (9, 0.8), 4: (6, 0.7)}), names)
+    draw(split, chances_for(split.labels, {3: (9, 0.8), 4: (6, 0.7)}), names)
     assert captions(drawn)[::2] == ["T-shirt/top\n→ Ankle boot", "4\n→ 6"]
 
 
 def test_a_single_image(split: Split, drawn: Any) -> None:
     one = Split(split.images[:1], split.labels[:1])
-    assert mistakes.draw(one, chances_for(one.labels, {0: (1, 0.9)}), DIGITS).title.startswith("1 of 1 read wrongly")
+    assert draw(one, chances_for(one.labels, {0: (1, 0.9)}), DIGITS).title.startswith("1 of 1 read wrongly")

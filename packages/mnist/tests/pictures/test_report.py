@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from stackgrad.mnist import Dataset, Split
-from stackgrad.mnist.pictures.report import PICTURES, REPORT, write_report
+from stackgrad.mnist.pictures import PICTURES
+from stackgrad.mnist.pictures.report import FOLDER, REPORT, write_report
 from stackgrad.mnist.runs.folder import RunError, load_run
 from stackgrad.mnist.training.evaluate import probabilities
 from stackgrad.tensor import set_default_backend
 
 DIGITS = [str(digit) for digit in range(10)]
-NAMES = ["curves", "confusion", "mistakes", "channels", "filters"]
 EMPTY = {"meta", "img", "br", "link"}
 
 
@@ -82,15 +82,15 @@ def folder_of_run(trained: Path, tmp_path: Path) -> Path:
 
 
 def test_every_picture_is_a_file_and_in_the_page(page: Page, reported: Path) -> None:
-    files = {path.name: path.read_bytes() for path in (reported / PICTURES).iterdir()}
-    assert set(files) == {f"{name}.png" for name in NAMES}
+    files = {path.name: path.read_bytes() for path in (reported / FOLDER).iterdir()}
+    assert set(files) == {f"{name}.png" for name in PICTURES}
     images = page.all("img")
-    for name, image in zip(NAMES, images, strict=True):
+    for name, image in zip(PICTURES, images, strict=True):
         start, content = str(image["src"]).split(",")
         assert start == "data:image/png;base64"
         assert base64.b64decode(content) == files[f"{name}.png"]
         assert len(str(image["alt"])) > 50
-    assert "Confusion matrix of 10 classes." in str(images[1]["alt"])
+    assert "Confusion matrix of 10 classes." in str(images[PICTURES.index("confusion")]["alt"])
 
 
 def test_the_page_refers_to_nothing_outside(page: Page, reported: Path) -> None:
@@ -136,13 +136,13 @@ def test_tables(page: Page, reported: Path, data: Dataset) -> None:
 
 def test_equal_runs_make_equal_files(reported: Path, data: Dataset, tmp_path: Path) -> None:
     def digests(folder: Path) -> dict[str, str]:
-        files = [folder / REPORT, *(folder / PICTURES).iterdir()]
+        files = [folder / REPORT, *(folder / FOLDER).iterdir()]
         return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
-    shutil.copytree(reported, tmp_path / "again", ignore=shutil.ignore_patterns(PICTURES, REPORT))
+    shutil.copytree(reported, tmp_path / "again", ignore=shutil.ignore_patterns(FOLDER, REPORT))
     write_report(load_run(tmp_path / "again"), data, DIGITS)
     assert digests(tmp_path / "again") == digests(reported)
-    assert len(digests(reported)) == 6
+    assert len(digests(reported)) == len(PICTURES) + 1
 
 
 def test_names_are_text_and_not_html(folder_of_run: Path, tiny: Dataset) -> None:
@@ -151,7 +151,7 @@ def test_names_are_text_and_not_html(folder_of_run: Path, tiny: Dataset) -> None
     names = ['<img src="https://example.org">', "a & b", *DIGITS[2:]]
     write_report(load_run(folder_of_run), tiny, names)
     page = Page((folder_of_run / REPORT).read_text(encoding="utf-8"))
-    assert len(page.all("img")) == 5
+    assert len(page.all("img")) == len(PICTURES)
     assert not page.all("script")
     assert {row[0] for row in page.cells} >= {names[0], names[1]}
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from stackgrad.mnist.pictures._style import Picture
+from stackgrad.mnist.pictures import Picture
 from stackgrad.mnist.runs.metrics import read_metrics
 from stackgrad.mnist.runs.tensorboard import TensorBoard, TensorBoardError, expect_writer
 from stackgrad.mnist.runs.trace import Operation
@@ -45,7 +45,9 @@ def test_a_training_that_goes_on_takes_back_what_was_written(tmp_path: Path) -> 
 def test_pictures(tmp_path: Path, trained: Path) -> None:
     header = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x07\0\0\1\2"
     with TensorBoard(tmp_path) as board:
-        board.pictures([Picture("one", "", "", header), Picture("two", "", "", header + b"more")], 17)
+        board.pictures(
+            [Picture(name, "", "", "", header + more) for name, more in (("one", b""), ("two", b"more"))], 17
+        )
     found = read(tmp_path)
     assert found.Tags()["images"] == ["pictures/one", "pictures/two"]
     (image,) = found.Images("pictures/two")

@@ -9,7 +9,7 @@ import click
 from stackgrad.tensor import get_backend
 
 from ..data.datasets import Dataset
-from ..pictures.report import PICTURES, REPORT, write_report
+from ..pictures.report import FOLDER, REPORT, write_report
 from ..runs.folder import Run
 from ._options import json_option, reads_test_images
 from ._streams import say
@@ -34,7 +34,7 @@ def show(run: Run, data: Dataset, names: list[str], as_json: bool) -> None:
     """
     pictures = write_report(run, data, names)
     report = run.folder / REPORT
-    files = [run.folder / PICTURES / f"{picture.name}.png" for picture in pictures]
+    files = [run.folder / FOLDER / f"{picture.name}.png" for picture in pictures]
     if as_json:
         shown = [
             {"file": str(file), "title": picture.title, "description": picture.description}
@@ -45,5 +45,5 @@ def show(run: Run, data: Dataset, names: list[str], as_json: bool) -> None:
     where = f"{click.format_filename(run.folder)}: {run.summary['model']} on {data.name}"
     say(f"{where}, backend {get_backend().name}")
     for file, picture in zip(files, pictures, strict=True):
-        say(f"{PICTURES}/{file.name}: {picture.title}")
+        say(f"{FOLDER}/{file.name}: {picture.title}")
     say(f"pictures in {click.format_filename(report)}")

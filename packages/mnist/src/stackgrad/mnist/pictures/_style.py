@@ -32,20 +32,19 @@ _LONGEST_NAME = 14
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture, and what it shows.
+class Drawing:
+    """What a picture shows, as `Picture` has it, and the figure that shows it."""
 
-    Attributes:
-        name: of its file, without the ending.
-        title: its finding, in a line.
-        description: what it shows, in words, for who cannot see it.
-        png: the content of a PNG file.
-    """
-
-    name: str
+    heading: str
     title: str
     description: str
-    png: bytes
+    figure: Figure
+
+    def png(self) -> bytes:
+        """The content of a PNG file, the same bytes for the same figure."""
+        buffer = io.BytesIO()
+        self.figure.savefig(buffer, format="png", metadata={"Software": None})
+        return buffer.getvalue()
 
 
 @contextmanager
@@ -116,10 +115,3 @@ def mosaic(images: NDArray[Any], corners: Sequence[tuple[int, int]], side: int) 
     for image, (top, left) in zip(images[:, rows[:, None], columns], corners, strict=True):
         canvas[top : top + side, left : left + side] = image
     return canvas
-
-
-def finish(name: str, title: str, description: str, figure: Figure) -> Picture:
-    """The picture, the same bytes for the same figure."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return Picture(name, title, description, buffer.getvalue())

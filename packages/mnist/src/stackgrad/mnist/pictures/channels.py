@@ -8,10 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from ..data.datasets import Split
-from ..models import Model
 from ..runs.trace import activations
-from ._style import AMOUNT, GREY, TOP, WIDTH, Picture, drawable, finish, mosaic, page, place
+from ._picture import Shown
+from ._style import AMOUNT, GREY, TOP, WIDTH, Drawing, drawable, mosaic, page, place
 
 _SIDE, _GAP, _BETWEEN = 56, 4, 24  # pixels: a channel, between two, between the layers
 _MOST_COLUMNS = 17  # of both layers together
@@ -25,8 +24,9 @@ def one_of_each(labels: NDArray[np.uint8], count: int) -> NDArray[np.int64]:
     return first[np.linspace(0, len(first) - 1, min(count, len(first))).round().astype(np.int64)]
 
 
-def draw(model: Model, split: Split, names: Sequence[str]) -> Picture:
+def draw(shown: Shown) -> Drawing:
     """Images of a few classes, and beside each what the model's first two convolutions make of it."""
+    model, split, names = shown.model, shown.test, shown.names
     counts = [array.shape[1] for array in activations(model, split.images[:1])[:2]]
     # A layer's channels stand in as many lines as it takes for all to fit the page.
     lines = next(n for n in range(1, 1 + max(counts)) if sum(-(-count // n) for count in counts) <= _MOST_COLUMNS)
@@ -63,7 +63,7 @@ def draw(model: Model, split: Split, names: Sequence[str]) -> Picture:
         f"Every channel after the first two convolutions ({' and '.join(map(str, counts))} channels), for images of "
         f"{_listed([names[label] for label in labels])}. {subtitle}"
     )
-    return finish("channels", title, description, figure)
+    return Drawing("What the convolutions see", title, description, figure)
 
 
 def _draw_labels(axes: Axes, names: list[str], row: int, high: int) -> None:

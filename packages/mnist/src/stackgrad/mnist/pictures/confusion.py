@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from ._style import (
-    BLUE,
-    COUNT,
-    FAINT,
-    GREY,
-    INK,
-    PAPER,
-    TOP,
-    VERMILLION,
-    WIDTH,
-    Picture,
-    drawable,
-    finish,
-    page,
-    place,
-)
+from ._picture import Shown
+from ._style import BLUE, COUNT, FAINT, GREY, INK, PAPER, TOP, VERMILLION, WIDTH, Drawing, drawable, page, place
 
 _LISTED = 10
 _MOST_NUMBERED, _MOST_SHARES = 50, 30  # with more classes, the cells are too small for numbers
@@ -38,13 +22,9 @@ def most_common(counts: NDArray[np.int64]) -> list[tuple[int, int, int]]:
     return [(int(i) // len(counts), int(i) % len(counts), int(wrong.flat[i])) for i in order]
 
 
-def draw(counts: NDArray[np.int64], names: Sequence[str]) -> Picture:
-    """The confusion matrix, and beside it the most common confusions.
-
-    Args:
-        counts: as of `count_confusions`, not all 0. A class that does not occur is left out.
-        names: one a class.
-    """
+def draw(shown: Shown) -> Drawing:
+    """The confusion matrix, and beside it the most common confusions. A class that does not occur is left out."""
+    counts, names = shown.counts, shown.names
     total, right = int(counts.sum()), int(np.trace(counts))
     pairs, short = most_common(counts)[:_LISTED], drawable(names)
     title = "No test image was taken for another class"
@@ -65,7 +45,7 @@ def draw(counts: NDArray[np.int64], names: Sequence[str]) -> Picture:
 
     told = "; ".join(f"{names[a]} taken for {names[b]} {_times(n)}" for a, b, n in pairs)
     description = f"Confusion matrix of {len(kept)} classes. {subtitle} Most common confusions: {told or 'none'}."
-    return finish("confusion", title, description, figure)
+    return Drawing("What it takes for what", title, description, figure)
 
 
 def _times(count: int) -> str:

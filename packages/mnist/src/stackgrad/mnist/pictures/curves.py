@@ -10,7 +10,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from numpy.typing import NDArray
 
 from ..runs.metrics import series
-from ._style import BLUE, ORANGE, TOP, VERMILLION, Picture, finish, page, place
+from ._picture import Shown
+from ._style import BLUE, ORANGE, TOP, VERMILLION, Drawing, page, place
 
 _AVERAGED = 7  # lines of metrics.jsonl
 _HEIGHT = 6.8  # inches
@@ -22,12 +23,9 @@ def smooth(values: NDArray[np.float64], width: int = _AVERAGED) -> NDArray[np.fl
     return np.array([values[max(0, i - reach) : i + reach + 1].mean() for i in range(len(values))])
 
 
-def draw(rows: list[dict[str, Any]]) -> Picture:
-    """The loss, and the accuracy, over the epochs.
-
-    Args:
-        rows: the lines of metrics.jsonl (`read_metrics`).
-    """
+def draw(shown: Shown) -> Drawing:
+    """The loss, and the accuracy, over the epochs."""
+    rows = shown.rows
     loss, test = series(rows, "loss")[1], series(rows, "test_accuracy")[1]
     steps = max((row["step"] for row in rows), default=1)
     epochs = max(1, int(max(series(rows, "epoch")[1], default=1)))
@@ -55,7 +53,7 @@ def draw(rows: list[dict[str, Any]]) -> Picture:
         if len(axes.get_legend_handles_labels()[1]) > 1:
             axes.legend(frameon=False, loc="upper right" if key == "loss" else "lower right")
     description = f"Curves of loss and accuracy. {title}. {subtitle} At the end: {'; '.join(told) or 'nothing'}."
-    return finish("curves", title, description, figure)
+    return Drawing("How it learned", title, description, figure)
 
 
 def _draw_lines(axes: Axes, rows: list[dict[str, Any]], key: str, epochs_per_step: float) -> list[str]:

@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 
 from stackgrad import nn
 
-from ..models import Model
-from ._style import GREY, SIGNED, TOP, VERMILLION, Picture, finish, mosaic, page, place
+from ._picture import Shown
+from ._style import GREY, SIGNED, TOP, VERMILLION, Drawing, mosaic, page, place
 
 _SIDE, _GAP = 60, 6  # pixels of a filter and between two
 _LARGEST = 0.66  # inches of a filter of the second convolution, with its gap
 _LEFT, _RIGHT, _HIGHEST = 3.0, 7.3, 7.5  # inches
 
 
-def draw(model: Model) -> Picture:
+def draw(shown: Shown) -> Drawing:
     """The filters of the first convolution, one below the other, and beside each those that look at its output."""
-    first, second = [m.weight.detach().numpy() for m in model.modules() if isinstance(m, nn.Conv2d)][:2]
+    first, second = [m.weight.detach().numpy() for m in shown.model.modules() if isinstance(m, nn.Conv2d)][:2]
     made, seen, *_ = second.shape
     most = int(np.abs(second).sum(axis=(0, 2, 3)).argmax())
     title = f"Convolution 2 gives most weight to channel {most + 1} of convolution 1"
@@ -52,7 +52,7 @@ def draw(model: Model) -> Picture:
         f"{title}. Weights of {len(first)} filters of {_kernel(first)} that look at the image, and of {made} times "
         f"{seen} filters of {_kernel(second)} that look at what those give. {subtitle}"
     )
-    return finish("filters", title, description, figure)
+    return Drawing("What the convolutions learned", title, description, figure)
 
 
 def _draw_panel(

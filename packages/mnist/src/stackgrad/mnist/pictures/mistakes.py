@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from ..data.datasets import Split
-from ._style import FAINT, GREY, TOP, WIDTH, Picture, drawable, finish, mosaic, page, place
+from ._picture import Shown
+from ._style import FAINT, GREY, TOP, WIDTH, Drawing, drawable, mosaic, page, place
 
 _COLUMNS, _ROWS = 8, 3
 _SIDE, _GAP = 56, 8  # pixels of an image, and between two
@@ -28,15 +26,10 @@ def most_wrong(labels: NDArray[np.uint8], chances: NDArray[np.float32], count: i
     return wrong[np.argsort(chances[wrong, labels[wrong]], kind="stable")][:count]
 
 
-def draw(split: Split, chances: NDArray[np.float32], names: Sequence[str]) -> Picture:
+def draw(shown: Shown) -> Drawing:
     """The images that were read wrongly, those with the least chance of the right class first, and what they were
-    taken for. Where none was wrong, the images of which the model was least sure.
-
-    Args:
-        split: what was read, n images.
-        chances: the probability of each class, (n, classes).
-        names: one a class.
-    """
+    taken for. Where none was wrong, the images of which the model was least sure."""
+    split, chances, names = shown.test, shown.probabilities, shown.names
     guesses, short = chances.argmax(axis=1), drawable(names)
     chosen = most_wrong(split.labels, chances, _COLUMNS * _ROWS)
     errors = int((guesses != split.labels).sum())
@@ -70,4 +63,4 @@ def draw(split: Split, chances: NDArray[np.float32], names: Sequence[str]) -> Pi
     told = "; ".join(
         f"{names[split.labels[i]]} taken for {names[guesses[i]]} ({chances[i, guesses[i]]:.1%})" for i in chosen
     )
-    return finish("mistakes", title, f"{title}. " + (f"In order: {told}." if errors else ""), figure)
+    return Drawing("What it got most wrong", title, f"{title}. " + (f"In order: {told}." if errors else ""), figure)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,19 +13,10 @@ from numpy.typing import NDArray
 from ..data.datasets import Dataset
 from ..runs.folder import Run
 from ..runs.metrics import read_metrics
-from ..training.evaluate import count_confusions, probabilities
+from ..training.evaluate import probabilities
+from . import Picture, Shown, draw_all
 
-if TYPE_CHECKING:
-    from ._style import Picture
-
-PICTURES, REPORT = "pictures", "report.html"
-_HEADINGS = {
-    "curves": "How it learned",
-    "confusion": "What it takes for what",
-    "mistakes": "What it got most wrong",
-    "channels": "What the convolutions see",
-    "filters": "What the convolutions learned",
-}
+FOLDER, REPORT = "pictures", "report.html"
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -72,15 +63,13 @@ def write_report(run: Run, data: Dataset, names: Sequence[str]) -> list[Picture]
         RunError: metrics.jsonl is missing or damaged.
         OSError: a file cannot be written.
     """
-    from ._all import draw_all  # matplotlib takes as long to load as some commands take in all
-
-    rows, chances = read_metrics(run.folder), probabilities(run.model, data.test.images)
-    pictures = draw_all(run.model, rows, data.test, chances, names)
-    (run.folder / PICTURES).mkdir(exist_ok=True)
+    rows = read_metrics(run.folder)
+    shown = Shown(run.model, rows, data.test, probabilities(run.model, data.test.images), names)
+    pictures = draw_all(shown)
+    (run.folder / FOLDER).mkdir(exist_ok=True)
     for picture in pictures:
-        (run.folder / PICTURES / f"{picture.name}.png").write_bytes(picture.png)
-    counts = count_confusions(data.test.labels, chances.argmax(axis=1), len(names))
-    page = _page(run, data.name, counts, names, pictures)
+        (run.folder / FOLDER / f"{picture.name}.png").write_bytes(picture.png)
+    page = _page(run, data.name, shown.counts, names, pictures)
     # The name of a folder may be bytes that are no text.
     (run.folder / REPORT).write_text(page, encoding="utf-8", errors="backslashreplace")
     return pictures
@@ -100,7 +89,7 @@ def _page(
     for picture in pictures:
         image = base64.b64encode(picture.png).decode()
         parts.append(
-            f"<section><h2>{_HEADINGS[picture.name]}</h2>\n"
+            f"<section><h2>{picture.heading}</h2>\n"
             f'<img src="data:image/png;base64,{image}" alt="{escape(picture.description)}"></section>'
         )
     parts += [

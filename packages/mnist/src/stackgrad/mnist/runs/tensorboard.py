@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from ..pictures._style import Picture
+    from ..pictures import Picture
     from .trace import Operation
 
 
