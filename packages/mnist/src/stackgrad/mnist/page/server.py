@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.staticfiles import StaticFiles
 
 from ..data.datasets import IMAGE_SHAPE, Split
 from ..data.images import ImageError, read_image
@@ -39,12 +40,6 @@ PICTURE_TYPES = (
     *("image/x-png", "image/apng", "image/jpg", "image/pjpeg", "image/x-bmp", "image/x-ms-bmp"),
     "application/octet-stream",
 )
-FILES = {
-    "/": ("index.html", "text/html"),
-    "/style.css": ("style.css", "text/css"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
-    **{f"/{name}.js": (f"{name}.js", "text/javascript") for name in ("app", "drawing", "answer")},
-}
 
 
 def make_app(run: Run, labels: Sequence[str], examples: Split | None = None, names: Collection[str] = ()) -> Guard:
@@ -63,10 +58,7 @@ def make_app(run: Run, labels: Sequence[str], examples: Split | None = None, nam
         names: hosts, besides `localhost` and IP addresses, that the server may be asked for.
     """
     app = Starlette(
-        routes=[
-            *(Route(path, _file(*file)) for path, file in FILES.items()),
-            *_Answers(run, labels, examples).routes(),
-        ],
+        routes=_Answers(run, labels, examples).routes(),
         exception_handlers={
             HTTPException: _http_error,
             ImageError: lambda request, error: _error(422, str(error)),
@@ -74,16 +66,8 @@ def make_app(run: Run, labels: Sequence[str], examples: Split | None = None, nam
             Exception: lambda request, error: _error(500, "the server made a mistake; its terminal tells more"),
         },
     )
+    app.router.default = StaticFiles(directory=Path(__file__).with_name("web"), html=True)
     return Guard(app, names)
-
-
-def _file(name: str, media_type: str) -> Callable[[Request], Response]:
-    content = (resources.files("stackgrad.mnist.page") / "web" / name).read_bytes()
-
-    def send(request: Request) -> Response:
-        return Response(content, media_type=media_type)
-
-    return send
 
 
 def _error(status: int, reason: str, headers: dict[str, str] | None = None) -> JSONResponse:
