@@ -15,17 +15,9 @@ import click
 from stackgrad.nn import distributed
 from stackgrad.nn.distributed import DisagreementError
 
-from ..data.fetch import FetchError
-from ..data.idx import IdxError
-from ..data.images import ImageError
-from ..data.labels import LabelError
-from ..runs.export import ExportError
-from ..runs.folder import RunError
-from ..runs.tensorboard import TensorBoardError
+from ..errors import FailureError, MistakeError
 from ..training.interrupt import end_at_once
 from ..training.ranks import one_job
-from ..training.run import SaveError, StoppedError
-from ..training.steps import NotFiniteError
 from ._streams import final_status, prepare
 
 
@@ -58,16 +50,16 @@ def _one_line() -> Iterator[None]:
         yield
     except click.UsageError as error:
         hint = f" (see `{error.ctx.command_path} --help`)" if error.ctx else ""
-        raise _Mistake(error.format_message().removesuffix(".") + hint) from error
-    except (DisagreementError, IdxError, ImageError, LabelError, RunError, TensorBoardError) as error:
-        raise _Mistake(str(error)) from error
-    except (BackendError, ExportError, FetchError, NotFiniteError, SaveError, MemoryError) as error:
-        raise _Failure(str(error) or "out of memory") from error
-    except StoppedError as error:
-        raise _Stopped(str(error), error.signum) from error
+        raise _End(error.format_message().removesuffix(".") + hint, error.exit_code) from error
+    except (MistakeError, FailureError) as error:
+        raise _End(str(error), error.status) from error
+    except DisagreementError as error:
+        raise _End(str(error), MistakeError.status) from error
+    except MemoryError as error:
+        raise _End(str(error) or "out of memory", FailureError.status) from error
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        raise _Failure(f"{place}{error.strerror or error}") from error
+        raise _End(f"{place}{error.strerror or error}", FailureError.status) from error
 
 
 @contextmanager
@@ -83,33 +75,16 @@ def _ctrl_c_ends_at_once() -> Iterator[None]:
         signal.signal(signal.SIGINT, previous)
 
 
-class _Failure(click.ClickException):
-    """Ends the program with status 1 and one line."""
+class _End(click.ClickException):
+    """Ends the program with one line and a status."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(re.sub(r"\s*\n\s*", " ", message))
-
-    def show(self, file: IO[Any] | None = None) -> None:
-        distributed.end(f"Error: {self.format_message()}", self.exit_code)
-
-
-class _Mistake(_Failure):
-    """The user's: status 2."""
-
-    exit_code = 2
-
-
-class _Stopped(click.ClickException):
-    """Ends the program with one line, which is no error, and the status that shells give a signal."""
-
-    def __init__(self, message: str, signum: int) -> None:
+    def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
-        self.exit_code = 128 + signum  # type: ignore[misc]
+        self.exit_code = status  # type: ignore[misc]
 
     def show(self, file: IO[Any] | None = None) -> None:
-        if distributed.world().is_first:  # all ranks have agreed to stop
+        if self.exit_code < 128:
+            line = re.sub(r"\s*\n\s*", " ", self.message)
+            distributed.end(f"Error: {line}", self.exit_code)
+        elif distributed.world().is_first:  # stopped by a signal, which is no error, and on which all ranks have agreed
             sys.stderr.write(f"{self.message}\n")
-
-
-class BackendError(RuntimeError):
-    """A backend does not load."""

@@ -15,19 +15,19 @@ from stackgrad.tensor import set_default_backend
 from ..data.datasets import EMNIST_NAMES, Dataset, Split, load
 from ..data.labels import class_names, expect_fitting, expect_no_more, read_labels
 from ..data.published import PUBLISHED, folder_of, missing
+from ..errors import FailureError
 from ..runs.folder import Run, RunError, load_run
-from ._failures import BackendError
 
 F = TypeVar("F", bound=Callable[..., Any])
 BACKENDS = ("cpu", "cuda", "numpy")
 
 
 def use(backend: str) -> None:
-    """Make `backend` the default. Raises BackendError where it does not load."""
+    """Make `backend` the default. Raises FailureError where it does not load."""
     try:
         set_default_backend(backend)
     except (RuntimeError, ValueError) as error:
-        raise BackendError(str(error)) from error
+        raise FailureError(str(error)) from error
 
 
 def whole_number(

@@ -14,6 +14,7 @@ from typing import BinaryIO
 from filelock import FileLock, Timeout
 
 from .. import __version__
+from ..errors import FailureError
 from .idx import IdxError
 from .published import PUBLISHED, File
 
@@ -21,7 +22,7 @@ _TIMEOUT = 30  # seconds without a byte
 _CHUNK = 2**16
 
 
-class FetchError(RuntimeError):
+class FetchError(FailureError):
     """A file could not be fetched from any mirror; one line that says why from each."""
 
 

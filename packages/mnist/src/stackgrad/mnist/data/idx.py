@@ -17,6 +17,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import MistakeError
+
 UInt8Array: TypeAlias = npt.NDArray[np.uint8]
 
 _MAX_BYTES = 768 * 2**20  # a header that promises more is refused; the largest of EMNIST holds 522 MiB
@@ -28,7 +30,7 @@ _ELEMENT_TYPES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0
 _CONTENTS = {1: "labels", 3: "images"}
 
 
-class IdxError(ValueError):
+class IdxError(MistakeError):
     """A data set that cannot be used; one line that names the file and what is wrong with it."""
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from ..errors import MistakeError
 from .boxes import is_cut_sheet, sheet, sheet_in_frame, without_box
 from .deep import deep_papers
 from .paper import FAINTEST, Levels, levelled, to_grey, without_frame
@@ -29,7 +30,7 @@ _SIDE, _BOX, _CENTRE = 28, 20, 14
 _DARK = 32
 
 
-class ImageError(ValueError):
+class ImageError(MistakeError):
     """An image that cannot be used; one line that says why, and names the file if there is one."""
 
 

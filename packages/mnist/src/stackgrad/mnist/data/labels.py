@@ -8,6 +8,7 @@ from pathlib import Path
 from string import ascii_lowercase, ascii_uppercase, digits
 from typing import Any
 
+from ..errors import MistakeError
 from .datasets import Dataset
 from .published import PUBLISHED, folder_of
 
@@ -26,7 +27,7 @@ _EMNIST = {
 }
 
 
-class LabelError(ValueError):
+class LabelError(MistakeError):
     """Names of classes that cannot be used; one line that says why."""
 
 

@@ -20,6 +20,7 @@ from stackgrad.tensor import Tensor, Window, from_numpy
 
 from ..data.datasets import IMAGE_SHAPE
 from ..data.labels import class_names
+from ..errors import FailureError
 from ..models import MEAN, STD
 from .folder import Run
 from .trace import trace
@@ -33,7 +34,7 @@ Operator = tuple[str, list[Any], dict[str, Any]]
 """Its name, its inputs (tensors or arrays) and its attributes."""
 
 
-class ExportError(RuntimeError):
+class ExportError(FailureError):
     """A model cannot be exported; one line that says why."""
 
 

@@ -21,6 +21,7 @@ from stackgrad.nn.distributed import world
 from stackgrad.nn.saving import replace_file
 
 from ..data.datasets import EMNIST_NAMES
+from ..errors import MistakeError
 from ..models import MODELS, Model, make_model
 from .checkpoints import FOLDER, Checkpoints, digest
 
@@ -30,7 +31,7 @@ _LOCK, _PARTIAL = ".lock", ".*.partial"
 _MOST_CLASSES = 256  # labels are bytes
 
 
-class RunError(ValueError):
+class RunError(MistakeError):
     """A run's folder cannot be made, found or read; the message is one line that says which and why."""
 
 

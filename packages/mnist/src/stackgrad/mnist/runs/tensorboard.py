@@ -9,6 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from ..errors import MistakeError
+
 if TYPE_CHECKING:
     from ..pictures import Picture
     from .trace import Operation
@@ -26,7 +28,7 @@ _TAGS = {
 """What the numbers of metrics.jsonl are called in TensorBoard, which puts those with the same beginning together."""
 
 
-class TensorBoardError(ValueError):
+class TensorBoardError(MistakeError):
     """Event files cannot be written; one line that says why."""
 
 

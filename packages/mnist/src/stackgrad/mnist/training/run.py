@@ -13,6 +13,7 @@ from stackgrad.nn.distributed import world
 from stackgrad.tensor import Generator, get_backend
 
 from ..data.datasets import Dataset
+from ..errors import FailureError
 from ..models import make_model
 from ..runs.checkpoints import Checkpoint, Checkpoints
 from ..runs.folder import METRICS, remove_partial, resume_command, save_run
@@ -28,16 +29,16 @@ from .steps import NotFiniteError, Step, Training
 CHECKPOINT_EVERY = 1000
 
 
-class SaveError(RuntimeError):
+class SaveError(FailureError):
     """A checkpoint or another file of the run could not be written; one line that says what was kept."""
 
 
-class StoppedError(RuntimeError):
-    """A signal asked to stop, and all is saved; `signum` is its number, the message says how to go on."""
+class StoppedError(FailureError):
+    """A signal asked to stop, and all is saved; the message says how to go on, the status is what shells give it."""
 
     def __init__(self, message: str, signum: int) -> None:
         super().__init__(message)
-        self.signum = signum
+        self.status = 128 + signum
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def run_training(
 
     def seconds() -> float:
         """How long this process has lived, and those that came to the checkpoint."""
-        return round(before["seconds"] + seconds_since_start(), 3)
+        return round(float(before["seconds"]) + seconds_since_start(), 3)
 
     def save() -> None:
         training.expect_finite_weights()

@@ -17,6 +17,7 @@ from stackgrad.nn.distributed import DistributedOptimizer, convert_sync_batchnor
 from stackgrad.tensor import Generator, Tensor, capture, from_numpy
 
 from ..data.datasets import Split
+from ..errors import FailureError
 from ..models import Model, normalise
 from .early import EarlyStopping, held_out, hold_out
 from .evaluate import loss_and_accuracy
@@ -54,7 +55,7 @@ class Step:
     validation: Validation | None = None
 
 
-class NotFiniteError(ArithmeticError):
+class NotFiniteError(FailureError):
     """The loss or a weight became NaN or infinite. `bad_since` is the first step that is known to have left such
     weights: a loss is computed with those of the step before."""
 
