@@ -219,7 +219,7 @@ def test_no_good_checkpoint(stopped: Path, cli: Cli) -> None:
 
 def test_another_version(stopped: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     other = process.versions() | {"stackgrad-nn": "9.9", "python": "3.0"}
-    monkeypatch.setattr("stackgrad.mnist.runs.resume.versions", lambda: other)
+    monkeypatch.setattr("stackgrad.mnist.runs.folder.versions", lambda: other)
     its = process.versions()["stackgrad-nn"]
     assert cli("train", "--resume", stopped).error() == (
         f"run: was begun with stackgrad-nn {its}, not 9.9: go on with that, or start the run anew"

@@ -16,9 +16,8 @@ from stackgrad.nn.distributed import agree, by_first, world
 from ..data.datasets import Dataset
 from ..data.labels import default_labels, expect_fitting
 from ..runs.checkpoints import FOLDER, Checkpoint
-from ..runs.folder import alone_in, new_run
+from ..runs.folder import RunError, alone_in, last_checkpoint, new_run
 from ..runs.process import versions
-from ..runs.resume import expect_same_data, fingerprint, last_checkpoint
 from ..training.recipes import OPTIONS, RECIPES, SGD_LR
 from ..training.run import CHECKPOINT_EVERY, Start
 from ._options import load_data, use
@@ -67,7 +66,8 @@ def resumed_run(ctx: click.Context, folder: Path, checkpoint_every: int | None) 
         use(arguments["backend"])
         path = arguments["data"]
         data = load_data(path and Path(path), arguments["emnist"], arguments["limit"])
-        expect_same_data(data, checkpoint)
+        if data.checksum != checkpoint.state["data"]:
+            raise RunError(f"{folder}: {data.name} is no longer the data that it was trained on")
         _expect_fit_for_ranks(arguments, data)
         yield Start(folder, arguments, data, checkpoint, checkpoint_every or arguments["checkpoint_every"])
 
@@ -77,7 +77,7 @@ def _expect_fit_for_ranks(arguments: dict[str, Any], data: Dataset) -> None:
     and UsageError where there are more ranks than images in a batch."""
     if world().size == 1:
         return
-    facts = {**arguments, **versions(), "the checksum of the data": fingerprint(data)}
+    facts = {**arguments, **versions(), "the checksum of the data": data.checksum}
     for name, value in facts.items():
         agree(name.replace("_", " "), value)
     if arguments["batch_size"] < world().size:

@@ -10,6 +10,7 @@ import hashlib
 import math
 import os
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -89,6 +90,15 @@ class Dataset:
         The labels of EMNIST letters are 1 to 26, so that it has 27 classes, of which class 0 is unused.
         """
         return max(10, 1 + int(self.train.labels.max()), 1 + int(self.test.labels.max()))
+
+    @functools.cached_property
+    def checksum(self) -> str:
+        """CRC-32 of all images and labels."""
+        crc = 0
+        for split in (self.train, self.test):
+            for array in (split.images, split.labels):
+                crc = zlib.crc32(np.ascontiguousarray(array).data, crc)
+        return f"{crc:08x}"
 
 
 class MnistReader(MNIST):  # type: ignore[misc]

@@ -33,8 +33,8 @@ def draw(shown: Shown) -> Drawing:
     guesses, short = chances.argmax(axis=1), drawable(names)
     chosen = most_wrong(split.labels, chances, _COLUMNS * _ROWS)
     errors = int((guesses != split.labels).sum())
-    shown = "the only one" if errors == 1 else "all of them" if errors <= len(chosen) else f"the worst {len(chosen)}"
-    title = f"{errors:,} of {len(split):,} read wrongly: {shown}"
+    which = "the only one" if errors == 1 else "all of them" if errors <= len(chosen) else f"the worst {len(chosen)}"
+    title = f"{errors:,} of {len(split):,} read wrongly: {which}"
     subtitle = "What it is → what it was taken for, and how sure the model was of that."
     if not errors:
         chosen = np.argsort(chances.max(axis=1), kind="stable")[: _COLUMNS * _ROWS]

@@ -23,7 +23,8 @@ from stackgrad.nn.saving import replace_file
 from ..data.datasets import EMNIST_NAMES
 from ..errors import MistakeError
 from ..models import MODELS, Model, make_model
-from .checkpoints import FOLDER, Checkpoints, digest
+from .checkpoints import FOLDER, Checkpoint, Checkpoints, digest
+from .process import versions
 
 RUNS = Path("runs")
 MODEL, METRICS, SUMMARY = "model.safetensors", "metrics.jsonl", "summary.json"
@@ -146,6 +147,33 @@ def load_run(folder: Path | None = None) -> Run:
         raise RunError(f"{folder}: cannot be read ({error.strerror or error})") from error
     model.eval()
     return Run(folder, model, summary)
+
+
+def last_checkpoint(folder: Path) -> tuple[Checkpoint, list[str]]:
+    """The last good checkpoint of an unfinished run, and a line for each later one that is damaged.
+
+    Raises RunError, with one line that says why this run cannot go on.
+    """
+    if not folder.is_dir():
+        raise RunError(f"{folder}: no such folder; expected one that `stackgrad-mnist train` made")
+    if (folder / SUMMARY).exists():
+        command = f"stackgrad-mnist evaluate {shlex.quote(str(folder))}"
+        raise RunError(f"{folder}: this run is finished; measure it with `{command}`")
+    checkpoint, flaws = Checkpoints(folder).last_good()
+    if checkpoint is None:
+        why = f"no checkpoint is good: {'; '.join(flaws)}" if flaws else "no checkpoint there; start the run anew"
+        raise RunError(f"{folder}: {why}")
+    if not {"versions", "arguments", "data", "training", "metrics", "seconds"} <= set(checkpoint.state):
+        raise RunError(f"{checkpoint.path}: of another form than this version writes: start the run anew")
+    its = checkpoint.state["versions"]
+    differ = [
+        f"{name} {its.get(name)}, not {version}"
+        for name, version in versions().items()
+        if name != "python" and its.get(name) != version
+    ]
+    if differ:
+        raise RunError(f"{folder}: was begun with {'; '.join(differ)}: go on with that, or start the run anew")
+    return checkpoint, flaws
 
 
 def _read_summary(path: Path) -> dict[str, Any]:

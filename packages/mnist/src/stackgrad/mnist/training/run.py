@@ -19,7 +19,6 @@ from ..runs.checkpoints import Checkpoint, Checkpoints
 from ..runs.folder import METRICS, remove_partial, resume_command, save_run
 from ..runs.metrics import Metrics
 from ..runs.process import peak_memory_mb, seconds_since_start, versions
-from ..runs.resume import fingerprint
 from .evaluate import count_right
 from .interrupt import requests_to_stop
 from .ranks import gathered
@@ -94,7 +93,7 @@ def run_training(
         before = start.checkpoint.state
         training.load_state_dict(before["training"])
     metrics = Metrics(start.folder, before["metrics"], before["metrics_since"], on_line)
-    checkpoints, checksum = Checkpoints(start.folder), fingerprint(start.data)
+    checkpoints = Checkpoints(start.folder)
 
     def seconds() -> float:
         """How long this process has lived, and those that came to the checkpoint."""
@@ -111,7 +110,7 @@ def run_training(
                 "metrics_since": metrics.since,
                 "seconds": seconds(),
                 "arguments": start.arguments,
-                "data": checksum,
+                "data": start.data.checksum,
                 "versions": versions(),
             }
             checkpoints.save(training.step, state)
