@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -14,9 +15,13 @@ from .data.datasets import IMAGE_SHAPE
 
 # Mean and standard deviation of the pixels of MNIST's training images, from 0 to 1.
 MEAN, STD = 0.1307, 0.3081
-_NORMALISED = ((np.arange(256) / 255 - MEAN) / STD).astype(np.float32)
-# Of two neighbouring pixels, as one integer each: to look up pairs takes half as long.
-_PAIRS = _NORMALISED.take(np.arange(2**16, dtype=np.uint16).view(np.uint8)).view(np.int64)
+
+
+@functools.cache
+def _pairs() -> NDArray[np.int64]:
+    """Two neighbouring pixels, normalised, as one integer for each pair: to look up pairs takes half as long."""
+    normalised = ((np.arange(256) / 255 - MEAN) / STD).astype(np.float32)
+    return normalised.take(np.arange(2**16, dtype=np.uint16).view(np.uint8)).view(np.int64)
 
 
 def normalise(images: NDArray[np.uint8], backend: str | Backend | None = None) -> Tensor:
@@ -27,7 +32,7 @@ def normalise(images: NDArray[np.uint8], backend: str | Backend | None = None) -
     if images.dtype != np.uint8 or images.shape[1:] != IMAGE_SHAPE:
         raise ValueError(f"images must be uint8 (n, 28, 28), not {images.dtype} {images.shape}")
     pairs = np.ascontiguousarray(images).view(np.uint16)
-    return from_numpy(_PAIRS.take(pairs).view(np.float32)[:, None], backend=backend)
+    return from_numpy(_pairs().take(pairs).view(np.float32)[:, None], backend=backend)
 
 
 class LeNet5(nn.Module):
