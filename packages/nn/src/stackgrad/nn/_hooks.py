@@ -13,7 +13,8 @@ class Hooks:
         self.before: dict[object, Callable[..., Any]] = {}
         self.after: dict[object, Callable[..., Any]] = {}
 
-    def call(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    # Not `call`: a captured function that reads an attribute of that name is taken to read a generator's.
+    def invoke(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the hooks and, between them, the module's forward."""
         for hook in list(self.before.values()):
             changed = hook(module, args)

@@ -61,7 +61,7 @@ class Module(Registering):
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
         if self._hooks is None:
             return self.forward(*args, **kwargs)
-        return self._hooks.call(self, args, kwargs)  # type: ignore[no-any-return]
+        return self._hooks.invoke(self, args, kwargs)  # type: ignore[no-any-return]
 
     def register_forward_hook(self, hook: Callable[..., Any]) -> Handle:
         """Call hook(module, args, output) after each forward. A result other than None replaces the output.
