@@ -161,7 +161,7 @@ def test_clip_with_crossed_bounds_gives_the_upper_one():
         (lambda b: ~b.astype("float32"), "bitwise_xor of float32: expected bool or int64"),
         (lambda b: where(b.astype("int64"), 1, 2), "where: the condition has dtype int64: expected bool"),
         (lambda b: where(True, b, b), "where: condition: got bool, expected a bool tensor"),
-        (lambda b: maximum(1, 2), "maximum of numbers alone: expected a tensor among them"),
+        (lambda b: maximum(1, 2), "maximum of Python scalars alone: expected a tensor among them"),
         (lambda b: b.add("a"), "'a': got str, expected a tensor or a real number"),
         (
             lambda b: b.add(np.ones(2)),

@@ -84,7 +84,7 @@ def test_by_name_and_by_position():
     assert [y.tolist() for y in sg.std_mean(x, 0, correction=0, keepdim=True)] == [[[1.0, 1.0]], [[2.0, 3.0]]]
     assert [y.shape for y in sg.broadcast_tensors(x, x[0], x[0, 0])] == [(2, 2)] * 3
     assert sg.broadcast_to(x[0], (3, 2)).shape == (3, 2)
-    with pytest.raises(TypeError, match="of numbers alone: expected a tensor among them"):
+    with pytest.raises(TypeError, match="of Python scalars alone: expected a tensor among them"):
         sg.pow(2, 3)
 
 

@@ -79,7 +79,7 @@ def test_conversions():
     assert [10, 20, 30][tensor(1)] == 20
     assert [10, 20][tensor(True)] == 20
     assert list(range(tensor([2]))) == [0, 1]
-    with pytest.raises(TypeError, match="a tensor of dtype float32 is no index: expected int64 or bool"):
+    with pytest.raises(TypeError, match="a tensor of dtype float32 is not an index: expected int64 or bool"):
         [1][tensor(0.0)]
     for shape in ((2,), (0,)):
         with pytest.raises(ValueError, match=rf"a tensor of shape \({shape[0]},\) is neither true nor false"):

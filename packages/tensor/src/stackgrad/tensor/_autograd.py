@@ -1,8 +1,8 @@
-"""Reverse-mode automatic differentiation: the record of what was computed. The way back through it is `_backward`.
+"""Reverse-mode automatic differentiation: the graph of what was computed. `_backward` walks it.
 
-Every differentiable operation is a `Function`. Applying one to a tensor that requires a gradient leaves a `Node`
-behind: the `Context`, in which the function kept what its backward needs, and an edge for each tensor it was given,
-leading to the node that made that tensor or, for a leaf, to the tensor itself.
+Every differentiable operation is a `Function`. Applying one to a tensor that requires a gradient creates a `Node`. It
+holds the `Context`, where the function keeps what its backward needs, and an edge for each tensor argument: to the node
+that made that tensor or, for a leaf, to the tensor itself.
 """
 
 from __future__ import annotations
@@ -23,39 +23,42 @@ if TYPE_CHECKING:
 
 Edge = Union["Node", Value]
 
-# A tensor, the version at which it was saved, and where it is the node's own result, the node.
+# A tensor, its version when it was saved and, if it is the node's own result, the node.
 Saved = tuple["Tensor", int, "weakref.ref[Node] | None"]
 
 
 class Context:
-    """What a function keeps from its forward for its backward: the `ctx` of both.
+    """What a function keeps from its forward for its backward: the `ctx` argument of both.
 
-    Tensors go through `save`; anything else is set as an attribute, of any name. The graph keeps nothing here.
+    Keep tensors with `save` and anything else as an attribute, under any name.
     """
 
-    if TYPE_CHECKING:  # what functions set and read back
+    if TYPE_CHECKING:  # the attributes that functions set and read
 
         def __getattr__(self, name: str) -> Any: ...
         def __setattr__(self, name: str, value: Any) -> None: ...
 
-    __saved: list[Saved] | None = None  # where nothing is recorded
+    __saved: list[Saved] | None = None  # None while nothing is recorded
 
     def __init__(self, given: Sequence[Any] = (), function: Any = None, saved: list[Saved] | None = None) -> None:
-        self.__given = given  # the edges, or where nothing is recorded the arguments
+        self.__given = given  # the edges or, while nothing is recorded, the arguments
         if saved is not None:
             self.__function, self.__saved = function, saved
 
     @property
     def needs(self) -> tuple[bool, ...]:
-        """For each tensor among the arguments, whether its gradient is wanted."""
+        """For each tensor argument, whether its gradient is needed."""
         if self.__saved is None:
             return tuple([False for x in self.__given if isinstance(x, Value)])
         return tuple([edge is not None for edge in self.__given])
 
     def save(self, *tensors: Tensor) -> None:
-        """Keep inputs or the result for backward, where they stand in `saved` in this order."""
+        """Keep inputs or the result for backward, which finds them in `saved`, in this order.
+
+        Raises TypeError for anything but tensors.
+        """
         saved = self.__saved
-        if saved is None:  # not recorded
+        if saved is None:
             return
         saved.clear()
         try:
@@ -69,22 +72,22 @@ class Context:
                 "attribute of ctx, as ctx.scale = 2.0"
             ) from None
 
-    save_for_backward = save  # as PyTorch calls it
+    save_for_backward = save  # PyTorch's name
 
     @property
     def saved_tensors(self) -> tuple[Tensor, ...]:
-        """`saved`, as PyTorch calls it."""
+        """PyTorch's name for `saved`."""
         return self.saved
 
     @property
     def saved(self) -> tuple[Tensor, ...]:
-        """What was saved. Raises RuntimeError where it was changed in place since."""
+        """The saved tensors. Raises RuntimeError if one was changed in place since."""
         saved = self.__saved
         return tuple(unchanged(saved, lambda: self.__function._describe(self))) if saved else ()
 
 
 def unchanged(saved: Sequence[Saved], name: Callable[[], str]) -> list[Tensor]:
-    """What an operation of that name saved. Raises RuntimeError where it was changed in place since."""
+    """The tensors that an operation of that name saved. Raises RuntimeError if one was changed in place since."""
     found = []
     for x, count, node in saved:
         version = x._version
@@ -105,32 +108,32 @@ def _made_by(node: Node | None, alias: Tensor) -> Tensor:
 
 
 class Node:
-    """What one application of a function left behind."""
+    """One application of a function: a node of the graph."""
 
     __slots__ = ("__weakref__", "_context", "_function", "_name", "_saved", "edges", "forms", "freed")
 
     def __init__(self, function: Any, edges: list[Edge | None], context: Any, saved: list[Saved], out: Tensor) -> None:
         self._function = function
-        self._context = context  # what the way back begins with; None when it is freed
+        self._context = context  # None once freed
         self._saved = saved
         self.edges = edges
         self.forms: Sequence[tuple[Shape, DType]] = ()
-        """The shapes and dtypes of the gradients, where these are checked."""
+        """The expected shapes and dtypes of the gradients, if these are checked."""
         self.freed = False
-        """Whether backward has passed here and let go of what was saved."""
+        """Whether backward has passed through and dropped what was saved."""
         for i, (x, count, _) in enumerate(saved):
-            if x is out:  # kept as an alias, and without the node: a node must not own its owner
+            if x is out:  # `out` owns this node: saving `out` itself would make a reference cycle, so save an alias
                 saved[i] = (out.new(out.data, out.version, out._layout), count, weakref.ref(self))
         out.node = self
         out._requires_grad = True
 
     @property
     def name(self) -> str:
-        """The name of the function, or of the operation it did."""
+        """The name of the function, or of the operation it performed."""
         return self._name if self._context is None else self._function._describe(self._context)
 
     def gradients(self, g: Tensor) -> Sequence[Tensor | None]:
-        """What the function gives back for each of its tensors."""
+        """The gradient for each tensor argument, given that of the result."""
         context = self._context
         if context is None:
             raise self._was_freed()
@@ -145,7 +148,7 @@ class Node:
         )
 
     def _checked(self, gradients: tuple[Any, ...]) -> tuple[Tensor | None, ...]:
-        """The gradients, in memory that is not a saved tensor's. Raises for what does not fit."""
+        """The gradients, copied where they share a saved tensor's memory. Raises if their form is not as expected."""
         if len(gradients) != len(self.edges):
             raise ValueError(
                 f"{self.name}.backward gave {len(gradients)} gradients: "
@@ -171,7 +174,7 @@ class Node:
         return TypeError(f"{gave} {gradient.dtype} for a tensor of {dtype}: expected the same; use .astype(...)")
 
     def free(self) -> None:
-        """Let go of what was saved. Backward may pass again where that was nothing."""
+        """Drop what was saved. Backward may pass again if nothing was."""
         self.freed = True
         if self._saved:
             self._name = self.name
@@ -183,10 +186,10 @@ class Node:
 class Function:
     """A differentiable operation. Subclass it with two static methods and call `apply`.
 
-    `forward(ctx, *args)` computes one tensor from tensors and other arguments; what backward needs it keeps by
-    `ctx.save(...)` or as attributes of `ctx`. `backward(ctx, g)` gets the gradient of the result and returns one
-    gradient (or None) for each tensor argument, as a tuple, or alone if there is one. Written with operations of
-    tensors, it can itself be differentiated.
+    `forward(ctx, *args)` computes one tensor from tensors and other arguments, and keeps what backward needs with
+    `ctx.save(...)` or as attributes of `ctx`. `backward(ctx, g)` takes the gradient of the result and returns one
+    gradient (or None) for each tensor argument: a tuple, or the gradient alone if there is one. A backward written
+    with tensor operations can itself be differentiated.
     """
 
     @staticmethod
@@ -199,15 +202,15 @@ class Function:
 
     @classmethod
     def _describe(cls, ctx: Context) -> str:
-        """What it is called in messages."""
+        """Its name in error messages."""
         return cls.__name__
 
     is_checked = True
-    """Whether its gradients are looked at, as those of a user's functions are."""
+    """Whether the form of its gradients is checked, as for the user's own functions."""
 
     @classmethod
     def _compute(cls, ctx: Context, args: tuple[Any, ...], recorded: bool) -> Tensor:
-        """The result of `forward`, which must be one tensor; `recorded` if operations are, outside."""
+        """The result of `forward`, which must be one tensor. `recorded`: whether the caller records operations."""
         out = cls.forward(ctx, *args)
         if not isinstance(out, Value):
             raise TypeError(f"{cls.__name__}.forward gave {type(out).__name__}: expected one tensor")
@@ -216,15 +219,15 @@ class Function:
                 if isinstance(x, Value) and x.version is out.version:
                     break
             else:
-                out.source = None  # a view of what nobody else has
+                out.source = None  # a view of memory that nobody else has
         return out
 
     @classmethod
     def apply(cls, *args: Any) -> Tensor:
-        """The result of `forward`, recorded when a tensor among `args` requires a gradient."""
+        """Return the result of `forward`, and record it if a tensor among `args` requires a gradient."""
         mode = here.mode
         recorded, observer = mode.recording, mode.observer
-        if not (recorded or observer):  # as on the way back
+        if not (recorded or observer):  # as during backward
             return cls._compute(Context(args), args, False)
         edges: list[Edge | None] = []
         needed = False
@@ -246,7 +249,7 @@ class Function:
             mode.recording = recorded
         if needed and out.data.dtype.kind == "f":
             for x in args:
-                if x is out:  # an input must keep its own place in the graph
+                if x is out:  # an input keeps its own node
                     out = out.new(out.data, out.version)
                     out.source = Source(outside=True, lost=True)
                     break
@@ -259,6 +262,6 @@ class Function:
 
 
 class Primitive(Function):
-    """A Function of this package: tests hold that its gradients fit."""
+    """A Function of this package. Its gradients are not checked on each call, since tests check them."""
 
     is_checked = False

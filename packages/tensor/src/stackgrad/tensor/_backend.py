@@ -1,7 +1,7 @@
-"""What a backend has to do, and how backends are found by name.
+"""The protocol that a backend implements, and how backends are found by name.
 
-A backend works on arrays of its own. Tensors call it with operands that already agree: same dtype, shapes
-broadcast, dimensions counted from the front. It never sees a tensor and knows nothing of gradients.
+A backend computes on its own arrays. Its callers have already checked the operands: they have one dtype, their shapes
+broadcast, and dimensions count from the front. It never sees a tensor and knows nothing of gradients.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _batch_norm
-from ._errors import no_backend
+from ._errors import not_a_backend
 from ._fork import free_in_forks
 from ._host_buffer import HostBuffer
 from ._optable import OPS, REDUCTIONS, Op, Reduction
@@ -27,48 +27,48 @@ from ._stage import Stage, plan_composed
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-Array = Any  # the backend's own array: has .shape, .dtype, .ndim, .size and .strides (0 for what expand repeats)
+Array = Any  # the backend's own array: has .shape, .dtype, .ndim, .size and .strides (0 for an expanded dimension)
 DType = np.dtype[Any]
 
 
 class Backend(ABC):
-    """The kinds of work a backend does. Those with a body here are composed of the others; override to fuse.
+    """The primitives of a backend. Those with a body here are composed of the others; override them to fuse.
 
-    The error of whatever adds up n numbers grows with log n at most: in parts, or with what rounding took kept beside.
+    The error of a sum of n values must grow with log n at most: sum pairwise, in blocks or with compensation.
     """
 
     name: str
     remedy = ""
-    """What errors say is to be done with a tensor on another backend, if not `.to(...)`."""
+    """The advice in errors about a tensor on another backend, if it is not `.to(...)`."""
     fuses = False
-    """Whether it does a stage at once. Functions that are fused are called as they are where it does not."""
+    """Whether it runs a stage as one kernel. If not, a fused function is called as it is."""
     captures = False
-    """Whether it puts all work on the tape while there is one, so that functions of its tensors can be captured."""
+    """Whether it puts all work on an open tape, so that functions of its tensors can be captured."""
 
     # --- memory
 
     @abstractmethod
     def from_numpy(self, array: NDArray[Any]) -> Array:
-        """`array` as this backend's; a host backend shares the memory."""
+        """`array` as an array of this backend; a host backend shares the memory."""
 
     @abstractmethod
     def to_numpy(self, array: Array) -> NDArray[Any]:
-        """`array` as NumPy's; a host backend shares the memory."""
+        """`array` as a NumPy array; a host backend shares the memory."""
 
     def host_buffer(self, shape: Shape, dtype: DType) -> HostBuffer:
-        """Memory of the host through which arrays of that shape are copied again and again."""
+        """A reusable buffer on the host for copying arrays of that shape."""
         return HostBuffer(self, shape, dtype)
 
     def from_dlpack(self, external: Any) -> Array:
-        """The memory of another library's array, which has `__dlpack__`, as this backend's; without a copy."""
+        """An array on the memory of another library's array, which has `__dlpack__`, without a copy."""
         raise TypeError(f"backend {self.name!r} takes no arrays of other libraries")
 
     @abstractmethod
     def empty(self, shape: Shape, dtype: DType) -> Array:
-        """A new array in C order, its values not set."""
+        """A new uninitialised array in C order."""
 
     def empty_like(self, a: Array) -> Array:
-        """A new array like `a` in shape, dtype and strides, its values not set. Asked of a backend that `captures`."""
+        """A new uninitialised array with the shape, dtype and strides of `a`. Required of a backend that `captures`."""
         raise NotImplementedError(f"backend {self.name!r} captures, and must define empty_like")
 
     @abstractmethod
@@ -76,7 +76,7 @@ class Backend(ABC):
         """A new array in C order with `value` everywhere."""
 
     def constant(self, value: bool | int | float, dtype: DType) -> Array:
-        """`value` as an array of no dimensions, to which nobody writes: an operand."""
+        """`value` as an array of no dimensions, for use as an operand: nobody writes to it."""
         return self.full((), value, dtype)
 
     @abstractmethod
@@ -87,22 +87,22 @@ class Backend(ABC):
     def assign(self, target: Array, source: Array) -> None:
         """Write `source`, of the same dtype and a shape that broadcasts to it, into the view `target`.
 
-        Where the two overlap the result is as if `source` had been copied first.
+        If the two overlap, the result is as if `source` had been copied first.
         """
 
     @abstractmethod
     def owns_memory(self, a: Array) -> bool:
-        """Whether `a` has its memory to itself: it is no view of another array."""
+        """Whether `a` is not a view of another array."""
 
     @abstractmethod
     def is_writable(self, a: Array) -> bool:
-        """Whether `a` may be written to: its memory was not given as read-only. Who writes asks before."""
+        """Whether `a` may be written to: its memory is not read-only. Callers check before they write."""
 
     # --- views: the same memory under another shape
 
     @abstractmethod
     def is_contiguous(self, a: Array) -> bool:
-        """Whether the elements lie in C order without gaps."""
+        """Whether the elements are in C order without gaps."""
 
     @abstractmethod
     def reshape(self, a: Array, shape: Shape) -> Array:
@@ -121,7 +121,7 @@ class Backend(ABC):
         """The view of `shape` that repeats the dimensions of extent 1 and the missing leading ones."""
 
     def plan_expand(self, a: Array, shape: Shape) -> Callable[[Array], Array]:
-        """What does `expand` to this shape to arrays of the shape, strides and dtype of `a`."""
+        """A function that applies `expand` with this shape to arrays with the shape, strides and dtype of `a`."""
         return lambda other: self.expand(other, shape)
 
     @abstractmethod
@@ -135,7 +135,7 @@ class Backend(ABC):
         """`op` of each element of the operands, which broadcast; the memory order follows theirs."""
 
     def plan_elementwise(self, op: Op, *operands: Array) -> Callable[..., Array]:
-        """What does `elementwise` of this op to operands of the same shapes, strides and dtypes."""
+        """A function that applies this op to operands with the same shapes, strides and dtypes."""
         return lambda *others: self.elementwise(op, *others)
 
     @abstractmethod
@@ -143,29 +143,29 @@ class Backend(ABC):
         """`reduction` over `dims` (ascending, at least one), which are removed."""
 
     def plan_reduce(self, reduction: Reduction, a: Array, dims: Shape) -> Callable[[Array], Array]:
-        """What does `reduce` over these dims to arrays of the shape, strides and dtype of `a`."""
+        """A function that applies `reduce` over these dims to arrays with the shape, strides and dtype of `a`."""
         return lambda other: self.reduce(reduction, other, dims)
 
     @abstractmethod
     def arg_reduce(self, name: str, a: Array, dim: int) -> Array:
-        """int64 index along `dim` of the first largest (name "max") or smallest ("min") element; NaN is both."""
+        """int64 index along `dim` of the first largest (name "max") or smallest ("min") element; NaN counts as both."""
 
     @abstractmethod
     def cumsum(self, a: Array, dim: int) -> Array:
         """Running sums along `dim`."""
 
     def plan_stage(self, stage: Stage, arrays: Sequence[Array]) -> Callable[..., Sequence[Array]]:
-        """What computes the results of a stage of a fused function, for operands of the layouts of `arrays`."""
+        """A function that computes the results of a stage of a fused function, from operands laid out as `arrays`."""
         return plan_composed(self, stage)
 
     # --- matrix product
 
     @abstractmethod
     def matmul(self, a: Array, b: Array) -> Array:
-        """(*batch, n, k) times (*batch, k, m) gives (*batch, n, m); of int64 too, modulo 2**64."""
+        """(*batch, n, k) times (*batch, k, m) gives (*batch, n, m); int64 works too, modulo 2**64."""
 
     def linear(self, x: Array, weight: Array, bias: Array | None, relu: bool) -> Array:
-        """x (n, i), weight (o, i), bias (o,) or None: x times weight transposed plus bias, (n, o); its `relu` if so."""
+        """x (n, i) times the transpose of weight (o, i), plus bias (o,) or None: (n, o); then relu if `relu`."""
         out = self.matmul(x, self.permute(weight, (1, 0)))
         out = out if bias is None else self.elementwise(OPS["add"], out, bias)
         return self.elementwise(OPS["relu"], out) if relu else out
@@ -173,9 +173,9 @@ class Backend(ABC):
     def linear_grads(
         self, g: Array, x: Array, weight: Array, out: Array | None, needs: tuple[bool, bool, bool]
     ) -> tuple[Array | None, Array | None, Array | None]:
-        """The gradients for x, weight and bias, where needed, from that of `linear`'s result.
+        """The needed gradients of x, weight and bias, from the gradient g of the result of `linear`.
 
-        `out` is that result where it is after relu, else None.
+        `out` is the result if it was computed with relu, else None.
         """
         if out is not None:
             g = self.elementwise(OPS["masked_by"], g, out)
@@ -191,9 +191,9 @@ class Backend(ABC):
     def conv2d(
         self, x: Array, weight: Array, bias: Array | None, window: Window, groups: int, relu: bool
     ) -> tuple[Array, Any]:
-        """The sum over taps and channels of x under the window times weight, plus bias (o,); its `relu` if so.
+        """The sum over taps and channels of x under the window times weight, plus bias (o,); then relu if `relu`.
 
-        Beside it x again, in whatever form `conv2d_grads` likes to read it: x itself, or with its padding around it.
+        Returns it and x in the form that `conv2d_grads` reads: x itself, or a padded copy.
         """
 
     def conv2d_grads(
@@ -206,9 +206,10 @@ class Backend(ABC):
         groups: int,
         needs: tuple[bool, bool, bool],
     ) -> tuple[Array | None, Array | None, Array | None]:
-        """The gradients for x, weight and bias (o,) that are needed, from that of the result of `conv2d`.
+        """The needed gradients of x, weight and bias (o,), from the gradient g of the result of `conv2d`.
 
-        x is as `conv2d` gave it, or as it was given to `conv2d`; `out` is the result where that was a `relu`.
+        x is the argument of `conv2d` or the form of it that `conv2d` returned. `out` is the result if it was computed
+        with relu, else None.
         """
         if out is not None:
             g = self.elementwise(OPS["masked_by"], g, out)
@@ -220,21 +221,21 @@ class Backend(ABC):
 
     @abstractmethod
     def conv2d_input_grad(self, g: Array, weight: Array, size: tuple[int, int], window: Window, groups: int) -> Array:
-        """The gradient for x, whose rows and columns are `size`, from that of the result."""
+        """The gradient of x, whose height and width are `size`, from the gradient g of the result."""
 
     @abstractmethod
     def conv2d_weight_grad(self, x: Array, g: Array, window: Window, groups: int) -> Array:
-        """The gradient for weight from that of the result."""
+        """The gradient of weight from the gradient g of the result."""
 
     # --- pooling: x (n, c, h, w), result (n, c, oh, ow)
 
     @abstractmethod
     def max_pool2d(self, x: Array, window: Window) -> tuple[Array, Array]:
-        """The largest value under the window and its tap, int32 row * kw + column: the first of equals or last NaN."""
+        """The largest value under the window, and its tap: int32 row * kw + column of the first maximum or last NaN."""
 
     @abstractmethod
     def max_pool2d_take(self, x: Array, taps: Array, window: Window) -> Array:
-        """The values of x at the taps that `max_pool2d` gave: (n, c, oh, ow)."""
+        """The values of x at the taps that `max_pool2d` returned: (n, c, oh, ow)."""
 
     @abstractmethod
     def max_pool2d_grad(self, g: Array, taps: Array, size: tuple[int, int], window: Window) -> Array:
@@ -242,11 +243,11 @@ class Backend(ABC):
 
     @abstractmethod
     def avg_pool2d(self, x: Array, window: Window) -> Array:
-        """The mean under the window, padded zeros counted."""
+        """The mean under the window, including padded zeros."""
 
     @abstractmethod
     def avg_pool2d_grad(self, g: Array, size: tuple[int, int], window: Window) -> Array:
-        """The gradient for x, whose rows and columns are `size`, from that of the result."""
+        """The gradient of x, whose height and width are `size`, from the gradient g of the result."""
 
     # --- classification
 
@@ -259,28 +260,27 @@ class Backend(ABC):
         """x minus the log of the sum of exp(x) along `dim`, by log-sum-exp."""
 
     def softmax_grad(self, g: Array, out: Array, dim: int) -> Array:
-        """The gradient for x from that of `out`, which `softmax` gave."""
+        """The gradient of x from the gradient g of `out`, the result of `softmax`."""
         weighted = self.elementwise(OPS["mul"], g, out)
         total = self._sum_keep(weighted, dim)
         return self.elementwise(OPS["mul"], out, self.elementwise(OPS["sub"], g, total))
 
     def log_softmax_grad(self, g: Array, out: Array, dim: int) -> Array:
-        """The gradient for x from that of `out`, which `log_softmax` gave."""
+        """The gradient of x from the gradient g of `out`, the result of `log_softmax`."""
         share = self.elementwise(OPS["mul"], self.elementwise(OPS["exp"], out), self._sum_keep(g, dim))
         return self.elementwise(OPS["sub"], g, share)
 
     def checked_index(self, index: Array, low: int, extent: int, error: type[Exception], message: str) -> Array:
-        """int64 `index`, with `extent` added to what is negative; itself, or a copy in C order.
+        """int64 `index`, with `extent` added to negative values; itself, or a copy in C order.
 
-        Raises error(message.format(number)) for the first number that is not in low .. extent - 1. In a captured
-        function so do replays; where one would have to wait for the device, `to_numpy` does, for the next value that
-        is read.
+        Raises error(message.format(value)) for the first value outside low .. extent - 1. In a captured function,
+        replays raise it too. A replay that would have to wait for the device leaves it to the next `to_numpy`.
         """
-        numbers = self.to_numpy(index)
-        wrong = numbers[(numbers < low) | (numbers >= extent)]
+        values = self.to_numpy(index)
+        wrong = values[(values < low) | (values >= extent)]
         if wrong.size:
             raise error(message.format(wrong[0]))
-        if not (low < 0 and numbers.size and numbers.min() < 0):
+        if not (low < 0 and values.size and values.min() < 0):
             return index
         zero, behind = self.constant(0, index.dtype), self.constant(extent, index.dtype)
         moved = self.elementwise(OPS["add"], index, behind)
@@ -295,7 +295,7 @@ class Backend(ABC):
         """(softmax - one-hot target) * g for g (n,): (n, c)."""
 
     def batch_norm(self, x: Array, weight: Array, bias: Array, eps: float, relu: bool) -> tuple[Array, Array, Array]:
-        """x (n, c, s) brought to mean 0 and variance 1 over n and s, times weight plus bias (c,); its `relu` if so.
+        """x (n, c, s) normalised to mean 0 and variance 1 over n and s, times weight plus bias (c,); relu if `relu`.
 
         Returns (out, mean (c,), biased variance (c,)).
         """
@@ -304,9 +304,9 @@ class Backend(ABC):
     def batch_norm_grad(
         self, g: Array, x: Array, weight: Array, bias: Array, mean: Array, var: Array, eps: float, relu: bool
     ) -> tuple[Array, Array, Array]:
-        """Gradients for x (n, c, s), weight (c,) and bias (c,) (S. Ioffe and C. Szegedy, arXiv:1502.03167).
+        """The gradients of x (n, c, s), weight (c,) and bias (c,) (S. Ioffe and C. Szegedy, arXiv:1502.03167).
 
-        `mean` and `var` are those of `batch_norm`.
+        `mean` and `var` come from `batch_norm`.
         """
         return _batch_norm.batch_norm_grad(self, g, x, weight, bias, mean, var, eps, relu)
 
@@ -318,23 +318,23 @@ class Backend(ABC):
 
     @abstractmethod
     def scatter_add(self, g: Array, index: Array, rows: int) -> Array:
-        """The adjoint of gather: zeros (rows, k) with each g[i] (m, k) added at row index[i]."""
+        """The adjoint of gather: zeros (rows, k) with each row g[i] of g (m, k) added to row index[i]."""
 
     @abstractmethod
     def scatter(self, target: Array, index: Array, source: Array) -> None:
-        """target[index] = source (m, k), in place; of equal indices the last counts."""
+        """target[index] = source (m, k), in place; of equal indices the last wins."""
 
     @abstractmethod
     def nonzero(self, mask: Array) -> tuple[Array, ...]:
-        """int64 indices (m,), one for each dimension, of the true elements of `mask` in C order."""
+        """The indices of the true elements of `mask` in C order: for each dimension int64 (m,)."""
 
     # --- order
 
     @abstractmethod
     def argsort(self, a: Array, descending: bool) -> Array:
-        """int64 indices (n, k) of the elements of each row of a (n, k), of numbers, in the order that sorts them.
+        """int64 indices (n, k) that sort each row of a (n, k), a float or int64 array.
 
-        Equals stay in order, whichever way; NaN counts as larger than all numbers.
+        The sort is stable in both directions; NaN counts as larger than infinity.
         """
 
     # --- random numbers (see _random)
@@ -343,19 +343,19 @@ class Backend(ABC):
     def uniform(self, shape: Shape, dtype: DType, draw: NDArray[np.uint64]) -> Array:
         """Uniform in [0, 1), the same values on every backend.
 
-        `draw` (3,), a seed, the number of the draw, and which element of it is the first here, below 2**62, is read
-        when the work is done, each time.
+        `draw` (3,) holds a seed, the index of the draw and the offset of the first element in it, below 2**62. It is
+        read each time the work runs.
         """
 
     def dropout(self, x: Array, rate: float, draw: NDArray[np.uint64]) -> tuple[Array, Array]:
-        """x times mask, and the mask: 0 with probability `rate`, else 1 / (1 - rate); draws are float32 uniforms."""
+        """x times mask, and mask: 0 with probability `rate`, else 1 / (1 - rate), drawn from float32 uniforms."""
         draws = self.uniform(x.shape, np.dtype("float32"), draw)
         kept = self.elementwise(OPS["ge"], draws, self.constant(rate, draws.dtype))
         scale = self.constant(1 / (1 - rate) if rate < 1 else 0.0, x.dtype)
         mask = self.elementwise(OPS["where"], kept, scale, self.constant(0, x.dtype))
         return self.elementwise(OPS["mul"], x, mask), mask
 
-    # --- optimizer steps, in place, on lists of arrays of one dtype; `numbers` is read when the work is done, each time
+    # --- optimizer steps, in place, on lists of arrays of one dtype; `numbers` is read each time the work runs
 
     @abstractmethod
     def sgd_step(
@@ -363,7 +363,7 @@ class Backend(ABC):
     ) -> None:
         """g += weight_decay p; velocity = momentum velocity + g; p -= lr (velocity, or g + momentum velocity).
 
-        `numbers` are those of `sgd_numbers`.
+        `numbers` comes from `sgd_numbers`.
         """
 
     @abstractmethod
@@ -377,19 +377,19 @@ class Backend(ABC):
     ) -> None:
         """Adam of D. Kingma and J. Ba (arXiv:1412.6980); decoupled weight decay as in arXiv:1711.05101.
 
-        `numbers` are those of `adam_numbers`.
+        `numbers` comes from `adam_numbers`.
         """
 
     def plan_step(self, name: str, *columns: list[Array]) -> Callable[..., None]:
-        """What does `sgd_step` or `adam_step`, by its name, to such arrays: parameters, gradients and states.
+        """A function for `sgd_step` or `adam_step`, by name, on columns of parameters, gradients and states.
 
-        It takes the numbers and then the arrays, which have the same shapes, strides and dtypes as these.
+        It takes `numbers`, then columns with the same shapes, strides and dtypes as these.
         """
         step = getattr(self, name)
         missing = [None] * (4 - len(columns) - (name == "sgd_step"))  # velocities
         return lambda numbers, *columns: step(*columns, *missing, numbers)
 
-    # --- helpers of the composed kinds
+    # --- helpers of the composed primitives
 
     def _sum_keep(self, a: Array, dim: int) -> Array:
         shape = tuple(1 if i == dim else extent for i, extent in enumerate(a.shape))
@@ -399,7 +399,7 @@ class Backend(ABC):
         return get_backend, (self.name,)  # a copy of a tensor is on the same backend
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Backend:
-        return self  # also where it is not installed under its name
+        return self  # works for a backend that is not installed under a name, too
 
     def __repr__(self) -> str:
         return f"<{self.name} backend>"
@@ -412,7 +412,7 @@ _loading = free_in_forks(RLock())  # two threads that ask at once get the same b
 
 @cache
 def _installed() -> dict[str, EntryPoint]:
-    from importlib.metadata import entry_points  # slow to import, and wanted with the first tensor only
+    from importlib.metadata import entry_points  # slow to import, and only needed for the first tensor
 
     return {entry.name: entry for entry in entry_points(group=GROUP)}
 
@@ -425,7 +425,7 @@ def available_backends() -> Sequence[str]:
 @cache
 def _load(name: str) -> Backend:
     if name not in _installed():
-        raise no_backend(name, available_backends())
+        raise not_a_backend(name, available_backends())
     try:
         backend: Backend = _installed()[name].load()()
     except Exception as error:
@@ -434,24 +434,24 @@ def _load(name: str) -> Backend:
 
 
 def get_backend(backend: str | Backend | None = None) -> Backend:
-    """The backend of that name; for None the default.
+    """The backend of that name, or the default for None.
 
-    The default is what `set_default_backend` was given, else the environment variable STACKGRAD_BACKEND, else
-    "cpu" where stackgrad-kernels is installed, else "numpy". Raises ValueError for a name that is not installed,
-    TypeError for what is no name, and RuntimeError for a backend that fails to load.
+    The default is the argument of `set_default_backend`, else the environment variable STACKGRAD_BACKEND, else "cpu"
+    if stackgrad-kernels is installed, else "numpy". Raises ValueError for a name that is not installed, TypeError for
+    an argument that is not a name, and RuntimeError for a backend that fails to load.
     """
     chosen = _chosen if backend is None else backend
     if isinstance(chosen, Backend):
         return chosen
     if chosen is not None and not isinstance(chosen, str):
-        raise no_backend(chosen, available_backends())
+        raise not_a_backend(chosen, available_backends())
     name = chosen or os.environ.get("STACKGRAD_BACKEND")
     with _loading:
-        return _load(str(name or ("cpu" if "cpu" in _installed() else "numpy")))  # of a device, too
+        return _load(str(name or ("cpu" if "cpu" in _installed() else "numpy")))  # str: a device is a name, too
 
 
 def set_default_backend(backend: str | Backend | None) -> None:
-    """Put new tensors on this backend; None goes back to the rule of `get_backend`."""
+    """Put new tensors on this backend; None restores the default of `get_backend`. Raises as `get_backend`."""
     global _chosen
     if backend is not None:
         get_backend(backend)

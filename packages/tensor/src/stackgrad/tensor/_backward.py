@@ -1,7 +1,7 @@
-"""The way back through the record of what was computed: each node hands the gradient of its result on to its inputs.
+"""Backpropagation: each node of the graph turns the gradient of its result into gradients of its inputs.
 
-A node waits until all that was made from it has handed its part on, so each is visited once, in a loop without
-recursion. Gradients are tensors, computed with the same operations, so that a gradient can have a gradient.
+A node waits until everything computed from it has contributed its part, so each is visited once, in a loop without
+recursion. Gradients are tensors, computed with the same operations, so a gradient can have a gradient.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence, Set
 from typing import TYPE_CHECKING, Any, cast
 
 from ._autograd import Edge
-from ._errors import no_tensor
+from ._errors import not_a_tensor
 from ._hooks import after_gradient, call
 from ._mode import GradMode, here
 from ._source import refresh
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 def _walk(
     roots: Sequence[Tensor], gradients: Sequence[Tensor], retain_graph: bool, wanted: Set[Edge] | None = None
 ) -> Iterator[tuple[Any, Tensor]]:
-    """Each leaf under `roots`, or what is `wanted` there, with its whole gradient.
+    """Yield each leaf under `roots`, or each of the `wanted` nodes and leaves there, with its whole gradient.
 
-    A node comes always before what it was made from.
+    A node always comes before the nodes it was made from.
     """
-    found: dict[Edge, list[Any]] = {}  # for each edge how many others lead to it, and its gradient so far
+    found: dict[Edge, list[Any]] = {}  # for each edge the count of contributions to come, and its gradient so far
     edge: Edge
     for root, gradient in zip(roots, gradients, strict=True):
         edge = root.node or root
@@ -53,7 +53,7 @@ def _walk(
     ready = [edge for edge in first if not found[edge][0]]
     while ready:
         edge = ready.pop()
-        whole = found.pop(edge)[1]  # None: no gradient came this way
+        whole = found.pop(edge)[1]  # None: no gradient reached it
         if isinstance(edge, Value):
             if whole is not None and (wanted is None or edge in wanted):
                 yield edge, whole
@@ -64,7 +64,7 @@ def _walk(
             if wanted is not None and edge in wanted:
                 yield edge, whole
             parts = edge.gradients(whole)
-        for child, part in zip(edge.edges, parts):  # noqa: B905 - as many, and faster
+        for child, part in zip(edge.edges, parts):  # noqa: B905 - equally long, and faster without the check
             if child is None:
                 continue
             entry = found[child]
@@ -78,7 +78,7 @@ def _walk(
 
 
 def _start(outputs: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> list[Tensor]:
-    """The gradients to begin with: those given, or 1 for an output of one element."""
+    """The gradients to start from: the given ones, or 1 for an output of one element."""
     if len(gradients) != len(outputs):
         raise ValueError(f"{len(gradients)} gradients for {len(outputs)} outputs: expected one for each")
     started = []
@@ -97,7 +97,7 @@ def _start(outputs: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> lis
             started.append(out.new(out.backend.full(data.shape, 1, data.dtype)))
             continue
         if not isinstance(gradient, Value):
-            raise no_tensor("gradient", gradient)
+            raise not_a_tensor("gradient", gradient)
         if gradient.backend is not out.backend:
             raise ValueError(
                 f"gradient on backend {gradient.backend.name!r} for a tensor on {out.backend.name!r}: "
@@ -114,7 +114,7 @@ def _start(outputs: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> lis
 
 def backward(out: Tensor, gradient: Tensor | None, retain_graph: bool, create_graph: bool) -> None:
     """Add the gradient of `out` to the `.grad` of every leaf it was made from."""
-    # A gradient may be a view, the caller's own tensor or another leaf's: each leaf gets memory of its own.
+    # A gradient may be a view, the caller's tensor or the grad of another leaf: each leaf gets its own memory.
     taken = {id(gradient.data)} if isinstance(gradient, Value) else set()
     mode = here.mode
     recorded, mode.recording = mode.recording, create_graph
@@ -150,13 +150,13 @@ def grad(
 ) -> tuple[Tensor, ...]:
     """The gradients of the sum of `outputs`, each weighted by its `grad_outputs`, for each of `inputs`.
 
-    A weight has the shape and dtype of its output, which None stands for where that has one element: 1. A gradient has
-    those of its input. Leaves every `.grad` alone. With `create_graph` the result can be differentiated again;
+    A weight has the shape and dtype of its output; None stands for 1 if the output has one element. A gradient has the
+    shape and dtype of its input. No `.grad` changes. With `create_graph` the result can be differentiated again;
     `retain_graph` (default: as `create_graph`) keeps the graph for another pass.
 
-    Raises RuntimeError for an input that the outputs were not made from, unless `allow_unused`: then its gradient is
-    None; and for a graph that was freed. Raises ValueError and TypeError for weights that do not fit, and ValueError
-    for `only_inputs` of False, which PyTorch has given up.
+    Raises RuntimeError for a graph that was freed, and for an input that the outputs were not made from (unless
+    `allow_unused`: then its gradient is None). Raises ValueError and TypeError for weights of a wrong shape, dtype or
+    type, and ValueError for `only_inputs=False`, which PyTorch has deprecated.
     """
     if not only_inputs:
         raise ValueError("grad with only_inputs=False: expected True; backward() adds to the grad of all leaves")
@@ -164,7 +164,7 @@ def grad(
     ins = [inputs] if isinstance(inputs, Value) else list(inputs)
     for x in (*outs, *ins):
         if not isinstance(x, Value):
-            raise no_tensor("grad", x)
+            raise not_a_tensor("grad", x)
         refresh(x)
     weights = (
         [grad_outputs] * len(outs) if grad_outputs is None or isinstance(grad_outputs, Value) else list(grad_outputs)
@@ -185,7 +185,7 @@ def gradients(
     retain_graph: bool,
     create_graph: bool = False,
 ) -> tuple[Tensor | None, ...]:
-    """What `grad` gives, and None for an input that took no part in the outputs."""
+    """As `grad`, with None for an input that took no part in the outputs."""
     wanted: list[Edge] = [x.node or x for x in ins]
     with GradMode(create_graph):
         found = dict(_walk(outs, _start(outs, weights), retain_graph, set(wanted)))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ._dtypes import is_float
-from ._errors import no_tensor
+from ._errors import not_a_tensor
 from ._value import Value
 
 
 def expect_float(what: str, x: Value) -> None:
     if not isinstance(x, Value):
-        raise no_tensor(what, x)
+        raise not_a_tensor(what, x)
     if not is_float(x.dtype):
         raise TypeError(f"{what}: input of dtype {x.dtype}: expected float32 or float64")
 

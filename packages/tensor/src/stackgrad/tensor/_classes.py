@@ -8,7 +8,7 @@ import numpy as np
 
 from ._checks import expect_classes
 from ._dtypes import float64, int64, is_float
-from ._errors import no_tensor
+from ._errors import not_a_tensor
 from ._ops import common_backend, elementwise
 from ._picking import scatter_sum
 from ._value import Value
@@ -24,7 +24,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     TypeError for another dtype, and ValueError for a number that is not 0 to num_classes - 1.
     """
     if not isinstance(tensor, Value):
-        raise no_tensor("one_hot", tensor)
+        raise not_a_tensor("one_hot", tensor)
     if tensor.dtype != int64:
         raise TypeError(f"one_hot of {tensor.dtype}: expected int64 class numbers")
     if num_classes < 0:
@@ -43,7 +43,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     largest number. Raises ValueError for a negative number and for other shapes.
     """
     if not isinstance(input, Value):
-        raise no_tensor("bincount", input)
+        raise not_a_tensor("bincount", input)
     if input.dtype != int64 or input.ndim != 1:
         raise ValueError(f"bincount of shape {input.shape} and {input.dtype}: expected int64 numbers (n,)")
     if weights is not None:

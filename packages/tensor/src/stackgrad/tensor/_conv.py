@@ -1,5 +1,5 @@
-"""Convolution. It, its gradient for the input and its gradient for the weight are adjoint to one another, so each has
-the other two as its gradients, to any order.
+"""Convolution. The convolution, its input gradient and its weight gradient are adjoint to one another: each has the
+other two as its gradients, to any order.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ._shape import NO_PADDING, Padding, Pair, Window
 if TYPE_CHECKING:
     from ._tensor import Tensor
 
-Steps = tuple[Pair, Padding, Pair]
+Geometry = tuple[Pair, Padding, Pair]  # stride, padding, dilation
 
 
 class Conv2d(Primitive):
@@ -29,7 +29,7 @@ class Conv2d(Primitive):
         data, image = x.backend.conv2d(x.data, weight.data, offset, window, groups, relu)
         out = x.new(data)
         ctx.window, ctx.groups = window, groups
-        ctx.image = image if ctx.needs[1] else x.data  # the gradient of the weight reads x as the backend did
+        ctx.image = image if ctx.needs[1] else x.data  # x in the form that the backend reads for the weight gradient
         ctx.save(x, weight, *([out] if relu else []))
         return out
 
@@ -99,8 +99,8 @@ def conv2d(
     """Cross-correlation of x (n, c, h, w) with weight (o, c / groups, kh, kw), plus bias (o,): (n, o, oh, ow).
 
     `padding` holds (before, after) for the rows and for the columns, filled with zeros. With `groups`, the i-th
-    part of the output channels sees the i-th part of the input channels only. With `relu`, its `relu` at once.
-    Raises ValueError for shapes that do not fit and TypeError for mixed or integer dtypes.
+    part of the output channels sees only the i-th part of the input channels. `relu` fuses a relu into the result.
+    Raises ValueError for shapes that do not match and TypeError for mixed or integer dtypes.
     """
     window = _window("conv2d", x, weight, bias, (stride, padding, dilation), groups)
     return Conv2d.apply(x, weight, bias, window, groups, relu)
@@ -118,7 +118,7 @@ def conv1d(
 ) -> Tensor:
     """Cross-correlation of x (n, c, w) with weight (o, c / groups, kw), plus bias (o,): (n, o, ow).
 
-    That of images of height 1; `padding` is (before, after), the rest as for `conv2d`.
+    `padding` is (before, after). It is `conv2d` of images of height 1, and raises the same errors.
     """
     window = _window("conv1d", x, weight, bias, ((1, stride), ((0, 0), padding), (1, dilation)), groups)
     return Conv2d.apply(x.unsqueeze(2), weight.unsqueeze(2), bias, window, groups, relu).squeeze(2)
@@ -136,8 +136,8 @@ def conv_transpose2d(
 ) -> Tensor:
     """The adjoint of `conv2d` with weight (i, o / groups, kh, kw): x (n, i, h, w) to (n, o, oh, ow), plus bias (o,).
 
-    oh = (h - 1) * stride - padding before and after + dilation * (kh - 1) + 1 + output_padding, which is less than
-    `stride` or `dilation`: it says which of the sizes that conv2d brings to h is meant. Raises as `conv2d`.
+    oh = (h - 1) * stride - padding before and after + dilation * (kh - 1) + 1 + output_padding. With a stride, conv2d
+    maps several heights to h: `output_padding`, less than `stride` or `dilation`, selects one. Raises as `conv2d`.
     """
     return _transposed("conv_transpose2d", x, weight, bias, (stride, padding, dilation), output_padding, groups)
 
@@ -152,37 +152,37 @@ def conv_transpose1d(
     groups: int = 1,
     dilation: int = 1,
 ) -> Tensor:
-    """The adjoint of `conv1d` with this weight (i, o / groups, kw): x (n, i, w) to (n, o, ow), plus bias (o,).
+    """The adjoint of `conv1d` with weight (i, o / groups, kw): x (n, i, w) to (n, o, ow), plus bias (o,).
 
-    That of images of height 1; the rest as for `conv_transpose2d`.
+    It is `conv_transpose2d` of images of height 1, and raises the same errors.
     """
-    steps = ((1, stride), ((0, 0), padding), (1, dilation))
-    return _transposed("conv_transpose1d", x, weight, bias, steps, (0, output_padding), groups)
+    geometry = ((1, stride), ((0, 0), padding), (1, dilation))
+    return _transposed("conv_transpose1d", x, weight, bias, geometry, (0, output_padding), groups)
 
 
 def _transposed(
-    what: str, x: Tensor, weight: Tensor, bias: Tensor | None, steps: Steps, output_padding: Pair, groups: int
+    what: str, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, output_padding: Pair, groups: int
 ) -> Tensor:
     operands = (x, weight) if bias is None else (x, weight, bias)
     common_backend(what, *operands)
     form = tuple([(a.data.shape, a.data.dtype) for a in operands])
-    key = (what, form, exactly((steps, output_padding, groups)))
-    window, size = _spreads.find(key, what, x, weight, bias, steps, output_padding, groups)
+    key = (what, form, exactly((geometry, output_padding, groups)))
+    window, size = _transposed_plans.find(key, what, x, weight, bias, geometry, output_padding, groups)
     flat = what == "conv_transpose1d"
     if flat:
         x, weight = x.unsqueeze(2), weight.unsqueeze(2)
     h, w = window.positions(size)
-    if (h, w) != x.shape[2:]:  # with an output_padding beyond the stride
+    if (h, w) != x.shape[2:]:  # output_padding is larger than the stride
         x = Embed.apply(x, (slice(None), slice(None), slice(x.shape[2]), slice(x.shape[3])), (*x.shape[:2], h, w))
     out = Conv2dInputGrad.apply(x, weight, size, window, groups)
     out = out if bias is None else out + bias.reshape(-1, 1, 1)
     return out.squeeze(2) if flat else out
 
 
-def _fitting_spread(
-    what: str, x: Tensor, weight: Tensor, bias: Tensor | None, steps: Steps, output_padding: Pair, groups: int
+def _checked_transposed(
+    what: str, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, output_padding: Pair, groups: int
 ) -> tuple[Window, Pair]:
-    """The window of the convolution that it is the adjoint of, and the rows and columns of the result."""
+    """The window of the adjoint convolution, and the height and width of the result. Raises as `conv_transpose2d`."""
     dims = ("height", "width") if what == "conv_transpose2d" else ("width",)
     if x.ndim != 2 + len(dims):
         raise ValueError(f"{what}: input of shape {x.shape}: expected (batch, channels, {', '.join(dims)})")
@@ -200,16 +200,16 @@ def _fitting_spread(
     if bias is not None and bias.shape != (channels,):
         raise ValueError(f"{what}: bias of shape {bias.shape}: expected ({channels},), one for each output channel")
     kernel_height, kernel_width = (1, *weight.shape[2:])[-2:]
-    window = Window((kernel_height, kernel_width), *steps)
-    stride, padding, dilation = steps
+    window = Window((kernel_height, kernel_width), *geometry)
+    stride, padding, dilation = geometry
     if not all(0 <= more < max(each) for more, *each in zip(output_padding, stride, dilation, strict=True)):
         raise ValueError(
             f"{what}: output_padding {output_padding}: expected 0 or more, and less than stride {stride} or dilation "
             f"{dilation}"
         )
     rows, columns = (
-        (extent - 1) * step + span - sum(sides) + more
-        for extent, step, span, sides, more in zip(
+        (extent - 1) * shift + span - sum(sides) + more
+        for extent, shift, span, sides, more in zip(
             (1, *x.shape[2:])[-2:], stride, window.span, padding, output_padding, strict=True
         )
     )
@@ -218,18 +218,20 @@ def _fitting_spread(
     return window, (rows, columns)
 
 
-_spreads: Plans[tuple[Window, Pair]] = Plans(_fitting_spread)
+_transposed_plans: Plans[tuple[Window, Pair]] = Plans(_checked_transposed)
 
 
-def _window(what: str, x: Tensor, weight: Tensor, bias: Tensor | None, steps: Steps, groups: int) -> Window:
-    """The window of operands that fit; `steps` are its stride, padding and dilation."""
+def _window(what: str, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, groups: int) -> Window:
+    """The window of a convolution of these operands, once they are checked."""
     operands = (x, weight) if bias is None else (x, weight, bias)
     common_backend(what, *operands)
     form = tuple([(a.data.shape, a.data.dtype) for a in operands])
-    return _windows.find((what, form, exactly((steps, groups))), what, x, weight, bias, steps, groups)
+    return _windows.find((what, form, exactly((geometry, groups))), what, x, weight, bias, geometry, groups)
 
 
-def _fitting_window(what: str, x: Tensor, weight: Tensor, bias: Tensor | None, steps: Steps, groups: int) -> Window:
+def _checked_window(
+    what: str, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, groups: int
+) -> Window:
     dims = ("height", "width") if what == "conv2d" else ("width",)
     if x.ndim != 2 + len(dims):
         raise ValueError(f"{what}: input of shape {x.shape}: expected (batch, channels, {', '.join(dims)})")
@@ -253,9 +255,9 @@ def _fitting_window(what: str, x: Tensor, weight: Tensor, bias: Tensor | None, s
         )
     height, width = (1, *x.shape[2:])[-2:]
     kernel_height, kernel_width = (1, *weight.shape[2:])[-2:]
-    window = Window((kernel_height, kernel_width), *steps)
-    window.positions((height, width))
+    window = Window((kernel_height, kernel_width), *geometry)
+    window.positions((height, width))  # raises if the kernel is larger than the image
     return window
 
 
-_windows: Plans[Window] = Plans(_fitting_window)
+_windows: Plans[Window] = Plans(_checked_window)

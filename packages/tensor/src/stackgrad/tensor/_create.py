@@ -16,7 +16,7 @@ from ._arithmetic import expect_none
 from ._backend import DType, get_backend
 from ._device import Name, on
 from ._dtypes import as_dtype, expect_dtype, float32, float64, int64, is_float, number_dtype
-from ._errors import no_tensor
+from ._errors import not_a_tensor
 from ._ops import Operand
 from ._random import Generator, default_generator, next_draw, next_normal
 from ._shape import checked, normalize_dim
@@ -277,7 +277,7 @@ def stack(tensors: Sequence[Tensor], dim: int | None = None, *, axis: int | None
 def _expect_tensors(what: str, tensors: Sequence[Tensor]) -> None:
     for x in tensors:
         if not isinstance(x, Value):
-            raise no_tensor(what, x, "tensors")
+            raise not_a_tensor(what, x, "tensors")
 
 
 def _dim_or_axis(what: str, dim: int | None, axis: int | None) -> int:
@@ -293,7 +293,7 @@ def where(condition: Tensor) -> tuple[Tensor, ...]: ...
 def where(condition: Tensor, a: Operand | None = None, b: Operand | None = None) -> Tensor | tuple[Tensor, ...]:
     """`a` where `condition` (bool) is true, else `b`. Without these its indices, one tensor for each dimension."""
     if not isinstance(condition, Tensor):
-        raise no_tensor("where: condition", condition, "a bool tensor")
+        raise not_a_tensor("where: condition", condition, "a bool tensor")
     if a is None and b is None:
         return condition.nonzero(as_tuple=True)
     if a is None or b is None:

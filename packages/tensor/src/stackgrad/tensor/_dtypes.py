@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ._errors import no_tensor
+from ._errors import not_a_tensor
 
 float32: np.dtype[Any] = np.dtype("float32")
 float64: np.dtype[Any] = np.dtype("float64")
@@ -79,7 +79,7 @@ def number_dtype(number: bool | int | float) -> np.dtype[Any]:
         if isinstance(number, python):
             return dtype
     shown = "operand" if isinstance(number, np.ndarray | list | tuple) else repr(number)
-    raise no_tensor(shown, number, "a tensor or a real number")
+    raise not_a_tensor(shown, number, "a tensor or a real number")
 
 
 def promote(

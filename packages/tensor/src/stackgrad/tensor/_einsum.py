@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from ._errors import no_tensor
+from ._errors import not_a_tensor
 from ._matmul import matmul
 from ._ops import Permute, common_backend, expand
 from ._shape import broadcast_shapes, normalize_dim
@@ -34,7 +34,7 @@ def einsum(equation: str, *operands: Tensor | Sequence[Tensor]) -> Tensor:
         raise ValueError("einsum of no tensors: expected one or more")
     for x in given:
         if not isinstance(x, Value):
-            raise no_tensor("einsum", x)
+            raise not_a_tensor("einsum", x)
     common_backend("einsum", *given)
     inputs, output = _parse(equation, [x.ndim for x in given])
     terms = [_diagonal(equation, _Term(labels, x)) for labels, x in zip(inputs, given, strict=True)]

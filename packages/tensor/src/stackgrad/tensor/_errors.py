@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def no_backend(given: object, known: Sequence[str]) -> ValueError | TypeError:
+def not_a_backend(given: object, known: Sequence[str]) -> ValueError | TypeError:
     """ValueError for a name that is not among the `known` ones, TypeError for what is no name."""
     expected = f"expected one of {', '.join(known) or 'none'}"
     own = getattr(given, "name", None) if isinstance(given, type) else None
@@ -37,7 +37,7 @@ def dtype_of(given: object) -> np.dtype[np.generic] | None:
         return None
 
 
-def no_tensor(what: str, given: object, expected: str = "a tensor") -> TypeError:
+def not_a_tensor(what: str, given: object, expected: str = "a tensor") -> TypeError:
     """The error of a value that was given where `what` takes a tensor."""
     if isinstance(given, np.ndarray):
         return TypeError(f"{what}: got a NumPy array, expected {expected}; use tensor(...) or from_numpy(...)")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from ._dtypes import is_float
-from ._errors import no_tensor
+from ._errors import not_a_tensor
 from ._ops import Operand, concatenate, elementwise, expand
 from ._shape import broadcast_shapes
 from ._value import Value
@@ -26,7 +26,7 @@ class Formulas(Value):
         """The part `weight` of the way to `end`: x + weight * (end - x). Raises TypeError for integers."""
         x = cast("Tensor", self)
         if not isinstance(end, Value):
-            raise no_tensor("lerp: end", end)
+            raise not_a_tensor("lerp: end", end)
         if not is_float(x.dtype) or end.dtype != x.dtype:
             raise TypeError(f"lerp of {x.dtype} to {end.dtype}: expected float32 or float64, both the same")
         return x + weight * (end - x)

@@ -11,7 +11,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from ._arithmetic import power
-from ._errors import no_tensor
+from ._errors import not_a_tensor
 from ._ops import Operand, elementwise
 from ._rounding import whole
 from ._shape import Dims
@@ -29,7 +29,7 @@ def _of(method: Callable[P, R]) -> Callable[P, R]:
     @wraps(method)
     def function(input: Any, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(input, Value):
-            raise no_tensor(name, input)
+            raise not_a_tensor(name, input)
         return method(input, *args, **kwargs)  # type: ignore[arg-type]
 
     function.__module__ = __name__

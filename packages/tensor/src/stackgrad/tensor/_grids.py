@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 from ._create import of_values
 from ._device import Name, on
 from ._dtypes import as_dtype, bool_, float32, int64
-from ._errors import no_tensor
+from ._errors import not_a_tensor
 from ._ops import expand
 from ._shape import checked
 from ._value import Value
@@ -91,7 +91,7 @@ def meshgrid(*tensors: Tensor | Sequence[Tensor], indexing: str = "ij") -> tuple
         raise ValueError(f"meshgrid with indexing {indexing!r}: expected 'ij' or 'xy'")
     for x in given:
         if not isinstance(x, Value):
-            raise no_tensor("meshgrid", x, "tensors")
+            raise not_a_tensor("meshgrid", x, "tensors")
         if x.ndim > 1:
             raise ValueError(f"meshgrid of a tensor of shape {x.shape}: expected one dimension at most")
     order = list(range(len(given)))

@@ -1,4 +1,4 @@
-"""The reference backend: the plainest NumPy that is right. Every other backend is tested against it."""
+"""The reference backend, in the plainest correct NumPy. Every other backend is tested against it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ._shape import NO_PADDING, Pair, Shape, Window
 Array = NDArray[Any]
 
 _FLOATS = {"sum": _sums.total, "prod": _sums.product}
-_quiet = np.errstate(all="ignore")  # as PyTorch: what is too large is infinite, and 0 / 0 is NaN
+_quiet = np.errstate(all="ignore")  # as in PyTorch, overflow gives infinity and 0 / 0 NaN, without a warning
 
 
 class NumpyBackend(HostBackend):
-    """All kinds in NumPy alone."""
+    """Every primitive, in NumPy alone."""
 
     name = "numpy"
 
@@ -62,7 +62,7 @@ class NumpyBackend(HostBackend):
 
     @_quiet
     def conv2d_input_grad(self, g: Array, weight: Array, size: Pair, window: Window, groups: int) -> Array:
-        # (n, o, oh, ow) with (o, c, kh, kw) over o: (n, oh, ow, c, kh, kw), each tap to be added where it was read
+        # (n, o, oh, ow) with (o, c, kh, kw) over o: (n, oh, ow, c, kh, kw); each tap is added where it was read
         pairs = zip(np.split(g, groups, axis=1), np.split(weight, groups), strict=True)
         taps = np.concatenate([_sums.tensordot(g_, w, (1,), (0,)) for g_, w in pairs], axis=3)
         return _add_under_window(taps.transpose(0, 3, 1, 2, 4, 5), size, window)
@@ -182,19 +182,19 @@ def _pad(x: Array, window: Window, value: float = 0) -> Array:
 
 
 def _under_window(x: Array, window: Window) -> Array:
-    """The view (n, c, oh, ow, kh, kw) of what lies under the window at each place of a padded x."""
+    """The view (n, c, oh, ow, kh, kw) of the elements under the window at each position on a padded x."""
     views = sliding_window_view(x, window.span, (2, 3))
     (sh, sw), (dh, dw) = window.stride, window.dilation
     return views[:, :, ::sh, ::sw, ::dh, ::dw]
 
 
 def _flat(views: Array) -> Array:
-    """The window's places (n, c, oh, ow, kh, kw) as one dimension: (n, c, oh, ow, kh * kw)."""
+    """The taps of the window as one dimension: (n, c, oh, ow, kh * kw)."""
     return views.reshape(*views.shape[:4], views.shape[4] * views.shape[5])
 
 
 def _add_under_window(taps: Array, size: Pair, window: Window) -> Array:
-    """The adjoint of padding and `_under_window`: (n, c, oh, ow, kh, kw) added up to (n, c, *size)."""
+    """The adjoint of padding and `_under_window`: sum (n, c, oh, ow, kh, kw) into (n, c, *size)."""
     n, c, oh, ow, kh, kw = taps.shape
     (sh, sw), (dh, dw) = window.stride, window.dilation
     (top, _), (left, _) = window.padding

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ._autograd import Context, Edge, Node, Primitive, Saved, unchanged
 from ._backend import Array, Backend, DType
 from ._dtypes import float32, promote
-from ._errors import no_tensor
+from ._errors import not_a_tensor
 from ._mode import here
 from ._optable import OPS, REDUCTIONS, Op
 from ._plans import Layout, Plans, layout_of
@@ -25,7 +25,7 @@ Operand: TypeAlias = Value | bool | int | float  # a Value is always a Tensor
 
 
 def common_backend(what: str, *tensors: Value) -> Backend:
-    """The one backend all `tensors` are on. Raises ValueError when they mix, TypeError for what is no tensor."""
+    """The backend that all `tensors` are on. Raises ValueError if they differ, TypeError for what is not a tensor."""
     x = tensors[0]
     try:
         backend = x.backend
@@ -36,7 +36,7 @@ def common_backend(what: str, *tensors: Value) -> Backend:
                     f"{what}: tensors on backends {backend.name!r} and {x.backend.name!r} do not mix: {remedy}"
                 )
     except AttributeError:
-        raise no_tensor(what, x) from None
+        raise not_a_tensor(what, x) from None
     return backend
 
 
@@ -44,11 +44,11 @@ def common_backend(what: str, *tensors: Value) -> Backend:
 
 
 class Elementwise(Primitive):
-    """What observers are told that an elementwise operation is, with its plan and the tensors."""
+    """The class under which observers see an elementwise operation, with its plan and tensors as arguments."""
 
 
 class _ElementwiseNode(Node):
-    """What an elementwise operation left behind: its function is the op, its context the ways of `_ways_back`."""
+    """The node of an elementwise operation: its function is the op, its context the `_Rule`s of `_gradient_rules`."""
 
     __slots__ = ()
 
@@ -57,12 +57,12 @@ class _ElementwiseNode(Node):
         return self._function.name  # type: ignore[no-any-return]
 
     def gradients(self, g: Tensor) -> list[Tensor | None]:
-        ways = self._context
-        if ways is None:
+        rules = self._context
+        if rules is None:
             raise self._was_freed()
         known = [g, *unchanged(self._saved, lambda: self.name)]
         found: list[Tensor | None] = []
-        for grad, indices, shape in ways:
+        for grad, indices, shape in rules:
             if grad is None:
                 found.append(None)
             else:
@@ -71,31 +71,32 @@ class _ElementwiseNode(Node):
         return found
 
 
-_Way = tuple[Callable[..., "Tensor"] | None, list[int], Shape | None]
+# How to compute the gradient of one operand: a function (None: no gradient flows), the indices of its arguments in
+# (g, *saved), and the shape to sum to (None: that of the result).
+_Rule = tuple[Callable[..., "Tensor"] | None, list[int], Shape | None]
 
 
-def _ways_back(op: Op, needs: tuple[bool, ...], shapes: Sequence[Shape]) -> tuple[list[int], list[_Way]]:
-    """Which of (*operands, out) are to be saved, and for each operand how its gradient comes about.
+def _gradient_rules(op: Op, needs: tuple[bool, ...], shapes: Sequence[Shape]) -> tuple[list[int], list[_Rule]]:
+    """The indices in (*operands, out) of the tensors to save, and a rule for each operand.
 
-    That is a function, the indices of its arguments in (g, *saved), and the operand's shape where it is another than
-    the last of `shapes`, the result's. The function is None where nothing flows.
+    `shapes` are those of (*operands, out).
     """
     asked = {name for need, names in zip(needs, op.needs, strict=True) if need for name in names}
     kept = [i for i, name in enumerate((*op.operands, "out")) if name in asked]
     known = ["g", *[(*op.operands, "out")[i] for i in kept]]
-    ways: list[_Way] = []
+    rules: list[_Rule] = []
     for need, grad, names, shape in zip(needs, op.grads, op.needs, shapes[:-1], strict=True):
         other = None if shape == shapes[-1] else shape
-        ways.append((grad if need else None, [known.index(name) for name in names] if need else [], other))
-    return kept, ways
+        rules.append((grad if need else None, [known.index(name) for name in names] if need else [], other))
+    return kept, rules
 
 
 def elementwise(name: str, *operands: Operand) -> Tensor:
-    """The op of that name, of tensors (at least one) and plain numbers, which broadcast and take a common dtype."""
+    """Apply the op of that name to tensors (at least one) and Python scalars, broadcast and in a common dtype."""
     mode = here.mode
     recorded, needed = mode.recording, False
     op = OPS[name]
-    form: list[Any] = [id(op)]  # which the plan keeps
+    form: list[Any] = [id(op)]  # the plan keeps `op` alive
     arrays: list[Any] = []
     for x in operands:
         if isinstance(x, Value):
@@ -119,16 +120,16 @@ def elementwise(name: str, *operands: Operand) -> Tensor:
             converted[i] = cast(converted[i], plan.dtype)  # type: ignore[arg-type]
         return elementwise(name, *converted)
     like: Tensor = operands[plan.first]  # type: ignore[assignment]
-    for i in plan.numbers:
+    for i in plan.scalars:
         arrays[i] = like.backend.constant(arrays[i], plan.dtype)
     out = like.new(plan.run(*arrays), None, plan.result)
     if plan.result is None:
         plan.result = out.layout
     if needed or mode.observer is not None:
         tensors: Any = operands
-        if plan.numbers:
+        if plan.scalars:
             tensors = list(operands)
-            for i in plan.numbers:
+            for i in plan.scalars:
                 tensors[i] = like.new(arrays[i])
         if needed and out.data.dtype.kind == "f":
             _record(plan, tensors, out)
@@ -138,7 +139,7 @@ def elementwise(name: str, *operands: Operand) -> Tensor:
 
 
 def _record(plan: _Plan, operands: Sequence[Tensor], out: Tensor) -> None:
-    """Leave a node behind for `out`, which the plan made of the operands."""
+    """Create the node of `out`, which the plan computed from the operands."""
     edges: list[Edge | None] = []
     needs = 0
     for i, x in enumerate(operands):
@@ -147,40 +148,40 @@ def _record(plan: _Plan, operands: Sequence[Tensor], out: Tensor) -> None:
             needs |= 1 << i
         else:
             edges.append(None)
-    found = plan.ways.get(needs)
+    found = plan.rules.get(needs)
     if found is None:
         shapes = [x.data.shape for x in (*operands, out)]
-        found = plan.ways[needs] = _ways_back(plan.op, tuple([edge is not None for edge in edges]), shapes)
-    kept, ways = found
+        found = plan.rules[needs] = _gradient_rules(plan.op, tuple([edge is not None for edge in edges]), shapes)
+    kept, rules = found
     saved: list[Saved] = []
     for i in kept:
         x = out if i == len(operands) else operands[i]
         version = x._version
         saved.append((x, 0 if version is None else version.count, None))
-    _ElementwiseNode(plan.op, edges, ways, saved, out)
+    _ElementwiseNode(plan.op, edges, rules, saved, out)
 
 
 class _Plan:
-    """What is done with operands of one form: the dtype that all take, which is the first tensor, which are `numbers`.
+    """What to do with operands of one form.
 
-    `casts`: which tensors have to be converted to `dtype` before. `run` computes arrays, once all are of one dtype.
-    `result`: the layout of what it computes, known from the first time on; `ways`: those of `_ways_back`, by which
-    operands need a gradient, a bit for each.
+    `dtype` is their common dtype; `first` the index of the first tensor; `scalars` the indices of Python scalars;
+    `casts` those of tensors to convert to `dtype`. `run` computes the result from arrays of one dtype; `result` is its
+    layout, known after the first call. `rules` holds `_gradient_rules` by which operands need a gradient, a bit each.
     """
 
-    __slots__ = ("casts", "dtype", "first", "numbers", "op", "result", "run", "ways")
+    __slots__ = ("casts", "dtype", "first", "op", "result", "rules", "run", "scalars")
 
     def __init__(self, op: Op, operands: Sequence[Operand]) -> None:
         tensors = {i: x for i, x in enumerate(operands) if isinstance(x, Value)}
         if not tensors:
-            raise TypeError(f"{op.name} of numbers alone: expected a tensor among them")
+            raise TypeError(f"{op.name} of Python scalars alone: expected a tensor among them")
         common_backend(op.name, *tensors.values())
         broadcast_shapes(*[x.shape for x in tensors.values()])
-        conditions = 1 if op.name == "where" else 0  # which take no part in the dtype
+        conditions = 1 if op.name == "where" else 0  # leading operands that do not affect the dtype
         self.op, self.first = op, min(tensors)
-        self.numbers = [i for i in range(len(operands)) if i not in tensors]
+        self.scalars = [i for i in range(len(operands)) if i not in tensors]
         self.result: Layout | None = None
-        self.ways: dict[int, tuple[list[int], list[_Way]]] = {}
+        self.rules: dict[int, tuple[list[int], list[_Rule]]] = {}
         self.dtype = common_dtype(op, operands[conditions:])
         self.casts = [i for i, x in tensors.items() if i >= conditions and x.dtype != self.dtype]
         if not self.casts:
@@ -190,7 +191,7 @@ class _Plan:
 
     @property
     def name(self) -> str:
-        """That of the op: what observers read."""
+        """The name of the op, for observers."""
         return self.op.name
 
 
@@ -198,12 +199,15 @@ _plans: Plans[_Plan] = Plans(_Plan)
 
 
 def common_dtype(op: Op, operands: Sequence[Operand]) -> DType:
-    """The dtype in which `op` is done: the operands' common one, or float32 where `op` is for floats alone."""
+    """The dtype in which `op` is computed: the common one, or float32 if `op` takes floats alone and that is none.
+
+    Raises TypeError if `op` does not accept the common dtype.
+    """
     tensors = [x for x in operands if isinstance(x, Value)]
-    numbers = [x for x in operands if not isinstance(x, Value)]
+    scalars = [x for x in operands if not isinstance(x, Value)]
     dtypes = [x.dtype for x in tensors if x.ndim]
     weak = [x.dtype for x in tensors if not x.ndim]
-    dtype = promote(dtypes, numbers, weak) if dtypes else promote(weak, numbers)
+    dtype = promote(dtypes, scalars, weak) if dtypes else promote(weak, scalars)
     if dtype.kind in op.accepts:
         return dtype
     if op.accepts != "f":
@@ -237,7 +241,7 @@ class Cast(Primitive):
 
 
 def cast(x: Tensor, dtype: DType) -> Tensor:
-    """`x` as `dtype`; a gradient flows between float dtypes."""
+    """`x` converted to `dtype`; gradients flow between float dtypes."""
     if x.dtype is dtype or x.dtype == dtype:
         return x
     return Cast.apply(x, dtype)
@@ -254,7 +258,7 @@ class Copy(Primitive):
 
 
 class To(View):
-    """To another backend and, for the gradient, back. Between backends of the host a view."""
+    """To another backend, and back for the gradient. Between host backends it is a view."""
 
     @staticmethod
     def forward(ctx: Context, x: Tensor, backend: Backend) -> Tensor:
@@ -304,7 +308,7 @@ def _expansion(x: Tensor, shape: Shape) -> tuple[Callable[[Array], Array], Layou
     return run, layout_of(run(x.data), x.backend)
 
 
-# What expands arrays, and the layout of the result.
+# The function that expands an array, and the layout of the result.
 _expansions: Plans[tuple[Callable[[Array], Array], Layout]] = Plans(_expansion)
 
 
@@ -330,7 +334,7 @@ def _leading(count: int) -> Shape:
 
 
 def reduced(name: str, x: Tensor, dims: Shape) -> Tensor:
-    """The reduction of that name over `dims` (ascending, at least one), which leaves no record."""
+    """The reduction of that name over `dims` (ascending, at least one), not recorded."""
     plan = _reductions.find((name, dims, x.layout), x.backend, name, x.data, dims)
     out = x.new(plan[0](x.data), None, plan[1])
     if plan[1] is None:
@@ -338,7 +342,7 @@ def reduced(name: str, x: Tensor, dims: Shape) -> Tensor:
     return out
 
 
-# What reduces, and the layout of the result, known from the first time on.
+# The function that reduces an array, and the layout of the result, known after the first call.
 _reductions: Plans[list[Any]] = Plans(
     lambda backend, name, data, dims: [backend.plan_reduce(REDUCTIONS[name], data, dims), None]
 )

@@ -1,22 +1,21 @@
-"""The table of elementwise operations and reductions: all there is to know about each, on one row.
+"""The table of elementwise operations and reductions: one row says everything about an operation.
 
-From a row follow the operation on every backend, its gradient, its test on every backend and its benchmark.
+The operation on every backend, its gradient, its tests and its benchmark all follow from the row.
 
 `numpy`   the reference, a function of arrays.
-`scalar`  the same for single values x, y, z of type T, as the text of an expression from which a compiling
-          backend makes its kernel. It has no branches that a vectoriser could not turn into a select, writes
-          constants as T(1) (a bare 1.0 would widen float32), and lets NaN pass where PyTorch does. It may call abs,
-          min, max, sigmoid, rint and what Python's `math` has (see `called_by`). Where integers have a function of
-          their own, that stands in `OF_INTEGERS` of stackgrad.kernels._scalar.
-`grads`   for each operand the gradient as a tensor expression, or None where nothing flows. A gradient asks by
-          its parameters' names for what it needs: g (the gradient of the result), out, x, y, z; only what is
-          asked for is kept until backward. It selects by `where`, `masked_by` or `where_larger`, not by a factor of
-          0 or 1, which infinity makes NaN. `testing/special_values.json` says what each row gives at 0, infinities,
-          NaN, ties and bounds.
-`accepts` the dtypes the operation is defined on: b(ool), i(nt64), f(loat). Where it says f alone, others are
+`scalar`  the same function of scalars x, y, z of type T, as the source of an expression that a compiling backend
+          makes its kernel from. Its branches must vectorise as selects. Constants are written T(1), since a bare 1.0
+          would widen float32. NaN passes where it does in PyTorch. The expression may call abs, min, max, sigmoid,
+          rint and the functions of Python's `math` (see `called_by`). Functions with a separate version for integers
+          are listed in `OF_INTEGERS` of stackgrad.kernels._scalar.
+`grads`   for each operand the gradient as a tensor expression, or None where no gradient flows. Its parameters name
+          what it needs: g (the gradient of the result), out, x, y, z; only these are kept until backward. It selects
+          with `where`, `masked_by` or `where_larger` instead of multiplying by 0 or 1, because 0 times infinity is
+          NaN. `testing/special_values.json` lists the values of each row at 0, infinities, NaN, ties and bounds.
+`accepts` the dtypes the operation is defined on: b(ool), i(nt64), f(loat). If it is f alone, other dtypes are
           converted to float32 first.
 `result`  "same" as the operands, or "bool".
-`domain`  the interval of test values for each operand, `kinks` where the gradient jumps.
+`domain`  the interval of test values for each operand; `kinks`: where the gradient jumps.
 `ulp`     the error bound of a float32 result in units in the last place, against float64.
 """
 
@@ -49,7 +48,7 @@ class Op:
     ulp: float = 1.0
     arity: int = field(init=False)
     operands: tuple[str, ...] = field(init=False)
-    needs: tuple[tuple[str, ...], ...] = field(init=False)  # what each gradient asks for
+    needs: tuple[tuple[str, ...], ...] = field(init=False)  # the parameters of each gradient
 
     def __post_init__(self) -> None:
         arity = len(self.grads)
@@ -63,18 +62,18 @@ class Op:
 
 @dataclass(frozen=True, eq=False)
 class Reduction:
-    """An associative operation `scalar` of the running value x and the next element y, from `start` on."""
+    """An associative operation: `scalar` combines the running value x, at first `start`, with the next element y."""
 
     name: str
     numpy: Callable[..., Any]
     scalar: str
-    start: float | None  # None: there is no neutral element, and nothing to reduce is an error
+    start: float | None  # None: there is no neutral element, so reducing no elements is an error
 
 
 def called_by(form: str) -> set[str]:
-    """What a scalar form calls besides abs, min and max: each name is known to `numpy_function` and every backend.
+    """The names that a scalar form calls besides abs, min and max.
 
-    Raises ValueError for any other name.
+    Raises ValueError for a name that `numpy_function` and the backends do not know.
     """
     names = set(compile(form, "a scalar form", "eval").co_names) - {"x", "y", "z", "T", "abs", "min", "max"}
     for name in names:
@@ -84,7 +83,7 @@ def called_by(form: str) -> set[str]:
 
 
 def numpy_function(name: str) -> Callable[..., Any]:
-    """What a scalar form may call, for NumPy's arrays and numbers: NumPy's own function, which has no exceptions."""
+    """The function of that name for NumPy arrays and scalars; it never raises."""
     if name == "sigmoid":
         return _sigmoid
     function: Any = getattr(math, name, None)
@@ -92,7 +91,7 @@ def numpy_function(name: str) -> Callable[..., Any]:
 
 
 def _power(x: Any, y: Any) -> Any:
-    """Of single numbers y of 0.5, in memory that repeats, NumPy takes a square root, which of minus infinity is NaN."""
+    # NumPy turns a broadcast exponent of 0.5 into a square root, which is NaN for minus infinity: copy the exponent.
     x, y = np.broadcast_arrays(x, y)
     return np.power(x.reshape(-1), y.flatten()).reshape(x.shape)
 
@@ -111,7 +110,7 @@ def _inverse(x: Any) -> Any:
 
 
 def _step(name: str, numpy: Callable[..., Any], scalar: str, kinks: Sequence[float]) -> Op:
-    """A function of a number that is flat but for its jumps at `kinks`."""
+    """A step function: constant except for jumps at `kinks`."""
     return Op(name, numpy, scalar, (lambda g: g.masked_by(0.0),), kinks=tuple(kinks))
 
 
@@ -140,7 +139,7 @@ OPS: dict[str, Op] = {
             _power,
             "x ** y",
             (
-                # Where y is 0 nothing flows, and x is not taken to the -1: 0 times what may be infinite is NaN.
+                # Where y is 0 no gradient flows, and x ** -1, which may be infinite, must not be multiplied by 0.
                 lambda g, x, y: (y == 0).where(0.0, g) * (y * x ** (y == 0).where(0.0, y - 1)),
                 lambda g, x, y, out: g * (out * ((x == 0) & (y >= 0)).where(1.0, x).log()),
             ),
@@ -169,7 +168,7 @@ OPS: dict[str, Op] = {
         _step("ceil", np.ceil, "ceil(x)", range(-4, 5)),
         _step("trunc", np.trunc, "trunc(x)", range(-4, 5)),
         _step("round", np.rint, "rint(x)", [n + 0.5 for n in range(-4, 4)]),  # half to even
-        # By fmod, which is exact. The quotients of floats are rounded, and 1 less where the signs differ.
+        # Both use fmod, which is exact. The quotient of floats is rounded, and 1 less where the signs differ.
         Op(
             "remainder",
             np.remainder,
@@ -221,7 +220,7 @@ OPS: dict[str, Op] = {
             "if",
             kinks=(0.0,),
         ),
-        # The gradients of relu and of maximum in one pass. Each is its own gradient in x.
+        # The gradients of relu and of maximum in one pass. Each is its own gradient for x.
         Op(
             "masked_by",
             lambda x, y: np.where(y <= 0, 0, x),
@@ -253,7 +252,7 @@ OPS: dict[str, Op] = {
         Op(
             "clip",
             np.clip,
-            # Where the bounds cross, the upper one wins.
+            # If the lower bound is above the upper one, the upper one wins.
             "x if x != x else y if y != y else z if x > z or y > z or z != z else y if x < y else x",
             (
                 lambda g, x, y, z: ((x >= y) & (x <= z)).where(g, 0.0),

@@ -9,7 +9,7 @@ import numpy as np
 
 from ._arithmetic import OPERANDS
 from ._dtypes import PROMOTION, bool_, int64, number_dtype
-from ._errors import no_tensor
+from ._errors import not_a_tensor
 from ._indexing import Gather, ScatterAdd, in_range, take
 from ._ops import Operand, common_backend, concatenate, elementwise, expand
 from ._shape import Shape, broadcast_shapes, normalize_dim, strides_in_order
@@ -146,7 +146,7 @@ def _along(what: str, x: Value, dim: int, index: Tensor, *sources: Tensor) -> tu
     """`x` and `dim`, once shapes, dtypes and indices are known to fit; without dimensions x counts as having one."""
     for other in (index, *sources):
         if not isinstance(other, Value):
-            raise no_tensor(what, other)
+            raise not_a_tensor(what, other)
     common_backend(what, x, index, *sources)
     at = normalize_dim(dim, x.ndim)
     _expect_indices(what, index)
@@ -175,7 +175,7 @@ def _along(what: str, x: Value, dim: int, index: Tensor, *sources: Tensor) -> tu
 def _rows(what: str, x: Tensor, dim: int, index: Tensor) -> tuple[int, Tensor]:
     """`dim` and the index as one of one dimension, once it is known to fit."""
     if not isinstance(index, Value):
-        raise no_tensor(f"{what}: index", index)
+        raise not_a_tensor(f"{what}: index", index)
     common_backend(what, x, index)
     _expect_indices(what, index)
     if index.ndim > 1:
@@ -197,7 +197,7 @@ def _expect_inside(what: str, index: Tensor, extent: int, dim: int) -> None:
 
 def _expect_mask(what: str, mask: Tensor) -> None:
     if not isinstance(mask, Value):
-        raise no_tensor(f"{what}: mask", mask, "a bool tensor")
+        raise not_a_tensor(f"{what}: mask", mask, "a bool tensor")
     if mask.dtype != bool_:
         raise TypeError(f"{what}: mask of dtype {mask.dtype}: expected bool; compare it to something first")
 

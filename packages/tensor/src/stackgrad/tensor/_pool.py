@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ._autograd import Context, Primitive
 from ._checks import expect_image
-from ._errors import no_tensor
+from ._errors import not_a_tensor
 from ._plans import Plans, exactly
 from ._shape import NO_PADDING, Padding, Pair, Window
 from ._value import Value
@@ -83,7 +83,7 @@ class AvgPool2dGrad(Primitive):
 def _pool_window(what: str, x: Tensor, *steps: Any) -> Window:
     """The window that fits x; `steps` are its kernel, stride and padding, and whether it may hang over the end."""
     if not isinstance(x, Value):
-        raise no_tensor(what, x)
+        raise not_a_tensor(what, x)
     return _windows.find((what, x.data.shape, x.data.dtype, exactly(steps)), what, x, *steps)
 
 

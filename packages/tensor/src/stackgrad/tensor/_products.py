@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from . import _matmul
-from ._errors import no_tensor
+from ._errors import not_a_tensor
 from ._value import Value
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Products(Value):
     def inner(self, other: Tensor) -> Tensor:
         """The sum of products over the last dimension of both: (..., n) and (***, n) give (..., ***)."""
         if not isinstance(other, Value):
-            raise no_tensor("inner", other)
+            raise not_a_tensor("inner", other)
         x = cast("Tensor", self)
         if not x.ndim or not other.ndim:
             return x * other
@@ -79,7 +79,7 @@ def _product(what: str, a: tuple[Value, int], b: tuple[Value, int]) -> Tensor:
 def _expect(what: str, a: tuple[Value, int], b: tuple[Value, int]) -> None:
     for x, _ in (a, b):
         if not isinstance(x, Value):
-            raise no_tensor(what, x)
+            raise not_a_tensor(what, x)
     if any(x.ndim != ndim for x, ndim in (a, b)):
         expected = f"{a[1]} and {b[1]} dimensions"
         raise ValueError(f"{what} of shapes {a[0].shape} and {b[0].shape}: expected {expected}; use matmul")

@@ -19,7 +19,7 @@ from ._comparing import Comparing
 from ._device import Name, device, on
 from ._diagonals import Diagonals
 from ._dtypes import as_dtype, is_float
-from ._errors import dtype_of, no_tensor
+from ._errors import dtype_of, not_a_tensor
 from ._formulas import Formulas
 from ._graph import Graphed
 from ._host import HostBackend
@@ -42,8 +42,8 @@ find_namespace: Callable[[], ModuleType] | None = None  # set by the package, wh
 class Tensor(InPlace, Formulas, Norms, Sorting, Picking, Rearranging, Diagonals, Products, Comparing, Casts, Graphed):
     """An n-dimensional array of one dtype on one backend.
 
-    Made by `tensor`, `from_numpy`, `zeros` and their like. `data` is the backend's own array: read it, do not
-    write it. With `requires_grad`, `backward` on anything computed from it adds to `grad`.
+    Create one with `tensor`, `from_numpy`, `zeros` and the like. `data` is the backend's own array: read it, do not
+    write to it. With `requires_grad`, `backward` on anything computed from it adds to `grad`.
     """
 
     __slots__ = ()
@@ -55,17 +55,17 @@ class Tensor(InPlace, Formulas, Norms, Sorting, Picking, Rearranging, Diagonals,
 
     @property
     def is_leaf(self) -> bool:
-        """Whether it was made by the user rather than recorded: where gradients end."""
+        """Whether the user made it, rather than a recorded operation: gradients end at leaves."""
         return not self.requires_grad or self.node is None
 
     @property
     def owns_memory(self) -> bool:
-        """Whether its memory is its own, in C order: not a view of another tensor's."""
+        """Whether it is in C order and not a view of another tensor."""
         return self.backend.owns_memory(self.data) and self.backend.is_contiguous(self.data)
 
     @property
     def size(self) -> Size:
-        """The number of elements, as NumPy's; called, as PyTorch's, the shape: x.size(), x.size(0)."""
+        """The number of elements, as in NumPy; when called, the shape, as in PyTorch: x.size(), x.size(0)."""
         return Size(self.shape)
 
     def dim(self) -> int:
@@ -73,7 +73,7 @@ class Tensor(InPlace, Formulas, Norms, Sorting, Picking, Rearranging, Diagonals,
         return self.ndim
 
     def is_floating_point(self) -> bool:
-        """Whether its dtype is a float's."""
+        """Whether its dtype is float32 or float64."""
         return is_float(self.dtype)
 
     def __repr__(self) -> str:
@@ -96,9 +96,9 @@ class Tensor(InPlace, Formulas, Norms, Sorting, Picking, Rearranging, Diagonals,
     # --- out to Python, NumPy and other backends
 
     def numpy(self) -> NDArray[Any]:
-        """The values as a read-only view where the backend shares the host's memory, else a copy.
+        """The values: a read-only view if the backend uses host memory, else a copy.
 
-        Raises RuntimeError for a tensor that requires a gradient: call detach() first, to say that it ends here.
+        Raises RuntimeError for a tensor that requires a gradient: call detach() first.
         """
         if self.requires_grad:
             raise RuntimeError("numpy() of a tensor that requires a gradient: call .detach().numpy()")
@@ -115,7 +115,7 @@ class Tensor(InPlace, Formulas, Norms, Sorting, Picking, Rearranging, Diagonals,
         return np.array(self.numpy(), dtype, copy=copy)
 
     def __dlpack__(self, **options: Any) -> Any:
-        """The memory for another library, by DLPack and without a copy; `options` are those of its standard.
+        """The memory as a DLPack capsule, without a copy; `options` are those of the DLPack standard.
 
         Raises BufferError for a tensor that requires a gradient: call detach() first.
         """
@@ -124,24 +124,24 @@ class Tensor(InPlace, Formulas, Norms, Sorting, Picking, Rearranging, Diagonals,
         return self.read("__dlpack__()", lambda data: data.__dlpack__(**options))
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        """DLPack's type and number of the device that the memory is on: (1, 0) for the host."""
+        """The DLPack type and index of the device: (1, 0) for the host."""
         device: tuple[int, int] = self.data.__dlpack_device__()
         return device
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
-        """The memory for libraries that share that of GPUs so. Only tensors on a GPU have it."""
+        """The memory for libraries that share GPU memory by this protocol. Only tensors on a GPU have it."""
         if self.requires_grad:
             raise AttributeError("__cuda_array_interface__ of a tensor that requires a gradient: call .detach() first")
         found: dict[str, Any] = self.read("__cuda_array_interface__", lambda data: data.__cuda_array_interface__)
         return found
 
     def tolist(self) -> Any:
-        """The elements as nested lists of Python numbers."""
+        """The elements as nested lists of Python scalars."""
         return self.read("tolist()").tolist()
 
     def __format__(self, spec: str) -> str:
-        """A tensor without dimensions as its value: f"{loss:.4f}"; others take no format, as lists take none."""
+        """Format a tensor without dimensions as its value: f"{loss:.4f}". Others, like lists, accept no format."""
         return format(self.item(), spec) if not self.ndim else super().__format__(spec)
 
     def __bool__(self) -> bool:
@@ -157,7 +157,7 @@ class Tensor(InPlace, Formulas, Norms, Sorting, Picking, Rearranging, Diagonals,
 
     def __index__(self) -> int:
         if is_float(self.dtype):
-            raise TypeError(f"a tensor of dtype {self.dtype} is no index: expected int64 or bool")
+            raise TypeError(f"a tensor of dtype {self.dtype} is not an index: expected int64 or bool")
         return int(self.item())
 
     def to(
@@ -167,10 +167,10 @@ class Tensor(InPlace, Formulas, Norms, Sorting, Picking, Rearranging, Diagonals,
         dtype: DTypeLike | None = None,
         non_blocking: bool = False,
     ) -> Tensor:
-        """The same values on another backend, as another dtype, or both as those of a tensor. A gradient flows back.
+        """The same values on another backend, in another dtype, or with both taken from a tensor; gradients flow back.
 
-        Each may come by position, where a name is a backend's, and a dtype an object such as float32. Memory is shared
-        between host backends. `non_blocking` is taken as it is in PyTorch, and changes nothing.
+        A positional string names a backend; a positional dtype is an object such as float32. Host backends share
+        memory. `non_blocking` has no effect. Raises as `get_backend`, and TypeError for other dtypes.
         """
         out = self
         for target in (*targets, device):
@@ -185,24 +185,24 @@ class Tensor(InPlace, Formulas, Norms, Sorting, Picking, Rearranging, Diagonals,
 
     @property
     def device(self) -> device:
-        """Its backend, as PyTorch's device: a name."""
+        """The name of its backend, as a PyTorch-like device."""
         return device(self.backend.name)
 
     def to_device(self, device: str | Backend, /, *, stream: None = None) -> Tensor:
-        """As `to`, by the name of the array API standard."""
+        """The name of `to` in the array API standard."""
         return self.to(device)
 
     def __array_namespace__(self, *, api_version: str | None = None) -> ModuleType:
-        """The module `stackgrad.tensor.array_api`: what there is of the array API standard."""
+        """The module `stackgrad.tensor.array_api`: the supported part of the array API standard."""
         assert find_namespace is not None
         return find_namespace()
 
     def cpu(self) -> Tensor:
-        """Itself if it is on a backend of the host, else the same values on "cpu"."""
+        """Itself if it is on a host backend, else the same values on "cpu"."""
         return self if isinstance(self.backend, HostBackend) else self.to("cpu")
 
     def astype(self, dtype: DTypeLike) -> Tensor:
-        """The values as `dtype`; itself if it has that already."""
+        """The values as `dtype`; itself if that is its dtype already. Raises TypeError for other dtypes."""
         return _ops.cast(self, as_dtype(dtype))
 
     # --- new ones like it
@@ -214,44 +214,45 @@ class Tensor(InPlace, Formulas, Norms, Sorting, Picking, Rearranging, Diagonals,
         dtype: DTypeLike | None = None,
         requires_grad: bool = False,
     ) -> Tensor:
-        """`fill_value` everywhere, in a new shape; on the same backend and of the same dtype unless one is given."""
+        """`fill_value` in the shape `size`, on the same backend and in the same dtype unless one is given."""
         value = fill_value.item() if isinstance(fill_value, Value) else fill_value
         found = self.dtype if dtype is None else as_dtype(dtype)
         return self.new(self.backend.full(checked(extents((size,))), value, found)).requires_grad_(requires_grad)
 
     def new_zeros(self, *size: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
-        """Zeros, as `new_full`. The shape as separate ints or one sequence."""
+        """Zeros, as `new_full`. Pass the shape as separate ints or one sequence."""
         return self.new_full(extents(size), 0, dtype, requires_grad)
 
     def new_ones(self, *size: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
-        """Ones, as `new_full`. The shape as separate ints or one sequence."""
+        """Ones, as `new_full`. Pass the shape as separate ints or one sequence."""
         return self.new_full(extents(size), 1, dtype, requires_grad)
 
     def new_empty(self, *size: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
-        """Values that are not set, as `new_full`. The shape as separate ints or one sequence."""
+        """Uninitialised values, as `new_full`. Pass the shape as separate ints or one sequence."""
         found = self.dtype if dtype is None else as_dtype(dtype)
         return self.new(self.backend.empty(checked(extents(size)), found)).requires_grad_(requires_grad)
 
     # --- gradients
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        """Set `requires_grad` and return the tensor. Raises TypeError unless its dtype is a float's."""
+        """Set `requires_grad` and return the tensor. Raises TypeError unless its dtype is float32 or float64."""
         self.requires_grad = requires_grad
         return self
 
     def backward(self, gradient: Tensor | None = None, retain_graph: bool = False, create_graph: bool = False) -> None:
         """Add the gradient of this tensor to the `grad` of every leaf it was made from.
 
-        `gradient` (this tensor's shape) weights its elements; for one element it is 1. The graph is freed unless
-        `retain_graph` or `create_graph`; with the latter the gradients can be differentiated again.
+        `gradient`, of this tensor's shape and dtype, weights its elements; a tensor of one element has a default, 1.
+        The graph is freed unless `retain_graph` or `create_graph`; with `create_graph` the gradients can be
+        differentiated again. Raises RuntimeError if nothing requires a gradient or the graph was freed.
         """
         _backward.backward(self, gradient, retain_graph, create_graph)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """What copy, deepcopy and pickle go by: the values, `requires_grad` and `grad`; the memory is a new one.
+        """Support copy, deepcopy and pickle: the values in new memory, `requires_grad` and `grad`.
 
-        Tensors that share memory do not in their copies. Attributes that a subclass has are kept. Raises RuntimeError
-        for a tensor with a history, which cannot come along.
+        Copies of tensors that share memory do not share it. Attributes of a subclass are kept. Raises RuntimeError for
+        a tensor with a history, which cannot be copied.
         """
         if self.node is not None:
             raise RuntimeError("copy or pickle of a tensor that was computed and has a history: call .detach() first")
@@ -261,7 +262,7 @@ class Tensor(InPlace, Formulas, Norms, Sorting, Picking, Rearranging, Diagonals,
         return (_restore, parts, attributes) if attributes else (_restore, parts)
 
     def __copy__(self) -> Tensor:
-        return deepcopy(self)  # whose grad is another, too
+        return deepcopy(self)  # copies grad, too
 
     def detach(self) -> Tensor:
         """The same memory without its history."""
@@ -274,19 +275,19 @@ class Tensor(InPlace, Formulas, Norms, Sorting, Picking, Rearranging, Diagonals,
     # --- shape
 
     def reshape(self, *shape: Any) -> Tensor:
-        """The elements, in C order, under another shape; one extent may be -1. A view where that is possible."""
+        """The elements, in C order, in another shape; one extent may be -1. A view if possible, else a copy."""
         return self._another(_views.reshape(self, resolve_shape(extents(shape), self.data.size)))
 
     def view(self, *shape: Any) -> Tensor:
-        """As reshape, but never a copy: what is written to one is written to the other.
+        """As reshape, but always a view: a write to one shows in the other.
 
-        Raises ValueError where PyTorch does, whose results lie in C order: after a transpose, say. Where the memory
-        lies in another order the view has a copy in PyTorch's, and every write to one is passed on to the other.
+        Raises ValueError where PyTorch does, for example after a transpose. PyTorch's results are in C order: if this
+        memory is not, the view uses a copy in C order, and every write to one is repeated in the other.
         """
         return self._another(_views.view(self, resolve_shape(extents(shape), self.data.size)))
 
     def _another(self, view: Tensor) -> Tensor:
-        """`view`; where it is this tensor, a view of all of it: `requires_grad` and `grad` are each one's own."""
+        """`view`, or if that is this tensor itself a new view of it, with its own `requires_grad` and `grad`."""
         return _ops.Permute.apply(self, tuple(range(self.ndim))) if view is self else view
 
     def view_as(self, other: Tensor) -> Tensor:
@@ -302,7 +303,7 @@ class Tensor(InPlace, Formulas, Norms, Sorting, Picking, Rearranging, Diagonals,
         return self.expand(other.shape)
 
     def ravel(self) -> Tensor:
-        """The elements in C order, in one dimension; a view where that is possible."""
+        """The elements in C order, in one dimension; a view if possible, else a copy."""
         return self.reshape(-1)
 
     def permute(self, *dims: Any) -> Tensor:
@@ -339,7 +340,7 @@ class Tensor(InPlace, Formulas, Norms, Sorting, Picking, Rearranging, Diagonals,
         return self._another(_ops.expand(self, full))
 
     def squeeze(self, dim: Dims = None, **names: Unpack[NumPyNames]) -> Tensor:
-        """The view without the dimensions of extent 1, or without those of `dim` (or `axis`) that are."""
+        """The view without the dimensions of extent 1, or without those among `dim` (or `axis`)."""
         if names:
             dim = named_dims("squeeze", dim, names)
         dims = normalize_dims(dim, self.ndim)
@@ -347,13 +348,13 @@ class Tensor(InPlace, Formulas, Norms, Sorting, Picking, Rearranging, Diagonals,
         return self._another(_views.reshape(self, kept))
 
     def unsqueeze(self, dim: int | None = None, **names: Unpack[NumPyNames]) -> Tensor:
-        """The view with a dimension of extent 1 put in at `dim` (or `axis`)."""
+        """The view with a new dimension of extent 1 at `dim` (or `axis`)."""
         dim = one_dim("unsqueeze", dim, names)
         at = normalize_dim(dim, self.ndim + 1)
         return _views.reshape(self, (*self.shape[:at], 1, *self.shape[at:]))
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-        """The dimensions from `start_dim` to `end_dim`, both counted, as one."""
+        """The dimensions from `start_dim` to `end_dim`, inclusive, merged into one."""
         first, last = normalize_dim(start_dim, self.ndim), normalize_dim(end_dim, self.ndim)
         if first > last:
             raise ValueError(f"flatten from dim {start_dim} to {end_dim}: the first comes after the last")
@@ -366,28 +367,28 @@ class Tensor(InPlace, Formulas, Norms, Sorting, Picking, Rearranging, Diagonals,
     def matmul(self, other: Tensor) -> Tensor:
         """The matrix product; a 1-d operand is a row (left) or a column (right), leading dimensions broadcast."""
         if not isinstance(other, Tensor):
-            raise no_tensor("matmul", other)
+            raise not_a_tensor("matmul", other)
         return _matmul.matmul(self, other)
 
     __matmul__ = matmul
 
     def __rmatmul__(self, other: object) -> Tensor:
-        raise no_tensor("matmul", other)
+        raise not_a_tensor("matmul", other)
 
 
 def _restore(
     cls: type[Tensor], array: NDArray[Any], backend: Backend, requires_grad: bool, grad: Tensor | None
 ) -> Tensor:
-    """A tensor as `__reduce__` took it apart."""
+    """The inverse of `Tensor.__reduce__`."""
     out = cls.__new__(cls)
-    writable = array if array.flags.writeable else array.copy()  # a pickle's buffers may lie in read-only memory
+    writable = array if array.flags.writeable else array.copy()  # a pickle's buffers may be read-only memory
     Value.__init__(out, backend.from_numpy(writable), backend)
     out.requires_grad, out.grad = requires_grad, grad
     return out
 
 
 def extents(shape: tuple[Any, ...], size: Sequence[int] | None = None) -> Shape:
-    """The extents given as f(2, 3), f((2, 3)) or f(size=(2, 3)). Raises TypeError for anything but integers."""
+    """The shape passed as f(2, 3), f((2, 3)) or f(size=(2, 3)). Raises TypeError for anything but integers."""
     if size is not None:
         if shape:
             raise TypeError(f"both a shape, {shape}, and size={size}: they mean the same; pass one")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _grads
 from ._backend import Array, Backend, DType
-from ._errors import no_tensor
+from ._errors import not_a_tensor
 from ._hooks import Handle, register
 from ._plans import Layout, layout_of
 from ._shape import Shape
@@ -181,7 +181,7 @@ class Value:
 
     def _expect_gradient(self, gradient: Tensor) -> None:
         if not isinstance(gradient, Value):
-            raise no_tensor("grad", gradient, "a tensor or None")
+            raise not_a_tensor("grad", gradient, "a tensor or None")
         mine, its = self.data, gradient.data
         if its.shape != mine.shape or its.dtype != mine.dtype or gradient.backend is not self.backend:
             raise ValueError(
