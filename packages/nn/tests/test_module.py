@@ -191,7 +191,7 @@ def test_to_keeps_the_objects_and_their_gradients() -> None:
         assert all(p.backend is backend and p.requires_grad and p.is_leaf for p in objects)
         assert [p.grad.tolist() for p in objects if p.grad is not None and p.grad.backend is backend] == gradients
         assert all(buffer.backend is backend for _, buffer in net.named_buffers())
-    with pytest.raises(TypeError, match=r"float64 is a dtype, no backend: .*\.astype\(float64\)"):
+    with pytest.raises(TypeError, match=r"float64 is a dtype, not a backend: .*\.astype\(float64\)"):
         net.to(np.dtype(np.float64))  # type: ignore[arg-type]
 
 

@@ -70,7 +70,7 @@ def test_a_name_that_is_not_installed_is_an_error(entries):
 @pytest.mark.parametrize("dtype", [float64, np.float64, np.dtype("float64"), float, "float64", "double"])
 def test_a_dtype_given_as_a_backend_is_named(entries, dtype):
     message = (
-        "float64 is a dtype, no backend: expected one of absent, failing, numpy; .astype.float64. converts a tensor"
+        "float64 is a dtype, not a backend: expected one of absent, failing, numpy; .astype.float64. converts a tensor"
     )
     if isinstance(dtype, str):
         with pytest.raises(ValueError, match=message):
@@ -84,13 +84,13 @@ def test_a_dtype_given_as_a_backend_is_named(entries, dtype):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (NumpyBackend, "NumpyBackend is the class of a backend: pass its name, 'numpy', or an object of it"),
+        (NumpyBackend, "NumpyBackend is the class of a backend: pass its name, 'numpy', or an instance"),
         (type("Own", (NumpyBackend,), {"name": "own"}), "Own is the class of a backend: pass its name, 'own', or"),
-        (zeros, "function is no backend: expected one of absent, failing, numpy, by its name"),
-        (copy, "module is no backend"),
-        (5, "int is no backend"),
-        ([1, 2], "list is no backend"),
-        (np.ones(2), "ndarray is no backend"),
+        (zeros, "function is not a backend: expected one of absent, failing, numpy, by its name"),
+        (copy, "module is not a backend"),
+        (5, "int is not a backend"),
+        ([1, 2], "list is not a backend"),
+        (np.ones(2), "ndarray is not a backend"),
     ],
 )
 def test_what_is_no_backend_is_named(entries, given, message):

@@ -186,7 +186,7 @@ def test_gradients_of_the_same_call_add_up():
 
 def test_a_result_with_a_history_is_refused():
     weight = x(1.0, 2.0).requires_grad_()
-    with pytest.raises(RuntimeError, match=r"gave a tensor of shape \(2,\) with a history.*or give .detach\(\)"):
+    with pytest.raises(RuntimeError, match=r"returned a tensor of shape \(2,\) with a history.*or return .detach\(\)"):
         twice(lambda a: a * weight, x(3.0, 4.0))
     assert twice(lambda a: (a * weight).detach(), x(3.0, 4.0)).tolist() == [3.0, 8.0]
 
@@ -253,7 +253,9 @@ def test_what_is_changed_each_time_is_followed():
 
 @pytest.mark.parametrize("value", [1.0, 3, "text", np.ones(2)])
 def test_results_are_tensors(value):
-    with pytest.raises(TypeError, match=rf"gave a value of type {type(value).__name__}, which would stay as it is now"):
+    with pytest.raises(
+        TypeError, match=rf"returned a value of type {type(value).__name__}, which replays would repeat"
+    ):
         twice(lambda a: (a, {"also": [value]}), x(1.0))
 
 
@@ -263,14 +265,14 @@ def test_results_in_tuples_lists_and_dicts():
 
 
 def test_views_of_arguments_and_of_other_results_are_refused():
-    with pytest.raises(RuntimeError, match=r"gave a view of shape \(1, 2\) of an argument, .*: give .clone\(\)"):
+    with pytest.raises(RuntimeError, match=r"returned a view of shape \(1, 2\) of an argument, .*: return .clone\(\)"):
         twice(lambda a: a.reshape(1, 2), x(1.0, 2.0))
 
     def two_of_one(a):
         twice = a * 2
         return twice, twice[:1]
 
-    with pytest.raises(RuntimeError, match=r"shape \(1,\) that shares memory with another result .*: give .clone\(\)"):
+    with pytest.raises(RuntimeError, match=r"that shares memory with another result or a gradient: return .clone\(\)"):
         twice(two_of_one, x(1.0, 2.0))
 
 
@@ -283,9 +285,9 @@ def test_a_history_from_outside_is_refused():
 
 def test_memory_that_is_given_and_written_otherwise_is_refused():
     kept = x(1.0, 2.0)
-    with pytest.raises(RuntimeError, match=r"shape \(2,\) that it is given and also uses otherwise.*: pass .clone\(\)"):
+    with pytest.raises(RuntimeError, match=r"\(2,\) that is an argument and also used otherwise.*: pass .clone\(\)"):
         twice(lambda a: kept.add_(a), kept)
-    with pytest.raises(RuntimeError, match=r"shape \(2,\) that it is given and also uses otherwise"):
+    with pytest.raises(RuntimeError, match=r"shape \(2,\) that is an argument and also used otherwise"):
         twice(lambda a, b: a.add_(b), kept, kept)
 
 

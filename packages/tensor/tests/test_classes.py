@@ -18,8 +18,8 @@ def test_one_hot():
     [
         ([3], 3, ValueError, "one_hot: target holds class 3: expected 0 to 2"),
         ([-1], -1, ValueError, "one_hot: target holds class -1: expected 0 to -1"),
-        ([1.0], 3, TypeError, "one_hot of float32: expected int64 class numbers"),
-        ([], -1, ValueError, "one_hot of no class numbers: expected num_classes"),
+        ([1.0], 3, TypeError, "one_hot of float32: expected int64 class indices"),
+        ([], -1, ValueError, "one_hot of an empty tensor: expected num_classes"),
     ],
 )
 def test_one_hot_of_what_are_no_classes(x, classes, error, message):
@@ -44,8 +44,8 @@ def test_bincount():
     ("call", "error", "message"),
     [
         (lambda: bincount(tensor([-1, 2])), ValueError, "bincount: target holds class -1: expected 0 to 2"),
-        (lambda: bincount(tensor([[1]])), ValueError, r"bincount of shape \(1, 1\) and int64: expected int64 numbers"),
-        (lambda: bincount(tensor([1.0])), ValueError, "and float32: expected int64 numbers"),
+        (lambda: bincount(tensor([[1]])), ValueError, r"bincount of shape \(1, 1\) and int64: expected int64 values"),
+        (lambda: bincount(tensor([1.0])), ValueError, "and float32: expected int64 values"),
         (lambda: bincount(tensor([1]), tensor([1.0, 2.0])), ValueError, r"weights of shape \(2,\): expected \(1,\)"),
         (lambda: bincount([1]), TypeError, "bincount: got list"),
     ],

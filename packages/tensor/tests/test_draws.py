@@ -73,8 +73,8 @@ def test_multinomial():
         ([1.0, -1.0], 1, True, "a weight is negative, infinite or NaN"),
         ([1.0, math.nan], 1, False, "a weight is negative, infinite or NaN"),
         ([math.inf, 1.0], 1, False, "a weight is negative, infinite or NaN"),
-        ([0.0, 0.0], 1, True, "a row has not enough weights above 0"),
-        ([1.0, 0.0], 2, False, "a row has not enough weights above 0"),
+        ([0.0, 0.0], 1, True, "a row has too few weights above 0"),
+        ([1.0, 0.0], 2, False, "a row has too few weights above 0"),
         ([1.0, 1.0], 3, False, r"multinomial of 3 from input of shape \(2,\)"),
         ([1.0, 1.0], 0, True, "multinomial of 0 from input"),
         ([[[1.0]]], 1, True, r"input of shape \(1, 1, 1\)"),
@@ -96,7 +96,7 @@ def test_normal():
     assert abs(x.std().item() - 0.1) < 0.01
     assert normal(zeros(2, 3), tensor([1.0, 2.0, 3.0])).shape == (2, 3)
     assert normal(0.0, tensor([1.0], dtype="float64")).dtype == "float64"
-    with pytest.raises(TypeError, match="normal of numbers without size"):
+    with pytest.raises(TypeError, match="normal of Python scalars without size"):
         normal(0.0, 1.0)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stackgrad.tensor import bool_, concatenate, float32, float64, int64, ones, tensor, where
-from stackgrad.tensor._dtypes import as_dtype, nearest_dtype, number_dtype, promote
+from stackgrad.tensor._dtypes import as_dtype, nearest_dtype, promote, scalar_dtype
 
 b, i, f, d = bool_, int64, float32, float64
 
@@ -102,7 +102,9 @@ def test_other_dtypes_are_refused(dtype):
 
 @pytest.mark.parametrize("dtype", ["nonsense", "cpu", 5, 2.5, [1]])
 def test_what_is_no_dtype_is_refused(dtype):
-    with pytest.raises(TypeError, match=rf"{re.escape(repr(dtype))} is no dtype: expected float32, float64, int64 or"):
+    with pytest.raises(
+        TypeError, match=rf"{re.escape(repr(dtype))} is not a dtype: expected float32, float64, int64 or"
+    ):
         ones(2).astype(dtype)
 
 
@@ -117,4 +119,4 @@ def test_the_nearest_dtype():
 @pytest.mark.parametrize("value", ["a", None, [1], 1j])
 def test_what_is_no_number_is_named(value):
     with pytest.raises(TypeError, match=f"got {type(value).__name__}, expected a tensor or a real number"):
-        number_dtype(value)
+        scalar_dtype(value)

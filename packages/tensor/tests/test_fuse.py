@@ -86,7 +86,7 @@ def test_it_is_called_once_for_each_form():
     assert calls == [(2, 3), (2, 3), (3,)]  # with a number, by its name, and without
 
 
-def test_numbers_are_computed_with_as_python_does():
+def test_scalar_arithmetic_is_that_of_python():
     @fuse
     def f(x, n, p):
         return x * ((1 - p) ** -1) + n / 4 + n**3 - abs(-n) + (n > 2) + n // 2 + p % 0.3 - 7 // n + 7 % n
@@ -98,7 +98,7 @@ def test_numbers_are_computed_with_as_python_does():
         np.testing.assert_allclose(f(x, n, p).detach().numpy(), expected, rtol=1e-14)
 
 
-def test_a_number_takes_the_part_in_the_dtype_that_it_has_in_the_function():
+def test_a_scalar_affects_the_dtype_as_in_the_function_itself():
     for x in (tensor([1, 2]), tensor([1.0, 2.0]), tensor([1.0], dtype="float64"), tensor([True]), tensor(2.0)):
         x = x.to(COMPOSED)
         for number in (2, 0.5, np.float64(0.5), np.int64(3)):
@@ -112,7 +112,7 @@ def test_an_integer_that_is_asked_for_is_part_of_the_form():
         np.testing.assert_allclose(f(x, dim).detach().numpy(), np.exp(x.detach().numpy()).sum(dim))
 
 
-def test_what_is_no_number_is_part_of_the_form():
+def test_arguments_that_are_not_scalars_are_part_of_the_form():
     @fuse
     def f(x, negative, mode):
         return (-x if negative else x) * (2 if mode == "twice" else 1)
@@ -144,7 +144,7 @@ def test_one_within_another_becomes_part_of_it(traces):
     e = np.exp(x.detach().numpy())
     np.testing.assert_allclose(outer(x, 0.5).detach().numpy(), np.exp(x.detach().numpy() + 1) + e / 2)
     forward = traces[0]
-    assert [type(step) for step in forward._forward.steps] == [Stage]
+    assert [type(stage) for stage in forward._forward.stages] == [Stage]
 
 
 def test_methods_can_be_fused():
@@ -181,14 +181,14 @@ def steps_of(f, *operands):
         patch.setattr(Trace, "__init__", noted)
         f(*operands)
     recorded = next(iter(made[0]._recorded.values()))
-    return recorded._program.steps, recorded._gradients[0]
+    return recorded._program.stages, recorded._gradients[0]
 
 
 def test_equal_expressions_are_computed_once():
     steps, gradient = steps_of(fuse(lambda x: (x * x).exp() + (x * x).exp() * (x * x)), random(3))
     assert [line.op for line in steps[0].lines] == ["mul", "exp", "mul", "add"]
-    assert [type(step) for step in gradient._program.steps] == [Stage]
-    assert [line.op for line in gradient._program.steps[0].lines].count("exp") == 1
+    assert [type(stage) for stage in gradient._program.stages] == [Stage]
+    assert [line.op for line in gradient._program.stages[0].lines].count("exp") == 1
 
 
 def test_each_reduction_ends_a_kernel():
@@ -300,7 +300,7 @@ def best(roots, g, hand):
     for x in order:
         if x is g or any(part in late for part in x.operands):
             late.add(x)
-    early = [x for x in order if x not in late and x.kind not in ("constant", "number", "view")][:12]
+    early = [x for x in order if x not in late and x.kind not in ("constant", "scalar", "view")][:12]
     needed = [part for x in late for part in x.operands if part not in late] + [x for x in roots if x not in late]
 
     def enough(chosen):
@@ -388,11 +388,11 @@ OUTSIDE = tensor([1.0])
         (lambda x: zeros(3) + x, "pass the tensor as one"),
         (lambda x: x.mul_(2), "it writes in place: compute a new tensor"),
         (lambda x: x.reshape(3, 1) @ x.reshape(1, 3), "matmul is not computed element by element"),
-        (lambda x: x[1:], "it takes a part of a tensor: take it outside"),
+        (lambda x: x[1:], "it slices a tensor: slice it outside"),
         (lambda x: x.cumsum(0)[x > 0], "it reads or branches on a value|nonzero is not"),
-        (lambda x: x.reshape(3, 1).expand(3, 2).reshape(6), r"only dimensions of extent 1 can come and go"),
-        (lambda x: 2.0, "it gave float: expected a tensor computed from its arguments"),
-        (lambda x: (x, where(OUTSIDE > 0, 1.0, 0.0)), "it gave Tensor: expected a tensor computed from"),
+        (lambda x: x.reshape(3, 1).expand(3, 2).reshape(6), r"it may only add or drop dimensions of extent 1"),
+        (lambda x: 2.0, "it returned float: expected a tensor computed from its arguments"),
+        (lambda x: (x, where(OUTSIDE > 0, 1.0, 0.0)), "it returned Tensor: expected a tensor computed from"),
     ],
 )
 def test_what_cannot_be_fused(f, reason, backend):
@@ -407,7 +407,7 @@ def test_what_has_no_fused_gradient(f):
     x = random(3)
     with no_grad():
         np.testing.assert_allclose(fuse(f)(x).numpy(), f(x).numpy())
-    with pytest.raises(TypeError, match="cannot be fused where a gradient is asked for: in that of a reduction such"):
+    with pytest.raises(TypeError, match="cannot be fused if a gradient is needed: in the gradient of a reduction such"):
         fuse(f)(x)
 
 
@@ -423,22 +423,22 @@ def test_the_line_is_named():
 @pytest.mark.parametrize(
     ("f", "reason"),
     [
-        (lambda x, n: x if n > 0 else -x, "it branches on a number: pass a bool"),
-        (lambda x, n: x * math.sqrt(n), "it asks for the value of a number"),
-        (lambda x, n: x * int(n), "it asks for the value of a number"),
-        (lambda x, n: x.sum(n * 2), "it takes a number for an integer"),
+        (lambda x, n: x if n > 0 else -x, "it branches on a scalar: pass a bool"),
+        (lambda x, n: x * math.sqrt(n), "it asks for the value of a scalar"),
+        (lambda x, n: x * int(n), "it asks for the value of a scalar"),
+        (lambda x, n: x.sum(n * 2), "it uses a computed scalar as an integer"),
     ],
 )
-def test_numbers_have_no_value_yet(f, reason):
+def test_scalars_have_no_value_yet(f, reason):
     with pytest.raises(TypeError, match=reason):
         fuse(f)(random(3), 1)
 
 
 def test_arguments():
     f = fuse(lambda *operands: operands[0])
-    with pytest.raises(TypeError, match="which is fused, was given no tensor: expected one at least"):
+    with pytest.raises(TypeError, match="which is fused, was given no tensor: expected at least one"):
         f(2.0)
-    with pytest.raises(TypeError, match="unhashable type: 'list': pass tensors, numbers, or what is hashable"):
+    with pytest.raises(TypeError, match="unhashable type: 'list': pass tensors, scalars, or hashable objects"):
         f(random(3), [1, 2])
     with pytest.raises(ValueError, match=r"do not mix: bring one over with .to\('composed'\)"):
         f(random(3), tensor([1.0]))

@@ -51,7 +51,7 @@ def test_several_hooks_are_called_in_their_order_and_each_is_removed_alone():
 
 def test_only_leaves_that_require_a_gradient_have_hooks():
     for x in (leaf(1.0) * 2, ones(2)):
-        with pytest.raises(RuntimeError, match="no leaf with requires_grad"):
+        with pytest.raises(RuntimeError, match="not a leaf with requires_grad"):
             x.register_post_accumulate_grad_hook(print)
 
 

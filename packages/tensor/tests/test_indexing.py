@@ -189,7 +189,7 @@ def test_no_dimensions():
         ([0, 3], r"index 3 is out of range for dim 0 of extent 3"),
         (([0], [-5]), r"index -5 is out of range for dim 1 of extent 4"),
         ((0, 0, 0), r"3 indices for a tensor of shape \(3, 4\): expected 2 at most"),
-        ((..., ...), r"an index can hold one \.\.\. only"),
+        ((..., ...), r"an index can contain only one \.\.\."),
         (True, "index True: a single bool selects nothing"),
         (np.array(True), "a single bool selects nothing"),
         ([True, False], r"bool index of shape \(2,\) for dims of shape \(3,\): expected the same shape"),

@@ -127,7 +127,7 @@ def test_the_idiom_of_a_step_without_a_record():
         (lambda x: tensor([True]).__ixor__(3), TypeError, "\\^= of bool gives int64"),
         (lambda x: tensor([1, 2]).clamp_(0.5), TypeError, "clamp_ of int64 gives float32"),
         (lambda x: tensor([1, 2]).fill_(0.5), TypeError, "would lose values"),
-        (lambda x: x.add_(ones(2, 2)), ValueError, r"add_ of shape \(2,\) gives \(2, 2\): an operand has to broadcast"),
+        (lambda x: x.add_(ones(2, 2)), ValueError, r"add_ of shape \(2,\) gives \(2, 2\): operands must broadcast"),
         (lambda x: x.fill_(ones(2)), ValueError, r"fill_ with a tensor of shape \(2,\): expected no dimensions"),
         (lambda x: x.copy_(ones(1, 2)), ValueError, r"copy_ of shape \(1, 2\) to \(2,\): expected as many dimensions"),
         (lambda x: tensor([1, 2]).lerp_(tensor([3, 4]), 2), TypeError, "lerp_ of int64: expected float32 or float64"),

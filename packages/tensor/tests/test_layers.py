@@ -86,7 +86,7 @@ def test_batch_norm_brings_each_channel_to_mean_0_and_variance_1(shape):
             ones(3),
             zeros(3),
             ValueError,
-            r"input of shape \(1, 3\) has 1 value a channel: expected 2 or more, or none",
+            r"input of shape \(1, 3\) has 1 value per channel: expected 2 or more, or none",
         ),
         (zeros(3, 0, 2), zeros(0), zeros(0), ValueError, "has no channels: expected 1 or more"),
         (zeros(4, 3), ones(3, dtype="float64"), zeros(3), TypeError, "input has dtype float32 and weight float64"),

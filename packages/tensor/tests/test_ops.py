@@ -255,7 +255,7 @@ def test_numpys_functions_take_tensors(name):
         np.testing.assert_allclose(out.detach(), function(x.detach().numpy(), **options))
     if not name.startswith("arg"):
         assert grad(function(x), x)[0].shape == (2, 3)
-        with pytest.raises(TypeError, match=rf"{name}: out= is not supported: write the result where you want it"):
+        with pytest.raises(TypeError, match=rf"{name}: out= is not supported: write the result with"):
             function(x, out=np.zeros(()))
 
 

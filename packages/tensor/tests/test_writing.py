@@ -158,7 +158,7 @@ def test_a_view_without_a_way_back_is_not_written():
         lambda: First.apply(h).mul_(2),
         lambda: Same.apply(h).mul_(2),
     ):
-        with pytest.raises(RuntimeError, match="to a view whose way back was not recorded"):
+        with pytest.raises(RuntimeError, match="to a view whose origin was not recorded"):
             write()
     part.add_(1)  # no gradient is lost
     with no_grad():

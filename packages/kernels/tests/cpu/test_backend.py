@@ -87,7 +87,7 @@ def test_another_byte_order_is_refused():
 
 def test_misaligned_memory_is_refused():
     array = np.zeros(4 * 8 + 1, np.uint8)[1:].view(np.float64)
-    with pytest.raises(ValueError, match=r"not aligned in memory: copy it by tensor"):
+    with pytest.raises(ValueError, match=r"not aligned in memory: copy it with tensor"):
         sg.from_numpy(array)
     assert (sg.tensor(array) + 1).tolist() == [1] * 4
 

@@ -151,4 +151,4 @@ def stages(f, dtype):
     with traced():
         trace = Trace("f", inputs, [], [f(*inputs)], shared=False)
     gradient = trace.gradient(0, (True, False))
-    return [step for made in (trace, gradient) for step in Program(made.roots, made.given).steps]
+    return [stage for made in (trace, gradient) for stage in Program(made.roots, made.given).stages]

@@ -90,7 +90,7 @@ def test_batch_norm_errors() -> None:
         nn.batch_norm(sg.ones(3), *stats)
     with pytest.raises(ValueError, match=re.escape("batch_norm: running_mean must have shape (2,); got")):
         nn.batch_norm(sg.ones(4, 2), *stats)
-    with pytest.raises(ValueError, match=re.escape("input of shape (1, 3) has 1 value a channel: expected 2 or more")):
+    with pytest.raises(ValueError, match=re.escape("shape (1, 3) has 1 value per channel: expected 2 or more")):
         nn.batch_norm(sg.ones(1, 3, dtype=sg.float64), *stats, training=True)
 
 

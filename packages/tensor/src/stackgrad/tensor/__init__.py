@@ -142,7 +142,7 @@ __all__ = [
     "zeros",
 ]
 
-if TYPE_CHECKING:  # pyright takes what is not listed for private
+if TYPE_CHECKING:  # pyright treats unlisted names as private
     from . import _classes, _draws, _einsum, _functions, _grids, _joining, _like, _names
 
     __all__ += _classes.__all__
@@ -154,12 +154,11 @@ if TYPE_CHECKING:  # pyright takes what is not listed for private
     __all__ += _like.__all__
     __all__ += _names.__all__
 
-# What is not always wanted is imported when it is asked for: these names, and what stands in the `__all__` of the
-# modules below.
+# Less common names are imported on first use: these, and those in the `__all__` of the modules below.
 _HOMES = {"Captured": "_capture", "capture": "_capture", "fuse": "_fuse", "grad_check": "_gradcheck"}
 _MORE = ("_classes", "_functions", "_joining", "_like", "_grids", "_draws", "_einsum", "_names")
 
-# Found where stackgrad.nn is installed, for those who write `torch.optim.Adam`: nothing here needs them.
+# Available if stackgrad.nn is installed, for code that writes `torch.optim.Adam`; nothing here needs them.
 _ABOVE = {"nn": "stackgrad.nn", "optim": "stackgrad.nn.optim", "utils": "stackgrad.nn.utils"}
 
 _SUBMODULES = ("array_api", "autograd", "cuda", "linalg")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ._dtypes import Symbolic, bool_, int64, is_float, number_dtype
+from ._dtypes import Symbolic, bool_, int64, is_float, scalar_dtype
 from ._ops import Operand, common_dtype, elementwise
 from ._optable import OPS
 from ._value import Value
@@ -18,41 +18,41 @@ if TYPE_CHECKING:
 
 
 class Arithmetic(Value):
-    """What is computed element by element, with operands that broadcast; Python and NumPy numbers mix freely."""
+    """Elementwise operations, whose operands broadcast and may be Python or NumPy scalars."""
 
     __slots__ = ()
-    __array_priority__ = 1000  # NumPy numbers leave mixed operations to the tensor
+    __array_priority__ = 1000  # NumPy scalars leave mixed operations to the tensor
 
     def neg(self) -> Tensor:
         return elementwise("neg", self)
 
     def add(self, other: Operand, *, alpha: float = 1) -> Tensor:
-        """The sum of this and `other`, times `alpha`."""
+        """self + alpha * other."""
         return elementwise("add", self, times(self, other, alpha))
 
     def sub(self, other: Operand, *, alpha: float = 1) -> Tensor:
-        """This less `other`, times `alpha`."""
+        """self - alpha * other."""
         return elementwise("sub", self, times(self, other, alpha))
 
     def mul(self, other: Operand) -> Tensor:
         return elementwise("mul", self, other)
 
     def pow(self, exponent: Operand) -> Tensor:
-        """This to the power of `exponent`. Raises ValueError for integers with a negative exponent."""
+        """self ** exponent. Raises ValueError for integers with a negative exponent."""
         return power("pow", self, exponent)
 
     def exp(self) -> Tensor:
         return elementwise("exp", self)
 
     def expm1(self) -> Tensor:
-        """exp(x) - 1, exact for small x."""
+        """exp(x) - 1, accurate for small x."""
         return elementwise("expm1", self)
 
     def log(self) -> Tensor:
         return elementwise("log", self)
 
     def log1p(self) -> Tensor:
-        """log(1 + x), exact for small x."""
+        """log(1 + x), accurate for small x."""
         return elementwise("log1p", self)
 
     def log2(self) -> Tensor:
@@ -69,7 +69,7 @@ class Arithmetic(Value):
         return elementwise("rsqrt", self)
 
     def square(self) -> Tensor:
-        """x * x, of bools as integers."""
+        """x * x; bools count as integers."""
         x = self if self.dtype != bool_ else elementwise("add", self, 0)
         return elementwise("mul", x, x)
 
@@ -81,7 +81,7 @@ class Arithmetic(Value):
         return elementwise("abs", self)
 
     def sign(self) -> Tensor:
-        """-1, 0 or 1; of NaN 0, and a bool is its own."""
+        """-1, 0 or 1; 0 for NaN. The sign of a bool is the bool itself."""
         return cast("Tensor", self).clone() if self.dtype == bool_ else elementwise("sign", self)
 
     def sin(self) -> Tensor:
@@ -94,19 +94,19 @@ class Arithmetic(Value):
         return elementwise("tan", self)
 
     def asin(self) -> Tensor:
-        """The angle from -pi / 2 to pi / 2 whose sine this is; NaN beyond -1 and 1."""
+        """The arcsine, from -pi / 2 to pi / 2; NaN outside [-1, 1]."""
         return elementwise("asin", self)
 
     def acos(self) -> Tensor:
-        """The angle from 0 to pi whose cosine this is; NaN beyond -1 and 1."""
+        """The arccosine, from 0 to pi; NaN outside [-1, 1]."""
         return elementwise("acos", self)
 
     def atan(self) -> Tensor:
-        """The angle from -pi / 2 to pi / 2 whose tangent this is."""
+        """The arctangent, from -pi / 2 to pi / 2."""
         return elementwise("atan", self)
 
     def atan2(self, other: Operand) -> Tensor:
-        """The angle from -pi to pi of the point whose y is this and whose x is `other`."""
+        """The angle, from -pi to pi, of the point with y = self and x = other."""
         return elementwise("atan2", self, other)
 
     def sinh(self) -> Tensor:
@@ -123,11 +123,11 @@ class Arithmetic(Value):
         return elementwise("sigmoid", self)
 
     def relu(self) -> Tensor:
-        """x where it is above 0, else 0."""
+        """x where it is positive, else 0; NaN passes."""
         return elementwise("relu", self)
 
     def masked_by(self, other: Operand) -> Tensor:
-        """0 where `other` is 0 or below, else this: the gradient of relu, which lets NaN pass."""
+        """0 where other <= 0, else self: the gradient of relu. It passes where `other` is NaN."""
         return elementwise("masked_by", self, other)
 
     def erf(self) -> Tensor:
@@ -135,15 +135,18 @@ class Arithmetic(Value):
         return elementwise("erf", self)
 
     def maximum(self, other: Operand) -> Tensor:
-        """The larger of the two, NaN where one is; equal ones share the gradient, and NaN lets it pass to both."""
+        """The larger of the two, NaN if either is NaN. Equal values share the gradient; for NaN both get all of it."""
         return elementwise("maximum", self, other)
 
     def minimum(self, other: Operand) -> Tensor:
-        """The smaller of the two, NaN where one is; equal ones share the gradient, and NaN lets it pass to both."""
+        """The smaller of the two, NaN if either is NaN. Equal values share the gradient; for NaN both get all of it."""
         return elementwise("minimum", self, other)
 
     def clip(self, min: Operand | None = None, max: Operand | None = None) -> Tensor:
-        """The nearest value from `min` to `max`, of which one may be None; where they cross, `max`."""
+        """The nearest value in [min, max]; one bound may be None. If min > max, the result is `max`.
+
+        Raises ValueError without any bound.
+        """
         if min is None or max is None:
             given = [x for x in (min, max) if x is not None]
             if not given:
@@ -156,31 +159,31 @@ class Arithmetic(Value):
     clamp = clip
 
     def bitwise_and(self, other: Operand) -> Tensor:
-        """The bits that both integers have; of bools whether both are true."""
+        """The bitwise and of integers, or the logical and of bools."""
         return elementwise("bitwise_and", self, other)
 
     def bitwise_or(self, other: Operand) -> Tensor:
-        """The bits that one integer or both have; of bools whether one is true, or both."""
+        """The bitwise or of integers, or the logical or of bools."""
         return elementwise("bitwise_or", self, other)
 
     def bitwise_xor(self, other: Operand) -> Tensor:
-        """The bits that one of the integers has; of bools whether they differ."""
+        """The bitwise exclusive or of integers, or the logical exclusive or of bools."""
         return elementwise("bitwise_xor", self, other)
 
     def bitwise_not(self) -> Tensor:
-        """The bits that the integer has not; of a bool the other."""
+        """The bitwise complement of integers, or the negation of bools."""
         return elementwise("bitwise_xor", self, -1 if self.dtype == int64 else True)
 
     def logical_and(self, other: Operand) -> Tensor:
-        """Whether both are true, which any number but 0 is."""
+        """Whether both are nonzero."""
         return elementwise("bitwise_and", _truth(self), _truth(other))
 
     def logical_or(self, other: Operand) -> Tensor:
-        """Whether one is true, or both."""
+        """Whether at least one is nonzero."""
         return elementwise("bitwise_or", _truth(self), _truth(other))
 
     def logical_xor(self, other: Operand) -> Tensor:
-        """Whether one is true, and not both."""
+        """Whether exactly one is nonzero."""
         return elementwise("bitwise_xor", _truth(self), _truth(other))
 
     def logical_not(self) -> Tensor:
@@ -188,14 +191,14 @@ class Arithmetic(Value):
         return elementwise("eq", self, 0)
 
     def where_larger(self, a: Operand, b: Operand) -> Tensor:
-        """0 where `a` is less than `b`, half of this where they are equal, else this: the gradient of `a.maximum(b)`.
+        """0 where a < b, self / 2 where a == b, else self: the gradient of `a.maximum(b)`.
 
-        Where either is NaN it is this.
+        It passes where `a` or `b` is NaN.
         """
         return elementwise("where_larger", self, a, b)
 
     def where(self, a: Operand, b: Operand) -> Tensor:
-        """`a` where this bool tensor is true, else `b`."""
+        """`a` where this bool tensor is true, else `b`. Raises TypeError for another dtype of the condition."""
         if self.dtype != bool_:
             raise TypeError(
                 f"where: the condition has dtype {self.dtype}: expected bool; compare it to something first"
@@ -203,7 +206,7 @@ class Arithmetic(Value):
         return elementwise("where", self, a, b)
 
     def eq(self, other: Operand) -> Tensor:
-        """Whether the two are equal, element by element; `equal` tells of all at once."""
+        """Whether the two are equal, element by element; `equal` compares whole tensors."""
         return elementwise("eq", self, other)
 
     def ne(self, other: Operand) -> Tensor:
@@ -226,7 +229,7 @@ class Arithmetic(Value):
         return elementwise("ne", self, self)
 
     def isinf(self) -> Tensor:
-        """Whether it is infinite, of either sign."""
+        """Whether it is plus or minus infinity."""
         return elementwise("isinf", self)
 
     def isfinite(self) -> Tensor:
@@ -311,15 +314,18 @@ OPERANDS = (Value, bool, int, float, np.generic, Symbolic)
 
 
 def _truth(x: Operand) -> Operand:
-    """The tensor `x` as bools, or the bool of a number."""
+    """The tensor or scalar `x` as bool."""
     if isinstance(x, Value):
         return elementwise("ne", x, 0)
-    number_dtype(x)  # raises for what is no number
+    scalar_dtype(x)  # raises for anything but a scalar
     return bool(x)
 
 
 def operator(name: str, x: Any, y: Any, by: Callable[..., Tensor] = elementwise) -> Tensor:
-    """What `by` makes of two operands, of which one may be anything."""
+    """Apply `by` to two operands, one of which may be any object.
+
+    Raises TypeError for a NumPy array, and returns NotImplemented for other objects.
+    """
     if isinstance(x, OPERANDS) and isinstance(y, OPERANDS):
         return by(name, x, y)
     if isinstance(x, np.ndarray) or isinstance(y, np.ndarray):
@@ -330,7 +336,7 @@ def operator(name: str, x: Any, y: Any, by: Callable[..., Tensor] = elementwise)
 
 
 def times(x: Value, y: Operand, alpha: float) -> Operand:
-    """`y` times `alpha`, to be added to x."""
+    """`y` times `alpha`, in a dtype that can be added to x."""
     if alpha == 1:
         return y
     if isinstance(alpha, int) and common_dtype(OPS["add"], (x, y)) == bool_:
@@ -339,7 +345,7 @@ def times(x: Value, y: Operand, alpha: float) -> Operand:
 
 
 def expect_none(wrong: Tensor | bool, error: type[Exception], message: str) -> None:
-    """Raise error(message) where an element of `wrong`, a tensor of bools or a bool, is true (see checked_index)."""
+    """Raise error(message) if `wrong`, a bool or any element of a bool tensor, is true (see checked_index)."""
     if isinstance(wrong, Value):
         wrong.backend.checked_index(wrong.astype(int64).memory(), 0, 1, error, message)
     elif wrong:
@@ -348,6 +354,6 @@ def expect_none(wrong: Tensor | bool, error: type[Exception], message: str) -> N
 
 def power(name: str, x: Operand, y: Operand) -> Tensor:
     if common_dtype(OPS[name], (x, y)) == int64:
-        message = "an integer to a negative power is no integer: use .astype(float32)"
+        message = "an integer to a negative power is not an integer: use .astype(float32)"
         expect_none(elementwise("lt", y, 0) if isinstance(y, Value) else y < 0, ValueError, message)
     return elementwise(name, x, y)

@@ -1,8 +1,8 @@
-"""Batch normalisation composed of a backend's other work, for backends that have no kernels of their own for it.
+"""Batch normalisation composed of other primitives, for backends without a kernel for it.
 
-x is (n, c, s); mean and variance of each channel, over n and s, are (c,). Where the mean is far above the deviation,
-what rounding took from it is as large as what is wanted: the mean of what has been centred is added to the mean, and
-taken from what has been centred, as in the corrected two-pass algorithm (T. Chan, G. Golub and R. LeVeque, "Algorithms
+x is (n, c, s); the mean and variance of each channel, over n and s, are (c,). If the mean is far larger than the
+deviation, the rounding error of the mean is as large as the deviation. So the mean of the centred values is added to
+the mean and subtracted from them, as in the corrected two-pass algorithm (T. Chan, G. Golub and R. LeVeque, "Algorithms
 for computing the sample variance", The American Statistician 37, 1983).
 """
 

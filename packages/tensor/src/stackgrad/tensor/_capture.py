@@ -1,7 +1,7 @@
-"""Functions whose work is recorded once and then done again without the Python around it.
+"""Captured functions: their work is recorded once and then repeated without the Python around it.
 
-A training step is the same work each time: the same kernels on the same memory, with other numbers in it. To play
-the tape of that work takes a fraction of the time that the Python took which led to it.
+A training step is the same work each time: the same kernels on the same memory, with other values in it. Replaying a
+tape of that work takes a fraction of the time of the Python code that produced it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MOST_RECORDINGS = 16
 class _Forms:
     """The recordings of one function, or of one object's method, by the form of the arguments.
 
-    None were made for a form with which the function was called once: it is recorded the next time.
+    A form that was called once has an empty list: the next call is recorded.
     """
 
     def __init__(self, owner: Any = None) -> None:
@@ -39,12 +39,12 @@ class _Forms:
         self.count = 0
         self.lock = RLock()
 
-    def __reduce__(self) -> Any:  # a copy of the object has recorded nothing
+    def __reduce__(self) -> Any:  # a copy of the object starts without recordings
         return _Forms, ()
 
 
 class Captured(Generic[P, R]):
-    """A function of tensors that is recorded and replayed. Made by `capture`."""
+    """A function of tensors that is recorded and replayed; `capture` creates it."""
 
     def __init__(self, function: Callable[P, R], reuse_results: bool = False, forms: _Forms | None = None) -> None:
         self._function = function
@@ -57,7 +57,7 @@ class Captured(Generic[P, R]):
     @overload
     def __get__(self: Captured[Concatenate[S, Q], R], instance: S, owner: type | None = None) -> Captured[Q, R]: ...
     def __get__(self, instance: Any, owner: type | None = None) -> Captured[..., R]:
-        """The method of an object: each object has recordings of its own, which live as long as it does."""
+        """The method of an object: each object has its own recordings, which live as long as it does."""
         if instance is None:
             return self
         key = f"__captured_{getattr(self._function, '__name__', 'method')}"
@@ -93,13 +93,13 @@ class Captured(Generic[P, R]):
         return self._function(*args, **kwargs)
 
     def _warn(self, last: Recording) -> None:
-        """Say, once, why the function is not replayed any more."""
+        """Warn, once, that the function is not replayed any more, and why."""
         if self._forms.count == MOST_RECORDINGS:
             self._forms.count += 1
             name = getattr(self._function, "__qualname__", repr(self._function))
             warnings.warn(
                 f"captured function {name} was recorded {MOST_RECORDINGS} times, the last time because "
-                f"{last.change()} changed; from now on it is called where no recording fits: pass what changes as a "
+                f"{last.change()} changed; from now on it is called when no recording matches: pass what changes as a "
                 "tensor",
                 RuntimeWarning,
                 stacklevel=3,
@@ -107,15 +107,18 @@ class Captured(Generic[P, R]):
 
 
 def _form_of(arguments: Arguments) -> Any:
-    """What recordings are made for: the forms of the arguments, and what work depends on besides."""
+    """The key of recordings: the forms of the arguments, the grad mode and the default backend.
+
+    Raises TypeError for arguments that are not tensors and ValueError for one that requires a gradient.
+    """
     parts: list[Any] = [here.mode.recording, _backend._chosen]
     for name, x in arguments.items():
         if not isinstance(x, Value):
             raise TypeError(f"a captured function was given {type(x).__name__}: expected tensors alone")
         if x._requires_grad:
             raise ValueError(
-                f"a captured function was given a tensor of shape {x.shape} that requires a gradient, which does "
-                "not flow back through a replay: pass .detach()"
+                f"a captured function was given a tensor of shape {x.shape} that requires a gradient, which cannot "
+                "flow back through a replay: pass .detach()"
             )
         data = x.data
         parts.append((name, data.shape, data.strides, data.dtype, x.backend))
@@ -129,7 +132,7 @@ def capture(*, reuse_results: bool = False) -> Callable[[Callable[P, R]], Captur
 
 
 def capture(function: Callable[P, R] | None = None, *, reuse_results: bool = False) -> Any:
-    """`function`, called once for each form of its arguments, recorded the second time, and from then on replayed.
+    """Return `function` captured: for each form of its arguments it is called once, then recorded, then replayed.
 
         @capture
         def step(images, labels):
@@ -140,36 +143,36 @@ def capture(function: Callable[P, R] | None = None, *, reuse_results: bool = Fal
             return loss.detach()
 
     A replay repeats the recorded work on tensors, in the same order on the same memory, and none of the Python around
-    it: its results are those of a call, to the bit. On a backend that cannot do so, such as `numpy`, the function is
-    called each time. A form is the names, shapes, strides, dtypes and backends of the arguments, which are tensors
-    without gradients. It works on methods, too; each object has recordings of its own.
+    it. Its results are bitwise equal to those of a call. On a backend that cannot replay, such as `numpy`, every call
+    runs the function. A form is the names, shapes, strides, dtypes and backends of the arguments, which must be tensors
+    that require no gradient. Methods can be captured, too; each object has its own recordings.
 
-    **What replays follow.** Values of arguments, and what the function writes to them in place. Tensors that the
-    function uses besides, such as parameters: their values, and what it writes to them. The `grad` of leaves: dropped,
-    read, added to and set as a call would, whatever happened to it since. Draws from generators; optimizers of
-    `stackgrad.nn`, their settings and schedules; `Module.train` and `eval`; whatever else goes through `each_time`.
+    **What replays follow.** The values of arguments and of other tensors that the function uses, such as parameters,
+    and in-place writes to them. The `grad` of leaves: a replay drops, reads, adds to and sets it as a call would. Draws
+    from generators; optimizers of `stackgrad.nn` with their settings and schedules; `Module.train` and `eval`; all work
+    passed to `each_time`.
 
-    **What makes a new recording.** Python runs when a function is recorded, so `if`, `for` and numbers are those of
-    the recording. Each call looks whether they can still be: variables, attributes and lists that the function's code
-    names, or the code of what it calls, and the tensors that it uses, must be the ones that they were, `requires_grad`
-    and gradients of None included. Where they are not, it is recorded once more: after `model.eval()`, with a new
-    parameter, with another number in a global variable, or in a counter that it reads outside of `each_time`. After 16
-    recordings it is called where none of them fits, and a RuntimeWarning says what keeps changing. Not looked at are
-    files, clocks, the environment, what methods of other libraries' objects do, and the entries of lists, dicts and
-    arrays of more than 1,000.
+    **What causes a new recording.** Python runs only while a function is recorded, so `if`, `for` and Python scalars
+    keep their recorded outcome. Each call checks that this is still valid: the variables, attributes and lists that the
+    function's code and the code it calls refer to must be unchanged, and so must the tensors it uses, their
+    `requires_grad`, and gradients that were None. If not, the function is recorded again: for example after
+    `model.eval()`, with a new parameter, or with a new value of a global variable or of a counter that it reads outside
+    `each_time`. After 16 recordings, a call that matches none runs the function, and a RuntimeWarning says what keeps
+    changing. Changes to files, clocks, the environment, the inside of other libraries' objects, and the entries of
+    lists, dicts and arrays of more than 1,000 are not detected.
 
-    **What it refuses**, with RuntimeError when it is recorded: to read a value (`item`, `numpy`, `bool(x > 0)`, a mask
-    as an index), which would be that of the recording for ever; to change variables, attributes or lists other than by
-    `each_time`; to draw from generators of Python or NumPy, or take the next value of an iterator; to go backward into
-    a history from outside, or give a tensor with a history; to give a view of an argument, or two tensors that share
-    memory; to write to memory that is an argument and also used otherwise; to call another captured function.
+    **What recording refuses**, with RuntimeError: reading a value (`item`, `numpy`, `bool(x > 0)`, a mask as an index);
+    changing variables, attributes or lists outside `each_time`; drawing from generators of Python or NumPy; advancing
+    an iterator; going backward into a history from outside; returning a tensor with a history, a view of an argument,
+    or two tensors that share memory; writing to memory that is both an argument and used otherwise; calling another
+    captured function.
 
-    Results are new tensors each time, in tuples, lists and dicts. With `reuse_results` they are the same ones, with
-    new values, which saves the copies: use them before the next call. On a GPU a replay does not wait for its check of
-    class numbers: the next value that is read raises ValueError for one that is out of range. Each recording keeps the
-    memory that it works in. Calls from several threads wait for each other.
+    Each call returns new tensors, also in tuples, lists and dicts. With `reuse_results` it returns the same ones with
+    new values, which saves the copies: use them before the next call. On a GPU, a replay does not wait for its check of
+    class indices: the next read of a value raises ValueError for an index out of range. Each recording keeps its
+    working memory. Calls from several threads wait for each other.
 
-    A call raises TypeError for arguments that are no tensors and ValueError for one that requires a gradient.
+    A call raises TypeError for arguments that are not tensors and ValueError for one that requires a gradient.
     """
     if function is None:
         return lambda function: Captured(function, reuse_results)

@@ -1,4 +1,4 @@
-"""The methods of a tensor that convert it, by PyTorch's names of dtypes."""
+"""The methods of a tensor that convert its dtype, by PyTorch's names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Casts(Value):
-    """Each gives the tensor itself where it has that dtype already."""
+    """Each method returns the tensor itself if it has that dtype already."""
 
     __slots__ = ()
 
@@ -28,11 +28,11 @@ class Casts(Value):
         return _cast(self, float64)
 
     def long(self) -> Tensor:
-        """As int64: cut towards 0."""
+        """As int64, truncated towards 0."""
         return _cast(self, int64)
 
     def bool(self) -> Tensor:
-        """Whether each element is not 0."""
+        """Whether each element is nonzero."""
         return _cast(self, bool_)
 
     def type(self, dtype: DTypeLike) -> Tensor:

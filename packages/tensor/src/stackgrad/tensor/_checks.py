@@ -1,4 +1,4 @@
-"""What the kinds of kernels demand of their arguments alike."""
+"""Argument checks that convolution, pooling and the other layers share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions of class numbers: the rows that have a 1 at each, and how often each occurs."""
+"""Functions of class indices: one-hot rows and counts."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
-    """int64 class numbers (...) as rows (..., num_classes) of int64: 1 at the number, 0 elsewhere.
+    """One-hot int64 rows (..., num_classes) for int64 class indices (...): 1 at the index, 0 elsewhere.
 
-    With -1 there are as many classes as the largest number needs, which a captured function cannot read. Raises
-    TypeError for another dtype, and ValueError for a number that is not 0 to num_classes - 1.
+    The default -1 takes the largest index plus 1, which a captured function cannot read. Raises TypeError for another
+    dtype, and ValueError for an index outside 0 .. num_classes - 1.
     """
     if not isinstance(tensor, Value):
         raise not_a_tensor("one_hot", tensor)
     if tensor.dtype != int64:
-        raise TypeError(f"one_hot of {tensor.dtype}: expected int64 class numbers")
+        raise TypeError(f"one_hot of {tensor.dtype}: expected int64 class indices")
     if num_classes < 0:
         if not tensor.numel():
-            raise ValueError("one_hot of no class numbers: expected num_classes of 0 or more")
+            raise ValueError("one_hot of an empty tensor: expected num_classes of 0 or more")
         num_classes = int(tensor.max().item()) + 1
     expect_classes("one_hot", tensor, num_classes)
     classes = tensor.new(tensor.backend.from_numpy(np.arange(num_classes)))
@@ -37,15 +37,15 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
 
 
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
-    """How often each number occurs in int64 `input` (n,), or the sum of its `weights` (n,): (minlength,) or longer.
+    """The count of each value in int64 `input` (n,), or the sum of its `weights` (n,): (minlength,) or longer.
 
-    Counts are int64, sums of float weights of their dtype, and of others float64. A captured function cannot read the
-    largest number. Raises ValueError for a negative number and for other shapes.
+    Counts are int64; sums have the dtype of float weights, else float64. A captured function cannot read the largest
+    value. Raises ValueError for a negative value and for other shapes.
     """
     if not isinstance(input, Value):
         raise not_a_tensor("bincount", input)
     if input.dtype != int64 or input.ndim != 1:
-        raise ValueError(f"bincount of shape {input.shape} and {input.dtype}: expected int64 numbers (n,)")
+        raise ValueError(f"bincount of shape {input.shape} and {input.dtype}: expected int64 values (n,)")
     if weights is not None:
         common_backend("bincount", input, weights)
         if weights.shape != input.shape:

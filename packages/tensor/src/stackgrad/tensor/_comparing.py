@@ -1,4 +1,4 @@
-"""The methods of a tensor that compare it with another as a whole, or within a bound."""
+"""The methods of a tensor that compare it with another as a whole, or within a tolerance."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class Comparing(Value):
-    """All read values, but for `isclose`: a captured function cannot decide by them."""
+    """All but `isclose` read values, so a captured function cannot call them."""
 
     __slots__ = ()
 
     def isclose(self, other: Operand, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
-        """Whether abs(self - other) <= atol + rtol * abs(other), or the two are equal, infinities too.
+        """Whether abs(self - other) <= atol + rtol * abs(other), or the two are equal, including infinities.
 
-        With `equal_nan` also where both are NaN.
+        With `equal_nan`, two NaNs are close as well. Raises TypeError for mixed dtypes.
         """
         x = cast("Tensor", self)
         y = x.new(x.backend.constant(other, x.dtype)) if not isinstance(other, Value) else cast("Tensor", other)
@@ -37,6 +37,6 @@ class Comparing(Value):
         return bool(self.isclose(other, rtol, atol, equal_nan).all())
 
     def equal(self, other: Tensor) -> bool:
-        """Whether the two have one shape and equal elements."""
+        """Whether the two have the same shape and equal elements."""
         common_backend("equal", self, other)
         return self.shape == other.shape and bool(elementwise("eq", self, other).all())

@@ -1,6 +1,6 @@
-"""Making tensors: from values, from NumPy, from nothing, from random numbers, and from other tensors.
+"""Functions that create tensors: from values, from NumPy, filled, random, and from other tensors.
 
-`device` is PyTorch's name of `backend`: a backend, or the name of one.
+`device` is PyTorch's name for `backend`: a backend, or the name of one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from . import _ops
 from ._arithmetic import expect_none
 from ._backend import DType, get_backend
 from ._device import Name, on
-from ._dtypes import as_dtype, expect_dtype, float32, float64, int64, is_float, number_dtype
+from ._dtypes import as_dtype, expect_dtype, float32, float64, int64, is_float, scalar_dtype
 from ._errors import not_a_tensor
 from ._ops import Operand
 from ._random import Generator, default_generator, next_draw, next_normal
@@ -27,11 +27,11 @@ from ._views import given
 
 
 def of_values(array: NDArray[Any], dtype: DType, requires_grad: bool, backend: Name) -> Tensor:
-    """A tensor with a copy of `array`, of which nobody else writes; each replay of a capture makes it again."""
+    """A tensor with a private copy of `array`; each replay of a capture copies it again."""
     copied = np.empty(array.shape, dtype)
 
     def copy() -> None:
-        with np.errstate(all="ignore"):  # a float64 too large for float32 is infinite
+        with np.errstate(all="ignore"):  # a float64 too large for float32 becomes infinite
             np.copyto(copied, array, casting="unsafe")
 
     each_time(copy, ahead=True)
@@ -46,11 +46,11 @@ def _make(array: NDArray[Any], requires_grad: bool, backend: Name) -> Tensor:
 def tensor(
     data: Any, dtype: DTypeLike | None = None, requires_grad: bool = False, backend: Name = None, device: Name = None
 ) -> Tensor:
-    """A tensor with a copy of `data`: numbers, nested sequences of them, a NumPy array or a tensor.
+    """A tensor with a copy of `data`: a scalar, nested sequences of scalars, a NumPy array or a tensor.
 
-    Python floats become float32, ints int64 and bools bool. Arrays and NumPy's numbers keep their dtype, of which those
-    of arrays must be among the four; in a sequence the widest counts for all. Raises TypeError for another dtype and
-    ValueError for ragged sequences.
+    Python floats become float32, ints int64 and bools bool. Arrays and NumPy scalars keep their dtype; the widest one
+    in a sequence applies to all of it. Without `dtype`, raises TypeError for an array of a dtype other than float32,
+    float64, int64 and bool. Raises ValueError for ragged sequences.
     """
     backend = on(backend, device)
     if isinstance(data, Tensor):
@@ -70,7 +70,7 @@ def tensor(
 
 
 def _dtype_of_sequence(data: Any, array: NDArray[Any]) -> DType | None:
-    """The dtype of nested sequences, for which NumPy takes float64 wherever Python's floats are among them."""
+    """The dtype of nested sequences; NumPy would make Python floats in them float64."""
     own = list(_dtypes_within(data))
     if array.dtype.kind == "f" or not (own or array.size):
         return float64 if any(dtype.kind == "f" and dtype.itemsize >= 8 for dtype in own) else float32
@@ -78,7 +78,7 @@ def _dtype_of_sequence(data: Any, array: NDArray[Any]) -> DType | None:
 
 
 def _dtypes_within(data: Any) -> Iterator[DType]:
-    """The dtypes of arrays, tensors and NumPy's numbers in nested sequences."""
+    """The dtypes of the arrays, tensors and NumPy scalars in nested sequences."""
     if isinstance(data, (np.ndarray, np.generic, Value)):
         yield data.dtype
     elif hasattr(data, "__array__"):
@@ -92,31 +92,32 @@ _PYTHON = {float, int, bool}
 
 
 def from_numpy(array: NDArray[Any], requires_grad: bool = False, backend: Name = None, device: Name = None) -> Tensor:
-    """A tensor that shares the memory of `array` where the backend can.
+    """A tensor that shares the memory of `array`, if the backend can.
 
-    Raises TypeError for other dtypes and ValueError for elements that are not aligned in memory.
+    Raises TypeError unless the dtype is float32, float64, int64 or bool, and ValueError for elements that are not
+    aligned in memory.
     """
     backend = on(backend, device)
     if not isinstance(array, np.ndarray):
         raise TypeError(f"from_numpy of {type(array).__name__}: expected a NumPy array; use tensor(...)")
-    expect_dtype("from_numpy of an array", array.dtype, "convert by array.astype(...), or by tensor(array, dtype=...)")
+    expect_dtype("from_numpy of an array", array.dtype, "use array.astype(...) or tensor(array, dtype=...)")
     if not array.flags.aligned:
-        raise ValueError("from_numpy of an array whose elements are not aligned in memory: copy it by tensor(...)")
-    # Without the subclass: memmap and the like.
+        raise ValueError("from_numpy of an array whose elements are not aligned in memory: copy it with tensor(...)")
+    # asarray drops subclasses such as memmap.
     return given(_make(np.asarray(array), requires_grad, backend))
 
 
 def from_dlpack(external: Any, requires_grad: bool = False, backend: Name = None, device: Name = None) -> Tensor:
     """A tensor that shares the memory of another library's array, such as a PyTorch or CuPy tensor on the same device.
 
-    Raises TypeError for what has no `__dlpack__` and for other dtypes, and what the backend raises for another device.
+    Raises TypeError for an object without `__dlpack__` and for other dtypes. The backend raises for another device.
     """
     backend = on(backend, device)
     found = get_backend(backend)
     if not hasattr(external, "__dlpack__") and not hasattr(external, "__cuda_array_interface__"):
         raise TypeError(f"from_dlpack of {type(external).__name__}: expected an array that has __dlpack__")
     data = found.from_dlpack(external)
-    expect_dtype("from_dlpack of an array", data.dtype, "convert it where it comes from")
+    expect_dtype("from_dlpack of an array", data.dtype, "convert it in the other library")
     return given(Tensor(data, found)).requires_grad_(requires_grad)
 
 
@@ -128,11 +129,11 @@ def full(
     backend: Name = None,
     device: Name = None,
 ) -> Tensor:
-    """`fill_value` everywhere; its dtype is that of `tensor(fill_value)` unless given."""
+    """`fill_value` in the shape `size`, with the dtype of `tensor(fill_value)` unless one is given."""
     backend = on(backend, device)
-    number = fill_value.item() if isinstance(fill_value, Value) else fill_value
-    alone = fill_value.dtype if isinstance(fill_value, Value) else number_dtype(fill_value)
-    return _filled(extents((size,)), number, dtype or alone, requires_grad, backend)
+    value = fill_value.item() if isinstance(fill_value, Value) else fill_value
+    alone = fill_value.dtype if isinstance(fill_value, Value) else scalar_dtype(fill_value)
+    return _filled(extents((size,)), value, dtype or alone, requires_grad, backend)
 
 
 def _filled(shape: Sequence[int], value: float, dtype: DTypeLike | None, requires_grad: bool, backend: Name) -> Tensor:
@@ -149,7 +150,7 @@ def zeros(
     backend: Name = None,
     device: Name = None,
 ) -> Tensor:
-    """Zeros, float32 unless `dtype` says otherwise. The shape as separate ints or one sequence."""
+    """Zeros, float32 unless `dtype` is given. Pass the shape as separate ints or one sequence."""
     backend = on(backend, device)
     return _filled(extents(shape, size), 0, dtype, requires_grad, backend)
 
@@ -162,7 +163,7 @@ def ones(
     backend: Name = None,
     device: Name = None,
 ) -> Tensor:
-    """Ones, float32 unless `dtype` says otherwise. The shape as separate ints or one sequence."""
+    """Ones, float32 unless `dtype` is given. Pass the shape as separate ints or one sequence."""
     backend = on(backend, device)
     return _filled(extents(shape, size), 1, dtype, requires_grad, backend)
 
@@ -176,9 +177,9 @@ def arange(
     backend: Name = None,
     device: Name = None,
 ) -> Tensor:
-    """start, start + step, ... below end; arange(n) counts from 0. int64 if all are ints, else float32.
+    """start, start + step, ... below end; arange(n) counts from 0. int64 if all three are ints, else float32.
 
-    For int64 the three are first cut to integers. Raises ValueError for a step of 0.
+    For int64, the three are first truncated to integers. Raises ValueError for a step of 0.
     """
     backend = on(backend, device)
     first, last = (0, start) if end is None else (start, end)
@@ -207,7 +208,10 @@ def rand(
     device: Name = None,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Uniform in [0, 1), the same on every backend. The shape as separate ints or one sequence."""
+    """Uniform in [0, 1), the same on every backend. Pass the shape as separate ints or one sequence.
+
+    Raises TypeError unless `dtype` is float32 (the default) or float64.
+    """
     backend = on(backend, device)
     generator, found = generator or default_generator(), get_backend(backend)
     data = found.uniform(checked(extents(shape, size)), _float(dtype), next_draw(generator))
@@ -223,7 +227,7 @@ def randn(
     device: Name = None,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Standard normal, drawn on the host and so the same on every backend."""
+    """Standard normal, drawn on the host, so the same on every backend. Raises as `rand`."""
     backend = on(backend, device)
     found = get_backend(backend)
     values = next_normal(checked(extents(shape, size)), _float(dtype), generator or default_generator())
@@ -238,9 +242,9 @@ def bernoulli(
     device: Name = None,
     generator: Generator | None = None,
 ) -> Tensor:
-    """1 with probability `p`, else 0; for a tensor of probabilities in its shape, dtype and on its backend.
+    """1 with probability `p`, else 0. For a tensor `p`, the result has its shape, dtype and backend.
 
-    Raises ValueError unless p is from 0 to 1.
+    Raises ValueError unless all probabilities are in [0, 1].
     """
     backend = on(backend, device)
     if isinstance(p, Value):
@@ -253,7 +257,10 @@ def bernoulli(
 
 
 def concatenate(tensors: Sequence[Tensor], dim: int | None = None, *, axis: int | None = None) -> Tensor:
-    """`tensors`, one or more, joined along `dim` (or `axis`); their other extents agree. Mixed dtypes are promoted."""
+    """`tensors`, one or more, joined along `dim` (or `axis`), 0 by default. Mixed dtypes are promoted.
+
+    Raises ValueError if they differ in another dimension or have none.
+    """
     if not tensors:
         raise ValueError("concatenate of no tensors: expected one or more")
     _expect_tensors("concatenate", tensors)
@@ -263,7 +270,10 @@ def concatenate(tensors: Sequence[Tensor], dim: int | None = None, *, axis: int 
 
 
 def stack(tensors: Sequence[Tensor], dim: int | None = None, *, axis: int | None = None) -> Tensor:
-    """`tensors` of one shape joined along a new dimension at `dim` (or `axis`), 0."""
+    """`tensors` of one shape, joined along a new dimension at `dim` (or `axis`), 0 by default.
+
+    Raises ValueError for different shapes.
+    """
     if not tensors:
         raise ValueError("stack of no tensors: expected one or more")
     _expect_tensors("stack", tensors)
@@ -291,7 +301,7 @@ def where(condition: Tensor, a: Operand, b: Operand) -> Tensor: ...
 @overload
 def where(condition: Tensor) -> tuple[Tensor, ...]: ...
 def where(condition: Tensor, a: Operand | None = None, b: Operand | None = None) -> Tensor | tuple[Tensor, ...]:
-    """`a` where `condition` (bool) is true, else `b`. Without these its indices, one tensor for each dimension."""
+    """`a` where `condition` (bool) is true, else `b`. Without both, the indices of true elements, one per dimension."""
     if not isinstance(condition, Tensor):
         raise not_a_tensor("where: condition", condition, "a bool tensor")
     if a is None and b is None:
@@ -302,10 +312,10 @@ def where(condition: Tensor, a: Operand | None = None, b: Operand | None = None)
 
 
 def maximum(a: Operand, b: Operand) -> Tensor:
-    """The larger of the two, at least one of them a tensor, element by element; equal ones share the gradient."""
+    """The larger of two operands, at least one a tensor, element by element. Equal values share the gradient."""
     return _ops.elementwise("maximum", a, b)
 
 
 def minimum(a: Operand, b: Operand) -> Tensor:
-    """The smaller of the two, at least one of them a tensor, element by element; equal ones share the gradient."""
+    """The smaller of two operands, at least one a tensor, element by element. Equal values share the gradient."""
     return _ops.elementwise("minimum", a, b)

@@ -1,10 +1,10 @@
-"""What the forward of a fused function keeps for its gradient: the values of which the fewest bytes are moved.
+"""The values that the forward of a fused function keeps for its gradient: those that move the fewest bytes.
 
-What is needed of the forward can be computed again from its operands, or from anything between. To read an operand or
-a result of the function costs its bytes; what is neither has to be written first, which brings memory into the cache
-and back, and costs three times as much. The cheapest choice
-that leaves no way from the operands to what needs the gradient of the result is a minimum cut of the expression's
-graph (L. R. Ford and D. R. Fulkerson, "Maximal flow through a network", 1956), in which each value is an edge.
+The gradient can recompute forward values from the operands, or from any values in between. Reading an operand or a
+result costs its bytes; an intermediate value must also be written, which brings its memory into the cache and back, so
+it costs three times as much. The cheapest set of values that separates the operands from the gradient is a minimum cut
+of the expression's graph, in which each value is an edge (L. R. Ford and D. R. Fulkerson, "Maximal flow through a
+network", 1956).
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from collections.abc import Sequence
 
 from ._expression import Expression
 
-Vertex = tuple[int, bool]  # a value's, before and behind it
+Vertex = tuple[int, bool]  # the id of a value; False: the vertex before it, True: the one after it
 _START, _END = (-1, True), (-2, False)
 
 
 def cheapest(roots: Sequence[Expression], g: Expression, at_hand: Sequence[Expression]) -> list[Expression]:
-    """The values that the `roots`, which depend on the gradient `g`, are to be computed from, besides g.
+    """The values from which to compute the `roots`, which depend on the gradient `g`; g itself is not included.
 
-    `at_hand`: those in memory anyway. Of equally cheap ones the nearest to the roots, which leave less to compute.
+    `at_hand`: values in memory anyway. Ties go to the values nearest to the roots, which leave less to compute.
     """
     order = _in_order(roots)
-    late: set[int] = set()  # what depends on g
+    late: set[int] = set()  # expressions that depend on g
     for x in order:
         if x is g or any(id(part) in late for part in x.operands):
             late.add(id(x))
@@ -34,7 +34,7 @@ def cheapest(roots: Sequence[Expression], g: Expression, at_hand: Sequence[Expre
         capacity.setdefault(a, {})[b] = bytes_
         capacity.setdefault(b, {}).setdefault(a, 0)
 
-    free = {id(x) for x in order if x.kind in ("constant", "number")}
+    free = {id(x) for x in order if x.kind in ("constant", "scalar")}
     hand = {id(x) for x in at_hand}
     for x in order:
         if id(x) in late:
@@ -57,7 +57,7 @@ def cheapest(roots: Sequence[Expression], g: Expression, at_hand: Sequence[Expre
 
 
 def _in_order(roots: Sequence[Expression]) -> list[Expression]:
-    """All that the roots are computed from, each behind its operands."""
+    """Everything that the roots are computed from, operands first."""
     found: dict[int, Expression] = {}
     stack = list(roots)
     while stack:
@@ -71,25 +71,25 @@ def _in_order(roots: Sequence[Expression]) -> list[Expression]:
 
 
 def _uncut(capacity: dict[Vertex, dict[Vertex, float]]) -> set[Vertex]:
-    """The vertices before the last minimum cut, those from which no more can flow to the end.
+    """The vertices before the last minimum cut, from which nothing more can flow to the end.
 
-    By shortest paths (J. Edmonds and R. M. Karp, 1972).
+    Augments shortest paths (J. Edmonds and R. M. Karp, 1972).
     """
     while True:
-        came: dict[Vertex, Vertex] = {_START: _START}
+        previous: dict[Vertex, Vertex] = {_START: _START}
         queue = deque([_START])
-        while queue and _END not in came:
+        while queue and _END not in previous:
             a = queue.popleft()
             for b, left in capacity.get(a, {}).items():
-                if left > 0 and b not in came:
-                    came[b] = a
+                if left > 0 and b not in previous:
+                    previous[b] = a
                     queue.append(b)
-        if _END not in came:
+        if _END not in previous:
             break
         path, b = [], _END
         while b != _START:
-            path.append((came[b], b))
-            b = came[b]
+            path.append((previous[b], b))
+            b = previous[b]
         flow = min(capacity[a][b] for a, b in path)
         for a, b in path:
             capacity[a][b] -= flow

@@ -1,4 +1,4 @@
-"""Devices, as PyTorch names them: each is a backend."""
+"""Devices, in PyTorch's sense: each is a backend."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ Name = str | Backend | None
 
 
 class device(str):
-    """The name of a backend, as which it is taken everywhere: device("cuda:0") is "cuda", its `type` too."""
+    """The name of a backend, usable as a string: device("cuda:0") is "cuda", and so is its `type`."""
 
     __slots__ = ()
 
     def __new__(cls, name: str) -> device:
-        """`name` without the number of a device, which a backend has not."""
+        """`name` without the index of a device, which backends do not have."""
         return super().__new__(cls, name.partition(":")[0])
 
     @property
@@ -23,7 +23,7 @@ class device(str):
 
 
 def on(backend: Name, device: Name) -> Name:
-    """The one of the two that is given; both mean the same. Raises TypeError for both."""
+    """Whichever of the two is given; they mean the same. Raises TypeError if both are."""
     if device is None:
         return backend
     if backend is not None:

@@ -1,4 +1,4 @@
-"""The methods of a tensor that are about its diagonals, and what lies below and above them."""
+"""The methods of a tensor that read, fill or mask along diagonals."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 class Diagonals(Value):
-    """Diagonal `offset` has the elements [..., i, i + offset] of two dimensions: 0 is the main one, 1 that above it."""
+    """Diagonal `offset` holds the elements [..., i, i + offset] of two dimensions: 0 is the main diagonal."""
 
     __slots__ = ()
 
     def diagonal(self, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-        """The elements of a diagonal, as the last dimension; a view where the memory allows one."""
+        """The elements of a diagonal, as the last dimension; a view if the strides allow one."""
         a, b = (normalize_dim(d, self.ndim) for d in (dim1, dim2))
         if a == b:
             raise ValueError(f"diagonal of dims {dim1} and {dim2} of shape {self.shape}: expected two of them")
@@ -43,7 +43,7 @@ class Diagonals(Value):
         return reshape(Embed.apply(self, key, (*lead, m * m)), (*lead, m, m))
 
     def diag(self, diagonal: int = 0) -> Tensor:
-        """A copy of a diagonal of a matrix, or the matrix of a diagonal, zeros elsewhere."""
+        """A copy of a diagonal of a matrix, or a matrix with this diagonal and zeros elsewhere."""
         if self.ndim not in (1, 2):
             raise ValueError(f"diag of shape {self.shape}: expected one or two dimensions")
         return self.diag_embed(diagonal) if self.ndim == 1 else self.diagonal(diagonal).clone()
@@ -72,6 +72,6 @@ class Diagonals(Value):
 
 
 def _diagonal(columns: int, count: int, offset: int) -> slice:
-    """Where `count` elements of a diagonal stand in the rows of a matrix, one behind the other."""
+    """The slice of `count` elements of a diagonal in a matrix flattened to one dimension."""
     first = max(offset, 0) + max(-offset, 0) * columns
     return slice(first, first + (count - 1) * (columns + 1) + 1, columns + 1) if count else slice(0)

@@ -1,4 +1,4 @@
-"""Functions that draw integers, orders, classes and normal numbers at random, alike on every backend."""
+"""Random integers, permutations, classes and normal values, the same on every backend."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ._shape import checked
 if TYPE_CHECKING:
     from ._tensor import Tensor
 
-_MOST = 2**53  # integers that the draws, float64, can tell apart
+_MOST = 2**53  # the integers that a float64 draw can distinguish
 
 
 def randint(
@@ -31,9 +31,10 @@ def randint(
     device: Name = None,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Integers from `low`, or 0, to below `high`, in the shape `size`: randint(6, (2,)), randint(1, 7, (2,)).
+    """Random integers in [low, high), or [0, high), in the shape `size`: randint(6, (2,)), randint(1, 7, (2,)).
 
-    int64 unless `dtype` says otherwise. Raises ValueError where there is none, and for more than 2**53.
+    int64 unless `dtype` is given. Raises ValueError for an empty interval and for one of more than 2**53 integers,
+    TypeError without `high` or `size`.
     """
     backend = on(backend, device)
     if size is None:
@@ -55,7 +56,7 @@ def randint_like(input: Tensor, low: int, high: int | None = None, generator: Ge
 
 
 def randperm(n: int, *, backend: Name = None, device: Name = None, generator: Generator | None = None) -> Tensor:
-    """The integers 0 to n - 1 in random order, int64 (n,)."""
+    """A random permutation of 0 .. n - 1: int64 (n,)."""
     backend = on(backend, device)
     return rand(checked((n,)), dtype=float64, backend=backend, generator=generator).argsort(0)
 
@@ -69,23 +70,26 @@ def normal(
     device: Name = None,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Normal around `mean`, in the shape `size` or that of `mean` and `std`, tensors that broadcast."""
+    """Normal values in the shape `size`, or in the broadcast shape of the tensors `mean` and `std`.
+
+    Raises TypeError for scalars without `size`.
+    """
     backend = on(backend, device)
     if size is not None:
         return randn(*size, backend=backend, generator=generator) * std + mean
     like: Any = mean * 1.0 + std * 0.0
     if isinstance(like, float):
-        raise TypeError("normal of numbers without size: expected a shape, such as (3,)")
+        raise TypeError("normal of Python scalars without size: expected a shape, such as (3,)")
     return randn(*like.shape, dtype=like.dtype, backend=like.backend, generator=generator) * std + mean
 
 
 def multinomial(
     input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None
 ) -> Tensor:
-    """int64 indices (n, num_samples), or (num_samples,): drawn with the weights in the rows of input (n, k), or (k,).
+    """Random int64 indices (n, num_samples) or (num_samples,), with the weights in the rows of input (n, k) or (k,).
 
-    Weights are of 0 or more, and need not sum to 1. Without `replacement` no index comes twice. Raises ValueError for
-    weights that are negative, infinite or NaN, for rows without enough that are above 0, and for other shapes.
+    Weights must be 0 or more, and need not sum to 1. Without `replacement` no index repeats. Raises ValueError for
+    negative or non-finite weights, for rows with too few positive weights, and for other shapes.
     """
     expect_float("multinomial", input)
     if input.ndim not in (1, 2) or num_samples < 1 or (not replacement and num_samples > input.shape[-1]):
@@ -97,13 +101,13 @@ def multinomial(
     wrong = (weights < 0) | ~weights.isfinite()
     expect_none(wrong, ValueError, "multinomial: a weight is negative, infinite or NaN: expected 0 or more")
     few = (weights > 0).sum(-1) < (1 if replacement else num_samples)
-    expect_none(few, ValueError, "multinomial: a row has not enough weights above 0")
+    expect_none(few, ValueError, "multinomial: a row has too few weights above 0")
     if replacement:
         ends = weights.cumsum(-1)
         shape = (*input.shape[:-1], num_samples)
         draws = rand(shape, dtype=float64, backend=input.backend, generator=generator) * ends[..., -1:]
         return (ends.unsqueeze(-2) <= draws.unsqueeze(-1)).sum(-1)
-    # The order of exponential variables of these rates: the first is i with a probability of its weight.
+    # Sort exponential variables with these rates: index i comes first with a probability proportional to its weight.
     draws = -(-rand(input.shape, dtype=float64, backend=input.backend, generator=generator)).log1p()
     first = (weights > 0).where(draws / weights, float("inf"))
     return first.argsort(-1)[..., :num_samples].clone()

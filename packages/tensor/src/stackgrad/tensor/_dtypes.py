@@ -1,8 +1,8 @@
-"""The four dtypes, and what mixing them gives.
+"""The four dtypes, which are NumPy's, and their promotion.
 
-A dtype is NumPy's. Where NumPy and PyTorch disagree about a mixture PyTorch's rule holds: an integer met by a
-float takes the float's dtype, whatever the integer's width; a number, or a tensor of no dimensions among others
-that have some, takes part by its kind (bool, integer, float) and never widens a float.
+Where NumPy and PyTorch disagree, PyTorch's rule holds: an integer with a float takes the float's dtype, whatever the
+integer's width. A scalar, or a tensor without dimensions among others that have some, is weak: it counts by its dtype
+kind (bool, integer, float) and never widens a float.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ float64: np.dtype[Any] = np.dtype("float64")
 int64: np.dtype[Any] = np.dtype("int64")
 bool_: np.dtype[Any] = np.dtype("bool")
 
-# A mixture takes the rightmost dtype that takes part in it.
+# A mixture takes the rightmost of its dtypes.
 PROMOTION: tuple[np.dtype[Any], ...] = (bool_, int64, float32, float64)
 
 EXPECTED = "float32, float64, int64 or bool"
@@ -33,14 +33,14 @@ def as_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     try:
         found = np.dtype(dtype)
     except TypeError:
-        raise TypeError(f"{dtype!r} is no dtype: expected {EXPECTED}") from None
+        raise TypeError(f"{dtype!r} is not a dtype: expected {EXPECTED}") from None
     if found not in PROMOTION or dtype is None:
         raise TypeError(f"dtype {found if dtype is not None else None}: expected {EXPECTED}")
     return found
 
 
 def expect_dtype(what: str, dtype: np.dtype[Any], remedy: str) -> None:
-    """Raise TypeError unless the dtype of what was given is one of the four."""
+    """Raise TypeError unless `dtype` is one of the four."""
     if dtype not in PROMOTION:
         raise TypeError(f"{what} of dtype {dtype}: expected {EXPECTED}; {remedy}")
 
@@ -50,7 +50,7 @@ def is_float(dtype: np.dtype[Any]) -> bool:
 
 
 def nearest_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """`dtype` if it is one of the four, else the one of its kind. Raises TypeError where there is none."""
+    """`dtype` if it is one of the four, else the one of its dtype kind. Raises TypeError if there is none."""
     if dtype in PROMOTION:
         return dtype
     if dtype.kind not in _BY_KIND:
@@ -59,52 +59,52 @@ def nearest_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 class Symbolic:
-    """A number whose value is not known yet (see _symbolic). `alone`: the dtype it has on its own."""
+    """A scalar whose value is not known yet (see _symbolic). `alone`: the dtype it has on its own."""
 
     __slots__ = ("expression",)
     alone: np.dtype[Any]
     expression: Any
 
 
-def number_dtype(number: bool | int | float) -> np.dtype[Any]:
-    """The dtype a number has on its own: a Python float is float32, a NumPy number keeps its dtype where it can.
+def scalar_dtype(scalar: bool | int | float) -> np.dtype[Any]:
+    """The dtype of a scalar on its own: float32 for a Python float, `nearest_dtype` for a NumPy scalar.
 
     Raises TypeError for anything but a real number.
     """
-    if isinstance(number, np.generic):
-        return nearest_dtype(number.dtype)
-    if isinstance(number, Symbolic):
-        return number.alone
+    if isinstance(scalar, np.generic):
+        return nearest_dtype(scalar.dtype)
+    if isinstance(scalar, Symbolic):
+        return scalar.alone
     for python, dtype in ((bool, bool_), (int, int64), (float, float32)):
-        if isinstance(number, python):
+        if isinstance(scalar, python):
             return dtype
-    shown = "operand" if isinstance(number, np.ndarray | list | tuple) else repr(number)
-    raise not_a_tensor(shown, number, "a tensor or a real number")
+    shown = "operand" if isinstance(scalar, np.ndarray | list | tuple) else repr(scalar)
+    raise not_a_tensor(shown, scalar, "a tensor or a real number")
 
 
 def promote(
     dtypes: Sequence[np.dtype[Any]],
-    numbers: Sequence[bool | int | float] = (),
+    scalars: Sequence[bool | int | float] = (),
     weak: Sequence[np.dtype[Any]] = (),
 ) -> np.dtype[Any]:
-    """The common dtype of tensors of `dtypes`, of plain `numbers`, and of tensors without dimensions, the `weak`.
+    """The common dtype of tensors of `dtypes`, of `scalars`, and of tensors without dimensions, of the dtypes `weak`.
 
-    The last two take part by their kind: float64 with 2.5 stays float64, int64 with 2.5 becomes float32, and with
-    a weak float64 it becomes that.
+    The last two count by their dtype kind: float64 with 2.5 stays float64, int64 with 2.5 becomes float32, and int64
+    with a weak float64 becomes float64.
     """
-    if not dtypes:  # where(condition, 1.0, 0.0): the numbers alone decide
-        dtypes = [number_dtype(number) for number in numbers]
+    if not dtypes:  # where(condition, 1.0, 0.0): the scalars alone decide
+        dtypes = [scalar_dtype(scalar) for scalar in scalars]
     same = dtypes.count(dtypes[0]) == len(dtypes)
     common = dtypes[0] if same else max(dtypes, key=PROMOTION.index)
     for alone in sorted(weak, key=PROMOTION.index, reverse=True):
         common = _widen(common, alone, alone)
-    for number in numbers:
-        alone = number_dtype(number)
+    for scalar in scalars:
+        alone = scalar_dtype(scalar)
         common = _widen(common, alone, float32 if is_float(alone) else alone)
     return common
 
 
 def _widen(common: np.dtype[Any], alone: np.dtype[Any], wider: np.dtype[Any]) -> np.dtype[Any]:
-    """`wider` if the dtype `alone` is of a higher kind than `common`, else `common`."""
+    """`wider` if `alone` has a higher dtype kind than `common`, else `common`."""
     higher = PROMOTION.index(alone) > PROMOTION.index(common) and not (is_float(alone) and is_float(common))
     return wider if higher else common

@@ -1,4 +1,4 @@
-"""Sums of products by an equation of labels, in products of two operands at a time; distances of rows."""
+"""Sums of products by an equation of labels, two operands at a time; pairwise distances of rows."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from ._views import reshape
 if TYPE_CHECKING:
     from ._tensor import Tensor
 
-Labels = tuple[str, ...]  # of dimensions: a letter, or "...3" for the third from the right that ... stands for
+Labels = tuple[str, ...]  # of dimensions: a letter, or "...3" for the third dimension from the right within ...
 
 
 def einsum(equation: str, *operands: Tensor | Sequence[Tensor]) -> Tensor:
-    """The sum of products that the equation says: einsum("bij,bjk->bik", x, y).
+    """The sum of products described by an equation: einsum("bij,bjk->bik", x, y).
 
-    A letter labels a dimension in the order of each operand, `...` those that broadcast. What is not in the result is
-    summed, what comes twice in an operand is its diagonal; without `->` it has what comes once, by the alphabet.
-    More than two operands are taken from left to right, or where opt_einsum is installed in the order that it finds.
-    Raises ValueError for an equation that does not fit the operands.
+    Letters label the dimensions of each operand in order; `...` stands for dimensions that broadcast. Labels that are
+    not in the result are summed; a label twice in one operand takes its diagonal. Without `->`, the result has the
+    labels that occur once, in alphabetical order. More than two operands are multiplied from left to right, or in the
+    order that opt_einsum finds if it is installed. Raises ValueError for an equation that does not match the operands.
     """
     given: Sequence[Tensor] = operands[0] if len(operands) == 1 and isinstance(operands[0], Sequence) else operands  # type: ignore[assignment]
     if not given:
@@ -56,11 +56,14 @@ def einsum(equation: str, *operands: Tensor | Sequence[Tensor]) -> Tensor:
 
 
 def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[Sequence[int]] = 2) -> Tensor:
-    """The sum of products over the last `dims` dimensions of `a` and the first of `b`, or over those listed."""
+    """The sum of products over the last `dims` dimensions of `a` and the first of `b`, or over two lists of dims.
+
+    Raises ValueError for more dims than there are, and for extents that differ.
+    """
     common_backend("tensordot", a, b)
     if isinstance(dims, int):
         if not 0 <= dims <= min(a.ndim, b.ndim):
-            raise ValueError(f"tensordot over {dims} dims of shapes {a.shape} and {b.shape}: they have not so many")
+            raise ValueError(f"tensordot over {dims} dims of shapes {a.shape} and {b.shape}: they have too few")
         dims = range(a.ndim - dims, a.ndim), range(dims)
     left, right = ([normalize_dim(d, x.ndim) for d in found] for found, x in zip(dims, (a, b), strict=True))
     if [a.shape[d] for d in left] != [b.shape[d] for d in right]:
@@ -128,7 +131,7 @@ def _diagonal(equation: str, term: _Term) -> _Term:
 
 
 def _path(terms: Sequence[_Term], output: Labels) -> list[tuple[int, ...]]:
-    """Which terms to multiply, one product after the other, of which each goes behind those that are left."""
+    """The indices of the terms to multiply, step by step; each product is appended to the remaining terms."""
     count = len(terms)
     if count > 2:
         try:
@@ -147,14 +150,14 @@ def _path(terms: Sequence[_Term], output: Labels) -> list[tuple[int, ...]]:
 
 
 def _summed(term: _Term, needed: set[str]) -> _Term:
-    """The term without the labels that nobody needs."""
+    """The term summed over the labels that are not needed."""
     labels, x = term
     dims = tuple([i for i, label in enumerate(labels) if label not in needed])
     return _Term(tuple([n for n in labels if n in needed]), x.sum(dims).astype(x.dtype)) if dims else term
 
 
 def _product(a: _Term, b: _Term, needed: set[str]) -> _Term:
-    """The product of two terms, summed over the labels that they share and nobody needs."""
+    """The product of two terms, summed over the labels that they share and that are not needed."""
     a, b = _summed(a, {*needed, *b.labels}), _summed(b, {*needed, *a.labels})
     batch = tuple([n for n in a.labels if n in b.labels and n in needed])
     inner = tuple([n for n in a.labels if n in b.labels and n not in needed])
@@ -187,9 +190,9 @@ def _ordered(term: _Term, labels: Labels) -> Tensor:
 
 
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0) -> Tensor:
-    """The distances (..., n, m), by the `p`-norm, of the rows of x1 (..., n, k) and of x2 (..., m, k).
+    """The pairwise distances (..., n, m), in the `p`-norm, of the rows of x1 (..., n, k) and x2 (..., m, k).
 
-    The differences (..., n, m, k) are held in memory. Raises ValueError for shapes that do not fit.
+    The differences (..., n, m, k) are held in memory. Raises ValueError for other shapes.
     """
     common_backend("cdist", x1, x2)
     if x1.ndim < 2 or x2.ndim < 2 or x1.shape[-1] != x2.shape[-1]:

@@ -1,4 +1,4 @@
-"""What is said of an argument that is no backend or no tensor: what was expected, and how to do what was meant."""
+"""Errors for arguments that are not a backend or a tensor: what was expected, and what to write instead."""
 
 from __future__ import annotations
 
@@ -8,28 +8,29 @@ import numpy as np
 
 
 def not_a_backend(given: object, known: Sequence[str]) -> ValueError | TypeError:
-    """ValueError for a name that is not among the `known` ones, TypeError for what is no name."""
+    """The error for `given`: ValueError for a name that is not `known`, TypeError for anything but a name."""
     expected = f"expected one of {', '.join(known) or 'none'}"
     own = getattr(given, "name", None) if isinstance(given, type) else None
     dtype = dtype_of(given)
     if dtype is not None:
-        kind = ValueError if isinstance(given, str) else TypeError
-        return kind(
-            f"{dtype} is a dtype, no backend: {expected}; .astype({dtype}) converts a tensor, dtype= is for new ones"
+        error = ValueError if isinstance(given, str) else TypeError
+        return error(
+            f"{dtype} is a dtype, not a backend: {expected}; .astype({dtype}) converts a tensor, dtype= is for new ones"
         )
     if isinstance(given, str):
         return ValueError(
             f"backend {given!r} is not installed: {expected}; 'cpu' and 'cuda' come with stackgrad-kernels"
         )
     if isinstance(own, str):
-        return TypeError(f"{given.__name__} is the class of a backend: pass its name, {own!r}, or an object of it")  # type: ignore[attr-defined]
-    return TypeError(f"{type(given).__name__} is no backend: {expected}, by its name")
+        name = given.__name__  # type: ignore[attr-defined]
+        return TypeError(f"{name} is the class of a backend: pass its name, {own!r}, or an instance of it")
+    return TypeError(f"{type(given).__name__} is not a backend: {expected}, by its name")
 
 
 def dtype_of(given: object) -> np.dtype[np.generic] | None:
-    """The dtype that was given where a backend may be, if it is one."""
-    numbers = (np.generic, bool, int, float)
-    if not (isinstance(given, str | np.dtype) or (isinstance(given, type) and issubclass(given, numbers))):
+    """The dtype that `given` names, or None."""
+    scalars = (np.generic, bool, int, float)
+    if not (isinstance(given, str | np.dtype) or (isinstance(given, type) and issubclass(given, scalars))):
         return None
     try:
         return np.dtype(given)
@@ -38,7 +39,7 @@ def dtype_of(given: object) -> np.dtype[np.generic] | None:
 
 
 def not_a_tensor(what: str, given: object, expected: str = "a tensor") -> TypeError:
-    """The error of a value that was given where `what` takes a tensor."""
+    """The TypeError for `given` where `what` takes a tensor."""
     if isinstance(given, np.ndarray):
         return TypeError(f"{what}: got a NumPy array, expected {expected}; use tensor(...) or from_numpy(...)")
     remedy = "; use tensor(...)" if isinstance(given, bool | int | float | list | tuple | np.generic) else ""

@@ -1,9 +1,9 @@
-"""What a function of tensors computes, as an expression: the function is called with tensors of the backend `Tracing`.
+"""Tracing: a function of tensors as an expression, obtained by calling it with tensors on the backend `Tracing`.
 
-Its arrays are expressions instead of memory. So all that Tensor knows of dtypes, broadcasting and gradients holds for
-them as it stands: whatever a method computes of operations of the op table is traced, and `backward` of a traced
-result gives the expression of its gradient. Equal expressions are one object, which is how a common subexpression is
-found. What is not computed element by element cannot be traced, and raises `Untraceable`.
+The arrays of this backend are expressions instead of memory, so Tensor's dtypes, broadcasting and gradients apply
+unchanged: a method that uses operations of the op table is traced, and `backward` of a traced result yields the
+expression of its gradient. Equal expressions are one object, which eliminates common subexpressions. Work that is not
+elementwise cannot be traced and raises `Untraceable`.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from ._stage import Axes
 
 
 class Untraceable(Exception):
-    """A function does what no expression says: the reason."""
+    """A function does something that no expression can represent; the message gives the reason."""
 
 
 class Expression:
-    """An array of `shape` and `dtype`, and what it is computed from: `operands`, which broadcast.
+    """An array of `shape` and `dtype`, computed from `operands`, which broadcast.
 
-    `kind` says how, and `what` the rest of it:
+    `kind` is the type of node, and `what` its details:
 
-        input     the operand of index `what`                  number   the number of index `what`
+        input     the operand of index `what`                   scalar   the scalar argument of index `what`
         constant  the value `what`                              cast     its operand in this dtype, or this shape
         op        the op of the table named `what`              reduce   (name of the reduction, dims that it removes)
         view      its operand's dimension what[d] as dimension d, or a dimension of extent 1 where that is None
-        call      (name of the backend's method, its arguments before the operand, those behind it)
+        call      (name of the backend's method, its arguments before the operand, those after it)
     """
 
     __slots__ = ("__weakref__", "dtype", "kind", "operands", "shape", "what")
@@ -54,7 +54,7 @@ class Expression:
 
     @property
     def strides(self) -> Shape:
-        return tuple([step * self.dtype.itemsize for step in strides_in_order(self.shape)])
+        return tuple([stride * self.dtype.itemsize for stride in strides_in_order(self.shape)])
 
     @property
     def ndim(self) -> int:
@@ -82,7 +82,7 @@ def _refusal(name: str) -> Callable[..., NoReturn]:
     return refuse
 
 
-# All that is not in the op table.
+# A backend that refuses every primitive.
 _Refusing: Any = type("_Refusing", (Backend,), {name: _refusal(name) for name in sorted(Backend.__abstractmethods__)})
 
 
@@ -128,7 +128,7 @@ class Tracing(_Refusing):  # type: ignore[misc]
         shape = tuple([extent for d, extent in enumerate(a.shape) if d not in dims])
         return Expression("reduce", (reduction.name, dims), (a,), shape, a.dtype)
 
-    # For gradients of reductions alone: the first of equals.
+    # Only gradients of reductions use these, to find the first of equal elements.
 
     def arg_reduce(self, name: str, a: Expression, dim: int) -> Expression:
         return Expression("call", ("arg_reduce", (name,), (dim,)), (a,), a.shape[:dim] + a.shape[dim + 1 :], int64)
@@ -143,7 +143,7 @@ class Tracing(_Refusing):  # type: ignore[misc]
             return a
         long = [d for d, extent in enumerate(a.shape) if extent != 1]
         if [a.shape[d] for d in long] != [extent for extent in shape if extent != 1]:
-            raise Untraceable(f"reshape of shape {a.shape} to {shape}: only dimensions of extent 1 can come and go")
+            raise Untraceable(f"reshape of shape {a.shape} to {shape}: it may only add or drop dimensions of extent 1")
         left = iter(long)
         return _view(a, tuple([next(left) if extent != 1 else None for extent in shape]))
 
@@ -161,16 +161,16 @@ class Tracing(_Refusing):  # type: ignore[misc]
                 axes.append(None)
                 continue
             if not isinstance(part, slice) or part.indices(a.shape[d]) != (0, a.shape[d], 1):
-                raise Untraceable("it takes a part of a tensor: take it outside, and pass it")
+                raise Untraceable("it slices a tensor: slice it outside, and pass the part")
             axes.append(d)
             d += 1
         return _view(a, (*axes, *range(d, a.ndim)))
 
 
 def _view(a: Expression, axes: Axes) -> Expression:
-    """`a` with its dimension axes[d] as dimension d. What is computed is computed of views of its operands."""
+    """`a` with its dimension axes[d] as dimension d. A view of a computed expression becomes views of its operands."""
     shape = tuple([1 if axis is None else a.shape[axis] for axis in axes])
-    if a.kind in ("constant", "number"):
+    if a.kind in ("constant", "scalar"):
         return Expression("cast", None, (a,), shape, a.dtype)
     if a.kind == "view":
         axes, a = tuple([None if axis is None else a.what[axis] for axis in axes]), a.operands[0]
@@ -181,7 +181,7 @@ def _view(a: Expression, axes: Axes) -> Expression:
 
 
 def _shifted(axes: Axes, a: Expression, operand: Expression) -> Axes:
-    """The axes of an expression as those of an operand, which broadcasts to it."""
+    """The axes of an expression as axes of an operand, which broadcasts to it."""
     new = a.ndim - operand.ndim
     return tuple([
         None if axis is None or axis < new or operand.shape[axis - new] == 1 else axis - new for axis in axes

@@ -1,4 +1,4 @@
-"""The differentiable reductions but for the sum: that stands with broadcasting in _ops, each the other's gradient."""
+"""The differentiable reductions except the sum, which is in _ops with broadcasting: each is the other's gradient."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Mean(Primitive):
-    """The sum over `dims` divided by `count`, as one: it saves nothing, so that backward may pass twice."""
+    """The sum over `dims` divided by `count`, as one function: it saves nothing, so backward may pass twice."""
 
     @staticmethod
     def forward(ctx: Context, x: Tensor, dims: Shape, count: int) -> Tensor:
@@ -31,13 +31,13 @@ class Mean(Primitive):
         part = g / ctx.count if is_recording() else _divided(g, ctx.count)
         if part.data.shape != ():
             part = reshape(part, reduced_shape(ctx.shape, ctx.dims))
-        elif not is_recording():  # nobody else has it, so that nobody asks what it is a view of
+        elif not is_recording():  # nobody else has it, so its view needs no source
             return Expand.forward(Context(), part, ctx.shape)
         return expand(part, ctx.shape)
 
 
 def _divided(x: Tensor, count: int) -> Tensor:
-    """x / count, which leaves no record."""
+    """x / count, not recorded."""
     plan = _divisions.find((x.layout, count), x, count)
     out = x.new(plan[0](x.memory()), None, plan[1])
     if plan[1] is None:
@@ -46,7 +46,7 @@ def _divided(x: Tensor, count: int) -> Tensor:
 
 
 def _division(x: Tensor, count: int) -> list[Any]:
-    """What divides arrays like that of x by `count`, and the layout of the result, known from the first time on."""
+    """A function that divides arrays like that of x by `count`, and the layout of the result, known after a call."""
     divisor = x.backend.constant(count, x.dtype)
     divide = x.backend.plan_elementwise(OPS["div"], x.data, divisor)
     return [lambda array: divide(array, divisor), None]
@@ -56,7 +56,7 @@ _divisions: Plans[list[Any]] = Plans(_division)
 
 
 class Prod(Primitive):
-    """The product along the last dimension. Its gradient multiplies all the others, so that zeros are no trouble."""
+    """The product along the last dimension. Its gradient multiplies the other elements, so zeros are safe."""
 
     @staticmethod
     def forward(ctx: Context, x: Tensor) -> Tensor:
@@ -72,12 +72,12 @@ class Prod(Primitive):
 
 
 def _products_before(x: Tensor) -> Tensor:
-    """For each element along the last dimension the product of those before it."""
+    """For each element along the last dimension, the product of the elements before it."""
     return running_products(_shifted(x, 1))
 
 
 def running_products(x: Tensor) -> Tensor:
-    """For each element along the last dimension the product up to it, in log2(n) doublings."""
+    """For each element along the last dimension, the product up to and including it, in log2(n) doublings."""
     shift, out = 1, x
     while shift < x.shape[-1]:
         out = out * _shifted(out, shift)
@@ -86,15 +86,15 @@ def running_products(x: Tensor) -> Tensor:
 
 
 def _shifted(x: Tensor, by: int) -> Tensor:
-    """`x` moved `by` places along the last dimension, ones moved in."""
+    """`x` shifted by `by` along the last dimension, with ones shifted in."""
     ones = x.new(x.backend.full((*x.shape[:-1], min(by, x.shape[-1])), 1, x.dtype))
     return concatenate([ones, x[..., : max(x.shape[-1] - by, 0)]], x.ndim - 1)
 
 
 class Extreme(Primitive):
-    """The largest ("max") or smallest ("min") over `dims`, and NaN where there is one.
+    """The largest ("max") or smallest ("min") over `dims`, or NaN if there is one.
 
-    The gradient goes to the first of equals in C order where `to_first`, else they share it; NaN equals NaN.
+    With `to_first`, the gradient goes to the first of equal elements in C order, else they share it; NaN equals NaN.
     """
 
     @staticmethod
@@ -113,9 +113,9 @@ class Extreme(Primitive):
             return equal.where(reshape(g / equal.sum(ctx.dims), kept), 0.0)
         last = _with_last(x, ctx.dims)
         first = last.argmax(-1, True) if ctx.extreme == "max" else last.argmin(-1, True)
-        place = first.new(x.backend.full((last.shape[-1],), 1, first.dtype)).cumsum(0) - 1
+        index = first.new(x.backend.full((last.shape[-1],), 1, first.dtype)).cumsum(0) - 1
         order = (*_kept(x, ctx.dims), *ctx.dims)
-        spread = reshape(elementwise("where", place == first, g.unsqueeze(-1), 0), tuple(x.shape[i] for i in order))
+        spread = reshape(elementwise("where", index == first, g.unsqueeze(-1), 0), tuple(x.shape[i] for i in order))
         return Permute.apply(spread, tuple(order.index(i) for i in range(x.ndim)))
 
 
@@ -124,14 +124,17 @@ def _kept(x: Tensor, dims: Shape) -> Shape:
 
 
 def _with_last(x: Tensor, dims: Shape) -> Tensor:
-    """`x` with `dims` as one, the last."""
+    """`x` with `dims` merged into one, the last."""
     kept = _kept(x, dims)
     size = math.prod([x.shape[i] for i in dims])
     return reshape(Permute.apply(x, kept + dims), (*(x.shape[i] for i in kept), size))
 
 
 def reduce(name: str, x: Tensor, dims: Shape, to_first: bool = False) -> Tensor:
-    """The reduction of that name over `dims`, which are removed; `to_first` is for `Extreme`."""
+    """The reduction of that name over `dims`, which are removed; `to_first` is for `Extreme`.
+
+    Raises ValueError for the max or min of no elements.
+    """
     if not dims:
         return Copy.apply(x)
     mode = here.mode
@@ -148,9 +151,9 @@ def reduce(name: str, x: Tensor, dims: Shape, to_first: bool = False) -> Tensor:
 
 
 def centre(x: Tensor, dims: Shape) -> Tensor:
-    """`x` less its mean over `dims`, twice: what rounding took from the mean may be as large as the deviation.
+    """`x` minus its mean over `dims`, twice: the rounding error of the mean may be as large as the deviation.
 
-    No gradient flows through the second mean, which is 0 but for rounding.
+    No gradient flows through the second mean, which is 0 up to rounding.
     """
     centred = x - x.mean(dims, keepdim=True)
     return centred - centred.detach().mean(dims, keepdim=True)

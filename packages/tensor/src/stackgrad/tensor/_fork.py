@@ -1,12 +1,12 @@
 """Locks in a process that forks.
 
-A forked process has the locks of its parent as they were, but only the thread that forked: what another thread held
-stays locked for ever. So a fork waits until it holds them all, and lets go of them on both sides.
+A forked process inherits its parent's locks, but only the thread that forked: a lock that another thread held would
+stay locked forever. So a fork first acquires all of them, and releases them on both sides.
 """
 
 from __future__ import annotations
 
-import logging  # noqa: F401 - it holds its own lock in a fork, and who is waited for may want that: so it comes after us
+import logging  # noqa: F401 - first, so that a fork takes its lock after ours: a holder of ours may wait for it
 import os
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
@@ -17,11 +17,11 @@ class Held(Protocol):
 
     @property
     def acquire(self) -> Callable[..., Any]:
-        """Wait for it, and hold it."""
+        """Wait for it, and acquire it."""
 
     @property
     def release(self) -> Callable[[], None]:
-        """Let the next have it."""
+        """Release it."""
 
 
 Lock = TypeVar("Lock", bound=Held)
@@ -30,16 +30,16 @@ _held: list[Held] = []  # by the thread that forks
 
 
 def free_in_forks(lock: Lock) -> Lock:
-    """The lock itself; from now on a fork waits until no other thread holds it.
+    """Register `lock`, and return it: from now on a fork waits until no other thread holds it.
 
-    Who holds one of these locks waits for none that was given here before it.
+    A thread that holds one of these locks must not wait for one registered earlier.
     """
     _locks.append(lock)
     return lock
 
 
 def _hold() -> None:
-    for lock in _locks:  # also those that come while we wait: a backend that is being loaded brings some
+    for lock in _locks:  # includes locks registered while we wait, by a backend being loaded
         lock.acquire()
         _held.append(lock)
 

@@ -1,4 +1,4 @@
-"""The elementwise methods of a tensor that are composed of rows of the op table."""
+"""Elementwise methods of a tensor that are composed of operations of the op table."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class Formulas(Value):
-    """With operands that broadcast, as in the rows."""
+    """Elementwise formulas, whose operands broadcast."""
 
     __slots__ = ()
 
     def lerp(self, end: Tensor, weight: Operand) -> Tensor:
-        """The part `weight` of the way to `end`: x + weight * (end - x). Raises TypeError for integers."""
+        """Linear interpolation: x + weight * (end - x). Raises TypeError for integers."""
         x = cast("Tensor", self)
         if not isinstance(end, Value):
             raise not_a_tensor("lerp: end", end)
@@ -42,11 +42,11 @@ class Formulas(Value):
         return cast("Tensor", self) + (quotient if value == 1 else quotient * value)
 
     def clamp_min(self, min: Operand) -> Tensor:
-        """The larger of the two: `clamp` with one bound."""
+        """The larger of self and `min`: `clamp` with one bound."""
         return cast("Tensor", self).clamp(min=min)
 
     def clamp_max(self, max: Operand) -> Tensor:
-        """The smaller of the two: `clamp` with one bound."""
+        """The smaller of self and `max`: `clamp` with one bound."""
         return cast("Tensor", self).clamp(max=max)
 
     def exp2(self) -> Tensor:
@@ -54,18 +54,18 @@ class Formulas(Value):
         return elementwise("pow", 2.0, self)
 
     def logaddexp(self, other: Tensor) -> Tensor:
-        """log(exp(x) + exp(other)), which does not overflow."""
+        """log(exp(x) + exp(other)), without overflow."""
         shape = broadcast_shapes(self.shape, other.shape)
         pair = [expand(x, shape).unsqueeze(0) for x in (cast("Tensor", self), other)]
         return concatenate(pair, 0).logsumexp(0)
 
     def logit(self, eps: float | None = None) -> Tensor:
-        """log(x / (1 - x)), the inverse of the sigmoid; with `eps`, x is brought to eps to 1 - eps before."""
+        """log(x / (1 - x)), the inverse of the sigmoid; with `eps`, x is first clamped to [eps, 1 - eps]."""
         x = cast("Tensor", self) if eps is None else cast("Tensor", self).clamp(eps, 1 - eps)
         return (x / (1 - x)).log()
 
     def nan_to_num(self, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
-        """`nan` for NaN, and for infinities `posinf` and `neginf`, or the largest and smallest finite number."""
+        """Replace NaN by `nan`, and infinities by `posinf` and `neginf`, or the largest and smallest finite values."""
         x = cast("Tensor", self)
         if not is_float(x.dtype):
             return x.clone()

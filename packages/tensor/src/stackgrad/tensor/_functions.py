@@ -1,7 +1,7 @@
-"""The methods of a tensor as functions, as PyTorch has both: exp(x) is x.exp().
+"""The methods of a tensor as functions, as in PyTorch: exp(x) is x.exp().
 
-They are found as `stackgrad.tensor.exp` when they are asked for, and so is whatever else stands in the `__all__` of
-this and of the other modules that the package's `__getattr__` looks through.
+The package's `__getattr__` imports them on first use, as `stackgrad.tensor.exp`, along with the other modules that it
+lists.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ R = TypeVar("R")
 
 
 def _of(method: Callable[P, R]) -> Callable[P, R]:
-    """The function that calls a method of its first argument, a tensor, which may be named `input`."""
+    """A function that calls the method on its first argument, a tensor named `input`."""
     name = method.__name__
 
     @wraps(method)
@@ -185,22 +185,22 @@ vdot = _of(Tensor.vdot)
 
 
 def max(input: Tensor, dim: Dims | Tensor = None, keepdim: bool = False) -> Tensor:
-    """The largest value over `dim`: `Tensor.max`. Of two tensors the larger, element by element: `maximum`."""
+    """The largest value over `dim`: `Tensor.max`. For two tensors, the elementwise `maximum`."""
     return elementwise("maximum", input, dim) if isinstance(dim, Value) else _max(input, dim, keepdim)
 
 
 def min(input: Tensor, dim: Dims | Tensor = None, keepdim: bool = False) -> Tensor:
-    """The smallest value over `dim`: `Tensor.min`. Of two tensors the smaller, element by element: `minimum`."""
+    """The smallest value over `dim`: `Tensor.min`. For two tensors, the elementwise `minimum`."""
     return elementwise("minimum", input, dim) if isinstance(dim, Value) else _min(input, dim, keepdim)
 
 
 def pow(input: Operand, exponent: Operand) -> Tensor:
-    """`input` to the power of `exponent`, one of which at least is a tensor: `Tensor.pow`."""
+    """`input` ** `exponent`, at least one of them a tensor: `Tensor.pow`."""
     return power("pow", input, exponent)
 
 
 def remainder(input: Operand, other: Operand) -> Tensor:
-    """What floor division of the two leaves, one of which at least is a tensor: `Tensor.remainder`."""
+    """`input` % `other`, at least one of them a tensor: `Tensor.remainder`."""
     return whole("remainder", input, other)
 
 

@@ -1,11 +1,11 @@
-"""Functions of tensors as one kernel, and their gradients as another.
+"""Fused functions: a function of tensors as one kernel, and its gradient as another.
 
     f(x, y)  --call with expressions-->  Expression of the result  --Program-->  a kernel
                                               | backward, with expressions
                                          Expression of the gradient  --Program-->  a kernel
 
-A function is traced once for each form of its arguments. Its gradient is a function like it, of its arguments and the
-gradient of its result, and has a gradient in turn.
+A function is traced once for each form of its arguments. Its gradient is such a function as well, of the arguments and
+the gradient of the result, and has a gradient in turn.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ._expression import Expression, Untraceable, tracing
 from ._ops import common_backend
 from ._plans import Plans
 from ._surroundings import Guard, Surroundings, holds
-from ._symbolic import SymbolicNumber, Wanted
+from ._symbolic import SymbolicScalar, Wanted
 from ._tape import captured_on
 from ._trace import Trace, symbol, traced
 from ._value import Value
@@ -40,24 +40,24 @@ _HERE = str(Path(__file__).parent)
 
 
 def fuse(function: Callable[P, R]) -> Callable[P, R]:
-    """`function` as one kernel, and its gradient as another.
+    """Compile `function` to one kernel, and its gradient to another.
 
         @fuse
         def gelu(x):
             return 0.5 * x * (1 + (x * 0.5**0.5).erf())
 
-    The function takes tensors, which broadcast, numbers, and whatever else is hashable. It returns a tensor, or a tuple
-    of them, computed by the operations of the op table, conversions of dtypes, views that add, drop, repeat or exchange
-    dimensions, and reductions (`sum`, `mean`, `max`, ...), after each of which another kernel begins. It is called once
-    for each form of its arguments: shapes, dtypes, and the values of what is neither a tensor nor a number. A kernel is
-    compiled for all values of a number, int or float. Nothing between operands and results is written to memory; what
-    its gradient needs of that is computed again, or kept, whichever moves fewer bytes. Gradients have gradients.
+    The function takes tensors, which broadcast, int and float scalars, and other hashable arguments. It returns a
+    tensor or a tuple of tensors. It may use operations of the op table, dtype conversions, views that add, drop, repeat
+    or exchange dimensions, and reductions (`sum`, `mean`, `max`, ...), each of which ends a kernel. It is traced once
+    for each form of its arguments: shapes, dtypes, and the values of arguments other than tensors and scalars. One
+    kernel serves all values of a scalar. Nothing between operands and results is written to memory; the gradient
+    recomputes what it needs, or keeps it, whichever moves fewer bytes. Gradients have gradients.
 
-    Where the backend compiles no kernels (`numpy`) the function is called as it is, to the same result but for
-    rounding: a compiled one may round once where a product is added to something.
+    A backend without fused kernels (`numpy`) calls the function as it is, with the same result up to rounding: a
+    compiled kernel may use a fused multiply-add.
 
-    A call raises TypeError where the function does what cannot be fused: it branches on a value, reads one, writes in
-    place, uses a tensor that is no argument, or an operation outside of the table. The message names the line.
+    A call raises TypeError if the function cannot be fused: it branches on a value, reads one, writes in place, or uses
+    a tensor that is not an argument or an operation outside the table. The message names the line.
     """
     fused = _Fused(function)
 
@@ -69,7 +69,7 @@ def fuse(function: Callable[P, R]) -> Callable[P, R]:
 
 
 class _Fused:
-    """A function, and what is done for each form of its arguments."""
+    """A fused function, and its traces for each form of the arguments."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = self.__wrapped__ = function
@@ -78,17 +78,17 @@ class _Fused:
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         tensors: list[Tensor] = []
-        numbers: list[int | float] = []
+        scalars: list[int | float] = []
         key: list[Any] = []
         for x in (*args, *kwargs.values()):
             if isinstance(x, Value):
-                if x.backend is tracing:  # in another fused function
+                if x.backend is tracing:  # called by another fused function
                     return self.function(*args, **kwargs)
                 tensors.append(x)  # type: ignore[arg-type]
                 key.append(x.layout)
-            elif _is_number(x):
-                numbers.append(x.item() if isinstance(x, np.generic) else x)
-                key.append(type(numbers[-1]))
+            elif _is_scalar(x):
+                scalars.append(x.item() if isinstance(x, np.generic) else x)
+                key.append(type(scalars[-1]))
             else:
                 key.append((type(x), x))
         if kwargs:
@@ -99,31 +99,31 @@ class _Fused:
             if "unhashable" not in str(error):
                 raise
             raise TypeError(
-                f"{self.name}, which is fused: {error}: pass tensors, numbers, or what is hashable"
+                f"{self.name}, which is fused: {error}: pass tensors, scalars, or hashable objects"
             ) from None
-        run = form.trace(args, kwargs, numbers)
-        return self.function(*args, **kwargs) if run is None else run(tensors, numbers)
+        run = form.trace(args, kwargs, scalars)
+        return self.function(*args, **kwargs) if run is None else run(tensors, scalars)
 
 
-def _is_number(x: object) -> bool:
+def _is_scalar(x: object) -> bool:
     return isinstance(x, (int, float, np.integer, np.floating)) and not isinstance(x, bool)
 
 
 class _Form:
-    """The traces for arguments of one form: one for each choice of the integers that tracing asks for."""
+    """The traces for arguments of one form: one for each choice of the integers whose values tracing needs."""
 
     def __init__(self, fused: _Fused, tensors: list[Tensor]) -> None:
         if not tensors:
-            raise TypeError(f"{fused.name}, which is fused, was given no tensor: expected one at least")
+            raise TypeError(f"{fused.name}, which is fused, was given no tensor: expected at least one")
         self._fused = fused
         self._backend = common_backend(fused.name, *tensors)
         self._empty = not all(x.size for x in tensors)
         self._wanted: list[int] = []
         self._traces: dict[tuple[int | float, ...], tuple[Run | None, Guard]] = {}
 
-    def trace(self, args: Any, kwargs: Any, numbers: list[int | float]) -> Run | None:
-        """What does the function of these tensors and numbers; None where it is to be called as it is."""
-        found = self._traces.get(tuple([numbers[i] for i in self._wanted]) if self._wanted else ())
+    def trace(self, args: Any, kwargs: Any, scalars: list[int | float]) -> Run | None:
+        """The compiled function for these tensors and scalars; None if it must be called as it is."""
+        found = self._traces.get(tuple([scalars[i] for i in self._wanted]) if self._wanted else ())
         if found is None or not holds(found[1]):
             with captured_on(None):
                 run: Run | None = _trace(self._fused, args, kwargs, self._wanted)
@@ -132,23 +132,23 @@ class _Form:
                 run = None
             if len(self._traces) == MOST_TRACES:
                 self._traces.clear()
-            found = self._traces[tuple([numbers[i] for i in self._wanted])] = run, guard
+            found = self._traces[tuple([scalars[i] for i in self._wanted])] = run, guard
         return found[0]
 
 
 def _trace(fused: _Fused, args: Any, kwargs: Any, wanted: list[int]) -> Run:
-    """What computes the function of tensors and numbers. Adds to `wanted` the integers whose values it asks for."""
+    """Trace the function. Appends to `wanted` the indices of the integers whose values tracing needs."""
     inputs: list[Tensor] = []
-    numbers: list[Expression] = []
+    scalars: list[Expression] = []
 
     def stand_in(x: Any) -> Any:
         if isinstance(x, Value):
             inputs.append(symbol(len(inputs), x))  # type: ignore[arg-type]
-            return inputs[-1].clone()  # the same expression, and no leaf, which might not be written to
-        if _is_number(x):
+            return inputs[-1].clone()  # the same expression, but not a leaf, which would refuse in-place writes
+        if _is_scalar(x):
             dtype = np.dtype(np.float64 if isinstance(x, (float, np.floating)) else np.int64)
-            numbers.append(Expression("number", len(numbers), (), (), dtype))
-            return x if len(numbers) - 1 in wanted else SymbolicNumber(numbers[-1])
+            scalars.append(Expression("scalar", len(scalars), (), (), dtype))
+            return x if len(scalars) - 1 in wanted else SymbolicScalar(scalars[-1])
         return x
 
     try:
@@ -165,15 +165,15 @@ def _trace(fused: _Fused, args: Any, kwargs: Any, wanted: list[int]) -> Run:
     for x in outputs:
         if not isinstance(x, Value) or x.backend is not tracing:
             raise TypeError(
-                f"{fused.name} cannot be fused: it gave {type(x).__name__}: expected a tensor computed from its "
+                f"{fused.name} cannot be fused: it returned {type(x).__name__}: expected a tensor computed from its "
                 "arguments, or a tuple of them"
             )
-    trace = Trace(fused.name, inputs, numbers, outputs, shared=False)
+    trace = Trace(fused.name, inputs, scalars, outputs, shared=False)
     return (lambda *operands: tuple(trace(*operands))) if outputs is given else lambda *operands: trace(*operands)[0]
 
 
 def _line_of(error: Exception) -> str:
-    """The line of the user's that did it."""
+    """The line of the user's code that raised the error."""
     frames = traceback.extract_tb(error.__traceback__)
     theirs = [frame for frame in frames if not frame.filename.startswith(_HERE)]
     frame = (theirs or frames)[-1]

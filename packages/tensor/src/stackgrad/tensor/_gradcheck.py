@@ -1,4 +1,4 @@
-"""The check that a gradient is right: central differences in float64."""
+"""A check of gradients by central differences in float64."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from ._tensor import Tensor
 
 Array = NDArray[np.float64]
 
-# Of a step: a longer one where rounding drowns the difference, a shorter one where the function bends within it.
-STEPS = (1.0, 32.0, 1 / 32)
+# Factors of the offset: a larger one for when rounding hides the difference, a smaller one for strong curvature.
+FACTORS = (1.0, 32.0, 1 / 32)
 
 
 def grad_check(
     fn: Callable[..., Tensor], *inputs: Tensor, eps: float = 1e-6, atol: float = 1e-6, rtol: float = 1e-5
 ) -> None:
-    """Compare the gradient of every element of `fn(*inputs)` in every element of every input with central differences.
+    """Compare the gradient of each element of `fn(*inputs)` for each element of each input with central differences.
 
-    Inputs are taken as float64 on their own backend and must lie further than `eps` from points where `fn` is not
-    smooth. The step at x is `eps` times the larger of 1 and abs(x); where that does not agree, 32 times and a 32nd of
-    it are tried. Raises AssertionError naming the input, the output and both values where these differ by more than
+    Inputs are converted to float64 on their own backend. They must be more than `eps` away from points where `fn` is
+    not smooth. The offset at x is `eps` times max(1, abs(x)); if that does not agree, 32 and 1/32 times it are tried.
+    Raises AssertionError, with the input, the output and both values, if these differ by more than
     atol + rtol * abs(difference).
     """
     arrays = [np.array(x.detach().numpy(), float64) for x in inputs]
@@ -43,12 +43,12 @@ def grad_check(
     if not out.requires_grad:
         raise AssertionError("the result of the function does not depend on any input through recorded operations")
     for i, (array, jacobian) in enumerate(zip(arrays, _jacobians(out, leaves), strict=True)):
-        for place in np.ndindex(array.shape):
-            found = jacobian[(slice(None), *place)]
+        for index in np.ndindex(array.shape):
+            found = jacobian[(slice(None), *index)]
             nearest, wrong = np.full(len(found), np.nan), np.full(len(found), True)
-            for step in STEPS:
-                difference = _difference(values, array, place, eps * step)
-                with np.errstate(invalid="ignore"):  # where they are infinite
+            for factor in FACTORS:
+                difference = _difference(values, array, index, eps * factor)
+                with np.errstate(invalid="ignore"):  # infinity minus infinity
                     away = np.abs(found - difference)
                     wrong &= ~(away <= atol + rtol * np.abs(difference))
                     nearest = np.where(~(np.abs(found - nearest) <= away), difference, nearest)
@@ -58,26 +58,26 @@ def grad_check(
                 k = int(np.argmax(wrong))
                 at = tuple(int(n) for n in np.unravel_index(k, out.shape))
                 raise AssertionError(
-                    f"gradient of input {i} at {place}: {found[k]:.9g} for output {at}, "
+                    f"gradient of input {i} at {index}: {found[k]:.9g} for output {at}, "
                     f"by central differences {nearest[k]:.9g}"
                 )
 
 
-def _difference(values: Callable[[], Array], array: Array, place: tuple[int, ...], eps: float) -> Array:
-    """The central difference of all `values` in one element of `array`, on which they depend."""
-    centre = float(array[place])
+def _difference(values: Callable[[], Array], array: Array, index: tuple[int, ...], eps: float) -> Array:
+    """The central difference of all `values` for one element of `array`, on which they depend."""
+    centre = float(array[index])
     ends, found = [], []
     for sign in (1, -1):
-        array[place] = centre + sign * eps * max(1.0, abs(centre))
-        ends.append(float(array[place]))
+        array[index] = centre + sign * eps * max(1.0, abs(centre))
+        ends.append(float(array[index]))
         found.append(values())
-    array[place] = centre
+    array[index] = centre
     with np.errstate(invalid="ignore"):
         return (found[0] - found[1]) / (ends[0] - ends[1])
 
 
 def _jacobians(out: Tensor, leaves: list[Tensor]) -> list[Array]:
-    """For each leaf the gradients of all elements of `out`, zeros where it took no part: (out.numel(), *leaf.shape)."""
+    """For each leaf the gradients of all elements of `out`: (out.numel(), *leaf.shape), zeros if it took no part."""
     found = [np.zeros((out.numel(), *leaf.shape)) for leaf in leaves]
     for k in range(out.numel()):
         one = np.zeros(out.numel(), out.dtype)

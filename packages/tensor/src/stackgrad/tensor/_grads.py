@@ -1,8 +1,8 @@
-"""The `grad` of leaves in captured functions: read, dropped and set by replays as a call would.
+"""The `grad` of leaves in captured functions: replays read, drop and set it as a call would.
 
-A replay writes the gradients into the memory in which they were recorded. What a leaf gets is `Lent`: the first who
-reads `leaf.grad` gets a tensor of its own. Where nobody does, as when the captured function steps the optimizer
-itself, nothing is copied. A gradient that a captured function finds is one more argument of it: it works on a copy.
+A replay writes gradients to the memory in which they were recorded. The leaf gets them as `Lent`: the first read of
+`leaf.grad` makes a copy. If nobody reads it, for example because the captured function steps the optimizer itself,
+nothing is copied. A gradient that exists before the call is like one more argument: the function works on a copy.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Lent:
-    """A gradient in the memory of a tape, which the next replay writes again."""
+    """A gradient in the memory of a tape, which the next replay overwrites."""
 
     __slots__ = ("tensor",)
 
@@ -26,7 +26,7 @@ class Lent:
         self.tensor = tensor
 
     def taken(self) -> Tensor:
-        """The gradient in memory of its own."""
+        """A copy of the gradient in its own memory."""
         return self.tensor.new(self.tensor.backend.copy(self.tensor.data))
 
 
@@ -34,9 +34,9 @@ class Lent:
 class GradientSlot:
     """The `grad` of one leaf in one captured function.
 
-    Where the function `read` the gradient from before, replays are for leaves that have such a one: none, or one like
-    `copy`, in whose memory the function works. It leaves that gradient behind where it is `kept`, written `writes`
-    times, else what `left` holds.
+    `read`: the function read the gradient from before; then replays require the same form of it, None or one like
+    `copy`, in whose memory the function works. `kept`: the function leaves that gradient in place, after `writes`
+    writes; otherwise it leaves `left`.
     """
 
     leaf: Value
@@ -48,21 +48,21 @@ class GradientSlot:
     left: Lent | None = None
 
     def matches(self) -> bool:
-        """Whether the leaf's gradient is such a one as it was when the function was recorded."""
+        """Whether the leaf's gradient has the same form as when the function was recorded."""
         found = self.leaf.grad
         if found is None or self.copy is None:
             return found is self.copy
         return alike(found, self.copy)
 
     def enter(self) -> None:
-        """Bring the leaf's gradient to where a replay reads it."""
+        """Copy the leaf's gradient to the memory that a replay reads."""
         if self.copy is not None:
             self.before = self.leaf.grad
             assert self.before is not None
             self.before.backend.assign(self.copy.data, self.before.data)
 
     def leave(self) -> None:
-        """Do to the leaf what the function did."""
+        """Leave the leaf's gradient as the function did."""
         if not self.kept:
             self.leaf._grad = self.left
         elif self.before is not None:
@@ -74,20 +74,20 @@ class GradientSlot:
         self.before = None
 
     def give_up(self) -> None:
-        """After an error in a replay: what is lent may be written in part."""
+        """Drop a lent gradient after an error in a replay: it may be partly written."""
         if not self.kept and self.leaf._grad is self.left:
             self.leaf._grad = None
         self.before = None
 
 
 def read(leaf: Value) -> Tensor | None:
-    """`leaf.grad` where it is lent, or in a captured function."""
+    """`leaf.grad` if it is lent, or in a captured function."""
     tape = capturing.tape
     if tape is not None and id(leaf) not in tape.gradients:
         before = _own(leaf)
         slot = tape.gradients[id(leaf)] = GradientSlot(leaf, read=True, before=before)
         if before is not None:
-            with captured_on(None):  # the copy is made before a replay, not in it
+            with captured_on(None):  # a replay copies before it starts, not as recorded work
                 slot.copy = leaf._grad = like(before)
                 before.backend.assign(slot.copy.data, before.data)
     return _own(leaf)
@@ -103,9 +103,9 @@ def write(leaf: Value, gradient: Tensor | None) -> None:
 
 
 def close(tape: Tape) -> None:
-    """At the end of a recording: find out what the function leaves behind, and do so."""
+    """End a recording: determine the gradients that the function leaves, and leave them."""
     for key in [key for key in tape.gradients if key in tape.inner]:
-        del tape.gradients[key]  # of a leaf that nobody outside knows
+        del tape.gradients[key]  # the leaf was made inside the function
     for slot in tape.gradients.values():
         found = slot.leaf._grad
         slot.kept = found is slot.copy and slot.read
@@ -117,7 +117,7 @@ def close(tape: Tape) -> None:
 
 
 def like(x: Tensor) -> Tensor:
-    """A tensor of the shape, dtype and strides of x in new memory, its values not set."""
+    """An uninitialised tensor with the shape, dtype and strides of x."""
     return x.new(x.backend.empty_like(x.data))
 
 
@@ -128,7 +128,7 @@ def alike(x: Value, y: Value) -> bool:
 
 
 def _own(leaf: Value) -> Tensor | None:
-    """What is in the slot, taken over where it is lent."""
+    """The gradient in the slot, copied if it is lent."""
     found = leaf._grad
     if isinstance(found, Lent):
         found = leaf._grad = found.taken()

@@ -1,4 +1,4 @@
-"""Functions that make tensors of a pattern: the identity, evenly spaced numbers, indices of grids and triangles."""
+"""Functions that create patterns: the identity, evenly spaced values, indices of grids and triangles."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def eye(
     backend: Name = None,
     device: Name = None,
 ) -> Tensor:
-    """(n, m), or (n, n): 1 on the diagonal and 0 elsewhere, float32 unless `dtype` says otherwise."""
+    """(n, m), or (n, n): 1 on the diagonal and 0 elsewhere, float32 unless `dtype` is given."""
     backend = on(backend, device)
     shape = checked((n, n if m is None else m))
     return of_values(np.eye(*shape, dtype=bool_), as_dtype(dtype or float32), requires_grad, backend)
@@ -44,7 +44,7 @@ def linspace(
     backend: Name = None,
     device: Name = None,
 ) -> Tensor:
-    """`steps` numbers from `start` to `end`, both counted, evenly spaced; float32 unless `dtype` says otherwise.
+    """`steps` evenly spaced values from `start` to `end`, inclusive; float32 unless `dtype` is given.
 
     Raises ValueError for fewer than 0 steps.
     """
@@ -63,28 +63,29 @@ def logspace(
     backend: Name = None,
     device: Name = None,
 ) -> Tensor:
-    """`base` to the power of each number of `linspace(start, end, steps)`."""
+    """`base` to the power of each value of `linspace(start, end, steps)`."""
     backend = on(backend, device)
     (steps,) = checked((steps,))
     return of_values(np.logspace(start, end, steps, base=base), as_dtype(dtype or float32), requires_grad, backend)
 
 
 def tril_indices(row: int, col: int, offset: int = 0, backend: Name = None, device: Name = None) -> Tensor:
-    """The int64 indices (2, n), rows and columns, of what `tril` keeps of a matrix, in C order."""
+    """The int64 indices (2, n), rows and columns, of the elements that `tril` keeps, in C order."""
     backend = on(backend, device)
     return of_values(np.array(np.tril_indices(row, offset, col)), int64, False, backend)
 
 
 def triu_indices(row: int, col: int, offset: int = 0, backend: Name = None, device: Name = None) -> Tensor:
-    """The int64 indices (2, n), rows and columns, of what `triu` keeps of a matrix, in C order."""
+    """The int64 indices (2, n), rows and columns, of the elements that `triu` keeps, in C order."""
     backend = on(backend, device)
     return of_values(np.array(np.triu_indices(row, offset, col)), int64, False, backend)
 
 
 def meshgrid(*tensors: Tensor | Sequence[Tensor], indexing: str = "ij") -> tuple[Tensor, ...]:
-    """Views of tensors of one dimension, or none, each spread along a dimension of its own: all of one shape.
+    """Views of one shape of tensors with at most one dimension, each expanded along its own dimension.
 
-    With `indexing` "xy" the first two dimensions are exchanged, as in NumPy.
+    With `indexing` "xy" the first two dimensions are exchanged, as in NumPy. Raises ValueError for another `indexing`
+    and for tensors of more dimensions.
     """
     given: Sequence[Tensor] = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], Sequence) else tensors  # type: ignore[assignment]
     if indexing not in ("ij", "xy"):

@@ -1,4 +1,4 @@
-"""Functions that are called when something has happened: when a leaf has got its gradient, for one."""
+"""Hooks: functions to call after an event, such as a leaf receiving its gradient."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Hooks = dict[object, Hook]
 
 
 class Handle:
-    """A hook that can be removed; as a context manager it is, at the end."""
+    """A handle that removes a hook. As a context manager, it does so at the end."""
 
     def __init__(self, hooks: Hooks, hook: Hook) -> None:
         self._hooks = hooks
@@ -23,7 +23,7 @@ class Handle:
         hooks[self._key] = hook
 
     def remove(self) -> None:
-        """Let the hook not be called any more."""
+        """Remove the hook."""
         self._hooks.pop(self._key, None)
 
     def __enter__(self) -> Handle:
@@ -34,25 +34,25 @@ class Handle:
 
 
 after_gradient: dict[int, tuple[ref[Value], Hooks]] = {}
-"""By the id of each leaf that has hooks: few have any, and no leaf pays for a slot."""
+"""The hooks by id of their leaf: few leaves have any, so a slot on each would be wasted."""
 
 
 def register(leaf: Value, hook: Hook) -> Handle:
     """See `Tensor.register_post_accumulate_grad_hook`."""
     if leaf.node is not None or not leaf.requires_grad:
         raise RuntimeError(
-            "register_post_accumulate_grad_hook on a tensor that is no leaf with requires_grad: no gradient is added "
-            "to its grad"
+            "register_post_accumulate_grad_hook on a tensor that is not a leaf with requires_grad: no gradient is "
+            "added to its grad"
         )
     key = id(leaf)
     if key not in after_gradient:
-        forget = after_gradient.pop  # bound here: at the end of the interpreter the names of this file may be gone
+        forget = after_gradient.pop  # bound here: this module's names may be gone when the interpreter exits
         after_gradient[key] = ref(leaf, lambda _: forget(key, None)), {}
     return Handle(after_gradient[key][1], hook)
 
 
 def call(leaf: Tensor) -> None:
-    """Call the hooks of a leaf that has got its gradient."""
+    """Call the hooks of a leaf that has received its gradient."""
     found = after_gradient.get(id(leaf))
     for hook in list(found[1].values()) if found else ():
         hook(leaf)

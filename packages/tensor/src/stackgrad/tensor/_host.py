@@ -1,4 +1,4 @@
-"""Memory, views and places of the backends whose arrays are NumPy's: the reference here, and the CPU's kernels."""
+"""Memory, views and indexing for backends whose arrays are NumPy's: the reference and the CPU kernels."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from ._backend import Backend, DType
 from ._shape import Shape
 from ._sums import by_row
 
-LARGE = 1e38  # below it a Python number fits every dtype of floats
+LARGE = 1e38  # a Python scalar below it fits every float dtype
 
 
 def constant(value: bool | int | float, dtype: DType) -> NDArray[Any]:
     """`value` as an array of no dimensions."""
     if type(value) in (bool, int, float) and -LARGE < value < LARGE:
         return np.array(value, dtype)
-    with np.errstate(all="ignore"):  # a Python float too large for float32 is infinite
+    with np.errstate(all="ignore"):  # a Python float too large for float32 becomes infinite
         return np.array(value, dtype)
 
 
 class HostBackend(Backend):
-    """The part of a backend that NumPy does as well as anyone: memory, views, and picking elements by their places."""
+    """The part of a backend that NumPy does well enough: memory, views, and selecting elements by index."""
 
     def from_numpy(self, array: NDArray[Any]) -> NDArray[Any]:
         return array
@@ -42,8 +42,8 @@ class HostBackend(Backend):
     def empty_like(self, a: NDArray[Any]) -> NDArray[Any]:
         if a.flags.c_contiguous:
             return self.empty(a.shape, a.dtype)
-        steps = [stride * (extent - 1) for stride, extent in zip(a.strides, a.shape, strict=True)]
-        before, behind = -sum(min(step, 0) for step in steps), sum(max(step, 0) for step in steps)
+        spans = [stride * (extent - 1) for stride, extent in zip(a.strides, a.shape, strict=True)]
+        before, behind = -sum(min(span, 0) for span in spans), sum(max(span, 0) for span in spans)
         memory = self.empty((before + behind + a.itemsize,), np.dtype(np.uint8))
         return np.ndarray(a.shape, a.dtype, memory, before, a.strides)
 
@@ -56,7 +56,7 @@ class HostBackend(Backend):
         return constant(value, dtype)
 
     def copy(self, a: NDArray[Any], dtype: DType | None = None) -> NDArray[Any]:
-        with np.errstate(all="ignore"):  # NaN to an integer
+        with np.errstate(all="ignore"):  # no warning for NaN converted to an integer
             return np.array(a, dtype or a.dtype, order="C")
 
     def assign(self, target: NDArray[Any], source: NDArray[Any]) -> None:
@@ -85,7 +85,7 @@ class HostBackend(Backend):
 
     def plan_expand(self, a: NDArray[Any], shape: Shape) -> Callable[[NDArray[Any]], NDArray[Any]]:
         new, dtype = len(shape) - a.ndim, a.dtype
-        strides = (0,) * new + tuple([0 if n == 1 else step for n, step in zip(a.shape, a.strides, strict=True)])
+        strides = (0,) * new + tuple([0 if n == 1 else stride for n, stride in zip(a.shape, a.strides, strict=True)])
         if a.flags.c_contiguous and a.size:
             return lambda a: np.ndarray(shape, dtype, a, 0, strides)  # as_strided takes twenty times longer
         return lambda a: as_strided(a, shape, strides)
@@ -100,7 +100,7 @@ class HostBackend(Backend):
         return np.asarray(a[index])
 
     def scatter_add(self, g: NDArray[Any], index: NDArray[Any], rows: int) -> NDArray[Any]:
-        with np.errstate(all="ignore"):  # infinities of opposite sign
+        with np.errstate(all="ignore"):  # no warning for infinities of opposite sign
             return by_row(g, index, rows)
 
     def scatter(self, target: NDArray[Any], index: NDArray[Any], source: NDArray[Any]) -> None:

@@ -1,4 +1,4 @@
-"""Memory of the host through which arrays of a backend pass again and again, such as those that are sent elsewhere."""
+"""A reusable buffer in host memory for arrays of a backend, for example to send them to another process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class HostBuffer:
-    """`values` (shape) on the host. A device may have memory for them that it copies from and to by itself."""
+    """`values` (shape) on the host. A device backend may use pinned memory, which it copies asynchronously."""
 
     values: NDArray[Any]
 
@@ -22,9 +22,9 @@ class HostBuffer:
         self.values = np.empty(shape, dtype)
 
     def download(self, a: Any) -> None:
-        """Set `values` to those of an array of the backend, of the same shape and dtype, in C order."""
+        """Copy an array of the backend, of the same shape and dtype and in C order, to `values`."""
         np.copyto(self.values, self._backend.to_numpy(a))
 
     def upload(self, a: Any) -> None:
-        """Write `values` into such an array. They must not change before the next `download` is done."""
+        """Copy `values` to such an array. They must not change until the next `download` has returned."""
         self._backend.assign(a, self._backend.from_numpy(self.values))

@@ -1,9 +1,9 @@
-"""Reading parts of a tensor; what writes them takes the same keys (see _writing).
+"""Indexing: reading parts of a tensor. Writes take the same keys (see _writing).
 
-Integers, slices, None and ... select a view. Integer and boolean tensors (or lists, or NumPy arrays) select
-elements one by one: the dimensions they index are brought to the front and merged into rows, and rows are
-gathered. As in NumPy, the selected dimensions stand where the index arrays stood when those were neighbours, and
-in front otherwise; as in PyTorch, integers and tensors of one integer take no part in this.
+Integers, slices, None and ... select a view. Integer and boolean tensors (or lists, or NumPy arrays) select single
+elements: the dimensions they index move to the front and merge into rows, and the rows are gathered. As in NumPy, the
+selected dimensions replace the index arrays if those were adjacent, and otherwise come first; as in PyTorch, integers
+and tensors of one integer do not count in this.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Slice(View):
         if g.size == math.prod(ctx.shape) and not any(
             isinstance(part, slice) and (part.step or 1) < 0 for part in ctx.key
         ):
-            return reshape(g, ctx.shape)  # nothing was left out
+            return reshape(g, ctx.shape)  # every element was selected
         return Embed.apply(g, ctx.key, ctx.shape)
 
 
@@ -89,7 +89,7 @@ def get(x: Tensor, key: Any) -> Tensor:
 
 
 def take(x: Tensor, basic: BasicKey, arrays: dict[int, Tensor]) -> Tensor:
-    """x[key], for a key that was parsed."""
+    """x[key], for a parsed key."""
     view = Slice.apply(x, basic) if any(k != slice(None) for k in basic) else x
     if not arrays:
         return view if view is not x else Slice.apply(x, basic)
@@ -99,43 +99,43 @@ def take(x: Tensor, basic: BasicKey, arrays: dict[int, Tensor]) -> Tensor:
     kept = tuple(view.shape[i] for i in rest)
     rows, width = math.prod(view.shape[i] for i in dims), math.prod(kept)
     out = reshape(Gather.apply(reshape(front, (rows, width)), reshape(index, (index.numel(),))), index.shape + kept)
-    kept_dims = [i for i in range(view.ndim) if i not in arrays or arrays[i].ndim]  # a 0-d index takes one, as an int
+    kept_dims = [i for i in range(view.ndim) if i not in arrays or arrays[i].ndim]  # a 0-d index removes one, as an int
     at = [i for i, dim in enumerate(kept_dims) if dim in arrays]
     if at and at[-1] - at[0] == len(at) - 1:
-        # neighbours: the selected dimensions go back to where the index arrays stood
+        # adjacent: the selected dimensions move back to where the index arrays were
         n, first = index.ndim, at[0]
         out = Permute.apply(out, (*range(n, n + first), *range(n), *range(n + first, out.ndim)))
     return owned(out)
 
 
 def parse(x: Tensor, key: Any) -> tuple[BasicKey, dict[int, Tensor]]:
-    """The basic part of `key`, a whole slice in place of each index array, and the arrays by dimension of the view."""
+    """The basic part of `key`, with a full slice for each index array, and the arrays by dimension of the view."""
     keys = [_as_index(k, x) for k in (key if isinstance(key, tuple) else (key,))]
     consumed = sum(_dims_taken(k) for k in keys)
     if consumed > x.ndim:
         raise IndexError(f"{consumed} indices for a tensor of shape {x.shape}: expected {x.ndim} at most")
     dots = [i for i, k in enumerate(keys) if k is Ellipsis]
     if len(dots) > 1:
-        raise IndexError("an index can hold one ... only")
+        raise IndexError("an index can contain only one ...")
     at = dots[0] if dots else len(keys)
     keys = [*keys[:at], *[slice(None)] * (x.ndim - consumed), *keys[at + 1 :]]
     basic: list[int | slice | None] = []
     arrays: dict[int, Tensor] = {}
-    dim, place = 0, 0  # in x, and in the view that the basic part gives
+    dim, view_dim = 0, 0  # in x, and in the view that the basic part selects
     for k in keys:
         if isinstance(k, Value):
             index = cast("Tensor", k)
-            found = _true_places(index, x.shape, dim) if k.dtype == bool_ else (in_range(index, x.shape[dim], dim),)
+            found = _true_indices(index, x.shape, dim) if k.dtype == bool_ else (in_range(index, x.shape[dim], dim),)
             for index in found:
-                arrays[place] = index
+                arrays[view_dim] = index
                 basic.append(slice(None))
-                dim, place = dim + 1, place + 1
+                dim, view_dim = dim + 1, view_dim + 1
             continue
         if isinstance(k, int) and not -x.shape[dim] <= k < x.shape[dim]:
             raise IndexError(f"index {k} is out of range for dim {dim} of extent {x.shape[dim]}")
         basic.append(k)
         dim += k is not None
-        place += not isinstance(k, int)
+        view_dim += not isinstance(k, int)
     return tuple(basic), arrays
 
 
@@ -169,7 +169,7 @@ def _as_index(k: Any, x: Tensor) -> Any:
     return x.new(x.backend.from_numpy(array if array.dtype == bool_ else array.astype(np.int64)))
 
 
-def _true_places(mask: Tensor, shape: Shape, dim: int) -> tuple[Tensor, ...]:
+def _true_indices(mask: Tensor, shape: Shape, dim: int) -> tuple[Tensor, ...]:
     expected = shape[dim : dim + mask.ndim]
     if mask.shape != expected:
         raise IndexError(f"bool index of shape {mask.shape} for dims of shape {expected}: expected the same shape")
@@ -177,14 +177,14 @@ def _true_places(mask: Tensor, shape: Shape, dim: int) -> tuple[Tensor, ...]:
 
 
 def in_range(index: Tensor, extent: int, dim: int) -> Tensor:
-    """`index` counted from the front."""
+    """`index` counted from the front. Raises IndexError for a value out of range."""
     message = f"index {{}} is out of range for dim {dim} of extent {extent}"
     data = index.backend.checked_index(index.memory(), -extent, extent, IndexError, message)
-    return index.new(data, index.version)  # counted from the front or not: backward raises where it was changed since
+    return index.new(data, index.version)  # with its version, even for a copy: backward raises if the index changed
 
 
 def _merge(view: Tensor, arrays: dict[int, Tensor]) -> Tensor:
-    """The index arrays as one, of row numbers over the dimensions they index together."""
+    """The index arrays combined into one of row indices over the dimensions that they index together."""
     shape = broadcast_shapes(*(index.shape for index in arrays.values()))
     merged: Tensor | None = None
     for dim in sorted(arrays):

@@ -1,7 +1,7 @@
-"""What a tensor does in place: by methods with a trailing underscore, by `x += y` and its like, and by `x[key] = y`.
+"""In-place operations: methods with a trailing underscore, operators such as `x += y`, and `x[key] = y`.
 
-As in PyTorch the result has the tensor's dtype, and an operand broadcasts into its shape. Where a gradient flows the
-write is part of the graph; see _writing for what raises.
+As in PyTorch, the result has the tensor's dtype, and an operand broadcasts to its shape. If a gradient flows, the write
+is part of the graph; see _writing for the errors.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class InPlace(Rounding):
-    """The operations of Arithmetic and Rounding, in place: each gives the tensor itself."""
+    """The operations of Arithmetic and Rounding, in place. Each returns the tensor itself."""
 
     __slots__ = ()
 
@@ -32,14 +32,14 @@ class InPlace(Rounding):
         write(self._tensor, key, value)
 
     def copy_(self, value: Any) -> Self:
-        """Write `value`, which broadcasts to this shape, over the elements."""
+        """Overwrite the elements with `value`, which broadcasts to this shape."""
         if isinstance(value, Value) and value.ndim > self.ndim:
             raise ValueError(f"copy_ of shape {value.shape} to {self.shape}: expected as many dimensions at most")
         write(self._tensor, ..., value)
         return self
 
     def fill_(self, value: Operand) -> Self:
-        """Write one value everywhere: a number or a tensor of no dimensions."""
+        """Overwrite every element with one value: a scalar or a tensor without dimensions."""
         if isinstance(value, Value) and value.ndim:
             raise ValueError(f"fill_ with a tensor of shape {value.shape}: expected no dimensions; use copy_(...)")
         if not isinstance(value, OPERANDS):
@@ -47,14 +47,13 @@ class InPlace(Rounding):
         return self.copy_(value)
 
     def zero_(self) -> Self:
-        """Write zeros."""
+        """Overwrite every element with 0."""
         return self.copy_(False)
 
     def fill_diagonal_(self, value: Operand) -> Self:
         """Write one value on the main diagonal, whose elements have equal indices.
 
-        Raises:
-            ValueError: fewer than two dimensions; more, of different sizes.
+        Raises ValueError for fewer than two dimensions, and for more than two of different extents.
         """
         if self.ndim < 2 or (self.ndim > 2 and len(set(self.shape)) > 1):
             raise ValueError(f"fill_diagonal_ of shape {self.shape}: expected a matrix, or dimensions of one size")
@@ -82,7 +81,7 @@ class InPlace(Rounding):
         return self._update("pow_", lambda x, y: x**y, exponent)
 
     def lerp_(self, end: Tensor, weight: Operand) -> Self:
-        """Go the part `weight` of the way to `end`."""
+        """Interpolate linearly: x + weight * (end - x)."""
         _expect_float("lerp_", self)
         for other in (end, weight):
             if isinstance(other, Value) and other.dtype != self.dtype and (other is end or other.ndim):
@@ -90,7 +89,7 @@ class InPlace(Rounding):
         return self._update("lerp_", lambda x, y, w: x + w * (y - x), end, weight)
 
     def clamp_(self, min: Operand | None = None, max: Operand | None = None) -> Self:
-        """Put the nearest value from `min` to `max` in place of each; None is no bound, and one is given at least."""
+        """Replace each element by the nearest value in [min, max]. Raises ValueError without any bound."""
         if min is None and max is None:
             raise ValueError("clamp_ without bounds: expected min, max, or both")
         low, high = (-_INFINITE, _INFINITE) if is_float(self.dtype) else (-(2**63), 2**63 - 1)
@@ -100,7 +99,7 @@ class InPlace(Rounding):
     clip_ = clamp_
 
     def masked_fill_(self, mask: Tensor, value: Operand) -> Self:
-        """Write `value`, a number or a tensor of one, where `mask`, which broadcasts to this shape, is true."""
+        """Write `value`, a scalar or a tensor without dimensions, where `mask`, which broadcasts to this, is true."""
         return self._update("masked_fill_", lambda x, y: x.masked_fill(mask, y), value)
 
     def scatter_(self, dim: int, index: Tensor, src: Operand | None = None, *, value: Operand | None = None) -> Self:
@@ -119,13 +118,13 @@ class InPlace(Rounding):
         return self._update("index_add_", lambda x, y: x.index_add(dim, index, y, alpha=alpha), source)
 
     def uniform_(self, a: float = 0, b: float = 1, *, generator: Generator | None = None) -> Self:
-        """Write random values, uniform from `a` to below `b`. Raises TypeError unless the dtype is a float's."""
+        """Write random values, uniform in [a, b). Raises TypeError unless the dtype is float32 or float64."""
         _expect_float("uniform_", self)
         draws = self.new(self.backend.uniform(self.shape, self.dtype, next_draw(generator or default_generator())))
         return self.copy_(draws if (a, b) == (0, 1) else draws * (b - a) + a)
 
     def normal_(self, mean: float = 0, std: float = 1, *, generator: Generator | None = None) -> Self:
-        """Write random values, normal around `mean`. Raises TypeError unless the dtype is a float's."""
+        """Write random normal values. Raises TypeError unless the dtype is float32 or float64."""
         _expect_float("normal_", self)
         values = next_normal(self.shape, self.dtype, generator or default_generator())
         return self.copy_(self.new(self.backend.from_numpy(values)) * std + mean)
@@ -207,28 +206,28 @@ class InPlace(Rounding):
     def __ixor__(self, other: Operand) -> Self:  # type: ignore[override]
         return self._update("^=", lambda x, y: x ^ y, other) if isinstance(other, OPERANDS) else NotImplemented
 
-    # --- how
+    # --- implementation
 
     @property
     def _tensor(self) -> Tensor:
         return cast("Tensor", self)
 
     def _update(self, what: str, operation: Callable[..., Tensor], *operands: Operand) -> Self:
-        """Write what `operation` makes of this tensor and `operands`."""
+        """Overwrite this tensor with `operation` of it and `operands`."""
         x = self._tensor
         recorded = expect_history(what, x, *[y for y in operands if isinstance(y, Value)])
         expect_writable(what, x)
         before = as_before(x)
-        if recorded:  # backward may need the values from before
+        if recorded:  # backward may need the old values
             before.data, before.version = x.backend.copy(x.data), Version()
         out = operation(before, *operands)
         if out.dtype != x.dtype and not (is_float(out.dtype) and is_float(x.dtype)):
             raise TypeError(
-                f"{what} of {x.dtype} gives {out.dtype}, which it cannot hold: do it out of place, or convert by "
-                f".astype({out.dtype}) before"
+                f"{what} of {x.dtype} gives {out.dtype}, which it cannot hold: do it out of place, or convert with "
+                f".astype({out.dtype}) first"
             )
         if out.shape != x.shape:
-            raise ValueError(f"{what} of shape {x.shape} gives {out.shape}: an operand has to broadcast to the former")
+            raise ValueError(f"{what} of shape {x.shape} gives {out.shape}: operands must broadcast to the tensor")
         out = out.astype(x.dtype)
         x.backend.assign(x.data, out.data)
         count_writes(x)

@@ -1,4 +1,4 @@
-"""Functions of several tensors, beside `concatenate` and `stack`."""
+"""Functions of several tensors, in addition to `concatenate` and `stack`."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """`tensors` joined along `dim`: `concatenate`. Those of shape (0,) are left out, whatever the others' shapes."""
+    """`tensors` joined along `dim`: `concatenate`. Tensors of shape (0,) are ignored."""
     kept = [x for x in tensors if x.shape != (0,)]
     return concatenate(kept or tensors, dim)
 
 
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
-    """Joined along the second dimension, or along the only one."""
+    """`tensors` joined along the second dimension, or along the only one."""
     given = [x.reshape(1) if not x.ndim else x for x in tensors]
     return concatenate(given, 0 if given and given[0].ndim == 1 else 1)
 
 
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
-    """Joined along the first dimension; those of one dimension, or none, are rows."""
+    """`tensors` joined along the first dimension; a tensor with at most one dimension counts as a row."""
     return concatenate([x.reshape(1, -1) if x.ndim < 2 else x for x in tensors], 0)
 
 
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """Views of one shape, with which all `tensors` broadcast."""
+    """Views of `tensors`, expanded to the shape that they broadcast to."""
     shape = broadcast_shapes(*[x.shape for x in tensors])
     return tuple([x.expand(shape) for x in tensors])
 

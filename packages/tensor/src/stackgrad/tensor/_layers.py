@@ -1,4 +1,4 @@
-"""The other primitives that layers are made of: linear, embedding, batch normalisation and dropout."""
+"""Linear, embedding, batch normalisation and dropout."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ class Linear(Primitive):
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, relu: bool = False) -> Tensor:
-    """x (..., i) times weight (o, i) transposed, plus bias (o,): (..., o); its `relu` at once, if asked for.
+    """x (..., i) times the transpose of weight (o, i), plus bias (o,): (..., o). `relu` fuses a relu into the result.
 
-    Raises ValueError for shapes that do not fit and TypeError for mixed or integer dtypes.
+    Raises ValueError for shapes that do not match and TypeError for mixed or integer dtypes.
     """
     try:
         form = (x.layout, weight.layout, None if bias is None else bias.layout)
@@ -72,7 +72,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, relu: bool = F
 
 
 class _Plan:
-    """Whether x is a matrix, and then the layout of the result, known from the first time on."""
+    """Whether x is a matrix, and then the layout of the result, known after the first call."""
 
     __slots__ = ("is_matrix", "result")
 
@@ -141,14 +141,14 @@ class BatchNorm(Primitive):
 def batch_norm(
     x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5, relu: bool = False
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """x (n, c, ...) brought to mean 0 and variance 1 in each channel, times weight (c,) plus bias (c,).
+    """x (n, c, ...) normalised to mean 0 and variance 1 in each channel, times weight (c,) plus bias (c,).
 
-    With `relu`, its `relu` at once.
+    `relu` fuses a relu into the result.
 
-    Returns (out, mean (c,), biased variance (c,)); no gradient flows through the last two. The mean is exact to 2 eps
-    of the largest magnitude and the variance to 256 eps of its own, however far the mean is above the deviation; both
-    are NaN for an empty x. Raises ValueError for shapes that do not fit, for no channels and for one value a channel,
-    TypeError for mixed or integer dtypes.
+    Returns (out, mean (c,), biased variance (c,)); no gradient flows through the last two. The mean is accurate to 2
+    eps of the largest magnitude and the variance to 256 eps of itself, even if the mean is far larger than the
+    deviation; both are NaN for an empty x. Raises ValueError for shapes that do not match, for no channels and for one
+    value per channel, TypeError for mixed or integer dtypes.
     S. Ioffe and C. Szegedy, "Batch normalization" (https://arxiv.org/abs/1502.03167).
     """
     common_backend("batch_norm", x, weight, bias)
@@ -162,14 +162,14 @@ def batch_norm(
     n, c = x.shape[:2]
     pixels = x.numel() // (n * c) if n * c else 0
     if not c or n * pixels == 1:
-        wrong = "1 value a channel: expected 2 or more, or none" if c else "no channels: expected 1 or more"
+        wrong = "1 value per channel: expected 2 or more, or none" if c else "no channels: expected 1 or more"
         raise ValueError(f"batch_norm: input of shape {x.shape} has {wrong}")
     if not x.numel():
         column = (c,) + (1,) * (x.ndim - 2)
         out = x * weight.reshape(*column) + bias.reshape(*column)
         nothing = x.new(x.backend.full((c,), math.nan, x.dtype))
         return out.relu() if relu else out, nothing, nothing.clone()
-    statistics: list[Tensor] = []  # filled by forward, whose one differentiable result is the output
+    statistics: list[Tensor] = []  # filled by forward, whose only differentiable result is the output
     out = BatchNorm.apply(x.reshape(n, c, pixels), weight, bias, eps, relu, statistics)
     mean, var = statistics
     return out.reshape(*x.shape), mean, var
@@ -189,10 +189,10 @@ class Dropout(Primitive):
 
 
 def dropout(x: Tensor, rate: float, generator: Generator | None = None) -> Tensor:
-    """Zeros in place of each element with probability `rate` (0 to 1), the others times 1 / (1 - rate).
+    """Replace each element by 0 with probability `rate` (0 to 1), and scale the others by 1 / (1 - rate).
 
-    The mask depends on the generator and the C-order index of the element alone, in the whole batch where several
-    processes share one. Raises ValueError for another rate and TypeError for integers.
+    The mask depends on the generator and the element's index in C order alone. If several processes share a batch, that
+    is the index in the whole batch. Raises ValueError for another rate and TypeError for integers.
     N. Srivastava et al., "Dropout" (https://jmlr.org/papers/v15/srivastava14a.html).
     """
     if not 0 <= rate <= 1:

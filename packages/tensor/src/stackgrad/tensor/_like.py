@@ -1,4 +1,4 @@
-"""Functions that make a tensor like another: of its shape, dtype and backend, unless a dtype is given."""
+"""Functions that create a tensor with the shape, dtype (unless one is given) and backend of another."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from ._tensor import Tensor, extents
 
 
 def zeros_like(input: Tensor, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
-    """Zeros."""
+    """Zeros in the shape of `input`."""
     return input.new_zeros(input.shape, dtype=dtype, requires_grad=requires_grad)
 
 
 def ones_like(input: Tensor, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
-    """Ones."""
+    """Ones in the shape of `input`."""
     return input.new_ones(input.shape, dtype=dtype, requires_grad=requires_grad)
 
 
 def full_like(
     input: Tensor, fill_value: Operand, dtype: DTypeLike | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """`fill_value` everywhere."""
+    """`fill_value` in the shape of `input`."""
     return input.new_full(input.shape, fill_value, dtype, requires_grad)
 
 
 def empty_like(input: Tensor, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
-    """Values that are not set."""
+    """Uninitialised values in the shape of `input`."""
     return input.new_empty(input.shape, dtype=dtype, requires_grad=requires_grad)
 
 
@@ -47,7 +47,7 @@ def empty(
     backend: Name = None,
     device: Name = None,
 ) -> Tensor:
-    """Values that are not set, float32 unless `dtype` says otherwise. The shape as separate ints or one sequence."""
+    """Uninitialised values, float32 unless `dtype` is given. Pass the shape as separate ints or one sequence."""
     backend = on(backend, device)
     found = get_backend(backend)
     return Tensor(found.empty(checked(extents(shape, size)), as_dtype(dtype or float32)), found).requires_grad_(
@@ -58,7 +58,7 @@ def empty(
 def rand_like(
     input: Tensor, dtype: DTypeLike | None = None, requires_grad: bool = False, generator: Generator | None = None
 ) -> Tensor:
-    """Uniform in [0, 1): `rand`."""
+    """Uniform in [0, 1), in the shape of `input`: `rand`."""
     return rand(
         input.shape,
         dtype=input.dtype if dtype is None else dtype,
@@ -71,7 +71,7 @@ def rand_like(
 def randn_like(
     input: Tensor, dtype: DTypeLike | None = None, requires_grad: bool = False, generator: Generator | None = None
 ) -> Tensor:
-    """Standard normal: `randn`."""
+    """Standard normal, in the shape of `input`: `randn`."""
     return randn(
         input.shape,
         dtype=input.dtype if dtype is None else dtype,

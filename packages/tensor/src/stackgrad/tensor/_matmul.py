@@ -31,7 +31,10 @@ class MatMul(Primitive):
 
 
 def matmul(a: Tensor, b: Tensor) -> Tensor:
-    """Matrix product; a 1-d operand is a row (left) or a column (right), leading dimensions broadcast."""
+    """The matrix product; a 1-d operand is a row (left) or a column (right), and leading dimensions broadcast.
+
+    Raises ValueError for shapes that do not match, TypeError for bools.
+    """
     common_backend("matmul", a, b)
     if not a.ndim or not b.ndim:
         raise ValueError(f"matmul of shapes {a.shape} and {b.shape}: expected one dimension or more on both sides")

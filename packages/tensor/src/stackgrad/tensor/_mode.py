@@ -22,9 +22,9 @@ Observer: TypeAlias = "Callable[[type[Function], tuple[Any, ...], Tensor], None]
 
 
 class Mode:
-    """Of one thread: whether it records operations for backward, and who is told of each.
+    """The mode of one thread: whether it records operations for backward, and the observer of its operations.
 
-    `outside`: the contexts that it is in, and whether it recorded before each.
+    `outside`: the contexts it is in, with the mode before each.
     """
 
     __slots__ = ("observer", "outside", "recording")
@@ -40,13 +40,13 @@ class _Here(threading.local):
         self.mode = Mode()
 
 
-here = _Here()  # who asks several things of the mode takes it once: that costs more than what is asked
+here = _Here()  # read `here.mode` once for several uses: that look-up costs the most
 
 
 class GradMode:
-    """A context within which operations are recorded, or are not; called with a function, a decorator of it.
+    """A context and decorator in which operations are recorded, or not.
 
-    One object serves any number of times, within itself, and in several threads, each of which has its own mode.
+    One object may be used repeatedly, nested, and in several threads; each thread has its own mode.
     """
 
     __slots__ = ("_recording",)
@@ -62,14 +62,14 @@ class GradMode:
     def __exit__(self, *exception: object) -> None:
         mode = here.mode
         entered, at = mode.outside, -1
-        while entered[at][0] is not self:  # another began within this one and goes on
+        while entered[at][0] is not self:  # another began within this one and is still open
             at -= 1
         mode.recording = entered.pop(at)[1]
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        """`function`, run in this mode: a generator or a coroutine whenever it runs, and not while it waits.
+        """`function`, run in this mode; a generator or a coroutine only while it runs, not while it is suspended.
 
-        Raises TypeError for a class and for an asynchronous generator: decorate what does the work.
+        Raises TypeError for a class and for an asynchronous generator: decorate the function that does the work.
         """
         if isinstance(function, type) or not callable(function) or inspect.isasyncgenfunction(function):
             raise TypeError(f"no_grad or enable_grad of {function!r}: expected a function; decorate what does the work")
@@ -96,7 +96,7 @@ class GradMode:
         return call
 
     def _resumed(self, inner: Generator[Any, Any, Any] | Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
-        """`inner`, resumed in this mode each time; the mode outside is back whenever it has yielded."""
+        """`inner`, resumed in this mode each time; the outer mode is restored whenever it yields."""
         resume: Callable[[Any], Any] = inner.send
         value: Any = None
         while True:
@@ -120,9 +120,9 @@ class GradMode:
 
 
 class set_grad_enabled(GradMode):
-    """Operations are recorded from now on, or are not; as a context until its end, as a decorator in the function.
+    """Record operations from now on, or not; as a context until it ends, as a decorator within the function.
 
-    In the thread that calls it. One object is entered once.
+    It applies to the calling thread. Enter one object once only.
     """
 
     __slots__ = ("_before",)
@@ -146,7 +146,7 @@ def no_grad(function: None = None) -> GradMode: ...
 @overload
 def no_grad(function: Callable[P, R]) -> Callable[P, R]: ...
 def no_grad(function: Callable[P, R] | None = None) -> GradMode | Callable[P, R]:
-    """Nothing is recorded within `with no_grad():`, nor by a function decorated with `@no_grad()` or `@no_grad`."""
+    """Record nothing within `with no_grad():`, or in a function decorated with `@no_grad()` or `@no_grad`."""
     return GradMode(False) if function is None else GradMode(False)(function)
 
 
@@ -155,16 +155,15 @@ def enable_grad(function: None = None) -> GradMode: ...
 @overload
 def enable_grad(function: Callable[P, R]) -> Callable[P, R]: ...
 def enable_grad(function: Callable[P, R] | None = None) -> GradMode | Callable[P, R]:
-    """Within `no_grad`, all is recorded again within `with enable_grad():`, or by a function decorated with it."""
+    """Inside `no_grad`, record again within `with enable_grad():`, or in a function decorated with it."""
     return GradMode(True) if function is None else GradMode(True)(function)
 
 
 @contextmanager
 def observed(observer: Observer) -> Iterator[None]:
-    """Within this context, each function that is applied in this thread is told to `observer`.
+    """Within this context, call `observer` after each function that this thread applies.
 
-    It is called after the function, with its class, the arguments of `apply`, and the result. Whoever observed before
-    goes on to.
+    Its arguments are the function's class, the arguments of `apply`, and the result. Outer observers are called, too.
     """
     mode = here.mode
     outside = mode.observer

@@ -1,4 +1,4 @@
-"""PyTorch's other names: of dtypes, of constants, and of ways to make a tensor of what is given."""
+"""PyTorch's other names: for dtypes, for constants, and for functions that convert data to a tensor."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ is_grad_enabled = is_recording
 
 
 def is_tensor(obj: object) -> Any:
-    """Whether it is a tensor."""
+    """Whether `obj` is a tensor."""
     return isinstance(obj, Tensor)
 
 
 def as_tensor(data: Any, dtype: DTypeLike | None = None, backend: Name = None, device: Name = None) -> Tensor:
-    """`data` as a tensor: itself where it is one, in the memory of a NumPy array, else `tensor(data)`."""
+    """`data` as a tensor: a tensor itself, a NumPy array without a copy, and anything else by `tensor(data)`."""
     backend = on(backend, device)
     if isinstance(data, Tensor):
         moved = data if backend is None else data.to(backend)
@@ -44,22 +44,22 @@ asarray = as_tensor
 
 
 def FloatTensor(data: Any) -> Tensor:
-    """`data`, a list or an array, as float32: `tensor(data, dtype=float32)`. TypeError for a size."""
+    """`data`, a list or an array, as float32: `tensor(data, dtype=float32)`. Raises TypeError for a size."""
     return _of(data, float)
 
 
 def DoubleTensor(data: Any) -> Tensor:
-    """`data`, a list or an array, as float64."""
+    """`data`, a list or an array, as float64. Raises TypeError for a size."""
     return _of(data, double)
 
 
 def LongTensor(data: Any) -> Tensor:
-    """`data`, a list or an array, as int64."""
+    """`data`, a list or an array, as int64. Raises TypeError for a size."""
     return _of(data, long)
 
 
 def BoolTensor(data: Any) -> Tensor:
-    """`data`, a list or an array, as bools."""
+    """`data`, a list or an array, as bool. Raises TypeError for a size."""
     return _of(data, bool)
 
 

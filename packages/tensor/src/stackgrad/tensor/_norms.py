@@ -1,4 +1,4 @@
-"""The methods of a tensor that take a root or a logarithm of a sum: std, norm, logsumexp, softmax."""
+"""The methods of a tensor that compute a root or a logarithm of a sum: std, norm, logsumexp, softmax."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Norms(Reductions):
-    """Reductions over `dim`, as the others; at 0, where a root has no gradient, that is 0."""
+    """Reductions over `dim`. A root has no gradient at 0; it is defined as 0 there."""
 
     __slots__ = ()
 
@@ -43,10 +43,10 @@ class Norms(Reductions):
         dtype: DTypeLike | None = None,
         **names: Unpack[NumPyNames],
     ) -> Tensor:
-        """The vector norm over `dim`: (sum of abs(x) ** p) ** (1 / p), for p "fro" or None 2.
+        """The vector norm over `dim`: (sum of abs(x) ** p) ** (1 / p); p is 2 for "fro" or None.
 
-        For p of inf or -inf the largest or smallest magnitude, for 0 how many are not 0. Raises TypeError for integers
-        and bools, and ValueError for another p.
+        For p = inf or -inf it is the largest or smallest magnitude, for p = 0 the count of nonzero elements. Raises
+        TypeError for integers and bools, and ValueError for another p.
         """
         if names:
             dim, keepdim = numpy_names("norm", dim, keepdim, names)
@@ -71,7 +71,7 @@ class Norms(Reductions):
         return _root(powers._reduce("sum", dims, keepdim), power)
 
     def logsumexp(self, dim: Dims = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor:
-        """log(sum(exp(x))) over `dim`, shifted by the maximum so that nothing overflows; -inf of nothing."""
+        """log(sum(exp(x))) over `dim`, shifted by the maximum so that nothing overflows; -inf for no elements."""
         if names:
             dim, keepdim = numpy_names("logsumexp", dim, keepdim, names)
         x = self if is_float(self.dtype) else self._widened("float32")

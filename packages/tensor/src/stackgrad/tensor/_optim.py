@@ -1,7 +1,7 @@
-"""Optimizer steps on tensors, in place: one call for all parameters, the arithmetic on the backend.
+"""Optimizer steps on tensors, in place: one call for all parameters, with the arithmetic on the backend.
 
-The numbers of a step, learning rate and the like, come in an array, which is read when the work is done: a captured
-function writes it anew each time (see _tape.each_time).
+The hyperparameters of a step, such as the learning rate, are passed in an array that is read when the work runs: a
+captured function rewrites it each time (see _tape.each_time).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Numbers = NDArray[np.float64]
 
 
 def sgd_numbers(lr: float, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0) -> Numbers:
-    """The numbers of `sgd_step`: lr, momentum, whether nesterov, weight decay."""
+    """The `numbers` of `sgd_step`, float64 (4,): lr, momentum, nesterov (0 or 1), weight decay."""
     return np.array([lr, momentum, nesterov, weight_decay], np.float64)
 
 
@@ -36,10 +36,11 @@ def adam_numbers(
     weight_decay: float = 0.0,
     decoupled: bool = False,
 ) -> Numbers:
-    """The numbers of `adam_step`, the `step`-th (from 1) for these parameters.
+    """The `numbers` of `adam_step` at the `step`-th step (from 1), float64 (9,).
 
-    They are lr with the bias correction of m, beta1, 1 - beta1, beta2, 1 - beta2, the bias correction of v, eps,
-    the weight decay that goes through the gradient, and what the weights themselves shrink to (AdamW, `decoupled`).
+    They are lr with the bias correction of m, beta1, 1 - beta1, beta2, 1 - beta2, the bias correction of v, eps, the
+    weight decay added to the gradient, and the factor for the weights (AdamW, `decoupled`). Raises ValueError for a
+    step below 1.
     """
     if step < 1:
         raise ValueError(f"adam_numbers of step {step}: expected 1 or more")
@@ -51,10 +52,11 @@ def adam_numbers(
 def sgd_step(
     params: Sequence[Tensor], grads: Sequence[Tensor], velocities: Sequence[Tensor] | None, numbers: Numbers
 ) -> None:
-    """One step of gradient descent on each parameter; `velocities` hold the momentum, None when there is none.
+    """Update each parameter by one step of gradient descent; `velocities` are None without momentum.
 
-    `numbers` are those of `sgd_numbers`. Raises ValueError for lists of other lengths, for shapes, dtypes or backends
-    that differ from a parameter's, and for momentum without velocities; TypeError for integers and other numbers.
+    `numbers` comes from `sgd_numbers`. Raises ValueError for lists of different lengths, for a shape, dtype or backend
+    that differs from the parameter's, and for momentum without velocities; TypeError for integer parameters and other
+    `numbers`.
     """
     _expect_numbers("sgd", numbers, 4)
     if velocities is None and numbers[1]:
@@ -65,27 +67,26 @@ def sgd_step(
 def adam_step(
     params: Sequence[Tensor], grads: Sequence[Tensor], m: Sequence[Tensor], v: Sequence[Tensor], numbers: Numbers
 ) -> None:
-    """One step of Adam on each parameter, whose moments `m` and `v` start at 0.
+    """Update each parameter by one step of Adam; the moments `m` and `v` start at 0.
 
-    `numbers` are those of `adam_numbers`. Raises as `sgd_step`.
+    `numbers` comes from `adam_numbers`. Raises as `sgd_step`.
     """
     _expect_numbers("adam", numbers, 9)
     _step("adam_step", numbers, params, grads, m, v)
 
 
-def _expect_numbers(kind: str, numbers: Any, count: int) -> None:
-    fits = isinstance(numbers, np.ndarray) and numbers.shape == (count,) and numbers.dtype == np.float64
-    if not fits or not numbers.flags.c_contiguous:
+def _expect_numbers(name: str, numbers: Any, count: int) -> None:
+    valid = isinstance(numbers, np.ndarray) and numbers.shape == (count,) and numbers.dtype == np.float64
+    if not valid or not numbers.flags.c_contiguous:
         raise TypeError(
-            f"{kind}_step with numbers {numbers!r}: expected the {count} that {kind}_numbers(...) gives, "
-            "one behind the other"
+            f"{name}_step with numbers {numbers!r}: expected the {count} that {name}_numbers(...) gives, contiguous"
         )
 
 
 def _step(
     name: str, numbers: Numbers, params: Sequence[Tensor], grads: Sequence[Tensor], *states: Sequence[Tensor]
 ) -> None:
-    """The backend's step of that name on parameters, gradients and states."""
+    """Run the backend's step of that name on parameters, gradients and states, and count the writes."""
     written = [*params]
     for tensors in states:
         written += tensors
@@ -103,7 +104,7 @@ def _step(
 
 
 class _Found:
-    """Parameters and states as a step found them, checked: the same as long as they have the same arrays."""
+    """Checked parameters and states of a step, valid as long as they have the same arrays."""
 
     def __init__(
         self, key: tuple[Any, ...], written: list[Tensor], grads: Sequence[Tensor], states: Sequence[Sequence[Tensor]]
@@ -118,14 +119,14 @@ class _Found:
         for g in grads:
             g.memory()
         self.arrays = [(ref(x.memory()), x.backend) for x in written]
-        self._ends = [ref(x, lambda _: _found.pop(key, None)) for x in written]  # another may get its id
+        self._ends = [ref(x, lambda _: _found.pop(key, None)) for x in written]  # its id may be reused
 
     def fits(self, written: list[Tensor], grads: Sequence[Tensor]) -> bool:
-        """Whether they have the arrays that they had, and the gradients the layouts."""
-        for x, (array, backend) in zip(written, self.arrays):  # noqa: B905 - as many, and faster
+        """Whether they still have the same arrays, and the gradients the same layouts."""
+        for x, (array, backend) in zip(written, self.arrays):  # noqa: B905 - equally long, and faster without the check
             if array() is not x.data or x.backend is not backend:
                 return False
-        for g, layout in zip(grads, self.layouts):  # noqa: B905 - the same
+        for g, layout in zip(grads, self.layouts):  # noqa: B905 - as above
             if (g._layout is not layout or g._laid is not g.data) and g.layout is not layout:
                 return False
         return len(grads) == len(self.layouts)
@@ -138,9 +139,9 @@ _Groups = list[tuple[Callable[..., None], list[int]]]
 
 
 def _plan(name: str, params: Sequence[Tensor], *others: Sequence[Tensor]) -> _Groups:
-    """The steps of parameters of one backend and dtype, and which these are. Raises for what no step is done to."""
+    """A planned step for each backend and dtype, with the indices of its parameters. Raises as `sgd_step`."""
     names = ["grads"] + (["velocities"] if name == "sgd_step" else ["m", "v"])
-    for what, tensors in zip(names, others):  # noqa: B905 - there may be no velocities
+    for what, tensors in zip(names, others):  # noqa: B905 - velocities may be missing
         if len(tensors) != len(params):
             raise ValueError(f"{len(params)} parameters and {len(tensors)} {what}: expected one for each")
     groups: dict[tuple[Backend, DType], list[int]] = {}

@@ -1,4 +1,4 @@
-"""The methods of a tensor that read or write elements where another tensor says, along one dimension or by a mask."""
+"""The methods of a tensor that read or write elements selected by an index tensor along a dimension, or by a mask."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, cast, overload
 import numpy as np
 
 from ._arithmetic import OPERANDS
-from ._dtypes import PROMOTION, bool_, int64, number_dtype
+from ._dtypes import PROMOTION, bool_, int64, scalar_dtype
 from ._errors import not_a_tensor
 from ._indexing import Gather, ScatterAdd, in_range, take
 from ._ops import Operand, common_backend, concatenate, elementwise, expand
@@ -22,32 +22,32 @@ if TYPE_CHECKING:
 
 
 class Picking(Value):
-    """Reading and writing by int64 indices, which are not negative, and by masks of bools.
+    """Reading and writing by nonnegative int64 indices and by bool masks.
 
-    Raises IndexError for an index out of range and for another dtype, and ValueError for shapes that do not fit.
+    Raises IndexError for an index out of range or of another dtype, and ValueError for shapes that do not match.
     """
 
     __slots__ = ()
 
     def gather(self, dim: int, index: Tensor) -> Tensor:
-        """out[i][j][k] = self[i][index[i][j][k]][k], for dim 1 of three; the shape of `index`.
+        """out[i][j][k] = self[i][index[i][j][k]][k], for dim 1 of three; the result has the shape of `index`.
 
-        `index` has as many dimensions as this tensor, and in none but `dim` a larger extent.
+        `index` has as many dimensions as this tensor; only along `dim` may its extent be larger.
         """
         x, at = _along("gather", self, dim, index)
         return gather(x, at, index)
 
     def take_along_dim(self, indices: Tensor, dim: int | None = None) -> Tensor:
-        """As `gather`, of shapes that broadcast but for `dim`; of all elements in C order where that is None.
+        """As `gather`, but the shapes broadcast except in `dim`, and negative indices count from the end.
 
-        Negative indices count from the end.
+        If `dim` is None, the indices refer to all elements in C order.
         """
         x = cast("Tensor", self)
         if dim is None:
             return x.reshape(-1).take_along_dim(indices.reshape(-1), 0)
         at = normalize_dim(dim, x.ndim)
         if not isinstance(indices, Value) or indices.ndim != x.ndim or indices.dtype != int64:
-            return x.gather(dim, indices)  # which says what is wrong
+            return x.gather(dim, indices)  # raises the error
         indices = in_range(indices, (x.shape or (1,))[at], dim)
         shapes = [(*y.shape[:at], 1, *y.shape[at + 1 :]) for y in (x, indices)]
         whole = broadcast_shapes(*shapes)
@@ -55,17 +55,17 @@ class Picking(Value):
         return x.gather(dim, indices)
 
     def scatter_add(self, dim: int, index: Tensor, src: Tensor) -> Tensor:
-        """This with each element of `src` added where `gather` would read it, of the same dtype; equal indices add up.
+        """This tensor with each element of `src` added where `gather` would read it; equal indices add up.
 
-        `src` is as large as `index` in each dimension, or larger.
+        `src` has the same dtype, and in each dimension at least the extent of `index`.
         """
         x, at = _along("scatter_add", self, dim, index, src)
         return reshape(x + scatter_sum(_part(src, index.shape), at, index, x.shape), self.shape)
 
     def scatter(self, dim: int, index: Tensor, src: Operand | None = None, *, value: Operand | None = None) -> Tensor:
-        """This with the elements of `src`, a tensor or a value, where `gather` would read them.
+        """This tensor with the elements of `src`, a tensor or a scalar, written where `gather` would read them.
 
-        Of equal indices the last counts and gets the gradient.
+        Of equal indices the last wins and gets the gradient.
         """
         source = src if value is None else value
         if source is None or (src is not None and value is not None):
@@ -79,7 +79,7 @@ class Picking(Value):
         return out if self.ndim else out.reshape(())
 
     def index_select(self, dim: int, index: Tensor) -> Tensor:
-        """The parts at `index` (n,) along `dim`, as many as it has."""
+        """The slices at `index` (n,) along `dim`."""
         x = cast("Tensor", self)
         at, index = _rows("index_select", x, dim, index)
         if not x.ndim:
@@ -87,7 +87,7 @@ class Picking(Value):
         return take(x, (slice(None),) * x.ndim, {at: index})
 
     def index_add(self, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Tensor:
-        """This with each part of `source` along `dim`, times `alpha`, added at the index (n,) of as many."""
+        """This tensor with each slice of `source` along `dim`, times `alpha`, added at its `index` (n,)."""
         x = cast("Tensor", self)
         common_backend("index_add", x, index, source)
         at, index = _rows("index_add", x, dim, index)
@@ -100,12 +100,12 @@ class Picking(Value):
         return x + reshape(total, (x.shape[at], *source.shape[1:])).transpose(0, at)
 
     def masked_fill(self, mask: Tensor, value: Operand) -> Tensor:
-        """This with `value`, a number or a tensor of one, where `mask`, which broadcasts with it, is true."""
+        """This tensor with `value`, a scalar or a tensor without dimensions, where `mask` is true; both broadcast."""
         _expect_mask("masked_fill", mask)
         if not isinstance(value, OPERANDS) or (isinstance(value, Value) and value.ndim):
             shown = f"a tensor of shape {value.shape}" if isinstance(value, Value) else type(value).__name__
-            raise TypeError(f"masked_fill with {shown}: expected a number, or a tensor without dimensions; use where")
-        dtype = value.dtype if isinstance(value, Value) else number_dtype(value)
+            raise TypeError(f"masked_fill with {shown}: expected a scalar, or a tensor without dimensions; use where")
+        dtype = value.dtype if isinstance(value, Value) else scalar_dtype(value)
         if PROMOTION.index(dtype) > PROMOTION.index(self.dtype) and self.dtype.kind != "f":
             raise TypeError(f"masked_fill of {self.dtype} with {dtype} would lose values: use .astype({dtype}) first")
         fill = cast("Tensor", value).astype(self.dtype) if isinstance(value, Value) else value
@@ -126,9 +126,9 @@ class Picking(Value):
     @overload
     def nonzero(self, *, as_tuple: Literal[True]) -> tuple[Tensor, ...]: ...
     def nonzero(self, *, as_tuple: bool = False) -> Tensor | tuple[Tensor, ...]:
-        """The int64 indices of what is not 0, in C order: (n, ndim), or with `as_tuple` (n,) for each dimension.
+        """The int64 indices of nonzero elements, in C order: (n, ndim), or with `as_tuple` (n,) for each dimension.
 
-        Raises RuntimeError in a captured function: how many there are is known by reading alone.
+        Raises RuntimeError in a captured function, since n depends on the values.
         """
         mask = cast("Tensor", self if self.dtype == bool_ else elementwise("ne", self, 0))
         mask = mask if mask.ndim else mask.reshape(1)
@@ -143,7 +143,7 @@ class Picking(Value):
 
 
 def _along(what: str, x: Value, dim: int, index: Tensor, *sources: Tensor) -> tuple[Tensor, int]:
-    """`x` and `dim`, once shapes, dtypes and indices are known to fit; without dimensions x counts as having one."""
+    """`x`, with at least one dimension, and the normalised `dim`, once shapes, dtypes and indices are checked."""
     for other in (index, *sources):
         if not isinstance(other, Value):
             raise not_a_tensor(what, other)
@@ -152,11 +152,11 @@ def _along(what: str, x: Value, dim: int, index: Tensor, *sources: Tensor) -> tu
     _expect_indices(what, index)
     shape, given = x.shape or (1,), index.shape or (1,)
     free = [d for d in range(len(shape)) if d != at]
-    looked_at = what == "gather" or index.numel() > 0
-    if len(given) != len(shape) or (looked_at and any(given[d] > shape[d] for d in free)):
+    checks_extents = what == "gather" or index.numel() > 0
+    if len(given) != len(shape) or (checks_extents and any(given[d] > shape[d] for d in free)):
         raise ValueError(
             f"{what} along dim {dim}: index of shape {index.shape} for a tensor of shape {x.shape}: expected as many "
-            f"dimensions, and in all but dim {dim} no larger extents"
+            f"dimensions, and no larger extents except in dim {dim}"
         )
     for source in sources:
         if source.dtype != x.dtype:
@@ -173,7 +173,7 @@ def _along(what: str, x: Value, dim: int, index: Tensor, *sources: Tensor) -> tu
 
 
 def _rows(what: str, x: Tensor, dim: int, index: Tensor) -> tuple[int, Tensor]:
-    """`dim` and the index as one of one dimension, once it is known to fit."""
+    """The normalised `dim`, and the index with one dimension, once it is checked."""
     if not isinstance(index, Value):
         raise not_a_tensor(f"{what}: index", index)
     common_backend(what, x, index)
@@ -203,30 +203,30 @@ def _expect_mask(what: str, mask: Tensor) -> None:
 
 
 def _part(x: Tensor, shape: Shape) -> Tensor:
-    """As much of `x` from its start as `shape` holds."""
+    """The leading part of `x` with this shape."""
     return x if x.shape == shape else x[tuple(slice(extent) for extent in shape)]
 
 
 def positions(index: Tensor, shape: Shape, dim: int) -> Tensor:
-    """Where the elements of a tensor of `shape` stand, in C order, that `gather` reads."""
+    """The offsets, in C order, of the elements that `gather` reads from a tensor of `shape`."""
     strides = strides_in_order(shape)
     start = np.zeros((1,) * len(shape), np.int64)
     for d, extent in enumerate(index.shape):
         if d != dim:
-            steps = np.arange(extent) * strides[d]
-            start = start + steps.reshape([-1 if i == d else 1 for i in range(len(shape))])
+            offsets = np.arange(extent) * strides[d]
+            start = start + offsets.reshape([-1 if i == d else 1 for i in range(len(shape))])
     along = index * strides[dim] if strides[dim] != 1 else index
     return along + index.new(index.backend.from_numpy(start)) if start.any() else along
 
 
 def gather(x: Tensor, dim: int, index: Tensor) -> Tensor:
-    """See Picking.gather; the indices are known to fit, and x has dimensions."""
+    """See Picking.gather. The indices must be checked, and x must have dimensions."""
     at = positions(index, x.shape, dim)
     return reshape(Gather.apply(reshape(x, (x.numel(), 1)), reshape(at, (at.numel(),))), index.shape)
 
 
 def scatter_sum(g: Tensor, dim: int, index: Tensor, shape: Shape) -> Tensor:
-    """The adjoint of `gather` of a tensor of `shape`."""
+    """The adjoint of `gather` from a tensor of `shape`."""
     at = positions(index, shape, dim)
     total = ScatterAdd.apply(reshape(g, (at.numel(), 1)), reshape(at, (at.numel(),)), math.prod(shape))
     return reshape(total, shape)

@@ -1,4 +1,4 @@
-"""What an operation needs before its launch, worked out once for each form of its operands."""
+"""Plans: the preparation of an operation, computed once for each form of its operands."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 P = TypeVar("P")
 Shape = tuple[int, ...]
 
-MOST = 1024  # plans in one table: a program of fixed shapes has a few
+MOST = 1024  # plans in one table; a program of fixed shapes needs a few
 
 
 class Plans(Generic[P]):
-    """Plans by what they are found by. The oldest go where there are more than MOST."""
+    """A table of plans by key. The oldest are dropped when there are more than MOST."""
 
     def __init__(self, make: Callable[..., P]) -> None:
         self._make = make
         self._made: dict[Hashable, Any] = {}
 
     def find(self, key: Hashable, *arguments: Any) -> P:
-        """The plan of that key; `make` makes it of the arguments, of which it takes no more than the key tells."""
+        """The plan of that key, made from the arguments on first use. It may depend on the key alone."""
         plan = self._made.get(key, self)
         if plan is self:
             plan = self._make(*arguments)
@@ -35,17 +35,17 @@ class Plans(Generic[P]):
 
 
 def exactly(values: Any) -> Hashable:
-    """A key of numbers in tuples that tells 1 from 1.0 and True, which are equal."""
+    """A key for nested tuples of scalars that distinguishes 1, 1.0 and True, which are equal."""
     try:
         return marshal.dumps(values, 2)  # a version that depends on the values alone
-    except ValueError:  # NumPy's numbers, and what is none
+    except ValueError:  # NumPy scalars and other objects
         return repr(values)
 
 
 class Layout:
-    """The shape, strides and dtype of an array, and its backend. Equal ones are one object: it is quickly looked up.
+    """The shape, strides and dtype of an array, and its backend. Equal layouts are one object, so it is a fast key.
 
-    `repeats`: whether elements share memory, as those of an expanded view. `in_order`: whether they lie in C order.
+    `repeats`: whether elements share memory, as in an expanded view. `in_order`: whether they are in C order.
     """
 
     __slots__ = ("backend", "dtype", "in_order", "repeats", "shape", "strides")
@@ -54,7 +54,8 @@ class Layout:
         shape, strides = data.shape, data.strides
         self.shape, self.strides, self.dtype, self.backend = shape, strides, data.dtype, backend
         self.in_order: bool = backend.is_contiguous(data)
-        self.repeats = 0 not in shape and any([not s and n > 1 for s, n in zip(strides, shape, strict=True)])  # noqa: C419
+        repeated = [not stride and n > 1 for stride, n in zip(strides, shape, strict=True)]
+        self.repeats = 0 not in shape and any(repeated)
 
 
 def layout_of(data: Array, backend: Backend) -> Layout:
@@ -65,5 +66,5 @@ _layouts: Plans[Layout] = Plans(Layout)
 
 
 def layouts(arrays: tuple[Array, ...]) -> tuple[tuple[Shape, Shape], ...]:
-    """What plans are found by."""
+    """The shapes and strides of arrays: a key for plans."""
     return tuple([(x.shape, x.strides) for x in arrays])

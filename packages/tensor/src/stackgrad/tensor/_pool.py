@@ -1,4 +1,4 @@
-"""Pooling. A pool and its adjoint have each other as gradients, to any order."""
+"""Pooling. Each pool and its adjoint are each other's gradients, to any order."""
 
 from __future__ import annotations
 
@@ -80,14 +80,14 @@ class AvgPool2dGrad(Primitive):
         return AvgPool2d.apply(gx, ctx.window)
 
 
-def _pool_window(what: str, x: Tensor, *steps: Any) -> Window:
-    """The window that fits x; `steps` are its kernel, stride and padding, and whether it may hang over the end."""
+def _pool_window(what: str, x: Tensor, *geometry: Any) -> Window:
+    """The checked window of a pool over x; `geometry` is (kernel, stride, padding, ceil_mode)."""
     if not isinstance(x, Value):
         raise not_a_tensor(what, x)
-    return _windows.find((what, x.data.shape, x.data.dtype, exactly(steps)), what, x, *steps)
+    return _windows.find((what, x.data.shape, x.data.dtype, exactly(geometry)), what, x, *geometry)
 
 
-def _fitting_window(what: str, x: Tensor, kernel: Pair, stride: Pair, padding: Padding, ceil_mode: bool) -> Window:
+def _checked_window(what: str, x: Tensor, kernel: Pair, stride: Pair, padding: Padding, ceil_mode: bool) -> Window:
     expect_image(what, x)
     window = Window(kernel, stride, padding)
     for extent, sides in zip(kernel, padding, strict=True):
@@ -97,29 +97,29 @@ def _fitting_window(what: str, x: Tensor, kernel: Pair, stride: Pair, padding: P
     if 0 in size:
         raise ValueError(f"{what}: input of shape {x.shape} has no rows or no columns")
     if ceil_mode:
-        rows, columns = (_hanging_over(*each) for each in zip(size, kernel, stride, padding, strict=True))
+        rows, columns = (_ceil_padding(*each) for each in zip(size, kernel, stride, padding, strict=True))
         window = Window(kernel, stride, (rows, columns))
     window.positions(size)
     return window
 
 
-def _hanging_over(extent: int, kernel: int, stride: int, padding: Pair) -> Pair:
-    """The padding with which the last window hangs over the end, if it begins before it."""
+def _ceil_padding(extent: int, kernel: int, stride: int, padding: Pair) -> Pair:
+    """The padding that lets the last window extend past the end, if it starts before the end."""
     before, after = padding
-    last = -(-(before + extent + after - kernel) // stride)  # begins of windows before it
+    last = -(-(before + extent + after - kernel) // stride)  # the index of the last window
     last -= last * stride >= before + extent
     return before, max(after, last * stride + kernel - before - extent)
 
 
-_windows: Plans[Window] = Plans(_fitting_window)
+_windows: Plans[Window] = Plans(_checked_window)
 
 
 def max_pool2d(x: Tensor, kernel: Pair, stride: Pair, padding: Padding = NO_PADDING, ceil_mode: bool = False) -> Tensor:
-    """The largest value under each window of x (n, c, h, w): (n, c, oh, ow). Padding never wins.
+    """The largest value under each window of x (n, c, h, w): (n, c, oh, ow). Padding is never the maximum.
 
     The gradient goes to the first of equal values, or to the last NaN. With `ceil_mode` the last window of a row or
-    column may hang over the end. Raises ValueError when the window does not fit or `padding` is more than half of
-    `kernel`, TypeError for integers.
+    column may extend past the end. Raises ValueError if the window is larger than the image or `padding` is more than
+    half of `kernel`, TypeError for integers.
     """
     return MaxPool2d.apply(x, _pool_window("max_pool2d", x, kernel, stride, padding, ceil_mode))
 
@@ -133,9 +133,10 @@ def avg_pool2d(
     count_padding: bool = True,
     divisor: int | None = None,
 ) -> Tensor:
-    """The mean under each window of x (n, c, h, w): (n, c, oh, ow). What hangs over by `ceil_mode` does not count.
+    """The mean under each window of x (n, c, h, w): (n, c, oh, ow).
 
-    Padded zeros do, unless told not to. With a `divisor` the sum over it. Raises as `max_pool2d`.
+    Padded zeros count unless `count_padding` is False; the part that `ceil_mode` adds past the end does not. With a
+    `divisor` it is the sum divided by that. Raises as `max_pool2d`.
     """
     window = _pool_window("avg_pool2d", x, kernel, stride, padding, ceil_mode)
     out = AvgPool2d.apply(x, window)
@@ -149,7 +150,7 @@ def avg_pool2d(
 
 
 def _by_counts(window: Window, counted: Padding, x: Tensor) -> NDArray[Any]:
-    """The elements of a window over those of it that count: (oh, ow)."""
+    """The size of a window divided by the count of its elements that count: (oh, ow)."""
     inverse = []
     for i, count in enumerate(window.positions((x.shape[2], x.shape[3]))):
         first = np.arange(count) * window.stride[i] - window.padding[i][0]

@@ -1,4 +1,4 @@
-"""The products of a tensor by PyTorch's names for shapes: dot, outer, mm, bmm and their like, all by `matmul`."""
+"""PyTorch's products for particular shapes: dot, outer, mm, bmm and the like, all computed by `matmul`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Products(Value):
-    """Raise ValueError for other shapes than the name stands for; of mixed dtypes the common one."""
+    """Each method raises ValueError for other shapes. Mixed dtypes are promoted."""
 
     __slots__ = ()
 
@@ -39,7 +39,7 @@ class Products(Value):
         return out
 
     def outer(self, vec2: Tensor) -> Tensor:
-        """(n,) and (m,): the products (n, m) of each with each."""
+        """The products (n, m) of each element of (n,) with each of (m,)."""
         _expect("outer", (self, 1), (vec2, 1))
         return cast("Tensor", self).unsqueeze(1) * vec2
 
@@ -66,7 +66,7 @@ class Products(Value):
 
 def _sum(x: Value, product: Tensor, beta: float, alpha: float) -> Tensor:
     scaled = product if alpha == 1 else product * alpha
-    if beta == 0:  # NaN does not come through
+    if beta == 0:  # NaN in x must not pass
         return scaled + cast("Tensor", x).new(x.backend.full(x.shape, 0, x.dtype))
     return (cast("Tensor", x) if beta == 1 else cast("Tensor", x) * beta) + scaled
 

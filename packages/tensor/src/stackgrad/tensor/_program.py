@@ -1,11 +1,11 @@
-"""Expressions as steps that a backend does: each `Stage` can be one kernel.
+"""Programs: expressions as a sequence of stages that a backend runs; each `Stage` can be one kernel.
 
     roots     sum of exp(x - m) over dim 1, with m the max of x over dim 1
-    steps     Stage 1: m = max over dim 1 of x                        whatever is reduced, or called, is written to
-              Stage 2: the sum over dim 1 of exp(x - m)               memory, and read by the steps behind it
+    stages    Stage 1: m = max over dim 1 of x                        results of reductions and calls are written to
+              Stage 2: the sum over dim 1 of exp(x - m)               memory, and read by later stages
 
-What is computed element by element is computed again wherever it is used, which costs no memory. Only what is costly
-and used by many elements, such as the exp of a broadcast row, is written to memory too.
+Elementwise expressions are recomputed wherever they are used, which costs no memory. Only costly ones that many
+elements use, such as the exp of a broadcast row, are written to memory too.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ from ._plans import Plans, layouts
 from ._stage import Axes, Call, Given, Line, Operand, Result, Stage, aligned
 from ._tape import captured_on
 
-MANY = 8  # uses of one element, from which on what is costly is written to memory
+MANY = 8  # uses of one element from which on a costly expression is written to memory
 
 
 class Program:
-    """Computes expressions, `roots`, from the values of others, `given`."""
+    """Computes the expressions `roots` from the values of the expressions `given`."""
 
     def __init__(self, roots: Sequence[Expression], given: Sequence[Expression]) -> None:
-        self._at = {id(x): i for i, x in enumerate(given)}  # the values in memory
+        self._at = {id(x): i for i, x in enumerate(given)}  # the indices of the values in memory
         self._level = dict.fromkeys(self._at, 0)
-        self._wanted: dict[tuple[int, Any], list[Expression]] = {}  # what a step makes, by its level and its shape
+        self._wanted: dict[tuple[int, Any], list[Expression]] = {}  # the results of a stage, by its level and shape
         for root in roots:
             self._require(_in_memory(root))
-        self.steps = [self._step(wanted) for _, wanted in sorted(self._wanted.items(), key=lambda item: item[0][0])]
+        self.stages = [self._stage(wanted) for _, wanted in sorted(self._wanted.items(), key=lambda item: item[0][0])]
         self.results = [self._given(root) for root in roots]
         self._plans: Plans[Callable[[tuple[Array, ...]], Sequence[Array]]] = Plans(self._plan)
 
     def __call__(self, backend: Backend, arrays: tuple[Array, ...]) -> Sequence[Array]:
-        """The roots, for arrays of what is given."""
+        """The roots, from arrays of the given values."""
         return self._plans.find((backend, layouts(arrays)), backend, arrays)(arrays)
 
-    # --- which steps there are
+    # --- which stages there are
 
     def _require(self, x: Expression) -> int:
-        """Have a value in memory: the level behind that of all it is made from, at which it is made."""
+        """Require x in memory. Returns the level at which it is computed, after everything it depends on."""
         if id(x) in self._level:
             return self._level[id(x)]
         form: Any = _source(x).shape
@@ -57,9 +57,9 @@ class Program:
         return level + 1
 
     def _parts(self, wanted: list[Expression]) -> tuple[list[Expression], list[Expression]]:
-        """What these are computed from, element by element: the values in memory or views of them, and the rest.
+        """The elementwise dependencies of `wanted`: the leaves, values in memory or views of them, and the rest.
 
-        Each stands behind what it is computed from.
+        Operands come first.
         """
         leaves: list[Expression] = []
         rest: list[Expression] = []
@@ -79,7 +79,7 @@ class Program:
         return leaves, rest
 
     def _is_leaf(self, x: Expression, wanted: list[Expression], size: int) -> bool:
-        """Whether a stage of so many elements reads x from memory."""
+        """Whether a stage of `size` elements reads x from memory."""
         if x.kind == "view":
             return True
         if x in wanted and x.kind != "reduce":
@@ -88,9 +88,9 @@ class Program:
             return True
         return x.kind == "op" and x.size * MANY <= size and bool(called_by(OPS[x.what].scalar))
 
-    # --- what each does
+    # --- what each stage does
 
-    def _step(self, wanted: list[Expression]) -> Stage | Call:
+    def _stage(self, wanted: list[Expression]) -> Stage | Call:
         leaves, rest = ([], []) if wanted[0].kind == "call" else self._parts(wanted)
         sources = [self._at[id(_in_memory(leaf))] for leaf in leaves]
         for x in wanted:
@@ -110,35 +110,35 @@ class Program:
     def _given(self, root: Expression) -> Given:
         return Given(self._at[id(_in_memory(root))], root.what if root.kind == "view" else None)
 
-    # --- and how a backend does it
+    # --- how a backend runs it
 
     def _plan(self, backend: Backend, arrays: tuple[Array, ...]) -> Callable[[tuple[Array, ...]], Sequence[Array]]:
         values = list(arrays)
         runs: list[tuple[Callable[..., Sequence[Array]], tuple[int, ...]]] = []
-        for step in self.steps:
-            if isinstance(step, Call):
-                runs.append((partial(_call, backend, step), (step.given.source,)))
+        for stage in self.stages:
+            if isinstance(stage, Call):
+                runs.append((partial(_call, backend, stage), (stage.given.source,)))
             else:
-                sources = tuple([operand.source for operand in step.operands])
-                runs.append((backend.plan_stage(step, [values[i] for i in sources]), sources))
+                sources = tuple([operand.source for operand in stage.operands])
+                runs.append((backend.plan_stage(stage, [values[i] for i in sources]), sources))
             run, sources = runs[-1]
-            if step is not self.steps[-1]:  # the plans of those behind depend on how its results lie
+            if stage is not self.stages[-1]:  # the plans of later stages depend on the layout of its results
                 with captured_on(None):
                     values.extend(run(*[values[i] for i in sources]))
         if len(runs) == 1 and self.results == [Given(len(arrays) + i) for i in range(len(self.results))]:
             return lambda arrays: run(*[arrays[i] for i in sources])
 
-        def do(arrays: tuple[Array, ...]) -> Sequence[Array]:
+        def run_all(arrays: tuple[Array, ...]) -> Sequence[Array]:
             values = list(arrays)
             for run, sources in runs:
                 values.extend(run(*[values[i] for i in sources]))
             return [values[i] if axes is None else aligned(backend, values[i], axes) for i, axes in self.results]
 
-        return do
+        return run_all
 
 
 def _source(x: Expression) -> Expression:
-    """What a step computes element by element, to write it, or to reduce it."""
+    """The elementwise expression that a stage computes, to write or to reduce."""
     return x.operands[0] if x.kind == "reduce" else x
 
 
@@ -147,16 +147,16 @@ def _line(x: Expression, slots: tuple[int, ...]) -> Line:
 
 
 def _axes(leaf: Expression, ndim: int) -> Axes:
-    """The axes of a leaf along the dimensions of a stage, which has `ndim` of them."""
+    """The axes of a leaf along the `ndim` dimensions of a stage."""
     own = leaf.what if leaf.kind == "view" else tuple([d if n != 1 else None for d, n in enumerate(leaf.shape)])
     return (None,) * (ndim - len(own)) + own
 
 
 def _in_memory(x: Expression) -> Expression:
-    """What is to be in memory: of a view, what it is a view of."""
+    """The expression that must be in memory for x: x itself, or the operand of a view."""
     return x.operands[0] if x.kind == "view" else x
 
 
-def _call(backend: Backend, step: Call, array: Array) -> tuple[Array]:
-    array = array if step.given.axes is None else aligned(backend, array, step.given.axes)
-    return (getattr(backend, step.method)(*step.before, array, *step.behind),)
+def _call(backend: Backend, call: Call, array: Array) -> tuple[Array]:
+    array = array if call.given.axes is None else aligned(backend, array, call.given.axes)
+    return (getattr(backend, call.method)(*call.before, array, *call.after),)

@@ -1,9 +1,9 @@
-"""Random numbers that depend on nothing but a seed, the number of the draw and an element's place.
+"""Random numbers that depend only on a seed, the index of the draw and the index of the element.
 
 Philox 4x32-10 of J. Salmon, M. Moraes, R. Dror and D. Shaw, "Parallel random numbers: as easy as 1, 2, 3"
 (SC 2011, https://doi.org/10.1145/2063384.2063405): a bijection of a 128-bit counter under a 64-bit key. The key
-is the seed; the counter is (block, draw). A block gives four 32-bit words, and the words of a draw are handed
-out in the C order of the elements, so every backend, memory layout and number of threads gets the same ones.
+is the seed; the counter is (block, draw). A block yields four 32-bit words, and the words of a draw are assigned to the
+elements in C order, so every backend, memory layout and number of threads gets the same ones.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def philox(counter: NDArray[np.uint32], key: tuple[int, int]) -> NDArray[np.uint
 
 
 def random_words(count: int, seed: int, call: int, first: int = 0) -> NDArray[np.uint32]:
-    """`count` 32-bit words of draw `call` under `seed`, from word `first` on."""
+    """`count` 32-bit words of draw `call` under `seed`, starting at word `first`."""
     start, before = divmod(first, 4)
     block = np.arange((before + count + 3) // 4, dtype=np.uint64) + np.uint64(start)
     counter = np.empty((block.size, 4), np.uint32)
@@ -49,7 +49,7 @@ def random_words(count: int, seed: int, call: int, first: int = 0) -> NDArray[np
 def uniform(shape: Shape, dtype: np.dtype[Any], seed: int, call: int, first: int = 0) -> NDArray[Any]:
     """Uniform in [0, 1): multiples of 2**-24 from one word each (float32), of 2**-53 from two (float64).
 
-    They are those of a draw from element `first` on.
+    `first` is the index in the draw of the first element.
     """
     count = math.prod(shape)
     if dtype == np.float32:
@@ -61,16 +61,16 @@ def uniform(shape: Shape, dtype: np.dtype[Any], seed: int, call: int, first: int
 
 
 def normal(shape: Shape, dtype: np.dtype[Any], seed: int, call: int) -> NDArray[Any]:
-    """Standard normal, by Box and Muller's transform of two words an element."""
+    """Standard normal, by the Box-Muller transform of two words per element."""
     words = random_words(2 * math.prod(shape), seed, call).reshape(-1, 2)
     u, v = ((words + 0.5) * 2.0**-32).T
     return np.asarray(np.sqrt(-2 * np.log(u)) * np.cos(2 * np.pi * v), dtype).reshape(shape)
 
 
 class Generator:
-    """A seed and the number of draws made from it.
+    """A seed and the count of draws made from it, `call`.
 
-    `seed` is 0 to 2**64 - 1. Saving and restoring `call` resumes the sequence.
+    `seed` is 0 to 2**64 - 1; others raise ValueError. Saving and restoring `call` resumes the sequence.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -79,18 +79,18 @@ class Generator:
             raise ValueError(f"seed {seed} is out of range: expected 0 to 2**64 - 1")
         self.seed = seed
         self.call = 0
-        each_time(self._begin, ahead=True)  # one that a captured function makes begins in each replay
+        each_time(self._begin, ahead=True)  # a generator made in a captured function restarts in each replay
 
     def _begin(self) -> None:
         self.call = 0
 
     def next_call(self) -> int:
-        """The number of the draw to make now; the next one gets another."""
+        """The index of the next draw, which it counts."""
         self.call += 1
         return self.call - 1
 
     def manual_seed(self, seed: int) -> Generator:
-        """Start from `seed`, and return the generator."""
+        """Restart from `seed`, and return the generator."""
         fresh = Generator(seed)
 
         def begin() -> None:
@@ -104,16 +104,16 @@ class Generator:
 
 
 class RowsBefore:
-    """How many rows of a batch come before those that this process has, where several share one: see `next_draw`."""
+    """If processes share a batch, the count of its rows before those of this process: see `next_draw`."""
 
     count = 0
 
 
 def next_draw(generator: Generator, row: int = 0) -> NDArray[np.uint64]:
-    """The seed, the number of the draw to make now, and the first element, in an array that each replay writes again.
+    """The seed, the index of the next draw and the index of the first element, in an array that each replay rewrites.
 
-    The first element is 0, or where this process has rows of a batch, of `row` elements each, that which it has there:
-    so all processes together draw what one does that has the whole batch.
+    The first element is 0 unless processes share a batch with `row` elements per row: then it is the index in the whole
+    batch, so that all processes together draw the values that one process with the whole batch would draw.
     """
     draw = np.zeros(3, np.uint64)
 
@@ -125,7 +125,7 @@ def next_draw(generator: Generator, row: int = 0) -> NDArray[np.uint64]:
 
 
 def next_normal(shape: Shape, dtype: np.dtype[Any], generator: Generator) -> NDArray[Any]:
-    """Standard normal values of the draw to make now, drawn on the host; each replay of a capture writes others."""
+    """Standard normal values of the next draw, drawn on the host; each replay of a capture draws new ones."""
     values = np.empty(shape, dtype)
 
     def draw() -> None:
@@ -139,10 +139,10 @@ _default = Generator()
 
 
 def default_generator() -> Generator:
-    """The generator that random functions use when none is given."""
+    """The generator that random functions use if none is given."""
     return _default
 
 
 def manual_seed(seed: int) -> Generator:
-    """Start the default generator from `seed`, and return it."""
+    """Restart the default generator from `seed`, and return it."""
     return _default.manual_seed(seed)

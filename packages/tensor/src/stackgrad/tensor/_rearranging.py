@@ -1,4 +1,4 @@
-"""The methods of a tensor that move its elements, repeat them, or cut it into parts."""
+"""The methods of a tensor that permute its dimensions, split it, or move and repeat its elements."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 
 
 class Rearranging(Value):
-    """Views where nothing else is said: what is written to one is written to the tensor."""
+    """The results are views unless the docstring says otherwise: a write to a view changes the tensor."""
 
     __slots__ = ()
 
     def contiguous(self) -> Tensor:
-        """Itself if its elements lie in C order, else a copy."""
+        """Itself if its elements are in C order, else a copy."""
         x = cast("Tensor", self)
         return x if self.is_contiguous() else x.clone()
 
     def is_contiguous(self) -> bool:
-        """Whether its elements lie in C order."""
+        """Whether its elements are in C order, without gaps."""
         return self.backend.is_contiguous(self.data)
 
     # --- the order of dimensions
 
     def t(self) -> Tensor:
-        """The view of a matrix with its two dimensions exchanged; of fewer dimensions as it is."""
+        """The transpose of a matrix; a view of a tensor of fewer dimensions. Raises ValueError for more."""
         if self.ndim > 2:
             raise ValueError(f"t() of shape {self.shape}: expected two dimensions at most; use transpose or mT")
         return Permute.apply(self, tuple(range(self.ndim))[::-1])
@@ -55,7 +55,10 @@ class Rearranging(Value):
     swapdims = swapaxes
 
     def movedim(self, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
-        """The view with the dimensions `source` moved to `destination`, the others in their order."""
+        """The view with the dimensions `source` moved to `destination`; the others keep their order.
+
+        Raises ValueError for different counts and for dims that occur twice.
+        """
         given = [list(d) if isinstance(d, Sequence) else [d] for d in (source, destination)]
         sources, targets = ([normalize_dim(d, self.ndim) for d in dims] for dims in given)
         if len(sources) != len(targets) or any(len(set(dims)) != len(dims) for dims in (sources, targets)):
@@ -70,11 +73,11 @@ class Rearranging(Value):
     # --- parts
 
     def narrow(self, dim: int, start: int, length: int) -> Tensor:
-        """The view of `length` elements along `dim` from `start` on. Raises ValueError for more than there are."""
+        """The view of `length` elements along `dim` from `start`. Raises ValueError if there are fewer."""
         at = self._dim_of("narrow", dim)
         extent, first = self.shape[at], start + self.shape[at] if start < 0 else start
         if length < 0 or not 0 <= first <= extent - length:
-            raise ValueError(f"narrow from {start} by {length} along dim {dim} of extent {extent}: it does not fit")
+            raise ValueError(f"narrow from {start} by {length} along dim {dim} of extent {extent}: out of range")
         return Slice.apply(self, (*[slice(None)] * at, slice(first, first + length)))
 
     def select(self, dim: int, index: int) -> Tensor:
@@ -82,9 +85,9 @@ class Rearranging(Value):
         return cast("Tensor", self)[(*[slice(None)] * self._dim_of("select", dim), operator.index(index))]
 
     def split(self, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
-        """Views along `dim` of `split_size` each, the last perhaps smaller, or of each size of a sequence.
+        """Views along `dim` of `split_size` each (the last may be smaller), or of the sizes in a sequence.
 
-        Raises ValueError for sizes below 0, for parts of 0, and for sizes that do not add up to the extent.
+        Raises ValueError for a size below 0, a `split_size` of 0, and sizes that do not sum to the extent.
         """
         at = self._dim_of("split", dim)
         extent = self.shape[at]
@@ -102,7 +105,7 @@ class Rearranging(Value):
         return tuple([self.narrow(at, start, size) for start, size in zip(starts, sizes, strict=False)])
 
     def chunk(self, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-        """Views along `dim`, `chunks` of them or fewer, of equal size but for the last."""
+        """At most `chunks` views along `dim`, of equal size except the last. Raises ValueError for `chunks` below 1."""
         if chunks < 1:
             raise ValueError(f"chunk into {chunks}: expected 1 or more")
         at = self._dim_of("chunk", dim)
@@ -114,25 +117,26 @@ class Rearranging(Value):
         return tuple([self.select(dim, i) for i in range(self.shape[self._dim_of("unbind", dim)])])
 
     def unflatten(self, dim: int, sizes: Sequence[int]) -> Tensor:
-        """`dim` as several of these sizes, one of which may be -1."""
+        """The view with `dim` split into dimensions of these sizes, one of which may be -1.
+
+        Raises ValueError unless their product is the extent.
+        """
         at, sizes = self._dim_of("unflatten", dim), tuple(sizes)
         known = -math.prod(sizes)
         missing = self.shape[at] // known if sizes.count(-1) == 1 and known else -1
         found = tuple([missing if size == -1 else size for size in sizes])
         if math.prod(found) != self.shape[at] or min(found, default=0) < 0:
-            raise ValueError(
-                f"unflatten of dim {dim} of extent {self.shape[at]} to {sizes}: they do not multiply to it"
-            )
+            raise ValueError(f"unflatten of dim {dim} of extent {self.shape[at]} to {sizes}: the product differs")
         return cast("Tensor", self).reshape(*self.shape[:at], *found, *self.shape[at + 1 :])
 
     def broadcast_to(self, *size: Any) -> Tensor:
-        """The view of a shape with which it broadcasts: `expand`."""
+        """The view expanded to a shape: `expand`."""
         return cast("Tensor", self).expand(*size)
 
     # --- copies
 
     def diff(self, n: int = 1, dim: int = -1) -> Tensor:
-        """Each element along `dim` less the one before it, `n` times over."""
+        """The differences of adjacent elements along `dim`, taken `n` times."""
         x, at = cast("Tensor", self), self._dim_of("diff", dim)
         for _ in range(min(n, x.shape[at])):
             rest = x.shape[at] - 1
@@ -140,24 +144,24 @@ class Rearranging(Value):
         return x.clone() if x is self else x
 
     def flip(self, *dims: Any) -> Tensor:
-        """A copy with the order along `dims` reversed."""
+        """A copy flipped along `dims`."""
         given = dims[0] if len(dims) == 1 and isinstance(dims[0], Sequence) else dims
         flipped = normalize_dims(tuple(given), self.ndim) if given else ()
         key = [slice(None, None, -1) if d in flipped else slice(None) for d in range(self.ndim)]
         return cast("Tensor", self)[tuple(key)].clone()
 
     def fliplr(self) -> Tensor:
-        """A copy with the columns reversed."""
+        """A copy flipped along dimension 1."""
         return self.flip(1)
 
     def flipud(self) -> Tensor:
-        """A copy with the rows reversed."""
+        """A copy flipped along dimension 0."""
         return self.flip(self._dim_of("flipud", 0))
 
     def roll(self, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> Tensor:
-        """A copy with elements moved by `shifts` along `dims`, those behind the end to the start.
+        """A copy with elements shifted by `shifts` along `dims`; they wrap around at the end.
 
-        Without `dims` all elements in C order. Raises ValueError unless there is a shift for each dim.
+        Without `dims` all elements shift in C order. Raises ValueError unless there is one shift for each dim.
         """
         x = cast("Tensor", self)
         if dims is None:
@@ -173,9 +177,9 @@ class Rearranging(Value):
         return x.clone() if x is self else x
 
     def repeat(self, *repeats: Any) -> Tensor:
-        """A copy with each dimension repeated so often, and new ones before those where more are given: NumPy's tile.
+        """A copy with each dimension repeated; more `repeats` than dimensions add leading dimensions. NumPy's tile.
 
-        Raises ValueError for fewer than there are dimensions.
+        Raises ValueError for fewer `repeats` than dimensions, and for negative ones.
         """
         times = _integers(repeats)
         if len(times) < self.ndim or min(times, default=0) < 0:
@@ -187,14 +191,15 @@ class Rearranging(Value):
         return owned(reshape(spread, tuple([n * extent for n, extent in zip(times, old, strict=True)])))
 
     def tile(self, *dims: Any) -> Tensor:
-        """As `repeat`; the first dimensions, for which none are given, once."""
+        """As `repeat`, but missing leading `dims` count as 1."""
         times = _integers(dims)
         return self.repeat((1,) * (self.ndim - len(times)) + times)
 
     def repeat_interleave(self, repeats: int | Tensor, dim: int | None = None) -> Tensor:
-        """A copy with each element along `dim`, or of all in C order, so often in a row.
+        """A copy with each element along `dim`, or in C order without `dim`, repeated `repeats` times in a row.
 
-        `repeats` is one number, or an int64 tensor of one for each, which a captured function cannot read.
+        `repeats` is an int, or an int64 tensor with one count per element, which a captured function cannot read.
+        Raises ValueError for a negative int.
         """
         x = cast("Tensor", self)
         if dim is None:
@@ -211,7 +216,7 @@ class Rearranging(Value):
         return owned(reshape(spread, (*x.shape[:at], x.shape[at] * repeats, *behind)))
 
     def _dim_of(self, what: str, dim: int) -> int:
-        """`dim` of a tensor that has dimensions."""
+        """The normalised `dim`. Raises IndexError for a tensor without dimensions."""
         if not self.ndim:
             raise IndexError(f"{what} of a tensor without dimensions: expected one or more")
         return normalize_dim(dim, self.ndim)

@@ -1,4 +1,4 @@
-"""One recording of a captured function, and its replays: the same work on the same memory, with other values in it."""
+"""One recording of a captured function and its replays: the same work on the same memory, with new values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Results = Callable[[Arguments], Any]
 
 
 class Recording:
-    """What a function did to certain arguments. `replay` does the same for others like them, as long as `holds`."""
+    """The recorded work of a function. `replay` repeats it for other arguments of the same form, while `holds`."""
 
     def __init__(self, function: Callable[..., Any], arguments: Arguments, reuse_results: bool) -> None:
         self._inputs = {name: _copy_of(x) for name, x in arguments.items()}
@@ -62,23 +62,23 @@ class Recording:
         tape.settle()
 
     def holds(self) -> bool:
-        """Whether what the function uses besides its arguments is what it was."""
+        """Whether everything that the function uses besides its arguments is unchanged."""
         for x, data, requires_grad in self._outer:
             if x.data is not data or x._requires_grad is not requires_grad:
                 return False
         return all(map(holds, self._guards)) and all([slot.matches() for slot in self._read])  # noqa: C419 - faster
 
     def change(self) -> str:
-        """What is not as it was, in words."""
+        """A description of what has changed."""
         changed = self._surroundings.changed()
         return next((entry.name for entry in changed.values()), "a tensor, gradient or optimizer that it uses")
 
     def results(self, arguments: Arguments) -> Any:
-        """What the function gave when it was last called or replayed, with these arguments."""
+        """The results of the last call or replay, which had these arguments."""
         return self._results(arguments)
 
     def replay(self, arguments: Arguments) -> Any:
-        """What the function gives for these arguments."""
+        """The results of the function for these arguments."""
         self._expect_apart(arguments)
         for name, x in arguments.items():
             x.backend.assign(self._inputs[name].data, x.data)
@@ -101,7 +101,7 @@ class Recording:
         return self._results(arguments)
 
     def _give_back(self, arguments: Arguments) -> None:
-        """Write to the arguments what the function wrote to them."""
+        """Copy the function's in-place writes to the arguments."""
         for name, count in self._writes.items():
             x = arguments[name]
             expect_writable("in-place write", x)
@@ -109,20 +109,20 @@ class Recording:
             count_writes(x, count)
 
     def _expect_apart(self, arguments: Arguments) -> None:
-        """Raise RuntimeError where a write would show in an argument: replays work on copies of these."""
+        """Raise RuntimeError if a write would be visible in an argument, since replays work on copies of arguments."""
         for name, x in arguments.items():
             others = [id(y.version) for other, y in arguments.items() if other != name] if self._writes else []
             if id(x.version) in self._written or (
                 name in self._writes and (id(x.version) in self._outer_versions or id(x.version) in others)
             ):
                 raise RuntimeError(
-                    f"a captured function writes to memory of shape {x.shape} that it is given and also uses "
-                    "otherwise, which a replay cannot do to both: pass .clone()"
+                    f"a captured function writes to memory of shape {x.shape} that is an argument and also used "
+                    "otherwise, which a replay cannot do: pass .clone()"
                 )
 
 
 class Watch:
-    """What changes of Python's objects while a function is recorded: replays follow only what `each_time` does."""
+    """Detects changes to Python objects while a function is recorded: replays follow only those in `each_time`."""
 
     def __init__(self, function: Callable[..., Any], tape: Tape) -> None:
         self._function, self._tape = function, tape
@@ -130,22 +130,22 @@ class Watch:
         self._works: set[CodeType] = set()
 
     def stop(self) -> None:
-        """Raise RuntimeError where something was changed since it began, or went on."""
+        """Raise RuntimeError if anything was changed since the start or the last `resume`."""
         for entry in self._now.changed().values():
-            if self._is_tensor_s(entry.array):
+            if self._is_of_tensor(entry.array):
                 continue
             if not entry.lasts:
                 raise RuntimeError(
                     f"a captured function drew from {entry.name}, which a replay would not do: draw outside, and pass "
-                    "it, or use the random functions of stackgrad.tensor"
+                    "the values, or use the random functions of stackgrad.tensor"
                 )
             raise RuntimeError(
                 f"a captured function changed {entry.name}, which a replay would not do: do it outside, return it as a "
                 "tensor, or do it in each_time(...)"
             )
 
-    def go_on(self, work: Any) -> None:
-        """After some work that replays do, too."""
+    def resume(self, work: Any) -> None:
+        """Resume after `work` of `each_time`, which replays do, too."""
         while not hasattr(work, "__code__") and (isinstance(work, partial) or hasattr(work, "__func__")):
             work = work.func if isinstance(work, partial) else work.__func__
         if hasattr(work, "__code__"):
@@ -154,16 +154,16 @@ class Watch:
             self._now = Surroundings(self._function)
 
     def lasting(self) -> Surroundings:
-        """What replays must find as it was before the recording: what is used outside of `each_time`."""
+        """The surroundings used outside `each_time`: replays must find them as they were before the recording."""
         entries = self._first.entries
         used = Surroundings(self._function, frozenset(self._works)).entries
         for at, entry in list(entries.items()):
-            if at not in used or not entry.lasts or self._is_tensor_s(entry.array):
+            if at not in used or not entry.lasts or self._is_of_tensor(entry.array):
                 del entries[at]
         return self._first
 
-    def _is_tensor_s(self, array: NDArray[Any] | None) -> bool:
-        """Whether the array is the memory of a tensor that the function uses: replays use what it holds by then."""
+    def _is_of_tensor(self, array: NDArray[Any] | None) -> bool:
+        """Whether the array is the memory of a tensor that the function uses: replays read its current values."""
         used = (
             x.data
             for x in (*self._tape.inner.values(), *(x for x, _ in self._tape.outer.values()))
@@ -175,7 +175,7 @@ class Watch:
 
 
 class _Results:
-    """How the results of a recording become those of each replay."""
+    """Builds the function that returns the results of a replay."""
 
     def __init__(self, tape: Tape, inputs: Arguments, gradients: dict[int, Value], reuse: bool) -> None:
         self._tape, self._gradients, self._reuse = tape, gradients, reuse
@@ -184,7 +184,7 @@ class _Results:
         self._made: dict[int, Tensor] = {}
 
     def of(self, found: Any) -> Results:
-        """The function that gives them for the arguments of a replay."""
+        """A function from the arguments of a replay to its results, which have the structure of `found`."""
         if isinstance(found, Value):
             return self._of_tensor(found)  # type: ignore[arg-type]
         if found is None:
@@ -194,11 +194,11 @@ class _Results:
             return lambda arguments: dict(zip(keys, [part(arguments) for part in parts], strict=True))
         if isinstance(found, (tuple, list)):
             parts = [self.of(x) for x in found]
-            kind = getattr(found, "_make", type(found))  # of a named tuple, too
-            return lambda arguments: kind([part(arguments) for part in parts])
+            make = getattr(found, "_make", type(found))  # works for a named tuple, too
+            return lambda arguments: make([part(arguments) for part in parts])
         raise TypeError(
-            f"a captured function gave a value of type {type(found).__name__}, which would stay as it is now: expected "
-            "tensors, and None, tuples, lists and dicts of them"
+            f"a captured function returned a value of type {type(found).__name__}, which replays would repeat: "
+            "expected tensors, and None, tuples, lists and dicts of them"
         )
 
     def _of_tensor(self, x: Tensor) -> Results:
@@ -210,19 +210,19 @@ class _Results:
             return lambda arguments: arguments[name]
         if id(x.version) in self._versions:
             raise RuntimeError(
-                f"a captured function gave a view of shape {x.shape} of an argument, of which replays have copies: "
-                "give .clone()"
+                f"a captured function returned a view of shape {x.shape} of an argument, of which replays have copies: "
+                "return .clone()"
             )
         if id(x) not in self._tape.inner:
             return lambda arguments: x
-        _expect_no_history("gave a tensor", x)
+        _expect_no_history("returned a tensor", x)
         if id(x.version) not in self._tape.inner or self._reuse:
             return lambda arguments: x
         other = self._made.setdefault(id(x.version), x)
         if other is not x or any(lent is x.version for lent in self._lent()):
             raise RuntimeError(
-                f"a captured function gave a tensor of shape {x.shape} that shares memory with another result or a "
-                "gradient: give .clone()"
+                f"a captured function returned a tensor of shape {x.shape} that shares memory with another result or "
+                "a gradient: return .clone()"
             )
         return lambda arguments: _copy_of(x)
 
@@ -233,7 +233,7 @@ class _Results:
 
 
 def _observe(tape: Tape, function: Any, args: tuple[Any, ...], out: Tensor) -> None:
-    """Note what a Function was given, and the node that it left."""
+    """Record the tensors that a Function was given, and its node."""
     inputs = [x for x in args if isinstance(x, Value)]
     node = None if any(x is out for x in inputs) else out.node
     for x in inputs:
@@ -243,10 +243,10 @@ def _observe(tape: Tape, function: Any, args: tuple[Any, ...], out: Tensor) -> N
 
 
 def _copy_of(x: Tensor) -> Tensor:
-    """x in new memory with the same strides, without history."""
+    """A copy of x with the same strides, without its history."""
     out = like(x)
     out.backend.assign(out.data, x.data)
-    if x.node is not None:  # went back through already, as in the call
+    if x.node is not None:  # backward has passed through it already, as in the call
         out.node, out._requires_grad = x.node, True
     return out
 
@@ -255,5 +255,5 @@ def _expect_no_history(what: str, x: Tensor) -> None:
     if x.node is not None and not x.node.freed:
         raise RuntimeError(
             f"a captured function {what} of shape {x.shape} with a history, which a replay cannot have: "
-            "call backward() in it, or give .detach()"
+            "call backward() in it, or return .detach()"
         )

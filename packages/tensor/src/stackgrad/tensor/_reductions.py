@@ -1,4 +1,4 @@
-"""The methods of a tensor that make one of many elements: sums, means, extremes, and where those are."""
+"""The methods of a tensor that reduce dimensions: sums, means, extremes and their indices."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class NumPyNames(TypedDict, total=False):
-    """What NumPy calls `dim` and `keepdim`, and what its functions pass along: np.sum(x) calls x.sum(out=None)."""
+    """NumPy's names for `dim` and `keepdim`, and the `out=None` that its functions pass: np.sum(x)."""
 
     axis: Dims
     keepdims: bool
@@ -26,10 +26,11 @@ class NumPyNames(TypedDict, total=False):
 
 
 class Reductions(Value):
-    """What is reduced over dimensions: one, several, or all, which `dim=()` means as well.
+    """Reductions over one, several or all dimensions; `dim=()` means all, too.
 
-    All take `axis` and `keepdims` for `dim` and `keepdim`. Without dimensions a tensor counts as having one, as in
-    PyTorch: its dim is 0 or -1. Raise IndexError for a dim that is not there, ValueError for one that is named twice.
+    All accept `axis` and `keepdims` for `dim` and `keepdim`. As in PyTorch, a tensor without dimensions counts as
+    having one, with dim 0 or -1. All raise IndexError for a dim that does not exist, ValueError for one that occurs
+    twice.
     """
 
     __slots__ = ()
@@ -37,10 +38,10 @@ class Reductions(Value):
     def sum(
         self, dim: Dims = None, keepdim: bool = False, dtype: DTypeLike | None = None, **names: Unpack[NumPyNames]
     ) -> Tensor:
-        """The sum over `dim`; of integers and bools in int64, unless `dtype` is given, as which the elements count.
+        """The sum over `dim`, in `dtype` if that is given; otherwise integers and bools are summed in int64.
 
-        Of n floats its error is at most 32 log2(n) eps times the sum of their magnitudes, whatever dims and layout
-        ("How exact sums are" in the README).
+        The error for n floats is at most 32 log2(n) eps times the sum of their magnitudes, for any dims and layout
+        (see "How exact sums are" in the README).
         """
         if names:
             dim, keepdim = numpy_names("sum", dim, keepdim, names)
@@ -49,10 +50,7 @@ class Reductions(Value):
     def mean(
         self, dim: Dims = None, keepdim: bool = False, dtype: DTypeLike | None = None, **names: Unpack[NumPyNames]
     ) -> Tensor:
-        """The mean over `dim`: the sum over their number.
-
-        Raises TypeError for integers and bools, unless `dtype` is a float's.
-        """
+        """The mean over `dim`. Raises TypeError for integers and bools, unless `dtype` is a float dtype."""
         if names:
             dim, keepdim = numpy_names("mean", dim, keepdim, names)
         x = self._widened(dtype) if dtype is not None else cast("Tensor", self)
@@ -64,18 +62,19 @@ class Reductions(Value):
     def prod(
         self, dim: Dims = None, keepdim: bool = False, dtype: DTypeLike | None = None, **names: Unpack[NumPyNames]
     ) -> Tensor:
-        """The product over `dim`; of integers and bools in int64, unless `dtype` is given.
+        """The product over `dim`, in `dtype` if that is given; otherwise integers and bools multiply in int64.
 
-        Of floats its relative error is at most 2 eps, however many there are, where nothing under- or overflows.
+        The relative error for floats is at most 2 eps, for any count, if nothing under- or overflows.
         """
         if names:
             dim, keepdim = numpy_names("prod", dim, keepdim, names)
         return self._widened(dtype)._reduce("prod", dim, keepdim)
 
     def max(self, dim: Dims = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor:
-        """The largest value over `dim`, NaN where there is one.
+        """The largest value over `dim`, or NaN if there is one.
 
-        Where `dim` is an int the gradient goes to the first of equal values, else they share it.
+        If `dim` is an int, the gradient goes to the first of equal values, else they share it. Raises ValueError for
+        no elements.
         """
         if names:
             dim, keepdim = numpy_names("max", dim, keepdim, names)
@@ -98,12 +97,12 @@ class Reductions(Value):
         dtype: DTypeLike | None = None,
         **names: Unpack[NumPyNames],
     ) -> Tensor:
-        """The variance over `dim`: squared distances from the mean, summed, over their number less `correction`.
+        """The variance over `dim`: the sum of squared deviations from the mean, divided by n - `correction`.
 
-        Its relative error is at most 64 log2(n) eps, also where the mean is far above the deviation.
+        The relative error is at most 64 log2(n) eps, even if the mean is far larger than the deviation.
 
-        `ddof` is NumPy's name for the correction; `unbiased` means 1 where it is true, else 0. Raises TypeError for
-        integers and bools, unless `dtype` is a float's.
+        `ddof` is NumPy's name for the correction; `unbiased` True means 1, False 0. Raises TypeError for integers and
+        bools, unless `dtype` is a float dtype.
         """
         if names:
             dim, keepdim = numpy_names("var", dim, keepdim, names)
@@ -116,44 +115,44 @@ class Reductions(Value):
         return (centred * centred)._reduce("sum", dims, keepdim) / max(x._count(dims) - correction, 0)
 
     def amax(self, dim: Dims = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor:
-        """The largest value over `dim`, NaN where there is one; equal values share the gradient."""
+        """The largest value over `dim`, or NaN if there is one; equal values share the gradient."""
         if names:
             dim, keepdim = numpy_names("amax", dim, keepdim, names)
         return self._reduce("max", self._dims(dim), keepdim)
 
     def amin(self, dim: Dims = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor:
-        """The smallest value over `dim`, NaN where there is one; equal values share the gradient."""
+        """The smallest value over `dim`, or NaN if there is one; equal values share the gradient."""
         if names:
             dim, keepdim = numpy_names("amin", dim, keepdim, names)
         return self._reduce("min", self._dims(dim), keepdim)
 
     def any(self, dim: Dims = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor:
-        """Whether an element over `dim` is not 0; of none False. For dim=(), as in PyTorch, each by itself."""
+        """Whether any element over `dim` is nonzero; False for no elements. As in PyTorch, dim=() reduces nothing."""
         if names:
             dim, keepdim = numpy_names("any", dim, keepdim, names)
         return self._truth("max", False, dim, keepdim)
 
     def all(self, dim: Dims = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor:
-        """Whether all elements over `dim` are not 0; of none True. For dim=(), as in PyTorch, each by itself."""
+        """Whether all elements over `dim` are nonzero; True for no elements. As in PyTorch, dim=() reduces nothing."""
         if names:
             dim, keepdim = numpy_names("all", dim, keepdim, names)
         return self._truth("min", True, dim, keepdim)
 
     def count_nonzero(self, dim: Dims = None) -> Tensor:
-        """How many elements over `dim` are not 0, in int64."""
+        """The int64 count of nonzero elements over `dim`."""
         return _ops.elementwise("ne", self, 0).sum(dim)
 
     def nansum(
         self, dim: Dims = None, keepdim: bool = False, dtype: DTypeLike | None = None, **names: Unpack[NumPyNames]
     ) -> Tensor:
-        """As `sum`, with 0 for NaN."""
+        """As `sum`, but NaN counts as 0."""
         x = self._widened(dtype)
         return (x == x).where(x, 0).sum(dim, keepdim, **names)
 
     def nanmean(
         self, dim: Dims = None, keepdim: bool = False, dtype: DTypeLike | None = None, **names: Unpack[NumPyNames]
     ) -> Tensor:
-        """The mean over `dim` of all that is not NaN."""
+        """The mean over `dim` of the elements that are not NaN."""
         x = self._widened(dtype) if dtype is not None else cast("Tensor", self)
         x._expect_float("nanmean")
         return x.nansum(dim, keepdim, **names) / (x == x).sum(dim, keepdim, **names)
@@ -171,22 +170,22 @@ class Reductions(Value):
         return self._arg_reduce("min", dim, keepdim)
 
     def cumsum(self, dim: int | None = None, dtype: DTypeLike | None = None, **names: Unpack[NumPyNames]) -> Tensor:
-        """Running sums along `dim`; of integers and bools in int64, unless `dtype` is given.
+        """Running sums along `dim`, in `dtype` if that is given; otherwise integers and bools are summed in int64.
 
-        Of floats each is exact to 1 eps of the sum of magnitudes up to it.
+        The error of each float is at most 1 eps of the sum of magnitudes up to it.
         """
         x, at = self._widened(dtype), normalize_dim(one_dim("cumsum", dim, names), self.ndim)
         return _folds.CumSum.apply(x, at) if x.ndim else x.clone()
 
     def cumprod(self, dim: int | None = None, dtype: DTypeLike | None = None, **names: Unpack[NumPyNames]) -> Tensor:
-        """Running products along `dim`, in log2(n) steps; of integers and bools in int64, unless `dtype` is given."""
+        """Running products along `dim`, in `dtype` if that is given; otherwise integers and bools multiply in int64."""
         x, at = self._widened(dtype), normalize_dim(one_dim("cumprod", dim, names), self.ndim)
         if not x.ndim:
             return x.clone()
         return _folds.running_products(x.transpose(at, -1)).transpose(at, -1)
 
     def _truth(self, name: str, of_none: bool, dim: Dims, keepdim: bool) -> Tensor:
-        """Whether the largest, or the smallest, is true."""
+        """Whether the largest ("max") or smallest ("min") element over `dim` is nonzero; `of_none` for no elements."""
         true = cast("Tensor", self) if self.dtype == bool_ else _ops.elementwise("ne", self, 0)
         dims = () if isinstance(dim, Sequence) and not dim else self._dims(dim)
         if self._count(dims):
@@ -196,13 +195,13 @@ class Reductions(Value):
         return true.new(self.backend.full(shape, of_none, bool_))
 
     def _widened(self, dtype: DTypeLike | None) -> Tensor:
-        """This as `dtype`, or else integers and bools as int64."""
+        """This tensor as `dtype`; without one, integers and bools as int64."""
         if dtype is None and self.data.dtype.kind == "f":
             return cast("Tensor", self)
         return _ops.cast(cast("Tensor", self), int64 if dtype is None else as_dtype(dtype))
 
     def _dims(self, dim: Dims) -> Shape:
-        """The dimensions that `dim` names, of those that there are."""
+        """The normalised dimensions; () for a tensor without any."""
         ndim = self.data.ndim
         if dim is None:
             return tuple(range(ndim))
@@ -210,7 +209,7 @@ class Reductions(Value):
         return dims if ndim else ()
 
     def _count(self, dims: Shape) -> int:
-        """How many elements a reduction over `dims` makes one of."""
+        """The count of elements that a reduction over `dims` combines into one."""
         shape = self.data.shape
         return math.prod([shape[d] for d in dims])
 
@@ -238,12 +237,12 @@ class Reductions(Value):
 
 
 def numpy_names(what: str, dim: Dims, keepdim: bool, names: NumPyNames) -> tuple[Dims, bool]:
-    """`dim` and `keepdim`, or what `names` gives for them. Raises TypeError for both, and for other names."""
+    """`dim` and `keepdim`, or their values in `names`. Raises TypeError for both, and for other names."""
     other = names.keys() - {"axis", "keepdims", "out"}
     if other:
         raise TypeError(f"{what}: unexpected argument {min(other)!r}: expected dim (or axis) and keepdim (or keepdims)")
     if names.get("out") is not None:
-        raise TypeError(f"{what}: out= is not supported: write the result where you want it by out[...] = ...")
+        raise TypeError(f"{what}: out= is not supported: write the result with out[...] = ...")
     axis, keepdims = names.get("axis"), names.get("keepdims")
     if (axis is not None and dim is not None) or (keepdims and keepdim):
         raise TypeError(f"{what}: both dim and axis, or both keepdim and keepdims: they mean the same; pass one")
@@ -251,16 +250,16 @@ def numpy_names(what: str, dim: Dims, keepdim: bool, names: NumPyNames) -> tuple
 
 
 def named_dims(what: str, dim: Dims, names: NumPyNames) -> Dims:
-    """`dim`, or what `names` gives for it, where no dimension is reduced. Raises TypeError as `numpy_names` does."""
+    """`dim`, or its value in `names`, for a method without `keepdim`. Raises TypeError as `numpy_names` does."""
     if "keepdims" in names:
         raise TypeError(f"{what}: unexpected argument 'keepdims': expected dim (or axis)")
     return numpy_names(what, dim, False, names)[0]
 
 
 def one_dim(what: str, dim: int | None, names: NumPyNames) -> int:
-    """`dim`, or what `names` gives for it. Raises TypeError for none."""
+    """`dim`, or its value in `names`. Raises TypeError if there is none."""
     if names:
         dim = named_dims(what, dim, names)  # type: ignore[assignment]
     if dim is None:
-        raise TypeError(f"{what} without dim: expected the one to work along, such as -1")
+        raise TypeError(f"{what} without dim: expected one, such as -1")
     return dim

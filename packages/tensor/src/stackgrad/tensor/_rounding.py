@@ -1,4 +1,4 @@
-"""The methods and operators of a tensor that round: to integers, and to whole quotients and what they leave."""
+"""The methods and operators of a tensor that round, divide with rounding, and take remainders."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 
 
 class Rounding(Arithmetic):
-    """Roundings of floats, through which no gradient flows; integers stay as they are, and bools raise TypeError."""
+    """Rounding of floats, through which no gradient flows. Integers are unchanged, and bools raise TypeError."""
 
     __slots__ = ()
 
     def floor(self) -> Tensor:
-        """The largest integer that is not above it, of the same dtype."""
+        """The largest integer not above x, in the same dtype."""
         return _rounded("floor", self)
 
     def ceil(self) -> Tensor:
-        """The smallest integer that is not below it, of the same dtype."""
+        """The smallest integer not below x, in the same dtype."""
         return _rounded("ceil", self)
 
     def trunc(self) -> Tensor:
-        """The integer part, of the same dtype."""
+        """The integer part, in the same dtype."""
         return _rounded("trunc", self)
 
     def round(self, decimals: int = 0) -> Tensor:
-        """The nearest integer, of the same dtype, or multiple of 10 ** -`decimals`; of two as near the even one."""
+        """The nearest multiple of 10 ** -decimals, in the same dtype; ties go to the even one."""
         if not decimals or self.dtype == bool_:
             return _rounded("round", self)
         if self.dtype == int64:
@@ -42,13 +42,16 @@ class Rounding(Arithmetic):
         return (self * scale).round() / scale if decimals > 0 else (self / scale).round() * scale
 
     def frac(self) -> Tensor:
-        """The part behind the point, of the same sign. Raises TypeError for integers."""
+        """The fractional part, with the same sign. Raises TypeError for integers."""
         if self.dtype == int64:
             raise TypeError("frac of int64: expected float32 or float64")
         return self - self.trunc()
 
     def div(self, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
-        """The quotient; of integers in float32. With `rounding_mode` "floor" as `//`, with "trunc" its integer part."""
+        """The quotient, float32 for integers. `rounding_mode` "floor" gives x // y, "trunc" the integer part.
+
+        Raises ValueError for another mode.
+        """
         if rounding_mode is None:
             return elementwise("div", self, other)
         if rounding_mode == "floor":
@@ -61,14 +64,14 @@ class Rounding(Arithmetic):
         return below + ((below < 0) & (below * other != self))
 
     def floor_divide(self, other: Operand) -> Tensor:
-        """The largest whole number that is not above the quotient: x // y; of integers an integer.
+        """The largest integer not above the quotient, x // y; int64 for integers.
 
         Raises ZeroDivisionError for integers over 0, and TypeError for bools alone.
         """
         return whole("floor_divide", self, other)
 
     def remainder(self, other: Operand) -> Tensor:
-        """What floor division leaves: x % y, of the sign of y, NaN for a float over 0.
+        """The remainder of floor division, x % y, with the sign of y; NaN for a float divided by 0.
 
         Raises ZeroDivisionError for integers over 0, and TypeError for bools alone.
         """
@@ -88,7 +91,7 @@ class Rounding(Arithmetic):
 
 
 class _Truncated(Primitive):
-    """The integer part of a quotient. Its gradient is 0, also where that of the quotient is infinite."""
+    """The integer part of a quotient. Its gradient is 0, even where the gradient of the quotient is infinite."""
 
     @staticmethod
     def forward(ctx: Context, x: Operand, y: Operand) -> Tensor:

@@ -1,4 +1,4 @@
-"""Shapes: dimension numbers, broadcasting, and the window that convolution and pooling slide over an image."""
+"""Shapes: dimension indices, broadcasting, and the window that convolution and pooling slide over an image."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ NO_PADDING: Padding = ((0, 0), (0, 0))
 
 
 def normalize_dim(dim: int, ndim: int) -> int:
-    """`dim` counted from the front; without dimensions, 0 or -1 gives 0, as if there were one.
+    """`dim` counted from the front. A shape without dimensions counts as having one.
 
-    Raises IndexError when the shape has no such dimension, TypeError for what is no integer.
+    Raises IndexError if the shape has no such dimension, TypeError for anything but an integer.
     """
     if isinstance(dim, bool):
         raise TypeError(f"dim {dim}: expected an integer")
@@ -29,7 +29,7 @@ def normalize_dim(dim: int, ndim: int) -> int:
 
 
 def normalize_dims(dim: int | Sequence[int] | None, ndim: int) -> Shape:
-    """`dim` (one, several or None for all) as ascending dimension numbers, each named once."""
+    """`dim` (one, several or None for all) as ascending indices. Raises ValueError for one that occurs twice."""
     if dim is None:
         return tuple(range(ndim))
     if not isinstance(dim, Sequence):
@@ -42,7 +42,7 @@ def normalize_dims(dim: int | Sequence[int] | None, ndim: int) -> Shape:
 
 @lru_cache(1024)
 def broadcast_shapes(*shapes: Shape) -> Shape:
-    """The shape that all of `shapes` expand to, aligned at the right."""
+    """The shape that all of `shapes` expand to, aligned at the right. Raises ValueError if there is none."""
     if shapes.count(shapes[0]) == len(shapes):
         return shapes[0]
     ndim = max(map(len, shapes))
@@ -58,14 +58,14 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
 
 
 def checked(shape: Sequence[int]) -> Shape:
-    """`shape`, once its extents are known to be 0 or more."""
+    """`shape` as a tuple. Raises ValueError for a negative extent."""
     if any(extent < 0 for extent in shape):
         raise ValueError(f"shape {tuple(shape)} is not valid: expected extents of 0 or more")
     return tuple(shape)
 
 
 def resolve_shape(shape: Sequence[int], size: int) -> Shape:
-    """`shape` with its one -1, if any, replaced by what makes it hold `size` elements."""
+    """`shape` with a -1, if any, replaced so that it holds `size` elements. Raises ValueError if it cannot."""
     known = 1
     for extent in shape:
         known *= extent if extent != -1 else 1
@@ -81,18 +81,18 @@ def resolve_shape(shape: Sequence[int], size: int) -> Shape:
 
 def strides_in_order(shape: Shape) -> Shape:
     """The strides, in elements, of an array in C order without gaps."""
-    strides, step = [], 1
+    strides, stride = [], 1
     for extent in reversed(shape):
-        strides.append(step)
-        step *= max(extent, 1)
+        strides.append(stride)
+        stride *= max(extent, 1)
     return tuple(reversed(strides))
 
 
 def reshaped_strides(old: Shape, strides: Shape, new: Shape) -> Shape | None:
-    """The strides by which memory of shape `old` has the shape `new`, of as many elements; None if it takes a copy."""
+    """The strides of a view in shape `new` of memory in shape `old`, of equal size; None if that needs a copy."""
     if 0 in old:
         return strides_in_order(new)
-    runs: list[tuple[int, int]] = []  # extents and strides, neighbours made one where they lie so
+    runs: list[tuple[int, int]] = []  # extents and strides, with contiguous neighbours merged
     for extent, stride in zip(old, strides, strict=True):
         if extent == 1:
             continue
@@ -101,14 +101,14 @@ def reshaped_strides(old: Shape, strides: Shape, new: Shape) -> Shape | None:
         else:
             runs.append((extent, stride))
     found: list[int] = []
-    left, step = runs.pop() if runs else (1, 1)
+    left, stride = runs.pop() if runs else (1, 1)
     for extent in reversed(new):
         if extent > 1 and left == 1 and runs:
-            left, step = runs.pop()
+            left, stride = runs.pop()
         if left % extent:
             return None
-        found.append(step)
-        left, step = left // extent, step * extent
+        found.append(stride)
+        left, stride = left // extent, stride * extent
     return tuple(reversed(found))
 
 
@@ -129,9 +129,10 @@ class _Window(NamedTuple):
 
 
 class Window(_Window):
-    """A window slid over the rows and columns of an image.
+    """A window that slides over the rows and columns of an image.
 
-    Each field has one entry for the rows and one for the columns; `padding` holds (before, after) for each.
+    Each field has one entry for the rows and one for the columns; `padding` holds (before, after) for each. Raises
+    TypeError for entries of other types, ValueError for values out of range.
     """
 
     __slots__ = ()
@@ -152,17 +153,17 @@ class Window(_Window):
 
     @property
     def span(self) -> Pair:
-        """Rows and columns from the window's first tap to its last, both counted."""
+        """The height and width of the window with its dilation."""
         return (self.kernel[0] - 1) * self.dilation[0] + 1, (self.kernel[1] - 1) * self.dilation[1] + 1
 
     def padded(self, size: Pair) -> Pair:
-        """Rows and columns of an image of `size` with the padding."""
+        """The height and width of an image of `size` with the padding."""
         return size[0] + sum(self.padding[0]), size[1] + sum(self.padding[1])
 
     def positions(self, size: Pair) -> Pair:
-        """How many places the window has on an image of `size`; a ragged edge is dropped.
+        """The count of window positions on an image of `size`, in rows and columns. A ragged edge is dropped.
 
-        Raises ValueError when the window is larger than the padded image.
+        Raises ValueError if the window is larger than the padded image.
         """
         padded, span = self.padded(size), self.span
         if padded[0] < span[0] or padded[1] < span[1]:

@@ -1,4 +1,4 @@
-"""What `Tensor.size` is: NumPy's number of elements and PyTorch's method in one."""
+"""The value of `Tensor.size`: NumPy's element count and PyTorch's method in one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ._shape import Shape, normalize_dim
 
 
 class Size(int):
-    """The number of elements of a shape; called, the shape, or its extent in one dimension."""
+    """The number of elements of a shape; when called, the shape or its extent in one dimension."""
 
     def __new__(cls, shape: Shape) -> Size:
         out = super().__new__(cls, math.prod(shape))

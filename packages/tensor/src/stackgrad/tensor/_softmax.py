@@ -1,4 +1,4 @@
-"""Softmax and cross-entropy: a fused gradient, or the composed one where that is to be differentiated again."""
+"""Softmax and cross-entropy, with a fused gradient, or a composed one if it is to be differentiated again."""
 
 from __future__ import annotations
 
@@ -92,14 +92,14 @@ class NLLLoss(Primitive):
 
 
 def _along(function: type[Function], what: str, x: Tensor, dim: int | None, names: NumPyNames) -> Tensor:
-    """`function` of x along `dim`, or what `names` gives for it; without dimensions x counts as having one."""
+    """`function` of x along `dim` (or `axis` in `names`); without dimensions x counts as having one."""
     expect_float(what, x)
     at = normalize_dim(one_dim(what, dim, names), x.ndim)
     return function.apply(x, at) if x.ndim else function.apply(x.reshape(1), 0).reshape(())
 
 
 def softmax(x: Tensor, dim: int | None = None, **names: Unpack[NumPyNames]) -> Tensor:
-    """exp(x) over its sum along `dim` (or `axis`), shifted by the maximum so that nothing overflows; the shape of x.
+    """exp(x) divided by its sum along `dim` (or `axis`), shifted so that nothing overflows; the shape of x.
 
     Raises TypeError for integers and without `dim`, and IndexError for a dim that x does not have.
     """
@@ -112,18 +112,18 @@ def log_softmax(x: Tensor, dim: int | None = None, **names: Unpack[NumPyNames]) 
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """Minus log_softmax of logits (n, c) at the class numbers target (n,), int64 in 0 .. c - 1: losses (n,).
+    """Minus log_softmax of logits (n, c) at the class indices target (n,), int64 in 0 .. c - 1: losses (n,).
 
-    Raises ValueError for shapes that do not fit or a class number out of range, TypeError for dtypes.
+    Raises ValueError for shapes that do not match or a class index out of range, TypeError for other dtypes.
     """
     _expect_classes("cross_entropy", logits, target)
     return CrossEntropy.apply(logits, target)
 
 
 def nll_loss(log_probs: Tensor, target: Tensor) -> Tensor:
-    """Minus log_probs (n, c) at the class numbers target (n,), int64 in 0 .. c - 1: losses (n,).
+    """Minus log_probs (n, c) at the class indices target (n,), int64 in 0 .. c - 1: losses (n,).
 
-    Raises as `cross_entropy`, which is faster where the log-probabilities are not wanted.
+    Raises as `cross_entropy`, which is faster if the log-probabilities themselves are not needed.
     """
     _expect_classes("nll_loss", log_probs, target)
     return NLLLoss.apply(log_probs, target)
@@ -135,11 +135,11 @@ def _expect_classes(what: str, scores: Tensor, target: Tensor) -> None:
     except AttributeError:
         common_backend(what, scores, target)
         raise
-    _fitting.find(form, what, scores, target)
+    _checked.find(form, what, scores, target)
     expect_classes(what, target, scores.data.shape[1])
 
 
-def _expect_to_fit(what: str, scores: Tensor, target: Tensor) -> None:
+def _check(what: str, scores: Tensor, target: Tensor) -> None:
     common_backend(what, scores, target)
     if not is_float(scores.dtype) or target.dtype != int64:
         raise TypeError(
@@ -153,4 +153,4 @@ def _expect_to_fit(what: str, scores: Tensor, target: Tensor) -> None:
         raise ValueError(f"{what}: input of shape {scores.shape} has no classes: expected at least one")
 
 
-_fitting: Plans[None] = Plans(_expect_to_fit)
+_checked: Plans[None] = Plans(_check)

@@ -1,4 +1,4 @@
-"""The methods of a tensor that sort along a dimension: equals stay in their order, and NaN counts as the largest."""
+"""The methods of a tensor that sort along a dimension: sorting is stable, and NaN counts as the largest value."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ if TYPE_CHECKING:
 
 
 class Sorted(NamedTuple):
-    """Values, and the int64 indices of where they stood along the dimension."""
+    """Values, and their int64 indices along the dimension before sorting."""
 
     values: Tensor
     indices: Tensor
 
 
 class Sorting(Value):
-    """Sorting along `dim`, the last if not given. Without dimensions a tensor counts as having one."""
+    """Sorting along `dim`, by default the last. A tensor without dimensions counts as having one."""
 
     __slots__ = ()
 
     def sort(self, dim: int = -1, descending: bool = False, stable: bool = True) -> Sorted:
-        """(values, indices) in ascending or descending order; equals keep theirs, whether `stable` or not."""
+        """(values, indices) in ascending or descending order; the sort is always stable."""
         return _picked(self, dim, _order(self, dim, descending))
 
     def argsort(self, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
-        """The int64 indices that `sort` gives."""
+        """The int64 indices that `sort` returns."""
         return _order(self, dim, descending)
 
     def topk(self, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Sorted:
-        """(values, indices) of the `k` largest or smallest elements, in order, the first of equals first.
+        """(values, indices) of the `k` largest or smallest elements, in order; of equal ones, the first comes first.
 
-        Raises ValueError for a k that is not from 0 to the extent of `dim`.
+        Raises ValueError for a k outside 0 .. extent of `dim`.
         """
         extent = (self.shape or (1,))[normalize_dim(dim, self.ndim)]
         if not 0 <= k <= extent:
@@ -48,7 +48,7 @@ class Sorting(Value):
         return _picked(self, dim, order.narrow(dim, 0, k).clone() if self.ndim else order)
 
     def kthvalue(self, k: int, dim: int = -1, keepdim: bool = False) -> Sorted:
-        """(values, indices) of the `k`-th smallest element, counted from 1. Raises ValueError where there is none."""
+        """(values, indices) of the `k`-th smallest element, counted from 1. Raises ValueError if there is none."""
         extent = (self.shape or (1,))[normalize_dim(dim, self.ndim)]
         if not 1 <= k <= extent:
             raise ValueError(f"kthvalue of {k} along dim {dim} of extent {extent}: expected 1 to {extent}")
@@ -60,9 +60,9 @@ class Sorting(Value):
     @overload
     def median(self, dim: int, keepdim: bool = False) -> Sorted: ...
     def median(self, dim: int | None = None, keepdim: bool = False) -> Tensor | Sorted:
-        """The median, of an even number the lower of the two in the middle; NaN where there is one.
+        """The median, or NaN if there is one; of an even count, the lower of the two middle values.
 
-        Of all elements a tensor; along `dim` (values, indices). Raises ValueError where there are none.
+        Returns a tensor for all elements, (values, indices) along `dim`. Raises ValueError for no elements.
         """
         x = cast("Tensor", self)
         if dim is None:
@@ -75,7 +75,7 @@ class Sorting(Value):
         if not x.ndim:
             return _one(x, dim, order, keepdim)
         wrong = x.isnan().sum(dim, keepdim=True)
-        middle = (wrong == 0).where((extent - 1) // 2, extent - wrong)  # or the first NaN
+        middle = (wrong == 0).where((extent - 1) // 2, extent - wrong)  # or the index of the first NaN
         return _one(x, dim, gather(order, at, middle), keepdim)
 
     def unique(
@@ -85,11 +85,10 @@ class Sorting(Value):
         return_counts: bool = False,
         dim: int | None = None,
     ) -> Any:
-        """The values that occur, each once, in ascending order; each NaN is another. Along `dim` whole parts.
+        """The distinct values in ascending order, or the distinct slices along `dim`; NaNs differ from each other.
 
-        With `return_inverse` also the int64 index in the result of each element, and with `return_counts` how often
-        each occurs. It is computed on the host. Raises RuntimeError in a captured function: how many there are is
-        known by reading alone.
+        `return_inverse` adds the int64 index in the result of each element, `return_counts` the count of each value.
+        It runs on the host. Raises RuntimeError in a captured function, since the shape depends on the values.
         """
         x = cast("Tensor", self)
         at = None if dim is None else normalize_dim(dim, x.ndim)
@@ -119,12 +118,12 @@ def _order(x: Value, dim: int, descending: bool) -> Tensor:
 
 
 def _picked(x: Value, dim: int, index: Tensor) -> Sorted:
-    """The elements at the indices."""
+    """The elements at `index` along `dim`, and `index`."""
     x = cast("Tensor", x)
     return Sorted(gather(x, normalize_dim(dim, x.ndim), index) if x.ndim else x.clone(), index)
 
 
 def _one(x: Value, dim: int, index: Tensor, keepdim: bool) -> Sorted:
-    """The element of each column at its index, which has an extent of 1 along `dim`."""
+    """As `_picked`, for an index of extent 1 along `dim`, which is dropped unless `keepdim`."""
     values, indices = _picked(x, dim, index)
     return Sorted(values, indices) if keepdim or not x.ndim else Sorted(values.squeeze(dim), indices.squeeze(dim))

@@ -1,4 +1,4 @@
-"""The steps of a fused function, as a backend is given them, and how they are composed of its operations."""
+"""The stages of a fused function, as a backend receives them, and their composition of the backend's operations."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Axes = tuple[int | None, ...]
 
 
 class Operand(NamedTuple):
-    """Dimension axes[d] of the value `source` lies along dimension d of the stage; None: it is repeated."""
+    """The value of index `source`, whose dimension axes[d] is dimension d of the stage; None: it is repeated."""
 
     source: int
     axes: Axes
 
 
 class Line(NamedTuple):
-    """`op` (or "cast", or "constant" of `value`) of earlier slots: first come the operands, then the lines."""
+    """`op` (or "cast", or "constant" of `value`) applied to earlier slots: the operands, then the lines."""
 
     op: str
     slots: tuple[int, ...]
@@ -34,7 +34,7 @@ class Line(NamedTuple):
 
 
 class Result(NamedTuple):
-    """A slot, as it is or reduced over `dims` by the reduction of that name."""
+    """A slot, or its reduction of that name over `dims`."""
 
     slot: int
     reduction: str | None = None
@@ -42,7 +42,7 @@ class Result(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """What one kernel can do: for each element of `shape` the lines, and from them the results."""
+    """The work of one kernel: for each element of `shape`, compute the lines, and from them the results."""
 
     shape: Shape
     operands: tuple[Operand, ...]
@@ -55,23 +55,23 @@ class Stage(NamedTuple):
 
 
 class Given(NamedTuple):
-    """A value in memory, or the view of it by these axes."""
+    """A value in memory, or its view by these axes."""
 
     source: int
     axes: Axes | None = None
 
 
 class Call(NamedTuple):
-    """A method of the backend, of one array between other arguments."""
+    """A call of a backend's method, with an array between other arguments."""
 
     given: Given
     method: str
     before: tuple[Any, ...]
-    behind: tuple[Any, ...]
+    after: tuple[Any, ...]
 
 
 def aligned(backend: Backend, array: Array, axes: Axes) -> Array:
-    """The view of `array` of which dimension d is its dimension axes[d], or of extent 1."""
+    """The view of `array` whose dimension d is its dimension axes[d], or has extent 1 where that is None."""
     chosen = [axis for axis in axes if axis is not None]
     others = [d for d in range(array.ndim) if d not in chosen]
     extents = tuple([1 if axis is None else array.shape[axis] for axis in axes])
@@ -79,7 +79,7 @@ def aligned(backend: Backend, array: Array, axes: Axes) -> Array:
 
 
 def plan_composed(backend: Backend, stage: Stage) -> Callable[..., list[Array]]:
-    """What does a stage by the backend's operations, one after the other."""
+    """A function that computes a stage with the backend's operations, one after the other."""
 
     def run(*arrays: Array) -> list[Array]:
         slots = [aligned(backend, a, operand.axes) for a, operand in zip(arrays, stage.operands, strict=True)]

@@ -1,10 +1,10 @@
-"""Sums on the host whose error does not grow with their length: what the reference backend adds up by.
+"""Accurate sums on the host, for the reference backend: their error hardly grows with their length.
 
-float32 is added in float64 and rounded once. NumPy adds by halves, so that the error of a sum of n grows with log n (N.
-Higham, "The accuracy of floating point summation", SIAM Journal on Scientific Computing 14, 1993), but only where its
-elements are neighbours: what is to be added is laid so first. What cannot be added by halves keeps the rounding error
-of each step, which is a number too, and adds these up (T. Ogita, S. Rump and S. Oishi, "Accurate sum and dot product",
-SIAM Journal on Scientific Computing 26, 2005).
+float32 is summed in float64 and rounded once. NumPy sums pairwise, so the error of a sum of n values grows with log n
+(N. Higham, "The accuracy of floating point summation", SIAM Journal on Scientific Computing 14, 1993), but only along
+contiguous elements: so operands are made contiguous first. Running sums and products cannot be pairwise; they keep the
+exact rounding error of each operation and sum these errors (T. Ogita, S. Rump and S. Oishi, "Accurate sum and dot
+product", SIAM Journal on Scientific Computing 26, 2005).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ._shape import Shape
 Array = NDArray[Any]
 
 PIECE = 4096
-"""The products that `matmul` adds up in whatever order BLAS likes."""
+"""The count of products that `matmul` leaves to BLAS to sum, in any order."""
 
 
 def total(a: Array, dims: Shape) -> Array:
@@ -40,10 +40,9 @@ def running(a: Array, dim: int) -> Array:
 
 
 def product(a: Array, dims: Shape) -> Array:
-    """The product over `dims`, which are removed: neighbours are multiplied, again and again until one is left.
+    """The product over `dims`, which are removed: adjacent pairs are multiplied until one value is left.
 
-    Mantissas and exponents go apart, so that nothing overflows midway, and each mantissa has its rounding error beside
-    it.
+    Mantissas and exponents are separate, so nothing overflows midway, and each mantissa carries its rounding error.
     """
     mantissa, exponent = np.frexp(_last(a, dims))
     exponent, low = exponent.astype(np.int64), np.zeros_like(mantissa)
@@ -60,12 +59,12 @@ def product(a: Array, dims: Shape) -> Array:
         exponent = exponent[..., ::2] + exponent[..., 1::2] + shift
     if not mantissa.shape[-1]:
         return np.ones(mantissa.shape[:-1], a.dtype)
-    exponent = np.clip(exponent, -5000, 5000).astype(np.int32)  # beyond what float64 has
+    exponent = np.clip(exponent, -5000, 5000).astype(np.int32)  # beyond the range of float64
     return np.asarray(np.ldexp(mantissa + low, exponent)[..., 0].astype(a.dtype))
 
 
 def by_row(g: Array, index: NDArray[np.int64], rows: int) -> Array:
-    """Zeros (rows, k) with each g[i] of g (m, k) added at row index[i]."""
+    """Zeros (rows, k) with each row g[i] of g (m, k) added to row index[i]."""
     out = np.zeros((rows, g.shape[1]), g.dtype)
     order = np.argsort(index, kind="stable")
     starts = np.flatnonzero(np.diff(index[order], prepend=-1))
@@ -76,7 +75,7 @@ def by_row(g: Array, index: NDArray[np.int64], rows: int) -> Array:
 
 
 def matmul(a: Array, b: Array) -> Array:
-    """(*batch, n, k) times (*batch, k, m): k is cut into pieces, whose products are added as in `total`."""
+    """(*batch, n, k) times (*batch, k, m): k is split into pieces, whose results are summed as in `total`."""
     starts = range(0, a.shape[-1], PIECE)
     if len(starts) < 2:
         return np.asarray(np.matmul(a, b))
@@ -84,7 +83,7 @@ def matmul(a: Array, b: Array) -> Array:
 
 
 def tensordot(a: Array, b: Array, a_dims: Sequence[int], b_dims: Sequence[int]) -> Array:
-    """np.tensordot by `matmul`: the other dimensions of `a`, then those of `b`."""
+    """np.tensordot by `matmul`; the result has the remaining dimensions of `a`, then those of `b`."""
     rows = [d for d in range(a.ndim) if d not in a_dims]
     columns = [d for d in range(b.ndim) if d not in b_dims]
     n, m = ([x.shape[d] for d in dims] for x, dims in ((a, rows), (b, columns)))
@@ -94,25 +93,25 @@ def tensordot(a: Array, b: Array, a_dims: Sequence[int], b_dims: Sequence[int]) 
 
 
 def _last(a: Array, dims: Shape) -> Array:
-    """`a` in float64 with `dims` as one, the last, whose elements are neighbours."""
+    """`a` in float64 with `dims` merged into one, the last, in contiguous memory."""
     kept = [d for d in range(a.ndim) if d not in dims]
     laid = np.ascontiguousarray(a.transpose(*kept, *dims), np.float64)
     return laid.reshape(*[a.shape[d] for d in kept], math.prod([a.shape[d] for d in dims]))
 
 
 def _finite(errors: Array) -> Array:
-    """Rounding errors, and 0 for those of infinities and NaN."""
+    """Rounding errors, with 0 for those of infinities and NaN."""
     return np.asarray(np.where(np.isfinite(errors), errors, 0))
 
 
 def _lost(a: Array, b: Array, rounded: Array) -> Array:
-    """What rounding took from a + b: exact (D. Knuth, The Art of Computer Programming 2, 4.2.2)."""
+    """The exact rounding error of a + b (D. Knuth, The Art of Computer Programming 2, 4.2.2)."""
     part = rounded - a
     return _finite((a - (rounded - part)) + (b - part))
 
 
 def _rounding(x: Array, y: Array, rounded: Array) -> Array:
-    """What rounding took from x * y: exact, by halves of their digits (T. Dekker, Numerische Mathematik 18, 1971)."""
+    """The exact rounding error of x * y, from halves of their digits (T. Dekker, Numerische Mathematik 18, 1971)."""
     (x_high, x_low), (y_high, y_low) = _split(x), _split(y)
     return np.asarray(((x_high * y_high - rounded) + x_high * y_low + x_low * y_high) + x_low * y_low)
 

@@ -1,16 +1,15 @@
-"""What a captured function depends on besides its arguments: variables, attributes and lists of Python.
+"""The Python state that a captured function depends on besides its arguments: variables, attributes and lists.
 
-A replay runs no Python, so it is right as long as these are what they were when the function was recorded. They are
-found by the function's code and the code of the functions and methods that it can reach: its globals and closure, the
-attributes of those that it uses, and so on. An attribute of a value of which the code does not say where it comes from
-counts for every object that has one. Where code asks an object for all its attributes (`vars`, `getattr`), all count.
-Tensors and other objects count by identity, numbers and text by value, NumPy arrays by their elements where they are
-few. NumPy's and Python's random generators must not have drawn: a replay would not draw.
+A replay runs no Python, so it is valid as long as this state is as it was when the function was recorded. It is found
+from the code of the function and of the functions and methods that it can reach: globals, closures, the attributes of
+these that the code uses, and so on. If the code does not show where a value comes from, an attribute of it counts for
+every object that has one. If code may read all attributes of an object (`vars`, `getattr`), they all count. Tensors and
+other objects are compared by identity, scalars and strings by value, and small NumPy arrays by their elements. The
+random generators of NumPy and Python must not have drawn, since a replay would not draw.
 
-What code of `each_time` alone uses does not count: each replay reads it. An object with a method `__captured__`, such
-as an optimizer, whose settings replays read, says itself what its methods depend on; of its attributes count those
-that other code uses. Of the objects of other libraries the attributes count that code uses, and not what
-their methods do.
+State that only code in `each_time` uses does not count: each replay reads it. An object with a method `__captured__`,
+such as an optimizer, whose settings replays read, declares itself what its methods depend on; only the attributes that
+other code uses count. The same holds for objects of other libraries, whose methods are not inspected.
 """
 
 from __future__ import annotations
@@ -35,40 +34,40 @@ from ._uses import Uses, uses_of
 from ._value import Value
 
 _PLAIN = (bool, int, float, complex, str, bytes, frozenset)
-_LONG = 1000  # entries of a list, dict or array; of longer ones only how many there are counts
+_LONG = 1000  # entries of a list, dict or array; longer ones are compared by length alone
 
 
 def _is_random(x: Any) -> bool:
-    """Whether it is a generator of Python's or NumPy's. Before numpy.random is imported there are none of these."""
+    """Whether it is a random generator of Python or NumPy. Before numpy.random is imported, NumPy has none."""
     if isinstance(x, random.Random):
         return True
     numpys = sys.modules.get("numpy.random")
     return numpys is not None and isinstance(x, (numpys.RandomState, numpys.Generator, numpys.BitGenerator))
 
 
-# Methods that Python calls by itself, and that make, show or copy an object: not what a step does.
+# Methods that Python calls implicitly to make, show or copy an object: not part of a step's work.
 _ASIDE = {"__init__", "__new__", "__repr__", "__str__", "__format__", "__getattr__", "__setattr__", "__delattr__"}
 _ASIDE |= {"__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__del__", "__init_subclass__", "__hash__"}
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether a value is as it was: the same object, or an equal number or text."""
+    """Whether a value is unchanged: the same object, or an equal scalar or string."""
     return a is b or (type(a) is type(b) and isinstance(a, _PLAIN) and (a == b or (a != a and b != b)))
 
 
 Guard: TypeAlias = tuple[Callable[[], Sequence[Any]], Sequence[Any]]
-"""What reads some values, and those that it gives as long as a recording is right."""
+"""A function that reads some values, and the values that it returns as long as a recording is valid."""
 
 
 def holds(guard: Guard) -> bool:
-    """Whether all values of a guard are as they were."""
+    """Whether all values of a guard are unchanged."""
     read, values = guard
     now = read()
     return len(now) == len(values) and (all(map(is_, now, values)) or all(map(same, now, values)))
 
 
 class Entry(NamedTuple):
-    """A value, its name for people, and the function and key that read it: None for what does not exist."""
+    """A value, its name in messages, and the function and key that read it. The value is None if it does not exist."""
 
     name: str
     owner: Any
@@ -78,29 +77,29 @@ class Entry(NamedTuple):
 
     @property
     def at(self) -> tuple[int, Any]:
-        """Which value it is, of all that there are."""
+        """A key that identifies the entry."""
         return id(self.owner), self.read if self.key is self.owner else self.key
 
     @property
     def array(self) -> NDArray[Any] | None:
-        """The NumPy array whose elements it is."""
+        """The NumPy array whose elements it holds, or None."""
         return self.owner if isinstance(self.owner, np.ndarray) else None
 
     @property
     def lasts(self) -> bool:
-        """Whether it is to be as it was also between recording and replay. Generators may draw for others."""
+        """Whether it must stay unchanged between recording and replay, too. Generators may draw in between."""
         return self.read is not _drawn
 
 
 class Surroundings:
-    """The entries that a function depends on, as they are now; `without` those that only these codes use."""
+    """The entries that a function depends on, as they are now, except those that only the codes in `without` use."""
 
     def __init__(self, function: Callable[..., Any], without: frozenset[CodeType] = frozenset()) -> None:
         self._without = without
         self._name = getattr(function, "__name__", type(function).__name__)
         self._loose: set[str] = set()  # attributes that count for every object
         self._wanted: dict[int, set[str]] = {}  # attributes that count for one object, by its id
-        self._asks = False  # whether a function, no method, asks for all attributes of something
+        self._asks = False  # whether a function, not a method, may read all attributes of an object
         self._grew = True
         while self._grew:  # attributes lead to functions, and these to more attributes
             self._grew = False
@@ -109,55 +108,55 @@ class Surroundings:
         del self._seen
 
     def guard(self) -> Guard:
-        """What reads the values of all entries, and those that they have."""
+        """A guard of all entries."""
         entries = self.entries.values()
         reads, keys = [entry.read for entry in entries], [entry.key for entry in entries]
         return lambda: list(map(call, reads, keys)), [entry.value for entry in entries]
 
     def changed(self) -> dict[tuple[int, Any], Entry]:
-        """The entries that are no longer as they were."""
+        """The entries whose values have changed."""
         return {entry.at: entry for entry in self.entries.values() if not same(entry.read(entry.key), entry.value)}
 
     # --- the walk
 
     def _of(self, x: Any, name: str, asked: bool = False) -> Iterator[Entry]:
-        """The entries that are reached through the value x; `asked` for the function itself."""
-        kind = type(x)
+        """The entries that the value x leads to. `asked`: x is the captured function itself."""
+        cls = type(x)
         if id(x) in self._seen or isinstance(x, (Value, *_PLAIN)) or x is None:
             return
-        self._seen[id(x)] = x  # kept, so that no other gets its id
-        if kind is FunctionType:
+        self._seen[id(x)] = x  # kept, so that its id is not reused
+        if cls is FunctionType:
             if asked or not _is_foreign(x.__module__, of_function=True):
                 yield from self._of_function(x)
                 yield from self._of_attributes(x, vars(x), vars(x), name, every=False)
-        elif kind is MethodType:
-            if not hasattr(type(x.__self__), "__captured__"):  # which says what its methods depend on
+        elif cls is MethodType:
+            if not hasattr(type(x.__self__), "__captured__"):  # it declares what its methods depend on
                 yield from self._of_method(x.__func__, x.__self__)
             yield from self._of(x.__self__, "self")
-        elif kind is partial:
+        elif cls is partial:
             for part in (x.func, x.args, x.keywords):
                 yield from self._of(part, name, asked)
         elif isinstance(x, (list, tuple, dict, set, deque)):
             yield from self._of_container(x, name)
-        elif kind is ModuleType:
+        elif cls is ModuleType:
             yield from self._of_module(x, name)
-        elif kind is BuiltinMethodType or _is_random(x):
+        elif cls is BuiltinMethodType or _is_random(x):
             yield from self._of_random(x if _is_random(x) else x.__self__, name)
         elif isinstance(x, (np.ndarray, array, bytearray)):
             if np.size(x) <= _LONG and not (isinstance(x, np.ndarray) and x.dtype.hasobject):
                 yield Entry(name, x, _elements, x, _elements(x))
         elif hasattr(x, "__wrapped__") and callable(x):
             yield from self._of(x.__wrapped__, name, asked)
-        elif hasattr(kind, "__captured__"):
+        elif hasattr(cls, "__captured__"):
             yield from self._of_named(x, name)
-        elif not _is_foreign((x if isinstance(x, type) else kind).__module__):
+        elif not _is_foreign((x if isinstance(x, type) else cls).__module__):
             yield from self._of_object(x, name)
         elif isinstance(x, Iterator) and not isinstance(x, IOBase):
             raise RuntimeError(
                 f"a captured function uses {name}, an iterator, whose next value a replay would not take: take it "
                 "outside, and pass it"
             )
-        elif kind.__module__.startswith("stackgrad."):
+        elif cls.__module__.startswith("stackgrad."):
             yield from self._of_named(x, name)
         elif not isinstance(x, type):
             yield from self._of_attributes(x, getattr(x, "__dict__", {}), getattr(x, "__dict__", {}), name, self._asks)
@@ -190,7 +189,7 @@ class Surroundings:
             yield from self._of(function, "", asked=True)
 
     def _of_variables(self, function: FunctionType, owner: Any) -> Iterator[Entry]:
-        """The globals and free variables that a function uses. Notes the attributes of these and of `owner`."""
+        """The globals and free variables that a function uses. Collects their used attributes, and those of `owner`."""
         code, variables = function.__code__, function.__globals__
         if code in self._without:
             return
@@ -214,7 +213,7 @@ class Surroundings:
     def _want(
         self, used: Uses, owner: Any, first: tuple[str, ...], cells: dict[str, CellType], variables: dict[str, Any]
     ) -> None:
-        """Note which attributes of which objects a code uses, and which of any."""
+        """Collect the attributes that code uses: of known objects, and of any object."""
         self._add(self._loose, used.loose)
         for variable, where, attributes in used.chains:
             if where == "free":
@@ -245,16 +244,16 @@ class Surroundings:
             return
         for key, value in list(x.items() if isinstance(x, dict) else enumerate(x)):
             inner = f"{name}[{key!r}]"
-            if not isinstance(x, tuple):  # of which the entries are what they were as long as it is
+            if not isinstance(x, tuple):  # an unchanged tuple has unchanged entries
                 yield Entry(inner, x, x.get if isinstance(x, dict) else partial(_item, x), key, value)
             yield from self._of(value, inner)
 
     def _of_object(self, x: Any, name: str) -> Iterator[Entry]:
-        """Those of the attributes of an object, or of a class, that code uses."""
+        """The attributes of an object or a class that code uses."""
         classes = [c for c in (x if isinstance(x, type) else type(x)).__mro__ if not _is_foreign(c.__module__)]
         names = self._loose | self._wanted.get(id(x), set())
         asks = self._asks
-        data: dict[str, Any] = {}  # of the classes: what an instance may come to have as its own
+        data: dict[str, Any] = {}  # class attributes, which an instance may later override
         for c in classes:
             own: dict[str, Any] = {}
             for attribute, member in list(vars(c).items()):
@@ -270,7 +269,7 @@ class Surroundings:
             if not c.__module__.startswith("stackgrad."):
                 yield from self._of_attributes(x, own, vars(c), c.__name__, asks, c)
             for attribute in names & own.keys():
-                if isinstance(own[attribute], MemberDescriptorType) and not isinstance(x, type):  # of __slots__
+                if isinstance(own[attribute], MemberDescriptorType) and not isinstance(x, type):  # a slot
                     found = getattr(x, attribute, None)
                     yield Entry(f"{name}.{attribute}", x, partial(_attribute, x), attribute, found)
                     yield from self._of(found, f"{name}.{attribute}")
@@ -280,7 +279,7 @@ class Surroundings:
                 yield Entry(name, vars(x), len, vars(x), len(vars(x)))
 
     def _of_named(self, x: Any, name: str) -> Iterator[Entry]:
-        """Those attributes that code uses, and not what the methods of the object do."""
+        """The attributes that code uses, without inspecting the object's methods."""
         names = self._loose | self._wanted.get(id(x), set())
         for attribute in list(names):
             member = getattr(type(x), attribute, None)
@@ -294,7 +293,7 @@ class Surroundings:
     def _of_attributes(
         self, x: Any, found: Mapping[str, Any], owner: Any, name: str, every: bool, of: Any = None
     ) -> Iterator[Entry]:
-        """The entries of attributes of x that were found in `owner`, its own dict or that `of` a class of it."""
+        """The entries of the attributes `found` in `owner`: the dict of x itself, or that of the class `of`."""
         names = self._loose | self._wanted.get(id(x), set())
         for key, value in list(found.items()):
             if every or key in names:
@@ -322,7 +321,7 @@ def _elements(x: NDArray[Any] | array[Any] | bytearray) -> bytes:
 
 
 def _drawn(x: Any) -> bytes:
-    """The state of a random generator, of Python or NumPy."""
+    """The state of a random generator of Python or NumPy."""
     if isinstance(x, random.Random):
         return pickle.dumps(x.getstate())
     if isinstance(x, np.random.RandomState):
@@ -331,7 +330,7 @@ def _drawn(x: Any) -> bytes:
 
 
 def _functions_of(member: Any) -> list[FunctionType]:
-    """The function of a method, or a property's functions; none for data."""
+    """The function of a method, or the functions of a property; none for data."""
     functions: list[Any] = [member]
     if isinstance(member, property):
         functions = [member.fget, member.fset]
@@ -342,7 +341,7 @@ def _functions_of(member: Any) -> list[FunctionType]:
 
 
 def _is_foreign(module: str | None, of_function: bool = False) -> bool:
-    """Whether a module is one of a library, in whose objects nobody puts what a step depends on."""
+    """Whether a module belongs to a library, whose objects hold no state that a step depends on."""
     package = (module or "builtins").partition(".")[0]
     if package == "stackgrad":
         ours = ("stackgrad.tensor", "stackgrad.kernels") + (("stackgrad.nn",) if of_function else ())

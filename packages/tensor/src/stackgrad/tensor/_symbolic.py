@@ -1,4 +1,4 @@
-"""Numbers among the arguments of a function that is traced: their values are known only when it runs."""
+"""Symbolic scalars: scalar arguments of a traced function, whose values are known only when it runs."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from ._dtypes import Symbolic, bool_, float32, float64, int64
 from ._expression import Expression, Untraceable, tracing
 from ._optable import OPS
 
-Number = bool | int | float
+Scalar = bool | int | float
 
 
 class Wanted(BaseException):
     """Tracing needs the value of the integer of this index."""
 
 
-class SymbolicNumber(Symbolic):
-    """An expression without dimensions, of Python's own arithmetic: in float64, or of integers in int64."""
+class SymbolicScalar(Symbolic):
+    """An expression without dimensions that follows Python's arithmetic: float64, or int64 for integers."""
 
     __slots__ = ()
 
-    def __new__(cls, expression: Expression) -> SymbolicNumber:
+    def __new__(cls, expression: Expression) -> SymbolicScalar:
         made = object.__new__(_BY_KIND[expression.dtype.kind])
         made.expression = expression
         return made
 
     def __bool__(self) -> bool:
-        raise Untraceable("it branches on a number: pass a bool, or a tensor to `where`")
+        raise Untraceable("it branches on a scalar: pass a bool, or a tensor to `where`")
 
     def __float__(self) -> float:
-        raise Untraceable("it asks for the value of a number, which is known only when the function runs")
+        raise Untraceable("it asks for the value of a scalar, which is known only when the function runs")
 
     def __int__(self) -> int:
         return int(float(self))
 
     def __index__(self) -> int:
-        if self.expression.kind == "number" and self.expression.dtype == int64:
+        if self.expression.kind == "scalar" and self.expression.dtype == int64:
             raise Wanted(self.expression.what)
-        raise Untraceable("it takes a number for an integer")
+        raise Untraceable("it uses a computed scalar as an integer")
 
     __hash__ = object.__hash__
 
@@ -86,11 +86,11 @@ class SymbolicNumber(Symbolic):
     def __neg__(self) -> Any:
         return _compute("sub", 0, self)
 
-    def __pos__(self) -> SymbolicNumber:
+    def __pos__(self) -> SymbolicScalar:
         return self
 
-    def __abs__(self) -> SymbolicNumber:
-        return SymbolicNumber(tracing.elementwise(OPS["abs"], self.expression))
+    def __abs__(self) -> SymbolicScalar:
+        return SymbolicScalar(tracing.elementwise(OPS["abs"], self.expression))
 
     def __eq__(self, other: object) -> Any:
         return _compute("eq", self, other)
@@ -111,37 +111,37 @@ class SymbolicNumber(Symbolic):
         return _compute("ge", self, other)
 
 
-class FloatNumber(SymbolicNumber):
+class FloatScalar(SymbolicScalar):
     __slots__ = ()
     alone = float32
 
 
-class IntNumber(SymbolicNumber):
+class IntScalar(SymbolicScalar):
     __slots__ = ()
     alone = int64
 
 
-class BoolNumber(SymbolicNumber):
+class BoolScalar(SymbolicScalar):
     __slots__ = ()
     alone = bool_
 
 
-_BY_KIND: dict[str, type[SymbolicNumber]] = {"f": FloatNumber, "i": IntNumber, "b": BoolNumber}
+_BY_KIND: dict[str, type[SymbolicScalar]] = {"f": FloatScalar, "i": IntScalar, "b": BoolScalar}
 
 
 def _compute(name: str, x: object, y: object) -> Any:
-    """The op of that name of two numbers; what is none, such as a tensor, does it itself."""
-    if not (isinstance(x, (Number, SymbolicNumber)) and isinstance(y, (Number, SymbolicNumber))):
+    """The op of that name on two scalars; returns NotImplemented for other operands, such as tensors."""
+    if not (isinstance(x, (Scalar, SymbolicScalar)) and isinstance(y, (Scalar, SymbolicScalar))):
         return NotImplemented
     operands = [_expression(x), _expression(y)]
     integer = not any(operand.dtype.kind == "f" for operand in operands) and name != "div"
-    if name == "pow" and not (isinstance(y, int) and y >= 0):  # of integers, too, a float where y is negative
+    if name == "pow" and not (isinstance(y, int) and y >= 0):  # a negative power of an integer is a float
         integer = False
     dtype = int64 if integer else float64
-    return SymbolicNumber(tracing.elementwise(OPS[name], *[tracing.copy(operand, dtype) for operand in operands]))
+    return SymbolicScalar(tracing.elementwise(OPS[name], *[tracing.copy(operand, dtype) for operand in operands]))
 
 
-def _expression(x: Number | SymbolicNumber) -> Expression:
-    if isinstance(x, SymbolicNumber):
+def _expression(x: Scalar | SymbolicScalar) -> Expression:
+    if isinstance(x, SymbolicScalar):
         return x.expression  # type: ignore[no-any-return]
     return Expression("constant", x, (), (), float64 if isinstance(x, float) else int64)

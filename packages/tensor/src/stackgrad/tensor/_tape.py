@@ -1,7 +1,7 @@
-"""Work that is recorded, to be done again without the Python around it (see _capture).
+"""The tape of recorded work, which can be repeated without the Python around it (see _capture).
 
-While a captured function is recorded there is a tape. A backend that can be captured puts a function on it for all
-that it does to the memory of tensors, which does the same again.
+While a captured function is recorded there is a tape. For everything that a backend does to the memory of tensors, it
+puts a function on the tape that does the same again.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ Work = Callable[[], Any]
 
 
 class Launches(ABC):
-    """Kernels that a backend launched in a row and launches again as one: the fewer rows on a tape, the better."""
+    """A row of consecutive kernel launches, replayed as one: the fewer rows on a tape, the better."""
 
     may_fail = False
-    """Whether a replay may end with these, so that what comes after them must not be done before."""
+    """Whether one of these may raise in a replay, so that later work must not be moved ahead of it."""
 
     @abstractmethod
     def add(self, *launch: Any) -> None:
-        """One more, as the backend tells it."""
+        """Add a launch, described by the backend."""
 
     @abstractmethod
     def __call__(self) -> None:
@@ -40,20 +40,20 @@ class Launches(ABC):
 
     @classmethod  # noqa: B027 - a backend may keep all
     def settle(cls, rows: Sequence[Any], lent: Sequence[Any]) -> None:
-        """Now that all `rows` of a tape are recorded, make of them what replays need.
+        """Prepare all `rows` of a finished tape for replay.
 
-        `lent` are weak references to the arrays that were made meanwhile: what nobody else holds any more lives from
+        `lent` are weak references to the arrays made during recording. An array that nobody else holds is live from
         the first launch that uses it to the last.
         """
 
 
 class Tape(list[Work]):
-    """What was done, in order, and what it was done to.
+    """The recorded work, in order, and the objects it involves.
 
-    Beside the work it holds what is known of the function that is recorded: `inner` is what it made, tensors, nodes and
-    versions of memory; `outer` the tensors from outside that it used, with their versions' counts before; `gradients`
-    what happened to the `grad` of each leaf; `watched` what it depends on, with the values that it found there; `lent`
-    weak references to arrays that it was lent memory for. `watch` looks at Python's objects.
+    `inner`: the tensors, nodes and memory versions that the function made; `outer`: the tensors from outside that it
+    used, with the counts of their versions before; `gradients`: what happened to the `grad` of each leaf; `watched`:
+    what it depends on, with the values found; `lent`: weak references to the arrays that it allocated. `watch` detects
+    changes to Python objects.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Tape(list[Work]):
         self.forget()
 
     def forget(self) -> None:
-        """Let go of what only the recording needs."""
+        """Drop what only the recording needs."""
         self.inner: dict[int, Value | Version | Node] = {}
         self.outer: dict[int, tuple[Value, int]] = {}
         self.gradients: dict[int, GradientSlot] = {}
@@ -69,48 +69,48 @@ class Tape(list[Work]):
         self.lent: list[ref[Any]] = []
 
     def settle(self) -> None:
-        """The recording has ended: let go of what only that needs, and have rows of launches do so, too."""
+        """End the recording: drop what only that needs, and settle the rows of launches."""
         lent = self.lent
         self.forget()
-        for kind in {type(work) for work in self if isinstance(work, Launches)}:
-            kind.settle([work for work in self if type(work) is kind], lent)
+        for launches in {type(work) for work in self if isinstance(work, Launches)}:
+            launches.settle([work for work in self if type(work) is launches], lent)
 
-    def launched(self, kind: type[Launches], *launch: Any) -> None:
-        """Put a launch on the tape, in the row at its end or in a new one of that kind."""
+    def launched(self, launches: type[Launches], *launch: Any) -> None:
+        """Put a launch on the tape, in the row at its end or, if that has another type, in a new one."""
         row = self[-1] if self else None
-        if not isinstance(row, kind):
-            row = kind()
+        if not isinstance(row, launches):
+            row = launches()
             self.append(row)
         row.add(*launch)
 
     def put_ahead(self, work: Work) -> None:
-        """Put `work` ahead of the row of launches at the end, so that more can join the row.
+        """Put `work` ahead of the row of launches at the end, so that the row can grow.
 
-        For work of which these launches see nothing. It stays behind all other work, and behind what may fail.
+        The launches must not depend on `work`. It stays behind all other work, and behind launches that may fail.
         """
         last = self[-1] if self else None
         self.insert(len(self) - (isinstance(last, Launches) and not last.may_fail), work)
 
     def made(self, *new: Value | Version | Node) -> None:
-        """Note that the function made these."""
+        """Record that the function made these."""
         for x in new:
             self.inner[id(x)] = x
 
     def use(self, x: Value, recorded: bool = False) -> None:
-        """Note that the function reads or writes a tensor; `recorded` where a gradient will flow to it.
+        """Record that the function reads or writes a tensor. `recorded`: whether a gradient will flow to it.
 
-        Raises RuntimeError for one on a backend that puts nothing on the tape, and for one that a gradient would flow
-        through to what was computed outside.
+        Raises RuntimeError for a tensor on a backend that cannot be captured, and for one with a history from outside
+        that a gradient would flow into.
         """
         if not x.backend.captures:
             raise RuntimeError(
-                f"a tensor on backend {x.backend.name!r} in a captured function: its work would not be done again; "
+                f"a tensor on backend {x.backend.name!r} in a captured function: replays would not repeat its work; "
                 "bring it over before, outside the function"
             )
         if recorded and x.node is not None and id(x.node) not in self.inner:
             raise RuntimeError(
                 f"a captured function used a tensor of shape {x.shape} with a history from outside, which a "
-                "replay cannot go back through: compute it in the function, or give .detach()"
+                "replay cannot go back through: compute it in the function, or use .detach()"
             )
         if id(x) not in self.inner and id(x) not in self.outer:
             self.outer[id(x)] = (x, x.writes)
@@ -121,12 +121,12 @@ class _Capturing(threading.local):
 
 
 capturing = _Capturing()
-open_tapes: set[int] = set()  # of all threads, by id: while there is none, nobody has to ask for that of his own
+open_tapes: set[int] = set()  # the ids of all threads' tapes: if it is empty, `capturing` need not be read
 
 
 @contextmanager
 def captured_on(tape: Tape | None, observer: Observer | None = None) -> Iterator[None]:
-    """Within this context, what this thread does goes on `tape`, or on none, and `observer` is told of Functions."""
+    """Within this context, put the work of this thread on `tape`, or on none, and tell `observer` of Functions."""
     mode = here.mode
     outside = capturing.tape, mode.observer
     capturing.tape, mode.observer = tape, observer
@@ -141,15 +141,15 @@ def captured_on(tape: Tape | None, observer: Observer | None = None) -> Iterator
 
 
 def each_time(work: Work, ahead: bool = False) -> None:
-    """Do `work` now and, in a captured function, at this point of each replay.
+    """Run `work` now and, in a captured function, at this point of each replay.
 
-    For what is no work on tensors' memory: counting steps, drawing numbers, checking values. It may read tensors, and
-    what it does with them is done when it is called, not recorded. What it changes of Python's objects, replays follow;
-    where the function reads these, too, they are recorded again for each value from which a call starts.
+    Use it for work other than tensor operations: counting steps, drawing random numbers, checking values. It may read
+    tensors; its tensor operations run when it is called and are not recorded. Replays follow its changes to Python
+    objects; if the function reads these, too, it is recorded again for each value that a call starts from.
 
-    Work that reads no tensor, and writes nothing that was used before it, may be `ahead`: a replay may do it before the
-    kernels that were launched just before it, but in order with all other such work. On a GPU it then does not part
-    the kernels into two graphs.
+    Work that reads no tensor, and writes nothing that was used before it, may be `ahead`: a replay may run it before
+    the kernels launched just before it, but in order with all other such work. On a GPU, it then does not split the
+    kernels into two graphs.
     """
     tape = capturing.tape if open_tapes else None
     if tape is None:
@@ -160,11 +160,11 @@ def each_time(work: Work, ahead: bool = False) -> None:
     with captured_on(None):
         work()
     if tape.watch is not None:
-        tape.watch.go_on(work)
+        tape.watch.resume(work)
     (tape.put_ahead if ahead else tape.append)(work)
 
 
 def depends_on(read: Callable[[], tuple[Any, ...]]) -> None:
-    """In a captured function: replays are right as long as `read` gives the objects or values that it gives now."""
+    """In a captured function, make replays depend on `read` returning the same objects or values as it does now."""
     if open_tapes and capturing.tape is not None:
         capturing.tape.watched.append((read, read()))

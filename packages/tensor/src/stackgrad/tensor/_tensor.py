@@ -365,7 +365,7 @@ class Tensor(InPlace, Formulas, Norms, Sorting, Picking, Rearranging, Diagonals,
         return _indexing.get(self, key)
 
     def matmul(self, other: Tensor) -> Tensor:
-        """The matrix product; a 1-d operand is a row (left) or a column (right), leading dimensions broadcast."""
+        """The matrix product; a 1-d operand is a row (left) or a column (right), and leading dimensions broadcast."""
         if not isinstance(other, Tensor):
             raise not_a_tensor("matmul", other)
         return _matmul.matmul(self, other)

@@ -1,4 +1,4 @@
-"""A traced function: its expressions, their gradients, and what the graph keeps of a call of it."""
+"""A traced function: its expressions, their gradients, and the graph of a call."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 @contextmanager
 def traced() -> Iterator[None]:
-    """Within this context what is computed is recorded for gradients, and put on no tape."""
+    """Within this context, record operations for gradients, and put nothing on a tape."""
     with captured_on(None), GradMode(True):
         yield
 
 
 def symbol(index: int, like: Tensor) -> Tensor:
-    """The tensor that stands for an operand."""
+    """A symbolic tensor for an operand."""
     from ._tensor import Tensor
 
     out = Tensor(Expression("input", index, (), like.shape, like.dtype), tracing)
@@ -38,19 +38,19 @@ def symbol(index: int, like: Tensor) -> Tensor:
 
 
 class Trace:
-    """A function as expressions: `outputs` of `inputs`, tensors of the backend `tracing` and their history.
+    """A function as expressions: `outputs` computed from `inputs`, tensors on the backend `tracing` with a history.
 
-    An output is computed by a root of the program, unless it is one of the inputs. `shared`: whether equal outputs may
-    share memory, also with the inputs they are views of, as gradients may.
+    Each output is a root of the program or one of the inputs. `shared`: whether equal outputs may share memory, also
+    with the inputs that they are views of. Gradients may.
     """
 
     def __init__(
-        self, name: str, inputs: list[Tensor], numbers: list[Expression], outputs: Sequence[Any], shared: bool
+        self, name: str, inputs: list[Tensor], scalars: list[Expression], outputs: Sequence[Any], shared: bool
     ) -> None:
-        self.name, self.inputs, self.numbers, self.outputs = name, inputs, numbers, outputs
-        self.given = [x.data for x in inputs] + numbers
+        self.name, self.inputs, self.scalars, self.outputs = name, inputs, scalars, outputs
+        self.given = [x.data for x in inputs] + scalars
         self.roots: list[Expression] = []
-        self._of_output: list[tuple[str, int] | None] = []  # "input" or "root", and which
+        self._of_output: list[tuple[str, int] | None] = []  # "input" or "root", and its index
         known = {id(x.data): ("input", i) for i, x in enumerate(inputs)}
         for i, x in enumerate(outputs):
             same = next((j for j in range(i) if outputs[j] is x), None)
@@ -71,10 +71,10 @@ class Trace:
     def _forward(self) -> Program:
         return Program(self.roots, self.given)
 
-    def __call__(self, tensors: list[Tensor], numbers: Sequence[int | float]) -> list[Any]:
+    def __call__(self, tensors: list[Tensor], scalars: Sequence[int | float]) -> list[Any]:
         """The outputs for these operands."""
         mode = here.mode
-        arrays = self.arrays(tensors, numbers)
+        arrays = self.arrays(tensors, scalars)
         needs: tuple[bool, ...] = ()
         if mode.recording:
             if Source.written:
@@ -88,18 +88,18 @@ class Trace:
         if recorded is None:
             with captured_on(None):
                 recorded = self._recorded[needs] = Recorded(self, needs)
-        return self.outputs_of(recorded.call(tensors, arrays, numbers), tensors)
+        return self.outputs_of(recorded.call(tensors, arrays, scalars), tensors)
 
-    def arrays(self, tensors: Sequence[Tensor], numbers: Sequence[int | float]) -> tuple[Array, ...]:
-        """Those of operands and numbers."""
+    def arrays(self, tensors: Sequence[Tensor], scalars: Sequence[int | float]) -> tuple[Array, ...]:
+        """The arrays of tensors and scalars."""
         arrays = [x.data for x in tensors]
-        if numbers:
+        if scalars:
             constant = tensors[0].backend.constant
-            arrays += [constant(x, e.dtype) for x, e in zip(numbers, self.numbers, strict=True)]
+            arrays += [constant(x, e.dtype) for x, e in zip(scalars, self.scalars, strict=True)]
         return tuple(arrays)
 
     def outputs_of(self, made: Sequence[Tensor], tensors: Sequence[Tensor]) -> list[Any]:
-        """The outputs, of tensors that were made for the roots and of the operands."""
+        """The outputs, taken from the tensors made for the roots and from the operands."""
         if self._are_roots:
             return list(made)
         out: list[Any] = []
@@ -114,9 +114,9 @@ class Trace:
         return out
 
     def gradient(self, root: int, needs: Sequence[bool]) -> Trace | None:
-        """The gradient of a root for those inputs that need it, as a function of the inputs and its gradient.
+        """The gradient of a root for the inputs that need it, as a function of the inputs and the root's gradient.
 
-        None where nothing flows to these.
+        None if no gradient flows to them. Raises TypeError if it cannot be fused.
         """
         out = next(x for x, source in zip(self.outputs, self._of_output, strict=True) if source == ("root", root))
         if not out.requires_grad:
@@ -128,17 +128,17 @@ class Trace:
                 found = iter(gradients([out], wanted, [g], True, True))
             except Untraceable as error:
                 raise TypeError(
-                    f"{self.name} cannot be fused where a gradient is asked for: in that of a reduction such as prod "
+                    f"{self.name} cannot be fused if a gradient is needed: in the gradient of a reduction such as prod "
                     f"{error}"
                 ) from None
         outputs = [next(found) if need else None for need in needs]
         if all(x is None for x in outputs):
             return None
-        return Trace(f"the gradient of {self.name}", [*self.inputs, g], self.numbers, outputs, shared=True)
+        return Trace(f"the gradient of {self.name}", [*self.inputs, g], self.scalars, outputs, shared=True)
 
 
 class Recorded:
-    """A trace whose application leaves nodes behind: `needs` says which inputs require a gradient."""
+    """A trace whose application creates nodes. `needs`: which inputs require a gradient."""
 
     def __init__(self, trace: Trace, needs: tuple[bool, ...]) -> None:
         at_hand = [x.data for x in trace.inputs] + trace.roots
@@ -155,7 +155,7 @@ class Recorded:
         self._records = any(self._gradients)
         self._saved = [[at[id(x)] for x in gradient.saved] if gradient else [] for gradient in self._gradients]
 
-    def call(self, tensors: list[Tensor], arrays: tuple[Array, ...], numbers: Sequence[int | float]) -> list[Tensor]:
+    def call(self, tensors: list[Tensor], arrays: tuple[Array, ...], scalars: Sequence[int | float]) -> list[Tensor]:
         """Tensors for the roots."""
         first = tensors[0]
         made = [first.new(array) for array in self._program(first.backend, arrays)]
@@ -168,7 +168,7 @@ class Recorded:
             if gradient is not None:
                 saved: list[Saved] = []
                 context = Context(edges, Fused, saved)
-                context.gradient, context.numbers = gradient, numbers
+                context.gradient, context.scalars = gradient, scalars
                 aliases = [x if x is out else x.new(x.data, x.version) for x in [known[i] for i in wanted]]
                 context.save(*tensors, *aliases)
                 Node(Fused, edges, context, saved, out)
@@ -178,29 +178,29 @@ class Recorded:
 
 
 class Gradient:
-    """The gradient of one root, a `trace`: from what forward `saved`, or from all inputs."""
+    """The gradient of one root, computed from the values that forward `saved`; its `trace` computes it from inputs."""
 
     def __init__(self, trace: Trace, forward: Trace, at_hand: list[Expression]) -> None:
         self.name, self.trace = forward.name, trace
         g = self.trace.inputs[-1].data
         self.saved = cheapest(self.trace.roots, g, at_hand)
-        self._program = Program(self.trace.roots, [*self.saved, g, *trace.numbers])
+        self._program = Program(self.trace.roots, [*self.saved, g, *trace.scalars])
 
-    def __call__(self, tensors: Sequence[Tensor], saved: Sequence[Tensor], numbers: Any, g: Tensor) -> list[Any]:
-        found = self._program(g.backend, self.trace.arrays([*saved, g], numbers))
+    def __call__(self, tensors: Sequence[Tensor], saved: Sequence[Tensor], scalars: Any, g: Tensor) -> list[Any]:
+        found = self._program(g.backend, self.trace.arrays([*saved, g], scalars))
         return self.trace.outputs_of([g.new(array) for array in found], [*tensors, g])
 
 
 class Fused(Primitive):
-    """One result of a fused function, as observers are told of it, and its way back."""
+    """The function that observers see for each result of a fused function, with its backward."""
 
     @staticmethod
     def backward(ctx: Context, g: Tensor) -> Any:
         gradient, count = ctx.gradient, len(ctx.needs)
         tensors, saved = ctx.saved[:count], ctx.saved[count:]
         if here.mode.recording:
-            return tuple(gradient.trace([*tensors, g], ctx.numbers))
-        return tuple(gradient(tensors, saved, ctx.numbers, g))
+            return tuple(gradient.trace([*tensors, g], ctx.scalars))
+        return tuple(gradient(tensors, saved, ctx.scalars, g))
 
     @classmethod
     def _describe(cls, ctx: Context) -> str:

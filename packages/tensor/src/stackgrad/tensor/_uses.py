@@ -1,4 +1,4 @@
-"""Which variables and attributes the code of a function uses, read off its instructions."""
+"""The variables and attributes that a function uses, read from its bytecode."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ATTRIBUTES = {"LOAD_ATTR", "LOAD_METHOD", "STORE_ATTR", "DELETE_ATTR"}
 
 
 class Chain(NamedTuple):
-    """`a.b.c` in the code: the variable a, where that is "global", "free" or "local", and the attributes b, c."""
+    """`a.b.c` in the code: the variable a, its scope ("global", "free" or "local"), and the attributes b, c."""
 
     variable: str
     where: str
@@ -20,9 +20,9 @@ class Chain(NamedTuple):
 
 
 class Uses(NamedTuple):
-    """What a code uses: chains of attributes of variables, and attributes of values that come from elsewhere.
+    """The names that code uses: chains of attributes of variables, and `loose` attributes of other values.
 
-    `asks`: whether it asks some object for all its attributes.
+    `asks`: whether it may read all attributes of an object.
     """
 
     chains: frozenset[Chain]
@@ -32,7 +32,7 @@ class Uses(NamedTuple):
 
 @cache
 def uses_of(code: CodeType, without: frozenset[CodeType] = frozenset()) -> Uses:
-    """What a code uses, that of functions inside it included, but for those `without`."""
+    """The names that code uses, including the functions inside it, except those in `without`."""
     chains: set[Chain] = set()
     loose: set[str] = set()
     _collect(code, frozenset(code.co_freevars), chains, loose, without)
@@ -41,14 +41,14 @@ def uses_of(code: CodeType, without: frozenset[CodeType] = frozenset()) -> Uses:
 
 
 def _where(name: str, variable: str, free: frozenset[str]) -> str:
-    """Of which kind a variable is. To hand one on to a function inside (LOAD_FAST of it) is not to use it."""
+    """The scope of a variable. A LOAD_FAST of a free one passes it to an inner function and does not use it."""
     return "free" if variable in free and "DEREF" in name else "local"
 
 
 def _collect(
     code: CodeType, free: frozenset[str], chains: set[Chain], loose: set[str], without: frozenset[CodeType]
 ) -> None:
-    variable = where = ""  # of the chain that the instructions before are in; "" for none
+    variable = where = ""  # of the current chain; "" for none
     attributes: list[str] = []
     before = ""
     for instruction in dis.get_instructions(code):

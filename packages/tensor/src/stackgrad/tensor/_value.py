@@ -1,4 +1,4 @@
-"""An array, its memory's history and its place in the graph: the part of a tensor that differentiation needs."""
+"""An array, the version of its memory and its node in the graph: the part of a tensor that autograd needs."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 
 class Version:
-    """How often a piece of memory was written in place; shared by all its views.
+    """The count of in-place writes to a piece of memory, shared by all its views.
 
-    `records`: how many of these writes are part of the graph, so that views look for their new history.
-    `twins`: copies of it in another order, which are kept the same (see _views).
+    `records`: how many of these writes are part of the graph; views then look for their new history.
+    `twins`: copies of the memory in another order, kept equal to it (see _views).
     """
 
-    count = 0  # these are the class's until they change: few tensors are written to
+    count = 0  # class attributes until they change: few tensors are written to
     records = 0
     twins: Sequence[tuple[Array, Array]] = ()
 
     def write_twins(self, backend: Backend, written: Array) -> None:
-        """Have what was written to the array in the memory that is its twin, or that it is a twin of."""
+        """Repeat a write to the array `written` in its twins, or in the memory that it is a twin of."""
         source = None
         for there, copy in self.twins:
             if backend.shares_memory(written, copy):
@@ -43,7 +43,7 @@ class Version:
 
 
 class Value:
-    """An array and its place in the graph: the part of a tensor that differentiation needs."""
+    """An array and its node in the graph: the part of a tensor that autograd needs."""
 
     __slots__ = (
         *("__weakref__", "_grad", "_laid", "_layout", "_requires_grad"),
@@ -66,30 +66,30 @@ class Value:
         self._grad: Tensor | _grads.Lent | None = None
 
     def memory(self) -> Array:
-        """`data`, for work that is done by no Function. A captured function notes that it uses the tensor."""
+        """`data`, for work outside any Function: a captured function then records that it uses the tensor."""
         if open_tapes and capturing.tape is not None:
             capturing.tape.use(self)
         return self.data
 
     def read(self, what: str, by: Callable[[Array], Any] | None = None) -> Any:
-        """What the backend's `to_numpy`, or `by`, makes of the values: all that looks at them passes here.
+        """The values as the backend's `to_numpy`, or `by`, returns them. Every read of values goes through here.
 
-        Raises RuntimeError in a captured function, where what was read would be that of the recording for ever.
+        Raises RuntimeError in a captured function, whose replays would repeat the recorded values.
         """
         if open_tapes and capturing.tape is not None:
             raise RuntimeError(
-                f"{what} in a captured function, where it would stay as it is now: return the tensor, and read it "
+                f"{what} in a captured function, where replays would repeat this value: return the tensor, and read it "
                 "outside"
             )
         return (by or self.backend.to_numpy)(self.data)
 
     def new(self, data: Array, version: Version | None = None, layout: Layout | None = None) -> Tensor:
-        """A tensor around `data` on the same backend; `version` is given for a view, `layout` where it is known."""
+        """A tensor around `data` on the same backend. Pass `version` for a view, and `layout` if it is known."""
         raise TypeError("a Value is not a tensor")
 
     @property
     def version(self) -> Version:
-        """Of the memory; shared with the views of it. Made when it is first asked for."""
+        """The version of the memory, shared with its views. It is created on first use."""
         found = self._version
         if found is None:
             self._version = found = Version()
@@ -106,7 +106,7 @@ class Value:
 
     @property
     def layout(self) -> Layout:
-        """What plans are found by."""
+        """The layout of `data`, a key for plans."""
         found = self._layout
         if found is None or self._laid is not self.data or found.backend is not self.backend:
             self._laid = self.data
@@ -130,14 +130,14 @@ class Value:
         return self.data.size  # type: ignore[no-any-return]
 
     def item(self) -> Any:
-        """The one element as a Python number."""
+        """The one element as a Python scalar. Raises ValueError for any other count of elements."""
         if self.data.size != 1:
             raise ValueError(f"item() of a tensor of shape {self.shape}: expected one element")
         return self.read("item()").item()
 
     @property
     def requires_grad(self) -> bool:
-        """Whether `backward` reaches it. Setting it raises TypeError unless the dtype is a float's."""
+        """Whether `backward` reaches it. Setting it raises TypeError unless the dtype is float32 or float64."""
         if Source.written:
             refresh(self)
         return self._requires_grad
@@ -152,7 +152,7 @@ class Value:
 
     @property
     def grad(self) -> Tensor | None:
-        """The gradient that backward left here; None before, and after `zero_grad`."""
+        """The gradient that backward accumulated; None before, and after `zero_grad`."""
         found = self._grad
         if (open_tapes and capturing.tape is not None) or isinstance(found, _grads.Lent):
             return _grads.read(self)
@@ -165,15 +165,15 @@ class Value:
         self.give_grad(gradient)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[..., Any]) -> Handle:
-        """Have hook(tensor) called by `backward` each time it has added this leaf's whole gradient to `grad`.
+        """Make `backward` call hook(tensor) each time it has added this leaf's whole gradient to `grad`.
 
-        The backward pass goes on behind it. A captured function records what the hook does, and replays do the same.
-        Returns a handle, whose `remove()` ends it. Raises RuntimeError for what is no leaf with `requires_grad`.
+        The backward pass then continues. A captured function records what the hook does, and replays repeat it.
+        Returns a handle with a `remove()` method. Raises RuntimeError unless this is a leaf with `requires_grad`.
         """
         return register(self, hook)
 
     def give_grad(self, gradient: Tensor | None) -> None:
-        """Set `grad` to one that is known to fit."""
+        """Set `grad`, without a check of its shape and dtype."""
         if open_tapes and capturing.tape is not None:
             _grads.write(self, gradient)
         else:

@@ -1,10 +1,10 @@
-"""Views: the same memory under another shape, where PyTorch would give one.
+"""Views: the same memory under another shape, wherever PyTorch would return a view.
 
-Results of kernels may lie in memory in another order than C's, channels last for instance, where PyTorch's lie in C
-order. Two things tell what PyTorch would do: a tensor without a source is the result of an operation, and counts as in
-C order; a view has the strides that its function makes of its parent's. Where those allow a view and the memory's do
-not, the view is one of a twin: a copy of the parent's memory in the order that PyTorch's would have. What is written
-to either is written to the other as well, so that nobody can tell (see _writing).
+PyTorch's results are in C order; ours may be in another order, such as channels last. So we track the strides that
+PyTorch's tensor would have: a tensor without a source is the result of an operation and counts as in C order; a view
+has the strides that its function derives from its parent's. If PyTorch's strides allow a view and the memory's do not,
+the view is one of a twin: a copy of the parent's memory in PyTorch's order. Every write to one is repeated in the
+other, so the difference cannot be observed (see _writing).
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from ._value import Value
 if TYPE_CHECKING:
     from ._tensor import Tensor
 
-DEEPEST = 200  # views of views, without a gradient, whose way back is kept
+DEEPEST = 200  # the longest chain of views without a gradient whose origin is kept
 
 
 class View(Primitive):
-    """A function whose result is a view of its first argument, or may be one."""
+    """A function whose result is, or may be, a view of its first argument."""
 
     @classmethod
     def _compute(cls, ctx: Context, args: tuple[Any, ...], recorded: bool) -> Tensor:
@@ -39,8 +39,8 @@ class View(Primitive):
 
     @classmethod
     def strides(cls, x: Value, strides: Shape, *args: Any) -> Shape:
-        """The strides of the result where those of `x` are `strides`."""
-        stand_in = x.new(as_strided(np.empty(1, np.int8), x.shape, strides))  # of which no element is looked at
+        """The strides of the result if those of `x` were `strides`."""
+        stand_in = x.new(as_strided(np.empty(1, np.int8), x.shape, strides))  # its elements are never read
         stand_in.backend = get_backend("numpy")
         found: Shape = cls.forward(Context(), stand_in, *args).data.strides
         return found
@@ -57,39 +57,39 @@ def _source(x: Value, function: type[View], args: tuple[Any, ...], recorded: boo
     if recorded and (depth <= DEEPEST or x._requires_grad):
         return Source((x, function, args), x.version.records, depth)
     lost = x._requires_grad or (before is not None and before.lost)
-    strides = None if _lies_as_in_pytorch(x) else function.strides(x, strides_of(x), *args)
+    strides = None if _has_pytorch_strides(x) else function.strides(x, strides_of(x), *args)
     return Source(None, 0, depth, True, lost, strides)
 
 
-def _way_to(x: Value) -> tuple[Value, list[tuple[Value, type[View], tuple[Any, ...]]]]:
-    """The tensor that `x` is a view of in the end, and the way from there."""
-    steps = []
-    while x.source is not None and x.source.way is not None:
-        steps.append(cast("tuple[Value, type[View], tuple[Any, ...]]", x.source.way))
-        x = x.source.way[0]
-    return x, steps[::-1]
+def _path_to(x: Value) -> tuple[Value, list[tuple[Value, type[View], tuple[Any, ...]]]]:
+    """The root of the chain of views that ends at `x`, and the chain from there."""
+    path = []
+    while x.source is not None and x.source.origin is not None:
+        path.append(cast("tuple[Value, type[View], tuple[Any, ...]]", x.source.origin))
+        x = x.source.origin[0]
+    return x, path[::-1]
 
 
-def _lies_as_in_pytorch(x: Value) -> bool:
+def _has_pytorch_strides(x: Value) -> bool:
     """Whether the strides of the memory are known to be PyTorch's."""
-    root = x if x.source is None else _way_to(x)[0]
+    root = x if x.source is None else _path_to(x)[0]
     return root.backend.is_contiguous(root.data) if root.source is None else root.source.strides is None
 
 
 def strides_of(x: Value) -> Shape:
-    """The strides that PyTorch's tensor would have, in a unit of their own."""
-    root, steps = _way_to(x)
+    """The strides that PyTorch's tensor would have, up to a common factor."""
+    root, path = _path_to(x)
     if root.source is None:
         strides = strides_in_order(root.shape)
     else:
         strides = root.data.strides if root.source.strides is None else root.source.strides
-    for parent, function, args in steps:
+    for parent, function, args in path:
         strides = function.strides(parent, strides, *args)
     return strides
 
 
 def given(x: Tensor) -> Tensor:
-    """`x`, whose memory and strides another library gave."""
+    """`x`, whose memory and strides come from another library."""
     if not x.backend.is_contiguous(x.data):
         x.source = Source()
     return x
@@ -105,12 +105,12 @@ def detached(x: Tensor) -> Tensor:
     """The same memory without the history."""
     out = x.new(x.memory(), x.version)
     if x.source is not None:
-        out.source = Source(strides=None if _lies_as_in_pytorch(x) else strides_of(x))
+        out.source = Source(strides=None if _has_pytorch_strides(x) else strides_of(x))
     return out
 
 
 class Reshape(View):
-    """A view where the memory allows one, else a copy; where PyTorch's allows one and it must be one, of the twin."""
+    """A view if the strides allow one, else a copy, or with `must_be_view` a view of the twin."""
 
     @staticmethod
     def forward(ctx: Context, x: Tensor, shape: Shape, must_be_view: bool = False) -> Tensor:
@@ -138,7 +138,7 @@ def _result(backend: Backend, data: Array, memory: Array) -> tuple[bool, Layout]
     return backend.shares_memory(data, memory), layout_of(data, backend)
 
 
-# Whether what reshape gives is a view, and its layout: they depend on the layout and the shape alone.
+# Whether the result of reshape is a view, and its layout: both depend on the operand's layout and the shape alone.
 _reshaped: Plans[tuple[bool, Layout]] = Plans(_result)
 
 
@@ -156,8 +156,8 @@ def view(x: Tensor, shape: Shape) -> Tensor:
 
 
 def _twin(x: Tensor) -> Array:
-    """The part for `x` of a copy of the memory that it is a view of, made at the first call, in PyTorch's order."""
-    root, steps = _way_to(x)
+    """`x` as a view of the twin of its root: a copy in PyTorch's order, made on first use."""
+    root, path = _path_to(x)
     version, backend = root.version, root.backend
     copy = next((copy for there, copy in version.twins if there is root.data), None)
     if copy is None:
@@ -167,6 +167,6 @@ def _twin(x: Tensor) -> Array:
         copy = backend.permute(in_order, tuple([order.index(d) for d in range(root.ndim)]))
         version.twins = (*version.twins, (root.data, copy))
     part = root.new(copy, version)
-    for _, function, args in steps:
+    for _, function, args in path:
         part = function.forward(Context(), part, *args)
     return part.data

@@ -1,7 +1,7 @@
-"""Writing to the memory of a tensor. All that writes, by a key, in place or an optimizer's step, passes here.
+"""Writes to the memory of a tensor: every write, by a key, in place or in an optimizer step, goes through here.
 
-A write that a gradient flows through is part of the graph: the tensor takes the history of what was written, and so
-do the tensors that it is a view of. What was saved for backward counts writes, and raises if there was one since.
+A write that a gradient flows through is part of the graph: the tensor takes the history of the written value, and so
+do the tensors that it is a view of. Writes are counted, so that backward raises if a saved tensor has changed.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from ._tensor import Tensor
 
 
-# --- what holds for each write
+# --- checks for every write
 
 
 def expect_writable(what: str, x: Value) -> None:
-    """Raise ValueError for memory that is read-only, and for elements that share it."""
+    """Raise ValueError for read-only memory, and for elements that share memory."""
     if not x.backend.is_writable(x.data):
         raise ValueError(f"{what} to a tensor of shape {x.shape} in read-only memory: clone() it first")
     if x.layout.repeats:
@@ -37,7 +37,7 @@ def expect_writable(what: str, x: Value) -> None:
 
 
 def count_writes(x: Value, count: int = 1) -> None:
-    """Count writes to `x`, for what was saved of it, and pass them on to the twins of its memory."""
+    """Count writes to `x`, for tensors saved from it, and repeat them in the twins of its memory."""
     version = x._version or x.version
     version.count += count
     if version.twins:
@@ -45,9 +45,9 @@ def count_writes(x: Value, count: int = 1) -> None:
 
 
 def expect_history(what: str, x: Value, *others: Value) -> bool:
-    """Whether a write to `x`, of what is made of `others`, is to be recorded.
+    """Whether to record a write to `x` of a value computed from `others`.
 
-    Raises RuntimeError where it cannot be: a leaf would be changed, or there is no way back to what `x` is a view of.
+    Raises RuntimeError if it cannot be recorded: it would change a leaf, or the origin of the view `x` is unknown.
     """
     if not is_recording():
         return False
@@ -62,39 +62,39 @@ def expect_history(what: str, x: Value, *others: Value) -> bool:
         source = at.source
         if source is None:
             break
-        at = source.way[0] if source.way is not None else None
+        at = source.origin[0] if source.origin is not None else None
         if source.lost or (recorded and source.outside):
             raise RuntimeError(
-                f"{what} with a gradient to a view whose way back was not recorded: it was made under no_grad(), or in "
+                f"{what} with a gradient to a view whose origin was not recorded: it was made under no_grad(), or in "
                 "a Function, or of too many views; clone() it first, or write under no_grad()"
             )
     return recorded
 
 
-# --- a write as a part of the graph
+# --- a write as part of the graph
 
 
 class Region:
-    """A part of a tensor that was written: how to read it, and how to make it 0."""
+    """A part of a tensor that was written: how to read it, and how to zero it."""
 
-    index: Sequence[Tensor] = ()  # tensors that it depends on
+    index: Sequence[Tensor] = ()  # the tensors that it depends on
 
     def take(self, x: Tensor) -> Tensor:
-        """The part of `x`."""
+        """The region of `x`."""
         raise NotImplementedError
 
     def clear(self, x: Tensor) -> None:
-        """Write zeros to the part of `x`, which is in C order."""
+        """Write zeros to the region of `x`, which is in C order."""
         part = self.take(x).data
         x.backend.assign(part, x.backend.constant(0, x.dtype))
 
     def last(self, g: Tensor) -> Tensor:
-        """The part of `g`, zeros for what was written over by an equal index."""
+        """The region of `g`, with zeros for elements that a later equal index overwrote."""
         return self.take(g)
 
 
 class ViewRegion(Region):
-    """What a view shows of its parent."""
+    """The part of its parent that a view shows."""
 
     def __init__(self, function: type[Function], args: tuple[Any, ...]) -> None:
         self.function, self.args = function, args
@@ -104,7 +104,7 @@ class ViewRegion(Region):
 
 
 class KeyRegion(Region):
-    """What a key selects."""
+    """The part that a key selects."""
 
     def __init__(self, shape: Shape, basic: BasicKey, arrays: dict[int, Tensor]) -> None:
         self.shape, self.basic, self.arrays = shape, basic, arrays
@@ -119,19 +119,19 @@ class KeyRegion(Region):
         else:
             super().clear(x)
 
-    def places(self, x: Tensor) -> Tensor:
-        """For each selected element its index among all of `x` in C order."""
+    def offsets(self, x: Tensor) -> Tensor:
+        """The offsets in `x`, in C order, of the selected elements."""
         return self.take(reshape(_count(x, x.numel()), x.shape))
 
     def last(self, g: Tensor) -> Tensor:
         part = self.take(g)
         if not self.arrays or not part.numel():
             return part
-        backend, places = g.backend, reshape(self.places(g), (part.numel(),)).data
+        backend, offsets = g.backend, reshape(self.offsets(g), (part.numel(),)).data
         order = _count(g, part.numel())
         winner = backend.full((g.numel(), 1), 0, int64)
-        backend.scatter(winner, places, reshape(order, (part.numel(), 1)).data)
-        won = reshape(g.new(backend.gather(winner, places)), (part.numel(),)) == order
+        backend.scatter(winner, offsets, reshape(order, (part.numel(), 1)).data)
+        won = reshape(g.new(backend.gather(winner, offsets)), (part.numel(),)) == order
         return elementwise("where", reshape(won, part.shape), part, 0)
 
 
@@ -141,7 +141,7 @@ def _count(x: Tensor, n: int) -> Tensor:
 
 
 class Written(Primitive):
-    """`x` after `part` was written to a region of it. The memory holds it by now: this records it."""
+    """`x` after `part` was written to a region of it. This records the write; the memory has changed already."""
 
     @staticmethod
     def forward(ctx: Context, x: Tensor, part: Tensor, region: Region) -> Tensor:
@@ -152,7 +152,7 @@ class Written(Primitive):
     @staticmethod
     def backward(ctx: Context, g: Tensor) -> tuple[Tensor | None, ...]:
         region: Region = ctx.region
-        ctx.saved  # noqa: B018 - raises where an index was changed since
+        ctx.saved  # noqa: B018 - raises if an index was changed since
         return (
             Cleared.apply(g, region) if ctx.needs[0] else None,
             region.last(g) if ctx.needs[1] else None,
@@ -180,20 +180,20 @@ def _alias(x: Tensor) -> Tensor:
 
 
 def as_before(x: Tensor) -> Tensor:
-    """The tensor `x` with the history that it has before a write."""
+    """An alias of `x` with its history before a write."""
     out = _alias(x)
     out.node, out._requires_grad = x.node, x.requires_grad
     return out
 
 
 def adopt(x: Tensor, history: Tensor) -> None:
-    """Give `x`, to which `history` was written, its history, and record the write in what it is a view of."""
+    """Give `x` the history of the written value `history`, and record the write in the tensors it is a view of."""
     Source.written = True
     x.version.records = records = x.version.records + 1
     x.node, x._requires_grad = history.node, True
-    while x.source is not None and x.source.way is not None:
+    while x.source is not None and x.source.origin is not None:
         x.source.seen = records
-        parent, function, args = cast("tuple[Tensor, type[Function], tuple[Any, ...]]", x.source.way)
+        parent, function, args = cast("tuple[Tensor, type[Function], tuple[Any, ...]]", x.source.origin)
         parent.node, x = Written.apply(as_before(parent), x, ViewRegion(function, args)).node, parent
         parent._requires_grad = True
 
@@ -202,10 +202,10 @@ def adopt(x: Tensor, history: Tensor) -> None:
 
 
 def write(x: Tensor, key: Any, value: Any) -> None:
-    """x[key] = value for a tensor, number, array or list, which broadcasts to x[key].
+    """x[key] = value for a tensor, scalar, array or list, which broadcasts to x[key].
 
-    Raises RuntimeError for a leaf that requires a gradient while operations are recorded, TypeError where values would
-    be lost, and ValueError for shapes and for memory that cannot be written to.
+    Raises RuntimeError for a leaf that requires a gradient while operations are recorded, TypeError for a dtype that
+    would lose values, and ValueError for other shapes and for read-only or shared memory.
     """
     source = cast("Tensor", value) if isinstance(value, Value) else _as_source(value, x)
     recorded = expect_history("in-place write", x, source)
@@ -224,25 +224,25 @@ def write(x: Tensor, key: Any, value: Any) -> None:
 
 
 def _put(x: Tensor, region: KeyRegion, value: Tensor) -> Tensor:
-    """x[key] = value, for a value of x's dtype; gives the value as it was broadcast."""
+    """x[key] = value, for a value of x's dtype. Returns the value, broadcast."""
     backend = x.backend
     if not region.arrays:
         view = backend.slice(x.data, region.basic)
         value = expand_to(value, view.shape)
         backend.assign(view, value.data)
         return value
-    places = region.places(x)
-    value = expand_to(value, places.shape)
-    source = _alias(value).clone()  # it may be a part of x
+    offsets = region.offsets(x)
+    value = expand_to(value, offsets.shape)
+    source = _alias(value).clone()  # the value may overlap x
     flat = backend.reshape(x.data, (x.numel(), 1))
-    backend.scatter(flat, reshape(places, (places.numel(),)).data, reshape(source, (source.numel(), 1)).data)
+    backend.scatter(flat, reshape(offsets, (offsets.numel(),)).data, reshape(source, (source.numel(), 1)).data)
     if not backend.shares_memory(flat, x.data):
         backend.assign(x.data, backend.reshape(flat, x.shape))
     return value
 
 
 def _as_source(value: Any, x: Tensor) -> Tensor:
-    """What is no tensor as one on the backend of `x`."""
+    """A value that is not a tensor, as a tensor on the backend of `x`."""
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -252,7 +252,7 @@ def _as_source(value: Any, x: Tensor) -> Tensor:
 
 
 def expand_to(value: Tensor, shape: Shape) -> Tensor:
-    """`value` broadcast to exactly `shape`. Raises ValueError when it does not fit."""
+    """`value` broadcast to exactly `shape`. Raises ValueError if it does not broadcast."""
     while value.ndim > len(shape) and value.shape[0] == 1:
         value = reshape(value, value.shape[1:])
     if value.ndim > len(shape) or broadcast_shapes(value.shape, shape) != shape:

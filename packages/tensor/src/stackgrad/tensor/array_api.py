@@ -1,15 +1,15 @@
-"""The functions of the Python array API standard (2024.12) that tensors have with the standard's meaning.
+"""The supported functions of the Python array API standard (2024.12), with the standard's meaning.
 
-`x.__array_namespace__()` gives this module, by which libraries that are written for the standard work on tensors, with
-their gradients. Names, arguments and defaults are the standard's, where PyTorch's are others: `std` has correction 0,
-`meshgrid` indexing "xy", `squeeze` refuses what cannot be squeezed. A device is a backend, by its name.
+`x.__array_namespace__()` returns this module, so libraries written for the standard work on tensors, with gradients.
+Names, arguments and defaults are the standard's even where PyTorch's differ: `std` has correction 0, `meshgrid` has
+indexing "xy", `squeeze` raises for an extent other than 1. A device is the name of a backend.
 
-What is missing, or not as the standard has it:
-- dtypes but float32, float64, int64 and bool, and so all of complex numbers and of other integers;
-- of the functions signbit, copysign, hypot, nextafter, acosh, asinh, atanh, searchsorted, diff, cumulative_prod;
-- the extension fft, and of linalg all but what stands here;
+Not supported, or different from the standard:
+- dtypes other than float32, float64, int64 and bool, so no complex numbers;
+- the functions signbit, copysign, hypot, nextafter, acosh, asinh, atanh, searchsorted, diff, cumulative_prod;
+- the extension fft, and the functions of linalg that are not listed here;
 - a tensor without dimensions does not widen the dtype of one that has some, as in PyTorch;
-- NaN counts as the largest in sort and argsort, which the standard leaves open.
+- sort and argsort treat NaN as the largest value, which the standard leaves open.
 """
 
 # ruff: noqa: D103 - the standard says what each function does
@@ -17,7 +17,7 @@ What is missing, or not as the standard has it:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import e, inf, nan, pi  # noqa: F401 - names of the standard, as those below
+from math import e, inf, nan, pi  # noqa: F401 - names of the standard, like those below
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,7 +36,7 @@ __array_api_version__ = "2024.12"
 
 newaxis = None
 
-# Functions of the same name and meaning, and those that PyTorch has another name for.
+# Functions with PyTorch's meaning: the standard's name, or "standard:PyTorch" if the names differ.
 _SAME = (
     "abs acos add all any argmax argmin asin atan atan2 bitwise_and bitwise_or bitwise_xor ceil clip cos cosh exp "
     "expm1 floor floor_divide isfinite isinf isnan log log10 log1p log2 logaddexp logical_and logical_not logical_or "
@@ -50,7 +50,7 @@ for _pair in _SAME.split():
 
 Device = str | Backend | None
 
-# --- making
+# --- creation
 
 
 def asarray(obj: Any, /, *, dtype: Any = None, device: Device = None, copy: Any = None) -> Tensor:
@@ -152,7 +152,7 @@ def positive(x: Tensor, /) -> Tensor:
 
 
 def sign(x: Tensor, /) -> Tensor:
-    """NaN of NaN, which `Tensor.sign` has 0 for."""
+    """As `Tensor.sign`, but NaN for NaN."""
     return (x == x).where(x.sign(), x)
 
 
@@ -171,7 +171,7 @@ def expand_dims(x: Tensor, /, *, axis: int = 0) -> Tensor:
 
 
 def squeeze(x: Tensor, /, axis: int | Sequence[int]) -> Tensor:
-    """Raises ValueError for an axis of another extent than 1."""
+    """The view without the dimensions `axis`. Raises ValueError for an extent other than 1."""
     dims = normalize_dims(axis, x.ndim)
     if {x.shape[d] for d in dims} - {1}:
         raise ValueError(f"squeeze of axis {axis} of shape {x.shape}: expected extents of 1")
@@ -254,7 +254,7 @@ def count_nonzero(x: Tensor, /, *, axis: Dims = None, keepdims: Any = False) -> 
 
 def cumulative_sum(x: Tensor, /, *, axis: int | None = None, dtype: Any = None, include_initial: Any = False) -> Tensor:
     if axis is None and x.ndim > 1:
-        raise ValueError(f"cumulative_sum of shape {x.shape} without axis: expected the one to work along")
+        raise ValueError(f"cumulative_sum of shape {x.shape} without axis: expected one")
     at = normalize_dim(0 if axis is None else axis, x.ndim)
     out = x.cumsum(at, dtype=dtype)
     if not include_initial:
@@ -263,7 +263,7 @@ def cumulative_sum(x: Tensor, /, *, axis: int | None = None, dtype: Any = None, 
     return _create.concatenate([first, out], at)
 
 
-# --- order, and where things are
+# --- sorting and searching
 
 
 def sort(x: Tensor, /, *, axis: int = -1, descending: Any = False, stable: Any = True) -> Tensor:
@@ -282,7 +282,7 @@ def nonzero(x: Tensor, /) -> tuple[Tensor, ...]:
 
 def take(x: Tensor, indices: Tensor, /, *, axis: int | None = None) -> Tensor:
     if axis is None and x.ndim != 1:
-        raise ValueError(f"take of shape {x.shape} without axis: expected the one to work along")
+        raise ValueError(f"take of shape {x.shape} without axis: expected one")
     return x[(*[slice(None)] * normalize_dim(axis or 0, x.ndim), indices)]
 
 
@@ -309,7 +309,7 @@ class UniqueInverse(NamedTuple):
 
 def unique_all(x: Tensor, /) -> UniqueAll:
     values, inverse, counts = x.unique(return_inverse=True, return_counts=True)
-    order = inverse.reshape(-1).argsort(0)  # stable: of each value the first comes first
+    order = inverse.reshape(-1).argsort(0)  # stable, so the first occurrence of each value comes first
     return UniqueAll(values, order[counts.cumsum(0) - counts], inverse, counts)
 
 
@@ -325,11 +325,11 @@ def unique_values(x: Tensor, /) -> Tensor:
     return x.unique()  # type: ignore[no-any-return]
 
 
-# --- what there is
+# --- inspection
 
 
 class _Info:
-    """What `__array_namespace_info__` gives."""
+    """The result of `__array_namespace_info__`."""
 
     def capabilities(self) -> dict[str, Any]:
         return {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": 64}

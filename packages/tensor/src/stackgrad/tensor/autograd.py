@@ -1,4 +1,4 @@
-"""What PyTorch has in `torch.autograd`: the same objects as in `stackgrad.tensor`."""
+"""The names of `torch.autograd`; the objects are those of `stackgrad.tensor`."""
 
 from ._autograd import Function
 from ._backward import grad

@@ -1,4 +1,4 @@
-"""Of what PyTorch has in `torch.cuda`: whether there is a GPU that the `cuda` backend computes on."""
+"""A part of `torch.cuda`: whether the `cuda` backend has a GPU."""
 
 from ._backend import get_backend
 from ._random import manual_seed
@@ -14,12 +14,12 @@ def is_available() -> bool:
 
 
 def device_count() -> int:
-    """1 where there is a GPU that the backend computes on, else 0."""
+    """1 if the `cuda` backend has a GPU, else 0."""
     return int(is_available())
 
 
 def manual_seed_all(seed: int) -> None:
-    """Start the default generator, which is the same for all backends, from `seed`."""
+    """Restart the default generator, which all backends share, from `seed`."""
     manual_seed(seed)
 
 

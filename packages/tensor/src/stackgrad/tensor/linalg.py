@@ -1,4 +1,4 @@
-"""Of what PyTorch has in `torch.linalg`: the norms of vectors, and products."""
+"""A part of `torch.linalg`: vector norms and products."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def vector_norm(
     x: Tensor, ord: float = 2, dim: Dims = None, keepdim: bool = False, dtype: DTypeLike | None = None
 ) -> Tensor:
-    """The norm of all elements, or of those over `dim`: `Tensor.norm`."""
+    """The vector norm of all elements, or over `dim`: `Tensor.norm`."""
     return x.norm(ord, dim, keepdim, dtype)
 
 
@@ -27,7 +27,7 @@ def norm(
     keepdim: bool = False,
     dtype: DTypeLike | None = None,
 ) -> Tensor:
-    """The norm of a vector, or over one `dim`; without `ord`, or "fro", of all elements, or over several dims.
+    """The vector norm over one `dim`, or with `ord` None or "fro" the norm of all elements or over several dims.
 
     Raises ValueError for other norms of matrices.
     """
