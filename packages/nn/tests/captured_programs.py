@@ -1,9 +1,9 @@
-"""Random training programs: the same program with its functions called, and with them captured.
+"""Random training programs, each run with its functions called and with its functions captured.
 
-A program has a model, an optimizer, perhaps a schedule, and some functions of them, such as a training step, a backward
-pass alone or an evaluation. Its events call these functions with batches of a few shapes, and between the calls do
-what programs do: switch between training and evaluation, change rates, clip, drop and read gradients, freeze, replace
-and reload parameters, seed generators. After each event everything that can be seen is compared.
+A program has a model, an optimizer, sometimes a schedule, and functions of them, such as a training step, a backward
+pass or an evaluation. Its events call these functions with batches of a few shapes. Between the calls they switch
+between training and evaluation, change rates, clip, drop and read gradients, freeze, replace and reload parameters, and
+seed generators. After each event the test compares all visible state.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Net(nn.Module):
 
 
 class Program:
-    """The program of a seed; `captured` says whether its functions are."""
+    """The program of a seed, with captured functions if `captured`."""
 
     def __init__(self, seed: int, captured: bool) -> None:
         self.draw = draw = random.Random(seed)

@@ -18,5 +18,5 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """The tests under MPI, which is not there by default, are collected where they are asked for by name."""
+    """Collect the tests under MPI only if they are named, since MPI is not installed by default."""
     return True if collection_path.name == "mpi" and not any("mpi" in argument for argument in config.args) else None

@@ -1,4 +1,4 @@
-"""What is assigned to a module's attributes: that a name keeps its meaning, and that nothing is left out in silence."""
+"""Assignment to a module's attributes: a name keeps its role, and nothing is silently ignored."""
 
 import copy
 import re
@@ -12,7 +12,7 @@ from stackgrad import nn
 
 
 class Running(nn.Module):
-    """A buffer that forward assigns to, as one does in PyTorch."""
+    """Assigns to a buffer in forward, as PyTorch's users do."""
 
     def __init__(self) -> None:
         self.mean = nn.Buffer(sg.zeros(2))
@@ -33,8 +33,8 @@ def test_a_tensor_assigned_to_a_buffer_is_the_buffer() -> None:
         layer(sg.tensor([[2.0, 4.0]])).sum().backward()
     assert type(layer.mean) is nn.Buffer
     assert layer.state_dict()["mean"].tolist() == [1.5, 3.0]
-    assert first.tolist() == [0.0, 0.0]  # as in PyTorch: another tensor from then on
-    layer.mean = sg.ones(3)  # of another shape too
+    assert first.tolist() == [0.0, 0.0]  # as in PyTorch: a different tensor from now on
+    layer.mean = sg.ones(3)  # a different shape is allowed
     assert layer.state_dict()["mean"].shape == (3,)
     layer.mean = None
     assert "mean" not in layer.state_dict()
@@ -69,7 +69,7 @@ def test_gradients_flow_through_a_buffer_as_in_pytorch() -> None:
     assert layer.to("numpy").hidden.tolist() == [8.0]
 
 
-def test_a_buffer_takes_no_leaf_that_is_to_be_trained() -> None:
+def test_a_buffer_rejects_a_trainable_leaf() -> None:
     layer: Any = Running()
     with pytest.raises(TypeError, match=r"Running.mean is a buffer, .*assign nn.Parameter\(...\) to train it"):
         layer.mean = sg.ones(2, requires_grad=True)
@@ -83,7 +83,7 @@ def test_a_buffer_takes_no_leaf_that_is_to_be_trained() -> None:
 
 
 @pytest.mark.parametrize("value", [sg.ones(2), sg.ones(2, requires_grad=True), nn.Buffer(sg.ones(2)), 1.0, nn.ReLU()])
-def test_a_parameter_is_replaced_by_a_parameter_alone(value: object) -> None:
+def test_only_a_parameter_replaces_a_parameter(value: object) -> None:
     layer: Any = Running()
     before = layer.scale
     message = "Running.scale is a parameter: assign nn.Parameter(...) or None, or `del` it first; got "
@@ -100,7 +100,7 @@ def test_a_parameter_is_replaced_by_a_parameter_alone(value: object) -> None:
     assert list(layer.parameters()) == []
 
 
-def test_a_module_is_replaced_by_a_module_alone() -> None:
+def test_only_a_module_replaces_a_module() -> None:
     net: Any = nn.Sequential(nn.Linear(1, 1))
     net.head = nn.Linear(1, 2)
     for value in (sg.ones(1), [nn.ReLU()], 3):
@@ -116,10 +116,10 @@ def test_a_module_is_replaced_by_a_module_alone() -> None:
 # -------------------------------------------------------------------------------------------------------- containers
 
 
-@pytest.mark.parametrize("kind", [dict, OrderedDict])
-def test_modules_in_dicts_have_the_names_of_their_keys(kind: Any) -> None:
+@pytest.mark.parametrize("make", [dict, OrderedDict])
+def test_modules_in_dicts_are_named_by_their_keys(make: Any) -> None:
     net: Any = nn.Module()
-    net.heads = kind(left=nn.Linear(1, 1, bias=False), right=[nn.Linear(1, 1), {3: nn.Parameter(sg.ones(1))}])
+    net.heads = make(left=nn.Linear(1, 1, bias=False), right=[nn.Linear(1, 1), {3: nn.Parameter(sg.ones(1))}])
     names = ["heads.left.weight", "heads.right.0.weight", "heads.right.0.bias", "heads.right.1.3"]
     assert list(net.state_dict()) == names == [name for name, _ in net.named_parameters()]
     assert [name for name, _ in net.named_children()] == ["heads.left", "heads.right.0"]
@@ -134,7 +134,7 @@ def test_modules_in_dicts_have_the_names_of_their_keys(kind: Any) -> None:
     assert list(copy.deepcopy(net).state_dict()) == list(net.state_dict())
 
 
-def test_a_list_that_grows_and_holds_itself() -> None:
+def test_a_list_that_grows_and_contains_itself() -> None:
     net: Any = nn.Module()
     net.layers = []
     assert list(net.parameters()) == []
@@ -143,7 +143,7 @@ def test_a_list_that_grows_and_holds_itself() -> None:
     assert list(net.state_dict()) == ["layers.0.weight", "layers.1.1.weight"]
 
 
-def test_a_set_of_modules_is_refused() -> None:
+def test_a_set_of_modules_is_rejected() -> None:
     net: Any = nn.Module()
     net.layers = [{nn.Linear(1, 1)}]
     with pytest.raises(TypeError, match="'0' is a set that holds a Linear: a set has no order"):
@@ -152,7 +152,7 @@ def test_a_set_of_modules_is_refused() -> None:
     assert list(net.parameters()) == []
 
 
-def test_a_member_of_the_class_is_refused() -> None:
+def test_a_member_of_the_class_is_rejected() -> None:
     for member in (nn.Linear(1, 1), [nn.Parameter(sg.ones(1))], {"a": nn.Buffer(sg.ones(1))}):
         with pytest.raises(TypeError, match=r"Net.layer.* of the class, .*: create it in __init__"):
             type("Net", (nn.Module,), {"layer": member})
@@ -169,7 +169,7 @@ def test_a_member_of_the_class_is_refused() -> None:
         lambda: [sg.ones(2), {"a": sg.ones(2, requires_grad=True)}],
     ],
 )
-def test_a_plain_tensor_that_requires_a_gradient_is_not_left_out(make: Any) -> None:
+def test_a_plain_tensor_that_requires_a_gradient_is_an_error(make: Any) -> None:
     net: Any = nn.Sequential(nn.ReLU())
     getattr(net, "0").weight = make()
     for function in (net.parameters, net.named_buffers, net.state_dict, net.zero_grad):
@@ -180,7 +180,7 @@ def test_a_plain_tensor_that_requires_a_gradient_is_not_left_out(make: Any) -> N
     repr(net)
 
 
-def test_activations_may_be_kept() -> None:
+def test_a_module_may_keep_activations() -> None:
     net: Any = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
     net.kept = [net[0](sg.ones(1, 2))]
     net.last = net(sg.ones(1, 2, requires_grad=True))
@@ -194,7 +194,7 @@ def test_activations_may_be_kept() -> None:
 # --------------------------------------------------------------------------------------------- what a Parameter takes
 
 
-@pytest.mark.parametrize("kind", [nn.Parameter, nn.Buffer])
+@pytest.mark.parametrize("cls", [nn.Parameter, nn.Buffer])
 @pytest.mark.parametrize(
     ("value", "given"),
     [
@@ -204,11 +204,11 @@ def test_activations_may_be_kept() -> None:
         (None, "NoneType$"),
     ],
 )
-def test_what_is_no_tensor(kind: Any, value: object, given: str) -> None:
-    with pytest.raises(TypeError, match=f"a {kind.__name__}'s value must be a Tensor; got {given}"):
-        kind(value)
+def test_an_argument_that_is_not_a_tensor(cls: Any, value: object, given: str) -> None:
+    with pytest.raises(TypeError, match=f"a {cls.__name__}'s value must be a Tensor; got {given}"):
+        cls(value)
 
 
-def test_a_parameter_may_be_frozen_from_the_start() -> None:
+def test_create_a_frozen_parameter() -> None:
     frozen = nn.Parameter(sg.tensor([1]), requires_grad=False)
     assert not frozen.requires_grad

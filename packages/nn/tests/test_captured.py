@@ -1,4 +1,4 @@
-"""Layers, optimizers and schedules in a captured function, which the cpu backend replays: as where it is called."""
+"""Layers, optimizers and schedules in a captured function, whose replays equal calls."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,7 +15,7 @@ CALLS = 6
 
 
 class Standardise(nn.Module):
-    """Normalises by running statistics, which forward assigns."""
+    """Normalises with running statistics that forward assigns."""
 
     def __init__(self) -> None:
         self.mean = nn.Buffer(sg.zeros(3, backend="cpu"))
@@ -31,7 +31,7 @@ class Standardise(nn.Module):
 
 
 def run(begin: Callable[[], tuple[Callable[..., Any], Callable[[], Any]]], captured: bool) -> list[Any]:
-    """What each call of a function gave, and what was to be seen after it; the function called, or captured."""
+    """The result of each call of a function, called or captured, and the state visible after it."""
     function, look = begin()
     function = sg.capture(function) if captured else function
     seen = []
@@ -74,7 +74,7 @@ SCHEDULES: list[Callable[[nn.Optimizer], nn.Schedule]] = [
 @pytest.mark.parametrize("inside", [True, False])
 @pytest.mark.parametrize("make_schedule", SCHEDULES)
 @pytest.mark.parametrize("make", MAKERS)
-def test_a_schedule_goes_on_in_replays(make: Any, make_schedule: Any, inside: bool) -> None:
+def test_a_schedule_advances_in_replays(make: Any, make_schedule: Any, inside: bool) -> None:
     def begin() -> tuple[Callable[..., Any], Callable[[], Any]]:
         net = model()
         optimizer = make(net.parameters())
@@ -103,7 +103,7 @@ def test_a_schedule_goes_on_in_replays(make: Any, make_schedule: Any, inside: bo
     assert len(set(rates)) > 1 or make_schedule is nn.Constant
 
 
-def test_the_rate_is_read_after_the_schedule_that_stands_before_it() -> None:
+def test_a_step_reads_the_rate_of_the_schedule_before_it() -> None:
     def begin() -> tuple[Callable[..., Any], Callable[[], Any]]:
         weight = nn.Parameter(sg.ones(3, backend="cpu"))
         optimizer = nn.SGD([weight], 1.0)
@@ -123,7 +123,7 @@ def test_the_rate_is_read_after_the_schedule_that_stands_before_it() -> None:
 
 
 class Kit:
-    """What a step has at hand."""
+    """The objects that a step uses."""
 
     def __init__(self) -> None:
         self.weight = nn.Parameter(sg.ones(3, backend="cpu"))
@@ -185,7 +185,7 @@ CASES += [
 
 
 @pytest.mark.parametrize(("read", "change", "when"), CASES)
-def test_what_python_reads_of_what_replays_change_is_that_of_the_call(read: Any, change: Any, when: str) -> None:
+def test_python_reads_the_values_that_replays_change(read: Any, change: Any, when: str) -> None:
     def begin() -> tuple[Callable[..., Any], Callable[[], Any]]:
         kit = Kit()
 
@@ -208,7 +208,7 @@ def test_what_python_reads_of_what_replays_change_is_that_of_the_call(read: Any,
     assert run(begin, captured=True) == run(begin, captured=False)
 
 
-def test_what_replays_change_is_no_reason_to_record_again() -> None:
+def test_changes_by_replays_do_not_cause_recording() -> None:
     kit, python = Kit(), Mock()
 
     @sg.capture
@@ -228,12 +228,12 @@ def test_what_replays_change_is_no_reason_to_record_again() -> None:
 
 
 @pytest.mark.parametrize("make", [nn.SGD, nn.Adam])
-def test_the_step_of_an_optimizer_itself_is_recorded_once(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STACKGRAD_BACKEND", "cpu")  # that of a function without arguments
+def test_a_captured_optimizer_step_is_recorded_once(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STACKGRAD_BACKEND", "cpu")  # the backend of a function without arguments
     both = [nn.Linear(3, 2, generator=sg.Generator(0)).to("cpu") for _ in range(2)]
     optimizers = [make(list(layer.parameters()), lr=0.1) for layer in both]
     captured = sg.capture(optimizers[1].step)
-    for call in range(40):  # more often than a function is recorded, after which there is a warning
+    for call in range(40):  # more often than the limit on recordings, which warns
         for layer, step in zip(both, (optimizers[0].step, captured), strict=True):
             layer(sg.randn(4, 3, generator=sg.Generator(call), backend="cpu")).sum().backward()
             step()
@@ -242,7 +242,7 @@ def test_the_step_of_an_optimizer_itself_is_recorded_once(make: Any, monkeypatch
     assert optimizers[0].steps == optimizers[1].steps == [40, 40]
 
 
-def test_two_steps_of_some_parameters_each_count_from_where_they_begin() -> None:
+def test_parameters_with_different_step_counts() -> None:
     def begin() -> tuple[Callable[..., Any], Callable[[], Any]]:
         a, b = (nn.Parameter(sg.ones(3, backend="cpu")) for _ in range(2))
         optimizer = nn.Adam([a, b], 0.1)
@@ -270,7 +270,7 @@ def test_two_steps_of_some_parameters_each_count_from_where_they_begin() -> None
 
 
 @pytest.mark.parametrize("train", [True, False])
-def test_a_buffer_that_forward_assigns_goes_on_in_replays(train: bool) -> None:
+def test_replays_update_a_buffer_that_forward_assigns(train: bool) -> None:
     def begin() -> tuple[Callable[..., Any], Callable[[], Any]]:
         net = Standardise().train(train)
 
@@ -294,7 +294,7 @@ def test_a_buffer_that_forward_assigns_goes_on_in_replays(train: bool) -> None:
         (lambda net: net.mean.astype("float64"), r"was given shape \(3,\) and float64 in a captured function"),
     ],
 )
-def test_what_a_replay_cannot_follow_is_refused(value: Callable[[Any], Any], message: str) -> None:
+def test_capture_rejects_assignments_that_replays_cannot_follow(value: Callable[[Any], Any], message: str) -> None:
     net: Any = Standardise()
 
     @sg.capture
@@ -307,7 +307,7 @@ def test_what_a_replay_cannot_follow_is_refused(value: Callable[[Any], Any], mes
         step(sg.ones(3, backend="cpu"))
 
 
-def test_a_parameter_is_not_replaced_in_a_captured_function() -> None:
+def test_a_captured_function_cannot_replace_a_parameter() -> None:
     net: Any = Standardise()
 
     @sg.capture
@@ -321,7 +321,7 @@ def test_a_parameter_is_not_replaced_in_a_captured_function() -> None:
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_a_state_that_is_loaded_is_what_replays_go_on_from(make: Any) -> None:
+def test_replays_resume_from_a_loaded_state(make: Any) -> None:
     def begin() -> tuple[Callable[..., Any], Callable[[], Any]]:
         net = model()
         optimizer = make(net.parameters())
@@ -347,7 +347,7 @@ def test_a_state_that_is_loaded_is_what_replays_go_on_from(make: Any) -> None:
     assert run(begin, captured=True) == run(begin, captured=False)
 
 
-def test_parameters_recorded_together_that_no_longer_step_together() -> None:
+def test_parameters_that_stop_stepping_together_after_recording() -> None:
     def begin() -> tuple[Callable[..., Any], Callable[[], Any]]:
         params = [nn.Parameter(sg.ones(3, backend="cpu")) for _ in range(2)]
         optimizer = nn.Adam(params)
@@ -379,7 +379,7 @@ def on_cpu() -> Iterator[None]:
 @pytest.mark.usefixtures("on_cpu")
 @pytest.mark.parametrize("seed", range(50))
 def test_a_random_program(seed: int) -> None:
-    """Called and captured, everything that can be seen after each event is the same to the bit."""
+    """Called or captured, all visible state after each event is bitwise equal."""
     called, captured = Program(seed, captured=False), Program(seed, captured=True)
     for (name, expected), (_, found) in zip(list(called.run()), captured.run(), strict=True):
         assert found == expected, name

@@ -1,4 +1,4 @@
-"""A training step of each layer and loss: where it is captured, to the bit as where it is called."""
+"""A training step of each layer and loss: captured and called steps are bitwise equal."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ CALLS = 4
 
 
 class Wrapped(nn.Module):
-    """A layer that is called with the input in its way."""
+    """A layer with its input in the form that it needs."""
 
     def __init__(self, layer: nn.Module, call: Callable[[Any, sg.Tensor], sg.Tensor]) -> None:
         self.layer = layer
@@ -126,6 +126,6 @@ def run(name: str, captured: bool) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_a_step_is_the_same_where_it_is_replayed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replayed_step_equals_a_called_step(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STACKGRAD_BACKEND", "cpu")
     assert run(name, captured=True) == run(name, captured=False)

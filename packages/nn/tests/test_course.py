@@ -1,4 +1,4 @@
-"""The functions of the minitorch course, and the table that leads from its names to ours."""
+"""The functions of the minitorch course, and the table that maps its names to ours."""
 
 import importlib
 import itertools
@@ -31,7 +31,7 @@ ties = hnp.arrays(
 def test_its_names() -> None:
     assert course.__all__ == sorted(course.__all__)
     assert all(getattr(course, name).__doc__ for name in course.__all__)
-    others = set(course.__all__) - {"dropout", "softmax"}  # which PyTorch has as well, with its meaning
+    others = set(course.__all__) - {"dropout", "softmax"}  # PyTorch has these too, with its own meaning
     assert not others & (set(dir(nn)) | set(dir(nn.functional)))
 
 
@@ -73,7 +73,7 @@ def test_gradients_of_the_course() -> None:
 
 
 @pytest.mark.parametrize("function", [course.tile, course.avgpool2d, course.maxpool2d])
-def test_the_course_demands_divisible_sizes(function: Callable[..., Any]) -> None:
+def test_the_course_requires_divisible_sizes(function: Callable[..., Any]) -> None:
     with pytest.raises(ValueError, match=re.escape("kernel (2, 2) must divide height 4 and width 5")):
         function(sg.ones(1, 1, 4, 5), (2, 2))
     with pytest.raises(ValueError, match=r"kernel must be an int or 2 of them .*, at least 1; got \(2, 0\)"):
@@ -103,7 +103,7 @@ def test_max_keeps_the_dimension(x: Array, data: st.DataObject) -> None:
 
 
 @given(ties, st.data())
-def test_the_gradient_of_max_goes_to_the_first_of_equal_values(x: Array, data: st.DataObject) -> None:
+def test_max_passes_its_gradient_to_the_first_of_equal_values(x: Array, data: st.DataObject) -> None:
     dim = data.draw(st.integers(0, x.ndim - 1))
     leaf = sg.tensor(x, requires_grad=True)
     out = course.max(leaf, dim)
@@ -137,7 +137,7 @@ def test_a_dim_out_of_range(function: Callable[..., Any]) -> None:
 # ------------------------------------------------------------------------------------------------- softmax and dropout
 
 
-def test_softmax_and_logsoftmax_are_those_of_pytorch() -> None:
+def test_softmax_and_logsoftmax_have_pytorch_s_meaning() -> None:
     assert course.softmax is nn.softmax
     assert course.logsoftmax is nn.log_softmax
 
@@ -155,7 +155,7 @@ def test_dropout_does_not_scale() -> None:
     assert course.dropout(x, 0.3).tolist() != out.tolist()
 
 
-def test_dropout_of_all_of_none_and_ignored() -> None:
+def test_dropout_of_all_none_and_ignored() -> None:
     x = sg.tensor([[1.0, float("inf")], [float("nan"), -2.0]])
     assert course.dropout(x, 0.0) is x
     assert course.dropout(x, 1.0, True) is x
@@ -178,12 +178,12 @@ def rows() -> list[tuple[str, str]]:
 
 
 def names(text: str) -> list[str]:
-    """What is between backticks, without arguments."""
+    """The names between backticks, without arguments."""
     return [name.split("(")[0] for name in re.findall("`([^`]+)`", text)]
 
 
 def exists(name: str) -> bool:
-    """Whether there is such a name, given as `package.name` or `package.Class.name`, below stackgrad."""
+    """Whether stackgrad has the name, given as `package.name` or `package.Class.name`."""
     package, *rest = name.split(".")
     found: Any = importlib.import_module(f"stackgrad.{package}")
     for part in rest:

@@ -15,7 +15,7 @@ from stackgrad import nn
 
 
 @given(st.integers(0, 50), st.integers(1, 12), st.integers(0, 2**64 - 1))
-def test_each_number_comes_once(n: int, batch_size: int, seed: int) -> None:
+def test_each_index_comes_once(n: int, batch_size: int, seed: int) -> None:
     parts = list(nn.batches(n, batch_size, sg.Generator(seed)))
     assert all(part.dtype == np.int64 for part in parts)
     assert [len(part) for part in parts[:-1]] == [batch_size] * (len(parts) - 1)
@@ -23,7 +23,7 @@ def test_each_number_comes_once(n: int, batch_size: int, seed: int) -> None:
 
 
 @given(st.integers(0, 50), st.integers(1, 12))
-def test_drop_last_leaves_out_what_is_not_full(n: int, batch_size: int) -> None:
+def test_drop_last_drops_a_partial_batch(n: int, batch_size: int) -> None:
     kept = list(nn.batches(n, batch_size, sg.Generator(4), drop_last=True))
     assert [part.tolist() for part in kept] == [
         part.tolist() for part in nn.batches(n, batch_size, sg.Generator(4)) if len(part) == batch_size
@@ -45,12 +45,12 @@ def test_the_order_is_drawn_at_the_call() -> None:
     assert generator.call == 1
 
 
-def test_every_place_is_as_likely() -> None:
+def test_every_position_is_equally_likely() -> None:
     generator = sg.Generator(0)
-    places = np.zeros((4, 4))
+    counts = np.zeros((4, 4))
     for _ in range(1000):
-        places[np.arange(4), nn.permutation(4, generator)] += 1
-    assert np.abs(places / 1000 - 0.25).max() < 0.06
+        counts[np.arange(4), nn.permutation(4, generator)] += 1
+    assert np.abs(counts / 1000 - 0.25).max() < 0.06
 
 
 def test_errors() -> None:
@@ -64,7 +64,7 @@ def test_errors() -> None:
 
 
 class Squares(nn.Dataset[tuple[int, int]]):
-    """Numbers and their squares; how often each was read, by the thread that read it."""
+    """Integers and their squares; records each read and its thread."""
 
     def __init__(self, n: int, fails_at: int | None = None) -> None:
         self.n, self.fails_at = n, fails_at
@@ -90,7 +90,7 @@ def all_of(loader: nn.DataLoader) -> list[list[list[int]]]:
 
 @pytest.mark.parametrize("num_workers", [0, 1, 3])
 @pytest.mark.parametrize("make", [tensors, lambda: Squares(7), lambda: [(i, i * i) for i in range(7)]])
-def test_batches_in_order_with_a_ragged_end(make: Any, num_workers: int) -> None:
+def test_batches_in_order_with_a_partial_last_batch(make: Any, num_workers: int) -> None:
     loader = nn.DataLoader(make(), 3, num_workers=num_workers)
     expected = [[[0, 1, 2], [0, 1, 4]], [[3, 4, 5], [9, 16, 25]], [[6], [36]]]
     assert all_of(loader) == all_of(loader) == expected
@@ -102,7 +102,7 @@ def test_batches_in_order_with_a_ragged_end(make: Any, num_workers: int) -> None
 
 
 @pytest.mark.parametrize("make", [tensors, lambda: Squares(7)])
-def test_shuffled_by_the_seed_and_otherwise_in_each_epoch(make: Any) -> None:
+def test_the_order_depends_on_the_seed_and_the_epoch(make: Any) -> None:
     def epochs(seed: int, num_workers: int) -> list[Any]:
         loader = nn.DataLoader(make(), 2, shuffle=True, num_workers=num_workers, generator=sg.Generator(seed))
         return [all_of(loader) for _ in range(3)]
@@ -115,7 +115,7 @@ def test_shuffled_by_the_seed_and_otherwise_in_each_epoch(make: Any) -> None:
         assert all(square == i * i for indices, squares in batches for i, square in zip(indices, squares, strict=True))
 
 
-def test_the_order_is_that_of_batches() -> None:
+def test_the_order_equals_the_order_of_batches() -> None:
     loader = nn.DataLoader(tensors(), 2, shuffle=True, generator=sg.Generator(3))
     assert [batch[0].tolist() for batch in loader] == [part.tolist() for part in nn.batches(7, 2, sg.Generator(3))]
     sg.manual_seed(3)
@@ -124,7 +124,7 @@ def test_the_order_is_that_of_batches() -> None:
     ]
 
 
-def test_threads_read_ahead_and_end() -> None:
+def test_threads_read_ahead_and_finish() -> None:
     dataset = Squares(100)
     before = threading.active_count()
     iterator = iter(nn.DataLoader(dataset, 2, num_workers=2, prefetch_factor=2))
@@ -137,7 +137,7 @@ def test_threads_read_ahead_and_end() -> None:
 
 
 @pytest.mark.parametrize("num_workers", [0, 1, 2])
-def test_an_error_is_raised_where_its_batch_would_come(num_workers: int) -> None:
+def test_an_error_is_raised_when_its_batch_is_due(num_workers: int) -> None:
     iterator = iter(nn.DataLoader(Squares(9, fails_at=5), 2, num_workers=num_workers))
     assert [next(iterator)[0].tolist() for _ in range(2)] == [[0, 1], [2, 3]]
     with pytest.raises(RuntimeError, match="example 5 is damaged"):
@@ -149,7 +149,7 @@ class Point(NamedTuple):
     name: str
 
 
-def test_what_batches_are_made_of() -> None:
+def test_collate_supports_nested_examples() -> None:
     def batch(*examples: Any) -> Any:
         (made,) = nn.DataLoader(list(examples), len(examples))
         return made

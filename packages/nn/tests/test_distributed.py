@@ -115,7 +115,7 @@ def test_without_a_launcher_nothing_is_watched(capsys: pytest.CaptureFixture[str
 
 
 class Stand:
-    """In the place of a bucket on its way: it notes what it begins."""
+    """Replaces a bucket in flight, and records what it starts."""
 
     def __init__(self, name: str, log: list[str]) -> None:
         self.name, self.log, self.segments_are_there = name, log, False

@@ -1,4 +1,4 @@
-"""Functions that are called with a module."""
+"""Hooks before and after a module's forward."""
 
 import copy
 from typing import Any
@@ -9,7 +9,7 @@ import stackgrad.tensor as sg
 from stackgrad import nn
 
 
-def test_a_hook_sees_arguments_and_output() -> None:
+def test_a_hook_receives_arguments_and_output() -> None:
     layer, seen = nn.Linear(2, 3), []
     before = layer.register_forward_pre_hook(lambda module, args: seen.append(("before", module, args)))
     behind = layer.register_forward_hook(lambda module, args, out: seen.append(("behind", module, args, out)))
@@ -26,7 +26,7 @@ def test_a_hook_sees_arguments_and_output() -> None:
     assert len(seen) == 2
 
 
-def test_what_a_hook_returns_is_used() -> None:
+def test_the_result_of_a_hook_is_used() -> None:
     layer, x = nn.ReLU(), sg.tensor([-1.0, 2.0])
     with layer.register_forward_hook(lambda module, args, out: out + 1):
         assert layer(x).tolist() == [1.0, 3.0]
@@ -37,7 +37,7 @@ def test_what_a_hook_returns_is_used() -> None:
     assert layer(x).tolist() == [0.0, 2.0]
 
 
-def test_hooks_are_called_in_order_and_only_those_of_the_module() -> None:
+def test_hooks_run_in_order_and_only_for_their_module() -> None:
     net, order = nn.Sequential(nn.ReLU(), nn.Tanh()), []
     for i, module in enumerate(net):
         module.register_forward_hook(lambda module, args, out, i=i: order.append(i))
@@ -49,7 +49,7 @@ def test_hooks_are_called_in_order_and_only_those_of_the_module() -> None:
     assert list(net.state_dict()) == []
 
 
-def test_a_hook_that_comes_after_the_recording_is_called_in_a_captured_function() -> None:
+def test_a_captured_function_calls_a_hook_registered_after_recording() -> None:
     layer = nn.Linear(2, 2).to("cpu")
 
     @sg.capture

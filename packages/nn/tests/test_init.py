@@ -1,4 +1,4 @@
-"""Initial weights: their bounds, their spread, and where they come from."""
+"""Initial weights: their bounds, their spread and their generator."""
 
 import math
 import re
@@ -120,12 +120,12 @@ FUNCTIONS: list[Callable[..., Any]] = [
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_parameter_is_no_shape(function: Callable[..., Any]) -> None:
+def test_a_parameter_is_not_a_shape(function: Callable[..., Any]) -> None:
     message = r"take a shape and return a new tensor; got a Parameter of shape \(2, 3\): pass x.shape, and write"
     with pytest.raises(TypeError, match=message):
         function(nn.Parameter(sg.ones(2, 3)))
-    for value, kind in ((3, "int"), ("ab", "str"), (np.ones(2), "ndarray")):
-        with pytest.raises(TypeError, match=rf"take a shape, such as \(out, in\); got {kind}"):
+    for value, name in ((3, "int"), ("ab", "str"), (np.ones(2), "ndarray")):
+        with pytest.raises(TypeError, match=rf"take a shape, such as \(out, in\); got {name}"):
             function(value)
 
 
@@ -153,7 +153,7 @@ def test_a_parameter_is_no_shape(function: Callable[..., Any]) -> None:
         (lambda x, g: init.ones_(x), lambda s, g: sg.ones(s)),
     ],
 )
-def test_what_is_written_over_a_parameter(write: Any, make: Any, backend: str) -> None:
+def test_initialisers_overwrite_a_parameter(write: Any, make: Any, backend: str) -> None:
     parameter = nn.Parameter(sg.full((4, 3), 7.0, backend=backend))
     assert write(parameter, sg.Generator(3)) is parameter
     assert parameter.requires_grad
@@ -162,7 +162,7 @@ def test_what_is_written_over_a_parameter(write: Any, make: Any, backend: str) -
     np.testing.assert_allclose(parameter.detach().numpy(), make((4, 3), sg.Generator(3)).numpy(), rtol=1e-6, atol=1e-7)
 
 
-def test_only_tensors_are_written_over() -> None:
+def test_initialisers_overwrite_only_tensors() -> None:
     with pytest.raises(TypeError, match="the argument of an initialiser must be a Tensor; got tuple"):
         init.normal_((3, 4))  # type: ignore[arg-type]
     assert init.normal_(sg.zeros(2, dtype="float64")).dtype == np.float64

@@ -1,4 +1,4 @@
-"""Layers: each is its function with its own weights, and says what it is."""
+"""Layers: each calls its function with its own weights, and has a repr."""
 
 import re
 from collections.abc import Callable
@@ -88,7 +88,9 @@ def image(*shape: int) -> sg.Tensor:
     ],
     ids=lambda value: repr(value) if isinstance(value, nn.Module) else None,
 )
-def test_a_layer_is_its_function(layer: nn.Module, function: Callable[..., sg.Tensor], shape: tuple[int, ...]) -> None:
+def test_a_layer_equals_its_function(
+    layer: nn.Module, function: Callable[..., sg.Tensor], shape: tuple[int, ...]
+) -> None:
     x = image(*shape)
     np.testing.assert_array_equal(layer(x).detach().numpy(), function(layer, x).detach().numpy())
 
@@ -158,7 +160,7 @@ def test_an_unknown_activation_is_named(make: Callable[[], object]) -> None:
         make()
 
 
-def test_dropout_acts_in_training_alone() -> None:
+def test_dropout_acts_only_in_training() -> None:
     x = sg.ones(10, 10)
     layer = nn.Dropout(0.5, generator=sg.Generator(1))
     first = layer(x).tolist()
@@ -242,7 +244,7 @@ def test_errors(make: Callable[[], Any], message: str) -> None:
         make()
 
 
-def test_sequential_of_something_else() -> None:
+def test_sequential_rejects_other_objects() -> None:
     with pytest.raises(TypeError, match="argument 1 of Sequential must be a Module; got function"):
         nn.Sequential(nn.ReLU(), lambda x: x)  # type: ignore[arg-type]
 
@@ -265,7 +267,7 @@ LAYERS: list[tuple[Callable[..., nn.Module], tuple[int, ...]]] = [
 
 @pytest.mark.parametrize("by", ["dtype", "astype"])
 @pytest.mark.parametrize(("make", "shape"), LAYERS)
-def test_layers_of_float64(make: Callable[..., nn.Module], shape: tuple[int, ...], by: str) -> None:
+def test_float64_layers(make: Callable[..., nn.Module], shape: tuple[int, ...], by: str) -> None:
     layer = make(dtype="float64") if by == "dtype" else make().astype("float64")
     assert {tensor.dtype for tensor in layer.state_dict().values()} == {np.dtype(np.float64)}
     sg.grad_check(layer, image(*shape))
@@ -273,7 +275,7 @@ def test_layers_of_float64(make: Callable[..., nn.Module], shape: tuple[int, ...
         layer(image(*shape))
 
 
-def test_a_layer_of_one_s_own_under_grad_check() -> None:
+def test_grad_check_of_a_custom_layer() -> None:
     class Own(nn.Module):
         def __init__(self) -> None:
             self.layers = {"in": nn.Linear(3, 4, dtype=sg.float64), "norm": nn.BatchNorm1d(4, dtype=sg.float64)}
@@ -287,7 +289,7 @@ def test_a_layer_of_one_s_own_under_grad_check() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["int64", "bool"])
-def test_layers_of_integers_are_refused(dtype: str) -> None:
+def test_integer_layers_are_rejected(dtype: str) -> None:
     for make, _ in LAYERS:
         with pytest.raises(TypeError, match="expected float32 or float64"):
             make(dtype=dtype)
@@ -304,7 +306,7 @@ def test_layers_of_integers_are_refused(dtype: str) -> None:
     ],
     ids=repr,
 )
-def test_what_is_no_tensor(layer: nn.Module, shape: tuple[int, ...]) -> None:
+def test_an_argument_that_is_not_a_tensor(layer: nn.Module, shape: tuple[int, ...]) -> None:
     array = np.ones(shape, np.float32)
     with pytest.raises(TypeError, match=r"input must be a Tensor; got ndarray: use .*from_numpy\(...\)$"):
         layer(array)
@@ -312,7 +314,7 @@ def test_what_is_no_tensor(layer: nn.Module, shape: tuple[int, ...]) -> None:
         layer(array.tolist())
 
 
-def test_embedding_starts_normal_and_its_padding_as_zeros() -> None:
+def test_embedding_starts_normal_with_zeros_at_the_padding() -> None:
     layer = nn.Embedding(200, 50, padding_idx=3, generator=sg.Generator(0))
     weight = layer.weight.detach().numpy()
     assert not weight[3].any()
@@ -339,7 +341,7 @@ def test_embedding_starts_normal_and_its_padding_as_zeros() -> None:
         (nn.Embedding(5, 2), {"num_embeddings": 5, "embedding_dim": 2}),
     ],
 )
-def test_layers_tell_their_sizes(layer: nn.Module, sizes: dict[str, object]) -> None:
+def test_layers_report_their_sizes(layer: nn.Module, sizes: dict[str, object]) -> None:
     assert {name: getattr(layer, name) for name in sizes} == sizes
 
 

@@ -1,4 +1,4 @@
-"""The parts together: networks that learn."""
+"""All parts together: networks that learn."""
 
 import numpy as np
 import pytest
@@ -23,12 +23,12 @@ def test_xor() -> None:
 
 
 def bars(n: int, seed: int) -> tuple[sg.Tensor, sg.Tensor]:
-    """Noisy 8x8 images of one bright bar, upright (class 0) or lying (class 1)."""
+    """Noisy 8x8 images of one bright bar, vertical (class 0) or horizontal (class 1)."""
     rng = np.random.default_rng(seed)
     images = rng.normal(0, 0.3, (n, 1, 8, 8)).astype(np.float32)
     target = rng.integers(0, 2, n)
-    for i, place in enumerate(rng.integers(0, 8, n)):
-        images[(i, 0, slice(None), place) if target[i] == 0 else (i, 0, place)] += 1
+    for i, position in enumerate(rng.integers(0, 8, n)):
+        images[(i, 0, slice(None), position) if target[i] == 0 else (i, 0, position)] += 1
     return sg.tensor(images), sg.tensor(target)
 
 

@@ -1,4 +1,4 @@
-"""Modules: what they own, their state, and what they say."""
+"""Modules: their members, state and repr."""
 
 import re
 from typing import Any
@@ -11,7 +11,7 @@ from stackgrad import nn
 
 
 class Net(nn.Module):
-    """Attributes of every kind that counts, and of some that do not."""
+    """Attributes of every sort that a module owns, and some that it does not."""
 
     def __init__(self) -> None:
         self.first = nn.Linear(2, 3)
@@ -64,13 +64,13 @@ def test_modules_and_children() -> None:
     assert [type(child) for child in net.children()] == [nn.Linear, nn.Linear, nn.BatchNorm1d, nn.Dropout, nn.Linear]
 
 
-def test_a_module_that_holds_itself() -> None:
+def test_a_module_that_contains_itself() -> None:
     net = nn.Sequential(nn.Linear(1, 1))
     net.itself = net  # type: ignore[attr-defined]
     assert [name for name, _ in net.named_modules()] == ["", "0"]
 
 
-def test_replacing_a_layer_is_seen_at_once() -> None:
+def test_replacing_a_layer_takes_effect_at_once() -> None:
     net = Net()
     net.first = nn.Linear(2, 5, bias=False)
     assert "first.bias" not in net.state_dict()
@@ -89,12 +89,12 @@ def test_parameter_shares_memory_and_requires_a_gradient() -> None:
     assert type(parameter.detach()) is sg.Tensor
 
 
-def test_parameter_of_integers() -> None:
+def test_an_integer_parameter() -> None:
     with pytest.raises(TypeError, match="dtype int64 has no gradient"):
         nn.Parameter(sg.tensor([1]))
 
 
-def test_a_changed_buffer_is_noticed_by_backward() -> None:
+def test_backward_detects_a_changed_buffer() -> None:
     buffer = nn.Buffer(sg.ones(2))
     loss = (nn.Parameter(sg.ones(2)) * buffer).sum()
     buffer.add_(1)
@@ -122,7 +122,7 @@ def test_calling_runs_forward_and_gradients_arrive() -> None:
     assert all(parameter.grad is None for parameter in net.parameters())
 
 
-def test_forward_is_the_subclass_s_affair() -> None:
+def test_a_subclass_must_define_forward() -> None:
     with pytest.raises(NotImplementedError, match="Module must define forward"):
         nn.Module()(1)
 
@@ -159,7 +159,7 @@ def test_loading_converts_the_dtype() -> None:
     assert (layer.weight.tolist(), layer.bias.tolist()) == ([[2.0]], [0.5])  # type: ignore[union-attr]
 
 
-def test_a_state_that_does_not_fit_changes_nothing() -> None:
+def test_a_mismatched_state_changes_nothing() -> None:
     layer = nn.Linear(2, 3)
     before = layer.weight.tolist()
     state = {"weight": sg.zeros(3, 2), "wieght": sg.zeros(3, 2)}
@@ -214,7 +214,7 @@ def test_astype_keeps_the_objects_their_gradients_and_integers() -> None:
             net.astype(dtype)
 
 
-def test_backward_to_memory_that_was_left_is_refused() -> None:
+def test_backward_after_to_is_rejected() -> None:
     layer = nn.Linear(2, 2)
     loss = (layer.weight * layer.weight).sum()
     layer.astype("float64")
@@ -222,7 +222,7 @@ def test_backward_to_memory_that_was_left_is_refused() -> None:
         loss.backward()
 
 
-def test_to_another_backend_moves_all() -> None:
+def test_to_moves_all_tensors() -> None:
     class Other(sg.NumpyBackend):
         name = "other"
 
@@ -258,14 +258,14 @@ def test_repr_of_nested_modules() -> None:
     )
 
 
-def test_repr_names_what_lists_hold() -> None:
+def test_repr_names_the_modules_in_lists() -> None:
     assert "  (blocks.1.1): Dropout(p=0.5)\n" in repr(Net())
 
 
-def test_dtypes_and_the_backend_by_pytorch_s_methods() -> None:
+def test_pytorch_s_methods_for_dtype_and_backend() -> None:
     net = nn.Linear(2, 3)
     assert net.double() is net
     assert net.weight.dtype == np.float64
     assert net.float().weight.dtype == np.float32
     assert net.cpu() is net
-    assert net.weight.backend.name == "numpy"  # which is the host's, too
+    assert net.weight.backend.name == "numpy"  # which is also a host backend

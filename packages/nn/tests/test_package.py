@@ -11,7 +11,7 @@ import stackgrad.tensor as sg
 from stackgrad import nn
 
 
-def test_every_public_name_is_there_and_sorted() -> None:
+def test_every_public_name_exists_in_order() -> None:
     assert all(hasattr(nn, name) for name in nn.__all__)
     assert sorted(set(nn.__all__), key=lambda name: (not name.isupper(), not name[0].isupper(), name)) == nn.__all__
 
@@ -33,7 +33,7 @@ def test_the_example_of_the_readme(
     assert nn.load_metadata("xor.safetensors") == {"accuracy": "perfect"}
 
 
-def test_the_tensors_find_what_stands_on_them() -> None:
+def test_stackgrad_tensor_finds_its_dependents() -> None:
     assert sg.nn is nn
     assert sg.optim is nn.optim
     assert sg.utils.data is nn.data

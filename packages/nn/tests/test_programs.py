@@ -1,4 +1,4 @@
-"""Twenty programs as users of PyTorch write them: with their imports changed, each learns what it is to learn.
+"""Twenty programs as PyTorch users write them: with their imports changed, each learns its task.
 
 `nox -s tests-torch` compares the losses of each step with PyTorch's.
 """
@@ -37,12 +37,12 @@ CHECKS: dict[str, Callable[[Program], bool]] = {
 }
 
 
-def test_each_program_is_checked() -> None:
+def test_every_program_has_a_check() -> None:
     assert sorted(CHECKS) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_learns_with_its_imports_changed(name: str) -> None:
+def test_a_program_learns_after_its_imports_change(name: str) -> None:
     program = run(name)
 
     assert np.isfinite(program["losses"]).all()

@@ -1,4 +1,4 @@
-"""Naming what a module owns by methods."""
+"""Registration of buffers, parameters and modules by methods."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ class Net(nn.Module):
         return input * self.scale
 
 
-def test_what_is_registered_is_owned() -> None:
+def test_a_module_owns_what_is_registered() -> None:
     net: Any = Net()
     assert list(net.state_dict()) == ["mean", "scale", "inner.weight", "inner.bias"]
     assert [name for name, _ in net.named_buffers()] == ["mean", "mask"]
@@ -35,7 +35,7 @@ def test_what_is_registered_is_owned() -> None:
         other.load_state_dict({**net.state_dict(), "mask": net.mask})
 
 
-def test_a_name_keeps_what_it_was_registered_for() -> None:
+def test_a_name_keeps_its_registered_role() -> None:
     net: Any = Net()
     net.mask = sg.zeros(1)
     assert isinstance(net.mask, nn.Buffer)
@@ -53,10 +53,10 @@ def test_a_name_keeps_what_it_was_registered_for() -> None:
     assert "0.mask" not in outer.state_dict()
 
 
-def test_names_that_are_taken_or_are_no_names() -> None:
+def test_names_that_are_taken_or_invalid() -> None:
     net: Any = Net()
-    net.number = 3
-    for name in ("forward", "training", "scale", "inner", "number"):
+    net.count = 3
+    for name in ("forward", "training", "scale", "inner", "count"):
         with pytest.raises(KeyError, match=f"Net already has an attribute '{name}': choose another name"):
             net.register_buffer(name, sg.zeros(1))
     for name in ("a.b", "", 3):

@@ -1,4 +1,4 @@
-"""Saving and loading: round trips, and files that are not what they should be."""
+"""Saving and loading: round trips and damaged files."""
 
 import errno
 import os
@@ -56,11 +56,11 @@ def test_without_metadata(path: Path) -> None:
     assert nn.load_metadata(path) == {}
 
 
-def test_views_are_saved_as_they_are_seen(path: Path) -> None:
+def test_views_are_saved_by_their_values(path: Path) -> None:
     x = sg.arange(6).reshape(2, 3)
-    nn.save(path, {"turned": x.T, "part": x[:, 1], "wide": sg.ones(1).expand(3)})
+    nn.save(path, {"transposed": x.T, "part": x[:, 1], "wide": sg.ones(1).expand(3)})
     loaded = nn.load(path)
-    assert loaded["turned"].tolist() == [[0, 3], [1, 4], [2, 5]]
+    assert loaded["transposed"].tolist() == [[0, 3], [1, 4], [2, 5]]
     assert loaded["part"].tolist() == [1, 4]
     assert loaded["wide"].tolist() == [1.0, 1.0, 1.0]
 
@@ -70,7 +70,7 @@ def test_other_programs_read_the_file(path: Path) -> None:
     np.testing.assert_array_equal(safetensors.numpy.load_file(path)["a"], np.array([[1, 2]], np.float32))
 
 
-def test_loaded_tensors_are_one_s_own(path: Path) -> None:
+def test_loaded_tensors_own_their_memory(path: Path) -> None:
     nn.save(path, {"a": sg.ones(2)})
     loaded = nn.load(path, backend="numpy")["a"]
     assert loaded.backend.name == "numpy"
@@ -95,14 +95,14 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(
     assert os.listdir(path.parent) == [path.name]
 
 
-def test_saving_replaces(path: Path) -> None:
+def test_saving_replaces_an_old_file(path: Path) -> None:
     nn.save(path, {"a": sg.ones(1)})
     nn.save(path, {"b": sg.zeros(1)})
     assert list(nn.load(path)) == ["b"]
     assert os.listdir(path.parent) == [path.name]
 
 
-def test_who_may_read_the_file_is_as_for_any_other(path: Path) -> None:
+def test_file_permissions_are_the_usual_ones(path: Path) -> None:
     nn.save(path, {"a": sg.ones(1)})
     plain = path.with_name("plain")
     plain.touch()
@@ -131,7 +131,7 @@ def test_a_missing_file(function: Any, path: Path) -> None:
         lambda good: good.replace(b"F32", b"X32"),
     ],
 )
-def test_a_damaged_file_is_one_line(function: Any, damage: Any, path: Path) -> None:
+def test_a_damaged_file_gives_a_one_line_error(function: Any, damage: Any, path: Path) -> None:
     nn.save(path, {"a": sg.ones(4)})
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ValueError, match=re.escape(f"{path} is damaged or not a safetensors file: ")) as caught:
@@ -139,10 +139,10 @@ def test_a_damaged_file_is_one_line(function: Any, damage: Any, path: Path) -> N
     assert "\n" not in str(caught.value)
 
 
-def test_smaller_numbers_of_other_programs(path: Path) -> None:
-    """Halves are read as float32, small integers as int64."""
-    numbers = [1.5, -0.1, 65504.0, 6e-8, np.inf, np.nan]
-    arrays = {"half": np.array(numbers, np.float16)} | {
+def test_small_dtypes_of_other_programs(path: Path) -> None:
+    """float16 loads as float32, small integers as int64."""
+    values = [1.5, -0.1, 65504.0, 6e-8, np.inf, np.nan]
+    arrays = {"half": np.array(values, np.float16)} | {
         dtype: np.array([np.iinfo(dtype).min, np.iinfo(dtype).max], dtype)
         for dtype in ("int8", "int16", "int32", "uint8", "uint16", "uint32")
     }
@@ -153,7 +153,7 @@ def test_smaller_numbers_of_other_programs(path: Path) -> None:
 
 
 def test_bfloat16_of_other_programs(path: Path) -> None:
-    """NumPy does not have it: the file is written by hand."""
+    """NumPy lacks the dtype, so the test writes the file itself."""
     header = b'{"a":{"dtype":"BF16","shape":[2,2],"data_offsets":[2,10]},"b":{"dtype":"BF16","shape":[],'
     header += b'"data_offsets":[0,2]},"c":{"dtype":"F32","shape":[1],"data_offsets":[10,14]}}'
     values = np.array([0x4049, 0x3F80, 0xBFC0, 0x7F80, 0x0001], "<u2")
@@ -167,7 +167,7 @@ def test_bfloat16_of_other_programs(path: Path) -> None:
     assert all(tensor.dtype == sg.float32 for tensor in loaded.values())
 
 
-def test_a_dtype_that_cannot_be_read(path: Path) -> None:
+def test_an_unsupported_dtype(path: Path) -> None:
     safetensors.numpy.save_file({"big": np.ones(2, np.uint64)}, path)
     with pytest.raises(ValueError, match="tensor 'big' has dtype U64; expected one of F64, F32, F16, BF16, I64, BOOL"):
         nn.load(path)
@@ -177,7 +177,7 @@ def test_a_dtype_that_cannot_be_read(path: Path) -> None:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two states are of the same nesting, types and values, to the bit."""
+    """Whether two states have the same nesting, types and bitwise values."""
     if isinstance(a, sg.Tensor):
         return isinstance(b, sg.Tensor) and a.dtype == b.dtype and a.shape == b.shape and _bits(a) == _bits(b)
     if isinstance(a, dict):
@@ -191,10 +191,10 @@ def _bits(x: sg.Tensor) -> bytes:
     return x.detach().numpy().tobytes()
 
 
-numbers = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4)
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4)
 keys = st.text("ab.'", max_size=3) | st.integers(-1, 1) | st.none()
 states = st.recursive(
-    numbers | arrays.map(sg.tensor),
+    scalars | arrays.map(sg.tensor),
     lambda inner: st.lists(inner, max_size=3) | st.lists(inner, max_size=3).map(tuple) | st.dictionaries(keys, inner),
     max_leaves=8,
 )
@@ -202,18 +202,18 @@ states = st.recursive(
 
 @settings(max_examples=100)
 @given(state=st.dictionaries(keys, states, max_size=3))
-def test_nested_states_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, state: dict[Any, Any]) -> None:
+def test_nested_states_round_trip(tmp_path_factory: pytest.TempPathFactory, state: dict[Any, Any]) -> None:
     path = tmp_path_factory.mktemp("saving") / "state.safetensors"
     nn.save(path, state, {"note": "é"})
     loaded = nn.load(path)
     if all(isinstance(name, str) and isinstance(value, sg.Tensor) for name, value in state.items()):
-        state = {name: state[name] for name in loaded}  # a flat state is in the order of the file
+        state = {name: state[name] for name in loaded}  # a flat state has the order of the file
     assert same(state, loaded)
     assert nn.load_metadata(path) == {"note": "é"}
 
 
 @pytest.mark.parametrize("make", [lambda params: nn.SGD(params, 0.1, 0.9, nesterov=True), nn.Adam, nn.AdamW])
-def test_a_training_is_saved_without_taking_it_apart(make: Any, path: Path) -> None:
+def test_save_and_resume_a_training(make: Any, path: Path) -> None:
     def begin() -> tuple[Any, Any, Any]:
         model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
         optimizer = make(model.parameters())
@@ -250,13 +250,13 @@ def test_equal_states_make_equal_files(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ['"x":', '{"tensor":"b"}', '{"other":1}', "{}", "[[[", '{"dict":3}', "[1]", "3"])
-def test_a_nesting_that_does_not_fit_its_tensors(damage: str, path: Path) -> None:
+def test_a_nesting_that_does_not_match_its_tensors(damage: str, path: Path) -> None:
     safetensors.numpy.save_file({"a": np.ones(1)}, path, {"stackgrad.state": damage})
     with pytest.raises(ValueError, match=r"is damaged: its metadata 'stackgrad.state' does not match its tensors"):
         nn.load(path)
 
 
-def test_what_cannot_be_saved(path: Path) -> None:
+def test_values_that_cannot_be_saved(path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=re.escape(f"there is no folder {path.parent / 'none'}")):
         nn.save(path.parent / "none" / "a.safetensors", {})
     holds_itself: dict[str, Any] = {"a": [1]}

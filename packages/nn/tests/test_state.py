@@ -1,4 +1,4 @@
-"""States of modules beyond one name a tensor: tied tensors, and what other programs save."""
+"""States with tied tensors, and states that other programs saved."""
 
 import copy
 import pickle
@@ -13,7 +13,7 @@ from stackgrad import nn
 
 
 class Tied(nn.Module):
-    """An embedding that is the weight of the last layer too, and a layer that is used twice."""
+    """An embedding tied to the weight of the last layer, and a layer used twice."""
 
     def __init__(self) -> None:
         self.embedding = nn.Parameter(sg.randn(3, 2))
@@ -30,7 +30,7 @@ NAMES = [
 ]
 
 
-def test_tied_tensors_stand_under_each_name_and_train_once() -> None:
+def test_tied_tensors_appear_under_each_name_and_train_once() -> None:
     net = Tied()
     assert list(net.state_dict()) == NAMES
     assert [name for name, _ in net.named_parameters()] == ["embedding", "steps.0.weight", "steps.0.bias"]
@@ -57,7 +57,7 @@ def test_one_name_of_a_tied_tensor_is_enough(left_out: str) -> None:
         other.load_state_dict(state)
 
 
-def test_different_values_for_a_tied_tensor_are_refused() -> None:
+def test_different_values_for_a_tied_tensor_are_rejected() -> None:
     net = Tied()
     before = net.embedding.tolist()
     with pytest.raises(ValueError, match=r"embedding and out.weight are one tensor of Tied, but have different values"):
@@ -70,7 +70,7 @@ def test_different_values_for_a_tied_tensor_are_refused() -> None:
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
-def test_a_copy_is_tied_as_the_original(copied: object) -> None:
+def test_a_copy_is_tied_like_the_original(copied: object) -> None:
     net = Tied()
     net.embedding.sum().backward()
     other = copied(net)  # type: ignore[operator]
@@ -84,7 +84,7 @@ def test_a_copy_is_tied_as_the_original(copied: object) -> None:
     assert net.state_dict()["steps.1.running_mean"].tolist() == [0.0, 0.0]
 
 
-def test_a_name_for_two_tensors_is_refused() -> None:
+def test_one_name_for_two_tensors_is_rejected() -> None:
     net = nn.Module()
     net.heads = {"a.b": nn.Parameter(sg.ones(1)), "a": {"b": nn.Parameter(sg.ones(1))}}  # type: ignore[attr-defined]
     with pytest.raises(ValueError, match=r"two tensors of Module have the name 'heads.a.b'"):
@@ -92,7 +92,7 @@ def test_a_name_for_two_tensors_is_refused() -> None:
     assert len(list(net.parameters())) == 2
 
 
-def test_the_count_of_batches_in_pytorch_s_files_is_passed_over() -> None:
+def test_the_batch_count_in_pytorch_files_is_ignored() -> None:
     net = nn.Sequential(nn.BatchNorm2d(1), nn.Sequential(nn.BatchNorm1d(1)))
     state = net.state_dict()
     state["0.num_batches_tracked"] = state["1.0.num_batches_tracked"] = sg.tensor(7)
@@ -111,7 +111,7 @@ def test_a_state_of_a_loaded_buffer_has_no_history() -> None:
     assert not net.running_mean.requires_grad
 
 
-def test_memory_that_cannot_be_written_to_is_found_before_anything_is_changed() -> None:
+def test_read_only_memory_is_detected_before_any_change() -> None:
     for memory in (sg.from_numpy(np.broadcast_to(np.float32(2), (3,))), sg.from_numpy(np.frombuffer(bytes(12), "f4"))):
         net: Any = nn.Module()
         net.first, net.last = nn.Parameter(sg.ones(3)), nn.Buffer(memory)

@@ -24,7 +24,7 @@ def test_a_table_of_layers() -> None:
     assert all(module.training for module in model.modules())
 
 
-def test_several_outputs_shared_layers_and_those_that_are_not_called() -> None:
+def test_several_outputs_shared_and_uncalled_layers() -> None:
     class Net(nn.Module):
         def __init__(self) -> None:
             self.lstm = nn.LSTM(3, 2)

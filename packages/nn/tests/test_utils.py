@@ -1,4 +1,4 @@
-"""Clipped gradients beside those of PyTorch 2.13, whose values stand here."""
+"""Gradient clipping, against values of PyTorch 2.13."""
 
 import re
 from collections.abc import Callable
@@ -14,7 +14,7 @@ GRADIENTS: list[Any] = [[3.0, -4.0], 2.0, [[1.0, -6.0]]]
 
 
 def parameters(backend: str = "numpy", dtype: Any = "float32") -> list[nn.Parameter]:
-    """One for each of the gradients, and one without a gradient."""
+    """A parameter for each of the gradients, and one without a gradient."""
     found = [nn.Parameter(sg.zeros(2).astype(dtype).to(backend)) for _ in range(1)]
     found += [nn.Parameter(sg.zeros(*np.shape(g)).astype(dtype).to(backend)) for g in GRADIENTS[1:]]
     for parameter, gradient in zip(found, GRADIENTS, strict=True):
@@ -28,7 +28,7 @@ def gradients(params: list[nn.Parameter]) -> list[float]:
 
 @pytest.mark.parametrize("backend", ["numpy", "cpu"])
 @pytest.mark.parametrize(
-    ("kind", "norm", "clipped"),
+    ("p", "norm", "clipped"),
     [
         (2.0, 8.124039, [0.3692744, -0.4923659, 0.2461829, 0.1230915, -0.7385489]),
         (1, 16.0, [0.1875, -0.25, 0.125, 0.06249999, -0.3749999]),
@@ -36,16 +36,16 @@ def gradients(params: list[nn.Parameter]) -> list[float]:
         (float("inf"), 6.0, [0.4999999, -0.6666666, 0.3333333, 0.1666666, -0.9999999]),
     ],
 )
-def test_the_norm_is_clipped_as_pytorch_does(kind: float, norm: float, clipped: list[float], backend: str) -> None:
+def test_clip_grad_norm_equals_pytorch(p: float, norm: float, clipped: list[float], backend: str) -> None:
     params = parameters(backend)
-    assert nn.utils.clip_grad_norm_(params, 1.0, kind).item() == pytest.approx(norm, rel=1e-6)
+    assert nn.utils.clip_grad_norm_(params, 1.0, p).item() == pytest.approx(norm, rel=1e-6)
     assert gradients(params) == pytest.approx(clipped, rel=1e-6)
     params = parameters(backend)
-    assert nn.utils.clip_grad_norm_(iter(params), 100, kind).item() == pytest.approx(norm, rel=1e-6)
+    assert nn.utils.clip_grad_norm_(iter(params), 100, p).item() == pytest.approx(norm, rel=1e-6)
     assert gradients(params) == [3.0, -4.0, 2.0, 1.0, -6.0]
 
 
-def test_values_are_clipped() -> None:
+def test_clip_grad_value() -> None:
     params = parameters()
     nn.utils.clip_grad_value_(params, 2.5)
     assert gradients(params) == [2.5, -2.5, 2.0, 1.0, -2.5]
@@ -53,7 +53,7 @@ def test_values_are_clipped() -> None:
     assert gradients(params) == [2.5, -2.5, 1.0, 1.0, -2.5]
 
 
-def test_gradients_of_two_dtypes_and_of_none() -> None:
+def test_gradients_of_two_dtypes_and_none() -> None:
     single, double = parameters(), parameters(dtype="float64")
     norm = nn.utils.clip_grad_norm_([*single, *double], 1.0)
     assert norm.dtype == sg.float32
@@ -66,7 +66,7 @@ def test_gradients_of_two_dtypes_and_of_none() -> None:
     assert nn.utils.clip_grad_norm_(empty, 1.0, float("inf")).item() == 0.0
 
 
-def test_a_norm_that_is_not_finite() -> None:
+def test_a_non_finite_norm() -> None:
     for value, rest in ((float("nan"), [float("nan")] * 5), (float("inf"), [0.0, float("nan"), 0.0, 0.0, 0.0])):
         params = parameters()
         params[0].grad = sg.tensor([1.0, value])

@@ -235,7 +235,7 @@ PYTORCH: dict[str, tuple[list[float], list[float]]] = {
 
 @pytest.mark.parametrize("backend", ["numpy", "cpu"])
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_activations_and_their_gradients_are_pytorch_s(name: str, backend: str) -> None:
+def test_activations_and_their_gradients_equal_pytorch(name: str, backend: str) -> None:
     for dtype, rtol in (("float64", 1e-10), ("float32", 2e-6)):
         x = sg.tensor(POINTS, dtype=dtype, requires_grad=True, backend=backend)
         out = ACTIVATIONS[name](x)
@@ -279,7 +279,7 @@ def test_activations_at_infinity(name: str, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_activations_of_large_numbers_overflow_nowhere_and_of_nan_are_nan(name: str) -> None:
+def test_large_values_do_not_overflow_and_nan_stays_nan(name: str) -> None:
     x = sg.tensor([-1e18, -700.0, -100.0, 100.0, 700.0, 1e18, np.nan], requires_grad=True)
     out = ACTIVATIONS[name](x)
     out.sum().backward()
@@ -289,7 +289,7 @@ def test_activations_of_large_numbers_overflow_nowhere_and_of_nan_are_nan(name: 
     assert np.isnan(out.detach().numpy()[-1])
 
 
-def test_softplus_with_a_threshold_beyond_what_exp_can_hold() -> None:
+def test_softplus_with_a_threshold_beyond_the_range_of_exp() -> None:
     x = sg.tensor([30.0, 90.0, 1000.0], requires_grad=True)
     out = F.softplus(x, 1.0, 2000.0)
     assert out.tolist() == [30.0, 90.0, 1000.0]
@@ -299,7 +299,7 @@ def test_softplus_with_a_threshold_beyond_what_exp_can_hold() -> None:
 
 
 @pytest.mark.parametrize("function", [F.relu, F.silu, F.leaky_relu, F.elu, F.mish, F.hardtanh])
-def test_inplace_writes_over_the_input_and_lets_gradients_through(function: Callable[..., sg.Tensor]) -> None:
+def test_inplace_overwrites_the_input_and_passes_gradients(function: Callable[..., sg.Tensor]) -> None:
     x = sg.tensor([-1.5, -0.3, 0.4, 2.0], requires_grad=True)
     expected = function(x)
     expected.sum().backward()

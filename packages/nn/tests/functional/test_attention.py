@@ -16,7 +16,7 @@ Array = npt.NDArray[Any]
 
 
 def defined(q: Array, k: Array, v: Array, allowed: Array) -> Array:
-    """Written as a loop over the queries, each of which sees the keys it may."""
+    """The definition as a loop over the queries and the keys that each may attend to."""
     out = np.zeros((len(q), v.shape[1]))
     for i, query in enumerate(q):
         seen = allowed[i]
@@ -59,7 +59,7 @@ def test_values_of_pytorch() -> None:
     np.testing.assert_allclose(F.scaled_dot_product_attention(x, x, x, mask).numpy(), expected, rtol=1e-12)
 
 
-def test_where_nothing_may_be_looked_at_no_gradient_is_nan() -> None:
+def test_fully_masked_queries_have_no_nan_gradient() -> None:
     x = sg.randn(2, 3, generator=sg.Generator(0), requires_grad=True)
     for mask in (sg.tensor([[True, True], [False, False]]), sg.tensor([[0.0, 0.0], [-np.inf, -np.inf]])):
         x.grad = None

@@ -1,4 +1,4 @@
-"""Cross-entropy and its half behind the softmax, against their definitions, PyTorch and central differences."""
+"""Classification losses, against their definitions, PyTorch and central differences."""
 
 import re
 from collections.abc import Callable
@@ -64,7 +64,7 @@ def test_targets_are_checked(loss: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("loss", [nn.cross_entropy, nn.nll_loss])
-def test_what_is_no_tensor(loss: Callable[..., Any]) -> None:
+def test_an_argument_that_is_not_a_tensor(loss: Callable[..., Any]) -> None:
     x = sg.ones(2, 3)
     with pytest.raises(TypeError, match=r"input must be a Tensor; got ndarray: use .*from_numpy\(...\)"):
         loss(x.numpy(), x)
@@ -82,7 +82,7 @@ WEIGHT = [1.0, 2.0, 4.0]
 
 
 def defined(x: Array, target: Array, weight: Array, ignored: int, reduction: str, smoothing: float) -> Any:
-    """Written as a loop over the targets."""
+    """The definition as a loop over the targets."""
     losses, weights = np.zeros(target.shape), np.zeros(target.shape)
     for at in np.ndindex(target.shape):
         if target[at] == ignored:
@@ -136,7 +136,7 @@ def test_values_of_pytorch() -> None:
 
 
 @pytest.mark.parametrize("reduction", REDUCE)
-def test_probabilities_of_one_class_are_that_class(reduction: Any) -> None:
+def test_a_one_hot_target_equals_its_class(reduction: Any) -> None:
     rng = np.random.default_rng(3)
     x, target = sg.tensor(rng.standard_normal((2, 3, 4))), rng.integers(0, 3, (2, 4))
     one_hot = sg.tensor(np.eye(3)[target].transpose(0, 2, 1))
@@ -154,7 +154,7 @@ def test_one_example_without_a_batch() -> None:
 
 
 @pytest.mark.parametrize("loss", [nn.cross_entropy, nn.nll_loss])
-def test_ignored_targets_have_no_gradient_and_all_of_them_no_mean(loss: Callable[..., sg.Tensor]) -> None:
+def test_ignored_targets_have_no_gradient(loss: Callable[..., sg.Tensor]) -> None:
     x = sg.tensor(LOGITS, requires_grad=True)
     loss(x, sg.tensor([-100, 0])).backward()
     assert x.grad is not None
@@ -169,7 +169,7 @@ def test_ignored_targets_have_no_gradient_and_all_of_them_no_mean(loss: Callable
         loss(x, sg.tensor([-100, 0]), ignore_index=1)
 
 
-def test_a_captured_function_ignores_what_it_did_not_see_when_it_was_recorded() -> None:
+def test_replays_ignore_targets_that_recording_did_not_see() -> None:
     weight = sg.tensor(LOGITS, requires_grad=True, backend="cpu")
 
     def step(target: sg.Tensor) -> sg.Tensor:

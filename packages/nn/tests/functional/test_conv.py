@@ -128,7 +128,7 @@ def test_same_puts_the_odd_zero_at_the_end() -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4))
-def test_the_course_anchors_the_kernel_at_the_left(seed: int, width: int) -> None:
+def test_padding_at_the_end_aligns_the_kernel_left_as_in_the_course(seed: int, width: int) -> None:
     rng = np.random.default_rng(seed)
     x, w = rng.standard_normal((2, 1, 5)), rng.standard_normal((1, 1, width))
     out = nn.conv1d(tensor(x), tensor(w), padding=((0, width - 1),))
@@ -196,10 +196,9 @@ F = nn.functional
 @settings(max_examples=50)
 @given(st.data())
 def test_transposed_convolution_is_the_adjoint(backend: str, data: st.DataObject) -> None:
-    """The sum of conv(y) * x is that of y * conv_transpose(x), for any y of the result's size."""
-    pairs_of = st.tuples
-    kernel, stride = data.draw(pairs_of(*[st.integers(1, 3)] * 2)), data.draw(pairs_of(*[st.integers(1, 3)] * 2))
-    dilation = data.draw(pairs_of(*[st.integers(1, 2)] * 2))
+    """The sum of conv(y) * x equals the sum of y * conv_transpose(x), for any y of the result's size."""
+    kernel, stride = data.draw(st.tuples(*[st.integers(1, 3)] * 2)), data.draw(st.tuples(*[st.integers(1, 3)] * 2))
+    dilation = data.draw(st.tuples(*[st.integers(1, 2)] * 2))
     more = tuple(data.draw(st.integers(0, s - 1)) for s in stride)
     padding = tuple((data.draw(st.integers(0, d * (k - 1))), 0) for k, d in zip(kernel, dilation, strict=True))
     groups = data.draw(st.integers(1, 2))
@@ -216,7 +215,7 @@ def test_transposed_convolution_is_the_adjoint(backend: str, data: st.DataObject
     np.testing.assert_allclose((y * plain).sum(), (forward * x).sum(), rtol=1e-9, atol=1e-9)
 
 
-def test_transposed_convolution_gives_pytorch_s_values() -> None:
+def test_transposed_convolution_equals_pytorch() -> None:
     x, w = sg.tensor([[[[0.0, 1.0], [4.0, 5.0]]]]), sg.arange(8, dtype="float32").reshape(1, 2, 2, 2) - 3
     bias = sg.tensor([0.5, -1.0])
     found = F.conv_transpose2d(x, w, bias, stride=2, padding=1, output_padding=1, dilation=(1, 2))
@@ -249,7 +248,7 @@ def test_gradients_of_transposed_convolution(sizes: Any, options: Any, backend: 
     sg.grad_check(slope, *operands[:2])
 
 
-def test_transposed_convolution_of_sequences_is_that_of_flat_images() -> None:
+def test_conv_transpose1d_equals_conv_transpose2d_of_height_1() -> None:
     x, w, bias = (sg.randn(*shape, generator=sg.Generator(0)) for shape in ((2, 4, 5), (4, 3, 3), (6,)))
     found = F.conv_transpose1d(x, w, bias, 2, 1, 1, 2, 2)
     flat = F.conv_transpose2d(x.unsqueeze(2), w.unsqueeze(2), bias, (1, 2), (0, 1), (0, 1), 2, (1, 2))

@@ -1,4 +1,4 @@
-"""normalize, cosine_similarity and pairwise_distance: values that PyTorch 2.13 gives, and their gradients."""
+"""normalize, cosine_similarity and pairwise_distance: values of PyTorch 2.13, and gradients."""
 
 import numpy as np
 import pytest

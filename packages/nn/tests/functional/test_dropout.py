@@ -1,4 +1,4 @@
-"""Dropout, of elements and of channels."""
+"""Dropout of elements and of channels."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from stackgrad import nn
 Array = npt.NDArray[Any]
 
 
-def test_dropout_of_rate_0_or_outside_of_training_gives_the_input() -> None:
+def test_dropout_with_rate_0_or_in_evaluation_returns_the_input() -> None:
     x = sg.rand(3, 4)
     assert nn.dropout(x, 0.0) is x
     assert nn.dropout(x, 0.7, training=False) is x
@@ -26,7 +26,7 @@ def test_the_third_argument_of_dropout_is_training() -> None:
     assert nn.dropout(x, generator=sg.Generator(3)).tolist() == dropped.tolist()
 
 
-def test_dropout_of_rate_1_gives_zeros_with_a_zero_gradient() -> None:
+def test_dropout_with_rate_1_returns_zeros_with_a_zero_gradient() -> None:
     x = sg.tensor(np.ones((3, 4)), requires_grad=True)
     out = nn.dropout(x, 1.0)
     np.testing.assert_array_equal(out.detach().numpy(), np.zeros((3, 4)))
@@ -59,7 +59,7 @@ def test_the_mask_depends_on_the_generator_and_not_on_the_memory_layout() -> Non
 
 @pytest.mark.parametrize("p", [-0.1, 1.1, float("nan")])
 @pytest.mark.parametrize("training", [True, False])
-def test_dropout_of_no_probability(p: float, training: bool) -> None:
+def test_dropout_with_an_invalid_probability(p: float, training: bool) -> None:
     with pytest.raises(ValueError, match=f"dropout: p must be between 0 and 1; got {p}"):
         nn.dropout(sg.ones(2), p, training)
 
@@ -84,7 +84,7 @@ def test_whole_channels_are_dropped(function: Any, shape: tuple[int, ...]) -> No
     assert function(x, 0.0) is x
 
 
-def test_dropout_of_channels_needs_channels() -> None:
+def test_channel_dropout_needs_channels() -> None:
     with pytest.raises(ValueError, match=r"dropout2d: input of shape \(2, 3\): expected \(batch, .*, width\)"):
         nn.functional.dropout2d(sg.ones(2, 3))
     with pytest.raises(ValueError, match=r"dropout1d: input of shape \(2, 3\): expected \(batch, channels, width\)"):

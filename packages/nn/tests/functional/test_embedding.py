@@ -1,4 +1,4 @@
-"""Rows of a table, chosen by index."""
+"""Lookup of rows in a table."""
 
 import re
 

@@ -30,6 +30,6 @@ def test_linear_gradients() -> None:
     sg.grad_check(nn.linear, *(sg.tensor(array, requires_grad=True) for array in arrays))
 
 
-def test_linear_of_other_features_names_both() -> None:
+def test_linear_names_both_shapes_that_do_not_match() -> None:
     with pytest.raises(ValueError, match=re.escape("input of shape (2, 3) and weight of shape (5, 4): expected")):
         nn.linear(sg.ones(2, 3), sg.ones(5, 4))

@@ -1,4 +1,4 @@
-"""Losses of each element, against their definitions, PyTorch and central differences."""
+"""Elementwise losses, against their definitions, PyTorch and central differences."""
 
 import re
 from collections.abc import Callable
@@ -44,7 +44,7 @@ LOSSES: dict[str, tuple[Callable[..., sg.Tensor], Callable[[Array, Array], Array
 
 
 @given(st.sampled_from(sorted(LOSSES)), st.sampled_from(sorted(REDUCE)), st.integers(0, 2**32 - 1))
-def test_losses_are_what_they_are_defined_as(name: str, reduction: str, seed: int) -> None:
+def test_losses_equal_their_definitions(name: str, reduction: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     x, y = rng.normal(0, 2, (3, 4)), rng.uniform(0.05, 0.95, (3, 4))
     loss, definition = LOSSES[name]
@@ -83,7 +83,7 @@ def test_values_of_pytorch() -> None:
 
 
 def slopes(loss: Callable[..., sg.Tensor], x: list[float], y: list[float]) -> tuple[list[float], list[float]]:
-    """The losses one by one, and their gradients for x."""
+    """The losses of each element, and their gradients for x."""
     leaf = sg.tensor(x, requires_grad=True)
     losses = loss(leaf, sg.tensor(y), reduction="none")
     losses.sum().backward()
@@ -91,31 +91,31 @@ def slopes(loss: Callable[..., sg.Tensor], x: list[float], y: list[float]) -> tu
     return losses.tolist(), leaf.grad.tolist()
 
 
-def test_the_slope_of_absolute_values_is_0_where_they_are() -> None:
+def test_the_gradient_of_an_absolute_value_is_0_at_0() -> None:
     assert slopes(F.l1_loss, [1.0, 2.0, -np.inf], [1.0, 1.0, 0.0]) == ([0.0, 1.0, np.inf], [0.0, 1.0, -1.0])
 
 
 @pytest.mark.parametrize("name", ["huber_loss", "smooth_l1_loss"])
-def test_far_from_the_target_the_slope_is_straight(name: str) -> None:
+def test_the_gradient_is_constant_far_from_the_target(name: str) -> None:
     scale = 1.0 if name == "huber_loss" else 2.0
     losses, found = slopes(LOSSES[name][0], [0.5, 1e30, -np.inf, 0.0], [0.0, 0.0, 0.0, 0.0])
     assert losses == pytest.approx([0.125 * scale, 5e29 * scale, np.inf, 0.0])
     assert found == [0.5 * scale, 0.5 * scale, -0.5 * scale, 0.0]
 
 
-def test_probabilities_of_0_and_1_have_finite_losses_and_slopes() -> None:
+def test_probabilities_of_0_and_1_have_finite_losses_and_gradients() -> None:
     losses, found = slopes(F.binary_cross_entropy, [0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0])
     assert losses == [0.0, 100.0, 100.0, 0.0]
     assert found == pytest.approx([0.0, -1e12, 1e12, 0.0])
 
 
-def test_large_logits_lose_nothing() -> None:
+def test_large_logits_are_accurate() -> None:
     losses, found = slopes(F.binary_cross_entropy_with_logits, [-1000.0, -1000.0, 1000.0, 1000.0], [0.0, 1.0, 0.0, 1.0])
     assert losses == [0.0, 1000.0, 1000.0, 0.0]
     assert found == [0.0, -1.0, 1.0, 0.0]
 
 
-def test_targets_of_0_have_no_divergence() -> None:
+def test_a_target_of_0_has_loss_0() -> None:
     assert slopes(F.kl_div, [-1.0, -2.0], [0.0, 1.0]) == ([0.0, 2.0], [0.0, -1.0])
 
 
@@ -129,7 +129,7 @@ def test_arguments(name: str) -> None:
 
 
 @pytest.mark.parametrize("loss", [F.l1_loss, F.mse_loss, F.huber_loss, F.smooth_l1_loss, F.binary_cross_entropy])
-def test_what_is_no_tensor(loss: Callable[..., Any]) -> None:
+def test_an_argument_that_is_not_a_tensor(loss: Callable[..., Any]) -> None:
     x = sg.ones(2, 3)
     with pytest.raises(TypeError, match=r"input must be a Tensor; got ndarray: use .*from_numpy\(...\)"):
         loss(x.numpy(), x)
@@ -137,7 +137,7 @@ def test_what_is_no_tensor(loss: Callable[..., Any]) -> None:
         loss(x, [0, 1])
 
 
-def test_numbers_out_of_range() -> None:
+def test_arguments_out_of_range() -> None:
     with pytest.raises(ValueError, match="delta must be above 0; got 0"):
         F.huber_loss(sg.ones(2), sg.ones(2), delta=0)
     with pytest.raises(ValueError, match="beta must be 0 or more; got -1"):

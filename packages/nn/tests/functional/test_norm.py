@@ -68,7 +68,7 @@ def test_batch_norm_gradients(training: bool, activation: Literal["relu"] | None
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("shape", [(0, 2), (0, 2, 3), (4, 2, 0), (0, 2, 3, 4), (1, 2, 0, 4)])
-def test_batch_norm_of_an_empty_batch_moves_nothing(shape: tuple[int, ...], training: bool) -> None:
+def test_batch_norm_of_an_empty_batch_keeps_the_statistics(shape: tuple[int, ...], training: bool) -> None:
     x = sg.zeros(*shape, requires_grad=True)
     mean, var, weight, bias = sg.full(2, 5.0), sg.full(2, 3.0), sg.ones(2, requires_grad=True), sg.zeros(2)
     out = nn.batch_norm(x, mean, var, weight, bias, training)
@@ -163,7 +163,7 @@ def test_values_of_pytorch() -> None:
         np.testing.assert_allclose(out.numpy().ravel(), expected, rtol=1e-12)
 
 
-def test_what_does_not_vary_is_0() -> None:
+def test_constant_input_gives_0() -> None:
     assert F.layer_norm(sg.full((2, 3), 7.0), 3).tolist() == [[0.0] * 3] * 2
     assert F.layer_norm(sg.ones(2, 1), 1).tolist() == [[0.0], [0.0]]
 

@@ -1,4 +1,4 @@
-"""one_hot is found where PyTorch has it."""
+"""`one_hot` under PyTorch's name."""
 
 from stackgrad import tensor as sg
 from stackgrad.nn import functional as F

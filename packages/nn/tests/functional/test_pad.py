@@ -1,4 +1,4 @@
-"""Padding, against NumPy's."""
+"""Padding, against NumPy."""
 
 import re
 from collections.abc import Callable
@@ -19,7 +19,7 @@ MODES: dict[str, Any] = {"constant": "constant", "reflect": "reflect", "replicat
 @pytest.mark.parametrize("backend", ["numpy", "cpu"])
 @settings(max_examples=60)
 @given(st.data())
-def test_pad_is_numpy_s(backend: str, data: st.DataObject) -> None:
+def test_pad_equals_numpy(backend: str, data: st.DataObject) -> None:
     mode = data.draw(st.sampled_from(sorted(MODES)))
     shape = data.draw(st.lists(st.integers(3, 4), min_size=1, max_size=4))
     count = data.draw(st.integers(0, len(shape)))
@@ -29,14 +29,14 @@ def test_pad_is_numpy_s(backend: str, data: st.DataObject) -> None:
     options: Any = {"constant_values": 1.5} if mode == "constant" else {}
     expected = np.pad(x, widths, MODES[mode], **options)
     tensor = sg.tensor(x, requires_grad=True, backend=backend)
-    flat = [number for pair in pairs for number in pair]
+    flat = [count for pair in pairs for count in pair]
     value = 1.5 if mode == "constant" else None
     np.testing.assert_array_equal(F.pad(tensor, flat, mode, value).detach().numpy(), expected)
     if len(shape) < 3:
         sg.grad_check(lambda x: F.pad(x, flat, mode, value), tensor)
 
 
-def test_negative_padding_takes_away() -> None:
+def test_negative_padding_removes_elements() -> None:
     x = sg.arange(6)
     assert F.pad(x, (-1, -2)).tolist() == [1, 2, 3]
     assert F.pad(x, (-4, 1)).tolist() == [4, 5, 0]

@@ -26,7 +26,7 @@ class Case(NamedTuple):
 
 
 def loops(case: Case, reduce: Callable[[list[float]], float], outside: float | None) -> Array:
-    """Each window as a list of values, reduced. What lies outside the image is `outside`, or absent."""
+    """Each window as a list of values, reduced. Elements outside the image are `outside`, or absent if None."""
     batch, channels, height, width = case.x.shape
     (rows, columns), ((top, bottom), (left, right)) = case.kernel, case.padding
     out_height = (height + top + bottom - rows) // case.stride[0] + 1
@@ -89,7 +89,7 @@ def test_the_gradient_of_max_pool2d_goes_to_the_first_of_equal_values(case: Case
     np.testing.assert_array_equal(x.grad.numpy(), expected)
 
 
-def test_stride_is_the_kernel_and_a_ragged_edge_is_dropped() -> None:
+def test_the_default_stride_is_the_kernel_and_drops_a_partial_edge() -> None:
     x = sg.arange(15, dtype=sg.float32).reshape(1, 1, 3, 5)
     assert nn.max_pool2d(x, 2).tolist() == [[[[6.0, 8.0]]]]
     assert nn.avg_pool2d(x, (1, 2)).shape == (1, 1, 3, 2)
@@ -110,19 +110,19 @@ def test_pool_errors(pool: Callable[..., Any]) -> None:
         pool(x, 5)
 
 
-# --------------------------------------------------------------------------- windows that hang over, lie apart, are 1-D
+# ------------------------------------------------------------------- ceil_mode, dilation, one dimension, adaptive
 
 F = nn.functional
 
 
 def by_windows(x: Array, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> list[Array]:
-    """For each window along the last dimension the indices that it has, of the padded input, -1 for padding."""
-    room = x.shape[-1] + 2 * padding - dilation * (kernel - 1) - 1
-    count = (math.ceil(room / stride) if ceil_mode else room // stride) + 1
+    """The indices of each window along the last dimension, without those past the padded end; below 0 is padding."""
+    span = x.shape[-1] + 2 * padding - dilation * (kernel - 1) - 1
+    count = (math.ceil(span / stride) if ceil_mode else span // stride) + 1
     if (count - 1) * stride >= x.shape[-1] + padding:
         count -= 1
     at = [i * stride - padding + dilation * np.arange(kernel) for i in range(count)]
-    return [each[each < x.shape[-1] + padding] for each in at]  # what hangs over is nothing
+    return [each[each < x.shape[-1] + padding] for each in at]
 
 
 @pytest.mark.parametrize("backend", ["numpy", "cpu"])
@@ -163,7 +163,7 @@ def test_values_of_pytorch(backend: str) -> None:
 
 @pytest.mark.parametrize("backend", ["numpy", "cpu"])
 @pytest.mark.parametrize("goal", [1, 2, 3, 5, 7, (2, 5), (None, 1), (3, None)])
-def test_adaptive_pools_take_the_means_of_parts(goal: Any, backend: str) -> None:
+def test_adaptive_pools_average_parts(goal: Any, backend: str) -> None:
     x = np.random.default_rng(0).standard_normal((2, 3, 6, 5))
     tensor = sg.tensor(x, requires_grad=True, backend=backend)
     rows, columns = (

@@ -1,4 +1,4 @@
-"""Images of another size."""
+"""Resizing of images and sequences."""
 
 import re
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def test_gradients(shape: tuple[int, ...], options: Any) -> None:
     sg.grad_check(lambda x: F.interpolate(x, **options), x)
 
 
-def test_whole_factors_repeat() -> None:
+def test_integer_factors_repeat_elements() -> None:
     x = sg.randn(2, 3, 2, 2, generator=sg.Generator(0))
     expected = x.numpy().repeat(3, 2).repeat(2, 3)
     np.testing.assert_array_equal(F.interpolate(x, scale_factor=(3, 2)).numpy(), expected)

@@ -1,4 +1,4 @@
-"""Attention with several heads, and the encoder made of it."""
+"""Multi-head attention, and the encoder that uses it."""
 
 import re
 from typing import Any
@@ -15,7 +15,7 @@ def draws(*shape: int, seed: int = 0) -> sg.Tensor:
 
 
 def by_heads(layer: nn.MultiheadAttention, q: Any, k: Any, v: Any, added: Any) -> tuple[Any, Any]:
-    """In NumPy, a loop over batch and heads: q (L, N, E), k (S, N, E), v (S, N, E), added (L, S)."""
+    """The definition in NumPy, a loop over batch and heads: q (L, N, E), k (S, N, E), v (S, N, E), added (L, S)."""
     state = {name: t.numpy() for name, t in layer.state_dict().items()}
     e, h = layer.embed_dim, layer.num_heads
     w, b = state["in_proj_weight"], state["in_proj_bias"]
@@ -55,7 +55,7 @@ def test_multihead_attention(masked: str, batch_first: bool, backend: str) -> No
     assert layer(*inputs, need_weights=False, **options)[1] is None
 
 
-def test_padded_keys_are_not_looked_at() -> None:
+def test_padded_keys_are_ignored() -> None:
     layer = nn.MultiheadAttention(4, 2, batch_first=True, generator=sg.Generator(1), dtype="float64")
     x, padding = draws(2, 3, 4), sg.tensor([[False, False, True], [False, False, False]])
     short, _ = layer(x[:1, :2], x[:1, :2], x[:1, :2])
@@ -85,7 +85,7 @@ def test_without_a_batch_and_with_a_mask_for_each_head() -> None:
     assert each[0].tolist() == np.eye(3).tolist()
 
 
-def test_names_shapes_and_initial_weights_are_pytorch_s() -> None:
+def test_names_shapes_and_initial_weights_equal_pytorch() -> None:
     layer = nn.MultiheadAttention(64, 4, generator=sg.Generator(1))
     assert {name: t.shape for name, t in layer.state_dict().items()} == {
         "in_proj_weight": (192, 64),
@@ -117,7 +117,7 @@ def test_gradients() -> None:
     sg.grad_check(Output(), draws(3, 2, 4))
 
 
-def test_dropout_acts_in_training_alone() -> None:
+def test_dropout_acts_only_in_training() -> None:
     layer = nn.MultiheadAttention(4, 2, dropout=0.5, generator=sg.Generator(1))
     x = sg.randn(5, 2, 4, generator=sg.Generator(2))
     assert layer(x, x, x)[0].tolist() != layer(x, x, x)[0].tolist()

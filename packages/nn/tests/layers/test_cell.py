@@ -37,7 +37,7 @@ def defined(cell: Any, x: Array, states: list[Array]) -> list[Array]:
 @pytest.mark.parametrize(
     ("make", "options"), [(nn.RNNCell, {}), (nn.RNNCell, {"nonlinearity": "relu"}), (nn.LSTMCell, {}), (nn.GRUCell, {})]
 )
-def test_a_cell_is_what_it_is_defined_as(make: Any, options: Any, bias: bool, backend: str) -> None:
+def test_a_cell_equals_its_definition(make: Any, options: Any, bias: bool, backend: str) -> None:
     cell = make(3, 4, bias=bias, generator=sg.Generator(0), dtype="float64", **options).to(backend)
     two = isinstance(cell, nn.LSTMCell)
     rng = np.random.default_rng(0)

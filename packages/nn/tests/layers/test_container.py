@@ -18,7 +18,7 @@ def names(module: nn.Module) -> list[str]:
 
 
 @pytest.mark.parametrize("make", [nn.ModuleList, lambda modules: nn.Sequential(*modules)])
-def test_lists_of_modules_change_as_lists_do(make: Any) -> None:
+def test_module_lists_change_like_lists(make: Any) -> None:
     expected: list[nn.Module] = [*linears(3)]
     held = make(expected)
     a, b, c, d = linears(4)
@@ -58,7 +58,7 @@ def test_slices_are_containers_of_the_same_modules() -> None:
     assert list(nn.ModuleList(modules[:1]) + modules[1:]) == modules
 
 
-def test_what_a_list_holds_is_owned() -> None:
+def test_a_list_owns_its_modules() -> None:
     class Net(nn.Module):
         def __init__(self) -> None:
             self.layers = nn.ModuleList(linears(2))

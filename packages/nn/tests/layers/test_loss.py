@@ -1,4 +1,4 @@
-"""Losses as modules: each is its function."""
+"""Losses as modules: each calls its function."""
 
 from collections.abc import Callable
 
@@ -35,7 +35,7 @@ CLASSES, WEIGHT = sg.tensor([2, 0]), sg.tensor([1.0, 2.0, 4.0])
         ),
     ],
 )
-def test_a_loss_is_its_function(
+def test_a_loss_calls_its_function(
     loss: nn.Module, x: sg.Tensor, target: sg.Tensor, function: Callable[[], sg.Tensor]
 ) -> None:
     assert loss(x, target).tolist() == function().tolist()

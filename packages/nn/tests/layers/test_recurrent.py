@@ -21,7 +21,7 @@ def draws(*shape: int, seed: int = 0) -> sg.Tensor:
 
 
 def by_cells(layer: Any, cell_class: Any, x: sg.Tensor, states: list[sg.Tensor]) -> tuple[Any, list[Any]]:
-    """What a layer gives for (length, batch, features), step by step with its cell."""
+    """The output of a layer for (length, batch, features), step by step with its cell."""
     last: list[list[Any]] = []
     for i in range(layer.num_layers):
         outs = []
@@ -47,7 +47,7 @@ def by_cells(layer: Any, cell_class: Any, x: sg.Tensor, states: list[sg.Tensor])
     [{}, {"num_layers": 2, "bidirectional": True}, {"bias": False, "batch_first": True}, {"num_layers": 3}],
     ids=str,
 )
-def test_a_layer_is_its_cell_step_by_step(options: Any, name: str, backend: str) -> None:
+def test_a_layer_equals_its_cell_step_by_step(options: Any, name: str, backend: str) -> None:
     make, cell, count = LAYERS[name]
     layer = make(3, 4, generator=sg.Generator(1), dtype="float64", **options)
     directions = layer.num_layers * (2 if layer.bidirectional else 1)
@@ -105,7 +105,7 @@ PYTORCH: dict[str, list[float]] = {
 def test_values_of_pytorch(name: str) -> None:
     layer = LAYERS[name][0](2, 2, 2, bidirectional=True, dtype="float64")
     start = 0
-    for p in layer.parameters():  # as many sines as there are weights
+    for p in layer.parameters():  # one sine per weight
         with sg.no_grad():
             p.copy_((sg.arange(start, start + p.size, dtype="float64") * 0.7).sin().reshape(*p.shape))
         start += p.size
@@ -115,7 +115,7 @@ def test_values_of_pytorch(name: str) -> None:
     np.testing.assert_allclose(found, PYTORCH[name], rtol=1e-9, atol=1e-10)
 
 
-def test_names_and_initial_weights_are_pytorch_s() -> None:
+def test_names_and_initial_weights_equal_pytorch() -> None:
     layer = nn.LSTM(3, 25, 2, bidirectional=True, generator=sg.Generator(0))
     shapes = {name: t.shape for name, t in layer.state_dict().items()}
     ends = ("l0", "l0_reverse", "l1", "l1_reverse")
@@ -142,7 +142,7 @@ def test_without_a_batch() -> None:
             assert a.tolist() == b.squeeze(1).tolist()
 
 
-def test_dropout_stands_between_layers_in_training() -> None:
+def test_dropout_acts_between_layers_in_training() -> None:
     layer = nn.GRU(2, 3, 2, dropout=1.0, dtype="float64")
     x = draws(4, 1, 2)
     zeros = nn.GRU(3, 3, dtype="float64")
@@ -155,7 +155,7 @@ def test_dropout_stands_between_layers_in_training() -> None:
     assert layer(x)[0].tolist() != layer.train()(x)[0].tolist()
 
 
-def test_relu_in_place_of_tanh() -> None:
+def test_relu_instead_of_tanh() -> None:
     layer = nn.RNN(2, 3, nonlinearity="relu", generator=sg.Generator(0))
     out, _ = layer(sg.ones(1, 1, 2))
     weights = layer.weight_ih_l0.sum(1) + layer.bias_ih_l0 + layer.bias_hh_l0  # type: ignore[attr-defined]

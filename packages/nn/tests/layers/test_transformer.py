@@ -45,7 +45,7 @@ def test_a_layer_is_attention_and_two_linear_layers(norm_first: bool, activation
     sg.grad_check(layer, x)
 
 
-def test_an_encoder_is_layers_of_their_own() -> None:
+def test_an_encoder_copies_its_layer() -> None:
     layer = nn.TransformerEncoderLayer(4, 2, 6, 0.0, generator=sg.Generator(0))
     encoder = nn.TransformerEncoder(layer, 2, nn.LayerNorm(4))
     assert list(encoder.state_dict())[:4] == [

@@ -1,4 +1,4 @@
-"""What schedules change besides the rate, and by what they see, in a captured function."""
+"""Schedules that change momentum or read metrics, in a captured function."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from ..test_captured import CALLS, MAKERS, run
 
 @pytest.mark.parametrize("how", ["one cycle", "plateau"])
 @pytest.mark.parametrize("make", MAKERS[:3])
-def test_momentum_and_metrics_are_followed_by_replays(make: Any, how: str) -> None:
+def test_replays_follow_momentum_and_metrics(make: Any, how: str) -> None:
     def begin() -> tuple[Callable[..., Any], Callable[[], Any]]:
         weight = nn.Parameter(sg.ones(3, backend="cpu"))
         optimizer = make([weight])

@@ -1,4 +1,4 @@
-"""Parameter groups: settings of their own, set at any time, saved and loaded."""
+"""Parameter groups: their own settings, changed at any time, saved and loaded."""
 
 import copy
 import re
@@ -38,13 +38,13 @@ def groups(params: list[nn.Parameter]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_each_group_is_as_an_optimizer_of_its_own(make: Callable[[Any], nn.Optimizer]) -> None:
+def test_each_group_acts_like_its_own_optimizer(make: Callable[[Any], nn.Optimizer]) -> None:
     together, apart = weights(), weights()
     optimizers = [make([{"params": p, **own}]) for p, own in zip(apart, OWN, strict=True)]
     assert learn(together, make(groups(together))) == learn(apart, *optimizers)
 
 
-def test_a_group_may_be_added_later() -> None:
+def test_add_a_group_later() -> None:
     at_once, later = weights(), weights()
     optimizer = nn.Adam([later[0]], 0.5)
     for group in groups(later)[1:]:
@@ -53,7 +53,7 @@ def test_a_group_may_be_added_later() -> None:
     assert [len(group["params"]) for group in optimizer.param_groups] == [1, 1, 1]
 
 
-def test_what_a_group_holds() -> None:
+def test_the_entries_of_a_group() -> None:
     params = weights()
     optimizer = nn.Adam(groups(params), lr=0.5, weight_decay=0.1)
     assert [(group["lr"], group["initial_lr"], group["weight_decay"]) for group in optimizer.param_groups] == [
@@ -68,7 +68,7 @@ def test_what_a_group_holds() -> None:
     )
 
 
-def test_settings_are_set_by_group_and_for_all() -> None:
+def test_settings_change_by_group_and_for_all_groups() -> None:
     optimizer = nn.SGD(groups(weights()), 0.5, momentum=0.5)
     optimizer.param_groups[1]["lr"] = 1
     optimizer.param_groups[2].update(momentum=0, lr=2)
@@ -82,7 +82,7 @@ def test_settings_are_set_by_group_and_for_all() -> None:
 
 @pytest.mark.parametrize("through_file", [False, True])
 @pytest.mark.parametrize("make", MAKERS)
-def test_a_state_goes_on_where_it_was_taken(make: Any, through_file: bool, tmp_path: Path) -> None:
+def test_training_resumes_from_a_state(make: Any, through_file: bool, tmp_path: Path) -> None:
     params = weights()
     expected = learn(params, make(groups(params)), steps=5)
     params = weights()
@@ -106,7 +106,7 @@ def test_a_state_goes_on_where_it_was_taken(make: Any, through_file: bool, tmp_p
     assert [group["lr"] for group in other.param_groups] == [0.5, 0.125, 0.25]
 
 
-def test_a_schedule_starts_each_group_from_its_own_rate() -> None:
+def test_a_schedule_starts_each_group_at_its_own_rate() -> None:
     optimizer = nn.SGD(groups(weights()), 0.5)
     schedule = nn.StepDecay(optimizer, 1, 0.5)
     schedule.step()
@@ -117,7 +117,7 @@ def test_a_schedule_starts_each_group_from_its_own_rate() -> None:
     assert schedule.rate(0, 2) == 0.25
 
 
-def test_a_copy_of_model_and_optimizer_goes_on_alone() -> None:
+def test_a_copy_of_model_and_optimizer_is_independent() -> None:
     params = weights()
     optimizer = nn.Adam(groups(params), 0.5)
     learn(params, optimizer)

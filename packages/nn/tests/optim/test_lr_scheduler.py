@@ -84,7 +84,9 @@ MAKERS: list[Callable[[nn.Optimizer], nn.Schedule]] = [
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_a_new_schedule_sets_the_first_rate_and_state_goes_on(make: Callable[[nn.Optimizer], nn.Schedule]) -> None:
+def test_a_new_schedule_sets_the_first_rate_and_resumes_from_a_state(
+    make: Callable[[nn.Optimizer], nn.Schedule],
+) -> None:
     first = make(optimizer(0.5))
     assert first.optimizer.lr == first.rate(0)
     for _ in range(4):
@@ -169,7 +171,7 @@ def test_the_order_of_loading_does_not_matter(
     assert rates(second, 5) == expected[4:]
 
 
-def test_a_rate_that_is_set_is_where_schedules_start() -> None:
+def test_schedules_start_at_a_rate_set_by_hand() -> None:
     own = optimizer(0.5)
     first = nn.StepDecay(own, 1)
     first.step()
@@ -180,7 +182,7 @@ def test_a_rate_that_is_set_is_where_schedules_start() -> None:
     assert own.lr == pytest.approx(0.02)
 
 
-def test_a_state_that_does_not_fit_changes_nothing() -> None:
+def test_a_mismatched_state_changes_nothing() -> None:
     class Falling(nn.Schedule):
         def rate(self, step: int) -> float:
             return 3.0 - step

@@ -1,4 +1,4 @@
-"""Schedules under PyTorch's names, beside the values of PyTorch 2.13."""
+"""Schedules under PyTorch's names, against values of PyTorch 2.13."""
 
 import math
 from collections.abc import Callable
@@ -98,12 +98,12 @@ def two_groups() -> nn.SGD:
     return nn.SGD([{"params": first}, {"params": second, "lr": 0.4}], lr=0.8, momentum=0.9)
 
 
-def numbers(text: str) -> Any:
-    return pytest.approx([float(number) for number in text.split()], rel=2e-6)
+def close_to(text: str) -> Any:
+    return pytest.approx([float(value) for value in text.split()], rel=2e-6)
 
 
 @pytest.mark.parametrize(("name", "options", "first", "second", "momenta"), PYTORCH)
-def test_rates_are_those_of_pytorch(name: str, options: Any, first: str, second: str, momenta: str | None) -> None:
+def test_rates_equal_pytorch(name: str, options: Any, first: str, second: str, momenta: str | None) -> None:
     own = two_groups()
     schedule = getattr(lr_scheduler, name)(own, **options)
     seen, momentum = [], []
@@ -111,9 +111,9 @@ def test_rates_are_those_of_pytorch(name: str, options: Any, first: str, second:
         seen.append(schedule.get_last_lr())
         momentum.append(own.momentum)
         schedule.step()
-    assert [rates[0] for rates in seen] == numbers(first)
-    assert [rates[1] for rates in seen] == numbers(second)
-    assert momentum == numbers(momenta or "0.9 " * 9)
+    assert [rates[0] for rates in seen] == close_to(first)
+    assert [rates[1] for rates in seen] == close_to(second)
+    assert momentum == close_to(momenta or "0.9 " * 9)
 
 
 # The options, the rates of the first group after each metric, and the last of the second.
@@ -154,7 +154,7 @@ def test_a_plateau_lowers_the_rates(options: dict[str, Any], expected: str, last
     schedule: Any = lr_scheduler.ReduceLROnPlateau(own, **options)
     found = []
     for index, metric in enumerate(METRICS):
-        if index == 7:  # saved, and gone on with
+        if index == 7:  # save and resume
             state, other = {"optimizer": own.state_dict(), "schedule": schedule.state_dict()}, two_groups()
             schedule = lr_scheduler.ReduceLROnPlateau(other, **options)
             schedule.load_state_dict(state["schedule"])
@@ -162,7 +162,7 @@ def test_a_plateau_lowers_the_rates(options: dict[str, Any], expected: str, last
             own.load_state_dict(state["optimizer"])
         schedule.step(metric if index % 2 else sg.tensor(float(metric), dtype="float64"))
         found.append(own.lr)
-    assert found == numbers(expected)
+    assert found == close_to(expected)
     assert own.param_groups[1]["lr"] == pytest.approx(last)
     assert own.initial_lr == 0.8
 
@@ -177,7 +177,7 @@ def test_lambdas_by_group() -> None:
     assert for_all.get_last_lr() == [0.4, 0.2]
 
 
-def test_one_schedule_after_another() -> None:
+def test_schedules_in_sequence() -> None:
     own = two_groups()
     warm, rest = lr_scheduler.LinearLR(own, 0.25, total_iters=3), lr_scheduler.CosineAnnealingLR(own, 4)
     schedule = lr_scheduler.SequentialLR(own, [warm, rest], [3])
@@ -188,7 +188,7 @@ def test_one_schedule_after_another() -> None:
     assert found == pytest.approx([0.2, 0.4, 0.6, *[0.4 * (1 + math.cos(math.pi * t / 4)) for t in range(4)]])
 
 
-def test_momentum_is_cycled_as_the_first_beta() -> None:
+def test_momentum_cycles_as_the_first_beta() -> None:
     own = nn.Adam([nn.Parameter(sg.ones(1))])
     schedule = lr_scheduler.OneCycleLR(own, 1.0, 5, pct_start=0.4)
     assert own.betas == (0.95, 0.999)
@@ -196,7 +196,7 @@ def test_momentum_is_cycled_as_the_first_beta() -> None:
     assert own.betas == (pytest.approx(0.85), 0.999)
 
 
-def test_the_last_rates_are_not_read_in_a_captured_function() -> None:
+def test_a_captured_function_cannot_read_the_last_rates() -> None:
     weight = nn.Parameter(sg.ones(1, backend="cpu"))
     schedule = nn.Constant(nn.SGD([weight], 0.5))
 
@@ -242,6 +242,6 @@ def test_the_last_rates_are_not_read_in_a_captured_function() -> None:
         ),
     ],
 )
-def test_errors_of_pytorchs(make: Callable[[nn.Optimizer], Any], error: type[Exception], message: str) -> None:
+def test_errors_of_pytorch_schedules(make: Callable[[nn.Optimizer], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         make(two_groups())

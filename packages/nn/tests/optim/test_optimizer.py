@@ -81,8 +81,8 @@ def test_sgd(seed: int, lr: float, momentum: float, nesterov: bool, weight_decay
 )
 def test_adam_and_adamw(seed: int, lr: float, betas: tuple[float, float], decay: float, decoupled: bool) -> None:
     start, gradients = random_steps(seed)
-    kind = nn.AdamW if decoupled else nn.Adam
-    found = run(lambda params: kind(params, lr, betas, 1e-3, decay), start, gradients)
+    make = nn.AdamW if decoupled else nn.Adam
+    found = run(lambda params: make(params, lr, betas, 1e-3, decay), start, gradients)
     for values, p, g in zip(found, start, gradients, strict=True):
         np.testing.assert_allclose(values, adam(p, g, lr, betas, 1e-3, decay, decoupled), rtol=1e-9, atol=1e-10)
 
@@ -117,7 +117,7 @@ KINDS: list[Callable[[Any], nn.Optimizer]] = [
 
 @pytest.mark.parametrize("make", KINDS)
 def test_a_parameter_without_a_gradient_is_skipped(make: Callable[[Any], nn.Optimizer]) -> None:
-    """And goes on later as if its own steps were the only ones: Adam's correction counts them."""
+    """Later it continues as if its own steps were the only ones: Adam's correction counts them."""
     (start, _), (gradients, _) = random_steps(1)
     expected = run(make, [start], [gradients])[0]
     always, sometimes = nn.Parameter(sg.tensor(start)), nn.Parameter(sg.tensor(start))
@@ -135,7 +135,7 @@ def test_a_parameter_without_a_gradient_is_skipped(make: Callable[[Any], nn.Opti
 
 
 @pytest.mark.parametrize("make", KINDS)
-def test_state_goes_on_where_it_was_taken(make: Callable[[Any], nn.Optimizer]) -> None:
+def test_training_resumes_from_a_state(make: Callable[[Any], nn.Optimizer]) -> None:
     start, gradients = random_steps(2)
     expected = run(make, start, gradients)
     first = [nn.Parameter(sg.tensor(array)) for array in start]
@@ -156,7 +156,7 @@ def test_state_goes_on_where_it_was_taken(make: Callable[[Any], nn.Optimizer]) -
         np.testing.assert_array_equal(parameter.detach().numpy(), values)
 
 
-def test_what_the_state_holds() -> None:
+def test_the_entries_of_the_state() -> None:
     parameter = nn.Parameter(sg.ones(2))
     optimizer = nn.SGD([parameter], lr=0.5, momentum=0.9)
     settings = {"lr": 0.5, "momentum": 0.9, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False, "maximize": False}
@@ -172,7 +172,7 @@ def test_what_the_state_holds() -> None:
     assert {name: tensor.tolist() for name, tensor in state["tensors"].items()} == {"velocity.0": [1.0, 1.0]}
 
 
-def test_the_learning_rate_can_be_set() -> None:
+def test_set_the_learning_rate() -> None:
     parameter = nn.Parameter(sg.zeros(1))
     optimizer = nn.SGD([parameter], lr=1.0)
     optimizer.lr = 0.25
@@ -183,7 +183,7 @@ def test_the_learning_rate_can_be_set() -> None:
         optimizer.lr = -1
 
 
-def test_zero_grad_drops_gradients() -> None:
+def test_zero_grad_sets_gradients_to_none() -> None:
     parameter = nn.Parameter(sg.ones(2))
     parameter.sum().backward()
     assert parameter.grad is not None
@@ -191,7 +191,7 @@ def test_zero_grad_drops_gradients() -> None:
     assert parameter.grad is None
 
 
-def test_a_step_between_forward_and_backward_is_noticed() -> None:
+def test_backward_detects_a_step_after_forward() -> None:
     parameter = nn.Parameter(sg.ones(2))
     loss = (parameter * parameter).sum()
     parameter.grad = sg.ones(2)
@@ -310,7 +310,7 @@ def group(**settings: Any) -> dict[str, Any]:
         ({**group(lr=1.0), "steps": [-1]}, "a step of a state must not be negative; got -1"),
     ],
 )
-def test_a_state_that_does_not_fit_changes_nothing(change: dict[str, Any], message: str) -> None:
+def test_a_mismatched_state_changes_nothing(change: dict[str, Any], message: str) -> None:
     unchanged_by(change, ValueError, message)
 
 
@@ -334,7 +334,7 @@ def test_a_state_that_does_not_fit_changes_nothing(change: dict[str, Any], messa
         ),
     ],
 )
-def test_a_state_of_other_types_changes_nothing(change: dict[str, Any], message: str) -> None:
+def test_a_state_of_wrong_types_changes_nothing(change: dict[str, Any], message: str) -> None:
     unchanged_by(change, TypeError, message)
 
 
@@ -356,7 +356,7 @@ def unchanged_by(change: dict[str, Any], error: type[Exception], message: str) -
 
 
 @pytest.mark.parametrize("make", [nn.SGD, nn.Adam, nn.AdamW, nn.RMSprop, nn.Adagrad])
-def test_each_setting_is_checked_where_a_state_is_loaded(make: Any) -> None:
+def test_loading_a_state_checks_each_setting(make: Any) -> None:
     optimizer = make([nn.Parameter(sg.ones(2))], lr=0.1)
     state = optimizer.state_dict()
     (settings,) = state["param_groups"]
@@ -367,8 +367,8 @@ def test_each_setting_is_checked_where_a_state_is_loaded(make: Any) -> None:
             assert optimizer.state_dict() == state
 
 
-def test_what_a_state_lacks_starts_at_zero_again() -> None:
-    """As for a new optimizer; in the memory that a captured step writes to."""
+def test_entries_missing_from_a_state_start_at_zero() -> None:
+    """As in a new optimizer, but in the memory that a captured step writes to."""
     parameter = nn.Parameter(sg.ones(2))
     optimizer = nn.SGD([parameter], 0.1, momentum=0.9)
     fresh = optimizer.state_dict()
@@ -382,7 +382,7 @@ def test_what_a_state_lacks_starts_at_zero_again() -> None:
 
 
 class _Recording(sg.NumpyBackend):
-    """Says that it can be captured, and records nothing."""
+    """Claims to support capture, and records nothing."""
 
     name = "recording"
     captures = True
@@ -397,15 +397,15 @@ class _Row(sg.Launches):
 
 
 @pytest.mark.parametrize("make", [nn.SGD, nn.Adam, nn.AdamW, nn.RMSprop, nn.Adagrad])
-def test_launches_before_and_in_a_step_stay_in_a_row(make: Callable[..., nn.Optimizer]) -> None:
+def test_launches_before_and_in_a_step_stay_in_order(make: Callable[..., nn.Optimizer]) -> None:
     backend = _Recording()
     parameter = nn.Parameter(sg.ones(2, backend=backend))
     optimizer = make([parameter], lr=0.1)
     parameter.grad = sg.ones(2, backend=backend)
-    optimizer.step()  # which makes what it keeps
+    optimizer.step()  # which creates the state
     tape, row = sg.Tape(), _Row()
     tape.append(row)
     with captured_on(tape):
         optimizer.step()
     assert tape[-1] is row
-    assert len(tape) == 3  # steps are counted, numbers are written
+    assert len(tape) == 3  # counts the steps, writes the coefficients, launches

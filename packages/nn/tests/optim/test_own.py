@@ -1,4 +1,4 @@
-"""Optimizers as PyTorch's users write them, with a `step` and a state of their own; and closures."""
+"""Custom optimizers with their own `step` and state, as in PyTorch; and closures."""
 
 import re
 from pathlib import Path
@@ -51,7 +51,7 @@ def weight(backend: str = "numpy") -> nn.Parameter:
     return nn.Parameter(sg.zeros(3, backend=backend))
 
 
-def test_its_state_is_saved_and_gone_on_with(tmp_path: Path) -> None:
+def test_training_resumes_from_its_saved_state(tmp_path: Path) -> None:
     target = sg.tensor([1.0, -1.0, 0.25])
     first = Lion([weight()])
     for _ in range(2):
@@ -68,7 +68,7 @@ def test_its_state_is_saved_and_gone_on_with(tmp_path: Path) -> None:
     assert not first.state
 
 
-def test_its_step_is_recorded_from_its_code() -> None:
+def test_capture_records_its_step() -> None:
     def run(captured: bool) -> list[Any]:
         optimizer = Uncounted([weight("cpu")])
 
@@ -86,7 +86,7 @@ def test_its_step_is_recorded_from_its_code() -> None:
     assert run(captured=True) == run(captured=False)
 
 
-def test_what_replays_of_it_would_not_do_is_refused() -> None:
+def test_capture_rejects_what_replays_would_not_do() -> None:
     optimizer = Lion([weight("cpu")])
     step = sg.capture(lambda x: learn(optimizer, x))
     step(sg.ones(3, backend="cpu"))
@@ -95,7 +95,7 @@ def test_what_replays_of_it_would_not_do_is_refused() -> None:
 
 
 @pytest.mark.parametrize("own", [3, {0: 3}, {1: {}}, {"0": {}}])
-def test_a_state_that_does_not_fit(own: Any) -> None:
+def test_a_mismatched_state(own: Any) -> None:
     optimizer = Lion([weight()])
     with pytest.raises(TypeError, match=re.escape("must be a dict by parameter index")):
         optimizer.load_state_dict({**optimizer.state_dict(), "state": own})
@@ -117,7 +117,7 @@ def test_a_closure_computes_loss_and_gradients() -> None:
     assert optimizer.step() is None
 
 
-def test_gradients_may_be_zeroed_in_place() -> None:
+def test_zero_gradients_in_place() -> None:
     own = weight()
     own.grad = sg.ones(3)
     kept = own.grad

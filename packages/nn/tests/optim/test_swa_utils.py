@@ -54,7 +54,7 @@ def test_buffers_are_averaged_or_copied(use_buffers: bool) -> None:
     assert averaged.module.running_mean.tolist() == [1.5 if use_buffers else 2.0] * 2
 
 
-def test_an_ema_is_updated_applied_and_restored(tmp_path: Path) -> None:
+def test_update_apply_and_restore_an_ema(tmp_path: Path) -> None:
     model = linear()
     ema = nn.EMA(model, 0.75)
     with sg.no_grad():
@@ -75,7 +75,7 @@ def test_an_ema_is_updated_applied_and_restored(tmp_path: Path) -> None:
             assert model.weight.tolist() == [[2.75, 0.25]]
 
 
-def test_an_error_in_with_restores() -> None:
+def test_an_error_inside_with_restores_the_parameters() -> None:
     model = linear()
     ema = nn.EMA(model)
     with sg.no_grad():
@@ -161,5 +161,5 @@ def test_statistics_of_batch_norms_for_averaged_weights() -> None:
     assert (model.training, norm.training, model[1].training) == (False, False, True)
 
 
-def test_no_batch_norm_needs_no_batches() -> None:
+def test_without_batch_norm_no_batches_are_read() -> None:
     swa_utils.update_bn(iter(()), linear())

@@ -1,4 +1,4 @@
-"""Each optimizer's steps beside those of PyTorch 2.13, whose values stand here; called, and captured."""
+"""Each optimizer's steps, called and captured, against values of PyTorch 2.13."""
 
 from typing import Any
 
@@ -79,7 +79,7 @@ def learn(
 
 @pytest.mark.parametrize("backend", ["numpy", "cpu"])
 @pytest.mark.parametrize(("name", "settings", "expected"), STEPS)
-def test_steps_are_those_of_pytorch(name: str, settings: dict[str, Any], expected: list[float], backend: str) -> None:
+def test_steps_equal_pytorch(name: str, settings: dict[str, Any], expected: list[float], backend: str) -> None:
     np.testing.assert_allclose(learn(name, settings, backend).numpy(), expected, rtol=1e-10)
     found = learn(name, settings, backend, dtype="float32").numpy()
     assert found.dtype == np.float32
@@ -87,5 +87,5 @@ def test_steps_are_those_of_pytorch(name: str, settings: dict[str, Any], expecte
 
 
 @pytest.mark.parametrize(("name", "settings"), [(name, settings) for name, settings, _ in STEPS])
-def test_captured_steps_are_those_of_calls(name: str, settings: dict[str, Any]) -> None:
+def test_captured_steps_equal_called_steps(name: str, settings: dict[str, Any]) -> None:
     assert learn(name, settings, "cpu", captured=True).tolist() == learn(name, settings, "cpu").tolist()

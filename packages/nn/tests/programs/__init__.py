@@ -1,8 +1,8 @@
-"""Programs in PyTorch's own words, run with stackgrad by changing their import lines alone.
+"""PyTorch programs, run with stackgrad by changing only their import lines.
 
-A program is a script that any user of PyTorch could have written: `python mlp.py` runs it where PyTorch is installed.
-It keeps the losses of its steps in `losses`. Weights and data come from NumPy, so that both libraries start alike; the
-programs in RANDOM draw numbers while they train, which are other ones there.
+A program is a script that any PyTorch user could have written: `python mlp.py` runs it if PyTorch is installed. It
+stores the losses of its steps in `losses`. Weights and data come from NumPy, so that both libraries start from the same
+values; programs in RANDOM also draw values during training, which differ between the libraries.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _home(module: str) -> str:
 
 
 def run(name: str, torch: bool = False) -> dict[str, Any]:
-    """What stands in the program's namespace when it has run, with stackgrad or with PyTorch."""
+    """The program's namespace after its run, with stackgrad or with PyTorch."""
     path = FOLDER / f"{name}.py"
     text = path.read_text(encoding="utf-8")
     namespace: dict[str, Any] = {"__name__": "__main__"}

@@ -1,4 +1,4 @@
-"""Causal self-attention by hand (a small decoder), its einsum form, and scaled_dot_product_attention beside it."""
+"""Causal self-attention by hand (a small decoder), its einsum form, and scaled_dot_product_attention."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""A learning-rate finder: rates that grow by a constant factor, the smoothed loss, then training at what it found."""
+"""A learning-rate finder: rates that grow by a constant factor, the smoothed loss, then training at the rate found."""
 
 import copy
 

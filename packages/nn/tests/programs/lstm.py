@@ -1,4 +1,4 @@
-"""An LSTM that adds two marked numbers of a sequence (many to one)."""
+"""An LSTM that adds two marked values of a sequence (many to one)."""
 
 import numpy as np
 import torch

@@ -31,7 +31,7 @@ def nll(logits: Tensor, mean: Tensor, scale: Tensor, y: Tensor) -> Tensor:
     return -torch.logsumexp(F.log_softmax(logits, dim=1) + log_prob, dim=1).mean()
 
 
-# y = 2 sin(t) + noise, turned round: several y for one x.
+# t against y = 2 sin(t) + noise: several y for one x.
 t = rng.uniform(-4, 4, 300)
 x = torch.as_tensor(t * 0.3 + 2 * np.sin(t)).float()[:, None]
 y = torch.as_tensor(t).float().view(-1, 1)
