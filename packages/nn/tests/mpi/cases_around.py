@@ -94,7 +94,7 @@ def batch_norm_by_rank_takes_the_statistics_of_the_share(folder: Path) -> None:
 def synchronised_batch_norm_of_one_value_raises(folder: Path) -> None:
     layer = distributed.convert_sync_batchnorm(nn.BatchNorm1d(6))
     x, _ = examples("numpy")
-    with pytest.raises(ValueError, match=r"batch_norm over all ranks has 1 values a channel: expected 2 or more"):
+    with pytest.raises(ValueError, match=r"batch_norm over all ranks has 1 values per channel: expected 2 or more"):
         layer(x[: HERE.rank == 0])
     layer.eval()
     assert layer(x[:1]).shape == (1, 6)

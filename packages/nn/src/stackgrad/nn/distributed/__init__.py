@@ -1,4 +1,4 @@
-"""Training by several processes on one batch: the same program, started by `mpiexec -n 8 python -m mpi4py program.py`.
+"""Training by several processes that share each batch: start one program by `mpiexec -n 8 python -m mpi4py program.py`.
 
     from stackgrad import nn
     from stackgrad.nn import distributed
@@ -13,11 +13,11 @@
         optimizer.step()
     distributed.save("model.safetensors", model)
 
-Each process, a rank, has a copy of the model and a share of each batch. N ranks with shares of B / N train as one with
-batches of B does, equal to rounding; the gradients are added up in the order of the ranks, so that all have the same
-bits, in each run. Without MPI there is one rank, and all of this does what one process does.
+Each process, called a rank, has a copy of the model and a share of each batch. N ranks with shares of B / N train like
+one process with batches of B, up to rounding. Gradients are summed in the order of the ranks, so that all have the same
+bits in each run. Without MPI there is one rank, and everything works as in one process.
 
-mpi4py is imported when a launcher such as mpiexec has started the program; `pip install stackgrad-nn[mpi]` brings it.
+mpi4py is imported only if a launcher such as mpiexec started the program; `pip install stackgrad-nn[mpi]` installs it.
 """
 
 from ._agree import agree, digest, expect_same, gather

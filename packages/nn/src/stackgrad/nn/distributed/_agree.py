@@ -1,4 +1,4 @@
-"""What all ranks must have alike, and what each of them has."""
+"""Comparison and exchange of values between ranks."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from ._world import world
 
 
 def gather(value: Any) -> list[Any]:
-    """The values of all ranks, in their order, on each of them. Whatever can be pickled."""
+    """The values of all ranks, in rank order, on each rank. A value is any object that pickle supports."""
     return gather_for("gather", value)
 
 
 def gather_for(call: str, value: Any) -> list[Any]:
-    """As `gather`, for a function of that name."""
+    """As `gather`, on behalf of the function named `call`."""
     here = world()
     meet(call)
     return [value] if here.size == 1 else list(here.comm.allgather(value))
 
 
 def agree(what: str, value: Any) -> None:
-    """Raises DisagreementError, on all ranks, unless all have an equal `value`; it says which ranks have another one.
+    """Raise DisagreementError on all ranks unless their values are equal; it names the ranks that differ.
 
     Args:
-        what: what it is called in the message.
-        value: whatever can be pickled and compared, short enough to be told: a version, arguments, a digest.
+        what: the name of the value in the message.
+        value: any object that supports pickle and `==`, short enough for a message: a version, arguments, a digest.
     """
     values = gather_for("agree", value)
     others = [rank for rank, other in enumerate(values) if other != values[0]]
@@ -44,7 +44,7 @@ def agree(what: str, value: Any) -> None:
 
 
 def digest(state: Module | Mapping[Any, Any]) -> str:
-    """SHA-256 of a module's parameters and buffers, or of a state as `nn.save` takes it: names, shapes and all bits."""
+    """SHA-256 of a module's parameters and buffers, or of a state as for `nn.save`: names, shapes and all bits."""
     tensors, nesting = flatten(state.state_dict() if isinstance(state, Module) else state)
     found = hashlib.sha256((nesting or "").encode())
     for name, tensor in sorted(tensors.items()):
@@ -55,5 +55,5 @@ def digest(state: Module | Mapping[Any, Any]) -> str:
 
 
 def expect_same(what: str, state: Module | Mapping[Any, Any]) -> None:
-    """Raises DisagreementError, on all ranks, unless all have the same bits in a module or a state."""
+    """Raise DisagreementError on all ranks unless all have the same bits in a module or a state."""
     agree(f"the digest of {what}", digest(state)[:16])

@@ -1,4 +1,4 @@
-"""Gradients that become those of all ranks, in the course of a backward pass."""
+"""Averaging of gradients over all ranks during a backward pass."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _made = count()
 
 
 class Averaging:
-    """The gradients of some parameters, a list that may grow. In a world of one they stay as they are."""
+    """Averages the gradients of a list of parameters, which may grow. With one rank it does nothing."""
 
-    __captured__ = True  # what its methods change is changed by replays too, or lasts no longer than a backward pass
+    __captured__ = True  # replays make the same changes, or the changes end with the backward pass
 
     def __init__(self, params: Sequence[Tensor], bucket_bytes: int, compress: bool) -> None:
         self._params = params
         self._bucket_bytes, self._compress = bucket_bytes, compress
-        self._index = next(_made)  # the same on all ranks, which make their optimizers in the same order
+        self._index = next(_made)  # equal on all ranks, which create their optimizers in the same order
         self._buckets: dict[Any, tuple[list[Bucket], int]] = {}
         self._pass: _Pass | None = None
         self._strays: set[int] = set()
@@ -47,10 +47,10 @@ class Averaging:
         before = {index: found for index, x in enumerate(params) if (found := x.grad) is not None}
         for index in before:
             params[index].grad = None
-        buckets, made = self._planned(here.size)
+        buckets, made = self._plan(here.size)
         self._pass = _Pass(buckets, params, samples, made)
         try:
-            if not loss.requires_grad:  # and so raises, perhaps on this rank alone
+            if not loss.requires_grad:  # backward raises, perhaps only on this rank
                 self._pass.compare()
             seed = sg.full(loss.shape, samples, dtype=loss.dtype, backend=loss.backend)
             loss.backward(seed, retain_graph=retain_graph)
@@ -62,12 +62,12 @@ class Averaging:
             params[index].grad = old if found is None else old + found
 
     def expect_averaged(self) -> None:
-        """Raise RuntimeError where a gradient is this rank's alone."""
+        """Raise RuntimeError if a gradient comes from this rank only."""
         if world().size > 1:
             sg.each_time(self._check, ahead=True)
 
     def forget(self) -> None:
-        """The gradients are gone."""
+        """Note that the gradients were cleared."""
         if world().size > 1:
             sg.each_time(self._strays.clear, ahead=True)
 
@@ -75,11 +75,11 @@ class Averaging:
         if self._strays:
             raise RuntimeError(
                 f"step: the gradients of parameters {sorted(self._strays)} are those of this rank alone: call "
-                "optimizer.backward(loss, samples) in the place of loss.backward()"
+                "optimizer.backward(loss, samples) instead of loss.backward()"
             )
 
-    def _planned(self, ranks: int) -> tuple[list[Bucket], int]:
-        """The buckets, and their signature; other ones where other parameters are frozen."""
+    def _plan(self, ranks: int) -> tuple[list[Bucket], int]:
+        """The buckets and their signature, which depend on the frozen parameters."""
         key = tuple([(x.requires_grad, x.backend, x.dtype) for x in self._params])
         if key not in self._buckets:
             buckets = make_buckets(self._params, self._bucket_bytes, ranks, self._compress)
@@ -87,47 +87,47 @@ class Averaging:
         return self._buckets[key]
 
     def _hook(self) -> None:
-        """Have each parameter tell when its gradient is complete; those that were added or freed by now, too."""
+        """Add a hook for complete gradients to each parameter, including those added or unfrozen since."""
         if world().size == 1:
             return
         me = ref(self)
         for index, parameter in enumerate(self._params):
             if index not in self._hooked and parameter.requires_grad:
-                parameter.register_post_accumulate_grad_hook(partial(_told, me, index))
+                parameter.register_post_accumulate_grad_hook(partial(_on_gradient, me, index))
                 self._hooked.add(index)
 
     def complete(self, index: int) -> None:
-        """A parameter has its whole gradient."""
+        """Note that the gradient of a parameter is complete."""
         if self._pass is not None:
             self._pass.complete(index)
-        else:  # by another backward than ours
+        else:  # a backward that is not ours
             sg.each_time(partial(self._strays.add, index), ahead=True)
 
 
-def _told(averaging: ref[Averaging], index: int, _: Tensor) -> None:
+def _on_gradient(averaging: ref[Averaging], index: int, _: Tensor) -> None:
     found = averaging()
     if found is not None:
         found.complete(index)
 
 
 class _Pass:
-    """One backward pass. What its methods with an underscore do is work on the host, which replays do again."""
+    """One backward pass. Private methods work on the host; replays repeat them."""
 
     def __init__(self, buckets: Sequence[Bucket], params: Sequence[Tensor], samples: int, made: int) -> None:
         self._params = params
         self._call = Call("backward", samples, made)
         self._flights = flights(buckets, self._call)
         self._of = {index: flight for flight in self._flights for index in flight.bucket.indices}
-        self._complete = 0  # flights from the first on that have all their gradients
+        self._complete = 0  # the count of leading flights with all their gradients
         self._started = 0
         sg.each_time(self._begin)
 
     def compare(self) -> None:
-        """Raise where the ranks do not do the same."""
+        """Raise unless all ranks call the same function."""
         sg.each_time(self._call.wait)
 
     def complete(self, index: int) -> None:
-        """Take the gradient of a parameter, and start what can be started."""
+        """Take the gradient of a parameter, and start the buckets that are ready."""
         if index in self._of:
             self._of[index].put(index, self._params[index])
             while self._complete < len(self._flights) - 1 and not self._flights[self._complete].waiting:
@@ -135,7 +135,7 @@ class _Pass:
                 sg.each_time(partial(self._advance, self._complete))
 
     def finish(self) -> None:
-        """Wait for all; each parameter that has a gradient on some rank has it on all."""
+        """Wait for all buckets. A parameter with a gradient on any rank then has one on all ranks."""
         for flight in self._flights:
             flight.missing, flight.waiting = flight.waiting, set()
         found: list[frozenset[int]] = []
@@ -160,9 +160,9 @@ class _Pass:
         self._call.start()
 
     def _advance(self, complete: int) -> None:
-        """Have so many flights go on, as far as they need not wait. All ranks begin each phase in the same order.
+        """Advance this many flights without waiting. All ranks start each phase in the same order.
 
-        Nothing is sent before it is known that all ranks have buckets of the same sizes.
+        Nothing is sent before all ranks are known to have buckets of the same sizes.
         """
         if not self._call.is_there():
             return
@@ -174,7 +174,7 @@ class _Pass:
                 return
 
     def _wait(self) -> frozenset[int]:
-        """Wait for all flights. The last one is not started before, see `Flight.finish`."""
+        """Wait for all flights. This also starts the last one, see `Flight.finish`."""
         self._call.wait()
         if self._flights:
             self._advance(len(self._flights) - 1)

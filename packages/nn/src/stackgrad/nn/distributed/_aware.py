@@ -1,4 +1,4 @@
-"""Whether the MPI library reads and writes the memory of GPUs itself."""
+"""Detection of a CUDA-aware MPI library, which accesses GPU memory itself."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from functools import cache
 
 @cache
 def is_cuda_aware() -> bool:
-    """What the library that mpi4py is linked with answers; False where it has no function to be asked.
+    """Whether the MPI library of mpi4py reports support for CUDA; False if it cannot be asked.
 
-    Open MPI and MPICH have one: 1 where they were built for CUDA and it is not switched off. Open MPI before 5 tells
-    the first alone, so it is not trusted.
+    Open MPI and MPICH return 1 if they were built for CUDA and it is enabled. Open MPI before 5 reports only how it was
+    built, so its answer is not trusted.
     """
     from mpi4py import MPI
 
@@ -19,7 +19,7 @@ def is_cuda_aware() -> bool:
     if vendor == "Open MPI" and version < (5,):
         return False
     try:
-        query = ctypes.CDLL(MPI.__file__).MPIX_Query_cuda_support  # searches the libraries that this one needs, too
+        query = ctypes.CDLL(MPI.__file__).MPIX_Query_cuda_support  # also searches its dependencies
     except (OSError, AttributeError):
         return False
     return int(query()) == 1

@@ -1,4 +1,4 @@
-"""Batch normalisation by the statistics of all ranks."""
+"""Batch normalisation with the statistics of all ranks."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ M = TypeVar("M", bound=Module)
 
 
 def convert_sync_batchnorm(module: M) -> M:
-    """Has each `BatchNorm1d` and `BatchNorm2d` of a module normalise by the whole batch's statistics, over all ranks.
+    """Make each `BatchNorm1d` and `BatchNorm2d` of a module use the statistics of the whole batch, over all ranks.
 
-    Without it each rank normalises its share by the share's own statistics, which costs no communication. In place;
-    names and state stay as they are. With it the ranks wait for each other in each such layer, forward and backward:
-    all of them must run the same layers, also those with an empty share.
+    Otherwise each rank uses the statistics of its own share, which needs no communication. Works in place; names and
+    state do not change. The ranks then wait for each other in each such layer, forward and backward: all ranks must run
+    the same layers, even with an empty share.
 
     Returns:
-        The module.
+        The same module.
     """
     for layer in module.modules():
         if isinstance(layer, _BatchNorm):
@@ -49,8 +49,8 @@ def sync_batch_norm(
 ) -> Tensor:
     """`functional.batch_norm` of the inputs of all ranks as one batch; in evaluation, that function itself.
 
-    Raises as that function; ValueError for one value a channel counts the values of all ranks. Raises DisagreementError
-    where other ranks call something else instead.
+    Raises as that function, counting the values per channel over all ranks. Raises DisagreementError if other ranks
+    call a different function.
     """
     if not training or world().size == 1:
         from .. import functional as F
@@ -82,11 +82,11 @@ def sync_batch_norm(
 
 def _expect_several(count: NDArray[Any]) -> None:
     if count[0] < 2:
-        raise ValueError(f"batch_norm over all ranks has {count[0]:.0f} values a channel: expected 2 or more")
+        raise ValueError(f"batch_norm over all ranks has {count[0]:.0f} values per channel: expected 2 or more")
 
 
 class SumOverRanks(Function):
-    """Each rank's x added up in the order of the ranks: the same on all."""
+    """The sum of x over the ranks, in rank order: equal on all ranks."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -98,7 +98,7 @@ class SumOverRanks(Function):
 
 
 def _total(x: Tensor, check: Callable[[NDArray[Any]], None] = lambda total: None) -> Tensor:
-    """The sum over the ranks; `check` may raise for it."""
+    """The sum over the ranks; `check` may raise for its value."""
     here, backend, data = world(), x.backend, x.memory()
     out = backend.empty(x.shape, x.dtype)
     received = np.empty((here.size, *x.shape), x.dtype)

@@ -1,4 +1,4 @@
-"""What rank 0 has, on all ranks."""
+"""Broadcast of states from rank 0."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ._world import world
 
 
 def broadcast(*parts: Any) -> None:
-    """Gives all ranks what rank 0 has, in place: parameters and buffers, optimizer states, generators.
+    """Copy the states of rank 0 to all ranks in place: parameters and buffers, optimizer states, generators.
 
-    Call it once all of it is made or loaded, and before the first step. Nothing happens in a world of one.
+    Call it after everything is created or loaded, and before the first step. With one rank it does nothing.
 
     Args:
-        parts: modules, optimizers, schedules and whatever else has `state_dict` and `load_state_dict`, and generators;
-            the same on each rank.
+        parts: generators, and modules, optimizers, schedules or other objects with `state_dict` and `load_state_dict`;
+            the same parts on each rank.
 
     Raises:
-        TypeError: something else.
-        ValueError: on another rank than 0, for parts that the state of rank 0 does not fit.
+        TypeError: any other object.
+        ValueError: on ranks other than 0, a part that does not match the state of rank 0.
     """
     for part in parts:
         if not isinstance(part, Generator) and not hasattr(part, "load_state_dict"):
@@ -42,7 +42,7 @@ def broadcast(*parts: Any) -> None:
 
 
 def _sent(state: Mapping[str, Any]) -> Any:
-    """A state as arrays and text, which need no backend to be read."""
+    """A state as arrays and text, which need no backend."""
     tensors, nesting = flatten(state)
     return {name: tensor.detach().numpy() for name, tensor in tensors.items()}, nesting
 

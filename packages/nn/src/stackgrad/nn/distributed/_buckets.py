@@ -1,16 +1,16 @@
-"""Gradients of several parameters that travel together, and how they are added up.
+"""Buckets: gradients of several parameters that travel together.
 
-    parameters  fc2.bias  fc2.weight | fc1.bias   ...  conv1.weight     from the last to the first: so they get ready
+    parameters  fc2.bias  fc2.weight | fc1.bias   ...  conv1.weight     last to first, as they become ready
     bucket 0   |.........|..........|ff|                                ff: a flag for each, whether it has a gradient
     bucket 1                          |.........|......|...........|ffff|
 
-A bucket is cut into as many segments as there are ranks. Each rank gets its segment of all ranks (Ialltoall), adds them
-up in the order of the ranks, divides by the number of samples, and gives the sum to all (Iallgather): so each number is
-rounded in the same way, whatever the MPI library does, and all ranks have the same bits. That sends 2 (n - 1) / n times
-the bucket, as the best Allreduce does.
+A bucket has one segment per rank. Each rank receives its segment from all ranks (Ialltoall), sums them in rank order,
+divides by the number of samples, and sends the result to all ranks (Iallgather). So every value is rounded in the same
+way, whatever the MPI library does, and all ranks have the same bits. This sends 2 (n - 1) / n times the bucket, as the
+best Allreduce does.
 
-The phases of a bucket take place in communicators of their own, in the order of the buckets in each: so the ranks need
-not agree on which phase of one bucket comes before which of another.
+Each phase has its own communicator, in which the buckets keep their order. So the ranks need not agree on the order of
+one bucket's first phase and another's second.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from ._aware import is_cuda_aware
 
 
 class Bucket:
-    """Parameters of one backend and dtype, `members` by their indices, and where the gradient of each lies.
+    """Parameters of one backend and dtype, by index, and the layout of their gradients.
 
     Attributes:
-        spans: for each the slice of the bucket.
+        spans: the slice of the bucket for each parameter.
         flags: the slice of the flags.
-        size: how many values it holds; a multiple of the number of ranks.
-        on_host: whether the gradients lie on the host.
-        on_device: whether the MPI library reads and writes the memory of its device.
-        received: where the segments of all ranks arrive, on the host or the device. Nothing is left there between two
-            backward passes, nor in `buffer`.
-        buffer: for the gradients of another device, memory of the host through which they go.
-        wire: the bucket as it is sent, if compressed.
+        size: the number of values in the bucket, a multiple of the number of ranks.
+        on_host: whether the gradients are in host memory.
+        on_device: whether the MPI library accesses the device memory itself.
+        received: memory for the segments of all ranks, on the host or the device. It keeps nothing between backward
+            passes, and neither does `buffer`.
+        buffer: host memory through which gradients of a device travel.
+        wire: the compressed bucket to send, or None.
     """
 
     def __init__(self, indices: list[int], params: Sequence[Tensor], ranks: int, compress: bool) -> None:
@@ -64,7 +64,7 @@ class Bucket:
 
 
 def make_buckets(params: Sequence[Tensor], most: int, ranks: int, compress: bool) -> list[Bucket]:
-    """Those that require a gradient, from the last parameter to the first, in buckets of about `most` bytes."""
+    """Buckets of about `most` bytes for the parameters that require a gradient, from the last to the first."""
     groups: list[list[int]] = []
     open_groups: dict[Any, list[int]] = {}
     for index in reversed(range(len(params))):
@@ -82,6 +82,6 @@ def make_buckets(params: Sequence[Tensor], most: int, ranks: int, compress: bool
 
 
 def signature(buckets: Sequence[Bucket], optimizer: int) -> int:
-    """A checksum of how the buckets of an optimizer are made, which must be the same on all ranks."""
+    """A checksum of the layout of an optimizer's buckets, which must be equal on all ranks."""
     made = [(b.indices, b.shapes, b.dtype.str, b.compress, b.on_host, b.on_device) for b in buckets]
     return zlib.crc32(repr((optimizer, made)).encode())

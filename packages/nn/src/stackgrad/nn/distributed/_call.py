@@ -1,4 +1,4 @@
-"""What each rank has called: compared on all of them before they exchange anything."""
+"""Comparison of the functions that ranks call, before any exchange."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ CALLS = ("backward", "gather", "agree", "total", "broadcast", "by_first", "sync_
 
 
 class DisagreementError(RuntimeError):
-    """The ranks do not have the same, or do not call the same, where they must; raised on all of them."""
+    """Ranks differ in values or calls that must be equal. All ranks raise it."""
 
 
 class Call:
-    """A function that all ranks must call together. Where some call another, or have ended, all raise.
+    """A function that all ranks must call together. If some call another function or have ended, all ranks raise.
 
-    Otherwise they would wait for each other and never end, or take what belongs to another call.
+    Otherwise they could wait for each other forever, or receive the data of another call.
 
     Args:
         name: one of `CALLS`.
-        samples: of backward, this rank's.
-        signature: what else must be the same on all ranks.
+        samples: this rank's number of samples, for backward.
+        signature: a checksum that must be equal on all ranks.
     """
 
     def __init__(self, name: str, samples: int = 0, signature: int = 0) -> None:
         self.comm = world().calls
         self.own = np.array([CALLS.index(name), samples, signature], np.int64)
         self.all = np.empty((self.comm.size, 3), np.int64)
-        self.own_samples, self.samples = samples, 0  # the latter of all ranks, once they are there
+        self.own_samples, self.samples = samples, 0  # samples: the sum over all ranks, once known
         self._request: Any = None
         self._compared = False
 
@@ -45,10 +45,10 @@ class Call:
         return self._compared
 
     def wait(self) -> None:
-        """Wait until they have.
+        """Wait until all ranks have called this.
 
         Raises:
-            DisagreementError: one has called another function, or has another signature.
+            DisagreementError: a rank called another function or has another signature.
             ValueError: backward without samples.
         """
         if not self._compared:

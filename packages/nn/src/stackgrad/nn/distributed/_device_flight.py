@@ -1,4 +1,4 @@
-"""A bucket whose memory on a GPU the MPI library reads and writes itself: nothing passes through the host."""
+"""The exchange of a bucket on a GPU by a CUDA-aware MPI library, without the host."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ._flight import Flight
 
 
 class DeviceFlight(Flight):
-    """Each rank sends each other one its segment, and then the sum of its own.
+    """Each rank sends every other rank its segment, and then the sum of its own segment.
 
-    By single messages: of the collectives that do not block, Open MPI takes none for memory of a GPU.
+    It uses point-to-point messages, since Open MPI has no non-blocking collectives for GPU memory.
     """
 
     def __init__(self, bucket: Bucket, call: Call) -> None:
@@ -38,7 +38,7 @@ class DeviceFlight(Flight):
 
     def poll(self) -> bool:
         if len(self.requests) == 1 and self._all_done(self.requests[0]):
-            self._add_up()
+            self._sum_segment()
             self.requests.append(self._exchange(self.second, [self._own] * len(self._segments), self._segments))
         return len(self.requests) == 2
 
@@ -56,33 +56,33 @@ class DeviceFlight(Flight):
         return self.bucket.backend.slice(self.array, (span,))
 
     def _exchange(self, comm: Any, sent: list[Any], received: list[Any]) -> list[Any]:
-        """Begin to send an array to each other rank, and to receive one of each."""
+        """Start to send an array to every other rank and to receive one from each."""
         others = [rank for rank in range(comm.size) if rank != comm.rank]
-        receiving = [comm.Irecv(_Lent(received[rank]), rank) for rank in others]
-        return receiving + [comm.Isend(_Lent(sent[rank]), rank) for rank in others]
+        receiving = [comm.Irecv(_GpuArray(received[rank]), rank) for rank in others]
+        return receiving + [comm.Isend(_GpuArray(sent[rank]), rank) for rank in others]
 
     def _fill(self) -> None:
         bucket, assign = self.bucket, self.bucket.backend.assign
         zero = bucket.backend.constant(0, bucket.dtype)
         if not self.call.own_samples:
-            assign(self._part(slice(0, bucket.flags.start)), zero)  # the gradient of the mean over nothing
+            assign(self._part(slice(0, bucket.flags.start)), zero)  # no samples, no gradient
         rest = np.zeros(bucket.size - bucket.flags.start, bucket.dtype)
         rest[: len(bucket.indices)] = [index not in self.missing for index in bucket.indices]
         assign(self._part(slice(bucket.flags.start, bucket.size)), bucket.backend.from_numpy(rest))
         for index in self.missing:
             assign(self._part(bucket.spans[bucket.indices.index(index)]), zero)
 
-    def _add_up(self) -> None:
-        """This rank's segment: the sum over the ranks, in their order, divided by the samples."""
+    def _sum_segment(self) -> None:
+        """Sum this rank's segment over the ranks, in rank order, and divide by the number of samples."""
         backend = self.bucket.backend
         total = reduce(lambda x, y: backend.elementwise(OPS["add"], x, y), self._summed)
-        share = backend.constant(1 / self.call.samples, self.bucket.dtype)
-        backend.assign(self._own, backend.elementwise(OPS["mul"], total, share))
+        factor = backend.constant(1 / self.call.samples, self.bucket.dtype)
+        backend.assign(self._own, backend.elementwise(OPS["mul"], total, factor))
 
 
-class _Lent:
-    """An array of a GPU for mpi4py. To ask for its interface waits for all that was launched: MPI knows no stream."""
+class _GpuArray:
+    """A GPU array for mpi4py. Reading its interface waits for all launches, since MPI does not know streams."""
 
     def __init__(self, array: Any) -> None:
         self.__cuda_array_interface__ = array.__cuda_array_interface__
-        self._array = array  # the memory stays as long as this, which a request keeps
+        self._array = array  # a request keeps this object, which keeps the memory

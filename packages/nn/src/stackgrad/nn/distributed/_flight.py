@@ -1,4 +1,4 @@
-"""A bucket's way in one backward pass: from this rank's gradients to the mean over the samples of all ranks."""
+"""A bucket in one backward pass, from this rank's gradients to the mean over the samples of all ranks."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ._world import world
 
 
 class Flight(ABC):
-    """A bucket's memory in one backward pass: filled as gradients come, sent, and added up in place.
+    """A bucket's memory in one backward pass: gradients fill it, then it is sent and summed in place.
 
-    Each method but `view`, `put` and `to_give` is work on the host, which replays of a captured function do again.
+    All methods except `view`, `put` and `to_give` work on the host; replays of a captured function repeat them.
     """
 
     def __init__(self, bucket: Bucket, call: Call) -> None:
@@ -28,20 +28,20 @@ class Flight(ABC):
         self.array = bucket.backend.empty((bucket.size,), bucket.dtype)
         self.waiting = set(bucket.indices)
         self.missing: set[int] = set()
-        self.requests: list[Any] = []  # of the phases that have begun
+        self.requests: list[Any] = []  # one for each started phase
 
     def view(self, index: int) -> Any:
-        """The memory for the gradient of a parameter, in its shape."""
+        """The memory for the gradient of a parameter, in the parameter's shape."""
         return self._view_of(self.array, index)
 
     def _view_of(self, array: Any, index: int) -> Any:
-        """A parameter's part of such an array, in its shape."""
-        at = self.bucket.indices.index(index)
+        """A parameter's part of `array`, in the parameter's shape."""
+        position = self.bucket.indices.index(index)
         backend = self.bucket.backend
-        return backend.reshape(backend.slice(array, (self.bucket.spans[at],)), self.bucket.shapes[at])
+        return backend.reshape(backend.slice(array, (self.bucket.spans[position],)), self.bucket.shapes[position])
 
     def put(self, index: int, parameter: Tensor) -> None:
-        """Bring a parameter's gradient here; its `grad` is from then on the one here."""
+        """Copy a parameter's gradient into the bucket; `grad` then refers to the copy."""
         gradient = parameter.grad
         assert gradient is not None
         view = self.view(index)
@@ -51,26 +51,26 @@ class Flight(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Begin to exchange segments."""
+        """Start to exchange segments."""
 
     @abstractmethod
     def poll(self) -> bool:
-        """Begin to hand on the sum, if all segments have come. Whether that has begun."""
+        """Start to send the sum if all segments have arrived. Return whether that has started."""
 
     @abstractmethod
     def finish(self, alone: bool) -> None:
-        """Wait until the sums of all ranks are here; `alone` where nothing was started."""
+        """Wait until the sums of all ranks have arrived; `alone` if nothing was started."""
 
     @abstractmethod
     def _flags(self) -> NDArray[Any]:
-        """For each parameter of the bucket, after `finish`: not 0 where some rank has a gradient for it."""
+        """For each parameter of the bucket, after `finish`: nonzero if any rank has a gradient for it."""
 
     def to_give(self) -> set[int]:
-        """The parameters whose `grad` is not here yet, after `finish`."""
+        """The parameters whose `grad` does not refer to the bucket yet, after `finish`."""
         return self.missing
 
     def used(self) -> frozenset[int]:
-        """The parameters that have a gradient on some rank, after `finish`."""
+        """The parameters with a gradient on any rank, after `finish`."""
         flags = self._flags()
         if flags.all():
             return self.bucket.members
@@ -78,7 +78,7 @@ class Flight(ABC):
 
 
 class HostFlight(Flight):
-    """By way of the host: gradients of a device pass through the bucket's buffer there."""
+    """The exchange through the host: gradients of a device pass through the bucket's buffer."""
 
     def __init__(self, bucket: Bucket, call: Call) -> None:
         super().__init__(bucket, call)
@@ -88,7 +88,7 @@ class HostFlight(Flight):
         self.own = self.sent[self.first.rank * bucket.segment :][: bucket.segment]  # this rank's segment
         from mpi4py import MPI
 
-        self.in_place = MPI.IN_PLACE  # each rank's segment lies where all want it
+        self.in_place = MPI.IN_PLACE  # each rank's segment is already in position
 
     def start(self) -> None:
         self._fill()
@@ -96,15 +96,15 @@ class HostFlight(Flight):
 
     def poll(self) -> bool:
         if len(self.requests) == 1 and self.requests[0].Test():
-            self._add_up()
+            self._sum_segment()
             self.requests.append(self.second.Iallgather(self.in_place, self.sent))
         return len(self.requests) == 2
 
     def finish(self, alone: bool) -> None:
-        if alone:  # which takes less time so
+        if alone:  # blocking calls are faster
             self._fill()
             self.first.Alltoall(self.sent, self.bucket.received)
-            self._add_up()
+            self._sum_segment()
             self.second.Allgather(self.in_place, self.sent)
         else:
             self.requests[0].Wait()
@@ -122,29 +122,29 @@ class HostFlight(Flight):
         if self.buffer is not None:
             self.buffer.download(self.array)
         if not self.call.own_samples:
-            self.host[: self.bucket.flags.start] = 0  # the gradient of the mean over nothing
+            self.host[: self.bucket.flags.start] = 0  # no samples, no gradient
         flags = self.host[self.bucket.flags]
         flags[:] = 1
         for index in self.missing:
-            at = self.bucket.indices.index(index)
-            self.host[self.bucket.spans[at]] = flags[at] = 0
+            position = self.bucket.indices.index(index)
+            self.host[self.bucket.spans[position]] = flags[position] = 0
         self.host[self.bucket.flags.stop :] = 0
         if self.bucket.wire is not None:
             to_bfloat16(self.host, self.bucket.wire)
 
-    def _add_up(self) -> None:
-        """This rank's segment: the sum over the ranks, in their order, divided by the samples."""
+    def _sum_segment(self) -> None:
+        """Sum this rank's segment over the ranks, in rank order, and divide by the number of samples."""
         first, second, *rest = self.bucket.received
-        share = 1 / self.call.samples
+        factor = 1 / self.call.samples
         with np.errstate(all="ignore"):  # gradients may be infinite
             if self.bucket.wire is None:
                 np.add(first, second, out=self.own)
                 for other in rest:
                     self.own += other
-                self.own *= self.bucket.dtype.type(share)
+                self.own *= self.bucket.dtype.type(factor)
             else:
                 total = from_bfloat16(first)
                 for other in (second, *rest):
                     total += from_bfloat16(other)
-                total *= np.float32(share)
+                total *= np.float32(factor)
                 to_bfloat16(total, self.own)

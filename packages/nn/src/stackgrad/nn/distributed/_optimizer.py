@@ -1,4 +1,4 @@
-"""An optimizer whose gradients are those of all ranks."""
+"""An optimizer that averages gradients over all ranks."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from ._averaging import Averaging
 
 
 class DistributedOptimizer(Optimizer):
-    """An optimizer around another one, with its methods and settings, and with `backward`.
+    """Wraps an optimizer: it has the same methods and settings, and `backward`.
 
-    `optimizer.backward(loss, samples)` stands in the place of `loss.backward()`: behind it each parameter's `grad` is
-    that of the mean over the samples of all ranks, with the same bits on each, so that clipping and `step` do on each
-    rank what they do in one process. Gradients travel in buckets, each as soon as it is complete, while the backward
-    pass goes on. Works in a captured function. Schedules take it as they take the other.
+    Call `optimizer.backward(loss, samples)` instead of `loss.backward()`. After it each parameter's `grad` is the
+    gradient of the mean over the samples of all ranks, with the same bits on each, so that clipping and `step` do the
+    same as in one process. Gradients travel in buckets during the backward pass, each as soon as it is complete. Works
+    in a captured function. Schedules accept it like the inner optimizer.
 
     Args:
-        optimizer: any of `nn.optim`.
-        compress: "bfloat16" halves what is sent; sums are of float32 all the same.
-        bucket_bytes: how many bytes of gradients go together.
+        optimizer: an optimizer of `nn.optim`, or a subclass of `Optimizer`.
+        compress: "bfloat16" halves the traffic; sums remain float32.
+        bucket_bytes: the size of a bucket of gradients in bytes.
 
     Raises:
-        TypeError: what is no optimizer.
-        ValueError: another `compress`, a bucket of less than one byte.
+        TypeError: an argument that is not an optimizer.
+        ValueError: an unknown `compress`, a bucket of less than one byte.
     """
 
     optimizer: Optimizer
@@ -45,20 +45,20 @@ class DistributedOptimizer(Optimizer):
         vars(self).update(optimizer=optimizer, _averaging=averaging)
 
     def backward(self, loss: Tensor, samples: int, retain_graph: bool = False) -> None:
-        """Adds to each parameter's `grad` that of the mean over all ranks' samples. All ranks call it equally often.
+        """Add to each parameter's `grad` the gradient of the mean over the samples of all ranks.
 
-        A parameter has a gradient where one of the ranks has one for it.
+        All ranks must call it. A parameter gets a gradient if any rank has one for it.
 
         Args:
-            loss: one element, the mean over this rank's samples (what is added to the mean, as a penalty on weights,
-                must be the same on all ranks).
-            samples: of how many samples it is the mean; with 0 the rank has none, and its loss counts nothing.
-            retain_graph: keeps the graph for another pass.
+            loss: one element, the mean over this rank's samples. Terms added to the mean, such as a penalty on weights,
+                must be equal on all ranks.
+            samples: the number of samples of the mean; with 0 this rank's loss does not count.
+            retain_graph: whether to keep the graph for another pass.
 
         Raises:
-            TypeError: what is no Tensor, no int.
-            ValueError: a loss of several elements, a negative number, or 0 on all ranks.
-            DisagreementError: ranks with other parameters.
+            TypeError: a loss that is not a Tensor, a `samples` that is not an int.
+            ValueError: a loss of several elements, a negative `samples`, or 0 on all ranks.
+            DisagreementError: ranks that differ in their parameters or calls.
         """
         expect_tensor("loss", loss)
         if loss.numel() != 1:
@@ -66,10 +66,10 @@ class DistributedOptimizer(Optimizer):
         self._averaging.backward(loss, whole("samples", samples), retain_graph)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """As that of the other optimizer; a closure calls this one's `backward`.
+        """Step the inner optimizer; a closure must call this object's `backward`.
 
         Raises:
-            RuntimeError: a gradient that is this rank's alone, since another `backward` than this one's made it.
+            RuntimeError: a gradient of this rank only, computed without this object's `backward`.
         """
         if closure is None:
             self._averaging.expect_averaged()
@@ -98,7 +98,7 @@ class DistributedOptimizer(Optimizer):
     def __getattr__(self, name: str) -> Any:
         try:
             optimizer = vars(self)["optimizer"]
-        except KeyError:  # of a copy that is being made
+        except KeyError:  # while a copy is created
             raise AttributeError(name) from None
         return getattr(optimizer, name)
 

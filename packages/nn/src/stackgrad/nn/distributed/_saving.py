@@ -1,4 +1,4 @@
-"""Files that rank 0 writes, and of which all ranks know."""
+"""Files that rank 0 writes for all ranks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ._world import world
 
 
 def by_first(work: Callable[[], Any]) -> Any:
-    """What `work` gives on rank 0, which alone does it, on all ranks; they all raise what it raised there."""
+    """Call `work` on rank 0 only, and return its result on all ranks. If it raises, all ranks raise its error."""
     here = world()
     if here.size == 1:
         return work()
@@ -34,11 +34,11 @@ def by_first(work: Callable[[], Any]) -> Any:
 def save(
     path: str | os.PathLike[str], state: Module | Mapping[Any, Any], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """`nn.save` by rank 0, of a state that is the same on all ranks. All ranks return when the file is there.
+    """`nn.save` on rank 0, of a state that is equal on all ranks. All ranks return when the file exists.
 
     Raises, on all ranks:
-        DisagreementError: the tensors differ between ranks: nothing is written.
-        OSError, TypeError, ValueError: as `nn.save` did on rank 0.
+        DisagreementError: the tensors differ between ranks; nothing is written.
+        OSError, TypeError, ValueError: as `nn.save` raised on rank 0.
     """
     expect_same(f"what is saved as {os.fspath(path)}", state)
     by_first(lambda: saving.save(path, state, metadata))

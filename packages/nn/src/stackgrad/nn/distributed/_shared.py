@@ -1,9 +1,9 @@
-"""Small buckets of the ranks of one machine, added up in memory that they share.
+"""Small buckets of the ranks on one machine, summed in shared memory.
 
-    rank 0  |....own bucket....|      each rank puts its gradients into its own,
-    rank 1  |....own bucket....|      waits for the others, and adds up all of them in the order of the ranks
+    rank 0  |....own bucket....|      each rank writes its gradients to its own bucket,
+    rank 1  |....own bucket....|      waits for the others, and sums all of them in rank order
 
-What MPI copies twice is read once, where it lies; the sums have the bits of `HostFlight`.
+It reads in place, once, what MPI would copy twice; the sums have the same bits as those of `HostFlight`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from ._device_flight import DeviceFlight
 from ._flight import Flight, HostFlight
 from ._world import world
 
-MOST = 1024**2  # bytes of all ranks: beyond it, MPI is as fast
+MOST = 1024**2  # bytes of all ranks; MPI is as fast above
 
 
 class Shared:
-    """Memory of each rank that all of them read. One backward pass after the other uses it."""
+    """Memory of each rank that all ranks read. One backward pass at a time uses it."""
 
     def __init__(self, comm: Any) -> None:
         from mpi4py import MPI
@@ -35,13 +35,13 @@ class Shared:
         self._comm = comm
         self.size = MOST // comm.size
         self._window = MPI.Win.Allocate_shared(self.size, comm=comm)
-        self._window.Lock_all()  # for good, as MPI has it for loads and stores between calls of Sync
+        self._window.Lock_all()  # permanently, as MPI requires for loads and stores between calls of Sync
         self.of_ranks: list[Any] = [self._window.Shared_query(rank)[0] for rank in range(comm.size)]
-        self.user: Sequence[Bucket] | None = None  # the buckets that lay there last
-        self.users = 0  # how often others came
+        self.user: Sequence[Bucket] | None = None  # the buckets that used it last
+        self.users = 0  # how often the user changed
 
     def meet(self) -> None:
-        """Wait for all ranks, and see what they have written."""
+        """Wait for all ranks, so that their writes are visible."""
         self._window.Sync()
         self._comm.Barrier()
         self._window.Sync()
@@ -49,16 +49,16 @@ class Shared:
 
 @cache
 def shared() -> Shared | None:
-    """None where ranks are on several machines. The first call is one of all ranks."""
+    """The shared memory; None if ranks are on several machines. All ranks must make the first call together."""
     here = world()
     if here.size > here.local_size:
         return None
-    meet("backward")  # ranks that call another function first are told, and do not wait for this
+    meet("backward")  # a rank that calls another function first raises instead of waiting
     return Shared(here.comm.Dup())
 
 
 def flights(buckets: Sequence[Bucket], call: Call) -> list[Flight]:
-    """For each bucket its way in one backward pass."""
+    """A flight for each bucket in one backward pass."""
     memory, start, made = shared(), 0, list[Flight]()
     for bucket in buckets:
         end = start + bucket.size * bucket.dtype.itemsize
@@ -74,7 +74,7 @@ def flights(buckets: Sequence[Bucket], call: Call) -> list[Flight]:
 
 
 class SharedFlight(HostFlight):
-    """A bucket's memory in one backward pass: the sum, in memory that is this rank's alone."""
+    """The exchange through shared memory; the sum is in this rank's own memory."""
 
     def __init__(
         self,
@@ -86,37 +86,37 @@ class SharedFlight(HostFlight):
     ) -> None:
         super().__init__(bucket, call)
         self.memory, self.buckets, self.parts = memory, buckets, parts
-        self.host = parts[self.first.rank]  # where this rank's gradients go
-        self.filled_for = -1  # which of the users of the memory found there all but gradients
+        self.host = parts[self.first.rank]  # for this rank's gradients
+        self.filled_for = -1  # the user count at the last complete fill
 
     def put(self, index: int, parameter: Tensor) -> None:
-        """Show a parameter's gradient to all ranks. Its `grad` stays what it is until `finish`."""
+        """Copy a parameter's gradient to shared memory. Its `grad` does not change until `finish`."""
         gradient = parameter.grad
         assert gradient is not None
         self.bucket.backend.assign(self._view_of(self.host, index), gradient.memory())
         self.waiting.discard(index)
 
     def start(self) -> None:
-        """All is done by `finish`."""
+        """Nothing: `finish` does the work."""
 
     def poll(self) -> bool:
-        """All is done by `finish`, so that later buckets need not wait for this one."""
+        """Nothing: `finish` does the work. Later buckets need not wait for this one."""
         return True
 
     def finish(self, alone: bool) -> None:
         self._fill_once()
-        share = 1 / self.call.samples
+        factor = 1 / self.call.samples
         self.memory.meet()
         first, second, *rest = self.parts
         with np.errstate(all="ignore"):  # gradients may be infinite
             np.add(first, second, out=self.array)
             for other in rest:
                 self.array += other
-            self.array *= self.bucket.dtype.type(share)
-        self.memory.meet()  # before the others' next gradients
+            self.array *= self.bucket.dtype.type(factor)
+        self.memory.meet()  # before other ranks write their next gradients
 
     def _fill_once(self) -> None:
-        """As `_fill`, which replays need not do again."""
+        """Call `_fill` if needed; replays can skip it."""
         memory = self.memory
         if memory.user is not self.buckets:
             memory.user = self.buckets

@@ -1,4 +1,4 @@
-"""Numbers of all ranks together."""
+"""Sums and means over all ranks."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ._world import world
 
 
 def total(values: Mapping[str, float]) -> dict[str, float]:
-    """Each of the numbers added up over the ranks, the same on all: `total({"right": right, "images": n})`.
+    """The sum of each value over the ranks, equal on all: `total({"correct": correct, "images": n})`.
 
-    Sums of ints are exact, those of floats rounded once.
+    Sums of ints are exact; sums of floats are rounded once.
 
     Raises:
-        ValueError: ranks that name other numbers.
+        ValueError: ranks whose names differ.
     """
     found = gather_for("total", dict(values))
     if any(list(other) != list(values) for other in found):
@@ -24,9 +24,9 @@ def total(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def mean(value: float, samples: int) -> float:
-    """The mean over all samples of all ranks, of which this one's `samples` have the mean `value`; NaN where none are.
+    """The mean over the samples of all ranks, where `value` is the mean over this rank's `samples`; NaN without any.
 
-    A rank without samples may give any value.
+    A rank without samples may pass any value.
     """
     if world().size == 1:
         return value if samples else math.nan

@@ -1,4 +1,4 @@
-"""A job ends as a whole, and says which rank failed and why, whatever happens to one of its ranks."""
+"""Ends the whole job when one rank fails, and reports which rank failed and why."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ import numpy as np
 from ._call import Call
 from ._world import launched, world
 
-_ALIKE = 3.0  # seconds within which ranks that fail for the same reason all do
+_ALIKE = 3.0  # seconds within which all ranks must fail to count as one failure
 _STARTS = 10.0  # seconds for a watcher to start
 
 
 class _Watch:
-    """This rank, as it is watched by a process beside the ranks of its machine.
+    """The connection of this rank to the process that watches the ranks of its machine.
 
     Args:
         seconds: see `watch`.
@@ -35,7 +35,7 @@ class _Watch:
             from . import _watcher
 
             self.pipe = _connect(os.getppid(), seconds)
-            self._crashes_told = faulthandler.is_enabled()  # by another: it keeps them
+            self._crashes_told = faulthandler.is_enabled()  # by the user, who keeps them
             if not self._crashes_told:
                 faulthandler.enable(self.pipe)
             faulthandler.register(_watcher.TELL, self.pipe, all_threads=False)
@@ -45,17 +45,17 @@ class _Watch:
             self.tell(b"farewell\n")
             raise
         if self.size > 1:
-            self.comm = world().comm.Dup()  # for ranks that fail: on any other they would disturb those that go on
+            self.comm = world().comm.Dup()  # for failing ranks, so that they do not disturb the others
             self.tell(b"met\n" if world().local_size == self.size else b"met\nfar\n")
 
     def tell(self, words: bytes) -> None:
-        """Tell the watcher something; nothing where there is none any more."""
+        """Send a message to the watcher, if it still exists."""
         if self.pipe:
             with suppress(OSError):
                 self.pipe.send(words)
 
     def all_fail(self, why: str) -> bool:
-        """Whether all ranks fail for this reason: called by each that fails."""
+        """Whether all ranks fail for this reason. Each failing rank calls it."""
         if self.size == 1:
             return True
         mine = np.frombuffer(sha256(why.encode()).digest(), np.uint8)
@@ -68,7 +68,7 @@ class _Watch:
         return bool((found == mine).all())
 
     def abort(self, why: str, status: int) -> None:
-        """Say why this rank ends the job, and end it."""
+        """Report why this rank ends the job, and end it."""
         here = world()
         which = f"rank {here.rank} (process {os.getpid()} on {socket.gethostname()})"
         sys.stderr.write(f"Error: {which}: {why.removeprefix('Error: ')}\n")
@@ -77,15 +77,15 @@ class _Watch:
         here.comm.Abort(status)
 
     def meet(self) -> None:
-        """Wait until all ranks are at the end. Raises DisagreementError where one calls something else instead."""
+        """Wait until all ranks are at the end. Raises DisagreementError if one calls another function instead."""
         if self.size > 1:
             call = Call("the end of watch")
             call.start()
             while not call.is_there():
-                time.sleep(0.01)  # others may have work left, for all cores
+                time.sleep(0.01)  # leave the cores to ranks that still work
 
     def leave(self) -> None:
-        """Say farewell, once all ranks are here. The pipe stays open until the process has ended, or hangs."""
+        """Send the farewell once all ranks are here. The pipe stays open until the process ends or hangs."""
         request = self.comm.Ibarrier() if self.size > 1 else None
         while request and not request.Test():
             time.sleep(0.01)
@@ -100,7 +100,7 @@ class _Watch:
 
 
 def _connect(launcher: int, seconds: float) -> socket.socket:
-    """The connection to the process that watches what a launcher has started. Starts it where there is none."""
+    """Connect to the process that watches the ranks of a launcher; start it if there is none."""
     from . import _watcher
 
     pipe, until = socket.socket(socket.AF_UNIX), time.monotonic() + _STARTS
@@ -111,7 +111,7 @@ def _connect(launcher: int, seconds: float) -> socket.socket:
         except ConnectionRefusedError:
             if time.monotonic() > until:
                 raise
-        # In a session of its own: the launcher does not end it before it has said what it saw. It returns at once.
+        # Its own session keeps the launcher from ending it before it has reported. The command returns at once.
         command = [sys.executable, "-I", "-S", _watcher.__file__, str(launcher), str(seconds)]
         subprocess.run(command, stdin=subprocess.DEVNULL, start_new_session=True, check=True)
 
@@ -121,22 +121,22 @@ _current: _Watch | None = None
 
 @contextmanager
 def watch(seconds: float = 6.0) -> Iterator[None]:
-    """Within this context the whole job ends where one rank fails, and standard error says which and why.
+    """A context in which the whole job ends if one rank fails, and standard error reports which and why.
 
-    A rank fails that raises, crashes, is killed or is stopped, or that does nothing for so many seconds while it does
-    not wait for other ranks: it may be blocked by a disk that is full or gone. One that computes, or compiles, or would
-    if other processes left it a processor, does not fail. A process on each machine watches its ranks from outside,
-    which costs them no time. Nothing happens in a world of one.
+    A rank fails if it raises, crashes, is killed or is stopped, or if it does nothing for `seconds` without waiting for
+    other ranks, such as when a disk is full or gone. A rank that computes, compiles or waits for a processor does not
+    fail. On each machine a process watches the ranks from outside, which costs them no time. With one rank it does
+    nothing.
 
-    All ranks enter the context first of all, before they know of each other, and leave it last. Where one comes to its
-    end while others call a function of this package, all raise DisagreementError.
+    All ranks must enter the context before any other call of this package, and leave it last. If one leaves while
+    others call a function of this package, all raise DisagreementError.
 
     Args:
-        seconds: how long a rank may do nothing, or be stopped; 0 for any time. Linux alone tells.
+        seconds: how long a rank may do nothing or be stopped; 0 for no limit. Works only on Linux.
 
     Raises:
-        OSError: the process that watches cannot be started.
-        RuntimeError: this is within such a context already.
+        OSError: the watching process cannot be started.
+        RuntimeError: the program is already within such a context.
     """
     global _current
     if not launched():
@@ -168,14 +168,14 @@ def watch(seconds: float = 6.0) -> Iterator[None]:
 
 
 def end(why: str, status: int) -> None:
-    """Say on standard error why the program cannot go on, before it ends with that exit status.
+    """Report on standard error why the program cannot continue, before it ends with that exit status.
 
-    Within `watch`, where all ranks end for the same reason, within three seconds, rank 0 says it for all. Where this
-    one alone does, it says so with its number, and ends the job.
+    Within `watch`, if all ranks end for the same reason within three seconds, rank 0 reports it for all. If only this
+    rank does, it reports its rank and ends the job.
 
     Args:
-        why: one line.
-        status: not 0.
+        why: the reason, one line.
+        status: the exit status, not 0.
     """
     if _current and not _current.all_fail(why):
         _current.abort(why, status)

@@ -1,11 +1,11 @@
-"""The process that watches the ranks of one machine: `_watch` starts it, by its path, and it imports nothing of ours.
+"""The process that watches the ranks of one machine. `_watch` starts it by its path; it does not import stackgrad.
 
-A process of its own, since one that is stopped, or holds the interpreter's lock, cannot watch itself. Each rank is
-connected to it by a socket. Through it come the rank's farewell, and where its main thread is when it is asked to tell;
-and the system closes it however the process ends. The first that closes without a farewell is that of the rank which
-failed: the launcher ends the others because of it, so theirs close later, and a selector tells in order. Ranks that
-have not come yet are found as processes that the same launcher has started. Those that have said farewell are watched
-until they have ended: the launcher waits for one that is stopped on its way out.
+It is a separate process, since one that is stopped or holds the interpreter's lock cannot watch itself. Each rank
+connects to it by a socket, which carries the rank's farewell and, on request, the stack of its main thread. The system
+closes the socket however the process ends. The first socket that closes without a farewell belongs to the rank that
+failed: the launcher then ends the others, so theirs close later, and the selector reports events in order. Ranks that
+have not connected yet are found as children of the launcher. Ranks that have said farewell are watched until they end,
+because the launcher waits for one that is stopped on its way out.
 """
 
 from __future__ import annotations
@@ -22,39 +22,39 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-TELL = signal.SIGURG  # has a rank write its stack; a process that does not know it ignores it
+TELL = signal.SIGURG  # makes a rank write its stack; other processes ignore it
 RANKS = (
     b"PMI_RANK",
     b"PMIX_RANK",
     b"OMPI_COMM_WORLD_RANK",
     b"SLURM_PROCID",
-)  # as launchers name it
+)  # the names that launchers use
 FAREWELL = b"farewell\n"
-REASON = b"reason\n"  # in place of it, from a rank which has said itself why it ends the job
-MET = b"met\n"  # all ranks have come
-FAR = b"far\n"  # some of them on other machines
-_TICK = 0.25  # seconds between two looks at the ranks
-_BUSY = 2  # hundredths of a second of work in a tick: whoever works as much is not waiting
-_ANSWER = 1.0  # seconds for an answer: more than a process needs that runs at all
-_LAUNCHER = 2.0  # seconds in which a launcher ends the other ranks
+REASON = b"reason\n"  # instead, from a rank that has already reported why it ends the job
+MET = b"met\n"  # all ranks are connected
+FAR = b"far\n"  # some ranks are on other machines
+_TICK = 0.25  # seconds between two checks of the ranks
+_BUSY = 2  # hundredths of a second of work in a tick: a rank that works this much is not waiting
+_ANSWER = 1.0  # seconds for an answer: more than a running process needs
+_LAUNCHER = 2.0  # seconds for the launcher to end the other ranks
 
 
 def address(launcher: int) -> str:
-    """Where the process listens that watches what this launcher has started."""
+    """The socket address of the process that watches the ranks of this launcher."""
     return f"\0stackgrad-{os.getuid()}-{launcher}"
 
 
 @dataclass
 class _Rank:
-    """A rank as it is seen from here.
+    """The observed state of a rank.
 
     Attributes:
-        come: whether it is connected; one that is not may wait for anything, but not be stopped.
-        left: whether it has said farewell; it may then do whatever it likes, but not be stopped.
-        far: whether there are ranks on other machines, too.
-        heard: what came out of its pipe since it was asked last.
+        come: whether it is connected; before that it may wait for anything, but must not be stopped.
+        left: whether it has said farewell; after that it may do anything, but must not be stopped.
+        far: whether there are also ranks on other machines.
+        heard: the bytes from its socket since the last request.
         work: the processor time that it has used, in ticks of the system.
-        idle, stopped, asked: for how many seconds it has done nothing, been stopped, not answered.
+        idle, stopped, asked: the seconds for which it has done nothing, been stopped, not answered.
     """
 
     pid: int
@@ -72,14 +72,14 @@ class _Rank:
         self.name()
 
     def name(self) -> None:
-        """Find its number: not in a process that the launcher has only just made of itself."""
+        """Find its rank, which is unknown just after the launcher has forked it."""
         with suppress(OSError):
             variables = Path(f"/proc/{self.pid}/environ").read_bytes().split(b"\0")
             found = dict(variable.partition(b"=")[::2] for variable in variables)
             self.number = next((found[name].decode() for name in RANKS if name in found), self.number)
 
     def fault(self, seconds: float, limit: float) -> str | None:
-        """What is wrong with it, once it has been so for longer than the limit. Linux alone tells."""
+        """Describe its fault once that has lasted longer than the limit; None without one. Works only on Linux."""
         state, work = _state(self.pid)
         gained, self.work = work - self.work, work
         self.stopped = self.stopped + seconds if state in "Tt" else 0.0
@@ -109,7 +109,7 @@ class _Rank:
         return f"made no progress for {limit:g} s, in {where}"
 
     def end(self) -> str:
-        """How it ended without a farewell."""
+        """Describe how it ended without a farewell."""
         if not self.come:
             return "was killed, or ended before all ranks had come"
         crash = re.search(rb"Fatal Python error: (.*)", self.heard)
@@ -122,7 +122,7 @@ class _Rank:
 
 
 def _state(pid: int) -> tuple[str, int]:
-    """What the main thread of a process is doing, as in `man 5 proc`, and the processor time of all; or "?"."""
+    """The state of a process's main thread, as in `man 5 proc`, or "?"; and the processor time of all threads."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
@@ -131,7 +131,7 @@ def _state(pid: int) -> tuple[str, int]:
 
 
 def _wants_to_run(pid: int) -> bool:
-    """Whether a thread runs, or would if others left it a processor."""
+    """Whether a thread runs or waits for a processor."""
     for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
         with suppress(OSError):  # it has just ended
             if stat.read_bytes().rpartition(b")")[2].split()[0] == b"R":
@@ -140,7 +140,7 @@ def _wants_to_run(pid: int) -> bool:
 
 
 def listen(launcher: int) -> socket.socket | None:
-    """Where ranks that this launcher has started connect; None where another process listens there."""
+    """Listen for the ranks of this launcher; None if another process already does."""
     server = socket.socket(socket.AF_UNIX)
     try:
         server.bind(address(launcher))
@@ -152,19 +152,19 @@ def listen(launcher: int) -> socket.socket | None:
 
 
 def watch(server: socket.socket, launcher: int, limit: float) -> None:
-    """Return when all ranks have said farewell and ended, or when one has failed, which is said, and all have ended.
+    """Return when all ranks have said farewell and ended, or when one has failed, been reported, and all have ended.
 
     Args:
         server: see `listen`.
-        launcher: the process that has started the ranks.
-        limit: the seconds without progress, 0 for any.
+        launcher: the process that started the ranks.
+        limit: the seconds allowed without progress, 0 for no limit.
     """
     selector = selectors.DefaultSelector()
     selector.register(server, selectors.EVENT_READ)
     ranks: dict[int, _Rank] = {}
     met, last = False, time.monotonic()
     while True:
-        launched = Path(f"/proc/{launcher}").exists()  # asked before the events, which tell if its ranks ended first
+        launched = Path(f"/proc/{launcher}").exists()  # checked before the events, which show if its ranks ended first
         if not met:
             for pid in _started_by(launcher) - ranks.keys():
                 ranks[pid] = _Rank(pid)
@@ -176,7 +176,7 @@ def watch(server: socket.socket, launcher: int, limit: float) -> None:
         events = selector.select(_TICK)
         if not events and not launched:
             break
-        for key, _ in events:  # in the order of what happened
+        for key, _ in events:  # in order of occurrence
             if key.fileobj is server:
                 connection, _ = server.accept()
                 pid, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
@@ -185,7 +185,7 @@ def watch(server: socket.socket, launcher: int, limit: float) -> None:
                     selector.register(connection, selectors.EVENT_READ, ranks[pid])
                 continue
             rank: _Rank = key.data
-            if ranks.get(rank.pid) is not rank:  # it has come meanwhile, or it was one that has said farewell
+            if ranks.get(rank.pid) is not rank:  # it has connected since, or had said farewell
                 selector.unregister(key.fileobj)
                 continue
             came = os.read(key.fd, 2**16) if rank.come else b""
@@ -205,7 +205,7 @@ def watch(server: socket.socket, launcher: int, limit: float) -> None:
                 if not ranks:
                     return
         now = time.monotonic()
-        seconds, last = min(now - last, 2 * _TICK), now  # this process may have been stopped itself
+        seconds, last = min(now - last, 2 * _TICK), now  # this process may itself have been stopped
         for rank in ranks.values() if limit else ():
             if why := rank.fault(seconds, limit):
                 _say(rank, why)
@@ -219,7 +219,7 @@ def watch(server: socket.socket, launcher: int, limit: float) -> None:
 
 
 def _started_by(launcher: int) -> set[int]:
-    """The processes that a process has started."""
+    """The child processes of the launcher."""
     with suppress(OSError):
         children = Path(f"/proc/{launcher}/task").glob("*/children")
         return {int(pid) for file in children for pid in file.read_text().split()}
@@ -227,14 +227,14 @@ def _started_by(launcher: int) -> set[int]:
 
 
 def _say(rank: _Rank, why: str) -> None:
-    """Which rank has failed. Before it is ended: what it was started with is read no more afterwards."""
+    """Report a failed rank. Call it before ending the rank, since its environment is unreadable afterwards."""
     line = f"Error: rank {rank.number} (process {rank.pid} on {socket.gethostname()}) {why}\n"
     with suppress(OSError):
         os.write(2, line.encode())
 
 
 def _end_all(ranks: dict[int, _Rank]) -> None:
-    """See to it that these ranks end: the launcher does that where one has ended before its time."""
+    """Wait until the launcher has ended these ranks, or end them."""
     until = time.monotonic() + _LAUNCHER
     while any(_state(pid)[0] not in "?ZX" for pid in ranks):
         if time.monotonic() > until:
@@ -246,7 +246,7 @@ def _end_all(ranks: dict[int, _Rank]) -> None:
 
 
 def main() -> None:
-    """Watch in a process that has no parent, so that no rank has to wait for it."""
+    """Watch in a detached process, so that no rank has to wait for it."""
     launcher, limit = int(sys.argv[1]), float(sys.argv[2])
     server = listen(launcher)
     if server and os.fork() == 0:

@@ -1,4 +1,4 @@
-"""Gradients as bfloat16, which has the exponents of float32 and 8 bits of its fraction."""
+"""Conversion of gradients to bfloat16, which keeps the exponent of float32 and 8 bits of precision."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NAN = np.uint16(0x7FC0)
 
 
 def to_bfloat16(values: NDArray[Any], out: NDArray[np.uint16]) -> None:
-    """Write the nearest numbers of bfloat16, ties to even; what is too large is infinite."""
+    """Write the nearest bfloat16 values, ties to even; values that are too large become infinite."""
     with np.errstate(over="ignore"):  # float64
         floats = np.ascontiguousarray(values, np.float32)
     bits = floats.view(np.uint32)
@@ -21,9 +21,9 @@ def to_bfloat16(values: NDArray[Any], out: NDArray[np.uint16]) -> None:
     rounded += bits
     rounded >>= np.uint32(16)
     out[...] = rounded
-    np.copyto(out, NAN, where=np.isnan(floats))  # whose bits may have run over
+    np.copyto(out, NAN, where=np.isnan(floats))  # rounding may have overflowed their bits
 
 
 def from_bfloat16(values: NDArray[np.uint16]) -> NDArray[np.float32]:
-    """The same numbers."""
+    """The same values as float32."""
     return (values.astype(np.uint32) << np.uint32(16)).view(np.float32)

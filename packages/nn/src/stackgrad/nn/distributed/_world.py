@@ -10,21 +10,21 @@ from typing import Any
 
 from stackgrad.tensor._random import RowsBefore
 
-ROWS = 2**24  # more than a rank's share of a batch has
+ROWS = 2**24  # more rows than a rank's share of a batch
 _LAUNCHERS = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "MPI_LOCALRANKID")
 
 
 @dataclass(frozen=True)
 class World:
-    """All processes of the program, and which of them this one is.
+    """All processes of the program, and the rank of this one.
 
     Attributes:
         rank: 0 to size - 1.
-        size: how many there are; 1 without MPI.
-        local_rank, local_size: the same among those of this machine.
-        comm: the communicator of mpi4py, for this package alone; None in a world of one without MPI.
-        calls: another one, for what each rank has called.
-        phases: two more, for the phases of buckets: so that the order in one is no matter for the others.
+        size: the number of processes; 1 without MPI.
+        local_rank, local_size: the same among the processes on this machine.
+        comm: an mpi4py communicator for this package only; None without MPI.
+        calls: another communicator, for the comparison of calls.
+        phases: two more, for the phases of buckets, whose orders are independent.
     """
 
     rank: int = 0
@@ -48,10 +48,10 @@ def launched() -> bool:
 
 @cache
 def world() -> World:
-    """The processes that a launcher such as `mpiexec` started, or this one alone. The first call is one of all ranks.
+    """The processes that a launcher such as `mpiexec` started, or only this one. All ranks must make the first call.
 
     Raises:
-        ImportError: a launcher has started the program, and mpi4py is not installed.
+        ImportError: a launcher has started the program, but mpi4py is not installed.
     """
     if not launched():
         return World()
@@ -65,6 +65,6 @@ def world() -> World:
     comm = MPI.COMM_WORLD.Dup()
     machine = comm.Split_type(MPI.COMM_TYPE_SHARED)
     if comm.rank:
-        RowsBefore.count = comm.rank * ROWS  # until a batch says which it has: other masks than those of the others
+        RowsBefore.count = comm.rank * ROWS  # different masks on each rank, until a batch sets its first row
     calls, *phases = (comm.Dup() for _ in range(3))
     return World(comm.rank, comm.size, machine.rank, machine.size, comm, calls, tuple(phases))
