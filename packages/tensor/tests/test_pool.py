@@ -3,7 +3,19 @@
 import numpy as np
 import pytest
 
-from stackgrad.tensor import arange, avg_pool2d, max_pool2d, tensor, zeros
+from stackgrad.tensor import (
+    Generator,
+    Tensor,
+    arange,
+    avg_pool2d,
+    conv2d,
+    grad,
+    max_pool2d,
+    no_grad,
+    randn,
+    tensor,
+    zeros,
+)
 from stackgrad.tensor.testing import WINDOW_CASES
 
 
@@ -32,6 +44,61 @@ def test_the_gradient_goes_to_the_first_of_equals():
     x = zeros(1, 1, 2, 4, requires_grad=True)
     max_pool2d(x, (2, 2), (2, 2)).sum().backward()
     assert x.grad.tolist() == [[[[1.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0]]]]
+
+
+@pytest.fixture
+def pooled():
+    """x, weight and bias of a convolution, its relu, and the max pool of that."""
+    generator = Generator(0)
+    leaves = [randn(*shape, generator=generator, requires_grad=True) for shape in ((2, 3, 6, 6), (4, 3, 3, 3), (4,))]
+    hidden = conv2d(*leaves, relu=True)
+    return leaves, hidden, max_pool2d(hidden, (2, 2), (2, 2))
+
+
+def same(found, expected, by=0):
+    return all(
+        np.allclose(a.detach().numpy(), b.numpy(), rtol=by, atol=by) for a, b in zip(found, expected, strict=True)
+    )
+
+
+def test_behind_a_relu_all_gradients_are_those_step_by_step(pooled):
+    leaves, hidden, out = pooled
+    middle = hidden.detach()
+    middle.requires_grad = True
+    (spread,) = grad(max_pool2d(middle, (2, 2), (2, 2)).sum(), middle)
+    assert (spread.numpy()[hidden.detach().numpy() == 0] == 1).any()  # it is not masked by the relu
+    expected = grad(hidden, leaves, spread, retain_graph=True)
+    assert same(grad(out.sum(), leaves, retain_graph=True), expected)
+    assert same(grad(out.sum(), leaves, create_graph=True), expected, by=1e-5)
+    found = grad(out.sum(), [hidden, *leaves], retain_graph=True)
+    assert same(found, [spread, *expected])
+    assert all(type(gradient) is Tensor for gradient in found)
+    assert same(grad((out.sum() + hidden.sum()), hidden, retain_graph=True), [spread + 1])
+    assert same(grad((out.sum() + hidden.sum()), leaves), grad(conv2d(*leaves, relu=True), leaves, spread + 1), by=1e-5)
+
+
+def test_behind_a_relu_the_result_may_be_written_but_not_the_image(pooled):
+    leaves, hidden, out = pooled
+    expected = grad(out.sum(), leaves, retain_graph=True)
+    with no_grad():
+        out += 1
+    assert same(grad(out.sum(), leaves, retain_graph=True), expected)
+    with no_grad():
+        hidden += 1
+    with pytest.raises(RuntimeError, match="changed in place"):
+        grad(out.sum(), leaves)
+
+
+def test_a_convolution_masks_the_gradient_under_the_windows(pooled, monkeypatch):
+    leaves, hidden, out = pooled
+    calls, masked = [], out.backend.max_pool2d_relu_grad
+    monkeypatch.setattr(out.backend, "max_pool2d_relu_grad", lambda *a: calls.append(None) or masked(*a))
+    out.sum().backward(retain_graph=True)
+    assert len(calls) == 1
+    (out.sum() + hidden.sum()).backward()  # of which the first is no gradient of a pool alone
+    assert len(calls) == 1
+    max_pool2d(conv2d(*leaves), (2, 2), (2, 2)).sum().backward()  # without relu
+    assert len(calls) == 1
 
 
 def test_nothing_to_pool():

@@ -62,7 +62,7 @@ def _walk(
             parts: Sequence[Tensor | None] = (None,) * len(edge.edges)
         else:
             if wanted is not None and edge in wanted:
-                yield edge, whole
+                yield edge, whole._settled()
             parts = edge.gradients(whole)
         for child, part in zip(edge.edges, parts):  # noqa: B905 - equally long, and faster without the check
             if child is None:

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._autograd import Context, Primitive
+from ._autograd import Context, Node, Primitive
 from ._checks import expect_float, expect_same_dtype
 from ._indexing import Embed
 from ._mode import is_recording
 from ._ops import common_backend
 from ._plans import Plans, exactly
+from ._pooled import PooledGradient
 from ._shape import NO_PADDING, Padding, Pair, Window
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Conv2d(Primitive):
         offset = None if bias is None else bias.data
         data, image = x.backend.conv2d(x.data, weight.data, offset, window, groups, relu)
         out = x.new(data)
-        ctx.window, ctx.groups = window, groups
+        ctx.window, ctx.groups, ctx.relu = window, groups, relu
         ctx.image = image if ctx.needs[1] else x.data  # x in the form that the backend reads for the weight gradient
         ctx.save(x, weight, *([out] if relu else []))
         return out
@@ -40,8 +41,12 @@ class Conv2d(Primitive):
         first, second, *rest = ctx.needs
         needs = first, second, True in rest
         if not is_recording():
-            positive = out[0].data if out else None
-            found = g.backend.conv2d_grads(g.data, ctx.image, weight.data, positive, window, groups, needs)
+            backend, positive = g.backend, out[0].data if out else None
+            if out and isinstance(g, PooledGradient):
+                passed, positive = backend.max_pool2d_relu_grad(g.g.data, g.taps.data, positive, g.window), None
+            else:
+                passed = g.data
+            found = backend.conv2d_grads(passed, ctx.image, weight.data, positive, window, groups, needs)
             return tuple([None if grad is None else g.new(grad) for grad in found[: 2 + len(rest)]])
         if out:
             g = g.masked_by(out[0])
@@ -51,6 +56,12 @@ class Conv2d(Primitive):
             g.sum((0, 2, 3)) if needs[2] else None,
         )
         return grads[: 2 + len(rest)]
+
+    @staticmethod
+    def took_relu(node: Node) -> bool:
+        """Whether `node` is that of a convolution with its relu."""
+        context = node.context_of(Conv2d)
+        return context is not None and context.relu
 
 
 class Conv2dInputGrad(Primitive):

@@ -9,8 +9,11 @@ from numpy.typing import NDArray
 
 from ._autograd import Context, Primitive
 from ._checks import expect_image
+from ._conv import Conv2d
 from ._errors import not_a_tensor
+from ._mode import is_recording
 from ._plans import Plans, exactly
+from ._pooled import PooledGradient
 from ._shape import NO_PADDING, Padding, Pair, Window
 from ._value import Value
 
@@ -23,12 +26,15 @@ class MaxPool2d(Primitive):
     def forward(ctx: Context, x: Tensor, window: Window) -> Tensor:
         out, taps = x.backend.max_pool2d(x.data, window)
         ctx.window, ctx.size = window, x.data.shape[2:]
+        ctx.of_relu = x.node is not None and Conv2d.took_relu(x.node)
         ctx.save(x.new(taps))
         return x.new(out)
 
     @staticmethod
     def backward(ctx: Context, g: Tensor) -> Tensor:
         (taps,) = ctx.saved
+        if ctx.of_relu and not is_recording():
+            return PooledGradient(g, taps, ctx.size, ctx.window)
         return MaxPool2dGrad.apply(g, taps.data, ctx.size, ctx.window)
 
 

@@ -65,6 +65,10 @@ class Value:
         self._requires_grad = False
         self._grad: Tensor | _grads.Lent | None = None
 
+    def _settled(self) -> Any:
+        """Itself, unless its values wait for somebody to read them: then a tensor that has them."""
+        return self
+
     def memory(self) -> Array:
         """`data`, for work outside any Function: a captured function then records that it uses the tensor."""
         if open_tapes and capturing.tape is not None:

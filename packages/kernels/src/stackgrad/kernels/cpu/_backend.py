@@ -14,6 +14,7 @@ from . import (
     _fused,
     _indexing,
     _matmul,
+    _max_pool,
     _memory,
     _norm,
     _optim,
@@ -54,9 +55,10 @@ class CpuBackend(HostBackend):
     conv2d_grads = staticmethod(_grads.conv2d_grads)
     conv2d_input_grad = staticmethod(_input_grad.conv2d_input_grad)
     conv2d_weight_grad = staticmethod(_weight_grad.conv2d_weight_grad)
-    max_pool2d = staticmethod(_pool.max_pool2d)
-    max_pool2d_take = staticmethod(_pool.max_pool2d_take)
-    max_pool2d_grad = staticmethod(_pool.max_pool2d_grad)
+    max_pool2d = staticmethod(_max_pool.max_pool2d)
+    max_pool2d_take = staticmethod(_max_pool.max_pool2d_take)
+    max_pool2d_grad = staticmethod(_max_pool.max_pool2d_grad)
+    max_pool2d_relu_grad = staticmethod(_max_pool.max_pool2d_relu_grad)
     avg_pool2d = staticmethod(_pool.avg_pool2d)
     avg_pool2d_grad = staticmethod(_pool.avg_pool2d_grad)
     softmax = staticmethod(_softmax.softmax)

@@ -98,20 +98,68 @@ def over(typingctx: Any, total: Any, number: Any) -> Any:
 
 
 @intrinsic
-def where_equal(typingctx: Any, x: Any, places: Any, index: Any, place: Any) -> Any:
-    """x[index :] in the lanes where places[index :], of int32, is `place`, and 0 in the others."""
-    tile = Tile(x.dtype, 1, 1, VECTOR_BYTES)
+def taps_at(typingctx: Any, taps: Any, index: Any, like: Any) -> Any:
+    """taps[index : index + lanes], integers, as elements of the array `like`."""
+    tile = Tile(like.dtype, 1, 1, VECTOR_BYTES)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        row = row_of(context, builder, tile, signature.args[0], args[0], args[2])[0]
-        integers = ir.VectorType(ir.IntType(32), tile.lanes)
-        found = builder.load(pointer_to(context, builder, signature.args[1], args[1], args[2], integers))
-        found.align = 4
-        wanted = splat(builder, builder.trunc(args[3], integers.element), integers)
-        zeros = cgutils.get_null_value(tile.vector)
-        return _alone(builder, tile, builder.select(builder.icmp_signed("==", found, wanted), row, zeros))
+        stored = ir.VectorType(ir.IntType(taps.dtype.bitwidth), tile.lanes)
+        found = builder.load(pointer_to(context, builder, signature.args[0], args[0], args[1], stored))
+        found.align = taps.dtype.bitwidth // 8
+        return _alone(builder, tile, builder.sitofp(found, tile.vector))
 
-    return tile(x, places, types.intp, types.intp), codegen
+    return tile(taps, types.intp, like), codegen
+
+
+def _flipped_where(builder: Any, condition: Any, taps: Any) -> Any:
+    return builder.select(condition, builder.fsub(ir.Constant(taps.type, [-1.0] * taps.type.count), taps), taps)
+
+
+@intrinsic
+def flip_unless_positive(typingctx: Any, taps: Any, best: Any) -> Any:
+    """`taps`, and `~taps` in the lanes where `best` is 0 or below."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        found, decides = [builder.extract_value(arg, 0) for arg in args]
+        below = builder.fcmp_ordered("<=", decides, cgutils.get_null_value(best.vector))
+        return _alone(builder, taps, _flipped_where(builder, below, found))
+
+    return taps(taps, best), codegen
+
+
+@intrinsic
+def flip_back(typingctx: Any, taps: Any) -> Any:
+    """The taps that `flip_unless_positive` was given."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        found = builder.extract_value(args[0], 0)
+        negative = builder.fcmp_ordered("<", found, cgutils.get_null_value(taps.vector))
+        return _alone(builder, taps, _flipped_where(builder, negative, found))
+
+    return taps(taps), codegen
+
+
+@intrinsic
+def where_equal(typingctx: Any, vector: Any, taps: Any, tap: Any) -> Any:
+    """`vector` in the lanes where `taps` is `tap`, and 0 in the others."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        value, found = [builder.extract_value(arg, 0) for arg in args[:2]]
+        wanted = splat(builder, builder.sitofp(args[2], taps.vector.element), taps.vector)
+        zeros = cgutils.get_null_value(vector.vector)
+        return _alone(builder, vector, builder.select(builder.fcmp_ordered("==", found, wanted), value, zeros))
+
+    return vector(vector, taps, types.intp), codegen
+
+
+@intrinsic
+def lanes_in(typingctx: Any, vector: Any) -> Any:
+    """How many."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return context.get_constant(types.intp, vector.lanes)
+
+    return types.intp(vector), codegen
 
 
 @intrinsic

@@ -180,7 +180,7 @@ def _few_levels(dtype: np.dtype[Any]) -> Callable[[np.random.Generator, Shape], 
 
 
 def check_max_pool2d(backend: Backend, draw: Draw) -> None:
-    """Values and taps to the bit, ties, NaN and minus infinity included; `take` and the gradient by these taps."""
+    """Values to the bit, ties, NaN and minus infinity included, and where they lie; `take` and the gradient, too."""
     dtype, (shape, window) = draw.dtype(), draw_pool(draw)
     values = _few_levels(dtype) if draw.one_in(2) else uniform(dtype)
     x = draw.sample(shape, values)
@@ -188,7 +188,9 @@ def check_max_pool2d(backend: Backend, draw: Draw) -> None:
     found, found_taps = backend.max_pool2d(x.on(backend), window)
     what = f"max pool of {shape} by {window}"
     expect_equal(what, backend, found, out.astype(dtype))
-    expect_equal(what + ": taps", backend, found_taps, taps)
+    indices = np.arange(x.numpy().size, dtype=dtype).reshape(shape)
+    where = backend.max_pool2d_take(backend.from_numpy(indices), found_taps, window)
+    expect_equal(what + ": taps", backend, where, REFERENCE.max_pool2d_take(indices, taps, window))
 
     again = backend.max_pool2d_take(x.on(backend), found_taps, window)
     expect_equal(what + ": take", backend, again, out.astype(dtype))
@@ -198,6 +200,32 @@ def check_max_pool2d(backend: Backend, draw: Draw) -> None:
     exact = loops.max_pool2d_grad(g.numpy(), x.numpy(), window)
     magnitude = loops.max_pool2d_grad(np.abs(g.numpy()), x.numpy(), window)
     _near(what + ": gradient", backend, found, exact, math.prod(window.kernel), magnitude, dtype)
+
+
+def check_max_pool2d_relu_grad(backend: Backend, draw: Draw) -> None:
+    """A convolution's gradients through relu and pool: to the bit those by the gradient of the pool's input."""
+    dtype, (shape, pool) = draw.dtype(), draw_pool(draw)
+    values = _few_levels(dtype) if draw.one_in(2) else uniform(dtype)
+    above = draw.sample(shape, values).on(backend)
+    above = backend.elementwise(OPS["relu"], above)
+    kernel = draw.pair(1, 3)
+    window = Window(kernel, padding=((kernel[0] // 2, (kernel[0] - 1) // 2), (kernel[1] // 2, (kernel[1] - 1) // 2)))
+    inputs, size = draw.integer(1, 20), (shape[2], shape[3])
+    x = draw.sample((shape[0], inputs, *size), uniform(dtype)).on(backend)
+    weight = draw.sample((shape[1], inputs, *kernel), uniform(dtype)).on(backend)
+    out, taps = backend.max_pool2d(above, pool)
+    g = draw.sample(backend.to_numpy(out).shape, uniform(dtype)).on(backend)
+    needs = draw.one_in(2), draw.one_in(2), True
+
+    masked = backend.max_pool2d_relu_grad(g, taps, above, pool)
+    found = backend.conv2d_grads(masked, x, weight, None, window, 1, needs)
+    spread = backend.max_pool2d_grad(g, taps, size, pool)
+    expected = backend.conv2d_grads(spread, x, weight, above, window, 1, needs)
+    for name, grad, right in zip(("x", "weight", "bias"), found, expected, strict=True):
+        what = f"gradient for {name} through relu and max pool of {shape} by {pool}"
+        assert (grad is None) == (right is None), what
+        if grad is not None:
+            expect_equal(what, backend, grad, backend.to_numpy(right))
 
 
 def check_avg_pool2d(backend: Backend, draw: Draw) -> None:
@@ -239,6 +267,7 @@ WINDOW_CASES: tuple[Case, ...] = (
     Case("conv2d", "gradient", partial(check_conv2d_gradient, 1)),
     Case("conv2d", "second", partial(check_conv2d_gradient, 2)),
     Case("max_pool2d", "values", check_max_pool2d),
+    Case("max_pool2d_relu_grad", "values", check_max_pool2d_relu_grad),
     Case("max_pool2d", "gradient", partial(check_pool_gradient, "max_pool2d", 1)),
     Case("max_pool2d", "second", partial(check_pool_gradient, "max_pool2d", 2)),
     Case("avg_pool2d", "values", check_avg_pool2d),

@@ -18,18 +18,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stackgrad.tensor import REDUCTIONS
 from stackgrad.tensor._plans import Plans
 from stackgrad.tensor._shape import NO_PADDING
 
 from .._channels_last import channels_last, copy, fill_with
 from .._copy import with_slack
-from .._kernel import kernel, named
+from .._kernel import helper, kernel, named
 from .._memory import SLACK, has_slack, maker
 from .._parallel import STRIDED
 from .._pointers import Memory, load, select, store
-from .._reduce import reduce
-from .._width import wide_lanes
+from .._simd import tile_store
+from .._vector import plus, vector_at
+from .._width import lanes_of, wide_lanes
 from . import RESULT_CHUNKS, RESULT_TILES, SUMMED_ROWS
 
 Array = NDArray[Any]
@@ -170,16 +170,50 @@ def reading(x: Images, around: Padding, beyond: int, value: float = 0.0) -> Call
 
 # --- through a relu
 
+
+class Summed(NamedTuple):
+    """A gradient (n, c, h, w), and the sums (some, c) of its rows, SUMMED_ROWS at a time: see `sums_of`."""
+
+    values: Images
+    sums: Array
+
+
+def sums_of(n: int, c: int, size: Pair) -> Pair:
+    """The shape of these sums: (images * blocks of rows * columns, c)."""
+    return n * -(-size[0] // SUMMED_ROWS) * size[1], c
+
+
+# An image's rows and their length.
+Columns = namedtuple("Columns", "rows length")
+
+
+@helper
+def clear_sums(image, sums, of):
+    """The sums of an image, before any of its rows."""
+    size = (of.rows + SUMMED_ROWS - 1) // SUMMED_ROWS * of.length
+    fill_with(sums, image * size, (image + 1) * size, 0)
+
+
+@helper
+def add_up(image, first, end, x, sums, of):
+    """Add the rows of an image from `first` to `end` to its sums."""
+    blocks, lanes = (of.rows + SUMMED_ROWS - 1) // SUMMED_ROWS, lanes_of(x)
+    whole = of.length - of.length % lanes
+    for row in range(first, end):
+        at, to = (image * of.rows + row) * of.length, (image * blocks + row // SUMMED_ROWS) * of.length
+        for i in range(0, whole, lanes):
+            tile_store(plus(vector_at(sums, to + i), x, at + i), sums, to + i, 0, 0, 1, lanes, False)
+        for i in range(whole, of.length):
+            store(sums, to + i, load(sums, to + i) + load(x, at + i))
+
+
 # An image's rows and their length; rows above and elements before it; rows and length with the padding.
 _Masked = namedtuple("_Masked", "rows length top before lines pitch")
 
 
 @kernel(lambda T: (*[Memory(T)] * 4, named(_Masked)))
 def _mask(image, g, out, masked, sums, of):
-    """One image of g `masked_by` `out`; and its columns' sums.
-
-    The sums are of SUMMED_ROWS rows each: (images, blocks of rows, length).
-    """
+    """One image of g `masked_by` `out`; and its sums, as of `add_up`."""
     length = of.length
     blocks = (of.rows + SUMMED_ROWS - 1) // SUMMED_ROWS
     totals, start, end = image * blocks * length, image * of.lines * of.pitch, (image + 1) * of.lines * of.pitch
@@ -196,25 +230,25 @@ def _mask(image, g, out, masked, sums, of):
         to += of.pitch
 
 
-def masked_and_summed(g: Array, out: Array, around: Padding) -> tuple[Image, Array]:
-    """g (n, c, h, w) `masked_by` `out`, which is 0 where `out` is 0 or below, with zeros around; and the sums (c,)."""
+def masked_and_summed(g: Array, out: Array, around: Padding) -> Summed:
+    """g (n, c, h, w) `masked_by` `out`, which is 0 where `out` is 0 or below, with zeros around; and its sums."""
     return _masks.find((g.dtype, g.shape, g.strides, out.strides, around), g, out, around)(g, out)
 
 
-def _plan_mask(g: Array, out: Array, around: Padding) -> Callable[[Array, Array], tuple[Image, Array]]:
+def _plan_mask(g: Array, out: Array, around: Padding) -> Callable[[Array, Array], Summed]:
     (n, c, h, w), ((top, bottom), (left, right)), dtype = g.shape, around, g.dtype
     of = _Masked(h, w * c, top, left * c, top + h + bottom, (left + w + right) * c)
     make = maker((n * of.lines * of.pitch + room(c, 1, dtype),), dtype)
-    make_sums = maker((n * -(-h // SUMMED_ROWS) * w, c), dtype)
+    make_sums = maker(sums_of(n, c, (h, w)), dtype)
     launch, of_g, of_out = _mask[dtype], reading(g, NO_PADDING, 0), reading(out, NO_PADDING, 0)
     shape, size = g.shape, g.size
 
-    def run(g: Array, out: Array) -> tuple[Image, Array]:
+    def run(g: Array, out: Array) -> Summed:
         masked, sums = make(), make_sums()
         launch(n, size, (of_g(g), of_out(out), masked, sums, of))
-        return Image(masked, shape, around), reduce(REDUCTIONS["sum"], sums, (0,))
+        return Summed(Image(masked, shape, around), sums)
 
     return run
 
 
-_masks: Plans[Callable[[Array, Array], tuple[Image, Array]]] = Plans(_plan_mask)
+_masks: Plans[Callable[[Array, Array], Summed]] = Plans(_plan_mask)

@@ -1,0 +1,36 @@
+"""The gradient that max pooling hands on to a convolution with its relu: spread over the pixels when somebody reads it.
+
+The convolution does not. Where the largest value under a window is 0 or below, so was the pixel that it came from, and
+the relu lets no gradient through: what is left is found window by window, in one pass over the image
+(`Backend.max_pool2d_relu_grad`). All others, who read `data`, get the gradient of what the pool was given.
+"""
+
+from __future__ import annotations
+
+from ._backend import Array
+from ._shape import Pair, Window
+from ._tensor import Tensor
+
+
+class PooledGradient(Tensor):
+    """The adjoint of a max pool for g (n, c, oh, ow), of shape (n, c, *extents)."""
+
+    __slots__ = ("_spread", "extents", "g", "taps", "window")
+    _spread: Array
+
+    def __init__(self, g: Tensor, taps: Tensor, extents: Pair, window: Window) -> None:
+        self.g, self.taps, self.extents, self.window = g, taps, extents, window
+        super().__init__(None, g.backend)
+
+    @property
+    def data(self) -> Array:
+        if self._spread is None:
+            self._spread = self.backend.max_pool2d_grad(self.g.data, self.taps.data, self.extents, self.window)
+        return self._spread
+
+    @data.setter
+    def data(self, data: Array) -> None:
+        self._spread = data
+
+    def _settled(self) -> Tensor:
+        return self.new(self.data)
