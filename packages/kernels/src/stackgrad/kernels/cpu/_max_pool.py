@@ -116,8 +116,8 @@ def _taps_of(taps, at, g, positive):
 
 
 @helper
-def _spread(image, row, g, taps, out, pool, positive, across, down):
-    """What a row of windows that cover the image hands on to its pixels."""
+def _spread_lines(image, row, first, end, g, taps, out, pool, positive, across, down):
+    """What a row of windows that cover the image hands on to its pixels in the rows from `first` to `end` of each."""
     c, lanes, length = pool.channels, lanes_of(g), pool.columns * across * pool.channels
     at, target, left = pixel_of(image, row, 0, pool), image * pool.pitch + row * down * length, length
     for _ in range(pool.columns):
@@ -126,10 +126,20 @@ def _spread(image, row, g, taps, out, pool, positive, across, down):
             for tap in range(across):
                 # What is too much is written over by the next pixel; the last of a row has none.
                 count = lanes if c <= lanes <= left - tap * c else c - channel
-                for line in range(down):
+                for line in range(first, end):
                     to = target + line * length + tap * c + channel
                     tile_store(where_equal(share, found, line * across + tap), out, to, 0, 0, 1, count, False)
         at, target, left = at + c, target + across * c, left - across * c
+
+
+@helper
+def _spread(image, row, g, taps, out, pool, positive, across, down):
+    """What a row of windows that cover the image hands on to its pixels."""
+    if pool.channels < lanes_of(g):
+        _spread_lines(image, row, 0, down, g, taps, out, pool, positive, across, down)
+    else:  # row of pixels by row, as memory is written fastest
+        for line in range(down):
+            _spread_lines(image, row, line, line + 1, g, taps, out, pool, positive, across, down)
 
 
 @helper
