@@ -33,7 +33,7 @@ def test_import_and_a_world_of_one_do_not_import_mpi4py() -> None:
 
 def test_under_a_launcher_without_mpi4py_an_error_names_the_extra() -> None:
     found = run(LAUNCHED + "from stackgrad.nn import distributed; distributed.world()")
-    assert "ImportError: a launcher of MPI has started this program, and mpi4py does not load: pip" in found.stderr
+    assert "ImportError: an MPI launcher has started this program, but mpi4py does not load: pip" in found.stderr
     assert "'stackgrad-nn[mpi]'" in found.stderr
 
 

@@ -120,7 +120,7 @@ def test_goes_on_with_another_number_of_ranks() -> None:
         ("is stopped", 0, "was stopped 2 s ago"),
         ("is stopped at once", 1, "was stopped 2 s ago"),
         ("crashes", 1, "crashed: Segmentation fault, in "),
-        ("exits", 0, "was killed, as where memory runs out, or ended without a word"),
+        ("exits", 0, "was killed, perhaps for lack of memory, or ended without a message"),
         ("sleeps", 1, "made no progress for 2 s, in faulty.py:"),
         ("is blocked by a disk", 0, "made no progress for 2 s, in faulty.py:"),
         ("finds a full disk", 0, "checkpoints/step: cannot be written (No space left on device)"),

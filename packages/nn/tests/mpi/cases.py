@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-import cases_around  # noqa: F401 - which are noted as they are defined
+import cases_around  # noqa: F401 - importing registers the cases
 import cases_disagreeing  # noqa: F401
 import cases_training  # noqa: F401
 from ranks import main

@@ -1,4 +1,4 @@
-"""What goes with training by several ranks: statistics, compression, data, numbers, files, and what is refused."""
+"""Training by several ranks: statistics, compression, data, totals, files and errors."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from stackgrad.nn.distributed._wire import from_bfloat16, to_bfloat16
 
 
 @case
-def compressed_gradients_are_near(folder: Path) -> None:
+def compressed_gradients_are_close(folder: Path) -> None:
     found = trained(perceptron, momentum, "numpy", compress="bfloat16")
     expect_close(found, trained(perceptron, momentum, "numpy", alone=True), 0.1, 0.01)
     expect_equal(trained(perceptron, momentum, "numpy", compress="bfloat16", bucket_bytes=60), found)
 
 
 @case
-def bfloat16_rounds_to_the_nearest_and_keeps_what_is_not_finite(folder: Path) -> None:
+def bfloat16_rounds_to_nearest_and_keeps_non_finite_values(folder: Path) -> None:
     @settings(max_examples=300, deadline=None)
     @given(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=8))
     def check(patterns: list[int]) -> None:
@@ -73,7 +73,7 @@ def neighbours(value: float) -> Iterator[int]:
 
 
 @case
-def synchronised_batch_norm_is_that_of_the_whole_batch(folder: Path) -> None:
+def synchronised_batch_norm_equals_the_whole_batch(folder: Path) -> None:
     shape = (2, 6, 6)
     for captured in (False, True):
         found = trained(convolutional, momentum, "cpu", shape, 3, captured, convert=True)
@@ -83,7 +83,7 @@ def synchronised_batch_norm_is_that_of_the_whole_batch(folder: Path) -> None:
 
 
 @case
-def batch_norm_by_rank_takes_the_statistics_of_the_share(folder: Path) -> None:
+def batch_norm_by_rank_uses_the_statistics_of_the_share(folder: Path) -> None:
     layer = nn.BatchNorm1d(6)
     x, _ = examples("numpy")
     mine = x[distributed.share(EXAMPLES)]
@@ -104,7 +104,7 @@ def synchronised_batch_norm_of_one_value_raises(folder: Path) -> None:
 
 
 @case
-def broadcast_gives_what_rank_0_has(folder: Path) -> None:
+def broadcast_copies_the_state_of_rank_0(folder: Path) -> None:
     model = perceptron("cpu", seed=HERE.rank)
     optimizer = spread(adam(model.parameters()))
     generator = sg.Generator(HERE.rank)
@@ -114,7 +114,7 @@ def broadcast_gives_what_rank_0_has(folder: Path) -> None:
         x, y = examples("cpu")
         model.zero_grad()
         nn.cross_entropy(model(x), y).backward()
-        optimizer.optimizer.step()  # what a rank does alone
+        optimizer.optimizer.step()  # this rank only
         schedule.step()
     distributed.broadcast(model, optimizer, schedule, generator)
     distributed.expect_same("the state", {"model": model.state_dict(), "optimizer": optimizer.state_dict()})
@@ -124,7 +124,7 @@ def broadcast_gives_what_rank_0_has(folder: Path) -> None:
 
 
 @case
-def shares_of_batches_are_the_batches_of_one_process(folder: Path) -> None:
+def shares_add_up_to_the_batches_of_one_process(folder: Path) -> None:
     for n, size, drop_last in ((50, 16, False), (50, 16, True), (7, 4, False), (0, 4, False)):
         shares = list(distributed.batches(n, size, sg.Generator(5), drop_last))
         everyone = distributed.gather(shares)
@@ -136,7 +136,7 @@ def shares_of_batches_are_the_batches_of_one_process(folder: Path) -> None:
 
 
 @case
-def the_loader_gives_shares(folder: Path) -> None:
+def the_loader_yields_shares(folder: Path) -> None:
     data = [(np.float32(i), {"label": i}, "text") for i in range(9)]
     tensors = nn.TensorDataset(sg.arange(9), sg.arange(9))
     for dataset, workers in ((data, 0), (data, 2), (tensors, 0)):
@@ -150,7 +150,7 @@ def the_loader_gives_shares(folder: Path) -> None:
 
 
 @case
-def numbers_of_all_ranks(folder: Path) -> None:
+def totals_and_means_over_ranks(folder: Path) -> None:
     n = HERE.size
     assert distributed.gather(HERE.rank) == list(range(n))
     assert distributed.total({"right": 2**60 + HERE.rank, "loss": 0.1}) == {
@@ -170,7 +170,7 @@ def numbers_of_all_ranks(folder: Path) -> None:
 
 
 @case
-def rank_0_writes_and_all_know(folder: Path) -> None:
+def rank_0_writes_and_all_ranks_raise_its_errors(folder: Path) -> None:
     model = perceptron("numpy")
     distributed.save(folder / "model.safetensors", model, {"by": "all"})
     assert distributed.digest(nn.load(folder / "model.safetensors")) == distributed.digest(model)
@@ -188,7 +188,7 @@ def rank_0_writes_and_all_know(folder: Path) -> None:
 
 
 @case
-def a_backward_pass_of_ones_own_is_refused(folder: Path) -> None:
+def a_plain_backward_pass_is_rejected(folder: Path) -> None:
     x, y = examples("cpu")
     model = perceptron("cpu")
     optimizer = spread(momentum(model.parameters()))
@@ -210,7 +210,7 @@ def a_backward_pass_of_ones_own_is_refused(folder: Path) -> None:
 
 
 @case
-def what_does_not_fit_is_refused(folder: Path) -> None:
+def invalid_arguments_are_rejected(folder: Path) -> None:
     x, y = examples("numpy")
     model = perceptron("numpy")
     optimizer = spread(momentum(model.parameters()))
@@ -233,7 +233,7 @@ def what_does_not_fit_is_refused(folder: Path) -> None:
 
 
 @case
-def settings_go_through(folder: Path) -> None:
+def settings_reach_the_inner_optimizer(folder: Path) -> None:
     optimizer = spread(momentum(perceptron("numpy").parameters()))
     optimizer.lr, optimizer.momentum = 0.5, 0.25
     assert (optimizer.optimizer.lr, optimizer.optimizer.momentum, optimizer.lr) == (0.5, 0.25, 0.5)

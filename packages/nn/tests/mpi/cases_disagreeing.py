@@ -1,4 +1,4 @@
-"""Ranks that do not do the same: all are told, none waits for ever, and all can go on."""
+"""Ranks whose calls differ: all raise, none waits forever, and all can continue."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stackgrad.nn.distributed import DisagreementError
 
 LAST = HERE.rank == HERE.size - 1
 SIZES = (100, 10**6)  # of buckets, in bytes: several, one
-WAYS = (nullcontext, messages)  # by which gradients travel: in memory that ranks share, or by MPI
+WAYS = (nullcontext, messages)  # gradients travel through shared memory, or by MPI
 
 
 def step_of(optimizer: distributed.DistributedOptimizer, model: nn.Module) -> Callable[[sg.Tensor, sg.Tensor], None]:
@@ -33,15 +33,15 @@ def step_of(optimizer: distributed.DistributedOptimizer, model: nn.Module) -> Ca
     return step
 
 
-def expect_told(
-    call: Callable[[], Any], message: str = r"backward: ranks \[.*\] of \d have parameters of other"
+def expect_disagreement(
+    call: Callable[[], Any], message: str = r"backward: ranks \[.*\] of \d differ from rank 0 in the"
 ) -> None:
     with pytest.raises(DisagreementError, match=message):
         call()
 
 
 @case
-def ranks_with_other_parameters_are_told(folder: Path) -> None:
+def ranks_with_different_parameters_raise(folder: Path) -> None:
     x, y = examples("cpu")
     sg.manual_seed(1)
     for models in (
@@ -53,19 +53,19 @@ def ranks_with_other_parameters_are_told(folder: Path) -> None:
             with way():
                 model = models().to("cpu")
                 step = step_of(spread(momentum(model.parameters()), bucket_bytes=size), model)
-                expect_told(partial(sg.capture(step) if captured else step, x, y))
+                expect_disagreement(partial(sg.capture(step) if captured else step, x, y))
 
 
 @case
-def ranks_with_another_size_of_buckets_are_told(folder: Path) -> None:
+def ranks_with_different_bucket_sizes_raise(folder: Path) -> None:
     x, y = examples("cpu")
     model = perceptron("cpu")
     step = step_of(spread(momentum(model.parameters()), bucket_bytes=60 if LAST else 200), model)
-    expect_told(partial(step, x, y))
+    expect_disagreement(partial(step, x, y))
 
 
 @case
-def ranks_that_freeze_other_parameters_are_told_and_go_on(folder: Path) -> None:
+def ranks_that_freeze_different_parameters_raise_and_continue(folder: Path) -> None:
     x, y = examples("cpu")
     for way, size, captured, before in product(WAYS, SIZES, (False, True), (0, 2)):  # the second step is replayed
         with way():
@@ -78,7 +78,7 @@ def ranks_that_freeze_other_parameters_are_told_and_go_on(folder: Path) -> None:
             for frozen in (parameters[:1], parameters[-1:], parameters):
                 for parameter in frozen:
                     parameter.requires_grad_(not LAST)
-                expect_told(partial(step, x, y))
+                expect_disagreement(partial(step, x, y))
                 for parameter in parameters:
                     parameter.requires_grad_(True)
             for _ in range(3):
@@ -87,7 +87,7 @@ def ranks_that_freeze_other_parameters_are_told_and_go_on(folder: Path) -> None:
 
 
 @case
-def ranks_that_go_backward_of_other_optimizers_are_told(folder: Path) -> None:
+def ranks_with_backward_of_different_optimizers_raise(folder: Path) -> None:
     x, y = examples("cpu")
     models = [perceptron("cpu", seed) for seed in (1, 2)]
     for captured in (False, True):
@@ -95,7 +95,7 @@ def ranks_that_go_backward_of_other_optimizers_are_told(folder: Path) -> None:
         steps = [sg.capture(step) for step in steps] if captured else steps
         for _ in range(3):
             for step in reversed(steps) if LAST else steps:
-                expect_told(partial(step, x, y))
+                expect_disagreement(partial(step, x, y))
             for step in steps:
                 step(x, y)
         for model in models:
@@ -103,7 +103,7 @@ def ranks_that_go_backward_of_other_optimizers_are_told(folder: Path) -> None:
 
 
 @case
-def ranks_that_call_other_functions_are_told(folder: Path) -> None:
+def ranks_that_call_different_functions_raise(folder: Path) -> None:
     x, y = examples("numpy")
     model = perceptron("numpy")
     optimizer = spread(momentum(model.parameters()))
@@ -123,12 +123,12 @@ def ranks_that_call_other_functions_are_told(folder: Path) -> None:
         message = ", ".join(f"{call} on ranks {found[call]}" for call in calls if call in found)
         with pytest.raises(DisagreementError) as told:
             calls[name if LAST else other]()
-        assert str(told.value).startswith(f"the ranks do not call the same: {message} of {HERE.size}: ")
+        assert str(told.value).startswith(f"the ranks call different functions: {message} of {HERE.size}: ")
     for call in calls.values():
         call()
 
 
 @case
-def the_library_tells_whether_it_reads_the_memory_of_gpus(folder: Path) -> None:
+def the_library_reports_whether_it_is_cuda_aware(folder: Path) -> None:
     if MPI.get_vendor()[0] in ("MPICH", "Open MPI"):
         assert ctypes.CDLL(MPI.__file__).MPIX_Query_cuda_support() in (0, 1)

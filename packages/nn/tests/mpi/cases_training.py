@@ -1,4 +1,4 @@
-"""Steps of several ranks beside those of one process: their weights, gradients and masks."""
+"""Steps of several ranks against steps of one process: weights, gradients and masks."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from stackgrad.tensor._random import RowsBefore
 
 
 @case
-def two_hundred_steps_are_those_of_one_process(folder: Path) -> None:
+def two_hundred_steps_equal_one_process(folder: Path) -> None:
     for backend, optimizer in (("numpy", momentum), ("cpu", adam)):
         found = trained(perceptron, optimizer, backend, epochs=50)
         expect_close(found, trained(perceptron, optimizer, backend, epochs=50, alone=True))
@@ -55,35 +55,35 @@ def dropping(backend: str) -> nn.Module:
 
 
 @case
-def ranks_drop_what_one_process_would(folder: Path) -> None:
+def ranks_drop_the_elements_that_one_process_drops(folder: Path) -> None:
     expected = trained(dropping, momentum, "numpy", epochs=5, alone=True)
     for backend, captured in (("numpy", False), ("cpu", True)):
         expect_close(trained(dropping, momentum, backend, epochs=5, captured=captured), expected)
 
 
 @case
-def ranks_drop_other_elements_where_nothing_says_which_rows_they_have(folder: Path) -> None:
+def ranks_drop_different_elements_without_known_rows(folder: Path) -> None:
     RowsBefore.count = HERE.rank * ROWS
     masks = distributed.gather(sg.dropout(sg.ones(64), 0.5, sg.Generator(0)).tolist())
     assert len(set(map(tuple, masks))) == HERE.size
 
 
 @case
-def a_captured_step_has_the_bits_of_a_called_one(folder: Path) -> None:
+def a_captured_step_equals_a_called_step(folder: Path) -> None:
     for options in ({}, {"bucket_bytes": 100}, {"compress": "bfloat16"}):
         called = trained(perceptron, momentum, "cpu", epochs=4, **options)
         expect_equal(trained(perceptron, momentum, "cpu", epochs=4, captured=True, **options), called)
 
 
 @case
-def the_size_of_buckets_changes_no_bit(folder: Path) -> None:
+def the_bucket_size_does_not_change_results(folder: Path) -> None:
     expected = trained(perceptron, momentum, "numpy")
     for size in (1, 60, 200, 300, 10**9):
         expect_equal(trained(perceptron, momentum, "numpy", bucket_bytes=size), expected)
 
 
 @case
-def memory_that_ranks_share_gives_the_bits_of_messages(folder: Path) -> None:
+def shared_memory_and_messages_give_the_same_bits(folder: Path) -> None:
     for backend, captured in (("numpy", False), ("cpu", True)):
         for size in (100, 10**9):
             found = trained(perceptron, momentum, backend, captured=captured, bucket_bytes=size)
@@ -92,7 +92,7 @@ def memory_that_ranks_share_gives_the_bits_of_messages(folder: Path) -> None:
 
 
 @case
-def models_that_train_in_turns_do_not_meet_in_memory_that_ranks_share(folder: Path) -> None:
+def models_that_train_in_turns_share_memory_safely(folder: Path) -> None:
     def in_turns() -> list[Run]:
         data = examples("cpu", (6,))
         models = [perceptron("cpu", seed) for seed in (1, 2)]
@@ -111,26 +111,26 @@ def models_that_train_in_turns_do_not_meet_in_memory_that_ranks_share(folder: Pa
 
 
 @case
-def backends_have_the_same_sum(folder: Path) -> None:
+def backends_have_equal_sums(folder: Path) -> None:
     expect_close(trained(perceptron, momentum, "cpu"), trained(perceptron, momentum, "numpy"))
 
 
 @contextmanager
-def mpi_that_reads_the_memory_of_gpus() -> Iterator[None]:
-    """What the library answers that does; the simulator's memory is the host's, which all read."""
+def cuda_aware_mpi() -> Iterator[None]:
+    """Pretend that MPI is CUDA-aware; the simulator's memory is host memory, which any MPI library reads."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_buckets, "is_cuda_aware", lambda: True)
         yield
 
 
 @case
-def gradients_on_a_gpu_go_through_the_host_or_from_gpu_to_gpu(folder: Path) -> None:
-    """In Numba's simulator of one: `test_mpi.py` says so."""
+def gpu_gradients_travel_through_the_host_or_directly(folder: Path) -> None:
+    """In Numba's GPU simulator, which `test_mpi.py` enables."""
     expected = trained(perceptron, momentum, "numpy", epochs=1)
     through_host = trained(perceptron, momentum, "cuda", epochs=1, bucket_bytes=100)
     expect_close(through_host, expected)
     expect_equal(trained(perceptron, momentum, "cuda", epochs=1, bucket_bytes=200, captured=True), through_host)
-    with mpi_that_reads_the_memory_of_gpus():
+    with cuda_aware_mpi():
         for options in ({"bucket_bytes": 200}, {"bucket_bytes": 100, "captured": True}):
             found = trained(perceptron, momentum, "cuda", epochs=1, **options)
             expect_equal(found, through_host)
@@ -139,9 +139,9 @@ def gradients_on_a_gpu_go_through_the_host_or_from_gpu_to_gpu(folder: Path) -> N
 
 
 @case
-def compressed_gradients_on_a_gpu_go_through_the_host(folder: Path) -> None:
+def compressed_gpu_gradients_travel_through_the_host(folder: Path) -> None:
     expected = trained(perceptron, momentum, "cuda", epochs=1, compress="bfloat16")
-    with mpi_that_reads_the_memory_of_gpus():
+    with cuda_aware_mpi():
         expect_equal(trained(perceptron, momentum, "cuda", epochs=1, compress="bfloat16"), expected)
 
 
@@ -167,7 +167,7 @@ def parameter_groups_and_frozen_parameters(folder: Path) -> None:
 
 
 @case
-def a_group_that_is_added_later_is_averaged(folder: Path) -> None:
+def a_group_added_later_is_averaged(folder: Path) -> None:
     model = perceptron("numpy")
     first, *rest = model.parameters()
     optimizer = spread(nn.SGD([first], RATE))
@@ -193,8 +193,8 @@ def float64_is_summed_as_float64(folder: Path) -> None:
 
 
 @case
-def training_goes_on_with_another_number_of_ranks(folder: Path) -> None:
-    """From the state that one process saved; and one process goes on with what the ranks saved."""
+def training_resumes_with_a_different_number_of_ranks(folder: Path) -> None:
+    """Ranks resume from the state that one process saved, and one process from the state that ranks saved."""
     for first_alone in (True, False):
         before = trained(perceptron, adam, "numpy", epochs=2, alone=first_alone)
         path = folder / f"state-{first_alone}.safetensors"
@@ -212,7 +212,7 @@ def training_goes_on_with_another_number_of_ranks(folder: Path) -> None:
 
 
 @case
-def two_passes_add_up(folder: Path) -> None:
+def two_passes_accumulate(folder: Path) -> None:
     x, y = examples("numpy")
     mine = distributed.share(EXAMPLES)
     model, other = perceptron("numpy"), perceptron("numpy")
@@ -228,14 +228,14 @@ def two_passes_add_up(folder: Path) -> None:
 
 
 @case
-def gradients_of_any_shares_are_those_of_the_whole_batch(folder: Path) -> None:
+def gradients_of_any_shares_equal_the_whole_batch(folder: Path) -> None:
     widths = st.lists(st.integers(1, 7), min_size=1, max_size=3)
     shares = st.lists(st.integers(0, 5), min_size=HERE.size, max_size=HERE.size).filter(any)
     names, backends = st.sampled_from(["float32", "float64"]), st.sampled_from(["numpy", "cpu"])
 
     @settings(
         max_examples=60, derandomize=True, database=None, deadline=None, phases=[Phase.generate]
-    )  # the same on all ranks
+    )  # equal on all ranks
     @given(widths, shares, st.integers(1, 200), names, backends, st.booleans())
     def check(widths: list[int], shares: list[int], size: int, dtype: str, backend: str, normalised: bool) -> None:
         source = np.random.default_rng(sum(widths))
@@ -264,7 +264,7 @@ def gradients_of_any_shares_are_those_of_the_whole_batch(folder: Path) -> None:
 
 
 @case
-def gradients_that_were_read_stay_as_they_were(folder: Path) -> None:
+def gradients_that_were_read_do_not_change(folder: Path) -> None:
     x, y = examples("cpu")
     model = perceptron("cpu")
     optimizer = spread(momentum(model.parameters()))
@@ -278,7 +278,7 @@ def gradients_that_were_read_stay_as_they_were(folder: Path) -> None:
 
 
 class Branches(nn.Module):
-    """Uses a layer on some ranks alone."""
+    """Uses a layer on some ranks only."""
 
     def __init__(self, ranks: set[int]) -> None:
         self.ranks = ranks
@@ -290,14 +290,14 @@ class Branches(nn.Module):
 
 
 @case
-def a_parameter_that_some_ranks_use_has_a_gradient_on_all(folder: Path) -> None:
+def a_parameter_used_on_some_ranks_has_a_gradient_on_all(folder: Path) -> None:
     expect_gradients_of_some_ranks("numpy")
 
 
 @case
-def a_parameter_that_some_ranks_use_on_a_gpu_has_a_gradient_on_all(folder: Path) -> None:
+def a_gpu_parameter_used_on_some_ranks_has_a_gradient_on_all(folder: Path) -> None:
     expect_gradients_of_some_ranks("cuda")
-    with mpi_that_reads_the_memory_of_gpus():
+    with cuda_aware_mpi():
         expect_gradients_of_some_ranks("cuda")
 
 

@@ -1,4 +1,4 @@
-"""What the cases of several ranks share: a small problem, training by one process or by all, and the run of the cases.
+"""Helpers of the MPI cases: a small problem, training by one process or by all, and a runner of the cases.
 
 One process with the whole batch is the reference: it is computed on each rank, by what knows nothing of ranks.
 """
@@ -92,7 +92,7 @@ class Run:
 
     def epochs(self, count: int) -> Run:
         x, y = self.data
-        RowsBefore.count = 0  # as one process has it
+        RowsBefore.count = 0  # as in one process
         for _ in range(count):
             for index in self.batches(EXAMPLES, BATCH, self.generator):
                 self.learn(x[index], y[index])
@@ -109,7 +109,7 @@ def spread(optimizer: nn.Optimizer, **options: Any) -> distributed.DistributedOp
 
 @contextmanager
 def messages() -> Iterator[None]:
-    """Gradients are sent as on several machines, whose ranks share no memory."""
+    """Send gradients as on several machines, without shared memory."""
     found = _shared.shared
     _shared.shared = lambda: None  # type: ignore[assignment]
     try:
@@ -148,7 +148,7 @@ def trained(
 
 
 def main(folder: Path, only: list[str]) -> None:
-    """Do the cases in turn, and report on each; the first that fails ends all ranks, which wait for each other."""
+    """Run the cases in turn and report each. The first failure ends all ranks, since they wait for each other."""
     for name in only or CASES:
         try:
             CASES[name](folder)

@@ -1,4 +1,4 @@
-"""A job ends where one of its ranks fails, and only there."""
+"""A job ends if and only if one of its ranks fails."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 WATCHED = Path(__file__).with_name("watched.py")
-BESIDE = Path(sys.executable).with_name("mpiexec")  # that of a wheel
+MPIEXEC = Path(sys.executable).with_name("mpiexec")  # from a wheel
 
 
 def run(what: str, runner: tuple[str, ...] = ("-m", "mpi4py")) -> tuple[int, str]:
-    """The exit status and standard error of three ranks that do this."""
-    command = [str(BESIDE if BESIDE.exists() else "mpiexec"), "-n", "3", sys.executable, *runner, str(WATCHED), what]
+    """The exit status and standard error of three ranks that run this case."""
+    command = [str(MPIEXEC if MPIEXEC.exists() else "mpiexec"), "-n", "3", sys.executable, *runner, str(WATCHED), what]
     environment = os.environ | {"STACKGRAD_BACKEND": "numpy", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     return done.returncode, done.stderr
@@ -25,7 +25,7 @@ def run(what: str, runner: tuple[str, ...] = ("-m", "mpi4py")) -> tuple[int, str
 @pytest.mark.parametrize(
     ("what", "reason"),
     [
-        ("kill", "was killed, as where memory runs out, or ended without a word"),
+        ("kill", "was killed, perhaps for lack of memory, or ended without a message"),
         ("stop", "was stopped 1.5 s ago"),
         ("stop late", "was stopped 1.5 s ago"),
         ("sleep", "made no progress for 1.5 s, in watched.py:"),
@@ -50,10 +50,10 @@ def test_a_rank_that_fails_is_named(what: str, reason: str) -> None:
         ("leave", "gather on ranks [0, 2], the end of watch on ranks [1] of 3"),
     ],
 )
-def test_ranks_that_do_not_call_the_same_end(what: str, calls: str) -> None:
+def test_ranks_that_call_different_functions_end(what: str, calls: str) -> None:
     status, err = run(what)
     assert status != 0
-    assert f"DisagreementError: the ranks do not call the same: {calls}: " in err
+    assert f"DisagreementError: the ranks call different functions: {calls}: " in err
 
 
 def test_an_error_ends_all_ranks_without_the_runner_of_mpi4py() -> None:
@@ -62,7 +62,7 @@ def test_an_error_ends_all_ranks_without_the_runner_of_mpi4py() -> None:
     assert "): ValueError: of one\n" in err
 
 
-def test_a_reason_of_all_ranks_is_said_once() -> None:
+def test_a_reason_of_all_ranks_is_reported_once() -> None:
     assert run("end of all") == (0, "the reason of all\n")
 
 

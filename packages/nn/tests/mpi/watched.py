@@ -1,4 +1,4 @@
-"""What `test_watch.py` has ranks do within `distributed.watch`: the argument says it, rank 1 is the one to fail."""
+"""Run by `test_watch.py` within `distributed.watch`: the argument names the case, and rank 1 fails."""
 
 from __future__ import annotations
 

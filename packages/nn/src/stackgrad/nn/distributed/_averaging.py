@@ -35,7 +35,7 @@ class Averaging:
         self._hook()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        raise TypeError("a DistributedOptimizer cannot be copied: make another one around a copy of its optimizer")
+        raise TypeError("a DistributedOptimizer cannot be copied: create another one around a copy of its optimizer")
 
     def backward(self, loss: Tensor, samples: int, retain_graph: bool) -> None:
         """See DistributedOptimizer.backward."""
@@ -74,7 +74,7 @@ class Averaging:
     def _check(self) -> None:
         if self._strays:
             raise RuntimeError(
-                f"step: the gradients of parameters {sorted(self._strays)} are those of this rank alone: call "
+                f"step: the gradients of parameters {sorted(self._strays)} are those of this rank only: call "
                 "optimizer.backward(loss, samples) instead of loss.backward()"
             )
 
@@ -144,8 +144,8 @@ class _Pass:
             used = self._wait()
             if found and used != found[0]:
                 raise RuntimeError(
-                    f"parameters {sorted(used ^ found[0])} have a gradient on some rank and had none in the step that "
-                    "was captured, or the other way round: do not capture a step in which ranks use other parameters"
+                    f"parameters {sorted(used ^ found[0])} have a gradient on some rank but had none in the captured "
+                    "step, or vice versa: do not capture a step in which the used parameters change"
                 )
             found[:] = [used]
 

@@ -61,16 +61,16 @@ class Call:
         if calls.count(calls[0]) < len(calls):
             found = {CALLS[call]: [rank for rank in ranks if calls[rank] == call] for call in sorted(set(calls))}
             raise DisagreementError(
-                "the ranks do not call the same: "
+                "the ranks call different functions: "
                 + ", ".join(f"{name} on ranks {some}" for name, some in found.items())
-                + f" of {len(calls)}: have all call the same functions, in the same order and equally often"
+                + f" of {len(calls)}: all must call the same functions in the same order"
             )
         if signatures.count(signatures[0]) < len(signatures):
             others = [rank for rank in ranks if signatures[rank] != signatures[0]]
             raise DisagreementError(
-                f"backward: ranks {others} of {len(calls)} have parameters of other shapes, dtypes or devices than "
-                "rank 0, or others of them frozen, or call it of another optimizer: make the model and the optimizers "
-                "alike on all ranks, and call them in the same order"
+                f"backward: ranks {others} of {len(calls)} differ from rank 0 in the shapes, dtypes or devices of "
+                "their parameters, in the frozen ones, or in the optimizer: create the same model and optimizers on "
+                "all ranks, and call them in the same order"
             )
         self.samples = sum(samples)
         if CALLS[calls[0]] == "backward" and not self.samples:

@@ -48,8 +48,8 @@ def batches(
     """
     if batch_size < world().size:
         raise ValueError(
-            f"batch_size {batch_size} for {world().size} ranks: it counts the examples of all of them: expected one "
-            "each, or more"
+            f"batch_size {batch_size} for {world().size} ranks: it counts the examples of all of them: expected at "
+            "least one each"
         )
     parts = [(len(batch), batch[share(len(batch))]) for batch in data.batches(n, batch_size, generator, drop_last)]
     return (_with_offset(size, part) for size, part in parts)
@@ -89,6 +89,6 @@ def _empty(batch: Any) -> Any:
         parts = [_empty(part) for part in batch if not isinstance(part, str | bytes)]  # texts are dropped
         return batch._make(parts) if hasattr(batch, "_make") else parts
     raise TypeError(
-        f"a batch of type {type(batch).__name__} cannot be made one of no examples, which a rank has where the last "
-        "batch holds fewer examples than there are ranks: give drop_last=True, or a collate_fn that makes tensors"
+        f"a batch of type {type(batch).__name__} cannot be made empty, as a rank needs if the last batch holds fewer "
+        "examples than there are ranks: pass drop_last=True, or a collate_fn that makes tensors"
     )

@@ -143,7 +143,7 @@ def watch(seconds: float = 6.0) -> Iterator[None]:
         yield
         return
     if _current:
-        raise RuntimeError("watch: this program is watched already: enter it once, around all that is to be watched")
+        raise RuntimeError("watch: the program is already watched: enter it once, around everything to watch")
     _current = _Watch(seconds)
     ended: SystemExit | None = None
     try:

@@ -111,11 +111,11 @@ class _Rank:
     def end(self) -> str:
         """Describe how it ended without a farewell."""
         if not self.come:
-            return "was killed, or ended before all ranks had come"
+            return "was killed, or ended before all ranks had connected"
         crash = re.search(rb"Fatal Python error: (.*)", self.heard)
         if not crash:
-            other = ", or was ended by the launcher for what another machine's rank did" if self.far else ""
-            return f"was killed, as where memory runs out, or ended without a word{other}"
+            other = ", or the launcher ended it because a rank on another machine failed" if self.far else ""
+            return f"was killed, perhaps for lack of memory, or ended without a message{other}"
         frames = re.findall(rb'File "(.*)", line (\d+) in (.*)', self.heard)
         where = f", in {os.fsdecode(frames[0][0])} line {frames[0][1].decode()}" if frames else ""
         return f"crashed: {crash[1].decode(errors='replace')}{where}"

@@ -59,7 +59,7 @@ def world() -> World:
         from mpi4py import MPI
     except ImportError as error:
         raise ImportError(
-            "a launcher of MPI has started this program, and mpi4py does not load: "
+            "an MPI launcher has started this program, but mpi4py does not load: "
             f"pip install 'stackgrad-nn[mpi]' ({error})"
         ) from error
     comm = MPI.COMM_WORLD.Dup()
