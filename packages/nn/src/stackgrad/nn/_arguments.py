@@ -47,7 +47,7 @@ def expect_optional(function: str, **values: object) -> None:
 
 
 def described(value: object) -> str:
-    """The type of an argument that is not a Tensor, and how to make one of it where that is known."""
+    """The type of a value that is not a Tensor, and how to convert it if that is known."""
     name = type(value).__name__
     if isinstance(value, np.ndarray):
         return f"{name}: use stackgrad.tensor.from_numpy(...)"

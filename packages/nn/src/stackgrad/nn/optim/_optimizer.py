@@ -154,7 +154,8 @@ class Optimizer:
     def update(self, group: Group, indices: list[int], params: list[Tensor], grads: list[Tensor]) -> None:
         """Update `params`, some parameters of a group, at `indices` among all parameters.
 
-        All have taken the same number of steps, including this one."""
+        All have taken the same number of steps, including this one.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define update")
 
     def numbers(self, make: Callable[[], NDArray[np.float64]]) -> NDArray[np.float64]:
