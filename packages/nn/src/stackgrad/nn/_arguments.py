@@ -3,7 +3,7 @@
 import math
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias, overload
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -146,19 +146,9 @@ def _paddings(
     return tuple((int(before), int(after)) for before, after in pairs)
 
 
-@overload
-def sliding(
-    dims: Literal[2], kernel: Sequence[int], stride: Size, padding: Padding, dilation: Size
-) -> tuple[Pair, tuple[Pair, Pair], Pair]: ...
-
-
-@overload
 def sliding(
     dims: int, kernel: Sequence[int], stride: Size, padding: Padding, dilation: Size
-) -> tuple[tuple[int, ...], tuple[Pair, ...], tuple[int, ...]]: ...
-
-
-def sliding(dims: int, kernel: Sequence[int], stride: Size, padding: Padding, dilation: Size) -> Any:
+) -> tuple[tuple[int, ...], tuple[Pair, ...], tuple[int, ...]]:
     """How a window slides over the last `dims` dimensions: its stride, padding and dilation, one entry per dimension.
 
     `padding` is an int, one int per dimension, one (before, after) pair per dimension, "valid" (none) or "same" (the

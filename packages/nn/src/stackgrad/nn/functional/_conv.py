@@ -38,7 +38,7 @@ def conv2d(
     """
     expect_tensors("conv2d", input=input, weight=weight, bias=bias)
     window = sliding(2, weight.shape[2:], stride, padding, dilation)
-    return sg.conv2d(input, weight, bias, *window, groups, is_relu(activation))
+    return sg.conv2d(input, weight, bias, *window, groups, is_relu(activation))  # type: ignore[arg-type]
 
 
 def conv1d(
@@ -107,8 +107,8 @@ def conv_transpose2d(
     """
     expect_tensors("conv_transpose2d", input=input, weight=weight, bias=bias)
     strides, pads, dilations = sliding(2, weight.shape[2:], stride, padding, dilation)
-    rows, columns = sizes("output_padding", output_padding, 2, 0)
-    return sg.conv_transpose2d(input, weight, bias, strides, pads, (rows, columns), groups, dilations)
+    more = sizes("output_padding", output_padding, 2, 0)
+    return sg.conv_transpose2d(input, weight, bias, strides, pads, more, groups, dilations)  # type: ignore[arg-type]
 
 
 def conv_transpose1d(
