@@ -1,4 +1,4 @@
-"""The same examples in every run: set HYPOTHESIS_PROFILE=random to look for new ones."""
+"""Every run uses the same examples: set HYPOTHESIS_PROFILE=random to draw new ones."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The elementwise methods and operators: numbers and integers among the operands, logic, and errors."""
+"""The elementwise methods and operators: scalars and integers among the operands, logic, and errors."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_comparisons_and_logic():
     assert (nan != nan).tolist() == [True]
 
 
-def test_comparison_with_what_is_no_number():
+def test_comparison_with_other_objects():
     x = tensor([1.0])
     assert (x == None) is False  # noqa: E711
     assert (x != "a") is True
@@ -91,7 +91,7 @@ def test_bits_of_bools():
     assert (x & 3).tolist() == [1, 1, 0, 0]
 
 
-def test_truth_of_numbers():
+def test_logic_of_scalars():
     x, y = tensor([0.0, 2.0, float("nan"), -0.0]), tensor([1, 1, 0, 0])
     assert x.logical_and(y).tolist() == [False, True, False, False]
     assert x.logical_or(y).tolist() == [True, True, True, False]
@@ -180,7 +180,7 @@ def test_clip_with_crossed_bounds_gives_the_upper_one():
         (lambda b: [1, 2] @ b, r"matmul: got list, expected a tensor; use tensor\(...\)"),
     ],
 )
-def test_operands_that_do_not_fit_are_named(function, message):
+def test_invalid_operands_are_named(function, message):
     with pytest.raises(TypeError, match=message):
         function(tensor([True, False]))
 

@@ -1,4 +1,4 @@
-"""The array API standard: names and defaults of its own, NumPy's values, and a function that knows nothing but it."""
+"""The array API standard: its names and defaults, NumPy's values, and a function that uses the standard alone."""
 
 import inspect
 
@@ -13,7 +13,7 @@ X = np.array([[3.0, 1.0, 2.0], [0.5, -1.0, 4.0]])
 
 
 def standardized(x):
-    """As a library would write it, for arrays of any namespace."""
+    """A function as a library would write it, for arrays of any namespace."""
     space = x.__array_namespace__()
     centred = x - space.mean(x, axis=-1, keepdims=True)
     scale = space.std(x, axis=-1, keepdims=True)
@@ -31,7 +31,7 @@ def test_a_function_of_the_standard_works_and_has_a_gradient():
     assert x.to_device("numpy") is x
 
 
-# Each with NumPy's function of the same name, which follows the standard.
+# Each is compared with NumPy's function of the same name, which follows the standard.
 CALLS = {
     "arange": lambda p, x: p.arange(2, 8, 3),
     "abs": lambda p, x: p.abs(x),
@@ -95,7 +95,7 @@ def test_values_are_numpys(name):
     assert found.shape == np.shape(expected)
 
 
-def test_no_name_of_the_standard_is_pytorchs():
+def test_the_standard_defines_its_own_functions():
     assert all(not name.startswith("_") for name in xp._SAME.replace(":", " ").split())
     for name in ("isfinite", "subtract", "tanh", "bool", "pi", "newaxis", "finfo", "can_cast"):
         assert hasattr(xp, name)
@@ -104,7 +104,7 @@ def test_no_name_of_the_standard_is_pytorchs():
     assert all(callable(value) for name, value in vars(xp).items() if inspect.isfunction(value))
 
 
-def test_what_is_stricter_or_other_than_pytorchs():
+def test_differences_from_pytorch():
     with pytest.raises(ValueError, match=r"squeeze of axis 1 of shape \(2, 3\): expected extents of 1"):
         xp.squeeze(tensor(X), 1)
     assert np.isnan(xp.sign(tensor([float("nan")])).numpy()).all()
@@ -128,7 +128,7 @@ def test_what_is_stricter_or_other_than_pytorchs():
             call()
 
 
-def test_what_there_is():
+def test_the_namespace_describes_itself():
     info = xp.__array_namespace_info__()
     assert info.default_device() == "numpy"
     assert "numpy" in info.devices()

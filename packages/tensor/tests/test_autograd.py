@@ -1,4 +1,4 @@
-"""What is recorded: what may require a gradient, and what is kept for it."""
+"""Recording: which tensors may require a gradient, and what a function keeps."""
 
 import pytest
 
@@ -34,7 +34,7 @@ NAMES += ["grad", "data", "version", "_saved", "_context", "_function", "_name",
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_attribute_of_any_name_is_the_functions_own(name):
+def test_a_function_may_set_attributes_of_any_name(name):
     class Keeps(Function):
         @staticmethod
         def forward(ctx, x, y):
@@ -54,7 +54,7 @@ def test_an_attribute_of_any_name_is_the_functions_own(name):
     assert [g.tolist() for g in grad(Keeps.apply(x * 1, y).sum(), [x, y])] == [[5, 5], [2, 3]]
 
 
-def test_what_the_graph_gives_a_function_cannot_be_set():
+def test_attributes_set_by_the_graph_are_read_only():
     class Sets(Function):
         @staticmethod
         def forward(ctx, x):
@@ -84,6 +84,6 @@ def test_only_tensors_are_saved(recording):
         assert Saves.apply(x).tolist() == [2.0]
 
 
-def test_no_grad_leaves_nothing_behind():
+def test_no_grad_records_nothing():
     with no_grad():
         assert (tensor([1.0], requires_grad=True) * 2).node is None

@@ -131,7 +131,7 @@ def test_a_gradient_with_a_graph_is_freed_with_it():
 
 
 @pytest.mark.usefixtures("_no_collector")
-def test_backward_lets_go_of_what_was_saved():
+def test_backward_frees_saved_tensors():
     x = X.clone().requires_grad_()
     middle = x * 2
     out = (middle * middle).sum()
@@ -142,7 +142,7 @@ def test_backward_lets_go_of_what_was_saved():
     assert kept() is None
 
 
-def test_threads_have_modes_and_graphs_of_their_own():
+def test_each_thread_has_its_own_mode_and_graph():
     results: dict[int, float] = {}
     modes: list[bool] = []
     barrier = threading.Barrier(4)

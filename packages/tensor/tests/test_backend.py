@@ -1,4 +1,4 @@
-"""How backends are found, and what the base class composes of the plain kinds."""
+"""How backends are found, and what the base class composes of the abstract primitives."""
 
 import copy
 import os
@@ -28,7 +28,7 @@ from stackgrad.tensor import (
 
 @pytest.fixture
 def entries(monkeypatch: pytest.MonkeyPatch) -> dict[str, EntryPoint]:
-    """The entry points that are installed, for the test to add to."""
+    """The installed entry points; a test may add to them."""
     group = "stackgrad.backends"
     found = {
         "numpy": EntryPoint("numpy", "stackgrad.tensor._numpy:NumpyBackend", group),
@@ -49,7 +49,7 @@ def test_numpy_is_found_by_its_entry_point():
     assert issubclass(NumpyBackend, HostBackend)
 
 
-def test_a_backend_can_be_given_itself():
+def test_a_backend_can_be_passed_as_an_object():
     own = type("Own", (NumpyBackend,), {"name": "own"})()
     assert get_backend(own) is own
     assert zeros(2, backend=own).backend is own
@@ -93,7 +93,7 @@ def test_a_dtype_given_as_a_backend_is_named(entries, dtype):
         (np.ones(2), "ndarray is not a backend"),
     ],
 )
-def test_what_is_no_backend_is_named(entries, given, message):
+def test_arguments_that_are_not_backends_are_named(entries, given, message):
     for use in (get_backend, set_default_backend, zeros(2).to, lambda x: zeros(2, backend=x)):
         with pytest.raises(TypeError, match=message):
             use(given)
@@ -102,7 +102,7 @@ def test_what_is_no_backend_is_named(entries, given, message):
 @pytest.mark.parametrize(
     ("name", "reason"), [("absent", "No module named 'no_such_module'"), ("failing", "NoSuchClass")]
 )
-def test_a_backend_that_does_not_load_says_why(entries, name, reason):
+def test_a_backend_that_fails_to_load_gives_the_reason(entries, name, reason):
     with pytest.raises(RuntimeError, match=rf"^backend '{name}' does not load: .*{reason}"):
         get_backend(name)
 
@@ -151,7 +151,7 @@ def test_copies_of_a_backend_are_the_backend():
     assert pickle.loads(pickle.dumps(get_backend("numpy"))) is get_backend("numpy")
 
 
-def test_the_abstract_kinds_are_demanded():
+def test_the_abstract_primitives_are_required():
     with pytest.raises(TypeError, match="abstract"):
         type("Empty", (Backend,), {"name": "empty"})()
 
@@ -168,7 +168,7 @@ COMPOSED = (
 
 
 @pytest.mark.parametrize("name", COMPOSED)
-def test_fused_kinds_have_a_composed_default(name):
+def test_fused_primitives_have_a_composed_default(name):
     assert name not in Backend.__abstractmethods__
     assert getattr(NumpyBackend, name) is getattr(Backend, name)
 
@@ -200,7 +200,7 @@ def test_expand_repeats_without_memory():
     assert out.sum() == 30
 
 
-def test_arrays_pass_through_memory_of_the_host():
+def test_arrays_pass_through_a_host_buffer():
     backend = get_backend("numpy")
     buffer = backend.host_buffer((2, 3), np.dtype("float64"))
     array = np.arange(6.0).reshape(2, 3)

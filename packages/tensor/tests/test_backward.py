@@ -1,4 +1,4 @@
-"""What backward adds to leaves, keeps, frees and refuses; gradients by `grad`."""
+"""What backward adds to leaves, keeps, frees and refuses, and the gradients of `grad`."""
 
 import numpy as np
 import pytest
@@ -34,10 +34,10 @@ class Other(NumpyBackend):
 OTHER = Other()
 
 
-# --- what backward gives
+# --- results of backward
 
 
-def test_gradients_add_up_over_paths_and_passes():
+def test_gradients_accumulate_over_paths_and_passes():
     x = leaf(1.0, 2.0)
     y = x * x + x * 3
     y.sum().backward()
@@ -80,7 +80,7 @@ def test_a_diamond_is_walked_once():
     assert x.grad.item() == 16.0
 
 
-def test_only_what_requires_a_gradient_gets_one():
+def test_only_tensors_that_require_a_gradient_get_one():
     x, w = leaf(1.0), tensor([2.0], dtype="float64")
     (x * w).sum().backward()
     assert w.grad is None
@@ -94,7 +94,7 @@ def test_only_what_requires_a_gradient_gets_one():
 @pytest.mark.parametrize(
     "function", [lambda x: x > 0, lambda x: x.argmax(), lambda x: x.astype("int64"), lambda x: ~(x == 1)]
 )
-def test_what_is_no_float_is_not_recorded(function):
+def test_operations_with_other_dtypes_are_not_recorded(function):
     out = function(leaf(1.0, -2.0))
     assert not out.requires_grad
     assert out.is_leaf
@@ -159,7 +159,7 @@ def test_grad_refuses_an_input_that_took_no_part():
         grad((x * 2).sum(), tensor([1.0, 2.0]))
 
 
-def test_grad_wants_a_weight_for_each_output():
+def test_grad_requires_a_weight_for_each_output():
     x = leaf(1.0)
     with pytest.raises(ValueError, match="1 gradients for 2 outputs: expected one for each"):
         grad([x * 2, x * 3], x, [None])
@@ -173,13 +173,13 @@ def test_gradients_of_gradients():
     assert (first.item(), second.item(), third.item()) == (32.0, 48.0, 48.0)
 
 
-def test_backward_with_create_graph_makes_gradients_that_can_be_differentiated():
+def test_gradients_with_create_graph_can_be_differentiated():
     x = leaf(3.0)
     (x * x * x).sum().backward(create_graph=True)
     assert x.grad.requires_grad
     (second,) = grad(x.grad.sum(), x)
     assert second.item() == 18.0
-    x.grad = None  # x, its gradient and the graph in between refer to one another
+    x.grad = None  # breaks the reference cycle of x, its gradient and the graph
 
 
 def test_a_gradient_penalty():
@@ -192,7 +192,7 @@ def test_a_gradient_penalty():
     grad_check(penalty, x, w)
 
 
-# --- what is freed and what is kept
+# --- freed and retained graphs
 
 
 def test_a_second_backward_needs_retain_graph():
@@ -227,7 +227,7 @@ SAVE_NOTHING = {
 
 
 @pytest.mark.parametrize("name", SAVE_NOTHING)
-def test_a_second_backward_passes_what_saves_nothing(name):
+def test_a_second_backward_passes_operations_that_save_nothing(name):
     x = leaf(1.0, 2.0)
     y = SAVE_NOTHING[name](x)
     y.backward()
@@ -238,7 +238,7 @@ def test_a_second_backward_passes_what_saves_nothing(name):
     assert again.tolist() == once.tolist()
 
 
-def test_two_losses_from_what_saves_nothing():
+def test_two_losses_of_operations_that_save_nothing():
     w = leaf(1.0, 2.0)
     h = w + 1
     (h * h).sum().backward()
@@ -284,7 +284,7 @@ def test_the_gradient_of_a_leaf_is_not_the_callers():
     assert not shares_memory(x.grad, y.grad, g)
 
 
-def test_the_gradient_of_a_leaf_is_not_what_was_saved():
+def test_the_gradient_of_a_leaf_is_not_a_saved_tensor():
     class Dot(Function):
         @staticmethod
         def forward(ctx, x, y):
@@ -302,7 +302,7 @@ def test_the_gradient_of_a_leaf_is_not_what_was_saved():
     assert not shares_memory(a, b, a.grad, b.grad)
 
 
-def test_a_gradient_owns_its_memory_even_where_it_was_a_view():
+def test_a_gradient_that_was_a_view_owns_its_memory():
     x = zeros(2, 3, requires_grad=True)
     x.sum().backward()
     x.grad.add_(1)  # would fail on an expanded view
@@ -348,7 +348,7 @@ def test_backward_of_several_elements_needs_a_gradient():
         (2.0, TypeError, "gradient: got float, expected a tensor"),
     ],
 )
-def test_a_gradient_that_does_not_fit_is_named(gradient, error, message):
+def test_an_invalid_gradient_is_named(gradient, error, message):
     with pytest.raises(error, match=message):
         (leaf(1.0, 2.0) * 2).backward(gradient)
 
@@ -369,7 +369,7 @@ def test_a_gradient_on_another_backend_is_named():
         (ones(2, dtype="float64"), ValueError, r"grad of shape \(2,\) and float64 .*: expected the same"),
     ],
 )
-def test_a_gradient_that_does_not_fit_is_refused(gradient, error, message):
+def test_an_invalid_grad_is_refused(gradient, error, message):
     x = ones(2, requires_grad=True)
     with pytest.raises(error, match=message):
         x.grad = gradient

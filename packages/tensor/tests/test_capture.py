@@ -1,4 +1,4 @@
-"""Captured functions where nothing is recorded: NumPy's, which are called each time, and what is refused anywhere."""
+"""Captured functions on NumPy, which calls them each time, and what every backend refuses."""
 
 import copy
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_on_numpy_the_function_is_called_each_time():
     assert isinstance(double, Captured)
 
 
-def test_each_time_is_at_once_outside_of_a_capture():
+def test_each_time_runs_at_once_outside_a_capture():
     done = []
     each_time(lambda: done.append(1))
     assert done == [1]
@@ -58,13 +58,13 @@ class _Row(Launches):
     [
         ("row a b", "a b row"),  # ahead of the launches, in their order
         ("a row b", "a b row"),
-        ("row A b", "row A b"),  # capitals read tensors: nothing passes these
+        ("row A b", "row A b"),  # capitals read tensors: no work is moved ahead of these
         ("row a B c", "a row B c"),
         ("row A row b", "row A b row"),
         ("a", "a"),
     ],
 )
-def test_what_may_be_done_ahead_leaves_launches_in_a_row(done, order):
+def test_work_ahead_keeps_launches_in_a_row(done, order):
     played = []
     with captured_on(tape := Tape()):
         for name in done.split():
@@ -87,7 +87,7 @@ def test_arguments_are_tensors_without_gradients():
         double(ones(2, requires_grad=True))
 
 
-def test_draws_go_on():
+def test_draws_continue_in_replays():
     draws = [rand(3, generator=generator) for generator in [Generator(5)] for _ in range(4)]
     generator = Generator(5)
     draw = capture(lambda x: x + rand(3, generator=generator))
@@ -95,7 +95,7 @@ def test_draws_go_on():
 
 
 class _Recording(NumpyBackend):
-    """Says that it can be captured, and records nothing: enough for what is refused while there is a tape."""
+    """Claims to be captured and records nothing, which is enough to test what is refused on a tape."""
 
     name = "recording"
     captures = True
@@ -109,7 +109,7 @@ def x(*values):
 
 
 def twice(function, *arguments):
-    """Call the captured function, and call it again, when it is recorded."""
+    """Call the captured function twice: the second call is recorded."""
     captured = capture(function)
     captured(*arguments)
     return captured(*arguments)
@@ -133,7 +133,7 @@ def twice(function, *arguments):
         (lambda a: a.to("numpy"), r"to\('numpy'\)"),
     ],
 )
-def test_what_reads_values_is_refused(function, what):
+def test_reading_values_is_refused(function, what):
     with pytest.raises(RuntimeError, match=f"{what} in a captured function.*return the tensor, and read it outside"):
         twice(function, x(1.0, 2.0))
     assert capturing.tape is None
@@ -142,13 +142,13 @@ def test_what_reads_values_is_refused(function, what):
 def test_one_method_alone_reads_values():
     source = Path(stackgrad.tensor.__file__).parent
     calls = [path.name for path in source.glob("*.py") for _ in range(path.read_text().count("to_numpy("))]
-    defined = ["_backend.py", "_host.py", "_expression.py"]  # the last of which has no values
-    on_the_host = ["_backend.py", "_host_buffer.py"]  # checked_index, and what ranks send, which replays do, too
+    defined = ["_backend.py", "_host.py", "_expression.py"]  # the last one has no values
+    on_the_host = ["_backend.py", "_host_buffer.py"]  # checked_index and what ranks send: replays repeat both
     assert sorted(calls) == sorted([*defined, *on_the_host])
     assert "self.backend.to_numpy)(self.data)" in (source / "_value.py").read_text()
 
 
-def test_reading_is_possible_in_what_is_done_each_time():
+def test_each_time_may_read_values():
     seen = []
     twice(lambda a: each_time(lambda: seen.append(a.tolist())), x(1.0))
     assert seen == [[1.0], [1.0]]
@@ -198,7 +198,7 @@ def test_one_capture_in_another_is_refused():
     assert capturing.tape is None
 
 
-# --- what a replay could not follow
+# --- changes that a replay could not follow
 
 
 class Count:
@@ -227,7 +227,7 @@ def remembered(a):
 @pytest.mark.parametrize(
     ("function", "what"), [(counted, "COUNT.calls"), (logged, "COUNT.log"), (remembered, r"COUNT.kept\['last'\]")]
 )
-def test_changes_of_python_s_objects_are_refused(function, what):
+def test_changes_of_python_objects_are_refused(function, what):
     COUNT.kept["last"] = None
     with pytest.raises(RuntimeError, match=rf"changed {what}, which a replay would not do: .* each_time\(...\)$"):
         twice(function, x(1.0))
@@ -245,7 +245,7 @@ def test_a_variable_of_the_function_around_is_seen():
         twice(step, x(1.0))
 
 
-def test_what_is_changed_each_time_is_followed():
+def test_changes_in_each_time_are_followed():
     calls = []
     twice(lambda a: each_time(lambda: calls.append(len(calls))), x(1.0))
     assert calls == [0, 1]
@@ -283,7 +283,7 @@ def test_a_history_from_outside_is_refused():
         twice(lambda a: (outside * a).sum().backward(retain_graph=True), x(3.0))
 
 
-def test_memory_that_is_given_and_written_otherwise_is_refused():
+def test_writes_to_memory_that_is_also_an_argument_are_refused():
     kept = x(1.0, 2.0)
     with pytest.raises(RuntimeError, match=r"\(2,\) that is an argument and also used otherwise.*: pass .clone\(\)"):
         twice(lambda a: kept.add_(a), kept)
@@ -291,7 +291,7 @@ def test_memory_that_is_given_and_written_otherwise_is_refused():
         twice(lambda a, b: a.add_(b), kept, kept)
 
 
-def test_without_arguments_on_numpy_it_is_called():
+def test_without_arguments_numpy_calls_the_function():
     weight = ones(2, requires_grad=True)
     step = capture(lambda: (weight * 2).sum().backward())
     for _ in range(3):

@@ -22,7 +22,7 @@ def test_one_hot():
         ([], -1, ValueError, "one_hot of an empty tensor: expected num_classes"),
     ],
 )
-def test_one_hot_of_what_are_no_classes(x, classes, error, message):
+def test_one_hot_of_invalid_classes(x, classes, error, message):
     with pytest.raises(error, match=message):
         one_hot(tensor(x, dtype=None if x else "int64"), classes)
     with pytest.raises(TypeError, match="one_hot: got list, expected a tensor"):
@@ -50,6 +50,6 @@ def test_bincount():
         (lambda: bincount([1]), TypeError, "bincount: got list"),
     ],
 )
-def test_bincount_of_what_does_not_fit(call, error, message):
+def test_bincount_of_invalid_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call()

@@ -36,7 +36,7 @@ def test_groups_see_their_own_channels():
         ((1, 1, 4, 4), (0, 1, 3, 3), (1, 0, 2, 2)),
     ],
 )
-def test_nothing_to_convolve(x, weight, shape):
+def test_empty_convolutions(x, weight, shape):
     x, weight = zeros(x, requires_grad=True), zeros(weight, requires_grad=True)
     out = conv2d(x, weight, ones(weight.shape[0]))
     assert out.shape == shape
@@ -80,7 +80,7 @@ def test_nothing_to_convolve(x, weight, shape):
         ({"padding": ((0, -1), (0, 0))}, ValueError, r"padding .* is not valid: expected 0 or more on each side"),
     ],
 )
-def test_arguments_that_do_not_fit_are_named(arguments, error, message):
+def test_invalid_arguments_are_named(arguments, error, message):
     given = {"x": zeros(1, 2, 5, 5), "weight": zeros(4, 2, 3, 3), **arguments}
     given = {name: value.to("numpy") if hasattr(value, "to") else value for name, value in given.items()}
     with pytest.raises(error, match=message):

@@ -1,4 +1,4 @@
-"""Making tensors."""
+"""Creating tensors."""
 
 from collections import deque
 
@@ -51,7 +51,7 @@ def test_the_dtype_and_shape_of_data(data, dtype, shape):
     assert not x.requires_grad
 
 
-def test_a_dtype_that_is_asked_for():
+def test_an_explicit_dtype():
     assert tensor([1, 2], dtype="float64").dtype == np.float64
     assert tensor(np.array([1, 2], np.int32), dtype="int64").tolist() == [1, 2]
     assert tensor([1.7], dtype="int64").tolist() == [1]
@@ -92,7 +92,7 @@ def test_a_tensor_of_a_tensor_is_a_copy():
 
 
 @pytest.mark.parametrize(
-    ("data", "expected"),  # as PyTorch has it, where a float32 and an int8 are among its dtypes
+    ("data", "expected"),  # PyTorch's results
     [
         ([np.ones(2)], "float64"),
         ((np.ones(2), np.ones(2)), "float64"),
@@ -119,7 +119,7 @@ def test_a_tensor_of_a_tensor_is_a_copy():
         (deque([1.5]), "float32"),
     ],
 )
-def test_arrays_and_numbers_in_a_sequence_keep_their_dtype(data, expected):
+def test_arrays_and_scalars_in_a_sequence_keep_their_dtype(data, expected):
     assert tensor(data).dtype == expected
 
 
@@ -140,7 +140,7 @@ def test_arrays_and_numbers_in_a_sequence_keep_their_dtype(data, expected):
         ([[1, 2], [3]], ValueError, "the data is ragged: expected rows of equal length"),
     ],
 )
-def test_data_that_cannot_be_is_named(data, error, message):
+def test_invalid_data_is_named(data, error, message):
     with pytest.raises(error, match=message):
         tensor(data)
 
@@ -187,7 +187,7 @@ def test_shapes_and_dtypes(make, shape, expected):
 @pytest.mark.parametrize(
     "make", [zeros, ones, rand, randn, lambda *shape: full(shape, 1.0), lambda *shape: bernoulli(0.5, *shape)]
 )
-def test_a_shape_that_cannot_be_is_named(make):
+def test_an_invalid_shape_is_named(make):
     with pytest.raises(ValueError, match=r"shape \(2, -1\) is not valid: expected extents of 0 or more"):
         make(2, -1)
     with pytest.raises(TypeError, match="'float' object cannot be interpreted as an integer"):
@@ -243,7 +243,7 @@ def test_arange(arguments, expected, dtype):
     assert arange(*arguments, dtype="float64").dtype == np.float64
 
 
-def test_arange_of_integers_cuts_its_arguments_to_integers():
+def test_arange_of_integers_truncates_its_arguments():
     assert arange(0.5, 4, 1.5, dtype="int64").tolist() == [0, 1, 2, 3]
     assert arange(1, 2.5, dtype="int64").tolist() == [1]
     assert arange(-1.5, 1.5, dtype="int64").tolist() == [-1, 0]

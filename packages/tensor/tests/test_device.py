@@ -1,4 +1,4 @@
-"""Devices by PyTorch's names, which are backends."""
+"""Devices, which are backends, under PyTorch's names."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Diagonals and triangles by NumPy's values, their gradients, and what they refuse."""
+"""Diagonals and triangles: NumPy's values, gradients, and errors."""
 
 import numpy as np
 import pytest
@@ -52,6 +52,6 @@ def test_gradients():
         (lambda x: x[0, 0].diag_embed(), "diag_embed of a tensor without dimensions"),
     ],
 )
-def test_what_does_not_fit(call, message):
+def test_invalid_arguments_raise(call, message):
     with pytest.raises(ValueError, match=message):
         call(tensor(X))

@@ -1,4 +1,4 @@
-"""Integers, orders, classes and normal numbers drawn at random: their range, their shares, and what they refuse."""
+"""Random integers, permutations, classes and normal values: their range, their frequencies, and errors."""
 
 import math
 
@@ -42,7 +42,7 @@ def test_randint():
         ((0, 2, (-1,)), ValueError, "is not valid"),
     ],
 )
-def test_randint_of_what_there_is_not(arguments, error, message):
+def test_randint_of_invalid_arguments(arguments, error, message):
     with pytest.raises(error, match=message):
         randint(*arguments)
 
@@ -80,7 +80,7 @@ def test_multinomial():
         ([[[1.0]]], 1, True, r"input of shape \(1, 1, 1\)"),
     ],
 )
-def test_multinomial_of_what_are_no_weights(weights, count, replacement, message):
+def test_multinomial_of_invalid_weights(weights, count, replacement, message):
     with pytest.raises(ValueError, match=message):
         multinomial(tensor(weights), count, replacement)
 

@@ -1,4 +1,4 @@
-"""What mixing dtypes gives. The tables are those of PyTorch's documentation on type promotion, written out by hand."""
+"""Promotion of mixed dtypes. The tables are copied from PyTorch's documentation on type promotion."""
 
 import re
 
@@ -18,7 +18,7 @@ TENSORS = [
     (d, d, d),
 ]  # fmt: skip
 
-# left with dimensions, right without: the right one counts by its kind
+# left with dimensions, right without: the right one counts by its dtype kind
 WEAK = [
     (b, b, b), (b, i, i), (b, f, f), (b, d, d),
     (i, b, i), (i, i, i), (i, f, f), (i, d, d),
@@ -26,7 +26,7 @@ WEAK = [
     (d, b, d), (d, i, d), (d, f, d), (d, d, d),
 ]  # fmt: skip
 
-# with a Python number
+# with a Python scalar
 NUMBERS = [
     (b, True, b), (b, 2, i), (b, 2.5, f),
     (i, True, i), (i, 2, i), (i, 2.5, f),
@@ -52,22 +52,22 @@ def test_a_tensor_without_dimensions(left, right, expected):
     assert (x * y).dtype == (y * x).dtype == expected
 
 
-@pytest.mark.parametrize(("dtype", "number", "expected"), NUMBERS)
+@pytest.mark.parametrize(("dtype", "scalar", "expected"), NUMBERS)
 @pytest.mark.parametrize("shape", [(2,), ()])
-def test_python_numbers(dtype, number, expected, shape):
+def test_python_scalars(dtype, scalar, expected, shape):
     x = ones(shape, dtype=dtype)
-    assert (x * number).dtype == (number * x).dtype == expected
+    assert (x * scalar).dtype == (scalar * x).dtype == expected
 
 
-@pytest.mark.parametrize("number", [np.float16(2), np.float32(2), np.float64(2), np.int8(2), np.int64(2), np.uint8(2)])
-def test_numpy_numbers_count_by_their_kind(number):
-    for out in (ones(2) * number, number * ones(2), number - ones(2), number / ones(2), number ** ones(2)):
+@pytest.mark.parametrize("scalar", [np.float16(2), np.float32(2), np.float64(2), np.int8(2), np.int64(2), np.uint8(2)])
+def test_numpy_scalars_count_by_their_dtype_kind(scalar):
+    for out in (ones(2) * scalar, scalar * ones(2), scalar - ones(2), scalar / ones(2), scalar ** ones(2)):
         assert out.dtype == float32
         assert type(out) is type(ones(2))
-    assert (ones(2, dtype=int64) * number).dtype == (float32 if number.dtype.kind == "f" else int64)
+    assert (ones(2, dtype=int64) * scalar).dtype == (float32 if scalar.dtype.kind == "f" else int64)
 
 
-def test_three_kinds_together():
+def test_a_tensor_a_scalar_and_a_weak_tensor():
     assert promote([int64], [2.5], [float64]) == float64
     assert promote([int64], [2.5], [bool_]) == float32
     assert promote([bool_], [1], [float32, float64]) == float64
@@ -101,7 +101,7 @@ def test_other_dtypes_are_refused(dtype):
 
 
 @pytest.mark.parametrize("dtype", ["nonsense", "cpu", 5, 2.5, [1]])
-def test_what_is_no_dtype_is_refused(dtype):
+def test_arguments_that_are_not_dtypes_are_refused(dtype):
     with pytest.raises(
         TypeError, match=rf"{re.escape(repr(dtype))} is not a dtype: expected float32, float64, int64 or"
     ):
@@ -117,6 +117,6 @@ def test_the_nearest_dtype():
 
 
 @pytest.mark.parametrize("value", ["a", None, [1], 1j])
-def test_what_is_no_number_is_named(value):
+def test_arguments_that_are_not_scalars_are_named(value):
     with pytest.raises(TypeError, match=f"got {type(value).__name__}, expected a tensor or a real number"):
         scalar_dtype(value)

@@ -1,4 +1,4 @@
-"""einsum and tensordot: NumPy's values, the order of products, and what they refuse."""
+"""einsum and tensordot: NumPy's values, the order of products, and errors."""
 
 import sys
 from types import ModuleType
@@ -80,7 +80,7 @@ def test_gradients():
 
 
 @pytest.mark.parametrize("path", [[(1, 2), (0, 1)], [(0, 2), (0, 1)], [(0, 1, 2)], [(0,), (0, 1), (0, 1)]])
-def test_the_order_of_opt_einsum_is_taken(monkeypatch, path):
+def test_the_order_of_opt_einsum_is_used(monkeypatch, path):
     asked = []
 
     def contract_path(equation, *shapes, **options):
@@ -109,12 +109,12 @@ def test_the_order_of_opt_einsum_is_taken(monkeypatch, path):
         ("ii->i", [(2, 3)], "'i' has extents 2 and 3"),
     ],
 )
-def test_equations_that_do_not_fit(equation, shapes, message):
+def test_invalid_equations(equation, shapes, message):
     with pytest.raises(ValueError, match=message):
         einsum(equation, *[tensor(np.zeros(shape)) for shape in shapes])
 
 
-def test_what_is_no_tensor():
+def test_arguments_that_are_not_tensors():
     with pytest.raises(TypeError, match="einsum: got a NumPy array"):
         einsum("i->", np.zeros(2))
     with pytest.raises(ValueError, match="einsum of no tensors"):

@@ -1,4 +1,4 @@
-"""A forked process waits for no lock that a thread of its parent held."""
+"""A forked process never waits for a lock that a thread of its parent held."""
 
 import logging
 import os
@@ -22,7 +22,7 @@ def lock(monkeypatch):
 
 
 def in_a_fork(work):
-    """The exit status of a process that is forked here and does that; -14 where it waits for too long."""
+    """The exit status of a forked process that runs `work`; -14 if it waits too long."""
     child = os.fork()
     if child == 0:
         signal.alarm(20)
@@ -46,8 +46,8 @@ def test_a_fork_waits_until_a_lock_is_free(lock):
     assert not lock.locked()
 
 
-def test_locks_that_come_while_a_fork_waits(lock):
-    """As where a backend is being loaded."""
+def test_locks_registered_while_a_fork_waits(lock):
+    """A backend that is being loaded registers locks."""
     held = threading.Event()
     later = threading.Lock()
 
@@ -66,8 +66,8 @@ def test_locks_that_come_while_a_fork_waits(lock):
     assert not later.locked()
 
 
-def test_who_holds_a_lock_may_want_to_log(lock):
-    """The logging module holds its own lock in a fork, too: it must come after ours."""
+def test_a_thread_that_holds_a_lock_may_log(lock):
+    """The logging module takes its own lock in a fork, too: it must come after ours."""
     held = threading.Event()
 
     def hold():

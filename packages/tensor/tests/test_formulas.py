@@ -75,7 +75,7 @@ def test_norms_of_linalg():
         linalg.norm(x, 1)
 
 
-def test_what_is_given_as_a_tensor():
+def test_arguments_that_must_be_tensors():
     array = np.zeros(2)
     shared = sg.as_tensor(array)
     array[0] = 1

@@ -1,4 +1,4 @@
-"""Functions of one's own: what they may do, and what they are told when they are wrong."""
+"""User-defined functions: what they may do, and the errors of wrong ones."""
 
 import pytest
 
@@ -22,7 +22,7 @@ class Square(Function):
         return g * x * (2 * ctx.scale)
 
 
-def test_a_function_of_ones_own_has_derivatives_of_any_order():
+def test_a_user_function_has_derivatives_of_any_order():
     x = leaf(1.0, 3.0)
     grad_check(lambda x: Square.apply(x, 0.5), x)
     (first,) = grad(Square.apply(x, 0.5).sum(), x, create_graph=True)
@@ -30,7 +30,7 @@ def test_a_function_of_ones_own_has_derivatives_of_any_order():
     assert grad(first.sum(), x)[0].tolist() == [1.0, 1.0]
 
 
-def test_pytorchs_names_of_what_is_saved():
+def test_pytorchs_names_for_saved_tensors():
     class Exp(Function):
         @staticmethod
         def forward(ctx, x):
@@ -46,7 +46,7 @@ def test_pytorchs_names_of_what_is_saved():
     grad_check(Exp.apply, leaf(1.0, -1.0))
 
 
-def test_forward_is_not_recorded_and_backward_only_where_asked():
+def test_forward_is_not_recorded_and_backward_only_on_request():
     seen = []
 
     class Spy(Function):
@@ -66,7 +66,7 @@ def test_forward_is_not_recorded_and_backward_only_where_asked():
     assert seen == [False, False, False, True]
 
 
-def test_needs_says_whose_gradient_is_wanted():
+def test_needs_says_which_gradients_are_needed():
     class Pick(Function):
         @staticmethod
         def forward(ctx, a, b, c):
@@ -83,7 +83,7 @@ def test_needs_says_whose_gradient_is_wanted():
     assert c.grad is None
 
 
-def test_an_input_handed_through_keeps_its_place_in_the_graph():
+def test_an_input_returned_as_the_result_keeps_its_node():
     class Same(Function):
         @staticmethod
         def forward(ctx, x):
@@ -133,12 +133,12 @@ def broken(forward=lambda ctx, x: x * 2, backward=lambda ctx, g: g):
         ),
     ],
 )
-def test_a_function_that_is_wrong_is_told_how(function, error, message):
+def test_errors_of_a_wrong_function_say_what_is_wrong(function, error, message):
     with pytest.raises(error, match=message):
         function.apply(leaf(1.0, 2.0)).sum().backward()
 
 
-def test_who_observes_outside_goes_on_to():
+def test_outer_observers_are_called_too():
     outer, inner = [], []
     with observed(lambda *applied: outer.append(applied)):
         with observed(lambda *applied: inner.append(applied)):
@@ -147,7 +147,7 @@ def test_who_observes_outside_goes_on_to():
     assert (len(outer), len(inner)) == (2, 1)
 
 
-def test_what_is_applied_is_observed():
+def test_applied_functions_are_observed():
     seen = []
     x = leaf(1.0, 2.0)
     with observed(lambda function, arguments, result: seen.append((function.__name__, arguments, result))):

@@ -1,4 +1,4 @@
-"""The functions beside the methods, names that are found when they are asked for, casts, sizes and new tensors."""
+"""The methods as functions, names imported on first use, casts, sizes and new tensors."""
 
 import subprocess
 import sys
@@ -88,7 +88,7 @@ def test_by_name_and_by_position():
         sg.pow(2, 3)
 
 
-def test_names_are_found_when_they_are_asked_for():
+def test_names_are_imported_on_first_use():
     code = """
 import sys, stackgrad.tensor as t
 assert not {f"stackgrad.tensor.{part}" for part in (*t._MORE, *t._HOMES.values())} & set(sys.modules)
@@ -105,7 +105,7 @@ assert capture is t.capture and abs(-1) == 1 and float(1) == 1.0
 
 
 @pytest.mark.parametrize("part", sg._MORE)
-def test_what_is_found_stands_in_one_module(part):
+def test_each_name_is_in_one_module(part):
     dir(sg)
     names = sys.modules[f"stackgrad.tensor.{part}"].__all__
     assert sorted(names) == sorted(set(names))

@@ -1,4 +1,4 @@
-"""Fused functions: results and gradients as those of the function itself, what is traced when, and what is refused."""
+"""Fused functions: results and gradients match the function itself; when tracing happens; errors."""
 
 import inspect
 import math
@@ -19,7 +19,7 @@ SCALE = 2.0
 
 
 class Composed(NumpyBackend):
-    """Does each stage by the operations of NumPy: what is tested is how a function becomes stages."""
+    """Computes each stage with NumPy operations, to test how a function becomes stages."""
 
     name = "composed"
     fuses = True
@@ -36,7 +36,7 @@ def random(*shape, backend=COMPOSED):
 
 @pytest.fixture
 def traces(monkeypatch):
-    """The traces that were made, those of gradients too."""
+    """The traces made, including those of gradients."""
     made = []
     init = Trace.__init__
 
@@ -54,7 +54,7 @@ def test_it_computes_what_the_function_does(seed):
 
 
 @given(st.integers(0, 2**32))
-def test_where_nothing_is_fused_it_is_the_function(seed):
+def test_without_fusing_it_is_the_function_itself(seed):
     check_fused(RandomFunction(np.random.default_rng(seed), steps=4), NumpyBackend(), order=1)
 
 
@@ -83,7 +83,7 @@ def test_it_is_called_once_for_each_form():
     np.testing.assert_array_equal(f(x, y=3.0).detach().numpy(), x.detach().numpy() * 3)
     f(random(3))
     f(random(3))
-    assert calls == [(2, 3), (2, 3), (3,)]  # with a number, by its name, and without
+    assert calls == [(2, 3), (2, 3), (3,)]  # with a scalar, by name, and without
 
 
 def test_scalar_arithmetic_is_that_of_python():
@@ -101,11 +101,11 @@ def test_scalar_arithmetic_is_that_of_python():
 def test_a_scalar_affects_the_dtype_as_in_the_function_itself():
     for x in (tensor([1, 2]), tensor([1.0, 2.0]), tensor([1.0], dtype="float64"), tensor([True]), tensor(2.0)):
         x = x.to(COMPOSED)
-        for number in (2, 0.5, np.float64(0.5), np.int64(3)):
-            assert fuse(lambda x, n: x + n)(x, number).dtype == (x + number).dtype
+        for scalar in (2, 0.5, np.float64(0.5), np.int64(3)):
+            assert fuse(lambda x, n: x + n)(x, scalar).dtype == (x + scalar).dtype
 
 
-def test_an_integer_that_is_asked_for_is_part_of_the_form():
+def test_an_integer_whose_value_is_needed_is_part_of_the_form():
     f = fuse(lambda x, dim: x.exp().sum(dim))
     x = random(2, 3)
     for dim in (0, 1, -1, 0):
@@ -137,7 +137,7 @@ def test_it_follows_the_variables_that_it_uses():
     np.testing.assert_array_equal(f(x).detach().numpy(), x.detach().numpy() * 6)
 
 
-def test_one_within_another_becomes_part_of_it(traces):
+def test_a_fused_function_called_by_another_becomes_part_of_it(traces):
     inner = fuse(lambda x, n: x.exp() * n)
     outer = fuse(lambda x, n: inner(x + 1, n * 2) + inner(x, n))
     x = random(3)
@@ -157,7 +157,7 @@ def test_methods_can_be_fused():
     np.testing.assert_array_equal(Layer().double(x).detach().numpy(), x.detach().numpy() * 2)
 
 
-def test_it_keeps_name_text_and_signature():
+def test_it_keeps_name_docstring_and_signature():
     @fuse
     def f(x, slope: float = 0.1):
         """What it does."""
@@ -165,11 +165,11 @@ def test_it_keeps_name_text_and_signature():
     assert (f.__name__, f.__doc__, str(inspect.signature(f))) == ("f", "What it does.", "(x, slope: float = 0.1)")
 
 
-# --- which kernels there are
+# --- kernels
 
 
-def steps_of(f, *operands):
-    """The steps of a call of f, and those of its gradient from what was saved."""
+def stages_of(f, *operands):
+    """The stages of a call of f, and the gradient."""
     made = []
     init = Trace.__init__
 
@@ -185,8 +185,8 @@ def steps_of(f, *operands):
 
 
 def test_equal_expressions_are_computed_once():
-    steps, gradient = steps_of(fuse(lambda x: (x * x).exp() + (x * x).exp() * (x * x)), random(3))
-    assert [line.op for line in steps[0].lines] == ["mul", "exp", "mul", "add"]
+    stages, gradient = stages_of(fuse(lambda x: (x * x).exp() + (x * x).exp() * (x * x)), random(3))
+    assert [line.op for line in stages[0].lines] == ["mul", "exp", "mul", "add"]
     assert [type(stage) for stage in gradient._program.stages] == [Stage]
     assert [line.op for line in gradient._program.stages[0].lines].count("exp") == 1
 
@@ -200,21 +200,21 @@ def test_each_reduction_ends_a_kernel():
         x = random(3, 4)
         expected = log_softmax(x).numpy()
     trace = fuse(log_softmax)
-    steps, _ = steps_of(trace, x)
-    assert [[result.reduction for result in step.results] for step in steps] == [["max"], ["sum"], [None]]
+    stages, _ = stages_of(trace, x)
+    assert [[result.reduction for result in stage.results] for stage in stages] == [["max"], ["sum"], [None]]
     np.testing.assert_allclose(trace(x).detach().numpy(), expected, rtol=1e-14)
 
 
 def test_results_of_one_shape_share_a_kernel():
-    steps, _ = steps_of(fuse(lambda x: (x.exp(), (x * x).sum(0), x.exp().sum())), random(3, 4))
-    assert len(steps) == 1
-    assert [result.reduction for result in steps[0].results] == [None, "sum", "sum"]
+    stages, _ = stages_of(fuse(lambda x: (x.exp(), (x * x).sum(0), x.exp().sum())), random(3, 4))
+    assert len(stages) == 1
+    assert [result.reduction for result in stages[0].results] == [None, "sum", "sum"]
 
 
-def test_what_is_costly_and_repeated_is_computed_before():
-    steps, _ = steps_of(fuse(lambda x, row: x * row.exp() + row), random(20, 4), random(4))
-    assert [step.shape for step in steps] == [(4,), (20, 4)]
-    assert [line.op for line in steps[1].lines] == ["mul", "add"]
+def test_costly_repeated_expressions_are_computed_first():
+    stages, _ = stages_of(fuse(lambda x, row: x * row.exp() + row), random(20, 4), random(4))
+    assert [stage.shape for stage in stages] == [(4,), (20, 4)]
+    assert [line.op for line in stages[1].lines] == ["mul", "add"]
 
 
 def test_the_gradient_of_the_largest_goes_to_the_first():
@@ -223,8 +223,8 @@ def test_the_gradient_of_the_largest_goes_to_the_first():
     f = fuse(lambda x: (x * 2).max(1))
     (g,) = grad(f(x).sum(), x)
     np.testing.assert_array_equal(g.numpy(), [[0, 2, 0], [2, 0, 0]])
-    forward, gradient = steps_of(f, random(4, 50))
-    assert [step.method for step in forward if isinstance(step, Call)] == ["arg_reduce"]  # fewer bytes than its operand
+    forward, gradient = stages_of(f, random(4, 50))
+    assert [stage.method for stage in forward if isinstance(stage, Call)] == ["arg_reduce"]  # fewer bytes than x
     assert [x.kind for x in gradient.saved] == ["call"]
 
 
@@ -232,8 +232,8 @@ def test_the_gradient_of_the_largest_goes_to_the_first():
 
 
 def saved(f, *operands):
-    """What the gradient is computed from, besides that of the result: kinds and shapes."""
-    _, gradient = steps_of(fuse(f), *operands)
+    """The kinds and shapes of the values that the gradient is computed from, besides g."""
+    _, gradient = stages_of(fuse(f), *operands)
     return [(x.kind, x.what if x.kind in ("input", "op") else None) for x in gradient.saved]
 
 
@@ -243,12 +243,12 @@ def test_a_result_is_read_again_rather_than_operands():
     assert saved(lambda x: (x * 2).tanh(), random(5)) == [("op", "tanh")]
 
 
-def test_operands_are_read_again_rather_than_what_is_between():
+def test_operands_are_read_again_rather_than_intermediate_values():
     assert saved(lambda x: x * x.sigmoid(), random(5)) == [("input", 0)]
     assert saved(lambda x, y: (x * y).erf(), random(5), random(5)) == [("input", 0), ("input", 1)]
 
 
-def test_what_is_between_is_kept_where_the_operands_are_more_bytes():
+def test_intermediate_values_are_kept_if_the_operands_are_larger():
     operands = [random(5) for _ in range(4)]
     assert saved(lambda a, b, c, d: (a + b + c + d).erf() ** 2, *operands) == [("op", "add")]
     rows = [random(1) for _ in range(4)]  # few bytes
@@ -260,7 +260,7 @@ def test_a_gradient_that_is_linear_keeps_nothing():
 
 
 def test_the_cut_is_the_cheapest_of_all():
-    """Beside all choices of values that leave no way from the operands to the gradient."""
+    """Compare with all sets of values that separate the operands from the gradient."""
 
     @given(st.integers(0, 2**32))
     def check(seed):
@@ -286,7 +286,7 @@ def cost(values, hand):
 
 
 def best(roots, g, hand):
-    """The least cost, by trying every set of values of the forward that is enough."""
+    """The least cost, by trying every sufficient set of forward values."""
     order, late = [], set()
 
     def visit(x):
@@ -342,7 +342,7 @@ def test_an_operand_and_a_result_given_twice_are_themselves():
     assert (b.requires_grad, b.data is x.data) == (False, True)
 
 
-def test_what_needs_no_gradient_has_none():
+def test_results_without_a_gradient_require_none():
     x, y = random(3), random(3).detach()
     whole, part = fuse(lambda x, y: (x.sign().detach() * y, x * y))(x, y)
     assert (whole.requires_grad, part.requires_grad) == (False, True)
@@ -395,7 +395,7 @@ OUTSIDE = tensor([1.0])
         (lambda x: (x, where(OUTSIDE > 0, 1.0, 0.0)), "it returned Tensor: expected a tensor computed from"),
     ],
 )
-def test_what_cannot_be_fused(f, reason, backend):
+def test_functions_that_cannot_be_fused(f, reason, backend):
     x = from_numpy(RNG.standard_normal(3), backend=backend)
     with pytest.raises(TypeError, match=reason) as raised:
         fuse(f)(x)
@@ -403,7 +403,7 @@ def test_what_cannot_be_fused(f, reason, backend):
 
 
 @pytest.mark.parametrize("f", [lambda x: x.prod(0), lambda x: x.cumsum(0)])
-def test_what_has_no_fused_gradient(f):
+def test_functions_without_a_fused_gradient(f):
     x = random(3)
     with no_grad():
         np.testing.assert_allclose(fuse(f)(x).numpy(), f(x).numpy())
@@ -444,7 +444,7 @@ def test_arguments():
         f(random(3), tensor([1.0]))
 
 
-def test_errors_of_the_function_are_its_own():
+def test_errors_raised_by_the_function_pass():
     with pytest.raises(ValueError, match=r"shapes \(3,\) and \(2,\) do not broadcast"):
         fuse(lambda x, y: x + y)(random(3), random(2))
     with pytest.raises(ZeroDivisionError):

@@ -1,4 +1,4 @@
-"""grad_check passes right gradients and catches wrong ones."""
+"""grad_check passes correct gradients and catches wrong ones."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def wrong(factor=1.0, offset=0.0, transposed=False):
 X = np.array([[1.0, -2.0], [0.5, 3.0]])
 
 
-def test_a_right_gradient_passes():
+def test_a_correct_gradient_passes():
     grad_check(wrong(), tensor(X))
     grad_check(lambda x, y: (x @ y).tanh().sum(0), tensor(X), tensor(X * 2, dtype="float32"))
     grad_check(lambda x: x.reshape(-1)[:0], tensor(X))
@@ -46,7 +46,7 @@ def test_the_wrong_input_is_named():
 
 
 def test_every_element_counts():
-    # The sum of a softmax is 1 whatever its input: only weights that differ see its gradient.
+    # The sum of a softmax is always 1: only unequal weights reveal its gradient.
     def lying(x):
         return x.exp() / x.exp().sum(-1, keepdim=True) + (x - x.detach()) * 0.001
 
@@ -54,21 +54,21 @@ def test_every_element_counts():
         grad_check(lying, tensor(X))
 
 
-def test_tolerances_are_kept():
+def test_tolerances_are_respected():
     grad_check(wrong(1.001), tensor(X), rtol=1e-2)
     grad_check(wrong(offset=1e-3), tensor(X), atol=1e-2)
     with pytest.raises(AssertionError):
         grad_check(wrong(offset=1e-3), tensor(X), atol=1e-4)
 
 
-def test_what_is_not_recorded_is_caught():
+def test_a_result_that_was_not_recorded_is_caught():
     def lost(x):
         with no_grad():
             return x * 2
 
     with pytest.raises(AssertionError, match="does not depend on any input through recorded operations"):
         grad_check(lost, tensor(X))
-    grad_check(lambda x, y: x * 2, tensor(X), tensor(X))  # what takes no part has a gradient of 0
+    grad_check(lambda x, y: x * 2, tensor(X), tensor(X))  # an unused input has a gradient of 0
     with pytest.raises(AssertionError, match=r"gradient of input 1 at \(0, 0\): 0 for output \(0, 0\), .* (1|0.99)"):
         grad_check(lambda x, y: x * 2 + y.detach(), tensor(X), tensor(X))
 
@@ -162,7 +162,7 @@ def wrong_by_little(jacobian, rng):
 @pytest.mark.parametrize(
     "change", [no_change, wrong_by_a_factor, wrong_in_an_output, wrong_in_an_input, wrong_by_little]
 )
-def test_verdicts_on_functions_that_are_right_and_wrong(change):
+def test_verdicts_on_correct_and_wrong_functions(change):
     # PyTorch's gradcheck of 1,200 such functions, with the same tolerances, gave the same verdicts.
     for seed in range(40):
         rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""The picture of what a tensor was computed from."""
+"""The picture of a tensor's graph."""
 
 import re
 from xml.etree import ElementTree
@@ -44,7 +44,7 @@ def test_a_long_chain_needs_no_recursion():
     assert len(texts(x.graph())) == 3_001
 
 
-def test_what_has_no_record_says_so():
+def test_a_tensor_without_a_graph_raises():
     with pytest.raises(RuntimeError, match="graph of a tensor that does not require a gradient"):
         ones(2).graph()
     loss = (ones(2, requires_grad=True) * 2).sigmoid().sum()

@@ -19,7 +19,7 @@ def test_a_hook_is_called_once_with_the_whole_gradient_added():
     assert seen == [(True, [5.0, 7.0]), (True, [10.0, 14.0])]
 
 
-def test_the_backward_pass_goes_on_behind_it():
+def test_the_backward_pass_continues_after_a_hook():
     first, last, order = leaf(2.0), leaf(3.0), []
     for name, x in (("first", first), ("last", last)):
         x.register_post_accumulate_grad_hook(lambda p, name=name: order.append((name, first.grad is None)))
@@ -27,7 +27,7 @@ def test_the_backward_pass_goes_on_behind_it():
     assert order == [("last", True), ("first", False)]
 
 
-def test_a_hook_may_put_another_gradient():
+def test_a_hook_may_replace_the_gradient():
     x = leaf(1.0, 2.0)
 
     def halve(p):
@@ -65,7 +65,7 @@ def test_hooks_end_with_their_leaf():
     assert len(_hooks.after_gradient) == before
 
 
-def test_called_functions_do_what_hooks_do():
+def test_captured_functions_run_hooks():
     x = leaf(1.0, 2.0)
     x.register_post_accumulate_grad_hook(lambda p: p.give_grad(p.grad * 10))
 

@@ -1,4 +1,4 @@
-"""Arrays that pass through memory of the host again and again."""
+"""Arrays that pass through a reusable host buffer."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from stackgrad.tensor import get_backend
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_there_and_back(dtype):
+def test_download_and_upload(dtype):
     backend = get_backend("numpy")
     whole = backend.from_numpy(np.arange(12, dtype=dtype))
     part = whole[3:9].reshape(2, 3)

@@ -1,4 +1,4 @@
-"""What importing the package brings in."""
+"""The modules that importing the package loads."""
 
 import subprocess
 import sys

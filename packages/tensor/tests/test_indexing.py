@@ -1,4 +1,4 @@
-"""Indexing beyond the cases of stackgrad.tensor.testing: views, PyTorch's way with integers, and errors."""
+"""Indexing beyond the cases of stackgrad.tensor.testing: views, PyTorch's rule for integers, and errors."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def test_random_keys(case):
 
 @given(draws())
 @settings(max_examples=50)
-def test_reading_with_the_key_of_a_list_is_as_with_that_of_an_array(draw):
+def test_lists_and_arrays_are_equivalent_keys(draw):
     shape = draw.shape()
     array = np.arange(int(np.prod(shape)), dtype=np.int64).reshape(shape)
     key = draw_key(draw, shape)
@@ -41,8 +41,8 @@ def test_arrays_give_a_copy():
         assert not np.shares_memory(copy.numpy(), x.numpy())
 
 
-def test_integers_beside_arrays_are_taken_first():
-    # As in PyTorch; NumPy would count the 0 among the index arrays and put their dimension in front.
+def test_integers_next_to_arrays_apply_first():
+    # As in PyTorch; NumPy would treat the 0 as an index array and put their dimension first.
     x = arange(24).reshape(2, 3, 4)
     assert x[0, :, [1, 2]].shape == (3, 2)
     assert x[0, :, [1, 2]].tolist() == x[0][:, [1, 2]].tolist()
@@ -60,7 +60,7 @@ def test_integers_beside_arrays_are_taken_first():
         lambda i: (i(1), i(2), i(3)),
     ],
 )
-def test_a_tensor_of_one_integer_is_taken_as_the_integer(key):
+def test_a_tensor_of_one_integer_counts_as_an_integer(key):
     x = arange(24).reshape(2, 3, 4)
     plain = key(int)
     for index in (tensor, np.array):
@@ -72,7 +72,7 @@ def test_a_tensor_of_one_integer_is_taken_as_the_integer(key):
         assert written.tolist() == expected.tolist()
 
 
-def test_arrays_apart_put_their_dimensions_in_front():
+def test_separated_arrays_put_their_dimensions_first():
     array = np.arange(24).reshape(2, 3, 4)
     x = from_numpy(array)
     np.testing.assert_array_equal(x[[0, 1], :, [1, 2]].numpy(), array[[0, 1], :, [1, 2]])
@@ -98,7 +98,7 @@ def test_gradients(key):
     grad_check(lambda x: x[key], x)
 
 
-def test_the_gradient_of_an_element_taken_often_adds_up():
+def test_the_gradient_of_a_repeated_element_accumulates():
     x = tensor([1.0, 2.0], requires_grad=True)
     x[[0, 0, 1, 0]].sum().backward()
     assert x.grad.tolist() == [3.0, 1.0]
@@ -107,7 +107,7 @@ def test_the_gradient_of_an_element_taken_often_adds_up():
 # --- writing
 
 
-def test_a_part_written_over_itself_is_as_if_it_had_been_copied():
+def test_overlapping_writes_act_as_if_the_source_were_copied():
     for key, source in (
         ((slice(1, None),), (slice(-1),)),
         ((slice(-1),), (slice(1, None),)),
@@ -131,7 +131,7 @@ def test_writing_by_mask_and_by_index():
     assert x.tolist() == [1.0, 0.0, 3.0, 0.0]
     x[x == 0] = tensor([7.0, 8.0])
     assert x.tolist() == [1.0, 7.0, 3.0, 8.0]
-    x[[0, 0]] = [5.0, 6.0]  # the last counts
+    x[[0, 0]] = [5.0, 6.0]  # the last wins
     assert x.tolist() == [6.0, 7.0, 3.0, 8.0]
     y = zeros(2, 3).T  # not contiguous
     y[[0, 2]] = 1
@@ -144,7 +144,7 @@ def test_writing_by_mask_and_by_index():
 @pytest.mark.parametrize(
     "value", [2, 2.5, True, np.float32(2), np.array([1, 2], np.int32), [1.0, 2.0], np.float64(0.1)]
 )
-def test_what_can_be_written(value):
+def test_values_that_can_be_written(value):
     x = zeros(3, 2)
     x[1] = value
     np.testing.assert_allclose(x[1].numpy(), np.broadcast_to(np.asarray(value, np.float32), 2))
@@ -197,7 +197,7 @@ def test_no_dimensions():
         ("a", "index 'a': expected integers, slices"),
     ],
 )
-def test_a_key_that_does_not_fit_is_named(key, message):
+def test_an_invalid_key_is_named(key, message):
     x = zeros(3, 4)
     with pytest.raises(IndexError, match=message):
         x[key]
@@ -205,7 +205,7 @@ def test_a_key_that_does_not_fit_is_named(key, message):
         x[key] = 1
 
 
-def test_an_index_tensor_that_does_not_fit_is_named():
+def test_an_invalid_index_tensor_is_named():
     x = zeros(3, 4)
     with pytest.raises(IndexError, match="index of dtype float32: expected int64 or bool"):
         x[tensor([1.0])]
@@ -246,7 +246,7 @@ def test_an_index_tensor_that_does_not_fit_is_named():
         ),
     ],
 )
-def test_a_value_that_does_not_fit_is_named(target, value, error, message):
+def test_an_invalid_value_is_named(target, value, error, message):
     with pytest.raises(error, match=message):
         target[...] = value
 
@@ -257,7 +257,7 @@ def test_tensors_of_two_backends_do_not_mix():
         zeros(2)[...] = zeros(2, backend=other)
 
 
-def test_a_leaf_is_written_without_a_record_alone():
+def test_a_leaf_is_written_only_without_recording():
     x = zeros(2, requires_grad=True)
     for write in (lambda: x.__setitem__(0, 1), lambda: x[0:1].zero_(), lambda: x.add_(1)):
         with pytest.raises(RuntimeError, match=r"requires a gradient: do it under no_grad\(\), or out of place"):
@@ -269,7 +269,7 @@ def test_a_leaf_is_written_without_a_record_alone():
     assert x.is_leaf
 
 
-def test_a_read_only_array_stays_as_it_is():
+def test_a_read_only_array_does_not_change():
     array = np.zeros(3, np.float32)
     array.flags.writeable = False
     x = from_numpy(array)

@@ -1,4 +1,4 @@
-"""Methods and operators in place: what they write, which dtypes they keep, and what they refuse."""
+"""In-place methods and operators: the values they write, the dtypes they keep, and errors."""
 
 import numpy as np
 import pytest
@@ -51,7 +51,7 @@ def test_methods_write_and_count():
         (lambda x: x.zero_().tanh_().sigmoid_(), [0.5, 0.5]),
     ],
 )
-def test_what_methods_write(change, expected):
+def test_values_that_methods_write(change, expected):
     x = tensor([4.0, -9.0])
     view = x[:]
     assert change(x) is x
@@ -104,7 +104,7 @@ def test_a_part_is_changed_by_operators():
     assert x.tolist() == [[12, 21, 23], [4, 8, 10]]
 
 
-def test_the_idiom_of_a_step_without_a_record():
+def test_the_idiom_of_an_unrecorded_training_step():
     p = tensor([1.0, 2.0], requires_grad=True)
     (p * p).sum().backward()
     before = p
@@ -137,7 +137,7 @@ def test_the_idiom_of_a_step_without_a_record():
         (lambda x: zeros(1).expand(3).add_(1), ValueError, r"add_ to an expanded view of shape \(3,\): .* clone\(\)"),
     ],
 )
-def test_what_is_refused(change, error, message):
+def test_invalid_writes_are_refused(change, error, message):
     with pytest.raises(error, match=message):
         change(ones(2))
 
@@ -167,6 +167,6 @@ def test_the_gradient_of_a_filled_diagonal_is_zero_there():
 
 
 @pytest.mark.parametrize("shape", [(3,), (), (2, 2, 3)])
-def test_what_has_no_diagonal(shape):
+def test_shapes_without_a_diagonal(shape):
     with pytest.raises(ValueError, match="expected a matrix, or dimensions of one size"):
         ones(*shape).fill_diagonal_(0)

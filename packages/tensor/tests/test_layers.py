@@ -42,7 +42,7 @@ def test_linear_takes_any_leading_dimensions(shape, with_bias):
     np.testing.assert_allclose(found.numpy(), x @ weight.T + bias, rtol=1e-12)
 
 
-def test_linear_of_no_inputs_is_the_bias():
+def test_linear_without_inputs_is_the_bias():
     assert linear(zeros(2, 3, 0), zeros(4, 0), ones(4)).tolist() == np.ones((2, 3, 4)).tolist()
 
 
@@ -57,13 +57,13 @@ def test_linear_of_no_inputs_is_the_bias():
         (zeros(2, 3, dtype="int64"), zeros(4, 3, dtype="int64"), None, TypeError, "linear: input of dtype int64"),
     ],
 )
-def test_linear_names_what_does_not_fit(x, weight, bias, error, message):
+def test_linear_names_invalid_arguments(x, weight, bias, error, message):
     with pytest.raises(error, match=message):
         linear(x.to("numpy"), weight.to("numpy"), bias if bias is None else bias.to("numpy"))
 
 
 @pytest.mark.parametrize("shape", [(6, 3), (4, 3, 5), (2, 3, 4, 5)])
-def test_batch_norm_brings_each_channel_to_mean_0_and_variance_1(shape):
+def test_batch_norm_normalises_each_channel(shape):
     x = rand(shape, dtype="float64", generator=Generator(1)) * 5 + 2
     out, mean, var = batch_norm(x, ones(3, dtype="float64"), zeros(3, dtype="float64"), 1e-12)
     rest = tuple(i for i in range(len(shape)) if i != 1)
@@ -99,7 +99,7 @@ def test_batch_norm_brings_each_channel_to_mean_0_and_variance_1(shape):
         ),
     ],
 )
-def test_batch_norm_names_what_does_not_fit(x, weight, bias, error, message):
+def test_batch_norm_names_invalid_arguments(x, weight, bias, error, message):
     with pytest.raises(error, match=message):
         batch_norm(x.to("numpy"), weight.to("numpy"), bias.to("numpy"))
 
@@ -126,7 +126,7 @@ def test_dropout_keeps_the_mean_and_scales():
     assert dropout(x, 1.0).sum().item() == 0.0
 
 
-def test_the_mask_of_dropout_depends_on_the_place_alone():
+def test_the_mask_of_dropout_depends_on_the_index_alone():
     x = ones(6, 4)
     straight = dropout(x, 0.5, Generator(7))
     turned = dropout(ones(4, 6).T, 0.5, Generator(7))
@@ -150,7 +150,7 @@ def test_the_gradient_of_dropout_goes_through_its_mask():
         ("int64", 0.5, TypeError, "dropout: input of dtype int64: expected float32 or float64"),
     ],
 )
-def test_dropout_names_what_does_not_fit(dtype, rate, error, message):
+def test_dropout_names_invalid_arguments(dtype, rate, error, message):
     with pytest.raises(error, match=message):
         dropout(ones(3, dtype=dtype), rate)
 
@@ -179,7 +179,7 @@ def test_dropout_names_what_does_not_fit(dtype, rate, error, message):
         lambda x: grad(ones(1, requires_grad=True).sum(), [x]),
     ],
 )
-def test_what_is_no_tensor_is_named(function, wrong):
+def test_arguments_that_are_not_tensors_are_named(function, wrong):
     kind = "a NumPy array" if isinstance(wrong, np.ndarray) else type(wrong).__name__
     with pytest.raises(TypeError, match=rf"got {kind}, expected (a tensor|tensors); use tensor\(...\)"):
         function(wrong)

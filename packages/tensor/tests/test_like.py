@@ -1,4 +1,4 @@
-"""Tensors like others, and tensors whose values are not set."""
+"""Tensors like others, and uninitialised tensors."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The matrix product: shapes, dtypes, errors; values and gradients are those of the table of cases."""
+"""The matrix product: shapes, dtypes and errors; the table of cases covers values and gradients."""
 
 import numpy as np
 import pytest
@@ -63,7 +63,7 @@ def test_matmul_of_two_dtypes_is_in_the_wider():
         ((2, 2, 3), (3, 3, 4), ValueError, r"shapes \(2,\) and \(3,\) do not broadcast"),
     ],
 )
-def test_products_that_cannot_be_are_named(a, b, error, message):
+def test_invalid_products_are_named(a, b, error, message):
     with pytest.raises(error, match=message):
         zeros(a) @ zeros(b)
 

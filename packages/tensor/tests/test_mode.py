@@ -1,4 +1,4 @@
-"""no_grad and enable_grad: contexts and decorators, of generators and coroutines, within themselves, in threads."""
+"""no_grad and enable_grad: contexts and decorators, for generators and coroutines, nested, and in threads."""
 
 import asyncio
 import functools
@@ -38,7 +38,7 @@ def test_a_leaf_made_under_no_grad_still_records_later():
 
 
 @pytest.mark.parametrize(("mode", "recording"), MODES)
-def test_one_context_serves_again_and_within_itself(mode, recording):
+def test_one_context_can_be_reused_and_nested(mode, recording):
     context = mode()
     for _ in range(2):
         with context:
@@ -190,7 +190,7 @@ def test_one_decorated_function_in_threads_that_meet():
     assert sorted(done) == [False] * 3 + [True] * 3
 
 
-def test_what_cannot_be_decorated_is_refused():
+def test_invalid_targets_of_decorators_are_refused():
     async def numbers():
         yield 1
 

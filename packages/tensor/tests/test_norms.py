@@ -1,4 +1,4 @@
-"""Norms, deviations, sums of exponentials, and the reductions that are composed: PyTorch's values and gradients."""
+"""Norms, deviations, sums of exponentials, and composed reductions: PyTorch's values and gradients."""
 
 import math
 
@@ -10,7 +10,7 @@ from stackgrad.tensor import grad, logsumexp, norm, std, tensor, zeros
 X = [[0.0, 0.0], [1.0, 2.0], [0.0, 3.0], [-2.0, -2.0]]
 
 
-# Values and gradients that PyTorch 2.13 gives.
+# Values and gradients of PyTorch 2.13.
 @pytest.mark.parametrize(
     ("p", "values", "gradients"),
     [
@@ -34,7 +34,7 @@ def test_norms(p, values, gradients):
         np.testing.assert_allclose(x.grad.numpy(), gradients, rtol=1e-6)
 
 
-def test_norms_of_all_and_of_nothing():
+def test_norms_of_all_and_of_no_elements():
     assert norm(tensor([3.0, 4.0])).item() == 5.0
     assert tensor([[3.0], [4.0]]).norm(keepdim=True).shape == (1, 1)
     assert tensor([[3.0], [4.0]]).norm(dim=(0, 1)).item() == 5.0
@@ -112,7 +112,7 @@ def test_extremes_that_share_the_gradient():
     assert x.grad.tolist() == [[0.0, 0.0], [0.0, 1.0]]
 
 
-def test_counts_and_what_leaves_nan_out():
+def test_counts_and_reductions_that_ignore_nan():
     x = tensor([[1.0, math.nan], [0.0, 3.0]], requires_grad=True)
     assert x.count_nonzero().item() == 3
     assert x.count_nonzero(0).tolist() == [1, 2]

@@ -1,4 +1,4 @@
-"""What Tensor's operations mean: reductions, joins and views beyond the cases of stackgrad.tensor.testing."""
+"""Tensor operations: reductions, joins and views beyond the cases of stackgrad.tensor.testing."""
 
 import math
 
@@ -33,7 +33,7 @@ def test_on_numpy(case):
     case.run("numpy")
 
 
-# --- reductions: max and min have properties of their own
+# --- reductions, with the properties of max and min
 
 
 @given(draws())
@@ -94,7 +94,7 @@ def test_reductions_are_numpys(name, dim, keepdim):
 
 
 @pytest.mark.parametrize("name", ["sum", "mean", "prod", "max", "min", "var"])
-def test_no_dim_at_all_is_all_of_them(name):
+def test_an_empty_dim_means_all(name):
     x = tensor([[1.0, 2.0, 4.0]])
     assert getattr(x, name)(()).item() == getattr(x, name)().item()
     assert getattr(x, name)([], keepdim=True).shape == (1, 1)
@@ -141,7 +141,7 @@ def test_reducing_no_dimension_is_a_copy():
     assert total.item() == 3.0
 
 
-def test_nothing_to_reduce():
+def test_reductions_of_no_elements():
     assert zeros(0).sum().item() == 0.0
     assert zeros(0, 3).prod(0).tolist() == [1.0, 1.0, 1.0]
     assert np.isnan(zeros(0).mean().item())
@@ -164,7 +164,7 @@ def test_nothing_to_reduce():
 
 
 @pytest.mark.parametrize("name", ["sum", "mean", "prod", "var"])
-def test_gradients_of_nothing_are_nothing(name):
+def test_gradients_of_empty_tensors_are_empty(name):
     x = zeros(0, 3, requires_grad=True)
     getattr(x, name)(0).sum().backward()
     assert x.grad.shape == (0, 3)
@@ -183,7 +183,7 @@ def test_a_product_with_zeros_has_a_gradient():
         grad_check(lambda x: x.prod(), tensor(values))
 
 
-def test_where_the_largest_is():
+def test_argmax_and_argmin():
     x = tensor([[1.0, 5.0, 5.0], [7.0, 0.0, 7.0]])
     assert x.argmax(1).tolist() == [1, 0]
     assert x.argmin(0).tolist() == [0, 1, 0]
@@ -259,7 +259,7 @@ def test_numpys_functions_take_tensors(name):
             function(x, out=np.zeros(()))
 
 
-def test_a_dtype_is_that_in_which_elements_count():
+def test_reductions_compute_in_the_given_dtype():
     x = tensor([True, True, False])
     assert x.sum(dtype="float32").dtype == np.float32
     assert arange(3).mean(dtype="float64").tolist() == 1.0
@@ -278,7 +278,7 @@ def test_means_are_of_floats(name, values):
 
 
 @pytest.mark.parametrize("name", ["sum", "prod", "max", "argmax", "mean", "var"])
-def test_a_dim_that_is_not_there_is_named(name):
+def test_a_missing_dim_is_named(name):
     with pytest.raises(IndexError, match="dim 2 is out of range for 2 dimensions: expected -2 to 1"):
         getattr(ones(2, 3), name)(2)
 
@@ -318,7 +318,7 @@ def test_concatenation():
         (lambda: stack([zeros(2)], 2), IndexError, "dim 2 is out of range for 2 dimensions"),
     ],
 )
-def test_joins_that_cannot_be_are_named(function, error, message):
+def test_invalid_joins_are_named(function, error, message):
     with pytest.raises(error, match=message):
         function()
 
@@ -363,7 +363,7 @@ def test_expand_keeps_an_extent_at_minus_1():
         (lambda x: x.flatten(1, 0), ValueError, "flatten from dim 1 to 0: the first comes after the last"),
     ],
 )
-def test_views_that_cannot_be_are_named(function, error, message):
+def test_invalid_views_are_named(function, error, message):
     with pytest.raises(error, match=message):
         function(zeros(2, 3))
 

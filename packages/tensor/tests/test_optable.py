@@ -1,4 +1,4 @@
-"""The op table: each row on NumPy with its gradients, its scalar form, and what a row says of itself."""
+"""The op table: each row on NumPy with its gradients, its scalar form, and its consistency."""
 
 import ast
 import itertools
@@ -23,7 +23,7 @@ TYPES = {"f": np.float64, "i": np.int64, "b": np.bool_}
 
 
 def evaluate(scalar, operands, kind="f"):
-    """The text of a row's scalar form."""
+    """Evaluate the source of a scalar form."""
     names = dict(zip("xyz", operands, strict=False), T=TYPES[kind])
     functions = {name: numpy_function(name) for name in called_by(scalar)}
     with np.errstate(all="ignore"):
@@ -38,7 +38,7 @@ def test_the_scalar_form_is_numpys(op):
         if op.name == "where":
             operands[0] = np.bool_(values[0] > 0)
         with np.errstate(all="ignore"):
-            # Arrays, since np.power of a scalar 0.5 is a square root, which is not what C says of minus infinity.
+            # Arrays, since np.power with a scalar 0.5 takes a square root, which differs from C for minus infinity.
             expected = float(op.numpy(*[np.array([v, v]) for v in operands])[0])
         assert evaluate(op.scalar, operands, kind) == pytest.approx(expected, rel=1e-14, nan_ok=True), values
 
@@ -62,7 +62,7 @@ def test_the_scalar_form_of_a_reduction_is_numpys(reduction):
 
 
 @pytest.mark.parametrize("op", OPS.values(), ids=lambda op: op.name)
-def test_a_row_agrees_with_itself(op):
+def test_rows_are_consistent(op):
     assert op.arity == len(op.operands) == len(op.grads) == len(op.domain) == len(op.needs)
     assert op.accepts
     assert set(op.accepts) <= set("bif")
@@ -77,7 +77,7 @@ def test_a_row_agrees_with_itself(op):
 
 
 def bare_numbers(form):
-    """The numbers of a scalar form that are not of type T, as T(0.5) is, but 64 bits wide."""
+    """The literals of a scalar form that are 64 bits wide instead of type T, as T(0.5) is."""
     tree = ast.parse(form, mode="eval")
     typed = [node.args[0] for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "T"]
     called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
@@ -115,7 +115,7 @@ def test_bare_numbers_are_found(form, found):
 
 
 @pytest.mark.parametrize("form", ["erfinv(x)", "math.exp(x)", "pi * x", "x + w", "np.exp(x)"])
-def test_what_no_backend_knows_may_not_be_called(form):
+def test_scalar_forms_call_known_names_only(form):
     with pytest.raises(ValueError, match="is not x, y, z, T, abs, min, max, sigmoid, rint or in math"):
         called_by(form)
 

@@ -1,4 +1,4 @@
-"""Optimizer steps on tensors; the arithmetic is tested with the other kinds of a backend."""
+"""Optimizer steps on tensors; the table of cases tests the arithmetic."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def test_sgd_changes_parameters_and_velocities_in_place():
 def test_adam_changes_parameters_and_moments_in_place():
     p, g, m, v = ones(2), tensor([1.0, -2.0]), zeros(2), zeros(2)
     adam_step([p], [g], [m], [v], adam_numbers(1, 0.1))
-    np.testing.assert_allclose(p.numpy(), [0.9, 1.1], rtol=1e-6)  # the first step has the size of lr
+    np.testing.assert_allclose(p.numpy(), [0.9, 1.1], rtol=1e-6)  # the first step is as large as lr
     np.testing.assert_allclose(m.numpy(), [0.1, -0.2], rtol=1e-6)
     np.testing.assert_allclose(v.numpy(), [0.001, 0.004], rtol=1e-5)
     assert [x.version.count for x in (p, g, m, v)] == [1, 0, 1, 1]
@@ -33,7 +33,7 @@ def test_steps_of_parameters_without_dimensions():
     assert p.item() == pytest.approx(0.0, abs=1e-6)
 
 
-def test_a_parameter_that_requires_a_gradient_keeps_its_place():
+def test_a_parameter_keeps_its_memory_and_requires_grad():
     p = ones(2, requires_grad=True)
     sgd_step([p], [ones(2)], None, sgd_numbers(0.5))
     assert p.is_leaf
@@ -41,7 +41,7 @@ def test_a_parameter_that_requires_a_gradient_keeps_its_place():
     assert p.tolist() == [0.5, 0.5]
 
 
-def test_nothing_to_do():
+def test_steps_without_parameters_or_elements():
     sgd_step([], [], None, sgd_numbers(0.1))
     sgd_step([zeros(0)], [zeros(0)], None, sgd_numbers(0.1))
 
@@ -85,7 +85,7 @@ OTHER = type("Other", (NumpyBackend,), {"name": "other"})()
         (lambda: adam_step([ones(2)], [ones(2)], [ones(2)], [ones(3)], adam_numbers(1, 0.1)), r"shape \(3,\)"),
     ],
 )
-def test_arguments_that_do_not_fit_are_named(function, message):
+def test_invalid_arguments_are_named(function, message):
     with pytest.raises(ValueError, match=message):
         function()
 

@@ -1,4 +1,4 @@
-"""Sorting, picking and moving elements, and einsum: the cases on the reference backend."""
+"""The cases of sorting, selecting and moving elements, and of einsum, on the reference backend."""
 
 import pytest
 

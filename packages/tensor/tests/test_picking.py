@@ -1,4 +1,4 @@
-"""gather, scatter and their kin, masks and nonzero: values, gradients, and what they refuse."""
+"""gather, scatter and the like, masks and nonzero: values, gradients, and errors."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def test_scatter():
         x.scatter(1, tensor([[0], [2]]))
 
 
-def test_of_equal_indices_the_last_counts_in_scatter_and_all_in_scatter_add():
+def test_of_equal_indices_the_last_wins_in_scatter_and_all_count_in_scatter_add():
     source = tensor([1.0, 10.0, 100.0], requires_grad=True)
     index = tensor([1, 1, 0])
     out = zeros(3).scatter(0, index, source)
@@ -147,6 +147,6 @@ def test_masks_and_nonzero():
         (lambda x: x.masked_select(x), TypeError, "masked_select: mask of dtype float32: expected bool"),
     ],
 )
-def test_what_does_not_fit(call, error, message):
+def test_invalid_arguments_raise(call, error, message):
     with pytest.raises(error, match=message):
         call(tensor(X))

@@ -1,4 +1,4 @@
-"""Plans are found by the form of operands; what is done by a plan is what is done without."""
+"""Plans are found by the form of operands, and compute the same as without a plan."""
 
 import itertools
 
@@ -12,7 +12,7 @@ from stackgrad.tensor._plans import MOST, Plans, layouts
 RNG = np.random.default_rng(0)
 
 
-def test_each_is_made_once_and_the_oldest_go():
+def test_each_plan_is_made_once_and_the_oldest_are_dropped():
     made = []
 
     def make(i):
@@ -31,13 +31,13 @@ def test_each_is_made_once_and_the_oldest_go():
     assert made == [*range(MOST + 1), 0]
 
 
-def test_layouts_tell_shapes_and_strides():
+def test_layouts_distinguish_shapes_and_strides():
     x = np.zeros((2, 3), np.float32)
     assert layouts((x, x.T)) == (((2, 3), (12, 4)), ((3, 2), (4, 12)))
 
 
 def operands_of(op):
-    """Tensors of all dtypes, shapes and layouts, and numbers: each combination that has a tensor."""
+    """All combinations of tensors, of various dtypes, shapes and layouts, and scalars, with at least one tensor."""
     arrays = [
         RNG.integers(1, 4, (2, 3)).astype(np.float32),
         RNG.integers(1, 4, (3, 2)).astype(np.float32).T,
@@ -61,10 +61,10 @@ def outcome(name, operands):
 
 
 @pytest.mark.parametrize("name", sorted(OPS))
-def test_the_same_is_done_with_a_plan_and_as_a_function(name):
+def test_a_plan_and_an_observed_function_give_the_same(name):
     for chosen in operands_of(OPS[name]):
         operands = (from_numpy(RNG.integers(0, 2, (2, 3)) > 0), *chosen[1:]) if name == "where" else chosen
-        for _ in range(2):  # the first makes the plan
+        for _ in range(2):  # the first call makes the plan
             planned = outcome(name, operands)
-        with observed(lambda *applied: None):  # what is observed is applied as a function
+        with observed(lambda *applied: None):  # observed operations are applied as functions
             assert outcome(name, operands) == planned

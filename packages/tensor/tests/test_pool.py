@@ -32,7 +32,7 @@ def test_a_worked_example():
     assert avg_pool2d(x, (2, 2), (2, 2), ((1, 1), (1, 1)))[0, 0, 0].tolist() == [0.0, 0.75, 0.75]
 
 
-def test_padding_never_wins():
+def test_padding_is_never_the_maximum():
     x = tensor([[[[-1.0, -np.inf], [-2.0, -3.0]]]], requires_grad=True)
     out = max_pool2d(x, (2, 2), (1, 1), ((1, 0), (0, 1)))
     assert out.tolist() == [[[[-1.0, -np.inf], [-1.0, -3.0]]]]
@@ -61,7 +61,7 @@ def same(found, expected, by=0):
     )
 
 
-def test_behind_a_relu_all_gradients_are_those_step_by_step(pooled):
+def test_after_a_relu_all_gradients_equal_those_computed_step_by_step(pooled):
     leaves, hidden, out = pooled
     middle = hidden.detach()
     middle.requires_grad = True
@@ -77,7 +77,7 @@ def test_behind_a_relu_all_gradients_are_those_step_by_step(pooled):
     assert same(grad((out.sum() + hidden.sum()), leaves), grad(conv2d(*leaves, relu=True), leaves, spread + 1), by=1e-5)
 
 
-def test_behind_a_relu_the_result_may_be_written_but_not_the_image(pooled):
+def test_after_a_relu_the_result_may_be_written_but_not_the_image(pooled):
     leaves, hidden, out = pooled
     expected = grad(out.sum(), leaves, retain_graph=True)
     with no_grad():
@@ -95,13 +95,13 @@ def test_a_convolution_masks_the_gradient_under_the_windows(pooled, monkeypatch)
     monkeypatch.setattr(out.backend, "max_pool2d_relu_grad", lambda *a: calls.append(None) or masked(*a))
     out.sum().backward(retain_graph=True)
     assert len(calls) == 1
-    (out.sum() + hidden.sum()).backward()  # of which the first is no gradient of a pool alone
+    (out.sum() + hidden.sum()).backward()  # the gradient is not that of a pool alone
     assert len(calls) == 1
     max_pool2d(conv2d(*leaves), (2, 2), (2, 2)).sum().backward()  # without relu
     assert len(calls) == 1
 
 
-def test_nothing_to_pool():
+def test_empty_pools():
     for shape in ((0, 2, 4, 4), (2, 0, 4, 4)):
         for pool in (max_pool2d, avg_pool2d):
             x = zeros(shape, requires_grad=True)
@@ -134,7 +134,7 @@ def test_nothing_to_pool():
         ((1, 1, 4, 4), ((0, 2), (2, 2)), r"kernel \(0, 2\) is not valid"),
     ],
 )
-def test_arguments_that_do_not_fit_are_named(pool, shape, arguments, message):
+def test_invalid_arguments_are_named(pool, shape, arguments, message):
     with pytest.raises(ValueError, match=message):
         pool(zeros(shape), *arguments)
 
@@ -147,11 +147,11 @@ def test_integers_are_not_pooled(pool):
         pool(zeros(1, 1, 4, 4), 2, 2)
 
 
-def test_a_last_window_may_hang_over_the_end():
+def test_the_last_window_may_extend_past_the_end():
     x = arange(5, dtype="float32").reshape(1, 1, 1, 5)
     assert max_pool2d(x, (1, 2), (1, 2), ceil_mode=True).tolist() == [[[[1.0, 3.0, 4.0]]]]
     assert max_pool2d(x, (1, 2), (1, 3), ceil_mode=True).tolist() == [[[[1.0, 4.0]]]]
-    assert max_pool2d(x, (1, 2), (1, 5), ((0, 0), (0, 1)), True).tolist() == [[[[1.0]]]]  # none begins in the padding
+    assert max_pool2d(x, (1, 2), (1, 5), ((0, 0), (0, 1)), True).tolist() == [[[[1.0]]]]  # none starts in padding
     assert avg_pool2d(x, (1, 2), (1, 2), ceil_mode=True).tolist() == [[[[0.5, 2.5, 4.0]]]]
     assert avg_pool2d(x, (1, 2), (1, 3), ((0, 0), (1, 1)), True, False).tolist() == [[[[0.0, 2.5]]]]
     assert avg_pool2d(x, (1, 2), (1, 3), ((0, 0), (1, 1)), True, True).tolist() == [[[[0.0, 2.5]]]]

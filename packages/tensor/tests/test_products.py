@@ -1,4 +1,4 @@
-"""Products by the names of their shapes."""
+"""PyTorch's products for particular shapes."""
 
 import math
 
@@ -56,6 +56,6 @@ def test_gradients():
         (lambda: tensor(A).outer(tensor(V)), ValueError, "outer of shapes"),
     ],
 )
-def test_what_does_not_fit(call, error, message):
+def test_invalid_arguments_raise(call, error, message):
     with pytest.raises(error, match=message):
         call()

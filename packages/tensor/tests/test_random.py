@@ -1,4 +1,4 @@
-"""Philox, and what is made of its words."""
+"""Philox, and the values made from its words."""
 
 import math
 
@@ -46,7 +46,7 @@ def test_words_come_in_the_order_of_blocks(seed, call, count):
 
 
 @pytest.mark.parametrize("dtype", [float32, float64])
-def test_uniform_numbers_depend_on_the_index_alone(dtype):
+def test_uniform_values_depend_on_the_index_alone(dtype):
     whole = uniform((1000,), dtype, 5, 7)
     np.testing.assert_array_equal(uniform((10,), dtype, 5, 7), whole[:10])
     np.testing.assert_array_equal(uniform((10, 1, 100), dtype, 5, 7).reshape(-1), whole)
@@ -60,7 +60,7 @@ def test_uniform_numbers_depend_on_the_index_alone(dtype):
 
 
 @pytest.mark.parametrize(("dtype", "unit"), [(float32, 2**-24), (float64, 2**-53)])
-def test_uniform_numbers_are_multiples_of_a_unit_below_1(dtype, unit):
+def test_uniform_values_are_multiples_of_a_unit_below_1(dtype, unit):
     drawn = uniform((1 << 16,), dtype, 1, 0)
     assert drawn.dtype == dtype
     assert drawn.min() >= 0
@@ -70,7 +70,7 @@ def test_uniform_numbers_are_multiples_of_a_unit_below_1(dtype, unit):
 
 
 @pytest.mark.parametrize("dtype", [float32, float64])
-def test_uniform_numbers_are_uniform(dtype):
+def test_uniform_values_are_uniform(dtype):
     n = 1 << 18
     drawn = uniform((n,), dtype, 2, 3).astype(np.float64)
     counts = np.bincount((drawn * 256).astype(int), minlength=256)
@@ -79,7 +79,7 @@ def test_uniform_numbers_are_uniform(dtype):
     assert abs(np.corrcoef(drawn[:-1], drawn[1:])[0, 1]) < 5 / math.sqrt(n)
 
 
-def test_normal_numbers_have_the_moments_of_a_normal_distribution():
+def test_normal_values_have_the_moments_of_a_normal_distribution():
     n = 1 << 18
     drawn = normal((n,), float64, 4, 0)
     for power, moment, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
@@ -89,13 +89,13 @@ def test_normal_numbers_have_the_moments_of_a_normal_distribution():
     assert abs(below - 0.5 * (1 + math.erf(1 / math.sqrt(2)))) < 5 * 0.5 / math.sqrt(n)
 
 
-def test_normal_numbers_depend_on_the_index_alone():
+def test_normal_values_depend_on_the_index_alone():
     whole = normal((100,), float32, 4, 0)
     np.testing.assert_array_equal(normal((2, 5), float32, 4, 0).reshape(-1), whole[:10])
     assert whole.dtype == float32
 
 
-def test_each_draw_is_another():
+def test_each_draw_differs():
     generator = Generator(3)
     first, second = rand(5, generator=generator), rand(5, generator=generator)
     assert first.tolist() != second.tolist()
@@ -116,7 +116,7 @@ def test_the_default_generator_is_seeded():
 
 
 @pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
-def test_bernoulli_is_1_as_often_as_asked(p):
+def test_bernoulli_is_1_with_probability_p(p):
     n = 1 << 16
     drawn = bernoulli(p, n, generator=Generator(1))
     assert set(drawn.tolist()) <= {0.0, 1.0}
@@ -136,7 +136,7 @@ def test_a_seed_is_an_integer():
         Generator(1.5)
 
 
-def test_a_generator_starts_from_another_seed():
+def test_a_generator_restarts_from_another_seed():
     generator = Generator(1)
     rand(3, generator=generator)
 

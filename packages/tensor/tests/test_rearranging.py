@@ -1,4 +1,4 @@
-"""Moving, repeating and cutting: values by NumPy, views and copies, and what they refuse."""
+"""Moving, repeating and splitting: NumPy's values, views and copies, and errors."""
 
 import numpy as np
 import pytest
@@ -111,7 +111,7 @@ def test_without_dimensions():
         (lambda x: x[0].mT, r"mT of shape \(4,\): expected two dimensions or more"),
     ],
 )
-def test_what_does_not_fit(call, message):
+def test_invalid_arguments_raise(call, message):
     with pytest.raises(ValueError, match=message):
         call(tensor(X))
 

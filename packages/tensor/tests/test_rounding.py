@@ -1,4 +1,4 @@
-"""Roundings, and whole quotients with what they leave: PyTorch's values and errors."""
+"""Rounding, floor division and remainders: PyTorch's values and errors."""
 
 import math
 
@@ -65,7 +65,7 @@ def test_remainders_have_the_sign_of_the_divisor():
     np.testing.assert_array_equal((tensor([1.0, -1.0, 0.0]) // 0.0).numpy(), [math.inf, -math.inf, math.nan])
 
 
-def test_a_remainder_of_large_numbers_is_exact():
+def test_a_remainder_of_large_values_is_exact():
     x, y = tensor([1e16, 1.0], dtype="float64"), tensor([3.0, 0.1], dtype="float64")
     assert (x % y).tolist() == [1e16 % 3.0, 1.0 % 0.1]
 
@@ -125,7 +125,7 @@ def test_in_place():
         assert x.item() in (1.0, 2.0)
 
 
-def test_other_operands_are_left_to_python():
+def test_other_operands_return_not_implemented():
     class Other:
         def __rmod__(self, other):
             return "mod"

@@ -1,4 +1,4 @@
-"""Dimension numbers, broadcasting and windows."""
+"""Dimension indices, broadcasting and windows."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_a_dim_out_of_range_is_named(dim):
         normalize_dim(dim, 3)
 
 
-def test_without_dimensions_there_is_as_if_one():
+def test_without_dimensions_there_counts_as_one():
     assert normalize_dim(0, 0) == 0
     assert normalize_dim(-1, 0) == 0
     for dim in (1, -2):
@@ -41,11 +41,11 @@ def test_without_dimensions_there_is_as_if_one():
 def test_a_dim_is_an_integer():
     with pytest.raises(TypeError, match="'float' object cannot be interpreted as an integer"):
         normalize_dim(1.0, 3)
-    with pytest.raises(TypeError, match="dim False: expected an integer"):  # x.var(False) is not of dim 0
+    with pytest.raises(TypeError, match="dim False: expected an integer"):  # x.var(False) does not mean dim 0
         normalize_dim(False, 3)
 
 
-def test_several_dims_are_put_in_order():
+def test_several_dims_are_sorted():
     assert normalize_dims((-1, 0), 3) == (0, 2)
     assert normalize_dims(None, 2) == (0, 1)
     assert normalize_dims((), 2) == ()
@@ -91,7 +91,7 @@ def test_a_shape_is_resolved(shape, size, expected):
         ((-2, 3), 6, r"shape \(-2, 3\) is not valid"),
     ],
 )
-def test_a_shape_that_cannot_be_is_named(shape, size, message):
+def test_an_invalid_shape_is_named(shape, size, message):
     with pytest.raises(ValueError, match=message):
         resolve_shape(shape, size)
 
@@ -105,7 +105,7 @@ SIDES = st.tuples(st.integers(0, 3), st.integers(0, 3))
 
 
 @given(PAIRS, PAIRS, st.tuples(SIDES, SIDES), PAIRS, st.tuples(st.integers(1, 9), st.integers(1, 9)))
-def test_a_window_has_as_many_places_as_can_be_counted(kernel, stride, padding, dilation, size):
+def test_the_count_of_window_positions(kernel, stride, padding, dilation, size):
     window = Window(kernel, stride, padding, dilation)
     counted = loops.output_size(size, window)
     if 0 in counted:
@@ -136,7 +136,7 @@ def test_a_window_has_as_many_places_as_can_be_counted(kernel, stride, padding, 
         ),
     ],
 )
-def test_a_window_that_cannot_be_is_named(arguments, error, message):
+def test_an_invalid_window_is_named(arguments, error, message):
     with pytest.raises(error, match=message):
         Window(**arguments)
 
@@ -152,7 +152,7 @@ def test_strides_in_order():
 
 @settings(max_examples=500)
 @given(draws(Limits(extent=4, size=200)))
-def test_strides_are_reshaped_where_numpy_makes_no_copy(draw):
+def test_strides_are_reshaped_if_numpy_makes_no_copy(draw):
     array = draw.sample(draw.shape(), uniform(np.dtype("float32"))).numpy()
     divisors = [n for n in range(1, array.size + 1) if array.size % n == 0]
     rows = draw.choice(divisors) if divisors else 0

@@ -32,7 +32,7 @@ def test_nothing_overflows(dtype):
     assert x.grad.tolist() == [[-0.5, 0.5, 0.0]]
 
 
-def test_nothing_to_normalise():
+def test_softmax_of_no_elements():
     assert softmax(zeros(2, 0), 1).shape == (2, 0)
     assert log_softmax(zeros(0, 2), 1).shape == (0, 2)
     x = zeros(0, 3, requires_grad=True)
@@ -43,7 +43,7 @@ def test_nothing_to_normalise():
 
 
 @pytest.mark.parametrize("function", [softmax, log_softmax])
-def test_arguments_that_do_not_fit_are_named(function):
+def test_invalid_arguments_are_named(function):
     with pytest.raises(TypeError, match=f"{function.__name__}: input of dtype int64: expected float32 or float64"):
         function(arange(3), 0)
     with pytest.raises(IndexError, match="dim 1 is out of range for 1 dimensions"):
@@ -71,7 +71,7 @@ def test_arguments_that_do_not_fit_are_named(function):
         ((2, 0), [0, 0], ValueError, r"input of shape \(2, 0\) has no classes: expected at least one"),
     ],
 )
-def test_targets_that_do_not_fit_are_named(logits, target, error, message):
+def test_invalid_targets_are_named(logits, target, error, message):
     with pytest.raises(error, match=message):
         cross_entropy(zeros(logits), tensor(target))
     with pytest.raises(error, match=message):

@@ -1,4 +1,4 @@
-"""sort, argsort, topk, kthvalue, median and unique: ties, NaN, no dimensions, nothing, and what they refuse."""
+"""sort, argsort, topk, kthvalue, median and unique: ties, NaN, no dimensions, no elements, and errors."""
 
 import math
 
@@ -33,7 +33,7 @@ def test_along_another_dim_and_of_other_dtypes():
     assert sort(x, 0).values.tolist() == [[2, 1], [3, 5]]
 
 
-def test_the_gradient_goes_to_where_values_stood():
+def test_the_gradient_goes_back_to_the_original_indices():
     x = tensor([3.0, 1.0, 2.0], requires_grad=True)
     (x.sort().values * tensor([1.0, 10.0, 100.0])).sum().backward()
     assert x.grad.tolist() == [100.0, 1.0, 10.0]
@@ -92,7 +92,7 @@ def test_without_dimensions():
         x.sort(1)
 
 
-def test_nothing_is_in_order():
+def test_empty_tensors_are_sorted():
     for shape, dim in (((0,), 0), ((2, 0), 1), ((0, 3), 1)):
         assert zeros(shape).sort(dim).values.shape == shape
         assert zeros(shape).argsort(dim).shape == shape

@@ -1,4 +1,4 @@
-"""Special values: PyTorch's table on NumPy, and what does not fit in it."""
+"""Special values: PyTorch's table on NumPy, and further cases."""
 
 import math
 
@@ -17,7 +17,7 @@ def test_on_numpy(case):
 
 
 @pytest.mark.parametrize("exponent", [0, 1, 2, 3, 4, -1, -2])
-@pytest.mark.parametrize("as_tensor", [False, True], ids=["a number", "a tensor that requires a gradient"])
+@pytest.mark.parametrize("as_tensor", [False, True], ids=["a scalar", "a tensor that requires a gradient"])
 def test_all_derivatives_of_a_whole_power(exponent, as_tensor):
     values = np.array([0.0, -0.0, -2.0, 3.0])
     x = tensor(values, requires_grad=True)
@@ -31,7 +31,7 @@ def test_all_derivatives_of_a_whole_power(exponent, as_tensor):
         factor *= exponent - order
 
 
-def test_a_power_of_single_numbers_is_that_of_arrays():
+def test_powers_of_scalars_and_arrays_agree():
     for base in (-math.inf, -2.0, -0.0, 0.0, math.inf):
         for exponent in (0.5, -0.5, 2.0, -1.0):
             with np.errstate(all="ignore"):

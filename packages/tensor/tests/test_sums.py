@@ -1,4 +1,4 @@
-"""How exact the reference backend's sums are, and how they are made."""
+"""The accuracy of the reference backend's sums, and their implementation."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_twenty_million(name):
     LONG_SUMS[name](BACKEND)
 
 
-def test_a_constant_channel_is_brought_to_zero():
+def test_a_constant_channel_is_normalised_to_zero():
     x = tensor(np.full((64, 1, 999), 100.3, np.float32), backend="numpy")
     weight, bias = ones(1, backend="numpy"), zeros(1, backend="numpy")
     out, mean, var = batch_norm(x, weight, bias)
@@ -38,7 +38,7 @@ def test_a_constant_channel_is_brought_to_zero():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_infinities_and_nan_stay_what_they_are(dtype):
+def test_infinities_and_nan_pass(dtype):
     inf, nan = np.inf, np.nan
     x = np.array([1, inf, 2, -inf, 3], dtype)
     assert np.array_equal(BACKEND.cumsum(x, 0), [1, inf, inf, nan, nan], equal_nan=True)
@@ -59,7 +59,7 @@ def test_a_product_does_not_overflow_midway(dtype):
     assert product(np.array([1 / large] * 3, dtype)) == 0
 
 
-def test_products_of_few_and_of_none():
+def test_products_of_few_elements_and_of_none():
     for count in range(9):
         x = np.arange(1.0, count + 1)
         assert product(x) == np.prod(x)
@@ -67,7 +67,7 @@ def test_products_of_few_and_of_none():
 
 
 @pytest.mark.parametrize("k", [_sums.PIECE, _sums.PIECE + 1, 3 * _sums.PIECE])
-def test_a_matrix_product_is_cut_where_it_is_long(k):
+def test_a_long_matrix_product_is_split(k):
     a, b = np.random.default_rng(0).integers(-3, 4, (2, 2, 3, k)).astype(np.float64)
     expected = np.einsum("bik,bjk->bij", a, b)
     assert np.array_equal(_sums.matmul(a, b.swapaxes(1, 2)), expected)

@@ -1,4 +1,4 @@
-"""Tensor as an object: out to Python and NumPy, in place, copies and the like."""
+"""Tensor as an object: conversion to Python and NumPy, copies, and other backends."""
 
 import copy
 import pickle
@@ -23,7 +23,7 @@ def test_numpy_is_a_read_only_view():
     assert np.shares_memory(x.T.numpy(), x.data)
 
 
-def test_numpy_of_what_requires_a_gradient_is_refused():
+def test_numpy_of_a_tensor_that_requires_a_gradient_is_refused():
     x = zeros(2, requires_grad=True)
     for function in (x.numpy, lambda: np.asarray(x), (x * 2).numpy):
         with pytest.raises(
@@ -162,7 +162,7 @@ def test_clone_and_detach():
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
-def test_copies_have_memory_of_their_own(copied):
+def test_copies_own_their_memory(copied):
     x = tensor([[1.0, 2.0]], requires_grad=True)
     x.grad = tensor([[3.0, 4.0]])
     y = copied(x)
@@ -175,7 +175,7 @@ def test_copies_have_memory_of_their_own(copied):
     assert copied(zeros(2, 3).T[1]).tolist() == [0.0, 0.0]
 
 
-def test_copies_keep_the_class_and_what_is_shared():
+def test_copies_keep_the_class_and_shared_references():
     class Named(Tensor):
         __slots__ = ()
 
@@ -187,7 +187,7 @@ def test_copies_keep_the_class_and_what_is_shared():
 
 
 def _by_buffers(x):
-    """A copy by a pickle whose buffers lie in read-only memory."""
+    """A copy by a pickle whose buffers are in read-only memory."""
     buffers = []
     data = pickle.dumps(x, 5, buffer_callback=buffers.append)
     return pickle.loads(data, buffers=[bytes(buffer) for buffer in buffers])
@@ -216,11 +216,11 @@ def test_copies_of_any_layout_can_be_written_to(copied, make):
 
 
 class Tagged(Tensor):
-    """With a place for attributes."""
+    """A subclass with attributes."""
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
-def test_copies_keep_attributes_and_have_a_gradient_of_their_own(copied):
+def test_copies_keep_attributes_and_own_their_gradient(copied):
     x = Tagged(np.zeros(2, np.float32), zeros(1).backend)
     x.tag = ["a"]
     x.requires_grad_().grad = tensor([1.0, 2.0])
@@ -266,7 +266,7 @@ def test_to_shares_memory_between_host_backends():
 
 
 class Far(NumpyBackend):
-    """A backend with memory of its own."""
+    """A backend with its own memory, as a device."""
 
     name = "far"
 
@@ -280,15 +280,15 @@ class Far(NumpyBackend):
 FAR = Far()
 
 
-def test_to_copies_where_memory_is_not_the_hosts():
+def test_to_copies_to_a_device():
     x = ones(2, requires_grad=True)
     square, y = x * x, x.detach().to(FAR)
     y.add_(1)
-    square.sum().backward()  # x is what it was
+    square.sum().backward()  # x is unchanged
     assert (x.tolist(), y.tolist()) == ([1.0, 1.0], [2.0, 2.0])
 
 
-def test_numpy_does_not_take_what_is_not_in_the_hosts_memory(monkeypatch):
+def test_numpy_does_not_accept_device_tensors(monkeypatch):
     x = ones(2).to(FAR)
     monkeypatch.setattr(_tensor, "HostBackend", Other)
     with pytest.raises(TypeError, match=r"NumPy was given a tensor on backend 'far': bring it over with .to\('cpu'\)"):
@@ -299,7 +299,7 @@ def test_numpy_does_not_take_what_is_not_in_the_hosts_memory(monkeypatch):
 # --- other libraries
 
 
-def test_memory_goes_to_other_libraries():
+def test_other_libraries_share_our_memory():
     x = tensor([[1.0, 2.0], [3.0, 4.0]])
     array = np.from_dlpack(x.T)
     assert array.tolist() == [[1.0, 3.0], [2.0, 4.0]]
@@ -310,7 +310,7 @@ def test_memory_goes_to_other_libraries():
         x.requires_grad_().__dlpack__()
 
 
-def test_memory_of_other_libraries():
+def test_we_share_memory_of_other_libraries():
     array = np.arange(6.0).reshape(2, 3)
     x = from_dlpack(array.T)
     assert x.tolist() == array.T.tolist()
@@ -335,7 +335,7 @@ def test_casts():
         x.astype("float16")
 
 
-def test_no_warning_where_numpy_warns():
+def test_no_warning_even_if_numpy_warns():
     x = tensor([0.0, -1.0, 3e38])
     for out in (
         1 / x,

@@ -1,4 +1,4 @@
-"""The table of cases: what it covers, that it passes what is right and that it catches what is wrong."""
+"""The table of cases: what it covers, that correct backends pass and that wrong ones are caught."""
 
 import os
 import re
@@ -36,7 +36,7 @@ F32, F64 = np.dtype("float32"), np.dtype("float64")
 
 @pytest.fixture(autouse=True)
 def _without_shrinking() -> Iterator[None]:
-    """What fails on purpose need not be made small."""
+    """Failures on purpose need no shrinking."""
     settings.load_profile("unshrunk")
     yield
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
@@ -47,7 +47,7 @@ def case(name: str, kind: str = "values") -> Case:
     return found
 
 
-# --- what is covered
+# --- coverage
 
 
 def test_every_row_has_cases():
@@ -63,7 +63,7 @@ def test_every_row_has_cases():
     assert str(case("exp", "second")) == "exp-second"
 
 
-def test_every_kind_of_work_is_called(monkeypatch):
+def test_every_primitive_is_called(monkeypatch):
     called = set()
 
     def spy(name):
@@ -75,24 +75,24 @@ def test_every_kind_of_work_is_called(monkeypatch):
 
         return method
 
-    kinds = [name for name, value in vars(Backend).items() if callable(value) and not name.startswith("_")]
-    kinds.remove("owns_memory")  # asked by tensors alone, when a gradient reaches a leaf
-    kinds.remove("empty_like")  # of captured functions
-    kinds.remove("plan_stage")  # of functions that are fused, with test modules of their own
-    kinds.remove("host_buffer")  # which is another object, with a test module of its own
-    kinds.remove("from_dlpack")  # for arrays of other libraries (test_tensor)
-    watched = type("Watched", (NumpyBackend,), {"name": "watched", **{name: spy(name) for name in kinds}})()
+    primitives = [name for name, value in vars(Backend).items() if callable(value) and not name.startswith("_")]
+    primitives.remove("owns_memory")  # used by tensors alone, when a gradient reaches a leaf
+    primitives.remove("empty_like")  # used by captured functions
+    primitives.remove("plan_stage")  # used by fused functions, which have their own test modules
+    primitives.remove("host_buffer")  # another object, with its own test module
+    primitives.remove("from_dlpack")  # for arrays of other libraries (test_tensor)
+    watched = type("Watched", (NumpyBackend,), {"name": "watched", **{name: spy(name) for name in primitives}})()
     for each in CASES:
         if each.kind == "values":
             each.run(watched, max_examples=4)
-    assert called == set(kinds)
+    assert called == set(primitives)
 
 
-# --- what is drawn
+# --- random arrays
 
 
 def drawn(make, count=200):
-    """What `make` makes of many examples."""
+    """The results of `make` for many examples."""
     found = []
 
     @settings(max_examples=count)
@@ -134,7 +134,7 @@ def test_layouts(wanted):
     assert sum(map(wanted, arrays)) >= 3
 
 
-def test_values_for_gradients_keep_off_kinks():
+def test_values_for_gradients_avoid_kinks():
     op = replace(OPS["abs"], kinks=(0.0, 1.01, -2.0304))
     values = _elementwise._smooth_values(op, 0)(np.random.default_rng(0), (10_000,))
     assert np.abs(np.subtract.outer(values, op.kinks)).min() > 0.0009
@@ -148,19 +148,19 @@ def test_limits_hold(data):
     assert np.prod(shape) <= limits.size
     assert sum(n > limits.extent for n in shape) <= 1
     assert np.prod(np.broadcast_shapes(*draw.shapes(3))) <= limits.size
-    again = Draw(limits, draw.number)
+    again = Draw(limits, draw.code)
     assert again.shape() == shape
     assert repr(again) == repr(draw)
 
 
-def test_what_fails_is_shrunk_to_the_smallest():
+def test_failures_shrink_to_the_smallest():
     settings.load_profile("same")
     with pytest.raises(AssertionError) as caught:
         case("relu").run(WRONG["relu"])
-    assert re.search(r"wrong at 1 of \d{1,2} places", str(caught.value))
+    assert re.search(r"wrong in 1 of \d{1,2} elements", str(caught.value))
 
 
-# --- what is compared
+# --- comparisons
 
 
 def test_comparisons_are_strict():
@@ -172,11 +172,11 @@ def test_comparisons_are_strict():
     with pytest.raises(AssertionError, match=r"x on numpy has shape \(3,\), float32: expected \(1, 3\), float32"):
         expect_equal("x", BACKEND, one, one[None])
     with pytest.raises(
-        AssertionError, match=r"x on numpy is wrong at 1 of 3 places, first at \(1,\): .*1.0.*, expected .*2.0"
+        AssertionError, match=r"x on numpy is wrong in 1 of 3 elements, first at \(1,\): .*1.0.*, expected .*2.0"
     ):
         expect_close("x", BACKEND, one, np.array([1, 2, 1], np.float32), 0.5)
     for found, expected in ((np.nan, 1.0), (1.0, np.nan), (np.inf, 1.0), (1.0, np.inf), (np.inf, -np.inf)):
-        with pytest.raises(AssertionError, match="is wrong at 1 of 1 places"):
+        with pytest.raises(AssertionError, match="is wrong in 1 of 1 elements"):
             expect_near("x", np.array([found]), np.array([expected]), 1e300)
 
 
@@ -188,18 +188,18 @@ def test_units_in_the_last_place():
         expect_near("x", np.nextafter(above, np.float32(2)), one, ulps(one, F32, 1))
 
 
-# --- what is caught
+# --- wrong backends
 
 RAW = {name: getattr(NumpyBackend, name) for name in dir(Backend)}
 
 
 def broken(name, change):
-    """NumpyBackend, but for one kind, which `change` does in its place."""
+    """NumpyBackend with one method replaced by `change`."""
     return type("Broken", (NumpyBackend,), {"name": "broken", name: np.errstate(all="ignore")(change)})()
 
 
 def result(name, change):
-    """As `broken`, where `change` maps the right result to a wrong one."""
+    """As `broken`, with `change` mapping the correct result to a wrong one."""
     return broken(name, lambda self, *args: change(getattr(NumpyBackend, name)(self, *args)))
 
 
@@ -291,9 +291,9 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_backend_that_is_wrong_is_caught(name):
+def test_a_wrong_backend_is_caught(name):
     with pytest.raises(
-        AssertionError, match=r"broken (is wrong at|has shape|is not in C order)|fused gradient|is a copy"
+        AssertionError, match=r"broken (is wrong in|has shape|is not in C order)|fused gradient|is a copy"
     ):
         case(name).run(WRONG[name])
 
@@ -308,11 +308,11 @@ def test_a_backend_that_is_wrong_is_caught(name):
     ],
 )
 def test_wrong_gradients_of_a_convolution_are_caught(wrong):
-    with pytest.raises(AssertionError, match=r"broken is wrong at|conv2d_grads of"):
+    with pytest.raises(AssertionError, match=r"broken is wrong in|conv2d_grads of"):
         case("conv2d").run(wrong)
 
 
-def test_an_assignment_that_minds_no_overlap_is_caught():
+def test_an_assignment_that_ignores_overlap_is_caught():
     def assign(self, target, source):
         for i in np.ndindex(target.shape):
             target[i] = np.broadcast_to(source, target.shape)[i]
@@ -346,14 +346,14 @@ def test_a_row_with_a_wrong_gradient_is_caught(monkeypatch, name, kind, gradient
         ("pow", (lambda g, x, y: g * (y == 0).where(0.0, y * x ** (y - 1)), OPS["pow"].grads[1])),
     ],
 )
-def test_a_gradient_that_is_wrong_at_special_values_is_caught(monkeypatch, name, gradients):
+def test_a_wrong_gradient_at_special_values_is_caught(monkeypatch, name, gradients):
     row = replace(OPS[name], grads=gradients)
     monkeypatch.setitem(ops.OPS, name, row)
-    with pytest.raises(AssertionError, match=f"{name}, .* is wrong at"):
+    with pytest.raises(AssertionError, match=f"{name}, .* is wrong in"):
         Case(name, "special", partial(_special.check_row, row)).run("numpy")
 
 
-def test_a_row_without_special_values_is_told_how_to_get_them():
+def test_a_row_without_special_values_says_how_to_get_them():
     with pytest.raises(AssertionError, match=r"new has no special values: run tools/special_values.py"):
         _special.expected("rows", "new")
 

@@ -1,4 +1,4 @@
-"""What code uses, read off its instructions."""
+"""The names that code uses, read from its bytecode."""
 
 from stackgrad.tensor._uses import Chain, uses_of
 
@@ -31,14 +31,14 @@ def test_chains_of_attributes():
     assert not found.asks
 
 
-def test_functions_inside_count_too():
+def test_inner_functions_count_too():
     def function(self):
         return [lambda: self.inner.value for _ in range(3)]
 
     assert Chain("self", "local", ("inner", "value")) in used(function).chains
 
 
-def test_functions_inside_can_be_left_out():
+def test_inner_functions_can_be_excluded():
     total = 0
 
     def function():
@@ -65,7 +65,7 @@ def test_variables_that_are_only_set_count_too():
     assert total == 0
 
 
-def test_who_asks_for_all_attributes():
+def test_reading_all_attributes_is_detected():
     assert used(lambda x: vars(x)).asks
     assert used(lambda x: getattr(x, "a")).asks  # noqa: B009
     assert used(lambda x: x.__dict__).asks

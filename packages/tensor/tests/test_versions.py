@@ -1,4 +1,4 @@
-"""What a graph saved and was then written over in place is noticed."""
+"""Backward detects saved tensors that were overwritten in place."""
 
 import pytest
 
@@ -61,7 +61,7 @@ def test_an_optimizer_step_counts_as_a_change():
         y.backward()
 
 
-def test_what_was_not_saved_may_change():
+def test_tensors_that_were_not_saved_may_change():
     x = leaf(1.0, 2.0)
     y = x * 1
     z = (y + 1).sum()

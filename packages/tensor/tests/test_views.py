@@ -1,4 +1,4 @@
-"""Views where PyTorch gives one, whatever the order in memory."""
+"""`view` succeeds where PyTorch's does, whatever the order in memory."""
 
 import gc
 import weakref
@@ -32,8 +32,8 @@ def test_results_are_viewed_as_rows(name):
     assert rows.version is out.version
     assert np.array_equal(out.view(-1).numpy(), out.numpy().reshape(-1))
     expected = out.numpy().copy()
-    rows += 1  # in the one
-    out *= 2  # in the other
+    rows += 1  # in one of them
+    out *= 2  # in the other one
     np.testing.assert_allclose(out.numpy(), (expected + 1) * 2)
     np.testing.assert_allclose(rows.numpy(), ((expected + 1) * 2).reshape(len(out), -1))
 
@@ -62,7 +62,7 @@ def test_gradients_flow_through_views_that_are_written(name):
     np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-12)
 
 
-def test_what_pytorch_refuses():
+def test_views_that_pytorch_refuses():
     x = conv2d(rand(2, 3, 6, 6, dtype="float64"), ones(5, 3, 3, 3, dtype="float64"))
     for y in (
         x.permute(0, 2, 3, 1),
@@ -83,7 +83,7 @@ def test_what_pytorch_refuses():
         from_numpy(np.ones((2, 3)).T).detach().view(6)
 
 
-def test_there_and_back_is_a_view():
+def test_permuting_back_and_forth_allows_a_view():
     x = conv2d(images(), ones(5, 3, 3, 3, dtype="float64"))
     for y in (x.permute(0, 2, 3, 1).permute(0, 3, 1, 2), x.unsqueeze(0)[0], x[:, None].squeeze(1), x.detach()):
         assert y.view(2, -1).version is x.version
@@ -92,7 +92,7 @@ def test_there_and_back_is_a_view():
     assert y.view(2, -1).version is x.version
 
 
-def test_what_was_saved_notices_a_write_to_a_view():
+def test_a_write_to_a_view_changes_the_version_of_saved_tensors():
     x = images(requires_grad=True)
     out = softmax(x, 1)
     with no_grad():
@@ -107,7 +107,7 @@ def test_selected_elements_are_viewed():
     assert x[[0, 2]].view(-1).tolist() == [0, 1, 2, 3, 8, 9, 10, 11]
 
 
-def test_views_of_views_do_not_grow_for_ever():
+def test_chains_of_views_are_bounded():
     x = ones(2, 3)
     first = weakref.ref(x)
     for _ in range(1000):
@@ -140,7 +140,7 @@ def test_a_long_chain_of_views_with_a_gradient():
     ],
 )
 @pytest.mark.parametrize("layout", [lambda x: x.reshape(2, 3), lambda x: x.reshape(3, 2).T])
-def test_a_view_that_changes_nothing_is_a_tensor_of_its_own(view, layout):
+def test_a_view_that_changes_nothing_is_a_new_tensor(view, layout):
     x = layout(arange(6.0))
     y = view(x).requires_grad_()
     assert not x.requires_grad

@@ -1,4 +1,4 @@
-"""Writes that are part of the graph: PyTorch 2.13's values, also through views of what is written."""
+"""Writes that are part of the graph: PyTorch 2.13's values, also through views."""
 
 import gc
 
@@ -12,7 +12,7 @@ def leaf(*values):
     return tensor(list(values), dtype="float64", requires_grad=True)
 
 
-# --- values of PyTorch
+# --- PyTorch's values
 
 
 def test_a_result_is_changed():
@@ -26,7 +26,7 @@ def test_a_result_is_changed():
     assert b.grad.tolist() == [1.0, 2.0]
 
 
-def test_a_buffer_takes_results_up():
+def test_a_buffer_accumulates_results():
     w = leaf(1.0, 2.0, 3.0)
     out = zeros(3, dtype="float64")
     for i in range(3):
@@ -50,7 +50,7 @@ def test_a_view_shows_the_history_of_what_is_written_later():
     assert w.grad.tolist() == [12.0, 12.0]
 
 
-def test_a_view_of_what_had_no_history():
+def test_a_view_of_a_tensor_without_a_history():
     w = leaf(1.0, 2.0)
     x = zeros(2, dtype="float64")
     view = x[1:]
@@ -72,7 +72,7 @@ def test_writing_to_a_view_of_a_view():
     assert w.grad.tolist() == [202.0, 4.0, 0.0, 8.0]
 
 
-def test_what_is_written_over_gets_no_gradient():
+def test_overwritten_values_get_no_gradient():
     w = leaf(1.0, -2.0, 3.0)
     h = w * 2
     h[h < 0] = 0
@@ -94,7 +94,7 @@ def test_of_equal_indices_the_last_gets_the_gradient():
     assert w.grad.tolist() == [0.0, 1.0, 1.0]
 
 
-def test_a_detached_alias_has_a_history_of_its_own():
+def test_a_detached_alias_has_its_own_history():
     w = leaf(1.0, 2.0)
     h = w * 3
     y = h.detach()
@@ -117,7 +117,7 @@ def test_a_second_derivative():
     assert second.tolist() == [12.0, 108.0]
 
 
-# --- what raises
+# --- errors
 
 
 def test_a_leaf_is_not_written():
@@ -132,7 +132,7 @@ def test_a_leaf_is_not_written():
     assert x.version.count == 0
 
 
-def test_a_view_without_a_way_back_is_not_written():
+def test_a_view_without_an_origin_is_not_written():
     class First(Function):
         @staticmethod
         def forward(ctx, x):
@@ -166,7 +166,7 @@ def test_a_view_without_a_way_back_is_not_written():
     assert h.tolist() == [6.0, 6.0]
 
 
-def test_a_result_of_a_function_of_ones_own_is_written():
+def test_a_result_of_a_user_function_is_written():
     class Twice(Function):
         @staticmethod
         def forward(ctx, x):
@@ -183,7 +183,7 @@ def test_a_result_of_a_function_of_ones_own_is_written():
     assert w.grad.tolist() == [10.0, 10.0]
 
 
-def test_what_backward_needs_and_was_written_is_an_error():
+def test_overwriting_what_backward_needs_is_an_error():
     w = leaf(1.0, 2.0)
     for make in (lambda: w.exp(), lambda: (w * 1).reshape(2, 1).T.tanh()):
         h = make()
@@ -201,8 +201,8 @@ def test_what_backward_needs_and_was_written_is_an_error():
 def test_a_value_from_before_is_kept():
     w = leaf(2.0, 3.0)
     h = w * 1
-    h **= 2  # needs what it writes over
-    h.exp_()  # needs what it writes
+    h **= 2  # needs the value that it overwrites
+    h.exp_()  # needs the value that it writes
     h.sum().backward()
     np.testing.assert_allclose(w.grad.numpy(), 2 * np.array([2, 3]) * np.exp([4.0, 9.0]))
 
@@ -210,7 +210,7 @@ def test_a_value_from_before_is_kept():
 # --- read-only memory
 
 
-def test_read_only_memory_stays_as_it_is():
+def test_read_only_memory_does_not_change():
     array = np.zeros(4, np.float32)
     array.flags.writeable = False
     for view in (lambda x: x, lambda x: x.reshape(2, 2).T, lambda x: x[::2], lambda x: x.detach().to("numpy")):
@@ -229,7 +229,7 @@ def test_read_only_memory_stays_as_it_is():
     assert not array.any()
 
 
-def test_an_optimizer_writes_nothing_where_one_of_several_cannot_be():
+def test_an_optimizer_writes_nothing_if_one_parameter_is_read_only():
     array = np.ones(2, np.float32)
     array.flags.writeable = False
     p, velocity = ones(2), zeros(2)

@@ -1,4 +1,4 @@
-"""The record of what a tensor was computed from, as a picture."""
+"""A picture of the graph that a tensor was computed by."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _COLUMN, _ROW = 40, 18  # between two columns and two rows
 
 
 class Graph:
-    """A picture of a graph, in SVG: `str` gives its text, and a notebook shows it."""
+    """A picture of a graph, in SVG: `str` returns the source, and a notebook shows the picture."""
 
     def __init__(self, svg: str) -> None:
         self._svg = svg
@@ -25,18 +25,18 @@ class Graph:
 
 
 class Graphed(Value):
-    """A tensor that draws what it was computed from."""
+    """The method of a tensor that draws its graph."""
 
     __slots__ = ()
 
     def graph(self, **names: Value) -> Graph:
-        """A picture of the operations that led here, from the leaves on the left to this tensor on the right.
+        """A picture of the recorded operations, from the leaves on the left to this tensor on the right.
 
-        It shows what a gradient would flow through: operations on tensors that do not require a gradient leave no
-        record. `backward` frees it, so draw before, or pass `retain_graph`.
+        It shows the operations that a gradient would flow through: others are not recorded. `backward` frees the graph,
+        so draw it before, or pass `retain_graph`.
 
         Args:
-            names: what to call tensors in the picture: `loss.graph(w=w, b=b)`. Others show their shape.
+            names: labels of tensors in the picture: `loss.graph(w=w, b=b)`. Other leaves show their shape.
 
         Raises:
             RuntimeError: the tensor does not require a gradient, or its graph was freed.
@@ -51,15 +51,16 @@ class Graphed(Value):
 
 
 def _sources(edge: Edge) -> list[Edge]:
-    """What an edge's tensor was computed from, as far as it was recorded."""
+    """The edges of the node, or none for a leaf."""
     return [] if isinstance(edge, Value) else [source for source in edge.edges if source is not None]
 
 
 def _laid_out(root: Edge) -> tuple[list[list[Edge]], dict[int, int]]:
-    """The columns of the picture, each from top to bottom, and the column of each node by its identity.
+    """The columns of the picture, each from top to bottom, and the column of each node by its id.
 
-    A column is the longest way from a leaf (the layers of K. Sugiyama et al., "Methods for visual understanding of
-    hierarchical system structures", 1981); in it a node stands at the mean height of its sources.
+    The column is the length of the longest path from a leaf (the layers of K. Sugiyama et al., "Methods for visual
+    understanding of hierarchical system structures", 1981); within it, nodes are sorted by the mean height of their
+    sources.
     """
     order: list[Edge] = []
     seen: set[int] = set()
@@ -79,7 +80,7 @@ def _laid_out(root: Edge) -> tuple[list[list[Edge]], dict[int, int]]:
     for edge in order:
         for source in _sources(edge):
             first_use[id(source)] = min(first_use.get(id(source), len(order)), column[id(edge)])
-    for edge in order:  # a leaf stands right before what uses it first
+    for edge in order:  # a leaf is placed right before its first use
         if not _sources(edge) and edge is not root:
             column[id(edge)] = first_use[id(edge)] - 1
     columns: list[list[Edge]] = [[] for _ in range(max(column.values()) + 1)]

@@ -1,16 +1,16 @@
-"""The tests of a backend: one table of cases that serves every backend, and the arrays they are made of.
+"""Tests for backends: a table of cases that works for every backend, and the random arrays they use.
 
-A backend's test module is a loop over the table. Each case draws shapes with 0 and 1 among the extents, both float
-dtypes, and contiguous, transposed, sliced and repeated memory; it compares with `NumpyBackend`, float64 formulas or
-the plain loops of `stackgrad.tensor.testing.loops`, and gradients with central differences.
+The test module of a backend is a loop over the table. Each case draws shapes with extents of 0 and 1, both float
+dtypes, and contiguous, transposed, sliced and repeated memory. It compares results with `NumpyBackend`, float64
+formulas or the plain loops of `stackgrad.tensor.testing.loops`, and gradients with central differences.
 
     @pytest.mark.parametrize("case", CASES, ids=str)
     def test_backend(case: Case) -> None:
         case.run("cpu")
 
-Where arrays have to stay small, as on a simulator: `case.run("cuda", Limits(extent=3, size=30), max_examples=5)`;
-`Limits(size=200_000)` reaches what only large arrays do, and `LONG_SUMS` what only the longest sums do. Needs
-Hypothesis: pip install stackgrad-tensor[testing].
+For small arrays, for example on a simulator: `case.run("cuda", Limits(extent=3, size=30), max_examples=5)`.
+`Limits(size=200_000)` covers code that only large arrays reach, and `LONG_SUMS` errors that only show in long sums.
+Needs Hypothesis: pip install stackgrad-tensor[testing].
 """
 
 from ._case import Case, check_gradient

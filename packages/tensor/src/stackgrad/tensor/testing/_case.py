@@ -1,4 +1,4 @@
-"""A case: one property of one kind of work, checked on one backend with arrays that Hypothesis draws."""
+"""A case: one property of one primitive, checked on a backend with arrays that Hypothesis draws."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXAMPLES = {"values": 100, "gradient": 15, "second": 8, "special": 1}
 
 @dataclass(frozen=True)
 class Case:
-    """`name` and `kind` ("values", "gradient", "second" derivative, or "special" values) say what `check` checks."""
+    """A named check; its `kind` is "values", "gradient", "second" (derivative) or "special" (values)."""
 
     name: str
     kind: str
@@ -30,7 +30,7 @@ class Case:
         return self.name if self.kind == "values" else f"{self.name}-{self.kind}"
 
     def run(self, backend: str | Backend, limits: Limits | None = None, max_examples: int | None = None) -> None:
-        """Check it with as many random arrays as its kind asks for, or `max_examples`. Raises AssertionError."""
+        """Run the check with the default count of examples for its kind, or `max_examples`. Raises AssertionError."""
         found = get_backend(backend)
 
         @settings(max_examples=max_examples or EXAMPLES[self.kind], deadline=None)
@@ -42,7 +42,7 @@ class Case:
 
 
 def check_gradient(function: Callable[..., Tensor], leaves: Sequence[Tensor], order: int = 1) -> None:
-    """Compare the first or second derivatives of `function` of float64 `leaves` with central differences."""
+    """Compare first or second derivatives of `function` at float64 `leaves` with central differences."""
     if order == 1:
         grad_check(function, *leaves, rtol=1e-4, atol=1e-5)
         return

@@ -1,4 +1,4 @@
-"""Cases of softmax, cross-entropy, batch normalisation and dropout; fused gradients equal the composed ones."""
+"""Cases of softmax, cross-entropy, batch normalisation and dropout, and of fused against composed gradients."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def _log_softmax(x: Wide, dim: int) -> Wide:
 
 
 def _log_bound(exact: Wide, dtype: np.dtype[Any], terms: int) -> Wide:
-    """The rounding of the shift and the logarithm of a sum of `terms`."""
+    """The rounding error of the shift and of the logarithm of a sum of `terms`."""
     with np.errstate(all="ignore"):
         size = np.where(np.isfinite(exact), np.abs(exact), 0.0)
     return np.asarray(float(np.finfo(dtype).eps) * (4.0 + terms**0.5 + 4.0 * size))
 
 
 def _exp_bound(log_exact: Wide, dtype: np.dtype[Any], terms: int) -> Wide:
-    """What that error becomes after exp."""
+    """The error of exp of such a logarithm."""
     with np.errstate(all="ignore"):
         return np.asarray(np.exp(log_exact) * _log_bound(log_exact, dtype, terms) + float(np.finfo(dtype).tiny))
 
 
 def check_softmax(backend: Backend, draw: Draw) -> None:
-    """softmax, log_softmax and their fused gradients along any dimension: no overflow, NaN in NaN out."""
+    """softmax, log_softmax and their fused gradients along any dimension do not overflow, and NaN passes."""
     dtype, shape = draw.dtype(), draw.shape(1)
     dim = draw.dim(len(shape))
     scale = draw.choice([1.0, 20.0, 1e4])
@@ -85,7 +85,7 @@ def _draw_target(draw: Draw, n: int, c: int) -> Sample:
 
 
 def check_cross_entropy(backend: Backend, draw: Draw) -> None:
-    """Losses, log softmax and the fused gradient of cross-entropy."""
+    """Losses, log softmax and the fused gradient of cross-entropy match float64 formulas."""
     dtype, n, c = draw.dtype(), draw.extent(), draw.extent(1)
     if draw.one_in(2):
         n, c = draw.integer(0, 40), draw.integer(1, 40)
@@ -111,7 +111,7 @@ def check_cross_entropy(backend: Backend, draw: Draw) -> None:
 
 
 def check_batch_norm(backend: Backend, draw: Draw) -> None:
-    """Result, statistics and the fused gradients against the formulas in float64."""
+    """The result, the statistics and the fused gradients match float64 formulas."""
     dtype, shape = draw.dtype(), (draw.extent(1), draw.extent(), draw.extent(2))
     c, count = shape[1], shape[0] * shape[2]
     x, g = draw.sample(shape, uniform(dtype)), draw.sample(shape, uniform(dtype))
@@ -125,7 +125,7 @@ def check_batch_norm(backend: Backend, draw: Draw) -> None:
     normal = (wide - mean[:, None]) * scale[:, None]
     out = normal * w[:, None] + b[:, None]
     unit = float(np.finfo(dtype).eps) * (8 + 2 * count**0.5)
-    # An error in the mean, of unit times the size of the values, is as large as scale makes it.
+    # An error in the mean, of unit times the magnitude of the values, is multiplied by scale.
     spread = unit * (2 + 4 * scale[:, None] + np.abs(normal))
     expected = (np.maximum(out, 0) if relu else out, mean, var)
     bounds = (spread * np.abs(w[:, None]) + unit * np.abs(b[:, None]), unit * 2, unit * 8)
@@ -152,7 +152,7 @@ def check_batch_norm(backend: Backend, draw: Draw) -> None:
 
 
 def check_dropout(backend: Backend, draw: Draw) -> None:
-    """The mask is NumPy's to the bit, in every memory layout."""
+    """The mask is bitwise equal to NumPy's, in every memory layout."""
     dtype, shape = draw.dtype(), draw.shape()
     x, rate = draw.sample(shape, uniform(dtype)), draw.choice([0.0, 0.25, 0.5, 0.9, 1.0])
     which = np.array([draw.integer(0, 2**64 - 1), draw.integer(0, 2**40), draw.integer(0, 9)], np.uint64)
@@ -167,20 +167,20 @@ def check_dropout(backend: Backend, draw: Draw) -> None:
 Builder = Callable[[Backend, Draw], tuple[Callable[..., Tensor], Sequence[NDArray[Any]]]]
 
 
-def _along_dim(kind: Callable[[Tensor, int], Tensor]) -> Builder:
+def _along_dim(function: Callable[[Tensor, int], Tensor]) -> Builder:
     def build(backend: Backend, draw: Draw) -> tuple[Callable[..., Tensor], Sequence[NDArray[Any]]]:
         shape = draw.shape(1)
         dim = draw.integer(-len(shape), len(shape) - 1)
-        return lambda x: kind(x, dim), [draw.rng.uniform(-2, 2, shape)]
+        return lambda x: function(x, dim), [draw.rng.uniform(-2, 2, shape)]
 
     return build
 
 
-def _at_classes(kind: Callable[[Tensor, Tensor], Tensor]) -> Builder:
+def _at_classes(function: Callable[[Tensor, Tensor], Tensor]) -> Builder:
     def build(backend: Backend, draw: Draw) -> tuple[Callable[..., Tensor], Sequence[NDArray[Any]]]:
         n, c = draw.extent(), draw.extent(1)
         target = Tensor(_draw_target(draw, n, c).on(backend), backend)
-        return lambda scores: kind(scores, target), [draw.rng.uniform(-2, 2, (n, c))]
+        return lambda scores: function(scores, target), [draw.rng.uniform(-2, 2, (n, c))]
 
     return build
 
@@ -192,14 +192,14 @@ def _of_batch_norm(backend: Backend, draw: Draw) -> tuple[Callable[..., Tensor],
     return lambda x, w, b: batch_norm(x, w, b, 1e-3, relu)[0], [rng.uniform(-2, 2, s) for s in (shape, (c,), (c,))]
 
 
-def check_kind_gradient(build: Builder, order: int, backend: Backend, draw: Draw) -> None:
-    """Derivatives of a kind's differentiable function are central differences."""
+def check_function_gradient(build: Builder, order: int, backend: Backend, draw: Draw) -> None:
+    """Derivatives of a differentiable function match central differences."""
     function, arrays = build(backend, draw.small())
     check_gradient(function, [Tensor(backend.from_numpy(array), backend) for array in arrays], order)
 
 
 def check_fused_gradient(build: Builder, backend: Backend, draw: Draw) -> None:
-    """The fused gradient, of backward(), is the composed one, of backward(create_graph=True)."""
+    """The fused gradient, of backward(), equals the composed one, of backward(create_graph=True)."""
     function, arrays = build(backend, draw)
     dtype, found = draw.dtype(), []
     for create_graph in (False, True):
@@ -214,7 +214,7 @@ def check_fused_gradient(build: Builder, backend: Backend, draw: Draw) -> None:
         expect_near(f"fused gradient of input {i} on {backend.name}", fused, composed, tolerance * size)
 
 
-_KINDS: dict[str, Builder] = {
+_FUNCTIONS: dict[str, Builder] = {
     "softmax": _along_dim(softmax),
     "log_softmax": _along_dim(log_softmax),
     "cross_entropy": _at_classes(cross_entropy),
@@ -227,7 +227,7 @@ CLASS_CASES: tuple[Case, ...] = (
     Case("cross_entropy", "values", check_cross_entropy),
     Case("batch_norm", "values", check_batch_norm),
     Case("dropout", "values", check_dropout),
-    *(Case(f"{name}-fused", "values", partial(check_fused_gradient, build)) for name, build in _KINDS.items()),
-    *(Case(name, "gradient", partial(check_kind_gradient, build, 1)) for name, build in _KINDS.items()),
-    *(Case(name, "second", partial(check_kind_gradient, build, 2)) for name, build in _KINDS.items()),
+    *(Case(f"{name}-fused", "values", partial(check_fused_gradient, build)) for name, build in _FUNCTIONS.items()),
+    *(Case(name, "gradient", partial(check_function_gradient, build, 1)) for name, build in _FUNCTIONS.items()),
+    *(Case(name, "second", partial(check_function_gradient, build, 2)) for name, build in _FUNCTIONS.items()),
 )

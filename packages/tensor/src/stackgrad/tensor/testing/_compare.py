@@ -1,4 +1,4 @@
-"""Comparing results with a reference, within a bound that is stated for each element."""
+"""Comparing results with a reference, within a bound for each element."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .._backend import Array, Backend
 
 
 def expect_equal(what: str, backend: Backend, found: Array, expected: NDArray[Any]) -> None:
-    """Raise AssertionError unless dtype, shape and every value are the same, NaN equal to NaN."""
+    """Raise AssertionError unless dtype, shape and every value are equal; NaN equals NaN."""
     expect_close(what, backend, found, expected, 0.0)
 
 
 def expect_close(what: str, backend: Backend, found: Array, expected: NDArray[Any], bound: ArrayLike) -> None:
-    """Raise AssertionError unless dtype and shape are the same and values differ by `bound`, which broadcasts, at most.
+    """Raise AssertionError unless dtype and shape are equal and values differ by at most `bound`, which broadcasts.
 
-    Where NaN or an infinity is expected just that must be found.
+    An expected NaN or infinity must be matched exactly.
     """
     values = backend.to_numpy(found)
     prefix = f"{what} on {backend.name}"
@@ -30,7 +30,7 @@ def expect_close(what: str, backend: Backend, found: Array, expected: NDArray[An
 
 
 def expect_near(what: str, found: NDArray[Any], expected: NDArray[Any], bound: ArrayLike) -> None:
-    """As `expect_close` for two NumPy arrays of one shape, the dtypes of which may differ."""
+    """As `expect_close`, for two NumPy arrays of one shape whose dtypes may differ."""
     with np.errstate(all="ignore"):
         exact = (found == expected) | ((found != found) & (expected != expected))
         if not np.any(bound):
@@ -44,22 +44,22 @@ def expect_near(what: str, found: NDArray[Any], expected: NDArray[Any], bound: A
         at = tuple(int(i) for i in bad[0])
         allowed = np.broadcast_to(np.asarray(bound, np.float64), expected.shape)[at]
         raise AssertionError(
-            f"{what} is wrong at {len(bad)} of {expected.size} places, first at {at}: "
+            f"{what} is wrong in {len(bad)} of {expected.size} elements, first at {at}: "
             f"{found[at]!r}, expected {expected[at]!r} within {allowed:.3g}"
         )
 
 
 def ulps(expected: NDArray[Any], dtype: np.dtype[Any], count: float) -> NDArray[Any]:
-    """The bound of `count` units in the last place of `dtype`; a result below its normal range may be 0."""
+    """The bound of `count` units in the last place of `dtype`; a subnormal result may be 0."""
     with np.errstate(all="ignore"):
         unit = np.spacing(np.abs(expected).astype(dtype)).astype(np.float64)
     return np.asarray(count * np.nan_to_num(unit, nan=0.0, posinf=0.0) + float(np.finfo(dtype).tiny))
 
 
 def sum_bound(terms: int, magnitude: ArrayLike, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The bound for a sum of `terms` whose absolute values add up to `magnitude`.
+    """The bound for a sum of `terms` values whose magnitudes sum to `magnitude`.
 
-    One rounding a term; of more than 1024 a backend is expected to sum parts.
+    It allows one rounding per term; above 1024 terms a backend must sum in blocks.
     """
     eps = float(np.finfo(dtype).eps) if dtype.kind == "f" else 0.0
     roundings = 4.0 + min(terms, 32.0 * terms**0.5)

@@ -1,8 +1,8 @@
-"""Random arrays for tests: shapes with 0 and 1 among the extents, values with NaN and infinities, any memory layout.
+"""Random arrays for tests: shapes with extents of 0 and 1, values with NaN and infinities, any memory layout.
 
-Hypothesis draws one number, from which all else follows: its high bits say how large arrays may become, the rest
-seeds a generator. So the examples of a test differ as much as random ones do, one costs a millisecond, and
-Hypothesis still shrinks what fails to the smallest arrays and names the number that makes it.
+Hypothesis draws one integer that determines the example: its high bits limit the sizes of arrays, the rest seeds a
+generator. So examples are as varied as random ones, each costs a millisecond, and Hypothesis still shrinks a failure to
+the smallest arrays and reports the integer that produces it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SEED_BITS = 28
 
 @dataclass(frozen=True)
 class Limits:
-    """How large the arrays of a case become: extents up to `extent`, one of which may stretch to `size` in all."""
+    """The sizes of a case's arrays: extents up to `extent`; one may be larger, up to `size` elements in all."""
 
     extent: int = 5
     size: int = 2000
@@ -41,7 +41,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Sample:
-    """An array as a base in C order and views of it, to be made alike on every backend."""
+    """An array as a base in C order and a chain of views, to create the same one on every backend."""
 
     base: NDArray[Any]
     views: tuple[tuple[str, Any], ...] = ()
@@ -51,11 +51,11 @@ class Sample:
         return f"{self.base.dtype} {self.base.shape}{views}"
 
     def on(self, backend: Backend) -> Array:
-        """The array on `backend`, in memory of its own."""
+        """The array on `backend`, in its own memory."""
         return self.view_on(backend, backend.from_numpy(self.base.copy()))
 
     def view_on(self, backend: Backend, base: Array) -> Array:
-        """The views of a base on `backend`."""
+        """Apply the views to a base on `backend`."""
         for name, argument in self.views:
             base = getattr(backend, name)(base, argument)
         return base
@@ -65,15 +65,15 @@ class Sample:
         return np.asarray(self.on(REFERENCE))
 
     def writable(self) -> Sample:
-        """This, or a copy where views repeat elements."""
+        """This sample, or a copy if its views repeat elements."""
         return Sample(self.numpy()) if any(name == "expand" for name, _ in self.views) else self
 
     def leaf(self, backend: Backend) -> Tensor:
-        """The base as a tensor, to take gradients for."""
+        """The base as a tensor, for taking gradients."""
         return Tensor(backend.from_numpy(self.base.copy()), backend)
 
     def view(self, leaf: Tensor) -> Tensor:
-        """The views of a leaf, through which its gradient flows."""
+        """Apply the views to a leaf; gradients flow through them."""
         out = leaf
         for name, argument in self.views:
             out = out[argument] if name == "slice" else getattr(out, name)(argument)
@@ -81,33 +81,33 @@ class Sample:
 
 
 class Draw:
-    """One example: a source of random shapes, layouts and values within `limits`, the same for the same `number`."""
+    """One example: a source of random shapes, layouts and values within `limits`, determined by `code`."""
 
-    def __init__(self, limits: Limits, number: int) -> None:
-        level, seed = number >> _SEED_BITS, number % (1 << _SEED_BITS)  # from 0 to 15, and 28 bits
+    def __init__(self, limits: Limits, code: int) -> None:
+        level, seed = code >> _SEED_BITS, code % (1 << _SEED_BITS)  # from 0 to 15, and 28 bits
         extent = min(limits.extent, 1 + level * limits.extent // 8)
         self.limits = Limits(extent, limits.size if level >= 8 else min(limits.size, 4 * 3**level))
-        self.number = number
+        self.code = code
         self._random = random.Random(seed)
         self.rng = np.random.default_rng(seed)
 
     def __repr__(self) -> str:
-        return f"Draw({self.limits}, {self.number})"
+        return f"Draw({self.limits}, {self.code})"
 
     def within(self, limits: Limits) -> Draw:
         """The same source with other limits."""
         other = Draw.__new__(Draw)
-        other.limits, other.number, other._random, other.rng = limits, self.number, self._random, self.rng
+        other.limits, other.code, other._random, other.rng = limits, self.code, self._random, self.rng
         return other
 
     def small(self) -> Draw:
-        """The same source for gradients by differences, which cost two evaluations an element."""
+        """The same source for gradients by differences, which cost two evaluations per element."""
         return self.within(Limits(min(self.limits.extent, 3), min(self.limits.size, 8)))
 
-    # --- numbers and choices
+    # --- integers and choices
 
     def integer(self, low: int, high: int) -> int:
-        """From `low` to `high`, both counted."""
+        """A random integer from `low` to `high`, inclusive."""
         return self._random.randint(low, high)
 
     def pair(self, low: int, high: int) -> Pair:
@@ -117,7 +117,7 @@ class Draw:
         return self._random.choice(choices)
 
     def one_in(self, n: int) -> bool:
-        """True once in `n` times."""
+        """True with probability 1 / n."""
         return self._random.randrange(n) == 0
 
     def dtype(self, kinds: str = "f") -> DType:
@@ -128,17 +128,17 @@ class Draw:
     # --- shapes
 
     def extent(self, least: int = 0) -> int:
-        """One extent: often 1 and, where `least` allows it, now and then 0."""
+        """One extent: often 1, and sometimes `least`."""
         if self.one_in(12):
             return least
         return max(least, 1) if self.one_in(6) else self.integer(max(least, 1), max(self.limits.extent, least, 1))
 
     def count(self, most: int, least: int = 0) -> int:
-        """From 1 to `most`, whatever the limits; now and then 0 where `least` allows it."""
+        """A count from 1 to `most`, whatever the limits, and sometimes `least`."""
         return least if self.one_in(12) else self.integer(max(least, 1), max(most, least, 1))
 
     def shape(self, min_ndim: int = 0, max_ndim: int = 4, least: int = 0) -> Shape:
-        """A shape whose extents are `least` or more; one of them may stretch, and seldom one is 0."""
+        """A shape with extents of at least `least`; one of them may be large, and rarely one is 0."""
         shape = [self.extent(max(least, 1)) for _ in range(self.integer(min_ndim, max_ndim))]
         while math.prod(shape) > self.limits.size:
             shape[shape.index(max(shape))] = max(least, 1)
@@ -151,12 +151,12 @@ class Draw:
         return tuple(shape)
 
     def shapes(self, count: int) -> list[Shape]:
-        """`count` shapes that broadcast to one another."""
+        """`count` shapes that broadcast with one another."""
         whole = self.shape()
         return [self.narrowed(whole) for _ in range(count)]
 
     def narrowed(self, whole: Shape) -> Shape:
-        """A shape that broadcasts to `whole`: often itself, else without leading dimensions or with 1 in places."""
+        """A shape that broadcasts to `whole`: often `whole` itself, else with extents of 1 or fewer dimensions."""
         start = self.choice((0, 0, 0, self.integer(0, len(whole))))
         return tuple(1 if self.one_in(6) else n for n in whole[start:])
 
@@ -164,13 +164,13 @@ class Draw:
         return self.integer(0, ndim - 1)
 
     def dims(self, ndim: int) -> Shape:
-        """One or more of the dimensions, ascending."""
+        """At least one of the dimensions, ascending."""
         return tuple(sorted(self._random.sample(range(ndim), self.integer(1, ndim))))
 
     # --- arrays
 
     def sample(self, shape: Shape, values: Values, slices: bool = True) -> Sample:
-        """An array of `shape`: contiguous, transposed, repeated, or, with `slices`, in steps that may be negative."""
+        """An array of `shape`: contiguous, transposed, repeated, or, with `slices`, sliced in steps of any sign."""
         layout = self.choice(("contiguous", "transposed", "expanded", "sliced", "both")[: 5 if slices else 3])
         views: list[tuple[str, Any]] = []
         base = shape
@@ -190,7 +190,7 @@ class Draw:
         return Sample(values(self.rng, base), tuple(views))
 
     def _cut(self, n: int) -> tuple[int, slice]:
-        """An extent and a slice of it that selects `n` places."""
+        """An extent, and a slice of it that selects `n` elements."""
         step = self.choice((1, 2, -1, -2))
         before, after = self.choice(((0, 0), (1, 0), (0, 1), (2, 1)))
         if n == 0:
@@ -202,14 +202,14 @@ class Draw:
 
 
 def draws(limits: Limits | None = None) -> st.SearchStrategy[Draw]:
-    """Examples within `limits`."""
+    """A strategy for examples within `limits`."""
     found = limits or Limits()
-    # Bytes, since of integers Hypothesis draws mostly small ones.
+    # Bytes, because Hypothesis prefers small integers.
     return st.binary(min_size=4, max_size=4).map(lambda drawn: Draw(found, int.from_bytes(drawn)))
 
 
 def uniform(dtype: DType, low: float = -2.0, high: float = 2.0, specials: Sequence[float] = ()) -> Values:
-    """Numbers of `dtype` from `low` to `high`, one in four of them from `specials`."""
+    """Uniform values of `dtype` from `low` to `high`, a quarter of them taken from `specials`."""
 
     def values(rng: np.random.Generator, shape: Shape) -> NDArray[Any]:
         if dtype.kind == "b":

@@ -24,10 +24,10 @@ INTEGERS = (0, 1, -1, 2**53, 2**53 + 1, -(2**53), -(2**53) - 1)  # two that a fl
 
 
 def check_elementwise(op: Op, backend: Backend, draw: Draw) -> None:
-    """The result on `backend` is NumPy's: within the row's `ulp` of a float64 evaluation, NaN and infinities included.
+    """The result on `backend` is within the row's `ulp` of NumPy's float64 result, including NaN and infinities.
 
-    float64 results are allowed twice that bound and 2 more, since NumPy's own are no more exact, and NumPy's in
-    float32 are allowed 4, which it states itself.
+    float64 results are allowed twice that bound plus 2, since NumPy's own are no more accurate; NumPy's float32
+    results are allowed 4, which NumPy documents.
     """
     dtype = draw.dtype(op.accepts)
     shapes = draw.shapes(op.arity)
@@ -50,7 +50,7 @@ def check_elementwise(op: Op, backend: Backend, draw: Draw) -> None:
 
 
 def check_elementwise_gradient(op: Op, order: int, backend: Backend, draw: Draw) -> None:
-    """Derivatives of the row's gradients are central differences, away from its kinks and from ties."""
+    """Derivatives of a row match central differences, away from its kinks and from ties."""
     if op.name in ("clip", "where", "maximum", "minimum"):  # the smooth parts meet where operands are equal
         shapes: list[Shape] = [draw.small().shape(least=1)] * op.arity
     else:
@@ -81,13 +81,13 @@ def _values(op: Op, i: int, dtype: DType) -> Values:
     low, high = op.domain[i]
     if dtype.kind == "f":
         return uniform(dtype, low, high, FLOATS)
-    if op.name == "pow" and i == 1:  # an integer to a negative power is none
+    if op.name == "pow" and i == 1:  # an integer to a negative power is not an integer
         return uniform(dtype, 0, 5)
     return uniform(dtype, low, high, INTEGERS)
 
 
 def _smooth_values(op: Op, i: int) -> Values:
-    """Values of operand i on a grid of its own: 0.001 or more from the row's kinks and from the other operands'."""
+    """Values of operand i on its own grid, at least 0.001 away from the row's kinks and the other operands."""
     low, high = op.domain[i]
 
     def values(rng: np.random.Generator, shape: Shape) -> NDArray[Any]:

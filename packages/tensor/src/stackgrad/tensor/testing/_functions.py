@@ -1,4 +1,4 @@
-"""Random functions of tensors that can be fused, for the comparison of a fused function with the same one as it is."""
+"""Random functions of tensors that can be fused, to compare a fused function with the original."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .._fuse import fuse
 from .._shape import Shape, broadcast_shapes
 from .._tensor import Tensor
 
-Value = Any  # a tensor, or a number
+Value = Any  # a tensor or a scalar
 Step = Callable[[list[Value]], Value]
 
 _UNARY: tuple[Callable[[Tensor], Tensor], ...] = (
@@ -45,7 +45,7 @@ _BINARY: tuple[Callable[[Value, Value], Tensor], ...] = (
 
 
 class RandomFunction:
-    """A function of tensors of `shapes` and `dtypes`, and of `numbers`, by steps that a generator chooses."""
+    """A function of tensors of `shapes` and `dtypes`, and of `scalars`, made of random steps."""
 
     def __init__(self, rng: np.random.Generator, steps: int = 8, extent: int = 4) -> None:
         self._rng = rng
@@ -57,12 +57,12 @@ class RandomFunction:
             float64,
             *[_choice(rng, (float64, float64, float64, float32, int64, bool_)) for _ in self.shapes[1:]],
         ]
-        self.numbers = [_choice(rng, (2, -1.5, 0.25, 3)) for _ in range(int(rng.integers(0, 3)))]
-        shapes = [*self.shapes, *[() for _ in self.numbers]]
+        self.scalars = [_choice(rng, (2, -1.5, 0.25, 3)) for _ in range(int(rng.integers(0, 3)))]
+        shapes = [*self.shapes, *[() for _ in self.scalars]]
         self._steps = [self._step(shapes) for _ in range(int(rng.integers(1, steps + 1)))]
         last = len(shapes) - 1
-        behind = rng.integers(0, len(self._steps), int(rng.integers(0, 3)))
-        self._results = sorted({last, *[last - int(i) for i in behind]})
+        others = rng.integers(0, len(self._steps), int(rng.integers(0, 3)))
+        self._results = sorted({last, *[last - int(i) for i in others]})
 
     def __call__(self, *operands: Value) -> Value:
         values = list(operands)
@@ -72,7 +72,7 @@ class RandomFunction:
         return found if len(found) > 1 else found[0]
 
     def operands(self, backend: Backend, requires_grad: bool = True) -> list[Value]:
-        """Values for a call, the same each time: tensors that lie in C order, or transposed, and the numbers."""
+        """Operands for a call, the same each time: tensors in C order or transposed, and the scalars."""
         rng = np.random.default_rng(7)
         found: list[Value] = []
         for i, (shape, dtype) in enumerate(zip(self.shapes, self.dtypes, strict=True)):
@@ -82,7 +82,7 @@ class RandomFunction:
             if requires_grad and dtype.kind == "f":
                 x.requires_grad = True
             found.append(x)
-        return found + self.numbers
+        return found + self.scalars
 
     def _broadcasting(self, shape: Shape) -> Shape:
         """A shape that broadcasts to this one."""
@@ -90,16 +90,16 @@ class RandomFunction:
         return tuple([1 if self._rng.random() < 0.4 else extent for extent in shape[start:]])
 
     def _step(self, shapes: list[Shape]) -> Step:
-        """One more step, whose result's shape is added."""
+        """One more step; appends the shape of its result."""
         rng = self._rng
-        tensors = [i for i in range(len(shapes)) if i < len(self.shapes) or i >= len(self.shapes) + len(self.numbers)]
+        tensors = [i for i in range(len(shapes)) if i < len(self.shapes) or i >= len(self.shapes) + len(self.scalars)]
         i = _choice(rng, tensors[-3:])
-        kind = rng.random()
-        if kind < 0.35:
+        u = rng.random()
+        if u < 0.35:
             unary = _choice(rng, _UNARY)
             shapes.append(shapes[i])
             return lambda values: unary(_as_float(values[i]))
-        if kind < 0.75:
+        if u < 0.75:
             j, binary = int(rng.integers(len(shapes))), _choice(rng, _BINARY)
             try:
                 shapes.append(broadcast_shapes(shapes[i], shapes[j]))
@@ -107,14 +107,14 @@ class RandomFunction:
                 j = i
                 shapes.append(shapes[i])
             return lambda values: binary(_as_float(values[i]), _as_float(values[j]))
-        if kind < 0.9 and shapes[i]:
+        if u < 0.9 and shapes[i]:
             dims = tuple(sorted({int(d) for d in rng.integers(0, len(shapes[i]), 2)}))
             name, keepdim = _choice(rng, ("sum", "mean", "max", "min")), bool(rng.random() < 0.6)
             dim: Any = dims if len(dims) > 1 or rng.random() < 0.5 else dims[0]
             kept = [1 if d in dims else n for d, n in enumerate(shapes[i]) if keepdim or d not in dims]
             shapes.append(tuple(kept))
             return lambda values: getattr(_as_float(values[i]), name)(dim, keepdim)
-        if kind < 0.95:
+        if u < 0.95:
             shapes.append(shapes[i][::-1])
             return lambda values: values[i].T
         shapes.append((*shapes[i], 1))
@@ -130,7 +130,7 @@ def _choice(rng: np.random.Generator, values: Sequence[Any]) -> Any:
 
 
 def check_fused(function: RandomFunction, backend: Backend, order: int = 2) -> None:
-    """The results and gradients, up to those of `order`, of a fused function are those of the function as it is."""
+    """The results and derivatives, up to `order`, of a fused function match those of the original."""
     operands = function.operands(backend)
     leaves = [x for x in operands if isinstance(x, Tensor) and x.requires_grad]
     expected, found = (_derivatives(f, operands, leaves, order) for f in (function, fuse(function)))
@@ -144,7 +144,7 @@ def check_fused(function: RandomFunction, backend: Backend, order: int = 2) -> N
 
 
 def _derivatives(f: Callable[..., Any], operands: list[Value], leaves: list[Tensor], order: int) -> list[Tensor]:
-    """Results, gradients of a sum of their squares, and so on."""
+    """The results, the gradients of the sum of their squares, and so on."""
     made = f(*operands)
     level = list(made) if isinstance(made, tuple) else [made]
     found = list(level)
@@ -154,7 +154,7 @@ def _derivatives(f: Callable[..., Any], operands: list[Value], leaves: list[Tens
             break
         try:
             level = list(grad(sum(total[1:], total[0]), leaves, create_graph=i + 1 < order))
-        except RuntimeError:  # one of them took no part
+        except RuntimeError:  # a leaf took no part
             break
         found += level
     return found

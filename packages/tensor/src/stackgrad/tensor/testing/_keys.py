@@ -1,4 +1,4 @@
-"""Random keys to index arrays by."""
+"""Random keys for indexing arrays."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ._draw import Draw, Limits
 def draw_key(draw: Draw, shape: Shape) -> tuple[Any, ...]:
     """A key for `shape`: integers, slices, None, ..., and one or two integer arrays, or a bool array.
 
-    Where it holds arrays it holds no integers, of which NumPy and PyTorch then think differently.
+    A key with arrays has no integers, since NumPy and PyTorch treat these differently next to arrays.
     """
     kind = draw.choice(("basic", "arrays", "mask")) if shape else "basic"
     chosen = draw.dims(len(shape))[:2] if kind != "basic" else ()
@@ -35,7 +35,7 @@ def draw_key(draw: Draw, shape: Shape) -> tuple[Any, ...]:
         else:
             key.append(_draw_slice(draw, n))
         dim += 1
-    if draw.one_in(3):  # fewer than there are dimensions, or ... for some of them
+    if draw.one_in(3):  # ... replaces the trailing entries
         last = max((i + 1 for i, k in enumerate(key) if isinstance(k, np.ndarray)), default=0)
         del key[draw.integer(last, len(key)) :]
         key.append(...)

@@ -1,6 +1,6 @@
-"""Sums over 20 million elements: errors that grow with length show in these, and in little else.
+"""Sums over 20 million elements, which reveal errors that grow with length.
 
-A backend's tests run each of `LONG_SUMS` once. They take some seconds and up to 2 GB of memory.
+A backend's tests run each of `LONG_SUMS` once. They take a few seconds and up to 2 GB of memory.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ._sums import exact_sum_bound
 Array = NDArray[Any]
 
 COUNT = 20_000_000
-PRODUCTS = 16_384  # that a backend may add one after the other, in matrix products and convolutions
+PRODUCTS = 16_384  # the products that a backend may sum sequentially, in matrix products and convolutions
 
 
 @cache
@@ -40,7 +40,7 @@ def _constant(dtype: DType) -> Array:
 
 
 def _expect_total(what: str, backend: Backend, found: Any, dtype: DType, count: int, bound: float) -> None:
-    """Sums of `count` times 0.1 within `bound` eps."""
+    """Sums of `count` times 0.1 are within `bound` eps."""
     exact = Fraction(float(dtype.type(0.1))) * count
     eps = float(np.finfo(dtype).eps)
     for value in np.ravel(backend.to_numpy(found)).tolist():
@@ -48,7 +48,7 @@ def _expect_total(what: str, backend: Backend, found: Any, dtype: DType, count: 
         assert error <= bound, f"{what} of {count} times 0.1 on {backend.name} is off by {error:.3g} eps"
 
 
-# How the elements lie, and the dims that are summed: leading, trailing, middle ones, and the last of permuted memory.
+# The shape in memory, the permutation of it, and the dims to sum over.
 LAYOUTS: dict[str, tuple[Shape, Shape, Shape]] = {
     "all": ((COUNT,), (0,), (0,)),
     "leading": ((COUNT // 5, 5), (0, 1), (0,)),
@@ -61,7 +61,7 @@ LAYOUTS: dict[str, tuple[Shape, Shape, Shape]] = {
 
 
 def check_sums(backend: Backend) -> None:
-    """Over dims of each of LAYOUTS: of 0.1, and of values far from 0."""
+    """Sums of 0.1 and of values far from 0, for each of LAYOUTS."""
     for name, (shape, order, dims) in LAYOUTS.items():
         for dtype in (float32, float64):
             x = backend.from_numpy(_constant(dtype).reshape(shape).transpose(order))
@@ -75,7 +75,7 @@ def check_sums(backend: Backend) -> None:
 
 
 def check_running_sums(backend: Backend) -> None:
-    """Of ones, which stop at 2**24 in float32, and of values far from 0, along both dims of a matrix."""
+    """Running sums of ones, which naive float32 sums stop at 2**24, and of values far from 0, along both dims."""
     ones = backend.to_numpy(backend.cumsum(backend.full((COUNT,), 1, float32), 0))
     assert np.array_equal(ones, np.arange(1, COUNT + 1).astype(float32)), f"cumsum of ones on {backend.name}"
     for shape, dim in (((COUNT,), 0), ((COUNT // 4, 4), 0), ((4, COUNT // 4), 1)):
@@ -88,18 +88,18 @@ def check_running_sums(backend: Backend) -> None:
 
 
 def check_products(backend: Backend) -> None:
-    """The product of numbers near 1."""
+    """The product of values near 1."""
     for dtype in (float32, float64):
         x = (1 + np.random.default_rng(0).standard_normal(COUNT) * 1e-4).astype(dtype)
         parts = x.astype(np.float64) - 1  # exact
         exact = math.exp(math.fsum(np.log1p(parts).tolist()))
         found = float(backend.to_numpy(backend.reduce(REDUCTIONS["prod"], backend.from_numpy(x), (0,))))
-        # The logarithms themselves are rounded, at random: to 1e-13 in all.
+        # The reference rounds its logarithms, randomly: 1e-13 in all.
         assert abs(found / exact - 1) <= np.finfo(dtype).eps + 1e-13, f"prod of {dtype} on {backend.name}"
 
 
 def check_moments(backend: Backend) -> None:
-    """Mean and variance of values far from 0: all of them, and over the rows of a matrix."""
+    """The mean and variance of values far from 0: of all of them, and over the rows of a matrix."""
     for shape, dim in (((COUNT,), 0), ((COUNT // 4, 4), 0)):
         far = _far().reshape(shape)
         x = Tensor(backend.from_numpy(far), backend)
@@ -112,7 +112,7 @@ def check_moments(backend: Backend) -> None:
 
 
 def check_batch_norm(backend: Backend) -> None:
-    """Of four channels and of one, planes and channels last; and the gradients of weight and bias."""
+    """Batch norm of four channels and of one, in both memory orders, and the gradients of weight and bias."""
     for shape, last in (((20, 4, COUNT // 80), False), ((20, 4, COUNT // 80), True), ((20, 1, COUNT // 20), False)):
         far = _far().reshape(shape[0], shape[2], shape[1]).transpose(0, 2, 1) if last else _far().reshape(shape)
         x, c = backend.from_numpy(far), shape[1]
@@ -125,13 +125,13 @@ def check_batch_norm(backend: Backend) -> None:
         _, weight_grad, bias_grad = backend.batch_norm_grad(out, x, ones, zeros, mean, var, 1e-5, False)
         normal = (far - exact[:, None]) / np.sqrt(around + 1e-5)[:, None]
         terms = COUNT // c
-        # What rounding took from the mean, half an ulp or 1/32, is 1/320 of the deviation.
+        # The rounding error of the mean, half an ulp or 1/32, is 1/320 of the deviation.
         expect_near(f"{what}: weight", backend.to_numpy(weight_grad), (normal**2).sum((0, 2)), 2e-4 * terms)
         expect_near(f"{what}: bias", backend.to_numpy(bias_grad), normal.sum((0, 2)), terms / 300)
 
 
 def check_scattered_sums(backend: Backend) -> None:
-    """Three rows that get a third of all each, and the gradient of what is broadcast."""
+    """Two rows that each receive half of the elements, and the gradient of a broadcast operand."""
     for dtype in (float32, float64):
         index = np.arange(COUNT) % 2
         found = backend.scatter_add(backend.from_numpy(_constant(dtype)[:, None]), backend.from_numpy(index), 2)
@@ -143,7 +143,7 @@ def check_scattered_sums(backend: Backend) -> None:
 
 
 def check_softmax(backend: Backend) -> None:
-    """Of one row, whose logarithms are those of float64 to a few eps; and the gradient, of which nothing is left."""
+    """The logarithms of one row match float64 to a few eps, and the gradient of a constant is 0."""
     logits = np.random.default_rng(0).standard_normal(COUNT, np.float32)
     wide = logits.astype(np.float64)
     exact = wide - np.log(np.exp(wide).sum())
@@ -158,7 +158,7 @@ def check_softmax(backend: Backend) -> None:
 
 
 def check_windows(backend: Backend) -> None:
-    """A mean under one window, and what is a product of matrices: no more than PRODUCTS roundings."""
+    """The mean under one window, and matrix products with at most PRODUCTS roundings."""
     for dtype in (float32, float64):
         x, ones = (backend.from_numpy(a) for a in (_constant(dtype), np.ones(COUNT, dtype)))
         image, like = backend.reshape(x, (1, 1, 4000, 5000)), backend.reshape(ones, (1, 1, 4000, 5000))

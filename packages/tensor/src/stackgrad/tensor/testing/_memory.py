@@ -1,4 +1,4 @@
-"""Cases of copies, views, indexing, random numbers and optimizer steps: what moves or changes memory."""
+"""Cases of copies, views, indexing, random numbers and optimizer steps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ._keys import draw_key
 
 
 def check_copy(backend: Backend, draw: Draw) -> None:
-    """A copy of any layout, as it is or cast, is in C order and shares no memory; so are `empty` and `full`."""
+    """A copy of any layout, with or without a cast, is in C order and shares no memory; so are `empty` and `full`."""
     dtype, wanted = draw.dtype("bif"), draw.dtype("bif")
     shape = draw.shape()
     sample = draw.sample(shape, uniform(dtype, -3, 3))
@@ -44,7 +44,7 @@ def check_copy(backend: Backend, draw: Draw) -> None:
 
 
 def check_assign(backend: Backend, draw: Draw) -> None:
-    """A value that broadcasts, written into a view of any layout, changes just that view."""
+    """A broadcast value written into a view of any layout changes that view only."""
     dtype, shape = draw.dtype("bif"), draw.shape()
     target, source = draw.sample(shape, uniform(dtype)).writable(), draw.sample(draw.narrowed(shape), uniform(dtype))
     written = []
@@ -56,7 +56,7 @@ def check_assign(backend: Backend, draw: Draw) -> None:
 
 
 def check_overlapping_assign(backend: Backend, draw: Draw) -> None:
-    """x[a:] = x[:b] is as if the source had been copied first, in both directions and reversed."""
+    """x[a:] = x[:b] acts as if the source were copied first, in both directions and reversed."""
     n = draw.integer(2, max(draw.limits.size, 2))
     by, step = draw.integer(0, 3), draw.choice([1, -1])
     by = min(by, n - 1)
@@ -74,7 +74,7 @@ def check_overlapping_assign(backend: Backend, draw: Draw) -> None:
 
 
 def check_reshape(backend: Backend, draw: Draw) -> None:
-    """Elements keep their C order; the memory is shared where that is possible for NumPy."""
+    """Elements keep their C order, and a contiguous array is not copied."""
     dtype, shape = draw.dtype("bif"), draw.shape()
     sample = draw.sample(shape, uniform(dtype))
     source = sample.on(backend)
@@ -88,39 +88,39 @@ def check_reshape(backend: Backend, draw: Draw) -> None:
 
 
 def check_gather_scatter(backend: Backend, draw: Draw) -> None:
-    """gather, scatter_add within `sum_bound`, scatter (the last of equal indices counts), nonzero."""
+    """gather, scatter_add within `sum_bound`, scatter (the last of equal indices wins), nonzero."""
     dtype = draw.dtype()
     rows, width = draw.extent(1), draw.extent()
     count = draw.integer(0, max(draw.limits.size // max(width, 1), 1))
     a, g = draw.sample((rows, width), uniform(dtype)), draw.sample((count, width), uniform(dtype))
     index = Sample(draw.rng.integers(0, rows, count).astype(int64))
-    places, array, source = index.numpy(), a.numpy(), g.numpy()
-    expect_equal("gather", backend, backend.gather(a.on(backend), index.on(backend)), array[places])
+    indices, array, source = index.numpy(), a.numpy(), g.numpy()
+    expect_equal("gather", backend, backend.gather(a.on(backend), index.on(backend)), array[indices])
 
     added, magnitude = np.zeros((2, rows, width))
-    for i, place in enumerate(places):
-        added[place] += source[i]
-        magnitude[place] += np.abs(source[i])
+    for i, row in enumerate(indices):
+        added[row] += source[i]
+        magnitude[row] += np.abs(source[i])
     found = backend.scatter_add(g.on(backend), index.on(backend), rows)
     expect_close("scatter_add", backend, found, added.astype(dtype), sum_bound(count, magnitude, dtype))
 
     written = array.copy()
-    for i, place in enumerate(places):
-        written[place] = source[i]
+    for i, row in enumerate(indices):
+        written[row] = source[i]
     target = backend.from_numpy(array.copy())
     backend.scatter(target, index.on(backend), g.on(backend))
     expect_equal("scatter", backend, target, written)
 
     mask = draw.sample(draw.shape(1), uniform(np.dtype("bool")))
-    for places, expected in zip(backend.nonzero(mask.on(backend)), mask.numpy().nonzero(), strict=True):
-        expect_equal(f"nonzero of {mask}", backend, places, expected.astype(int64))
+    for found, expected in zip(backend.nonzero(mask.on(backend)), mask.numpy().nonzero(), strict=True):
+        expect_equal(f"nonzero of {mask}", backend, found, expected.astype(int64))
 
 
 # --- indexing with tensors
 
 
 def check_indexing(backend: Backend, draw: Draw) -> None:
-    """x[key] and x[key] = value are NumPy's, for integers, slices, None, ..., integer and bool arrays."""
+    """x[key] and x[key] = value match NumPy, for integers, slices, None, ..., integer and bool arrays."""
     dtype, shape = draw.dtype("bif"), draw.shape()
     sample, key = draw.sample(shape, uniform(dtype, -9, 9)), draw_key(draw, shape)
     array = sample.numpy()
@@ -146,7 +146,7 @@ def check_indexing_gradient(order: int, backend: Backend, draw: Draw) -> None:
 
 
 def check_uniform(backend: Backend, draw: Draw) -> None:
-    """The same bits as NumPy's, for any seed and draw, from any element on."""
+    """The values are bitwise equal to NumPy's, for any seed and draw, from any element on."""
     dtype, shape = draw.dtype(), draw.shape()
     seed, call, first = draw.integer(0, 2**64 - 1), draw.integer(0, 2**64 - 1), draw.integer(0, 2**40)
     which = np.array([seed, call, first], np.uint64)
@@ -158,7 +158,7 @@ Layers = list[tuple[list[Sample], list[NDArray[Any]]]]
 
 
 def _draw_layers(draw: Draw, dtype: np.dtype[Any], arrays: int) -> Layers:
-    """Up to three parameters with their states, in any layout that can be written, and the gradients of three steps."""
+    """Up to three parameters with their states, in any writable layout, and the gradients of three steps."""
     layers = []
     for _ in range(draw.integer(1, 3)):
         shape = draw.shape()
@@ -174,7 +174,7 @@ def _expect_state(what: str, backend: Backend, found: list[Any], expected: list[
 
 
 def check_sgd_step(backend: Backend, draw: Draw) -> None:
-    """Three steps, with and without momentum, Nesterov's and weight decay, against the formulas in float64."""
+    """Three steps, with and without momentum, Nesterov momentum and weight decay, match float64 formulas."""
     layers = _draw_layers(draw, draw.dtype(), 2)
     lr, decay = draw.choice([0.1, 1.0]), draw.choice([0.0, 0.1])
     momentum = draw.choice([0.0, 0.9])
@@ -197,7 +197,7 @@ def check_sgd_step(backend: Backend, draw: Draw) -> None:
 
 
 def check_adam_step(backend: Backend, draw: Draw) -> None:
-    """Three steps of Adam and AdamW against the formulas in float64."""
+    """Three steps of Adam and AdamW match float64 formulas."""
     layers = _draw_layers(draw, draw.dtype(), 3)
     decay, decoupled = draw.choice([0.0, 0.1]), draw.one_in(2)
     lr, eps, (b1, b2) = 0.1, draw.choice([1e-8, 1e-3]), draw.choice([(0.9, 0.999), (0.5, 0.9)])

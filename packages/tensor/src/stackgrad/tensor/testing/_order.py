@@ -1,6 +1,6 @@
-"""Cases of the order that sorts rows, and of the methods and functions that pick, move and multiply elements.
+"""Cases of sorting, and of methods and functions that select, move and multiply elements.
 
-Each is compared with NumPy's own, called and captured, and differentiated.
+Each is compared with NumPy, called and captured, and differentiated.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Values = NDArray[Any]
 
 
 def check_argsort(backend: Backend, draw: Draw) -> None:
-    """The order is NumPy's stable one, of ties, NaN and infinities, in every layout."""
+    """The order is that of NumPy's stable sort, for ties, NaN and infinities, in every layout."""
     dtype, shape = draw.dtype("if"), draw.shape(2, 2)
     values = uniform(dtype, -2, 2, () if dtype.kind == "i" else (np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0))
     x, descending = draw.sample(shape, values), draw.one_in(2)
@@ -36,9 +36,9 @@ def check_argsort(backend: Backend, draw: Draw) -> None:
 
 
 class Program(NamedTuple):
-    """A function of tensors, the same of NumPy's arrays in float64 or int64, and the operands.
+    """A function of tensors, the same function of NumPy arrays in float64 or int64, and operands.
 
-    `terms`: how many products are added to each element; 0 where nothing is rounded.
+    `terms`: how many products are summed per element; 0 if nothing is rounded.
     """
 
     function: Callable[..., Tensor]
@@ -51,7 +51,7 @@ Builder = Callable[[Draw, np.dtype[Any]], Program]
 
 
 def _fixed(draw: Draw, array: Values) -> Callable[[Tensor], Tensor]:
-    """An int64 or bool array, on the backend of a tensor, in a layout of its own."""
+    """A function that puts an int64 or bool array on the backend of a tensor, in a random layout."""
     sample = draw.sample(array.shape, lambda rng, shape: np.zeros(shape, array.dtype)).writable()
     base = sample.base.copy()
     np.asarray(sample.view_on(REFERENCE, base))[...] = array
@@ -59,14 +59,14 @@ def _fixed(draw: Draw, array: Values) -> Callable[[Tensor], Tensor]:
 
 
 def _index_like(draw: Draw, shape: Sequence[int], dim: int) -> Values:
-    """Indices along `dim` of as many dimensions, none of them longer."""
+    """Indices along `dim` with the same count of dimensions, and no larger extents except along `dim`."""
     extents = [draw.integer(0 if n == 0 else 1, n) for n in shape]
     extents[dim] = draw.extent() if shape[dim] else 0
     return draw.rng.integers(0, max(shape[dim], 1), extents).astype(int64)
 
 
 def _full_index(dim: int, index: Values) -> tuple[Values, ...]:
-    """What NumPy takes for gather."""
+    """The NumPy index of a gather."""
     grid: list[Values] = list(np.indices(index.shape))
     return (*grid[:dim], index, *grid[dim + 1 :])
 
@@ -75,9 +75,9 @@ def gather(draw: Draw, dtype: np.dtype[Any]) -> Program:
     shape = draw.shape(1)
     dim = draw.dim(len(shape))
     index = _index_like(draw, shape, dim)
-    place = _fixed(draw, index)
+    to_tensor = _fixed(draw, index)
     return Program(
-        lambda x: x.gather(dim, place(x)),
+        lambda x: x.gather(dim, to_tensor(x)),
         lambda x: x[_full_index(dim, index)],
         [draw.sample(shape, uniform(dtype, -4, 4))],
     )
@@ -87,7 +87,7 @@ def scatter(draw: Draw, dtype: np.dtype[Any]) -> Program:
     shape = draw.shape(1)
     dim = draw.dim(len(shape))
     index = _index_like(draw, shape, dim)
-    place = _fixed(draw, index)
+    to_tensor = _fixed(draw, index)
     more = [n + draw.integer(0, 1) for n in index.shape]
     cut = tuple(map(slice, index.shape))
 
@@ -98,14 +98,14 @@ def scatter(draw: Draw, dtype: np.dtype[Any]) -> Program:
         return x
 
     operands = [draw.sample(shape, uniform(dtype, -4, 4)), draw.sample(tuple(more), uniform(dtype, -4, 4))]
-    return Program(lambda x, y: x.scatter(dim, place(x), y), numpy, operands)
+    return Program(lambda x, y: x.scatter(dim, to_tensor(x), y), numpy, operands)
 
 
 def scatter_add(draw: Draw, dtype: np.dtype[Any]) -> Program:
     shape = draw.shape(1)
     dim = draw.dim(len(shape))
     index = _index_like(draw, shape, dim)
-    place = _fixed(draw, index)
+    to_tensor = _fixed(draw, index)
 
     def numpy(x: Values, y: Values) -> Values:
         x = x.copy()
@@ -113,7 +113,7 @@ def scatter_add(draw: Draw, dtype: np.dtype[Any]) -> Program:
         return x
 
     operands = [draw.sample(shape, uniform(dtype, -4, 4)), draw.sample(index.shape, uniform(dtype, -4, 4))]
-    return Program(lambda x, y: x.scatter_add(dim, place(x), y), numpy, operands, 1 + index.size)
+    return Program(lambda x, y: x.scatter_add(dim, to_tensor(x), y), numpy, operands, 1 + index.size)
 
 
 def index_add(draw: Draw, dtype: np.dtype[Any]) -> Program:
@@ -121,7 +121,7 @@ def index_add(draw: Draw, dtype: np.dtype[Any]) -> Program:
     dim = draw.dim(len(shape))
     count = draw.extent() if shape[dim] else 0
     index = draw.rng.integers(0, max(shape[dim], 1), count).astype(int64)
-    place = _fixed(draw, index)
+    to_tensor = _fixed(draw, index)
 
     def numpy(x: Values, y: Values) -> Values:
         x = x.copy()
@@ -130,28 +130,28 @@ def index_add(draw: Draw, dtype: np.dtype[Any]) -> Program:
 
     of_source = (*shape[:dim], count, *shape[dim + 1 :])
     operands = [draw.sample(shape, uniform(dtype, -4, 4)), draw.sample(of_source, uniform(dtype, -4, 4))]
-    return Program(lambda x, y: x.index_add(dim, place(x), y), numpy, operands, 1 + count)
+    return Program(lambda x, y: x.index_add(dim, to_tensor(x), y), numpy, operands, 1 + count)
 
 
 def index_select(draw: Draw, dtype: np.dtype[Any]) -> Program:
     shape = draw.shape(1)
     dim = draw.dim(len(shape))
     index = draw.rng.integers(0, max(shape[dim], 1), draw.extent() if shape[dim] else 0).astype(int64)
-    place = _fixed(draw, index)
+    to_tensor = _fixed(draw, index)
     operands = [draw.sample(shape, uniform(dtype, -4, 4))]
-    return Program(lambda x: x.index_select(dim, place(x)), lambda x: np.take(x, index, dim), operands)
+    return Program(lambda x: x.index_select(dim, to_tensor(x)), lambda x: np.take(x, index, dim), operands)
 
 
 def masked_fill(draw: Draw, dtype: np.dtype[Any]) -> Program:
     shapes = draw.shapes(2)
     mask = draw.rng.random(shapes[1]) < 0.5
-    place, value = _fixed(draw, mask), draw.integer(-2, 2)
+    to_tensor, value = _fixed(draw, mask), draw.integer(-2, 2)
     operands = [draw.sample(shapes[0], uniform(dtype, -4, 4))]
-    return Program(lambda x: x.masked_fill(place(x), value), lambda x: np.where(mask, value, x), operands)
+    return Program(lambda x: x.masked_fill(to_tensor(x), value), lambda x: np.where(mask, value, x), operands)
 
 
 def _distinct(draw: Draw, dtype: np.dtype[Any], shape: Sequence[int]) -> Sample:
-    """Values that differences by small steps keep in their order."""
+    """Distinct values, whose order does not change in finite differences."""
     return draw.sample(tuple(shape), lambda rng, n: np.asarray(rng.permutation(int(np.prod(n))).reshape(n), dtype))
 
 
@@ -232,7 +232,7 @@ def triangles(draw: Draw, dtype: np.dtype[Any]) -> Program:
 
 
 def _equation(draw: Draw, count: int) -> tuple[str, list[tuple[int, ...]]]:
-    """An equation of so many operands, and their shapes."""
+    """An equation of `count` operands, and their shapes."""
     extents = {letter: draw.integer(1, min(draw.limits.extent, 3)) for letter in "ijkl"}
     parts = ["".join(draw.choice("ijkl") for _ in range(draw.integer(0, 3))) for _ in range(count)]
     known = sorted(set("".join(parts)))
@@ -275,7 +275,7 @@ BUILDERS: dict[str, Builder] = {
 
 
 def check_program(build: Builder, backend: Backend, draw: Draw) -> None:
-    """The values are NumPy's, and those of a captured call to the bit."""
+    """The values match NumPy's, and those of a captured call are bitwise equal."""
     dtype = draw.dtype("iff")
     program = build(draw, dtype)
     arrays = [sample.numpy() for sample in program.operands]
@@ -296,7 +296,7 @@ def check_program(build: Builder, backend: Backend, draw: Draw) -> None:
 
 
 def check_program_gradient(build: Builder, order: int, backend: Backend, draw: Draw) -> None:
-    """Derivatives are central differences."""
+    """Derivatives match central differences."""
     program = build(draw.small(), float64)
     leaves = [sample.leaf(backend) for sample in program.operands]
 

@@ -21,7 +21,7 @@ SPECIALS = (0.0, np.nan, np.inf)
 
 
 def _draw_matrix_extents(draw: Draw) -> tuple[int, int, int]:
-    """Rows, inner extent and columns: small, or of any size up to the square root of the limit."""
+    """Rows, inner extent and columns: small, or up to the square root of the size limit."""
     if draw.one_in(2):
         return draw.extent(), draw.extent(), draw.extent()
     side = max(math.isqrt(draw.limits.size), 1)
@@ -29,7 +29,7 @@ def _draw_matrix_extents(draw: Draw) -> tuple[int, int, int]:
 
 
 def check_matmul(backend: Backend, draw: Draw) -> None:
-    """Each element within `sum_bound` of a float64 product, for operands of any layout and equal batches."""
+    """Each element is within `sum_bound` of a float64 product, for operands of any layout and equal batches."""
     dtype = draw.dtype("fi")
     n, k, m = _draw_matrix_extents(draw)
     room = max(draw.limits.size // max(n * k, k * m, n * m, 1), 1)
@@ -48,7 +48,7 @@ def check_matmul(backend: Backend, draw: Draw) -> None:
 
 
 def check_matmul_gradient(order: int, backend: Backend, draw: Draw) -> None:
-    """Derivatives of the tensor's product: rows, columns, matrices, and batches that broadcast."""
+    """Derivatives of the product of rows, columns, matrices, and broadcast batches match central differences."""
     k = draw.small().extent()
     shapes: list[Shape] = [(k,), (k,)]
     batches = draw.within(Limits(2, 2)).shapes(2)
@@ -63,7 +63,7 @@ def check_matmul_gradient(order: int, backend: Backend, draw: Draw) -> None:
 
 
 def check_linear(backend: Backend, draw: Draw) -> None:
-    """x (n, i) times weight (o, i) transposed plus bias (o,), or none, within `sum_bound`."""
+    """x (n, i) times the transpose of weight (o, i), plus bias (o,) or none, is within `sum_bound`."""
     dtype = draw.dtype()
     n, i, o = _draw_matrix_extents(draw)
     x, weight, bias = (draw.sample(shape, uniform(dtype)) for shape in ((n, i), (o, i), (o,)))
@@ -82,7 +82,7 @@ def check_linear(backend: Backend, draw: Draw) -> None:
 
 
 def check_linear_grads(backend: Backend, draw: Draw) -> None:
-    """The gradients that are needed, each within `sum_bound`; after relu of `g` where the result is above 0."""
+    """The needed gradients are within `sum_bound`; with relu, `g` counts only where the result is positive."""
     dtype = draw.dtype()
     n, i, o = _draw_matrix_extents(draw)
     samples = [draw.sample(shape, uniform(dtype)) for shape in ((n, o), (n, i), (o, i))]

@@ -1,4 +1,4 @@
-"""Cases of reductions, of the place of the largest and smallest element, and of running sums."""
+"""Cases of reductions, argmax and argmin, and running sums."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _draw_values(draw: Draw, dtype: DType, low: float, high: float) -> Values:
 
 
 def check_reduce(reduction: Reduction, backend: Backend, draw: Draw) -> None:
-    """Over any dims: max and min to the bit; a sum within `sum_bound`, a product within 2 eps a factor."""
+    """Over any dims, max and min are exact, a sum is within `sum_bound`, a product within 2 eps per factor."""
     dtype = draw.dtype("fi" if reduction.start is not None else "bif")
     shape = draw.shape(1, least=0 if reduction.start is not None else 1)
     sample = draw.sample(shape, _draw_values(draw, dtype, -2, 2))
@@ -49,7 +49,7 @@ def check_reduce(reduction: Reduction, backend: Backend, draw: Draw) -> None:
 
 
 def check_reduced_gradient(name: str, order: int, backend: Backend, draw: Draw, *, least: int = 1) -> None:
-    """Derivatives of the tensor's method over one, several or all dims, kept or not, without equal elements."""
+    """Derivatives of the method over one, several or all dims, for distinct elements, match central differences."""
     shape = draw.small().shape(least=least)
     dim: int | Shape | None = None
     if shape and not draw.one_in(4):
@@ -72,7 +72,7 @@ def _distinct(rng: np.random.Generator, shape: Shape) -> NDArray[Any]:
 
 
 def check_arg_reduce(name: str, backend: Backend, draw: Draw) -> None:
-    """The first of equal elements, and the first NaN before all."""
+    """The index is that of the first of equal elements, or of the first NaN."""
     dtype = draw.dtype("bif")
     shape = draw.shape(1)
     dim = draw.dim(len(shape))
@@ -89,7 +89,7 @@ def check_arg_reduce(name: str, backend: Backend, draw: Draw) -> None:
 
 
 def check_cumsum(backend: Backend, draw: Draw) -> None:
-    """Running sums, each within `sum_bound`."""
+    """Running sums are within `sum_bound`."""
     dtype = draw.dtype("fi")
     shape = draw.shape(1)
     dim = draw.dim(len(shape))

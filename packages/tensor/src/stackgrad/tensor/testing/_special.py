@@ -1,15 +1,15 @@
-"""Cases at special values: 0, infinities, NaN, ties and bounds, to the second derivative, against PyTorch's values.
+"""Cases at special values: 0, infinities, NaN, ties and bounds, up to second derivatives, against PyTorch's values.
 
-What PyTorch gives stands in `special_values.json`, which `tools/special_values.py` writes; there too stands where the
-right value is another, and why. Each array of it is one line of numbers: for a row of the op table
+PyTorch's values are in `special_values.json`, written by `tools/special_values.py`, which also says where the correct
+value differs, and why. Each array in the file is one line of values. For a row of the op table the keys are
 
-    value       of all operands in `OPERANDS`
-    x           the gradient in operand x, where that of the result is 1
-    x at inf    and where it is infinite; what is exactly 0 then is so for NaN too, and all else is NaN
-    xy          the gradient in y of the one in x
+    value       the results for all operands in `OPERANDS`
+    x           the gradient of operand x, if that of the result is 1
+    x at inf    the same if that of the result is infinite; an exact 0 must stay 0 if it is NaN, and all else is NaN
+    xy          the gradient for y of the gradient for x
 
-and for a function its value, the gradient in each operand where that of the result is 1, 2, 3, ..., and the gradient
-in each operand of the sum of those, weighted likewise.
+and for a function its value, the gradient of each operand if that of the result is 1, 2, 3, ..., and the gradients of
+these gradients, weighted the same way.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _ROWS = ((1, 2, 3), (0, 2, 3), (0, 0, 3), (2, 2, -1), (inf, 0, 3), (inf, -inf, 1
 _LOGITS = ((-inf, 1, 2), (2, -inf, -inf), (-inf, -inf, -inf), (inf, 1, 2), (inf, inf, 1), (nan, 1, 2), (1, 1, 1))
 _IMAGES = (((1, nan), (nan, 2)), ((-inf, -inf), (-inf, -inf)), ((3, 1), (3, 3)), ((inf, inf), (1, 2)))
 
-# Each with its operands. Where PyTorch has no function of that name, `tools/special_values.py` says what it is there.
+# Each with its operands. If PyTorch has no function of that name, `tools/special_values.py` defines it.
 FUNCTIONS: dict[str, tuple[Callable[..., Tensor], tuple[Any, ...]]] = {
     "sum": (lambda x: x.sum(1), (_ROWS,)),
     "mean": (lambda x: x.mean(1), (_ROWS,)),
@@ -105,19 +105,19 @@ def _tables() -> dict[str, dict[str, dict[str, str]]]:
 
 
 def expected(table: str, name: str) -> dict[str, str]:
-    """The lines of a row or function. Raises AssertionError where there are none."""
+    """The lines of a row or function. Raises AssertionError if there are none."""
     if name not in _tables()[table]:
         raise AssertionError(f"{name} has no special values: run tools/special_values.py, which needs PyTorch")
     return _tables()[table][name]
 
 
 def operands_of(op: Op) -> list[NDArray[Any]]:
-    """The special values that `op` is given, a float64 array for each operand; a condition is true above 0."""
+    """The special values for `op`, a float64 array for each operand; a condition is true above 0."""
     return [np.array(column, float64) for column in zip(*OPERANDS[op.arity], strict=True)]
 
 
 def check_row(op: Op, backend: Backend, draw: Draw) -> None:
-    """Value and derivatives of a row of the op table at special values, in both float dtypes."""
+    """The value and derivatives of a row of the op table at special values match, in both float dtypes."""
     for dtype in RELATIVE:
         operands = [from_numpy(a.astype(dtype), backend=backend) for a in operands_of(op)]
         if op.name == "where":
@@ -131,7 +131,7 @@ def check_row(op: Op, backend: Backend, draw: Draw) -> None:
         for name, grad in zip(names, _gradients(out, leaves, np.array(nan)), strict=True):
             found[f"{name} at NaN"] = grad
             lines[f"{name} at NaN"] = " ".join(
-                ["0" if number == "0" else "nan" for number in lines[f"{name} at inf"].split()]
+                ["0" if value == "0" else "nan" for value in lines[f"{name} at inf"].split()]
             )
         for name, grad in zip(names, _gradients(out, leaves, np.array(1.0)), strict=True):
             found[name] = grad
@@ -141,7 +141,7 @@ def check_row(op: Op, backend: Backend, draw: Draw) -> None:
 
 
 def check_function(name: str, backend: Backend, draw: Draw) -> None:
-    """Value and derivatives of one of `FUNCTIONS`, in both float dtypes; its fused gradient too."""
+    """The value, the derivatives and the fused gradient of one of `FUNCTIONS` match, in both float dtypes."""
     function, operands = FUNCTIONS[name]
     lines = expected("functions", name)
     for dtype in RELATIVE:
@@ -160,7 +160,7 @@ def check_function(name: str, backend: Backend, draw: Draw) -> None:
 def _gradients(
     out: Tensor, leaves: Sequence[Tensor], weights: NDArray[Any] | None, create_graph: bool = True
 ) -> list[Tensor]:
-    """The gradients in `leaves` of the sum of `out` times the weights, for None 1, 2, 3, ...; 0 where nothing flows."""
+    """The gradients for `leaves` of the sum of `out` times the weights, by default 1, 2, 3, ...; 0 if none flows."""
     for leaf in leaves:
         leaf.grad = None
     if out.requires_grad:
@@ -175,9 +175,9 @@ def _gradients(
 
 
 def _expect(name: str, found: dict[str, Tensor], lines: dict[str, str], dtype: np.dtype[Any], size: int) -> None:
-    """Each array is that of its line, in which a single number stands for all.
+    """Each array matches its line, in which a single value stands for all.
 
-    Numbers may differ by the rounding of what is `size` larger; NaN and infinities must be exact.
+    Values may differ by the rounding error of a value larger by `size`; NaN and infinities must match exactly.
     """
     if found.keys() != lines.keys():
         raise AssertionError(f"{name} has {', '.join(found)}: expected {', '.join(lines)}")

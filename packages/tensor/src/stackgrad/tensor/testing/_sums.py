@@ -1,4 +1,4 @@
-"""How exact sums are, on values that make it hard: a mean far above the deviation, changing signs, mixed magnitudes."""
+"""Cases of the accuracy of sums on hard values: a mean far above the deviation, changing signs, mixed magnitudes."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Array = NDArray[Any]
 
 
 def exact_sum_bound(terms: int, magnitude: Array, dtype: DType) -> Array:
-    """What a sum over dims may err by: 32 log2(terms) eps times the sum of magnitudes."""
+    """The error bound of a sum: 32 log2(terms) eps times the sum of magnitudes."""
     eps = float(np.finfo(dtype).eps)
     return np.asarray(32 * max(1.0, math.log2(max(terms, 1))) * eps * magnitude + np.finfo(dtype).tiny)
 
 
 def hard_values(draw: Draw, dtype: DType) -> Values:
-    """Values of one of three forms, some of them with specks of another magnitude."""
+    """Values far from 0, of alternating sign, or of mixed magnitudes."""
     form = draw.integer(0, 2)
     far = 10.0 ** draw.integer(2, 6)
 
@@ -45,14 +45,14 @@ def hard_values(draw: Draw, dtype: DType) -> Values:
 
 
 def _fsum(a: Array, dims: Shape) -> Array:
-    """The sum over the last dimensions of `a`, moved there from `dims`, rounded once."""
+    """The sum of `a` over `dims`, rounded once."""
     kept = [d for d in range(a.ndim) if d not in dims]
     rows = a.transpose(*kept, *dims).reshape(math.prod([a.shape[d] for d in kept]), -1)
     return np.array([math.fsum(row) for row in rows.tolist()]).reshape([a.shape[d] for d in kept])
 
 
 def check_exact_sum(backend: Backend, draw: Draw) -> None:
-    """Over any dims and layout, within `exact_sum_bound`."""
+    """Sums over any dims and layout are within `exact_sum_bound`."""
     dtype = draw.dtype()
     shape = draw.shape(1, least=1)
     sample, dims = draw.sample(shape, hard_values(draw, dtype)), draw.dims(len(shape))
@@ -63,7 +63,7 @@ def check_exact_sum(backend: Backend, draw: Draw) -> None:
 
 
 def check_exact_cumsum(backend: Backend, draw: Draw) -> None:
-    """As a sum of so many."""
+    """Each running sum is within `exact_sum_bound` for its count of terms."""
     dtype = draw.dtype()
     shape = draw.shape(1, least=1)
     sample, dim = draw.sample(shape, hard_values(draw, dtype)), draw.dim(len(shape))
@@ -77,7 +77,7 @@ def check_exact_cumsum(backend: Backend, draw: Draw) -> None:
 
 
 def check_exact_scatter_add(backend: Backend, draw: Draw) -> None:
-    """Each row as a sum of so many."""
+    """Each row is within `exact_sum_bound` for its count of terms."""
     dtype = draw.dtype()
     rows, count = draw.integer(1, 3), draw.shape(1, 1, least=1)[0]
     g = draw.sample((count, draw.integer(1, 3)), hard_values(draw, dtype))
@@ -90,7 +90,7 @@ def check_exact_scatter_add(backend: Backend, draw: Draw) -> None:
 
 
 def check_exact_var(backend: Backend, draw: Draw) -> None:
-    """Within 64 log2(n) eps of itself, though of a constant far from 0 it may be what is left of rounding the mean."""
+    """The relative error is at most 64 log2(n) eps, plus the squared rounding error of the mean."""
     dtype = draw.dtype()
     values = hard_values(draw, dtype)
     count = draw.shape(1, 1, least=1)[0] % 300 + 2
@@ -105,7 +105,7 @@ def check_exact_var(backend: Backend, draw: Draw) -> None:
 
 
 def check_exact_batch_norm(backend: Backend, draw: Draw) -> None:
-    """Of float32 with the mean of each channel far above the deviation: mean, variance and normalised values."""
+    """The mean, variance and result are accurate for float32 channels with a mean far above the deviation."""
     n, c, s = draw.integer(2, 4), draw.extent(1), draw.shape(1, 1, least=1)[0]
     deviation = draw.choice((0.0, 0.5, 10.0))
 

@@ -1,4 +1,4 @@
-"""Cases of convolution and pooling, against plain loops where these are fast enough and NumPy in float64 elsewhere."""
+"""Cases of convolution and pooling, against plain loops if they are fast enough, else against NumPy in float64."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ._case import Case, check_gradient
 from ._compare import expect_close, expect_equal, sum_bound
 from ._draw import REFERENCE, Draw, Limits, Sample, uniform
 
-_LOOPS = 20_000  # multiplications that plain loops may do for one example
+_LOOPS = 20_000  # the most multiplications in plain loops for one example
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ def _draw_padding(draw: Draw, most: Pair) -> Padding:
 
 
 def _draw_sizes(draw: Draw, window: Window, most: int) -> Pair:
-    """Rows and columns on which the window has a place, `most` unless it needs more."""
+    """A height and width that the window fits on, up to `most` unless it needs more."""
     least = [max(span - sum(sides), 1) for span, sides in zip(window.span, window.padding, strict=True)]
     return draw.integer(least[0], max(most, least[0])), draw.integer(least[1], max(most, least[1]))
 
 
 def draw_convolution(draw: Draw, least: int = 0) -> Convolution:
-    """Any stride, padding (uneven), dilation and groups; large channels and images only where the limits have room."""
+    """A convolution with any stride, (uneven) padding, dilation and groups; it is large only if the limits allow it."""
     large = draw.limits.size >= 10_000 and draw.one_in(2)
     groups = draw.choice([1, 1, 1, 2, 3][: draw.limits.extent + 2])
     c, o = groups * draw.count(24 if large else 2, least), groups * draw.count(40 if large else 2, least)
@@ -79,7 +79,7 @@ def _near(
 
 
 def check_conv2d(backend: Backend, draw: Draw) -> None:
-    """The convolution and its gradients, each within `sum_bound` of plain loops, for operands of any layout."""
+    """The convolution and its gradients are within `sum_bound` of plain loops, for operands of any layout."""
     dtype, shape = draw.dtype(), draw_convolution(draw)
     window, groups = shape.window, shape.groups
     x, weight, g, bias = (
@@ -122,7 +122,7 @@ def check_conv2d(backend: Backend, draw: Draw) -> None:
 def _expect_gradients(
     what: str, backend: Backend, shape: Convolution, operands: tuple[NDArray[Any], ...], found: tuple[Any, ...]
 ) -> None:
-    """Gradients for x, weight and bias, or some of them, of operands x, weight and the result's gradient g."""
+    """The gradients found for x, weight and bias (or None) match, for operands x, weight and the gradient g."""
     x, weight, narrow_g = operands
     g, window, groups, size = narrow_g.astype(float64), shape.window, shape.groups, (shape.x[2], shape.x[3])
     pixels = shape.out[0] * shape.out[2] * shape.out[3]
@@ -143,17 +143,17 @@ def _expect_gradients(
 
 
 def check_conv2d_gradient(order: int, backend: Backend, draw: Draw) -> None:
-    """Derivatives of the differentiable function for x, weight and, where there is one, bias."""
+    """Derivatives for x, weight and bias, if any, match central differences."""
     shape = draw_convolution(draw.within(Limits(min(draw.limits.extent, 2), 0)), 1)
     shapes = [shape.x, shape.weight, shape.weight[:1]][: draw.integer(2, 3)]
     samples = [draw.sample(drawn, uniform(float64), slices=False) for drawn in shapes]
     window, relu = shape.window, draw.one_in(2)
-    steps = window.stride, window.padding, window.dilation
+    geometry = window.stride, window.padding, window.dilation
 
     def function(*leaves: Tensor) -> Tensor:
         operands = [sample.view(leaf) for sample, leaf in zip(samples, leaves, strict=True)]
         bias = operands[2] if len(operands) == 3 else None
-        return conv2d(operands[0], operands[1], bias, *steps, shape.groups, relu)
+        return conv2d(operands[0], operands[1], bias, *geometry, shape.groups, relu)
 
     check_gradient(function, [sample.leaf(backend) for sample in samples], order)
 
@@ -162,7 +162,7 @@ def check_conv2d_gradient(order: int, backend: Backend, draw: Draw) -> None:
 
 
 def draw_pool(draw: Draw, least: int = 0) -> tuple[Shape, Window]:
-    """The shape of an image and a window with a padding of half the kernel at most."""
+    """The shape of an image, and a window whose padding is at most half the kernel."""
     kernel = draw.pair(1, min(draw.limits.extent, 4))
     window = Window(kernel, draw.pair(1, 3), _draw_padding(draw, (kernel[0] // 2, kernel[1] // 2)))
     most = 12 if draw.limits.size >= 10_000 and draw.one_in(2) else 2
@@ -171,7 +171,7 @@ def draw_pool(draw: Draw, least: int = 0) -> tuple[Shape, Window]:
 
 
 def _few_levels(dtype: np.dtype[Any]) -> Callable[[np.random.Generator, Shape], NDArray[Any]]:
-    """Many equal values, and some that are NaN or infinite."""
+    """Values with many ties, NaN and infinities."""
 
     def values(rng: np.random.Generator, shape: Shape) -> NDArray[Any]:
         return rng.choice(np.array([-1.0, 0.0, 0.0, 1.0, -np.inf, np.nan], dtype), shape)
@@ -180,7 +180,7 @@ def _few_levels(dtype: np.dtype[Any]) -> Callable[[np.random.Generator, Shape], 
 
 
 def check_max_pool2d(backend: Backend, draw: Draw) -> None:
-    """Values to the bit, ties, NaN and minus infinity included, and where they lie; `take` and the gradient, too."""
+    """Values and positions are exact, for ties, NaN and minus infinity; `take` and the gradient follow the taps."""
     dtype, (shape, window) = draw.dtype(), draw_pool(draw)
     values = _few_levels(dtype) if draw.one_in(2) else uniform(dtype)
     x = draw.sample(shape, values)
@@ -203,7 +203,7 @@ def check_max_pool2d(backend: Backend, draw: Draw) -> None:
 
 
 def check_max_pool2d_relu_grad(backend: Backend, draw: Draw) -> None:
-    """A convolution's gradients through relu and pool: to the bit those by the gradient of the pool's input."""
+    """A convolution's gradients through relu and pool equal those computed from the gradient of the pool's input."""
     dtype, (shape, pool) = draw.dtype(), draw_pool(draw)
     values = _few_levels(dtype) if draw.one_in(2) else uniform(dtype)
     above = draw.sample(shape, values).on(backend)
@@ -229,7 +229,7 @@ def check_max_pool2d_relu_grad(backend: Backend, draw: Draw) -> None:
 
 
 def check_avg_pool2d(backend: Backend, draw: Draw) -> None:
-    """Means and their gradient within `sum_bound`."""
+    """The means and their gradient are within `sum_bound`."""
     dtype, (shape, window) = draw.dtype(), draw_pool(draw)
     x = draw.sample(shape, uniform(dtype))
     what, terms = f"average pool of {shape} by {window}", math.prod(window.kernel)
@@ -247,7 +247,7 @@ def check_avg_pool2d(backend: Backend, draw: Draw) -> None:
 
 
 def check_pool_gradient(name: str, order: int, backend: Backend, draw: Draw) -> None:
-    """Derivatives of the differentiable function, without equal values."""
+    """Derivatives match central differences, for distinct values."""
     shape, window = draw_pool(draw.within(Limits(min(draw.limits.extent, 2), 0)), 1)
 
     def distinct(rng: np.random.Generator, drawn: Shape) -> NDArray[Any]:

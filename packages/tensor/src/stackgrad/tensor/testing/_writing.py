@@ -1,4 +1,4 @@
-"""Cases of what is written in place: by keys, by methods, through views and with a gradient."""
+"""Cases of in-place writes: by keys, by methods, through views and with a gradient."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ._keys import draw_key
 
 
 def check_write(backend: Backend, draw: Draw) -> None:
-    """x[key] = value for x of any layout changes what NumPy's does and nothing else; the value may be a part of x."""
+    """x[key] = value for x of any layout changes the same elements as NumPy; the value may be a part of x."""
     dtype, shape = draw.dtype("bif"), draw.shape()
     sample, key = draw.sample(shape, uniform(dtype, -9, 9)).writable(), draw_key(draw, shape)
     base, array = backend.from_numpy(sample.base.copy()), sample.base.copy()
@@ -43,7 +43,7 @@ def check_write(backend: Backend, draw: Draw) -> None:
 
 
 def check_in_place(backend: Backend, draw: Draw) -> None:
-    """Methods in place do what NumPy's operations do, for any layouts, also of one memory."""
+    """In-place methods match NumPy's operations, for any layouts, including operands that overlap."""
     dtype, shape = draw.dtype(), draw.shape()
     sample = draw.sample(shape, uniform(dtype)).writable()
     base, array = backend.from_numpy(sample.base.copy()), sample.base.copy()
@@ -70,19 +70,19 @@ def check_in_place(backend: Backend, draw: Draw) -> None:
     name, found, expected = draw.choice(methods)
     result = expected()
     if found() is not x:
-        raise AssertionError(f"{name} on {backend.name} did not give the tensor itself")
+        raise AssertionError(f"{name} on {backend.name} did not return the tensor itself")
     part[...] = result
     expect_equal(f"{name} of {sample}", backend, base, array)
 
 
 def check_read_only(backend: Backend, draw: Draw) -> None:
-    """Nothing is written to read-only memory, however it came in and whatever view of it is taken."""
+    """Writes to read-only memory raise, whatever made it read-only and for any view of it."""
     if not isinstance(backend, HostBackend):
         return
     dtype, shape = draw.dtype(), draw.shape()
     sample = draw.sample(shape, uniform(dtype, 1, 2)).writable()
     array = sample.base.copy()
-    base = Tensor(draw.choice(_ways_in(array))(backend), backend)
+    base = Tensor(draw.choice(_read_only(array))(backend), backend)
     x, key = sample.view(base), draw_key(draw, shape)
     states = [Tensor(backend.full(shape, 1, dtype), backend) for _ in range(3)]
     writes: dict[str, Any] = {
@@ -110,8 +110,8 @@ def check_read_only(backend: Backend, draw: Draw) -> None:
         expect_equal(f"state {i}", backend, state.data, np.ones(shape, dtype))
 
 
-def _ways_in(array: NDArray[Any]) -> list[Any]:
-    """`array` on a backend of the host as memory that is read-only, by each way in."""
+def _read_only(array: NDArray[Any]) -> list[Any]:
+    """Functions that put `array` on a host backend in read-only memory, each in another way."""
 
     def flagged(backend: Backend) -> Any:
         given = array.copy()
@@ -130,10 +130,10 @@ def _ways_in(array: NDArray[Any]) -> list[Any]:
 
 
 def check_view(backend: Backend, draw: Draw) -> None:
-    """A view is one wherever an array in C order allows one, whatever the order in memory, and raises elsewhere."""
+    """`view` succeeds if an array in C order allows a view, whatever the order in memory, and raises otherwise."""
     dtype, shape = draw.dtype(), draw.shape(least=1)
     sample = draw.sample(shape, uniform(dtype))
-    # The memory of the result is in the order of the operand's; as a result it counts as in C order.
+    # The memory of the result has the order of the operand, but as a result it counts as in C order.
     root = Tensor(backend.elementwise(OPS["neg"], sample.on(backend)), backend)
     model = np.array(-sample.numpy(), order="C")
     x, array = root, model
@@ -162,11 +162,11 @@ def check_view(backend: Backend, draw: Draw) -> None:
     for name, found, right in (("root", root, model), ("view", view, expected), ("other", other, array)):
         expect_equal(f"{name} after writes to both of {sample}", backend, found.data, right)
     if view.version is not root.version or root.version.count != count + 3:
-        raise AssertionError(f"view of {shape} on {backend.name} counts writes of its own")
+        raise AssertionError(f"view of {shape} on {backend.name} does not share the count of writes")
 
 
 def _step(draw: Draw, x: Tensor, array: NDArray[Any]) -> tuple[Tensor, NDArray[Any]]:
-    """A view of both."""
+    """The same random view of both."""
     kind, n = draw.choice(("permute", "slice", "unsqueeze", "detach")), array.ndim
     if kind == "permute":
         dims = tuple(draw.rng.permutation(n).tolist())
@@ -182,7 +182,7 @@ def _step(draw: Draw, x: Tensor, array: NDArray[Any]) -> tuple[Tensor, NDArray[A
 
 
 def _draw_shape(draw: Draw, shape: Shape) -> Shape:
-    """Another shape for as many elements: some neighbours merged, or one dimension split."""
+    """Another shape of the same size: with adjacent dimensions merged, or one dimension split."""
     out = list(shape)
     for _ in range(draw.integer(0, 2)):
         if len(out) > 1:
@@ -196,7 +196,7 @@ def _draw_shape(draw: Draw, shape: Shape) -> Shape:
 
 
 def check_write_gradient(order: int, backend: Backend, draw: Draw) -> None:
-    """The gradient through x[key] = value, to a tensor or to a view of one, is that of what it computes."""
+    """The gradient through x[key] = value, for a tensor or a view of one, matches central differences."""
     draw = draw.small()
     shape = draw.shape()
     sample, key = draw.sample(shape, uniform(float64)).writable(), draw_key(draw, shape)
@@ -211,7 +211,7 @@ def check_write_gradient(order: int, backend: Backend, draw: Draw) -> None:
 
 
 def check_in_place_gradient(order: int, backend: Backend, draw: Draw) -> None:
-    """The gradient through methods in place, of a tensor or of a view of one, is that of what they compute."""
+    """The gradient through in-place methods, for a tensor or a view of one, matches central differences."""
     draw = draw.small()
     shape = draw.shape()
     sample = draw.sample(shape, uniform(float64)).writable()

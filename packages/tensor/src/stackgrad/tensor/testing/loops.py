@@ -1,7 +1,7 @@
 """Convolution and pooling in plain loops over Python floats: an oracle that shares no code with any backend.
 
-Slow: about 100 nanoseconds a multiplication. Images are nested lists or arrays (batch, channels, height, width);
-the results are float64 arrays.
+It is slow: about 100 nanoseconds per multiplication. Images are nested lists or arrays (batch, channels, height,
+width); results are float64 arrays.
 """
 
 from __future__ import annotations
@@ -15,11 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._shape import Pair, Window
 
-Place = tuple[int, int]
 
-
-def _taps(window: Window, row: int, column: int, height: int, width: int) -> Iterator[tuple[Place, Place]]:
-    """For the window at (row, column): each tap (i, j) that lies on the image and the pixel (y, x) under it."""
+def _taps(window: Window, row: int, column: int, height: int, width: int) -> Iterator[tuple[Pair, Pair]]:
+    """For the window at (row, column): each tap (i, j) that is on the image, and the pixel (y, x) under it."""
     for i in range(window.kernel[0]):
         for j in range(window.kernel[1]):
             y = row * window.stride[0] + i * window.dilation[0] - window.padding[0][0]
@@ -29,7 +27,7 @@ def _taps(window: Window, row: int, column: int, height: int, width: int) -> Ite
 
 
 def _extent(size: int, kernel: int, stride: int, padding: Pair, dilation: int) -> int:
-    """How many places the window has: counted one by one."""
+    """The count of window positions, found by counting."""
     count = 0
     while count * stride + dilation * (kernel - 1) < size + padding[0] + padding[1]:
         count += 1
@@ -37,7 +35,7 @@ def _extent(size: int, kernel: int, stride: int, padding: Pair, dilation: int) -
 
 
 def output_size(size: Pair, window: Window) -> Pair:
-    """Rows and columns of the result for an image of `size`."""
+    """The height and width of the result for an image of `size`."""
     parts = zip(size, window.kernel, window.stride, window.padding, window.dilation, strict=True)
     rows, columns = (_extent(*part) for part in parts)
     return rows, columns
@@ -67,7 +65,7 @@ def conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None, window: Wind
 def conv2d_grads(
     g: ArrayLike, x: ArrayLike, weight: ArrayLike, window: Window, groups: int
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """The gradients for x, weight and bias from g (n, o, oh, ow): each product of the forward loop, both ways."""
+    """The gradients of x, weight and bias from g (n, o, oh, ow)."""
     image, kernel, grad = (np.asarray(a, np.float64) for a in (x, weight, g))
     (n, c, h, w), o = image.shape, kernel.shape[0]
     x_grad, weight_grad, bias_grad = np.zeros(image.shape), np.zeros(kernel.shape), np.zeros(o)
@@ -87,24 +85,24 @@ def conv2d_grads(
 
 
 def max_pool2d(x: ArrayLike, window: Window) -> tuple[NDArray[Any], NDArray[np.int32]]:
-    """The largest value under the window, and its tap: the first of equal ones, or the last NaN."""
+    """The largest value under the window, and its tap: the first of equal values, or the last NaN."""
     image = np.asarray(x, np.float64)
     n, c, h, w = image.shape
     oh, ow = output_size((h, w), window)
     out, taps = np.zeros((n, c, oh, ow)), np.zeros((n, c, oh, ow), np.int32)
     pixels = image.tolist()
     for b, q, r, s in np.ndindex(n, c, oh, ow):
-        best, place = None, 0
+        best, tap = None, 0
         for (i, j), (y, z) in _taps(window, r, s, h, w):
             value = pixels[b][q][y][z]
             if best is None or value > best or math.isnan(value):
-                best, place = value, i * window.kernel[1] + j
-        out[b, q, r, s], taps[b, q, r, s] = best, place
+                best, tap = value, i * window.kernel[1] + j
+        out[b, q, r, s], taps[b, q, r, s] = best, tap
     return out, taps
 
 
 def max_pool2d_grad(g: ArrayLike, x: ArrayLike, window: Window) -> NDArray[Any]:
-    """The gradient for x (n, c, h, w) from g (n, c, oh, ow), all of it to the first of equal values."""
+    """The gradient of x (n, c, h, w) from g (n, c, oh, ow), all of it to the first of equal values."""
     image, grad = np.asarray(x, np.float64), np.asarray(g, np.float64)
     _, taps = max_pool2d(image, window)
     out = np.zeros(image.shape)
@@ -116,7 +114,7 @@ def max_pool2d_grad(g: ArrayLike, x: ArrayLike, window: Window) -> NDArray[Any]:
 
 
 def avg_pool2d(x: ArrayLike, window: Window) -> NDArray[Any]:
-    """The mean under the window, padded zeros counted."""
+    """The mean under the window, including padded zeros."""
     image = np.asarray(x, np.float64)
     n, c, h, w = image.shape
     out = np.zeros((n, c, *output_size((h, w), window)))
@@ -128,7 +126,7 @@ def avg_pool2d(x: ArrayLike, window: Window) -> NDArray[Any]:
 
 
 def avg_pool2d_grad(g: ArrayLike, size: Pair, window: Window) -> NDArray[Any]:
-    """The gradient for an image of `size` from g (n, c, oh, ow)."""
+    """The gradient of an image of `size` from g (n, c, oh, ow)."""
     grad = np.asarray(g, np.float64)
     out = np.zeros((*grad.shape[:2], *size))
     for b, q, r, s in np.ndindex(*grad.shape):
