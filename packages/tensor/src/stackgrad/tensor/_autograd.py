@@ -133,7 +133,7 @@ class Node:
         return self._name if self._context is None else self._function._describe(self._context)
 
     def context_of(self, function: type[Function]) -> Context | None:
-        """What that function left here; None where another made this node, or it was freed."""
+        """The context of that function; None if another function made this node, or it was freed."""
         return self._context if self._function is function else None
 
     def gradients(self, g: Tensor) -> Sequence[Tensor | None]:

@@ -209,7 +209,7 @@ class Backend(ABC):
         """The needed gradients of x, weight and bias (o,), from the gradient g of the result of `conv2d`.
 
         x is the argument of `conv2d` or the form of it that `conv2d` returned. `out` is the result if it was computed
-        with relu, else None; it is None too if g is what `max_pool2d_relu_grad` returned.
+        with relu, else None; it is None, too, if g comes from `max_pool2d_relu_grad`.
         """
         if out is not None:
             g = self.elementwise(OPS["masked_by"], g, out)
@@ -231,7 +231,7 @@ class Backend(ABC):
 
     @abstractmethod
     def max_pool2d(self, x: Array, window: Window) -> tuple[Array, Array]:
-        """The largest value under the window, and its taps, in the form that this backend likes to read.
+        """The largest value under the window, and the taps in a form of this backend's choice.
 
         A tap is row * kw + column of the first maximum or last NaN.
         """
@@ -247,7 +247,7 @@ class Backend(ABC):
     def max_pool2d_relu_grad(self, g: Array, taps: Array, x: Array, window: Window) -> Any:
         """The gradient of the input of a relu whose result x was the argument of `max_pool2d`.
 
-        `max_pool2d_grad` `masked_by` x, in the form that `conv2d_grads` of this backend likes to read.
+        It is `max_pool2d_grad` `masked_by` x, in the form that `conv2d_grads` of this backend reads.
         """
         return self.elementwise(OPS["masked_by"], self.max_pool2d_grad(g, taps, x.shape[2:], window), x)
 

@@ -59,7 +59,7 @@ class Conv2d(Primitive):
 
     @staticmethod
     def took_relu(node: Node) -> bool:
-        """Whether `node` is that of a convolution with its relu."""
+        """Whether `node` belongs to a convolution with a fused relu."""
         context = node.context_of(Conv2d)
         return context is not None and context.relu
 

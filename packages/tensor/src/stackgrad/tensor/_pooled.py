@@ -1,8 +1,8 @@
-"""The gradient that max pooling hands on to a convolution with its relu: spread over the pixels when somebody reads it.
+"""The gradient that max pooling passes to a convolution with a fused relu: it is spread over the pixels only on demand.
 
-The convolution does not. Where the largest value under a window is 0 or below, so was the pixel that it came from, and
-the relu lets no gradient through: what is left is found window by window, in one pass over the image
-(`Backend.max_pool2d_relu_grad`). All others, who read `data`, get the gradient of what the pool was given.
+The convolution does not need that. Where the largest value under a window is 0 or below, the relu passes no gradient:
+so the masked gradient is computed window by window, in one pass over the image (`Backend.max_pool2d_relu_grad`). Other
+code reads `data` and gets the gradient of the pool's input.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class Value:
         self._grad: Tensor | _grads.Lent | None = None
 
     def _settled(self) -> Any:
-        """Itself, unless its values wait for somebody to read them: then a tensor that has them."""
+        """Itself, or for a tensor whose values are computed on demand, one that holds them."""
         return self
 
     def memory(self) -> Array:
