@@ -52,6 +52,7 @@ class Recorded:
 
     def __init__(self, counts: dict[str, Counts]) -> None:
         self.counts = counts
+        self.again: dict[str, Counts] = {}
         self.errors: dict[str, str] = {}
         self.limits = dict.fromkeys(counts, LIMIT)
 
@@ -67,6 +68,7 @@ class Side:
         names = recorded_counts.first_rows(limits) if first_rows else limits
         self.limits = {name: limits[name] for name in names if re.search(pattern, name)}
         self.counts: dict[str, Counts] = {}
+        self.again: dict[str, Counts] = {}  # of suspects, counted once more
         self.errors: dict[str, str] = {}
         counts, errors = ({}, {}) if again else self._known()
         for name in self.limits:
@@ -127,15 +129,20 @@ class Comparison:
         self._limits = {n: max(base.limits.get(n, 0), head.limits.get(n, 0)) for n in names}
 
     def count(self) -> None:
-        """Count what is not known; what seems to have grown again, where memory is laid out in other ways."""
+        """Count what is not known; what seems to have grown again, where memory is laid out in other ways.
+
+        Of two commits the new counts alone decide, in which both had the same other benchmarks in their processes.
+        """
         count_unknown(self.sides)
         for layout in LAYOUTS if len(self.grown()) <= MANY else LAYOUTS[:1]:
             if names := list(self.grown()):
                 print(f"{len(names)} seem to have grown: counting them again", flush=True)
                 wanted = [(side.packages, names) for side in self.sides]
                 for side, again in zip(self.sides, _counts.count(wanted, layout), strict=True):
+                    first = {} if len(self.sides) == 2 else side.counts
                     for name, counts in again.counts.items():
-                        side.counts[name] = least((side.counts[name], counts))
+                        before = side.again.get(name) or first.get(name)
+                        side.again[name] = least((before, counts)) if before else counts
 
     def grown(self) -> dict[str, list[str]]:
         """What grew, by the benchmark's name."""
@@ -146,7 +153,8 @@ class Comparison:
         return self._beyond(gain)
 
     def _beyond(self, rule: Callable[[Counts, Counts, float], list[str]]) -> dict[str, list[str]]:
-        found = {n: rule(self.base.counts[n], self.head.counts[n], self._limits.get(n, LIMIT)) for n in self.compared()}
+        base, head = ({**side.counts, **side.again} for side in (self.base, self.head))
+        found = {n: rule(base[n], head[n], self._limits.get(n, LIMIT)) for n in self.compared()}
         return {name: changes for name, changes in found.items() if changes}
 
     def compared(self) -> list[str]:

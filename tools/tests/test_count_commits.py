@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks._counts import Counted
 from tools import count_commits, count_table, recorded_counts
 from tools.callgrind import Counts
-from tools.count_commits import Comparison, Recorded, report
+from tools.count_commits import Comparison, Recorded, Side, report
 
 ADD, EXP, OLD = Counts(20_000, 500, 0), Counts(50_000, 800, 10), Counts(9_000, 0, 0)
 
@@ -52,6 +53,27 @@ def test_a_call_is_not_bound_closer_beside_recorded_counts(capsys: pytest.Captur
     assert said(base, head, capsys)[0] == 0
     base.limits = {"add": 0.01}  # a commit counted beside it
     assert said(base, head, capsys)[0] == 1
+
+
+def counted(**counts: Counts) -> Side:
+    made = object.__new__(Side)
+    made.commit, made.packages, made.limits = "0123", {}, dict.fromkeys(counts, 0.03)
+    made.counts, made.again, made.errors = counts, {}, {}
+    return made
+
+
+@pytest.mark.parametrize(("head_again", "status"), [(20_900, 0), (21_800, 1)])
+def test_new_counts_of_both_commits_decide_alone(
+    head_again: int, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first ones were taken beside other benchmarks, of which one commit alone had been counted before."""
+    new = [Counted({"add": Counts(count, 500, 0)}, {}) for count in (20_900, head_again)]
+    asked: list[int] = []
+    monkeypatch.setattr(count_commits._counts, "count", lambda wanted, layout: asked.append(layout) or new)
+    comparison = Comparison(counted(add=ADD), counted(add=Counts(20_900, 500, 0)))
+    comparison.count()
+    assert report(comparison) == status
+    assert asked == ([1, 2, 3] if status else [1])
 
 
 def test_what_one_commit_alone_has_is_said(capsys: pytest.CaptureFixture[str]) -> None:
