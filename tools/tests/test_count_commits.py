@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import _counts
 from benchmarks._counts import Counted
 from tools import count_commits, count_table, recorded_counts
 from tools.callgrind import Counts
@@ -69,7 +70,12 @@ def test_new_counts_of_both_commits_decide_alone(
     """The first ones were taken beside other benchmarks, of which one commit alone had been counted before."""
     new = [Counted({"add": Counts(count, 500, 0)}, {}) for count in (20_900, head_again)]
     asked: list[int] = []
-    monkeypatch.setattr(count_commits._counts, "count", lambda wanted, layout: asked.append(layout) or new)
+
+    def count(wanted: object, layout: int) -> list[Counted]:
+        asked.append(layout)
+        return new
+
+    monkeypatch.setattr(_counts, "count", count)
     comparison = Comparison(counted(add=ADD), counted(add=Counts(20_900, 500, 0)))
     comparison.count()
     assert report(comparison) == status
