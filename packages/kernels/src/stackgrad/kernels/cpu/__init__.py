@@ -16,7 +16,7 @@ Files that `cuda` has too mean the same there. Where is what:
     the same, of what lies apart in memory       _transposed.py        tile_of_columns, tile_store_pixels
     how wide these registers are                 _width.py             WIDE_BYTES, IS_WIDE, lanes, wide_lanes
     one vector at a time                         _vector.py            vector_at, vector_of
-    average pooling and its gradient             _pool.py              _avg_pool, _avg_pool_grad
+    pooling: average, and its gradient           _pool.py              _avg_pool, _avg_pool_grad
     max pooling and its gradients                _max_pool.py          _max_pool, _max_pool_grad, _max_pool_relu_grad
     softmax, log-softmax                         _softmax.py           _softmax, _log_softmax
     gradients of these                           _softmax.py           _softmax_grad, _log_softmax_grad

@@ -12,7 +12,7 @@ Importing this needs neither numba-cuda nor a GPU. `_driver` is the one file tha
     convolution: where the kernel reads          conv/__init__.py      __doc__
     tensor_conv1d, tensor_conv2d, by conv2d      ../course.py          tensor_conv1d, tensor_conv2d
     tiles of all these, in shared memory         _tile.py              Form, form_for, TiledKernels, joined
-    max and average pooling                      _pool.py              _max_pool, _max_pool_take, _avg_pool
+    pooling: max and average                     _pool.py              _max_pool, _max_pool_take, _avg_pool
     gradients of pooling                         _pool.py              _collect
     softmax, log-softmax and their gradients     _softmax.py           _softmax_rows, _softmax_grad_rows
     cross-entropy and its gradient               _softmax.py           _cross_entropy_rows, _cross_entropy_grad
