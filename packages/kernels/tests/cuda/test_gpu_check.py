@@ -1,7 +1,6 @@
 """The script for machines with a GPU, in the simulator: all its parts run, and nothing is measured."""
 
 import os
-import re
 import subprocess
 import sys
 from argparse import Namespace
@@ -18,17 +17,8 @@ SCRIPT = Path(__file__).resolve().parents[4] / "tools/gpu_check.py"
 PAGE = SCRIPT.parents[1] / "docs/gpu.md"
 
 
-def works(page):
-    """What the rows of the page's two tables name, without sizes."""
-    checks, _, speeds = page.partition("## Speed")
-    rows = [re.findall(r"^\| (?!what |work )(.*) \|$", part, re.MULTILINE) for part in (checks, speeds)]
-    named = [row.split(" | ") for row in rows[1]]
-    sized = {(re.sub(r"\d+(e\+\d+|(x\d+)+)?", "N", work), against, least) for work, _, _, against, _, least, _ in named}
-    return [row.split(" | ")[0] for row in rows[0]], sized
-
-
 def test_a_dry_run():
-    """It prints its results, and leaves the page of the project alone, which names the same checks and works."""
+    """It prints its results, and leaves the page of the project alone."""
     before = PAGE.exists() and PAGE.read_text(encoding="utf-8")
     done = subprocess.run([sys.executable, str(SCRIPT), "--dry-run"], capture_output=True, text=True, check=False)
     assert (PAGE.exists() and PAGE.read_text(encoding="utf-8")) == before
@@ -43,8 +33,6 @@ def test_a_dry_run():
     assert "| compute-sanitizer racecheck | not tried | there is no GPU in a dry run |" in page
     assert "| softmax of rows, 4e+01 numbers, GB/s |  |  | copy |  | 0.80 |  |" in page
     assert done.returncode == ("**failed**" in page)
-    if "Not measured" in before and not failed:
-        assert works(page) == works(before)
 
 
 # Python as it is where platformdirs is not installed.
