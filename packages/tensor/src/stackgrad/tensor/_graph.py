@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from html import escape
-
 from ._autograd import Edge, Node
 from ._value import Value
 
 _CHAR, _HEIGHT, _PADDING = 7.5, 30, 14  # pixels: a character's width, a box's height, the space beside its text
+_ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;"})
 _COLUMN, _ROW = 40, 18  # between two columns and two rows
 
 
@@ -119,7 +118,7 @@ def _svg(columns: list[list[Edge]], column: dict[int, int], names: dict[int, str
             boxes.append(
                 f'<rect x="{left[at]:g}" y="{y - _HEIGHT / 2:g}" width="{widths[at]:g}" height="{_HEIGHT}" '
                 f'rx="{round_:g}" fill="{fill}"/><text x="{left[at] + widths[at] / 2:g}" y="{y + 4:g}" stroke="none" '
-                f'fill="#222">{escape(label[id(edge)])}</text>'
+                f'fill="#222">{label[id(edge)].translate(_ESCAPED)}</text>'
             )
     width = left[-1] + widths[-1] + 1
     return (
