@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -44,13 +45,26 @@ def _of_integer(T: Any) -> Any:
 
 
 class _Kernels:
-    """A kernel for windows whose taps are bytes, for larger ones, and for 2x2, the commonest, with its `constants`."""
+    """A kernel for windows whose taps are bytes, for larger ones, and for 2x2, the commonest, with its `constants`.
+
+    Each is made when it is first used: Numba takes a million instructions to make one.
+    """
 
     def __init__(self, body: Callable[..., Any], arguments: Callable[[Any], Any], **constants: Any) -> None:
-        name = body.__name__
-        self._of_bytes = Kernel(body, arguments(_of_byte))
-        self._of_integers = Kernel(rebind(body, f"{name}_of_many"), arguments(_of_integer))
-        self._two_by_two = Kernel(rebind(body, f"{name}_2x2", **constants), arguments(_of_byte))
+        self._body, self._arguments, self._constants = body, arguments, constants
+
+    @cached_property
+    def _of_bytes(self) -> Kernel:
+        return Kernel(self._body, self._arguments(_of_byte))
+
+    @cached_property
+    def _of_integers(self) -> Kernel:
+        return Kernel(rebind(self._body, f"{self._body.__name__}_of_many"), self._arguments(_of_integer))
+
+    @cached_property
+    def _two_by_two(self) -> Kernel:
+        body = rebind(self._body, f"{self._body.__name__}_2x2", **self._constants)
+        return Kernel(body, self._arguments(_of_byte))
 
     def of(self, window: Window, common: bool = False) -> Kernel:
         """That for the window; `common` where its constants hold."""
