@@ -202,7 +202,7 @@ def named_in_pairs(counts: Sequence[Mapping[str, Counts]], limits: Mapping[str, 
             before, after = counts[i][name], counts[j][name]
             if growth(before, after, limits[name]):
                 again = [count[name] for count in rest if name in count]
-                before, after = least([before, *again[0::2][:many]]), least([after, *again[1::2][:many]])
+                before, after = least(again[0::2][:many]), least(again[1::2][:many])
                 found += [name] if growth(before, after, limits[name]) else []
     return found
 

@@ -10,6 +10,7 @@ import importlib
 import posixpath
 import re
 import zlib
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -50,6 +51,7 @@ def public_names(module: ModuleType) -> list[str]:
     return sorted(name for name in own if not name.startswith("_"))
 
 
+@cache
 def described_in() -> dict[int, str]:
     """For each public class and function, by its identity, the name under which the reference describes it."""
     found: dict[int, str] = {}
@@ -62,14 +64,19 @@ def described_in() -> dict[int, str]:
     return found
 
 
+def described_names(module: str) -> dict[str, str]:
+    """For each public name of a module, the name under which the reference describes what it stands for."""
+    imported = importlib.import_module(module)
+    values = {name: getattr(imported, name) for name in public_names(imported)}
+    return {name: described_in().get(id(value), f"{module}.{name}") for name, value in values.items()}
+
+
 def reference(module: str) -> str:
     """The page of a module: what is described here, and links to what another module's page describes."""
-    imported, described = importlib.import_module(module), described_in()
-    names = {name: f"{module}.{name}" for name in public_names(imported)}
-    at = {name: described.get(id(getattr(imported, name)), path) for name, path in names.items()}
-    links = [f"[`{name}`][{at[name]}]" for name, path in names.items() if at[name] != path]
+    names = described_names(module)
+    links = [f"[`{name}`][{path}]" for name, path in names.items() if path != f"{module}.{name}"]
     also = f"Also here: {', '.join(links)}.\n\n" if links else ""
-    blocks = "\n".join(f"::: {path}" for name, path in names.items() if at[name] == path)
+    blocks = "\n".join(f"::: {path}" for name, path in names.items() if path == f"{module}.{name}")
     head = f"::: {module}\n    options:\n      members: false\n      show_root_heading: false\n"
     return f"# {module}\n\n{head}\n{also}{blocks}\n"
 
@@ -124,11 +131,5 @@ def on_post_build(config: Any) -> None:
     """Raise PluginError for public names that the reference does not describe."""
     content = (Path(config["site_dir"]) / "objects.inv").read_bytes().split(b"\n", 4)[4]
     known = {line.split()[0] for line in zlib.decompress(content).decode().splitlines()}
-    missing = []
-    described = described_in()
-    for module in MODULES:
-        imported = importlib.import_module(module)
-        names = [described.get(id(getattr(imported, name)), f"{module}.{name}") for name in public_names(imported)]
-        missing += [name for name in names if name not in known]
-    if missing:
+    if missing := [path for module in MODULES for path in described_names(module).values() if path not in known]:
         raise PluginError(f"the reference lacks {', '.join(missing)}")

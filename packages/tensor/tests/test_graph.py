@@ -52,3 +52,8 @@ def test_a_tensor_without_a_graph_raises():
     before.backward()
     with pytest.raises(RuntimeError, match="backward has freed: draw it before, or retain_graph=True"):
         before.graph()
+
+
+def test_a_name_of_something_else_is_refused():
+    with pytest.raises(TypeError, match="graph: w: got int, expected a tensor"):
+        ones(2, requires_grad=True).graph(w=3)

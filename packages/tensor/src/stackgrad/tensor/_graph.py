@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ._autograd import Edge, Node
+from ._errors import not_a_tensor
 from ._value import Value
 
 _CHAR, _HEIGHT, _PADDING = 7.5, 30, 14  # pixels: a character's width, a box's height, the space beside its text
@@ -38,10 +39,14 @@ class Graphed(Value):
             names: labels of tensors in the picture: `loss.graph(w=w, b=b)`. Other leaves show their shape.
 
         Raises:
+            TypeError: what is named is not a tensor.
             RuntimeError: the tensor does not require a gradient, or its graph was freed.
         """
         if not self.requires_grad:
             raise RuntimeError("graph of a tensor that does not require a gradient: nothing was recorded")
+        for name, x in names.items():
+            if not isinstance(x, Value):
+                raise not_a_tensor(f"graph: {name}", x)
         root: Edge = self.node or self
         if isinstance(root, Node) and root.freed:
             raise RuntimeError("graph of a tensor whose graph backward has freed: draw it before, or retain_graph=True")
