@@ -55,6 +55,8 @@ class _Rank:
         heard: the bytes from its socket since the last request.
         work: the processor time that it has used, in ticks of the system.
         idle, stopped, asked: the seconds for which it has done nothing, been stopped, not answered.
+        ready: the seconds for which it has waited for a processor. A rank that only wakes now and then, as in a loop
+            that sleeps, is seen ready once, not at two checks in a row.
     """
 
     pid: int
@@ -66,6 +68,7 @@ class _Rank:
     idle: float = 0.0
     stopped: float = 0.0
     asked: float | None = None
+    ready: float = 0.0
     number: str = "?"
 
     def __post_init__(self) -> None:
@@ -85,7 +88,8 @@ class _Rank:
         self.stopped = self.stopped + seconds if state in "Tt" else 0.0
         if self.stopped > limit:
             return f"was stopped {limit:g} s ago, by SIGSTOP or a debugger"
-        if not self.come or self.left or state in "?Tt" or gained >= _BUSY or _wants_to_run(self.pid):
+        self.ready = self.ready + seconds if _wants_to_run(self.pid) else 0.0
+        if not self.come or self.left or state in "?Tt" or gained >= _BUSY or self.ready > 1.5 * _TICK:
             self.idle, self.asked = 0.0, None
             return None
         self.idle += seconds
