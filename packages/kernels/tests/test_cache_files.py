@@ -102,7 +102,7 @@ def test_a_damaged_file_is_made_again(damage, folder):
         (message,) = told
         assert message.startswith(f"kernels are compiled again in each process: cannot write to {folder} (")
         assert reason in message
-        assert message.endswith("; set STACKGRAD_CACHE_DIR to a folder that can be written")
+        assert message.endswith("; set STACKGRAD_CACHE_DIR to a writable folder")
         assert run() == MADE  # told once
 
 

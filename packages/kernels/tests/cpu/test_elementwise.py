@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from stackgrad.kernels.cpu._elementwise import TURN, elementwise
+from stackgrad.kernels.cpu._elementwise import BLOCK, elementwise
 from stackgrad.kernels.cpu._parallel import CHUNK
 from stackgrad.tensor import OPS
 
@@ -34,7 +34,7 @@ def test_chunk_edges(run_serially, serial, size):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
 @pytest.mark.parametrize("serial", [True, False])
-@pytest.mark.parametrize("columns", [1, 2, TURN - 1, TURN, TURN + 1, 100, CHUNK - 1, CHUNK + 1, 2 * CHUNK + 3])
+@pytest.mark.parametrize("columns", [1, 2, BLOCK - 1, BLOCK, BLOCK + 1, 100, CHUNK - 1, CHUNK + 1, 2 * CHUNK + 3])
 def test_rows_at_chunk_edges(run_serially, serial, columns, dtype):
     run_serially(serial)
     for rows in {1, 3, CHUNK // columns, CHUNK // columns + 1} - {0}:
@@ -58,7 +58,7 @@ def test_more_dimensions_than_the_kernels_walk():
     x = values(4, 3, 4, 3, 4, 3, 4)[::2, ::-1, ::2, ::-1, ::2, ::-1, ::2]
     assert np.array_equal(elementwise(NEG, x), -x)
     assert np.array_equal(elementwise(SUB, x, x.transpose(2, 1, 0, 3, 6, 5, 4)), x - x.transpose(2, 1, 0, 3, 6, 5, 4))
-    x = values(2, 6, 2, 6, 2, TURN + 8)[:, ::-2, :, 1::2]
+    x = values(2, 6, 2, 6, 2, BLOCK + 8)[:, ::-2, :, 1::2]
     assert np.array_equal(elementwise(NEG, x), -x)
 
 

@@ -1,12 +1,12 @@
-"""Compiled code on disk, of the CPU or of a GPU, where no change can make it stale and no damage can do harm.
+"""Files with compiled code for the CPU or a GPU. A change cannot make them stale, and a damaged file does no harm.
 
-It lies in the user's cache folder, or in STACKGRAD_CACHE_DIR. The key is a digest of all sources of this package and of
-whatever else the code was made of, so a change anywhere means compiling again.
+They are in the user's cache folder, or in STACKGRAD_CACHE_DIR. The key is a digest of all sources of this package and
+of everything else that the code was made from, so any change causes a new compilation.
 
-Machine code is trusted blindly by all that comes after. So a file begins with a digest of its key and its content, and
-nothing is made of a content that does not match: a file that is missing, empty, cut, garbled, another's under this
-name, or no file at all, is one that was never written. It is compiled again and replaced. Where it cannot be replaced,
-a single warning says so, and the work goes on.
+Nothing checks machine code once it is loaded. So each file begins with a digest of its key and content, and a file that
+does not match is ignored: one that is missing, empty, truncated, garbled, written for another key, or not a regular
+file counts as never written. The code is compiled again and the file replaced. If it cannot be replaced, a single
+warning says so, and the work continues.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from uuid import uuid4
 import platformdirs
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
-_LARGEST = 1 << 26  # bytes of a file: no kernel comes near
+_LARGEST = 1 << 26  # bytes of a file; no kernel comes near
 _ABANDONED = 3600  # seconds after which a temporary file belongs to a process that was killed
 
 
 def load(name: str, key: str) -> bytes | None:
-    """What was stored under that name and key; None where it was not, or where the file is damaged."""
+    """The content stored under that name and key; None if there is none or the file is damaged."""
     try:
         path = _path(name, key)
-        if path is None or not path.is_file():  # a pipe would make us wait
+        if path is None or not path.is_file():  # reading from a pipe would block
             return None
         with path.open("rb") as file:
             stored = file.read(_LARGEST)
@@ -43,9 +43,9 @@ def load(name: str, key: str) -> bytes | None:
 
 
 def store(name: str, key: str, content: bytes) -> None:
-    """Write the content whole or not at all: another process may look for it, or write it, at the same time.
+    """Write the content whole or not at all: another process may read or write it at the same time.
 
-    Where it cannot be written, there is a warning, one in each process.
+    If it cannot be written, a RuntimeWarning says so, once per process.
     """
     path = _path(name, key)
     if path is None:
@@ -80,18 +80,18 @@ def _digest(key: str, content: bytes = b"") -> bytes:
 
 @cache
 def cache_folder() -> Path | None:
-    """The folder for code made from these very sources; None, with a warning, where it is not known."""
+    """The folder for code made from exactly these sources; None, with a warning, if it cannot be determined."""
     try:
         root = Path(os.environ.get("STACKGRAD_CACHE_DIR") or platformdirs.user_cache_dir("stackgrad"))
         return root.expanduser().absolute() / f"kernels-{package_digest()[:16]}"
-    except (OSError, RuntimeError) as error:  # no home, no working directory, sources that cannot be read
+    except (OSError, RuntimeError) as error:  # no home, no working directory, or unreadable sources
         _warn(str(error))
         return None
 
 
 @cache
 def package_digest() -> str:
-    """A digest of all sources of this package. Raises OSError where they cannot be read."""
+    """A digest of all sources of this package. Raises OSError if they cannot be read."""
     root = Path(__file__).parent
     sources = sorted(path for path in root.rglob("*.py") if path.is_file())
     if not sources:
@@ -104,7 +104,7 @@ def package_digest() -> str:
 
 @cache
 def _remove_abandoned(folder: Path) -> None:
-    """Once in each process."""
+    """Delete temporary files that killed processes left behind; once per process."""
     for temporary in folder.glob("*.tmp"):
         with suppress(OSError):
             if temporary.stat().st_mtime < time.time() - _ABANDONED:
@@ -116,11 +116,10 @@ def _warn(reason: str) -> None:
     if not _warned:
         _warned = True
         warnings.warn_explicit(
-            f"kernels are compiled again in each process: {reason}; "
-            "set STACKGRAD_CACHE_DIR to a folder that can be written",
+            f"kernels are compiled again in each process: {reason}; set STACKGRAD_CACHE_DIR to a writable folder",
             RuntimeWarning,
             __file__,
-            0,  # of no line: who reads the warning has no use for ours
+            0,  # no line: ours would not help the reader of the warning
             __name__,
         )
 

@@ -1,4 +1,4 @@
-"""Numbers of classes and of rows, looked at by a launch: a row of launches goes on without Python."""
+"""Class and row indices are checked by a kernel, so that a sequence of launches needs no Python in between."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ._pointers import Memory, load, store
 
 @kernel(lambda T: (Memory(T), Memory(T), *[types.intp] * 3))
 def _check(chunk, index, out, size, low, extent):
-    """CHUNK numbers; where negative ones are among low .. extent - 1, each into `out`, counted from the front."""
+    """Check CHUNK indices. If `low` is negative, write each to `out`, with extent added to the negative ones."""
     wrong = False
     for i in range(chunk * CHUNK, min(size, (chunk + 1) * CHUNK)):
-        number = load(index, i)
-        wrong |= number < low or number >= extent
+        value = load(index, i)
+        wrong |= value < low or value >= extent
         if low < 0:
-            store(out, i, number + extent if number < 0 else number)
+            store(out, i, value + extent if value < 0 else value)
     if wrong:
         raise IndexError
 
@@ -31,13 +31,13 @@ def _check(chunk, index, out, size, low, extent):
 def checked_index(
     index: NDArray[np.int64], low: int, extent: int, error: type[Exception], message: str
 ) -> NDArray[np.int64]:
-    """See Backend.checked_index. A replay ends before the kernels that would use a wrong number."""
-    numbers = in_order(index)
-    out = empty(index.shape, np.int64) if low < 0 else numbers
+    """See Backend.checked_index. A replay stops before the kernels that would use an index out of range."""
+    indices = in_order(index)
+    out = empty(index.shape, np.int64) if low < 0 else indices
 
     def explain() -> NoReturn:
-        raise error(message.format(numbers[(numbers < low) | (numbers >= extent)][0]))
+        raise error(message.format(indices[(indices < low) | (indices >= extent)][0]))
 
-    size = numbers.size
-    _check[numbers.dtype](-(-size // CHUNK), size, (numbers, out, size, low, extent), explain)
+    size = indices.size
+    _check[indices.dtype](-(-size // CHUNK), size, (indices, out, size, low, extent), explain)
     return out

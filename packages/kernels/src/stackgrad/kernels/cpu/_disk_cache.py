@@ -1,7 +1,7 @@
-"""Machine code on disk (see `_cache_files`), by the types of a function's arguments and all that it was made of.
+"""Machine code on disk (see `_cache_files`), keyed on the types of a function's arguments and everything it is made of.
 
-Numba keys its own disk cache on the file that defines a function, not on the helpers and intrinsics which that function
-uses from other files.
+Numba keys its own disk cache on the file that defines a function, but not on the helpers and intrinsics that the
+function uses from other files.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from .. import _cache_files
 
 
 class DiskCache(caching.NullCache):
-    """Numba's cache of the machine code of one function, which it asks by the types of the arguments.
+    """The cache object of one function, which Numba queries by the types of the arguments.
 
-    `key` tells what the function was made from beside this package's sources.
+    `key` tells what the function was generated from, besides this package's sources.
     """
 
     def __init__(self, fn: Callable[..., Any], key: str) -> None:
@@ -36,11 +36,11 @@ class DiskCache(caching.NullCache):
             return None
         try:
             return compiler.CompileResult._rebuild(target_context, *pickle.loads(content))
-        except Exception:  # whatever it is, compiling does without
+        except Exception:  # whatever is wrong with the file, compiling works without it
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        if not data.library.has_dynamic_globals:  # addresses in this process
+        if not data.library.has_dynamic_globals:  # these are addresses in this process
             _cache_files.store(self._name, self._key_of(sig, data.codegen), serialize.dumps(data._reduce()))
 
     def _key_of(self, sig: Any, codegen: Any) -> str:
@@ -49,5 +49,5 @@ class DiskCache(caching.NullCache):
 
 @cache
 def _made_by() -> tuple[Any, ...]:
-    # With Intel's SVML, machine code calls functions that are not there without it.
+    # With Intel's SVML, machine code calls functions of that library.
     return sys.version, numba.__version__, llvmlite.__version__, numba.config.USING_SVML

@@ -1,8 +1,8 @@
-"""map and zip: one function of single numbers, applied to every element in parallel.
+"""map and zip: one function of scalars, applied to every element in parallel.
 
-Operands that lie in memory alike, in whatever order of dimensions, are walked as one flat run in pieces of CHUNK
-elements. Anything else, such as a single number, a broadcast row or a slice with steps, is brought to four dimensions
-and walked by rows. What that takes for operands of one form is worked out once: a `_Plan`.
+Operands with the same dense layout, in any order of dimensions, are processed as one flat run, CHUNK elements at a
+time. Other operands, such as a scalar, a broadcast row or a slice with steps, are brought to four dimensions and
+processed by rows. The preparations for operands of one form are made once: a `_Plan`.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ from ._pointers import Memory, load, load_at, size_of, store, store_apart_at, st
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 
-TURN = 32  # elements, four vectors of four bytes each: as many as LLVM takes at a time
-RANK = 4  # dimensions of the walk by rows; more are walked one after the other
+BLOCK = 32  # elements: LLVM unrolls its loops to four vectors, of eight elements of four bytes
+RANK = 4  # dimensions of a walk by rows; with more, there is one walk for each index of the first ones
 
 
 def _scalar(x, y, z):
-    """Stand-in: each kernel below is compiled with the function of one op in its place."""
+    """Placeholder: each kernel below is compiled with the function of one op instead."""
     return x
 
 
 def _flat(chunk, x, y, z, out, x_chunk, y_chunk, z_chunk, size):
-    """CHUNK elements of operands that lie alike; `x_chunk` is how far x goes from one chunk to the next: CHUNK or 0."""
+    """CHUNK elements of operands of the same layout; `x_chunk` is the offset from chunk to chunk in x: CHUNK or 0."""
     xs, ys, zs = chunk * x_chunk, chunk * y_chunk, chunk * z_chunk
     start = chunk * CHUNK
     for i in range(min(CHUNK, size - start)):
         store(out, start + i, _scalar(load(x, xs + i), load(y, ys + i), load(z, zs + i)))
 
 
-class Lie(NamedTuple):
-    """Where an array's elements lie on a walk, in bytes: the first, and how far from it the next of each dimension."""
+class Layout(NamedTuple):
+    """The layout of an array on a walk, in bytes: the offset of the first element, and the stride of each dimension."""
 
     start: int
     i: int
@@ -59,7 +59,7 @@ class Lie(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A row of an array: its memory, where the first element lies in it, and how far behind that the next one."""
+    """A row of an array: its memory, and in bytes the offset of the first element and the stride to the next."""
 
     memory: Any
     start: int
@@ -67,24 +67,24 @@ class Line(NamedTuple):
 
 
 @helper
-def lie_of(table, array):
-    """That of x, y, z or out, 0 to 3: five numbers each, behind the RANK extents."""
+def layout_of(table, array):
+    """Read the layout of x, y, z or out, 0 to 3, from the table: five integers each, after the RANK extents."""
     at = 4 + 5 * array
-    return Lie(load(table, at), load(table, at + 1), load(table, at + 2), load(table, at + 3), load(table, at + 4))
+    return Layout(load(table, at), load(table, at + 1), load(table, at + 2), load(table, at + 3), load(table, at + 4))
 
 
 @helper
-def position(lie, i, j, k, m):
-    return lie.start + i * lie.i + j * lie.j + k * lie.k + m * lie.m
+def position(layout, i, j, k, m):
+    return layout.start + i * layout.i + j * layout.j + k * layout.k + m * layout.m
 
 
 def _walk(chunk, x, y, z, out, table):
     """`rows` rows of `columns` elements of the last dimension; `across` chunks side by side cover it.
 
-    The table holds RANK extents, the `Lie` of each array, and then across, columns and rows.
+    The table holds RANK extents, the `Layout` of each array, and across, columns and rows.
     """
     n0, n1, n2, n3 = load(table, 0), load(table, 1), load(table, 2), load(table, 3)
-    of_x, of_y, of_z, of_out = lie_of(table, 0), lie_of(table, 1), lie_of(table, 2), lie_of(table, 3)
+    of_x, of_y, of_z, of_out = layout_of(table, 0), layout_of(table, 1), layout_of(table, 2), layout_of(table, 3)
     across, columns, rows = load(table, 24), load(table, 25), load(table, 26)
     first, left = chunk // across * rows, chunk % across * columns
     count = min(n3 - left, columns)
@@ -107,24 +107,24 @@ def _walk(chunk, x, y, z, out, table):
 
 @helper
 def _load_next(line, m):
-    """Element m of a line of neighbours."""
+    """Element m of a dense line."""
     return load_at(line.memory, line.start + m * size_of(line.memory))
 
 
 @helper
 def _store_next(line, m, value):
-    """Write element m of a line of neighbours, which lies apart from what is read."""
+    """Write element m of a dense line that shares no memory with the operands."""
     store_apart_at(line.memory, line.start + m * size_of(line.memory), value)
 
 
 @helper
 def _is_dense(line):
-    """Whether the elements are neighbours."""
+    """Whether the elements are adjacent in memory."""
     return line.step == size_of(line.memory)
 
 
 def _row(x, y, z, out, count):
-    """`count` elements of a row, any steps apart; by vectors where they are neighbours."""
+    """`count` elements of a row with any strides; LLVM vectorises the loop over dense lines."""
     if _is_dense(out) and _is_dense(x) and _is_dense(y) and _is_dense(z):
         for m in range(count):
             _store_next(out, m, _scalar(_load_next(x, m), _load_next(y, m), _load_next(z, m)))
@@ -140,18 +140,18 @@ def _row(x, y, z, out, count):
 
 @helper
 def _moved(line, count):
-    """The line from its element `count` on."""
+    """The line without its first `count` elements."""
     return Line(line.memory, line.start + count * line.step, line.step)
 
 
-def _row_by_turns(x, y, z, out, count):
-    """`count` neighbours, or one value of x, or of y and z, for all of them: the end of a row of TURN or more.
+def _row_by_blocks(x, y, z, out, count):
+    """`count` elements of a row with BLOCK or more. Lines are dense, but x alone, or y and z, may repeat one value.
 
-    Given a multiple of TURN, LLVM makes no loop for what is left over. That is done as the last TURN elements, some of
-    them for the second time, also those of the chunk before, to the same bits: `out` is new memory, which no operand
-    lies in.
+    For a multiple of BLOCK elements LLVM needs no remainder loop. The remainder is done as the last BLOCK elements of
+    the row: some are computed twice, even those of the chunk before, to the same bits. That is safe because `out` is
+    new memory, which no operand shares.
     """
-    start, length = 0, count & -TURN
+    start, length = 0, count & -BLOCK
     while True:
         x, y, z, out = _moved(x, start), _moved(y, start), _moved(z, start), _moved(out, start)
         if y.step == 0:
@@ -167,23 +167,25 @@ def _row_by_turns(x, y, z, out, count):
                 _store_next(out, m, _scalar(_load_next(x, m), _load_next(y, m), _load_next(z, m)))
         if start + length == count:
             break
-        start, length = count - TURN, TURN
+        start, length = count - BLOCK, BLOCK
 
 
 class ElementwiseKernels:
-    """The three kernels of one function of up to three numbers; `numbers` gives the Numba types of these and of the
-    result for an element type."""
+    """The three kernels of a function of up to three scalars.
 
-    def __init__(self, name: str, scalar: Any, numbers: Signature, key: str | None) -> None:
+    `scalar_types` maps an element type to the Numba types of these scalars and of the result.
+    """
+
+    def __init__(self, name: str, scalar: Any, scalar_types: Signature, key: str | None) -> None:
         bound = rebind(_flat, f"{name}_flat", _scalar=scalar)
-        self.flat = Kernel(bound, lambda T: (*map(Memory, numbers(T)), *[types.intp] * 4), key)
+        self.flat = Kernel(bound, lambda T: (*map(Memory, scalar_types(T)), *[types.intp] * 4), key)
 
-        def walk(kind: str, row: Any) -> Kernel:
-            bound = helper(rebind(row, f"{name}_{kind}_row", _scalar=scalar))
-            signature = lambda T: tuple(map(Memory, (*numbers(T), types.int64)))  # noqa: E731
-            return Kernel(rebind(_walk, f"{name}_{kind}", _row=bound), signature, key)
+        def walk(part: str, row: Any) -> Kernel:
+            bound = helper(rebind(row, f"{name}_{part}_row", _scalar=scalar))
+            signature = lambda T: tuple(map(Memory, (*scalar_types(T), types.int64)))  # noqa: E731
+            return Kernel(rebind(_walk, f"{name}_{part}", _row=bound), signature, key)
 
-        self.by_rows, self.by_turns = walk("rows", _row), walk("turns", _row_by_turns)
+        self.by_rows, self.by_blocks = walk("rows", _row), walk("blocks", _row_by_blocks)
         self.plans: Plans[Callable[..., Array]] = Plans(partial(_runner, self))
         self.writes: Plans[Iterable[_Launch]] = Plans(partial(_plan_write, self))
 
@@ -209,7 +211,7 @@ def elementwise(op: Op, *operands: Array) -> Array:
 
 
 def run(kernels: ElementwiseKernels, dtype: np.dtype[Any], out_dtype: np.dtype[Any], *operands: Array) -> Array:
-    """The kernels' function of operands that broadcast, entered for element type `dtype`."""
+    """Apply the kernels' function to operands that broadcast, with the kernel for element type `dtype`."""
     return _find(kernels, dtype, out_dtype, operands)(*operands)
 
 
@@ -220,7 +222,7 @@ def _find(
 
 
 class _Launch(NamedTuple):
-    """A kernel, how often it runs, how much work that is, and what it is given besides operands and result."""
+    """A kernel, its chunks and work, and its arguments besides the operands and the result."""
 
     entry: Entry
     chunks: int
@@ -229,22 +231,22 @@ class _Launch(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """What makes the result's memory, how that is transposed in the end, operands to repeat, and the launches.
+    """How to make the result's memory and transpose it at the end, which operands to repeat, and the launches.
 
-    `numbers`: whether operands have no dimensions, which may be numbers of NumPy's and no arrays.
+    `scalars`: whether some operands have no dimensions; these may be NumPy scalars instead of arrays.
     """
 
     make: Callable[[], Array]
     back: Shape | None
-    numbers: bool
+    scalars: bool
     repeats: tuple[tuple[int, int], ...]
     launches: Iterable[_Launch]
 
     def run(self, *operands: Array) -> Array:
-        """The result for operands of the shapes, strides and dtypes that this was made for."""
-        make, back, numbers, repeats, launches = self
+        """The result for operands of the shapes, strides and dtypes of this plan."""
+        make, back, scalars, repeats, launches = self
         out = make()
-        if numbers:
+        if scalars:
             operands = tuple([np.asarray(x) for x in operands])
         for count, i in repeats:
             operands = (*operands[:i], _repeat(operands[i], count), *operands[i + 1 :])
@@ -257,10 +259,10 @@ class _Plan(NamedTuple):
 def _runner(
     kernels: ElementwiseKernels, dtype: np.dtype[Any], out_dtype: np.dtype[Any], operands: tuple[Array, ...]
 ) -> Callable[..., Array]:
-    """What does the work of the kernels to operands like these: for the usual plan, of one launch, without a loop."""
+    """A function that applies the kernels to operands like these; for the usual plan of one launch it has no loop."""
     plan = _plan(kernels, dtype, out_dtype, operands)
-    make, back, numbers, repeats, launches = plan
-    if back is not None or numbers or repeats or not isinstance(launches, tuple) or len(launches) != 1:
+    make, back, scalars, repeats, launches = plan
+    if back is not None or scalars or repeats or not isinstance(launches, tuple) or len(launches) != 1:
         return plan.run
     (entry, chunks, work, rest), second = launches[0], min(1, len(operands) - 1)
 
@@ -278,36 +280,36 @@ def _plan(
     shape = broadcast_shapes(*[x.shape for x in operands])
     spread = [spread_strides(x.shape, x.strides, shape) for x in operands]
     order = memory_order([(x.shape, x.strides) for x in operands], shape)
-    lies = tuple([shape[d] for d in order])
-    make, back = maker(lies, out_dtype), None if order == tuple(range(len(order))) else inverse(order)
-    size = math.prod(lies)
+    ordered = tuple([shape[d] for d in order])
+    make, back = maker(ordered, out_dtype), None if order == tuple(range(len(order))) else inverse(order)
+    size = math.prod(ordered)
     if not size:
         return _Plan(make, back, False, (), ())
-    numbers = not all(x.ndim for x in operands)
+    scalars = not all(x.ndim for x in operands)
     sizes = [x.itemsize for x in operands]
-    of_result = tuple([step * out_dtype.itemsize for step in strides_in_order(lies)])
-    extents, strides = merge(lies, [*[tuple([steps[d] for d in order]) for steps in spread], of_result])
+    result_strides = tuple([step * out_dtype.itemsize for step in strides_in_order(ordered)])
+    extents, strides = merge(ordered, [*[tuple([steps[d] for d in order]) for steps in spread], result_strides])
     steps = [bytes_[-1] / n if bytes_ else 1 for bytes_, n in zip(strides, sizes, strict=False)]
     x, y, z = three(steps)
-    alike = len(extents) <= 1 and (x, y, z) == (1, 1, 1)
-    turns = not alike and _in_turns(x, y, z, extents)
-    if turns or len(extents) > 1 or not all(step in (0, 1) for step in steps):
-        kernel = kernels.by_turns if turns else kernels.by_rows
+    dense = len(extents) <= 1 and (x, y, z) == (1, 1, 1)
+    blocks = not dense and _in_blocks(x, y, z, extents)
+    if blocks or len(extents) > 1 or not all(step in (0, 1) for step in steps):
+        kernel = kernels.by_blocks if blocks else kernels.by_rows
         walks = _Walks(kernel[dtype], extents, [*three(strides[:-1]), strides[-1]])
-        return _Plan(make, back, numbers, (), walks if len(extents) > RANK else tuple(walks))
+        return _Plan(make, back, scalars, (), walks if len(extents) > RANK else tuple(walks))
     repeats = tuple([(min(size, CHUNK), i) for i, step in enumerate(steps) if step == 0])
-    apart = [int(CHUNK * step) for step in (x, y, z)]
-    flat = _Launch(kernels.flat[dtype], -(-size // CHUNK), size, (*apart, size))
-    return _Plan(make, back, numbers, repeats, (flat,))
+    chunk_strides = [int(CHUNK * step) for step in (x, y, z)]
+    flat = _Launch(kernels.flat[dtype], -(-size // CHUNK), size, (*chunk_strides, size))
+    return _Plan(make, back, scalars, repeats, (flat,))
 
 
-def _in_turns(x: float, y: float, z: float, extents: Shape) -> bool:
-    """Whether rows of these extents, with operands of these steps, are for `_row_by_turns`."""
-    return bool(extents) and extents[-1] >= TURN and (x, y, z) in ((1, 1, 1), (1, 0, 0), (0, 1, 1))
+def _in_blocks(x: float, y: float, z: float, extents: Shape) -> bool:
+    """Whether `_row_by_blocks` can process rows of these extents, with operands of these strides (in elements)."""
+    return bool(extents) and extents[-1] >= BLOCK and (x, y, z) in ((1, 1, 1), (1, 0, 0), (0, 1, 1))
 
 
 class _Walks:
-    """The launches of a kernel of `_walk`: kept where they are one, made again each time where there may be many."""
+    """The launches of a kernel of `_walk`, made again for each run: there may be many."""
 
     def __init__(self, entry: Entry, extents: Shape, strides: list[Shape]) -> None:
         self._arguments = entry, extents, strides
@@ -319,7 +321,7 @@ class _Walks:
 def _walks(
     entry: Entry, extents: Shape, strides: list[Shape], starts: Sequence[int] = (0, 0, 0, 0)
 ) -> Iterator[_Launch]:
-    """One launch, or where there are more dimensions than RANK, one for each index of the first."""
+    """One launch, or with more than RANK dimensions, one for each index of the first ones."""
     if len(extents) > RANK:
         for i in range(extents[0]):
             moved = [start + i * steps[0] for start, steps in zip(starts, strides, strict=True)]
@@ -339,7 +341,7 @@ def _walks(
 
 
 def write(kernels: ElementwiseKernels, x: Array, out: Array) -> None:
-    """The kernels' function of `x`, which broadcasts to it, into `out`, which may lie in any way but overlap x."""
+    """Write the kernels' function of `x`, which broadcasts, to `out`, of any layout. The two must not overlap."""
     x = np.asarray(x)
     form = (x.shape, x.strides, out.shape, out.strides)
     for entry, chunks, work, rest in kernels.writes.find((x.dtype, form), x, out):
@@ -351,8 +353,8 @@ def _plan_write(kernels: ElementwiseKernels, x: Array, out: Array) -> Iterable[_
         return ()
     order = sorted(range(out.ndim), key=lambda d: -abs(out.strides[d]))
     spread = spread_strides(x.shape, x.strides, out.shape)
-    lies = tuple([out.shape[d] for d in order])
-    extents, (steps, to) = merge(lies, [tuple([strides[d] for d in order]) for strides in (spread, out.strides)])
+    ordered = tuple([out.shape[d] for d in order])
+    extents, (steps, to) = merge(ordered, [tuple([strides[d] for d in order]) for strides in (spread, out.strides)])
     walks = _Walks(kernels.by_rows[x.dtype], extents, [steps, steps, steps, to])
     return walks if len(extents) > RANK else tuple(walks)
 
@@ -365,7 +367,7 @@ def _fill(chunk, x, out, size):
 
 
 def fill(out: Array, x: Array) -> None:
-    """The one number of `x` everywhere in `out`, which is in C order."""
+    """Fill `out`, which is in C order, with the one element of `x`."""
     if out.size:
         _fill[out.dtype](-(-out.size // CHUNK), out.size, (x, out, out.size))
 

@@ -31,7 +31,7 @@ from stackgrad.tensor._stage import DType, Result, Stage
 from .._index import inverse, memory_order, merge
 from .._scalar import fused_scalar, fused_source
 from . import _elementwise, _reduce
-from ._elementwise import lie_of, position  # noqa: F401 - the kernels call them
+from ._elementwise import layout_of, position  # noqa: F401 - the kernels call them
 from ._fission import parts_of
 from ._kernel import Entry, Kernel, helper, rebind
 from ._math import function_of
@@ -79,7 +79,7 @@ def _text(operands: Sequence[str], ways: Sequence[Way], parts: Sequence[Stage], 
         "    count = min(n3 - left, columns)",
         "    k, j, i = first % n2, first // n2 % n1, first // n2 // n1",
     ]
-    lines += [f"    lie_{x} = lie_of(table, {n})" for n, x in enumerate(walked)]
+    lines += [f"    lie_{x} = layout_of(table, {n})" for n, x in enumerate(walked)]
     lines += [f"    buffer{i}, lanes{i} = on_stack(r{i}, {SEGMENT}), on_stack(r{i}, {_reduce.LANES})" for i in folded]
     likes = [f"x{i}" for i in range(many)] + results  # an array of the same dtype as each call's result
     dtypes = [*parts[-1].dtypes[:many], *[way.dtype for way in ways]]

@@ -1,7 +1,7 @@
 """Compiling kernels.
 
-A kernel is compiled for a stated signature and entered without Numba's dispatch, which would compile again for each
-combination of memory layouts. The entry trusts its caller for dtypes and numbers of dimensions.
+A kernel is compiled for an explicit signature and called without Numba's dispatcher, which would compile again for each
+combination of memory layouts. The entry trusts its caller to pass the right dtypes and numbers of dimensions.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ Signature = Callable[[Any], tuple[Any, ...]]
 
 
 class Entry(Protocol):
-    """Runs so many chunks of a kernel, which are so much work (see _parallel).
+    """Run `chunks` chunks of a kernel, `work` operations in all (see _parallel).
 
-    Where one of them raises, `explain` does, too.
+    If a chunk raises, call `explain`, which raises the error for the user.
     """
 
     def __call__(self, chunks: int, work: int, arguments: tuple[Any, ...], explain: Explain | None = ...) -> None: ...
@@ -44,24 +44,24 @@ _OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
 
 
 def named(fields: type[NamedTuple]) -> Any:
-    """The Numba type of a NamedTuple of integers, by whose names a kernel reads them."""
+    """The Numba type of a NamedTuple of integers; a kernel reads them by field name."""
     return types.NamedUniTuple(types.intp, len(fields._fields), fields)
 
 
 def helper(fn: Callable[..., Any]) -> Any:
-    """A function that kernels call. It is compiled into them and needs no cache of its own."""
+    """Make `fn` a function that kernels call. It is inlined into them and needs no cache entry of its own."""
     return numba.njit(fn, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True, **_OPTIONS)
 
 
 class Kernel:
-    """A function of a chunk's number and of arguments that all chunks share (see _launch).
+    """A function of a chunk index and of arguments that all chunks share (see _launch).
 
-    `key` tells the disk cache what the body was made from beside this package's sources. None keeps the kernel out
-    of the cache: nobody knows all that a user's function depends on.
+    `key` tells the disk cache what the body was generated from, besides this package's sources. None disables caching:
+    a user's function may depend on anything.
 
-    `kernel[dtype](chunks, work, arguments)` runs it for arrays of that dtype, compiled at the first use or loaded from
-    disk: on all cores, or where there is little `work` (see _parallel) the chunks one after the other. Raises
-    ChunkError where the body raises anything for some chunk, which only a user's function can.
+    `kernel[dtype](chunks, work, arguments)` runs the kernel for arrays of that dtype. The first use compiles it or
+    loads it from disk. The chunks run on all cores, or on this thread in order if there is little `work` (see
+    _parallel). Raises ChunkError if the body raises for some chunk, which only a user's function can do.
     """
 
     def __init__(self, body: Callable[..., Any], signature: Signature, key: str | None = "") -> None:
@@ -86,20 +86,20 @@ class Kernel:
 
     @property
     def cache_hits(self) -> int:
-        """How many of its compiled forms came from disk."""
+        """How many of its compiled variants came from disk."""
         return sum(self._dispatcher.stats.cache_hits.values())
 
 
-# Numba's own: with another beside it, two threads could each wait for the other's. Who holds it may take it again, for
-# what the garbage collector runs.
+# Numba's own lock: with a second one, two threads could deadlock. It is reentrant, because the garbage collector may
+# run code that compiles.
 _compiling = free_in_forks(global_compiler_lock)
-_machine_code: list[Any] = []  # of the team, which kernels call by its address: it must live as long as any of them
+_machine_code: list[Any] = []  # of the team; kernels call it by address, so it must outlive them
 
 
 def _entered(compiled: Compiled, team: Team, own: Explain | None) -> Entry:
-    """A compiled entry that runs on the team, and is put on the tape of a captured function.
+    """Wrap a compiled entry: it runs on the team, and a captured function records the launch on its tape.
 
-    It is explained by `own` unless the launch says otherwise.
+    If a chunk fails, `own` explains it unless the launch passes another `explain`.
     """
 
     def on_team(chunks: int, arguments: tuple[Any, ...]) -> int:
@@ -117,13 +117,13 @@ def _entered(compiled: Compiled, team: Team, own: Explain | None) -> Entry:
 
 
 def kernel(signature: Signature) -> Callable[[Callable[..., Any]], Kernel]:
-    """Make a function a kernel; `signature` gives the Numba types of all but the chunk's number for an element type."""
+    """Make a function a kernel. `signature` maps an element type to the Numba types of all arguments but the chunk."""
     return lambda fn: Kernel(fn, signature)
 
 
 @cache
 def _team() -> Team:
-    """The threads, at work, and `launch` where the machine code of kernels finds it by its name."""
+    """Start the threads, and register `launch` under the name by which the machine code of kernels finds it."""
     name_yield()
     for fn, count in ((launch, 4), (serve, 1), (replay, 3)):
         signature = (types.intp,) * count
@@ -137,7 +137,7 @@ def _team() -> Team:
 
 
 def rebind(fn: Callable[..., Any], name: str, **constants: Any) -> Callable[..., Any]:
-    """`fn` with `constants` for its module's globals of those names; a closure would never hit the disk cache."""
+    """`fn` with the globals in `constants` replaced; a closure in their place would never hit the disk cache."""
     bound = FunctionType(fn.__code__, {**fn.__globals__, **constants}, name, fn.__defaults__)
     bound.__qualname__ = name
     bound.__module__ = fn.__module__

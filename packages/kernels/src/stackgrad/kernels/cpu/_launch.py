@@ -1,20 +1,19 @@
 """Running the chunks of a kernel on all cores.
 
-A kernel is a function of a chunk's number and of arguments that all chunks share; it writes its results into arrays
-among them. Chunks run in any order, on any thread, so none may depend on another. How many there are depends on the
-data alone, and with it each result, to the bit, whatever the number of threads.
+A kernel is a function of a chunk index and of arguments that all chunks share; it writes its results into arrays among
+them. Chunks run in any order, on any thread, so none may depend on another. The number of chunks depends on the data
+alone, so results are bitwise equal for any number of threads.
 
-Left to itself, Numba compiles the body of a parallel loop about four times over, and the loop's own machinery again
-for each function that calls it. Here one loop, compiled once and found by its name, calls any kernel through a
-pointer:
+Numba's own parallel loops compile the body about four times, and the machinery of the loop again in each function that
+calls it. Here a single loop, compiled once and found by name, calls any kernel through a pointer:
 
     entry(chunks, team, arguments, 0)              compiled for each kernel
         LAUNCH(thunk, &shared, chunks, team)       the one loop, on the threads of the team (see _team)
             thunk(chunk, &shared)                  unpacks the arguments
                 body(chunk, *arguments)            the kernel
 
-With memory of one's own in place of the 0, the entry puts the shared arguments there and gives back the thunk's
-address: what `replay` needs to launch them again.
+Given an address in place of the 0, the entry stores the shared arguments there and returns the thunk's address, which
+is what `replay` needs to launch the kernel again.
 """
 
 from __future__ import annotations
@@ -32,12 +31,12 @@ LAUNCH = "stackgrad_launch"  # the name by which the machine code of kernels cal
 
 _WORD = ir.IntType(64)
 _POINTER = ir.IntType(8).as_pointer()
-_LAUNCH = ir.FunctionType(_POINTER, [_WORD] * 4)  # Numba's C function for what returns nothing
+_LAUNCH = ir.FunctionType(_POINTER, [_WORD] * 4)  # as Numba declares a C function that returns nothing
 
 
 @intrinsic
 def _run_chunks(typingctx: Any, body: Any, arguments: Any, chunks: Any, team: Any, memory: Any) -> Any:
-    """Run `body` on all chunks; 1 if it raised an exception for one of them, else 0. Given memory, see above."""
+    """Run `body` on all chunks and return 1 if it raised for one of them, else 0. If `memory` is not 0, see above."""
     call = types.none(types.intp, *arguments.types)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -70,29 +69,29 @@ def _run_chunks(typingctx: Any, body: Any, arguments: Any, chunks: Any, team: An
 
 
 def _without_owners(context: Any, builder: Any, arguments: Any, values: Any) -> Any:
-    """The arguments without the owners of the arrays among them, who are counted by the caller alone."""
-    for i, kind in enumerate(arguments.types):
-        if isinstance(kind, types.Array):
-            array = context.make_array(kind)(context, builder, builder.extract_value(values, i))
+    """The arguments with the owners of their arrays set to null: only the caller counts references to those."""
+    for i, typ in enumerate(arguments.types):
+        if isinstance(typ, types.Array):
+            array = context.make_array(typ)(context, builder, builder.extract_value(values, i))
             array.meminfo, array.parent = (cgutils.get_null_value(x.type) for x in (array.meminfo, array.parent))
             values = builder.insert_value(values, array._getvalue(), i)
     return values
 
 
 def _compile_here(context: Any, function: Any, call: Any) -> Any:
-    """Compile `function` into the code that is being made, to be optimised with it, rather than apart and once more."""
+    """Compile `function` into the library under construction: LLVM then optimises it once, together with its caller."""
     flags = targetconfig.ConfigStack().top().copy()
     flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
     library = context.active_code_library
     where = (context.typing_context, context, library)
     compiled = compiler.compile_internal(*where, function, call.args, call.return_type, flags, {})
-    # Once inlined it is not needed by itself.
+    # LLVM drops the function itself once it is inlined.
     library._final_module.get_function(compiled.fndesc.llvm_func_name).linkage = "linkonce_odr"
     return compiled
 
 
 def entry(chunks, team, arguments, memory):
-    """What is compiled for each kernel, its name `_body` bound to that kernel."""
+    """The function compiled for each kernel, with the global `_body` bound to that kernel's body."""
     return _run_chunks(_body, arguments, chunks, team, memory)
 
 

@@ -1,9 +1,9 @@
 """Memory that the launches of a recording share.
 
-While a function is recorded, its launches keep each array that they were given. Replays would go through all that
-memory, which the caches do not hold, where a call goes again and again through what the pool lends again. So when the
-recording has ended, an array that nobody else refers to lives from the first launch that uses it to the last, as in a
-compiler's allocation of registers, and those that come after it lie in its memory.
+While a function is recorded, its launches keep all arrays that they were given. A call reuses a little memory again and
+again, through the pool; a replay would touch all those arrays, which do not fit the caches. So at the end of a
+recording, each array that nothing else refers to gets a lifetime, from the first launch that uses it to the last, and
+later arrays reuse its memory: the idea of a compiler's register allocation.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from ._memory import Block, block_of, bytes_like
 
 Array = NDArray[Any]
 
-# A kernel's entry of _launch: chunks, the team's address or 0, the arguments, memory for them or 0.
+# The `entry` of _launch for a kernel: chunks, the team's address or 0, arguments, address of memory for them or 0.
 Compiled: TypeAlias = Callable[[int, int, tuple[Any, ...], int], int]
 
 
 @dataclass
 class Call:
-    """A recorded launch: the kernel's entry, what it is given, and the memory in which that lies for replays."""
+    """A recorded launch: the kernel's entry, its arguments, and the memory that holds them for replays."""
 
     compiled: Compiled
     arguments: Any
     memory: NDArray[np.int64]
 
     def pack(self) -> int:
-        """Put the arguments where replays find them; the thunk's address."""
+        """Store the arguments where replays read them, and return the thunk's address."""
         return self.compiled(1, 0, self.arguments, self.memory.ctypes.data)
 
 
 class _Part(NamedTuple):
-    """An array as a part of the block that was lent to an array."""
+    """An array, described as part of the block that was lent to some array."""
 
     lent_to: ref[Array]
     block: Block
@@ -49,25 +49,25 @@ class _Part(NamedTuple):
 
 
 def share_memory(calls: Sequence[Call], lent: Sequence[ref[Array]]) -> None:
-    """Let calls, the launches of a recording in order, share what was `lent` meanwhile and nobody else refers to."""
+    """Let the launches of a recording, in order, share the memory `lent` during it that nothing else refers to."""
     own = set(map(id, lent))
     for call in calls:
         call.arguments = _mapped(lambda x: _part_of(x, own), call.arguments)
-    # The arrays to which only the calls referred are gone.
+    # Now the arrays that only the calls referred to are freed.
     last = {id(part.lent_to): n for n, call in enumerate(calls) for part in _parts(call.arguments)}
-    lies: dict[int, Array] = {}
+    memory: dict[int, Array] = {}
     free: dict[int, list[Array]] = {}
     for n, call in enumerate(calls):
         parts = {id(part.lent_to): part for part in _parts(call.arguments)}
         for key, part in parts.items():
-            if key not in lies:
+            if key not in memory:
                 kept, unused = part.lent_to(), free.get(part.block.size)
-                lies[key] = kept if kept is not None else unused.pop() if unused else bytes_like(part.block)
-        call.arguments = _mapped(lambda x: _moved(x, lies), call.arguments)
+                memory[key] = kept if kept is not None else unused.pop() if unused else bytes_like(part.block)
+        call.arguments = _mapped(lambda x: _moved(x, memory), call.arguments)
         call.pack()
         for key, part in parts.items():
             if last[key] == n and part.lent_to() is None:
-                free.setdefault(part.block.size, []).append(lies[key])
+                free.setdefault(part.block.size, []).append(memory[key])
 
 
 def _part_of(x: Any, own: set[int]) -> Any:
@@ -77,8 +77,8 @@ def _part_of(x: Any, own: set[int]) -> Any:
     return _Part(block.end, block, _address(x) - _address(block), x.shape, x.strides, x.dtype)
 
 
-def _moved(x: Any, lies: dict[int, Array]) -> Any:
-    return np.ndarray(x.shape, x.dtype, lies[id(x.lent_to)], x.offset, x.strides) if isinstance(x, _Part) else x
+def _moved(x: Any, memory: dict[int, Array]) -> Any:
+    return np.ndarray(x.shape, x.dtype, memory[id(x.lent_to)], x.offset, x.strides) if isinstance(x, _Part) else x
 
 
 def _address(x: Array) -> int:
@@ -86,7 +86,7 @@ def _address(x: Array) -> int:
 
 
 def _mapped(change: Callable[[Any], Any], x: Any) -> Any:
-    """`x` with all in it changed that is no tuple."""
+    """`x` with `change` applied to everything in it but the tuples."""
     if not isinstance(x, tuple) or isinstance(x, _Part):
         return change(x)
     return getattr(x, "_make", tuple)([_mapped(change, part) for part in x])

@@ -1,4 +1,4 @@
-"""Kernels that a captured function launched: a replay launches those in a row by one call."""
+"""Recorded launches of a captured function: a replay makes a sequence of launches by one call."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ Explain: TypeAlias = Callable[[], Any]
 
 
 class ChunkError(Exception):
-    """A kernel's body raised an exception, which one is not known. What it was to write is written in part."""
+    """A kernel's body raised an exception, whose type is not known. Its output is partly written."""
 
 
 class Row(Launches):
-    """A row of launches."""
+    """A sequence of launches with no Python between them."""
 
     def __init__(self) -> None:
         self._calls: list[Call] = []
-        self._words = np.empty((0, 4), np.int64)  # for each: thunk, arguments, chunks, whether on the team
-        self._explain: list[Explain] = []  # for each: what raises where a chunk of it failed
+        self._words = np.empty((0, 4), np.int64)  # for each launch: thunk, arguments, chunks, whether on the team
+        self._explain: list[Explain] = []  # for each launch: raises the error if one of its chunks failed
 
     def add(
         self,
@@ -56,12 +56,12 @@ class Row(Launches):
 
 
 def _count(arguments: tuple[Any, ...]) -> int:
-    """How many arguments there are, those in tuples included."""
+    """The number of arguments, counting those in tuples."""
     return sum([_count(x) if isinstance(x, tuple) else 1 for x in arguments])
 
 
 def unexplained() -> None:
-    """Raise ChunkError: nobody knows what a function of the user's raised."""
+    """Raise ChunkError: the exception of a user's function does not leave its kernel."""
     raise ChunkError(
-        "a function of map, zip or reduce raised an exception for some element: call it with plain numbers to see it"
+        "a function of map, zip or reduce raised an exception for some element: call it with Python scalars to see it"
     )

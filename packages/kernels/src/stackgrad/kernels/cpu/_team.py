@@ -1,22 +1,22 @@
 """The threads that share a kernel's chunks.
 
-Between the kernels of a training step lie tens of microseconds, as long as it takes to wake a thread or to wait for
-it. So nobody waits for a thread to come: who launches a kernel starts on its chunks at once, threads that are awake
-take of what is left, and the kernel has ended when all that was taken is done. A thread that found nothing for a
-while sleeps, and the next launch wakes it without waiting. Where other processes want the cores, the step slows down
-by the share they get, and by no more.
+The kernels of a training step are tens of microseconds apart, about as long as waking a thread or waiting for one
+takes. So no launch waits for threads to arrive: the launching thread starts on the chunks at once, threads that are
+awake take some of the rest, and the kernel ends when all chunks taken are done. A thread that finds no work for a while
+sleeps; the next launch wakes it without waiting. If other processes use the cores, the step slows down by their share
+and no more.
 
-One word holds what is left of the work, beside the number of the job, so that taking chunks is one compare-and-swap
-that can only succeed while that job is under way. A word that two cores write to travels between them, which takes as
-long as a small chunk: so a thread takes a share of what is left, half of what would be its part, and counts what it
-did when nothing is left (C. Polychronopoulos and D. Kuck, "Guided self-scheduling", IEEE Transactions on Computers 36
-(1987), https://doi.org/10.1109/TC.1987.5009495).
+One word holds the number of chunks left together with the number of the job, so taking chunks is one compare-and-swap
+that succeeds only during that job. A word that two cores write travels between them, which takes as long as a small
+chunk. So a thread takes several chunks at once, half of its even share of the rest, and reports what it did only when
+none are left (C. Polychronopoulos and D. Kuck, "Guided self-scheduling", IEEE Transactions on Computers 36 (1987),
+https://doi.org/10.1109/TC.1987.5009495).
 
-    OPEN    job's number << 40 | chunks that nobody has taken
+    OPEN    number of the job << 40 | chunks that no thread has taken
     DONE    chunks that have ended
-    CHUNKS, THUNK, SHARED    the job: how many, and the pointers to call (see _launch)
+    CHUNKS, THUNK, SHARED    the job: its number of chunks, and the pointers to call (see _launch)
     PARTS   twice the number of threads
-    REPLAY  1 while a replay is under way, in which nobody could wake a thread: so none goes to sleep
+    REPLAY  1 during a replay, which cannot wake threads: so none goes to sleep
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-YIELD = "stackgrad_yield"  # the name by which machine code calls the system's "let another thread run"
+YIELD = "stackgrad_yield"  # the name by which machine code calls the system's function that yields the core
 
 _WORD = ir.IntType(64)
 _POINTER = ir.IntType(8).as_pointer()
 THUNK_TYPE = ir.FunctionType(ir.VoidType(), [_WORD, _POINTER])
 
-# Byte offsets, on cache lines of their own where different threads write.
+# Byte offsets. Words that different threads write are on different cache lines.
 _OPEN, _DONE, _CHUNKS, _THUNK, _SHARED, _PARTS, _REPLAY, _BYTES = 0, 128, 256, 264, 272, 280, 288, 384
 _LEFT = (1 << 40) - 1
 _NEXT_JOB = 1 << 40
 
-# How long a thread looks for work before it sleeps: first without pause, then letting others run. Together about a
+# How long a thread looks for work before it sleeps: first it spins, then it yields. Together about a
 # third of a millisecond.
 _SPINS = 2_000
 _YIELDS = 600
@@ -61,7 +61,7 @@ def _word_at(builder: Any, address: Any) -> Any:
 
 @intrinsic
 def _get(typingctx: Any, address: Any) -> Any:
-    """The word at that address, and after it all that was written before it was set."""
+    """Load the word at that address with acquire order: writes before its `_set` are visible afterwards."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.load_atomic(_word_at(builder, args[0]), "acquire", 8)
@@ -71,7 +71,7 @@ def _get(typingctx: Any, address: Any) -> Any:
 
 @intrinsic
 def _set(typingctx: Any, address: Any, value: Any) -> Any:
-    """Set the word at that address, after all that was written before."""
+    """Store the word at that address with release order: after all earlier writes."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         builder.store_atomic(args[1], _word_at(builder, args[0]), "release", 8)
@@ -82,7 +82,7 @@ def _set(typingctx: Any, address: Any, value: Any) -> Any:
 
 @intrinsic
 def _add(typingctx: Any, address: Any, value: Any) -> Any:
-    """Add to the word at that address."""
+    """Atomically add to the word at that address."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         builder.atomic_rmw("add", _word_at(builder, args[0]), args[1], "acq_rel")
@@ -93,7 +93,7 @@ def _add(typingctx: Any, address: Any, value: Any) -> Any:
 
 @intrinsic
 def _exchange(typingctx: Any, address: Any, old: Any, new: Any) -> Any:
-    """Set the word at that address to `new` if it is `old`; whether it was."""
+    """Compare and swap: set the word at that address to `new` if it is `old`, and return whether it was."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         found = builder.cmpxchg(_word_at(builder, args[0]), args[1], args[2], "acq_rel", "acquire")
@@ -104,7 +104,7 @@ def _exchange(typingctx: Any, address: Any, old: Any, new: Any) -> Any:
 
 @intrinsic
 def _pause(typingctx: Any) -> Any:
-    """Tell the processor that this is a loop that waits."""
+    """Tell the processor that this is a waiting loop."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         nothing = ir.VoidType()
@@ -143,7 +143,7 @@ def _call(typingctx: Any, thunk: Any, chunk: Any, shared: Any) -> Any:
 
 @numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _take_part(team):
-    """Run chunks of the job under way until none is left."""
+    """Run chunks of the current job until none are left."""
     done = 0
     while True:
         word = _get(team + _OPEN)
@@ -161,7 +161,7 @@ def _take_part(team):
 
 
 def launch(thunk, shared, chunks, team):
-    """Call the thunk for each chunk: with all threads of the team, or here and in order if that is 0."""
+    """Call the thunk for each chunk: with all threads of the team, or on this thread in order if `team` is 0."""
     if team == 0:
         for chunk in range(chunks):
             _call(thunk, chunk, shared)
@@ -185,21 +185,21 @@ _launch = numba.njit(launch, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 def replay(calls, count, team):
-    """Make so many calls of `launch`, each 4 words at that address: thunk, shared, chunks, and whether on the team.
+    """Make `count` launches; at the address `calls` each has 4 words: thunk, shared, chunks, and whether on the team.
 
-    Ends after the first of which a chunk failed, and returns which one that was, from 1; 0 where there is none.
+    Stop after the first launch with a failed chunk and return its index plus 1; return 0 if none fails.
     """
     for call in range(calls, calls + count * 32, 32):
         shared = _get(call + 8)
         _launch(_get(call), shared, _get(call + 16), team if _get(call + 24) else 0)
         if _get(shared):
-            _set(shared, 0)  # for the next time
+            _set(shared, 0)  # for the next replay
             return (call - calls) // 32 + 1
     return 0
 
 
 def serve(team):
-    """Take part in jobs until none came for a while."""
+    """Take part in jobs until none has come for a while."""
     waits = 0
     while waits < _SPINS + _YIELDS or _get(team + _REPLAY):
         if _get(team + _OPEN) & _LEFT:
@@ -213,7 +213,7 @@ def serve(team):
 
 
 class Team:
-    """As many threads as Numba is told to use (NUMBA_NUM_THREADS), the one that launches among them.
+    """NUMBA_NUM_THREADS threads, including the one that launches.
 
     `serve` and `replay` are the functions above, compiled to run without the interpreter's lock.
     """
@@ -225,7 +225,7 @@ class Team:
         self._address = words.ctypes.data
         self._serve = serve
         self._replay = replay
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._asleep: deque[threading.Lock] = deque()
         self._dismissed = False
         self._threads = [
@@ -237,18 +237,18 @@ class Team:
         atexit.register(self._dismiss)
 
     def run(self, call: Callable[[int], int]) -> int:
-        """call(team) for `launch`; call(0), on this thread alone, while the others work for another Python thread."""
-        if not self._turn.acquire(blocking=False):
+        """Return call(team) for `launch`, or call(0) on this thread alone while another Python thread uses the team."""
+        if not self._lock.acquire(blocking=False):
             return call(0)
         try:
             self._wake()
             return call(self._address)
         finally:
-            self._turn.release()
+            self._lock.release()
 
     def replay(self, calls: int, count: int, alone: bool) -> int:
-        """See `replay` above; on this thread if `alone`, or while the others work for another Python thread."""
-        if alone or not self._turn.acquire(blocking=False):
+        """See `replay` above. On this thread alone if `alone`, or while another Python thread uses the team."""
+        if alone or not self._lock.acquire(blocking=False):
             return self._replay(calls, count, 0)
         try:
             self._words[_REPLAY // 8] = 1
@@ -256,7 +256,7 @@ class Team:
             return self._replay(calls, count, self._address)
         finally:
             self._words[_REPLAY // 8] = 0
-            self._turn.release()
+            self._lock.release()
 
     def _wake(self) -> None:
         while self._asleep:
@@ -271,12 +271,12 @@ class Team:
         while not self._dismissed:
             self._serve(self._address)
             self._asleep.append(bell)
-            if self._words[_REPLAY // 8]:  # it has begun since, and missed this thread
+            if self._words[_REPLAY // 8]:  # a replay began since, and did not wake this thread
                 self._wake()
             bell.acquire()
 
     def _dismiss(self) -> None:
-        """End the threads while the interpreter still stands."""
+        """End the threads before the interpreter shuts down."""
         self._dismissed = True
         for thread in self._threads:
             while thread.is_alive():
@@ -285,6 +285,6 @@ class Team:
 
 
 def name_yield() -> None:
-    """Let machine code find the system's function under YIELD."""
+    """Register the system's function that yields the core under the name YIELD."""
     system = ctypes.CDLL("kernel32").SwitchToThread if os.name == "nt" else ctypes.CDLL(None).sched_yield
     llvmlite.binding.add_symbol(YIELD, ctypes.cast(system, ctypes.c_void_p).value)

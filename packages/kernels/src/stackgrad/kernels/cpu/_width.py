@@ -1,10 +1,10 @@
-"""How wide vectors are.
+"""The widths of vectors.
 
-A tile of convolution or of a matrix product is made of registers as wide as the CPU's: of WIDE_BYTES. A lane is an
-element of the result, which is summed as in any other width, so that this changes no bit.
+The tiles of convolutions and matrix products consist of registers as wide as the CPU's: WIDE_BYTES. Each lane is one
+element of the result, summed in the same order for any width, so the width changes no bits.
 
-All else goes by vectors of VECTOR_BYTES, on any CPU: what is done to channels one vector at a time, of which there are
-often few, and whatever decides in which order a sum is taken.
+Everything else uses vectors of VECTOR_BYTES on any CPU: work on one vector of channels at a time, since channels are
+often few, and whatever determines the order of a sum.
 """
 
 from __future__ import annotations
@@ -16,37 +16,37 @@ from numba import types
 from numba.core import codegen, config
 from numba.extending import intrinsic
 
-VECTOR_BYTES = 32  # LLVM lowers them on any target
-_AVX512 = {"+avx512f", "+avx512bw", "+avx512cd", "+avx512dq", "+avx512vl"}  # what servers' CPUs have had since 2017
+VECTOR_BYTES = 32  # LLVM lowers such vectors on any target
+_AVX512 = {"+avx512f", "+avx512bw", "+avx512cd", "+avx512dq", "+avx512vl"}  # servers' CPUs have had these since 2017
 
 
 def _wide_bytes() -> int:
-    """Those of a register, as Numba is told or finds the CPU to be.
+    """The width of a register of the CPU that Numba is told or detects.
 
-    For some CPUs LLVM prefers 256 bits in what it vectorises by itself, since a few wide instructions slow the rest. It
-    leaves vectors of 512 bits whole there, too, and in a tile there is little else.
+    For some CPUs LLVM prefers 256 bits when it vectorises on its own, because a few wide instructions slow the others
+    down. Explicit vectors of 512 bits stay whole there, too, and a tile contains little else.
     """
     features = codegen.get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
     return 64 if set(features.split(",")) >= _AVX512 else VECTOR_BYTES
 
 
 WIDE_BYTES = _wide_bytes()
-IS_WIDE = WIDE_BYTES > VECTOR_BYTES  # then there are 32 registers, not 16, and stores that leave lanes out
+IS_WIDE = WIDE_BYTES > VECTOR_BYTES  # then there are 32 registers, not 16, and masked stores
 
 
 def lanes(dtype: np.dtype[Any]) -> int:
-    """Elements of `dtype` in one vector."""
+    """The number of elements of `dtype` in one vector."""
     return VECTOR_BYTES // dtype.itemsize
 
 
 def wide_lanes(dtype: np.dtype[Any]) -> int:
-    """Elements of `dtype` in one register of a tile."""
+    """The number of elements of `dtype` in one register of a tile."""
     return WIDE_BYTES // dtype.itemsize
 
 
 @intrinsic
 def lanes_of(typingctx: Any, a: Any) -> Any:
-    """Elements of the array `a` in a vector."""
+    """The number of elements of the array `a` in a vector."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return context.get_constant(types.intp, VECTOR_BYTES * 8 // a.dtype.bitwidth)
@@ -56,7 +56,7 @@ def lanes_of(typingctx: Any, a: Any) -> Any:
 
 @intrinsic
 def wide_lanes_of(typingctx: Any, a: Any) -> Any:
-    """Elements of the array `a` in a register of a tile."""
+    """The number of elements of the array `a` in a register of a tile."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return context.get_constant(types.intp, WIDE_BYTES * 8 // a.dtype.bitwidth)
