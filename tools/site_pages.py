@@ -7,16 +7,18 @@ another lead to its page, all others to the repository.
 from __future__ import annotations
 
 import importlib
+import inspect
 import posixpath
 import re
 import zlib
-from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+from markdown import Extension
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
+
+from tools.public_names import MODULES, described_in, methods, public_names, public_values
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("tensor", "kernels", "nn", "mnist")
@@ -30,59 +32,72 @@ PAGES = {
 }
 """Documents outside of docs/, and docs/README.md, by their paths; and the pages that they become."""
 
-MODULES = (
-    *(f"stackgrad.tensor{name}" for name in ("", ".autograd", ".linalg", ".cuda", ".array_api", ".testing")),
-    *("stackgrad.kernels", "stackgrad.kernels.course"),
-    *(f"stackgrad.nn.{name}" for name in ("functional", "init", "optim", "optim.lr_scheduler", "optim.swa_utils")),
-    *(f"stackgrad.nn{name}" for name in ("", ".utils", ".data", ".saving", ".distributed", ".course")),
-    "stackgrad.mnist",
-)
-"""Those that users import. What several offer is described where it stands first."""
-
 _LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s]+)(\))")
-
-
-def public_names(module: ModuleType) -> list[str]:
-    """What a module offers besides modules: `__all__`, or without one whatever it defines under a public name."""
-    listed: list[str] | None = getattr(module, "__all__", None)
-    if listed is not None:
-        return sorted(name for name in listed if not isinstance(getattr(module, name), ModuleType))
-    own = [name for name, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
-    return sorted(name for name in own if not name.startswith("_"))
-
-
-@cache
-def described_in() -> dict[int, str]:
-    """For each public class and function, by its identity, the name under which the reference describes it."""
-    found: dict[int, str] = {}
-    for module in MODULES:
-        imported = importlib.import_module(module)
-        for name in public_names(imported):
-            value = getattr(imported, name)
-            if callable(value):
-                found.setdefault(id(value), f"{module}.{name}")
-    return found
 
 
 def described_names(module: str) -> dict[str, str]:
     """For each public name of a module, the name under which the reference describes what it stands for."""
-    imported = importlib.import_module(module)
-    values = {name: getattr(imported, name) for name in public_names(imported)}
-    return {name: described_in().get(id(value), f"{module}.{name}") for name, value in values.items()}
+    names = {name: f"{module}.{name}" for name in public_names(importlib.import_module(module))}
+    values = {name: public_values()[path] for name, path in names.items() if path in public_values()}
+    return {name: described_in().get(id(value), names[name]) for name, value in values.items()}
+
+
+def members(path: str) -> dict[str, str]:
+    """What to describe below a public name: the methods of a class, also of bases that are not public, by their names.
+
+    The value is the name under which a method is described: `clamp` is described as `clip`.
+    """
+    found = methods(public_values()[path]) if inspect.isclass(public_values()[path]) else {}
+    return {name: function.__name__ for name, function in found.items() if function.__doc__}
+
+
+def described(path: str) -> str:
+    """The description of a public name."""
+    aliases = {name: other for name, other in members(path).items() if name != other}
+    inherited = [name for name in members(path) if name not in aliases]
+    block = f"::: {path}\n    options:\n      inherited_members: {inherited}\n\n"
+    links = [f"`{name}` is [`{other}`][{path}.{other}]" for name, other in aliases.items()]
+    return block + (f"Other names of methods: {', '.join(links)}.\n\n" if links else "")
 
 
 def reference(module: str) -> str:
-    """The page of a module: what is described here, and links to what another module's page describes."""
+    """The page of a module: what is described here, and links to what is described elsewhere."""
     names = described_names(module)
-    links = [f"[`{name}`][{path}]" for name, path in names.items() if path != f"{module}.{name}"]
-    also = f"Also here: {', '.join(links)}.\n\n" if links else ""
-    blocks = "\n".join(f"::: {path}" for name, path in names.items() if path == f"{module}.{name}")
+    here = {name: path for name, path in names.items() if path == f"{module}.{name}"}
+    links = [f"[`{name}`][{path}]" for name, path in names.items() if name not in here]
+    also = f"Described elsewhere: {', '.join(links)}.\n\n" if links else ""
+    borrowed = [f"`{name}`" for name in public_names(importlib.import_module(module)) if name not in names]
+    also += f"Of Python's `math` and of NumPy: {', '.join(borrowed)}.\n\n" if borrowed else ""
     head = f"::: {module}\n    options:\n      members: false\n      show_root_heading: false\n"
-    return f"# {module}\n\n{head}\n{also}{blocks}\n"
+    return f"# {module}\n\n{head}\n{also}" + "".join(map(described, here.values()))
+
+
+class Examples(Extension):  # type: ignore[misc]
+    """An extension of Markdown that takes a paragraph of docstrings that begins with `>>>` for Python code."""
+
+    def extendMarkdown(self, md: Any) -> None:
+        md.preprocessors.register(self, "examples", 100)  # ahead of those that look for fences
+
+    def run(self, lines: list[str]) -> list[str]:
+        """The lines, with a fence around each example that stands in none."""
+        out: list[str] = []
+        fenced = example = False
+        for line in [*lines, ""]:
+            if line.lstrip().startswith("```"):
+                fenced = not fenced
+            elif not fenced and not example and line.startswith(">>> "):
+                out.append("```pycon")
+                example = True
+            elif example and not line.strip():
+                out.append("```")
+                example = False
+            out.append(line)
+        return out[:-1] if not example else out
 
 
 def on_config(config: Any) -> Any:
-    """Put the modules of the reference into the navigation."""
+    """Put the modules of the reference into the navigation, and have the examples of docstrings shown as code."""
+    config["markdown_extensions"].append(Examples())
     pages = [{module: f"reference/{module}.md"} for module in MODULES]
     config["nav"] = [{"Reference": pages} if "Reference" in entry else entry for entry in config["nav"]]
     return config
@@ -131,5 +146,7 @@ def on_post_build(config: Any) -> None:
     """Raise PluginError for public names that the reference does not describe."""
     content = (Path(config["site_dir"]) / "objects.inv").read_bytes().split(b"\n", 4)[4]
     known = {line.split()[0] for line in zlib.decompress(content).decode().splitlines()}
-    if missing := [path for module in MODULES for path in described_names(module).values() if path not in known]:
+    paths = [path for module in MODULES for path in described_names(module).values()]
+    paths += [f"{path}.{name}" for path in paths if path in public_values() for name in members(path).values()]
+    if missing := [path for path in paths if path not in known]:
         raise PluginError(f"the reference lacks {', '.join(missing)}")

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from stackgrad.tensor import NumpyBackend, Tensor, _tensor, arange, from_dlpack, from_numpy, ones, tensor, zeros
+from stackgrad.tensor import NumpyBackend, Tensor, _exchange, arange, from_dlpack, from_numpy, ones, tensor, zeros
 
 # --- NumPy
 
@@ -290,7 +290,7 @@ def test_to_copies_to_a_device():
 
 def test_numpy_does_not_accept_device_tensors(monkeypatch):
     x = ones(2).to(FAR)
-    monkeypatch.setattr(_tensor, "HostBackend", Other)
+    monkeypatch.setattr(_exchange, "HostBackend", Other)
     with pytest.raises(TypeError, match=r"NumPy was given a tensor on backend 'far': bring it over with .to\('cpu'\)"):
         np.asarray(x)
     assert x.numpy().tolist() == [1.0, 1.0]

@@ -14,7 +14,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import _tensor
+from . import _exchange
 from ._autograd import Context, Function, Node
 from ._backend import Backend, available_backends, get_backend, set_default_backend
 from ._backward import grad
@@ -162,7 +162,7 @@ _MORE = ("_classes", "_functions", "_joining", "_like", "_grids", "_draws", "_ei
 _ABOVE = {"nn": "stackgrad.nn", "optim": "stackgrad.nn.optim", "utils": "stackgrad.nn.utils"}
 
 _SUBMODULES = ("array_api", "autograd", "cuda", "linalg")
-_tensor.find_namespace = partial(import_module, ".array_api", __name__)
+_exchange.find_namespace = partial(import_module, ".array_api", __name__)
 
 if not TYPE_CHECKING:
 

@@ -1,14 +1,11 @@
-"""The elementwise methods and operators of a tensor: one for each row of the op table."""
+"""The elementwise methods of a tensor that compute with its values: one for each row of the op table."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-import numpy as np
-
-from ._dtypes import Symbolic, bool_, int64, is_float, scalar_dtype
+from ._dtypes import bool_, int64, is_float
 from ._ops import Operand, common_dtype, elementwise
 from ._optable import OPS
 from ._value import Value
@@ -21,109 +18,238 @@ class Arithmetic(Value):
     """Elementwise operations, whose operands broadcast and may be Python or NumPy scalars."""
 
     __slots__ = ()
-    __array_priority__ = 1000  # NumPy scalars leave mixed operations to the tensor
 
     def neg(self) -> Tensor:
+        """-x.
+
+        >>> tensor([1, -2]).neg()
+        tensor([-1,  2])
+        """
         return elementwise("neg", self)
 
     def add(self, other: Operand, *, alpha: float = 1) -> Tensor:
-        """self + alpha * other."""
+        """self + alpha * other.
+
+        >>> tensor([1, 2]).add(tensor([10, 20]), alpha=2)
+        tensor([21, 42])
+        """
         return elementwise("add", self, times(self, other, alpha))
 
     def sub(self, other: Operand, *, alpha: float = 1) -> Tensor:
-        """self - alpha * other."""
+        """self - alpha * other.
+
+        >>> tensor([1, 2]).sub(1)
+        tensor([0, 1])
+        """
         return elementwise("sub", self, times(self, other, alpha))
 
     def mul(self, other: Operand) -> Tensor:
+        """self * other.
+
+        >>> tensor([1, 2]).mul(10)
+        tensor([10, 20])
+        """
         return elementwise("mul", self, other)
 
     def pow(self, exponent: Operand) -> Tensor:
-        """self ** exponent. Raises ValueError for integers with a negative exponent."""
+        """self ** exponent. Raises ValueError for integers with a negative exponent.
+
+        >>> tensor([1, 2, 3]).pow(2)
+        tensor([1, 4, 9])
+        """
         return power("pow", self, exponent)
 
     def exp(self) -> Tensor:
+        """e to the power of x.
+
+        >>> tensor([0.0, 1.0]).exp().round(decimals=4)
+        tensor([1.    , 2.7183])
+        """
         return elementwise("exp", self)
 
     def expm1(self) -> Tensor:
-        """exp(x) - 1, accurate for small x."""
+        """exp(x) - 1, accurate for small x.
+
+        >>> tensor([0.0, 1e-8]).expm1().tolist()[1] > 0
+        True
+        """
         return elementwise("expm1", self)
 
     def log(self) -> Tensor:
+        """The natural logarithm; NaN below 0.
+
+        >>> tensor([1.0, e]).log().round(decimals=4)
+        tensor([0., 1.])
+        """
         return elementwise("log", self)
 
     def log1p(self) -> Tensor:
-        """log(1 + x), accurate for small x."""
+        """log(1 + x), accurate for small x.
+
+        >>> tensor([0.0, 1e-8]).log1p().tolist()[1] > 0
+        True
+        """
         return elementwise("log1p", self)
 
     def log2(self) -> Tensor:
+        """The logarithm to base 2; NaN below 0.
+
+        >>> tensor([1.0, 8.0]).log2()
+        tensor([0., 3.])
+        """
         return elementwise("log2", self)
 
     def log10(self) -> Tensor:
+        """The logarithm to base 10; NaN below 0.
+
+        >>> tensor([1.0, 100.0]).log10()
+        tensor([0.       , 2.0000002])
+        """
         return elementwise("log10", self)
 
     def sqrt(self) -> Tensor:
+        """The square root; NaN below 0.
+
+        >>> tensor([4.0]).sqrt()
+        tensor([2.])
+        """
         return elementwise("sqrt", self)
 
     def rsqrt(self) -> Tensor:
-        """1 / sqrt(x)."""
+        """1 / sqrt(x).
+
+        >>> tensor([4.0]).rsqrt()
+        tensor([0.5])
+        """
         return elementwise("rsqrt", self)
 
     def square(self) -> Tensor:
-        """x * x; bools count as integers."""
+        """x * x; bools count as integers.
+
+        >>> tensor([-3, 2]).square()
+        tensor([9, 4])
+        """
         x = self if self.dtype != bool_ else elementwise("add", self, 0)
         return elementwise("mul", x, x)
 
     def reciprocal(self) -> Tensor:
-        """1 / x."""
+        """1 / x.
+
+        >>> tensor([4.0]).reciprocal()
+        tensor([0.25])
+        """
         return elementwise("div", 1, self)
 
     def abs(self) -> Tensor:
+        """The absolute value.
+
+        >>> tensor([-1.0, 2.0]).abs()
+        tensor([1., 2.])
+        """
         return elementwise("abs", self)
 
     def sign(self) -> Tensor:
-        """-1, 0 or 1; 0 for NaN. The sign of a bool is the bool itself."""
+        """-1, 0 or 1; 0 for NaN. The sign of a bool is the bool itself.
+
+        >>> tensor([-3.0, 0.0, 2.0]).sign()
+        tensor([-1.,  0.,  1.])
+        """
         return cast("Tensor", self).clone() if self.dtype == bool_ else elementwise("sign", self)
 
     def sin(self) -> Tensor:
+        """The sine of an angle in radians.
+
+        >>> tensor([0.0, pi / 2]).sin().round(decimals=4)
+        tensor([0., 1.])
+        """
         return elementwise("sin", self)
 
     def cos(self) -> Tensor:
+        """The cosine of an angle in radians.
+
+        >>> tensor([0.0, pi]).cos().round(decimals=4)
+        tensor([ 1., -1.])
+        """
         return elementwise("cos", self)
 
     def tan(self) -> Tensor:
+        """The tangent of an angle in radians.
+
+        >>> tensor([0.0]).tan()
+        tensor([0.])
+        """
         return elementwise("tan", self)
 
     def asin(self) -> Tensor:
-        """The arcsine, from -pi / 2 to pi / 2; NaN outside [-1, 1]."""
+        """The arcsine, from -pi / 2 to pi / 2; NaN outside [-1, 1].
+
+        >>> tensor([0.0, 1.0]).asin().round(decimals=4)
+        tensor([0.    , 1.5708])
+        """
         return elementwise("asin", self)
 
     def acos(self) -> Tensor:
-        """The arccosine, from 0 to pi; NaN outside [-1, 1]."""
+        """The arccosine, from 0 to pi; NaN outside [-1, 1].
+
+        >>> tensor([1.0, 0.0]).acos().round(decimals=4)
+        tensor([0.    , 1.5708])
+        """
         return elementwise("acos", self)
 
     def atan(self) -> Tensor:
-        """The arctangent, from -pi / 2 to pi / 2."""
+        """The arctangent, from -pi / 2 to pi / 2.
+
+        >>> tensor([0.0, 1.0]).atan().round(decimals=4)
+        tensor([0.    , 0.7854])
+        """
         return elementwise("atan", self)
 
     def atan2(self, other: Operand) -> Tensor:
-        """The angle, from -pi to pi, of the point with y = self and x = other."""
+        """The angle, from -pi to pi, of the point with y = self and x = other.
+
+        >>> tensor([1.0, 0.0]).atan2(tensor([0.0, -1.0])).round(decimals=4)
+        tensor([1.5708, 3.1416])
+        """
         return elementwise("atan2", self, other)
 
     def sinh(self) -> Tensor:
+        """The hyperbolic sine.
+
+        >>> tensor([0.0]).sinh()
+        tensor([0.])
+        """
         return elementwise("sinh", self)
 
     def cosh(self) -> Tensor:
+        """The hyperbolic cosine.
+
+        >>> tensor([0.0]).cosh()
+        tensor([1.])
+        """
         return elementwise("cosh", self)
 
     def tanh(self) -> Tensor:
+        """The hyperbolic tangent.
+
+        >>> tensor([0.0, 1.0]).tanh().round(decimals=4)
+        tensor([0.    , 0.7616])
+        """
         return elementwise("tanh", self)
 
     def sigmoid(self) -> Tensor:
-        """1 / (1 + exp(-x))."""
+        """1 / (1 + exp(-x)).
+
+        >>> tensor([0.0]).sigmoid()
+        tensor([0.5])
+        """
         return elementwise("sigmoid", self)
 
     def relu(self) -> Tensor:
-        """x where it is positive, else 0; NaN passes."""
+        """x where it is positive, else 0; NaN passes.
+
+        >>> tensor([-1.0, 2.0]).relu()
+        tensor([0., 2.])
+        """
         return elementwise("relu", self)
 
     def masked_by(self, other: Operand) -> Tensor:
@@ -131,21 +257,36 @@ class Arithmetic(Value):
         return elementwise("masked_by", self, other)
 
     def erf(self) -> Tensor:
-        """The error function."""
+        """The error function.
+
+        >>> tensor([0.0, 1.0]).erf().round(decimals=4)
+        tensor([0.    , 0.8427])
+        """
         return elementwise("erf", self)
 
     def maximum(self, other: Operand) -> Tensor:
-        """The larger of the two, NaN if either is NaN. Equal values share the gradient; for NaN both get all of it."""
+        """The larger of the two, NaN if either is NaN. Equal values share the gradient; for NaN both get all of it.
+
+        >>> tensor([1, 5]).maximum(tensor([3, 4]))
+        tensor([3, 5])
+        """
         return elementwise("maximum", self, other)
 
     def minimum(self, other: Operand) -> Tensor:
-        """The smaller of the two, NaN if either is NaN. Equal values share the gradient; for NaN both get all of it."""
+        """The smaller of the two, NaN if either is NaN. Equal values share the gradient; for NaN both get all of it.
+
+        >>> tensor([1, 5]).minimum(tensor([3, 4]))
+        tensor([1, 4])
+        """
         return elementwise("minimum", self, other)
 
     def clip(self, min: Operand | None = None, max: Operand | None = None) -> Tensor:
         """The nearest value in [min, max]; one bound may be None. If min > max, the result is `max`.
 
         Raises ValueError without any bound.
+
+        >>> tensor([-1.0, 0.5, 9.0]).clip(0, 1)
+        tensor([0. , 0.5, 1. ])
         """
         if min is None or max is None:
             given = [x for x in (min, max) if x is not None]
@@ -158,181 +299,15 @@ class Arithmetic(Value):
 
     clamp = clip
 
-    def bitwise_and(self, other: Operand) -> Tensor:
-        """The bitwise and of integers, or the logical and of bools."""
-        return elementwise("bitwise_and", self, other)
-
-    def bitwise_or(self, other: Operand) -> Tensor:
-        """The bitwise or of integers, or the logical or of bools."""
-        return elementwise("bitwise_or", self, other)
-
-    def bitwise_xor(self, other: Operand) -> Tensor:
-        """The bitwise exclusive or of integers, or the logical exclusive or of bools."""
-        return elementwise("bitwise_xor", self, other)
-
-    def bitwise_not(self) -> Tensor:
-        """The bitwise complement of integers, or the negation of bools."""
-        return elementwise("bitwise_xor", self, -1 if self.dtype == int64 else True)
-
-    def logical_and(self, other: Operand) -> Tensor:
-        """Whether both are nonzero."""
-        return elementwise("bitwise_and", _truth(self), _truth(other))
-
-    def logical_or(self, other: Operand) -> Tensor:
-        """Whether at least one is nonzero."""
-        return elementwise("bitwise_or", _truth(self), _truth(other))
-
-    def logical_xor(self, other: Operand) -> Tensor:
-        """Whether exactly one is nonzero."""
-        return elementwise("bitwise_xor", _truth(self), _truth(other))
-
-    def logical_not(self) -> Tensor:
-        """Whether it is 0."""
-        return elementwise("eq", self, 0)
-
     def where_larger(self, a: Operand, b: Operand) -> Tensor:
         """0 where a < b, self / 2 where a == b, else self: the gradient of `a.maximum(b)`.
 
         It passes where `a` or `b` is NaN.
+
+        >>> tensor([1.0, 1.0]).where_larger(tensor([1.0, 3.0]), 2.0)
+        tensor([0., 1.])
         """
         return elementwise("where_larger", self, a, b)
-
-    def where(self, a: Operand, b: Operand) -> Tensor:
-        """`a` where this bool tensor is true, else `b`. Raises TypeError for another dtype of the condition."""
-        if self.dtype != bool_:
-            raise TypeError(
-                f"where: the condition has dtype {self.dtype}: expected bool; compare it to something first"
-            )
-        return elementwise("where", self, a, b)
-
-    def eq(self, other: Operand) -> Tensor:
-        """Whether the two are equal, element by element; `equal` compares whole tensors."""
-        return elementwise("eq", self, other)
-
-    def ne(self, other: Operand) -> Tensor:
-        return elementwise("ne", self, other)
-
-    def lt(self, other: Operand) -> Tensor:
-        return elementwise("lt", self, other)
-
-    def le(self, other: Operand) -> Tensor:
-        return elementwise("le", self, other)
-
-    def gt(self, other: Operand) -> Tensor:
-        return elementwise("gt", self, other)
-
-    def ge(self, other: Operand) -> Tensor:
-        return elementwise("ge", self, other)
-
-    def isnan(self) -> Tensor:
-        """Whether it is NaN."""
-        return elementwise("ne", self, self)
-
-    def isinf(self) -> Tensor:
-        """Whether it is plus or minus infinity."""
-        return elementwise("isinf", self)
-
-    def isfinite(self) -> Tensor:
-        """Whether it is neither infinite nor NaN."""
-        return elementwise("isfinite", self)
-
-    # --- operators
-
-    __neg__ = neg
-    __abs__ = abs
-
-    def __add__(self, other: Operand) -> Tensor:
-        return operator("add", self, other)
-
-    def __radd__(self, other: Operand) -> Tensor:
-        return operator("add", other, self)
-
-    def __sub__(self, other: Operand) -> Tensor:
-        return operator("sub", self, other)
-
-    def __rsub__(self, other: Operand) -> Tensor:
-        return operator("sub", other, self)
-
-    def __mul__(self, other: Operand) -> Tensor:
-        return operator("mul", self, other)
-
-    def __rmul__(self, other: Operand) -> Tensor:
-        return operator("mul", other, self)
-
-    def __truediv__(self, other: Operand) -> Tensor:
-        return operator("div", self, other)
-
-    def __rtruediv__(self, other: Operand) -> Tensor:
-        return operator("div", other, self)
-
-    def __pow__(self, other: Operand) -> Tensor:
-        return operator("pow", self, other, power)
-
-    def __rpow__(self, other: Operand) -> Tensor:
-        return operator("pow", other, self, power)
-
-    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
-        return operator("eq", self, other)
-
-    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
-        return operator("ne", self, other)
-
-    def __lt__(self, other: Operand) -> Tensor:
-        return operator("lt", self, other)
-
-    def __le__(self, other: Operand) -> Tensor:
-        return operator("le", self, other)
-
-    def __gt__(self, other: Operand) -> Tensor:
-        return operator("gt", self, other)
-
-    def __ge__(self, other: Operand) -> Tensor:
-        return operator("ge", self, other)
-
-    def __and__(self, other: Operand) -> Tensor:
-        return operator("bitwise_and", self, other)
-
-    def __rand__(self, other: Operand) -> Tensor:
-        return operator("bitwise_and", other, self)
-
-    def __or__(self, other: Operand) -> Tensor:
-        return operator("bitwise_or", self, other)
-
-    def __ror__(self, other: Operand) -> Tensor:
-        return operator("bitwise_or", other, self)
-
-    def __xor__(self, other: Operand) -> Tensor:
-        return operator("bitwise_xor", self, other)
-
-    def __rxor__(self, other: Operand) -> Tensor:
-        return operator("bitwise_xor", other, self)
-
-    __invert__ = bitwise_not
-
-
-OPERANDS = (Value, bool, int, float, np.generic, Symbolic)
-
-
-def _truth(x: Operand) -> Operand:
-    """The tensor or scalar `x` as bool."""
-    if isinstance(x, Value):
-        return elementwise("ne", x, 0)
-    scalar_dtype(x)  # raises for anything but a scalar
-    return bool(x)
-
-
-def operator(name: str, x: Any, y: Any, by: Callable[..., Tensor] = elementwise) -> Tensor:
-    """Apply `by` to two operands, one of which may be any object.
-
-    Raises TypeError for a NumPy array, and returns NotImplemented for other objects.
-    """
-    if isinstance(x, OPERANDS) and isinstance(y, OPERANDS):
-        return by(name, x, y)
-    if isinstance(x, np.ndarray) or isinstance(y, np.ndarray):
-        raise TypeError(
-            f"{name} of a tensor and a NumPy array: make the array a tensor with tensor(...) or from_numpy(...)"
-        )
-    return NotImplemented  # type: ignore[no-any-return]
 
 
 def times(x: Value, y: Operand, alpha: float) -> Operand:

@@ -194,6 +194,16 @@ class Function:
     `ctx.save(...)` or as attributes of `ctx`. `backward(ctx, g)` takes the gradient of the result and returns one
     gradient (or None) for each tensor argument: a tuple, or the gradient alone if there is one. A backward written
     with tensor operations can itself be differentiated.
+
+    >>> class Double(Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         return x * 2
+    ...     @staticmethod
+    ...     def backward(ctx, g):
+    ...         return g * 2
+    >>> Double.apply(ones(2))
+    tensor([2., 2.])
     """
 
     @staticmethod

@@ -428,7 +428,11 @@ def _installed() -> dict[str, EntryPoint]:
 
 
 def available_backends() -> Sequence[str]:
-    """The names of the installed backends."""
+    """The names of the installed backends.
+
+    >>> "numpy" in available_backends()
+    True
+    """
     return sorted(_installed())
 
 
@@ -449,6 +453,9 @@ def get_backend(backend: str | Backend | None = None) -> Backend:
     The default is the argument of `set_default_backend`, else the environment variable STACKGRAD_BACKEND, else "cpu"
     if stackgrad-kernels is installed, else "numpy". Raises ValueError for a name that is not installed, TypeError for
     an argument that is not a name, and RuntimeError for a backend that fails to load.
+
+    >>> get_backend("numpy")
+    <numpy backend>
     """
     chosen = _chosen if backend is None else backend
     if isinstance(chosen, Backend):
@@ -461,7 +468,13 @@ def get_backend(backend: str | Backend | None = None) -> Backend:
 
 
 def set_default_backend(backend: str | Backend | None) -> None:
-    """Put new tensors on this backend; None restores the default of `get_backend`. Raises as `get_backend`."""
+    """Put new tensors on this backend; None restores the default of `get_backend`. Raises as `get_backend`.
+
+    >>> set_default_backend("numpy")
+    >>> ones(2).backend
+    <numpy backend>
+    >>> set_default_backend(None)
+    """
     global _chosen
     if backend is not None:
         get_backend(backend)

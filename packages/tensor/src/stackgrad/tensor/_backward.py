@@ -157,6 +157,10 @@ def grad(
     Raises RuntimeError for a graph that was freed, and for an input that the outputs were not made from (unless
     `allow_unused`: then its gradient is None). Raises ValueError and TypeError for weights of a wrong shape, dtype or
     type, and ValueError for `only_inputs=False`, which PyTorch has deprecated.
+
+    >>> x = tensor([3.0], requires_grad=True)
+    >>> grad(x * x, x)
+    (tensor([6.]),)
     """
     if not only_inputs:
         raise ValueError("grad with only_inputs=False: expected True; backward() adds to the grad of all leaves")

@@ -173,6 +173,12 @@ def capture(function: Callable[P, R] | None = None, *, reuse_results: bool = Fal
     working memory. Calls from several threads wait for each other.
 
     A call raises TypeError for arguments that are not tensors and ValueError for one that requires a gradient.
+
+    >>> @capture
+    ... def double_sum(x):
+    ...     return (x * 2).sum()
+    >>> double_sum(ones(3, backend="numpy"))
+    tensor(6.)
     """
     if function is None:
         return lambda function: Captured(function, reuse_results)

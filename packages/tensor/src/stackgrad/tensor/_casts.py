@@ -20,27 +20,51 @@ class Casts(Value):
     __slots__ = ()
 
     def float(self) -> Tensor:
-        """As float32."""
+        """As float32.
+
+        >>> tensor([1, 2]).float()
+        tensor([1., 2.])
+        """
         return _cast(self, float32)
 
     def double(self) -> Tensor:
-        """As float64."""
+        """As float64.
+
+        >>> tensor([0.5]).double()
+        tensor([0.5], dtype=float64)
+        """
         return _cast(self, float64)
 
     def long(self) -> Tensor:
-        """As int64, truncated towards 0."""
+        """As int64, truncated towards 0.
+
+        >>> tensor([1.9, -1.9]).long()
+        tensor([ 1, -1])
+        """
         return _cast(self, int64)
 
     def bool(self) -> Tensor:
-        """Whether each element is nonzero."""
+        """Whether each element is nonzero.
+
+        >>> tensor([0.0, 0.5]).bool()
+        tensor([False,  True])
+        """
         return _cast(self, bool_)
 
     def type(self, dtype: DTypeLike) -> Tensor:
-        """As `dtype`: `astype`."""
+        """As `dtype`: `astype`.
+
+        >>> tensor([1, 2]).type(float32)
+        tensor([1., 2.])
+        """
         return _cast(self, dtype)
 
     def type_as(self, other: Tensor) -> Tensor:
-        """As the dtype of `other`."""
+        """As the dtype of `other`.
+
+        >>> tensor([1, 2]).type_as(ones(1))
+        tensor([1., 2.])
+        """
         return _cast(self, other.dtype)
 
 

@@ -22,6 +22,10 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
 
     The default -1 takes the largest index plus 1, which a captured function cannot read. Raises TypeError for another
     dtype, and ValueError for an index outside 0 .. num_classes - 1.
+
+    >>> one_hot(tensor([0, 2]))
+    tensor([[1, 0, 0],
+            [0, 0, 1]])
     """
     if not isinstance(tensor, Value):
         raise not_a_tensor("one_hot", tensor)
@@ -41,6 +45,9 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 
     Counts are int64; sums have the dtype of float weights, else float64. A captured function cannot read the largest
     value. Raises ValueError for a negative value and for other shapes.
+
+    >>> bincount(tensor([0, 2, 2]))
+    tensor([1, 0, 2])
     """
     if not isinstance(input, Value):
         raise not_a_tensor("bincount", input)

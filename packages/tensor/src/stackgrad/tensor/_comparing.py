@@ -21,6 +21,9 @@ class Comparing(Value):
         """Whether abs(self - other) <= atol + rtol * abs(other), or the two are equal, including infinities.
 
         With `equal_nan`, two NaNs are close as well. Raises TypeError for mixed dtypes.
+
+        >>> tensor([1.0, 2.0]).isclose(tensor([1.000001, 2.1]))
+        tensor([ True, False])
         """
         x = cast("Tensor", self)
         y = x.new(x.backend.constant(other, x.dtype)) if not isinstance(other, Value) else cast("Tensor", other)
@@ -33,10 +36,18 @@ class Comparing(Value):
         return close | (((x - y).abs() <= y.abs() * rtol + atol) & y.isfinite())
 
     def allclose(self, other: Operand, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
-        """Whether `isclose` holds for all elements."""
+        """Whether `isclose` holds for all elements.
+
+        >>> tensor([1.0]).allclose(tensor([1.000001]))
+        True
+        """
         return bool(self.isclose(other, rtol, atol, equal_nan).all())
 
     def equal(self, other: Tensor) -> bool:
-        """Whether the two have the same shape and equal elements."""
+        """Whether the two have the same shape and equal elements.
+
+        >>> tensor([1, 2]).equal(tensor([1, 2]))
+        True
+        """
         common_backend("equal", self, other)
         return self.shape == other.shape and bool(elementwise("eq", self, other).all())

@@ -112,6 +112,9 @@ def conv2d(
     `padding` holds (before, after) for the rows and for the columns, filled with zeros. With `groups`, the i-th
     part of the output channels sees only the i-th part of the input channels. `relu` fuses a relu into the result.
     Raises ValueError for shapes that do not match and TypeError for mixed or integer dtypes.
+
+    >>> conv2d(ones(8, 1, 28, 28), ones(6, 1, 5, 5), padding=((2, 2), (2, 2))).shape
+    (8, 6, 28, 28)
     """
     window = _window("conv2d", x, weight, bias, (stride, padding, dilation), groups)
     return Conv2d.apply(x, weight, bias, window, groups, relu)
@@ -130,6 +133,9 @@ def conv1d(
     """Cross-correlation of x (n, c, w) with weight (o, c / groups, kw), plus bias (o,): (n, o, ow).
 
     `padding` is (before, after). It is `conv2d` of images of height 1, and raises the same errors.
+
+    >>> conv1d(tensor([[[1.0, 2.0, 3.0]]]), tensor([[[1.0, 10.0]]]))
+    tensor([[[21., 32.]]])
     """
     window = _window("conv1d", x, weight, bias, ((1, stride), ((0, 0), padding), (1, dilation)), groups)
     return Conv2d.apply(x.unsqueeze(2), weight.unsqueeze(2), bias, window, groups, relu).squeeze(2)
@@ -149,6 +155,9 @@ def conv_transpose2d(
 
     oh = (h - 1) * stride - padding before and after + dilation * (kh - 1) + 1 + output_padding. With a stride, conv2d
     maps several heights to h: `output_padding`, less than `stride` or `dilation`, selects one. Raises as `conv2d`.
+
+    >>> conv_transpose2d(ones(8, 6, 14, 14), ones(6, 1, 2, 2), stride=(2, 2)).shape
+    (8, 1, 28, 28)
     """
     return _transposed("conv_transpose2d", x, weight, bias, (stride, padding, dilation), output_padding, groups)
 
@@ -166,6 +175,9 @@ def conv_transpose1d(
     """The adjoint of `conv1d` with weight (i, o / groups, kw): x (n, i, w) to (n, o, ow), plus bias (o,).
 
     It is `conv_transpose2d` of images of height 1, and raises the same errors.
+
+    >>> conv_transpose1d(tensor([[[1.0, 2.0]]]), tensor([[[1.0, 10.0]]]))
+    tensor([[[ 1., 12., 20.]]])
     """
     geometry = ((1, stride), ((0, 0), padding), (1, dilation))
     return _transposed("conv_transpose1d", x, weight, bias, geometry, (0, output_padding), groups)

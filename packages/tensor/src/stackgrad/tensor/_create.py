@@ -19,9 +19,9 @@ from ._dtypes import as_dtype, expect_dtype, float32, float64, int64, is_float, 
 from ._errors import not_a_tensor
 from ._ops import Operand
 from ._random import Generator, default_generator, next_draw, next_normal
-from ._shape import checked, normalize_dim
+from ._shape import checked, extents, normalize_dim
 from ._tape import each_time
-from ._tensor import Tensor, extents
+from ._tensor import Tensor
 from ._value import Value
 from ._views import given
 
@@ -51,6 +51,10 @@ def tensor(
     Python floats become float32, ints int64 and bools bool. Arrays and NumPy scalars keep their dtype; the widest one
     in a sequence applies to all of it. Without `dtype`, raises TypeError for an array of a dtype other than float32,
     float64, int64 and bool. Raises ValueError for ragged sequences.
+
+    >>> tensor([[1, 2], [3, 4]]), tensor([0.5]).dtype
+    (tensor([[1, 2],
+            [3, 4]]), dtype('float32'))
     """
     backend = on(backend, device)
     if isinstance(data, Tensor):
@@ -96,6 +100,12 @@ def from_numpy(array: NDArray[Any], requires_grad: bool = False, backend: Name =
 
     Raises TypeError unless the dtype is float32, float64, int64 or bool, and ValueError for elements that are not
     aligned in memory.
+
+    >>> array = np.array([1, 2])
+    >>> x = from_numpy(array)
+    >>> array[0] = 7
+    >>> x
+    tensor([7, 2])
     """
     backend = on(backend, device)
     if not isinstance(array, np.ndarray):
@@ -111,6 +121,9 @@ def from_dlpack(external: Any, requires_grad: bool = False, backend: Name = None
     """A tensor that shares the memory of another library's array, such as a PyTorch or CuPy tensor on the same device.
 
     Raises TypeError for an object without `__dlpack__` and for other dtypes. The backend raises for another device.
+
+    >>> from_dlpack(np.array([1.0, 2.0]))
+    tensor([1., 2.], dtype=float64)
     """
     backend = on(backend, device)
     found = get_backend(backend)
@@ -129,7 +142,11 @@ def full(
     backend: Name = None,
     device: Name = None,
 ) -> Tensor:
-    """`fill_value` in the shape `size`, with the dtype of `tensor(fill_value)` unless one is given."""
+    """`fill_value` in the shape `size`, with the dtype of `tensor(fill_value)` unless one is given.
+
+    >>> full((2,), 7)
+    tensor([7, 7])
+    """
     backend = on(backend, device)
     value = fill_value.item() if isinstance(fill_value, Value) else fill_value
     alone = fill_value.dtype if isinstance(fill_value, Value) else scalar_dtype(fill_value)
@@ -150,7 +167,12 @@ def zeros(
     backend: Name = None,
     device: Name = None,
 ) -> Tensor:
-    """Zeros, float32 unless `dtype` is given. Pass the shape as separate ints or one sequence."""
+    """Zeros, float32 unless `dtype` is given. Pass the shape as separate ints or one sequence.
+
+    >>> zeros(2, 3)
+    tensor([[0., 0., 0.],
+            [0., 0., 0.]])
+    """
     backend = on(backend, device)
     return _filled(extents(shape, size), 0, dtype, requires_grad, backend)
 
@@ -163,7 +185,12 @@ def ones(
     backend: Name = None,
     device: Name = None,
 ) -> Tensor:
-    """Ones, float32 unless `dtype` is given. Pass the shape as separate ints or one sequence."""
+    """Ones, float32 unless `dtype` is given. Pass the shape as separate ints or one sequence.
+
+    >>> ones(2, 3)
+    tensor([[1., 1., 1.],
+            [1., 1., 1.]])
+    """
     backend = on(backend, device)
     return _filled(extents(shape, size), 1, dtype, requires_grad, backend)
 
@@ -180,6 +207,9 @@ def arange(
     """start, start + step, ... below end; arange(n) counts from 0. int64 if all three are ints, else float32.
 
     For int64, the three are first truncated to integers. Raises ValueError for a step of 0.
+
+    >>> arange(3), arange(1, 2, 0.25)
+    (tensor([0, 1, 2]), tensor([1.  , 1.25, 1.5 , 1.75]))
     """
     backend = on(backend, device)
     first, last = (0, start) if end is None else (start, end)
@@ -211,6 +241,9 @@ def rand(
     """Uniform in [0, 1), the same on every backend. Pass the shape as separate ints or one sequence.
 
     Raises TypeError unless `dtype` is float32 (the default) or float64.
+
+    >>> rand(2, 3).shape
+    (2, 3)
     """
     backend = on(backend, device)
     generator, found = generator or default_generator(), get_backend(backend)
@@ -227,7 +260,11 @@ def randn(
     device: Name = None,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Standard normal, drawn on the host, so the same on every backend. Raises as `rand`."""
+    """Standard normal, drawn on the host, so the same on every backend. Raises as `rand`.
+
+    >>> randn(2, 3).shape
+    (2, 3)
+    """
     backend = on(backend, device)
     found = get_backend(backend)
     values = next_normal(checked(extents(shape, size)), _float(dtype), generator or default_generator())
@@ -245,6 +282,9 @@ def bernoulli(
     """1 with probability `p`, else 0. For a tensor `p`, the result has its shape, dtype and backend.
 
     Raises ValueError unless all probabilities are in [0, 1].
+
+    >>> bernoulli(1.0, 3)
+    tensor([1., 1., 1.])
     """
     backend = on(backend, device)
     if isinstance(p, Value):
@@ -260,6 +300,9 @@ def concatenate(tensors: Sequence[Tensor], dim: int | None = None, *, axis: int 
     """`tensors`, one or more, joined along `dim` (or `axis`), 0 by default. Mixed dtypes are promoted.
 
     Raises ValueError if they differ in another dimension or have none.
+
+    >>> concatenate([ones(2, 3), ones(2, 4)], 1).shape
+    (2, 7)
     """
     if not tensors:
         raise ValueError("concatenate of no tensors: expected one or more")
@@ -273,6 +316,10 @@ def stack(tensors: Sequence[Tensor], dim: int | None = None, *, axis: int | None
     """`tensors` of one shape, joined along a new dimension at `dim` (or `axis`), 0 by default.
 
     Raises ValueError for different shapes.
+
+    >>> stack([tensor([1, 2]), tensor([3, 4])])
+    tensor([[1, 2],
+            [3, 4]])
     """
     if not tensors:
         raise ValueError("stack of no tensors: expected one or more")
@@ -301,7 +348,11 @@ def where(condition: Tensor, a: Operand, b: Operand) -> Tensor: ...
 @overload
 def where(condition: Tensor) -> tuple[Tensor, ...]: ...
 def where(condition: Tensor, a: Operand | None = None, b: Operand | None = None) -> Tensor | tuple[Tensor, ...]:
-    """`a` where `condition` (bool) is true, else `b`. Without both, the indices of true elements, one per dimension."""
+    """`a` where `condition` (bool) is true, else `b`. Without both, the indices of true elements, one per dimension.
+
+    >>> where(tensor([True, False]), tensor([1, 2]), 0)
+    tensor([1, 0])
+    """
     if not isinstance(condition, Tensor):
         raise not_a_tensor("where: condition", condition, "a bool tensor")
     if a is None and b is None:
@@ -312,10 +363,18 @@ def where(condition: Tensor, a: Operand | None = None, b: Operand | None = None)
 
 
 def maximum(a: Operand, b: Operand) -> Tensor:
-    """The larger of two operands, at least one a tensor, element by element. Equal values share the gradient."""
+    """The larger of two operands, at least one a tensor, element by element. Equal values share the gradient.
+
+    >>> maximum(tensor([1, 5]), 3)
+    tensor([3, 5])
+    """
     return _ops.elementwise("maximum", a, b)
 
 
 def minimum(a: Operand, b: Operand) -> Tensor:
-    """The smaller of two operands, at least one a tensor, element by element. Equal values share the gradient."""
+    """The smaller of two operands, at least one a tensor, element by element. Equal values share the gradient.
+
+    >>> minimum(tensor([1, 5]), 3)
+    tensor([1, 3])
+    """
     return _ops.elementwise("minimum", a, b)

@@ -8,7 +8,11 @@ Name = str | Backend | None
 
 
 class device(str):
-    """The name of a backend, usable as a string: device("cuda:0") is "cuda", and so is its `type`."""
+    """The name of a backend, usable as a string: device("cuda:0") is "cuda", and so is its `type`.
+
+    >>> device("numpy").type
+    'numpy'
+    """
 
     __slots__ = ()
 
@@ -18,7 +22,11 @@ class device(str):
 
     @property
     def type(self) -> str:
-        """The name."""
+        """The name.
+
+        >>> device("numpy:0").type
+        'numpy'
+        """
         return str(self)
 
 

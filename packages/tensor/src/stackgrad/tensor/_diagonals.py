@@ -22,7 +22,11 @@ class Diagonals(Value):
     __slots__ = ()
 
     def diagonal(self, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-        """The elements of a diagonal, as the last dimension; a view if the strides allow one."""
+        """The elements of a diagonal, as the last dimension; a view if the strides allow one.
+
+        >>> arange(4).reshape(2, 2).diagonal()
+        tensor([0, 3])
+        """
         a, b = (normalize_dim(d, self.ndim) for d in (dim1, dim2))
         if a == b:
             raise ValueError(f"diagonal of dims {dim1} and {dim2} of shape {self.shape}: expected two of them")
@@ -34,7 +38,11 @@ class Diagonals(Value):
         return flat[(..., _diagonal(columns, count, offset))]
 
     def diag_embed(self, offset: int = 0) -> Tensor:
-        """(..., n) as diagonal `offset` of square matrices (..., m, m), zeros elsewhere; m is n + abs(offset)."""
+        """(..., n) as diagonal `offset` of square matrices (..., m, m), zeros elsewhere; m is n + abs(offset).
+
+        >>> ones(5, 2).diag_embed().shape
+        (5, 2, 2)
+        """
         if not self.ndim:
             raise ValueError("diag_embed of a tensor without dimensions: expected one or more")
         *lead, n = self.shape
@@ -43,23 +51,42 @@ class Diagonals(Value):
         return reshape(Embed.apply(self, key, (*lead, m * m)), (*lead, m, m))
 
     def diag(self, diagonal: int = 0) -> Tensor:
-        """A copy of a diagonal of a matrix, or a matrix with this diagonal and zeros elsewhere."""
+        """A copy of a diagonal of a matrix, or a matrix with this diagonal and zeros elsewhere.
+
+        >>> tensor([1, 2]).diag()
+        tensor([[1, 0],
+                [0, 2]])
+        """
         if self.ndim not in (1, 2):
             raise ValueError(f"diag of shape {self.shape}: expected one or two dimensions")
         return self.diag_embed(diagonal) if self.ndim == 1 else self.diagonal(diagonal).clone()
 
     def trace(self) -> Tensor:
-        """The sum of the diagonal of a matrix."""
+        """The sum of the diagonal of a matrix.
+
+        >>> tensor([[1, 2], [3, 4]]).trace()
+        tensor(5)
+        """
         if self.ndim != 2:
             raise ValueError(f"trace of shape {self.shape}: expected two dimensions")
         return self.diagonal().sum()
 
     def tril(self, diagonal: int = 0) -> Tensor:
-        """The last two dimensions with zeros above diagonal `diagonal`."""
+        """The last two dimensions with zeros above diagonal `diagonal`.
+
+        >>> tensor([[1, 2], [3, 4]]).tril()
+        tensor([[1, 0],
+                [3, 4]])
+        """
         return self._masked("tril", diagonal, True)
 
     def triu(self, diagonal: int = 0) -> Tensor:
-        """The last two dimensions with zeros below diagonal `diagonal`."""
+        """The last two dimensions with zeros below diagonal `diagonal`.
+
+        >>> tensor([[1, 2], [3, 4]]).triu()
+        tensor([[1, 2],
+                [0, 4]])
+        """
         return self._masked("triu", diagonal, False)
 
     def _masked(self, what: str, diagonal: int, below: bool) -> Tensor:

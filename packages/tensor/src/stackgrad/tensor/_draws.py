@@ -35,6 +35,9 @@ def randint(
 
     int64 unless `dtype` is given. Raises ValueError for an empty interval and for one of more than 2**53 integers,
     TypeError without `high` or `size`.
+
+    >>> randint(6, (2, 3)).shape
+    (2, 3)
     """
     backend = on(backend, device)
     if size is None:
@@ -50,13 +53,21 @@ def randint(
 
 
 def randint_like(input: Tensor, low: int, high: int | None = None, generator: Generator | None = None) -> Tensor:
-    """`randint` in the shape, dtype and on the backend of `input`."""
+    """`randint` in the shape, dtype and on the backend of `input`.
+
+    >>> randint_like(tensor([5, 6]), 10).shape
+    (2,)
+    """
     first, last = (0, low) if high is None else (low, high)
     return randint(first, last, input.shape, dtype=input.dtype, backend=input.backend, generator=generator)
 
 
 def randperm(n: int, *, backend: Name = None, device: Name = None, generator: Generator | None = None) -> Tensor:
-    """A random permutation of 0 .. n - 1: int64 (n,)."""
+    """A random permutation of 0 .. n - 1: int64 (n,).
+
+    >>> randperm(4).sort().values
+    tensor([0, 1, 2, 3])
+    """
     backend = on(backend, device)
     return rand(checked((n,)), dtype=float64, backend=backend, generator=generator).argsort(0)
 
@@ -73,6 +84,9 @@ def normal(
     """Normal values in the shape `size`, or in the broadcast shape of the tensors `mean` and `std`.
 
     Raises TypeError for scalars without `size`.
+
+    >>> normal(0.0, 1.0, (2, 3)).shape
+    (2, 3)
     """
     backend = on(backend, device)
     if size is not None:
@@ -90,6 +104,9 @@ def multinomial(
 
     Weights must be 0 or more, and need not sum to 1. Without `replacement` no index repeats. Raises ValueError for
     negative or non-finite weights, for rows with too few positive weights, and for other shapes.
+
+    >>> multinomial(tensor([0.0, 1.0]), 1)
+    tensor([1])
     """
     expect_float("multinomial", input)
     if input.ndim not in (1, 2) or num_samples < 1 or (not replacement and num_samples > input.shape[-1]):

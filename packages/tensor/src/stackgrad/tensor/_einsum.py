@@ -28,6 +28,9 @@ def einsum(equation: str, *operands: Tensor | Sequence[Tensor]) -> Tensor:
     not in the result are summed; a label twice in one operand takes its diagonal. Without `->`, the result has the
     labels that occur once, in alphabetical order. More than two operands are multiplied from left to right, or in the
     order that opt_einsum finds if it is installed. Raises ValueError for an equation that does not match the operands.
+
+    >>> einsum("ij,jk->ik", ones(2, 3), ones(3, 4)).shape
+    (2, 4)
     """
     given: Sequence[Tensor] = operands[0] if len(operands) == 1 and isinstance(operands[0], Sequence) else operands  # type: ignore[assignment]
     if not given:
@@ -59,6 +62,9 @@ def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[Sequence[int]] = 2) -> 
     """The sum of products over the last `dims` dimensions of `a` and the first of `b`, or over two lists of dims.
 
     Raises ValueError for more dims than there are, and for extents that differ.
+
+    >>> tensordot(ones(2, 3, 4), ones(3, 4, 5)).shape
+    (2, 5)
     """
     common_backend("tensordot", a, b)
     if isinstance(dims, int):
@@ -193,6 +199,9 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0) -> Tensor:
     """The pairwise distances (..., n, m), in the `p`-norm, of the rows of x1 (..., n, k) and x2 (..., m, k).
 
     The differences (..., n, m, k) are held in memory. Raises ValueError for other shapes.
+
+    >>> cdist(tensor([[0.0, 0.0]]), tensor([[3.0, 4.0]]))
+    tensor([[5.]])
     """
     common_backend("cdist", x1, x2)
     if x1.ndim < 2 or x2.ndim < 2 or x1.shape[-1] != x2.shape[-1]:

@@ -23,7 +23,11 @@ class Formulas(Value):
     __slots__ = ()
 
     def lerp(self, end: Tensor, weight: Operand) -> Tensor:
-        """Linear interpolation: x + weight * (end - x). Raises TypeError for integers."""
+        """Linear interpolation: x + weight * (end - x). Raises TypeError for integers.
+
+        >>> tensor([0.0]).lerp(tensor([10.0]), 0.25)
+        tensor([2.5])
+        """
         x = cast("Tensor", self)
         if not isinstance(end, Value):
             raise not_a_tensor("lerp: end", end)
@@ -32,40 +36,72 @@ class Formulas(Value):
         return x + weight * (end - x)
 
     def addcmul(self, tensor1: Tensor, tensor2: Operand, *, value: float = 1) -> Tensor:
-        """x + value * tensor1 * tensor2."""
+        """x + value * tensor1 * tensor2.
+
+        >>> tensor([1.0]).addcmul(tensor([2.0]), tensor([3.0]), value=10)
+        tensor([61.])
+        """
         product = tensor1 * tensor2
         return cast("Tensor", self) + (product if value == 1 else product * value)
 
     def addcdiv(self, tensor1: Tensor, tensor2: Operand, *, value: float = 1) -> Tensor:
-        """x + value * tensor1 / tensor2."""
+        """x + value * tensor1 / tensor2.
+
+        >>> tensor([1.0]).addcdiv(tensor([6.0]), tensor([2.0]), value=10)
+        tensor([31.])
+        """
         quotient = tensor1 / tensor2
         return cast("Tensor", self) + (quotient if value == 1 else quotient * value)
 
     def clamp_min(self, min: Operand) -> Tensor:
-        """The larger of self and `min`: `clamp` with one bound."""
+        """The larger of self and `min`: `clamp` with one bound.
+
+        >>> tensor([-1.0, 9.0]).clamp_min(0)
+        tensor([0., 9.])
+        """
         return cast("Tensor", self).clamp(min=min)
 
     def clamp_max(self, max: Operand) -> Tensor:
-        """The smaller of self and `max`: `clamp` with one bound."""
+        """The smaller of self and `max`: `clamp` with one bound.
+
+        >>> tensor([-1.0, 9.0]).clamp_max(1)
+        tensor([-1.,  1.])
+        """
         return cast("Tensor", self).clamp(max=max)
 
     def exp2(self) -> Tensor:
-        """2 to the power of x."""
+        """2 to the power of x.
+
+        >>> tensor([0.0, 3.0]).exp2()
+        tensor([1., 8.])
+        """
         return elementwise("pow", 2.0, self)
 
     def logaddexp(self, other: Tensor) -> Tensor:
-        """log(exp(x) + exp(other)), without overflow."""
+        """log(exp(x) + exp(other)), without overflow.
+
+        >>> tensor([1000.0]).logaddexp(tensor([1000.0])).round(decimals=2)
+        tensor([1000.69])
+        """
         shape = broadcast_shapes(self.shape, other.shape)
         pair = [expand(x, shape).unsqueeze(0) for x in (cast("Tensor", self), other)]
         return concatenate(pair, 0).logsumexp(0)
 
     def logit(self, eps: float | None = None) -> Tensor:
-        """log(x / (1 - x)), the inverse of the sigmoid; with `eps`, x is first clamped to [eps, 1 - eps]."""
+        """log(x / (1 - x)), the inverse of the sigmoid; with `eps`, x is first clamped to [eps, 1 - eps].
+
+        >>> tensor([0.5]).logit()
+        tensor([0.])
+        """
         x = cast("Tensor", self) if eps is None else cast("Tensor", self).clamp(eps, 1 - eps)
         return (x / (1 - x)).log()
 
     def nan_to_num(self, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
-        """Replace NaN by `nan`, and infinities by `posinf` and `neginf`, or the largest and smallest finite values."""
+        """Replace NaN by `nan`, and infinities by `posinf` and `neginf`, or the largest and smallest finite values.
+
+        >>> tensor([nan, 1.0, -inf]).nan_to_num(neginf=0.0)
+        tensor([0., 1., 0.])
+        """
         x = cast("Tensor", self)
         if not is_float(x.dtype):
             return x.clone()

@@ -27,6 +27,8 @@ def grad_check(
     not smooth. The offset at x is `eps` times max(1, abs(x)); if that does not agree, 32 and 1/32 times it are tried.
     Raises AssertionError, with the input, the output and both values, if these differ by more than
     atol + rtol * abs(difference).
+
+    >>> grad_check(lambda x: x * x, tensor([1.0, 2.0], dtype=float64))
     """
     arrays = [np.array(x.detach().numpy(), float64) for x in inputs]
 

@@ -41,6 +41,10 @@ class Graphed(Value):
         Raises:
             TypeError: what is named is not a tensor.
             RuntimeError: the tensor does not require a gradient, or its graph was freed.
+
+        >>> x = tensor([1.0, 2.0], requires_grad=True)
+        >>> str((x * x).sum().graph(x=x))[:4]
+        '<svg'
         """
         if not self.requires_grad:
             raise RuntimeError("graph of a tensor that does not require a gradient: nothing was recorded")

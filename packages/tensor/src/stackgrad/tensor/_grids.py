@@ -29,7 +29,12 @@ def eye(
     backend: Name = None,
     device: Name = None,
 ) -> Tensor:
-    """(n, m), or (n, n): 1 on the diagonal and 0 elsewhere, float32 unless `dtype` is given."""
+    """(n, m), or (n, n): 1 on the diagonal and 0 elsewhere, float32 unless `dtype` is given.
+
+    >>> eye(2)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
     backend = on(backend, device)
     shape = checked((n, n if m is None else m))
     return of_values(np.eye(*shape, dtype=bool_), as_dtype(dtype or float32), requires_grad, backend)
@@ -47,6 +52,9 @@ def linspace(
     """`steps` evenly spaced values from `start` to `end`, inclusive; float32 unless `dtype` is given.
 
     Raises ValueError for fewer than 0 steps.
+
+    >>> linspace(0, 1, 5)
+    tensor([0.  , 0.25, 0.5 , 0.75, 1.  ])
     """
     backend = on(backend, device)
     (steps,) = checked((steps,))
@@ -63,20 +71,34 @@ def logspace(
     backend: Name = None,
     device: Name = None,
 ) -> Tensor:
-    """`base` to the power of each value of `linspace(start, end, steps)`."""
+    """`base` to the power of each value of `linspace(start, end, steps)`.
+
+    >>> logspace(0, 2, 3)
+    tensor([  1.,  10., 100.])
+    """
     backend = on(backend, device)
     (steps,) = checked((steps,))
     return of_values(np.logspace(start, end, steps, base=base), as_dtype(dtype or float32), requires_grad, backend)
 
 
 def tril_indices(row: int, col: int, offset: int = 0, backend: Name = None, device: Name = None) -> Tensor:
-    """The int64 indices (2, n), rows and columns, of the elements that `tril` keeps, in C order."""
+    """The int64 indices (2, n), rows and columns, of the elements that `tril` keeps, in C order.
+
+    >>> tril_indices(2, 2)
+    tensor([[0, 1, 1],
+            [0, 0, 1]])
+    """
     backend = on(backend, device)
     return of_values(np.array(np.tril_indices(row, offset, col)), int64, False, backend)
 
 
 def triu_indices(row: int, col: int, offset: int = 0, backend: Name = None, device: Name = None) -> Tensor:
-    """The int64 indices (2, n), rows and columns, of the elements that `triu` keeps, in C order."""
+    """The int64 indices (2, n), rows and columns, of the elements that `triu` keeps, in C order.
+
+    >>> triu_indices(2, 2)
+    tensor([[0, 0, 1],
+            [0, 1, 1]])
+    """
     backend = on(backend, device)
     return of_values(np.array(np.triu_indices(row, offset, col)), int64, False, backend)
 
@@ -86,6 +108,9 @@ def meshgrid(*tensors: Tensor | Sequence[Tensor], indexing: str = "ij") -> tuple
 
     With `indexing` "xy" the first two dimensions are exchanged, as in NumPy. Raises ValueError for another `indexing`
     and for tensors of more dimensions.
+
+    >>> [x.tolist() for x in meshgrid(arange(2), arange(3))]
+    [[[0, 0, 0], [1, 1, 1]], [[0, 1, 2], [0, 1, 2]]]
     """
     given: Sequence[Tensor] = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], Sequence) else tensors  # type: ignore[assignment]
     if indexing not in ("ij", "xy"):

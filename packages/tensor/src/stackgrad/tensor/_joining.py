@@ -13,24 +13,41 @@ if TYPE_CHECKING:
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """`tensors` joined along `dim`: `concatenate`. Tensors of shape (0,) are ignored."""
+    """`tensors` joined along `dim`: `concatenate`. Tensors of shape (0,) are ignored.
+
+    >>> cat([tensor([1, 2]), tensor([3])])
+    tensor([1, 2, 3])
+    """
     kept = [x for x in tensors if x.shape != (0,)]
     return concatenate(kept or tensors, dim)
 
 
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
-    """`tensors` joined along the second dimension, or along the only one."""
+    """`tensors` joined along the second dimension, or along the only one.
+
+    >>> hstack([tensor([1, 2]), tensor([3])])
+    tensor([1, 2, 3])
+    """
     given = [x.reshape(1) if not x.ndim else x for x in tensors]
     return concatenate(given, 0 if given and given[0].ndim == 1 else 1)
 
 
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
-    """`tensors` joined along the first dimension; a tensor with at most one dimension counts as a row."""
+    """`tensors` joined along the first dimension; a tensor with at most one dimension counts as a row.
+
+    >>> vstack([tensor([1, 2]), tensor([3, 4])])
+    tensor([[1, 2],
+            [3, 4]])
+    """
     return concatenate([x.reshape(1, -1) if x.ndim < 2 else x for x in tensors], 0)
 
 
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """Views of `tensors`, expanded to the shape that they broadcast to."""
+    """Views of `tensors`, expanded to the shape that they broadcast to.
+
+    >>> [x.shape for x in broadcast_tensors(ones(2, 1), ones(3))]
+    [(2, 3), (2, 3)]
+    """
     shape = broadcast_shapes(*[x.shape for x in tensors])
     return tuple([x.expand(shape) for x in tensors])
 

@@ -54,6 +54,9 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, relu: bool = F
     """x (..., i) times the transpose of weight (o, i), plus bias (o,): (..., o). `relu` fuses a relu into the result.
 
     Raises ValueError for shapes that do not match and TypeError for mixed or integer dtypes.
+
+    >>> linear(ones(2, 3), ones(4, 3), ones(4)).shape
+    (2, 4)
     """
     try:
         form = (x.layout, weight.layout, None if bias is None else bias.layout)
@@ -97,6 +100,10 @@ def embedding(index: Tensor, weight: Tensor) -> Tensor:
     """The rows of weight (r, k) at the indices, int64 in 0 .. r - 1: (*index.shape, k).
 
     Raises IndexError for an index out of range, ValueError for another shape of weight, TypeError for dtypes.
+
+    >>> embedding(tensor([1, 0]), tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([[3., 4.],
+            [1., 2.]])
     """
     common_backend("embedding", index, weight)
     expect_float("embedding", weight)
@@ -150,6 +157,10 @@ def batch_norm(
     deviation; both are NaN for an empty x. Raises ValueError for shapes that do not match, for no channels and for one
     value per channel, TypeError for mixed or integer dtypes.
     S. Ioffe and C. Szegedy, "Batch normalization" (https://arxiv.org/abs/1502.03167).
+
+    >>> batch_norm(tensor([[1.0], [3.0]]), ones(1), zeros(1), eps=0.0)
+    (tensor([[-1.],
+            [ 1.]]), tensor([2.]), tensor([1.]))
     """
     common_backend("batch_norm", x, weight, bias)
     expect_same_dtype("batch_norm", x, weight=weight, bias=bias)
@@ -194,6 +205,9 @@ def dropout(x: Tensor, rate: float, generator: Generator | None = None) -> Tenso
     The mask depends on the generator and the element's index in C order alone. If several processes share a batch, that
     is the index in the whole batch. Raises ValueError for another rate and TypeError for integers.
     N. Srivastava et al., "Dropout" (https://jmlr.org/papers/v15/srivastava14a.html).
+
+    >>> dropout(ones(4), 0.0)
+    tensor([1., 1., 1., 1.])
     """
     if not 0 <= rate <= 1:
         raise ValueError(f"dropout: rate {rate}: expected 0 to 1")

@@ -13,29 +13,45 @@ from ._device import Name, on
 from ._dtypes import as_dtype, float32
 from ._ops import Operand
 from ._random import Generator
-from ._shape import checked
-from ._tensor import Tensor, extents
+from ._shape import checked, extents
+from ._tensor import Tensor
 
 
 def zeros_like(input: Tensor, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
-    """Zeros in the shape of `input`."""
+    """Zeros in the shape of `input`.
+
+    >>> zeros_like(tensor([5, 6]))
+    tensor([0, 0])
+    """
     return input.new_zeros(input.shape, dtype=dtype, requires_grad=requires_grad)
 
 
 def ones_like(input: Tensor, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
-    """Ones in the shape of `input`."""
+    """Ones in the shape of `input`.
+
+    >>> ones_like(tensor([5, 6]))
+    tensor([1, 1])
+    """
     return input.new_ones(input.shape, dtype=dtype, requires_grad=requires_grad)
 
 
 def full_like(
     input: Tensor, fill_value: Operand, dtype: DTypeLike | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """`fill_value` in the shape of `input`."""
+    """`fill_value` in the shape of `input`.
+
+    >>> full_like(ones(2), 7)
+    tensor([7., 7.])
+    """
     return input.new_full(input.shape, fill_value, dtype, requires_grad)
 
 
 def empty_like(input: Tensor, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
-    """Uninitialised values in the shape of `input`."""
+    """Uninitialised values in the shape of `input`.
+
+    >>> empty_like(ones(2, 3)).shape
+    (2, 3)
+    """
     return input.new_empty(input.shape, dtype=dtype, requires_grad=requires_grad)
 
 
@@ -47,7 +63,11 @@ def empty(
     backend: Name = None,
     device: Name = None,
 ) -> Tensor:
-    """Uninitialised values, float32 unless `dtype` is given. Pass the shape as separate ints or one sequence."""
+    """Uninitialised values, float32 unless `dtype` is given. Pass the shape as separate ints or one sequence.
+
+    >>> empty(2, 3).shape
+    (2, 3)
+    """
     backend = on(backend, device)
     found = get_backend(backend)
     return Tensor(found.empty(checked(extents(shape, size)), as_dtype(dtype or float32)), found).requires_grad_(
@@ -58,7 +78,11 @@ def empty(
 def rand_like(
     input: Tensor, dtype: DTypeLike | None = None, requires_grad: bool = False, generator: Generator | None = None
 ) -> Tensor:
-    """Uniform in [0, 1), in the shape of `input`: `rand`."""
+    """Uniform in [0, 1), in the shape of `input`: `rand`.
+
+    >>> rand_like(ones(2, 3)).shape
+    (2, 3)
+    """
     return rand(
         input.shape,
         dtype=input.dtype if dtype is None else dtype,
@@ -71,7 +95,11 @@ def rand_like(
 def randn_like(
     input: Tensor, dtype: DTypeLike | None = None, requires_grad: bool = False, generator: Generator | None = None
 ) -> Tensor:
-    """Standard normal, in the shape of `input`: `randn`."""
+    """Standard normal, in the shape of `input`: `randn`.
+
+    >>> randn_like(ones(2, 3)).shape
+    (2, 3)
+    """
     return randn(
         input.shape,
         dtype=input.dtype if dtype is None else dtype,

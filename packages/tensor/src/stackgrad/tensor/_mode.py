@@ -123,6 +123,10 @@ class set_grad_enabled(GradMode):
     """Record operations from now on, or not; as a context until it ends, as a decorator within the function.
 
     It applies to the calling thread. Enter one object once only.
+
+    >>> with set_grad_enabled(False):
+    ...     is_recording()
+    False
     """
 
     __slots__ = ("_before",)
@@ -146,7 +150,14 @@ def no_grad(function: None = None) -> GradMode: ...
 @overload
 def no_grad(function: Callable[P, R]) -> Callable[P, R]: ...
 def no_grad(function: Callable[P, R] | None = None) -> GradMode | Callable[P, R]:
-    """Record nothing within `with no_grad():`, or in a function decorated with `@no_grad()` or `@no_grad`."""
+    """Record nothing within `with no_grad():`, or in a function decorated with `@no_grad()` or `@no_grad`.
+
+    >>> x = tensor([1.0], requires_grad=True)
+    >>> with no_grad():
+    ...     y = x * 2
+    >>> y.requires_grad
+    False
+    """
     return GradMode(False) if function is None else GradMode(False)(function)
 
 
@@ -155,7 +166,14 @@ def enable_grad(function: None = None) -> GradMode: ...
 @overload
 def enable_grad(function: Callable[P, R]) -> Callable[P, R]: ...
 def enable_grad(function: Callable[P, R] | None = None) -> GradMode | Callable[P, R]:
-    """Inside `no_grad`, record again within `with enable_grad():`, or in a function decorated with it."""
+    """Inside `no_grad`, record again within `with enable_grad():`, or in a function decorated with it.
+
+    >>> x = tensor([1.0], requires_grad=True)
+    >>> with no_grad(), enable_grad():
+    ...     y = x * 2
+    >>> y.requires_grad
+    True
+    """
     return GradMode(True) if function is None else GradMode(True)(function)
 
 
@@ -164,6 +182,10 @@ def observed(observer: Observer) -> Iterator[None]:
     """Within this context, call `observer` after each function that this thread applies.
 
     Its arguments are the function's class, the arguments of `apply`, and the result. Outer observers are called, too.
+
+    >>> with observed(lambda function, args, out: print(function.__name__)):
+    ...     y = ones(2) + 1
+    Elementwise
     """
     mode = here.mode
     outside = mode.observer
@@ -181,5 +203,10 @@ def observed(observer: Observer) -> Iterator[None]:
 
 
 def is_recording() -> bool:
-    """Whether operations are recorded for backward."""
+    """Whether operations are recorded for backward.
+
+    >>> with no_grad():
+    ...     is_recording()
+    False
+    """
     return here.mode.recording

@@ -24,12 +24,20 @@ is_grad_enabled = is_recording
 
 
 def is_tensor(obj: object) -> Any:
-    """Whether `obj` is a tensor."""
+    """Whether `obj` is a tensor.
+
+    >>> is_tensor([1, 2])
+    False
+    """
     return isinstance(obj, Tensor)
 
 
 def as_tensor(data: Any, dtype: DTypeLike | None = None, backend: Name = None, device: Name = None) -> Tensor:
-    """`data` as a tensor: a tensor itself, a NumPy array without a copy, and anything else by `tensor(data)`."""
+    """`data` as a tensor: a tensor itself, a NumPy array without a copy, and anything else by `tensor(data)`.
+
+    >>> as_tensor([1, 2])
+    tensor([1, 2])
+    """
     backend = on(backend, device)
     if isinstance(data, Tensor):
         moved = data if backend is None else data.to(backend)
@@ -44,22 +52,38 @@ asarray = as_tensor
 
 
 def FloatTensor(data: Any) -> Tensor:
-    """`data`, a list or an array, as float32: `tensor(data, dtype=float32)`. Raises TypeError for a size."""
+    """`data`, a list or an array, as float32: `tensor(data, dtype=float32)`. Raises TypeError for a size.
+
+    >>> FloatTensor([1, 2])
+    tensor([1., 2.])
+    """
     return _of(data, float)
 
 
 def DoubleTensor(data: Any) -> Tensor:
-    """`data`, a list or an array, as float64. Raises TypeError for a size."""
+    """`data`, a list or an array, as float64. Raises TypeError for a size.
+
+    >>> DoubleTensor([1, 2])
+    tensor([1., 2.], dtype=float64)
+    """
     return _of(data, double)
 
 
 def LongTensor(data: Any) -> Tensor:
-    """`data`, a list or an array, as int64. Raises TypeError for a size."""
+    """`data`, a list or an array, as int64. Raises TypeError for a size.
+
+    >>> LongTensor([1.0, 2.0])
+    tensor([1, 2])
+    """
     return _of(data, long)
 
 
 def BoolTensor(data: Any) -> Tensor:
-    """`data`, a list or an array, as bool. Raises TypeError for a size."""
+    """`data`, a list or an array, as bool. Raises TypeError for a size.
+
+    >>> BoolTensor([0, 1])
+    tensor([False,  True])
+    """
     return _of(data, bool)
 
 

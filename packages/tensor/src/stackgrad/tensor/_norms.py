@@ -32,7 +32,11 @@ class Norms(Reductions):
         dtype: DTypeLike | None = None,
         **names: Unpack[NumPyNames],
     ) -> Tensor:
-        """The standard deviation over `dim`: the square root of `var`."""
+        """The standard deviation over `dim`: the square root of `var`.
+
+        >>> tensor([1.0, 2.0, 3.0]).std()
+        tensor(1.)
+        """
         return _root(self.var(dim, correction, keepdim, unbiased=unbiased, ddof=ddof, dtype=dtype, **names))
 
     def norm(
@@ -47,6 +51,9 @@ class Norms(Reductions):
 
         For p = inf or -inf it is the largest or smallest magnitude, for p = 0 the count of nonzero elements. Raises
         TypeError for integers and bools, and ValueError for another p.
+
+        >>> tensor([3.0, 4.0]).norm()
+        tensor(5.)
         """
         if names:
             dim, keepdim = numpy_names("norm", dim, keepdim, names)
@@ -71,7 +78,11 @@ class Norms(Reductions):
         return _root(powers._reduce("sum", dims, keepdim), power)
 
     def logsumexp(self, dim: Dims = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor:
-        """log(sum(exp(x))) over `dim`, shifted by the maximum so that nothing overflows; -inf for no elements."""
+        """log(sum(exp(x))) over `dim`, shifted by the maximum so that nothing overflows; -inf for no elements.
+
+        >>> tensor([1000.0, 1000.0]).logsumexp(0).round(decimals=2)
+        tensor(1000.69)
+        """
         if names:
             dim, keepdim = numpy_names("logsumexp", dim, keepdim, names)
         x = self if is_float(self.dtype) else self._widened("float32")
@@ -84,13 +95,21 @@ class Norms(Reductions):
         return total + (shift if keepdim else shift.reshape(total.shape))
 
     def softmax(self, dim: int | None = None, dtype: DTypeLike | None = None, **names: Unpack[NumPyNames]) -> Tensor:
-        """exp(x) over its sum along `dim`: the function `softmax`."""
+        """exp(x) over its sum along `dim`: the function `softmax`.
+
+        >>> tensor([0.0, 0.0]).softmax(0)
+        tensor([0.5, 0.5])
+        """
         return _softmax.softmax(self._widened(dtype) if dtype is not None else cast("Tensor", self), dim, **names)
 
     def log_softmax(
         self, dim: int | None = None, dtype: DTypeLike | None = None, **names: Unpack[NumPyNames]
     ) -> Tensor:
-        """The logarithm of `softmax`: the function `log_softmax`."""
+        """The logarithm of `softmax`: the function `log_softmax`.
+
+        >>> tensor([0.0, 0.0]).log_softmax(0).round(decimals=4)
+        tensor([-0.6931, -0.6931])
+        """
         return _softmax.log_softmax(self._widened(dtype) if dtype is not None else cast("Tensor", self), dim, **names)
 
 

@@ -24,7 +24,11 @@ Numbers = NDArray[np.float64]
 
 
 def sgd_numbers(lr: float, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0) -> Numbers:
-    """The `numbers` of `sgd_step`, float64 (4,): lr, momentum, nesterov (0 or 1), weight decay."""
+    """The `numbers` of `sgd_step`, float64 (4,): lr, momentum, nesterov (0 or 1), weight decay.
+
+    >>> sgd_numbers(lr=0.1, momentum=0.9)
+    array([0.1, 0.9, 0. , 0. ])
+    """
     return np.array([lr, momentum, nesterov, weight_decay], np.float64)
 
 
@@ -41,6 +45,9 @@ def adam_numbers(
     They are lr with the bias correction of m, beta1, 1 - beta1, beta2, 1 - beta2, the bias correction of v, eps, the
     weight decay added to the gradient, and the factor for the weights (AdamW, `decoupled`). Raises ValueError for a
     step below 1.
+
+    >>> adam_numbers(lr=0.1, step=1).shape
+    (9,)
     """
     if step < 1:
         raise ValueError(f"adam_numbers of step {step}: expected 1 or more")
@@ -57,6 +64,11 @@ def sgd_step(
     `numbers` comes from `sgd_numbers`. Raises ValueError for lists of different lengths, for a shape, dtype or backend
     that differs from the parameter's, and for momentum without velocities; TypeError for integer parameters and other
     `numbers`.
+
+    >>> p = ones(2)
+    >>> sgd_step([p], [ones(2)], None, sgd_numbers(lr=0.1))
+    >>> p
+    tensor([0.9, 0.9])
     """
     _expect_numbers("sgd", numbers, 4)
     if velocities is None and numbers[1]:
@@ -70,6 +82,11 @@ def adam_step(
     """Update each parameter by one step of Adam; the moments `m` and `v` start at 0.
 
     `numbers` comes from `adam_numbers`. Raises as `sgd_step`.
+
+    >>> p, m, v = ones(2), zeros(2), zeros(2)
+    >>> adam_step([p], [ones(2)], [m], [v], adam_numbers(lr=0.1, step=1))
+    >>> p
+    tensor([0.9, 0.9])
     """
     _expect_numbers("adam", numbers, 9)
     _step("adam_step", numbers, params, grads, m, v)

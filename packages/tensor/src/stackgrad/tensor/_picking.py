@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal, cast, overload
 
 import numpy as np
 
-from ._arithmetic import OPERANDS
 from ._dtypes import PROMOTION, bool_, int64, scalar_dtype
 from ._errors import not_a_tensor
 from ._indexing import Gather, ScatterAdd, in_range, take
+from ._operators import OPERANDS
 from ._ops import Operand, common_backend, concatenate, elementwise, expand
 from ._shape import Shape, broadcast_shapes, normalize_dim, strides_in_order
 from ._value import Value
@@ -33,6 +33,10 @@ class Picking(Value):
         """out[i][j][k] = self[i][index[i][j][k]][k], for dim 1 of three; the result has the shape of `index`.
 
         `index` has as many dimensions as this tensor; only along `dim` may its extent be larger.
+
+        >>> tensor([[1, 2], [3, 4]]).gather(1, tensor([[1], [0]]))
+        tensor([[2],
+                [3]])
         """
         x, at = _along("gather", self, dim, index)
         return gather(x, at, index)
@@ -41,6 +45,10 @@ class Picking(Value):
         """As `gather`, but the shapes broadcast except in `dim`, and negative indices count from the end.
 
         If `dim` is None, the indices refer to all elements in C order.
+
+        >>> x = tensor([[30, 10, 20]])
+        >>> x.take_along_dim(x.argsort(1), 1)
+        tensor([[10, 20, 30]])
         """
         x = cast("Tensor", self)
         if dim is None:
@@ -58,6 +66,9 @@ class Picking(Value):
         """This tensor with each element of `src` added where `gather` would read it; equal indices add up.
 
         `src` has the same dtype, and in each dimension at least the extent of `index`.
+
+        >>> zeros(3).scatter_add(0, tensor([2, 2]), tensor([7.0, 8.0]))
+        tensor([ 0.,  0., 15.])
         """
         x, at = _along("scatter_add", self, dim, index, src)
         return reshape(x + scatter_sum(_part(src, index.shape), at, index, x.shape), self.shape)
@@ -66,6 +77,9 @@ class Picking(Value):
         """This tensor with the elements of `src`, a tensor or a scalar, written where `gather` would read them.
 
         Of equal indices the last wins and gets the gradient.
+
+        >>> zeros(3).scatter(0, tensor([2, 0]), tensor([7.0, 8.0]))
+        tensor([8., 0., 7.])
         """
         source = src if value is None else value
         if source is None or (src is not None and value is not None):
@@ -79,7 +93,11 @@ class Picking(Value):
         return out if self.ndim else out.reshape(())
 
     def index_select(self, dim: int, index: Tensor) -> Tensor:
-        """The slices at `index` (n,) along `dim`."""
+        """The slices at `index` (n,) along `dim`.
+
+        >>> tensor([10, 20, 30]).index_select(0, tensor([2, 0]))
+        tensor([30, 10])
+        """
         x = cast("Tensor", self)
         at, index = _rows("index_select", x, dim, index)
         if not x.ndim:
@@ -87,7 +105,11 @@ class Picking(Value):
         return take(x, (slice(None),) * x.ndim, {at: index})
 
     def index_add(self, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Tensor:
-        """This tensor with each slice of `source` along `dim`, times `alpha`, added at its `index` (n,)."""
+        """This tensor with each slice of `source` along `dim`, times `alpha`, added at its `index` (n,).
+
+        >>> zeros(3).index_add(0, tensor([0, 2, 0]), tensor([1.0, 2.0, 3.0]))
+        tensor([4., 0., 2.])
+        """
         x = cast("Tensor", self)
         common_backend("index_add", x, index, source)
         at, index = _rows("index_add", x, dim, index)
@@ -100,7 +122,11 @@ class Picking(Value):
         return x + reshape(total, (x.shape[at], *source.shape[1:])).transpose(0, at)
 
     def masked_fill(self, mask: Tensor, value: Operand) -> Tensor:
-        """This tensor with `value`, a scalar or a tensor without dimensions, where `mask` is true; both broadcast."""
+        """This tensor with `value`, a scalar or a tensor without dimensions, where `mask` is true; both broadcast.
+
+        >>> tensor([1.0, nan]).masked_fill(tensor([False, True]), 0)
+        tensor([1., 0.])
+        """
         _expect_mask("masked_fill", mask)
         if not isinstance(value, OPERANDS) or (isinstance(value, Value) and value.ndim):
             shown = f"a tensor of shape {value.shape}" if isinstance(value, Value) else type(value).__name__
@@ -115,6 +141,9 @@ class Picking(Value):
         """The elements where `mask`, which broadcasts with this, is true: (n,), in C order.
 
         Raises RuntimeError in a captured function, as `nonzero` does.
+
+        >>> tensor([1, 2, 3]).masked_select(tensor([True, False, True]))
+        tensor([1, 3])
         """
         _expect_mask("masked_select", mask)
         shape = broadcast_shapes(self.shape, mask.shape)
@@ -129,6 +158,9 @@ class Picking(Value):
         """The int64 indices of nonzero elements, in C order: (n, ndim), or with `as_tuple` (n,) for each dimension.
 
         Raises RuntimeError in a captured function, since n depends on the values.
+
+        >>> tensor([0, 7, 0, 8]).nonzero(as_tuple=True)
+        (tensor([1, 3]),)
         """
         mask = cast("Tensor", self if self.dtype == bool_ else elementwise("ne", self, 0))
         mask = mask if mask.ndim else mask.reshape(1)

@@ -126,6 +126,9 @@ def max_pool2d(x: Tensor, kernel: Pair, stride: Pair, padding: Padding = NO_PADD
     The gradient goes to the first of equal values, or to the last NaN. With `ceil_mode` the last window of a row or
     column may extend past the end. Raises ValueError if the window is larger than the image or `padding` is more than
     half of `kernel`, TypeError for integers.
+
+    >>> max_pool2d(ones(1, 1, 4, 6), (2, 2), (2, 2)).shape
+    (1, 1, 2, 3)
     """
     return MaxPool2d.apply(x, _pool_window("max_pool2d", x, kernel, stride, padding, ceil_mode))
 
@@ -143,6 +146,9 @@ def avg_pool2d(
 
     Padded zeros count unless `count_padding` is False; the part that `ceil_mode` adds past the end does not. With a
     `divisor` it is the sum divided by that. Raises as `max_pool2d`.
+
+    >>> avg_pool2d(ones(1, 1, 4, 6), (2, 2), (2, 2)).shape
+    (1, 1, 2, 3)
     """
     window = _pool_window("avg_pool2d", x, kernel, stride, padding, ceil_mode)
     out = AvgPool2d.apply(x, window)

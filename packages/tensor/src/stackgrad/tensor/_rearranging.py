@@ -25,31 +25,51 @@ class Rearranging(Value):
     __slots__ = ()
 
     def contiguous(self) -> Tensor:
-        """Itself if its elements are in C order, else a copy."""
+        """Itself if its elements are in C order, else a copy.
+
+        >>> arange(6).reshape(2, 3).T.contiguous().is_contiguous()
+        True
+        """
         x = cast("Tensor", self)
         return x if self.is_contiguous() else x.clone()
 
     def is_contiguous(self) -> bool:
-        """Whether its elements are in C order, without gaps."""
+        """Whether its elements are in C order, without gaps.
+
+        >>> arange(6).reshape(2, 3).T.is_contiguous()
+        False
+        """
         return self.backend.is_contiguous(self.data)
 
     # --- the order of dimensions
 
     def t(self) -> Tensor:
-        """The transpose of a matrix; a view of a tensor of fewer dimensions. Raises ValueError for more."""
+        """The transpose of a matrix; a view of a tensor of fewer dimensions. Raises ValueError for more.
+
+        >>> ones(2, 3).t().shape
+        (3, 2)
+        """
         if self.ndim > 2:
             raise ValueError(f"t() of shape {self.shape}: expected two dimensions at most; use transpose or mT")
         return Permute.apply(self, tuple(range(self.ndim))[::-1])
 
     @property
     def mT(self) -> Tensor:
-        """The view with the last two dimensions exchanged."""
+        """The view with the last two dimensions exchanged.
+
+        >>> ones(8, 2, 3).mT.shape
+        (8, 3, 2)
+        """
         if self.ndim < 2:
             raise ValueError(f"mT of shape {self.shape}: expected two dimensions or more")
         return cast("Tensor", self).transpose(-2, -1)
 
     def swapaxes(self, axis0: int, axis1: int) -> Tensor:
-        """The view with two dimensions exchanged: `transpose`."""
+        """The view with two dimensions exchanged: `transpose`.
+
+        >>> ones(2, 3, 4).swapaxes(0, 2).shape
+        (4, 3, 2)
+        """
         return cast("Tensor", self).transpose(axis0, axis1)
 
     swapdims = swapaxes
@@ -58,6 +78,9 @@ class Rearranging(Value):
         """The view with the dimensions `source` moved to `destination`; the others keep their order.
 
         Raises ValueError for different counts and for dims that occur twice.
+
+        >>> ones(2, 3, 4).movedim(0, -1).shape
+        (3, 4, 2)
         """
         given = [list(d) if isinstance(d, Sequence) else [d] for d in (source, destination)]
         sources, targets = ([normalize_dim(d, self.ndim) for d in dims] for dims in given)
@@ -73,7 +96,11 @@ class Rearranging(Value):
     # --- parts
 
     def narrow(self, dim: int, start: int, length: int) -> Tensor:
-        """The view of `length` elements along `dim` from `start`. Raises ValueError if there are fewer."""
+        """The view of `length` elements along `dim` from `start`. Raises ValueError if there are fewer.
+
+        >>> arange(5).narrow(0, 1, 3)
+        tensor([1, 2, 3])
+        """
         at = self._dim_of("narrow", dim)
         extent, first = self.shape[at], start + self.shape[at] if start < 0 else start
         if length < 0 or not 0 <= first <= extent - length:
@@ -81,13 +108,20 @@ class Rearranging(Value):
         return Slice.apply(self, (*[slice(None)] * at, slice(first, first + length)))
 
     def select(self, dim: int, index: int) -> Tensor:
-        """The view at `index` along `dim`, without that dimension."""
+        """The view at `index` along `dim`, without that dimension.
+
+        >>> tensor([[1, 2], [3, 4]]).select(1, 0)
+        tensor([1, 3])
+        """
         return cast("Tensor", self)[(*[slice(None)] * self._dim_of("select", dim), operator.index(index))]
 
     def split(self, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
         """Views along `dim` of `split_size` each (the last may be smaller), or of the sizes in a sequence.
 
         Raises ValueError for a size below 0, a `split_size` of 0, and sizes that do not sum to the extent.
+
+        >>> arange(5).split(2)
+        (tensor([0, 1]), tensor([2, 3]), tensor([4]))
         """
         at = self._dim_of("split", dim)
         extent = self.shape[at]
@@ -105,7 +139,11 @@ class Rearranging(Value):
         return tuple([self.narrow(at, start, size) for start, size in zip(starts, sizes, strict=False)])
 
     def chunk(self, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-        """At most `chunks` views along `dim`, of equal size except the last. Raises ValueError for `chunks` below 1."""
+        """At most `chunks` views along `dim`, of equal size except the last. Raises ValueError for `chunks` below 1.
+
+        >>> arange(5).chunk(2)
+        (tensor([0, 1, 2]), tensor([3, 4]))
+        """
         if chunks < 1:
             raise ValueError(f"chunk into {chunks}: expected 1 or more")
         at = self._dim_of("chunk", dim)
@@ -113,13 +151,20 @@ class Rearranging(Value):
         return self.split(-(-extent // chunks), at) if extent else tuple([self.narrow(at, 0, 0)] * chunks)
 
     def unbind(self, dim: int = 0) -> tuple[Tensor, ...]:
-        """The views at each index along `dim`, without that dimension."""
+        """The views at each index along `dim`, without that dimension.
+
+        >>> tensor([[1, 2], [3, 4]]).unbind()
+        (tensor([1, 2]), tensor([3, 4]))
+        """
         return tuple([self.select(dim, i) for i in range(self.shape[self._dim_of("unbind", dim)])])
 
     def unflatten(self, dim: int, sizes: Sequence[int]) -> Tensor:
         """The view with `dim` split into dimensions of these sizes, one of which may be -1.
 
         Raises ValueError unless their product is the extent.
+
+        >>> ones(2, 12).unflatten(1, (3, 4)).shape
+        (2, 3, 4)
         """
         at, sizes = self._dim_of("unflatten", dim), tuple(sizes)
         known = -math.prod(sizes)
@@ -130,13 +175,22 @@ class Rearranging(Value):
         return cast("Tensor", self).reshape(*self.shape[:at], *found, *self.shape[at + 1 :])
 
     def broadcast_to(self, *size: Any) -> Tensor:
-        """The view expanded to a shape: `expand`."""
+        """The view expanded to a shape: `expand`.
+
+        >>> tensor([1, 2]).broadcast_to(2, 2)
+        tensor([[1, 2],
+                [1, 2]])
+        """
         return cast("Tensor", self).expand(*size)
 
     # --- copies
 
     def diff(self, n: int = 1, dim: int = -1) -> Tensor:
-        """The differences of adjacent elements along `dim`, taken `n` times."""
+        """The differences of adjacent elements along `dim`, taken `n` times.
+
+        >>> tensor([1, 4, 9]).diff()
+        tensor([3, 5])
+        """
         x, at = cast("Tensor", self), self._dim_of("diff", dim)
         for _ in range(min(n, x.shape[at])):
             rest = x.shape[at] - 1
@@ -144,24 +198,40 @@ class Rearranging(Value):
         return x.clone() if x is self else x
 
     def flip(self, *dims: Any) -> Tensor:
-        """A copy flipped along `dims`."""
+        """A copy flipped along `dims`.
+
+        >>> tensor([1, 2, 3]).flip(0)
+        tensor([3, 2, 1])
+        """
         given = dims[0] if len(dims) == 1 and isinstance(dims[0], Sequence) else dims
         flipped = normalize_dims(tuple(given), self.ndim) if given else ()
         key = [slice(None, None, -1) if d in flipped else slice(None) for d in range(self.ndim)]
         return cast("Tensor", self)[tuple(key)].clone()
 
     def fliplr(self) -> Tensor:
-        """A copy flipped along dimension 1."""
+        """A copy flipped along dimension 1.
+
+        >>> tensor([[1, 2, 3]]).fliplr()
+        tensor([[3, 2, 1]])
+        """
         return self.flip(1)
 
     def flipud(self) -> Tensor:
-        """A copy flipped along dimension 0."""
+        """A copy flipped along dimension 0.
+
+        >>> tensor([[1], [2]]).flipud()
+        tensor([[2],
+                [1]])
+        """
         return self.flip(self._dim_of("flipud", 0))
 
     def roll(self, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> Tensor:
         """A copy with elements shifted by `shifts` along `dims`; they wrap around at the end.
 
         Without `dims` all elements shift in C order. Raises ValueError unless there is one shift for each dim.
+
+        >>> arange(4).roll(1)
+        tensor([3, 0, 1, 2])
         """
         x = cast("Tensor", self)
         if dims is None:
@@ -180,6 +250,10 @@ class Rearranging(Value):
         """A copy with each dimension repeated; more `repeats` than dimensions add leading dimensions. NumPy's tile.
 
         Raises ValueError for fewer `repeats` than dimensions, and for negative ones.
+
+        >>> tensor([1, 2]).repeat(2, 2)
+        tensor([[1, 2, 1, 2],
+                [1, 2, 1, 2]])
         """
         times = _integers(repeats)
         if len(times) < self.ndim or min(times, default=0) < 0:
@@ -191,7 +265,11 @@ class Rearranging(Value):
         return owned(reshape(spread, tuple([n * extent for n, extent in zip(times, old, strict=True)])))
 
     def tile(self, *dims: Any) -> Tensor:
-        """As `repeat`, but missing leading `dims` count as 1."""
+        """As `repeat`, but missing leading `dims` count as 1.
+
+        >>> tensor([1, 2]).tile(2)
+        tensor([1, 2, 1, 2])
+        """
         times = _integers(dims)
         return self.repeat((1,) * (self.ndim - len(times)) + times)
 
@@ -200,6 +278,9 @@ class Rearranging(Value):
 
         `repeats` is an int, or an int64 tensor with one count per element, which a captured function cannot read.
         Raises ValueError for a negative int.
+
+        >>> tensor([1, 2]).repeat_interleave(2)
+        tensor([1, 1, 2, 2])
         """
         x = cast("Tensor", self)
         if dim is None:

@@ -42,6 +42,9 @@ class Reductions(Value):
 
         The error for n floats is at most 32 log2(n) eps times the sum of their magnitudes, for any dims and layout
         (see "How exact sums are" in the README).
+
+        >>> tensor([[1, 5], [7, 2]]).sum(1)
+        tensor([6, 9])
         """
         if names:
             dim, keepdim = numpy_names("sum", dim, keepdim, names)
@@ -50,7 +53,11 @@ class Reductions(Value):
     def mean(
         self, dim: Dims = None, keepdim: bool = False, dtype: DTypeLike | None = None, **names: Unpack[NumPyNames]
     ) -> Tensor:
-        """The mean over `dim`. Raises TypeError for integers and bools, unless `dtype` is a float dtype."""
+        """The mean over `dim`. Raises TypeError for integers and bools, unless `dtype` is a float dtype.
+
+        >>> tensor([[1.0, 5.0], [7.0, 2.0]]).mean(1)
+        tensor([3. , 4.5])
+        """
         if names:
             dim, keepdim = numpy_names("mean", dim, keepdim, names)
         x = self._widened(dtype) if dtype is not None else cast("Tensor", self)
@@ -65,6 +72,9 @@ class Reductions(Value):
         """The product over `dim`, in `dtype` if that is given; otherwise integers and bools multiply in int64.
 
         The relative error for floats is at most 2 eps, for any count, if nothing under- or overflows.
+
+        >>> tensor([[1, 5], [7, 2]]).prod(1)
+        tensor([ 5, 14])
         """
         if names:
             dim, keepdim = numpy_names("prod", dim, keepdim, names)
@@ -75,13 +85,20 @@ class Reductions(Value):
 
         If `dim` is an int, the gradient goes to the first of equal values, else they share it. Raises ValueError for
         no elements.
+
+        >>> tensor([[1, 5], [7, 2]]).max(1)
+        tensor([5, 7])
         """
         if names:
             dim, keepdim = numpy_names("max", dim, keepdim, names)
         return self._reduce("max", dim, keepdim)
 
     def min(self, dim: Dims = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor:
-        """The smallest value over `dim`; NaN and the gradient as for `max`."""
+        """The smallest value over `dim`; NaN and the gradient as for `max`.
+
+        >>> tensor([[1, 5], [7, 2]]).min(1)
+        tensor([1, 2])
+        """
         if names:
             dim, keepdim = numpy_names("min", dim, keepdim, names)
         return self._reduce("min", dim, keepdim)
@@ -103,6 +120,9 @@ class Reductions(Value):
 
         `ddof` is NumPy's name for the correction; `unbiased` True means 1, False 0. Raises TypeError for integers and
         bools, unless `dtype` is a float dtype.
+
+        >>> tensor([1.0, 2.0, 3.0]).var()
+        tensor(1.)
         """
         if names:
             dim, keepdim = numpy_names("var", dim, keepdim, names)
@@ -115,56 +135,92 @@ class Reductions(Value):
         return (centred * centred)._reduce("sum", dims, keepdim) / max(x._count(dims) - correction, 0)
 
     def amax(self, dim: Dims = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor:
-        """The largest value over `dim`, or NaN if there is one; equal values share the gradient."""
+        """The largest value over `dim`, or NaN if there is one; equal values share the gradient.
+
+        >>> tensor([[1, 5], [7, 2]]).amax(1)
+        tensor([5, 7])
+        """
         if names:
             dim, keepdim = numpy_names("amax", dim, keepdim, names)
         return self._reduce("max", self._dims(dim), keepdim)
 
     def amin(self, dim: Dims = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor:
-        """The smallest value over `dim`, or NaN if there is one; equal values share the gradient."""
+        """The smallest value over `dim`, or NaN if there is one; equal values share the gradient.
+
+        >>> tensor([[1, 5], [7, 2]]).amin(1)
+        tensor([1, 2])
+        """
         if names:
             dim, keepdim = numpy_names("amin", dim, keepdim, names)
         return self._reduce("min", self._dims(dim), keepdim)
 
     def any(self, dim: Dims = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor:
-        """Whether any element over `dim` is nonzero; False for no elements. As in PyTorch, dim=() reduces nothing."""
+        """Whether any element over `dim` is nonzero; False for no elements. As in PyTorch, dim=() reduces nothing.
+
+        >>> tensor([[False, False], [True, False]]).any(1)
+        tensor([False,  True])
+        """
         if names:
             dim, keepdim = numpy_names("any", dim, keepdim, names)
         return self._truth("max", False, dim, keepdim)
 
     def all(self, dim: Dims = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor:
-        """Whether all elements over `dim` are nonzero; True for no elements. As in PyTorch, dim=() reduces nothing."""
+        """Whether all elements over `dim` are nonzero; True for no elements. As in PyTorch, dim=() reduces nothing.
+
+        >>> tensor([[True, False], [True, True]]).all(1)
+        tensor([False,  True])
+        """
         if names:
             dim, keepdim = numpy_names("all", dim, keepdim, names)
         return self._truth("min", True, dim, keepdim)
 
     def count_nonzero(self, dim: Dims = None) -> Tensor:
-        """The int64 count of nonzero elements over `dim`."""
+        """The int64 count of nonzero elements over `dim`.
+
+        >>> tensor([[0, 1], [2, 3]]).count_nonzero(1)
+        tensor([1, 2])
+        """
         return _ops.elementwise("ne", self, 0).sum(dim)
 
     def nansum(
         self, dim: Dims = None, keepdim: bool = False, dtype: DTypeLike | None = None, **names: Unpack[NumPyNames]
     ) -> Tensor:
-        """As `sum`, but NaN counts as 0."""
+        """As `sum`, but NaN counts as 0.
+
+        >>> tensor([1.0, nan, 3.0]).nansum()
+        tensor(4.)
+        """
         x = self._widened(dtype)
         return (x == x).where(x, 0).sum(dim, keepdim, **names)
 
     def nanmean(
         self, dim: Dims = None, keepdim: bool = False, dtype: DTypeLike | None = None, **names: Unpack[NumPyNames]
     ) -> Tensor:
-        """The mean over `dim` of the elements that are not NaN."""
+        """The mean over `dim` of the elements that are not NaN.
+
+        >>> tensor([1.0, nan, 3.0]).nanmean()
+        tensor(2.)
+        """
         x = self._widened(dtype) if dtype is not None else cast("Tensor", self)
         x._expect_float("nanmean")
         return x.nansum(dim, keepdim, **names) / (x == x).sum(dim, keepdim, **names)
 
     def argmax(self, dim: int | None = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor:
-        """The int64 index of the first largest value along `dim`, or among all elements in C order."""
+        """The int64 index of the first largest value along `dim`, or among all elements in C order.
+
+        >>> tensor([[1, 5], [7, 2]]).argmax(1)
+        tensor([1, 0])
+        """
         if names:
             dim, keepdim = numpy_names("argmax", dim, keepdim, names)  # type: ignore[assignment]
         return self._arg_reduce("max", dim, keepdim)
 
     def argmin(self, dim: int | None = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor:
-        """The int64 index of the first smallest value along `dim`, or among all elements in C order."""
+        """The int64 index of the first smallest value along `dim`, or among all elements in C order.
+
+        >>> tensor([[1, 5], [7, 2]]).argmin(1)
+        tensor([0, 1])
+        """
         if names:
             dim, keepdim = numpy_names("argmin", dim, keepdim, names)  # type: ignore[assignment]
         return self._arg_reduce("min", dim, keepdim)
@@ -173,12 +229,19 @@ class Reductions(Value):
         """Running sums along `dim`, in `dtype` if that is given; otherwise integers and bools are summed in int64.
 
         The error of each float is at most 1 eps of the sum of magnitudes up to it.
+
+        >>> tensor([1, 2, 3]).cumsum(0)
+        tensor([1, 3, 6])
         """
         x, at = self._widened(dtype), normalize_dim(one_dim("cumsum", dim, names), self.ndim)
         return _folds.CumSum.apply(x, at) if x.ndim else x.clone()
 
     def cumprod(self, dim: int | None = None, dtype: DTypeLike | None = None, **names: Unpack[NumPyNames]) -> Tensor:
-        """Running products along `dim`, in `dtype` if that is given; otherwise integers and bools multiply in int64."""
+        """Running products along `dim`, in `dtype` if that is given; otherwise integers and bools multiply in int64.
+
+        >>> tensor([1, 2, 3]).cumprod(0)
+        tensor([1, 2, 6])
+        """
         x, at = self._widened(dtype), normalize_dim(one_dim("cumprod", dim, names), self.ndim)
         if not x.ndim:
             return x.clone()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from ._arithmetic import Arithmetic, expect_none, operator
+from ._arithmetic import expect_none
 from ._autograd import Context, Primitive
 from ._dtypes import bool_, int64
+from ._operators import Operators, operator
 from ._ops import Operand, common_dtype, elementwise
 from ._optable import OPS
 from ._value import Value
@@ -15,25 +16,41 @@ if TYPE_CHECKING:
     from ._tensor import Tensor
 
 
-class Rounding(Arithmetic):
+class Rounding(Operators):
     """Rounding of floats, through which no gradient flows. Integers are unchanged, and bools raise TypeError."""
 
     __slots__ = ()
 
     def floor(self) -> Tensor:
-        """The largest integer not above x, in the same dtype."""
+        """The largest integer not above x, in the same dtype.
+
+        >>> tensor([1.8, -1.2]).floor()
+        tensor([ 1., -2.])
+        """
         return _rounded("floor", self)
 
     def ceil(self) -> Tensor:
-        """The smallest integer not below x, in the same dtype."""
+        """The smallest integer not below x, in the same dtype.
+
+        >>> tensor([1.2, -1.2]).ceil()
+        tensor([ 2., -1.])
+        """
         return _rounded("ceil", self)
 
     def trunc(self) -> Tensor:
-        """The integer part, in the same dtype."""
+        """The integer part, in the same dtype.
+
+        >>> tensor([1.8, -1.8]).trunc()
+        tensor([ 1., -1.])
+        """
         return _rounded("trunc", self)
 
     def round(self, decimals: int = 0) -> Tensor:
-        """The nearest multiple of 10 ** -decimals, in the same dtype; ties go to the even one."""
+        """The nearest multiple of 10 ** -decimals, in the same dtype; ties go to the even one.
+
+        >>> tensor([0.5, 1.5, 1.25]).round(), tensor([1.25]).round(decimals=1)
+        (tensor([0., 2., 1.]), tensor([1.2]))
+        """
         if not decimals or self.dtype == bool_:
             return _rounded("round", self)
         if self.dtype == int64:
@@ -42,7 +59,11 @@ class Rounding(Arithmetic):
         return (self * scale).round() / scale if decimals > 0 else (self / scale).round() * scale
 
     def frac(self) -> Tensor:
-        """The fractional part, with the same sign. Raises TypeError for integers."""
+        """The fractional part, with the same sign. Raises TypeError for integers.
+
+        >>> tensor([1.5, -1.5]).frac()
+        tensor([ 0.5, -0.5])
+        """
         if self.dtype == int64:
             raise TypeError("frac of int64: expected float32 or float64")
         return self - self.trunc()
@@ -51,6 +72,9 @@ class Rounding(Arithmetic):
         """The quotient, float32 for integers. `rounding_mode` "floor" gives x // y, "trunc" the integer part.
 
         Raises ValueError for another mode.
+
+        >>> tensor([7, -7]).div(2), tensor([7, -7]).div(2, rounding_mode="trunc")
+        (tensor([ 3.5, -3.5]), tensor([ 3, -3]))
         """
         if rounding_mode is None:
             return elementwise("div", self, other)
@@ -67,6 +91,9 @@ class Rounding(Arithmetic):
         """The largest integer not above the quotient, x // y; int64 for integers.
 
         Raises ZeroDivisionError for integers over 0, and TypeError for bools alone.
+
+        >>> tensor([7, -7]).floor_divide(2)
+        tensor([ 3, -4])
         """
         return whole("floor_divide", self, other)
 
@@ -74,6 +101,9 @@ class Rounding(Arithmetic):
         """The remainder of floor division, x % y, with the sign of y; NaN for a float divided by 0.
 
         Raises ZeroDivisionError for integers over 0, and TypeError for bools alone.
+
+        >>> tensor([7, -7]).remainder(3)
+        tensor([1, 2])
         """
         return whole("remainder", self, other)
 

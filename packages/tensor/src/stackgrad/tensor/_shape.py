@@ -40,6 +40,16 @@ def normalize_dims(dim: int | Sequence[int] | None, ndim: int) -> Shape:
     return tuple(dims)
 
 
+def extents(shape: tuple[Any, ...], size: Sequence[int] | None = None) -> Shape:
+    """The shape passed as f(2, 3), f((2, 3)) or f(size=(2, 3)). Raises TypeError for anything but integers."""
+    if size is not None:
+        if shape:
+            raise TypeError(f"both a shape, {shape}, and size={size}: they mean the same; pass one")
+        shape = (size,)
+    given = shape[0] if len(shape) == 1 and isinstance(shape[0], Sequence) else shape
+    return tuple([operator.index(extent) for extent in given])
+
+
 @lru_cache(1024)
 def broadcast_shapes(*shapes: Shape) -> Shape:
     """The shape that all of `shapes` expand to, aligned at the right. Raises ValueError if there is none."""
@@ -133,6 +143,9 @@ class Window(_Window):
 
     Each field has one entry for the rows and one for the columns; `padding` holds (before, after) for each. Raises
     TypeError for entries of other types, ValueError for values out of range.
+
+    >>> Window((3, 3), stride=(2, 2)).positions((7, 9))
+    (3, 4)
     """
 
     __slots__ = ()
@@ -153,17 +166,28 @@ class Window(_Window):
 
     @property
     def span(self) -> Pair:
-        """The height and width of the window with its dilation."""
+        """The height and width of the window with its dilation.
+
+        >>> Window((3, 3), dilation=(2, 2)).span
+        (5, 5)
+        """
         return (self.kernel[0] - 1) * self.dilation[0] + 1, (self.kernel[1] - 1) * self.dilation[1] + 1
 
     def padded(self, size: Pair) -> Pair:
-        """The height and width of an image of `size` with the padding."""
+        """The height and width of an image of `size` with the padding.
+
+        >>> Window((3, 3), padding=((1, 1), (1, 1))).padded((7, 9))
+        (9, 11)
+        """
         return size[0] + sum(self.padding[0]), size[1] + sum(self.padding[1])
 
     def positions(self, size: Pair) -> Pair:
         """The count of window positions on an image of `size`, in rows and columns. A ragged edge is dropped.
 
         Raises ValueError if the window is larger than the padded image.
+
+        >>> Window((3, 3), stride=(2, 2)).positions((7, 9))
+        (3, 4)
         """
         padded, span = self.padded(size), self.span
         if padded[0] < span[0] or padded[1] < span[1]:

@@ -102,12 +102,19 @@ def softmax(x: Tensor, dim: int | None = None, **names: Unpack[NumPyNames]) -> T
     """exp(x) divided by its sum along `dim` (or `axis`), shifted so that nothing overflows; the shape of x.
 
     Raises TypeError for integers and without `dim`, and IndexError for a dim that x does not have.
+
+    >>> softmax(tensor([0.0, 0.0]), 0)
+    tensor([0.5, 0.5])
     """
     return _along(Softmax, "softmax", x, dim, names)
 
 
 def log_softmax(x: Tensor, dim: int | None = None, **names: Unpack[NumPyNames]) -> Tensor:
-    """x minus log(sum(exp(x))) along `dim`, by the log-sum-exp trick; the shape of x. Raises as `softmax`."""
+    """x minus log(sum(exp(x))) along `dim`, by the log-sum-exp trick; the shape of x. Raises as `softmax`.
+
+    >>> log_softmax(tensor([0.0, 0.0]), 0).round(decimals=4)
+    tensor([-0.6931, -0.6931])
+    """
     return _along(LogSoftmax, "log_softmax", x, dim, names)
 
 
@@ -115,6 +122,9 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     """Minus log_softmax of logits (n, c) at the class indices target (n,), int64 in 0 .. c - 1: losses (n,).
 
     Raises ValueError for shapes that do not match or a class index out of range, TypeError for other dtypes.
+
+    >>> cross_entropy(tensor([[0.0, 0.0]]), tensor([1])).round(decimals=4)
+    tensor([0.6931])
     """
     _expect_classes("cross_entropy", logits, target)
     return CrossEntropy.apply(logits, target)
@@ -124,6 +134,9 @@ def nll_loss(log_probs: Tensor, target: Tensor) -> Tensor:
     """Minus log_probs (n, c) at the class indices target (n,), int64 in 0 .. c - 1: losses (n,).
 
     Raises as `cross_entropy`, which is faster if the log-probabilities themselves are not needed.
+
+    >>> nll_loss(tensor([[-0.5, -1.0]]), tensor([1]))
+    tensor([1.])
     """
     _expect_classes("nll_loss", log_probs, target)
     return NLLLoss.apply(log_probs, target)

@@ -29,17 +29,28 @@ class Sorting(Value):
     __slots__ = ()
 
     def sort(self, dim: int = -1, descending: bool = False, stable: bool = True) -> Sorted:
-        """(values, indices) in ascending or descending order; the sort is always stable."""
+        """(values, indices) in ascending or descending order; the sort is always stable.
+
+        >>> tensor([3, 1, 2]).sort().values
+        tensor([1, 2, 3])
+        """
         return _picked(self, dim, _order(self, dim, descending))
 
     def argsort(self, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
-        """The int64 indices that `sort` returns."""
+        """The int64 indices that `sort` returns.
+
+        >>> tensor([3, 1, 2]).argsort()
+        tensor([1, 2, 0])
+        """
         return _order(self, dim, descending)
 
     def topk(self, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Sorted:
         """(values, indices) of the `k` largest or smallest elements, in order; of equal ones, the first comes first.
 
         Raises ValueError for a k outside 0 .. extent of `dim`.
+
+        >>> tensor([30, 10, 20]).topk(2).values
+        tensor([30, 20])
         """
         extent = (self.shape or (1,))[normalize_dim(dim, self.ndim)]
         if not 0 <= k <= extent:
@@ -48,7 +59,11 @@ class Sorting(Value):
         return _picked(self, dim, order.narrow(dim, 0, k).clone() if self.ndim else order)
 
     def kthvalue(self, k: int, dim: int = -1, keepdim: bool = False) -> Sorted:
-        """(values, indices) of the `k`-th smallest element, counted from 1. Raises ValueError if there is none."""
+        """(values, indices) of the `k`-th smallest element, counted from 1. Raises ValueError if there is none.
+
+        >>> tensor([30, 10, 20]).kthvalue(2).values
+        tensor(20)
+        """
         extent = (self.shape or (1,))[normalize_dim(dim, self.ndim)]
         if not 1 <= k <= extent:
             raise ValueError(f"kthvalue of {k} along dim {dim} of extent {extent}: expected 1 to {extent}")
@@ -63,6 +78,9 @@ class Sorting(Value):
         """The median, or NaN if there is one; of an even count, the lower of the two middle values.
 
         Returns a tensor for all elements, (values, indices) along `dim`. Raises ValueError for no elements.
+
+        >>> tensor([30, 10, 20]).median()
+        tensor(20)
         """
         x = cast("Tensor", self)
         if dim is None:
@@ -89,6 +107,9 @@ class Sorting(Value):
 
         `return_inverse` adds the int64 index in the result of each element, `return_counts` the count of each value.
         It runs on the host. Raises RuntimeError in a captured function, since the shape depends on the values.
+
+        >>> tensor([3, 1, 3]).unique(return_counts=True)
+        (tensor([1, 3]), tensor([1, 2]))
         """
         x = cast("Tensor", self)
         at = None if dim is None else normalize_dim(dim, x.ndim)

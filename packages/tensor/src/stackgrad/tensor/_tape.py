@@ -150,6 +150,9 @@ def each_time(work: Work, ahead: bool = False) -> None:
     Work that reads no tensor, and writes nothing that was used before it, may be `ahead`: a replay may run it before
     the kernels launched just before it, but in order with all other such work. On a GPU, it then does not split the
     kernels into two graphs.
+
+    >>> each_time(lambda: print("now"))
+    now
     """
     tape = capturing.tape if open_tapes else None
     if tape is None:
@@ -165,6 +168,9 @@ def each_time(work: Work, ahead: bool = False) -> None:
 
 
 def depends_on(read: Callable[[], tuple[Any, ...]]) -> None:
-    """In a captured function, make replays depend on `read` returning the same objects or values as it does now."""
+    """In a captured function, make replays depend on `read` returning the same objects or values as it does now.
+
+    >>> depends_on(3)
+    """
     if open_tapes and capturing.tape is not None:
         capturing.tape.watched.append((read, read()))

@@ -105,7 +105,13 @@ class Value:
 
     @property
     def writes(self) -> int:
-        """How often the memory was written in place."""
+        """How often the memory was written in place.
+
+        >>> x = ones(2)
+        >>> x += 1
+        >>> x.writes
+        1
+        """
         return self._version.count if self._version is not None else 0
 
     @property
@@ -119,29 +125,56 @@ class Value:
 
     @property
     def shape(self) -> Shape:
+        """The extent of each dimension.
+
+        >>> ones(2, 3).shape
+        (2, 3)
+        """
         return self.data.shape  # type: ignore[no-any-return]
 
     @property
     def dtype(self) -> DType:
+        """The NumPy dtype of the elements: float32, float64, int64 or bool.
+
+        >>> tensor([1, 2]).dtype
+        dtype('int64')
+        """
         return self.data.dtype  # type: ignore[no-any-return]
 
     @property
     def ndim(self) -> int:
+        """The number of dimensions.
+
+        >>> ones(2, 3).ndim
+        2
+        """
         return self.data.ndim  # type: ignore[no-any-return]
 
     def numel(self) -> int:
-        """The number of elements."""
+        """The number of elements.
+
+        >>> ones(2, 3).numel()
+        6
+        """
         return self.data.size  # type: ignore[no-any-return]
 
     def item(self) -> Any:
-        """The one element as a Python scalar. Raises ValueError for any other count of elements."""
+        """The one element as a Python scalar. Raises ValueError for any other count of elements.
+
+        >>> tensor([2.5]).item()
+        2.5
+        """
         if self.data.size != 1:
             raise ValueError(f"item() of a tensor of shape {self.shape}: expected one element")
         return self.read("item()").item()
 
     @property
     def requires_grad(self) -> bool:
-        """Whether `backward` reaches it. Setting it raises TypeError unless the dtype is float32 or float64."""
+        """Whether `backward` reaches it. Setting it raises TypeError unless the dtype is float32 or float64.
+
+        >>> tensor([1.0], requires_grad=True).requires_grad
+        True
+        """
         if Source.written:
             refresh(self)
         return self._requires_grad
@@ -156,7 +189,13 @@ class Value:
 
     @property
     def grad(self) -> Tensor | None:
-        """The gradient that backward accumulated; None before, and after `zero_grad`."""
+        """The gradient that backward accumulated; None before, and after `zero_grad`.
+
+        >>> x = tensor([1.0, 2.0], requires_grad=True)
+        >>> x.sum().backward()
+        >>> x.grad
+        tensor([1., 1.])
+        """
         found = self._grad
         if (open_tapes and capturing.tape is not None) or isinstance(found, _grads.Lent):
             return _grads.read(self)
@@ -173,6 +212,11 @@ class Value:
 
         The backward pass then continues. A captured function records what the hook does, and replays repeat it.
         Returns a handle with a `remove()` method. Raises RuntimeError unless this is a leaf with `requires_grad`.
+
+        >>> x = tensor([1.0], requires_grad=True)
+        >>> handle = x.register_post_accumulate_grad_hook(lambda x: print(x.grad))
+        >>> (x * 3).backward()
+        tensor([3.])
         """
         return register(self, hook)
 

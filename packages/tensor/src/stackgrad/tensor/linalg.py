@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 def vector_norm(
     x: Tensor, ord: float = 2, dim: Dims = None, keepdim: bool = False, dtype: DTypeLike | None = None
 ) -> Tensor:
-    """The vector norm of all elements, or over `dim`: `Tensor.norm`."""
+    """The vector norm of all elements, or over `dim`: `Tensor.norm`.
+
+    >>> linalg.vector_norm(tensor([3.0, 4.0]))
+    tensor(5.)
+    """
     return x.norm(ord, dim, keepdim, dtype)
 
 
@@ -30,6 +34,9 @@ def norm(
     """The vector norm over one `dim`, or with `ord` None or "fro" the norm of all elements or over several dims.
 
     Raises ValueError for other norms of matrices.
+
+    >>> linalg.norm(tensor([[3.0, 4.0]]), dim=1)
+    tensor([5.])
     """
     over = 1 if isinstance(dim, int) else len(dim) if dim is not None else A.ndim
     if ord not in (None, "fro") and over > 1:

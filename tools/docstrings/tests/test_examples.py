@@ -1,0 +1,76 @@
+"""Each public class, function and method of tensor and nn has an example in its docstring, and what it prints is true."""
+
+import builtins
+import doctest
+import inspect
+
+import numpy as np
+import pytest
+
+import stackgrad.tensor as sg
+from stackgrad import nn
+from stackgrad.nn import functional, init, optim, utils
+from tools.public_names import described_in, methods, public_values
+
+# What the examples may use without an import: the names of stackgrad.tensor but those of Python's builtins, and these.
+NAMES = {name: getattr(sg, name) for name in dir(sg) if not name.startswith("_") and not hasattr(builtins, name)}
+NAMES |= {"np": np, "sg": sg, "nn": nn, "F": functional, "init": init, "optim": optim, "utils": utils}
+
+# What has none, by the beginning of the name, and why.
+WITHOUT = {
+    "stackgrad.tensor.Backend": "a protocol: docs/kernels.md shows what a call makes of it",
+    "stackgrad.tensor.HostBackend": "a part of a backend",
+    "stackgrad.tensor.NumpyBackend": "a backend, which is called by tensors",
+    "stackgrad.tensor.Node": "made by functions, not by users",
+    "stackgrad.tensor.Context": "the first argument of a Function, whose example shows it",
+    "stackgrad.tensor.Op": "a row of the op table, whose file has them all",
+    "stackgrad.tensor.Reduction": "a row of the op table",
+    "stackgrad.tensor.Tape": "used by backends while a function is captured",
+    "stackgrad.tensor.Launches": "used by backends while a function is captured",
+    "stackgrad.tensor.Captured": "made by `capture`, whose example shows it",
+    "stackgrad.tensor.array_api.": "names of the array API standard, which describes them",
+    "stackgrad.tensor.testing.": "the tests of backends, which are their examples",
+    "stackgrad.tensor.Tensor.give_grad": "for functions of autograd",
+    "stackgrad.tensor.Tensor.layout": "for plans of operations",
+    "stackgrad.tensor.Tensor.memory": "for operations outside of any Function",
+    "stackgrad.tensor.Tensor.new": "for operations",
+    "stackgrad.tensor.Tensor.read": "for operations that read values",
+    "stackgrad.tensor.Tensor.version": "for autograd",
+    "stackgrad.nn.distributed.": "needs several processes: docs/distributed.md shows them",
+}
+
+
+def described():
+    """The docstring of each public class, function and method of the two packages, by its name."""
+    found = {}
+    for name, value in public_values().items():
+        if not name.startswith(("stackgrad.tensor", "stackgrad.nn")) or described_in().get(id(value)) != name:
+            continue
+        found[name] = value.__doc__ or ""
+        if inspect.isclass(value):
+            for method, function in methods(value).items():
+                found[f"{name}.{method}"] = function.__doc__ or ""
+    return {name: text for name, text in found.items() if not name.startswith(tuple(WITHOUT))}
+
+
+@pytest.fixture(autouse=True)
+def _surroundings(tmp_path, monkeypatch):
+    sg.set_default_backend("numpy")
+    sg.manual_seed(0)
+    monkeypatch.chdir(tmp_path)
+    yield
+    sg.set_default_backend(None)
+
+
+def test_every_public_name_has_an_example():
+    without = [name for name, text in described().items() if ">>> " not in text]
+    assert not without, f"docstrings without an example: {', '.join(without)}"
+    assert len(described()) > 600
+
+
+@pytest.mark.parametrize(("name", "text"), described().items(), ids=described())
+def test_examples(name, text):
+    test = doctest.DocTestParser().get_doctest(text, dict(NAMES), name, None, None)
+    report = []
+    doctest.DocTestRunner().run(test, out=report.append)
+    assert not report, "".join(report)
