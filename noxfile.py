@@ -297,13 +297,14 @@ def imports(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Run the Python examples of the guides and the READMEs, on both backends."""
-    session.install("pytest>=8.2", "sybil~=10.1", *from_tree(*PACKAGES))
+    """Run the Python examples of the guides and the READMEs, on both backends, and those of the docstrings."""
+    session.install("pytest>=8.2", "sybil~=10.1", *from_tree(*PACKAGES), "stackgrad-tensor[testing]")
     documents = ["docs", "README.md", *(f"packages/{package}/README.md" for package in PACKAGES)]
     run = ("python", "-m", "pytest", "-p", "tools.markdown_examples")
     session.run(*run, *documents, *session.posargs)
     on_numpy = [document for document in documents if "kernels" not in document]
     session.run(*run, *on_numpy, *session.posargs, env={"STACKGRAD_BACKEND": "numpy"})
+    session.run("python", "-m", "pytest", "tools/docstrings/tests", *session.posargs)
 
 
 @nox.session
@@ -311,7 +312,7 @@ def site(session: nox.Session) -> None:
     """Build the guides and the reference of all public names into site/; fails for links that lead nowhere."""
     session.install(*nox.project.dependency_groups(nox.project.load_toml(), "site"), *from_tree(*PACKAGES))
     session.install("-e", "./packages/tensor[testing]")
-    session.run("mkdocs", "build", "--strict", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})
+    session.run("python", "-m", "mkdocs", "build", "--strict", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})
 
 
 # A number that each example prints, and between which bounds the last one is to be.

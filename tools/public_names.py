@@ -62,7 +62,9 @@ def described_in() -> dict[int, str]:
     """For each public class, method and function, by its identity, the name under which the reference describes it."""
     found: dict[int, str] = {}
     values = {name: value for name, value in public_values().items() if callable(value)}
-    aliases = {name for name, value in values.items() if inspect.isclass(value) and not name.endswith(f".{value.__name__}")}
+    aliases = {
+        name for name, value in values.items() if inspect.isclass(value) and not name.endswith(f".{value.__name__}")
+    }
     for name, value in values.items():
         if inspect.isclass(value) and name not in aliases and found.setdefault(id(value), name) == name:
             for method, function in methods(value).items():

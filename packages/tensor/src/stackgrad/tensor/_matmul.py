@@ -34,6 +34,9 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     """The matrix product; a 1-d operand is a row (left) or a column (right), and leading dimensions broadcast.
 
     Raises ValueError for shapes that do not match, TypeError for bools.
+
+    >>> linalg.matmul(ones(2, 3), ones(3, 4)).shape
+    (2, 4)
     """
     common_backend("matmul", a, b)
     if not a.ndim or not b.ndim:
