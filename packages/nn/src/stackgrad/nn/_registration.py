@@ -25,6 +25,11 @@ class Registering(Assigning):
         Raises:
             KeyError: a name that is already an attribute, is empty or has a dot.
             TypeError: a value that is neither a Tensor nor None.
+
+        >>> layer = nn.Linear(2, 1)
+        >>> layer.register_buffer("seen", zeros(1))
+        >>> list(layer.state_dict())
+        ['weight', 'bias', 'seen']
         """
         if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(f"register_buffer {name!r}: expected a Tensor or None; got {described(tensor)}")
@@ -38,6 +43,11 @@ class Registering(Assigning):
         Raises:
             KeyError: a name that is already an attribute, is empty or has a dot.
             TypeError: a value that is neither a Parameter nor None.
+
+        >>> layer = nn.Module()
+        >>> layer.register_parameter("scale", nn.Parameter(ones(1)))
+        >>> list(layer.state_dict())
+        ['scale']
         """
         if param is not None and not isinstance(param, Parameter):
             raise TypeError(f"register_parameter {name!r}: expected nn.Parameter(...) or None; got {described(param)}")
@@ -49,6 +59,11 @@ class Registering(Assigning):
         Raises:
             KeyError: a name that is already an attribute, is empty or has a dot.
             TypeError: a value that is neither a Module nor None.
+
+        >>> model = nn.Module()
+        >>> model.add_module("out", nn.Linear(2, 1))
+        >>> list(model.state_dict())
+        ['out.weight', 'out.bias']
         """
         if module is not None and not isinstance(module, Registering):
             raise TypeError(f"{type(self).__name__}: {name!r} must be a Module; got {type(module).__name__}")

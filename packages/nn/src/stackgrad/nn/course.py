@@ -31,6 +31,10 @@ def tile(input: Tensor, kernel: Sequence[int]) -> tuple[Tensor, int, int]:
 
     Raises:
         ValueError: a wrong number of dimensions, a kernel that does not divide the image.
+
+    >>> out, height, width = nn.course.tile(ones(1, 1, 4, 6), (2, 2))
+    >>> out.shape, height, width
+    ((1, 1, 2, 3, 4), 2, 3)
     """
     rows, columns = _dividing_kernel("tile", input, kernel)
     batch, channel, height, width = input.shape
@@ -41,12 +45,20 @@ def tile(input: Tensor, kernel: Sequence[int]) -> tuple[Tensor, int, int]:
 
 
 def avgpool2d(input: Tensor, kernel: Sequence[int]) -> Tensor:
-    """The mean of each window of `tile`: (batch, channel, height / kernel_height, width / kernel_width)."""
+    """The mean of each window of `tile`: (batch, channel, height / kernel_height, width / kernel_width).
+
+    >>> nn.course.avgpool2d(ones(1, 1, 4, 4), (2, 2)).shape
+    (1, 1, 2, 2)
+    """
     return avg_pool2d(input, _dividing_kernel("avgpool2d", input, kernel))
 
 
 def maxpool2d(input: Tensor, kernel: Sequence[int]) -> Tensor:
-    """The largest value of each window of `tile`: (batch, channel, height / kernel_height, width / kernel_width)."""
+    """The largest value of each window of `tile`: (batch, channel, height / kernel_height, width / kernel_width).
+
+    >>> nn.course.maxpool2d(ones(1, 1, 4, 4), (2, 2)).shape
+    (1, 1, 2, 2)
+    """
     return max_pool2d(input, _dividing_kernel("maxpool2d", input, kernel))
 
 
@@ -57,6 +69,9 @@ def max(input: Tensor, dim: int) -> Tensor:
 
     Raises:
         IndexError: a `dim` that the input does not have.
+
+    >>> nn.course.max(tensor([[1.0, 3.0, 2.0]]), 1)
+    tensor([[3.]])
     """
     expect_tensors("max", input=input)
     return input.max(dim, keepdim=True)
@@ -67,6 +82,9 @@ def argmax(input: Tensor, dim: int) -> Tensor:
 
     Returns:
         The input's shape and dtype (float32 if that is not a float dtype); it carries no gradient.
+
+    >>> nn.course.argmax(tensor([[1.0, 3.0, 2.0]]), 1)
+    tensor([[0., 1., 0.]])
     """
     largest = input.detach().argmax(dim, keepdim=True)
     along = [1] * input.ndim
@@ -86,6 +104,9 @@ def dropout(input: Tensor, rate: float, ignore: bool = False) -> Tensor:
 
     Raises:
         ValueError: a rate outside [0, 1].
+
+    >>> nn.course.dropout(ones(3), 0.5, ignore=True)
+    tensor([1., 1., 1.])
     """
     expect_tensors("dropout", input=input)
     if check_probability(rate) == 0 or ignore:

@@ -22,6 +22,9 @@ def permutation(n: int, generator: Generator | None = None) -> npt.NDArray[np.in
     """The integers 0 to n - 1 in random order, equal on every platform and backend for the same generator state.
 
     It draws random keys on the host and sorts them, ties by index. Shape (n,), int64.
+
+    >>> sorted(nn.permutation(4).tolist())
+    [0, 1, 2, 3]
     """
     keys = sg.rand(n, dtype=sg.float64, generator=generator, backend="numpy").numpy()
     return np.argsort(keys, kind="stable").astype(np.int64)
@@ -42,6 +45,9 @@ def batches(
 
     Raises:
         ValueError: a negative n, a batch size below 1.
+
+    >>> sorted(len(batch) for batch in nn.batches(5, 2))
+    [1, 2, 2]
     """
     if n < 0:
         raise ValueError(f"n must not be negative; got {n}")
@@ -57,7 +63,16 @@ def _cut(order: npt.NDArray[np.int64], batch_size: int, drop_last: bool) -> Iter
 
 
 class Dataset(Generic[Example]):
-    """Examples by index. A subclass defines `__len__` and `__getitem__`; a list of examples also works."""
+    """Examples by index. A subclass defines `__len__` and `__getitem__`; a list of examples also works.
+
+    >>> class Squares(nn.Dataset):
+    ...     def __len__(self):
+    ...         return 4
+    ...     def __getitem__(self, index):
+    ...         return index * index
+    >>> [batch.tolist() for batch in nn.DataLoader(Squares(), batch_size=2)]
+    [[0, 1], [4, 9]]
+    """
 
     def __len__(self) -> int:
         raise NotImplementedError(f"{type(self).__name__} must define __len__")
@@ -72,6 +87,9 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
     Raises:
         TypeError: an argument that is not a Tensor.
         ValueError: no tensors, tensors without dimensions or of different lengths.
+
+    >>> nn.TensorDataset(tensor([1.0, 2.0]), tensor([0, 1]))[1]
+    (tensor(2.), tensor(1))
     """
 
     def __init__(self, *tensors: Tensor) -> None:
@@ -90,7 +108,11 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
 
 
 class Subset(Dataset[Example]):
-    """Some examples of a dataset, by their indices."""
+    """Some examples of a dataset, by their indices.
+
+    >>> nn.Subset([10, 20, 30], [2, 0])[0]
+    30
+    """
 
     def __init__(self, dataset: Dataset[Example] | Sequence[Example], indices: Sequence[int]) -> None:
         self.dataset = dataset
@@ -116,6 +138,9 @@ def random_split(
 
     Raises:
         ValueError: lengths that do not add up.
+
+    >>> [len(part) for part in nn.random_split(range(10), [0.8, 0.2])]
+    [8, 2]
     """
     n = len(dataset)
     counts = list(lengths)
@@ -153,6 +178,10 @@ class DataLoader:
     Raises:
         TypeError: a dataset without a length, an argument that is not an int or a bool as it should be.
         ValueError: a batch size below 1, a negative count.
+
+    >>> examples = nn.TensorDataset(ones(5, 2), arange(5))
+    >>> [labels.tolist() for inputs, labels in nn.DataLoader(examples, batch_size=2)]
+    [[0, 1], [2, 3], [4]]
     """
 
     def __init__(
@@ -228,6 +257,10 @@ def default_collate(examples: list[Any]) -> Any:
     Raises:
         TypeError: examples of an unsupported type.
         ValueError: tensors of different shapes, tuples of different lengths.
+
+    >>> nn.data.default_collate([(tensor([1.0]), 0), (tensor([2.0]), 1)])
+    [tensor([[1.],
+            [2.]]), tensor([0, 1])]
     """
     first = examples[0]
     if isinstance(first, Tensor):

@@ -25,6 +25,9 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
 
     Raises:
         ValueError: fewer than two dimensions, or a fan of 0.
+
+    >>> init.fans((6, 1, 5, 5))
+    (25, 150)
     """
     _expect_shape(shape)
     if len(shape) < 2:
@@ -45,6 +48,9 @@ def gain(nonlinearity: str, slope: float = 0.01) -> float:
 
     Raises:
         ValueError: an unknown name.
+
+    >>> round(init.gain("relu"), 3)
+    1.414
     """
     gains = {
         "linear": 1.0,
@@ -62,14 +68,22 @@ calculate_gain = gain
 
 
 def uniform(shape: Sequence[int], bound: float, generator: Generator | None = None, dtype: Any = None) -> Tensor:
-    """Uniform on [-bound, bound)."""
+    """Uniform on [-bound, bound).
+
+    >>> init.uniform((120, 400), bound=0.1).shape
+    (120, 400)
+    """
     _expect_shape(shape)
     draws = sg.rand(*shape, dtype=dtype, generator=generator, backend="numpy")
     return _on_default_backend(draws * (2 * bound) - bound)
 
 
 def normal(shape: Sequence[int], std: float, generator: Generator | None = None, dtype: Any = None) -> Tensor:
-    """Normal with mean 0 and the given standard deviation."""
+    """Normal with mean 0 and the given standard deviation.
+
+    >>> init.normal((120, 400), std=0.01).shape
+    (120, 400)
+    """
     _expect_shape(shape)
     return _on_default_backend(sg.randn(*shape, dtype=dtype, generator=generator, backend="numpy") * std)
 
@@ -88,6 +102,9 @@ def kaiming_uniform(
 
     Raises:
         ValueError: fewer than two dimensions, an empty weight, an unknown mode.
+
+    >>> init.kaiming_uniform((120, 400)).shape
+    (120, 400)
     """
     return uniform(shape, math.sqrt(3) * gain / math.sqrt(_fan(shape, mode)), generator, dtype)
 
@@ -99,7 +116,11 @@ def kaiming_normal(
     generator: Generator | None = None,
     dtype: Any = None,
 ) -> Tensor:
-    """Normal with standard deviation gain / sqrt(fan); otherwise as `kaiming_uniform`."""
+    """Normal with standard deviation gain / sqrt(fan); otherwise as `kaiming_uniform`.
+
+    >>> init.kaiming_normal((120, 400)).shape
+    (120, 400)
+    """
     return normal(shape, gain / math.sqrt(_fan(shape, mode)), generator, dtype)
 
 
@@ -113,6 +134,9 @@ def xavier_uniform(
 
     Raises:
         ValueError: fewer than two dimensions, an empty weight.
+
+    >>> init.xavier_uniform((120, 400)).shape
+    (120, 400)
     """
     return uniform(shape, gain * math.sqrt(6 / sum(fans(shape))), generator, dtype)
 
@@ -120,42 +144,74 @@ def xavier_uniform(
 def xavier_normal(
     shape: Sequence[int], gain: float = 1.0, generator: Generator | None = None, dtype: Any = None
 ) -> Tensor:
-    """Normal with standard deviation gain * sqrt(2 / (fan in + fan out)); otherwise as `xavier_uniform`."""
+    """Normal with standard deviation gain * sqrt(2 / (fan in + fan out)); otherwise as `xavier_uniform`.
+
+    >>> init.xavier_normal((120, 400)).shape
+    (120, 400)
+    """
     return normal(shape, gain * math.sqrt(2 / sum(fans(shape))), generator, dtype)
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Overwrite the tensor with uniform values on [a, b)."""
+    """Overwrite the tensor with uniform values on [a, b).
+
+    >>> init.uniform_(empty(120, 400), -0.1, 0.1).shape
+    (120, 400)
+    """
     return _overwrite(tensor, lambda shape: sg.rand(*shape, **_draw_options(tensor, generator)) * (b - a) + a)
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Overwrite the tensor with normal values of that mean and standard deviation."""
+    """Overwrite the tensor with normal values of that mean and standard deviation.
+
+    >>> init.normal_(empty(120, 400), std=0.01).shape
+    (120, 400)
+    """
     return _overwrite(tensor, lambda shape: sg.randn(*shape, **_draw_options(tensor, generator)) * std + mean)
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """Overwrite the tensor with one value."""
+    """Overwrite the tensor with one value.
+
+    >>> init.constant_(ones(2), 0.5)
+    tensor([0.5, 0.5])
+    """
     return _overwrite(tensor, lambda shape: sg.full(shape, val, dtype=tensor.dtype, backend=tensor.backend))
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """Overwrite the tensor with zeros."""
+    """Overwrite the tensor with zeros.
+
+    >>> init.zeros_(empty(2))
+    tensor([0., 0.])
+    """
     return constant_(tensor, 0.0)
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """Overwrite the tensor with ones."""
+    """Overwrite the tensor with ones.
+
+    >>> init.ones_(empty(2))
+    tensor([1., 1.])
+    """
     return constant_(tensor, 1.0)
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Overwrite the tensor with values of `xavier_uniform`."""
+    """Overwrite the tensor with values of `xavier_uniform`.
+
+    >>> init.xavier_uniform_(empty(120, 400)).shape
+    (120, 400)
+    """
     return _overwrite(tensor, lambda shape: xavier_uniform(shape, gain, generator, tensor.dtype))
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Overwrite the tensor with values of `xavier_normal`."""
+    """Overwrite the tensor with values of `xavier_normal`.
+
+    >>> init.xavier_normal_(empty(120, 400)).shape
+    (120, 400)
+    """
     return _overwrite(tensor, lambda shape: xavier_normal(shape, gain, generator, tensor.dtype))
 
 
@@ -166,7 +222,11 @@ def kaiming_uniform_(
     nonlinearity: str = "leaky_relu",
     generator: Generator | None = None,
 ) -> Tensor:
-    """Overwrite the tensor with `kaiming_uniform`, gain by nonlinearity; `a` is the slope of leaky ReLU."""
+    """Overwrite the tensor with `kaiming_uniform`, gain by nonlinearity; `a` is the slope of leaky ReLU.
+
+    >>> init.kaiming_uniform_(empty(120, 400), nonlinearity="relu").shape
+    (120, 400)
+    """
     return _overwrite(
         tensor, lambda shape: kaiming_uniform(shape, gain(nonlinearity, a), mode, generator, tensor.dtype)
     )
@@ -179,7 +239,11 @@ def kaiming_normal_(
     nonlinearity: str = "leaky_relu",
     generator: Generator | None = None,
 ) -> Tensor:
-    """Overwrite the tensor with `kaiming_normal`, gain by nonlinearity; `a` is the slope of leaky ReLU."""
+    """Overwrite the tensor with `kaiming_normal`, gain by nonlinearity; `a` is the slope of leaky ReLU.
+
+    >>> init.kaiming_normal_(empty(120, 400), nonlinearity="relu").shape
+    (120, 400)
+    """
     return _overwrite(tensor, lambda shape: kaiming_normal(shape, gain(nonlinearity, a), mode, generator, tensor.dtype))
 
 
@@ -189,6 +253,10 @@ def layer_weight_and_bias(
     """The default of `Linear` and the convolutions, as in PyTorch: both uniform within 1 / sqrt(fan in).
 
     For the weight this is `kaiming_uniform` for a leaky ReLU of slope sqrt(5).
+
+    >>> weight, bias = init.layer_weight_and_bias((120, 400), bias=True)
+    >>> weight.shape, bias.shape
+    ((120, 400), (120,))
     """
     weight = kaiming_uniform(shape, gain("leaky_relu", math.sqrt(5)), generator=generator, dtype=dtype)
     return weight, uniform(shape[:1], 1 / math.sqrt(fans(shape)[0]), generator, dtype) if bias else None

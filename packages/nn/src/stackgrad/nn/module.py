@@ -15,22 +15,20 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import numpy as np
-
-import stackgrad.tensor as sg
-from stackgrad.tensor import Backend, Tensor
+from stackgrad.tensor import Tensor
 from stackgrad.tensor._hooks import Handle
 
 from . import _state
+from ._changing import Changing
 from ._containers import find_in
 from ._hooks import Hooks
 from ._registration import Registering
 from .parameter import Buffer, Parameter, reaches_parameter
 
 
-class Module(Registering):
+class Module(Changing, Registering):
     """The base of all layers and models. A subclass defines `forward`; it need not call `super().__init__()`.
 
     The module owns each Parameter, Buffer and Module among its attributes, also inside lists, tuples and dicts, and
@@ -39,6 +37,14 @@ class Module(Registering):
 
     A module may keep other tensors among its attributes. But a tensor that requires a gradient and is neither a
     Parameter nor computed from one is never trained or saved: `parameters` and `state_dict` raise TypeError.
+
+    >>> class Scale(nn.Module):
+    ...     def __init__(self):
+    ...         self.factor = nn.Parameter(tensor([2.0]))
+    ...     def forward(self, input):
+    ...         return input * self.factor
+    >>> Scale()(ones(3)).tolist()
+    [2.0, 2.0, 2.0]
     """
 
     training: bool = True
@@ -68,6 +74,11 @@ class Module(Registering):
 
         Returns:
             A handle, whose `remove()` removes the hook.
+
+        >>> layer = nn.Linear(2, 1)
+        >>> handle = layer.register_forward_hook(lambda layer, args, out: print(out.shape))
+        >>> out = layer(ones(3, 2))
+        (3, 1)
         """
         return Handle(self._with_hooks().after, hook)
 
@@ -76,6 +87,11 @@ class Module(Registering):
 
         Returns:
             A handle, whose `remove()` removes the hook.
+
+        >>> layer = nn.Linear(2, 1)
+        >>> handle = layer.register_forward_pre_hook(lambda layer, args: print(args[0].shape))
+        >>> out = layer(ones(3, 2))
+        (3, 2)
         """
         return Handle(self._with_hooks().before, hook)
 
@@ -87,32 +103,60 @@ class Module(Registering):
     # ------------------------------------------------------------------------------------------------ members
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """Each parameter once, with its name, in the order of definition."""
+        """Each parameter once, with its name, in the order of definition.
+
+        >>> [name for name, _ in nn.Sequential(nn.Linear(2, 1)).named_parameters()]
+        ['0.weight', '0.bias']
+        """
         return ((name, tensor) for name, tensor in self._tensors() if isinstance(tensor, Parameter))
 
     def parameters(self) -> Iterator[Parameter]:
-        """Each parameter once, in the order of definition."""
+        """Each parameter once, in the order of definition.
+
+        >>> [parameter.shape for parameter in nn.Linear(2, 1).parameters()]
+        [(1, 2), (1,)]
+        """
         return (parameter for _, parameter in self.named_parameters())
 
     def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
-        """Each buffer once, with its name."""
+        """Each buffer once, with its name.
+
+        >>> [name for name, _ in nn.BatchNorm1d(2).named_buffers()]
+        ['running_mean', 'running_var']
+        """
         return ((name, tensor) for name, tensor in self._tensors() if isinstance(tensor, Buffer))
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
-        """This module, named "", and each module below it once, outer before inner."""
+        """This module, named "", and each module below it once, outer before inner.
+
+        >>> [name for name, _ in nn.Sequential(nn.Linear(2, 1)).named_modules()]
+        ['', '0']
+        """
         yield "", self
         yield from ((name, member) for name, member in _walk(self, once=True) if isinstance(member, Module))
 
     def modules(self) -> Iterator[Module]:
-        """This module and each one below it, once."""
+        """This module and each one below it, once.
+
+        >>> list(nn.Sequential(nn.Tanh()).modules())[1]
+        Tanh()
+        """
         return (module for _, module in self.named_modules())
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules among this module's own attributes, also in lists and dicts, under each of their names here."""
+        """The modules among this module's own attributes, also in lists and dicts, under each of their names here.
+
+        >>> list(nn.Sequential(nn.Tanh()).named_children())
+        [('0', Tanh())]
+        """
         return ((name, member) for name, member in _members(self) if isinstance(member, Module))
 
     def children(self) -> Iterator[Module]:
-        """The modules of `named_children`."""
+        """The modules of `named_children`.
+
+        >>> list(nn.Sequential(nn.Tanh()).children())
+        [Tanh()]
+        """
         return (module for _, module in self.named_children())
 
     def get_submodule(self, target: str) -> Module:
@@ -120,6 +164,9 @@ class Module(Registering):
 
         Raises:
             AttributeError: there is no such module.
+
+        >>> nn.Sequential(nn.Sequential(nn.Tanh())).get_submodule("0.0")
+        Tanh()
         """
         for path, member in [("", self), *_walk(self, once=False)]:
             if path == target and isinstance(member, Module):
@@ -138,88 +185,6 @@ class Module(Registering):
                     "keep its .detach()"
                 )
 
-    # ------------------------------------------------------------------------------------------------------ changes
-
-    def train(self, mode: bool = True) -> Self:
-        """Set `training` here and below (dropout and batch norm read it); return self.
-
-        Raises:
-            TypeError: a mode that is not a bool.
-        """
-        if not isinstance(mode, bool):
-            raise TypeError(f"train takes a bool; got {type(mode).__name__}")
-
-        def switch() -> None:
-            for module in self.modules():
-                module.training = mode
-
-        sg.each_time(switch)
-        return self
-
-    def eval(self) -> Self:
-        """`train(False)`."""
-        return self.train(False)
-
-    def apply(self, fn: Callable[[Module], Any]) -> Self:
-        """Call `fn` with each module below, inner before outer, and with this one; return self."""
-        for child in self.children():
-            child.apply(fn)
-        fn(self)
-        return self
-
-    def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Set `requires_grad` of every parameter; return self."""
-        for parameter in self.parameters():
-            parameter.requires_grad_(requires_grad)
-        return self
-
-    def zero_grad(self) -> None:
-        """Set the gradient of every parameter to None."""
-        for parameter in self.parameters():
-            parameter.grad = None
-
-    def to(self, backend: str | Backend) -> Self:
-        """Move parameters, their gradients and buffers to a backend; they stay the same objects. Returns self.
-
-        Raises:
-            TypeError: an argument that is not a backend; for a dtype there is `astype`.
-        """
-        sg.get_backend(backend)
-        return self._each(lambda tensor: tensor.to(backend))
-
-    def astype(self, dtype: Any) -> Self:
-        """Convert parameters, their gradients and buffers to a dtype; they stay the same objects. Returns self.
-
-        Buffers of integers and bools stay as they are. An optimizer keeps tensors of a parameter's dtype: create it, or
-        take its first step, afterwards.
-
-        Raises:
-            TypeError: a dtype other than float32 and float64.
-        """
-        wanted = np.dtype(dtype)
-        if wanted not in (sg.float32, sg.float64):
-            raise TypeError(f"a module has float32 or float64 tensors; got {wanted}")
-        return self._each(lambda tensor: tensor.astype(wanted) if tensor.dtype.kind == "f" else tensor)
-
-    def float(self) -> Self:
-        """`astype(float32)`."""
-        return self.astype(sg.float32)
-
-    def double(self) -> Self:
-        """`astype(float64)`."""
-        return self.astype(sg.float64)
-
-    def cpu(self) -> Self:
-        """Move tensors that are not on a host backend to "cpu"; return self."""
-        return self._each(lambda tensor: tensor.cpu())
-
-    def _each(self, convert: Callable[[Tensor], Tensor]) -> Self:
-        for _, member in list(self._tensors()):
-            _state.replace(member, convert(member.detach()))
-            if member.grad is not None:
-                member.grad = convert(member.grad.detach())
-        return self
-
     # -------------------------------------------------------------------------------------------------------- state
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -229,6 +194,9 @@ class Module(Registering):
 
         Raises:
             ValueError: two tensors with the same name.
+
+        >>> list(nn.Linear(2, 1).state_dict())
+        ['weight', 'bias']
         """
         return {name: member.detach() for name, member in self._by_name().items()}
 
@@ -244,6 +212,8 @@ class Module(Registering):
             TypeError: a state that is not a mapping, a value that is not a Tensor.
             ValueError: missing or unexpected names, shapes that differ, different values for one parameter with
                 several names, a parameter in read-only memory; the message lists them all.
+
+        >>> nn.Linear(2, 1).load_state_dict({"weight": ones(1, 2), "bias": ones(1)})
         """
         ignored = self._paths(lambda module: module.ignored_state)
         _state.load(type(self).__name__, self._by_name(), ignored, state, strict)
@@ -271,7 +241,11 @@ class Module(Registering):
     # ------------------------------------------------------------------------------------------------ representation
 
     def extra_repr(self) -> str:
-        """The text between the parentheses of the representation, before the modules below."""
+        """The text between the parentheses of the representation, before the modules below.
+
+        >>> nn.Linear(2, 1).extra_repr()
+        '2, 1'
+        """
         return ""
 
     def __repr__(self) -> str:

@@ -16,6 +16,9 @@ class Parameter(Tensor):
 
     Raises:
         TypeError: an argument that is not a Tensor; integers or bools with `requires_grad`.
+
+    >>> nn.Parameter(tensor([1.0, 2.0])).requires_grad
+    True
     """
 
     __slots__ = ()
@@ -39,6 +42,11 @@ class Buffer(Tensor):
 
     Raises:
         TypeError: an argument that is not a Tensor.
+
+    >>> model = nn.Module()
+    >>> model.mean = nn.Buffer(zeros(1))
+    >>> list(model.state_dict()), list(model.parameters())
+    (['mean'], [])
     """
 
     __slots__ = ()
@@ -50,7 +58,12 @@ class Buffer(Tensor):
 
     @classmethod
     def of(cls, tensor: Tensor) -> Self:
-        """A buffer that keeps the history of `tensor`, so that gradients flow through it as in PyTorch."""
+        """A buffer that keeps the history of `tensor`, so that gradients flow through it as in PyTorch.
+
+        >>> weight = nn.Parameter(ones(1))
+        >>> nn.Buffer.of(weight * 2).requires_grad
+        True
+        """
         buffer = cls(tensor)
         buffer.requires_grad, buffer.node, buffer.source = tensor.requires_grad, tensor.node, tensor.source
         return buffer

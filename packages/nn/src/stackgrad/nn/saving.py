@@ -51,6 +51,10 @@ def save(
         FileNotFoundError: the folder does not exist.
         TypeError: a value that cannot be saved, metadata that is not text, a state instead of the path.
         ValueError: a state that contains itself.
+
+    >>> nn.save("layer.safetensors", nn.Linear(2, 1))
+    >>> list(nn.load("layer.safetensors"))
+    ['bias', 'weight']
     """
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"save takes the path first, then the state; got {type(path).__name__} as the path")
@@ -86,6 +90,8 @@ def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a file atomically: even after a power failure, either the old file or the whole new one exists.
 
     If it cannot be written, raises an OSError that names `path` and keeps the old file.
+
+    >>> nn.saving.replace_file("notes.txt", b"done")
     """
     target = Path(path)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
@@ -120,6 +126,10 @@ def load(path: str | os.PathLike[str], backend: str | Backend | None = None) -> 
     Raises:
         FileNotFoundError: no such file.
         ValueError: a file that is damaged, is not a safetensors file or has an unsupported dtype.
+
+    >>> nn.save("run.safetensors", {"epoch": 3, "weights": {"bias": ones(1)}})
+    >>> nn.load("run.safetensors")["epoch"]
+    3
     """
     with _open(path) as file:
         dtypes = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118 (not a mapping)
@@ -152,7 +162,12 @@ def _bfloat16(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[np.float32]
 
 
 def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Read the metadata that was passed to `save`; raises as `load`."""
+    """Read the metadata that was passed to `save`; raises as `load`.
+
+    >>> nn.save("layer.safetensors", nn.Linear(2, 1), {"seed": "0"})
+    >>> nn.load_metadata("layer.safetensors")
+    {'seed': '0'}
+    """
     with _open(path) as file:
         return {name: text for name, text in (file.metadata() or {}).items() if name != _NESTING}
 

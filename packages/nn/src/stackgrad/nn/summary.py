@@ -23,6 +23,15 @@ def summary(module: Module, *inputs: Any) -> str:
         A table as text, with a row for each module without submodules or with own parameters: name and class, shape of
         the output ("-" if it was not called), and parameter count. In the total, the last row, a shared parameter
         counts once.
+
+    >>> print(nn.summary(nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1)), ones(1, 2)))
+    layer       output  parameters
+    ------------------------------
+    0 (Linear)  (1, 8)          24
+    1 (Tanh)    (1, 8)           0
+    2 (Linear)  (1, 1)           9
+    ------------------------------
+    total                       33
     """
     shapes: dict[int, str] = {}
     training = {each: each.training for each in module.modules()}

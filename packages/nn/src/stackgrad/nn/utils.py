@@ -33,6 +33,12 @@ def clip_grad_norm_(
         TypeError: a parameter that is not a Tensor, a limit that is not a number.
         ValueError: a negative limit, a `norm_type` of 0.
         RuntimeError: a norm that is not finite, with `error_if_nonfinite`.
+
+    >>> weight = nn.Parameter(ones(1))
+    >>> (weight * 8).sum().backward()
+    >>> norm = utils.clip_grad_norm_([weight], max_norm=2.0)
+    >>> norm, weight.grad.round(decimals=3)
+    (tensor(8.), tensor([2.]))
     """
     gradients = _gradients(parameters)
     limit = not_negative("max_norm", max_norm)
@@ -64,6 +70,12 @@ def clip_grad_value_(parameters: Iterable[Tensor] | Tensor, clip_value: float) -
     Raises:
         TypeError: a parameter that is not a Tensor, a limit that is not a number.
         ValueError: a negative limit.
+
+    >>> weight = nn.Parameter(ones(1))
+    >>> (weight * 8).sum().backward()
+    >>> utils.clip_grad_value_([weight], 2.0)
+    >>> weight.grad
+    tensor([2.])
     """
     limit = not_negative("clip_value", clip_value)
     with sg.no_grad():

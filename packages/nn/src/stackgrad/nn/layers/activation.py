@@ -18,21 +18,33 @@ class _InPlace(Module):
 
 
 class ReLU(_InPlace):
-    """max(input, 0)."""
+    """max(input, 0).
+
+    >>> nn.ReLU()(tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.relu(input, self.inplace)
 
 
 class Sigmoid(Module):
-    """1 / (1 + exp(-input))."""
+    """1 / (1 + exp(-input)).
+
+    >>> nn.Sigmoid()(tensor([0.0]))
+    tensor([0.5])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.sigmoid(input)
 
 
 class Tanh(Module):
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent.
+
+    >>> nn.Tanh()(tensor([0.0]))
+    tensor([0.])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.tanh(input)
@@ -43,6 +55,9 @@ class GELU(Module):
 
     Raises:
         ValueError: an approximation other than "none" and "tanh".
+
+    >>> nn.GELU()(tensor([0.0]))
+    tensor([0.])
     """
 
     def __init__(self, approximate: Literal["none", "tanh"] = "none") -> None:
@@ -57,21 +72,33 @@ class GELU(Module):
 
 
 class SiLU(_InPlace):
-    """`functional.silu`: input * sigmoid(input)."""
+    """`functional.silu`: input * sigmoid(input).
+
+    >>> nn.SiLU()(tensor([0.0]))
+    tensor([0.])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.silu(input, self.inplace)
 
 
 class Mish(_InPlace):
-    """`functional.mish`: input * tanh(softplus(input))."""
+    """`functional.mish`: input * tanh(softplus(input)).
+
+    >>> nn.Mish()(tensor([0.0]))
+    tensor([0.])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.mish(input, self.inplace)
 
 
 class LeakyReLU(_InPlace):
-    """`functional.leaky_relu`: input where it is above 0, else input * negative_slope."""
+    """`functional.leaky_relu`: input where it is above 0, else input * negative_slope.
+
+    >>> nn.LeakyReLU(0.5)(tensor([-2.0, 2.0]))
+    tensor([-1.,  2.])
+    """
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -85,7 +112,11 @@ class LeakyReLU(_InPlace):
 
 
 class ELU(_InPlace):
-    """`functional.elu`: input where it is above 0, else alpha * (exp(input) - 1)."""
+    """`functional.elu`: input where it is above 0, else alpha * (exp(input) - 1).
+
+    >>> nn.ELU()(tensor([0.0, 2.0]))
+    tensor([0., 2.])
+    """
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -99,7 +130,11 @@ class ELU(_InPlace):
 
 
 class Softplus(Module):
-    """`functional.softplus`: log(1 + exp(beta * input)) / beta, without overflow."""
+    """`functional.softplus`: log(1 + exp(beta * input)) / beta, without overflow.
+
+    >>> nn.Softplus()(tensor([0.0])).round(decimals=4)
+    tensor([0.6931])
+    """
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         self.beta = beta
@@ -113,7 +148,11 @@ class Softplus(Module):
 
 
 class LogSigmoid(Module):
-    """`functional.logsigmoid`: log(1 / (1 + exp(-input))), without overflow."""
+    """`functional.logsigmoid`: log(1 / (1 + exp(-input))), without overflow.
+
+    >>> nn.LogSigmoid()(tensor([0.0])).round(decimals=4)
+    tensor([-0.6931])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.logsigmoid(input)
@@ -124,6 +163,9 @@ class Hardtanh(_InPlace):
 
     Raises:
         ValueError: a `min_val` that is not below `max_val`.
+
+    >>> nn.Hardtanh()(tensor([-2.0, 0.5, 2.0]))
+    tensor([-1. ,  0.5,  1. ])
     """
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
@@ -149,14 +191,22 @@ class _AlongDim(Module):
 
 
 class Softmax(_AlongDim):
-    """`functional.softmax`: positive values with sum 1 along `dim`."""
+    """`functional.softmax`: positive values with sum 1 along `dim`.
+
+    >>> nn.Softmax(1)(tensor([[0.0, 0.0]]))
+    tensor([[0.5, 0.5]])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.softmax(input, self.dim)
 
 
 class LogSoftmax(_AlongDim):
-    """`functional.log_softmax`: the logarithm of softmax along `dim`, by log-sum-exp."""
+    """`functional.log_softmax`: the logarithm of softmax along `dim`, by log-sum-exp.
+
+    >>> nn.LogSoftmax(1)(tensor([[0.0, 0.0]])).round(decimals=4)
+    tensor([[-0.6931, -0.6931]])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.log_softmax(input, self.dim)

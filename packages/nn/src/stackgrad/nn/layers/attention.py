@@ -44,6 +44,11 @@ class MultiheadAttention(Module):
     Raises:
         TypeError: a dtype other than float32 and float64.
         ValueError: sizes that do not match, a `dropout` outside [0, 1].
+
+    >>> x = ones(2, 5, 8)
+    >>> out, weights = nn.MultiheadAttention(8, 2, batch_first=True)(x, x, x)
+    >>> out.shape, weights.shape
+    ((2, 5, 8), (2, 5, 5))
     """
 
     def __init__(

@@ -91,23 +91,7 @@ def step_of(nonlinearity: str) -> Step:
 
 
 class _Cell(Module):
-    """The base of the cells.
-
-    Args:
-        input_size: the features of the input.
-        hidden_size: the features of the state.
-        bias: whether to add biases.
-        generator: the source of the initial weights; the default generator if None.
-        dtype: the weights' dtype, float32 or float64; float32 if None.
-
-    Attributes:
-        weight_ih, weight_hh: (gates * hidden_size, input_size) and (gates * hidden_size, hidden_size).
-        bias_ih, bias_hh: (gates * hidden_size,) each, or None.
-
-    Raises:
-        TypeError: a dtype other than float32 and float64; in a call, an argument that is not a Tensor.
-        ValueError: a size below 1; in a call, shapes that do not match.
-    """
+    """The base of the cells: their arguments and weights."""
 
     gates: ClassVar[int]
 
@@ -152,9 +136,29 @@ class _Cell(Module):
 
 
 class RNNCell(_Cell):
-    __doc__ = f"""tanh or relu of the sum of two linear layers: (batch, input_size) and a state to the next state.
+    """tanh or relu of the sum of two linear layers: (batch, input_size) and a state to the next state.
 
-    `nonlinearity` is "tanh" or "relu". {_Cell.__doc__}"""
+    Args:
+        input_size: the features of the input.
+        hidden_size: the features of the state.
+        nonlinearity: "tanh" or "relu".
+        bias: whether to add biases.
+        generator: the source of the initial weights; the default generator if None.
+        dtype: the weights' dtype, float32 or float64; float32 if None.
+
+    Attributes:
+        weight_ih, weight_hh: (rows, input_size) and (rows, hidden_size), where `rows` is hidden_size, for `GRUCell` 3
+            times and for `LSTMCell` 4 times that.
+        bias_ih, bias_hh: (rows,) each, or None.
+
+    Raises:
+        TypeError: a dtype other than float32 and float64; in a call, an argument that is not a Tensor.
+        ValueError: a size below 1; in a call, shapes that do not match.
+
+    >>> nn.RNNCell(4, 8)(ones(2, 4)).shape
+    (2, 8)
+    """
+
     gates = 1
 
     def __init__(
@@ -176,7 +180,15 @@ class RNNCell(_Cell):
 
 
 class LSTMCell(_Cell):
-    __doc__ = f"""(batch, input_size) and a state (hidden, cell) to the next (hidden, cell). {_Cell.__doc__}"""
+    """(batch, input_size) and a state (hidden, cell) to the next (hidden, cell).
+
+    Arguments, attributes and errors are those of `RNNCell`, without `nonlinearity`.
+
+    >>> hidden, cell = nn.LSTMCell(4, 8)(ones(2, 4))
+    >>> hidden.shape, cell.shape
+    ((2, 8), (2, 8))
+    """
+
     gates = 4
 
     if TYPE_CHECKING:
@@ -189,7 +201,14 @@ class LSTMCell(_Cell):
 
 
 class GRUCell(_Cell):
-    __doc__ = f"""(batch, input_size) and a state to the next state. {_Cell.__doc__}"""
+    """(batch, input_size) and a state to the next state.
+
+    Arguments, attributes and errors are those of `RNNCell`, without `nonlinearity`.
+
+    >>> nn.GRUCell(4, 8)(ones(2, 4)).shape
+    (2, 8)
+    """
+
     gates = 3
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:

@@ -65,25 +65,40 @@ class _Ordered(Module):
 
         Raises:
             TypeError: an argument that is not a Module.
+
+        >>> len(nn.ModuleList().append(nn.Tanh()))
+        1
         """
         self.add_module(str(len(self)), module)
         return self
 
     def extend(self, modules: Iterable[Module]) -> Self:
-        """Add modules at the end; return self. Raises as `append`."""
+        """Add modules at the end; return self. Raises as `append`.
+
+        >>> len(nn.ModuleList().extend([nn.Tanh(), nn.ReLU()]))
+        2
+        """
         for module in list(modules):
             self.append(module)
         return self
 
     def insert(self, index: int, module: Module) -> Self:
-        """Insert a module before that index, and rename all by index; return self. Raises as `append`."""
+        """Insert a module before that index, and rename all by index; return self. Raises as `append`.
+
+        >>> nn.ModuleList([nn.Tanh()]).insert(0, nn.ReLU())[0]
+        ReLU()
+        """
         modules = list(self)
         modules.insert(index, module)
         self._replace(_by_index(modules))
         return self
 
     def pop(self, index: int = -1) -> Module:
-        """Remove a module and return it; rename the others by index."""
+        """Remove a module and return it; rename the others by index.
+
+        >>> nn.ModuleList([nn.Tanh(), nn.ReLU()]).pop()
+        ReLU()
+        """
         module = self[index]
         del self[index]
         return module
@@ -96,6 +111,9 @@ class ModuleList(_Ordered):
 
     Raises:
         TypeError: an argument that is not a Module.
+
+    >>> [layer.weight.shape for layer in nn.ModuleList([nn.Linear(2, 3), nn.Linear(3, 1)])]
+    [(3, 2), (1, 3)]
     """
 
     def __add__(self, others: Iterable[Module]) -> ModuleList:
@@ -110,6 +128,9 @@ class Sequential(_Ordered):
 
     Raises:
         TypeError: an argument that is not a Module.
+
+    >>> nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))(ones(3, 2)).shape
+    (3, 1)
     """
 
     def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
@@ -139,6 +160,9 @@ class ModuleDict(Module):
     Raises:
         TypeError: an argument that is not a Module.
         KeyError: a name that is an attribute of the class, such as "keys", or contains a dot.
+
+    >>> nn.ModuleDict({"left": nn.Linear(2, 1)})["left"].weight.shape
+    (1, 2)
     """
 
     def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()) -> None:
@@ -167,30 +191,58 @@ class ModuleDict(Module):
         return name in self._held()
 
     def keys(self) -> Iterable[str]:
-        """The names, in order."""
+        """The names, in order.
+
+        >>> list(nn.ModuleDict({"left": nn.Tanh()}).keys())
+        ['left']
+        """
         return self._held().keys()
 
     def values(self) -> Iterable[Module]:
-        """The modules, in order."""
+        """The modules, in order.
+
+        >>> list(nn.ModuleDict({"left": nn.Tanh()}).values())
+        [Tanh()]
+        """
         return self._held().values()
 
     def items(self) -> Iterable[tuple[str, Module]]:
-        """(name, module) pairs, in order."""
+        """(name, module) pairs, in order.
+
+        >>> list(nn.ModuleDict({"left": nn.Tanh()}).items())
+        [('left', Tanh())]
+        """
         return self._held().items()
 
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
-        """Add modules by name, replacing those of the same names."""
+        """Add modules by name, replacing those of the same names.
+
+        >>> heads = nn.ModuleDict()
+        >>> heads.update({"left": nn.Tanh()})
+        >>> list(heads.keys())
+        ['left']
+        """
         for name, module in dict(modules).items():
             self[name] = module
 
     def pop(self, name: str) -> Module:
-        """Remove a module and return it. Raises KeyError if there is none of that name."""
+        """Remove a module and return it. Raises KeyError if there is none of that name.
+
+        >>> nn.ModuleDict({"left": nn.Tanh()}).pop("left")
+        Tanh()
+        """
         module = self[name]
         del self[name]
         return module
 
     def clear(self) -> None:
-        """Remove all modules."""
+        """Remove all modules.
+
+        >>> heads = nn.ModuleDict({"left": nn.Tanh()})
+        >>> heads.clear()
+        >>> len(heads)
+        0
+        """
         for name in self._held():
             del self[name]
 

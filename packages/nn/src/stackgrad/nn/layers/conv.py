@@ -112,6 +112,9 @@ class Conv1d(_Conv):
     Raises:
         TypeError: a dtype other than float32 and float64.
         ValueError: an invalid argument, or arguments that do not match.
+
+    >>> nn.Conv1d(4, 8, 3, padding="same")(ones(1, 4, 16)).shape
+    (1, 8, 16)
     """
 
     dims = 1
@@ -145,6 +148,9 @@ class Conv2d(_Conv):
     Raises:
         TypeError: a dtype other than float32 and float64.
         ValueError: an invalid argument, or arguments that do not match.
+
+    >>> nn.Conv2d(1, 6, 5, padding=2)(ones(1, 1, 28, 28)).shape
+    (1, 6, 28, 28)
     """
 
     dims = 2

@@ -82,6 +82,9 @@ class ConvTranspose1d(_ConvTranspose):
     Raises:
         TypeError: a dtype other than float32 and float64.
         ValueError: an invalid argument, or arguments that do not match.
+
+    >>> nn.ConvTranspose1d(8, 4, 2, stride=2)(ones(1, 8, 16)).shape
+    (1, 4, 32)
     """
 
     dims = 1
@@ -112,6 +115,9 @@ class ConvTranspose2d(_ConvTranspose):
     Raises:
         TypeError: a dtype other than float32 and float64.
         ValueError: an invalid argument, or arguments that do not match.
+
+    >>> nn.ConvTranspose2d(6, 1, 2, stride=2)(ones(1, 6, 14, 14)).shape
+    (1, 1, 28, 28)
     """
 
     dims = 2

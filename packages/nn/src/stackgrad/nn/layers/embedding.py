@@ -29,6 +29,9 @@ class Embedding(Module):
         TypeError: a dtype other than float32 and float64.
         ValueError: a size below 1.
         IndexError: a `padding_idx` out of range.
+
+    >>> nn.Embedding(1000, 16)(tensor([[3, 1, 4]])).shape
+    (1, 3, 16)
     """
 
     def __init__(
@@ -53,7 +56,11 @@ class Embedding(Module):
 
     @classmethod
     def from_pretrained(cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None) -> "Embedding":
-        """A layer with these weights (rows, columns), which are not trained if `freeze`."""
+        """A layer with these weights (rows, columns), which are not trained if `freeze`.
+
+        >>> nn.Embedding.from_pretrained(tensor([[1.0, 2.0], [3.0, 4.0]]))(tensor([1]))
+        tensor([[3., 4.]])
+        """
         rows, columns = embeddings.shape
         layer = cls(rows, columns, padding_idx, dtype=embeddings.dtype)
         layer.weight = Parameter(embeddings.detach(), requires_grad=not freeze)

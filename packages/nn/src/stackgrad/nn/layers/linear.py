@@ -29,6 +29,9 @@ class Linear(Module):
     Raises:
         TypeError: a dtype other than float32 and float64.
         ValueError: fewer than 1 feature, an unknown activation.
+
+    >>> nn.Linear(3, 4)(ones(2, 3)).shape
+    (2, 4)
     """
 
     def __init__(

@@ -24,21 +24,33 @@ class _WeightedLoss(_Loss):
 
 
 class L1Loss(_Loss):
-    """`functional.l1_loss`: the absolute value of input - target."""
+    """`functional.l1_loss`: the absolute value of input - target.
+
+    >>> nn.L1Loss()(tensor([0.0, 0.0]), tensor([1.0, 3.0]))
+    tensor(2.)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.l1_loss(input, target, reduction=self.reduction)
 
 
 class MSELoss(_Loss):
-    """`functional.mse_loss`: (input - target) squared."""
+    """`functional.mse_loss`: (input - target) squared.
+
+    >>> nn.MSELoss()(tensor([0.0, 0.0]), tensor([1.0, 3.0]))
+    tensor(5.)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.mse_loss(input, target, reduction=self.reduction)
 
 
 class HuberLoss(_Loss):
-    """`functional.huber_loss`: quadratic up to `delta`, linear beyond."""
+    """`functional.huber_loss`: quadratic up to `delta`, linear beyond.
+
+    >>> nn.HuberLoss()(tensor([0.0]), tensor([3.0]))
+    tensor(2.5)
+    """
 
     def __init__(self, *, reduction: Reduction = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction=reduction)
@@ -49,7 +61,11 @@ class HuberLoss(_Loss):
 
 
 class SmoothL1Loss(_Loss):
-    """`functional.smooth_l1_loss`: quadratic up to `beta`, with slope 1 beyond."""
+    """`functional.smooth_l1_loss`: quadratic up to `beta`, with slope 1 beyond.
+
+    >>> nn.SmoothL1Loss()(tensor([0.0]), tensor([3.0]))
+    tensor(2.5)
+    """
 
     def __init__(self, *, reduction: Reduction = "mean", beta: float = 1.0) -> None:
         super().__init__(reduction=reduction)
@@ -60,14 +76,22 @@ class SmoothL1Loss(_Loss):
 
 
 class BCELoss(_WeightedLoss):
-    """`functional.binary_cross_entropy`, of probabilities."""
+    """`functional.binary_cross_entropy`, of probabilities.
+
+    >>> nn.BCELoss()(tensor([0.5]), tensor([1.0])).round(decimals=4)
+    tensor(0.6931)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
 
 
 class BCEWithLogitsLoss(_WeightedLoss):
-    """`functional.binary_cross_entropy_with_logits`."""
+    """`functional.binary_cross_entropy_with_logits`.
+
+    >>> nn.BCEWithLogitsLoss()(tensor([0.0]), tensor([1.0])).round(decimals=4)
+    tensor(0.6931)
+    """
 
     def __init__(
         self, weight: Tensor | None = None, *, reduction: Reduction = "mean", pos_weight: Tensor | None = None
@@ -82,7 +106,11 @@ class BCEWithLogitsLoss(_WeightedLoss):
 
 
 class KLDivLoss(_Loss):
-    """`functional.kl_div`, of log-probabilities."""
+    """`functional.kl_div`, of log-probabilities.
+
+    >>> nn.KLDivLoss(reduction="batchmean")(tensor([[0.5, 0.5]]).log(), tensor([[0.5, 0.5]]))
+    tensor(0.)
+    """
 
     def __init__(
         self, *, reduction: Literal["mean", "sum", "none", "batchmean"] = "mean", log_target: bool = False
@@ -95,7 +123,11 @@ class KLDivLoss(_Loss):
 
 
 class NLLLoss(_WeightedLoss):
-    """`functional.nll_loss`, of log-probabilities."""
+    """`functional.nll_loss`, of log-probabilities.
+
+    >>> nn.NLLLoss()(tensor([[-0.5, -1.0]]), tensor([1]))
+    tensor(1.)
+    """
 
     def __init__(
         self, weight: Tensor | None = None, *, ignore_index: int = -100, reduction: Reduction = "mean"
@@ -108,7 +140,11 @@ class NLLLoss(_WeightedLoss):
 
 
 class CrossEntropyLoss(_WeightedLoss):
-    """`functional.cross_entropy`, of logits."""
+    """`functional.cross_entropy`, of logits.
+
+    >>> nn.CrossEntropyLoss()(tensor([[0.0, 0.0]]), tensor([1])).round(decimals=4)
+    tensor(0.6931)
+    """
 
     def __init__(
         self,

@@ -14,25 +14,7 @@ from ..parameter import Buffer, Parameter
 
 
 class _BatchNorm(Module):
-    """`functional.batch_norm`: the batch's statistics in training, the running ones in evaluation.
-
-    Args:
-        num_features: the channels, the size of the input's second dimension.
-        eps: added to the variance.
-        momentum: the weight of the batch in the running statistics.
-        affine: whether to scale and shift the result.
-        activation: "relu" applies `relu` to the result in the same pass, which is faster than a separate layer.
-        dtype: of parameters and buffers, float32 or float64; float32 if None.
-
-    Attributes:
-        weight, bias: (num_features,), scale and shift, or None.
-        running_mean, running_var: (num_features,), buffers.
-
-    Raises:
-        TypeError: a dtype other than float32 and float64; in a call, an argument that is not a Tensor.
-        ValueError: fewer than 1 channel, an unknown activation; in a call, an input with a wrong number of
-            dimensions.
-    """
+    """The base of both: their arguments, parameters and buffers."""
 
     ndims: tuple[int, ...]
     normalise = staticmethod(F.batch_norm)
@@ -84,12 +66,41 @@ class _BatchNorm(Module):
 
 
 class BatchNorm1d(_BatchNorm):
-    __doc__ = f"(batch, channels) or (batch, channels, width). {_BatchNorm.__doc__}"
+    """`functional.batch_norm` of (batch, channels) or (batch, channels, width).
+
+    It takes the batch's statistics in training, the running ones in evaluation.
+
+    Args:
+        num_features: the channels, the size of the input's second dimension.
+        eps: added to the variance.
+        momentum: the weight of the batch in the running statistics.
+        affine: whether to scale and shift the result.
+        activation: "relu" applies `relu` to the result in the same pass, which is faster than a separate layer.
+        dtype: of parameters and buffers, float32 or float64; float32 if None.
+
+    Attributes:
+        weight, bias: (num_features,), scale and shift, or None.
+        running_mean, running_var: (num_features,), buffers.
+
+    Raises:
+        TypeError: a dtype other than float32 and float64; in a call, an argument that is not a Tensor.
+        ValueError: fewer than 1 channel, an unknown activation; in a call, an input with a wrong number of
+            dimensions.
+
+    >>> nn.BatchNorm1d(2)(ones(4, 2)).shape
+    (4, 2)
+    """
+
     ndims = (2, 3)
 
 
 class BatchNorm2d(_BatchNorm):
-    __doc__ = f"(batch, channels, height, width). {_BatchNorm.__doc__}"
+    """`BatchNorm1d` for (batch, channels, height, width), with the same arguments, attributes and errors.
+
+    >>> nn.BatchNorm2d(6)(ones(4, 6, 8, 8)).shape
+    (4, 6, 8, 8)
+    """
+
     ndims = (4,)
 
 
@@ -109,6 +120,9 @@ class LayerNorm(Module):
     Raises:
         TypeError: a dtype other than float32 and float64.
         ValueError: no dimensions.
+
+    >>> nn.LayerNorm(2, bias=True)(tensor([[1.0, 3.0]])).round(decimals=3)
+    tensor([[-1.,  1.]], requires_grad=True)
     """
 
     def __init__(
@@ -150,6 +164,9 @@ class GroupNorm(Module):
     Raises:
         TypeError: a dtype other than float32 and float64.
         ValueError: groups that do not divide the channels.
+
+    >>> nn.GroupNorm(2, 6)(ones(4, 6, 8, 8)).shape
+    (4, 6, 8, 8)
     """
 
     def __init__(

@@ -48,7 +48,11 @@ class _MaxPool(_Pool):
 
 
 class MaxPool1d(_MaxPool):
-    """`functional.max_pool1d` with these arguments: (batch, channels, width), the last reduced."""
+    """`functional.max_pool1d` with these arguments: (batch, channels, width), the last reduced.
+
+    >>> nn.MaxPool1d(2)(tensor([[[1.0, 3.0, 5.0, 7.0]]]))
+    tensor([[[3., 7.]]])
+    """
 
     dims = 1
 
@@ -57,7 +61,11 @@ class MaxPool1d(_MaxPool):
 
 
 class MaxPool2d(_MaxPool):
-    """`functional.max_pool2d` with these arguments: (batch, channels, height, width), the last two reduced."""
+    """`functional.max_pool2d` with these arguments: (batch, channels, height, width), the last two reduced.
+
+    >>> nn.MaxPool2d(2)(ones(1, 2, 8, 8)).shape
+    (1, 2, 4, 4)
+    """
 
     dims = 2
 
@@ -66,7 +74,11 @@ class MaxPool2d(_MaxPool):
 
 
 class AvgPool1d(_Pool):
-    """`functional.avg_pool1d` with these arguments: (batch, channels, width), the last reduced."""
+    """`functional.avg_pool1d` with these arguments: (batch, channels, width), the last reduced.
+
+    >>> nn.AvgPool1d(2)(tensor([[[1.0, 3.0, 5.0, 7.0]]]))
+    tensor([[[2., 6.]]])
+    """
 
     dims = 1
 
@@ -86,7 +98,11 @@ class AvgPool1d(_Pool):
 
 
 class AvgPool2d(_Pool):
-    """`functional.avg_pool2d` with these arguments: (batch, channels, height, width), the last two reduced."""
+    """`functional.avg_pool2d` with these arguments: (batch, channels, height, width), the last two reduced.
+
+    >>> nn.AvgPool2d(2)(ones(1, 2, 8, 8)).shape
+    (1, 2, 4, 4)
+    """
 
     dims = 2
 
@@ -119,14 +135,22 @@ class _AdaptiveAvgPool(Module):
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
-    """`functional.adaptive_avg_pool1d`: (batch, channels, width) to (batch, channels, output_size)."""
+    """`functional.adaptive_avg_pool1d`: (batch, channels, width) to (batch, channels, output_size).
+
+    >>> nn.AdaptiveAvgPool1d(5)(ones(1, 2, 8)).shape
+    (1, 2, 5)
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.adaptive_avg_pool1d(input, self.output_size)
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPool):
-    """`functional.adaptive_avg_pool2d`: (batch, channels, height, width) to (batch, channels, *output_size)."""
+    """`functional.adaptive_avg_pool2d`: (batch, channels, height, width) to (batch, channels, *output_size).
+
+    >>> nn.AdaptiveAvgPool2d(1)(ones(1, 2, 8, 8)).shape
+    (1, 2, 1, 1)
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.adaptive_avg_pool2d(input, self.output_size)

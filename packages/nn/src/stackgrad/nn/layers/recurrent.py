@@ -17,29 +17,7 @@ from .cell import State, Step, expect_sizes, gru_step, lstm_step, recurrent_weig
 
 
 class _Recurrent(Module):
-    """The base of the recurrent layers.
-
-    Args:
-        input_size: the features of the input.
-        hidden_size: the features of the state.
-        num_layers: the number of stacked layers; each layer's output is the next one's input.
-        bias: whether to add biases.
-        batch_first: whether input and output are (batch, length, features) rather than (length, batch, features).
-        dropout: the probability of a zero between two layers in training.
-        bidirectional: whether each layer has a second one that runs from the end to the start; the output joins the
-            features of both.
-        generator: the source of the initial weights and of dropout; the default generator if None.
-        dtype: the weights' dtype, float32 or float64; float32 if None.
-
-    Attributes:
-        weight_ih_l0, weight_hh_l0: (gates * hidden_size, inputs) and (gates * hidden_size, hidden_size), of the first
-            layer; weight_ih_l1 and so on of the others; weight_ih_l0_reverse and so on of the reverse direction.
-        bias_ih_l0, bias_hh_l0: (gates * hidden_size,) each, if there are biases.
-
-    Raises:
-        TypeError: a dtype other than float32 and float64; in a call, an argument that is not a Tensor.
-        ValueError: a size below 1, a `dropout` outside [0, 1]; in a call, shapes that do not match.
-    """
+    """The base of the recurrent layers: their arguments, weights and the loop over the steps."""
 
     gates: ClassVar[int]
     states: ClassVar[int] = 1
@@ -151,9 +129,36 @@ def _steps(x: Tensor) -> list[Tensor]:
 
 
 class RNN(_Recurrent):
-    __doc__ = f"""The plain recurrent layer: the next state is tanh or relu of the sum of two linear layers.
+    """The plain recurrent layer: the next state is tanh or relu of the sum of two linear layers.
 
-    `nonlinearity` is "tanh" or "relu". {_Recurrent.__doc__}"""
+    Args:
+        input_size: the features of the input.
+        hidden_size: the features of the state.
+        num_layers: the number of stacked layers; each layer's output is the next one's input.
+        nonlinearity: "tanh" or "relu".
+        bias: whether to add biases.
+        batch_first: whether input and output are (batch, length, features) rather than (length, batch, features).
+        dropout: the probability of a zero between two layers in training.
+        bidirectional: whether each layer has a second one that runs from the end to the start; the output joins the
+            features of both.
+        generator: the source of the initial weights and of dropout; the default generator if None.
+        dtype: the weights' dtype, float32 or float64; float32 if None.
+
+    Attributes:
+        weight_ih_l0, weight_hh_l0: (rows, inputs) and (rows, hidden_size), of the first layer, where `rows` is
+            hidden_size, for `GRU` 3 times and for `LSTM` 4 times that; weight_ih_l1 and so on of the others;
+            weight_ih_l0_reverse and so on of the reverse direction.
+        bias_ih_l0, bias_hh_l0: (rows,) each, if there are biases.
+
+    Raises:
+        TypeError: a dtype other than float32 and float64; in a call, an argument that is not a Tensor.
+        ValueError: a size below 1, a `dropout` outside [0, 1]; in a call, shapes that do not match.
+
+    >>> out, last = nn.RNN(4, 8)(ones(10, 2, 4))
+    >>> out.shape, last.shape
+    ((10, 2, 8), (1, 2, 8))
+    """
+
     gates = 1
 
     def __init__(
@@ -192,7 +197,15 @@ class RNN(_Recurrent):
 
 
 class GRU(_Recurrent):
-    __doc__ = f"""The recurrent layer with gates that reset and keep the state. {_Recurrent.__doc__}"""
+    """The recurrent layer with gates that reset and keep the state.
+
+    Arguments, attributes and errors are those of `RNN`, without `nonlinearity`.
+
+    >>> out, last = nn.GRU(4, 8)(ones(10, 2, 4))
+    >>> out.shape, last.shape
+    ((10, 2, 8), (1, 2, 8))
+    """
+
     gates = 3
 
     if TYPE_CHECKING:
@@ -209,7 +222,15 @@ class GRU(_Recurrent):
 
 
 class LSTM(_Recurrent):
-    __doc__ = f"""The recurrent layer with a memory cell and three gates. {_Recurrent.__doc__}"""
+    """The recurrent layer with a memory cell and three gates.
+
+    Arguments, attributes and errors are those of `RNN`, without `nonlinearity`.
+
+    >>> out, (hidden, cell) = nn.LSTM(4, 8)(ones(10, 2, 4))
+    >>> out.shape, hidden.shape, cell.shape
+    ((10, 2, 8), (1, 2, 8), (1, 2, 8))
+    """
+
     gates = 4
     states = 2
 

@@ -11,7 +11,11 @@ from ..module import Module
 
 
 class Upsample(Module):
-    """`functional.interpolate` with these arguments: (batch, channels, ...), the last dimensions resized."""
+    """`functional.interpolate` with these arguments: (batch, channels, ...), the last dimensions resized.
+
+    >>> nn.Upsample(scale_factor=2)(ones(1, 2, 4, 4)).shape
+    (1, 2, 8, 8)
+    """
 
     def __init__(
         self,

@@ -11,7 +11,11 @@ from ..module import Module
 
 
 class Identity(Module):
-    """The input itself. It accepts and ignores any arguments, so that it can replace any layer."""
+    """The input itself. It accepts and ignores any arguments, so that it can replace any layer.
+
+    >>> nn.Identity()(tensor([1.0, 2.0]))
+    tensor([1., 2.])
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass
@@ -25,6 +29,9 @@ class Flatten(Module):
 
     Raises:
         IndexError: in a call, a dimension that the input does not have.
+
+    >>> nn.Flatten()(ones(2, 16, 5, 5)).shape
+    (2, 400)
     """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
@@ -45,6 +52,9 @@ class Unflatten(Module):
     Raises:
         IndexError: in a call, a dimension that the input does not have.
         ValueError: in a call, sizes whose product is not the size of `dim`.
+
+    >>> nn.Unflatten(1, (16, 5, 5))(ones(2, 400)).shape
+    (2, 16, 5, 5)
     """
 
     def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:

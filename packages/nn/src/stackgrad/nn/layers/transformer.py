@@ -41,6 +41,9 @@ class TransformerEncoderLayer(Module):
     Raises:
         TypeError: a dtype other than float32 and float64.
         ValueError: sizes that do not match, an unknown activation.
+
+    >>> nn.TransformerEncoderLayer(8, 2, batch_first=True)(ones(2, 5, 8)).shape
+    (2, 5, 8)
     """
 
     def __init__(
@@ -105,6 +108,10 @@ class TransformerEncoder(Module):
         num_layers: the number of copies.
         norm: a normalisation after the last copy, or None.
         enable_nested_tensor: accepted for compatibility with PyTorch; it has no effect.
+
+    >>> layer = nn.TransformerEncoderLayer(8, 2, batch_first=True)
+    >>> nn.TransformerEncoder(layer, 3)(ones(2, 5, 8)).shape
+    (2, 5, 8)
     """
 
     def __init__(

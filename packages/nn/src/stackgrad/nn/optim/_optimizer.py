@@ -59,6 +59,12 @@ class Optimizer:
     Raises:
         TypeError: a parameter that is not a Tensor, a setting of the wrong type.
         ValueError: no parameters, a parameter that is given twice or is not a leaf, an invalid setting.
+
+    >>> class Plain(optim.Optimizer):
+    ...     def update(self, group, indices, params, grads):
+    ...         for parameter, grad in zip(params, grads):
+    ...             parameter.detach().sub_(grad, alpha=group["lr"])
+    >>> optimizer = Plain(nn.Linear(2, 1).parameters(), {"lr": 0.1})
     """
 
     lr = setting("lr")
@@ -78,7 +84,13 @@ class Optimizer:
             self.add_param_group(group)
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
-        """Add parameters with their own settings, `{"params": ..., "lr": ...}`; raises as the constructor."""
+        """Add parameters with their own settings, `{"params": ..., "lr": ...}`; raises as the constructor.
+
+        >>> optimizer = optim.SGD(nn.Linear(2, 1).parameters(), lr=0.1)
+        >>> optimizer.add_param_group({"params": nn.Linear(1, 1).parameters(), "lr": 0.01})
+        >>> len(optimizer.param_groups)
+        2
+        """
         group = make_group(param_group, self.defaults, self.check, self.params)
         count = len(group["params"])
         self._group_of += [len(self.param_groups)] * count
@@ -96,7 +108,14 @@ class Optimizer:
             settings["maximize"] = flag("maximize", settings["maximize"])
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Set every gradient to None, or to zeros."""
+        """Set every gradient to None, or to zeros.
+
+        >>> layer = nn.Linear(2, 1)
+        >>> layer(ones(3, 2)).sum().backward()
+        >>> optim.SGD(layer.parameters(), lr=0.1).zero_grad()
+        >>> print(layer.weight.grad)
+        None
+        """
         for parameter in self.params:
             if set_to_none:
                 parameter.grad = None
@@ -111,6 +130,12 @@ class Optimizer:
 
         Returns:
             The result of the closure; None without one.
+
+        >>> weight = nn.Parameter(ones(1))
+        >>> (weight * 2).sum().backward()
+        >>> optim.SGD([weight], lr=0.5).step()
+        >>> weight.tolist()
+        [0.0]
         """
         loss = None
         if closure is not None:
@@ -197,6 +222,9 @@ class Optimizer:
             "param_groups": for each group its settings, including "initial_lr", and as "params" the indices of its
             parameters; "steps": one int per parameter; "tensors": "slot.index" -> Tensor, which shares memory with the
             optimizer; "state", if a subclass has one: index -> dict.
+
+        >>> optim.SGD(nn.Linear(2, 1).parameters(), lr=0.1).state_dict()["steps"]
+        [0, 0]
         """
         tensors = {
             f"{name}.{index}": tensor
@@ -222,6 +250,11 @@ class Optimizer:
             TypeError: a setting that is not a number, a step that is not an int, a state tensor that is not a Tensor.
             ValueError: different settings, or ones that the constructor rejects; different groups or parameter count;
                 tensors of a different name or shape.
+
+        >>> first, second = (optim.SGD(nn.Linear(2, 1).parameters(), lr=lr) for lr in (0.1, 0.2))
+        >>> second.load_state_dict(first.state_dict())
+        >>> second.lr
+        0.1
         """
         keys = ("param_groups", "steps", "tensors")
         expect_keys("an optimizer's state", state, (*keys, "state") if "state" in state else keys)

@@ -25,6 +25,8 @@ class Adagrad(Optimizer):
     Raises:
         TypeError: a setting that is not a number, a parameter that is not a Tensor.
         ValueError: a negative setting, no parameters.
+
+    >>> optimizer = optim.Adagrad(nn.Linear(2, 1).parameters(), lr=0.1)
     """
 
     lr_decay = setting("lr_decay")

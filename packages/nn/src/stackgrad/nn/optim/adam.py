@@ -23,6 +23,8 @@ class Adam(Optimizer):
     Raises:
         TypeError: a setting that is not a number, a parameter that is not a Tensor.
         ValueError: a negative setting, a beta outside [0, 1), no parameters.
+
+    >>> optimizer = optim.Adam(nn.Linear(2, 1).parameters(), lr=0.001)
     """
 
     decoupled = False
@@ -98,6 +100,8 @@ class AdamW(Adam):
 
     Raises:
         TypeError, ValueError: as `Adam`.
+
+    >>> optimizer = optim.AdamW(nn.Linear(2, 1).parameters(), weight_decay=0.1)
     """
 
     decoupled = True

@@ -27,6 +27,8 @@ class RMSprop(Optimizer):
     Raises:
         TypeError: a setting that is not a number, a parameter that is not a Tensor.
         ValueError: a negative setting, an alpha above 1, no parameters.
+
+    >>> optimizer = optim.RMSprop(nn.Linear(2, 1).parameters(), momentum=0.9)
     """
 
     alpha = setting("alpha")

@@ -26,6 +26,8 @@ class SGD(Optimizer):
     Raises:
         TypeError: a setting that is not a number, a parameter that is not a Tensor.
         ValueError: a negative setting, `nesterov` without momentum or with dampening, no parameters.
+
+    >>> optimizer = optim.SGD(nn.Linear(2, 1).parameters(), lr=0.1, momentum=0.9)
     """
 
     momentum = setting("momentum")

@@ -24,18 +24,29 @@ Averages: TypeAlias = Callable[[list[Tensor], list[Tensor], Tensor], None]
 
 def get_swa_avg_fn() -> Average:
     """The mean of all. Source: Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization",
-    UAI 2018."""
+    UAI 2018.
+
+    >>> optim.swa_utils.get_swa_avg_fn()(tensor([1.0]), tensor([3.0]), tensor(1))
+    tensor([2.])
+    """
     return lambda averaged, current, count: averaged + (current - averaged) / (count + 1).astype(averaged.dtype)
 
 
 def get_ema_avg_fn(decay: float = 0.999) -> Average:
-    """An exponential moving average, `decay * averaged + (1 - decay) * current`. ValueError for a decay above 1."""
+    """An exponential moving average, `decay * averaged + (1 - decay) * current`. ValueError for a decay above 1.
+
+    >>> averaged = nn.AveragedModel(nn.Linear(2, 1), optim.swa_utils.get_ema_avg_fn(0.99))
+    """
     decay = _checked_decay(decay)
     return lambda averaged, current, count: averaged * decay + current * (1 - decay)
 
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> Averages:
-    """`get_ema_avg_fn` for all tensors at once."""
+    """`get_ema_avg_fn` for all tensors at once.
+
+    >>> average = optim.swa_utils.get_ema_multi_avg_fn(0.99)
+    >>> averaged = nn.AveragedModel(nn.Linear(2, 1), multi_avg_fn=average)
+    """
     decay = _checked_decay(decay)
 
     def average(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
@@ -62,6 +73,12 @@ class AveragedModel(Module):
 
     Raises:
         ValueError: both functions given.
+
+    >>> model = nn.Linear(2, 1)
+    >>> averaged = nn.AveragedModel(model)
+    >>> averaged.update_parameters(model)
+    >>> averaged(ones(3, 2)).shape
+    (3, 1)
     """
 
     def __init__(
@@ -84,7 +101,14 @@ class AveragedModel(Module):
         return self.module(*args, **kwargs)
 
     def update_parameters(self, model: Module) -> None:
-        """Add the current parameters of the model to the averages."""
+        """Add the current parameters of the model to the averages.
+
+        >>> model = nn.Linear(2, 1)
+        >>> averaged = nn.AveragedModel(model)
+        >>> averaged.update_parameters(model)
+        >>> averaged.n_averaged
+        tensor(1)
+        """
         averages = [parameter.detach() for parameter in self.module.parameters()]
         current = [parameter.detach() for parameter in model.parameters()]
         for (_, buffer), (_, given) in zip(self.module.named_buffers(), model.named_buffers(), strict=True):
@@ -113,6 +137,11 @@ def update_bn(loader: Iterable[Any], model: Module) -> None:
     Args:
         loader: batches of the model's input: tensors, or lists and tuples whose first element is one.
         model: any model; without batch norm it does not change.
+
+    >>> model = nn.BatchNorm1d(1)
+    >>> optim.swa_utils.update_bn([tensor([[1.0], [3.0]])], model)
+    >>> model.running_mean.tolist()
+    [2.0]
     """
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     if not norms:
@@ -153,6 +182,12 @@ class EMA:
 
     Raises:
         TypeError, ValueError: a decay that is not a number between 0 and 1.
+
+    >>> model = nn.Linear(2, 1)
+    >>> ema = nn.EMA(model, decay=0.99)
+    >>> ema.update()  # after each step
+    >>> with ema.apply():
+    ...     out = model(ones(3, 2))
     """
 
     def __init__(self, model: Module, decay: float = 0.999) -> None:
@@ -162,14 +197,23 @@ class EMA:
         self._saved: dict[str, Tensor] | None = None
 
     def update(self) -> None:
-        """Move the averages towards the parameters by the fraction 1 - decay. RuntimeError while they are applied."""
+        """Move the averages towards the parameters by the fraction 1 - decay. RuntimeError while they are applied.
+
+        >>> weights = nn.Linear(2, 1)
+        >>> nn.EMA(weights).update()
+        """
         if self._saved is not None:
             raise RuntimeError("the averages are applied to the parameters: restore() before update()")
         for name, average in self._averages.items():
             average.lerp_(self._parameters[name].detach(), 1 - self.decay)
 
     def apply(self) -> Self:
-        """Write the averages to the parameters until `restore` or the end of a `with`. RuntimeError if applied."""
+        """Write the averages to the parameters until `restore` or the end of a `with`. RuntimeError if applied.
+
+        >>> model = nn.Linear(2, 1)
+        >>> with nn.EMA(model).apply():
+        ...     out = model(ones(3, 2))
+        """
         if self._saved is not None:
             raise RuntimeError("the averages are already applied to the parameters: restore() first")
         self._saved = {name: parameter.detach().clone() for name, parameter in self._parameters.items()}
@@ -177,7 +221,11 @@ class EMA:
         return self
 
     def restore(self) -> None:
-        """Restore the parameters from before `apply`. RuntimeError if the averages are not applied."""
+        """Restore the parameters from before `apply`. RuntimeError if the averages are not applied.
+
+        >>> ema = nn.EMA(nn.Linear(2, 1)).apply()
+        >>> ema.restore()
+        """
         if self._saved is None:
             raise RuntimeError("the averages are not applied to the parameters: apply() before restore()")
         self._write(self._saved)
@@ -190,11 +238,19 @@ class EMA:
         self.restore()
 
     def state_dict(self) -> dict[str, Any]:
-        """{"decay": float, "averages": name -> Tensor}; the tensors share memory with this object."""
+        """{"decay": float, "averages": name -> Tensor}; the tensors share memory with this object.
+
+        >>> list(nn.EMA(nn.Linear(2, 1)).state_dict()["averages"])
+        ['weight', 'bias']
+        """
         return {"decay": self.decay, "averages": dict(self._averages)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Load a state that `state_dict` returned. Raises as `Module.load_state_dict`; then nothing has changed."""
+        """Load a state that `state_dict` returned. Raises as `Module.load_state_dict`; then nothing has changed.
+
+        >>> first, second = (nn.EMA(nn.Linear(2, 1)) for _ in range(2))
+        >>> second.load_state_dict(first.state_dict())
+        """
         expect_keys("the state of an EMA", state, ("decay", "averages"))
         decay = _checked_decay(state["decay"])
         _state.load("an EMA", self._averages, set(), state["averages"], strict=True)

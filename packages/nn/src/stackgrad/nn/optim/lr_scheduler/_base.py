@@ -13,7 +13,16 @@ from .._optimizer import Optimizer
 
 
 class Schedule:
-    """The base, PyTorch's LRScheduler. A subclass defines `rate`, without `group` if it supports only one group."""
+    """The base, PyTorch's LRScheduler. A subclass defines `rate`, without `group` if it supports only one group.
+
+    >>> class Halved(nn.Schedule):
+    ...     def rate(self, step, group=0):
+    ...         return self.initial_lr(group) * 0.5**step
+    >>> optimizer = optim.SGD([nn.Parameter(ones(1))], lr=1.0)
+    >>> Halved(optimizer).step()
+    >>> optimizer.lr
+    0.5
+    """
 
     def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer = optimizer
@@ -21,11 +30,21 @@ class Schedule:
         self._set(0)
 
     def rate(self, step: int, group: int = 0) -> float:
-        """The learning rate at this step, counted from 0, for the parameter group at this index."""
+        """The learning rate at this step, counted from 0, for the parameter group at this index.
+
+        >>> nn.StepDecay(optim.SGD([nn.Parameter(ones(1))], lr=1.0), every=2).rate(1)
+        1.0
+        """
         raise NotImplementedError(f"{type(self).__name__} must define rate(step, group)")
 
     def step(self) -> None:
-        """Advance by one step and set the optimizer's learning rates; in a captured function, at each replay."""
+        """Advance by one step and set the optimizer's learning rates; in a captured function, at each replay.
+
+        >>> optimizer = optim.SGD([nn.Parameter(ones(1))], lr=1.0)
+        >>> nn.StepDecay(optimizer, every=1, factor=0.5).step()
+        >>> optimizer.lr
+        0.5
+        """
 
         def advance() -> None:
             self._set(self.steps + 1)
@@ -38,13 +57,20 @@ class Schedule:
 
         Raises:
             RuntimeError: in a captured function, whose replays would not read the rates.
+
+        >>> nn.Constant(optim.SGD([nn.Parameter(ones(1))], lr=0.1)).get_last_lr()
+        [0.1]
         """
         if sg.capturing.tape is not None:
             raise RuntimeError("get_last_lr() in a captured function: read optimizer.lr there, or call it outside")
         return [group["lr"] for group in self.optimizer.param_groups]
 
     def state_dict(self) -> dict[str, Any]:
-        """The counter: `{"steps": int}`."""
+        """The counter: `{"steps": int}`.
+
+        >>> nn.Constant(optim.SGD([nn.Parameter(ones(1))], lr=0.1)).state_dict()
+        {'steps': 0}
+        """
         return {"steps": self.steps}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -53,6 +79,11 @@ class Schedule:
         Raises:
             TypeError: a `steps` that is not an int.
             ValueError: a state without `steps`, a negative `steps`.
+
+        >>> optimizer = optim.SGD([nn.Parameter(ones(1))], lr=1.0)
+        >>> nn.StepDecay(optimizer, every=1, factor=0.5).load_state_dict({"steps": 2})
+        >>> optimizer.lr
+        0.25
         """
         expect_keys("a schedule's state", state, ("steps",))
         steps = whole("the steps of a schedule", state["steps"])
@@ -60,7 +91,11 @@ class Schedule:
         self.steps = steps
 
     def initial_lr(self, group: int) -> float:
-        """The learning rate that the group at this index starts from."""
+        """The learning rate that the group at this index starts from.
+
+        >>> nn.StepDecay(optim.SGD([nn.Parameter(ones(1))], lr=0.1), every=1).initial_lr(0)
+        0.1
+        """
         return self.optimizer.param_groups[group]["initial_lr"]  # type: ignore[no-any-return]
 
     def _set(self, step: int) -> None:

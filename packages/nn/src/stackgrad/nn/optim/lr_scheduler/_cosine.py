@@ -14,6 +14,10 @@ class CosineAnnealingLR(Schedule):
 
     Raises:
         ValueError: fewer than one step, a negative `eta_min`.
+
+    >>> schedule = optim.lr_scheduler.CosineAnnealingLR(optim.SGD([nn.Parameter(ones(1))], lr=0.1), T_max=10)
+    >>> [round(schedule.rate(step), 3) for step in (0, 5, 10)]
+    [0.1, 0.05, 0.0]
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
@@ -33,6 +37,10 @@ class CosineAnnealingWarmRestarts(Schedule):
 
     Raises:
         ValueError: fewer than one step, a `T_mult` below 1, a negative `eta_min`.
+
+    >>> schedule = optim.lr_scheduler.CosineAnnealingWarmRestarts(optim.SGD([nn.Parameter(ones(1))], lr=0.1), T_0=4)
+    >>> [round(schedule.rate(step), 3) for step in (0, 2, 4)]
+    [0.1, 0.05, 0.1]
     """
 
     def __init__(self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0) -> None:
@@ -51,7 +59,12 @@ class CosineAnnealingWarmRestarts(Schedule):
 
 
 class Cosine(CosineAnnealingLR):
-    """`CosineAnnealingLR` that stays at `min_lr` after `total_steps`."""
+    """`CosineAnnealingLR` that stays at `min_lr` after `total_steps`.
+
+    >>> schedule = optim.lr_scheduler.Cosine(optim.SGD([nn.Parameter(ones(1))], lr=0.1), total_steps=10)
+    >>> [round(schedule.rate(step), 3) for step in (0, 5, 10, 20)]
+    [0.1, 0.05, 0.0, 0.0]
+    """
 
     def __init__(self, optimizer: Optimizer, total_steps: int, min_lr: float = 0.0) -> None:
         count("total_steps", total_steps)

@@ -16,6 +16,10 @@ class LambdaLR(Schedule):
     Raises:
         TypeError: a `lr_lambda` that is not a function.
         ValueError: a number of functions that differs from the number of groups.
+
+    >>> schedule = optim.lr_scheduler.LambdaLR(optim.SGD([nn.Parameter(ones(1))], lr=1.0), lambda step: 1 / (step + 1))
+    >>> [schedule.rate(step) for step in range(2)]
+    [1.0, 0.5]
     """
 
     def __init__(
@@ -36,6 +40,10 @@ class StepLR(Schedule):
 
     Raises:
         ValueError: fewer than one step, a gamma that is not positive.
+
+    >>> schedule = optim.lr_scheduler.StepLR(optim.SGD([nn.Parameter(ones(1))], lr=1.0), step_size=2, gamma=0.5)
+    >>> [schedule.rate(step) for step in range(4)]
+    [1.0, 1.0, 0.5, 0.5]
     """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
@@ -52,6 +60,10 @@ class MultiStepLR(Schedule):
 
     Raises:
         TypeError, ValueError: a milestone that is not an int or is negative, a gamma that is not positive.
+
+    >>> schedule = optim.lr_scheduler.MultiStepLR(optim.SGD([nn.Parameter(ones(1))], lr=1.0), milestones=[2], gamma=0.5)
+    >>> [schedule.rate(step) for step in range(4)]
+    [1.0, 1.0, 0.5, 0.5]
     """
 
     def __init__(self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1) -> None:
@@ -68,6 +80,10 @@ class ExponentialLR(Schedule):
 
     Raises:
         ValueError: a gamma that is not positive.
+
+    >>> schedule = optim.lr_scheduler.ExponentialLR(optim.SGD([nn.Parameter(ones(1))], lr=1.0), gamma=0.5)
+    >>> [schedule.rate(step) for step in range(3)]
+    [1.0, 0.5, 0.25]
     """
 
     def __init__(self, optimizer: Optimizer, gamma: float) -> None:
@@ -83,6 +99,11 @@ class LinearLR(Schedule):
 
     Raises:
         ValueError: fewer than one step, a negative factor.
+
+    >>> optimizer = optim.SGD([nn.Parameter(ones(1))], lr=1.0)
+    >>> schedule = optim.lr_scheduler.LinearLR(optimizer, start_factor=0.5, total_iters=2)
+    >>> [schedule.rate(step) for step in range(4)]
+    [0.5, 0.75, 1.0, 1.0]
     """
 
     def __init__(
@@ -99,7 +120,12 @@ class LinearLR(Schedule):
 
 
 class StepDecay(StepLR):
-    """`StepLR` with other names: multiplies the rate by `factor` after every `every` steps."""
+    """`StepLR` with other names: multiplies the rate by `factor` after every `every` steps.
+
+    >>> schedule = optim.lr_scheduler.StepDecay(optim.SGD([nn.Parameter(ones(1))], lr=1.0), every=2, factor=0.5)
+    >>> [schedule.rate(step) for step in range(4)]
+    [1.0, 1.0, 0.5, 0.5]
+    """
 
     def __init__(self, optimizer: Optimizer, every: int, factor: float = 0.1) -> None:
         count("every", every)
@@ -107,7 +133,11 @@ class StepDecay(StepLR):
 
 
 class Constant(LambdaLR):
-    """The initial learning rate."""
+    """The initial learning rate.
+
+    >>> optim.lr_scheduler.Constant(optim.SGD([nn.Parameter(ones(1))], lr=0.1)).rate(100)
+    0.1
+    """
 
     def __init__(self, optimizer: Optimizer) -> None:
         super().__init__(optimizer, lambda step: 1.0)
@@ -118,6 +148,12 @@ class SequentialLR(Schedule):
 
     Raises:
         ValueError: a schedule of another optimizer, milestones out of order or not one fewer than the schedules.
+
+    >>> optimizer = optim.SGD([nn.Parameter(ones(1))], lr=1.0)
+    >>> parts = [optim.lr_scheduler.ExponentialLR(optimizer, gamma) for gamma in (0.5, 1.0)]
+    >>> schedule = optim.lr_scheduler.SequentialLR(optimizer, parts, milestones=[2])
+    >>> [schedule.rate(step) for step in range(4)]
+    [1.0, 0.5, 1.0, 1.0]
     """
 
     def __init__(self, optimizer: Optimizer, schedulers: Sequence[Schedule], milestones: Sequence[int]) -> None:

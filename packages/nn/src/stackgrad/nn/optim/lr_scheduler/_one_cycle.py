@@ -25,6 +25,11 @@ class OneCycleLR(Schedule):
         TypeError: an argument that is not a number.
         ValueError: a rate that is not positive, fewer than one step, a `pct_start` outside [0, 1], a divisor below 1,
             an unknown strategy, a wrong number of rates, `cycle_momentum` for an optimizer without momentum.
+
+    >>> optimizer = optim.SGD([nn.Parameter(ones(1))], lr=1.0, momentum=0.9)
+    >>> schedule = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=10)
+    >>> round(schedule.rate(0), 3), max(schedule.rate(step) for step in range(10))
+    (0.04, 1.0)
     """
 
     up = down = staticmethod(cosine)
@@ -90,7 +95,12 @@ class OneCycleLR(Schedule):
 
 
 class OneCycle(OneCycleLR):
-    """`OneCycleLR` that rises linearly, falls along a cosine, and does not change momentum."""
+    """`OneCycleLR` that rises linearly, falls along a cosine, and does not change momentum.
+
+    >>> schedule = optim.lr_scheduler.OneCycle(optim.SGD([nn.Parameter(ones(1))], lr=1.0), 1.0, total_steps=10)
+    >>> max(schedule.rate(step) for step in range(10))
+    1.0
+    """
 
     up = staticmethod(line)
 

@@ -28,6 +28,13 @@ class ReduceLROnPlateau(Schedule):
     Raises:
         TypeError: an argument that is not a number.
         ValueError: a negative argument, a factor that is not below 1, an unknown mode.
+
+    >>> optimizer = optim.SGD([nn.Parameter(ones(1))], lr=1.0)
+    >>> schedule = optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=1)
+    >>> for loss in (0.5, 0.5, 0.5):
+    ...     schedule.step(loss)
+    >>> optimizer.lr
+    0.1
     """
 
     def __init__(
