@@ -51,9 +51,9 @@ def time_batch_norm(layout: str, direction: str, backend: str) -> Work:
     x, g = image(0), image(3)
     weight, bias = (normal(16, backend=backend, seed=i, requires_grad=True) for i in (1, 2))
     if direction == "forward":
-        return partial(batch_norm, x, weight.detach(), bias.detach(), relu=True)
+        return partial(batch_norm, x, weight.detach(), bias.detach(), activation="relu")
     x.requires_grad_()
-    return lambda: grad(batch_norm(x, weight, bias, relu=True)[0], (x, weight, bias), g)
+    return lambda: grad(batch_norm(x, weight, bias, activation="relu")[0], (x, weight, bias), g)
 
 
 @timed(size=(4_096, 1_000_000), direction=DIRECTIONS, dtype=DTYPES, backend=BACKENDS)

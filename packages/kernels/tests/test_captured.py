@@ -33,7 +33,7 @@ class Network:
         w1, b1, scale, shift, w2, b2 = self.params
         for p in self.params:
             p.grad = None
-        normal, mean, var = sg.batch_norm(sg.conv2d(images, w1, b1), scale, shift, relu=True)
+        normal, mean, var = sg.batch_norm(sg.conv2d(images, w1, b1), scale, shift, activation="relu")
         for running, now in zip(self.running, (mean, var), strict=True):
             running.copy_(running * 0.9 + now * 0.1)
         hidden = sg.max_pool2d(normal, (2, 2), (2, 2)).reshape(-1, 36)

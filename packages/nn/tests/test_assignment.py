@@ -198,14 +198,14 @@ def test_a_module_may_keep_activations() -> None:
 @pytest.mark.parametrize(
     ("value", "given"),
     [
-        (5, r"int: use stackgrad.tensor.tensor\(...\)"),
-        ([1.0, 2.0], r"list: use stackgrad.tensor.tensor\(...\)"),
-        (sg.ones(2).numpy(), r"ndarray: use stackgrad.tensor.from_numpy\(...\)"),
-        (None, "NoneType$"),
+        (5, r"int, expected a tensor; use tensor\(...\)"),
+        ([1.0, 2.0], r"list, expected a tensor; use tensor\(...\)"),
+        (sg.ones(2).numpy(), r"a NumPy array, expected a tensor; use tensor\(...\) or from_numpy\(...\)"),
+        (None, "NoneType, expected a tensor$"),
     ],
 )
 def test_an_argument_that_is_not_a_tensor(cls: Any, value: object, given: str) -> None:
-    with pytest.raises(TypeError, match=f"a {cls.__name__}'s value must be a Tensor; got {given}"):
+    with pytest.raises(TypeError, match=f"a {cls.__name__}'s value: got {given}"):
         cls(value)
 
 

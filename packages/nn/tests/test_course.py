@@ -76,7 +76,7 @@ def test_gradients_of_the_course() -> None:
 def test_the_course_requires_divisible_sizes(function: Callable[..., Any]) -> None:
     with pytest.raises(ValueError, match=re.escape("kernel (2, 2) must divide height 4 and width 5")):
         function(sg.ones(1, 1, 4, 5), (2, 2))
-    with pytest.raises(ValueError, match=r"kernel must be an int or 2 of them .*, at least 1; got \(2, 0\)"):
+    with pytest.raises(ValueError, match=r"kernel_size must be an int or 2 of them .*, at least 1; got \(2, 0\)"):
         function(sg.ones(1, 1, 4, 4), (2, 0))
     with pytest.raises(ValueError, match=re.escape("input of shape (4, 4): expected (batch, channel, height, width)")):
         function(sg.ones(4, 4), (2, 2))

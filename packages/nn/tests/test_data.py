@@ -210,7 +210,7 @@ def test_random_parts_hold_each_example_once(lengths: Any, expected: list[int]) 
         (lambda: nn.TensorDataset(), ValueError, "must have the same length; got shapes none"),
         (lambda: nn.TensorDataset(sg.ones(2), sg.ones(3, 1)), ValueError, "got shapes (2,), (3, 1)"),
         (lambda: nn.TensorDataset(sg.tensor(1)), ValueError, "must have the same length; got shapes ()"),
-        (lambda: nn.TensorDataset([1]), TypeError, "tensor 0 of a TensorDataset must be a Tensor; got list"),
+        (lambda: nn.TensorDataset([1]), TypeError, "tensor 0 of a TensorDataset: got list, expected a tensor"),
         (lambda: len(nn.Dataset()), NotImplementedError, "Dataset must define __len__"),
     ],
 )

@@ -163,6 +163,6 @@ def test_initialisers_overwrite_a_parameter(write: Any, make: Any, backend: str)
 
 
 def test_initialisers_overwrite_only_tensors() -> None:
-    with pytest.raises(TypeError, match="the argument of an initialiser must be a Tensor; got tuple"):
+    with pytest.raises(TypeError, match="the argument of an initialiser: got tuple, expected a tensor"):
         init.normal_((3, 4))  # type: ignore[arg-type]
     assert init.normal_(sg.zeros(2, dtype="float64")).dtype == np.float64

@@ -308,9 +308,11 @@ def test_integer_layers_are_rejected(dtype: str) -> None:
 )
 def test_an_argument_that_is_not_a_tensor(layer: nn.Module, shape: tuple[int, ...]) -> None:
     array = np.ones(shape, np.float32)
-    with pytest.raises(TypeError, match=r"input must be a Tensor; got ndarray: use .*from_numpy\(...\)$"):
+    with pytest.raises(
+        TypeError, match=r"input: got a NumPy array, expected a tensor; use tensor\(...\) or from_numpy\(...\)$"
+    ):
         layer(array)
-    with pytest.raises(TypeError, match=r"input must be a Tensor; got list: use stackgrad.tensor.tensor\(...\)$"):
+    with pytest.raises(TypeError, match=r"input: got list, expected a tensor; use tensor\(...\)$"):
         layer(array.tolist())
 
 

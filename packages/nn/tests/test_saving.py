@@ -262,10 +262,10 @@ def test_values_that_cannot_be_saved(path: Path) -> None:
     holds_itself: dict[str, Any] = {"a": [1]}
     holds_itself["a"].append(holds_itself)
     for state, message in (
-        ({"a": np.ones(1)}, "cannot save 'a': expected a Tensor, or .* got ndarray: use stackgrad.tensor.from_numpy"),
-        ({"a": [{"b": {1}}]}, "cannot save 'a.0.b': expected a Tensor, .* got set"),
+        ({"a": np.ones(1)}, "cannot save 'a': got a NumPy array, expected a tensor, a number, .*; use tensor"),
+        ({"a": [{"b": {1}}]}, "cannot save 'a.0.b': got set, expected a tensor, "),
         ({"a": {"lr": np.float32(1)}}, r"cannot save 'a.lr': got float32, a NumPy scalar: use .item\(\)"),
-        ({"model": nn.ReLU()}, r"cannot save 'model': .*; got ReLU"),
+        ({"model": nn.ReLU()}, "cannot save 'model': got ReLU, expected a tensor, "),
         ({("a", 1): 1}, r"cannot save the key \('a', 1\)"),
         ([sg.ones(1)], "save takes a Module or a mapping of names; got list"),
     ):

@@ -111,7 +111,7 @@ def test_clipping_in_a_captured_step(clip: Callable[[Any], Any]) -> None:
         (lambda p: nn.utils.clip_grad_norm_(p, -1.0), ValueError, "max_norm must be a finite number, not negative"),
         (lambda p: nn.utils.clip_grad_norm_(p, 1.0, 0), ValueError, "norm_type must be above 0; got 0"),
         (lambda p: nn.utils.clip_grad_norm_(p, 1.0, "inf"), TypeError, "norm_type must be a number; got str"),
-        (lambda p: nn.utils.clip_grad_norm_([1.0], 1.0), TypeError, "parameter 0 must be a Tensor; got float"),
+        (lambda p: nn.utils.clip_grad_norm_([1.0], 1.0), TypeError, "parameter 0: got float, expected a tensor"),
         (lambda p: nn.utils.clip_grad_value_(p, "1"), TypeError, "clip_value must be a number; got str"),
         (lambda p: nn.utils.clip_grad_value_(p, float("nan")), ValueError, "clip_value must be a finite number"),
     ],

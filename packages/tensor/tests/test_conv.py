@@ -1,9 +1,13 @@
-"""Convolution beyond the cases of stackgrad.tensor.testing: a worked example and errors."""
+"""Convolution beyond the cases of stackgrad.tensor.testing: sequences, forms of padding, and errors."""
+
+import re
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from stackgrad.tensor import conv2d, ones, tensor, zeros
+from stackgrad.tensor import conv1d, conv2d, grad_check, ones, tensor, zeros
 from stackgrad.tensor.testing import WINDOW_CASES
 
 
@@ -48,10 +52,14 @@ def test_empty_convolutions(x, weight, shape):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"x": zeros(1, 2, 3)}, ValueError, r"input of shape \(1, 2, 3\): expected \(batch, channels, height, width\)"),
-        ({"x": zeros(1, 2, 5, 5, dtype="int64")}, TypeError, "input of dtype int64: expected float32 or float64"),
         (
-            {"x": zeros(1, 2, 5, 5, dtype="float64")},
+            {"input": zeros(1, 2, 3)},
+            ValueError,
+            r"input of shape \(1, 2, 3\): expected \(batch, channels, height, width\)",
+        ),
+        ({"input": zeros(1, 2, 5, 5, dtype="int64")}, TypeError, "input of dtype int64: expected float32 or float64"),
+        (
+            {"input": zeros(1, 2, 5, 5, dtype="float64")},
             TypeError,
             "input has dtype float64 and weight float32: expected the same",
         ),
@@ -68,20 +76,64 @@ def test_empty_convolutions(x, weight, shape):
         ),
         ({"groups": 3}, ValueError, "groups 3 does not divide 2 input and 4 output channels"),
         ({"groups": 0}, ValueError, "groups 0 does not divide"),
-        ({"bias": zeros(3)}, ValueError, r"bias of shape \(3,\): expected \(4,\), one for each output channel"),
+        ({"bias": zeros(3)}, ValueError, r"bias of shape \(3,\): expected \(4,\), one for each output"),
         (
             {"weight": zeros(4, 2, 6, 3)},
             ValueError,
             r"kernel \(6, 3\) with dilation \(1, 1\) spans 6x3, more than the image of 5x5",
         ),
         ({"dilation": (1, 3)}, ValueError, r"with dilation \(1, 3\) spans 3x7, more than the image of 5x5"),
-        ({"stride": (0, 1)}, ValueError, r"stride \(0, 1\) is not valid: expected 1 or more"),
-        ({"stride": 2}, TypeError, "stride 2 is not valid: expected a pair of integers"),
-        ({"padding": ((0, -1), (0, 0))}, ValueError, r"padding .* is not valid: expected 0 or more on each side"),
+        ({"groups": 1.0}, ValueError, "groups 1.0 does not divide"),
+        ({"stride": (0, 1)}, ValueError, r"stride must be an int or 2 of them .*, at least 1; got \(0, 1\)"),
+        ({"dilation": 1.5}, ValueError, r"dilation must be an int or 2 of them .*, at least 1; got 1.5"),
+        ({"padding": ((0, -1), (0, 0))}, ValueError, r"padding must be .*, none negative; got \(\(0, -1\), \(0, 0\)\)"),
+        ({"activation": "tanh"}, ValueError, "activation must be \"relu\" or None; got 'tanh'"),
     ],
 )
 def test_invalid_arguments_are_named(arguments, error, message):
-    given = {"x": zeros(1, 2, 5, 5), "weight": zeros(4, 2, 3, 3), **arguments}
+    given = {"input": zeros(1, 2, 5, 5), "weight": zeros(4, 2, 3, 3), **arguments}
     given = {name: value.to("numpy") if hasattr(value, "to") else value for name, value in given.items()}
     with pytest.raises(error, match=message):
         conv2d(**given)
+
+
+@settings(max_examples=40)
+@given(st.data())
+def test_conv1d_is_conv2d_of_images_of_height_1(data):
+    kernel, stride, dilation, groups = (data.draw(st.integers(1, most)) for most in (3, 3, 2, 2))
+    sides = data.draw(st.tuples(st.integers(0, 2), st.integers(0, 2)))
+    rng = np.random.default_rng(0)
+    shapes = (2, 2 * groups, 6), (3 * groups, 2, kernel), (3 * groups,)
+    leaves = [tensor(rng.normal(size=shape), requires_grad=True) for shape in shapes]
+
+    def sequence(x, weight, bias):
+        return conv1d(x, weight, bias, stride, (sides,), [dilation], groups)
+
+    x, weight, bias = leaves
+    geometry = (1, stride), ((0, 0), sides), (1, dilation)
+    image = conv2d(x.unsqueeze(2), weight.unsqueeze(2), bias, *geometry, groups)
+    assert sequence(*leaves).tolist() == image.squeeze(2).tolist()
+    grad_check(sequence, *leaves)
+
+
+@given(st.integers(1, 4), st.integers(1, 5), st.integers(1, 3), st.integers(1, 6), st.integers(1, 6))
+def test_same_keeps_the_size(rows, columns, dilation, height, width):
+    out = conv2d(ones(1, 1, height, width), ones(1, 1, rows, columns), padding="same", dilation=dilation)
+    assert out.shape == (1, 1, height, width)
+
+
+def test_same_puts_the_odd_zero_at_the_end():
+    x, weight = tensor([[[1.0, 2.0, 3.0]]]), tensor([[[1.0, 10.0]]])
+    assert conv1d(x, weight, padding="same").tolist() == [[[21.0, 32.0, 3.0]]]
+
+
+@pytest.mark.parametrize(
+    ("x", "weight", "message"),
+    [
+        ((1, 1, 3, 3), (1, 1, 2), "input of shape (1, 1, 3, 3): expected (batch, channels, width)"),
+        ((1, 1, 3), (1, 1, 2, 2), "weight of shape (1, 1, 2, 2): expected (out, in / groups, kernel width)"),
+    ],
+)
+def test_conv1d_names_wrong_dimensions(x, weight, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        conv1d(ones(x), ones(weight))

@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from hypothesis.extra.numpy import mutually_broadcastable_shapes
 
-from stackgrad.tensor import Window
 from stackgrad.tensor._shape import (
     broadcast_shapes,
     normalize_dim,
@@ -16,7 +14,7 @@ from stackgrad.tensor._shape import (
     resolve_shape,
     strides_in_order,
 )
-from stackgrad.tensor.testing import Limits, draws, loops, uniform
+from stackgrad.tensor.testing import Limits, draws, uniform
 
 
 @pytest.mark.parametrize(("dim", "expected"), [(0, 0), (2, 2), (-1, 2), (-3, 0), (np.int64(1), 1)])
@@ -98,47 +96,6 @@ def test_an_invalid_shape_is_named(shape, size, message):
 
 def test_reduced_dims_are_kept_as_1():
     assert reduced_shape((2, 3, 4), (0, 2)) == (1, 3, 1)
-
-
-PAIRS = st.tuples(st.integers(1, 4), st.integers(1, 4))
-SIDES = st.tuples(st.integers(0, 3), st.integers(0, 3))
-
-
-@given(PAIRS, PAIRS, st.tuples(SIDES, SIDES), PAIRS, st.tuples(st.integers(1, 9), st.integers(1, 9)))
-def test_the_count_of_window_positions(kernel, stride, padding, dilation, size):
-    window = Window(kernel, stride, padding, dilation)
-    counted = loops.output_size(size, window)
-    if 0 in counted:
-        with pytest.raises(ValueError, match=r"kernel .* with dilation .* spans .* more than the image of"):
-            window.positions(size)
-    else:
-        assert window.positions(size) == counted
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "message"),
-    [
-        ({"kernel": (0, 1)}, ValueError, r"kernel \(0, 1\) is not valid: expected 1 or more in each dimension"),
-        ({"kernel": (1, 1), "stride": (1, -1)}, ValueError, r"stride \(1, -1\) is not valid: expected 1 or more"),
-        ({"kernel": (1, 1), "dilation": (0, 1)}, ValueError, r"dilation \(0, 1\) is not valid: expected 1 or more"),
-        (
-            {"kernel": (1, 1), "padding": ((0, 0), (-1, 0))},
-            ValueError,
-            r"padding \(\(0, 0\), \(-1, 0\)\) is not valid: expected 0 or more on each side",
-        ),
-        ({"kernel": 2}, TypeError, "kernel 2 is not valid: expected a pair of integers"),
-        ({"kernel": (2, 2, 2)}, TypeError, r"kernel \(2, 2, 2\) is not valid: expected a pair of integers"),
-        ({"kernel": (2, 1.5)}, TypeError, r"kernel \(2, 1.5\) is not valid: expected a pair of integers"),
-        (
-            {"kernel": (2, 2), "padding": (1, 1)},
-            TypeError,
-            r"padding \(1, 1\) is not valid: expected \(before, after\)",
-        ),
-    ],
-)
-def test_an_invalid_window_is_named(arguments, error, message):
-    with pytest.raises(error, match=message):
-        Window(**arguments)
 
 
 # --- strides

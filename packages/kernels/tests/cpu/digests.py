@@ -37,7 +37,7 @@ def _pool(pool):
 
 def _batch_norm(*shape, dtype=np.float32):
     x, w, b = _leaf(*shape, dtype=dtype), _leaf(shape[1], dtype=dtype), _leaf(shape[1], dtype=dtype)
-    out, mean, var = sg.batch_norm(x, w, b, relu=True)
+    out, mean, var = sg.batch_norm(x, w, b, activation="relu")
     return [mean, var, *_with_gradients(out, x, w, b)]
 
 

@@ -73,7 +73,7 @@ class Network:
         w1, b1, w2, b2 = self.params
         for p in self.params:
             p.grad = None
-        hidden = sg.dropout(sg.linear(x, w1, b1, relu=True), 0.5, self.draws)
+        hidden = sg.dropout(sg.linear(x, w1, b1, activation="relu"), 0.5, self.draws)
         loss = sg.cross_entropy(sg.linear(hidden, w2, b2), target).mean()
         loss.backward()
         numbers = np.empty(9)

@@ -66,11 +66,11 @@ def test_targets_are_checked(loss: Callable[..., Any]) -> None:
 @pytest.mark.parametrize("loss", [nn.cross_entropy, nn.nll_loss])
 def test_an_argument_that_is_not_a_tensor(loss: Callable[..., Any]) -> None:
     x = sg.ones(2, 3)
-    with pytest.raises(TypeError, match=r"input must be a Tensor; got ndarray: use .*from_numpy\(...\)"):
+    with pytest.raises(TypeError, match=r"input: got a NumPy array, expected a tensor; use tensor\(...\)"):
         loss(x.numpy(), x)
-    with pytest.raises(TypeError, match=r"target must be a Tensor; got ndarray: use .*from_numpy\(...\)"):
+    with pytest.raises(TypeError, match=r"target: got a NumPy array, expected a tensor; use tensor\(...\)"):
         loss(x, np.zeros(2, np.int64))
-    with pytest.raises(TypeError, match=r"target must be a Tensor; got list: use stackgrad.tensor.tensor\(...\)"):
+    with pytest.raises(TypeError, match=r"target: got list, expected a tensor; use tensor\(...\)"):
         loss(x, [0, 1])
 
 
@@ -192,5 +192,5 @@ def test_arguments_of_class_losses() -> None:
         nn.cross_entropy(x, sg.tensor([0, 1]), label_smoothing=1.5)
     with pytest.raises(ValueError, match=re.escape("input of shape (2, 3, 4) and target of shape (2, 3)")):
         nn.cross_entropy(sg.ones(2, 3, 4), sg.zeros(2, 3, dtype="int64"))
-    with pytest.raises(TypeError, match="weight must be a Tensor; got str"):
+    with pytest.raises(TypeError, match="weight: got str, expected a tensor"):
         nn.cross_entropy(x, sg.tensor([0, 1]), "sum")  # type: ignore[arg-type]

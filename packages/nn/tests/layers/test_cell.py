@@ -68,7 +68,7 @@ def test_errors() -> None:
         nn.GRUCell(2, 3)(sg.ones(2, 3))
     with pytest.raises(ValueError, match=re.escape("LSTMCell: state of shape (3,): expected (2, 3)")):
         nn.LSTMCell(2, 3)(sg.ones(2, 2), (sg.ones(2, 3), sg.ones(3)))
-    with pytest.raises(TypeError, match="the state of RNNCell must be a Tensor; got list"):
+    with pytest.raises(TypeError, match="the state of RNNCell: got list, expected a tensor"):
         nn.RNNCell(2, 3)(sg.ones(2, 2), [1.0])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match='nonlinearity must be "tanh" or "relu"'):
         nn.RNNCell(2, 3, nonlinearity="sin")

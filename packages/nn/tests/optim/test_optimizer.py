@@ -237,11 +237,11 @@ def test_errors(make: Callable[[list[nn.Parameter]], Any], message: str) -> None
     [
         (
             lambda p: nn.SGD([np.ones(2)], 0.1),
-            "parameter 0 must be a Tensor; got ndarray: use stackgrad.tensor.from_numpy",
+            "parameter 0: got a NumPy array, expected a tensor; use tensor",
         ),
         (lambda p: nn.SGD(p[0], 0.1), "takes several parameters, such as model.parameters(); got Parameter"),
         (lambda p: nn.SGD(nn.Linear(1, 1), 0.1), "several parameters, such as model.parameters(); got Linear"),
-        (lambda p: nn.Adam(nn.Linear(1, 1).named_parameters()), "parameter 0 must be a Tensor; got tuple"),
+        (lambda p: nn.Adam(nn.Linear(1, 1).named_parameters()), "parameter 0: got tuple, expected a tensor"),
         (lambda p: nn.SGD([sg.tensor([1])], 0.1), "parameter 0 must have dtype float32 or float64; got int64"),
         (lambda p: nn.SGD(p, "0.1"), "lr must be a number; got str"),
         (lambda p: nn.SGD(p, 0.1, True), "momentum must be a number; got bool"),
@@ -318,7 +318,7 @@ def test_a_mismatched_state_changes_nothing(change: dict[str, Any], message: str
         ({**group(lr=1.0), "tensors": [sg.ones(2)]}, "must be a dict by name; got list"),
         (
             {**group(lr=1.0), "tensors": {"velocity.0": 1}},
-            "state tensor 'velocity.0' must be a Tensor",
+            "state tensor 'velocity.0': got",
         ),
     ],
 )

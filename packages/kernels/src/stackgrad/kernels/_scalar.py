@@ -11,7 +11,8 @@ import numpy as np
 
 from stackgrad.tensor import OPS, Op
 from stackgrad.tensor._optable import called_by
-from stackgrad.tensor._stage import DType, Line, Stage
+from stackgrad.tensor._stage import Line, Stage
+from stackgrad.tensor._types import DType
 
 
 def scalar_compiler(function_of: Callable[[str], Any], inlined: Callable[..., Any]) -> Callable[[str], Any]:

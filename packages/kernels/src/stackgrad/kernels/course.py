@@ -42,7 +42,7 @@ def conv1d(input: Tensor, weight: Tensor) -> Tensor:
     """
     if weight.ndim != 3:
         raise ValueError(f"conv1d: weight of shape {weight.shape}: expected (out_channels, in_channels, kernel_width)")
-    return sg.conv1d(input, weight, padding=(0, weight.shape[2] - 1))
+    return sg.conv1d(input, weight, padding=((0, weight.shape[2] - 1),))
 
 
 def tensor_conv2d(out: Operand, input: Operand, weight: Operand, reverse: bool) -> None:

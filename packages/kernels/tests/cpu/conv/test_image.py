@@ -6,7 +6,7 @@ import pytest
 from stackgrad.kernels.cpu import CpuBackend, _channels_last
 from stackgrad.kernels.cpu.conv._image import Image, inside, masked_and_summed, padding, reading
 from stackgrad.tensor import Backend, NumpyBackend, Window
-from stackgrad.tensor._shape import NO_PADDING
+from stackgrad.tensor._window import NO_PADDING
 
 pytestmark = pytest.mark.usefixtures("poisoned")
 

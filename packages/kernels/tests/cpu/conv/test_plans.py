@@ -89,7 +89,7 @@ def test_backward_sees_that_an_operand_was_changed(backend, relu):
             sg.from_numpy(whole(*s), backend=backend).requires_grad_() for s in ((4, 3, 30, 30), (8, 3, 3, 3), (8,))
         )
         inner = x * 1.0
-        out = sg.conv2d(inner, w, b, padding=((1, 1), (1, 1)), relu=relu)
+        out = sg.conv2d(inner, w, b, padding=((1, 1), (1, 1)), activation="relu" if relu else None)
         change(inner, w, b, out)
         out.sum().backward()
         return x, w, b

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from stackgrad.tensor import Tensor
+from stackgrad.tensor._errors import not_a_tensor
 
-from ._arguments import described
 from ._assignment import Assigning
 from .parameter import Buffer, Parameter
 
@@ -32,7 +32,7 @@ class Registering(Assigning):
         ['weight', 'bias', 'seen']
         """
         if tensor is not None and not isinstance(tensor, Tensor):
-            raise TypeError(f"register_buffer {name!r}: expected a Tensor or None; got {described(tensor)}")
+            raise not_a_tensor(f"register_buffer {name!r}", tensor, "a tensor or None")
         self._register(name, Buffer, None if tensor is None else Buffer(tensor))
         unsaved = self._unsaved() - {name}
         object.__setattr__(self, "_non_persistent", unsaved if persistent else unsaved | {name})
@@ -50,7 +50,9 @@ class Registering(Assigning):
         ['scale']
         """
         if param is not None and not isinstance(param, Parameter):
-            raise TypeError(f"register_parameter {name!r}: expected nn.Parameter(...) or None; got {described(param)}")
+            raise TypeError(
+                f"register_parameter {name!r}: got {type(param).__name__}, expected an nn.Parameter or None"
+            )
         self._register(name, Parameter, param)
 
     def add_module(self, name: str, module: Any) -> None:

@@ -6,8 +6,7 @@ import numpy as np
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
-
-from ._arguments import described
+from stackgrad.tensor._errors import not_a_tensor
 
 
 def replace(member: Tensor, value: Tensor) -> None:
@@ -26,13 +25,9 @@ def load(owner: str, own: Mapping[str, Tensor], ignored: Set[str], state: Mappin
         raise TypeError(
             f"the state of {owner} must map names to tensors, as nn.load returns; got {type(state).__name__}"
         )
-    wrong = [
-        f"{name} is of type {described(value)}"
-        for name, value in state.items()
-        if name in own and not isinstance(value, Tensor)
-    ]
-    if wrong:
-        raise TypeError(f"the state does not fit {owner}: {'; '.join(wrong)}")
+    for name, value in state.items():
+        if name in own and not isinstance(value, Tensor):
+            raise not_a_tensor(f"the state of {owner}: {name}", value)
     names: dict[int, list[str]] = {}
     for name, member in own.items():
         names.setdefault(id(member), []).append(name)

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from stackgrad.tensor import Tensor
-
-from ._arguments import described
+from stackgrad.tensor._errors import not_a_tensor
 
 
 def flatten(state: Mapping[Any, Any]) -> tuple[dict[str, Tensor], str | None]:
@@ -51,10 +50,8 @@ def _encode(value: Any, path: tuple[str, ...], tensors: dict[str, Tensor], above
     if isinstance(value, np.generic):
         raise TypeError(f"cannot save {'.'.join(path)!r}: got {type(value).__name__}, a NumPy scalar: use .item()")
     if not isinstance(value, Mapping | list | tuple):
-        raise TypeError(
-            f"cannot save {'.'.join(path)!r}: expected a Tensor, or a number, text, None, list, tuple or dict; got "
-            f"{described(value)}"
-        )
+        expected = "a tensor, a number, text, None, a list, a tuple or a dict"
+        raise not_a_tensor(f"cannot save {'.'.join(path)!r}", value, expected)
     if id(value) in above:
         raise ValueError(f"cannot save {'.'.join(path)!r}: it holds itself")
     above = (*above, id(value))

@@ -4,14 +4,13 @@ A kernel must divide the image, `max` keeps the dimension, and `dropout` does no
 `conv1d` and `conv2d` are in `stackgrad.kernels.course`.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 
 import stackgrad.tensor as sg
-from stackgrad.tensor import Tensor
+from stackgrad.tensor import Tensor, Window
+from stackgrad.tensor._checks import expect_dims, expect_tensors
+from stackgrad.tensor._types import Extents
 
-from ._arguments import expect_dims, expect_tensors, sizes
 from .functional import avg_pool2d, max_pool2d, softmax
 from .functional import log_softmax as logsoftmax
 from .functional._dropout import check_probability
@@ -19,7 +18,7 @@ from .functional._dropout import check_probability
 __all__ = ["argmax", "avgpool2d", "dropout", "logsoftmax", "max", "maxpool2d", "softmax", "tile"]
 
 
-def tile(input: Tensor, kernel: Sequence[int]) -> tuple[Tensor, int, int]:
+def tile(input: Tensor, kernel: Extents) -> tuple[Tensor, int, int]:
     """Split an image into adjacent windows, each flattened into a last dimension.
 
     Args:
@@ -44,7 +43,7 @@ def tile(input: Tensor, kernel: Sequence[int]) -> tuple[Tensor, int, int]:
     return windows.reshape(batch, channel, new_height, new_width, rows * columns), new_height, new_width
 
 
-def avgpool2d(input: Tensor, kernel: Sequence[int]) -> Tensor:
+def avgpool2d(input: Tensor, kernel: Extents) -> Tensor:
     """The mean of each window of `tile`: (batch, channel, height / kernel_height, width / kernel_width).
 
     >>> nn.course.avgpool2d(ones(1, 1, 4, 4), (2, 2)).shape
@@ -53,7 +52,7 @@ def avgpool2d(input: Tensor, kernel: Sequence[int]) -> Tensor:
     return avg_pool2d(input, _dividing_kernel("avgpool2d", input, kernel))
 
 
-def maxpool2d(input: Tensor, kernel: Sequence[int]) -> Tensor:
+def maxpool2d(input: Tensor, kernel: Extents) -> Tensor:
     """The largest value of each window of `tile`: (batch, channel, height / kernel_height, width / kernel_width).
 
     >>> nn.course.maxpool2d(ones(1, 1, 4, 4), (2, 2)).shape
@@ -114,9 +113,9 @@ def dropout(input: Tensor, rate: float, ignore: bool = False) -> Tensor:
     return sg.where(sg.rand(*input.shape, backend=input.backend) >= rate, input, 0.0)
 
 
-def _dividing_kernel(function: str, input: Tensor, kernel: Sequence[int]) -> tuple[int, int]:
+def _dividing_kernel(function: str, input: Tensor, kernel: Extents) -> tuple[int, int]:
     expect_dims(function, input, "batch", "channel", "height", "width")
-    rows, columns = sizes("kernel", kernel, 2)
+    rows, columns = Window(kernel).kernel
     height, width = input.shape[2:]
     if height % rows or width % columns:
         raise ValueError(

@@ -18,7 +18,9 @@ from . import _exchange
 from ._autograd import Context, Function, Node
 from ._backend import Backend, available_backends, get_backend, set_default_backend
 from ._backward import grad
-from ._conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
+from ._batch_norm import batch_norm
+from ._conv import conv1d, conv2d
+from ._conv_transpose import conv_transpose1d, conv_transpose2d
 from ._create import (
     arange,
     bernoulli,
@@ -36,19 +38,21 @@ from ._create import (
     where,
     zeros,
 )
+from ._dropout import dropout
 from ._dtypes import bool_, float32, float64, int64
+from ._embedding import embedding
 from ._host import HostBackend
-from ._layers import batch_norm, dropout, embedding, linear
+from ._linear import linear
 from ._mode import enable_grad, is_recording, no_grad, observed
 from ._numpy import NumpyBackend
 from ._optable import OPS, REDUCTIONS, Op, Reduction
 from ._optim import adam_numbers, adam_step, sgd_numbers, sgd_step
-from ._pool import avg_pool2d, max_pool2d
+from ._pool import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
 from ._random import Generator, default_generator, manual_seed
-from ._shape import Window
 from ._softmax import cross_entropy, log_softmax, nll_loss, softmax
 from ._tape import Launches, Tape, capturing, depends_on, each_time
 from ._tensor import Tensor
+from ._window import Window
 
 if TYPE_CHECKING:
     from . import array_api as array_api
@@ -91,6 +95,7 @@ __all__ = [
     "adam_step",
     "arange",
     "available_backends",
+    "avg_pool1d",
     "avg_pool2d",
     "batch_norm",
     "bernoulli",
@@ -123,6 +128,7 @@ __all__ = [
     "linear",
     "log_softmax",
     "manual_seed",
+    "max_pool1d",
     "max_pool2d",
     "maximum",
     "minimum",

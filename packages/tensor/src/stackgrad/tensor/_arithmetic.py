@@ -6,8 +6,9 @@ import math
 from typing import TYPE_CHECKING, cast
 
 from ._dtypes import bool_, int64, is_float
-from ._ops import Operand, common_dtype, elementwise
+from ._ops import common_dtype, elementwise
 from ._optable import OPS
+from ._types import Operand
 from ._value import Value
 
 if TYPE_CHECKING:

@@ -11,10 +11,9 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Union
 
-from ._backend import DType
 from ._mode import here
-from ._shape import Shape
 from ._source import Source, refresh
+from ._types import DType, Shape
 from ._value import Value
 
 if TYPE_CHECKING:

@@ -16,19 +16,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _batch_norm
+from . import _composed_norm
 from ._errors import not_a_backend
 from ._fork import free_in_forks
 from ._host_buffer import HostBuffer
 from ._optable import OPS, REDUCTIONS, Op, Reduction
-from ._shape import Shape, Window
 from ._stage import Stage, plan_composed
+from ._types import Array, DType, Shape
+from ._window import Window
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
-
-Array = Any  # the backend's own array: has .shape, .dtype, .ndim, .size and .strides (0 for an expanded dimension)
-DType = np.dtype[Any]
 
 
 class Backend(ABC):
@@ -309,7 +307,7 @@ class Backend(ABC):
 
         Returns (out, mean (c,), biased variance (c,)).
         """
-        return _batch_norm.batch_norm(self, x, weight, bias, eps, relu)
+        return _composed_norm.batch_norm(self, x, weight, bias, eps, relu)
 
     def batch_norm_grad(
         self, g: Array, x: Array, weight: Array, bias: Array, mean: Array, var: Array, eps: float, relu: bool
@@ -318,7 +316,7 @@ class Backend(ABC):
 
         `mean` and `var` come from `batch_norm`.
         """
-        return _batch_norm.batch_norm_grad(self, g, x, weight, bias, mean, var, eps, relu)
+        return _composed_norm.batch_norm_grad(self, g, x, weight, bias, mean, var, eps, relu)
 
     # --- gather and scatter: rows of a (r, k) chosen by index (m,) int64 in 0 .. r - 1
 

@@ -1,69 +1,86 @@
-"""Batch normalisation composed of other primitives, for backends without a kernel for it.
-
-x is (n, c, s); the mean and variance of each channel, over n and s, are (c,). If the mean is far larger than the
-deviation, the rounding error of the mean is as large as the deviation. So the mean of the centred values is added to
-the mean and subtracted from them, as in the corrected two-pass algorithm (T. Chan, G. Golub and R. LeVeque, "Algorithms
-for computing the sample variance", The American Statistician 37, 1983).
-"""
+"""Batch normalisation."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING
 
-from ._optable import OPS, REDUCTIONS
+from ._autograd import Context, Primitive
+from ._checks import expect_float, expect_same_dtype, is_relu
+from ._folds import centre
+from ._mode import is_recording
+from ._ops import common_backend
+from ._types import Activation
 
 if TYPE_CHECKING:
-    from ._backend import Backend
-
-Array = Any
+    from ._tensor import Tensor
 
 
-def batch_norm(on: Backend, x: Array, weight: Array, bias: Array, eps: float, relu: bool) -> tuple[Array, Array, Array]:
-    """See Backend.batch_norm."""
-    mean = _mean(on, x)
-    mean = on.elementwise(OPS["add"], mean, _mean(on, _centred(on, x, mean)))
-    centred = _centred(on, x, mean)
-    centred = _centred(on, centred, _mean(on, centred))
-    var = _mean(on, on.elementwise(OPS["mul"], centred, centred))
-    out = _scale_and_shift(on, _normal(on, x, mean, var, eps), weight, bias)
-    return on.elementwise(OPS["relu"], out) if relu else out, mean, var
+class BatchNorm(Primitive):
+    @staticmethod
+    def forward(
+        ctx: Context, x: Tensor, weight: Tensor, bias: Tensor, eps: float, relu: bool, statistics: list[Tensor]
+    ) -> Tensor:
+        out, mean, var = x.backend.batch_norm(x.data, weight.data, bias.data, eps, relu)
+        statistics[:] = [x.new(mean), x.new(var)]
+        ctx.eps, ctx.relu = eps, relu
+        ctx.save(x, weight, bias, *statistics)
+        return x.new(out)
+
+    @staticmethod
+    def backward(ctx: Context, g: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, bias, mean, var = ctx.saved
+        if not is_recording():
+            grads = g.backend.batch_norm_grad(
+                g.data, x.data, weight.data, bias.data, mean.data, var.data, ctx.eps, ctx.relu
+            )
+            return tuple(g.new(data) for data in grads)
+        centred = centre(x, (0, 2))
+        scale = ((centred * centred).mean((0, 2), keepdim=True) + ctx.eps).rsqrt()
+        normal, weight = centred * scale, weight.reshape(1, -1, 1)
+        if ctx.relu:
+            g = g.masked_by(normal * weight + bias.reshape(1, -1, 1))
+        rest = g - g.mean((0, 2), keepdim=True) - normal * (g * normal).mean((0, 2), keepdim=True)
+        return rest * scale * weight, (g * normal).sum((0, 2)), g.sum((0, 2))
 
 
-def batch_norm_grad(
-    on: Backend, g: Array, x: Array, weight: Array, bias: Array, mean: Array, var: Array, eps: float, relu: bool
-) -> tuple[Array, Array, Array]:
-    """See Backend.batch_norm_grad (S. Ioffe and C. Szegedy, arXiv:1502.03167)."""
-    normal = _normal(on, x, mean, var, eps)
-    if relu:
-        g = on.elementwise(OPS["masked_by"], g, _scale_and_shift(on, normal, weight, bias))
-    weighted = on.elementwise(OPS["mul"], g, normal)
-    rest = _centred(on, g, _mean(on, g))
-    share = on.elementwise(OPS["mul"], normal, _column(on, _mean(on, weighted)))
-    scale = on.elementwise(OPS["mul"], _scale(on, var, eps), weight)
-    x_grad = on.elementwise(OPS["mul"], on.elementwise(OPS["sub"], rest, share), _column(on, scale))
-    return x_grad, on.reduce(REDUCTIONS["sum"], weighted, (0, 2)), on.reduce(REDUCTIONS["sum"], g, (0, 2))
+def batch_norm(
+    x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5, activation: Activation = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """x (n, c, ...) normalised to mean 0 and variance 1 in each channel, times weight (c,) plus bias (c,).
 
+    `activation` is "relu", which is applied in the same pass, or None.
 
-def _column(on: Backend, a: Array) -> Array:
-    return on.reshape(a, (1, a.shape[0], 1))
+    Returns (out, mean (c,), biased variance (c,)); no gradient flows through the last two. The mean is accurate to 2
+    eps of the largest magnitude and the variance to 256 eps of itself, even if the mean is far larger than the
+    deviation; both are NaN for an empty x. Raises ValueError for shapes that do not match, for no channels and for one
+    value per channel, TypeError for mixed or integer dtypes.
+    S. Ioffe and C. Szegedy, "Batch normalization" (https://arxiv.org/abs/1502.03167).
 
-
-def _mean(on: Backend, a: Array) -> Array:
-    count = on.constant(a.shape[0] * a.shape[2], a.dtype)
-    return on.elementwise(OPS["div"], on.reduce(REDUCTIONS["sum"], a, (0, 2)), count)
-
-
-def _centred(on: Backend, x: Array, mean: Array) -> Array:
-    return on.elementwise(OPS["sub"], x, _column(on, mean))
-
-
-def _scale(on: Backend, var: Array, eps: float) -> Array:
-    return on.elementwise(OPS["rsqrt"], on.elementwise(OPS["add"], var, on.constant(eps, var.dtype)))
-
-
-def _normal(on: Backend, x: Array, mean: Array, var: Array, eps: float) -> Array:
-    return on.elementwise(OPS["mul"], _centred(on, x, mean), _column(on, _scale(on, var, eps)))
-
-
-def _scale_and_shift(on: Backend, a: Array, weight: Array, bias: Array) -> Array:
-    return on.elementwise(OPS["add"], on.elementwise(OPS["mul"], a, _column(on, weight)), _column(on, bias))
+    >>> batch_norm(tensor([[1.0], [3.0]]), ones(1), zeros(1), eps=0.0)
+    (tensor([[-1.],
+            [ 1.]]), tensor([2.]), tensor([1.]))
+    """
+    relu = is_relu(activation)
+    common_backend("batch_norm", x, weight, bias)
+    expect_same_dtype("batch_norm", x, weight=weight, bias=bias)
+    expect_float("batch_norm", x)
+    if x.ndim < 2 or weight.shape != x.shape[1:2] or bias.shape != weight.shape:
+        raise ValueError(
+            f"batch_norm: input of shape {x.shape}, weight {weight.shape}, bias {bias.shape}: "
+            "expected (batch, channels, ...) and one weight and bias for each channel"
+        )
+    n, c = x.shape[:2]
+    pixels = x.numel() // (n * c) if n * c else 0
+    if not c or n * pixels == 1:
+        wrong = "1 value per channel: expected 2 or more, or none" if c else "no channels: expected 1 or more"
+        raise ValueError(f"batch_norm: input of shape {x.shape} has {wrong}")
+    if not x.numel():
+        column = (c,) + (1,) * (x.ndim - 2)
+        out = x * weight.reshape(*column) + bias.reshape(*column)
+        nothing = x.new(x.backend.full((c,), math.nan, x.dtype))
+        return out.relu() if relu else out, nothing, nothing.clone()
+    statistics: list[Tensor] = []  # filled by forward, whose only differentiable result is the output
+    out = BatchNorm.apply(x.reshape(n, c, pixels), weight, bias, eps, relu, statistics)
+    mean, var = statistics
+    return out.reshape(*x.shape), mean, var

@@ -4,20 +4,40 @@ from __future__ import annotations
 
 from ._dtypes import is_float
 from ._errors import not_a_tensor
+from ._types import Activation
 from ._value import Value
 
 
+def expect_tensors(what: str, **values: object) -> None:
+    """Raise TypeError unless each of these arguments of `what` is a tensor."""
+    for name, value in values.items():
+        if not isinstance(value, Value):
+            raise not_a_tensor(f"{what}: {name}", value)
+
+
+def expect_optional(what: str, **values: object) -> None:
+    """Raise TypeError unless each of these arguments of `what` is a tensor or None."""
+    expect_tensors(what, **{name: value for name, value in values.items() if value is not None})
+
+
 def expect_float(what: str, x: Value) -> None:
-    if not isinstance(x, Value):
-        raise not_a_tensor(what, x)
+    expect_tensors(what, input=x)
     if not is_float(x.dtype):
         raise TypeError(f"{what}: input of dtype {x.dtype}: expected float32 or float64")
 
 
-def expect_image(what: str, x: Value) -> None:
+def expect_dims(what: str, x: Value, *dims: str) -> None:
+    """Raise ValueError unless x has one dimension for each of the names `dims`."""
+    if x.ndim != len(dims):
+        raise ValueError(f"{what}: input of shape {x.shape}: expected ({', '.join(dims)})")
+
+
+def expect_image(what: str, x: Value) -> int:
+    """2 for an image, or 1 for a sequence if `what` ends with 1d. Raises for other dimensions and other dtypes."""
+    dims = ("width",) if what.endswith("1d") else ("height", "width")
+    expect_dims(what, x, "batch", "channels", *dims)
     expect_float(what, x)
-    if x.ndim != 4:
-        raise ValueError(f"{what}: input of shape {x.shape}: expected (batch, channels, height, width)")
+    return len(dims)
 
 
 def expect_classes(what: str, target: Value, classes: int) -> None:
@@ -32,3 +52,15 @@ def expect_same_dtype(what: str, x: Value, **others: Value | None) -> None:
             raise TypeError(
                 f"{what}: input has dtype {x.dtype} and {name} {other.dtype}: expected the same; use .astype(...)"
             )
+
+
+def expect_bias(what: str, bias: Value | None, outputs: int) -> None:
+    if bias is not None and bias.shape != (outputs,):
+        raise ValueError(f"{what}: bias of shape {bias.shape}: expected ({outputs},), one for each output")
+
+
+def is_relu(activation: Activation) -> bool:
+    """Whether `activation` is "relu" rather than None. Raises ValueError for any other value."""
+    if activation not in (None, "relu"):
+        raise ValueError(f'activation must be "relu" or None; got {activation!r}')
+    return activation is not None

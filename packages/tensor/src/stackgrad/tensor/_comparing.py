@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from ._dtypes import is_float
-from ._ops import Operand, common_backend, elementwise
+from ._ops import common_backend, elementwise
+from ._types import Operand
 from ._value import Value
 
 if TYPE_CHECKING:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ._backend import Backend, DType, get_backend
+from ._backend import Backend, get_backend
 from ._device import Name, device, on
 from ._dtypes import as_dtype, is_float
 from ._errors import dtype_of
 from ._host import HostBackend
 from ._ops import To
 from ._ops import cast as cast_to
+from ._types import DType
 from ._value import Value
 
 if TYPE_CHECKING:

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 from weakref import WeakValueDictionary
 
-from ._backend import Backend, DType
+from ._backend import Backend
 from ._dtypes import Symbolic, bool_, int64
 from ._optable import Op, Reduction
-from ._shape import Shape, broadcast_shapes, strides_in_order
+from ._shape import broadcast_shapes, strides_in_order
 from ._stage import Axes
+from ._types import DType, Shape
 
 
 class Untraceable(Exception):

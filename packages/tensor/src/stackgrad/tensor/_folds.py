@@ -10,8 +10,9 @@ from ._mode import here, is_recording
 from ._ops import Copy, Expand, Permute, Sum, concatenate, elementwise, expand, reduced
 from ._optable import OPS
 from ._plans import Plans
-from ._shape import Shape, reduced_shape
+from ._shape import reduced_shape
 from ._source import Source
+from ._types import Shape
 from ._views import reshape
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ import numpy as np
 
 from ._dtypes import is_float
 from ._errors import not_a_tensor
-from ._ops import Operand, concatenate, elementwise, expand
+from ._ops import concatenate, elementwise, expand
 from ._shape import broadcast_shapes
+from ._types import Operand
 from ._value import Value
 
 if TYPE_CHECKING:

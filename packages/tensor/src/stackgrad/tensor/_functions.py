@@ -12,10 +12,10 @@ from typing import Any, ParamSpec, TypeVar
 
 from ._arithmetic import power
 from ._errors import not_a_tensor
-from ._ops import Operand, elementwise
+from ._ops import elementwise
 from ._rounding import whole
-from ._shape import Dims
 from ._tensor import Tensor
+from ._types import Dims, Operand
 from ._value import Value
 
 P = ParamSpec("P")

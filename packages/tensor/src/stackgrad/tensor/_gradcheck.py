@@ -12,7 +12,7 @@ from ._create import from_numpy
 from ._dtypes import float64
 from ._tensor import Tensor
 
-Array = NDArray[np.float64]
+Doubles = NDArray[np.float64]
 
 # Factors of the offset: a larger one for when rounding hides the difference, a smaller one for strong curvature.
 FACTORS = (1.0, 32.0, 1 / 32)
@@ -37,7 +37,7 @@ def grad_check(
             from_numpy(a.copy(), requires_grad=True, backend=x.backend) for a, x in zip(arrays, inputs, strict=True)
         ]
 
-    def values() -> Array:
+    def values() -> Doubles:
         return fn(*tensors()).detach().numpy().reshape(-1).astype(float64)
 
     leaves = tensors()
@@ -65,7 +65,7 @@ def grad_check(
                 )
 
 
-def _difference(values: Callable[[], Array], array: Array, index: tuple[int, ...], eps: float) -> Array:
+def _difference(values: Callable[[], Doubles], array: Doubles, index: tuple[int, ...], eps: float) -> Doubles:
     """The central difference of all `values` for one element of `array`, on which they depend."""
     centre = float(array[index])
     ends, found = [], []
@@ -78,7 +78,7 @@ def _difference(values: Callable[[], Array], array: Array, index: tuple[int, ...
         return (found[0] - found[1]) / (ends[0] - ends[1])
 
 
-def _jacobians(out: Tensor, leaves: list[Tensor]) -> list[Array]:
+def _jacobians(out: Tensor, leaves: list[Tensor]) -> list[Doubles]:
     """For each leaf the gradients of all elements of `out`: (out.numel(), *leaf.shape), zeros if it took no part."""
     found = [np.zeros((out.numel(), *leaf.shape)) for leaf in leaves]
     for k in range(out.numel()):

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from ._backend import Backend, DType
-from ._shape import Shape
+from ._backend import Backend
 from ._sums import by_row
+from ._types import DType, Shape
 
 LARGE = 1e38  # a Python scalar below it fits every float dtype
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from ._backend import Backend, DType
-    from ._shape import Shape
+    from ._backend import Backend
+    from ._types import DType, Shape
 
 
 class HostBuffer:

@@ -16,7 +16,8 @@ import numpy as np
 from ._autograd import Context, Primitive
 from ._dtypes import bool_, int64
 from ._ops import Permute, expand
-from ._shape import Shape, broadcast_shapes
+from ._shape import broadcast_shapes
+from ._types import Shape
 from ._value import Value
 from ._views import View, owned, reshape
 

@@ -14,9 +14,10 @@ import numpy as np
 from ._arithmetic import times
 from ._dtypes import is_float
 from ._operators import OPERANDS
-from ._ops import Operand, elementwise
+from ._ops import elementwise
 from ._random import Generator, default_generator, next_draw, next_normal
 from ._rounding import Rounding
+from ._types import Operand
 from ._value import Value, Version
 from ._writing import adopt, as_before, count_writes, expect_history, expect_writable, write
 

@@ -11,10 +11,10 @@ from ._backend import get_backend
 from ._create import rand, randn
 from ._device import Name, on
 from ._dtypes import as_dtype, float32
-from ._ops import Operand
 from ._random import Generator
 from ._shape import checked, extents
 from ._tensor import Tensor
+from ._types import Operand
 
 
 def zeros_like(input: Tensor, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._dtypes import bool_, int64, scalar_dtype
-from ._ops import Operand, elementwise
+from ._ops import elementwise
+from ._types import Operand
 from ._value import Value
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 from . import _softmax
 from ._dtypes import is_float
 from ._reductions import NumPyNames, Reductions, numpy_names
-from ._shape import Dims
+from ._types import Dims
 
 if TYPE_CHECKING:
     from ._tensor import Tensor

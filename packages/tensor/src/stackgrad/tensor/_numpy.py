@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from . import _random, _sums
-from ._backend import DType
 from ._host import HostBackend
 from ._optable import OPS, Op, Reduction
-from ._shape import NO_PADDING, Pair, Shape, Window
-
-Array = NDArray[Any]
+from ._types import DType, Pair, Shape
+from ._types import HostArray as Array
+from ._window import NO_PADDING, Window
 
 _FLOATS = {"sum": _sums.total, "prod": _sums.product}
 _quiet = np.errstate(all="ignore")  # as in PyTorch, overflow gives infinity and 0 / 0 NaN, without a warning

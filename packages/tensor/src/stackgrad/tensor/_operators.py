@@ -10,7 +10,8 @@ import numpy as np
 from ._arithmetic import Arithmetic, power
 from ._dtypes import Symbolic
 from ._logic import Logic
-from ._ops import Operand, elementwise
+from ._ops import elementwise
+from ._types import Operand
 from ._value import Value
 
 if TYPE_CHECKING:

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from ._autograd import Context, Edge, Node, Primitive, Saved, unchanged
-from ._backend import Array, Backend, DType
+from ._backend import Backend
 from ._dtypes import float32, promote
 from ._errors import not_a_tensor
 from ._mode import here
 from ._optable import OPS, REDUCTIONS, Op
 from ._plans import Layout, Plans, layout_of
-from ._shape import Shape, broadcast_shapes, reduced_shape
+from ._shape import broadcast_shapes, reduced_shape
 from ._source import Source, refresh
+from ._types import Array, DType, Operand, Shape
 from ._value import Value
 from ._views import View, reshape
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
-
-Operand: TypeAlias = Value | bool | int | float  # a Value is always a Tensor
 
 
 def common_backend(what: str, *tensors: Value) -> Backend:

@@ -13,11 +13,12 @@ from weakref import ref
 import numpy as np
 from numpy.typing import NDArray
 
-from ._backend import Backend, DType
+from ._backend import Backend
 from ._dtypes import is_float
 from ._plans import Plans
 from ._tape import open_tapes
 from ._tensor import Tensor
+from ._types import DType
 from ._writing import expect_writable
 
 Numbers = NDArray[np.float64]

@@ -11,8 +11,9 @@ from ._dtypes import PROMOTION, bool_, int64, scalar_dtype
 from ._errors import not_a_tensor
 from ._indexing import Gather, ScatterAdd, in_range, take
 from ._operators import OPERANDS
-from ._ops import Operand, common_backend, concatenate, elementwise, expand
-from ._shape import Shape, broadcast_shapes, normalize_dim, strides_in_order
+from ._ops import common_backend, concatenate, elementwise, expand
+from ._shape import broadcast_shapes, normalize_dim, strides_in_order
+from ._types import Operand, Shape
 from ._value import Value
 from ._views import reshape
 from ._writing import write

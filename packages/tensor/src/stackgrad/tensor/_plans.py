@@ -6,11 +6,13 @@ import marshal
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from ._types import Shape
+
 if TYPE_CHECKING:
-    from ._backend import Array, Backend
+    from ._backend import Backend
+    from ._types import Array
 
 P = TypeVar("P")
-Shape = tuple[int, ...]
 
 MOST = 1024  # plans in one table; a program of fixed shapes needs a few
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ._autograd import Context, Primitive
 from ._checks import expect_image
 from ._conv import Conv2d
+from ._create import full, stack
 from ._errors import not_a_tensor
 from ._mode import is_recording
 from ._plans import Plans, exactly
 from ._pooled import PooledGradient
-from ._shape import NO_PADDING, Padding, Pair, Window
+from ._types import Extents, HostArray, Padding, Pair
 from ._value import Value
+from ._window import NO_PADDING, Window, is_integer
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
+
+P = TypeVar("P")
 
 
 class MaxPool2d(Primitive):
@@ -86,90 +90,211 @@ class AvgPool2dGrad(Primitive):
         return AvgPool2d.apply(gx, ctx.window)
 
 
-def _pool_window(what: str, x: Tensor, *geometry: Any) -> Window:
-    """The checked window of a pool over x; `geometry` is (kernel, stride, padding, ceil_mode)."""
+def max_pool2d(
+    input: Tensor,
+    kernel_size: Extents,
+    stride: Extents | None = None,
+    padding: Padding = 0,
+    dilation: Extents = 1,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """The largest value of each window. The gradient goes to the first of equal values, or to the last NaN.
+
+    Args:
+        input: (batch, channels, height, width).
+        kernel_size: an int or (rows, columns).
+        stride: the same forms; the kernel size if None.
+        padding: an int, (rows, columns) or ((top, bottom), (left, right)), at most half the kernel with its dilation.
+            Padding is never the largest value.
+        dilation: the distance between a window's elements: an int or (rows, columns).
+        ceil_mode: whether the last window of a row or column may extend past the end. Otherwise an edge that holds no
+            whole window is dropped.
+
+    Returns:
+        (batch, channels, out_height, out_width).
+
+    Raises:
+        TypeError: an argument that is not a tensor, an integer dtype.
+        ValueError: a wrong number of dimensions, sizes that do not match.
+
+    >>> max_pool2d(ones(1, 1, 4, 6), 2).shape
+    (1, 1, 2, 3)
+    """
+    window = _find("max_pool2d", _windows, input, kernel_size, stride, padding, dilation, ceil_mode)
+    return MaxPool2d.apply(input, window) if window.dilation == (1, 1) else _dilated(input, window)
+
+
+def max_pool1d(
+    input: Tensor,
+    kernel_size: Extents,
+    stride: Extents | None = None,
+    padding: Padding = 0,
+    dilation: Extents = 1,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """`max_pool2d` of (batch, channels, width): (batch, channels, out_width).
+
+    >>> max_pool1d(tensor([[[1.0, 3.0, 2.0, 4.0]]]), 2)
+    tensor([[[3., 4.]]])
+    """
+    window = _find("max_pool1d", _windows, input, kernel_size, stride, padding, dilation, ceil_mode)
+    image = input.unsqueeze(2)
+    return (MaxPool2d.apply(image, window) if window.dilation == (1, 1) else _dilated(image, window)).squeeze(2)
+
+
+def _dilated(x: Tensor, window: Window) -> Tensor:
+    """Max pooling with a dilation: the maximum of one strided slice for each element of the window."""
+    n, c, h, w = x.shape
+    (top, _), (left, _) = window.padding
+    padded = full((n, c, *window.padded((h, w))), -math.inf, dtype=x.dtype, backend=x.backend)
+    padded[:, :, top : top + h, left : left + w] = x
+    rows, columns = (
+        [slice(i * apart, i * apart + (count - 1) * stride + 1, stride) for i in range(kernel)]
+        for kernel, stride, apart, count in zip(
+            window.kernel, window.stride, window.dilation, window.positions((h, w)), strict=True
+        )
+    )
+    return stack([padded[:, :, row, column] for row in rows for column in columns]).max(0)
+
+
+def avg_pool2d(
+    input: Tensor,
+    kernel_size: Extents,
+    stride: Extents | None = None,
+    padding: Padding = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """The mean of each window.
+
+    Args:
+        input, kernel_size, stride, padding, ceil_mode: as in `max_pool2d`; elements past the end do not count.
+        count_include_pad: whether padded zeros count.
+        divisor_override: the divisor of the sums, instead of the number of elements that count.
+
+    Returns and raises as `max_pool2d`; ValueError for a `divisor_override` of 0.
+
+    >>> avg_pool2d(ones(1, 1, 4, 6), 2).shape
+    (1, 1, 2, 3)
+    """
+    given = (kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    window, factors = _find("avg_pool2d", _averages, input, *given)
+    out = AvgPool2d.apply(input, window)
+    return out if factors is None else out * _operand(factors, input)
+
+
+def avg_pool1d(
+    input: Tensor,
+    kernel_size: Extents,
+    stride: Extents | None = None,
+    padding: Padding = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:
+    """`avg_pool2d` of (batch, channels, width): (batch, channels, out_width).
+
+    >>> avg_pool1d(tensor([[[1.0, 3.0, 2.0, 4.0]]]), 2)
+    tensor([[[2., 3.]]])
+    """
+    given = (kernel_size, stride, padding, ceil_mode, count_include_pad, None)
+    window, factors = _find("avg_pool1d", _averages, input, *given)
+    out = AvgPool2d.apply(input.unsqueeze(2), window)
+    return (out if factors is None else out * _operand(factors, input)).squeeze(2)
+
+
+def _operand(factors: float | HostArray, x: Tensor) -> float | Tensor:
+    return factors if isinstance(factors, float) else x.new(x.backend.from_numpy(factors))
+
+
+def _find(what: str, plans: Plans[P], x: Tensor, *given: Any) -> P:
+    """The plan of a pool over x with these arguments."""
     if not isinstance(x, Value):
-        raise not_a_tensor(what, x)
-    return _windows.find((what, x.data.shape, x.data.dtype, exactly(geometry)), what, x, *geometry)
+        raise not_a_tensor(f"{what}: input", x)
+    return plans.find((what, x.data.shape, x.data.dtype, exactly(given)), what, x, *given)
 
 
-def _checked_window(what: str, x: Tensor, kernel: Pair, stride: Pair, padding: Padding, ceil_mode: bool) -> Window:
-    expect_image(what, x)
-    window = Window(kernel, stride, padding)
-    for extent, sides in zip(kernel, padding, strict=True):
-        if max(sides) > extent // 2:
-            raise ValueError(f"{what}: padding {padding} is more than half of kernel {kernel}")
-    size = (x.shape[2], x.shape[3])
-    if 0 in size:
-        raise ValueError(f"{what}: input of shape {x.shape} has no rows or no columns")
-    if ceil_mode:
-        rows, columns = (_ceil_padding(*each) for each in zip(size, kernel, stride, padding, strict=True))
-        window = Window(kernel, stride, (rows, columns))
-    window.positions(size)
-    return window
-
-
-def _ceil_padding(extent: int, kernel: int, stride: int, padding: Pair) -> Pair:
-    """The padding that lets the last window extend past the end, if it starts before the end."""
-    before, after = padding
-    last = -(-(before + extent + after - kernel) // stride)  # the index of the last window
-    last -= last * stride >= before + extent
-    return before, max(after, last * stride + kernel - before - extent)
+def _checked_window(
+    what: str,
+    x: Tensor,
+    kernel_size: Extents,
+    stride: Extents | None,
+    padding: Padding,
+    dilation: Extents,
+    ceil_mode: bool,
+) -> Window:
+    window = _given_window(what, x, kernel_size, stride, padding, dilation)
+    return _fitted(window, _size(x), ceil_mode)
 
 
 _windows: Plans[Window] = Plans(_checked_window)
 
 
-def max_pool2d(x: Tensor, kernel: Pair, stride: Pair, padding: Padding = NO_PADDING, ceil_mode: bool = False) -> Tensor:
-    """The largest value under each window of x (n, c, h, w): (n, c, oh, ow). Padding is never the maximum.
-
-    The gradient goes to the first of equal values, or to the last NaN. With `ceil_mode` the last window of a row or
-    column may extend past the end. Raises ValueError if the window is larger than the image or `padding` is more than
-    half of `kernel`, TypeError for integers.
-
-    >>> max_pool2d(ones(1, 1, 4, 6), (2, 2), (2, 2)).shape
-    (1, 1, 2, 3)
-    """
-    return MaxPool2d.apply(x, _pool_window("max_pool2d", x, kernel, stride, padding, ceil_mode))
-
-
-def avg_pool2d(
+def _checked_average(
+    what: str,
     x: Tensor,
-    kernel: Pair,
-    stride: Pair,
-    padding: Padding = NO_PADDING,
-    ceil_mode: bool = False,
-    count_padding: bool = True,
-    divisor: int | None = None,
-) -> Tensor:
-    """The mean under each window of x (n, c, h, w): (n, c, oh, ow).
-
-    Padded zeros count unless `count_padding` is False; the part that `ceil_mode` adds past the end does not. With a
-    `divisor` it is the sum divided by that. Raises as `max_pool2d`.
-
-    >>> avg_pool2d(ones(1, 1, 4, 6), (2, 2), (2, 2)).shape
-    (1, 1, 2, 3)
-    """
-    window = _pool_window("avg_pool2d", x, kernel, stride, padding, ceil_mode)
-    out = AvgPool2d.apply(x, window)
-    if divisor is not None:
-        return out * (kernel[0] * kernel[1] / divisor)
-    counted = padding if count_padding else NO_PADDING
+    kernel_size: Extents,
+    stride: Extents | None,
+    padding: Padding,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None,
+) -> tuple[Window, float | HostArray | None]:
+    """The window, and what its mean is multiplied by: nothing, one factor, or one for each position (oh, ow)."""
+    given, size = _given_window(what, x, kernel_size, stride, padding, 1), _size(x)
+    window = _fitted(given, size, ceil_mode)
+    if divisor_override is not None:
+        if not is_integer(divisor_override) or not divisor_override:
+            raise ValueError(f"{what}: divisor_override must be an int other than 0; got {divisor_override!r}")
+        return window, window.kernel[0] * window.kernel[1] / divisor_override
+    counted = given.padding if count_include_pad else NO_PADDING
     if window.padding == counted:
-        return out
-    factors = _factors.find((window, counted, x.shape[2:], x.dtype), window, counted, x)
-    return out * x.new(x.backend.from_numpy(factors))
-
-
-def _by_counts(window: Window, counted: Padding, x: Tensor) -> NDArray[Any]:
-    """The size of a window divided by the count of its elements that count: (oh, ow)."""
+        return window, None
     inverse = []
-    for i, count in enumerate(window.positions((x.shape[2], x.shape[3]))):
+    for i, count in enumerate(window.positions(size)):
         first = np.arange(count) * window.stride[i] - window.padding[i][0]
         (before, after), kernel = counted[i], window.kernel[i]
-        inside = np.minimum(first + kernel, x.shape[2 + i] + after) - np.maximum(first, -before)
+        inside = np.minimum(first + kernel, size[i] + after) - np.maximum(first, -before)
         inverse.append(kernel / inside)
-    return np.asarray(np.outer(*inverse), x.dtype)
+    return window, np.asarray(np.outer(*inverse), x.dtype)
 
 
-_factors: Plans[NDArray[Any]] = Plans(_by_counts)
+_averages: Plans[tuple[Window, float | HostArray | None]] = Plans(_checked_average)
+
+
+def _size(x: Tensor) -> Pair:
+    """The height and width of an image, or of a sequence as one."""
+    height, width = (1, *x.shape[2:])[-2:]
+    return height, width
+
+
+def _given_window(
+    what: str, x: Tensor, kernel_size: Extents, stride: Extents | None, padding: Padding, dilation: Extents
+) -> Window:
+    dims = expect_image(what, x)
+    window = Window(kernel_size, kernel_size if stride is None else stride, padding, dilation, dims)
+    if any(max(sides) > span // 2 for sides, span in zip(window.padding, window.span, strict=True)):
+        raise ValueError(
+            f"{what}: padding {window.padding} is more than half of kernel {window.kernel} with dilation "
+            f"{window.dilation}"
+        )
+    if 0 in x.shape[2:]:
+        raise ValueError(f"{what}: input of shape {x.shape} has no rows or no columns")
+    return window
+
+
+def _fitted(window: Window, size: Pair, ceil_mode: bool) -> Window:
+    """The window, which may extend past the end with `ceil_mode`. Raises ValueError if it is larger than the image."""
+    if ceil_mode:
+        rows, columns = map(_ceil_padding, size, window.span, window.stride, window.padding)
+        window = window._replace(padding=(rows, columns))
+    window.positions(size)
+    return window
+
+
+def _ceil_padding(extent: int, span: int, stride: int, padding: Pair) -> Pair:
+    """The padding that lets the last window extend past the end, if it starts before the end."""
+    before, after = padding
+    last = -(-(before + extent + after - span) // stride)  # the index of the last window
+    last -= last * stride >= before + extent
+    return before, max(after, last * stride + span - before - extent)

@@ -7,9 +7,9 @@ code reads `data` and gets the gradient of the pool's input.
 
 from __future__ import annotations
 
-from ._backend import Array
-from ._shape import Pair, Window
 from ._tensor import Tensor
+from ._types import Array, Pair
+from ._window import Window
 
 
 class PooledGradient(Tensor):

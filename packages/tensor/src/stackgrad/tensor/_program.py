@@ -14,12 +14,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from ._backend import Array, Backend
+from ._backend import Backend
 from ._expression import Expression
 from ._optable import OPS, called_by
 from ._plans import Plans, layouts
 from ._stage import Axes, Call, Given, Line, Operand, Result, Stage, aligned
 from ._tape import captured_on
+from ._types import Array
 
 MANY = 8  # uses of one element from which on a costly expression is written to memory
 

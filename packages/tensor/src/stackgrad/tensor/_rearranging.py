@@ -11,7 +11,8 @@ import numpy as np
 
 from ._indexing import Slice, take
 from ._ops import Permute, concatenate, expand
-from ._shape import Shape, normalize_dim, normalize_dims
+from ._shape import normalize_dim, normalize_dims
+from ._types import Shape
 from ._value import Value
 from ._views import owned, reshape
 

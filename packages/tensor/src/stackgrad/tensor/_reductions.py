@@ -10,7 +10,8 @@ from numpy.typing import DTypeLike
 
 from . import _folds, _ops, _views
 from ._dtypes import as_dtype, bool_, int64
-from ._shape import Dims, Shape, normalize_dim, normalize_dims, reduced_shape
+from ._shape import normalize_dim, normalize_dims, reduced_shape
+from ._types import Dims, Shape
 from ._value import Value
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from ._arithmetic import expect_none
 from ._autograd import Context, Primitive
 from ._dtypes import bool_, int64
 from ._operators import Operators, operator
-from ._ops import Operand, common_dtype, elementwise
+from ._ops import common_dtype, elementwise
 from ._optable import OPS
+from ._types import Operand
 from ._value import Value
 
 if TYPE_CHECKING:

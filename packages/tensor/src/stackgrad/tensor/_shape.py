@@ -5,14 +5,9 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
-Shape = tuple[int, ...]
-Pair = tuple[int, int]
-Padding = tuple[Pair, Pair]
-Dims = int | Sequence[int] | None
-
-NO_PADDING: Padding = ((0, 0), (0, 0))
+from ._types import Shape
 
 
 def normalize_dim(dim: int, ndim: int) -> int:
@@ -125,74 +120,3 @@ def reshaped_strides(old: Shape, strides: Shape, new: Shape) -> Shape | None:
 def reduced_shape(shape: Shape, dims: Shape) -> Shape:
     """`shape` with each of `dims` kept as 1."""
     return tuple(1 if i in dims else extent for i, extent in enumerate(shape))
-
-
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], int) and isinstance(value[1], int)
-
-
-class _Window(NamedTuple):
-    kernel: Pair
-    stride: Pair = (1, 1)
-    padding: Padding = NO_PADDING
-    dilation: Pair = (1, 1)
-
-
-class Window(_Window):
-    """A window that slides over the rows and columns of an image.
-
-    Each field has one entry for the rows and one for the columns; `padding` holds (before, after) for each. Raises
-    TypeError for entries of other types, ValueError for values out of range.
-
-    >>> Window((3, 3), stride=(2, 2)).positions((7, 9))
-    (3, 4)
-    """
-
-    __slots__ = ()
-
-    def __new__(
-        cls, kernel: Pair, stride: Pair = (1, 1), padding: Padding = NO_PADDING, dilation: Pair = (1, 1)
-    ) -> Window:
-        for name, value in (("kernel", kernel), ("stride", stride), ("dilation", dilation)):
-            if not _is_pair(value):
-                raise TypeError(f"{name} {value!r} is not valid: expected a pair of integers, for rows and columns")
-            if min(value) < 1:
-                raise ValueError(f"{name} {value} is not valid: expected 1 or more in each dimension")
-        if not (isinstance(padding, tuple) and len(padding) == 2 and _is_pair(padding[0]) and _is_pair(padding[1])):
-            raise TypeError(f"padding {padding!r} is not valid: expected (before, after) pairs for rows and columns")
-        if min(padding[0] + padding[1]) < 0:
-            raise ValueError(f"padding {padding} is not valid: expected 0 or more on each side")
-        return super().__new__(cls, kernel, stride, padding, dilation)
-
-    @property
-    def span(self) -> Pair:
-        """The height and width of the window with its dilation.
-
-        >>> Window((3, 3), dilation=(2, 2)).span
-        (5, 5)
-        """
-        return (self.kernel[0] - 1) * self.dilation[0] + 1, (self.kernel[1] - 1) * self.dilation[1] + 1
-
-    def padded(self, size: Pair) -> Pair:
-        """The height and width of an image of `size` with the padding.
-
-        >>> Window((3, 3), padding=((1, 1), (1, 1))).padded((7, 9))
-        (9, 11)
-        """
-        return size[0] + sum(self.padding[0]), size[1] + sum(self.padding[1])
-
-    def positions(self, size: Pair) -> Pair:
-        """The count of window positions on an image of `size`, in rows and columns. A ragged edge is dropped.
-
-        Raises ValueError if the window is larger than the padded image.
-
-        >>> Window((3, 3), stride=(2, 2)).positions((7, 9))
-        (3, 4)
-        """
-        padded, span = self.padded(size), self.span
-        if padded[0] < span[0] or padded[1] < span[1]:
-            raise ValueError(
-                f"kernel {self.kernel} with dilation {self.dilation} spans {span[0]}x{span[1]}, "
-                f"more than the image of {size[0]}x{size[1]} with padding {self.padding}"
-            )
-        return (padded[0] - span[0]) // self.stride[0] + 1, (padded[1] - span[1]) // self.stride[1] + 1

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from ._ops import Permute, expand
 from ._reductions import NumPyNames, named_dims, one_dim
-from ._shape import Dims, extents, normalize_dim, normalize_dims, resolve_shape
+from ._shape import extents, normalize_dim, normalize_dims, resolve_shape
+from ._types import Dims
 from ._value import Value
 from ._views import reshape, view
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import overload
 
-from ._shape import Shape, normalize_dim
+from ._shape import normalize_dim
+from ._types import Shape
 
 
 class Size(int):

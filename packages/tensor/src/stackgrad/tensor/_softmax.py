@@ -98,24 +98,24 @@ def _along(function: type[Function], what: str, x: Tensor, dim: int | None, name
     return function.apply(x, at) if x.ndim else function.apply(x.reshape(1), 0).reshape(())
 
 
-def softmax(x: Tensor, dim: int | None = None, **names: Unpack[NumPyNames]) -> Tensor:
-    """exp(x) divided by its sum along `dim` (or `axis`), shifted so that nothing overflows; the shape of x.
+def softmax(input: Tensor, dim: int | None = None, **names: Unpack[NumPyNames]) -> Tensor:
+    """exp(input) divided by its sum along `dim` (or `axis`), shifted so that nothing overflows; the input's shape.
 
-    Raises TypeError for integers and without `dim`, and IndexError for a dim that x does not have.
+    Raises TypeError for integers and without `dim`, and IndexError for a dim that the input does not have.
 
     >>> softmax(tensor([0.0, 0.0]), 0)
     tensor([0.5, 0.5])
     """
-    return _along(Softmax, "softmax", x, dim, names)
+    return _along(Softmax, "softmax", input, dim, names)
 
 
-def log_softmax(x: Tensor, dim: int | None = None, **names: Unpack[NumPyNames]) -> Tensor:
-    """x minus log(sum(exp(x))) along `dim`, by the log-sum-exp trick; the shape of x. Raises as `softmax`.
+def log_softmax(input: Tensor, dim: int | None = None, **names: Unpack[NumPyNames]) -> Tensor:
+    """input minus log(sum(exp(input))) along `dim`, by the log-sum-exp trick; its shape. Raises as `softmax`.
 
     >>> log_softmax(tensor([0.0, 0.0]), 0).round(decimals=4)
     tensor([-0.6931, -0.6931])
     """
-    return _along(LogSoftmax, "log_softmax", x, dim, names)
+    return _along(LogSoftmax, "log_softmax", input, dim, names)
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:

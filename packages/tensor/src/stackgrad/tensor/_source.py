@@ -8,7 +8,7 @@ from ._mode import enable_grad
 
 if TYPE_CHECKING:
     from ._autograd import Function
-    from ._shape import Shape
+    from ._types import Shape
     from ._value import Value
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from ._optable import OPS, REDUCTIONS
-from ._shape import Shape
+from ._types import DType, Shape
 
 if TYPE_CHECKING:
-    from ._backend import Array, Backend
+    from ._backend import Backend
+    from ._types import Array
 
-DType = np.dtype[Any]
 Axes = tuple[int | None, ...]
 
 

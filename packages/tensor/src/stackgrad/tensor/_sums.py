@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._shape import Shape
-
-Array = NDArray[Any]
+from ._types import HostArray as Array
+from ._types import Shape
 
 PIECE = 4096
 """The count of products that `matmul` leaves to BLAS to sum, in any order."""

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from ._mode import Observer, here
+from ._types import Work
 
 if TYPE_CHECKING:
     from ._autograd import Node
     from ._grads import GradientSlot
     from ._recording import Watch
     from ._value import Value, Version
-
-Work = Callable[[], Any]
 
 
 class Launches(ABC):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from . import _backward, _indexing, _matmul, _ops, _views
-from ._backend import Array, Backend
+from ._backend import Backend
 from ._casts import Casts
 from ._comparing import Comparing
 from ._diagonals import Diagonals
@@ -21,7 +21,6 @@ from ._formulas import Formulas
 from ._graph import Graphed
 from ._inplace import InPlace
 from ._norms import Norms
-from ._ops import Operand
 from ._picking import Picking
 from ._plans import Layout
 from ._products import Products
@@ -30,6 +29,7 @@ from ._shape import checked, extents
 from ._shaping import Shaping
 from ._size import Size
 from ._sorting import Sorting
+from ._types import Array, Operand
 from ._value import Value, Version
 
 

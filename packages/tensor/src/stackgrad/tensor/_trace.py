@@ -17,8 +17,8 @@ from ._source import Source, refresh
 from ._tape import captured_on
 
 if TYPE_CHECKING:
-    from ._backend import Array
     from ._tensor import Tensor
+    from ._types import Array
 
 
 @contextmanager

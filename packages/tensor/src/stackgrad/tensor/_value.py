@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import _grads
-from ._backend import Array, Backend, DType
+from ._backend import Backend
 from ._errors import not_a_tensor
 from ._hooks import Handle, register
 from ._plans import Layout, layout_of
-from ._shape import Shape
 from ._source import Source, refresh
 from ._tape import capturing, open_tapes
+from ._types import Array, DType, Shape
 
 if TYPE_CHECKING:
     from ._autograd import Node

@@ -16,8 +16,9 @@ from ._dtypes import PROMOTION, int64, is_float, nearest_dtype
 from ._indexing import BasicKey, parse, take
 from ._mode import is_recording
 from ._ops import common_backend, elementwise, expand
-from ._shape import Shape, broadcast_shapes
+from ._shape import broadcast_shapes
 from ._source import Source
+from ._types import Shape
 from ._value import Value
 from ._views import reshape
 

@@ -28,8 +28,9 @@ from ._backend import Backend, available_backends, get_backend
 from ._create import maximum, minimum, where  # noqa: F401
 from ._dtypes import bool_ as bool
 from ._dtypes import float32, float64, int64, promote
-from ._shape import Dims, Shape, broadcast_shapes, normalize_dim, normalize_dims
+from ._shape import broadcast_shapes, normalize_dim, normalize_dims
 from ._tensor import Tensor
+from ._types import Dims, Shape
 from ._value import Value
 
 __array_api_version__ = "2024.12"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from numpy.typing import DTypeLike
 
 from ._matmul import matmul
-from ._shape import Dims
+from ._types import Dims
 
 if TYPE_CHECKING:
     from ._tensor import Tensor

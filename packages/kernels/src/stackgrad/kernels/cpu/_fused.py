@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 from stackgrad.tensor import REDUCTIONS
 from stackgrad.tensor._shape import strides_in_order
-from stackgrad.tensor._stage import DType, Result, Stage
+from stackgrad.tensor._stage import Result, Stage
+from stackgrad.tensor._types import DType
 
 from .._index import inverse, memory_order, merge
 from .._scalar import fused_scalar, fused_source

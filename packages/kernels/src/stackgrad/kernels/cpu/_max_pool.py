@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from stackgrad.tensor import Window
 from stackgrad.tensor._plans import Plans
-from stackgrad.tensor._shape import NO_PADDING
+from stackgrad.tensor._window import NO_PADDING
 
 from ._channels_last import channels_first, fill_with
 from ._kernel import Kernel, helper, rebind

@@ -25,7 +25,7 @@ from numba import types
 from numpy.typing import NDArray
 
 from stackgrad.tensor._plans import Plans
-from stackgrad.tensor._shape import NO_PADDING
+from stackgrad.tensor._window import NO_PADDING
 
 from ._channels_last import in_order
 from ._kernel import helper, kernel, named

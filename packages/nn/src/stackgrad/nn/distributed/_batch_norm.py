@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Function, HostBackend, Tensor
+from stackgrad.tensor._checks import expect_optional, expect_tensors, is_relu
+from stackgrad.tensor._types import Activation
 
-from .._arguments import Activation, expect_optional, expect_tensors, is_relu
 from ..layers.norm import _BatchNorm
 from ..module import Module
 from ._call import meet

@@ -3,30 +3,40 @@
 Names, arguments and meaning are PyTorch's. The functions of the minitorch course are in `course`.
 """
 
-from stackgrad.tensor import one_hot
+from stackgrad.tensor import (
+    avg_pool1d,
+    avg_pool2d,
+    conv1d,
+    conv2d,
+    conv_transpose1d,
+    conv_transpose2d,
+    embedding,
+    linear,
+    log_softmax,
+    max_pool1d,
+    max_pool2d,
+    one_hot,
+    softmax,
+)
 
 from ._activation import (
     elu,
     gelu,
     hardtanh,
     leaky_relu,
-    log_softmax,
     logsigmoid,
     mish,
     relu,
     sigmoid,
     silu,
-    softmax,
     softplus,
     tanh,
 )
+from ._adaptive_pool import adaptive_avg_pool1d, adaptive_avg_pool2d
 from ._attention import scaled_dot_product_attention
 from ._class_loss import cross_entropy, nll_loss
-from ._conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from ._distance import cosine_similarity, normalize, pairwise_distance
 from ._dropout import dropout, dropout1d, dropout2d
-from ._embedding import embedding
-from ._linear import linear
 from ._loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -38,14 +48,6 @@ from ._loss import (
 )
 from ._norm import batch_norm, group_norm, layer_norm
 from ._pad import pad
-from ._pool import (
-    adaptive_avg_pool1d,
-    adaptive_avg_pool2d,
-    avg_pool1d,
-    avg_pool2d,
-    max_pool1d,
-    max_pool2d,
-)
 from ._resample import interpolate
 
 __all__ = [

@@ -1,13 +1,11 @@
-"""Elementwise activations, and softmax. With `inplace`, the result overwrites the input."""
+"""Elementwise activations. With `inplace`, the result overwrites the input."""
 
 import math
 from collections.abc import Callable
 from typing import Literal
 
-import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor, fuse
-
-from .._arguments import expect_tensors
+from stackgrad.tensor._checks import expect_tensors
 
 # ---------------------------------------------------------------------------------- formulas, for tensors and scalars
 # A branch that `where` does not select gets gradient 0. Its derivative must be finite: 0 times infinity is NaN.
@@ -170,18 +168,6 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val {min_val} is above max_val {max_val}")
     return _result(_hardtanh, input, inplace, min_val, max_val)
-
-
-def softmax(input: Tensor, dim: int) -> Tensor:
-    """exp(input) / sum of exp(input) along `dim`; same shape. Subtracts the maximum first, so it does not overflow."""
-    expect_tensors("softmax", input=input)
-    return sg.softmax(input, dim)
-
-
-def log_softmax(input: Tensor, dim: int) -> Tensor:
-    """input - log(sum of exp(input) along `dim`), by log-sum-exp; same shape."""
-    expect_tensors("log_softmax", input=input)
-    return sg.log_softmax(input, dim)
 
 
 def _result(formula: Callable[..., Tensor], input: Tensor, inplace: bool, *scalars: float) -> Tensor:

@@ -6,8 +6,8 @@ import numpy as np
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Generator, Tensor
+from stackgrad.tensor._checks import expect_optional, expect_tensors
 
-from .._arguments import expect_optional, expect_tensors
 from ._dropout import dropout
 
 

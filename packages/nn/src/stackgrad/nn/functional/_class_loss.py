@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
+from stackgrad.tensor._checks import expect_optional, expect_tensors
 
-from .._arguments import expect_optional, expect_tensors
 from ._loss import Reduction, reduced
 
 

@@ -2,8 +2,7 @@
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Generator, Tensor
-
-from .._arguments import expect_dims, expect_tensors
+from stackgrad.tensor._checks import expect_dims, expect_tensors
 
 
 def dropout(

@@ -5,8 +5,8 @@ from functools import wraps
 from typing import Literal, TypeAlias
 
 from stackgrad.tensor import Context, Function, Tensor, fuse
+from stackgrad.tensor._checks import expect_optional, expect_tensors
 
-from .._arguments import expect_optional, expect_tensors
 from ._activation import softplus_of
 
 Reduction: TypeAlias = Literal["mean", "sum", "none"]

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor, fuse
-
-from .._arguments import Activation, expect_optional, expect_tensors, is_relu
+from stackgrad.tensor._checks import expect_optional, expect_tensors, is_relu
+from stackgrad.tensor._types import Activation
 
 
 def batch_norm(
@@ -68,7 +68,7 @@ def batch_norm(
         column = (channels,) + (1,) * (input.ndim - 2)
         mean, var, scale, shift = [x.reshape(*column) for x in (running_mean, running_var, weight, bias)]
         return _by_running(input, mean, var, scale, shift, eps, relu)
-    out, mean, var = sg.batch_norm(input, weight, bias, eps, relu)
+    out, mean, var = sg.batch_norm(input, weight, bias, eps, activation)
     count = input.size // channels
     if not count:
         return out

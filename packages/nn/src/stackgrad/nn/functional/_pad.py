@@ -5,8 +5,8 @@ from typing import Literal, TypeAlias
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
-
-from .._arguments import expect_tensors, is_integer
+from stackgrad.tensor._checks import expect_tensors
+from stackgrad.tensor._window import is_integer
 
 PaddingMode: TypeAlias = Literal["constant", "reflect", "replicate", "circular"]
 
@@ -41,11 +41,6 @@ def pad(input: Tensor, pad: Sequence[int], mode: PaddingMode = "constant", value
     for dim, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True), 1):
         input = _padded(input, input.ndim - dim, before, after, mode, value or 0)
     return input
-
-
-def pad_order(sides: Sequence[tuple[int, int]]) -> tuple[int, ...]:
-    """(before, after) pairs, first dimension first, as the flat sequence that `pad` takes."""
-    return tuple(count for pair in reversed(sides) for count in pair)
 
 
 def _padded(x: Tensor, dim: int, before: int, after: int, mode: PaddingMode, value: float) -> Tensor:

@@ -8,8 +8,8 @@ import numpy as np
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
-
-from .._arguments import expect_tensors, is_integer
+from stackgrad.tensor._checks import expect_tensors
+from stackgrad.tensor._window import is_integer
 
 Scale = float | Sequence[float] | None
 

@@ -9,10 +9,10 @@ from numpy.typing import DTypeLike
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Generator, Tensor
+from stackgrad.tensor._checks import expect_optional, expect_tensors
 
 from .. import functional as F
 from .. import init
-from .._arguments import expect_optional, expect_tensors
 from ..functional._attention import attention_weights
 from ..functional._dropout import check_probability
 from ..module import Module

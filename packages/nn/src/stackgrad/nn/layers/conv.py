@@ -4,12 +4,12 @@ from typing import Literal, TypeAlias
 
 from numpy.typing import DTypeLike
 
-from stackgrad.tensor import Generator, Tensor
+from stackgrad.tensor import Generator, Tensor, Window
+from stackgrad.tensor._checks import expect_tensors, is_relu
+from stackgrad.tensor._types import Activation, Extents, Padding
 
 from .. import functional as F
 from .. import init
-from .._arguments import Activation, Padding, Size, expect_tensors, is_relu, sizes, sliding
-from ..functional._pad import pad_order
 from ..module import Module
 from ..parameter import Parameter
 
@@ -33,10 +33,10 @@ class _Conv(Module):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: Size,
-        stride: Size = 1,
+        kernel_size: Extents,
+        stride: Extents = 1,
         padding: Padding = 0,
-        dilation: Size = 1,
+        dilation: Extents = 1,
         groups: int = 1,
         bias: bool = True,
         padding_mode: Around = "zeros",
@@ -45,11 +45,10 @@ class _Conv(Module):
         dtype: DTypeLike | None = None,
     ) -> None:
         expect_channels(in_channels, out_channels, groups)
-        kernel = sizes("kernel_size", kernel_size, self.dims)
         self.in_channels = in_channels
         self.out_channels = out_channels
-        self.kernel_size = kernel
-        self.stride, self.padding, self.dilation = sliding(self.dims, kernel, stride, padding, dilation)
+        window = Window(kernel_size, stride, padding, dilation, self.dims)
+        self.kernel_size, self.stride, self.padding, self.dilation = window.of_last(self.dims)
         self.groups = groups
         self.padding_mode: Around = padding_mode
         if padding_mode not in ("zeros", "reflect", "replicate", "circular"):
@@ -57,7 +56,7 @@ class _Conv(Module):
             raise ValueError(f"padding_mode must be {known}; got {padding_mode!r}")
         is_relu(activation)
         self.activation = activation
-        shape = (out_channels, in_channels // groups, *kernel)
+        shape = (out_channels, in_channels // groups, *self.kernel_size)
         weight, offset = init.layer_weight_and_bias(shape, bias, generator, dtype)
         self.weight = Parameter(weight)
         self.bias = None if offset is None else Parameter(offset)
@@ -69,7 +68,8 @@ class _Conv(Module):
         expect_tensors(type(self).__name__, input=input)
         if input.ndim != self.dims + 2:
             return input, 0  # the function raises
-        return F.pad(input, pad_order(self.padding), self.padding_mode), 0
+        flat = [count for sides in reversed(self.padding) for count in sides]  # of the last dimension first
+        return F.pad(input, flat, self.padding_mode), 0
 
     def extra_repr(self) -> str:
         parts = [f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"]

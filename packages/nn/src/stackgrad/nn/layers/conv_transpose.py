@@ -4,11 +4,12 @@ import math
 
 from numpy.typing import DTypeLike
 
-from stackgrad.tensor import Generator, Tensor
+from stackgrad.tensor import Generator, Tensor, Window
+from stackgrad.tensor._types import Extents, Padding
+from stackgrad.tensor._window import one_per_dim
 
 from .. import functional as F
 from .. import init
-from .._arguments import Padding, Size, sizes, sliding
 from ..module import Module
 from ..parameter import Parameter
 from .conv import expect_channels
@@ -23,26 +24,25 @@ class _ConvTranspose(Module):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: Size,
-        stride: Size = 1,
+        kernel_size: Extents,
+        stride: Extents = 1,
         padding: Padding = 0,
-        output_padding: Size = 0,
+        output_padding: Extents = 0,
         groups: int = 1,
         bias: bool = True,
-        dilation: Size = 1,
+        dilation: Extents = 1,
         *,
         generator: Generator | None = None,
         dtype: DTypeLike | None = None,
     ) -> None:
         expect_channels(in_channels, out_channels, groups)
-        kernel = sizes("kernel_size", kernel_size, self.dims)
         self.in_channels = in_channels
         self.out_channels = out_channels
-        self.kernel_size = kernel
-        self.stride, self.padding, self.dilation = sliding(self.dims, kernel, stride, padding, dilation)
-        self.output_padding = sizes("output_padding", output_padding, self.dims, 0)
+        window = Window(kernel_size, stride, padding, dilation, self.dims)
+        self.kernel_size, self.stride, self.padding, self.dilation = window.of_last(self.dims)
+        self.output_padding = one_per_dim("output_padding", output_padding, self.dims, 0)
         self.groups = groups
-        shape = (in_channels, out_channels // groups, *kernel)
+        shape = (in_channels, out_channels // groups, *self.kernel_size)
         weight, _ = init.layer_weight_and_bias(shape, False, generator, dtype)
         self.weight = Parameter(weight)
         bound = 1 / math.sqrt(init.fans(shape)[0])

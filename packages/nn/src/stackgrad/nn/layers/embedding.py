@@ -4,10 +4,10 @@ from numpy.typing import DTypeLike
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Generator, Tensor
+from stackgrad.tensor._embedding import padding_row
 
 from .. import functional as F
 from .. import init
-from ..functional._embedding import padding_row
 from ..module import Module
 from ..parameter import Parameter
 

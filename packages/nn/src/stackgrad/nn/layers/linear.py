@@ -3,10 +3,11 @@
 from numpy.typing import DTypeLike
 
 from stackgrad.tensor import Generator, Tensor
+from stackgrad.tensor._checks import is_relu
+from stackgrad.tensor._types import Activation
 
 from .. import functional as F
 from .. import init
-from .._arguments import Activation, is_relu
 from ..module import Module
 from ..parameter import Parameter
 

@@ -6,9 +6,10 @@ from numpy.typing import DTypeLike
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
+from stackgrad.tensor._checks import expect_tensors, is_relu
+from stackgrad.tensor._types import Activation
 
 from .. import functional as F
-from .._arguments import Activation, expect_tensors, is_relu
 from ..module import Module
 from ..parameter import Buffer, Parameter
 

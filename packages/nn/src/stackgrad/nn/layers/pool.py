@@ -1,10 +1,10 @@
 """Pooling layers."""
 
-from stackgrad.tensor import Tensor
+from stackgrad.tensor import Tensor, Window
+from stackgrad.tensor._types import Extents, Padding
 
 from .. import functional as F
-from .._arguments import Padding, Size, sizes, sliding
-from ..functional._pool import Goal
+from ..functional._adaptive_pool import Goal
 from ..module import Module
 
 
@@ -14,11 +14,10 @@ class _Pool(Module):
     dims: int
 
     def __init__(
-        self, kernel_size: Size, stride: Size | None, padding: Padding, ceil_mode: bool, dilation: Size = 1
+        self, kernel_size: Extents, stride: Extents | None, padding: Padding, ceil_mode: bool, dilation: Extents = 1
     ) -> None:
-        self.kernel_size = kernel = sizes("kernel_size", kernel_size, self.dims)
-        stride = kernel if stride is None else stride
-        self.stride, self.padding, self.dilation = sliding(self.dims, kernel, stride, padding, dilation)
+        window = Window(kernel_size, kernel_size if stride is None else stride, padding, dilation, self.dims)
+        self.kernel_size, self.stride, self.padding, self.dilation = window.of_last(self.dims)
         self.ceil_mode = ceil_mode
 
     def extra_repr(self) -> str:
@@ -37,10 +36,10 @@ class _Pool(Module):
 class _MaxPool(_Pool):
     def __init__(
         self,
-        kernel_size: Size,
-        stride: Size | None = None,
+        kernel_size: Extents,
+        stride: Extents | None = None,
         padding: Padding = 0,
-        dilation: Size = 1,
+        dilation: Extents = 1,
         *,
         ceil_mode: bool = False,
     ) -> None:
@@ -84,8 +83,8 @@ class AvgPool1d(_Pool):
 
     def __init__(
         self,
-        kernel_size: Size,
-        stride: Size | None = None,
+        kernel_size: Extents,
+        stride: Extents | None = None,
         padding: Padding = 0,
         ceil_mode: bool = False,
         count_include_pad: bool = True,
@@ -108,8 +107,8 @@ class AvgPool2d(_Pool):
 
     def __init__(
         self,
-        kernel_size: Size,
-        stride: Size | None = None,
+        kernel_size: Extents,
+        stride: Extents | None = None,
         padding: Padding = 0,
         ceil_mode: bool = False,
         count_include_pad: bool = True,

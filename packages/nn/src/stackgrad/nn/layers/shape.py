@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from stackgrad.tensor import Tensor
+from stackgrad.tensor._checks import expect_tensors
 
-from .._arguments import expect_tensors
 from ..module import Module
 
 

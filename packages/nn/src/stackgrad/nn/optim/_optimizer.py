@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
+from stackgrad.tensor._window import is_integer
 
-from .._arguments import expect_keys, expect_tensor, flag, is_integer, not_negative, whole
+from .._arguments import expect_keys, expect_tensor, flag, not_negative, whole
 from ._groups import Group, Params, Settings, groups_of, make_group
 
 

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from .._backend import Backend
 from .._backward import grad
+from .._batch_norm import batch_norm
 from .._dtypes import float32, float64, int64
-from .._layers import batch_norm
 from .._softmax import cross_entropy, log_softmax, nll_loss, softmax
 from .._tensor import Tensor
+from .._types import Activation
 from ._case import Case, check_gradient
 from ._compare import expect_close, expect_equal, expect_near
 from ._draw import REFERENCE, Draw, Limits, Sample, uniform
@@ -187,9 +188,12 @@ def _at_classes(function: Callable[[Tensor, Tensor], Tensor]) -> Builder:
 
 def _of_batch_norm(backend: Backend, draw: Draw) -> tuple[Callable[..., Tensor], Sequence[NDArray[Any]]]:
     rest = draw.within(Limits(2, 4)).shape(0, 2, least=1)
-    c, rng, relu = draw.extent(1), draw.rng, draw.one_in(2)
+    c, rng = draw.extent(1), draw.rng
+    activation: Activation = "relu" if draw.one_in(2) else None
     shape = (2, c, *rest)
-    return lambda x, w, b: batch_norm(x, w, b, 1e-3, relu)[0], [rng.uniform(-2, 2, s) for s in (shape, (c,), (c,))]
+    return lambda x, w, b: batch_norm(x, w, b, 1e-3, activation)[0], [
+        rng.uniform(-2, 2, s) for s in (shape, (c,), (c,))
+    ]
 
 
 def check_function_gradient(build: Builder, order: int, backend: Backend, draw: Draw) -> None:

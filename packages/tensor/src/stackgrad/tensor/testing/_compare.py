@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._backend import Array, Backend
+from .._backend import Backend
+from .._types import Array
 
 
 def expect_equal(what: str, backend: Backend, found: Array, expected: NDArray[Any]) -> None:

@@ -17,11 +17,11 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from .._backend import Array, Backend, DType
+from .._backend import Backend
 from .._dtypes import bool_, float32, float64, int64
 from .._numpy import NumpyBackend
-from .._shape import Pair, Shape
 from .._tensor import Tensor
+from .._types import Array, DType, Pair, Shape
 
 Values = Callable[[np.random.Generator, Shape], NDArray[Any]]
 Choice = TypeVar("Choice")

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._backend import Backend, DType
+from .._backend import Backend
 from .._dtypes import bool_, float32, float64
 from .._numpy import NumpyBackend
 from .._ops import elementwise
 from .._optable import OPS, Op
-from .._shape import Shape
 from .._tensor import Tensor
+from .._types import DType, Shape
 from ._case import Case, check_gradient
 from ._compare import expect_close, expect_equal, ulps
 from ._draw import REFERENCE, Draw, Values, uniform

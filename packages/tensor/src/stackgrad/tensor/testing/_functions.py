@@ -12,8 +12,9 @@ from .._backward import grad
 from .._create import from_numpy
 from .._dtypes import bool_, float32, float64, int64
 from .._fuse import fuse
-from .._shape import Shape, broadcast_shapes
+from .._shape import broadcast_shapes
 from .._tensor import Tensor
+from .._types import Shape
 
 Value = Any  # a tensor or a scalar
 Step = Callable[[list[Value]], Value]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._dtypes import int64
-from .._shape import Shape
+from .._types import Shape
 from ._draw import Draw, Limits
 
 

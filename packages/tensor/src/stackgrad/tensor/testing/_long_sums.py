@@ -12,18 +12,17 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .._backend import Backend, DType
+from .._backend import Backend
 from .._backward import grad
 from .._dtypes import float32, float64
 from .._optable import REDUCTIONS
-from .._shape import Shape, Window
 from .._tensor import Tensor
+from .._types import DType, Shape
+from .._types import HostArray as Array
+from .._window import Window
 from ._compare import expect_near
 from ._sums import exact_sum_bound
-
-Array = NDArray[Any]
 
 COUNT = 20_000_000
 PRODUCTS = 16_384  # the products that a backend may sum sequentially, in matrix products and convolutions

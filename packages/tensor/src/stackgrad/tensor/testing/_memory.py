@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from .._backend import Backend
 from .._dtypes import float32, float64, int64
 from .._optim import adam_numbers, sgd_numbers
-from .._shape import Shape
 from .._tensor import Tensor
+from .._types import Shape
 from ._case import Case, check_gradient
 from ._compare import expect_close, expect_equal, sum_bound
 from ._draw import REFERENCE, Draw, Sample, uniform

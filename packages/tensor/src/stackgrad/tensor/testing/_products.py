@@ -9,10 +9,10 @@ import numpy as np
 
 from .._backend import Backend
 from .._dtypes import float64, int64
-from .._layers import linear
+from .._linear import linear
 from .._optable import OPS
-from .._shape import Shape
 from .._tensor import Tensor
+from .._types import Activation, Shape
 from ._case import Case, check_gradient
 from ._compare import expect_close, expect_equal, sum_bound
 from ._draw import REFERENCE, Draw, Limits, uniform
@@ -107,8 +107,8 @@ def check_linear_gradient(order: int, backend: Backend, draw: Draw) -> None:
     rng = draw.rng
     shapes = [(*batch, i), (o, i), (o,)][: draw.integer(2, 3)]
     leaves = [Tensor(backend.from_numpy(rng.uniform(-2, 2, shape)), backend) for shape in shapes]
-    relu = draw.one_in(2)
-    check_gradient(lambda x, weight, bias=None: linear(x, weight, bias, relu), leaves, order)
+    activation: Activation = "relu" if draw.one_in(2) else None
+    check_gradient(lambda x, weight, bias=None: linear(x, weight, bias, activation), leaves, order)
 
 
 PRODUCT_CASES: tuple[Case, ...] = (

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._backend import Backend, DType
+from .._backend import Backend
 from .._dtypes import float64, int64
 from .._optable import REDUCTIONS, Reduction
-from .._shape import Shape
 from .._tensor import Tensor
+from .._types import DType, Shape
 from ._case import Case, check_gradient
 from ._compare import expect_close, expect_equal, sum_bound
 from ._draw import REFERENCE, Draw, Values, uniform

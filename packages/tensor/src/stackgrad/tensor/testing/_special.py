@@ -26,10 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import Backend
+from .._batch_norm import batch_norm
 from .._conv import conv2d
 from .._create import from_numpy, zeros
 from .._dtypes import float32, float64
-from .._layers import batch_norm, linear
+from .._linear import linear
 from .._ops import elementwise
 from .._optable import OPS, Op
 from .._pool import max_pool2d
@@ -75,15 +76,15 @@ FUNCTIONS: dict[str, tuple[Callable[..., Tensor], tuple[Any, ...]]] = {
     ),
     "max_pool2d": (lambda x: max_pool2d(x, (2, 2), (2, 2)), ((_IMAGES,),)),
     "linear with relu": (
-        lambda x, w, b: linear(x, w, b, relu=True),
+        lambda x, w, b: linear(x, w, b, activation="relu"),
         (((1, 2), (-1, 1), (nan, 0), (0, 0)), ((1, -1), (2, nan)), (0, 0)),
     ),
     "conv2d with relu": (
-        lambda x, w, b: conv2d(x, w, b, padding=((1, 0), (0, 1)), relu=True),
+        lambda x, w, b: conv2d(x, w, b, padding=((1, 0), (0, 1)), activation="relu"),
         ((((((1, -2, nan), (0, 3, 1))),),), (((((1, -1), (0, 2))),),), (0,)),
     ),
     "batch_norm with relu": (
-        lambda x, w, b: batch_norm(x, w, b, relu=True)[0],
+        lambda x, w, b: batch_norm(x, w, b, activation="relu")[0],
         ((((1, 2), (0, 4)), ((3, -1), (1, 1))), (1, nan), (0, 1)),
     ),
     "relu, then sqrt": (lambda x: x.relu().sqrt(), (LINE,)),

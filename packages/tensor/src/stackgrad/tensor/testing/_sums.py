@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .._backend import Backend, DType
+from .._backend import Backend
 from .._dtypes import float32
 from .._optable import REDUCTIONS
-from .._shape import Shape
 from .._tensor import Tensor
+from .._types import DType, Shape
+from .._types import HostArray as Array
 from ._case import Case
 from ._compare import expect_near
 from ._draw import Draw, Values
-
-Array = NDArray[Any]
 
 
 def exact_sum_bound(terms: int, magnitude: Array, dtype: DType) -> Array:

@@ -16,8 +16,9 @@ from .._conv import conv2d
 from .._dtypes import float64
 from .._optable import OPS
 from .._pool import avg_pool2d, max_pool2d
-from .._shape import Padding, Pair, Shape, Window
 from .._tensor import Tensor
+from .._types import Activation, Pair, Shape, Sides
+from .._window import Window
 from . import loops
 from ._case import Case, check_gradient
 from ._compare import expect_close, expect_equal, sum_bound
@@ -44,7 +45,7 @@ class Convolution:
         return math.prod(self.out) * math.prod(self.weight[1:]) <= _LOOPS
 
 
-def _draw_padding(draw: Draw, most: Pair) -> Padding:
+def _draw_padding(draw: Draw, most: Pair) -> Sides:
     return draw.pair(0, most[0]), draw.pair(0, most[1])
 
 
@@ -147,13 +148,14 @@ def check_conv2d_gradient(order: int, backend: Backend, draw: Draw) -> None:
     shape = draw_convolution(draw.within(Limits(min(draw.limits.extent, 2), 0)), 1)
     shapes = [shape.x, shape.weight, shape.weight[:1]][: draw.integer(2, 3)]
     samples = [draw.sample(drawn, uniform(float64), slices=False) for drawn in shapes]
-    window, relu = shape.window, draw.one_in(2)
+    window = shape.window
+    activation: Activation = "relu" if draw.one_in(2) else None
     geometry = window.stride, window.padding, window.dilation
 
     def function(*leaves: Tensor) -> Tensor:
         operands = [sample.view(leaf) for sample, leaf in zip(samples, leaves, strict=True)]
         bias = operands[2] if len(operands) == 3 else None
-        return conv2d(operands[0], operands[1], bias, *geometry, shape.groups, relu)
+        return conv2d(operands[0], operands[1], bias, *geometry, shape.groups, activation)
 
     check_gradient(function, [sample.leaf(backend) for sample in samples], order)
 

@@ -14,8 +14,8 @@ from .._dtypes import float64
 from .._host import HostBackend
 from .._optable import OPS
 from .._optim import adam_numbers, adam_step, sgd_numbers, sgd_step
-from .._shape import Shape
 from .._tensor import Tensor
+from .._types import Shape
 from ._case import Case, check_gradient
 from ._compare import expect_equal
 from ._draw import REFERENCE, Draw, uniform

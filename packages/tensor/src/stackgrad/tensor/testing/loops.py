@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._shape import Pair, Window
+from .._types import Pair
+from .._window import Window
 
 
 def _taps(window: Window, row: int, column: int, height: int, width: int) -> Iterator[tuple[Pair, Pair]]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stackgrad.tensor._shape import NO_PADDING
+from stackgrad.tensor._window import NO_PADDING
 
 from .._kernel import kernel, named
 from .._pointers import Memory, load, on_stack, store

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from stackgrad.tensor import OPS, Window
 from stackgrad.tensor._plans import Plans
-from stackgrad.tensor._shape import NO_PADDING
+from stackgrad.tensor._window import NO_PADDING
 
 from .._channels_last import channels_first, channels_last, in_order
 from .._elementwise import elementwise

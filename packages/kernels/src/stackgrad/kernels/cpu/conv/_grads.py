@@ -10,7 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from stackgrad.tensor import REDUCTIONS, Window
-from stackgrad.tensor._shape import NO_PADDING
+from stackgrad.tensor._window import NO_PADDING
 
 from .._reduce import reduce
 from ._image import Images, Summed, masked_and_summed

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stackgrad.tensor._plans import Plans
-from stackgrad.tensor._shape import NO_PADDING
+from stackgrad.tensor._window import NO_PADDING
 
 from .._channels_last import channels_last, copy, fill_with
 from .._copy import with_slack

@@ -17,7 +17,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from stackgrad.tensor import Window
-from stackgrad.tensor._shape import NO_PADDING
+from stackgrad.tensor._window import NO_PADDING
 
 from .._channels_last import fill_with
 from .._kernel import Kernel, helper, named, rebind
