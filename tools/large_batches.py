@@ -45,7 +45,7 @@ def accuracy(run: Run) -> float:
     """On the test images; 0 where training diverged."""
     from stackgrad.mnist.data.datasets import load
     from stackgrad.mnist.models import make_model
-    from stackgrad.mnist.training.evaluate import count_right
+    from stackgrad.mnist.training.evaluate import count_correct
     from stackgrad.mnist.training.recipes import RECIPES
     from stackgrad.mnist.training.steps import NotFiniteError, Training
     from stackgrad.tensor import Generator
@@ -59,7 +59,7 @@ def accuracy(run: Run) -> float:
             pass
     except NotFiniteError:
         return 0.0
-    return count_right(training.model, data.test) / len(data.test)
+    return count_correct(training.model, data.test) / len(data.test)
 
 
 def table(found: Mapping[Run, float]) -> str:

@@ -1,8 +1,8 @@
-"""What the tests of the commands share: a folder of their own, a small data set, one trained run."""
+"""Shared fixtures: an empty working folder, a small data set, and a trained run."""
 
 import os
 
-# Before NumPy is imported: the threads of its BLAS spin while they wait, and fight for the cores with all others.
+# Must be set before NumPy is imported: its BLAS threads spin while they wait, and compete with others for the cores.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import contextlib
@@ -27,18 +27,18 @@ from stackgrad.mnist.cli import main
 from stackgrad.mnist.data.published import PUBLISHED, File
 from stackgrad.tensor import set_default_backend
 
-# The same examples in every run; HYPOTHESIS_PROFILE=random looks for new ones.
+# Every run uses the same examples; HYPOTHESIS_PROFILE=random tries new ones.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("random", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out what needs an MPI library, unless it is asked for."""
+    """Skip the tests that need an MPI library, unless they are named on the command line."""
     return True if collection_path.name == "mpi" and not any("mpi" in argument for argument in config.args) else None
 
 
-# As the command itself, but found without a PATH.
+# Does what the command does, but does not need a PATH.
 START = """
 import os, time
 time.sleep(float(os.environ.get("STARTUP_SECONDS", 0)))
@@ -48,15 +48,15 @@ main(prog_name="stackgrad-mnist")
 
 
 class Result(subprocess.CompletedProcess[str]):
-    """What came of a command."""
+    """The result of a command."""
 
     def good(self) -> str:
-        """What it wrote; fails unless it succeeded."""
+        """Its output; fails unless the command succeeded."""
         assert (self.returncode, self.stderr) == (0, "")
         return self.stdout
 
     def error(self, status: int = 2) -> str:
-        """Its one line of error, without the start; fails unless it ended in that orderly way."""
+        """Its one-line error message, without "Error: "; fails unless the command ended with one."""
         assert self.returncode == status, self
         assert self.stderr.count("\n") == 1, self.stderr
         assert "Traceback" not in self.stdout
@@ -77,13 +77,13 @@ def first(data: Dataset, train: int, test: int) -> Dataset:
 
 
 def without_pictures(arguments: Sequence[object]) -> list[str]:
-    """The arguments, such that `train` draws no pictures, which takes a second, unless --pictures is among them."""
+    """The arguments, with --no-pictures for `train` unless they contain --pictures, since drawing takes a second."""
     given = [str(argument) for argument in arguments]
     return ["train", "--no-pictures", *given[1:]] if given[:1] == ["train"] and "--pictures" not in given else given
 
 
 def run_main(*arguments: object) -> int:
-    """Run `stackgrad-mnist` in this process; the exit status."""
+    """Run `stackgrad-mnist` in this process. Returns the exit status."""
     try:
         main(args=without_pictures(arguments), prog_name="stackgrad-mnist")
     except SystemExit as end:
@@ -95,7 +95,7 @@ def run_main(*arguments: object) -> int:
 
 @pytest.fixture(autouse=True)
 def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """In an empty folder, without the user's choice of a backend, in a terminal of 80 columns."""
+    """Run each test in an empty folder, without the user's environment variables, in a terminal of 80 columns."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("STACKGRAD_BACKEND", raising=False)
     monkeypatch.setenv("COLUMNS", "80")
@@ -106,7 +106,8 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
-    """Run `stackgrad-mnist` in this process; unlike click's runner it lets an exception through that click does."""
+    """Run `stackgrad-mnist` in this process. Unlike click's test runner, it does not catch exceptions that click does
+    not."""
 
     def run(*arguments: object) -> Result:
         capsys.readouterr()
@@ -119,7 +120,7 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
 
 @pytest.fixture
 def cli_process() -> Cli:
-    """Run `stackgrad-mnist` in a process of its own, with environment variables as keyword arguments."""
+    """Run `stackgrad-mnist` in its own process, with environment variables as keyword arguments."""
 
     def run(*arguments: object, **environment: str) -> Result:
         command = [sys.executable, "-W", "error", "-c", START, *without_pictures(arguments)]
@@ -143,19 +144,19 @@ def tiny(mnist: Dataset) -> Dataset:
 
 @pytest.fixture(scope="session")
 def folder(tiny: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds `tiny`. Not to be changed."""
+    """A folder with the files of `tiny`. Tests must not change it."""
     folder = tmp_path_factory.mktemp("data") / "tiny"
     folder.mkdir()
     for name, split in (("train", tiny.train), ("t10k", tiny.test)):
-        for kind, array in (("images", split.images), ("labels", split.labels)):
+        for part, array in (("images", split.images), ("labels", split.labels)):
             header = struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
-            (folder / f"{name}-{kind}-idx{array.ndim}-ubyte").write_bytes(header + array.tobytes())
+            (folder / f"{name}-{part}-idx{array.ndim}-ubyte").write_bytes(header + array.tobytes())
     return folder
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run on 2,500 images: it reads most digits."""
+    """The folder of a run on 2,500 images, whose model recognises most digits."""
     folder = tmp_path_factory.mktemp("trained") / "run"
     with contextlib.redirect_stdout(io.StringIO()):
         arguments = ("--limit", 2500, "--epochs", 3, "--batch-size", 32, "--lr", 0.003, "--backend", "cpu")
@@ -165,7 +166,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trained_course(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a short run of the other model, on the small data set, on NumPy."""
+    """The folder of a short run of the model `course`, on the small data set and the numpy backend."""
     run = tmp_path_factory.mktemp("trained") / "course"
     arguments = ("--model", "course", "--data", folder, "--epochs", 1, "--backend", "numpy", "--out", run)
     with contextlib.redirect_stdout(io.StringIO()):
@@ -175,17 +176,17 @@ def trained_course(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture
 def picture(mnist: Dataset) -> Path:
-    """A seven."""
+    """A picture of a seven."""
     Image.fromarray(mnist.test.images[0]).save("seven.png")
     return Path("seven.png")
 
 
 class Mirror:
-    """A server of files on this machine, which behaves as `way` says."""
+    """A local server of files, with the behaviour that `mode` names."""
 
     def __init__(self, files: dict[str, bytes]) -> None:
         self.files = files
-        self.way = "whole"
+        self.mode = "whole"
         self.asked: list[tuple[str, str | None]] = []
         self.url = ""
 
@@ -193,28 +194,28 @@ class Mirror:
         name, wanted = handler.path.rpartition("/")[2], handler.headers.get("Range")
         self.asked.append((name, wanted))
         content = self.files[name]
-        start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted and self.way == "whole" else 0
-        if self.way == "absent":
+        start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted and self.mode == "whole" else 0
+        if self.mode == "absent":
             handler.send_error(404)
             return
         handler.send_response(206 if start else 200)
-        if self.way == "half":
+        if self.mode == "half":
             handler.send_header("Content-Length", str(len(content)))
             content = content[: len(content) // 2]
-        elif self.way == "altered":
+        elif self.mode == "altered":
             content = bytes(len(content))
         if start:
             handler.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         handler.end_headers()
         with contextlib.suppress(ConnectionError):
             handler.wfile.write(content[start:])
-            while self.way == "endless":
+            while self.mode == "endless":
                 handler.wfile.write(bytes(2**16))
 
 
 @pytest.fixture
 def mirror(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
-    """A mirror of the small data set, compressed, which is published there as "fashion-mnist"."""
+    """A mirror that serves the compressed small data set as "fashion-mnist"."""
     served = Mirror({f"{path.name}.gz": gzip.compress(path.read_bytes(), mtime=0) for path in folder.iterdir()})
 
     class Handler(BaseHTTPRequestHandler):

@@ -25,7 +25,7 @@ def test_help(command: list[str], option: str, cli: Cli) -> None:
 def test_help_names_the_commands(cli: Cli) -> None:
     text = cli("--help").good()
     assert all(re.search(rf"^  {command} +[A-Z].*\.$", text, re.MULTILINE) for command in COMMANDS)
-    assert "...\n" not in text.split("\n", 1)[1]  # nothing is cut short
+    assert "...\n" not in text.split("\n", 1)[1]  # no text is truncated
 
 
 def test_help_of_train_gives_the_defaults(cli: Cli) -> None:
@@ -34,10 +34,10 @@ def test_help_of_train_gives_the_defaults(cli: Cli) -> None:
         assert f" --{option} " in text
     for default in ("lenet5", "cpu", "0", "a new one under ./runs"):
         assert re.search(rf"default: {re.escape(default)}[;\]]", text)
-    assert len(re.findall(r"\[default: [0-9]", text)) == 5  # seed, checkpoints and what the recipes say
+    assert len(re.findall(r"\[default: [0-9]", text)) == 5  # seed, checkpoints and the values of the recipes
 
 
-def test_no_command_shows_the_help(cli: Cli) -> None:
+def test_without_a_command_the_help_is_shown(cli: Cli) -> None:
     result = cli()
     assert (result.stdout + result.stderr).startswith("Usage: stackgrad-mnist [OPTIONS] COMMAND")
 
@@ -86,9 +86,9 @@ def test_a_run_on_numpy_does_not_import_numba(folder: Path) -> None:
             "for '--model': 'resnet' is not one of 'lenet5', 'course', 'convnet'",
         ),
         (["train", "--backend", "tpu"], "'tpu' is not one of 'cpu', 'cuda', 'numpy'"),
-        (["train", "--seed", "-1"], "Invalid value for '--seed': '-1' is not a whole number, 0 to 18,446,744,"),
-        (["train", "--seed", str(2**64)], "'18446744073709551616' is not a whole number, 0 to 18,446,744,"),
-        (["train", "--seed", "9" * 5000], "' is not a whole number, 0 to 18,446,744,"),
+        (["train", "--seed", "-1"], "Invalid value for '--seed': '-1' is not a whole number, from 0 to 18,446,744,"),
+        (["train", "--seed", str(2**64)], "'18446744073709551616' is not a whole number, from 0 to 18,446,744,"),
+        (["train", "--seed", "9" * 5000], "' is not a whole number, from 0 to 18,446,744,"),
         (["train", "--epochs", "0"], "Invalid value for '--epochs': '0' is not a whole number, 1 or more"),
         (["train", "--epochs", "1.5"], "Invalid value for '--epochs': '1.5' is not a whole number, 1 or more"),
         (["train", "--batch-size", "big"], "Invalid value for '--batch-size': 'big' is not a whole number"),
@@ -105,6 +105,6 @@ def test_a_run_on_numpy_does_not_import_numba(folder: Path) -> None:
 def test_wrong_arguments(arguments: list[str], message: str, cli: Cli, tmp_path: Path) -> None:
     text = cli(*arguments).error()
     assert message in text
-    if arguments != ["train", "--data"]:  # here click forgets which command it was
+    if arguments != ["train", "--data"]:  # click's error does not know the command here
         assert re.search(r"\(see `stackgrad-mnist.* --help`\)$", text)
     assert not list(tmp_path.iterdir())

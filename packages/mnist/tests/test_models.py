@@ -6,12 +6,12 @@ import pytest
 
 from stackgrad import nn
 from stackgrad.mnist import MODELS, ConvNet, Course, Dataset, LeNet5, Split, make_model, normalise
-from stackgrad.mnist.training.evaluate import count_right, probabilities
+from stackgrad.mnist.training.evaluate import count_correct, probabilities
 from stackgrad.mnist.training.recipes import Recipe
 from stackgrad.mnist.training.steps import Training
 from stackgrad.tensor import Generator, from_numpy, set_default_backend
 
-# Weights and biases, layer by layer.
+# Counts of weights and biases, layer by layer.
 LENET5 = [6 * 25 + 6, 16 * 6 * 25 + 16, 400 * 120 + 120, 120 * 84 + 84, 84 * 10 + 10]
 COURSE = [4 * 9 + 4, 8 * 4 * 9 + 8, 392 * 64 + 64, 64 * 10 + 10]
 
@@ -22,7 +22,7 @@ def _on_numpy() -> None:
 
 
 @pytest.mark.parametrize("backend", ["cpu", "numpy"])
-def test_normalise_is_the_plain_formula(backend: str) -> None:
+def test_normalise_equals_the_formula(backend: str) -> None:
     images = np.arange(256, dtype=np.uint8).repeat(49).reshape(-1, 28, 28)
     got = normalise(images, backend)
     assert (got.shape, got.backend.name) == ((16, 1, 28, 28), backend)
@@ -34,7 +34,7 @@ def test_normalise_is_the_plain_formula(backend: str) -> None:
             np.testing.assert_allclose(normalise(view, backend).numpy()[:, 0], expected, atol=2e-7)
 
 
-def test_normalise_brings_mnist_to_mean_0_and_variance_1(mnist: Dataset) -> None:
+def test_normalised_mnist_has_mean_0_and_variance_1(mnist: Dataset) -> None:
     values = normalise(mnist.train.images[:20_000]).numpy()
     assert abs(values.mean(dtype=np.float64)) < 0.01
     assert abs(values.std(dtype=np.float64) - 1) < 0.01
@@ -50,7 +50,7 @@ def test_normalise_brings_mnist_to_mean_0_and_variance_1(mnist: Dataset) -> None
         (np.zeros((2, 32, 32), np.uint8), r"not uint8 \(2, 32, 32\)"),
     ],
 )
-def test_normalise_names_what_is_wrong(images: npt.NDArray[Any], message: str) -> None:
+def test_normalise_refuses_other_dtypes_and_shapes(images: npt.NDArray[Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         normalise(images)
 
@@ -61,14 +61,14 @@ def test_parameters(name: str, counts: list[int]) -> None:
     assert [weight + bias for weight, bias in zip(sizes[::2], sizes[1::2], strict=True)] == counts
 
 
-def test_convnet_has_its_70586_parameters() -> None:
+def test_convnet_has_70586_parameters() -> None:
     convolutions = [16 * 25, 32 * 16 * 9, 32 * 32 * 9, 64 * 32 * 9, 64 * 64 * 9]
     normalisations = [2 * 16, 2 * 32, 2 * 32, 2 * 64, 2 * 64]
     expected = sum(convolutions) + sum(normalisations) + 64 * 10 + 10
     assert sum(parameter.size for parameter in make_model("convnet").parameters()) == expected == 70_586
 
 
-def test_lenet5_has_its_61706_parameters() -> None:
+def test_lenet5_has_61706_parameters() -> None:
     assert sum(parameter.size for parameter in make_model("lenet5").parameters()) == sum(LENET5) == 61_706
 
 
@@ -83,7 +83,7 @@ def test_shapes(name: str, backend: str, mnist: Dataset) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_another_number_of_classes(name: str, mnist: Dataset) -> None:
+def test_27_classes(name: str, mnist: Dataset) -> None:
     model, usual = make_model(name, classes=27), make_model(name)
     assert model(normalise(mnist.test.images[:2])).shape == (2, 27)
     wider = {key: tensor.shape for key, tensor in model.state_dict().items() if tensor.shape[0] == 27}
@@ -91,7 +91,7 @@ def test_another_number_of_classes(name: str, mnist: Dataset) -> None:
     assert len(model.state_dict()) == len(usual.state_dict())
 
 
-def test_lenet5_is_the_classic_stack(mnist: Dataset) -> None:
+def test_the_layers_of_lenet5(mnist: Dataset) -> None:
     model = LeNet5()
     x = normalise(mnist.test.images[:2])
     shapes = []
@@ -135,7 +135,7 @@ def test_convnet_normalises_after_each_convolution(mnist: Dataset) -> None:
     ]
 
 
-def test_course_keeps_two_activations(mnist: Dataset) -> None:
+def test_course_keeps_the_activations_of_its_convolutions(mnist: Dataset) -> None:
     model = Course()
     assert model.mid is None
     assert model.out is None
@@ -150,13 +150,13 @@ def test_course_keeps_two_activations(mnist: Dataset) -> None:
     assert not {"mid", "out"} & model.state_dict().keys()  # not saved
 
 
-def test_course_answers_log_probabilities(mnist: Dataset) -> None:
+def test_course_returns_log_probabilities(mnist: Dataset) -> None:
     output = Course()(normalise(mnist.test.images[:5])).detach().numpy()
     np.testing.assert_allclose(np.exp(output.astype(np.float64)).sum(axis=1), 1, atol=1e-6)
     assert (output < 0).all()
 
 
-def test_course_drops_out_in_training_alone(mnist: Dataset) -> None:
+def test_course_uses_dropout_only_in_training(mnist: Dataset) -> None:
     model, x = Course(generator=Generator(1)), normalise(mnist.test.images[:5])
     a, b = (model.train()(x).detach().numpy() for _ in range(2))
     assert (a != b).any()
@@ -165,38 +165,38 @@ def test_course_drops_out_in_training_alone(mnist: Dataset) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_seed_decides_the_first_weights_on_any_backend(name: str) -> None:
+def test_the_seed_determines_the_initial_weights_on_any_backend(name: str) -> None:
     def weights(seed: int, backend: str) -> list[npt.NDArray[Any]]:
         set_default_backend(backend)
         return [parameter.detach().numpy() for parameter in make_model(name, generator=Generator(seed)).parameters()]
 
     for ours, theirs, others in zip(weights(3, "numpy"), weights(3, "cpu"), weights(4, "numpy"), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-        # A normalisation begins with ones and zeros, whatever the seed.
+        # A normalisation starts with ones and zeros, whatever the seed.
         assert (ours != others).any() or np.unique(ours).tolist() in ([0.0], [1.0])
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_loss_is_the_mean_of_minus_log_of_the_right_probability(name: str, mnist: Dataset) -> None:
+def test_loss_is_the_mean_negative_log_probability_of_the_label(name: str, mnist: Dataset) -> None:
     model, labels = make_model(name).eval(), mnist.test.labels[:6].astype(np.int64)
     output = model(normalise(mnist.test.images[:6]))
-    chances = nn.softmax(output, 1).detach().numpy().astype(np.float64)
+    expected = nn.softmax(output, 1).detach().numpy().astype(np.float64)
     got = model.loss(output, from_numpy(labels)).item()
-    assert got == pytest.approx(-np.log(chances[np.arange(6), labels]).mean(), rel=1e-5)
+    assert got == pytest.approx(-np.log(expected[np.arange(6), labels]).mean(), rel=1e-5)
 
 
 def test_unknown_name() -> None:
-    with pytest.raises(ValueError, match="model 'lenet' is not known: expected one of lenet5, course, convnet"):
+    with pytest.raises(ValueError, match="unknown model 'lenet': expected one of lenet5, course, convnet"):
         make_model("lenet")
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_learns_32_images_by_heart(name: str, mnist: Dataset) -> None:
+def test_memorises_32_images(name: str, mnist: Dataset) -> None:
     set_default_backend("cpu")
     split = Split(mnist.train.images[:32], mnist.train.labels[:32])
     generator = Generator(0)
     model = make_model(name, generator=generator)
     losses = [step.loss for step in Training(model, split, Recipe(60, 32, 0.01, 0.0), generator).steps()]
     assert losses[0] > 1.5
-    assert count_right(model, split) == 32
+    assert count_correct(model, split) == 32
     assert probabilities(model, split.images)[np.arange(32), split.labels].min() > 0.9

@@ -1,6 +1,6 @@
-"""Files that are damaged in any way: an answer or one clear line for each.
+"""Randomly damaged files: each gives an answer or a one-line error.
 
-MUTATED_FILES=10000 tries so many, in some minutes, in place of the few that are tried each time.
+MUTATED_FILES=10000 tries that many files, which takes some minutes; the default is a few.
 """
 
 import gzip
@@ -30,51 +30,51 @@ EXTREMES = (b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x80\0\0\0", b"\0\0\0\0"
 
 
 def mutated(content: bytes, draw: np.random.Generator) -> bytes:
-    """A file with one to three changes, half of them near its start, where formats keep what they promise."""
+    """A file with one to three changes, half of them near its start, where the headers are."""
     out = bytearray(content)
     for _ in range(draw.integers(1, 4)):
         reach = len(out) if draw.random() < 0.5 else min(len(out), 200)
-        place = int(draw.integers(0, max(1, reach)))
+        at = int(draw.integers(0, max(1, reach)))
         length = int(draw.integers(1, 64))
         match draw.integers(0, 8):
             case 0 | 1:
                 if out:
-                    out[place] ^= 1 << int(draw.integers(0, 8))
+                    out[at] ^= 1 << int(draw.integers(0, 8))
             case 2:
-                out[place : place + length] = draw.bytes(len(out[place : place + length]))
+                out[at : at + length] = draw.bytes(len(out[at : at + length]))
             case 3:
-                del out[place:]
+                del out[at:]
             case 4:
-                del out[place : place + length]
+                del out[at : at + length]
             case 5:
-                out[place:place] = draw.bytes(length)
+                out[at:at] = draw.bytes(length)
             case 6:
-                out[place:place] = out[place : place + 40 * length]
+                out[at:at] = out[at : at + 40 * length]
             case 7:
                 extreme = EXTREMES[draw.integers(0, len(EXTREMES))]
-                out[place : place + 4] = extreme if draw.random() < 0.5 else extreme[::-1]
+                out[at : at + 4] = extreme if draw.random() < 0.5 else extreme[::-1]
     return bytes(out)
 
 
-def with_right_sums(png: bytes) -> bytes:
-    """A PNG file with its chunks' checksums made right again, so that what is in them is looked at."""
-    out, place = bytearray(png), 8
-    while place + 12 <= len(out):
-        (length,) = struct.unpack(">I", out[place : place + 4])
-        end = place + 8 + length
+def with_correct_checksums(png: bytes) -> bytes:
+    """A PNG file with corrected checksums of its chunks, so that their contents are parsed."""
+    out, start = bytearray(png), 8
+    while start + 12 <= len(out):
+        (length,) = struct.unpack(">I", out[start : start + 4])
+        end = start + 8 + length
         if end + 4 > len(out):
             break
-        out[end : end + 4] = struct.pack(">I", zlib.crc32(out[place + 4 : end]))
-        place = end + 4
+        out[end : end + 4] = struct.pack(">I", zlib.crc32(out[start + 4 : end]))
+        start = end + 4
     return bytes(out)
 
 
 @contextmanager
 def within(seconds: int) -> Iterator[None]:
-    """Fail where it hangs."""
+    """Fail if the body of the context takes longer."""
 
     def hang(signum: int, frame: FrameType | None) -> None:
-        raise AssertionError(f"no end after {seconds} seconds")
+        raise AssertionError(f"still running after {seconds} seconds")
 
     before = signal.signal(signal.SIGALRM, hang)
     signal.alarm(seconds)
@@ -86,7 +86,7 @@ def within(seconds: int) -> Iterator[None]:
 
 
 def check(result: subprocess.CompletedProcess[str]) -> bool:
-    """Whether it was an answer; fails unless it is one, or one line that says why there is none."""
+    """Whether a command gave an answer; fails unless it gave an answer or a one-line error."""
     if result.returncode == 0:
         assert result.stdout
         return True
@@ -99,18 +99,18 @@ def check(result: subprocess.CompletedProcess[str]) -> bool:
 
 
 def all_mutations(
-    originals: list[bytes], place: Path, kind: str, command: Callable[[], subprocess.CompletedProcess[str]]
+    originals: list[bytes], path: Path, form: str, command: Callable[[], subprocess.CompletedProcess[str]]
 ) -> list[bool]:
-    """Whether each of a quarter of the mutations is answered, when the file stands in `place`."""
-    draw = np.random.default_rng(list(kind.encode()))
+    """Whether `command` answers, for each of a quarter of the mutations as the file at `path`."""
+    draw = np.random.default_rng(list(form.encode()))
     answered = []
-    for number in range(COUNT // 4):
-        content = mutated(originals[number % len(originals)], draw)
-        if kind == "png" and draw.random() < 0.7:
-            content = with_right_sums(content)
-        if kind == "idx" and place.suffix == ".gz":
+    for i in range(COUNT // 4):
+        content = mutated(originals[i % len(originals)], draw)
+        if form == "png" and draw.random() < 0.7:
+            content = with_correct_checksums(content)
+        if form == "idx" and path.suffix == ".gz":
             content = gzip.compress(content, 1) if draw.random() < 0.7 else content
-        place.write_bytes(content)
+        path.write_bytes(content)
         with within(60):
             answered.append(check(command()))
     assert peak_memory_mb() < 1000
@@ -118,7 +118,7 @@ def all_mutations(
 
 
 def pictures(mnist: Dataset, form: str) -> list[bytes]:
-    """One picture in several forms."""
+    """One picture in several sizes and modes."""
     grey = Image.fromarray(mnist.test.images[0])
     drawn = grey.resize((200, 150)).convert("RGB")
     made = [grey, drawn, Image.fromarray(np.asarray(grey.resize((90, 90))).astype(np.uint16) * 257)]
@@ -138,20 +138,20 @@ def pictures(mnist: Dataset, form: str) -> list[bytes]:
     return files
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="Windows has no alarm to stop what hangs")
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="Windows has no SIGALRM")
 @pytest.mark.parametrize("form", ["PNG", "JPEG"])
 def test_pictures(form: str, mnist: Dataset, trained_course: Path, cli: Cli) -> None:
-    place = Path(f"picture.{form.lower()}")
+    path = Path(f"picture.{form.lower()}")
     answered = all_mutations(
         pictures(mnist, form),
-        place,
+        path,
         form.lower(),
-        lambda: cli("predict", place, "--run", trained_course, "--backend", "numpy"),
+        lambda: cli("predict", path, "--run", trained_course, "--backend", "numpy"),
     )
     assert 0 < sum(answered) < len(answered)
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="Windows has no alarm to stop what hangs")
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="Windows has no SIGALRM")
 def test_idx(folder: Path, trained_course: Path, cli: Cli) -> None:
     shutil.copytree(folder, "data")
     answered = []
@@ -173,7 +173,7 @@ def test_idx(folder: Path, trained_course: Path, cli: Cli) -> None:
     assert 0 < sum(answered) < len(answered)
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="Windows has no alarm to stop what hangs")
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="Windows has no SIGALRM")
 def test_safetensors(trained_course: Path, folder: Path, cli: Cli) -> None:
     run = Path(shutil.copytree(trained_course, "run"))
     original = (run / "model.safetensors").read_bytes()

@@ -1,4 +1,4 @@
-"""The README's console blocks are true: each command is run as written, and what it prints has that form."""
+"""The README's console blocks are true: each command runs as written, and its output has the form that is shown."""
 
 import os
 import re
@@ -20,12 +20,12 @@ from stackgrad.mnist.training.steps import Step
 
 Cli = Any
 README = Path(__file__).parent.parent / "README.md"
-NOT_OURS = ("pip ", "eval ", "curl ")  # what a user types besides
+NOT_OURS = ("pip ", "eval ", "curl ")  # other commands
 ENDLESS = ("serve",)
 
 
 def sessions() -> Iterator[tuple[str, str]]:
-    """Each command of the console blocks, in order, and what it is said to print."""
+    """Each command of the console blocks, in order, and its output there."""
     for block in re.findall(r"```console\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, output = part.partition("\n")
@@ -33,13 +33,13 @@ def sessions() -> Iterator[tuple[str, str]]:
 
 
 def form(text: str) -> str:
-    """A text without what differs each time: numbers, dates, and the room that they take."""
+    """A text without the parts that vary: values, dates, and the spaces that align them."""
     text = re.sub(r"\d{8}-\d{6}", "DATE", text)
     return re.sub(r" +", " ", re.sub(r"\d[\d,]*(\.\d+)?(e-\d+)?", "#", text))
 
 
 def press_ctrl_c(self: Metrics, step: Step) -> None:
-    """In place of writing metrics, after the third step."""
+    """Replaces Metrics.log: sends SIGINT after the third step."""
     if step.step == 3:
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -49,7 +49,7 @@ def test_the_console_blocks(cli: Cli, mirror: Any, mnist: Dataset, monkeypatch: 
         Image.fromarray(mnist.test.images[index]).save(f"{name}.png")
     load = _options.load
     train, test = (Split(split.images[:1280], split.labels[:1280]) for split in (mnist.train, mnist.test))
-    small = Dataset(train, test, mnist.name)  # that it is all of MNIST, other tests know
+    small = Dataset(train, test, mnist.name)  # other tests check that it is all of MNIST
     monkeypatch.setattr(_options, "load", lambda data, emnist: load(data, emnist) if data else small)
     count = 0
     for command, expected in sessions():
@@ -66,7 +66,7 @@ def test_the_console_blocks(cli: Cli, mirror: Any, mnist: Dataset, monkeypatch: 
                 patch.setattr("stackgrad.mnist.training.interrupt._say", lambda message: click.echo(message, err=True))
             result = cli(name, *(["--pictures"] if name == "train" else []), *arguments)
         found, expected = form(result.stdout + result.stderr), form(expected)
-        if expected.endswith("\n...\n"):  # and more of what was shown before
+        if expected.endswith("\n...\n"):  # the block leaves out the rest
             expected = expected.removesuffix("...\n")
             found = found[: len(expected)]
         assert found == expected, command
@@ -75,7 +75,7 @@ def test_the_console_blocks(cli: Cli, mirror: Any, mnist: Dataset, monkeypatch: 
 
 
 def commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:
-    """Every command, with those below it."""
+    """Every command, including subcommands."""
     for name, command in group.commands.items():
         yield f"{path}{name}", command
         if isinstance(command, click.Group):
@@ -83,7 +83,7 @@ def commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Co
 
 
 @pytest.mark.parametrize(("name", "command"), list(commands(main)))
-def test_the_readme_tells_of_each_command_and_option(name: str, command: click.Command) -> None:
+def test_the_readme_describes_each_command_and_option(name: str, command: click.Command) -> None:
     text = README.read_text(encoding="utf-8")
     assert f"`{name}" in text or f"stackgrad-mnist {name}" in text
     options = [opt for each in command.params for opt in (*each.opts, *each.secondary_opts) if opt.startswith("--")]

@@ -1,4 +1,4 @@
-"""The page of `stackgrad-mnist serve` in a browser without a window, and a hand that writes on it."""
+"""The page of `stackgrad-mnist serve` in a headless browser, and simulated handwriting."""
 
 import contextlib
 import io
@@ -31,7 +31,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def url(run):
-    """The address of `stackgrad-mnist serve` in a process of its own."""
+    """The address of `stackgrad-mnist serve`, run in its own process."""
     code = "from stackgrad.mnist.cli import main; main()"
     command = [sys.executable, "-c", code, "serve", str(run), "--port", "0", "--backend", "cpu"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as process:
@@ -45,9 +45,9 @@ def url(run):
 def browser():
     if CHROMIUM is None:
         pytest.skip("there is no Chromium: apt-get install chromium")
-    from playwright.sync_api import expect, sync_playwright  # not above: where it is not installed tests are skipped
+    from playwright.sync_api import expect, sync_playwright  # imported here, since tests are skipped without it
 
-    expect.set_options(timeout=60_000)  # milliseconds, for machines that do much else
+    expect.set_options(timeout=60_000)  # milliseconds, enough for a busy machine
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
         yield browser
@@ -56,9 +56,9 @@ def browser():
 
 @pytest.fixture
 def open_page(browser, url):
-    """Open the page, ready to be drawn on, in a window of a size, with options of the browser's context.
+    """Open the page, ready to draw on, in a window of a given size, with options for the browser's context.
 
-    At the end, whatever the page fetched was the server's, and nothing went wrong in it but what `page.expected` names.
+    At the end, checks that the page fetched nothing from other servers, and had no errors except `page.expected`.
     """
     with contextlib.ExitStack() as closing:
         pages = []
@@ -106,7 +106,7 @@ def draw():
     return draw
 
 
-# For each digit its strokes through these points, x and y from 0 to 100 in a box of its own, as it is taught at school.
+# The strokes of each digit, as points x and y from 0 to 100 in a box of its own.
 DIGITS = {
     0: [[(52, 4), (28, 14), (18, 45), (24, 80), (48, 96), (74, 82), (82, 48), (74, 15), (50, 4)]],
     1: [[(34, 24), (54, 5), (53, 50), (52, 96)]],
@@ -123,22 +123,22 @@ DIGITS = {
 
 @pytest.fixture
 def handwritten():
-    """Write a digit, leaning, wobbling and of its own width: strokes of points (x, y), 0 to 1 across the page.
+    """Write a digit with random slant, wobble and width: strokes of points (x, y), 0 to 1 across the page.
 
-    handwritten(digit, seed, size, place): `seed` decides how it is written this time; `size` is its height, and `place`
-    its corner at the upper left, as parts of the page.
+    handwritten(digit, seed, size, corner): `seed` varies the handwriting; `size` is the height, and `corner` the upper
+    left corner, relative to the page.
     """
 
-    def write(digit, seed=0, size=0.7, place=(0.15, 0.15)):
+    def write(digit, seed=0, size=0.7, corner=(0.15, 0.15)):
         random = np.random.default_rng([digit, seed])
-        width, lean, turn = random.uniform(0.75, 1.0), random.uniform(-0.05, 0.2), math.radians(random.uniform(-6, 6))
+        width, slant, angle = random.uniform(0.75, 1.0), random.uniform(-0.05, 0.2), math.radians(random.uniform(-6, 6))
         written = []
         for stroke in DIGITS[digit]:
             line = curve(np.array(stroke, float) / 100 + random.normal(0, 0.012, (len(stroke), 2)))
             x, y = (line + wobble(random, len(line)) - 0.5).T
-            x = x * width - lean * y
-            x, y = x * math.cos(turn) - y * math.sin(turn), x * math.sin(turn) + y * math.cos(turn)
-            written.append(np.clip((np.stack([x, y], 1) + 0.5) * size + place, 0, 1).tolist())
+            x = x * width - slant * y
+            x, y = x * math.cos(angle) - y * math.sin(angle), x * math.sin(angle) + y * math.cos(angle)
+            written.append(np.clip((np.stack([x, y], 1) + 0.5) * size + corner, 0, 1).tolist())
         return written
 
     return write
@@ -156,6 +156,6 @@ def curve(points, between=7):
 
 
 def wobble(random, length):
-    """What a hand does that is not quite steady."""
+    """The noise of an unsteady hand."""
     noise = random.normal(0, 0.006, (length + 4, 2))
     return np.stack([np.convolve(axis, np.ones(5) / 3, "valid") for axis in noise.T], 1)

@@ -15,14 +15,14 @@ SEVEN = [[[0.2, 0.2], [0.8, 0.2], [0.45, 0.9]]]
 
 
 def levels(page, tile):
-    """The red levels, as a list, of one of the images that the page shows of the network's inside."""
-    page.expected += ("willReadFrequently",)  # advice for pages that read their own canvases, which this one does not
+    """The red levels, as a list, of one of the images that the page shows of the model's layers."""
+    page.expected += ("willReadFrequently",)  # a hint for pages that read their own canvases, which this page does not
     script = "canvas => [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data]"
     return page.locator("#layers canvas").nth(tile).evaluate(script)[::4]
 
 
-def sureness(page):
-    """What the bars say, in percent."""
+def percentages(page):
+    """The percentages at the bars."""
     return [float(text.split()[0]) for text in page.locator("#bars .percent").all_inner_texts()]
 
 
@@ -30,25 +30,25 @@ def sureness(page):
 
 
 @pytest.mark.parametrize("digit", range(10))
-def test_drawn_digits_are_read(digit, page, draw, handwritten):
+def test_drawn_digits_are_recognised(digit, page, draw, handwritten):
     draw(page, handwritten(digit))
     expect(page.locator("#digit")).to_have_text(str(digit))
     expect(page.locator("#bars .leads")).to_have_count(1)
     expect(page.locator("#bars .leads")).to_contain_text(f"{digit}")
     expect(page.locator("#sure")).to_have_text(re.compile(r"\d+\.\d % sure"))
-    assert sum(sureness(page)) == pytest.approx(100, abs=0.6)
+    assert sum(percentages(page)) == pytest.approx(100, abs=0.6)
 
 
-@pytest.mark.parametrize(("size", "place"), [(0.2, (0.75, 0.02)), (0.3, (0.05, 0.65)), (1.0, (0, 0))])
-def test_size_and_place_do_not_matter(size, place, page, draw, handwritten):
+@pytest.mark.parametrize(("size", "corner"), [(0.2, (0.75, 0.02)), (0.3, (0.05, 0.65)), (1.0, (0, 0))])
+def test_size_and_position_do_not_matter(size, corner, page, draw, handwritten):
     for digit in (2, 4, 7):
-        draw(page, handwritten(digit, size=size, place=place))
+        draw(page, handwritten(digit, size=size, corner=corner))
         expect(page.locator("#digit")).to_have_text(str(digit))
         page.get_by_role("button", name="Clear").click()
         expect(page.locator("#digit")).to_have_text("–")
 
 
-def test_the_answer_appears_while_one_draws(page, draw, handwritten):
+def test_the_answer_appears_during_drawing(page, draw, handwritten):
     (stroke,) = handwritten(2)
     draw(page, [stroke[: len(stroke) // 2]], release=False)
     expect(page.locator("#digit")).to_have_text(re.compile(r"\d"))
@@ -63,9 +63,9 @@ def test_the_answer_appears_while_one_draws(page, draw, handwritten):
         assert len(set(before)) > 5
 
 
-def test_what_is_shown_of_the_inside(page, draw, handwritten):
+def test_input_and_layers_are_shown(page, draw, handwritten):
     expect(page.get_by_role("img")).to_have_count(3)
-    for name in ("What the network sees, 28 × 28", "First layer, 6 channels, 28 × 28"):
+    for name in ("Input, 28 × 28", "First layer, 6 channels, 28 × 28"):
         expect(page.get_by_role("img", name=name)).to_be_visible()
     expect(page.locator("#layers canvas")).to_have_count(1 + 6 + 16)
     assert set(levels(page, 0)) == {0}
@@ -92,12 +92,12 @@ def test_undo_and_clear(page, draw, handwritten):
     undo.click()
     expect(page.locator("#digit")).to_have_text("–")
     expect(undo).to_be_disabled()
-    expect(page.locator("#page")).to_be_focused()  # not lost with the button
+    expect(page.locator("#page")).to_be_focused()  # the disabled button does not keep the focus
     draw(page, [first, second])
     expect(page.locator("#digit")).to_have_text("4")
     clear.click()
     expect(page.locator("#digit")).to_have_text("–")
-    assert sureness(page) == [0] * 10
+    assert percentages(page) == [0] * 10
     assert set(levels(page, 0)) == {0}
 
 
@@ -108,8 +108,8 @@ def test_a_finger_draws_and_does_not_scroll(open_page, handwritten):
     for stroke in handwritten(5):
         for i, (x, y) in enumerate(stroke):
             point = {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]}
-            kind = "touchMove" if i else "touchStart"
-            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
+            event = "touchMove" if i else "touchStart"
+            touch.send("Input.dispatchTouchEvent", {"type": event, "touchPoints": [point]})
         touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     expect(page.locator("#digit")).to_have_text("5")
     assert page.evaluate("scrollY") == 0
@@ -126,7 +126,7 @@ def press(page, keys, times=1):
             page.keyboard.up(key)
 
 
-def test_a_digit_by_keyboard_alone(page):
+def test_drawing_with_the_keyboard_only(page):
     page.keyboard.press("Tab")
     canvas = page.get_by_role("application", name="Page to draw on")
     expect(canvas).to_be_focused()
@@ -152,7 +152,7 @@ def test_a_digit_by_keyboard_alone(page):
     expect(page.locator("#digit")).to_have_text("–")
 
 
-def test_all_can_be_reached_by_keyboard(page, draw):
+def test_the_keyboard_reaches_all_controls(page, draw):
     draw(page, SEVEN)
     expect(page.get_by_role("button", name="Clear")).to_be_enabled()
     for name in ("Undo", "Clear", "Example", "Picture…"):
@@ -162,7 +162,7 @@ def test_all_can_be_reached_by_keyboard(page, draw):
         assert button.evaluate("e => getComputedStyle(e).outlineStyle") == "solid"
 
 
-def test_the_answer_is_read_out_when_it_stands(page, draw, handwritten):
+def test_screen_readers_announce_the_settled_answer(page, draw, handwritten):
     draw(page, handwritten(6))
     expect(page.locator("#digit")).to_have_text("6")
     expect(page.locator("#spoken[role=status]")).to_have_text(re.compile(r"6, \d+\.\d % sure"))
@@ -172,7 +172,7 @@ def test_the_answer_is_read_out_when_it_stands(page, draw, handwritten):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", ["desktop", "phone"])
-def test_axe_finds_nothing_to_object_to(size, scheme, open_page, draw, handwritten):
+def test_axe_finds_no_violations(size, scheme, open_page, draw, handwritten):
     page = open_page(size, color_scheme=scheme)
     for drawn in (False, True):
         if drawn:
@@ -203,11 +203,11 @@ def test_a_picture(name, page, handwritten, tmp_path):
     expect(page.locator("#digit")).to_have_text("–")
 
 
-def test_no_picture(page, tmp_path):
+def test_a_file_that_is_not_a_picture(page, tmp_path):
     page.expected = ("422",)
     Path(tmp_path / "note.png").write_text("not an image")
     page.locator("#file").set_input_files(tmp_path / "note.png")
-    reason = "not an image that can be read: expected PNG, JPEG, BMP, GIF or WebP"
+    reason = "not an image in a known format: expected PNG, JPEG, BMP, GIF or WebP"
     expect(page.get_by_role("alert")).to_have_text(reason)
 
 
@@ -221,21 +221,21 @@ def test_a_picture_that_is_too_large(page, tmp_path):
 def test_examples(page, draw):
     for _ in range(3):
         page.get_by_role("button", name="Example").click()
-        expect(page.locator("#sure")).to_have_text(re.compile(r"\d % sure, (and right|but it is \d)"))
+        expect(page.locator("#sure")).to_have_text(re.compile(r"\d % sure, (correct|but it is \d)"))
         assert max(levels(page, 0)) > 200
         expect(page.get_by_role("button", name="Clear")).to_be_enabled()
-    draw(page, SEVEN)  # in place of the example
+    draw(page, SEVEN)  # replaces the example
     expect(page.locator("#digit")).to_have_text("7")
     expect(page.locator("#sure")).to_have_text(re.compile(r"\d % sure$"))
     page.get_by_role("button", name="Undo").click()
     expect(page.locator("#digit")).to_have_text("–")
 
 
-# The network between
+# The connection to the server
 
 
 def hold_first_question(page):
-    """A list that will hold the page's first question about strokes, which waits for its `continue_()`."""
+    """A list that receives the page's first request for strokes, which is held until its `continue_()`."""
     held = []
 
     def hold(route):
@@ -248,7 +248,7 @@ def hold_first_question(page):
     return held
 
 
-def test_an_answer_that_comes_late_is_not_shown(page, draw):
+def test_a_late_answer_is_not_shown(page, draw):
     held = hold_first_question(page)
     draw(page, SEVEN)
     page.get_by_role("button", name="Clear").click()
@@ -258,15 +258,15 @@ def test_an_answer_that_comes_late_is_not_shown(page, draw):
     expect(page.locator("#digit")).to_have_text("–")
 
 
-def test_the_newest_drawing_is_asked_next(page, draw, handwritten):
+def test_the_newest_drawing_is_sent_next(page, draw, handwritten):
     held = hold_first_question(page)
     draw(page, handwritten(4))
     questions = [address for address in page.fetched if address.endswith("/strokes")]
-    assert len(questions) == 1  # one at a time, however many points were drawn
+    assert len(questions) == 1  # only one at a time, however many points are drawn
     held[0].continue_()
     expect(page.locator("#digit")).to_have_text("4")
     questions = [address for address in page.fetched if address.endswith("/strokes")]
-    assert len(questions) == 2  # and then the newest drawing, none between
+    assert len(questions) == 2  # then the newest drawing, and none in between
 
 
 def test_too_many_requests(page, draw):
@@ -315,7 +315,7 @@ def test_nothing_is_cut_off(width, page, draw):
         assert percent.evaluate(NOT_CUT_OFF)
 
 
-def test_on_a_phone_the_answer_stands_below_the_drawing(open_page, draw):
+def test_a_phone_shows_the_answer_below_the_drawing(open_page, draw):
     page = open_page("phone", has_touch=True, is_mobile=True)
     draw(page, SEVEN)
     expect(page.locator("#digit")).to_have_text("7")

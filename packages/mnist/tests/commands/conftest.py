@@ -1,4 +1,4 @@
-"""What the commands are given: data and runs to be damaged."""
+"""Copies of data and runs that tests may damage."""
 
 import shutil
 from pathlib import Path
@@ -14,5 +14,5 @@ def data(folder: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(trained_course: Path) -> Path:
-    """A copy of a run, "run" in the test's folder."""
+    """A copy of a run, as "run" in the test's folder."""
     return Path(shutil.copytree(trained_course, "run"))

@@ -13,11 +13,11 @@ Cli = Any
 
 
 def states(cli: Cli) -> dict[str, str]:
-    """What `data --json` says of each data set."""
+    """The state of each data set, from `data --json`."""
     return {row["name"]: row["state"] for row in json.loads(cli("data", "--json").good())}
 
 
-def test_what_is_there(mirror: Mirror, cli: Cli, tmp_path: Path) -> None:
+def test_states(mirror: Mirror, cli: Cli, tmp_path: Path) -> None:
     assert states(cli) == {"mnist": "built in", "fashion-mnist": "not fetched", "kmnist": "not fetched"}
     assert (
         "kmnist         cursive Japanese characters  not fetched: `stackgrad-mnist data fetch kmnist` (21"
@@ -40,7 +40,7 @@ def test_fetch_and_use_by_name(mirror: Mirror, cli: Cli, tmp_path: Path) -> None
     assert "\n  Ankle boot " in out
 
 
-def test_a_folder_of_that_name_goes_first(folder: Path, cli: Cli) -> None:
+def test_an_existing_folder_has_precedence_over_a_name(folder: Path, cli: Cli) -> None:
     shutil.copytree(folder, "kmnist")
     out = cli("train", "--data", "kmnist", "--epochs", 1, "--backend", "numpy", "--out", "run").good()
     assert out.startswith("lenet5 on kmnist: 100 training images")
@@ -52,7 +52,7 @@ def test_mnist_by_name(cli: Cli) -> None:
 
 
 def test_not_fetched_yet(cli: Cli) -> None:
-    text = "kmnist is not there yet: fetch it with `stackgrad-mnist data fetch kmnist`"
+    text = "kmnist is not fetched yet: run `stackgrad-mnist data fetch kmnist`"
     assert text in cli("train", "--data", "kmnist").error()
     assert cli("data", "verify", "kmnist").error() == text
 
@@ -66,7 +66,7 @@ def test_another_mirror_and_folder(out: tuple[str, ...], mirror: Mirror, cli: Cl
 
 
 def test_fetching_fails(mirror: Mirror, cli: Cli) -> None:
-    mirror.way = "absent"
+    mirror.mode = "absent"
     message = cli("data", "fetch", "fashion-mnist").error(status=1)
     assert message == f"{mirror.url}train-images-idx3-ubyte.gz: Not Found"
     Path("file").touch()
@@ -83,12 +83,12 @@ def test_wrong_arguments(cli: Cli) -> None:
 def test_verify(mirror: Mirror, cli: Cli, folder: Path, tmp_path: Path) -> None:
     assert cli("data", "verify").good() == "mnist: the original files\n"
     cli("data", "fetch", "fashion-mnist").good()
-    place = tmp_path / "user-data/fashion-mnist"
-    assert cli("data", "verify").good().endswith(f"fashion-mnist: the published files, in {place}\n")
+    fetched = tmp_path / "user-data/fashion-mnist"
+    assert cli("data", "verify").good().endswith(f"fashion-mnist: the published files, in {fetched}\n")
     assert cli("data", "verify", folder).good() == (
-        f"{folder}: sound: 100 training and 50 test images, labels up to 9\n"
+        f"{folder}: valid: 100 training and 50 test images, labels up to 9\n"
     )
-    file = place / "t10k-labels-idx1-ubyte.gz"
+    file = fetched / "t10k-labels-idx1-ubyte.gz"
     content = file.read_bytes()
     file.write_bytes(content[:-1] + b"x")
     text = cli("data", "verify", "fashion-mnist").error()
@@ -104,4 +104,4 @@ def test_no_home(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platformdirs, "user_data_path", user_data_path)
     assert states(cli)["kmnist"] == "not fetched"
     message = cli("data", "fetch", "kmnist").error()
-    assert message.startswith("you have no home folder to keep data sets in: name a folder with --out (see")
+    assert message.startswith("there is no home folder for data sets: name a folder with --out (see")

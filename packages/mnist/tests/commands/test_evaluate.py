@@ -14,9 +14,9 @@ def test_json(trained: Path, cli: Cli) -> None:
     found = json.loads(cli("evaluate", trained, "--limit", 300, "--backend", "numpy", "--json").good())
     assert found["run"] == str(trained)
     assert (found["model"], found["data"], found["backend"], found["images"]) == ("lenet5", "MNIST", "numpy", 300)
-    assert found["test_accuracy"] == found["right"] / 300
+    assert found["test_accuracy"] == found["correct"] / 300
     assert [each["name"] for each in found["classes"]] == list("0123456789")
-    assert sum(each["right"] for each in found["classes"]) == found["right"]
+    assert sum(each["correct"] for each in found["classes"]) == found["correct"]
     assert sum(each["images"] for each in found["classes"]) == 300
 
 
@@ -24,15 +24,15 @@ def test_named_classes(trained: Path, cli: Cli) -> None:
     out = cli("evaluate", trained, "--limit", 300, "--backend", "numpy", "--labels", NAMES).good()
     assert [text.split()[0] for text in out.splitlines()[2:]] == NAMES.split(",")
     message = cli("evaluate", trained, "--labels", "a,b", "--backend", "numpy").error()
-    assert message == "2 names of classes; MNIST has 10 classes"
+    assert message == "got 2 names of classes, but MNIST has 10 classes"
 
 
-def test_the_names_of_training_are_kept(folder: Path, cli: Cli) -> None:
+def test_evaluate_uses_the_names_from_training(folder: Path, cli: Cli) -> None:
     Path("names.txt").write_text(NAMES.replace(",", "\n"))
     options = ("--data", folder, "--epochs", 1, "--backend", "numpy", "--out", "run")
     cli("train", *options, "--labels", "names.txt").good()
     assert re.search(r"^  three +\d", cli("evaluate", "run", "--backend", "numpy").good(), re.MULTILINE)
-    assert cli("train", *options, "--labels", "a,b,c").error() == "3 names of classes; tiny has 10 classes"
+    assert cli("train", *options, "--labels", "a,b,c").error() == "got 3 names of classes, but tiny has 10 classes"
 
 
 @pytest.mark.parametrize("backend", ["cpu", "numpy"])
@@ -68,7 +68,7 @@ def test_evaluate_on_other_data(cli: Cli, trained: Path, folder: Path) -> None:
     assert " of 7 images)\n" in cli("evaluate", trained, "--limit", 7, "--backend", "numpy").good()
 
 
-def test_evaluate_takes_the_newest_run(cli: Cli, folder: Path) -> None:
+def test_evaluate_uses_the_newest_run(cli: Cli, folder: Path) -> None:
     options = ("--data", folder, "--epochs", 1, "--backend", "numpy")
     cli("train", *options, "--out", "runs/z").good()
     cli("train", *options, "--out", "runs/a", "--model", "course").good()

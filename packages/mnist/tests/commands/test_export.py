@@ -11,9 +11,9 @@ Cli = Any
 
 @pytest.mark.parametrize("out", [(), ("--out", "x.onnx")])
 def test_export(out: tuple[str, ...], trained_course: Path, cli: Cli) -> None:
-    told = cli("export", trained_course, *out).good()
+    printed = cli("export", trained_course, *out).good()
     path = Path("x.onnx") if out else trained_course / "model.onnx"
-    assert re.fullmatch(rf"{path}: course for ONNX, opset 17, [\d,]+ bytes\n", told)
+    assert re.fullmatch(rf"{path}: course for ONNX, opset 17, [\d,]+ bytes\n", printed)
     assert onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).get_inputs()[0].name == "images"
     path.unlink()
 

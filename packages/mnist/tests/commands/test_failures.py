@@ -1,4 +1,4 @@
-"""How commands end that cannot go on."""
+"""How commands report errors."""
 
 import re
 import signal
@@ -18,7 +18,7 @@ def test_backend_that_does_not_load(cli: Cli, monkeypatch: pytest.MonkeyPatch) -
     assert cli("train").error(status=1) == "backend 'cpu' does not load: no LLVM"
 
 
-def test_commands_give_ctrl_c_back(cli: Cli) -> None:
+def test_commands_restore_the_handler_of_ctrl_c(cli: Cli) -> None:
     before = signal.getsignal(signal.SIGINT)
     cli("evaluate").error()
     assert signal.getsignal(signal.SIGINT) is before
@@ -33,7 +33,7 @@ def test_a_full_disk(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) ->
         result = cli("train", "--data", folder, "--epochs", 1, "--backend", "numpy", "--out", "run")
     assert result.error(status=1) == (
         "run/model.safetensors: cannot be written (No space left on device); the last good checkpoint is "
-        "run/checkpoints/step-00000002.safetensors: make room, then `stackgrad-mnist train --resume run`"
+        "run/checkpoints/step-00000002.safetensors: free some space, then `stackgrad-mnist train --resume run`"
     )
     assert "test accuracy" in cli("train", "--resume", "run").good()
 
@@ -46,7 +46,7 @@ def test_out_of_memory(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli("train", "--backend", "numpy").error(status=1) == "out of memory"
 
 
-def test_a_loss_that_is_no_number(cli: Cli, folder: Path, tmp_path: Path) -> None:
+def test_a_non_finite_loss(cli: Cli, folder: Path, tmp_path: Path) -> None:
     result = cli("train", "--data", folder, "--epochs", 5, "--lr", 1e10, "--out", "bad")
     assert re.match(
         r"the loss is (nan|inf) at step \d, with learning rate \S+: try a lower --lr; "
@@ -55,5 +55,5 @@ def test_a_loss_that_is_no_number(cli: Cli, folder: Path, tmp_path: Path) -> Non
     )
     assert "test accuracy" not in result.stdout
     assert cli("evaluate", "bad").error() == (
-        "bad: this run is not finished; go on with `stackgrad-mnist train --resume bad`"
+        "bad: this run is not finished; resume it with `stackgrad-mnist train --resume bad`"
     )

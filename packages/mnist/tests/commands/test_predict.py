@@ -21,13 +21,13 @@ NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 
 @pytest.fixture(scope="session")
 def clear_digits(trained: Path, mnist: Dataset) -> dict[int, npt.NDArray[np.uint8]]:
-    """One test image a digit: the one that the model is surest of, of those it reads rightly."""
+    """One test image per digit: the correctly classified one that the model is surest of."""
     images, labels = mnist.test.images[:500], mnist.test.labels[:500]
-    chances = probabilities(load_run(trained).model, images)
-    return {digit: images[int((chances[:, digit] * (labels == digit)).argmax())] for digit in range(10)}
+    answers = probabilities(load_run(trained).model, images)
+    return {digit: images[int((answers[:, digit] * (labels == digit)).argmax())] for digit in range(10)}
 
 
-def as_it_is(image: Image.Image) -> Image.Image:
+def unchanged(image: Image.Image) -> Image.Image:
     return image
 
 
@@ -51,8 +51,8 @@ def huge(image: Image.Image) -> Image.Image:
     return large(image).resize((1400, 1400))
 
 
-@pytest.mark.parametrize("form", [as_it_is, inverted, large, ink_on_paper, huge])
-def test_predict_reads_digits(
+@pytest.mark.parametrize("form", [unchanged, inverted, large, ink_on_paper, huge])
+def test_predict_recognises_digits(
     form: Callable[[Image.Image], Image.Image], cli: Cli, trained: Path, clear_digits: dict[int, npt.NDArray[np.uint8]]
 ) -> None:
     for digit, image in clear_digits.items():
@@ -61,8 +61,8 @@ def test_predict_reads_digits(
     found = re.findall(r"^(\d)\.png: (\d) \((\d+\.\d)%\)$", out, re.MULTILINE)
     assert [name for name, _, _ in found] == list("0123456789")
     wrong = [(name, guess) for name, guess, _ in found if name != guess]
-    assert len(wrong) <= (0 if form in (as_it_is, inverted) else 1), wrong
-    assert all(10 <= float(chance) <= 100 for _, _, chance in found)
+    assert len(wrong) <= (0 if form in (unchanged, inverted) else 1), wrong
+    assert all(10 <= float(percentage) <= 100 for _, _, percentage in found)
 
 
 def test_predict_on_both_backends(cli: Cli, trained: Path, picture: Path) -> None:
@@ -81,7 +81,7 @@ def test_predict_with_the_newest_run(cli: Cli, trained: Path, picture: Path) -> 
     assert cli("predict", picture, "--backend", "numpy").good().startswith("seven.png: 7 (")
 
 
-def test_predict_a_file_whose_name_is_no_text(cli_process: Cli, trained: Path, picture: Path) -> None:
+def test_predict_a_file_whose_name_is_not_text(cli_process: Cli, trained: Path, picture: Path) -> None:
     os.rename(picture, b"\xff.png")
     result = cli_process("predict", os.fsdecode(b"\xff.png"), "--run", trained, "--backend", "numpy")
     assert re.fullmatch(r"\S+\.png: 7 \(\d+\.\d%\)\n", result.good())
@@ -92,7 +92,7 @@ def test_predict_a_file_whose_name_is_no_text(cli_process: Cli, trained: Path, p
     [
         ("away.png", "away.png: No such file or directory"),
         ("folder", "folder: Is a directory"),
-        ("text.png", "text.png: not an image that can be read: expected PNG, JPEG, BMP, GIF or WebP"),
+        ("text.png", "text.png: not an image in a known format: expected PNG, JPEG, BMP, GIF or WebP"),
         ("blank.png", "blank.png: the image is blank: no pixel differs from the background"),
         ("cut.png", "cut.png: damaged image: "),
     ],
@@ -124,6 +124,6 @@ def test_named_classes(trained: Path, picture: Path, cli: Cli) -> None:
         out = cli("predict", picture, "--run", trained, "--backend", "numpy", "--labels", given).good()
         assert out.startswith("seven.png: seven (")
     message = cli("predict", picture, "--run", trained, "--labels", ",".join(NAMES) + ",ten").error()
-    assert message == "11 names of classes; the model tells 10 apart"
+    assert message == "got 11 names of classes, but the model has 10 classes"
     message = cli("predict", picture, "--run", trained, "--labels", "away.txt").error()
-    assert message.startswith("away.txt: No such file or directory; expected a file with a name of a ")
+    assert message.startswith("away.txt: No such file or directory; expected a file with one name per line")

@@ -17,7 +17,7 @@ START = "from stackgrad.mnist.cli import main; main(prog_name='stackgrad-mnist')
 
 @contextmanager
 def serving(*arguments: object) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
-    """The command in a process of its own, and the two lines that it writes when it is ready."""
+    """Run the command in its own process; yields it and the two lines that it prints when it is ready."""
     command = [sys.executable, "-W", "error", "-c", START, "serve", *map(str, arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -32,14 +32,14 @@ def get(url: str) -> Any:
         return json.load(response)
 
 
-def end(process: subprocess.Popen[str], number: int) -> tuple[int, str, str]:
-    process.send_signal(number)
+def end(process: subprocess.Popen[str], signum: int) -> tuple[int, str, str]:
+    process.send_signal(signum)
     out, err = process.communicate(timeout=30)
     return process.returncode, out, err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_serves_until_it_is_told_to_end(number: int, trained_course: Path) -> None:
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_until_a_signal_ends_it(signum: int, trained_course: Path) -> None:
     with serving(trained_course, "--port", 0, "--backend", "numpy") as (process, lines):
         assert lines[0] == f"{trained_course}: course, backend numpy\n"
         address, hint = lines[1].split(" ", 1)
@@ -47,10 +47,10 @@ def test_it_serves_until_it_is_told_to_end(number: int, trained_course: Path) ->
         about = get(f"{address}run")
         assert (about["model"], about["layers"]) == ("course", [[4, 28, 28], [8, 28, 28]])
         assert get(f"{address}examples/0")["label"] == 7
-        assert end(process, number) == (0, "", "")
+        assert end(process, signum) == (0, "", "")
 
 
-def test_it_ends_though_a_browser_holds_its_connection(trained_course: Path) -> None:
+def test_it_ends_although_a_browser_keeps_its_connection(trained_course: Path) -> None:
     with serving(trained_course, "--port", 0, "--backend", "numpy") as (process, lines):
         port = int(lines[1].split(":")[2].split("/")[0])
         with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
@@ -63,19 +63,19 @@ def test_it_ends_though_a_browser_holds_its_connection(trained_course: Path) -> 
 def test_idle_connections_do_not_keep_others_out(sent: bytes, trained_course: Path) -> None:
     with serving(trained_course, "--port", 0, "--backend", "numpy") as (process, lines):
         address = lines[1].split()[0]
-        where = ("127.0.0.1", int(address.split(":")[2].strip("/")))
-        idle = [socket.create_connection(where, timeout=30) for _ in range(30)]
+        host = ("127.0.0.1", int(address.split(":")[2].strip("/")))
+        idle = [socket.create_connection(host, timeout=30) for _ in range(30)]
         for connection in idle if sent else []:
             connection.sendall(sent + b"Content-Length: 10000000\r\n\r\nx")
         strokes = Request(f"{address}strokes", b"[[[0.2, 0.3]]]", {"Content-Type": "application/json"})
         with urlopen(strokes, timeout=30) as response:
-            assert len(json.load(response)["chances"]) == 10
+            assert len(json.load(response)["probabilities"]) == 10
         assert end(process, signal.SIGTERM) == (0, "", "")
         for connection in idle:
             connection.close()
 
 
-def test_a_run_whose_data_is_gone(cli: Cli, folder: Path, tmp_path: Path) -> None:
+def test_a_run_whose_data_was_removed(cli: Cli, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     for file in folder.iterdir():
         (tmp_path / "data" / file.name).write_bytes(file.read_bytes())
@@ -107,8 +107,8 @@ def test_a_port_in_use(cli: Cli, trained_course: Path) -> None:
     [
         (("--host", "192.0.2.1"), "Invalid value for '--host': '192.0.2.1' is not an address of this computer"),
         (("--host", "x" * 70), f"Invalid value for '--host': '{'x' * 70}' is not an address of this computer"),
-        (("--port", "65536"), "Invalid value for '--port': '65536' is not a whole number, 0 to 65,535"),
-        (("--port", "http"), "Invalid value for '--port': 'http' is not a whole number, 0 to 65,535"),
+        (("--port", "65536"), "Invalid value for '--port': '65536' is not a whole number, from 0 to 65,535"),
+        (("--port", "http"), "Invalid value for '--port': 'http' is not a whole number, from 0 to 65,535"),
     ],
 )
 def test_mistakes(options: tuple[str, str], message: str, cli: Cli, trained_course: Path) -> None:
@@ -118,4 +118,4 @@ def test_mistakes(options: tuple[str, str], message: str, cli: Cli, trained_cour
 
 def test_no_run(cli: Cli, tmp_path: Path) -> None:
     message = cli("serve", "--backend", "numpy").error()
-    assert message.startswith(f"no finished run under {tmp_path}/runs: name one, or make one with")
+    assert message.startswith(f"no finished run in {tmp_path}/runs: name one, or train one with")

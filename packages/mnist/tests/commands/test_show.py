@@ -29,7 +29,7 @@ def test_names(run: Path, cli: Cli) -> None:
     out = cli("show", run, "--backend", "numpy", "--labels", ",".join("abcdefghij")).good()
     assert re.search(r"What two convolutions make of a, [b-h, ]+ and j\n", out)
     message = cli("show", run, "--backend", "numpy", "--labels", "a,b").error()
-    assert message == "2 names of classes; tiny has 10 classes"
+    assert message == "got 2 names of classes, but tiny has 10 classes"
 
 
 def test_failures(run: Path, cli: Cli) -> None:

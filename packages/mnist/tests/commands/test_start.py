@@ -1,4 +1,4 @@
-"""Beginning a run, and going on with one."""
+"""Starting and resuming runs."""
 
 import contextlib
 import json
@@ -25,25 +25,25 @@ Cli = Any
 
 
 def metrics(run: Path) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl without what differs each time."""
+    """The lines of metrics.jsonl, without images_per_second, which varies."""
     lines = [json.loads(text) for text in (run / "metrics.jsonl").read_text().splitlines()]
     return [{key: value for key, value in text.items() if key != "images_per_second"} for text in lines]
 
 
 class Crash(BaseException):
-    """As if the process had been killed there."""
+    """Simulates that the process is killed."""
 
 
 @pytest.fixture(scope="session")
 def arguments(folder: Path) -> tuple[object, ...]:
-    """Eight steps on NumPy, which draw random numbers of each kind."""
+    """Eight steps on NumPy that use random numbers in every way: shuffling, dropout, augmentation, holding out."""
     common = ("train", "--model", "course", "--backend", "numpy", "--data", folder, "--epochs", 2, "--batch-size", 25)
     return (*common, "--augment", "--patience", 2, "--checkpoint-every", 3)
 
 
 @pytest.fixture
 def whole(arguments: tuple[object, ...], cli: Cli) -> Path:
-    """The run that nothing disturbed."""
+    """An uninterrupted run."""
     cli(*arguments, "--out", "whole").good()
     return Path("whole")
 
@@ -63,27 +63,29 @@ def stopped(arguments: tuple[object, ...], cli: Cli, monkeypatch: pytest.MonkeyP
 
 
 def same(run: Path, whole: Path) -> bool:
-    """Whether two runs came to the same weights and metrics."""
+    """Whether two runs have the same weights and metrics."""
     equal = (run / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
     return equal and metrics(run) == metrics(whole)
 
 
-# Going on
+# Resuming
 
 
-def test_a_stopped_run_goes_on(stopped: Path, arguments: tuple[object, ...], cli: Cli) -> None:
+def test_a_stopped_run_is_resumed(stopped: Path, arguments: tuple[object, ...], cli: Cli) -> None:
     out = cli("train", "--resume", stopped).good()
-    assert out.startswith("course on tiny: 100 training images, going on after step 4, backend numpy, seed 0\n")
+    assert out.startswith("course on tiny: 100 training images, resumed after step 4, backend numpy, seed 0\n")
     assert re.search(
-        r"^kept the weights after epoch [12], which read \d+\.\d\d% of the images held out$", out, re.MULTILINE
+        r"^kept the weights after epoch [12], which classify \d+\.\d\d% of the held-out images correctly$",
+        out,
+        re.MULTILINE,
     )
     assert not list(stopped.rglob(".*.partial"))
     steps = [path.stem for path in Checkpoints(stopped).paths()]
-    assert steps == ["step-00000008", "step-00000006"]  # every third, as it was begun
+    assert steps == ["step-00000008", "step-00000006"]  # every third step, as when it was started
 
 
 def operations(monkeypatch: pytest.MonkeyPatch, crash_at: int) -> list[str]:
-    """Count what changes the disk; at the operation of that number, nothing happens any more."""
+    """Record the operations that change the disk, and crash in place of the one with index `crash_at`."""
     done: list[str] = []
 
     def watched(module: Any, name: str) -> None:
@@ -102,44 +104,44 @@ def operations(monkeypatch: pytest.MonkeyPatch, crash_at: int) -> list[str]:
     return done
 
 
-def test_a_crash_at_any_write_is_made_good(
+def test_a_run_can_be_resumed_after_a_crash_at_any_write(
     whole: Path, arguments: tuple[object, ...], cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     crashes = 0
-    for number in range(1000):
-        run = Path(f"crash-{number}")
+    for crash_at in range(1000):
+        run = Path(f"crash-{crash_at}")
         with monkeypatch.context() as patch:
-            done = operations(patch, number)
+            done = operations(patch, crash_at)
             try:
                 cli(*arguments, "--out", run).good()
             except Crash:
                 crashes += 1
-        if len(done) < number:
-            break  # it came to its end
-        begun = bool(Checkpoints(run).paths()) if run.exists() else False
-        again = cli("train", "--resume", run) if begun else cli(*arguments, "--out", run)
+        if len(done) < crash_at:
+            break  # it finished
+        has_checkpoint = bool(Checkpoints(run).paths()) if run.exists() else False
+        again = cli("train", "--resume", run) if has_checkpoint else cli(*arguments, "--out", run)
         if (run / "summary.json").exists() and again.returncode:
             assert again.error() == f"{run}: this run is finished; measure it with `stackgrad-mnist evaluate {run}`"
         else:
             again.good()
-        assert same(run, whole), number
+        assert same(run, whole), crash_at
         assert not list(run.rglob(".*.partial"))
     assert crashes > 20
 
 
 def test_killed_at_any_moment(whole: Path, arguments: tuple[object, ...], cli: Cli) -> None:
     code = "import time\nfrom stackgrad.mnist.training import steps as training\nfrom stackgrad.mnist.cli import main\n"
-    code += "plain = training.normalise\n"  # so slow that the first kill comes before the end
+    code += "plain = training.normalise\n"  # made slow, so that the first kill comes before the end
     code += "training.normalise = lambda images: (time.sleep(0.2), plain(images))[1]\nmain()"
     draw = random.Random(0)
     kills = 0
     while not Path("run/summary.json").exists():
-        begun = bool(Checkpoints(Path("run")).paths())
-        asked = ["train", "--resume", "run"] if begun else [*map(str, arguments), "--out", "run"]
+        has_checkpoint = bool(Checkpoints(Path("run")).paths())
+        given = ["train", "--resume", "run"] if has_checkpoint else [*map(str, arguments), "--out", "run"]
         if kills >= 4:
-            cli(*asked).good()
+            cli(*given).good()
             break
-        command = [sys.executable, "-W", "error", "-c", code, *asked]
+        command = [sys.executable, "-W", "error", "-c", code, *given]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             while process.poll() is None and not Path("run/checkpoints").exists():
                 time.sleep(0.01)
@@ -152,32 +154,32 @@ def test_killed_at_any_moment(whole: Path, arguments: tuple[object, ...], cli: C
     assert not list(Path("run").rglob(".*.partial"))
 
 
-def test_the_last_good_checkpoint_is_taken(stopped: Path, cli: Cli) -> None:
+def test_the_last_good_checkpoint_is_used(stopped: Path, cli: Cli) -> None:
     last, before = Checkpoints(stopped).paths()
     last.write_bytes(last.read_bytes()[:-100])
     result = cli("train", "--resume", stopped)
     assert result.returncode == 0
     assert result.stderr.count("\n") == 1
     assert result.stderr.startswith(f"{last} is damaged or not a safetensors file: ")
-    assert result.stderr.endswith(f": going on from {before.name}\n")
-    assert "going on after step 3," in result.stdout
+    assert result.stderr.endswith(f": resuming from {before.name}\n")
+    assert "resumed after step 3," in result.stdout
 
 
-def test_the_same_command_with_resume_is_fine(stopped: Path, arguments: tuple[object, ...], cli: Cli) -> None:
+def test_the_same_command_with_resume_is_accepted(stopped: Path, arguments: tuple[object, ...], cli: Cli) -> None:
     cli(*arguments, "--checkpoint-every", 1, "--resume", stopped).good()
 
 
-# Not going on
+# Refusals
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--seed", 1], "--seed cannot be changed in a run that is resumed (it was started with 0): leave it out"),
-        (["--epochs", 3], "--epochs cannot be changed in a run that is resumed (it was started with 2): leave it out"),
-        (["--no-augment"], "--augment cannot be changed in a run that is resumed (it was started with True)"),
-        (["--data", "."], "--data cannot be changed in a run that is resumed (it was started with "),
-        (["--out", "run"], "--out cannot be changed in a run that is resumed: leave it out"),
+        (["--seed", 1], "--seed cannot be changed when a run is resumed (it was started with 0): leave it out"),
+        (["--epochs", 3], "--epochs cannot be changed when a run is resumed (it was started with 2): leave it out"),
+        (["--no-augment"], "--augment cannot be changed when a run is resumed (it was started with True)"),
+        (["--data", "."], "--data cannot be changed when a run is resumed (it was started with "),
+        (["--out", "run"], "--out cannot be changed when a run is resumed: leave it out"),
     ],
 )
 def test_other_arguments(options: list[object], message: str, stopped: Path, cli: Cli) -> None:
@@ -189,7 +191,7 @@ def test_the_environment_does_not_change_the_backend(stopped: Path, cli: Cli, mo
     assert "backend numpy" in cli("train", "--resume", stopped).good()
 
 
-def test_a_run_that_is_finished(whole: Path, cli: Cli) -> None:
+def test_a_finished_run(whole: Path, cli: Cli) -> None:
     message = "whole: this run is finished; measure it with `stackgrad-mnist evaluate whole`"
     assert cli("train", "--resume", whole).error() == message
 
@@ -198,16 +200,16 @@ def test_no_run_to_resume(cli: Cli) -> None:
     message = "away: no such folder; expected one that `stackgrad-mnist train` made"
     assert cli("train", "--resume", "away").error() == message
     Path("empty").mkdir()
-    assert cli("train", "--resume", "empty").error() == "empty: no checkpoint there; start the run anew"
+    assert cli("train", "--resume", "empty").error() == "empty: no checkpoint there; start a new run"
     assert not list(Path("empty").iterdir())
 
 
-def test_a_checkpoint_of_another_form(stopped: Path, cli: Cli) -> None:
+def test_a_checkpoint_in_another_format(stopped: Path, cli: Cli) -> None:
     checkpoint, _ = Checkpoints(stopped).last_good()
     assert checkpoint is not None
     del checkpoint.state["metrics"]
     Checkpoints(stopped).save(checkpoint.step, checkpoint.state)
-    message = f"{checkpoint.path}: of another form than this version writes: start the run anew"
+    message = f"{checkpoint.path}: written by another version in another format: start a new run"
     assert cli("train", "--resume", stopped).error() == message
 
 
@@ -222,7 +224,7 @@ def test_another_version(stopped: Path, cli: Cli, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("stackgrad.mnist.runs.folder.versions", lambda: other)
     its = process.versions()["stackgrad-nn"]
     assert cli("train", "--resume", stopped).error() == (
-        f"run: was begun with stackgrad-nn {its}, not 9.9: go on with that, or start the run anew"
+        f"run: started with stackgrad-nn {its}, not 9.9: resume it with that, or start a new run"
     )
 
 
@@ -240,7 +242,7 @@ def test_data_that_has_changed(arguments: tuple[object, ...], folder: Path, cli:
     run_until_first_checkpoint()
     content = folder_of_images.read_bytes()
     folder_of_images.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    assert cli("train", "--resume", "run").error() == "run: data is no longer the data that it was trained on"
+    assert cli("train", "--resume", "run").error() == "run: data has changed since the run was started"
 
 
 def crash(*_: object) -> Iterator[Any]:
@@ -255,7 +257,7 @@ def test_a_run_in_use(stopped: Path, arguments: tuple[object, ...], cli: Cli) ->
         assert cli(*arguments, "--out", "new").error() == "new: another process is training there"
 
 
-def test_the_folder_of_a_run_that_did_not_begin_is_free(arguments: tuple[object, ...], cli: Cli) -> None:
+def test_a_folder_without_a_checkpoint_can_be_reused(arguments: tuple[object, ...], cli: Cli) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("stackgrad.mnist.training.run.Checkpoints.save", crash_now)
         with pytest.raises(Crash):
@@ -269,7 +271,7 @@ def crash_now(*_: object) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_may_not_be_written(stopped: Path, cli: Cli) -> None:
+def test_a_read_only_folder(stopped: Path, cli: Cli) -> None:
     (stopped / ".lock").unlink(missing_ok=True)
     stopped.chmod(0o500)
     assert cli("train", "--resume", stopped).error() == "run: cannot write a run there (Permission denied)"

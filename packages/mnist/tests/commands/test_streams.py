@@ -1,4 +1,4 @@
-"""The commands where standard input, output and error are not what one expects."""
+"""The commands with unusual standard input, output and error."""
 
 import errno
 import io
@@ -50,7 +50,7 @@ def commands(folder: Path, trained_course: Path, picture: Path) -> dict[str, lis
 
 
 def start(arguments: list[str], redirect: str = "", **environment: str) -> "subprocess.CompletedProcess[bytes]":
-    """Run the command from a shell, which redirects its streams."""
+    """Run the command in a shell that redirects its streams."""
     command = ["sh", "-c", f'exec "$@" {redirect}', "sh", sys.executable, "-W", "error", "-c", START, *arguments]
     environment = os.environ | {"STACKGRAD_BACKEND": "numpy"} | environment
     return subprocess.run(command, capture_output=True, env=environment, timeout=300)
@@ -60,34 +60,34 @@ def start(arguments: list[str], redirect: str = "", **environment: str) -> "subp
 
 
 @pytest.mark.parametrize("redirect", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_a_training_whose_streams_are_closed(redirect: str, commands: dict[str, list[str]]) -> None:
+def test_training_with_closed_streams(redirect: str, commands: dict[str, list[str]]) -> None:
     done = start(commands["train"], redirect)
     assert (done.returncode, done.stderr) == (0, b"")
     assert (b"test accuracy" in done.stdout) == (">&-" not in redirect.split())
     assert Path("new/summary.json").exists()
     for path in Path("new").glob("*.json*"):
-        assert path.read_bytes().startswith(b"{")  # nothing else was written into it
+        assert path.read_bytes().startswith(b"{")  # no output of a stream went into the file
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_commands_whose_streams_are_all_closed(name: str, commands: dict[str, list[str]]) -> None:
+def test_commands_with_all_streams_closed(name: str, commands: dict[str, list[str]]) -> None:
     done = start(commands[name], "<&- >&- 2>&-")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert name != "export" or Path("model.onnx").exists()
 
 
 @pytest.mark.parametrize("redirect", ["2>&-", "2>/dev/full", "<&- >&- 2>&-"])
-def test_a_mistake_that_cannot_be_told(redirect: str) -> None:
+def test_a_mistake_that_cannot_be_printed(redirect: str) -> None:
     done = start(["evaluate", "nothing"], redirect)
     assert (done.returncode, done.stdout, done.stderr) == (2, b"", b"")
 
 
-# That take nothing
+# Full or broken
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 @pytest.mark.parametrize("name", ["help", "version", "json", "export", "train"])
-def test_a_full_disk_below_standard_output(name: str, commands: dict[str, list[str]]) -> None:
+def test_standard_output_on_a_full_disk(name: str, commands: dict[str, list[str]]) -> None:
     done = start(commands[name], ">/dev/full")
     assert (done.returncode, done.stderr) == (1, b"Error: standard output: No space left on device\n")
     assert name != "train" or Path("new/summary.json").exists()
@@ -95,7 +95,7 @@ def test_a_full_disk_below_standard_output(name: str, commands: dict[str, list[s
 
 
 @pytest.mark.parametrize("name", ["version", "json", "train"])
-def test_nobody_reads_on(name: str, commands: dict[str, list[str]]) -> None:
+def test_the_reader_is_gone(name: str, commands: dict[str, list[str]]) -> None:
     command = [sys.executable, "-W", "error", "-c", START, *commands[name]]
     environment = os.environ | {"STACKGRAD_BACKEND": "numpy"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
@@ -107,7 +107,7 @@ def test_nobody_reads_on(name: str, commands: dict[str, list[str]]) -> None:
     assert name != "train" or Path("new/summary.json").exists()
 
 
-def test_a_pipe_that_does_not_wait() -> None:
+def test_a_non_blocking_pipe() -> None:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     received = bytearray()
@@ -126,7 +126,7 @@ def test_a_pipe_that_does_not_wait() -> None:
     assert received == b"x" * 500_000
 
 
-def test_what_is_written_after_a_failure_is_dropped() -> None:
+def test_output_after_a_failure_is_dropped() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with io.FileIO(writing, "wb") as raw:
@@ -137,7 +137,7 @@ def test_what_is_written_after_a_failure_is_dropped() -> None:
         assert failure.errno == errno.EPIPE
 
 
-def test_streams_of_a_program_that_calls_this_one_are_left_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_streams_of_a_calling_program_are_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     mine = io.StringIO()
     monkeypatch.setattr(sys, "stdout", mine)
     with pytest.raises(SystemExit) as end:
@@ -160,7 +160,7 @@ def test_streams_of_a_program_that_calls_this_one_are_left_as_they_are(monkeypat
         ("ascii:surrogatepass", r"\u3042", r"\xe9"),
         ("ascii:xmlcharrefreplace", "&#12354;", "&#233;"),
         ("ascii:unheard-of", r"\u3042", r"\xe9"),
-        ("idna", r"\u3042", r"\xe9"),  # which knows no escapes
+        ("idna", r"\u3042", r"\xe9"),  # cannot write escapes
         ("shift_jis", "あ", r"\xe9"),
         ("utf-16-le", "あ", "é"),
         ("utf-8", "あ", "é"),
@@ -182,7 +182,7 @@ def test_any_text_can_be_written(encoding: str, errors: str, text: str) -> None:
     try:
         written = io.TextIOWrapper(io.BytesIO(), encoding, errors)
     except LookupError:
-        return  # Python does not start with it
+        return  # Python would not start with this encoding
     streams._unfailing(written, 1).write(text)
     written.flush()
 
@@ -192,7 +192,7 @@ def test_a_mistake_with_characters_that_an_encoding_lacks(encoding: str, trained
     done = start(["evaluate", str(trained_course), "--labels", "い,→,い"], PYTHONIOENCODING=encoding)
     assert (done.returncode, done.stdout) == (2, b"")
     name = "い" if encoding == "utf-8" else r"\u3044"
-    assert done.stderr.decode(encoding) == f"Error: classes 0 and 2 are both named '{name}': expected other names\n"
+    assert done.stderr.decode(encoding) == f"Error: classes 0 and 2 are both named '{name}': use different names\n"
 
 
 def test_the_bare_locale(folder: Path) -> None:
@@ -207,22 +207,22 @@ def test_the_bare_locale(folder: Path) -> None:
     assert "あ" in start(["evaluate", "éè"], PYTHONIOENCODING="utf-8").stdout.decode()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="here names of files are text")
-def test_names_of_files_that_are_no_text(folder: Path) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are text there")
+def test_names_of_files_that_are_not_text(folder: Path) -> None:
     name = os.fsdecode(b"x\xff")
     shutil.copytree(folder, name)
     done = start(["train", "--data", name, "--epochs", "1", "--out", f"{name}-run"])
     assert (done.returncode, done.stderr) == (0, b"")
     assert rb"on x\udcff: " in done.stdout
     assert Path(f"{name}-run/report.html").exists()
-    assert start(["data", "verify", name]).stdout.startswith(rb"x\udcff: sound: ")
+    assert start(["data", "verify", name]).stdout.startswith(rb"x\udcff: valid: ")
 
 
 # Terminals
 
 
 def in_terminal(arguments: list[str], size: tuple[int, int], **environment: str) -> tuple[int, str]:
-    """Run the command in a terminal of so many rows and columns; its status, and what is to be seen."""
+    """Run the command in a terminal with `size` rows and columns. Returns its status and its output."""
     ours, its = pty.openpty()
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
     command = [sys.executable, "-W", "error", "-c", START, *arguments]
@@ -234,7 +234,7 @@ def in_terminal(arguments: list[str], size: tuple[int, int], **environment: str)
         while part := os.read(ours, 10_000):
             seen += part
     except OSError:
-        pass  # so Linux says that nobody has it open any more
+        pass  # Linux reports this way that the terminal is closed
     os.close(ours)
     return process.wait(), seen.decode()
 
@@ -255,14 +255,14 @@ def test_progress(size: tuple[int, int], environment: dict[str, str], width: int
     arguments = ["train", "--data", str(folder), "--epochs", "1", "--no-pictures", "--backend", "numpy", "--out", "new"]
     status, seen = in_terminal(arguments, size, **environment)
     assert status == 0
-    assert "\x1b" not in seen  # neither colours nor movements
+    assert "\x1b" not in seen  # no colours or cursor movements
     assert "\r\ntest accuracy" in seen
     bars = [line.split("\r")[-1] for line in seen.split("\r\n") if "epoch 1/1 100% |" in line]
     assert [len(bar) for bar in bars] == [width]
     assert seen.isascii() == ("PYTHONIOENCODING" in environment)
 
 
-def test_a_terminal_that_is_gone(folder: Path) -> None:
+def test_a_terminal_that_is_closed(folder: Path) -> None:
     ours, its = pty.openpty()
     command = [
         sys.executable,

@@ -99,7 +99,7 @@ def test_the_learning_rate_follows_the_optimizer(optimizer: str, lr: float, fold
     ("out", "message"),
     [
         ("full", "full: the folder is not empty; name another with --out"),
-        ("file", "file: is no folder; name another with --out"),
+        ("file", "file: not a folder; name another with --out"),
         ("file/below", "file/below: cannot write a run there (Not a directory); name another with --out"),
         ("a" * 300, "cannot write a run there (File name too long); name another with --out"),
     ],
@@ -123,11 +123,11 @@ def test_out_folder_that_cannot_be_written(cli: Cli, folder: Path, tmp_path: Pat
         assert message == f"{out}: cannot write a run there (Permission denied); name another with --out"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit for the size of a file")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of a file")
 @pytest.mark.parametrize(
     ("limit", "kept"), [(150_000, None), (300_000, "step-00000000.safetensors")], ids=["first checkpoint", "the next"]
 )
-def test_a_file_that_may_not_grow(limit: int, kept: str | None, folder: Path) -> None:
+def test_a_limit_on_the_size_of_a_file(limit: int, kept: str | None, folder: Path) -> None:
     code = "from stackgrad.mnist.cli import main; main()"
     arguments = ("train", "--data", str(folder), "--backend", "numpy", "--epochs", "1", "--out", "run")
     process = subprocess.run(
@@ -142,7 +142,7 @@ def test_a_file_that_may_not_grow(limit: int, kept: str | None, folder: Path) ->
     failed = "step-00000002" if kept else "step-00000000"
     assert process.stderr == (
         f"Error: run/checkpoints/{failed}.safetensors: cannot be written (File too large); {good_one}: "
-        f"make room, then {then}\n"
+        f"free some space, then {then}\n"
     )
     assert [path.name for path in Path("run/checkpoints").iterdir()] == ([kept] if kept else [])
 
@@ -159,7 +159,7 @@ def test_train_draws_pictures(option: str, drawn: bool, folder: Path, cli: Cli) 
     assert Path("new/pictures").exists() == drawn
 
 
-def test_json_of_train_is_json_alone(folder: Path, cli: Cli) -> None:
+def test_train_with_json_prints_only_json(folder: Path, cli: Cli) -> None:
     options = ("--data", folder, "--epochs", 1, "--backend", "numpy", "--out", "new")
     assert json.loads(cli("train", "--pictures", "--json", *options).good())["folder"] == "new"
     assert Path("new/report.html").exists()

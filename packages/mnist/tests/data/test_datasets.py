@@ -38,7 +38,7 @@ def write_set(
     suffix: str = "",
     first_label: int = 0,
 ) -> Path:
-    """Four files of made data, named in the order train images, train labels, test images, test labels."""
+    """Write four files of random images; `names` are train images, train labels, test images and test labels."""
     for count, images, labels in zip(counts, names[::2], names[1::2], strict=True):
         pixels = np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
         write(folder / (images + suffix), encode(pixels))
@@ -47,11 +47,11 @@ def write_set(
 
 
 def emnist_names(name: str) -> list[str]:
-    kinds = ("train-images-idx3", "train-labels-idx1", "test-images-idx3", "test-labels-idx1")
-    return [f"emnist-{name}-{kind}-ubyte" for kind in kinds]
+    parts = ("train-images-idx3", "train-labels-idx1", "test-images-idx3", "test-labels-idx1")
+    return [f"emnist-{name}-{part}-ubyte" for part in parts]
 
 
-# The data that ships
+# The data in the package
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_verify_names_the_file_that_differs(tmp_path: Path) -> None:
 
 
 def test_import_shows_no_warning_of_python_mnist(tmp_path: Path) -> None:
-    # As after an installation without bytecode: the compiler sees python-mnist's source anew.
+    # As after an installation without bytecode: Python has to compile python-mnist's source.
     source = Path(sys.modules["mnist.loader"].__file__ or "").parent
     shutil.copytree(source, tmp_path / "mnist", ignore=shutil.ignore_patterns("__pycache__"))
     script = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import stackgrad.mnist, mnist; print(mnist.__file__)"
@@ -122,7 +122,7 @@ def test_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("winner", range(4))
-def test_which_name_wins(tmp_path: Path, winner: int) -> None:
+def test_precedence_of_names(tmp_path: Path, winner: int) -> None:
     names = [f"train-images{mark}idx3-ubyte{suffix}" for mark in "-." for suffix in ("", ".gz")]
     for name in names[winner:]:
         (tmp_path / name).touch()
@@ -143,15 +143,15 @@ def test_mixed_names(tmp_path: Path) -> None:
 
 
 def test_missing_files_are_all_named(tmp_path: Path) -> None:
-    with pytest.raises(IdxError, match=rf"missing {', '.join(NAMES)} \(looked for each as"):
+    with pytest.raises(IdxError, match=rf"missing {', '.join(NAMES)} \(each may be named like"):
         load(tmp_path)
     write_set(tmp_path)
     for name in NAMES[1:3]:
         (tmp_path / name).unlink()
-    looked_for = (
+    variants = (
         r"train-labels-idx1-ubyte, train-labels-idx1-ubyte.gz, train-labels.idx1-ubyte or train-labels.idx1-ubyte"
     )
-    with pytest.raises(IdxError, match=rf"missing {NAMES[1]}, {NAMES[2]} \(looked for each as {looked_for}.gz\)"):
+    with pytest.raises(IdxError, match=rf"missing {NAMES[1]}, {NAMES[2]} \(each may be named like {variants}.gz\)"):
         load(tmp_path)
 
 
@@ -169,10 +169,10 @@ def test_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         load(tmp_path)
 
 
-def test_labels_in_the_place_of_images_and_of_other_labels(tmp_path: Path) -> None:
+def test_labels_instead_of_images_and_of_other_labels(tmp_path: Path) -> None:
     write_set(tmp_path)
     shutil.copy(tmp_path / NAMES[1], tmp_path / NAMES[3])
-    with pytest.raises(IdxError, match=rf"{NAMES[3]}: mismatched: 5 labels; {NAMES[2]} holds 3 images"):
+    with pytest.raises(IdxError, match=rf"{NAMES[3]}: mismatched: 5 labels, but {NAMES[2]} has 3 images"):
         load(tmp_path)
     shutil.copy(tmp_path / NAMES[1], tmp_path / NAMES[0])
     with pytest.raises(IdxError, match=rf"{NAMES[0]}: the array has 1 dimension \(labels\), expected 3 \(images\)"):
@@ -186,7 +186,7 @@ def test_no_images(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shape", [(32, 32), (14, 56)])
 def test_other_image_sizes(tmp_path: Path, shape: tuple[int, int]) -> None:
-    with pytest.raises(IdxError, match=f"{NAMES[0]}: images are {shape[0]}x{shape[1]}; the models take 28x28"):
+    with pytest.raises(IdxError, match=f"{NAMES[0]}: images are {shape[0]}x{shape[1]}; the models need 28x28"):
         load(write_set(tmp_path, shape=shape))
 
 
@@ -196,8 +196,8 @@ def test_split_checks_its_arrays() -> None:
     for args, message in (
         ((images, labels[:1]), "mismatched: 2 images and 1 labels"),
         ((images[:0], labels[:0]), "there are no images"),
-        ((images[:, 1:], labels), "images are 27x28; the models take 28x28"),
-        ((images.reshape(2, 784), labels), r"must have 3 dimensions and labels 1, not the shapes \(2, 784\), \(2,\)"),
+        ((images[:, 1:], labels), "images are 27x28; the models need 28x28"),
+        ((images.reshape(2, 784), labels), r"must have 3 dimensions and labels 1, not shapes \(2, 784\) and \(2,\)"),
         ((images, labels.astype(np.int64)), "must be uint8, not uint8 and int64"),
     ):
         with pytest.raises(IdxError, match=message):
@@ -217,7 +217,7 @@ def test_emnist_letters(tmp_path: Path) -> None:
 def test_emnist_errors(tmp_path: Path) -> None:
     with pytest.raises(IdxError, match="EMNIST letters does not ship with the package: name the folder"):
         load(emnist="letters")
-    with pytest.raises(IdxError, match=r"no EMNIST data set 'latin'; choose one of balanced, .*, letters, mnist"):
+    with pytest.raises(IdxError, match=r"no EMNIST data set 'latin': expected one of balanced, .*, letters, mnist"):
         load(tmp_path, emnist="latin")
     with pytest.raises(IdxError, match=r"missing emnist-letters-train-images-idx3-ubyte, .*-train-labels"):
         load(write_set(tmp_path), emnist="letters")
@@ -226,7 +226,7 @@ def test_emnist_errors(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", ["vanilla", "rounded_binarized", "randomly_binarized"])
 @pytest.mark.parametrize("emnist", [None, "digits"])
 @pytest.mark.parametrize(("shape", "count"), [((4, 3), 7), ((1, 2), 5000)])
-def test_as_python_mnist(tmp_path: Path, mode: str, emnist: str | None, shape: tuple[int, int], count: int) -> None:
+def test_equals_python_mnist(tmp_path: Path, mode: str, emnist: str | None, shape: tuple[int, int], count: int) -> None:
     names = NAMES if emnist is None else emnist_names(emnist)
     write_set(tmp_path, names, shape=shape, counts=(count, 3), suffix=".gz")
     readers = MnistReader(tmp_path, mode), MNIST(str(tmp_path), mode, "numpy", gz=True)

@@ -15,7 +15,7 @@ NAME = "train-images-idx3-ubyte.gz"
 
 
 def counted(folder: Path, *mirrors: str) -> int:
-    """Fetch; the bytes that were told of."""
+    """Fetch the data set. Returns the sum of the reported counts of bytes."""
     counts: list[int] = []
     fetch("fashion-mnist", folder, mirrors, counts.append)
     return sum(counts)
@@ -29,7 +29,7 @@ def test_fetch(mirror: Mirror, tiny: Dataset, tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.partial"))
 
 
-def test_what_is_there_is_not_fetched_again(mirror: Mirror, tmp_path: Path) -> None:
+def test_correct_files_are_not_fetched_again(mirror: Mirror, tmp_path: Path) -> None:
     counted(tmp_path)
     (tmp_path / NAME).write_bytes(b"damaged")
     mirror.asked.clear()
@@ -37,14 +37,14 @@ def test_what_is_there_is_not_fetched_again(mirror: Mirror, tmp_path: Path) -> N
     assert mirror.asked == [(NAME, None)]
 
 
-@pytest.mark.parametrize("way", ["whole", "without ranges"])
-def test_an_interrupted_fetch_goes_on(way: str, mirror: Mirror, tmp_path: Path) -> None:
-    mirror.way = "half"
+@pytest.mark.parametrize("mode", ["whole", "without ranges"])
+def test_an_interrupted_fetch_continues(mode: str, mirror: Mirror, tmp_path: Path) -> None:
+    mirror.mode = "half"
     with pytest.raises(FetchError, match=re.escape(f"{mirror.url}{NAME}: ")):
         counted(tmp_path)
     half = (tmp_path / f"{NAME}.partial").stat().st_size
     assert half == len(mirror.files[NAME]) // 2
-    mirror.way = way
+    mirror.mode = mode
     mirror.asked.clear()
     assert counted(tmp_path) == PUBLISHED["fashion-mnist"].size
     assert mirror.asked[0] == (NAME, f"bytes={half}-")
@@ -52,26 +52,26 @@ def test_an_interrupted_fetch_goes_on(way: str, mirror: Mirror, tmp_path: Path) 
     load(tmp_path)
 
 
-def test_a_part_that_is_wrong_is_fetched_anew(mirror: Mirror, tmp_path: Path) -> None:
+def test_a_wrong_partial_file_is_fetched_again(mirror: Mirror, tmp_path: Path) -> None:
     (tmp_path / f"{NAME}.partial").write_bytes(b"something else")
     assert counted(tmp_path) == PUBLISHED["fashion-mnist"].size
     assert [wanted for name, wanted in mirror.asked if name == NAME] == ["bytes=14-", None]
 
 
 @pytest.mark.parametrize("extra", [0, 5])
-def test_a_part_as_long_as_the_whole(extra: int, mirror: Mirror, tmp_path: Path) -> None:
+def test_a_partial_file_as_large_as_the_whole(extra: int, mirror: Mirror, tmp_path: Path) -> None:
     (tmp_path / f"{NAME}.partial").write_bytes(bytes(len(mirror.files[NAME]) + extra))
     counted(tmp_path)
     load(tmp_path)
 
 
 def test_the_next_mirror_is_tried(mirror: Mirror, tmp_path: Path) -> None:
-    away = "http://127.0.0.1:9/away"  # nobody listens there
+    away = "http://127.0.0.1:9/away"  # no server listens there
     assert counted(tmp_path, away, mirror.url) == PUBLISHED["fashion-mnist"].size
 
 
 @pytest.mark.parametrize(
-    ("way", "reason"),
+    ("mode", "reason"),
     [
         ("absent", "Not Found"),
         ("half", "ended after|IncompleteRead"),
@@ -79,19 +79,19 @@ def test_the_next_mirror_is_tried(mirror: Mirror, tmp_path: Path) -> None:
         ("endless", r"not the published file \(its SHA-256 differs\)"),
     ],
 )
-def test_a_mirror_that_is_no_good(way: str, reason: str, mirror: Mirror, tmp_path: Path) -> None:
-    mirror.way = way
+def test_a_bad_mirror(mode: str, reason: str, mirror: Mirror, tmp_path: Path) -> None:
+    mirror.mode = mode
     with pytest.raises(FetchError, match=f"^http://127[^ ]+{NAME}: .*({reason})") as caught:
         counted(tmp_path)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / NAME).exists()
 
 
-def test_nobody_listens(mirror: Mirror, tmp_path: Path) -> None:
+def test_no_mirror_answers(mirror: Mirror, tmp_path: Path) -> None:
     with pytest.raises(FetchError, match=r"^http://127.0.0.1:9/tr\S+: .*refused; http://127.0.0.1:10/tr\S+: .*d$"):
         counted(tmp_path, "http://127.0.0.1:9/", "http://127.0.0.1:10")
 
 
-def test_two_at_once(mirror: Mirror, tmp_path: Path) -> None:
+def test_two_processes_at_once(mirror: Mirror, tmp_path: Path) -> None:
     with FileLock(tmp_path / ".lock"), pytest.raises(FetchError, match="another process is fetching there"):
         counted(tmp_path)

@@ -78,9 +78,9 @@ def test_more_than_one_chunk(tmp_path: Path) -> None:
         (b"\0\0\x08\2" + IMAGES[4:], r"the array has 2 dimensions, expected 1 \(labels\) or 3 \(images\)"),
         (b"\0\0\x08\0", "the array has 0 dimensions, expected 1"),
         (IMAGES[:11], "truncated: the file ends within its header"),
-        (IMAGES[:-1], "truncated: the header promises 2x2x3 = 12 bytes, and 11 follow"),
-        (LABELS[:-1], "truncated: the header promises 2 bytes, and 1 follow"),
-        (IMAGES + b"x", "oversized: the header promises 2x2x3 = 12 bytes, and more follow"),
+        (IMAGES[:-1], "truncated: the header promises 2x2x3 = 12 bytes, but only 11 follow"),
+        (LABELS[:-1], "truncated: the header promises 2 bytes, but only 1 follow"),
+        (IMAGES + b"x", "oversized: the header promises 2x2x3 = 12 bytes, but more follow"),
     ],
 )
 @pytest.mark.parametrize("suffix", ["", ".gz"])
@@ -96,7 +96,7 @@ def test_flawed_content(tmp_path: Path, content: bytes, message: str, suffix: st
     ("content", "wanted", "message"),
     [(LABELS, 3, r"1 dimension \(labels\), expected 3 \(im"), (IMAGES, 1, r"3 dimensions \(images\), expected 1 \(l")],
 )
-def test_other_dimensions_than_asked(tmp_path: Path, content: bytes, wanted: int, message: str) -> None:
+def test_other_dimensions_than_requested(tmp_path: Path, content: bytes, wanted: int, message: str) -> None:
     with pytest.raises(IdxError, match=message):
         read_idx(write(tmp_path / "a", content), dimensions=wanted)
 
@@ -113,7 +113,7 @@ ZIPPED = gzip.compress(IMAGES, mtime=0)
     [
         ("a.gz", b"", "the file is empty"),
         ("a.gz", IMAGES, "named .gz, but not gzip-compressed: it starts with the bytes 00 00"),
-        ("a", ZIPPED, "gzip-compressed, but not named so: add .gz to its name"),
+        ("a", ZIPPED, "gzip-compressed, but not named .gz: add .gz to its name"),
         ("a.gz", ZIPPED[:-9], "truncated: the gzip data ends early"),
         ("a.gz", flipped(ZIPPED, len(ZIPPED) - 8), "damaged gzip data: CRC check failed"),
         ("a.gz", flipped(ZIPPED, len(ZIPPED) - 1), "damaged gzip data: Incorrect length"),
@@ -132,15 +132,15 @@ def test_flawed_gzip(tmp_path: Path, name: str, content: bytes, message: str) ->
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((2**32 - 1, 28, 28), "more than the 805,306,368 that are accepted"),
-        ((0, 2**32 - 1, 2**32 - 1), "more than the 805,306,368 that are accepted"),
+        ((2**32 - 1, 28, 28), "but at most 805,306,368 are accepted"),
+        ((0, 2**32 - 1, 2**32 - 1), "but at most 805,306,368 are accepted"),
         (
             (1_000_000, 28, 28),
-            "truncated: the header promises 1000000x28x28 = 784,000,000 bytes, and the file has only",
+            "truncated: the header promises 1000000x28x28 = 784,000,000 bytes, but the file has only",
         ),
     ],
 )
-def test_insane_header_allocates_nothing(tmp_path: Path, shape: tuple[int, ...], message: str, suffix: str) -> None:
+def test_a_huge_header_allocates_nothing(tmp_path: Path, shape: tuple[int, ...], message: str, suffix: str) -> None:
     path = write(tmp_path / f"a{suffix}", struct.pack(">4B3I", 0, 0, 8, 3, *shape) + bytes(100))
 
     def attempt() -> None:

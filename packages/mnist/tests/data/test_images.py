@@ -42,29 +42,29 @@ def centre_of_mass(image: UInt8Array) -> npt.NDArray[np.float64]:
 
 
 def extent(image: UInt8Array) -> tuple[int, int]:
-    """Height and width of what is not background."""
+    """Height and width of the bounding box of the ink."""
     rows, columns = np.nonzero(image)
     return int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1
 
 
 def outcome(call: Callable[[], UInt8Array]) -> UInt8Array | str:
-    """What a call returns, or the message of the `ImageError` that it raises."""
+    """The result of a call, or the message of its `ImageError`."""
     try:
         return call()
     except ImageError as error:
         return str(error)
 
 
-def likeness(a: UInt8Array, b: UInt8Array) -> float:
-    """The correlation of two images, one of them moved by up to a pixel where that helps.
+def similarity(a: UInt8Array, b: UInt8Array) -> float:
+    """The highest correlation of two images if one of them may be moved by a pixel.
 
-    A centre of mass near the middle between two pixels may be rounded either way.
+    A centre of mass halfway between two pixels may be rounded either way.
     """
     moved = [np.roll(a, (down, right), (0, 1)) for down in (-1, 0, 1) for right in (-1, 0, 1)]
     return max(float(np.corrcoef(image.ravel(), b.ravel())[0, 1]) for image in moved)
 
 
-def assert_form(image: UInt8Array) -> None:
+def assert_format(image: UInt8Array) -> None:
     assert (image.shape, image.dtype, image.max()) == ((28, 28), np.dtype(np.uint8), 255)
     assert max(extent(image)) <= 20
     assert np.abs(centre_of_mass(image) - 14).max() <= 0.51
@@ -74,14 +74,14 @@ def assert_close(got: UInt8Array, expected: UInt8Array) -> None:
     assert np.abs(got.astype(int) - expected).mean() < 2
 
 
-def test_the_form_holds_for_mnist_itself(digits: UInt8Array) -> None:
+def test_mnist_itself_has_the_format(digits: UInt8Array) -> None:
     for image in digits:
         assert np.abs(centre_of_mass(image) - 14).max() <= 0.51
         assert max(extent(image)) == 20
 
 
 @pytest.mark.parametrize("inverted", [False, True])
-def test_images_of_mnist_survive(tmp_path: Path, digits: UInt8Array, inverted: bool) -> None:
+def test_images_of_mnist_are_unchanged(tmp_path: Path, digits: UInt8Array, inverted: bool) -> None:
     for image in digits[:20]:
         path = save(tmp_path, Image.fromarray(255 - image if inverted else image))
         np.testing.assert_array_equal(read_image(path), image)
@@ -89,31 +89,31 @@ def test_images_of_mnist_survive(tmp_path: Path, digits: UInt8Array, inverted: b
 
 @pytest.mark.parametrize("inverted", [False, True])
 def test_enlarged_and_moved_images_of_mnist_are_recovered(digits: UInt8Array, inverted: bool) -> None:
-    likenesses = []
+    similarities = []
     for image in digits:
         page = Image.new("L", (640, 480))
         page.paste(Image.fromarray(image).resize((280, 280), Image.Resampling.BICUBIC), (310, 30))
         got = to_mnist(255 - np.asarray(page) if inverted else np.asarray(page))
-        assert_form(got)
-        likenesses.append(likeness(got, image))
-    assert min(likenesses) > 0.8
-    assert np.mean(likenesses) > 0.96
+        assert_format(got)
+        similarities.append(similarity(got, image))
+    assert min(similarities) > 0.8
+    assert np.mean(similarities) > 0.96
 
 
 def test_photo_of_a_digit_is_recovered(digits: UInt8Array) -> None:
     noise = np.random.default_rng(0)
-    shade = np.linspace(200, 150, 640)  # one side of the paper lies in shadow
-    likenesses = []
+    shade = np.linspace(200, 150, 640)  # one side of the paper is in shadow
+    similarities = []
     for image in digits[:20]:
         page = Image.new("L", (640, 480))
         page.paste(Image.fromarray(image).resize((280, 280), Image.Resampling.BICUBIC), (310, 30))
         coverage = np.asarray(page) / 255
         photo = shade * (1 - coverage) + 50 * coverage + noise.normal(0, 5, coverage.shape)
         got = to_mnist(np.clip(photo, 0, 255).astype(np.uint8))
-        assert_form(got)
-        likenesses.append(likeness(got, image))
-    assert min(likenesses) > 0.8
-    assert np.mean(likenesses) > 0.96
+        assert_format(got)
+        similarities.append(similarity(got, image))
+    assert min(similarities) > 0.8
+    assert np.mean(similarities) > 0.96
 
 
 @given(
@@ -126,9 +126,9 @@ def test_photo_of_a_digit_is_recovered(digits: UInt8Array) -> None:
 @example(60, 1, (1, 1, 1, 1), 255, 0)
 @example(1, 1, (9, 18, 9, 18), 0, 255)
 def test_a_rectangle_fills_the_box(
-    height: int, width: int, margins: tuple[int, int, int, int], paper: int, pen: int
+    height: int, width: int, padding: tuple[int, int, int, int], paper: int, pen: int
 ) -> None:
-    top, bottom, left, right = margins
+    top, bottom, left, right = padding
     page = np.full((top + height + bottom, left + width + right), paper, np.uint8)
     page[top : top + height, left : left + width] = pen
     if abs(paper - pen) < 24:
@@ -138,7 +138,7 @@ def test_a_rectangle_fills_the_box(
     if page.shape == (28, 28):
         return
     got = to_mnist(page)
-    assert_form(got)
+    assert_format(got)
     longest = max(height, width)
     assert extent(got) == (max(1, round(20 * height / longest)), max(1, round(20 * width / longest)))
     assert set(np.unique(got)) == {0, 255}
@@ -149,7 +149,7 @@ def test_any_array_gives_an_image_or_an_image_error(grey: UInt8Array) -> None:
     before = grey.copy()
     got = outcome(lambda: to_mnist(grey))
     if isinstance(got, str):
-        assert "blank" in got or "no plain paper" in got
+        assert "blank" in got or "leave some plain paper" in got
     else:
         assert (got.shape, got.dtype) == ((28, 28), np.dtype(np.uint8))
         assert got.max() > 0
@@ -158,7 +158,7 @@ def test_any_array_gives_an_image_or_an_image_error(grey: UInt8Array) -> None:
 
 def test_thin_lines_stay_visible() -> None:
     got = to_mnist(np.asarray(seven(thickness=2)))
-    assert_form(got)
+    assert_format(got)
     assert got[got > 0].mean() > 60
 
 
@@ -167,21 +167,21 @@ def test_a_stroke_of_half_the_contrast_belongs_to_the_digit() -> None:
     page[40:60, 20:40] = 0
     page[40:60, 40:60] = 140
     got = to_mnist(page)
-    assert_form(got)
+    assert_format(got)
     assert extent(got) == (10, 20)
 
 
-def test_a_split_takes_the_result(digits: UInt8Array) -> None:
+def test_a_split_accepts_the_result(digits: UInt8Array) -> None:
     assert len(Split(to_mnist(np.asarray(seven()))[None], np.array([7], np.uint8))) == 1
 
 
-# Kinds of files
+# File formats
 
 
 @pytest.mark.parametrize(
     ("name", "mode"),
     [
-        *((f"a.{kind}", mode) for kind in ("png", "jpg", "bmp", "webp") for mode in ("L", "RGB")),
+        *((f"a.{suffix}", mode) for suffix in ("png", "jpg", "bmp", "webp") for mode in ("L", "RGB")),
         *(("a.png", mode) for mode in ("1", "P", "LA", "RGBA", "I;16")),
         ("a.jpg", "CMYK"),
         ("a.gif", "P"),
@@ -207,7 +207,7 @@ def test_formats_and_modes(tmp_path: Path, name: str, mode: str) -> None:
         ((0, 0, 80), (255, 200, 200)),
         ((255, 255, 255), (255, 255, 0)),
         ((90,) * 3, (0,) * 3),
-        # As bright as each other:
+        # Equally bright:
         ((0, 117, 0), (230, 0, 0)),
         ((97, 0, 0), (0, 0, 255)),
         ((105,) * 3, (255, 0, 255)),
@@ -225,15 +225,15 @@ def test_colours(tmp_path: Path, name: str, paper: tuple[int, int, int], pen: tu
     else:
         path = save(tmp_path, image, name)
     got = read_image(path)
-    assert_form(got)
-    assert likeness(got, to_mnist(np.asarray(ink))) > 0.97
+    assert_format(got)
+    assert similarity(got, to_mnist(np.asarray(ink))) > 0.97
 
 
-def test_ink_and_paper_as_bright_as_each_other_in_a_large_picture(tmp_path: Path) -> None:
+def test_equally_bright_ink_and_paper_in_a_large_picture(tmp_path: Path) -> None:
     large = seven().resize((3000, 2000))
     image = Image.composite(Image.new("RGB", large.size, (0, 117, 0)), Image.new("RGB", large.size, (230, 0, 0)), large)
     for name in ("a.png", "a.jpg"):
-        assert likeness(read_image(save(tmp_path, image, name)), to_mnist(np.asarray(seven()))) > 0.97
+        assert similarity(read_image(save(tmp_path, image, name)), to_mnist(np.asarray(seven()))) > 0.97
 
 
 @pytest.mark.parametrize("pen", [0, 255, 128])
@@ -246,24 +246,24 @@ def test_transparent_paper(tmp_path: Path, pen: int, hidden: int) -> None:
 
 
 def test_transparent_palette(tmp_path: Path) -> None:
-    image = seven().convert("1").convert("P")  # black ink; white, index 255, is declared transparent
+    image = seven().convert("1").convert("P")  # black ink; white, index 255, is transparent
     path = save(tmp_path, image, transparency=255)
     assert_close(read_image(path), to_mnist(np.asarray(seven())))
 
 
 def test_orientation_of_a_photo(tmp_path: Path) -> None:
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by 90 degrees clockwise for viewing
+    exif[0x0112] = 6  # viewers rotate it by 90 degrees clockwise
     path = save(tmp_path, seven().transpose(Image.Transpose.ROTATE_90), "a.jpg", exif=exif)
     assert_close(read_image(path), to_mnist(np.asarray(seven())))
 
 
 def test_large_images_are_the_same_digit(tmp_path: Path) -> None:
     large = seven().resize((3000, 2000), Image.Resampling.BICUBIC)
-    large.putpixel((2900, 1900), 0)  # a grain of dust, which averaging takes away
+    large.putpixel((2900, 1900), 0)  # a speck of dust, which averaging removes
     got = read_image(save(tmp_path, large))
-    assert_form(got)
-    assert likeness(got, to_mnist(np.asarray(seven()))) > 0.99
+    assert_format(got)
+    assert similarity(got, to_mnist(np.asarray(seven()))) > 0.99
 
 
 @pytest.mark.parametrize("pen", [0, 255])
@@ -274,12 +274,12 @@ def test_a_large_transparent_image_is_the_same_digit(tmp_path: Path, pen: int) -
     assert_close(read_image(save(tmp_path, image)), to_mnist(np.asarray(seven())))
 
 
-def test_a_large_photo_is_turned_upright(tmp_path: Path) -> None:
+def test_a_large_photo_is_rotated_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     large = seven().resize((3000, 2000), Image.Resampling.BICUBIC).transpose(Image.Transpose.ROTATE_90)
     got = read_image(save(tmp_path, large, "a.jpg", exif=exif))
-    assert likeness(got, to_mnist(np.asarray(seven()))) > 0.99
+    assert similarity(got, to_mnist(np.asarray(seven()))) > 0.99
 
 
 def test_the_largest_image_takes_little_memory(tmp_path: Path) -> None:
@@ -290,13 +290,13 @@ def test_the_largest_image_takes_little_memory(tmp_path: Path) -> None:
     code += "from stackgrad.mnist.runs import process; "
     code += "images.read_image(Path(sys.argv[1])); print(process.peak_memory_mb())"
     process = subprocess.run([sys.executable, "-c", code, path], capture_output=True, check=True)
-    assert 196 < float(process.stdout) < 400  # the decoded picture alone takes 196
+    assert 196 < float(process.stdout) < 400  # the decoded picture alone needs 196
 
 
-def test_the_content_of_a_file(tmp_path: Path) -> None:
+def test_the_contents_of_a_file(tmp_path: Path) -> None:
     path = save(tmp_path, seven())
     np.testing.assert_array_equal(read_image(path.read_bytes()), read_image(path))
-    with pytest.raises(ImageError, match=r"^not an image that can be read: expected PNG"):
+    with pytest.raises(ImageError, match=r"^not an image in a known format: expected PNG"):
         read_image(b"hello")
 
 
@@ -348,7 +348,7 @@ def test_noise_is_blank() -> None:
 def test_not_an_image(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(content)
-    assert_error(path, "not an image that can be read: expected PNG, JPEG, BMP, GIF or WebP")
+    assert_error(path, "not an image in a known format: expected PNG, JPEG, BMP, GIF or WebP")
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg"])
@@ -370,7 +370,7 @@ def test_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert_error(tmp_path / "a.png", "Permission denied")
 
 
-@pytest.mark.parametrize("size", [(7200, 7200), (10_000, 10_000)])  # the second is beyond Pillow's own first limit
+@pytest.mark.parametrize("size", [(7200, 7200), (10_000, 10_000)])  # Pillow warns about the second
 def test_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
     path = save(tmp_path, Image.new("1", size))
     monkeypatch.setattr(images, "_small", None)  # refused without being decompressed
@@ -391,13 +391,13 @@ def test_wrong_arrays() -> None:
             to_mnist(array)  # type: ignore[arg-type]
 
 
-def encoded(kind: str) -> bytes:
+def encoded(form: str) -> bytes:
     buffer = io.BytesIO()
-    seven((120, 90), 8).save(buffer, kind)
+    seven((120, 90), 8).save(buffer, form)
     return buffer.getvalue()
 
 
-FILES = {kind: encoded(kind) for kind in ("PNG", "JPEG", "BMP", "GIF", "WEBP")}
+FILES = {form: encoded(form) for form in ("PNG", "JPEG", "BMP", "GIF", "WEBP")}
 
 
 @given(
@@ -406,9 +406,9 @@ FILES = {kind: encoded(kind) for kind in ("PNG", "JPEG", "BMP", "GIF", "WEBP")}
     st.integers(0, 10**4),
 )
 def test_damaged_files_give_an_image_or_an_image_error(
-    tmp_path_factory: pytest.TempPathFactory, kind: str, changes: list[tuple[int, int]], cut: int
+    tmp_path_factory: pytest.TempPathFactory, form: str, changes: list[tuple[int, int]], cut: int
 ) -> None:
-    content = bytearray(FILES[kind])
+    content = bytearray(FILES[form])
     for position, value in changes:
         content[position % len(content)] = value
     path = tmp_path_factory.mktemp("damaged") / "a"

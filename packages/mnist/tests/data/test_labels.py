@@ -23,19 +23,19 @@ def test_names_in_a_file_of_windows() -> None:
     assert read_labels("names.txt") == ["あ", "い"]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="here arguments are text")
-def test_names_that_python_took_for_bytes() -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="arguments are text there")
+def test_names_that_python_decoded_as_bytes() -> None:
     assert read_labels("あ,い".encode().decode("ascii", "surrogateescape")) == ["あ", "い"]
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "names: No such file or directory; expected a file with a name of a class on each line, or names betw"),
+        (None, "names: No such file or directory; expected a file with one name per line, or names separated"),
         (b"\xff\xfe", "names: not text in UTF-8; expected"),
-        (b"a\n\nb", "the name of class 1 is '': expected one that can be printed"),
-        (b"a\nb\x1b[1m", "the name of class 1 is 'b.x1b.1m': expected one"),
-        (b"x" * 70_000, "names: more than 65,536 characters: too long for the names of classes"),
+        (b"a\n\nb", "the name of class 1 is '': expected a printable name"),
+        (b"a\nb\x1b[1m", "the name of class 1 is 'b.x1b.1m': expected a printable name"),
+        (b"x" * 70_000, "names: more than 65,536 characters: too long for names of classes"),
     ],
 )
 def test_files_that_are_refused(content: bytes | None, message: str) -> None:
@@ -50,24 +50,24 @@ def test_an_empty_name() -> None:
         read_labels("a,,b")
 
 
-def test_a_name_that_stands_twice() -> None:
-    with pytest.raises(LabelError, match="classes 0 and 2 are both named 'a': expected other names"):
+def test_a_name_that_is_used_twice() -> None:
+    with pytest.raises(LabelError, match="classes 0 and 2 are both named 'a': use different names"):
         read_labels("a,b,a")
 
 
 @pytest.mark.parametrize("count", [9, 11])
 def test_as_many_names_as_classes(count: int, tiny: Dataset) -> None:
     expect_fitting(["x"] * 10, tiny)
-    with pytest.raises(LabelError, match=f"{count} names of classes; MNIST has 10 classes"):
+    with pytest.raises(LabelError, match=f"got {count} names of classes, but MNIST has 10 classes"):
         expect_fitting(["x"] * count, tiny)
 
 
-def test_a_class_without_a_name_is_its_number() -> None:
+def test_a_class_without_a_name_shows_its_label() -> None:
     assert [name_of(label, ["a"]) for label in (0, 1)] == ["a", "1"]
     assert name_of(7, None) == "7"
 
 
-def test_fetched_data_sets_bring_names() -> None:
+def test_fetched_data_sets_have_names() -> None:
     names = default_labels(folder_of("fashion-mnist"))
     assert names == list(PUBLISHED["fashion-mnist"].labels)
     assert names is not None
@@ -88,13 +88,13 @@ def test_fetched_data_sets_bring_names() -> None:
         (None, 30, {0: "0", 29: "29"}),
     ],
 )
-def test_emnist_has_names_of_its_own(emnist: str | None, classes: int, some: dict[int, str]) -> None:
+def test_emnist_has_names(emnist: str | None, classes: int, some: dict[int, str]) -> None:
     names = class_names({"classes": classes, "arguments": {"emnist": emnist}})
     assert len(names) == len(set(names)) == classes
-    assert {number: names[number] for number in some} == some
+    assert {label: names[label] for label in some} == some
 
 
-def test_given_names_go_before_those_of_the_run_and_these_before_emnist() -> None:
+def test_given_names_override_the_names_of_the_run_and_these_emnist() -> None:
     summary = {"classes": 3, "arguments": {"emnist": "letters", "labels": ["a", "b", "c"]}}
     assert class_names(summary) == ["a", "b", "c"]
     assert class_names(summary, ["x", "y"]) == ["x", "y", "2"]

@@ -1,4 +1,4 @@
-"""Frames, shading and what else surrounds a digit: those of MNIST are to come out as they went in."""
+"""Frames, shading and other surroundings of a digit: MNIST's digits are recovered from all of them."""
 
 import itertools
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from stackgrad.mnist.data.images import ImageError, to_mnist
 
 UInt8Array = npt.NDArray[np.uint8]
 HEIGHT, WIDTH = 240, 320
-DIGITS = load().test.images[[0, 1, 2, 3, 4, 7, 8, 11, 18, 61]]  # each of the ten once: 7 2 1 0 4 9 5 6 3 8
+DIGITS = load().test.images[[0, 1, 2, 3, 4, 7, 8, 11, 18, 61]]  # one of each: 7 2 1 0 4 9 5 6 3 8
 
 
 def page(digit: UInt8Array, paper: int = 235, ink: int = 25, side: int = 180) -> Image.Image:
@@ -38,18 +38,18 @@ def framed(image: Image.Image, top: int, right: int, bottom: int, left: int, col
     return image
 
 
-def likeness(a: UInt8Array, b: UInt8Array) -> float:
-    """The correlation of two images, one of them moved by up to a pixel where that helps."""
+def similarity(a: UInt8Array, b: UInt8Array) -> float:
+    """The highest correlation of two images if one of them may be moved by a pixel."""
     moved = [np.roll(a, shift, (0, 1)) for shift in itertools.product((-1, 0, 1), repeat=2)]
     return max(float(np.corrcoef(image.ravel(), b.ravel())[0, 1]) for image in moved)
 
 
 def assert_recovered(make: Callable[[UInt8Array], Image.Image | UInt8Array], least: float = 0.85) -> None:
-    """Both ways round: dark on light, light on dark."""
+    """Check that each digit is recovered, dark on light and light on dark."""
     for digit in DIGITS:
         picture = np.asarray(make(digit))
         for each in (picture, 255 - picture):
-            assert likeness(to_mnist(each), digit) > least
+            assert similarity(to_mnist(each), digit) > least
 
 
 def test_the_digits() -> None:
@@ -97,20 +97,20 @@ def test_a_frame_around_ink_as_bright_as_the_paper() -> None:
         colours = np.array([0.0, 117, 0]) * (1 - coverage) + np.array([230.0, 0, 0]) * coverage
         picture = np.rint(colours).astype(np.uint8)
         picture[:12], picture[-12:], picture[:, :12], picture[:, -12:] = 0, 0, 0, 0
-        assert likeness(to_mnist(picture), digit) > 0.85
+        assert similarity(to_mnist(picture), digit) > 0.85
 
 
 def test_a_frame_around_a_picture_of_mnist() -> None:
     for digit in DIGITS:
         picture = 255 - digit
         picture[0] = picture[-1] = picture[:, 0] = picture[:, -1] = 0
-        assert likeness(to_mnist(picture), digit) > 0.85
+        assert similarity(to_mnist(picture), digit) > 0.85
 
 
 @pytest.mark.parametrize("sides", [(0,), (2,), (1, 3), (0, 1, 2, 3)])
 @pytest.mark.parametrize("deep", [0, 3])
 def test_a_digit_that_touches_a_frame(deep: int, sides: tuple[int, ...]) -> None:
-    """The frame is as dark as the ink, and hides so many pixels of it."""
+    """The frame is as dark as the ink, and hides `deep` pixels of it."""
 
     def make(digit: UInt8Array) -> Image.Image:
         rows, columns = (np.flatnonzero(np.asarray(page(digit)).min(axis) < 130) for axis in (1, 0))
@@ -121,8 +121,8 @@ def test_a_digit_that_touches_a_frame(deep: int, sides: tuple[int, ...]) -> None
     if len(sides) < 4:
         assert_recovered(make, 0.75)
         return
-    for digit in np.delete(DIGITS, 2, 0):  # of the paper around a 1, nothing would be left but two triangles
-        assert likeness(to_mnist(np.asarray(make(digit))), digit) > 0.75
+    for digit in np.delete(DIGITS, 2, 0):  # except 1: only two triangles of its paper would be left
+        assert similarity(to_mnist(np.asarray(make(digit))), digit) > 0.75
 
 
 def test_a_digit_that_fills_its_paper() -> None:
@@ -130,13 +130,13 @@ def test_a_digit_that_fills_its_paper() -> None:
     picture[10:-10, 10:-10] = 235
     picture[10:40, 20:30] = picture[60:80, 10:25] = picture[70:90, 45:60] = 25
     for each in (picture, 255 - picture):
-        with pytest.raises(ImageError, match="there is no plain paper around the digit, which"):
+        with pytest.raises(ImageError, match="the digit touches the edge of the paper or a frame"):
             to_mnist(each)
 
 
-@pytest.mark.parametrize("margin", [3, 20, 90])
+@pytest.mark.parametrize("padding", [3, 20, 90])
 @pytest.mark.parametrize("thick", [8, 20, 30])
-def test_strokes_of_angular_digits_are_no_frames(thick: int, margin: int) -> None:
+def test_strokes_of_angular_digits_are_not_frames(thick: int, padding: int) -> None:
     height, width = 180, 100
     middle = (height - thick) // 2
     parts = {
@@ -163,7 +163,7 @@ def test_strokes_of_angular_digits_are_no_frames(thick: int, margin: int) -> Non
         for stroke in strokes:
             form[parts[stroke]] = 255
         expected = np.asarray(Image.fromarray(form).resize((11, 20), Image.Resampling.BOX))
-        got = to_mnist(255 - np.pad(form, margin))
+        got = to_mnist(255 - np.pad(form, padding))
         rows, columns = np.flatnonzero(got.any(1)), np.flatnonzero(got.any(0))
         part = got[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         assert part.shape == (20, 11)
@@ -211,9 +211,9 @@ def test_a_dot_in_a_zero_belongs_to_it() -> None:
 @pytest.mark.parametrize("angle", [0, 1, 3, 8])
 def test_a_sheet_on_a_table(angle: int) -> None:
     def make(digit: UInt8Array) -> Image.Image:
-        turned = page(digit).rotate(angle, Image.Resampling.BICUBIC, expand=True, fillcolor=60)
+        rotated = page(digit).rotate(angle, Image.Resampling.BICUBIC, expand=True, fillcolor=60)
         table = Image.new("L", (600, 500), 60)
-        table.paste(turned, (90, 70))
+        table.paste(rotated, (90, 70))
         return table
 
-    assert_recovered(make, 0.65)  # the digit is turned too
+    assert_recovered(make, 0.65)  # the digit is rotated too

@@ -38,7 +38,7 @@ def message(call: Callable[[], object]) -> str:
     return str(caught.value)
 
 
-def test_the_form_is_that_of_mnist() -> None:
+def test_the_format_is_that_of_mnist() -> None:
     image = read_strokes(SEVEN)
     assert (image.shape, image.dtype, image.max()) == ((28, 28), np.dtype(np.uint8), 255)
     assert extent(image)[0] == 20
@@ -48,12 +48,12 @@ def test_the_form_is_that_of_mnist() -> None:
 
 
 @pytest.mark.parametrize(("size", "corner"), [(0.9, 0.1), (0.5, 0.5), (0.3, 0.0), (0.08, 0.9)])
-def test_size_and_place_do_not_matter(size: float, corner: float) -> None:
+def test_size_and_position_do_not_matter(size: float, corner: float) -> None:
     moved = [[[corner + x * size for x in point] for point in stroke] for stroke in SEVEN]
     assert np.abs(read_strokes(moved).astype(int) - read_strokes(SEVEN)).mean() < 2
 
 
-def test_the_pen_is_as_wide_as_mnist_s() -> None:
+def test_the_pen_is_as_wide_as_in_mnist() -> None:
     line = read_strokes([[[0.5, 0.1], [0.5, 0.9]]])
     across = line[14].astype(float) / 255
     assert 1.9 <= across.sum() <= 2.6
@@ -67,14 +67,14 @@ def test_a_dot_is_a_disc() -> None:
 
 
 @given(drawings)
-def test_any_drawing_has_the_form(strokes: list[Any]) -> None:
+def test_any_drawing_gives_the_format(strokes: list[Any]) -> None:
     image = read_strokes(strokes)
     assert (image.shape, image.dtype, image.max()) == ((28, 28), np.dtype(np.uint8), 255)
     assert max(extent(image)) == 20
 
 
 @given(json_values)
-def test_any_other_value_is_refused_in_a_line(value: object) -> None:
+def test_any_other_value_gives_a_one_line_error(value: object) -> None:
     message(lambda: read_strokes(value))
 
 
@@ -82,8 +82,8 @@ def test_any_other_value_is_refused_in_a_line(value: object) -> None:
     ("strokes", "expected"),
     [
         ([], "nothing is drawn: there is no stroke"),
-        ("drawing", "expected a list of strokes, each a list of points [x, y], at least one"),
-        ([[]], "expected a list of strokes, each a list of points [x, y], at least one"),
+        ("drawing", "expected a list of strokes, each a list of one or more points [x, y]"),
+        ([[]], "expected a list of strokes, each a list of one or more points [x, y]"),
         ([[[0.5, 1.5]]], "a point is [0.5, 1.5]: expected [x, y], two numbers from 0 to 1"),
         ([[[0.5, -1]]], "a point is [0.5, -1]: expected [x, y], two numbers from 0 to 1"),
         ([[[0.5, float("nan")]]], "a point is [0.5, nan]: expected [x, y], two numbers from 0 to 1"),
@@ -97,7 +97,7 @@ def test_wrong_strokes(strokes: object, expected: str) -> None:
     assert message(lambda: read_strokes(strokes)) == expected
 
 
-def test_as_many_points_as_are_accepted() -> None:
+def test_the_largest_accepted_count_of_points() -> None:
     points = np.random.default_rng(0).random((MAX_POINTS, 2)).tolist()
     assert read_strokes([points]).any()
     assert read_strokes([[point] for point in points]).any()

@@ -1,4 +1,4 @@
-"""`stackgrad-mnist`, of which one rank has a fault: FAULT says what happens to it, and VICTIM which rank it is."""
+"""`stackgrad-mnist` with a fault in one rank: FAULT names the fault, and VICTIM the rank."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from stackgrad.mnist.runs.checkpoints import Checkpoints
 from stackgrad.mnist.runs.process import versions
 from stackgrad.mnist.training.steps import Training
 
-AT_STEP = 7  # of those that this process does
+AT_STEP = 7  # counted from the start of this process
 
 
 def strikes(work: Callable[[], Any]) -> Callable[[], Any]:
-    """`work`, once the time is noted at which the fault begins."""
+    """`work`, but first the time at which the fault begins is written to a file."""
 
     def noted() -> Any:
         Path("struck").write_text(str(time.time()), encoding="utf-8")
@@ -63,7 +63,7 @@ def raise_(error: BaseException) -> None:
 
 def write_to_a_pipe() -> None:
     os.mkfifo("pipe")
-    with open("pipe", "w", encoding="utf-8"):  # which nobody reads
+    with open("pipe", "w", encoding="utf-8"):  # blocks, since no process reads it
         pass
 
 
@@ -83,7 +83,7 @@ def other_image(load: Callable[..., data.Dataset]) -> Callable[..., data.Dataset
 
 
 def strike(fault: str) -> None:
-    """Prepare a fault of this process."""
+    """Prepare a fault in this process."""
     me = os.getpid()
     match fault:
         case "raises":

@@ -1,4 +1,4 @@
-"""`stackgrad-mnist train` by several ranks, and what becomes of the job where one of them fails: `nox -s tests-mpi`."""
+"""`stackgrad-mnist train` with several ranks, and the end of the job if one of them fails: `nox -s tests-mpi`."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ import pytest
 from stackgrad import nn
 
 FAULTY = Path(__file__).with_name("faulty.py")
-BESIDE = Path(sys.executable).with_name("mpiexec")  # that of a wheel
+BESIDE = Path(sys.executable).with_name("mpiexec")  # the launcher from a wheel
 SMALL = ("train", "--limit", "120", "--epochs", "3", "--batch-size", "20", "--backend", "numpy", "--no-pictures")
 ENDS = 10.0  # seconds from a fault to the end of the job
 
 
 class Job:
-    """What came of a job.
+    """A job that has ended.
 
     Attributes:
-        errors: the lines on standard error that begin with "Error: ".
+        errors: the lines on standard error that start with "Error: ".
     """
 
     def __init__(self, ranks: int, *arguments: object, fault: str = "", victim: int = 0, **environment: str) -> None:
@@ -45,12 +45,12 @@ class Job:
         self.left = [path.name for path in Path().glob("pid*") if Path("/proc", path.read_text()).exists()]
 
     def good(self) -> str:
-        """What it wrote; fails unless it succeeded."""
+        """Its output; fails unless the job succeeded."""
         assert (self.status, self.err) == (0, "")
         return self.out
 
     def error(self) -> str:
-        """Its one line of error; fails unless all its processes have ended, in time and with a status other than 0."""
+        """Its one-line error; fails unless all processes ended in time, and the status is not 0."""
         assert self.status != 0
         assert self.took < ENDS
         assert not self.left
@@ -74,19 +74,19 @@ def metrics(run: str) -> list[dict[str, float]]:
 
 
 def train_alone(*arguments: str) -> None:
-    """Train as one process does, without a launcher's variables."""
+    """Train with one process, without a launcher."""
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
     subprocess.run([sys.executable, "-m", "stackgrad.mnist", *arguments], env=environment, check=True)
 
 
 @pytest.mark.parametrize(("model", "ranks"), [("lenet5", 3), ("convnet", 2), ("course", 2)])
-def test_ranks_train_as_one_process(model: str, ranks: int) -> None:
-    # A tenth is held out. The last batch has 1 image, and so none for some ranks; 8 where they are normalised, since
-    # the variance of a single one is next to nothing, and what rounding leaves of it grows.
+def test_ranks_train_like_one_process(model: str, ranks: int) -> None:
+    # A tenth is held out. The last batch has 1 image, so some ranks have none. With batch normalisation it has 8, since
+    # the variance of a single image is almost zero, which magnifies rounding errors.
     limit = "142" if model == "convnet" else "134"
-    asked = [*SMALL, "--model", model, "--limit", limit, "--epochs", "1", "--patience", "2", "--optimizer", "sgd"]
-    train_alone(*asked, "--out", "one")
-    assert Job(ranks, *asked, "--out", "run").good().count("written to") == 1  # rank 0 alone prints
+    arguments = [*SMALL, "--model", model, "--limit", limit, "--epochs", "1", "--patience", "2", "--optimizer", "sgd"]
+    train_alone(*arguments, "--out", "one")
+    assert Job(ranks, *arguments, "--out", "run").good().count("written to") == 1  # only rank 0 prints
     for name, value in weights("one").items():
         np.testing.assert_allclose(weights("run")[name], value, rtol=1e-3, atol=1e-4, err_msg=name)
     for line, expected in zip(metrics("run"), metrics("one"), strict=True):
@@ -103,7 +103,7 @@ def test_the_same_bits_each_time_and_after_a_stop() -> None:
     assert metrics("run") == metrics("whole")
 
 
-def test_goes_on_with_another_number_of_ranks() -> None:
+def test_resuming_with_another_count_of_ranks() -> None:
     train_alone(*SMALL, "--out", "one")
     for ranks, arguments in (2, ("--checkpoint-every", 5, "--out", "run")), (3, ("--resume", "run")):
         started = SMALL if "--out" in arguments else ("train", "--checkpoint-every", 5)
@@ -127,7 +127,7 @@ def test_goes_on_with_another_number_of_ranks() -> None:
         ("finds no data", 1, "no train-images there"),
     ],
 )
-def test_a_rank_that_fails_ends_the_job_and_is_named(fault: str, victim: int, reason: str) -> None:
+def test_a_failing_rank_ends_the_job_and_is_named(fault: str, victim: int, reason: str) -> None:
     environment = {"STACKGRAD_WATCH_SECONDS": "2"}
     job = Job(2, *SMALL, "--checkpoint-every", 5, "--out", "run", fault=fault, victim=victim, **environment)
     assert job.took > 0
@@ -144,7 +144,7 @@ def test_a_rank_that_fails_ends_the_job_and_is_named(fault: str, victim: int, re
         ("has another version", "numpy: rank 0 has "),
     ],
 )
-def test_ranks_that_differ_do_not_begin(fault: str, error: str) -> None:
+def test_ranks_that_differ_do_not_start(fault: str, error: str) -> None:
     job = Job(3, *SMALL, "--out", "run", fault=fault, victim=1)
     assert job.error().startswith(error)
     assert "other than rank 0: 1 of 3" in job.errors[0]
@@ -165,17 +165,17 @@ def test_other_arguments_are_named() -> None:
     [
         (["train", "--epochs", "x"], "Invalid value for '--epochs'"),
         (["train", "--resume", "nowhere"], "nowhere: no such folder"),
-        ([*SMALL, "--batch-size", "2"], "--batch-size 2, which is that of all ranks together, is too small for 3"),
+        ([*SMALL, "--batch-size", "2"], "--batch-size 2 is too small for 3 ranks: they share each batch"),
         ([*SMALL, "--lr", "1e30", "--optimizer", "sgd"], "the loss is "),
     ],
 )
-def test_what_is_wrong_on_all_ranks_is_said_once(arguments: list[str], error: str) -> None:
+def test_an_error_on_all_ranks_is_printed_once(arguments: list[str], error: str) -> None:
     job = Job(3, *arguments)
     assert job.error().startswith(error)
-    assert job.err.count("\n") == 1  # nor does the launcher add anything
+    assert job.err.count("\n") == 1  # the launcher adds nothing
 
 
-def test_other_commands_are_run_by_rank_0() -> None:
+def test_other_commands_run_on_rank_0() -> None:
     assert Job(2, "--version").good().count("version") == 1
     Job(2, *SMALL, "--out", "run").good()
     assert Job(2, "evaluate", "run", "--backend", "numpy").good().count("test accuracy") == 1

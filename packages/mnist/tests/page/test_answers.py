@@ -28,7 +28,7 @@ def unpacked(images: dict[str, Any]) -> npt.NDArray[np.uint8]:
 def test_answer(name: str, mnist: Dataset) -> None:
     model, image = make_model(name, generator=Generator(0)), mnist.test.images[0]
     found = answer(model, image)
-    np.testing.assert_array_equal(found["chances"], probabilities(model, image[None])[0])
+    np.testing.assert_array_equal(found["probabilities"], probabilities(model, image[None])[0])
     np.testing.assert_array_equal(unpacked(found["image"]), image[None])
     assert len(found["layers"]) == 2
     for packed, expected in zip(found["layers"], activations(model, image[None]), strict=True):
@@ -39,7 +39,7 @@ def test_answer(name: str, mnist: Dataset) -> None:
 
 
 class Signed(nn.Module):
-    """A convolution whose channels are negative in part, and one that gives zero everywhere."""
+    """A convolution with negative values, and one whose output is zero."""
 
     def __init__(self) -> None:
         self.first, self.second = nn.Conv2d(1, 1, 1, generator=Generator(0)), nn.Conv2d(1, 1, 1, generator=Generator(0))
@@ -50,7 +50,7 @@ class Signed(nn.Module):
         return self.second(self.first(x)).flatten(1)
 
 
-def test_negative_values_and_a_layer_without_any(mnist: Dataset) -> None:
+def test_negative_values_and_a_layer_of_zeros(mnist: Dataset) -> None:
     image = mnist.test.images[0]
     found = answer(Signed(), image)  # type: ignore[arg-type]
     first, second = (unpacked(layer) for layer in found["layers"])

@@ -1,4 +1,4 @@
-"""Bodies of requests, over real connections where their end matters."""
+"""Bodies of requests, over real connections if their end matters."""
 
 import asyncio
 import http.client
@@ -21,7 +21,7 @@ from stackgrad.mnist.page.bodies import read_body
 from stackgrad.mnist.page.connections import Connection
 from stackgrad.mnist.page.limits import Guard
 
-LARGE = b"x" * 5_000_000  # more than any buffer on the way holds
+LARGE = b"x" * 5_000_000  # larger than all buffers on the way
 
 
 async def count(request: Request) -> Response:
@@ -61,14 +61,14 @@ def test_body_that_is_larger_than_declared(declared: str | None, app: Guard, mon
     monkeypatch.setattr(bodies, "MOST_DISCARDED", 5000)
     sent = 0
 
-    async def without_end() -> Any:
+    async def endless() -> Any:
         nonlocal sent
         while True:
             sent += 100
             yield b"x" * 100
 
     headers = {"Content-Length": declared} if declared else {}
-    assert ask(app, content=without_end(), headers=headers).status_code == 413
+    assert ask(app, content=endless(), headers=headers).status_code == 413
     assert 6000 <= sent <= 6300
 
 
@@ -85,7 +85,7 @@ def test_body_that_does_not_arrive(app: Guard, monkeypatch: pytest.MonkeyPatch) 
     assert "did not arrive" in response.text
 
 
-def test_body_that_is_more_than_there_is_room_for() -> None:
+def test_body_is_counted_as_it_arrives() -> None:
     taken = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -100,7 +100,7 @@ def test_body_that_is_more_than_there_is_room_for() -> None:
 
 @pytest.fixture
 def port(app: Guard) -> Iterator[int]:
-    """Where a server on this machine serves `app`."""
+    """The port of a local server of `app`."""
     config = uvicorn.Config(app, http=Connection, lifespan="off", log_level="error", timeout_graceful_shutdown=2)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -119,7 +119,7 @@ def in_chunks(body: bytes) -> Iterator[bytes]:
 @pytest.mark.parametrize("path", ["/", "/nothing"])
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("headers", [{}, {"Connection": "close"}, {"Expect": "100-continue"}])
-def test_who_sends_all_sees_the_answer(headers: dict[str, str], chunked: bool, path: str, port: int) -> None:
+def test_a_client_that_sends_all_gets_the_answer(headers: dict[str, str], chunked: bool, path: str, port: int) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     connection.request("POST", path, in_chunks(LARGE) if chunked else LARGE, headers)
     response = connection.getresponse()
@@ -128,14 +128,14 @@ def test_who_sends_all_sees_the_answer(headers: dict[str, str], chunked: bool, p
     connection.close()
 
 
-def test_who_asks_first_need_not_send(port: int) -> None:
+def test_a_client_that_asks_first_need_not_send(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         head = "POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 5000000\r\n\r\n"
         connection.sendall(head.encode())
         assert connection.recv(1000).startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_connection_is_kept_where_the_body_was_read(port: int) -> None:
+def test_a_connection_is_kept_if_the_body_was_read(port: int) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     for _ in range(3):
         connection.request("POST", "/", b"x" * 10)
@@ -147,7 +147,7 @@ def test_a_connection_is_kept_where_the_body_was_read(port: int) -> None:
 
 
 def is_open(connection: socket.socket) -> bool:
-    """Whether the other side has not closed a connection on which nothing is to come."""
+    """Whether an idle connection was not closed by the other side."""
     connection.setblocking(False)
     try:
         return connection.recv(1) != b""
@@ -184,7 +184,7 @@ def test_too_many_connections_of_a_client(port: int, monkeypatch: pytest.MonkeyP
         each.close()
 
 
-def test_a_client_all_of_whose_connections_are_used(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_with_all_connections_in_use(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "MOST_OF_CLIENT", 1)
     with socket.create_connection(("127.0.0.1", port)) as upload:
         upload.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nx")
@@ -195,16 +195,16 @@ def test_a_client_all_of_whose_connections_are_used(port: int, monkeypatch: pyte
         assert upload.recv(1000).startswith(b"HTTP/1.1 200 ")
 
 
-@pytest.mark.parametrize("begun", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\nGET"])
-def test_a_request_that_does_not_come(begun: bytes, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("start", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\nGET"])
+def test_a_request_that_does_not_arrive(start: bytes, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "REQUEST_SECONDS", 0.1)
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
-        connection.sendall(begun)
+        connection.sendall(start)
         while connection.recv(1000):
             pass
 
 
-def test_the_end_waits_for_no_body(app: Guard, capfd: pytest.CaptureFixture[str]) -> None:
+def test_shutdown_does_not_wait_for_a_body(app: Guard, capfd: pytest.CaptureFixture[str]) -> None:
     server = uvicorn.Server(uvicorn.Config(app, http=Connection, lifespan="off", log_level="error"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))

@@ -30,7 +30,7 @@ def ask(app: Guard, method: str = "GET", client: str = "127.0.0.1", **options: A
     return asyncio.run(send())
 
 
-# Whose
+# Hosts
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_headers(guard: Guard) -> None:
         assert {name: response.headers.get(name) for name in HEADERS} == HEADERS
 
 
-# How much
+# Budgets
 
 
 def test_budget() -> None:

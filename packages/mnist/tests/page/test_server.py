@@ -56,14 +56,14 @@ def client(app: Guard) -> TestClient:
     return TestClient(app, base_url="http://127.0.0.1:8000")
 
 
-def picture(kind: str, size: int = 120) -> bytes:
+def picture(form: str, size: int = 120) -> bytes:
     page = Image.fromarray(np.pad(255 - read_strokes(SEVEN), 4, constant_values=255)).resize((size, size))
     buffer = io.BytesIO()
-    page.save(buffer, kind)
+    page.save(buffer, form)
     return buffer.getvalue()
 
 
-# Media types, and whether they are taken.
+# Media types, and whether they are accepted.
 JSON_TYPES = [
     *((one, True) for one in ("Application/JSON", "application/json; charset=utf-8", "application/json ;x=1;y")),
     *((one, False) for one in ("application/jsonx", "application/json-seq", "json", "text/json", "application/json x")),
@@ -79,8 +79,8 @@ PICTURE_TYPES = [
 
 
 WEB = Path(server.__file__).with_name("web")
-KINDS = {".html": ["text/html"], ".css": ["text/css"], ".svg": ["image/svg+xml"]}
-KINDS[".js"] = ["text/javascript", "application/javascript"]  # as Python 3.12 and 3.11 call it
+TYPES = {".html": ["text/html"], ".css": ["text/css"], ".svg": ["image/svg+xml"]}
+TYPES[".js"] = ["text/javascript", "application/javascript"]  # the types in Python 3.12 and 3.11
 
 
 @pytest.mark.parametrize("name", ["", *sorted(path.name for path in WEB.iterdir())])
@@ -88,13 +88,13 @@ def test_files(name: str, client: TestClient) -> None:
     response = client.get(f"/{name}")
     file = WEB / (name or "index.html")
     assert response.status_code == 200
-    assert response.headers["Content-Type"].split(";")[0] in KINDS[file.suffix]
+    assert response.headers["Content-Type"].split(";")[0] in TYPES[file.suffix]
     assert response.content == file.read_bytes()
     assert {key: response.headers.get(key) for key in HEADERS} == HEADERS
     assert client.head(f"/{name}").status_code == 200
 
 
-def test_a_file_that_is_known_is_not_sent_again(client: TestClient) -> None:
+def test_a_cached_file_is_not_sent_again(client: TestClient) -> None:
     tag = client.get("/app.js").headers["ETag"]
     response = client.get("/app.js", headers={"If-None-Match": tag})
     assert (response.status_code, response.content) == (304, b"")
@@ -109,14 +109,14 @@ def test_there_are_no_other_files(path: str, client: TestClient) -> None:
     assert (response.status_code, response.json()) == (404, {"error": "Not Found"})
 
 
-def test_the_files_ask_for_no_others() -> None:
+def test_the_files_refer_to_no_others() -> None:
     text = "".join(file.read_text(encoding="utf-8") for file in WEB.iterdir())
     for name in re.findall(r'(?:src|href|from|import)[ =]*"(.+?)"', text):
         assert (WEB / name).is_file()
-    assert re.findall(r"https?://\S+", text) == ['http://www.w3.org/2000/svg"']  # the name of a language
+    assert re.findall(r"https?://\S+", text) == ['http://www.w3.org/2000/svg"']  # the namespace of SVG
 
 
-def test_about_the_run(client: TestClient) -> None:
+def test_description_of_the_run(client: TestClient) -> None:
     assert client.get("/run").json() == {
         "model": "lenet5",
         "accuracy": 0.5,
@@ -134,36 +134,37 @@ def test_strokes(client: TestClient, run: Run) -> None:
     response = client.post("/strokes", json=SEVEN)
     assert response.status_code == 200
     answer = response.json()
-    assert set(answer) == {"chances", "image", "layers"}
-    np.testing.assert_array_equal(answer["chances"], probabilities(run.model, read_strokes(SEVEN)[None])[0])
+    assert set(answer) == {"probabilities", "image", "layers"}
+    np.testing.assert_array_equal(answer["probabilities"], probabilities(run.model, read_strokes(SEVEN)[None])[0])
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "GIF", "WEBP"])
-def test_pictures(kind: str, client: TestClient, run: Run) -> None:
-    content = picture(kind)
-    response = client.post("/picture", content=content, headers={"Content-Type": f"image/{kind.lower()}"})
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "BMP", "GIF", "WEBP"])
+def test_pictures(form: str, client: TestClient, run: Run) -> None:
+    content = picture(form)
+    response = client.post("/picture", content=content, headers={"Content-Type": f"image/{form.lower()}"})
     assert response.status_code == 200
-    np.testing.assert_array_equal(response.json()["chances"], probabilities(run.model, read_image(content)[None])[0])
+    expected = probabilities(run.model, read_image(content)[None])[0]
+    np.testing.assert_array_equal(response.json()["probabilities"], expected)
 
 
 @pytest.mark.parametrize(
-    ("path", "content", "media_type", "right"),
+    ("path", "content", "media_type", "accepted"),
     [
         *(("/strokes", json.dumps(SEVEN).encode(), *case) for case in JSON_TYPES),
         *(("/picture", picture("PNG"), *case) for case in PICTURE_TYPES),
     ],
 )
-def test_media_types(path: str, content: bytes, media_type: str, right: bool, client: TestClient) -> None:
+def test_media_types(path: str, content: bytes, media_type: str, accepted: bool, client: TestClient) -> None:
     response = client.post(path, content=content, headers={"Content-Type": media_type})
-    assert response.status_code == (200 if right else 415)
+    assert response.status_code == (200 if accepted else 415)
 
 
 def test_examples(client: TestClient, run: Run, mnist: Dataset) -> None:
-    for number in (0, 9999):
-        answer = client.get(f"/examples/{number}").json()
-        assert answer["label"] == mnist.test.labels[number]
-        expected = probabilities(run.model, mnist.test.images[number][None])[0]
-        np.testing.assert_array_equal(answer["chances"], expected)
+    for index in (0, 9999):
+        answer = client.get(f"/examples/{index}").json()
+        assert answer["label"] == mnist.test.labels[index]
+        expected = probabilities(run.model, mnist.test.images[index][None])[0]
+        np.testing.assert_array_equal(answer["probabilities"], expected)
 
 
 def test_a_run_without_examples(run: Run) -> None:
@@ -194,7 +195,7 @@ def test_a_run_without_examples(run: Run) -> None:
             "the Content-Type is 'image/pngx', expected image/png, .*",
         ),
         ("/strokes", b" " * (MOST_STROKES_BYTES + 1), JSON, 413, "too large: at most 500,000 bytes are accepted"),
-        ("/picture", b"", PNG, 422, "not an image that can be read: expected PNG, JPEG, BMP, GIF or WebP"),
+        ("/picture", b"", PNG, 422, "not an image in a known format: expected PNG, JPEG, BMP, GIF or WebP"),
         ("/picture", picture("PNG")[:300], PNG, 422, "damaged image: .*"),
         ("/picture", picture("PNG"), {"Content-Type": "text/plain"}, 415, "the Content-Type is 'text/plain', .*"),
         ("/picture", b" " * (MOST_PICTURE_BYTES + 1), PNG, 413, "too large: at most 20,000,000 bytes are accepted"),
@@ -211,23 +212,23 @@ def test_errors(
     assert re.fullmatch(reason, response.json()["error"])
 
 
-@pytest.mark.parametrize("number", ["10000", "-1", "x", "9" * 5000, "½", "%0a"])
-def test_no_such_example(number: str, client: TestClient) -> None:
-    response = client.get(f"/examples/{number}")
+@pytest.mark.parametrize("index", ["10000", "-1", "x", "9" * 5000, "½", "%0a"])
+def test_no_such_example(index: str, client: TestClient) -> None:
+    response = client.get(f"/examples/{index}")
     assert response.status_code == 404
-    assert response.json() == {"error": "there is no such example: there are 10,000, counted from 0"}
+    assert response.json() == {"error": "no such example: there are 10,000, counted from 0"}
 
 
-def test_another_host_gets_nothing(client: TestClient) -> None:
+def test_another_host_is_refused(client: TestClient) -> None:
     for path in ("/", "/run", "/examples/0"):
         assert client.get(path, headers={"Host": "evil.example"}).status_code == 421
 
 
-def test_too_many_requests_at_a_time(app: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
-    proceed, begun = threading.Event(), threading.Semaphore(0)
+def test_too_many_requests_at_once(app: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
+    proceed, started = threading.Event(), threading.Semaphore(0)
 
     def slow_answer(*_: object) -> dict[str, Any]:
-        begun.release()
+        started.release()
         proceed.wait(30)
         return {}
 
@@ -241,7 +242,7 @@ def test_too_many_requests_at_a_time(app: Guard, monkeypatch: pytest.MonkeyPatch
         threads = [threading.Thread(target=ask) for _ in range(MOST_WAITING[0] + 3)]
         for thread in threads:
             thread.start()
-        assert begun.acquire(timeout=30)
+        assert started.acquire(timeout=30)
         for _ in range(1000):
             if len(statuses) == 3:
                 break
@@ -254,7 +255,7 @@ def test_too_many_requests_at_a_time(app: Guard, monkeypatch: pytest.MonkeyPatch
     assert sorted(statuses) == [200] * MOST_WAITING[0] + [429] * 3
 
 
-def test_too_many_bytes_at_a_time(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_bytes_at_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "MOST_BYTES", (1000, 1000))
     client = TestClient(make_app(run, DIGITS), base_url="http://127.0.0.1")
     for _ in range(3):
@@ -262,7 +263,7 @@ def test_too_many_bytes_at_a_time(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
         assert client.post("/picture", content=b"x" * 1001, headers=PNG).status_code == 429
 
 
-def test_a_mistake_of_the_server_shows_nothing_of_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_internal_error_does_not_show_its_message(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     app = make_app(run, DIGITS)
 
     def fail(*_: object) -> None:
@@ -272,24 +273,24 @@ def test_a_mistake_of_the_server_shows_nothing_of_it(run: Run, monkeypatch: pyte
     client = TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False)
     response = client.post("/strokes", json=SEVEN)
     assert response.status_code == 500
-    assert response.json() == {"error": "the server made a mistake; its terminal tells more"}
+    assert response.json() == {"error": "internal error; see the server's terminal"}
     assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
-# Whatever comes: an answer, or a reason
+# Any input gives an answer or a reason
 
 
 def expect_answer_or_reason(client: TestClient, path: str, content: bytes, headers: dict[str, str]) -> None:
-    response = client.post(path, content=content, headers=headers)  # an exception would come through here
+    response = client.post(path, content=content, headers=headers)  # raises if the application does
     if response.status_code == 200:
-        assert set(response.json()) == {"chances", "image", "layers"}
+        assert set(response.json()) == {"probabilities", "image", "layers"}
     else:
         assert 400 <= response.status_code < 500
         assert re.fullmatch(r"[^\n]{5,300}", response.json()["error"])
 
 
-def with_checksums(png: bytes) -> bytes:
-    """A PNG whose chunks have the right checksums, as far as they are whole: so that what is wrong is looked at."""
+def with_correct_checksums(png: bytes) -> bytes:
+    """A PNG file with corrected checksums of its complete chunks, so that their contents are parsed."""
     out, at = bytearray(png[:8]), 8
     while at + 12 <= len(png):
         (length,) = struct.unpack(">I", png[at : at + 4])
@@ -301,24 +302,25 @@ def with_checksums(png: bytes) -> bytes:
     return bytes(out + png[at:])
 
 
-PICTURES = {kind: picture(kind, 40) for kind in ("PNG", "JPEG", "GIF", "BMP", "WEBP")}
+PICTURES = {form: picture(form, 40) for form in ("PNG", "JPEG", "GIF", "BMP", "WEBP")}
 changes = st.lists(st.tuples(st.integers(0, 10**4), st.integers(0, 255)), min_size=1, max_size=8)
 
 
 @given(st.sampled_from(sorted(PICTURES)), changes, st.integers(10, 10**4), st.booleans())
-def test_damaged_pictures(client: TestClient, kind: str, changes: list[tuple[int, int]], cut: int, mend: bool) -> None:
-    content = bytearray(PICTURES[kind])
+def test_damaged_pictures(client: TestClient, form: str, changes: list[tuple[int, int]], cut: int, fix: bool) -> None:
+    content = bytearray(PICTURES[form])
     for position, value in changes:
         content[position % len(content)] = value
     damaged = bytes(content[:cut])
-    expect_answer_or_reason(client, "/picture", with_checksums(damaged) if mend and kind == "PNG" else damaged, PNG)
+    sent = with_correct_checksums(damaged) if fix and form == "PNG" else damaged
+    expect_answer_or_reason(client, "/picture", sent, PNG)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.integers(0, 255), st.integers(0, 255))
 def test_png_headers(client: TestClient, width: int, height: int, depth: int, colour: int) -> None:
     content = bytearray(PICTURES["PNG"])
     content[16:26] = struct.pack(">IIBB", width, height, depth, colour)
-    expect_answer_or_reason(client, "/picture", with_checksums(bytes(content)), PNG)
+    expect_answer_or_reason(client, "/picture", with_correct_checksums(bytes(content)), PNG)
 
 
 @given(st.binary(max_size=300))
@@ -338,11 +340,11 @@ def test_any_json(client: TestClient, value: object) -> None:
     expect_answer_or_reason(client, "/strokes", json.dumps(value).encode(), JSON)
 
 
-# Training goes on beside it
+# Training at the same time
 
 
 def train(mnist: Dataset, steps: int) -> list[npt.NDArray[np.float32]]:
-    """The weights after so many steps."""
+    """The weights after `steps` steps."""
     model = make_model("lenet5", generator=Generator(1))
     optimizer = nn.AdamW(model.parameters(), lr=0.004)
 
@@ -365,18 +367,18 @@ def test_training_and_serving_do_not_disturb_each_other(backend: str, steps: int
     run = a_run(backend)
     app = make_app(run, DIGITS, mnist.test)
     weights = [train(mnist, steps)]
-    answers: dict[int, list[Any]] = {number: [] for number in range(20)}
+    answers: dict[int, list[Any]] = {index: [] for index in range(20)}
 
     with TestClient(app, base_url="http://127.0.0.1") as client:
 
-        def ask(number: int) -> Any:
-            return client.get(f"/examples/{number}").json()
+        def ask(index: int) -> Any:
+            return client.get(f"/examples/{index}").json()
 
-        alone = [ask(number) for number in answers]
+        alone = [ask(index) for index in answers]
 
         def keep_asking() -> None:
-            for number in answers:
-                answers[number].extend(ask(number) for _ in range(3))
+            for index in answers:
+                answers[index].extend(ask(index) for _ in range(3))
 
         asking = [threading.Thread(target=keep_asking) for _ in range(2)]
         for thread in asking:
@@ -384,8 +386,8 @@ def test_training_and_serving_do_not_disturb_each_other(backend: str, steps: int
         while any(thread.is_alive() for thread in asking):
             weights.append(train(mnist, steps))
 
-    for beside in weights[1:]:
-        for mine, undisturbed in zip(beside, weights[0], strict=True):
-            np.testing.assert_array_equal(mine, undisturbed)
-    for number, beside_training in answers.items():
-        assert beside_training == [alone[number]] * 6
+    for during_serving in weights[1:]:
+        for actual, expected in zip(during_serving, weights[0], strict=True):
+            np.testing.assert_array_equal(actual, expected)
+    for index, during_training in answers.items():
+        assert during_training == [alone[index]] * 6

@@ -1,4 +1,4 @@
-"""What the tests of pictures share: the figure behind a picture, to read what is drawn in it."""
+"""Shared by the tests of pictures: access to the figure of a picture, to check what it shows."""
 
 import io
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ from stackgrad.mnist.pictures._style import Drawing, style
 
 
 def shown(**known: Any) -> Shown:
-    """What a picture is drawn from, of which it needs no more than is known here."""
+    """The input of a picture with only the given fields, if it needs no others."""
     return Shown(**{field.name: known.get(field.name) for field in fields(Shown)})  # type: ignore[arg-type]
 
 
 class Drawn:
-    """The figures of the pictures that were drawn, the last one first to hand."""
+    """The figures of the pictures that were drawn; `figure` is the last one."""
 
     def __init__(self) -> None:
         self.figures: list[Figure] = []
@@ -30,13 +30,13 @@ class Drawn:
         return self.figures[-1]
 
     def texts(self) -> list[str]:
-        """All text that can be seen in the last figure."""
+        """All visible text in the last figure."""
         return [text.get_text() for text in self.figure.findobj(Text) if text.get_text() and text.get_visible()]
 
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> Iterator[Drawn]:
-    """Draw in the pictures' style, and keep the figures."""
+    """Draw in the style of the pictures, and keep the figures."""
     seen = Drawn()
     plain = Drawing.__init__
 
@@ -50,7 +50,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Iterator[Drawn]:
 
 
 def pixels(picture: Drawing) -> tuple[int, int]:
-    """Width and height; raises unless the PNG can be read."""
+    """Width and height of the PNG; raises if it cannot be decoded."""
     with Image.open(io.BytesIO(picture.png())) as image:
         image.load()
         return image.size

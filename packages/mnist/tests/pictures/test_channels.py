@@ -16,7 +16,7 @@ DIGITS = [str(digit) for digit in range(10)]
 
 
 class Wide(nn.Module):
-    """As many channels as a larger model has, and one layer that answers nothing but 0."""
+    """A model with as many channels as larger models, and one layer whose output is 0."""
 
     def __init__(self) -> None:
         self.layers = nn.Sequential(
@@ -84,7 +84,7 @@ def test_all_channels_of_every_model(name: str, mnist: Dataset, drawn: Any) -> N
         assert seen.sum() == images * count * 56 * 56
         box = axes.get_position()
         assert 0 < box.x0 < box.x1 < 1
-        assert 0 < box.y0 < box.y1 < 0.9  # clear of the title
+        assert 0 < box.y0 < box.y1 < 0.9  # below the title
 
 
 def test_many_channels_and_a_layer_of_zeros(mnist: Dataset, drawn: Any) -> None:

@@ -9,7 +9,7 @@ from .conftest import shown
 
 
 def rows_of(steps: int, every: int, epochs: int, **more: Any) -> list[dict[str, Any]]:
-    """Lines such as training writes."""
+    """Lines like those that training writes."""
     logged = [1, *range(every, steps + 1, every)]
     rows = [
         {"step": s, "epoch": -(-s * epochs // steps), "loss": 2 / s, "accuracy": 1 - 0.9 / s, "lr": 0.1} for s in logged
@@ -28,7 +28,7 @@ def test_smooth_is_the_mean_of_neighbours() -> None:
     assert curves.smooth(np.array([])).size == 0
 
 
-def test_what_is_drawn(drawn: Any) -> None:
+def test_the_lines_show_the_metrics(drawn: Any) -> None:
     rows = rows_of(1000, 50, 4)
     for epoch in (1, 2, 3, 4):
         line = {
@@ -40,7 +40,7 @@ def test_what_is_drawn(drawn: Any) -> None:
         rows.insert(-1, line)
     picture = curves.draw(shown(rows=rows))
     loss, accuracy = drawn.figure.axes
-    held_out = lines(accuracy)["images held out"]
+    held_out = lines(accuracy)["held-out images"]
     np.testing.assert_allclose(held_out.get_xdata(), [1, 2, 3, 4])
     np.testing.assert_allclose(held_out.get_ydata(), [0.92, 0.94, 0.96, 0.98])
     test = lines(accuracy)["test images: 98.76%"]
@@ -48,27 +48,27 @@ def test_what_is_drawn(drawn: Any) -> None:
     trained = lines(loss)["training images"]
     np.testing.assert_allclose(trained.get_xdata(), [row["step"] / 250 for row in rows if "loss" in row])
     np.testing.assert_allclose(trained.get_ydata(), curves.smooth(np.array([r["loss"] for r in rows if "loss" in r])))
-    assert set(lines(loss)) == {"training images", "images held out"}
+    assert set(lines(loss)) == {"training images", "held-out images"}
     assert loss.get_yscale() == "log"
     assert picture.title == "Loss from 2.00 to 0.002, test accuracy 98.76%"
     assert "1,000 steps, 4 epochs." in picture.description
-    assert picture.description.endswith("accuracy on images held out 98.00%; accuracy on test images 98.76%.")
+    assert picture.description.endswith("accuracy on held-out images 98.00%; accuracy on test images 98.76%.")
 
 
-def test_lines_are_told_apart_without_colours(drawn: Any) -> None:
+def test_lines_can_be_distinguished_without_colours(drawn: Any) -> None:
     curves.draw(shown(rows=[*rows_of(100, 10, 1), {"step": 100, "epoch": 1, "validation_accuracy": 0.9}]))
-    forms = [(line.get_linestyle(), line.get_marker()) for line in lines(drawn.figure.axes[1]).values()]
-    assert len(set(forms)) == 3
+    shapes = [(line.get_linestyle(), line.get_marker()) for line in lines(drawn.figure.axes[1]).values()]
+    assert len(set(shapes)) == 3
 
 
 @pytest.mark.parametrize(("accuracy", "floor"), [(0.999, 0.98), (0.97, 0.95), (0.85, 0.8), (0.3, 0)])
-def test_the_axis_of_accuracy_shows_what_differs(accuracy: float, floor: float, drawn: Any) -> None:
+def test_the_accuracy_axis_starts_below_the_values(accuracy: float, floor: float, drawn: Any) -> None:
     rows = [{"step": step, "epoch": 1, "loss": 1.0, "accuracy": accuracy if step > 9 else 0.1} for step in range(1, 90)]
     curves.draw(shown(rows=[*rows, {"step": 90, "test_accuracy": 0.9995}]))
     assert drawn.figure.axes[1].get_ylim() == (floor, 1)
 
 
-def test_runs_that_logged_little(drawn: Any) -> None:
+def test_runs_with_few_metrics(drawn: Any) -> None:
     assert curves.draw(shown(rows=[])).title == "Nothing was logged"
     assert curves.draw(shown(rows=[{"step": 8, "test_accuracy": 0.5}])).title == "Test accuracy 50.00%"
     older = [{key: value for key, value in row.items() if key != "accuracy"} for row in rows_of(60, 50, 2)]

@@ -24,12 +24,12 @@ def test_lenet5_shows_every_weight(drawn: Any) -> None:
     for i in range(6):
         top, start = i // 3 * 66, i % 3 * 66
         np.testing.assert_array_equal(left[top : top + 60 : 12, start : start + 60 : 12], first[i, 0])
-        for j in range(16):  # a row for each channel that is looked at, a column for each that is made
+        for j in range(16):  # a row for each input channel, and a column for each output channel
             cell = right[i * 66 : i * 66 + 60, j * 66 : j * 66 + 60]
             np.testing.assert_array_equal(cell[::12, ::12], second[j, i])
     for axes, weights in zip(drawn.figure.axes, (first, second), strict=True):
         low, high = axes.images[0].get_clim()
-        assert -low == high == pytest.approx(np.abs(weights).max())  # 0 is in the middle of the colours
+        assert -low == high == pytest.approx(np.abs(weights).max())  # 0 is in the middle of the colour map
 
 
 def test_the_title_names_the_channel_with_most_weight(drawn: Any) -> None:
@@ -40,7 +40,7 @@ def test_the_title_names_the_channel_with_most_weight(drawn: Any) -> None:
     assert picture.title == "Convolution 2 gives most weight to channel 3 of convolution 1"
     frame_left, frame_right = (axes.patches[0] for axes in drawn.figure.axes)
     assert (round(frame_right.get_y() / 66), frame_right.get_height()) == (2, 66)
-    assert (round(frame_left.get_x() / 66), round(frame_left.get_y() / 66)) == (0, 1)  # the third of 2 by 2
+    assert (round(frame_left.get_x() / 66), round(frame_left.get_y() / 66)) == (0, 1)  # the third in a 2x2 grid
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -20,7 +20,7 @@ EMPTY = {"meta", "img", "br", "link"}
 
 
 class Page(HTMLParser):
-    """What stands in a page: its elements, their attributes, its text; each element must be closed."""
+    """The contents of a page: elements, attributes and table cells. Fails if an element is not closed."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -58,13 +58,13 @@ def _on_numpy() -> None:
 
 @pytest.fixture(scope="module")
 def data(mnist: Dataset) -> Dataset:
-    """Images of which most, but not all, are read rightly."""
+    """Data whose test images are mostly, but not all, classified correctly."""
     return Dataset(mnist.train, Split(mnist.test.images[:300], mnist.test.labels[:300]), "MNIST")
 
 
 @pytest.fixture(scope="module")
 def reported(trained: Path, data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with its report. Not to be changed."""
+    """A run with its report. Tests must not change it."""
     folder = Path(shutil.copytree(trained, tmp_path_factory.mktemp("reported") / "run"))
     set_default_backend("numpy")
     write_report(load_run(folder), data, DIGITS)
@@ -81,7 +81,7 @@ def folder_of_run(trained: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained, tmp_path / "run"))
 
 
-def test_every_picture_is_a_file_and_in_the_page(page: Page, reported: Path) -> None:
+def test_every_picture_is_a_file_and_on_the_page(page: Page, reported: Path) -> None:
     files = {path.name: path.read_bytes() for path in (reported / FOLDER).iterdir()}
     assert set(files) == {f"{name}.png" for name in PICTURES}
     images = page.all("img")
@@ -93,7 +93,7 @@ def test_every_picture_is_a_file_and_in_the_page(page: Page, reported: Path) -> 
     assert "Confusion matrix of 10 classes." in str(images[PICTURES.index("confusion")]["alt"])
 
 
-def test_the_page_refers_to_nothing_outside(page: Page, reported: Path) -> None:
+def test_the_page_refers_to_no_other_files(page: Page, reported: Path) -> None:
     text = (reported / REPORT).read_text(encoding="utf-8")
     assert "//" not in re.sub(r'src="data:[^"]*"', "", text)
     assert not re.search(r"@import|url\(", text)
@@ -105,7 +105,7 @@ def test_the_page_refers_to_nothing_outside(page: Page, reported: Path) -> None:
     assert str(policy).startswith("default-src 'none'")
 
 
-def test_the_page_is_one_for_people(page: Page, reported: Path) -> None:
+def test_the_page_is_accessible(page: Page, reported: Path) -> None:
     text = (reported / REPORT).read_text(encoding="utf-8")
     assert page.all("html") == [{"lang": "en"}]
     assert "<title>lenet5 on MNIST</title>" in text
@@ -120,11 +120,11 @@ def test_tables(page: Page, reported: Path, data: Dataset) -> None:
     table = {row[0]: row[1:] for row in page.cells}
     for digit in range(10):
         mask = data.test.labels == digit
-        right = int((guesses[mask] == digit).sum())
-        assert table[str(digit)][:2] == [str(mask.sum()), str(right)]
+        correct = int((guesses[mask] == digit).sum())
+        assert table[str(digit)][:2] == [str(mask.sum()), str(correct)]
         wrong = guesses[mask & (guesses != digit)].tolist()
         named = dict(re.findall(r"(\d) \((\d)\)", table[str(digit)][3]))
-        assert all(wrong.count(int(taken)) == int(count) for taken, count in named.items())
+        assert all(wrong.count(int(guess)) == int(count) for guess, count in named.items())
         assert len(named) == min(3, len(set(wrong)))
     summary = json.loads((reported / "summary.json").read_text())
     for key in summary:
@@ -134,7 +134,7 @@ def test_tables(page: Page, reported: Path, data: Dataset) -> None:
     assert "batch_size 32" in table["arguments"][0]
 
 
-def test_equal_runs_make_equal_files(reported: Path, data: Dataset, tmp_path: Path) -> None:
+def test_equal_runs_give_equal_files(reported: Path, data: Dataset, tmp_path: Path) -> None:
     def digests(folder: Path) -> dict[str, str]:
         files = [folder / REPORT, *(folder / FOLDER).iterdir()]
         return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
@@ -145,7 +145,7 @@ def test_equal_runs_make_equal_files(reported: Path, data: Dataset, tmp_path: Pa
     assert len(digests(reported)) == len(PICTURES) + 1
 
 
-def test_names_are_text_and_not_html(folder_of_run: Path, tiny: Dataset) -> None:
+def test_names_are_escaped(folder_of_run: Path, tiny: Dataset) -> None:
     path = folder_of_run / "summary.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"note": '"><script>alert(1)</script>'}))
     names = ['<img src="https://example.org">', "a & b", *DIGITS[2:]]
@@ -156,7 +156,7 @@ def test_names_are_text_and_not_html(folder_of_run: Path, tiny: Dataset) -> None
     assert {row[0] for row in page.cells} >= {names[0], names[1]}
 
 
-def test_what_cannot_be_read_or_written(folder_of_run: Path, tiny: Dataset) -> None:
+def test_files_that_cannot_be_read_or_written(folder_of_run: Path, tiny: Dataset) -> None:
     run = load_run(folder_of_run)
     (folder_of_run / "pictures").write_text("mine")
     with pytest.raises(FileExistsError):

@@ -27,7 +27,7 @@ def state() -> dict[str, Any]:
     }
 
 
-def test_a_checkpoint_comes_back(state: dict[str, Any], tmp_path: Path) -> None:
+def test_save_and_load_a_checkpoint(state: dict[str, Any], tmp_path: Path) -> None:
     Checkpoints(tmp_path).save(3, state)
     found, flaws = Checkpoints(tmp_path).last_good()
     assert found is not None
@@ -40,7 +40,7 @@ def test_a_checkpoint_comes_back(state: dict[str, Any], tmp_path: Path) -> None:
 
 def test_the_last_two_are_kept(state: dict[str, Any], tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path)
-    for step in (0, 9, 10, 100_000_000):  # more digits than the name has by itself
+    for step in (0, 9, 10, 100_000_000):  # more digits than the name is padded to
         checkpoints.save(step, state)
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == [
         "step-00000010.safetensors",
@@ -49,7 +49,7 @@ def test_the_last_two_are_kept(state: dict[str, Any], tmp_path: Path) -> None:
     assert [path.stem for path in checkpoints.paths()] == ["step-100000000", "step-00000010"]
 
 
-def test_equal_states_make_equal_files(state: dict[str, Any], tmp_path: Path) -> None:
+def test_equal_states_give_equal_files(state: dict[str, Any], tmp_path: Path) -> None:
     for name in "ab":
         (tmp_path / name).mkdir()
         Checkpoints(tmp_path / name).save(1, state)
@@ -63,14 +63,14 @@ def test_none_yet(tmp_path: Path) -> None:
 
 
 def damaged(content: bytes) -> Iterator[bytes]:
-    """A file emptied, cut short, lengthened, replaced, or with one bit flipped."""
+    """The file emptied, truncated, lengthened, replaced, or with one bit flipped."""
     generator = np.random.default_rng(0)
     for length in (0, 1, 8, *generator.integers(8, len(content), 20), len(content) - 1):
         yield content[: int(length)]
     yield content + b"x"
     yield b"PK\3\4" + bytes(1000)
     header = 8 + struct.unpack("<Q", content[:8])[0]
-    padding = range(len(content[:header].rstrip(b" ")), header)  # which white space pads the header changes nothing
+    padding = range(len(content[:header].rstrip(b" ")), header)  # a change to the header's padding may do nothing
     for bit in range(0, 8 * len(content), 7):
         if bit // 8 not in padding:
             flipped = bytearray(content)
@@ -78,7 +78,7 @@ def damaged(content: bytes) -> Iterator[bytes]:
             yield bytes(flipped)
 
 
-def test_of_a_damaged_one_the_one_before_is_taken(state: dict[str, Any], tmp_path: Path) -> None:
+def test_if_one_is_damaged_the_previous_one_is_used(state: dict[str, Any], tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(1, state)
     checkpoints.save(2, state)
@@ -98,15 +98,15 @@ def test_of_a_damaged_one_the_one_before_is_taken(state: dict[str, Any], tmp_pat
     assert len(flaws) == 1
 
 
-def test_a_file_of_another_kind(state: dict[str, Any], tmp_path: Path) -> None:
+def test_a_file_without_a_checksum(state: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "checkpoints").mkdir()
     path = tmp_path / "checkpoints/step-00000001.safetensors"
     nn.save(path, state)
-    expected = f"{path}: damaged: it is not what was saved (its checksum differs)"
+    expected = f"{path}: damaged: the checksum does not match the contents"
     assert Checkpoints(tmp_path).last_good() == (None, [expected])
 
 
-def test_files_of_other_names_are_left_alone(state: dict[str, Any], tmp_path: Path) -> None:
+def test_files_with_other_names_are_ignored(state: dict[str, Any], tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(1, state)
     for name in ("step-x.safetensors", "step-2.txt", "best.safetensors", "step-2-old.safetensors"):
@@ -124,7 +124,7 @@ def test_remove_from(state: dict[str, Any], tmp_path: Path) -> None:
     assert [path.stem for path in checkpoints.paths()] == ["step-00000010"]
 
 
-def test_digest_sees_nesting_names_shapes_dtypes_and_values() -> None:
+def test_digest_depends_on_structure_names_shapes_dtypes_and_values() -> None:
     zeros = np.zeros(6, np.float32)
     states = [
         {"a": from_numpy(zeros)},
@@ -147,6 +147,6 @@ def test_digest_sees_nesting_names_shapes_dtypes_and_values() -> None:
     assert len({digest(state) for state in states}) == len(states)
 
 
-def test_digest_does_not_see_the_order_of_names() -> None:
+def test_digest_does_not_depend_on_the_order_of_names() -> None:
     state: dict[str, Any] = {"b": {"x": 1, "a": 2}, "a": 3}
     assert digest(state) == digest({"a": 3, "b": {"a": 2, "x": 1}})

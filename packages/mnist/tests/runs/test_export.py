@@ -23,7 +23,7 @@ def _on_numpy() -> None:
 
 
 def made_run(model: Any, labels: list[str] | None = None) -> Run:
-    """A run of any model."""
+    """A run with any model."""
     summary = {"model": type(model).__name__, "classes": 10, "test_accuracy": 0.5, "arguments": {"labels": labels}}
     return Run(Path("run"), model.eval(), summary)
 
@@ -37,7 +37,7 @@ def test_the_same_answers(name: str, mnist: Dataset, trained: Path) -> None:
     run = load_run(trained) if name == "trained" else made_run(make_model(name, generator=Generator(1)))
     images = mnist.test.images[:1000]
     for parameter in run.model.parameters():
-        if name != "trained":  # larger ones, or all answers would be much alike
+        if name != "trained":  # larger weights, so that the answers differ more
             parameter.detach().mul_(1.5)
     export_model(run, PATH)
     exported = session()
@@ -46,13 +46,13 @@ def test_the_same_answers(name: str, mnist: Dataset, trained: Path) -> None:
     assert answers.dtype == np.float32
     np.testing.assert_allclose(answers, expected, rtol=0, atol=1e-5)
     assert expected.max() > 0.15
-    for count in (1, 7):  # any number of images
+    for count in (1, 7):  # any batch size
         (some,) = exported.run(None, {"images": images[:count]})
         np.testing.assert_allclose(some, expected[:count], rtol=0, atol=1e-5)
 
 
 class Other(nn.Module):
-    """What the models do without, or may come to use: normalisation, strides, padding of pools, other activations."""
+    """Layers that the models do not use: strides, groups, padding of pools, other activations."""
 
     def __init__(self) -> None:
         generator = Generator(3)
@@ -78,7 +78,7 @@ def test_other_layers(mnist: Dataset) -> None:
     np.testing.assert_allclose(answers, probabilities(model, images), rtol=0, atol=1e-5)
 
 
-def test_what_the_file_says() -> None:
+def test_inputs_outputs_and_metadata() -> None:
     export_model(made_run(make_model("course"), labels=["T-shirt/top", "Hose"]), PATH)
     exported = session()
     (given,), (answer,) = exported.get_inputs(), exported.get_outputs()
@@ -105,7 +105,7 @@ class Mixed(Sorted):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (Sorted(), "the model applies CumSum, for which there is no operator of ONNX here"),
+        (Sorted(), "the model applies CumSum, which export does not support yet"),
         (Mixed(), r"the model reshapes \(3, 784\) to \(784, 3\), which mixes the images of a batch"),
     ],
 )

@@ -25,13 +25,13 @@ def _on_numpy() -> None:
 
 @pytest.fixture
 def run(trained_course: Path, tmp_path: Path) -> Path:
-    """A copy of a run, to be damaged."""
+    """A copy of a run that tests may damage."""
     shutil.copytree(trained_course, tmp_path / "run")
     return tmp_path / "run"
 
 
 def message(call: Callable[[], object]) -> str:
-    """The one line of the RunError that a call raises."""
+    """The one-line message of the RunError that a call raises."""
     with pytest.raises(RunError) as caught:
         call()
     assert "\n" not in str(caught.value)
@@ -39,7 +39,7 @@ def message(call: Callable[[], object]) -> str:
 
 
 def finish(folder: Path, seconds: int) -> Path:
-    """A finished run, as far as `newest_run` looks, of that time."""
+    """Make a folder that `newest_run` takes for a run finished at that time."""
     folder.mkdir(parents=True)
     (folder / "summary.json").touch()
     os.utime(folder / "summary.json", (seconds, seconds))
@@ -64,16 +64,16 @@ def test_named_folder(tmp_path: Path) -> None:
     assert new_run(tmp_path / "empty", "course") == tmp_path / "empty"
 
 
-def test_folder_that_holds_something(tmp_path: Path) -> None:
+def test_folder_that_is_not_empty(tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full/note").touch()
     assert message(lambda: new_run(Path("full"), "course")) == "full: the folder is not empty; name another with --out"
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["note"]
 
 
-def test_no_folder(tmp_path: Path) -> None:
+def test_not_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert message(lambda: new_run(Path("file"), "course")) == "file: is no folder; name another with --out"
+    assert message(lambda: new_run(Path("file"), "course")) == "file: not a folder; name another with --out"
     below = message(lambda: new_run(Path("file/below"), "course"))
     assert below == "file/below: cannot write a run there (Not a directory); name another with --out"
     (tmp_path / "runs").touch()
@@ -84,7 +84,7 @@ def test_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monke
     def deny(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "touch", deny)  # root may write anywhere
+    monkeypatch.setattr(Path, "touch", deny)  # permissions do not stop root
     text = message(lambda: new_run(Path("out"), "course"))
     assert text == "out: cannot write a run there (Permission denied); name another with --out"
 
@@ -92,7 +92,7 @@ def test_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monke
 # Finding a run
 
 
-def test_newest_run_is_the_one_that_was_finished_last(tmp_path: Path) -> None:
+def test_newest_run_is_the_one_that_finished_last(tmp_path: Path) -> None:
     finish(tmp_path / "runs/a", 200)
     finish(tmp_path / "runs/b", 300)
     finish(tmp_path / "runs/c", 100)
@@ -101,16 +101,16 @@ def test_newest_run_is_the_one_that_was_finished_last(tmp_path: Path) -> None:
 
 
 def test_no_run(tmp_path: Path) -> None:
-    expected = f"no finished run under {tmp_path}/runs: name one, or make one with `stackgrad-mnist train`"
+    expected = f"no finished run in {tmp_path}/runs: name one, or train one with `stackgrad-mnist train`"
     assert message(newest_run) == expected
     (tmp_path / "runs/unfinished").mkdir(parents=True)
     assert message(lambda: load_run()) == expected
 
 
-# Reading a run
+# Loading a run
 
 
-def test_a_run_comes_back(tmp_path: Path) -> None:
+def test_save_and_load_a_run(tmp_path: Path) -> None:
     model = make_model("lenet5", classes=12)
     save_run(tmp_path, model, SUMMARY | {"model": "lenet5", "classes": 12, "more": [1, None]})
     run = load_run(tmp_path)
@@ -123,7 +123,7 @@ def test_a_run_comes_back(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.safetensors", "summary.json"]
 
 
-def test_equal_weights_make_equal_files(run: Path, tmp_path: Path) -> None:
+def test_equal_weights_give_equal_files(run: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
     again.mkdir()
     save_run(again, load_run(run).model, SUMMARY)
@@ -131,7 +131,7 @@ def test_equal_weights_make_equal_files(run: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("backend", ["cpu", "numpy"])
-def test_a_run_is_read_on_any_backend(backend: str, trained_course: Path) -> None:
+def test_a_run_can_be_loaded_on_any_backend(backend: str, trained_course: Path) -> None:
     set_default_backend(backend)
     assert {parameter.backend.name for parameter in load_run(trained_course).model.parameters()} == {backend}
 
@@ -160,14 +160,14 @@ def test_missing_file(run: Path, name: str) -> None:
     assert message(lambda: load_run(run)) == f"{run}: no {name} there; expected the folder of a finished run"
 
 
-def test_a_run_that_is_not_finished(run: Path) -> None:
+def test_an_unfinished_run(run: Path) -> None:
     (run / "summary.json").unlink()
     assert message(lambda: load_run(run)) == (
-        f"{run}: this run is not finished; go on with `stackgrad-mnist train --resume {run}`"
+        f"{run}: this run is not finished; resume it with `stackgrad-mnist train --resume {run}`"
     )
 
 
-def test_folder_in_the_place_of_a_file(run: Path) -> None:
+def test_folder_instead_of_a_file(run: Path) -> None:
     (run / "summary.json").unlink()
     (run / "summary.json").mkdir()
     assert message(lambda: load_run(run)) == f"{run}: cannot be read (Is a directory)"
@@ -185,7 +185,7 @@ def test_folder_in_the_place_of_a_file(run: Path) -> None:
         ("9" * 5000, "Exceeds the limit"),
     ],
 )
-def test_summary_that_is_no_summary(run: Path, content: str, expected: str) -> None:
+def test_file_that_is_not_a_summary(run: Path, content: str, expected: str) -> None:
     (run / "summary.json").write_bytes(content.encode("latin-1"))
     text = message(lambda: load_run(run))
     assert text.startswith(f"{run}/summary.json: damaged: ")
@@ -193,7 +193,7 @@ def test_summary_that_is_no_summary(run: Path, content: str, expected: str) -> N
 
 
 @pytest.mark.parametrize("length", [1, 20, 200])
-def test_summary_that_is_cut(run: Path, length: int) -> None:
+def test_truncated_summary(run: Path, length: int) -> None:
     path = run / "summary.json"
     path.write_bytes(path.read_bytes()[:length])
     assert message(lambda: load_run(run)).startswith(f"{path}: damaged: ")
@@ -230,7 +230,7 @@ def test_summary_with_a_wrong_value(run: Path, change: dict[str, object], expect
 
 
 @pytest.mark.parametrize("key", ["model", "classes", "test_accuracy", "arguments"])
-def test_summary_that_lacks_a_key(run: Path, key: str) -> None:
+def test_summary_without_a_key(run: Path, key: str) -> None:
     path = run / "summary.json"
     summary = json.loads(path.read_text())
     del summary[key]
@@ -239,13 +239,13 @@ def test_summary_that_lacks_a_key(run: Path, key: str) -> None:
 
 
 @pytest.mark.parametrize("length", [0, 4, 8, 100, -1])
-def test_weights_that_are_cut(run: Path, length: int) -> None:
+def test_truncated_weights(run: Path, length: int) -> None:
     path = run / "model.safetensors"
     path.write_bytes(path.read_bytes()[:length])
     assert message(lambda: load_run(run)).startswith(f"{path} is damaged or not a safetensors file: ")
 
 
-def test_weights_that_are_something_else(run: Path) -> None:
+def test_file_that_is_not_weights(run: Path) -> None:
     path = run / "model.safetensors"
     path.write_bytes(b"PK\3\4" + bytes(1000))
     assert message(lambda: load_run(run)).startswith(f"{path} is damaged or not a safetensors file: ")
@@ -258,13 +258,13 @@ def test_weights_with_a_bit_flipped_anywhere(run: Path) -> None:
     generator = np.random.default_rng(0)
     inside, behind = generator.integers(start, header, 400), generator.integers(header, 8 * len(content), 60)
     messages = []
-    for place in (*range(start), *inside, *behind):
+    for bit in (*range(start), *inside, *behind):
         flipped = bytearray(content)
-        flipped[place // 8] ^= 1 << place % 8
+        flipped[bit // 8] ^= 1 << bit % 8
         path.write_bytes(flipped)
         messages.append(message(lambda: load_run(run)))
     assert all(text.startswith(str(path)) for text in messages)
-    assert all("their checksum differs" in text for text in messages[-60:])
+    assert all("the checksum does not match" in text for text in messages[-60:])
 
 
 def test_weights_of_another_model(run: Path, tmp_path: Path) -> None:
@@ -283,4 +283,4 @@ def test_weights_for_other_classes(run: Path, tmp_path: Path) -> None:
 
 def test_weights_without_a_checksum(run: Path) -> None:
     nn.save(run / "model.safetensors", make_model("course"))
-    assert "their checksum differs" in message(lambda: load_run(run))
+    assert "the checksum does not match" in message(lambda: load_run(run))

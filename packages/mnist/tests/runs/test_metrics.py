@@ -25,7 +25,7 @@ def test_lines_of_a_run(trained: Path) -> None:
     assert [array.shape for array in series(rows, "nothing")] == [(0,), (0,)]
 
 
-def test_values_that_are_no_finite_numbers_are_left_out() -> None:
+def test_values_that_are_not_finite_are_left_out() -> None:
     rows = [{"step": step, "x": value} for step, value in enumerate([1, None, "2", True, float("nan"), [3], 4.5])]
     steps, values = series(rows, "x")
     assert (steps.tolist(), values.tolist()) == ([0, 6], [1, 4.5])

@@ -12,10 +12,10 @@ def test_seconds_since_start() -> None:
     code = "import time; time.sleep(1); from stackgrad.mnist.runs import process; print(process.seconds_since_start())"
     before = time.perf_counter()
     seconds = float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
-    assert 1 < seconds < time.perf_counter() - before + 0.02  # the system counts in hundredths
+    assert 1 < seconds < time.perf_counter() - before + 0.02  # the system counts in hundredths of a second
 
 
-def test_seconds_go_on() -> None:
+def test_seconds_increase() -> None:
     first = process.seconds_since_start()
     time.sleep(0.2)
     assert process.seconds_since_start() - first + 0.01 >= 0.2
@@ -33,8 +33,8 @@ def test_peak_memory() -> None:
     assert 150 < megabytes < 450
 
 
-def test_peak_memory_is_not_that_of_the_process_before() -> None:
-    # A program keeps the peak that getrusage tells when it becomes another one.
+def test_peak_memory_does_not_include_the_program_before() -> None:
+    # The peak of getrusage survives exec.
     then = "from stackgrad.mnist.runs import process; print(process.peak_memory_mb())"
     code = f"import os, sys; a = b'1' * 300_000_000; os.execv(sys.executable, [sys.executable, '-c', {then!r}])"
     megabytes = float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
@@ -42,12 +42,12 @@ def test_peak_memory_is_not_that_of_the_process_before() -> None:
 
 
 @pytest.mark.parametrize(("platform", "unit"), [("darwin", 1e6), ("freebsd14", 1e6 / 1024)])
-def test_peak_memory_elsewhere(platform: str, unit: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_peak_memory_on_other_systems(platform: str, unit: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", platform)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert process.peak_memory_mb() == pytest.approx(peak / unit, rel=0.01)
 
 
-def test_peak_memory_where_nothing_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_peak_memory_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     assert process.peak_memory_mb() == 0

@@ -11,17 +11,17 @@ from stackgrad.mnist.runs.trace import Operation
 
 
 def read(folder: Path) -> EventAccumulator:
-    """What TensorBoard finds in a folder."""
+    """The events that TensorBoard finds in a folder."""
     found = EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 0})
     return found.Reload()
 
 
-def test_numbers(trained: Path, tmp_path: Path) -> None:
+def test_metrics(trained: Path, tmp_path: Path) -> None:
     rows = read_metrics(trained)
     with TensorBoard(tmp_path / "board") as board:
         for row in rows:
             board.line(row)
-            assert read(tmp_path / "board").Scalars("loss/training")[-1].step <= row["step"]  # to be seen at once
+            assert read(tmp_path / "board").Scalars("loss/training")[-1].step <= row["step"]  # written without delay
         board.line({"step": 300, "epoch": 4, "validation_loss": 0.5, "validation_accuracy": 0.25})
     found = read(tmp_path / "board")
     assert set(found.Tags()["scalars"]) == {
@@ -34,7 +34,7 @@ def test_numbers(trained: Path, tmp_path: Path) -> None:
     assert [(one.step, one.value) for one in found.Scalars("accuracy/held_out")] == [(300, 0.25)]
 
 
-def test_a_training_that_goes_on_takes_back_what_was_written(tmp_path: Path) -> None:
+def test_a_resumed_training_purges_earlier_events(tmp_path: Path) -> None:
     for losses in ([3.0, 2.0, 1.0], [3.0, 2.5]):
         with TensorBoard(tmp_path) as board:
             for step, loss in enumerate(losses, start=1):
@@ -82,7 +82,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
             TensorBoard(tmp_path / name)
 
 
-def test_a_folder_whose_name_means_something_elsewhere(tmp_path: Path) -> None:
+def test_a_folder_whose_name_looks_like_an_address(tmp_path: Path) -> None:
     with TensorBoard(Path("s3:bucket")) as board:
         board.line({"step": 1, "loss": 1.0})
     assert read(tmp_path / "s3:bucket").Scalars("loss/training")[0].value == 1

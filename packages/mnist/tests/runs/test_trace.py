@@ -25,10 +25,10 @@ def _on_numpy() -> None:
 
 
 class WithNorm(nn.Module):
-    """Convolutions of which one is normalised, one is used twice, and one stands behind a pool."""
+    """A normalised convolution, one that is used twice, and one that is defined first but called last."""
 
     def __init__(self) -> None:
-        self.last = nn.Conv2d(2, 3, 3, generator=Generator(2))  # defined first and called last
+        self.last = nn.Conv2d(2, 3, 3, generator=Generator(2))  # defined first, but called last
         self.first = nn.Conv2d(1, 2, 3, padding=1, generator=Generator(1))
         self.twice = nn.Conv2d(2, 2, 3, padding=1, generator=Generator(3))
         self.norm, self.tanh, self.pool = nn.BatchNorm2d(2), nn.Tanh(), nn.MaxPool2d(2)
@@ -43,7 +43,7 @@ class WithNorm(nn.Module):
 def test_lenet5(backend: str, images: npt.NDArray[np.uint8]) -> None:
     set_default_backend(backend)
     model = LeNet5(generator=Generator(0))
-    set_default_backend("numpy")  # the model's own counts
+    set_default_backend("numpy")  # the model's own backend is used
     first, second = activations(model, images)
     x = normalise(images, backend)
     conv1, pool, conv2, _ = model.features.children()
@@ -53,7 +53,7 @@ def test_lenet5(backend: str, images: npt.NDArray[np.uint8]) -> None:
     assert (first.dtype, first.min()) == (np.float32, 0)
 
 
-def test_course_gives_what_the_model_keeps(images: npt.NDArray[np.uint8]) -> None:
+def test_activations_of_course_equal_those_that_it_keeps(images: npt.NDArray[np.uint8]) -> None:
     model = Course()
     first, second = activations(model, images)
     assert model.mid is not None
@@ -62,7 +62,7 @@ def test_course_gives_what_the_model_keeps(images: npt.NDArray[np.uint8]) -> Non
     np.testing.assert_array_equal(second, model.out.numpy())
 
 
-def test_order_normalisation_and_activation(images: npt.NDArray[np.uint8]) -> None:
+def test_order_of_calls_with_normalisation_and_activation(images: npt.NDArray[np.uint8]) -> None:
     model: Any = WithNorm()
     found = activations(model, images)
     x = normalise(images)
@@ -74,7 +74,7 @@ def test_order_normalisation_and_activation(images: npt.NDArray[np.uint8]) -> No
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("backend", ["cpu", "numpy"])
-def test_a_look_changes_nothing(name: str, backend: str, images: npt.NDArray[np.uint8]) -> None:
+def test_activations_do_not_change_the_model(name: str, backend: str, images: npt.NDArray[np.uint8]) -> None:
     set_default_backend(backend)
     model = make_model(name, generator=Generator(0)).train()
     before = probabilities(model, images)
@@ -86,10 +86,10 @@ def test_a_look_changes_nothing(name: str, backend: str, images: npt.NDArray[np.
     np.testing.assert_array_equal(probabilities(model, images), before)
     for again, array, copy in zip(activations(model, images), first, kept, strict=True):
         np.testing.assert_array_equal(again, copy)
-        np.testing.assert_array_equal(array, copy)  # is no view of memory that was used again
+        np.testing.assert_array_equal(array, copy)  # not a view of reused memory
 
 
-def test_wrong_images_leave_the_model_as_it_was() -> None:
+def test_errors_leave_the_model_unchanged() -> None:
     model = make_model("lenet5")
     with pytest.raises(ValueError, match=r"images must be uint8 \(n, 28, 28\), not float64 \(2, 28, 28\)"):
         activations(model, np.zeros((2, 28, 28)))  # type: ignore[arg-type]
@@ -103,7 +103,7 @@ def test_wrong_images_leave_the_model_as_it_was() -> None:
 
 
 class Odd(nn.Module):
-    """A module that is used twice, one that is not used, operations outside of modules, a constant, dropout."""
+    """A module that is used twice, an unused one, operations outside modules, a constant, and dropout."""
 
     def __init__(self) -> None:
         self.unused = nn.Linear(3, 3)
@@ -141,7 +141,7 @@ def test_the_graph_of_every_model(name: str, backend: str) -> None:
     known: set[str] = set()
     for one in found:
         assert one.name not in known
-        assert known.issuperset(one.inputs)  # each after what it takes
+        assert known.issuperset(one.inputs)  # inputs come first
         known.add(one.name)
     parameters = {one.name: one.shape for one in found if one.kind == "Parameter"}
     for path, parameter in model.named_parameters():

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from stackgrad.kernels import affine_images
 from stackgrad.mnist import Dataset
-from stackgrad.mnist.training.augment import ROTATION, SHEAR, SHIFT, STRETCH, affine_images_plain, augment, change_maps
+from stackgrad.mnist.training.augment import ROTATION, SHEAR, SHIFT, STRETCH, affine_images_plain, affine_maps, augment
 from stackgrad.tensor import Generator
 
 MIDDLE = 0.5  # a draw that changes nothing
@@ -17,7 +17,7 @@ def draws(**values: float) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
 
 
 @given(st.tuples(st.integers(0, 40), st.integers(1, 30), st.integers(1, 30)), st.integers(0, 999))
-def test_kernel_is_the_plain_form_to_the_bit(shape: tuple[int, int, int], seed: int) -> None:
+def test_the_kernel_equals_the_plain_version_bitwise(shape: tuple[int, int, int], seed: int) -> None:
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, shape).astype(np.uint8)
     maps = rng.normal(size=(shape[0], 2, 3))
@@ -38,20 +38,20 @@ def test_same_images_on_any_backend_from_the_same_state(mnist: Dataset) -> None:
     np.testing.assert_array_equal(augment(images, generator, "cpu"), second)
 
 
-def test_each_image_is_changed_in_its_own_way(mnist: Dataset) -> None:
+def test_each_image_is_changed_differently(mnist: Dataset) -> None:
     found = augment(np.stack([mnist.train.images[0]] * 50), Generator(0))
     assert len({image.tobytes() for image in found}) == 50
 
 
 def test_middle_draws_change_nothing(mnist: Dataset) -> None:
-    maps = change_maps(draws(), (28, 28))
+    maps = affine_maps(draws(), (28, 28))
     np.testing.assert_allclose(maps[0], [[1, 0, 0], [0, 1, 0]], atol=1e-12)
     np.testing.assert_array_equal(affine_images(mnist.train.images[:1], maps), mnist.train.images[:1])
 
 
 @pytest.mark.parametrize("draw", [0.0, 1.0])
-def test_what_each_draw_changes(draw: float) -> None:
-    """A map takes places of the new image to the old, both counted from the centre here."""
+def test_the_effect_of_each_draw(draw: float) -> None:
+    """A map takes positions in the new image to positions in the old one, relative to the centre here."""
     sign = 2 * draw - 1
     for name, linear, shift in (
         ("angle", np.array([[np.cos(r := np.deg2rad(sign * ROTATION)), -np.sin(r)], [np.sin(r), np.cos(r)]]), (0, 0)),
@@ -61,7 +61,7 @@ def test_what_each_draw_changes(draw: float) -> None:
         ("down", np.eye(2), (sign * SHIFT, 0)),
         ("right", np.eye(2), (0, sign * SHIFT)),
     ):
-        (map_,) = change_maps(draws(**{name: draw}), (28, 20))
+        (map_,) = affine_maps(draws(**{name: draw}), (28, 20))
         np.testing.assert_allclose(map_[:, :2], linear, atol=1e-12, err_msg=name)
         np.testing.assert_allclose(map_ @ [13.5, 9.5, 1], np.add((13.5, 9.5), shift), atol=1e-12, err_msg=name)
 

@@ -11,7 +11,7 @@ def test_a_tenth_is_held_out(images: int, expected: int) -> None:
     assert held_out(images) == expected
 
 
-def test_the_two_parts_make_the_whole_and_the_seed_decides(tiny: Dataset) -> None:
+def test_the_parts_make_the_whole_and_depend_on_the_seed(tiny: Dataset) -> None:
     def pairs(split: Split) -> list[tuple[bytes, int]]:
         return [(image.tobytes(), int(label)) for image, label in zip(split.images, split.labels, strict=True)]
 
@@ -23,5 +23,5 @@ def test_the_two_parts_make_the_whole_and_the_seed_decides(tiny: Dataset) -> Non
 
 
 def test_one_image_is_too_few(tiny: Dataset) -> None:
-    with pytest.raises(IdxError, match="there is one training image: too few to hold some out for --patience"):
+    with pytest.raises(IdxError, match="--patience holds out training images, but there is only one"):
         hold_out(Split(tiny.train.images[:1], tiny.train.labels[:1]), Generator(0))

@@ -15,11 +15,11 @@ from stackgrad.mnist.training.interrupt import requests_to_stop
 
 Cli = Any
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
-STOPPING = "stopping after this step; once more to stop at once\n"
+STOPPING = "stopping after this step; interrupt again to stop at once\n"
 
 
 @pytest.mark.parametrize("signum", SIGNALS)
-def test_the_first_signal_is_noted(signum: signal.Signals, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_first_signal_is_recorded(signum: signal.Signals, capfd: pytest.CaptureFixture[str]) -> None:
     before = [signal.getsignal(each) for each in SIGNALS]
     with requests_to_stop() as request:
         assert request.signum is None
@@ -30,8 +30,8 @@ def test_the_first_signal_is_noted(signum: signal.Signals, capfd: pytest.Capture
 
 
 @pytest.mark.parametrize("closed", [True, False])
-def test_a_signal_that_cannot_be_answered(closed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(number: int, text: bytes) -> None:
+def test_a_signal_when_standard_error_fails(closed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int, text: bytes) -> None:
         assert not closed
         raise OSError(28, "No space left on device")
 
@@ -43,7 +43,7 @@ def test_a_signal_that_cannot_be_answered(closed: bool, monkeypatch: pytest.Monk
         assert request.signum == signal.SIGINT
 
 
-def test_signals_are_the_main_thread_s(capfd: pytest.CaptureFixture[str]) -> None:
+def test_other_threads_set_no_handlers(capfd: pytest.CaptureFixture[str]) -> None:
     before = signal.getsignal(signal.SIGINT)
     seen = []
 
@@ -59,7 +59,7 @@ def test_signals_are_the_main_thread_s(capfd: pytest.CaptureFixture[str]) -> Non
 
 @contextmanager
 def training(folder: Path, *more: str, slow: bool = False) -> Iterator[subprocess.Popen[str]]:
-    """A process that trains on NumPy for long, or hangs in its second step, and has begun to."""
+    """A process that has started a long training on NumPy, or with `slow`, one with a slow second step."""
     code = "from stackgrad.mnist.training import steps as training\nfrom stackgrad.mnist.cli import main\n"
     if slow:
         code += "import time\nplain = training.normalise\n"
@@ -76,7 +76,7 @@ def training(folder: Path, *more: str, slow: bool = False) -> Iterator[subproces
 
 
 @pytest.mark.parametrize("signum", SIGNALS)
-def test_a_signal_lets_the_step_end_and_saves(signum: signal.Signals, folder: Path, cli: Cli) -> None:
+def test_after_a_signal_the_step_ends_and_is_saved(signum: signal.Signals, folder: Path, cli: Cli) -> None:
     with training(folder) as process:
         process.send_signal(signum)
         out, err = process.communicate(timeout=60)
@@ -84,7 +84,7 @@ def test_a_signal_lets_the_step_end_and_saves(signum: signal.Signals, folder: Pa
     assert out.count("\n") == 1
     step = int(sorted(Path("run/checkpoints").iterdir())[-1].stem.removeprefix("step-"))
     assert step >= 1
-    stopped = f"stopped after step {step:,} of 200,000; go on with `stackgrad-mnist train --resume run`\n"
+    stopped = f"stopped after step {step:,} of 200,000; resume with `stackgrad-mnist train --resume run`\n"
     assert err == STOPPING + stopped
 
 

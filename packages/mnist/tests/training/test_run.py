@@ -12,7 +12,7 @@ import pytest
 from stackgrad import nn
 from stackgrad.mnist import MODELS, Dataset, Split, make_model
 from stackgrad.mnist.runs.checkpoints import Checkpoint, Checkpoints
-from stackgrad.mnist.training.evaluate import count_right
+from stackgrad.mnist.training.evaluate import count_correct
 from stackgrad.mnist.training.recipes import OPTIONS, Recipe
 from stackgrad.mnist.training.run import SaveError, Start, run_training
 from stackgrad.mnist.training.steps import NotFiniteError, Step, Training
@@ -27,26 +27,26 @@ KEYS = [
 SHORT = Recipe(epochs=2, batch_size=32, lr=0.003, weight_decay=0.01)
 
 
-def begun(
-    data: Dataset, folder: Path, name: str = "lenet5", seed: int = 0, recipe: Recipe = SHORT, **further: Any
+def started(
+    data: Dataset, folder: Path, name: str = "lenet5", seed: int = 0, recipe: Recipe = SHORT, **fields: Any
 ) -> Start:
-    """The start of a run; `further` are other fields of it."""
-    asked = {option: getattr(recipe, option) for option in OPTIONS}
-    return Start(folder, {"model": name, "seed": seed, **asked}, data, **further)
+    """The start of a run, with other `fields` of it."""
+    options = {option: getattr(recipe, option) for option in OPTIONS}
+    return Start(folder, {"model": name, "seed": seed, **options}, data, **fields)
 
 
 def run(
     data: Dataset, folder: Path, name: str = "lenet5", seed: int = 0, recipe: Recipe = SHORT, backend: str = "cpu"
 ) -> dict[str, Any]:
-    """Train into a new folder; what is in its summary.json."""
+    """Train in a new folder. Returns the contents of its summary.json."""
     set_default_backend(backend)
     folder.mkdir()
-    run_training(begun(data, folder, name, seed, recipe))
+    run_training(started(data, folder, name, seed, recipe))
     summary: dict[str, Any] = json.loads((folder / "summary.json").read_text())
     return summary
 
 
-# What is written
+# The files
 
 
 @pytest.mark.parametrize(("name", "parameters"), [("lenet5", 61_706), ("course", 26_138)])
@@ -63,7 +63,7 @@ def test_summary(name: str, parameters: int, tiny: Dataset, tmp_path: Path) -> N
     assert summary["model"] == name
     assert (summary["backend"], summary["seed"], summary["classes"]) == ("cpu", 5, 10)
     assert (summary["epochs"], summary["batch_size"], summary["parameters"]) == (2, 32, parameters)
-    assert summary["arguments"] == begun(tiny, tmp_path, name, seed=5).arguments
+    assert summary["arguments"] == started(tiny, tmp_path, name, seed=5).arguments
     assert 0 < summary["test_accuracy"] < 1
     assert summary["images_per_second"] > 0
     assert 0 < summary["seconds_to_first_step"] < summary["seconds_total"]
@@ -93,10 +93,10 @@ def test_metrics(mnist: Dataset, tiny: Dataset, tmp_path: Path) -> None:
     assert last == {"step": 120, "test_accuracy": summary["test_accuracy"]}
 
 
-def test_a_line_of_metrics_is_the_mean_since_the_one_before(tiny: Dataset, tmp_path: Path) -> None:
+def test_a_line_of_metrics_is_the_mean_since_the_previous_one(tiny: Dataset, tmp_path: Path) -> None:
     set_default_backend("numpy")
     steps: list[Step] = []
-    run_training(begun(tiny, tmp_path, "course", recipe=replace(SHORT, epochs=4, batch_size=4)), steps.append)
+    run_training(started(tiny, tmp_path, "course", recipe=replace(SHORT, epochs=4, batch_size=4)), steps.append)
     *lines, _ = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     for line, part in zip(lines, (steps[:1], steps[1:50], steps[50:100]), strict=True):
         assert line["step"] == part[-1].step
@@ -105,24 +105,24 @@ def test_a_line_of_metrics_is_the_mean_since_the_one_before(tiny: Dataset, tmp_p
     assert len({step.accuracy for step in steps}) > 2
 
 
-def test_the_saved_weights_are_the_ones_that_were_measured(tiny: Dataset, tmp_path: Path) -> None:
+def test_the_test_accuracy_is_that_of_the_saved_weights(tiny: Dataset, tmp_path: Path) -> None:
     summary = run(tiny, tmp_path / "run", backend="numpy")
     model = make_model("lenet5")
     model.load_state_dict(nn.load(tmp_path / "run/model.safetensors"))
-    assert summary["test_accuracy"] == count_right(model, tiny.test) / len(tiny.test)
+    assert summary["test_accuracy"] == count_correct(model, tiny.test) / len(tiny.test)
 
 
-def test_classes_are_those_of_the_data(tiny: Dataset, tmp_path: Path) -> None:
+def test_classes_come_from_the_data(tiny: Dataset, tmp_path: Path) -> None:
     letters = [Split(split.images, split.labels + np.uint8(17)) for split in (tiny.train, tiny.test)]
     summary = run(Dataset(letters[0], letters[1], "letters"), tmp_path / "run", backend="numpy")
     assert summary["classes"] == 27
     assert summary["parameters"] == 61_706 + 17 * 85
 
 
-def test_on_step_sees_every_step(tiny: Dataset, tmp_path: Path) -> None:
+def test_on_step_is_called_for_every_step(tiny: Dataset, tmp_path: Path) -> None:
     set_default_backend("numpy")
     steps: list[Step] = []
-    run_training(begun(tiny, tmp_path, "course"), steps.append)
+    run_training(started(tiny, tmp_path, "course"), steps.append)
     assert [step.step for step in steps] == list(range(1, 9))
 
 
@@ -141,23 +141,23 @@ def test_one_thread_and_two_give_the_same_bits(name: str, folder: Path, cli: Cli
     assert len({json.loads(Path(out, "summary.json").read_text())["test_accuracy"] for out in outs}) == 1
 
 
-# What goes wrong
+# Errors
 
 
 @pytest.mark.parametrize("backend", ["cpu", "numpy"])
-def test_a_loss_that_is_no_number(backend: str, tiny: Dataset, tmp_path: Path) -> None:
-    place = tmp_path / "run/checkpoints/step-00000000.safetensors"
+def test_a_non_finite_loss(backend: str, tiny: Dataset, tmp_path: Path) -> None:
+    first = tmp_path / "run/checkpoints/step-00000000.safetensors"
     message = (
-        rf"the loss is (nan|inf) at step \d+, with learning rate \S+: try a lower --lr; the last good .* is {place}$"
+        rf"the loss is (nan|inf) at step \d+, with learning rate \S+: try a lower --lr; the last good .* is {first}$"
     )
     with pytest.raises(NotFiniteError, match=message):
         run(tiny, tmp_path / "run", recipe=replace(SHORT, lr=1e10), backend=backend)
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["checkpoints", "metrics.jsonl"]
-    assert list((tmp_path / "run/checkpoints").iterdir()) == [place]
+    assert list((tmp_path / "run/checkpoints").iterdir()) == [first]
 
 
-def test_a_loss_that_is_read_late(tiny: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is the first that was no number, and no weights that came of it are kept."""
+def test_a_non_finite_loss_that_is_read_late(tiny: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the first non-finite loss, and no weights after it are kept."""
     messages = []
     for every in (1, 50):
         monkeypatch.setattr("stackgrad.mnist.training.losses.READ_EVERY", {"cpu": every})
@@ -169,10 +169,8 @@ def test_a_loss_that_is_read_late(tiny: Dataset, tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("spoiled", [3, 8])
-def test_weights_that_are_no_numbers(
-    spoiled: int, tiny: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The loss is that of before the step: nobody sees it before the checkpoint after that step, or after the last one.
+def test_non_finite_weights(spoiled: int, tiny: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The loss is computed before the step, so it does not show bad weights in time for the checkpoint after the step.
     set_default_backend("numpy")
     steps = Training.steps
 
@@ -185,11 +183,11 @@ def test_weights_that_are_no_numbers(
     monkeypatch.setattr(Training, "steps", spoil)
     message = rf"step {spoiled}, with learning rate \S+, made some weights infinite or NaN: try a lower --lr; the last"
     with pytest.raises(NotFiniteError, match=message):
-        run_training(begun(tiny, tmp_path, checkpoint_every=1))
+        run_training(started(tiny, tmp_path, checkpoint_every=1))
     assert [checkpoint.step for checkpoint in kept(tmp_path)] == [spoiled - 1, spoiled - 2]
 
 
-def test_weights_with_which_the_loss_is_no_number_are_not_kept(
+def test_weights_that_give_a_non_finite_loss_are_not_kept(
     tiny: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_default_backend("numpy")
@@ -203,15 +201,15 @@ def test_weights_with_which_the_loss_is_no_number_are_not_kept(
 
     monkeypatch.setattr(Training, "steps", spoil)
     with pytest.raises(NotFiniteError, match=r"at step 6, .*; the last good .*/step-00000004.safetensors$"):
-        run_training(begun(tiny, tmp_path, checkpoint_every=1))
+        run_training(started(tiny, tmp_path, checkpoint_every=1))
     assert [checkpoint.step for checkpoint in kept(tmp_path)] == [4]
 
 
-# Going on
+# Resuming
 
 
 def kept(folder: Path) -> list[Checkpoint]:
-    """The checkpoints of a run, the last first, all of them good."""
+    """The checkpoints of a run, newest first; fails unless all are good."""
     checkpoints = Checkpoints(folder)
     found = []
     for path in checkpoints.paths():
@@ -226,7 +224,7 @@ def kept(folder: Path) -> list[Checkpoint]:
 
 
 class Crash(Exception):
-    """The process ends here."""
+    """Simulates the end of the process."""
 
 
 def crash_after(step: int) -> Callable[[Step], None]:
@@ -238,21 +236,21 @@ def crash_after(step: int) -> Callable[[Step], None]:
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:
-    """The metrics, without what differs each time."""
+    """The metrics, without images_per_second, which varies."""
     found = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [{key: value for key, value in line.items() if key != "images_per_second"} for line in found]
 
 
 @pytest.mark.parametrize("crash", [1, 3, 4, 6, 8])
 @pytest.mark.parametrize("patience", [None, 1])
-def test_a_run_that_crashed_goes_on_to_the_same_end(
+def test_a_crashed_run_resumes_with_the_same_result(
     patience: int | None, crash: int, tiny: Dataset, tmp_path: Path
 ) -> None:
     recipe = replace(SHORT, patience=patience, batch_size=30)
     whole, folder = tmp_path / "whole", tmp_path / "crashed"
     expected = run(tiny, whole, "course", recipe=recipe)
     folder.mkdir()
-    start = begun(tiny, folder, "course", recipe=recipe, checkpoint_every=2)
+    start = started(tiny, folder, "course", recipe=recipe, checkpoint_every=2)
     with contextlib.suppress(Crash):
         run_training(start, crash_after(crash))
         assert crash > expected["steps"]
@@ -267,11 +265,11 @@ def test_a_run_that_crashed_goes_on_to_the_same_end(
 def test_checkpoints_at_an_interval_and_at_the_end(tiny: Dataset, tmp_path: Path) -> None:
     run(tiny, tmp_path / "run", backend="numpy")
     assert [checkpoint.step for checkpoint in kept(tmp_path / "run")] == [8, 0]
-    run_training(begun(tiny, tmp_path, checkpoint_every=3))
+    run_training(started(tiny, tmp_path, checkpoint_every=3))
     assert [checkpoint.step for checkpoint in kept(tmp_path)] == [8, 6]
 
 
-def test_a_disk_that_is_full(tiny: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk(tiny: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     set_default_backend("numpy")
     save = Checkpoints.save
 
@@ -282,11 +280,11 @@ def test_a_disk_that_is_full(tiny: Dataset, tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(Checkpoints, "save", full)
     with pytest.raises(SaveError) as caught:
-        run_training(begun(tiny, tmp_path, checkpoint_every=2))
+        run_training(started(tiny, tmp_path, checkpoint_every=2))
     last = tmp_path / "checkpoints/step-00000004.safetensors"
     assert str(caught.value) == (
         f"there: cannot be written (No space left on device); the last good checkpoint is {last}: "
-        f"make room, then `stackgrad-mnist train --resume {tmp_path}`"
+        f"free some space, then `stackgrad-mnist train --resume {tmp_path}`"
     )
     assert [checkpoint.step for checkpoint in kept(tmp_path)] == [4, 2]
 

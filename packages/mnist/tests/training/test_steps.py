@@ -20,7 +20,7 @@ SHORT = Recipe(epochs=2, batch_size=32, lr=0.003, weight_decay=0.01)
 
 
 def weights(name: str, data: Dataset, seed: int, backend: str) -> npt.NDArray[np.float32]:
-    """All weights after a short training."""
+    """All weights after a short training, as one array."""
     set_default_backend(backend)
     generator = Generator(seed)
     model = make_model(name, generator=generator)
@@ -29,18 +29,18 @@ def weights(name: str, data: Dataset, seed: int, backend: str) -> npt.NDArray[np
     return np.concatenate([parameter.detach().numpy().ravel() for parameter in model.parameters()])
 
 
-# The step that is replayed
+# The captured step
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))
-def test_a_replayed_step_is_the_same_as_a_called_one(name: str, tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replayed_step_equals_a_called_one(name: str, tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     replayed = weights(name, tiny, 3, "cpu")
     monkeypatch.setattr("stackgrad.mnist.training.steps.capture", lambda step: step)
     assert np.array_equal(replayed, weights(name, tiny, 3, "cpu"))
 
 
 def layers_and_schedule(captured: bool) -> list[npt.NDArray[np.float32]]:
-    """What the layers and optimizers that the models do without have made after some steps."""
+    """The state and losses after some steps with layers and optimizers that the models do not use."""
     set_default_backend("cpu")
     generator = Generator(1)
     model = nn.Sequential(
@@ -73,7 +73,7 @@ def layers_and_schedule(captured: bool) -> list[npt.NDArray[np.float32]]:
     return [*state, np.array(losses, np.float32), np.array(optimizer.steps, np.float32)]
 
 
-def test_what_an_optimizer_keeps_may_be_made_while_it_is_recorded() -> None:
+def test_an_optimizer_may_create_its_state_during_capture() -> None:
     set_default_backend("cpu")
 
     def weights_after_steps(captured: bool) -> list[float]:
@@ -85,7 +85,7 @@ def test_what_an_optimizer_keeps_may_be_made_while_it_is_recorded() -> None:
             optimizer.zero_grad()
             loss = (layer(x) ** 2).mean()
             loss.backward()
-            if learns:  # not yet when the function is called to warm up
+            if learns:  # False in the first call, before the capture
                 optimizer.step()
             return loss.detach()
 
@@ -99,7 +99,7 @@ def test_what_an_optimizer_keeps_may_be_made_while_it_is_recorded() -> None:
     assert weights_after_steps(True) == weights_after_steps(False)
 
 
-def test_a_state_that_is_loaded_counts_in_replays() -> None:
+def test_replays_use_a_loaded_state() -> None:
     set_default_backend("cpu")
     weight = nn.Linear(2, 1, generator=Generator(2)).weight
     optimizer = nn.SGD([weight], lr=1.0, momentum=0.5)
@@ -118,7 +118,7 @@ def test_a_state_that_is_loaded_counts_in_replays() -> None:
     np.testing.assert_allclose(weight.detach().numpy(), before.numpy() - 5, rtol=1e-6)
 
 
-def test_other_layers_and_optimizers_are_replayed_too() -> None:
+def test_replays_of_other_layers_and_optimizers() -> None:
     for called, replayed in zip(layers_and_schedule(False), layers_and_schedule(True), strict=True):
         assert np.array_equal(called, replayed)
 
@@ -139,7 +139,7 @@ def test_steps(tiny: Dataset) -> None:
     assert model.training
 
 
-def test_each_epoch_shows_every_image_once_in_another_order(tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_epoch_uses_every_image_once_in_a_new_order(tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     set_default_backend("numpy")
     shown: list[npt.NDArray[np.uint8]] = []
     plain = normalise
@@ -166,7 +166,7 @@ def test_images_per_second_leave_out_the_first_steps(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("augment", [False, True])
-def test_images_are_changed_where_the_recipe_says_so(
+def test_images_are_augmented_if_the_recipe_says_so(
     augment: bool, tiny: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_default_backend("numpy")
@@ -189,7 +189,7 @@ def test_images_are_changed_where_the_recipe_says_so(
 
 @pytest.mark.parametrize("backend", ["cpu", "numpy"])
 @pytest.mark.parametrize("name", MODELS)
-def test_the_seed_decides_the_weights(name: str, backend: str, tiny: Dataset) -> None:
+def test_the_seed_determines_the_weights(name: str, backend: str, tiny: Dataset) -> None:
     first, again, other = (weights(name, tiny, seed, backend) for seed in (2, 2, 3))
     assert first.tobytes() == again.tobytes()
     assert (first != other).mean() > 0.9
@@ -205,7 +205,7 @@ def test_numpy_and_cpu_agree(name: str, tiny: Dataset) -> None:
 
 
 def test_numpy_and_cpu_agree_on_the_losses_of_a_normalised_model(tiny: Dataset) -> None:
-    """Rounding decides whether a value at zero is cut by relu, and normalisation spreads that over its channel."""
+    """Rounding decides whether relu zeroes a value near zero, and normalisation spreads the difference."""
     losses = []
     for backend in ("cpu", "numpy"):
         set_default_backend(backend)
@@ -228,22 +228,22 @@ def test_accuracy_is_that_of_the_batch_before_the_step(backend: str, tiny: Datas
     def batches() -> Iterator[npt.NDArray[np.int64]]:
         for index in order():
             output = model(normalise(training.split.images[index])).detach().numpy()
-            right.append(float((output.argmax(axis=1) == training.split.labels[index]).mean()))
+            expected.append(float((output.argmax(axis=1) == training.split.labels[index]).mean()))
             chosen.append(index)
             yield index
 
-    right: list[float] = []
+    expected: list[float] = []
     training._batches = batches  # type: ignore[method-assign]
-    assert [step.accuracy for step in training.steps()] == right
+    assert [step.accuracy for step in training.steps()] == expected
     assert [len(index) for index in chosen[:4]] == [30, 30, 30, 10]
-    assert len(set(right)) > 3
+    assert len(set(expected)) > 3
 
 
-# Stopping and going on
+# Stopping and resuming
 
 
 def train_on(training: Training, until: int | None = None) -> list[float]:
-    """The losses of the steps that are left, or of those up to a step."""
+    """Train to the end, or until a step. Returns the losses."""
     losses = []
     for step in training.steps():
         losses.append(step.loss)
@@ -257,8 +257,8 @@ def begin(name: str, data: Dataset, recipe: Recipe) -> Training:
     return Training(make_model(name, generator=generator), data.train, recipe, generator)
 
 
-def reborn(training: Training, data: Dataset, name: str, path: Path) -> Training:
-    """Another training, with the state of this one, which has been in a file."""
+def restored(training: Training, data: Dataset, name: str, path: Path) -> Training:
+    """A new training with the state of this one, saved to a file and loaded again."""
     nn.save(path, training.state_dict())
     other = begin(name, data, training.recipe)
     other.load_state_dict(nn.load(path))
@@ -276,7 +276,7 @@ def reborn(training: Training, data: Dataset, name: str, path: Path) -> Training
         ("course", "numpy", {"optimizer": "adam", "schedule": "constant"}),
     ],
 )
-def test_a_training_goes_on_to_the_bit(
+def test_a_resumed_training_is_bitwise_equal(
     name: str, backend: str, change: dict[str, Any], stop: int, tiny: Dataset, tmp_path: Path
 ) -> None:
     set_default_backend(backend)
@@ -284,7 +284,7 @@ def test_a_training_goes_on_to_the_bit(
     whole, parts = (begin(name, tiny, recipe) for _ in range(2))
     expected = train_on(whole)
     losses = train_on(parts, stop)
-    parts = reborn(parts, tiny, name, tmp_path / "state.safetensors")
+    parts = restored(parts, tiny, name, tmp_path / "state.safetensors")
     assert losses + train_on(parts) == expected
     for each in (whole, parts):
         each.keep_best()
@@ -310,11 +310,11 @@ def test_a_state_that_does_not_fit(spoil: Callable[[Any], object], tiny: Dataset
         begin("course", tiny, SHORT).load_state_dict(state)
 
 
-# Losses that are read seldom
+# Losses that are read rarely
 
 
 @pytest.mark.parametrize("every", [2, 3, 50])
-def test_losses_that_are_read_seldom(every: int, tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_losses_that_are_read_rarely(every: int, tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     set_default_backend("cpu")
 
     def losses() -> tuple[list[float], npt.NDArray[np.float32]]:
@@ -324,16 +324,16 @@ def test_losses_that_are_read_seldom(every: int, tiny: Dataset, monkeypatch: pyt
 
     each, weights_by_each = losses()
     monkeypatch.setattr("stackgrad.mnist.training.losses.READ_EVERY", {"cpu": every})
-    seldom, weights_by_seldom = losses()
-    assert np.array_equal(weights_by_each, weights_by_seldom)
+    rare, weights_by_rare = losses()
+    assert np.array_equal(weights_by_each, weights_by_rare)
     read = [step for step in range(1, 9) if step in (1, 4, 8) or step % every == 0]  # an epoch has 4 steps
-    assert seldom == [each[max(last for last in read if last <= step) - 1] for step in range(1, 9)]
+    assert rare == [each[max(last for last in read if last <= step) - 1] for step in range(1, 9)]
 
 
 # Holding out
 
 
-def test_what_is_held_out_is_not_trained_on(tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_held_out_images_are_not_trained_on(tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     set_default_backend("numpy")
     training = begin("course", tiny, replace(SHORT, patience=5))
     assert training.held_out is not None
@@ -353,9 +353,7 @@ def test_what_is_held_out_is_not_trained_on(tiny: Dataset, monkeypatch: pytest.M
     assert [step.step for step, found in zip(steps, seen, strict=True) if found] == [3, 6]
 
 
-def test_training_stops_when_it_gets_no_better_and_keeps_the_best(
-    tiny: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_training_stops_without_improvement_and_keeps_the_best(tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     set_default_backend("numpy")
     readings = iter([(3.0, 0.1), (1.0, 0.5), (1.5, 0.4), (1.0, 0.6), (0.5, 0.9)])
     monkeypatch.setattr("stackgrad.mnist.training.steps.loss_and_accuracy", lambda *_: next(readings))
@@ -371,10 +369,10 @@ def test_training_stops_when_it_gets_no_better_and_keeps_the_best(
     assert (training.early.best_epoch, training.early.best_accuracy) == (2, 0.5)
 
 
-def test_a_loss_on_the_images_held_out_that_is_no_number(tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_nan_loss_on_the_held_out_images(tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     set_default_backend("numpy")
     monkeypatch.setattr("stackgrad.mnist.training.steps.loss_and_accuracy", lambda *_: (float("nan"), 0.1))
     training = begin("course", tiny, replace(SHORT, patience=2))
-    with pytest.raises(NotFiniteError, match="the loss on the images held out is nan at step 3, with") as caught:
+    with pytest.raises(NotFiniteError, match="the loss on the held-out images is nan at step 3, with") as caught:
         list(training.steps())
     assert caught.value.bad_since == 3

@@ -1,4 +1,4 @@
-"""`python -m stackgrad.mnist`, as the command `stackgrad-mnist`: what `mpiexec -n 2 python -m mpi4py -m` is given."""
+"""`python -m stackgrad.mnist` runs the command `stackgrad-mnist`. MPI launchers need this form."""
 
 from .cli import main
 

@@ -18,14 +18,14 @@ from .commands.train import train
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="stackgrad-mnist")
 def main() -> None:
-    """Train LeNet on MNIST, measure it, and have it read digits.
+    """Train LeNet on MNIST, measure it, and let it recognise digits.
 
     \b
     Examples:
-      stackgrad-mnist train              LeNet on all of MNIST, a minute or less
+      stackgrad-mnist train              LeNet on all of MNIST, within a minute
       stackgrad-mnist evaluate           test accuracy of the newest run
       stackgrad-mnist predict five.png   which digit the picture shows
-      stackgrad-mnist show               pictures of the newest run, in one page
+      stackgrad-mnist show               pictures of the newest run, on one page
       stackgrad-mnist serve              draw digits in the browser
     """
 

@@ -1,15 +1,15 @@
-"""The two ways in which a command cannot go on: each error of this package is one of them, and its message one line."""
+"""The base classes of this package's errors. Their messages are one line each."""
 
 
 class MistakeError(ValueError):
-    """What was asked for cannot be: the user has to ask for something else."""
+    """The request is invalid: the user has to change it."""
 
     status = 2
-    """The exit status of a command that ends so."""
+    """The exit status of a command that raises it."""
 
 
 class FailureError(RuntimeError):
-    """What was asked for did not work."""
+    """The request is valid, but it failed."""
 
     status = 1
-    """The exit status of a command that ends so."""
+    """The exit status of a command that raises it."""

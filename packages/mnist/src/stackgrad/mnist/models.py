@@ -1,4 +1,4 @@
-"""The three models, and what they are shown: images as numbers around zero."""
+"""The three models, and the normalisation of their input."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ MEAN, STD = 0.1307, 0.3081
 
 @functools.cache
 def _pairs() -> NDArray[np.int64]:
-    """Two neighbouring pixels, normalised, as one integer for each pair: to look up pairs takes half as long."""
+    """A table from two neighbouring pixels to both normalised values: looking up pairs takes half as long."""
     normalised = ((np.arange(256) / 255 - MEAN) / STD).astype(np.float32)
     return normalised.take(np.arange(2**16, dtype=np.uint16).view(np.uint8)).view(np.int64)
 
 
 def normalise(images: NDArray[np.uint8], backend: str | Backend | None = None) -> Tensor:
-    """uint8 images (n, 28, 28) as float32 (n, 1, 28, 28) with MNIST's pixels brought to mean 0 and variance 1.
+    """Convert uint8 images (n, 28, 28) to float32 (n, 1, 28, 28), scaled so that MNIST has mean 0 and variance 1.
 
     Raises ValueError for another dtype or shape.
     """
@@ -60,14 +60,14 @@ class LeNet5(nn.Module):
         return self.classifier(self.features(x))
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Mean cross-entropy of logits (n, classes) against class numbers (n,)."""
+        """Mean cross-entropy of logits (n, classes) and labels (n,)."""
         return nn.cross_entropy(output, target)
 
 
 class Course(nn.Module):
     """The network of the minitorch course's last module: images (n, 1, 28, 28) to log-probabilities (n, classes).
 
-    `mid` and `out` keep the activations (n, 4, 28, 28) and (n, 8, 28, 28) of the last batch, to look at.
+    `mid` and `out` hold the activations (n, 4, 28, 28) and (n, 8, 28, 28) of the last batch, for inspection.
     """
 
     def __init__(self, classes: int = 10, generator: Generator | None = None) -> None:
@@ -93,16 +93,15 @@ class Course(nn.Module):
         return nn.log_softmax(self.linear2(hidden), 1)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Mean negative log-likelihood of log-probabilities (n, classes) at class numbers (n,)."""
+        """Mean negative log-likelihood of log-probabilities (n, classes) and labels (n,)."""
         return nn.nll_loss(output, target)
 
 
 class ConvNet(nn.Module):
     """Five convolutions, each with batch normalisation: images (n, 1, 28, 28) to logits (n, classes).
 
-    S. Ioffe and C. Szegedy, "Batch normalization" (https://arxiv.org/abs/1502.03167); the mean over the last image in
-    place of large linear layers is that of M. Lin, Q. Chen and S. Yan, "Network in network"
-    (https://arxiv.org/abs/1312.4400).
+    S. Ioffe and C. Szegedy, "Batch normalization" (https://arxiv.org/abs/1502.03167). Global average pooling instead of
+    large linear layers comes from M. Lin, Q. Chen and S. Yan, "Network in network" (https://arxiv.org/abs/1312.4400).
     """
 
     def __init__(self, classes: int = 10, generator: Generator | None = None) -> None:
@@ -129,7 +128,7 @@ class ConvNet(nn.Module):
         return self.classifier(self.features(x))
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Mean cross-entropy of logits (n, classes) against class numbers (n,)."""
+        """Mean cross-entropy of logits (n, classes) and labels (n,)."""
         return nn.cross_entropy(output, target)
 
 
@@ -138,7 +137,7 @@ MODELS: dict[str, Callable[..., Model]] = {"lenet5": LeNet5, "course": Course, "
 
 
 def make_model(name: str, classes: int = 10, generator: Generator | None = None) -> Model:
-    """The model of that name. Raises ValueError for another name."""
+    """Create the model called `name`, a key of `MODELS`. Raises ValueError for any other name."""
     if name not in MODELS:
-        raise ValueError(f"model {name!r} is not known: expected one of {', '.join(MODELS)}")
+        raise ValueError(f"unknown model {name!r}: expected one of {', '.join(MODELS)}")
     return MODELS[name](classes, generator)

@@ -1,1 +1,1 @@
-"""The commands of `stackgrad-mnist`, one a file; `cli` puts them together."""
+"""The commands of `stackgrad-mnist`, one per file; `cli` assembles them."""

@@ -1,4 +1,4 @@
-"""How a command ends that cannot go on: with one line, never with a traceback."""
+"""Errors end a command with one line and an exit status, never with a traceback."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from ._streams import final_status, prepare
 
 
 class Commands(click.Group):
-    """A group whose commands end with one line on a user's mistake (status 2) or a failure (status 1)."""
+    """A group whose commands report a user's mistake (status 2) or a failure (status 1) in one line."""
 
     def main(self, *args: Any, **options: Any) -> Any:
-        """Run the program, on standard streams that do not fail."""
+        """Run the program with standard streams that never raise."""
         prepare()
         try:
             with one_job(sys.argv[1:] if (given := options.get("args", args[0] if args else None)) is None else given):
@@ -58,15 +58,15 @@ def _one_line() -> Iterator[None]:
     except MemoryError as error:
         raise _End(str(error) or "out of memory", FailureError.status) from error
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        raise _End(f"{place}{error.strerror or error}", FailureError.status) from error
+        file = f"{error.filename}: " if error.filename else ""
+        raise _End(f"{file}{error.strerror or error}", FailureError.status) from error
 
 
 @contextmanager
 def _ctrl_c_ends_at_once() -> Iterator[None]:
-    """KeyboardInterrupt will not do, see `interrupt`."""
+    """`training.interrupt` says why KeyboardInterrupt does not work."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # signals are the main thread's
+        yield  # only the main thread may set handlers
         return
     previous = signal.signal(signal.SIGINT, end_at_once)
     try:
@@ -86,5 +86,5 @@ class _End(click.ClickException):
         if self.exit_code < 128:
             line = re.sub(r"\s*\n\s*", " ", self.message)
             distributed.end(f"Error: {line}", self.exit_code)
-        elif distributed.world().is_first:  # stopped by a signal, which is no error, and on which all ranks have agreed
+        elif distributed.world().is_first:  # a signal stopped it: not an error, and all ranks know
             sys.stderr.write(f"{self.message}\n")

@@ -1,4 +1,4 @@
-"""Options that commands share, and what they stand for."""
+"""Options that commands share, and the objects that they name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BACKENDS = ("cpu", "cuda", "numpy")
 
 
 def use(backend: str) -> None:
-    """Make `backend` the default. Raises FailureError where it does not load."""
+    """Make `backend` the default. Raises FailureError if it cannot be loaded."""
     try:
         set_default_backend(backend)
     except (RuntimeError, ValueError) as error:
@@ -33,22 +33,22 @@ def use(backend: str) -> None:
 def whole_number(
     low: int, high: int | None = None
 ) -> Callable[[click.Context, click.Parameter, str | None], int | None]:
-    """A callback that reads a whole number in a range (`click.IntRange` shows the range in every help text)."""
+    """A callback that parses an integer in a range. (`click.IntRange` would show the range in every help text.)"""
 
     def read(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
         if value is None:
             return None
         number = int(value) if value.isdecimal() and len(value) <= 20 else low - 1  # 2**64 has 20 digits
         if number < low or (high is not None and number > high):
-            upwards = "or more" if high is None else f"to {high:,}"
-            raise click.BadParameter(f"{value!r} is not a whole number, {low} {upwards}")
+            limits = f"{low} or more" if high is None else f"from {low} to {high:,}"
+            raise click.BadParameter(f"{value!r} is not a whole number, {limits}")
         return number
 
     return read
 
 
 def positive_number(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
-    """A callback that reads a finite number above 0."""
+    """A callback that parses a finite number above 0."""
     if value is None:
         return None
     try:
@@ -66,7 +66,7 @@ def run_argument(command: F) -> F:
 
 
 def backend_option(command: F) -> F:
-    """Add --backend, whose value is for `use`."""
+    """Add --backend, for `use`."""
     return click.option(
         "--backend",
         type=click.Choice(BACKENDS),
@@ -79,7 +79,7 @@ def backend_option(command: F) -> F:
 
 
 def _data_folder(ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
-    """The folder that --data means: itself if there is one, or that of the fetched data set of that name."""
+    """The folder that --data names: an existing folder, or the folder of a fetched data set of that name."""
     if value is None:
         return None
     if Path(value).exists() or value not in PUBLISHED:
@@ -88,22 +88,22 @@ def _data_folder(ctx: click.Context, param: click.Parameter, value: str | None) 
     if value == "mnist" and missing(value, folder):
         return None  # it is built in
     if missing(value, folder):
-        raise click.BadParameter(f"{value} is not there yet: fetch it with `stackgrad-mnist data fetch {value}`")
+        raise click.BadParameter(f"{value} is not fetched yet: run `stackgrad-mnist data fetch {value}`")
     return folder
 
 
 def labels_option(what: str) -> Callable[[F], F]:
-    """The option --labels; `what` says what they are by default."""
+    """Add --labels; `what` describes the default."""
     return click.option(
         "--labels",
         callback=lambda ctx, param, value: value and read_labels(value),
         metavar="NAMES",
-        help=f"Names of the classes: a file with one a line, or the names between commas.  [default: {what}]",
+        help=f"Names of the classes: a file with one name per line, or names separated by commas.  [default: {what}]",
     )
 
 
 def data_options(limit: str) -> Callable[[F], F]:
-    """The options that say what data to read; `limit` is the help text of --limit."""
+    """Add the options that choose the data; `limit` is the help text of --limit."""
 
     def decorate(command: F) -> F:
         command = click.option("--limit", callback=whole_number(1), metavar="N", help=limit)(command)
@@ -117,22 +117,22 @@ def data_options(limit: str) -> Callable[[F], F]:
             "--data",
             callback=_data_folder,
             metavar="DIR",
-            help="A folder with the four IDX files, gzipped or not, or the name of a data set that was fetched (see "
-            "`stackgrad-mnist data`), in place of the MNIST that is built in.",
+            help="A folder with the four IDX files, gzipped or not, or the name of a fetched data set (see "
+            "`stackgrad-mnist data`), instead of the built-in MNIST.",
         )(command)
 
     return decorate
 
 
 def json_option(what: str) -> Callable[[F], F]:
-    """Add --json; `what` says what is printed then."""
+    """Add --json; `what` is its help text."""
     return click.option("--json", "as_json", is_flag=True, help=f"{what[0].upper()}{what[1:]}")
 
 
 def load_data(data: Path | None, emnist: str | None, limit: int | None) -> Dataset:
-    """The data that the options of `data_options` ask for."""
+    """Load the data that the options of `data_options` ask for."""
     if emnist is not None and data is None:
-        raise click.UsageError(f"--emnist {emnist} needs --data DIR, the folder that holds EMNIST's files")
+        raise click.UsageError(f"--emnist {emnist} needs --data DIR, the folder with EMNIST's files")
     loaded = load(data, emnist)
     if limit is None:
         return loaded
@@ -141,7 +141,7 @@ def load_data(data: Path | None, emnist: str | None, limit: int | None) -> Datas
 
 
 def load_named(run: Path | None, backend: str, labels: list[str] | None) -> tuple[Run, list[str]]:
-    """The run, its model on `backend`, and the names of its classes."""
+    """Load a run with its model on `backend`, and the names of its classes."""
     use(backend)
     found = load_run(run)
     expect_no_more(labels, found.summary["classes"])
@@ -149,14 +149,14 @@ def load_named(run: Path | None, backend: str, labels: list[str] | None) -> tupl
 
 
 def reads_test_images(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the argument RUN, --backend, --labels and the options of data.
+    """Add the argument RUN, --backend, --labels and the data options.
 
-    The command is called with the run, the data, and the names of the run's classes in place of them.
+    Instead of them, the command is passed the run, the data, and the names of the run's classes.
     """
 
     @run_argument
     @backend_option
-    @data_options("Use the first N test images only.  [default: as in training]")
+    @data_options("Use only the first N test images.  [default: as in training]")
     @labels_option("those of the run")
     @functools.wraps(command)
     def run_it(
@@ -178,9 +178,9 @@ def reads_test_images(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _load_data_of(run: Run, data: Path | None, emnist: str | None, limit: int | None) -> Dataset:
-    """The data that the options ask for, or else what the run was trained on.
+    """Load the data that the options ask for, by default the data that the run was trained on.
 
-    Raises RunError for data of more classes than the run knows.
+    Raises RunError for data with more classes than the run.
     """
     if data is None and emnist is None:
         arguments = run.summary["arguments"]
@@ -189,7 +189,7 @@ def _load_data_of(run: Run, data: Path | None, emnist: str | None, limit: int | 
     loaded = load_data(data, emnist, limit)
     if loaded.classes > run.summary["classes"]:
         raise RunError(
-            f"{run.folder}: trained for {run.summary['classes']} classes, and {loaded.name} has {loaded.classes}: "
-            "name the data it was trained on"
+            f"{run.folder}: the model has {run.summary['classes']} classes, but {loaded.name} has {loaded.classes}: "
+            "name the data that it was trained on"
         )
     return loaded

@@ -1,4 +1,4 @@
-"""The bar that shows how far a command is."""
+"""The progress bar of a command."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from tqdm import tqdm
 _NARROWEST, _WIDEST = 20, 120
 
 
-class Bar(tqdm):  # type: ignore[type-arg]  # at run time it takes no type
-    """tqdm's bar where standard error is a terminal, nothing elsewhere."""
+class Bar(tqdm):  # type: ignore[type-arg]  # not subscriptable at run time
+    """tqdm's bar if standard error is a terminal, else nothing."""
 
     def __init__(self, **options: Any) -> None:
-        # Some terminals, a serial line for one, say that they have no rows and no columns: tqdm then shows nothing.
+        # Some terminals, such as a serial line, report 0 rows and 0 columns, and tqdm then shows nothing.
         super().__init__(disable=None, ncols=_width(), nrows=20, **options)
 
     @property
     def format_dict(self) -> dict[str, Any]:
-        """What the bar shows, as wide as the terminal is now."""
+        """The values that the bar shows, with the current width of the terminal."""
         return {**super().format_dict, "ncols": _width()}
 
 
 def _width() -> int:
-    """The columns of a line on standard error but the last, which moves some terminals on to the next line."""
+    """The width of standard error, less the last column: some terminals move to the next line after it."""
     try:
         columns = os.get_terminal_size(sys.stderr.fileno()).columns
     except (OSError, ValueError):

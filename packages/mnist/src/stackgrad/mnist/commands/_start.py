@@ -1,4 +1,4 @@
-"""Where a training starts: with what its options ask for, or at the last checkpoint of a run."""
+"""Start a training from its options, or resume a run from its last checkpoint."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MAY_CHANGE = ("resume", "checkpoint_every", "pictures", "tensorboard", "as_json
 
 @contextmanager
 def new_run_in(out: Path | None, checkpoint_every: int | None, options: dict[str, Any]) -> Iterator[Start]:
-    """Begin a run in a new folder, which is no other process's in this context."""
+    """Start a run in a new folder, and keep other processes out of it within this context."""
     arguments = _arguments(options)
     use(arguments["backend"])
     data = load_data(options["data"], options["emnist"], options["limit"])
@@ -41,7 +41,7 @@ def new_run_in(out: Path | None, checkpoint_every: int | None, options: dict[str
 
 
 def _arguments(options: dict[str, Any]) -> dict[str, Any]:
-    """What was asked for, with the defaults of the model's recipe; can be JSON."""
+    """The given options, completed by the model's recipe; every value can be written as JSON."""
     usual = RECIPES[options["model"]]
     given = {name: options[name] for name in OPTIONS if options[name] is not None}
     if given.get("optimizer") == "sgd" != usual.optimizer:
@@ -50,7 +50,7 @@ def _arguments(options: dict[str, Any]) -> dict[str, Any]:
     return {
         **{name: options[name] for name in ("model", "backend", "seed")},
         **{name: getattr(recipe, name) for name in OPTIONS},
-        "data": options["data"] and str(options["data"].absolute()),  # to be found from any folder
+        "data": options["data"] and str(options["data"].absolute()),  # valid from any working directory
         **{name: options[name] for name in ("emnist", "limit")},
         "labels": options["labels"] or default_labels(options["data"]),
     }
@@ -58,8 +58,8 @@ def _arguments(options: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def resumed_run(ctx: click.Context, folder: Path, checkpoint_every: int | None) -> Iterator[Start]:
-    """Go on with the run in `folder`, which is no other process's in this context."""
-    lock = world().is_first and (folder / FOLDER).is_dir()  # none where there is no run
+    """Resume the run in `folder`, and keep other processes out of it within this context."""
+    lock = world().is_first and (folder / FOLDER).is_dir()  # a folder without a run gets no lock file
     with alone_in(folder) if lock else nullcontext():
         checkpoint = by_first(lambda: _last_checkpoint(ctx, folder))
         arguments = checkpoint.state["arguments"]
@@ -67,26 +67,26 @@ def resumed_run(ctx: click.Context, folder: Path, checkpoint_every: int | None) 
         path = arguments["data"]
         data = load_data(path and Path(path), arguments["emnist"], arguments["limit"])
         if data.checksum != checkpoint.state["data"]:
-            raise RunError(f"{folder}: {data.name} is no longer the data that it was trained on")
+            raise RunError(f"{folder}: {data.name} has changed since the run was started")
         _expect_fit_for_ranks(arguments, data)
         yield Start(folder, arguments, data, checkpoint, checkpoint_every or arguments["checkpoint_every"])
 
 
 def _expect_fit_for_ranks(arguments: dict[str, Any], data: Dataset) -> None:
-    """Raise DisagreementError, on all ranks, where one has other arguments, another version or other data than rank 0,
-    and UsageError where there are more ranks than images in a batch."""
+    """Raise DisagreementError on all ranks if the arguments, versions or data of one differ from those of rank 0, and
+    UsageError if there are more ranks than images in a batch."""
     if world().size == 1:
         return
     facts = {**arguments, **versions(), "the checksum of the data": data.checksum}
     for name, value in facts.items():
         agree(name.replace("_", " "), value)
     if arguments["batch_size"] < world().size:
-        what = f"--batch-size {arguments['batch_size']}, which is that of all ranks together"
-        raise click.UsageError(f"{what}, is too small for {world().size} of them")
+        what = f"--batch-size {arguments['batch_size']} is too small for {world().size} ranks"
+        raise click.UsageError(f"{what}: they share each batch, and each needs an image")
 
 
 def _last_checkpoint(ctx: click.Context, folder: Path) -> Checkpoint:
-    """Where the run in `folder` is to go on, if the options that were given besides are those it was started with."""
+    """The checkpoint to resume the run in `folder` from. Raises UsageError if an option differs from the run's."""
     checkpoint, flaws = last_checkpoint(folder)
     for name, value in ctx.params.items():
         given = ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE
@@ -96,7 +96,7 @@ def _last_checkpoint(ctx: click.Context, folder: Path) -> Checkpoint:
         if name == "out" or its != asked:
             option = f"--{name.replace('_', '-')}"
             was = "" if name == "out" else f" (it was started with {its})"
-            raise click.UsageError(f"{option} cannot be changed in a run that is resumed{was}: leave it out")
+            raise click.UsageError(f"{option} cannot be changed when a run is resumed{was}: leave it out")
     for flaw in flaws:
-        say(f"{flaw}: going on from {checkpoint.path.name}", err=True)
+        say(f"{flaw}: resuming from {checkpoint.path.name}", err=True)
     return checkpoint

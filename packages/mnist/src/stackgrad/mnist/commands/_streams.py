@@ -1,7 +1,7 @@
-"""The standard streams, such that the work is done whatever they lead to.
+"""Standard streams that never raise, so that the work is done whatever they are connected to.
 
-One that is closed leads nowhere. A character that the encoding lacks is written as an escape. What cannot be written,
-since nobody reads on or the disk is full, is dropped, and the exit status says so at the end.
+A closed stream is replaced by the null device. Characters that the encoding lacks are written as escapes. If writing
+fails, because the reader is gone or the disk is full, the output is dropped, and the exit status reports it.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ import select
 import sys
 from typing import Any, TextIO
 
-_SIGPIPE = 13  # Windows does not know the name
-_ERRORS = ("backslashreplace", "ignore", "namereplace", "replace", "xmlcharrefreplace")  # by which anything is written
+_SIGPIPE = 13  # signal.SIGPIPE does not exist on Windows
+_ERRORS = ("backslashreplace", "ignore", "namereplace", "replace", "xmlcharrefreplace")  # handlers that never raise
 
 
 def prepare() -> None:
-    """Make standard input, output and error fit for use, before anything else is opened or written."""
-    while (opened := os.open(os.devnull, os.O_RDWR)) <= 2:  # or the next file would be taken for a standard stream
+    """Prepare standard input, output and error, before anything else is opened or written."""
+    while (opened := os.open(os.devnull, os.O_RDWR)) <= 2:  # else the next file would become a standard stream
         os.set_inheritable(opened, True)
     os.close(opened)
     sys.stdin = sys.stdin or os.fdopen(0, encoding="utf-8", closefd=False)
     sys.stdout = _unfailing(sys.stdout, 1)
     sys.stderr = _unfailing(sys.stderr, 2)
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its warnings are of where it keeps its list of fonts
-    os.environ.pop("MPLBACKEND", None)  # for windows, which we open none of; matplotlib refuses one that it lacks
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns about the folder of its font cache
+    os.environ.pop("MPLBACKEND", None)  # no window is opened, and an unknown backend makes matplotlib raise
 
 
 def say(text: str, err: bool = False) -> None:
     """Write a line to standard output, or to standard error.
 
-    Not by `click.echo`, which writes UTF-8 where ASCII is asked for.
+    `click.echo` would write UTF-8 even if the stream is ASCII.
     """
     stream = sys.stderr if err else sys.stdout
     stream.write(f"{text}\n")
@@ -41,8 +41,8 @@ def say(text: str, err: bool = False) -> None:
 
 
 def final_status(status: int) -> int:
-    """`status`, or where it is 0 though standard output was lost: 141 if nobody read on, as for a program that SIGPIPE
-    ends, else 1 and a line that says why."""
+    """The exit status: `status`, unless it is 0 and writing to standard output failed. Then it is 141 if the reader was
+    gone, as if SIGPIPE had ended the program; else 1, and a line says why."""
     sys.stdout.flush()
     raw = getattr(sys.stdout, "buffer", None)
     error = raw.failure if isinstance(raw, _Unfailing) else None
@@ -55,7 +55,7 @@ def final_status(status: int) -> int:
 
 
 class _Unfailing(io.FileIO):
-    """A file that takes everything: after the first error it leads nowhere.
+    """A file whose writes never fail: after the first error it becomes the null device.
 
     Attributes:
         failure: that error.
@@ -63,33 +63,33 @@ class _Unfailing(io.FileIO):
 
     def __init__(self, stream: io.TextIOWrapper) -> None:
         super().__init__(stream.fileno(), "wb", closefd=False)
-        self.stream = stream  # which may close the file when it is freed
+        self.stream = stream  # kept alive, since it may close the file when it is freed
         self.failure: OSError | None = None
 
     def write(self, data: Any, /) -> int:
-        """Write all of `data`, or drop it; its number of bytes."""
+        """Write all of `data`, or drop it. Returns its size in bytes."""
         left = memoryview(data).cast("B")
         try:
             while left:
                 count = super().write(left)
-                if count is None:  # a full pipe, which another process told not to wait
+                if count is None:  # a full pipe that another process made non-blocking
                     select.select([], [self], [])
                 else:
                     left = left[count:]
         except OSError as error:
             self.failure = error
-            nowhere = os.open(os.devnull, os.O_RDWR)
-            os.dup2(nowhere, self.fileno())
-            os.close(nowhere)
+            null = os.open(os.devnull, os.O_RDWR)
+            os.dup2(null, self.fileno())
+            os.close(null)
         return memoryview(data).nbytes
 
 
-def _unfailing(stream: TextIO | None, number: int) -> TextIO:
-    """A stream that writes to the same file, the one of that number if there is no stream, and never raises."""
+def _unfailing(stream: TextIO | None, descriptor: int) -> TextIO:
+    """A stream that never raises, for the file of `stream`, or of `descriptor` if there is no stream."""
     if stream is None:
-        stream = os.fdopen(number, "w", encoding="utf-8", closefd=False)
+        stream = os.fdopen(descriptor, "w", encoding="utf-8", closefd=False)
     if not isinstance(stream, io.TextIOWrapper):
-        return stream  # that of another program, which calls this one
+        return stream  # replaced by a program that calls this one
     encoding, errors = _encodes_all(stream.encoding, stream.errors or "strict")
     raw = getattr(stream.buffer, "raw", stream.buffer)
     if type(raw) is not io.FileIO:  # memory, the console of Windows, or prepared already
@@ -100,12 +100,12 @@ def _unfailing(stream: TextIO | None, number: int) -> TextIO:
 
 
 def _encodes_all(encoding: str, errors: str) -> tuple[str, str]:
-    """An encoding and what it does with characters that it lacks, such that any text can be written: those given, or
-    with escapes, or ASCII with escapes where the encoding knows none."""
+    """An encoding and an error handler that can write any text: the given ones if they can, else with escapes, else
+    ASCII with escapes."""
     if errors not in _ERRORS:
         errors = "backslashreplace"
     try:
         "\u3042\udcff".encode(encoding, errors)
-    except ValueError:  # IDNA, for one
+    except ValueError:  # for example IDNA
         return "ascii", "backslashreplace"
     return encoding, errors

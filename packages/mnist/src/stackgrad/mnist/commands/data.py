@@ -1,4 +1,4 @@
-"""The command `data`, with `verify` and `fetch` below it."""
+"""The command `data` and its subcommands `verify` and `fetch`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ._progress import Bar
 from ._streams import say
 
 
-@click.group(invoke_without_command=True, short_help="Say which data sets are there; fetch and verify them.")
+@click.group(invoke_without_command=True, short_help="List, fetch and verify data sets.")
 @json_option("Print the list as JSON.")
 @click.pass_context
 def data(ctx: click.Context, as_json: bool) -> None:
-    """Say which data sets are there.
+    """List the data sets, and which of them are here.
 
     MNIST is built in. Others are fetched into the user's data folder (STACKGRAD_DATA_DIR names another), where
     --data finds them by name.
@@ -69,9 +69,10 @@ def _row(name: str) -> dict[str, Any]:
 @data.command(short_help="Check the files of data sets.")
 @click.argument("names", nargs=-1, metavar="[NAME|DIR]...")
 def verify(names: tuple[str, ...]) -> None:
-    """Check that the files of data sets are the published ones, bit by bit, and those of other folders sound.
+    """Check that the files of a data set NAME equal the published ones, bit by bit, and that those of a folder DIR are
+    valid.
 
-    Without a NAME or DIR, all that are there are checked.
+    Without arguments, checks all data sets that are here.
 
     \b
     Examples:
@@ -86,14 +87,14 @@ def verify(names: tuple[str, ...]) -> None:
             say("mnist: the original files")
         elif name in PUBLISHED:
             if missing(name, folder_of(name)):
-                raise IdxError(f"{name} is not there yet: fetch it with `stackgrad-mnist data fetch {name}`")
+                raise IdxError(f"{name} is not fetched yet: run `stackgrad-mnist data fetch {name}`")
             for file in PUBLISHED[name].files:
                 fetching.check(folder_of(name) / file.name, file)
             say(f"{name}: the published files, in {folder_of(name)}")
         else:
             loaded = load(Path(name))
             say(
-                f"{name}: sound: {len(loaded.train):,} training and {len(loaded.test):,} test images, "
+                f"{name}: valid: {len(loaded.train):,} training and {len(loaded.test):,} test images, "
                 f"labels up to {max(loaded.train.labels.max(), loaded.test.labels.max())}"
             )
 
@@ -105,16 +106,16 @@ def verify(names: tuple[str, ...]) -> None:
     "mirrors",
     multiple=True,
     metavar="URL",
-    help="The address of a folder that holds the files; may be repeated.  [default: where they are published]",
+    help="The address of a folder with the files; may be repeated.  [default: where they are published]",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Where to put them.  [default: a folder of its name in the user's data folder]",
+    help="Where to write the files.  [default: the folder NAME in the user's data folder]",
 )
 def fetch(name: str, mirrors: tuple[str, ...], out: Path | None) -> None:
-    """Fetch the four files of a data set and check them. What came before an interruption is not fetched again.
+    """Fetch the four files of a data set and check them. An interrupted fetch continues where it stopped.
 
     \b
     Examples:
@@ -126,7 +127,7 @@ def fetch(name: str, mirrors: tuple[str, ...], out: Path | None) -> None:
         if not mirror.startswith(("http://", "https://")):
             raise click.BadParameter(f"{mirror!r} does not start with http:// or https://", param_hint="'--mirror'")
     if out is None and data_folder() == HOMELESS:
-        raise click.UsageError("you have no home folder to keep data sets in: name a folder with --out")
+        raise click.UsageError("there is no home folder for data sets: name a folder with --out")
     folder = out or folder_of(name)
     with Bar(total=PUBLISHED[name].size, desc=name, unit="B", unit_scale=True) as bar:
 

@@ -21,9 +21,9 @@ from ._streams import say
 @reads_test_images
 @json_option("Print the result as JSON.")
 def evaluate(run: Run, data: Dataset, names: list[str], as_json: bool) -> None:
-    """Measure a trained model on the test images: of the data it was trained on, or of --data.
+    """Measure a trained model on the test images of the data that it was trained on, or of --data.
 
-    RUN is the folder of a run; the newest one under ./runs if none is named.
+    RUN is the folder of a run, by default the newest one under ./runs.
 
     \b
     Examples:
@@ -33,33 +33,33 @@ def evaluate(run: Run, data: Dataset, names: list[str], as_json: bool) -> None:
     """
     answers = probabilities(run.model, data.test.images).argmax(axis=1)
     classes = _by_class(data.test, answers, names)
-    right, count = sum(each["right"] for each in classes), len(data.test)
+    correct, count = sum(each["correct"] for each in classes), len(data.test)
     head = {
         "run": str(run.folder),
         "model": run.summary["model"],
         "data": data.name,
         "backend": get_backend().name,
         "images": count,
-        "right": right,
-        "test_accuracy": right / count,
+        "correct": correct,
+        "test_accuracy": correct / count,
     }
     if as_json:
         say(json.dumps({**head, "classes": classes}, indent=2))
         return
     say(f"{click.format_filename(run.folder)}: {head['model']} on {data.name}, backend {head['backend']}")
-    say(f"test accuracy {right / count:.2%} ({right:,} of {count:,} images)")
+    say(f"test accuracy {correct / count:.2%} ({correct:,} of {count:,} images)")
     width = max(len(each["name"]) for each in classes)
     for each in classes:
-        share = f"{each['right'] / each['images']:7.2%}"
-        say(f"  {each['name']:{width}} {share} ({each['right']:,} of {each['images']:,})")
+        share = f"{each['correct'] / each['images']:7.2%}"
+        say(f"  {each['name']:{width}} {share} ({each['correct']:,} of {each['images']:,})")
 
 
 def _by_class(split: Split, answers: np.typing.NDArray[np.int64], names: list[str]) -> list[dict[str, Any]]:
-    """For each class that occurs, how many images it has and how many of them are read rightly."""
-    images, right = (
+    """For each class that occurs, how many images it has and how many of them are classified correctly."""
+    images, correct = (
         np.bincount(which, minlength=256) for which in (split.labels, split.labels[answers == split.labels])
     )
     return [
-        {"name": names[label], "images": int(images[label]), "right": int(right[label])}
+        {"name": names[label], "images": int(images[label]), "correct": int(correct[label])}
         for label in map(int, np.flatnonzero(images))
     ]

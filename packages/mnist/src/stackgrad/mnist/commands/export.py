@@ -23,8 +23,8 @@ from ._streams import say
 def export(run: Path | None, out: Path | None) -> None:
     """Write a trained model as an ONNX file, for other programs to run.
 
-    RUN is the folder of a run; the newest one under ./runs if none is named. The file's input, "images", is uint8
-    (n, 28, 28), 0 for the background and 255 for full ink, for any n; its output, "probabilities", float32
+    RUN is the folder of a run, by default the newest one under ./runs. The model's input, "images", is uint8
+    (n, 28, 28) for any n, with 0 for the background and 255 for full ink. Its output, "probabilities", is float32
     (n, classes). Needs the package onnx: pip install 'stackgrad-mnist[export]'.
 
     \b

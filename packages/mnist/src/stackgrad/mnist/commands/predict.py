@@ -29,7 +29,7 @@ from ._streams import say
 def predict(images: tuple[Path, ...], run: Path | None, backend: str, labels: list[str] | None, as_json: bool) -> None:
     """Say which digit each IMAGE shows, and how sure the model is.
 
-    PNG, JPEG and other pictures of any size, dark on light or light on dark, each with one digit.
+    An IMAGE is a PNG, JPEG or other picture of any size that shows one digit, dark on light or light on dark.
 
     \b
     Examples:
@@ -38,14 +38,14 @@ def predict(images: tuple[Path, ...], run: Path | None, backend: str, labels: li
       stackgrad-mnist predict --json five.png | jq '.[0].answer'
     """
     found, names = load_named(run, backend, labels)
-    chances = probabilities(found.model, np.stack([read_image(path) for path in images]))
+    rows = probabilities(found.model, np.stack([read_image(path) for path in images]))
     if as_json:
-        say(json.dumps([_answer(path, row, names) for path, row in zip(images, chances, strict=True)], indent=2))
+        say(json.dumps([_answer(path, row, names) for path, row in zip(images, rows, strict=True)], indent=2))
         return
-    for path, row in zip(images, chances, strict=True):
+    for path, row in zip(images, rows, strict=True):
         say(f"{click.format_filename(path)}: {names[row.argmax()]} ({row.max():.1%})")
 
 
-def _answer(path: Path, chances: np.typing.NDArray[np.float32], names: list[str]) -> dict[str, Any]:
-    by_name = {name: round(float(chance), 7) for name, chance in zip(names, chances, strict=True)}
-    return {"image": str(path), "answer": names[chances.argmax()], "probabilities": by_name}
+def _answer(path: Path, row: np.typing.NDArray[np.float32], names: list[str]) -> dict[str, Any]:
+    by_name = {name: round(float(probability), 7) for name, probability in zip(names, row, strict=True)}
+    return {"image": str(path), "answer": names[row.argmax()], "probabilities": by_name}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from uvicorn import Server
 
 
-@click.command(short_help="Draw digits in the browser, and see how the network reads them.")
+@click.command(short_help="Draw digits in the browser, and watch the model recognise them.")
 @run_argument
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
 @click.option(
@@ -33,24 +33,24 @@ if TYPE_CHECKING:
     default="8000",
     show_default=True,
     metavar="N",
-    help="0 takes one that is free.",
+    help="The port; 0 picks a free one.",
 )
 @backend_option
 @labels_option("those of the run")
 def serve(run: Path | None, host: str, port: int, backend: str, labels: list[str] | None) -> None:
-    """Draw digits in the browser, and see how the network reads them.
+    """Draw digits in the browser, and watch the model recognise them.
 
-    RUN is the folder of a run; the newest one under ./runs if none is named. The page works with mouse, pen, finger
-    and keyboard, takes pictures too, and needs no network: only this computer can reach it, unless --host names an
-    address that others see. Ctrl-C ends it.
+    RUN is the folder of a run, by default the newest one under ./runs. The page works with mouse, pen, finger and
+    keyboard, accepts pictures too, and needs no network. Only this computer can reach it, unless --host names an
+    address that others can reach. Ctrl-C ends it.
 
     \b
     Examples:
       stackgrad-mnist serve
       stackgrad-mnist serve runs/course --port 8080
-      stackgrad-mnist serve --host 0.0.0.0   for your phone in the same network
+      stackgrad-mnist serve --host 0.0.0.0   for your phone on the same network
     """
-    # Not above: the other commands would load them for nothing.
+    # Imported here, since the other commands do not need them.
     import uvicorn
 
     from ..page.connections import MOST_CONNECTIONS, Connection
@@ -81,9 +81,9 @@ def serve(run: Path | None, host: str, port: int, backend: str, labels: list[str
 
 @contextmanager
 def _ended_by_signals(server: Server) -> Iterator[None]:
-    """SIGINT and SIGTERM end the server in order: also when they come before it listens to them itself.
+    """SIGINT and SIGTERM shut the server down cleanly, even before it has installed its own handlers.
 
-    While it does, it sends them again when it has ended, to whom they came before.
+    uvicorn restores the handlers it found when it has shut down, and then raises the signals that it caught again.
     """
 
     def end(signum: int, frame: FrameType | None) -> None:
@@ -98,14 +98,14 @@ def _ended_by_signals(server: Server) -> Iterator[None]:
 
 
 def _shown(host: str) -> str:
-    """How a browser on this computer asks for it."""
+    """The host in the address that a browser on this computer opens."""
     if host in ("0.0.0.0", "::"):  # all addresses of this computer
         return "localhost"
     return f"[{host}]" if ":" in host else host
 
 
 def _examples(run: Run) -> Split | None:
-    """The test images of the data that the run was trained on, or None if they are no longer there."""
+    """The test images of the data that the run was trained on, or None if they no longer exist."""
     arguments = run.summary["arguments"]
     data = arguments.get("data") and Path(arguments["data"])
     try:
@@ -115,14 +115,14 @@ def _examples(run: Run) -> Split | None:
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    """A socket that listens there."""
+    """A socket that listens on `host` and `port`."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except (OSError, UnicodeError) as error:
         raise click.BadParameter(f"{host!r} is not an address of this computer", param_hint="'--host'") from error
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        if os.name == "posix":  # elsewhere this would let two servers have one port
+        if os.name == "posix":  # on Windows, this would let two servers share a port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen()

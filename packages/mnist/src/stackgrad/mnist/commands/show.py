@@ -17,15 +17,15 @@ from ._streams import say
 
 @click.command(short_help="Draw pictures of a run.")
 @reads_test_images
-@json_option("Print the files and what each picture shows, as JSON.")
+@json_option("Print the files and descriptions of the pictures as JSON.")
 def show(run: Run, data: Dataset, names: list[str], as_json: bool) -> None:
-    """Draw pictures of a run: loss and accuracy, what is taken for what, the worst mistakes, what the convolutions
-    see and what they have learned.
+    """Draw pictures of a run: loss and accuracy, which classes are confused, the worst mistakes, the channels and the
+    filters of the convolutions.
 
-    They are written into the run's folder, as PNG files under pictures/ and together in report.html, a page for any
-    browser that needs nothing else. `train` has done so already, unless it was told not to.
+    They are written to the run's folder: as PNG files under pictures/, and all on one page, report.html, which needs
+    no other file. `train` draws them too, unless told not to.
 
-    RUN is the folder of a run; the newest one under ./runs if none is named.
+    RUN is the folder of a run, by default the newest one under ./runs.
 
     \b
     Examples:

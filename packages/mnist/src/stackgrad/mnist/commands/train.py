@@ -29,7 +29,7 @@ from ._streams import say
 
 
 def _defaults(name: str) -> str:
-    """What the models' recipes say of a number, for a help text."""
+    """The default of an option in each model's recipe, for a help text."""
     values = {model: getattr(recipe, name) for model, recipe in RECIPES.items()}
     if name == "augment":
         values = {model: "yes" if value else "no" for model, value in values.items()}
@@ -53,13 +53,13 @@ def _tensorboard_folder(ctx: click.Context, param: click.Parameter, value: Path 
     default="0",
     show_default=True,
     metavar="N",
-    help="Decides every random number.",
+    help="The seed of every random number.",
 )
 @click.option(
     "--epochs", callback=whole_number(1), metavar="N", help=f"Passes over the training images.  {_defaults('epochs')}"
 )
 @click.option(
-    "--batch-size", callback=whole_number(1), metavar="N", help=f"Images in a step.  {_defaults('batch_size')}"
+    "--batch-size", callback=whole_number(1), metavar="N", help=f"Images per step.  {_defaults('batch_size')}"
 )
 @click.option(
     "--lr",
@@ -71,54 +71,54 @@ def _tensorboard_folder(ctx: click.Context, param: click.Parameter, value: Path 
 @click.option(
     "--schedule",
     type=click.Choice(list(SCHEDULES)),
-    help=f"How the learning rate changes: up and down again, down along a cosine, not at all.  {_defaults('schedule')}",
+    help="How the learning rate changes: up and then down, down along a cosine, or not at all.  "
+    f"{_defaults('schedule')}",
 )
 @click.option(
     "--augment/--no-augment",
     default=None,
-    help=f"Turn, stretch and shift each image a little, anew in each epoch.  {_defaults('augment')}",
+    help=f"Rotate, stretch, shear and shift each image a little, differently in each epoch.  {_defaults('augment')}",
 )
 @click.option(
     "--patience",
     callback=whole_number(1),
     metavar="N",
-    help="Hold a tenth of the training images out, stop when they are not read better for N epochs, and keep the "
-    "weights that read them best.  [default: train on all of them, for all epochs]",
+    help="Early stopping: hold out a tenth of the training images, stop once their loss has not improved for N epochs, "
+    "and keep the weights with the lowest loss.  [default: train on all images, for all epochs]",
 )
-@data_options("Use the first N training images and the first N test images only.")
-@labels_option("those of a data set that was fetched, or the numbers")
+@data_options("Use only the first N training images and the first N test images.")
+@labels_option("those of the fetched data set, or 0, 1, 2, ...")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="The run's folder, which must be empty or new.  [default: a new one under ./runs]",
+    help="The run's folder, which must be new or empty.  [default: a new one under ./runs]",
 )
 @click.option(
     "--checkpoint-every",
     callback=whole_number(1),
     metavar="N",
-    help=f"Steps from one checkpoint to the next.  [default: {CHECKPOINT_EVERY}]",
+    help=f"Steps between checkpoints.  [default: {CHECKPOINT_EVERY}]",
 )
 @click.option(
     "--resume",
     type=click.Path(path_type=Path),
     metavar="RUN",
-    help="Go on with a run that was stopped, from its last checkpoint, as if it had not been.",
+    help="Resume a stopped run from its last checkpoint. The result is the same as without the stop.",
 )
 @click.option(
     "--pictures/--no-pictures",
     default=True,
-    help="Draw pictures of the run at its end, as `show` does.  [default: yes]",
+    help="Draw pictures of the finished run, as `show` does.  [default: yes]",
 )
 @click.option(
     "--tensorboard",
     type=click.Path(path_type=Path),
     callback=_tensorboard_folder,
     metavar="DIR",
-    help="Write the numbers, the pictures and the model's graph for TensorBoard too, into a folder of DIR with the "
-    "name of the run's.",
+    help="Also write metrics, pictures and the model's graph for TensorBoard, to a folder in DIR named after the run.",
 )
-@json_option("Print the folder and what is in summary.json, as JSON.")
+@json_option("Print the folder and the contents of summary.json as JSON.")
 @click.pass_context
 def train(
     ctx: click.Context,
@@ -133,10 +133,10 @@ def train(
 ) -> None:
     """Train a model and measure it on the test images.
 
-    The run's folder gets the weights (model.safetensors), the course of training (metrics.jsonl), the result
-    (summary.json), pictures of both, and report.html, which shows them all. The same seed gives the same weights, to
-    the bit, also when the run is stopped (Ctrl-C finishes the step and saves; a crash or a kill loses what came after
-    the last checkpoint) and resumed.
+    The run's folder gets the weights (model.safetensors), the metrics of training (metrics.jsonl), the result
+    (summary.json), pictures, and report.html, which shows them all. The same seed gives bitwise the same weights, even
+    if the run is stopped and resumed. Ctrl-C finishes the step and saves; a crash or a kill loses the steps since the
+    last checkpoint.
 
     \b
     Examples:
@@ -169,7 +169,7 @@ def train(
 
 @contextlib.contextmanager
 def _progress(start: Start) -> Iterator[Callable[[Step], None]]:
-    """A bar that the function which it gives moves on."""
+    """Show a progress bar; the function that this yields advances it by a step."""
     recipe = start.recipe
     if not world().is_first:
         yield lambda step: None
@@ -186,7 +186,7 @@ def _progress(start: Start) -> Iterator[Callable[[Step], None]]:
         def show(step: Step) -> None:
             nonlocal started
             if not started:
-                bar.unpause()  # or the time for compiling would count as training's
+                bar.unpause()  # else the estimate would include the time of compiling
                 started = True
             rate = f", {step.images_per_second:,.0f} images/s" if step.images_per_second else ""
             bar.set_description_str(f"epoch {step.epoch}/{recipe.epochs}", refresh=False)
@@ -199,7 +199,7 @@ def _progress(start: Start) -> Iterator[Callable[[Step], None]]:
 def _say_what(start: Start) -> None:
     what = f"{start.arguments['model']} on {start.data.name}: {len(start.data.train):,} training images"
     if start.checkpoint:
-        what += f", going on after step {start.checkpoint.step:,}"
+        what += f", resumed after step {start.checkpoint.step:,}"
     say(f"{what}, backend {start.arguments['backend']}, seed {start.arguments['seed']}")
 
 
@@ -210,8 +210,8 @@ def _say_result(summary: dict[str, Any], start: Start) -> None:
     )
     if start.recipe.patience is not None:
         say(
-            f"kept the weights after epoch {summary['kept_epoch']}, which read "
-            f"{summary['validation_accuracy']:.2%} of the images held out"
+            f"kept the weights after epoch {summary['kept_epoch']}, which classify "
+            f"{summary['validation_accuracy']:.2%} of the held-out images correctly"
         )
     say(f"test accuracy {summary['test_accuracy']:.2%} on {len(start.data.test):,} images")
 

@@ -1,4 +1,4 @@
-"""What the networks are shown: MNIST and its like from IDX files, pictures and drawings brought into MNIST's form."""
+"""The input of the models: MNIST and similar data sets in IDX files, and pictures and drawings in MNIST's format."""
 
 from .datasets import Dataset, MnistReader, Split, load, verify
 from .idx import IdxError, read_idx

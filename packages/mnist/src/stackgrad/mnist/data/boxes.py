@@ -1,6 +1,6 @@
-"""What surrounds a digit in a picture and is told by its form: a box to write in, a sheet of paper on a table.
+"""Shapes that surround a digit in a picture: a box to write in, or a sheet of paper on a table.
 
-The forms are looked for in a coarse picture, `_GRID` pixels a side at most. A mask is bool (height, width).
+They are found in a coarse picture of at most `_GRID` x `_GRID` pixels. A mask is bool (height, width).
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import numpy as np
 from .paper import Levels, Mask, bounds, is_hole
 
 _GRID = 128
-_EDGE = 2  # so many of its pixels at the edge of a sheet are left out
-_STRAIGHT = 0.93  # a sheet fills this share of the smallest rectangle around it
-_OPEN = 0.5  # a digit leaves so much of the edge of its sheet open, and of three corners
-_TALL = 0.35  # what is written in a box is so large beside it
-_LEAST, _MOST = 0.005, 0.4  # shares of a sheet that are written on
+_EDGE = 2  # coarse pixels to cut off at the edge of a sheet
+_STRAIGHT = 0.93  # a sheet fills at least this fraction of the smallest rectangle around it
+_OPEN = 0.5  # a digit leaves at least this fraction of the edge of its sheet free, and of three corners
+_TALL = 0.35  # writing in a box is at least this large, relative to the box
+_LEAST, _MOST = 0.005, 0.4  # the fraction of a sheet that writing covers
 
 
 def without_box(ink: Levels) -> Levels:
-    """Ink, 0 to 1, (height, width), without a line that surrounds all the rest of it, such as a box to write in."""
+    """Remove a line that surrounds all other ink, such as a box to write in, from ink (height, width), 0 to 1."""
     coarse = _coarse(ink >= 0.25) > 0
     box = _reaching_out(coarse)
     rest = coarse & ~box
@@ -28,12 +28,12 @@ def without_box(ink: Levels) -> Levels:
     surrounded = outer[0] < top and bottom < outer[1] and outer[2] < left and right < outer[3]
     if not surrounded or max((bottom - top) / (outer[1] - outer[0]), (right - left) / (outer[3] - outer[2])) < _TALL:
         return ink  # a dot in a zero
-    keep = _grown(rest, ~box)  # with its soft edges
+    keep = _grown(rest, ~box)  # includes the soft edges
     return np.where(_fine(keep, ink.shape), ink, np.float32(0))
 
 
 def sheet(picture: Levels, ink: Levels) -> Levels | None:
-    """The part of a picture that shows a sheet of paper with something on it, where that is what was taken for ink.
+    """If the ink of a picture is really a sheet of paper with writing on it, the part of the picture with the sheet.
 
     Args:
         picture: (height, width, channels).
@@ -61,8 +61,9 @@ def sheet(picture: Levels, ink: Levels) -> Levels | None:
 
 
 def sheet_in_frame(picture: Levels, ink: Levels) -> Levels | None:
-    """The part of a picture that a frame leaves open, where that is what was taken for ink: its edges are straight, but
-    for where the digit reaches a frame of its own colour.
+    """If the ink of a picture is really the paper inside a frame, the part of the picture inside the frame.
+
+    Its edges are straight, except where the digit touches a frame of its own colour.
 
     Args:
         picture: (height, width, channels).
@@ -82,8 +83,8 @@ def sheet_in_frame(picture: Levels, ink: Levels) -> Levels | None:
 
 
 def is_cut_sheet(ink: Levels) -> bool:
-    """Whether what was taken for ink, 0 to 1, (height, width), looks like a sheet with a digit that reaches its edge: a
-    rectangle, nearly full, with bites."""
+    """Whether ink (height, width), 0 to 1, looks like a sheet with a digit that reaches its edge: a nearly filled
+    rectangle with notches."""
     mask = ink >= 0.5
     top, bottom, left, right = bounds(mask)
     part = mask[top : bottom + 1, left : right + 1]
@@ -92,7 +93,7 @@ def is_cut_sheet(ink: Levels) -> bool:
 
 
 def _coarse(mask: Mask) -> Levels:
-    """The share of a mask in each pixel of the coarse picture."""
+    """The fraction of each coarse pixel that a mask covers."""
     factor = -(-max(mask.shape) // _GRID)
     height, width = (-(-extent // factor) for extent in mask.shape)
     padded = np.zeros((height * factor, width * factor), np.float32)
@@ -102,13 +103,13 @@ def _coarse(mask: Mask) -> Levels:
 
 
 def _fine(mask: Mask, shape: tuple[int, ...]) -> Mask:
-    """A mask of the coarse picture at the size of the picture itself."""
+    """A coarse mask, enlarged to the shape of the picture."""
     factor = -(-max(shape) // _GRID)
     return np.repeat(np.repeat(mask, factor, 0), factor, 1)[: shape[0], : shape[1]]
 
 
 def _is_rectangle(mask: Mask) -> bool:
-    """Whether a mask is a rectangle, at whatever angle."""
+    """Whether a mask is a rectangle, at any angle."""
     y, x = np.nonzero(mask)
     angles = np.radians(np.arange(-45, 45))[:, None]
     across, down = np.cos(angles) * x + np.sin(angles) * y, np.cos(angles) * y - np.sin(angles) * x
@@ -117,7 +118,7 @@ def _is_rectangle(mask: Mask) -> bool:
 
 
 def _is_of_rectangles(mask: Mask) -> bool:
-    """Whether all that is connected in a mask fills the rectangle around it, as what angular digits leave open."""
+    """Whether each connected part of a mask is an upright rectangle, like the background around angular digits."""
     left = _coarse(mask) > 0.5
     while left.any():
         part = np.zeros_like(left)
@@ -131,7 +132,7 @@ def _is_of_rectangles(mask: Mask) -> bool:
 
 
 def _reaching_out(mask: Mask) -> Mask:
-    """What is connected to the outermost rows and columns in which something is."""
+    """The parts of a mask that are connected to its bounding box."""
     top, bottom, left, right = bounds(mask)
     found = np.zeros_like(mask)
     for window in (np.s_[top], np.s_[bottom], np.s_[:, left], np.s_[:, right]):
@@ -140,7 +141,7 @@ def _reaching_out(mask: Mask) -> Mask:
 
 
 def _connected(found: Mask, within: Mask) -> Mask:
-    """`found` with all that is connected to it `within` a mask."""
+    """`found` and everything in the mask `within` that is connected to it."""
     while True:
         grown = _grown(found, within)
         if np.array_equal(grown, found):
@@ -149,7 +150,7 @@ def _connected(found: Mask, within: Mask) -> Mask:
 
 
 def _grown(found: Mask, within: Mask) -> Mask:
-    """`found` with the neighbours of its pixels that are `within`."""
+    """`found` and the neighbours of its pixels that are in the mask `within`."""
     padded = np.pad(found, 1)
     height, width = found.shape
     near = [padded[i : i + height, j : j + width] for i in range(3) for j in range(3)]

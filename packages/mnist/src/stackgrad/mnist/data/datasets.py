@@ -1,7 +1,7 @@
 """MNIST, and any data set in its file format, as NumPy arrays.
 
-The four files of MNIST ship inside the package; a folder with four files of the same names works as well
-(Fashion-MNIST, KMNIST, EMNIST, one's own).
+The four files of MNIST ship with the package. A folder with four files of the same names works as well (Fashion-MNIST,
+KMNIST, EMNIST, or your own).
 """
 
 import functools
@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 
 with warnings.catch_warnings():
-    # python-mnist 0.7 compares with literals by `is`: whoever compiles it first would be shown the SyntaxWarning.
+    # python-mnist 0.7 compares with literals by `is`, which gives a SyntaxWarning when Python first compiles it.
     warnings.simplefilter("ignore", SyntaxWarning)
     from mnist import MNIST
 
@@ -33,7 +33,7 @@ CHECKSUMS: Final = {
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
-"""MD5 sums of the four original files of MNIST, uncompressed."""
+"""MD5 sums of the four original files of MNIST, decompressed."""
 
 EMNIST_NAMES: Final = ("balanced", "byclass", "bymerge", "digits", "letters", "mnist")
 """The data sets of EMNIST (Cohen et al. 2017, https://arxiv.org/abs/1702.05373)."""
@@ -50,7 +50,7 @@ class Split:
         labels: uint8 (N,).
 
     Raises:
-        IdxError: another dtype or shape, no image at all, or unequal numbers of images and labels.
+        IdxError: another dtype or shape, no images, or different counts of images and labels.
     """
 
     images: UInt8Array
@@ -61,7 +61,7 @@ class Split:
             raise IdxError(f"images and labels must be uint8, not {self.images.dtype} and {self.labels.dtype}")
         if self.images.ndim != 3 or self.labels.ndim != 1:
             raise IdxError(
-                f"images must have 3 dimensions and labels 1, not the shapes {self.images.shape}, {self.labels.shape}"
+                f"images must have 3 dimensions and labels 1, not shapes {self.images.shape} and {self.labels.shape}"
             )
         if self.images.shape[1:] != IMAGE_SHAPE:
             raise IdxError(_wrong_size(self.images.shape[1:]))
@@ -77,7 +77,7 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """What a network is trained on, what it is tested on, and the name for people."""
+    """Training images, test images, and a name to print."""
 
     train: Split
     test: Split
@@ -85,9 +85,9 @@ class Dataset:
 
     @property
     def classes(self) -> int:
-        """One more than the highest label of both splits, and at least 10.
+        """One more than the highest label of both splits, but at least 10.
 
-        The labels of EMNIST letters are 1 to 26, so that it has 27 classes, of which class 0 is unused.
+        The labels of EMNIST letters are 1 to 26, so it has 27 classes, and class 0 is unused.
         """
         return max(10, 1 + int(self.train.labels.max()), 1 + int(self.test.labels.max()))
 
@@ -102,11 +102,11 @@ class Dataset:
 
 
 class MnistReader(MNIST):  # type: ignore[misc]
-    """python-mnist's `MNIST` class with an array reader: its file names, EMNIST selection and modes, in uint8.
+    """python-mnist's `MNIST` class with an array reader: it has the same file names, EMNIST selection and modes.
 
-    `load_training()` and `load_testing()` return images (N, rows * columns) and labels (N,); the binarized modes hold
-    0 and 1. Differences from the base class: the result is always NumPy uint8, each file is found gzipped or not
-    (see `find`), and every flaw of a file is an `IdxError`.
+    `load_training()` and `load_testing()` return images (N, rows * columns) and labels (N,); in the binarized modes,
+    pixels are 0 and 1. Unlike the base class, it always returns NumPy uint8, finds each file gzipped or not (see
+    `find`), and raises `IdxError` for every error in a file.
 
     Args:
         path: the folder.
@@ -116,28 +116,28 @@ class MnistReader(MNIST):  # type: ignore[misc]
     def __init__(self, path: Path | str = ".", mode: str = "vanilla") -> None:
         super().__init__(str(path), mode=mode, return_type="numpy")
         self.image_shape = (0, 0)
-        """Rows and columns of the images loaded last."""
+        """Rows and columns of the last images loaded."""
 
     def select_emnist(self, dataset: str = "digits") -> None:
-        """Read the files of one of `EMNIST_NAMES`, and turn its images upright."""
+        """Read the files of one of `EMNIST_NAMES`, and transpose the images."""
         if dataset not in EMNIST_NAMES:
-            raise IdxError(f"there is no EMNIST data set {dataset!r}; choose one of {', '.join(EMNIST_NAMES)}")
+            raise IdxError(f"there is no EMNIST data set {dataset!r}: expected one of {', '.join(EMNIST_NAMES)}")
         super().select_emnist(dataset)
 
     def opener(self, path_fn: str, *args: Any, **kwargs: Any) -> Any:
-        """Open a file by the base class's name for it, decompressed."""
+        """Open a file by the base class's name for it, and decompress it if necessary."""
         path = find(Path(path_fn).parent, Path(path_fn).name)[0]
         return (gzip.open if path.suffix == ".gz" else open)(path, *args, **kwargs)
 
     def load(self, path_img: str, path_lbl: str, batch: list[int] | None = None) -> tuple[UInt8Array, UInt8Array]:
-        """Read images (N, rows * columns) and labels (N,); `batch` is [the first, how many]."""
+        """Read images (N, rows * columns) and labels (N,), or `batch` = [start, count] of them."""
         images_path = find(Path(path_img).parent, Path(path_img).name)[0]
         labels_path = find(Path(path_lbl).parent, Path(path_lbl).name)[0]
         images = read_idx(images_path, dimensions=3)
         labels = read_idx(labels_path, dimensions=1)
         if len(images) != len(labels):
             raise IdxError(
-                f"{labels_path}: mismatched: {len(labels):,} labels; {images_path.name} holds {len(images):,} images"
+                f"{labels_path}: mismatched: {len(labels):,} labels, but {images_path.name} has {len(images):,} images"
             )
         if not images.size:
             raise IdxError(f"{images_path}: there are no images ({extents(images.shape)})")
@@ -157,7 +157,7 @@ class MnistReader(MNIST):  # type: ignore[misc]
         if self.mode == "rounded_binarized":
             return (images > 127).view(np.uint8)
         out = np.empty_like(images)
-        for rows in _blocks(len(images)):  # in the base class's order of draws, without its float64 copy of everything
+        for rows in _blocks(len(images)):  # same order of draws as in the base class, but no float64 copy of all images
             out[rows] = np.random.random(images[rows].shape) <= images[rows] / 255
         return out
 
@@ -166,23 +166,23 @@ def load(directory: Path | None = None, emnist: str | None = None) -> Dataset:
     """Load a data set of 28x28 images.
 
     Args:
-        directory: the folder that holds the four files; None for MNIST itself, which ships inside the package.
-        emnist: one of `EMNIST_NAMES`, to read EMNIST's files of that name in `directory`.
+        directory: the folder with the four files; None for MNIST itself, which ships with the package.
+        emnist: one of `EMNIST_NAMES`, to read its files in `directory`.
 
     Raises:
-        IdxError: one line that names the file and what is wrong with it.
+        IdxError: the data set cannot be used; one line names the file and the problem.
     """
     if directory is not None:
         directory = Path(directory)
         return _load(directory, emnist, f"EMNIST {emnist}" if emnist else directory.resolve().name or str(directory))
     if emnist is not None:
-        raise IdxError(f"EMNIST {emnist} does not ship with the package: name the folder that holds its files")
+        raise IdxError(f"EMNIST {emnist} does not ship with the package: name the folder with its files")
     with _shipped() as folder:
         return _load(folder, None, "MNIST")
 
 
 def verify(directory: Path | None = None) -> None:
-    """Raise `IdxError` if MNIST's files, by default those inside the package, differ from the original ones."""
+    """Raise `IdxError` if MNIST's files, by default those in the package, differ from the original ones."""
     with _shipped() if directory is None else nullcontext(directory) as folder:
         for path, expected in zip(find(folder, *CHECKSUMS), CHECKSUMS.values(), strict=True):
             with opened(path) as file:
@@ -192,13 +192,14 @@ def verify(directory: Path | None = None) -> None:
 
 
 def find(directory: Path, *names: str) -> list[Path]:
-    """The files in a folder that go by python-mnist's names.
+    """Find files in a folder by python-mnist's names.
 
-    For "train-images-idx3-ubyte" the first of these that is there: the name itself, the name with `.gz`, and the
-    same two as `train-images.idx3-ubyte`, which some downloads have. So a decompressed file wins over a gzipped one.
+    For "train-images-idx3-ubyte", this is the first file that exists out of: the name itself, the name with `.gz`, and
+    the same two as `train-images.idx3-ubyte`, which some downloads use. So a decompressed file has precedence over a
+    gzipped one.
 
     Raises:
-        IdxError: the folder cannot be read, or lacks some of the files; the message names all of them.
+        IdxError: the folder cannot be read, or files are missing; the message names all of them.
     """
     try:
         with os.scandir(directory) as entries:
@@ -213,7 +214,7 @@ def find(directory: Path, *names: str) -> list[Path]:
     missing = [candidates for candidates, there in zip(wanted, found, strict=True) if not there]
     if missing:
         absent = ", ".join(candidates[0] for candidates in missing)
-        raise IdxError(f"{directory}: missing {absent} (looked for each as {_either(missing[0])})")
+        raise IdxError(f"{directory}: missing {absent} (each may be named like {_either(missing[0])})")
     return [directory / there[0] for there in found]
 
 
@@ -227,7 +228,7 @@ def _load(directory: Path, emnist: str | None, name: str) -> Dataset:
     reader = MnistReader(directory)
     if emnist is not None:
         reader.select_emnist(emnist)
-    # Looked up together, so that one message names all that are missing.
+    # Find them together, so that one message names all missing files.
     train_path, _, test_path, _ = find(
         directory, reader.train_img_fname, reader.train_lbl_fname, reader.test_img_fname, reader.test_lbl_fname
     )
@@ -242,10 +243,10 @@ def _load(directory: Path, emnist: str | None, name: str) -> Dataset:
 
 
 def _transposed(images: UInt8Array) -> UInt8Array:
-    """Each of the images (N, rows, columns) mirrored at its diagonal: EMNIST's are stored by columns."""
+    """Transpose each of the images (N, rows, columns): EMNIST stores them by columns."""
     count, rows, columns = images.shape
     flat = images.reshape(count, rows * columns)
-    for block in _blocks(count):  # in place, since EMNIST's largest file does not fit twice into a gigabyte
+    for block in _blocks(count):  # in place, since two copies of EMNIST's largest file would exceed a gigabyte
         flat[block] = images[block].transpose(0, 2, 1).reshape(-1, rows * columns)
     return flat.reshape(count, columns, rows)
 
@@ -255,7 +256,7 @@ def _blocks(count: int, length: int = 4096) -> Iterator[slice]:
 
 
 def _wrong_size(shape: tuple[int, ...]) -> str:
-    return f"images are {'x'.join(map(str, shape))}; the models take {'x'.join(map(str, IMAGE_SHAPE))}"
+    return f"images are {'x'.join(map(str, shape))}; the models need {'x'.join(map(str, IMAGE_SHAPE))}"
 
 
 def _either(names: list[str]) -> str:

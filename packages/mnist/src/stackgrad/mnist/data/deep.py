@@ -1,7 +1,7 @@
-"""Pictures of 16 bits a channel, with all that these bits hold.
+"""Pictures with 16 bits per channel, at their full depth.
 
-Pillow keeps them of a grey picture; of colours, and of grey with opacity, only the upper 8. But scanners and cameras of
-10, 12 or 14 bits leave the upper bits empty: the brightest value says how many are used.
+Pillow keeps 16 bits of a grey picture, but only the upper 8 bits of colours and of grey with opacity. Scanners and
+cameras with 10, 12 or 14 bits leave the upper bits empty: the brightest value shows how many bits are used.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from PIL import Image, ImageFile
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 
-# What Pillow is told to unpack of a PNG file for the upper bytes, and what it must be told for the lower ones. Of grey
-# with opacity that is all four bytes of a pixel.
+# Pillow's raw mode for the upper bytes of a PNG file, and the raw mode that gives the lower ones. For grey with
+# opacity, the latter gives all four bytes of a pixel.
 _LOWER = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L", "LA;16B": "RGBA"}
 
 
 def deep_papers(image: Image.Image, source: Path | IO[bytes]) -> Callable[[Box], list[Image.Image]] | None:
-    """What gives a part of a picture in 8 bits, in grey or in colours, on white paper and on black.
+    """A function that returns a part of a picture in 8 bits, in grey or colour, on white and on black paper.
 
-    None for a picture that has no more than 8 bits.
+    None for a picture with no more than 8 bits per channel.
 
     Args:
-        image: as it was opened, not loaded yet.
-        source: what it was opened from.
+        image: opened, but not loaded yet.
+        source: the file that it was opened from.
     """
     channels = _channels(image, source)
     if not channels:

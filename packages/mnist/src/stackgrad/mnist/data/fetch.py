@@ -1,4 +1,4 @@
-"""Fetching the files of a data set: checked, and going on where an earlier attempt ended."""
+"""Fetch the files of a data set and check them. An interrupted fetch continues where it stopped."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _CHUNK = 2**16
 
 
 class FetchError(FailureError):
-    """A file could not be fetched from any mirror; one line that says why from each."""
+    """A file could not be fetched from any mirror. The message is one line with the reason for each."""
 
 
 def check(path: Path, file: File) -> None:
-    """Raise IdxError where a file is not the published one."""
+    """Raise IdxError if a file is not the published one."""
     try:
         with open(path, "rb") as content:
             found = hashlib.file_digest(content, "sha256").hexdigest()
@@ -40,17 +40,17 @@ def check(path: Path, file: File) -> None:
 def fetch(
     name: str, folder: Path, mirrors: Sequence[str] = (), on_bytes: Callable[[int], None] = lambda count: None
 ) -> None:
-    """Fetch the files of a data set into a folder. Files that are there and right are left as they are.
+    """Fetch the files of a data set into a folder. Files that are already there and correct are kept.
 
     Args:
         name: one of `PUBLISHED`.
-        folder: is made if need be.
-        mirrors: addresses of folders, tried in this order; those of the data set where there are none.
-        on_bytes: called with how many bytes more there are, or fewer, where an attempt was in vain.
+        folder: made if missing.
+        mirrors: addresses of folders, tried in this order; by default those of the data set.
+        on_bytes: called with the count of new bytes, negative if bytes are discarded.
 
     Raises:
-        FetchError: no mirror gave a file, or not the right one, or another process is fetching into this folder.
-        OSError: the folder cannot be written. What had come is kept, and the next call goes on from there.
+        FetchError: no mirror has the correct file, or another process is fetching into this folder.
+        OSError: the folder cannot be written. The bytes so far are kept, and the next call continues from there.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -87,7 +87,8 @@ def _fetch_file(file: File, folder: Path, mirrors: Sequence[str], on_bytes: Call
 
 
 def _download(url: str, partial: Path, file: File, on_bytes: Callable[[int], None]) -> bool:
-    """Fetch what is missing of `partial`; whether the whole is right. What is wrong is removed and fetched anew."""
+    """Fetch the rest of `partial`. Returns whether the file is correct. If not, removes it, and if it had been resumed,
+    fetches it again from the start."""
     had = partial.stat().st_size if partial.is_file() else 0
     if had > file.size:
         had = 0
@@ -97,7 +98,7 @@ def _download(url: str, partial: Path, file: File, on_bytes: Callable[[int], Non
             headers["Range"] = f"bytes={had}-"
         with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT) as response:
             if response.status != 206 or not response.headers.get("Content-Range", "").startswith(f"bytes {had}-"):
-                had = 0  # it sends the whole
+                had = 0  # the server sends the whole file
             count = had
             on_bytes(had)
             with open(partial, "ab" if had else "wb") as out:
@@ -129,7 +130,7 @@ def _write(out: BinaryIO, chunk: bytes) -> None:
 
 
 def _keep(partial: Path, path: Path) -> None:
-    """Give the file its name once it is on the disk."""
+    """Rename the complete file, once it is on the disk."""
     with open(partial, "r+b") as content:
         os.fsync(content.fileno())
     os.replace(partial, path)

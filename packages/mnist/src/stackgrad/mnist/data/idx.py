@@ -1,7 +1,7 @@
-"""Files in the IDX format, in which MNIST is published, as NumPy arrays.
+"""Read files in MNIST's format, IDX, as NumPy arrays.
 
-The format is described on the page of the data set, http://yann.lecun.com/exdb/mnist/: two zero bytes, the element
-type, the number of dimensions, each extent as a big-endian 32-bit integer, then the elements in C order.
+The page of the data set, http://yann.lecun.com/exdb/mnist/, describes the format: two zero bytes, the element type, the
+count of dimensions, each extent as a big-endian 32-bit integer, then the elements in C order.
 """
 
 import gzip
@@ -21,8 +21,8 @@ from ..errors import MistakeError
 
 UInt8Array: TypeAlias = npt.NDArray[np.uint8]
 
-_MAX_BYTES = 768 * 2**20  # a header that promises more is refused; the largest of EMNIST holds 522 MiB
-_DEFLATE_RATIO = 1032  # deflate cannot shrink anything further than this
+_MAX_BYTES = 768 * 2**20  # larger files are refused; EMNIST's largest has 522 MiB
+_DEFLATE_RATIO = 1032  # the highest compression ratio of deflate
 _CHUNK = 2**20
 _GZIP_MAGIC = b"\x1f\x8b"
 _UNSIGNED_BYTE = 0x08
@@ -31,22 +31,23 @@ _CONTENTS = {1: "labels", 3: "images"}
 
 
 class IdxError(MistakeError):
-    """A data set that cannot be used; one line that names the file and what is wrong with it."""
+    """A data set cannot be used. The message is one line that names the file and the problem."""
 
 
 def read_idx(path: Path, dimensions: int | None = None) -> UInt8Array:
-    """Read an IDX file of unsigned bytes, decompressing it if its name ends in `.gz`.
+    """Read an IDX file of unsigned bytes, and decompress it if its name ends in `.gz`.
 
     Args:
         path: the file.
         dimensions: 1 for labels, 3 for images; None for either.
 
     Returns:
-        A uint8 array of the shape that the header gives.
+        A uint8 array with the shape in the header.
 
     Raises:
-        IdxError: the file cannot be read, is no IDX file of such a kind, or is not as long as its header says. A file
-            that promises more than 768 MiB is refused, and no more than it promises is ever decompressed.
+        IdxError: the file cannot be read, is not an IDX file of unsigned bytes with these dimensions, or its length
+            differs from the header. A file whose header promises more than 768 MiB is refused, and no more than that
+            promise is ever decompressed.
     """
     path = Path(path)
     with opened(path) as file:
@@ -55,19 +56,19 @@ def read_idx(path: Path, dimensions: int | None = None) -> UInt8Array:
         stored = path.stat().st_size
         promise = f"the header promises {extents(shape)} bytes"
         if math.prod(max(1, extent) for extent in shape) > _MAX_BYTES:
-            raise IdxError(f"{path}: {promise}, more than the {_MAX_BYTES:,} that are accepted")
+            raise IdxError(f"{path}: {promise}, but at most {_MAX_BYTES:,} are accepted")
         if size > stored * (_DEFLATE_RATIO if path.suffix == ".gz" else 1):
-            raise IdxError(f"{path}: truncated: {promise}, and the file has only {stored:,}")
+            raise IdxError(f"{path}: truncated: {promise}, but the file has only {stored:,}")
         array = np.empty(shape, np.uint8)
         view = array.reshape(-1).data
         filled = 0
         while filled < size:
             count = file.readinto(view[filled : filled + _CHUNK])
             if not count:
-                raise IdxError(f"{path}: truncated: {promise}, and {filled:,} follow")
+                raise IdxError(f"{path}: truncated: {promise}, but only {filled:,} follow")
             filled += count
-        if file.read(1):  # reading on to the end is also what makes gzip compare its checksum
-            raise IdxError(f"{path}: oversized: {promise}, and more follow")
+        if file.read(1):  # reading to the end also makes gzip check its checksum
+            raise IdxError(f"{path}: oversized: {promise}, but more follow")
     return array
 
 
@@ -96,14 +97,14 @@ def _read_header(file: BufferedIOBase, path: Path, dimensions: int | None) -> tu
 
 @contextmanager
 def opened(path: Path) -> Iterator[BufferedIOBase]:
-    """The file, decompressed if it is named `.gz`; every failure to read it is an `IdxError`."""
+    """Open a file, and decompress it if its name ends in `.gz`. Every error while reading becomes an `IdxError`."""
     named_gzip = path.suffix == ".gz"
     try:
         with open(path, "rb") as raw:
             start = raw.read(2)
             raw.seek(0)
             if start == _GZIP_MAGIC and not named_gzip:
-                raise IdxError(f"{path}: gzip-compressed, but not named so: add .gz to its name")
+                raise IdxError(f"{path}: gzip-compressed, but not named .gz: add .gz to its name")
             if start and start != _GZIP_MAGIC and named_gzip:
                 raise IdxError(f"{path}: named .gz, but not gzip-compressed: it starts with the bytes {start.hex(' ')}")
             if named_gzip:

@@ -1,8 +1,8 @@
-"""A picture of one digit, from a file or an array, in the form that MNIST's own images have.
+"""Convert a picture of one digit, from a file or an array, to MNIST's format.
 
 MNIST's page (LeCun, Cortes and Burges, http://yann.lecun.com/exdb/mnist/) describes how its images were made: black and
-white scans were "size normalized to fit in a 20x20 pixel box while preserving their aspect ratio", which brought in the
-grey levels, and then placed with their centre of mass at the centre of a 28x28 field. The same is done here.
+white scans were "size normalized to fit in a 20x20 pixel box while preserving their aspect ratio", which introduced the
+grey levels. Then the centre of mass was moved to the centre of a 28x28 field. This module does the same.
 """
 
 import io
@@ -23,31 +23,31 @@ from .paper import FAINTEST, Levels, levelled, to_grey, without_frame
 MAX_PIXELS: Final = 50_000_000
 """Larger image files are refused before they are decompressed."""
 
-_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")  # not all that Pillow reads: EPS would start Ghostscript
-_WORKING_SIDE = 1000  # larger images are averaged down to this first: less noise, less memory
-_BAND = 1_000_000  # pixels that are averaged at a time
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")  # Pillow reads more, but EPS would start Ghostscript
+_WORKING_SIDE = 1000  # larger images are averaged down to this, for less noise and less memory
+_BAND = 1_000_000  # pixels to average at a time
 _SIDE, _BOX, _CENTRE = 28, 20, 14
 _DARK = 32
 
 
 class ImageError(MistakeError):
-    """An image that cannot be used; one line that says why, and names the file if there is one."""
+    """An image cannot be used. The message is one line that says why, and names the file if there is one."""
 
 
 def read_image(source: Path | bytes) -> npt.NDArray[np.uint8]:
-    """Read a picture of one digit on plain paper, of any size, colour and polarity.
+    """Read a picture of one digit on plain paper, of any size and colour, dark on light or light on dark.
 
-    Transparent parts count as white paper (black, if nothing would show on white). Of an animation the first picture
-    is read. The rest is `to_mnist`.
+    Transparent parts become white paper, or black paper if nothing would show on white. From an animation, the first
+    picture is used. `to_mnist` does the rest.
 
     Args:
-        source: a PNG, JPEG, BMP, GIF or WebP file of at most `MAX_PIXELS`, or what such a file holds.
+        source: a PNG, JPEG, BMP, GIF or WebP file of at most `MAX_PIXELS`, or the contents of such a file.
 
     Returns:
         uint8 (28, 28): 0 is the background, 255 full ink.
 
     Raises:
-        ImageError: the file cannot be read, is no such image, is damaged or too large, or shows nothing.
+        ImageError: the file cannot be read, is not such an image, is damaged or too large, or shows no digit.
     """
     if isinstance(source, bytes):
         return to_mnist(_decode(io.BytesIO(source)))
@@ -58,13 +58,13 @@ def read_image(source: Path | bytes) -> npt.NDArray[np.uint8]:
 
 
 def to_mnist(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Bring a picture of one digit into MNIST's form.
+    """Convert a picture of one digit to MNIST's format.
 
-    A frame, a strip along a side, a box around the digit, the table that the paper lies on, and a vignette are taken
-    away. The background is the median of the border; light ink on dark stays, dark ink on light is inverted, and ink
-    that is as bright as the paper is told by its colour. A 28x28 picture on a dark background is then taken for one of
-    MNIST's form and returned as it is. Otherwise the contrast is stretched, the ink fitted into 20x20, and its centre
-    of mass placed at pixel (14, 14), where MNIST has it.
+    It removes a frame, a strip along a side, a box around the digit, the table around the paper, and a vignette. The
+    background is the median of the border: light ink on dark is kept, and dark ink on light is inverted. Ink as bright
+    as the paper is recognised by its colour. A 28x28 picture with a dark background is assumed to be in MNIST's format
+    and returned without further changes. Otherwise the contrast is stretched, the ink is scaled to fit into 20x20, and
+    its centre of mass is moved to pixel (14, 14), as in MNIST.
 
     Args:
         picture: uint8 (height, width), or (height, width, 3) for red, green and blue.
@@ -73,8 +73,8 @@ def to_mnist(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         uint8 (28, 28): 0 is the background, 255 full ink.
 
     Raises:
-        ImageError: another dtype or shape, no pixel that differs clearly from the background, or no plain
-            paper around the digit.
+        ImageError: another dtype or shape, no pixel that differs clearly from the background, or no plain paper around
+            the digit.
     """
     if picture.dtype != np.uint8 or picture.shape[2:] not in ((), (3,)) or picture.ndim < 2 or not picture.size:
         raise ImageError(
@@ -93,19 +93,20 @@ def to_mnist(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     if paper is not None:
         ink = _ink(paper)
     if is_cut_sheet(ink):
-        raise ImageError("there is no plain paper around the digit, which fills it or touches a frame: leave some")
+        raise ImageError("the digit touches the edge of the paper or a frame: leave some plain paper around it")
     return _centred(_fitted(without_box(ink)))
 
 
 def ink_to_mnist(ink: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Bring white ink on black, uint8 (height, width), with nothing around it, into MNIST's form, as `to_mnist`."""
+    """Convert white ink on black, uint8 (height, width), with nothing around it, to MNIST's format, as `to_mnist`."""
     return _centred(_fitted(_stretched(ink.astype(np.float32), 0.0, float(ink.max()))))
 
 
 def _light_on_dark(grey: Levels) -> tuple[Levels, float, float]:
-    """Grey levels (height, width) with ink that is lighter than the background, the level of that, and the contrast.
+    """Make the ink of grey levels (height, width) lighter than the background. Returns them, the background's level and
+    the contrast.
 
-    Raises ImageError where there is none.
+    Raises ImageError if there is no contrast.
     """
     background = float(np.median(np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])))
     darkest, lightest = float(grey.min()), float(grey.max())
@@ -124,17 +125,17 @@ def _ink(picture: Levels) -> Levels:
 
 
 def _stretched(light: Levels, background: float, contrast: float) -> Levels:
-    """0 at a quarter of the contrast and 1 at three quarters: shades of the paper and of the stroke vanish, while edges
-    keep their place at one half."""
+    """Map a quarter of the contrast to 0 and three quarters to 1: shades of paper and stroke vanish, while edges, at
+    one half, do not move."""
     ink: Levels = np.clip((light - np.float32(background)) * np.float32(2 / contrast) - np.float32(0.5), 0, 1)
     return ink
 
 
 def _decode(source: Path | io.BytesIO) -> npt.NDArray[np.uint8]:
-    """The file's picture in grey (height, width) or in colours (height, width, 3), its longer side at most 1000."""
+    """Decode to grey (height, width) or colour (height, width, 3), at most 1000 pixels on the longer side."""
     try:
         with warnings.catch_warnings():
-            # Pillow warns of harmless flaws, and of sizes beyond a limit of its own, which is above ours.
+            # Pillow warns about harmless flaws, and about sizes above a limit that is higher than ours.
             warnings.simplefilter("ignore")
             with Image.open(source, formats=_FORMATS) as image:
                 width, height = image.size
@@ -149,16 +150,16 @@ def _decode(source: Path | io.BytesIO) -> npt.NDArray[np.uint8]:
     except Image.DecompressionBombError as error:
         raise ImageError(f"too large: at most {MAX_PIXELS:,} pixels are accepted") from error
     except UnidentifiedImageError as error:
-        raise ImageError("not an image that can be read: expected PNG, JPEG, BMP, GIF or WebP") from error
-    except Exception as error:  # a damaged file makes Pillow's decoders raise nearly anything, SyntaxError included
+        raise ImageError("not an image in a known format: expected PNG, JPEG, BMP, GIF or WebP") from error
+    except Exception as error:  # for a damaged file, Pillow's decoders raise nearly anything, even SyntaxError
         reason = (isinstance(error, OSError) and error.strerror) or f"damaged image: {error}"
         raise ImageError(str(reason)) from error
 
 
 def _small(image: Image.Image, source: Path | io.BytesIO) -> npt.NDArray[np.uint8]:
-    """The picture in grey or in colours, averaged down to the working size.
+    """The picture in grey or colour, averaged down to the working size.
 
-    Made from one band after another: what this needs besides the decoded picture is then small, whatever its size.
+    It is made band by band, so that it needs little memory besides the decoded picture.
     """
     width, height = image.size
     factor = math.ceil(max(image.size) / _WORKING_SIDE)
@@ -174,7 +175,7 @@ def _small(image: Image.Image, source: Path | io.BytesIO) -> npt.NDArray[np.uint
 
 
 def _on_papers(image: Image.Image) -> list[Image.Image]:
-    """The picture in grey or in colours, on white paper and on black."""
+    """The picture in grey or colour, on white and on black paper."""
     mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
     if not image.has_transparency_data:
         return [image.convert(mode)] * 2
@@ -185,17 +186,17 @@ def _on_papers(image: Image.Image) -> list[Image.Image]:
 
 
 def _fitted(ink: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The part of (height, width) that holds ink, its longer side scaled to 20."""
+    """Crop (height, width) to the ink, and scale its longer side to 20."""
     rows, columns = (np.flatnonzero((ink >= 0.25).any(axis)) for axis in (1, 0))
     top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
     height, width = bottom - top, right - left
     scale = _BOX / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    # When it shrinks an image, Pillow widens this filter to all pixels that it covers.
+    # To shrink an image, Pillow widens this filter to all the pixels that a new one covers.
     small: npt.NDArray[np.float32] = np.array(
         Image.fromarray(ink[top:bottom, left:right]).resize(size, Image.Resampling.BILINEAR)
     )
-    small /= small.max()  # a thin line shrinks to a faint one, hence this second stretch
+    small /= small.max()  # stretch again, since a thin line becomes faint when it shrinks
     return small
 
 

@@ -14,8 +14,8 @@ from .published import PUBLISHED, folder_of
 
 _LONGEST = 2**16
 
-# In the order of EMNIST's mapping files, https://www.nist.gov/itl/products-and-services/emnist-dataset; where upper and
-# lower case of a letter look alike, both are one class (Cohen et al. 2017, https://arxiv.org/abs/1702.05373).
+# In the order of EMNIST's mapping files, https://www.nist.gov/itl/products-and-services/emnist-dataset. If upper and
+# lower case of a letter look alike, they are one class (Cohen et al. 2017, https://arxiv.org/abs/1702.05373).
 _MERGED = digits + ascii_uppercase + "abdefghnqrt"
 _EMNIST = {
     "balanced": _MERGED,
@@ -28,19 +28,19 @@ _EMNIST = {
 
 
 class LabelError(MistakeError):
-    """Names of classes that cannot be used; one line that says why."""
+    """Names of classes cannot be used. The message is one line that says why."""
 
 
 def read_labels(given: str) -> list[str]:
-    """The names in a file, one a line, or between commas.
+    """Read names of classes: one per line of a file, or separated by commas.
 
     Args:
         given: the path of a text file in UTF-8, or the names themselves.
 
     Raises:
-        LabelError: the file cannot be read, or a name is empty, cannot be printed, or stands twice.
+        LabelError: the file cannot be read, or a name is empty, not printable, or used twice.
     """
-    # What was typed is taken for UTF-8 also where Python does not read arguments so, as with an old LC_ALL=C.
+    # Decode arguments as UTF-8 even if Python does not, for example with an old LC_ALL=C.
     names = os.fsencode(given).decode(errors="surrogateescape").split(",")
     if len(names) == 1:
         try:
@@ -49,40 +49,40 @@ def read_labels(given: str) -> list[str]:
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else "not text in UTF-8"
             raise LabelError(
-                f"{given}: {why}; expected a file with a name of a class on each line, or names between commas"
+                f"{given}: {why}; expected a file with one name per line, or names separated by commas"
             ) from error
         names = text.splitlines()
         if len(text) > _LONGEST:
-            raise LabelError(f"{given}: more than {_LONGEST:,} characters: too long for the names of classes")
+            raise LabelError(f"{given}: more than {_LONGEST:,} characters: too long for names of classes")
     names = [name.strip() for name in names]
-    for number, name in enumerate(names):
+    for label, name in enumerate(names):
         if not name or not name.isprintable():
-            raise LabelError(f"the name of class {number} is {name!r}: expected one that can be printed")
-        if name in names[:number]:
-            raise LabelError(f"classes {names.index(name)} and {number} are both named {name!r}: expected other names")
+            raise LabelError(f"the name of class {label} is {name!r}: expected a printable name")
+        if name in names[:label]:
+            raise LabelError(f"classes {names.index(name)} and {label} are both named {name!r}: use different names")
     return names
 
 
 def expect_fitting(labels: list[str] | None, data: Dataset) -> None:
-    """Raise LabelError unless there is a name for each class that occurs, and none for one that cannot."""
+    """Raise LabelError unless every class that occurs has a name, and there are no more names than classes."""
     needed = 1 + max(int(split.labels.max()) for split in (data.train, data.test))
     if labels and not needed <= len(labels) <= data.classes:
-        raise LabelError(f"{len(labels)} names of classes; {data.name} has {needed} classes")
+        raise LabelError(f"got {len(labels)} names of classes, but {data.name} has {needed} classes")
 
 
 def expect_no_more(labels: list[str] | None, classes: int) -> None:
-    """Raise LabelError for more names than the model knows classes."""
+    """Raise LabelError for more names than the model has classes."""
     if labels and len(labels) > classes:
-        raise LabelError(f"{len(labels)} names of classes; the model tells {classes} apart")
+        raise LabelError(f"got {len(labels)} names of classes, but the model has {classes} classes")
 
 
 def name_of(label: int, labels: list[str] | None) -> str:
-    """What to call a class: its name, or its number where it has none."""
+    """The name of a class, or its label if it has no name."""
     return labels[label] if labels and label < len(labels) else str(label)
 
 
 def default_labels(folder: Path | None) -> list[str] | None:
-    """The names that come with a data set that was fetched; None for others."""
+    """The names that belong to a fetched data set, or None for any other folder."""
     for name, published in PUBLISHED.items():
         if folder is not None and name != "mnist" and folder == folder_of(name):
             return list(published.labels)
@@ -90,11 +90,11 @@ def default_labels(folder: Path | None) -> list[str] | None:
 
 
 def class_names(summary: Mapping[str, Any], labels: list[str] | None = None) -> list[str]:
-    """The names of a run's classes: `labels`, those it was trained with, EMNIST's own, or else the numbers.
+    """The names of a run's classes: `labels`, or the names from training, or EMNIST's, or the labels themselves.
 
     Args:
-        summary: what summary.json holds.
-        labels: as --labels gave them; not for each class, maybe.
+        summary: the contents of summary.json.
+        labels: from --labels; may have fewer names than there are classes.
     """
     arguments = summary["arguments"]
     known = labels or arguments.get("labels") or list(_EMNIST.get(arguments.get("emnist"), ""))

@@ -1,6 +1,6 @@
-"""The paper of a digit in a picture: its colour, its shading, and a frame around it, which is taken away.
+"""The paper around a digit in a picture: its colour, its shading, and the removal of a frame around it.
 
-A picture is (height, width, channels) here, its levels from 0 to 255. A line is a row or a column.
+A picture is (height, width, channels) here, with levels from 0 to 255. A line is a row or a column.
 """
 
 from __future__ import annotations
@@ -16,20 +16,19 @@ Levels = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 FAINTEST: Final = 24
-"""What differs less from the paper is taken for noise, or for the paper's own shades."""
+"""Smaller differences from the paper count as noise or as shades of the paper."""
 
-_PLAIN = 0.97  # this share of a plain line is of one colour
-_PAPER = 0.95  # the same of what is inside a frame, which the digit may touch
-_THICKEST = 0.25  # of a frame, as a share of the picture
-_GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow's
-_SHADED = 0.8  # so much of the paper must fit its shading
+_PLAIN = 0.97  # at least this fraction of a plain line has one colour
+_PAPER = 0.95  # the same for the border of the paper inside a frame, which the digit may touch
+_THICKEST = 0.25  # the thickest frame, relative to the picture
+_GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in Pillow
+_SHADED = 0.8  # at least this fraction of the paper must match the estimated shading
 
 
 def without_frame(picture: Levels) -> Levels:
-    """A picture without a frame, or a strip along some of its sides, that is of another colour than the paper.
+    """Remove a frame, or a strip along some sides, whose colour differs from the paper.
 
-    A frame is what is plain along its whole length, where what is inside it begins with plain paper on all sides, and
-    has something on it.
+    A frame is plain along its whole length. The picture inside it has a border of plain paper, and writing on it.
     """
     sides = range(4)
     if _is_plain(_ring(picture)):
@@ -44,8 +43,8 @@ def without_frame(picture: Levels) -> Levels:
 
 
 def to_grey(picture: Levels) -> Levels:
-    """Grey levels (height, width): brightness, or where ink and paper are about as bright, how far each colour is from
-    the paper's."""
+    """Grey levels (height, width): the brightness, or if ink and paper are about equally bright, the distance of each
+    colour from the paper's."""
     if picture.shape[2] == 1:
         return picture[:, :, 0]
     grey: Levels = picture @ _GREY
@@ -55,7 +54,7 @@ def to_grey(picture: Levels) -> Levels:
 
 
 def levelled(grey: Levels) -> Levels:
-    """Grey levels without the shading of the paper, if it has one that bends at most once, as a vignette."""
+    """Remove the shading of the paper from grey levels, if it is quadratic, such as a vignette."""
     ring = _ring(grey[:, :, None])
     if _is_plain(ring) or min(grey.shape) < 8:
         return grey
@@ -76,14 +75,14 @@ def levelled(grey: Levels) -> Levels:
 
 
 def bounds(mask: Mask) -> tuple[int, int, int, int]:
-    """The first and the last row, the first and the last column in which something is."""
+    """The first and last row, and the first and last column, with a True element."""
     rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
     return int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])
 
 
 def is_hole(written: Mask, paper: Mask) -> bool:
-    """Whether what could be written on a paper is rather what an angular 0 or 8, taken for the paper, leaves open: it
-    fills the rectangle around it, and is too wide for a 1."""
+    """Whether the supposed writing is the hole of an angular 0 or 8 that was mistaken for paper: it fills the rectangle
+    around it, and is too wide for a 1."""
     (top, bottom, left, right), (_, _, first, last) = bounds(written), bounds(paper)
     filled = written.sum() >= 0.7 * (bottom - top + 1) * (right - left + 1)
     return bool(filled and right - left + 1 >= 0.35 * (last - first + 1))
@@ -95,7 +94,7 @@ def _ring(picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _colour(pixels: Levels) -> Levels:
-    """The colour that most of (n, channels) are near."""
+    """The median colour of pixels (n, channels)."""
     colour: Levels = np.median(pixels, 0)
     return colour
 
@@ -106,17 +105,17 @@ def _is_plain(pixels: Levels, share: float = _PLAIN) -> bool:
 
 
 def _cut(picture: Levels, sides: Collection[int]) -> Levels | None:
-    """The picture without the frame along these sides; None where that is no frame."""
+    """The picture without the frame along these sides, or None if there is no such frame."""
     inside, left, frame = picture, list(sides), _colour(picture[0])
     progress = True
     while left and progress:
         progress = False
         for side in list(left):
-            turned = np.rot90(inside, side)  # this side is at the top now
-            thick = _thickness(turned, round(_THICKEST * np.rot90(picture, side).shape[0]))
+            rotated = np.rot90(inside, side)  # this side is at the top now
+            thick = _thickness(rotated, round(_THICKEST * np.rot90(picture, side).shape[0]))
             if thick:
-                frame = _colour(turned[0])
-                inside = np.rot90(turned[thick:], -side)
+                frame = _colour(rotated[0])
+                inside = np.rot90(rotated[thick:], -side)
                 left.remove(side)
                 progress = True
     if left or min(inside.shape[:2]) < 3:
@@ -127,7 +126,7 @@ def _cut(picture: Levels, sides: Collection[int]) -> Levels | None:
     if contrast < FAINTEST or not _is_plain(ring, _PAPER):
         return None
     if len(sides) < 4 and not all(_is_plain(np.rot90(inside, side)[0]) for side in sides):
-        return None  # a stroke, and more strokes that begin there
+        return None  # a stroke of the digit, where other strokes begin
     written = np.abs(inside - paper).max(2) >= FAINTEST
     if written.mean() <= 0.001 or is_hole(written, np.ones_like(written)):
         return None
@@ -135,7 +134,7 @@ def _cut(picture: Levels, sides: Collection[int]) -> Levels | None:
 
 
 def _thickness(picture: Levels, most: int) -> int:
-    """How many lines at the top are plain and of one colour, or lead from it to another; 0 for none or too many."""
+    """How many lines at the top have one plain colour or blend into the next one; 0 if none or more than `most`."""
     frame = _colour(picture[0])
     before = frame
     for count, line in enumerate(picture[: most + 1]):
@@ -150,6 +149,6 @@ def _thickness(picture: Levels, most: int) -> int:
 
 
 def _terms(height: int, width: int) -> npt.NDArray[np.float64]:
-    """The terms of a surface of the second degree (height, width, 6)."""
+    """The terms of a quadratic surface (height, width, 6)."""
     y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
     return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)

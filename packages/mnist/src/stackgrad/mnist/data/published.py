@@ -1,6 +1,6 @@
-"""The data sets that go by a name: where they are published, and what their files must be.
+"""The data sets that can be named: where they are published, and the checksums of their files.
 
-Sizes and SHA-256 sums are those that TensorFlow Datasets records of the addresses below (its files
+The sizes and SHA-256 sums are those that TensorFlow Datasets records for the addresses below (in its files
 tensorflow_datasets/url_checksums/mnist.txt, fashion_mnist.txt and kmnist.txt).
 """
 
@@ -15,7 +15,7 @@ import platformdirs
 
 @dataclass(frozen=True)
 class File:
-    """A published file: its name, its length in bytes, and its SHA-256."""
+    """A published file: its name, its size in bytes, and its SHA-256."""
 
     name: str
     size: int
@@ -24,7 +24,7 @@ class File:
 
 @dataclass(frozen=True)
 class Published:
-    """A data set: what it shows, where it is from, the names of its classes, its mirrors and its files."""
+    """A data set: what it shows, its web page, the names of its classes, its mirrors and its files."""
 
     about: str
     page: str
@@ -34,7 +34,7 @@ class Published:
 
     @property
     def size(self) -> int:
-        """The bytes of all files."""
+        """The size of all files, in bytes."""
         return sum(file.size for file in self.files)
 
 
@@ -94,27 +94,27 @@ PUBLISHED = {
 
 
 HOMELESS = Path("~", "stackgrad", "data")
-"""What `data_folder` gives where the user has no home folder. Nothing is kept there."""
+"""The result of `data_folder` if the user has no home folder. Nothing is written there."""
 
 
 def data_folder() -> Path:
-    """Where fetched data sets are kept: STACKGRAD_DATA_DIR, or the user's data folder."""
+    """The folder for fetched data sets: STACKGRAD_DATA_DIR, or a folder in the user's data folder."""
     if given := os.environ.get("STACKGRAD_DATA_DIR"):
         return Path(given)
     try:
         folder = platformdirs.user_data_path("stackgrad") / "data"
     except RuntimeError:
         return HOMELESS
-    return HOMELESS if folder.parts[0] == "~" else folder  # from older versions of platformdirs
+    return HOMELESS if folder.parts[0] == "~" else folder  # older versions of platformdirs do not raise
 
 
 def folder_of(name: str) -> Path:
-    """The folder of a fetched data set, whether it is there or not."""
+    """The folder of a fetched data set, whether it exists or not."""
     return data_folder() / name
 
 
 def missing(name: str, folder: Path) -> list[File]:
-    """The files of a data set that are not in a folder, or not as long as they should be."""
+    """The files of a data set that are missing from a folder, or have the wrong size."""
     return [
         file
         for file in PUBLISHED[name].files

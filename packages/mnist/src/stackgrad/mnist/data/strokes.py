@@ -1,4 +1,4 @@
-"""A drawn digit, as the strokes of a pen, in the form that MNIST's own images have."""
+"""Convert a drawn digit, given as the strokes of a pen, to MNIST's format."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from .images import ImageError, ink_to_mnist
 
 MAX_POINTS: Final = 10_000
 
-# The pen's width where the digit is 20 pixels long, as in MNIST. Measured on 2,000 test images whose middle lines were
-# drawn anew: lenet5 then reads 98 % of them with pens of 1.5 to 2.5 pixels, 97.6 % with 3 and 95.6 % with 4; of the
-# images themselves 98.4 %. A pen as wide as the one on the screen would be too wide for digits that are drawn small:
-# at a third of the page's height 77 % were read.
+# The pen's width for a digit of 20 pixels, as in MNIST. It was measured on 2,000 test images, redrawn along the middle
+# of their strokes: the accuracy of lenet5 is 98 % with pens of 1.5 to 2.5 pixels, 97.6 % with 3 and 95.6 % with 4, and
+# 98.4 % on the images themselves. A pen as wide as on the screen would be too wide for digits that are drawn small: at
+# a third of the page's height, the accuracy is 77 %.
 _PEN = 2.25
 _LENGTH = 20
-_FINE = 12  # this many pixels for one of MNIST's, to be averaged
-_SHORTEST = 0.05  # of the page; what is smaller is taken for a dot
+_FINE = 12  # pixels to average for each of MNIST's, in each direction
+_SHORTEST = 0.05  # relative to the page; anything smaller is a dot
 
 
 def read_strokes(strokes: object) -> NDArray[np.uint8]:
-    """Draw strokes with a round pen, its width in proportion to the digit's size, and bring them into MNIST's form.
+    """Draw strokes with a round pen, as wide as the digit's size requires, and convert them to MNIST's format.
 
     Args:
-        strokes: lists of points [x, y], 0 to 1 from the page's left and from its top, as JSON gives them.
+        strokes: lists of points [x, y], decoded from JSON; x and y are 0 to 1 from the left and the top of the page.
 
     Returns:
         uint8 (28, 28): 0 is the background, 255 full ink.
 
     Raises:
-        ImageError: no such lists, no point at all, or more than `MAX_POINTS`.
+        ImageError: not such lists, no points, or more than `MAX_POINTS`.
     """
     return ink_to_mnist(_drawn(_checked(strokes)))
 
 
 def _checked(strokes: object) -> list[NDArray[np.float64]]:
-    """Each stroke's points (n, 2)."""
+    """The points (n, 2) of each stroke, if the strokes are valid."""
     if not isinstance(strokes, list) or not all(isinstance(stroke, list) and stroke for stroke in strokes):
-        raise ImageError("expected a list of strokes, each a list of points [x, y], at least one")
+        raise ImageError("expected a list of strokes, each a list of one or more points [x, y]")
     points = [point for stroke in strokes for point in stroke]
     if not points:
         raise ImageError("nothing is drawn: there is no stroke")
@@ -63,7 +63,7 @@ def _is_point(point: object) -> bool:
 
 
 def _drawn(strokes: Sequence[NDArray[np.float64]]) -> NDArray[np.uint8]:
-    """White ink on a black page: the digit at `_FINE` times MNIST's size."""
+    """Draw the digit in white on black, at `_FINE` times MNIST's size."""
     points = np.concatenate(strokes)
     corner = points.min(0)
     extent = points.max(0) - corner

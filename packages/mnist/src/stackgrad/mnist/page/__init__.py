@@ -1,1 +1,1 @@
-"""The page of `stackgrad-mnist serve` to draw on, and the server behind it."""
+"""The drawing page of `stackgrad-mnist serve`, and its server."""

@@ -1,4 +1,4 @@
-"""What is shown of a model's answer: the chances of all classes, and the channels of its first two convolutions."""
+"""A model's answer for the page: the probabilities of the classes, and the channels of the first two convolutions."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ LAYERS = 2
 
 
 def answer(model: Model, image: NDArray[np.uint8]) -> dict[str, Any]:
-    """What `model` makes of an image, uint8 (28, 28), in a form for JSON.
+    """The answer of `model` to an image, uint8 (28, 28), ready for JSON.
 
     Returns:
-        chances: a number for each class, together 1.
+        probabilities: a float for each class.
         image: the image itself, see below.
-        layers: for each of the first two convolutions its channels, all of a layer drawn to one scale.
+        layers: for each of the first two convolutions, its channels, all on the same scale.
 
-        An image, or the images of a layer, is `count`, `height`, `width`, and `pixels`: a byte for each, in C order
-        and in base64. 0 is the smallest value, or zero where there is none below; 255 is the largest.
+        An image, or the images of a layer, is a dict of `count`, `height`, `width`, and `pixels`: a byte for each, in C
+        order, as base64. In a layer, 0 is the smallest value, but at most zero, and 255 is the largest.
     """
     layers = activations(model, image[None])[:LAYERS]
     return {
-        "chances": probabilities(model, image[None])[0].tolist(),
+        "probabilities": probabilities(model, image[None])[0].tolist(),
         "image": _packed(image[None]),
         "layers": [_packed(_levels(layer[0])) for layer in layers],
     }

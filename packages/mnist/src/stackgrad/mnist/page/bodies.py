@@ -1,4 +1,4 @@
-"""The bodies of requests: read within bounds, and where one is refused, taken in so that its sender sees the answer."""
+"""Reads bodies of requests within limits, and drains those of refused requests, so that the client sees the answer."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_SECONDS = 10.0
-MOST_DISCARDED = 200_000_000  # bytes of a body whose request is refused
-DISCARD_SECONDS, IDLE_SECONDS = 30.0, 5.0  # for all of them, and for the next ones
+MOST_DISCARDED = 200_000_000  # bytes of the body of a refused request
+DISCARD_SECONDS, IDLE_SECONDS = 30.0, 5.0  # for all of the body, and for the next part of it
 
 
 async def read_body(request: Request, most: int, take: Callable[[int], None] = lambda count: None) -> bytes:
-    """The body of a request, of at most so many bytes.
+    """Read the body of a request, of at most `most` bytes.
 
     Args:
-        request: whose body was not read yet.
+        request: a request whose body was not read yet.
         most: how many bytes are accepted.
-        take: called with how many bytes more there are; may refuse them.
+        take: called with the count of new bytes; may raise to refuse them.
 
     Raises:
-        HTTPException: 413 for more, 408 if it does not arrive within `BODY_SECONDS`.
+        HTTPException: 413 for a larger body, 408 if it does not arrive within `BODY_SECONDS`.
     """
     too_large = HTTPException(413, f"too large: at most {most:,} bytes are accepted")
     declared = request.headers.get("content-length", "")
@@ -45,11 +45,11 @@ async def read_body(request: Request, most: int, take: Callable[[int], None] = l
 
 
 async def answer_in_full(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Let `app` answer, also before it has read the whole body.
+    """Let `app` answer even before it has read the whole body.
 
-    Were the connection closed then, the system would tell the sender, who is still sending, that it is broken, and
-    throw the answer away. So the answer is sent at once, the rest of the body is read and dropped, up to a bound, and
-    only then the connection is closed.
+    If the connection were closed then, a client that is still sending would see a broken connection, and never the
+    answer. So this sends the answer at once, reads and drops the rest of the body up to a limit, and only then closes
+    the connection.
     """
     headers = Headers(scope=scope)
     unread = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers

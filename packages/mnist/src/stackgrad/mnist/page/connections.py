@@ -1,4 +1,4 @@
-"""The connections of clients, such that those of one do not keep the others out."""
+"""Connections with limits, so that one client cannot keep the others out."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ REQUEST_SECONDS = 10.0
 
 
 class Connection(H11Protocol):
-    """A connection on which each request is to come whole, but for its body, within `REQUEST_SECONDS`.
+    """A connection that is closed unless the head of the next request arrives within `REQUEST_SECONDS`.
 
-    Where a client has more than `MOST_OF_CLIENT`, the one that has waited longest for a request is closed, or else the
-    new one.
+    If a client has more than `MOST_OF_CLIENT` connections, the one that has waited longest for a request is closed. If
+    none is waiting, the new one is closed.
     """
 
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        """Called by asyncio at first."""
+        """Called by asyncio when the connection is made."""
         super().connection_made(transport)
         self._watch()
         own = [each for each in self.connections if isinstance(each, Connection) and each._host == self._host]
@@ -31,22 +31,22 @@ class Connection(H11Protocol):
             min(waiting, key=lambda each: each._timer.when() if each._timer else 0.0, default=self)._abort()
 
     def data_received(self, data: bytes) -> None:
-        """Called by asyncio with what has come."""
+        """Called by asyncio with received data."""
         super().data_received(data)
         self._watch()
 
     def on_response_complete(self) -> None:
-        """Called when a request is answered."""
+        """Called by uvicorn when a response is complete."""
         super().on_response_complete()
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Called by asyncio at last."""
+        """Called by asyncio when the connection is lost."""
         self._stop_watch()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """Called when the server is told to end: answers that are under way are awaited, requests are not."""
+        """Called by uvicorn when the server shuts down. It waits for responses in progress, but not for requests."""
         if self.conn.their_state is h11.SEND_BODY:
             self._abort()
         else:
@@ -57,7 +57,7 @@ class Connection(H11Protocol):
         return self.client[0] if self.client else None
 
     def _watch(self) -> None:
-        """Close the connection after a while if a request is still to come."""
+        """Start the timer if a request is awaited, else stop it."""
         if self.conn.their_state is not h11.IDLE or self.transport.is_closing():
             self._stop_watch()
         elif self._timer is None:
@@ -70,5 +70,5 @@ class Connection(H11Protocol):
 
     def _abort(self) -> None:
         self._stop_watch()
-        self.connections.discard(self)  # at once: it counts no longer
+        self.connections.discard(self)  # right now, so that it no longer counts
         self.transport.abort()

@@ -1,4 +1,4 @@
-"""What a server lets through: whose requests, and how much of them at a time."""
+"""The limits of the server: which hosts it answers for, and how much it does at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .bodies import answer_in_full
 
-# The page needs nothing from elsewhere, and nothing from elsewhere may use it.
+# The page uses nothing from other sites, and other sites cannot use it.
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -31,7 +31,7 @@ HEADERS = {
 
 
 class Budget:
-    """So much of one thing for the requests under way, of one client and of all together."""
+    """A limit on a resource for the requests in progress, per client and in total."""
 
     def __init__(self, of_client: int, in_all: int) -> None:
         self.of_client, self.in_all = of_client, in_all
@@ -39,16 +39,16 @@ class Budget:
 
     @contextmanager
     def share(self, client: str) -> Iterator[Callable[[int], None]]:
-        """A function that takes so much more for a request, until the context ends.
+        """Yields a function that takes an amount for a request, until the context ends.
 
-        It raises HTTPException, 429, where that is too much.
+        It raises HTTPException 429 if that exceeds a limit.
         """
         own = 0
 
         def take(amount: int) -> None:
             nonlocal own
             if self.taken[client] + amount > self.of_client or self.taken.total() + amount > self.in_all:
-                raise HTTPException(429, "too many requests at a time: try again in a second", {"Retry-After": "1"})
+                raise HTTPException(429, "too many requests at once: try again in a second", {"Retry-After": "1"})
             self.taken[client] += amount
             own += amount
 
@@ -61,10 +61,10 @@ class Budget:
 
 
 class Guard:
-    """Between the network and an ASGI application: refuses what must not reach it, and sets `HEADERS` on all answers.
+    """ASGI middleware that refuses requests for unknown hosts and sets `HEADERS` on all responses.
 
-    A request passes whose Host header is an IP address, `localhost` or one of `names`: another name may be that of a
-    page elsewhere which makes browsers take this server for its own (DNS rebinding).
+    It accepts a request if its Host header is an IP address, `localhost` or one of `names`. Any other name may belong
+    to a foreign site that points it at this server, to be treated as the same origin (DNS rebinding).
     """
 
     def __init__(self, app: ASGIApp, names: Collection[str] = ()) -> None:
@@ -87,7 +87,7 @@ class Guard:
         await answer_in_full(app, scope, receive, send_with_headers)
 
     def is_known(self, host: str) -> bool:
-        """Whether a Host header is one of this server's own."""
+        """Whether a Host header names this server."""
         try:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:

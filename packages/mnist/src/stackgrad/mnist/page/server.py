@@ -1,4 +1,4 @@
-"""The server behind `stackgrad-mnist serve`: a page to draw on, and the answers that it asks for."""
+"""The server of `stackgrad-mnist serve`: it serves the drawing page, and the model's answers to it."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from .limits import Budget, Guard
 
 MOST_STROKES_BYTES = 500_000
 MOST_PICTURE_BYTES = 20_000_000
-# Of one client, and in all.
-MOST_REQUESTS = (32, 128)  # that are read or answered at a time
-MOST_WAITING = (8, 32)  # for the model
-MOST_BYTES = (40_000_000, 160_000_000)  # of bodies in memory
+# Per client, and in total.
+MOST_REQUESTS = (32, 128)  # requests being read or answered
+MOST_WAITING = (8, 32)  # requests waiting for the model
+MOST_BYTES = (40_000_000, 160_000_000)  # bytes of bodies in memory
 
 JSON_TYPES = ("application/json",)
-# As registered, by other names that browsers and tools use, and what is sent where nobody knows. The content decides.
+# Registered types, other names that browsers and tools use, and the type for unknown content. The content decides.
 PICTURE_TYPES = (
     *("image/png", "image/jpeg", "image/bmp", "image/gif", "image/webp"),
     *("image/x-png", "image/apng", "image/jpg", "image/pjpeg", "image/x-bmp", "image/x-ms-bmp"),
@@ -43,19 +43,19 @@ PICTURE_TYPES = (
 
 
 def make_app(run: Run, labels: Sequence[str], examples: Split | None = None, names: Collection[str] = ()) -> Guard:
-    """An ASGI application that shows the page and lets the run's model answer. All that it says is JSON.
+    """An ASGI application that serves the page, and the answers of the run's model as JSON.
 
-    GET /run gives what the page says of the run; POST /strokes takes strokes as `read_strokes` does, POST /picture an
-    image file, and both answer as `answers.answer`; GET /examples/N answers to an example, with its `label`. An error
-    is a status of 4xx and {"error": one line}.
+    GET /run describes the run. POST /strokes takes strokes for `read_strokes`, and POST /picture an image file; both
+    return the result of `answers.answer`. GET /examples/N returns the answer to an example, with its `label`. Errors
+    have a 4xx status and {"error": one line}.
 
-    The model computes on a thread of its own, so that others may be trained meanwhile; it must not be used elsewhere.
+    The model computes on its own thread, so other models may be trained at the same time. Do not use it elsewhere.
 
     Args:
-        run: whose model answers.
+        run: the run with the model.
         labels: the names of the classes.
         examples: images to choose from.
-        names: hosts, besides `localhost` and IP addresses, that the server may be asked for.
+        names: accepted hosts besides `localhost` and IP addresses.
     """
     app = Starlette(
         routes=_Answers(run, labels, examples).routes(),
@@ -63,7 +63,7 @@ def make_app(run: Run, labels: Sequence[str], examples: Split | None = None, nam
             HTTPException: _http_error,
             ImageError: lambda request, error: _error(422, str(error)),
             ClientDisconnect: lambda request, error: _error(400, "the request ended early"),
-            Exception: lambda request, error: _error(500, "the server made a mistake; its terminal tells more"),
+            Exception: lambda request, error: _error(500, "internal error; see the server's terminal"),
         },
     )
     app.router.default = StaticFiles(directory=Path(__file__).with_name("web"), html=True)
@@ -80,13 +80,13 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 
 class _Answers:
-    """The part that asks the model."""
+    """The routes that use the model."""
 
     def __init__(self, run: Run, labels: Sequence[str], examples: Split | None) -> None:
         self.run, self.labels, self.examples = run, list(labels), examples
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self.requests, self.waiting, self.bytes = Budget(*MOST_REQUESTS), Budget(*MOST_WAITING), Budget(*MOST_BYTES)
-        blank = np.zeros(IMAGE_SHAPE, np.uint8)  # answered now, so that the kernels are compiled before someone waits
+        blank = np.zeros(IMAGE_SHAPE, np.uint8)  # compiles the kernels before the first request
         layers = self.thread.submit(answer, run.model, blank).result()["layers"]
         self.shapes = [[layer["count"], layer["height"], layer["width"]] for layer in layers]
 
@@ -100,7 +100,7 @@ class _Answers:
             Route("/run", self.about),
             Route("/strokes", self.strokes, methods=["POST"]),
             Route("/picture", self.picture, methods=["POST"]),
-            Route("/examples/{number}", self.example),
+            Route("/examples/{index}", self.example),
         ]
 
     async def about(self, request: Request) -> Response:
@@ -133,11 +133,11 @@ class _Answers:
         return await self.answer(request, MOST_PICTURE_BYTES, read_image)
 
     async def example(self, request: Request) -> Response:
-        name = request.path_params["number"]
-        number = int(name) if name.isdecimal() and len(name) < 10 else self.count
-        if self.examples is None or number >= self.count:
-            raise HTTPException(404, f"there is no such example: there are {self.count:,}, counted from 0")
-        image, label = self.examples.images[number], self.examples.labels[number]
+        given = request.path_params["index"]
+        index = int(given) if given.isdecimal() and len(given) < 10 else self.count
+        if self.examples is None or index >= self.count:
+            raise HTTPException(404, f"no such example: there are {self.count:,}, counted from 0")
+        image, label = self.examples.images[index], self.examples.labels[index]
         return await self.answer(request, 0, lambda body: image, {"label": int(label)})
 
     async def answer(
@@ -147,7 +147,7 @@ class _Answers:
         read: Callable[[bytes], NDArray[np.uint8]],
         extra: dict[str, Any] | None = None,
     ) -> Response:
-        """The model's answer to the image that `read` makes of the body."""
+        """Respond with the model's answer to the image that `read` makes from the body."""
 
         def work(body: bytes) -> dict[str, Any]:
             return answer(self.run.model, read(body)) | (extra or {})
@@ -162,7 +162,7 @@ class _Answers:
 
 
 def _expect_type(request: Request, accepted: Collection[str], expected: str) -> None:
-    """Refuse other media types: among them all that a page elsewhere may send here without being asked first."""
+    """Refuse other media types, including all those that another site may send without a CORS preflight request."""
     found = request.headers.get("content-type", "")
     if found.partition(";")[0].strip().lower() not in accepted:
         raise HTTPException(415, f"the Content-Type is {found!a:.60}, expected {expected}")

@@ -1,7 +1,7 @@
-"""Pictures of a run, as PNG: how it learned, what it mistakes for what, what its convolutions see.
+"""Pictures of a run, as PNG: its curves, its mistakes, and its convolutions.
 
-A picture is a file of this folder, whose function `draw` makes a `Drawing` of what is `Shown`, and its name in
-`PICTURES`.
+Each picture is a module in this folder, listed in `PICTURES`. Its function `draw` takes a `Shown` and returns a
+`Drawing`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ PICTURES = ("curves", "confusion", "mistakes", "channels", "filters")
 
 
 def draw_all(shown: Shown) -> list[Picture]:
-    """All pictures of a trained model, in the order of `PICTURES`; equal arguments give equal bytes."""
-    from ._style import Drawing, style  # matplotlib takes as long to load as some commands take in all
+    """Draw all pictures of a trained model, in the order of `PICTURES`. Equal arguments give equal bytes."""
+    from ._style import Drawing, style  # importing matplotlib takes longer than some commands
 
     pictures = []
     with style():

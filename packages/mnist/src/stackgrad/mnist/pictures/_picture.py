@@ -1,4 +1,4 @@
-"""What a picture is drawn from, and what it is in the end."""
+"""The input of a picture, and the finished picture."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ..training.evaluate import count_confusions
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """A trained model and what is known of it.
+    """A trained model, its metrics and its predictions.
 
     Attributes:
-        model: computes on the backend that it is on, and is left in eval mode.
+        model: computes on its own backend; drawing leaves it in eval mode.
         rows: the lines of metrics.jsonl (`read_metrics`).
-        test: n images that it was not trained on.
-        probabilities: what it answers for them: float32 (n, classes).
-        names: of the classes.
+        test: n test images.
+        probabilities: the model's probabilities for them, float32 (n, classes).
+        names: the names of the classes.
     """
 
     model: Model
@@ -34,20 +34,20 @@ class Shown:
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """How often each class (row) was taken for each (column): int64 (classes, classes)."""
+        """The confusion matrix, int64 (classes, classes): how often each class (row) is predicted as each (column)."""
         return count_confusions(self.test.labels, self.probabilities.argmax(axis=1), len(self.names))
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture, and what it shows.
+    """A picture, and texts about it.
 
     Attributes:
-        name: of its file, without the ending.
-        heading: what stands above it in a page.
-        title: its finding, in a line.
-        description: what it shows, in words, for who cannot see it.
-        png: the content of a PNG file.
+        name: the name of its file, without the suffix.
+        heading: its heading on a page.
+        title: its main finding, in one line.
+        description: what it shows, for readers who cannot see it.
+        png: the contents of a PNG file.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""How all pictures look: colours that the colour-blind tell apart, sizes that can be read from the last row."""
+"""The common style of the pictures: colours that the colour-blind can distinguish, and text large enough for a talk."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 BLUE, VERMILLION, ORANGE = "#0072B2", "#D55E00", "#E69F00"
 INK, GREY, FAINT, PAPER = "#1a1a1a", "#595959", "#e4e4e4", "#ffffff"
 AMOUNT = "viridis"
-"""The colours of amounts from none, dark, to much; equal steps look equal, also without red and green."""
+"""The colour map of amounts, from dark to bright. Equal steps look equal, also to the colour-blind."""
 COUNT = "cividis_r"
-"""The same on white paper: from few to many, dark."""
+"""The colour map of counts on white paper, from bright to dark."""
 SIGNED = "PuOr_r"
-"""The colours of numbers below and above zero."""
+"""The colour map of values below and above zero."""
 
 WIDTH = 12.0  # inches
 DPI = 120
@@ -33,7 +33,7 @@ _LONGEST_NAME = 14
 
 @dataclass(frozen=True)
 class Drawing:
-    """What a picture shows, as `Picture` has it, and the figure that shows it."""
+    """A figure, and texts about it as in `Picture`."""
 
     heading: str
     title: str
@@ -41,7 +41,7 @@ class Drawing:
     figure: Figure
 
     def png(self) -> bytes:
-        """The content of a PNG file, the same bytes for the same figure."""
+        """The contents of a PNG file, the same bytes for the same figure."""
         buffer = io.BytesIO()
         self.figure.savefig(buffer, format="png", metadata={"Software": None})
         return buffer.getvalue()
@@ -49,7 +49,7 @@ class Drawing:
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw with matplotlib's own defaults and the sizes below, whatever the user's settings are."""
+    """Within this context, matplotlib draws with its own defaults and the settings below, not with the user's."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(
@@ -57,7 +57,7 @@ def style() -> Iterator[None]:
                 "font.family": "DejaVu Sans",  # comes with matplotlib
                 "font.size": 13,
                 "text.color": INK,
-                "text.parse_math": False,  # a class may be named $
+                "text.parse_math": False,  # a class may be called $
                 "axes.edgecolor": GREY,
                 "axes.labelcolor": INK,
                 "axes.spines.right": False,
@@ -77,18 +77,18 @@ def style() -> Iterator[None]:
 
 
 def drawable(names: Sequence[str]) -> list[str]:
-    """The names of classes as they fit a picture: cut if long; a number where the font lacks a character."""
+    """The names of classes for a picture: cut off if long, or the label if the font lacks a character."""
     known = get_font(findfont("DejaVu Sans")).get_charmap()
     return [
         (name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…")
         if name and all(ord(character) in known for character in name)
-        else str(number)
-        for number, name in enumerate(names)
+        else str(label)
+        for label, name in enumerate(names)
     ]
 
 
 def page(title: str, subtitle: str, height: float) -> Figure:
-    """A figure `WIDTH` inches wide with its title at the top left; `place` puts axes below it."""
+    """A figure `WIDTH` inches wide, with a title at the top left; `add_axes` adds axes below it."""
     figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor=PAPER)
     FigureCanvasAgg(figure)
     size = min(22, 22 * 52 / len(title))
@@ -98,17 +98,17 @@ def page(title: str, subtitle: str, height: float) -> Figure:
 
 
 TOP = 1.55
-"""Inches at the top of a page for the title, a line below it, and the headings of the axes."""
+"""Inches at the top of a page for the title, the subtitle, and the headings of the axes."""
 
 
-def place(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """Axes in inches from the top left of the page."""
+def add_axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Add axes at a position in inches from the top left of the page."""
     total = figure.get_figheight()
     return figure.add_axes((left / WIDTH, 1 - (top + height) / total, width / WIDTH, height / total))
 
 
 def mosaic(images: NDArray[Any], corners: Sequence[tuple[int, int]], side: int) -> NDArray[np.float32]:
-    """Images (n, height, width) as squares of `side` pixels at their (top, left); NaN, which is not drawn, between."""
+    """Put images (n, height, width) as squares of `side` pixels at (top, left). NaN, not drawn, fills the gaps."""
     tops, lefts = np.array(corners).T
     canvas = np.full((tops.max() + side, lefts.max() + side), np.nan, np.float32)
     rows, columns = (np.arange(side) * extent // side for extent in images.shape[1:])

@@ -1,4 +1,4 @@
-"""Which classes are taken for which."""
+"""The confusion matrix and the most common confusions."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from ._picture import Shown
-from ._style import BLUE, COUNT, FAINT, GREY, INK, PAPER, TOP, VERMILLION, WIDTH, Drawing, drawable, page, place
+from ._style import BLUE, COUNT, FAINT, GREY, INK, PAPER, TOP, VERMILLION, WIDTH, Drawing, add_axes, drawable, page
 
 _LISTED = 10
-_MOST_NUMBERED, _MOST_SHARES = 50, 30  # with more classes, the cells are too small for numbers
+_MOST_NUMBERED, _MOST_SHARES = 50, 30  # with more classes, the cells are too small for counts and for percentages
 
 
 def most_common(counts: NDArray[np.int64]) -> list[tuple[int, int, int]]:
-    """The confusions as (class, taken for, how often), most common first, equal ones in the order of the classes."""
+    """The confusions as (class, predicted, count), most common first, and equal ones in the order of the classes."""
     wrong = counts.copy()
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind="stable")[: np.count_nonzero(wrong)]
@@ -23,29 +23,31 @@ def most_common(counts: NDArray[np.int64]) -> list[tuple[int, int, int]]:
 
 
 def draw(shown: Shown) -> Drawing:
-    """The confusion matrix, and beside it the most common confusions. A class that does not occur is left out."""
+    """Draw the confusion matrix, and beside it the most common confusions. Classes that do not occur are left out."""
     counts, names = shown.counts, shown.names
-    total, right = int(counts.sum()), int(np.trace(counts))
+    total, correct = int(counts.sum()), int(np.trace(counts))
     pairs, short = most_common(counts)[:_LISTED], drawable(names)
-    title = "No test image was taken for another class"
+    title = "No test image is misclassified"
     if pairs:
-        title = f"{short[pairs[0][0]]} taken for {short[pairs[0][1]]}: {_times(pairs[0][2])}"
-    subtitle = f"{right:,} of {total:,} test images read rightly ({right / total:.2%}), {total - right:,} wrongly."
+        title = f"{short[pairs[0][0]]} mistaken for {short[pairs[0][1]]}: {_times(pairs[0][2])}"
+    subtitle = (
+        f"{correct:,} of {total:,} test images correct ({correct / total:.2%}), {total - correct:,} misclassified."
+    )
 
     kept = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
     side = 5.4 if len(kept) <= 12 else 7.0
     long = max(len(short[k]) for k in kept)
     left, below = 0.75 + 0.09 * long, (0.4 if long <= 2 else 0.3 + 0.08 * long)
     figure = page(title, subtitle, TOP + side + below + 0.6)
-    matrix = place(figure, left, TOP, side, side)
+    matrix = add_axes(figure, left, TOP, side, side)
     _draw_matrix(matrix, counts[np.ix_(kept, kept)], [short[k] for k in kept], side)
     if pairs:
         start = left + side + 1.0 + 0.11 * max(len(short[a]) + len(short[b]) for a, b, _ in pairs)
-        _draw_list(place(figure, start, TOP, WIDTH - start - 0.7, 0.3 + 0.48 * len(pairs)), pairs, short)
+        _draw_list(add_axes(figure, start, TOP, WIDTH - start - 0.7, 0.3 + 0.48 * len(pairs)), pairs, short)
 
-    told = "; ".join(f"{names[a]} taken for {names[b]} {_times(n)}" for a, b, n in pairs)
-    description = f"Confusion matrix of {len(kept)} classes. {subtitle} Most common confusions: {told or 'none'}."
-    return Drawing("What it takes for what", title, description, figure)
+    listed = "; ".join(f"{names[a]} mistaken for {names[b]} {_times(n)}" for a, b, n in pairs)
+    description = f"Confusion matrix of {len(kept)} classes. {subtitle} Most common confusions: {listed or 'none'}."
+    return Drawing("Which classes it confuses", title, description, figure)
 
 
 def _times(count: int) -> str:
@@ -53,7 +55,7 @@ def _times(count: int) -> str:
 
 
 def _draw_matrix(axes: Axes, counts: NDArray[np.int64], names: list[str], side: float) -> None:
-    """Errors in colours on white; on the diagonal, in grey, the share that was read rightly."""
+    """Draw errors in colour on white and, on the diagonal in grey, the percentage that is correct."""
     n = len(counts)
     wrong = np.ma.masked_equal(np.where(np.eye(n, dtype=bool), 0, counts), 0)
     most = int(wrong.max()) if wrong.count() else 1
@@ -84,8 +86,8 @@ def _draw_matrix(axes: Axes, counts: NDArray[np.int64], names: list[str], side: 
     axes.grid(which="minor")
     axes.tick_params(which="both", length=0)
     axes.spines[:].set_color(FAINT)
-    axes.set(xlabel="taken for", ylabel="is")
-    heading = "All test images" + ("; on the diagonal: share read rightly" if n <= _MOST_SHARES else "")
+    axes.set(xlabel="predicted", ylabel="true")
+    heading = "All test images" + ("; on the diagonal: percentage correct" if n <= _MOST_SHARES else "")
     axes.set_title(heading, loc="left", fontsize=14)
 
 

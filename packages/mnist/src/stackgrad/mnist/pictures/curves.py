@@ -1,4 +1,4 @@
-"""How loss and accuracy went while the model learned."""
+"""Loss and accuracy during training."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 
 from ..runs.metrics import series
 from ._picture import Shown
-from ._style import BLUE, ORANGE, TOP, VERMILLION, Drawing, page, place
+from ._style import BLUE, ORANGE, TOP, VERMILLION, Drawing, add_axes, page
 
 _AVERAGED = 7  # lines of metrics.jsonl
 _HEIGHT = 6.8  # inches
 
 
 def smooth(values: NDArray[np.float64], width: int = _AVERAGED) -> NDArray[np.float64]:
-    """The mean of each value and its neighbours, `width` together; fewer at the ends."""
+    """The mean of each value and its neighbours, `width` values in all, fewer at the ends."""
     reach = width // 2
     return np.array([values[max(0, i - reach) : i + reach + 1].mean() for i in range(len(values))])
 
 
 def draw(shown: Shown) -> Drawing:
-    """The loss, and the accuracy, over the epochs."""
+    """Draw loss and accuracy over the epochs."""
     rows = shown.rows
     loss, test = series(rows, "loss")[1], series(rows, "test_accuracy")[1]
     steps = max((row["step"] for row in rows), default=1)
@@ -35,13 +35,13 @@ def draw(shown: Shown) -> Drawing:
     subtitle = f"{steps:,} steps, {epochs} epoch{'s' * (epochs != 1)}. Dots: as logged; lines: smoothed."
 
     figure = page(title, subtitle, _HEIGHT)
-    told = []
+    ends = []
     for left, key, heading in ((0.95, "loss", "Loss (cross-entropy)"), (6.85, "accuracy", "Accuracy")):
-        axes = place(figure, left, TOP, 4.9, _HEIGHT - TOP - 0.85)
+        axes = add_axes(figure, left, TOP, 4.9, _HEIGHT - TOP - 0.85)
         axes.set_title(heading, loc="left", fontsize=15)
         axes.set(xlabel="epoch", xlim=(0, epochs))
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-        told += _draw_lines(axes, rows, key, epochs / steps)
+        ends += _draw_lines(axes, rows, key, epochs / steps)
         if key == "loss":
             axes.set_yscale("log")
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -52,19 +52,20 @@ def draw(shown: Shown) -> Drawing:
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
         if len(axes.get_legend_handles_labels()[1]) > 1:
             axes.legend(frameon=False, loc="upper right" if key == "loss" else "lower right")
-    description = f"Curves of loss and accuracy. {title}. {subtitle} At the end: {'; '.join(told) or 'nothing'}."
+    description = f"Curves of loss and accuracy. {title}. {subtitle} At the end: {'; '.join(ends) or 'nothing'}."
     return Drawing("How it learned", title, description, figure)
 
 
 def _draw_lines(axes: Axes, rows: list[dict[str, Any]], key: str, epochs_per_step: float) -> list[str]:
-    """The lines of loss or accuracy, told apart by form as well as colour; what each ends at, in words."""
-    told = []
+    """Draw the lines of loss or accuracy, which differ in shape as well as in colour. Returns the last value of each,
+    in words."""
+    ends = []
     form = ".3f" if key == "loss" else ".2%"
-    for prefix, images in (("", "training images"), ("validation_", "images held out"), ("test_", "test images")):
+    for prefix, images in (("", "training images"), ("validation_", "held-out images"), ("test_", "test images")):
         steps, values = series(rows, prefix + key)
         if not len(steps):
             continue
-        epochs, values = steps * epochs_per_step, np.clip(values, 1e-6, 1e6)  # 0 is not on an axis of logarithms
+        epochs, values = steps * epochs_per_step, np.clip(values, 1e-6, 1e6)  # a log axis has no 0
         if not prefix:
             axes.plot(epochs, values, ".", color=BLUE, alpha=0.35, markersize=6)
             values = smooth(values)
@@ -74,13 +75,13 @@ def _draw_lines(axes: Axes, rows: list[dict[str, Any]], key: str, epochs_per_ste
         else:
             label = f"{images}: {values[-1]:.2%}"
             axes.plot(epochs, values, "D", color=VERMILLION, markersize=11, clip_on=False, zorder=4, label=label)
-        told.append(f"{key} on {images} {values[-1]:{form}}")
-    return told
+        ends.append(f"{key} on {images} {values[-1]:{form}}")
+    return ends
 
 
 def _floor(rows: list[dict[str, Any]]) -> float:
-    """Where the axis of accuracy begins, such that what comes after the first tenth fills it: on an axis from 0 to
-    100 % nobody sees an error of 1 %."""
+    """The start of the accuracy axis, so that the values after the first tenth of training fill it. On an axis from 0
+    to 100 %, nobody could see an error of 1 %."""
     last = max((row["step"] for row in rows), default=1)
     later = [row for row in rows if row["step"] > last / 10]
     lines = (smooth(series(later, "accuracy")[1]), *(series(later, f"{p}_accuracy")[1] for p in ("validation", "test")))

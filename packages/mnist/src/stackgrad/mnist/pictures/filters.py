@@ -11,25 +11,23 @@ from numpy.typing import NDArray
 from stackgrad import nn
 
 from ._picture import Shown
-from ._style import GREY, SIGNED, TOP, VERMILLION, Drawing, mosaic, page, place
+from ._style import GREY, SIGNED, TOP, VERMILLION, Drawing, add_axes, mosaic, page
 
-_SIDE, _GAP = 60, 6  # pixels of a filter and between two
-_LARGEST = 0.66  # inches of a filter of the second convolution, with its gap
+_SIDE, _GAP = 60, 6  # pixels: a filter, between filters
+_LARGEST = 0.66  # inches of a filter of the second convolution, including its gap
 _LEFT, _RIGHT, _HIGHEST = 3.0, 7.3, 7.5  # inches
 
 
 def draw(shown: Shown) -> Drawing:
-    """The filters of the first convolution, one below the other, and beside each those that look at its output."""
+    """Draw the filters of the first convolution, and beside them the filters of the second, a row per input channel."""
     first, second = [m.weight.detach().numpy() for m in shown.model.modules() if isinstance(m, nn.Conv2d)][:2]
     made, seen, *_ = second.shape
     most = int(np.abs(second).sum(axis=(0, 2, 3)).argmax())
     title = f"Convolution 2 gives most weight to channel {most + 1} of convolution 1"
-    subtitle = (
-        "Framed: that channel. Orange: positive weights, purple: negative, white: 0; a scale for each convolution."
-    )
+    subtitle = "Framed: that channel. Orange: positive weights, purple: negative, white: 0; one scale per convolution."
 
     cell = min(_LARGEST, _RIGHT / made, _HIGHEST / seen)
-    # The columns of the first panel such that its filters are largest.
+    # Choose the columns of the first panel so that its filters are as large as possible.
     columns = max(range(1, len(first) + 1), key=lambda n: min(_LEFT / n, seen * cell / -(-len(first) // n)))
     large = min(_LEFT / columns, seen * cell / -(-len(first) // columns))
     figure = page(title, subtitle, TOP + seen * cell + 0.3)
@@ -40,17 +38,17 @@ def draw(shown: Shown) -> Drawing:
         cell,
         second.swapaxes(0, 1).reshape(-1, *second.shape[2:]),
         made,
-        f"convolution 2: a column for each of {made} channels, {_kernel(second)}",
+        f"convolution 2: one column for each of {made} channels, {_kernel(second)}",
     )
     middle = [i * (_SIDE + _GAP) + _SIDE / 2 for i in range(seen)]
     right.set_yticks(middle, [str(i + 1) for i in range(seen)], fontsize=min(14, 40 * cell))
     right.set_ylabel("channel of convolution 1")
-    if seen == len(first):  # so it is unless the second convolution has groups
+    if seen == len(first):  # true unless the second convolution has groups
         _outline(right, 0, most, made, 1)
         _outline(left, most % columns, most // columns, 1, 1)
     description = (
-        f"{title}. Weights of {len(first)} filters of {_kernel(first)} that look at the image, and of {made} times "
-        f"{seen} filters of {_kernel(second)} that look at what those give. {subtitle}"
+        f"{title}. Weights of {len(first)} filters of {_kernel(first)} that take the image, and of {made} times {seen} "
+        f"filters of {_kernel(second)} that take their output. {subtitle}"
     )
     return Drawing("What the convolutions learned", title, description, figure)
 
@@ -58,11 +56,11 @@ def draw(shown: Shown) -> Drawing:
 def _draw_panel(
     figure: Figure, left: float, cell: float, filters: NDArray[np.float32], columns: int, heading: str
 ) -> Axes:
-    """Filters (n, height, width), numbered row by row, each `cell` inches wide with the gap behind it."""
+    """Draw filters (n, height, width) row by row, each `cell` inches wide including the gap after it."""
     corners = [(i // columns * (_SIDE + _GAP), i % columns * (_SIDE + _GAP)) for i in range(len(filters))]
     canvas = mosaic(filters, corners, _SIDE)
     scale = cell / (_SIDE + _GAP)
-    axes = place(figure, left, TOP, canvas.shape[1] * scale, canvas.shape[0] * scale)
+    axes = add_axes(figure, left, TOP, canvas.shape[1] * scale, canvas.shape[0] * scale)
     most = float(np.abs(filters).max()) or 1.0
     axes.imshow(canvas, cmap=SIGNED, vmin=-most, vmax=most)
     axes.set_facecolor(GREY)
@@ -75,10 +73,10 @@ def _draw_panel(
 
 
 def _outline(axes: Axes, column: int, row: int, columns: int, rows: int) -> None:
-    """A frame around filters of a panel."""
-    step, out = _SIDE + _GAP, _GAP / 2
-    corner = (column * step - out - 0.5, row * step - out - 0.5)
-    frame = Rectangle(corner, columns * step, rows * step, fill=False, edgecolor=VERMILLION, linewidth=3, clip_on=False)
+    """Draw a frame around filters of a panel."""
+    cell, out = _SIDE + _GAP, _GAP / 2
+    corner = (column * cell - out - 0.5, row * cell - out - 0.5)
+    frame = Rectangle(corner, columns * cell, rows * cell, fill=False, edgecolor=VERMILLION, linewidth=3, clip_on=False)
     axes.add_patch(frame)
 
 

@@ -1,4 +1,4 @@
-"""The images that the model got most wrong."""
+"""The worst mistakes of the model."""
 
 from __future__ import annotations
 
@@ -7,44 +7,44 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from ._picture import Shown
-from ._style import FAINT, GREY, TOP, WIDTH, Drawing, drawable, mosaic, page, place
+from ._style import FAINT, GREY, TOP, WIDTH, Drawing, add_axes, drawable, mosaic, page
 
 _COLUMNS, _ROWS = 8, 3
-_SIDE, _GAP = 56, 8  # pixels of an image, and between two
-_COLUMN, _ROW = _SIDE + _GAP, _SIDE + 30  # from one to the next
+_SIDE, _GAP = 56, 8  # pixels: an image, between images
+_COLUMN, _ROW = _SIDE + _GAP, _SIDE + 30  # pixels from one image to the next
 
 
-def most_wrong(labels: NDArray[np.uint8], chances: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-    """The indices of the images that were taken for another class, the least chance of the right one first.
+def most_wrong(labels: NDArray[np.uint8], probabilities: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+    """The indices of misclassified images, sorted by the probability of the correct class, lowest first.
 
     Args:
         labels: (n,).
-        chances: the probability of each class, (n, classes).
-        count: how many at most.
+        probabilities: (n, classes).
+        count: the largest count of indices.
     """
-    wrong = np.flatnonzero(chances.argmax(axis=1) != labels)
-    return wrong[np.argsort(chances[wrong, labels[wrong]], kind="stable")][:count]
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    return wrong[np.argsort(probabilities[wrong, labels[wrong]], kind="stable")][:count]
 
 
 def draw(shown: Shown) -> Drawing:
-    """The images that were read wrongly, those with the least chance of the right class first, and what they were
-    taken for. Where none was wrong, the images of which the model was least sure."""
-    split, chances, names = shown.test, shown.probabilities, shown.names
-    guesses, short = chances.argmax(axis=1), drawable(names)
-    chosen = most_wrong(split.labels, chances, _COLUMNS * _ROWS)
+    """Draw misclassified images, those with the lowest probability of the correct class first. If all are correct, draw
+    the images that the model was least sure of."""
+    split, probabilities, names = shown.test, shown.probabilities, shown.names
+    guesses, short = probabilities.argmax(axis=1), drawable(names)
+    chosen = most_wrong(split.labels, probabilities, _COLUMNS * _ROWS)
     errors = int((guesses != split.labels).sum())
     which = "the only one" if errors == 1 else "all of them" if errors <= len(chosen) else f"the worst {len(chosen)}"
-    title = f"{errors:,} of {len(split):,} read wrongly: {which}"
-    subtitle = "What it is → what it was taken for, and how sure the model was of that."
+    title = f"{errors:,} of {len(split):,} misclassified: {which}"
+    subtitle = "True class → predicted class, and how sure the model was."
     if not errors:
-        chosen = np.argsort(chances.max(axis=1), kind="stable")[: _COLUMNS * _ROWS]
-        title = f"All {len(split):,} read rightly: the {len(chosen)} it was least sure of"
-        subtitle = "What it is, and how sure the model was."
+        chosen = np.argsort(probabilities.max(axis=1), kind="stable")[: _COLUMNS * _ROWS]
+        title = f"All {len(split):,} correct: the {len(chosen)} it was least sure of"
+        subtitle = "The class, and how sure the model was."
 
     rows = -(-len(chosen) // _COLUMNS)
     height = rows * _ROW * (WIDTH - 0.6) / (_COLUMNS * _COLUMN - _GAP)
     figure = page(title, subtitle, TOP - 0.3 + height)
-    axes = place(figure, 0.3, TOP - 0.3, WIDTH - 0.6, height)
+    axes = add_axes(figure, 0.3, TOP - 0.3, WIDTH - 0.6, height)
     corners = [(k // _COLUMNS * _ROW, k % _COLUMNS * _COLUMN) for k in range(len(chosen))]
     axes.imshow(mosaic(split.images[chosen], corners, _SIDE), cmap="gray_r", vmin=0, vmax=255)
     axes.set(xlim=(-0.5, _COLUMNS * _COLUMN - _GAP - 0.5), ylim=(rows * _ROW - 0.5, -0.5))
@@ -57,10 +57,11 @@ def draw(shown: Shown) -> Drawing:
         axes.add_patch(Rectangle((left - 0.5, top - 0.5), _SIDE, _SIDE, fill=False, edgecolor=FAINT))
         middle, below = left + _SIDE / 2, top + _SIDE
         axes.text(middle, below + 7, caption, ha="center", va="center", fontweight="bold", fontsize=size)
-        sure = f"{chances[index, guesses[index]]:.1%}"
+        sure = f"{probabilities[index, guesses[index]]:.1%}"
         axes.text(middle, below + 18, sure, ha="center", va="center", fontsize=11, color=GREY)
 
-    told = "; ".join(
-        f"{names[split.labels[i]]} taken for {names[guesses[i]]} ({chances[i, guesses[i]]:.1%})" for i in chosen
+    listed = "; ".join(
+        f"{names[split.labels[i]]} mistaken for {names[guesses[i]]} ({probabilities[i, guesses[i]]:.1%})"
+        for i in chosen
     )
-    return Drawing("What it got most wrong", title, f"{title}. " + (f"In order: {told}." if errors else ""), figure)
+    return Drawing("Its worst mistakes", title, f"{title}. " + (f"In order: {listed}." if errors else ""), figure)

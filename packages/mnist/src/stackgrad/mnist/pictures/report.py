@@ -1,4 +1,4 @@
-"""The pictures of a run in its folder, and the page that shows them all."""
+"""Write the pictures of a run to its folder, and a page that shows them all."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ td { overflow-wrap: anywhere }
 
 
 def write_report(run: Run, data: Dataset, names: Sequence[str]) -> list[Picture]:
-    """Draw the pictures of a run; write each as PNG into its folder and all into report.html there.
+    """Draw the pictures of a run, and write them to its folder: each as a PNG, and all of them in report.html.
 
     Args:
         run: a finished run.
-        data: its test images are what is read.
-        names: of the run's classes.
+        data: the data with the test images.
+        names: the names of the run's classes.
 
     Raises:
         RunError: metrics.jsonl is missing or damaged.
@@ -70,7 +70,7 @@ def write_report(run: Run, data: Dataset, names: Sequence[str]) -> list[Picture]
     for picture in pictures:
         (run.folder / FOLDER / f"{picture.name}.png").write_bytes(picture.png)
     page = _page(run, data.name, shown.counts, names, pictures)
-    # The name of a folder may be bytes that are no text.
+    # The name of a folder may contain bytes that are not text.
     (run.folder / REPORT).write_text(page, encoding="utf-8", errors="backslashreplace")
     return pictures
 
@@ -78,13 +78,13 @@ def write_report(run: Run, data: Dataset, names: Sequence[str]) -> list[Picture]
 def _page(
     run: Run, data_name: str, counts: NDArray[np.int64], names: Sequence[str], pictures: Sequence[Picture]
 ) -> str:
-    """HTML that refers to nothing outside itself."""
-    total, right = int(counts.sum()), int(np.trace(counts))
+    """The page, as HTML without references to other files."""
+    total, correct = int(counts.sum()), int(np.trace(counts))
     title = escape(f"{run.summary['model']} on {data_name}")
     parts = [
         f"<h1>{title}</h1>",
-        f'<p class="lead"><strong>{right / total:.2%}</strong> of the test images are read rightly: '
-        f"{right:,} of {total:,}.</p>",
+        f'<p class="lead"><strong>{correct / total:.2%}</strong> of the test images are classified correctly: '
+        f"{correct:,} of {total:,}.</p>",
     ]
     for picture in pictures:
         image = base64.b64encode(picture.png).decode()
@@ -100,18 +100,19 @@ def _page(
 
 
 def _class_table(counts: NDArray[np.int64], names: Sequence[str]) -> str:
-    """For each class that occurs: how many images, how many of them read rightly, what it is taken for."""
+    """A row for each class that occurs: its images, the correct ones, and the most common confusions."""
     rows = []
-    for number in np.flatnonzero(counts.sum(axis=1)).tolist():
-        images, right = int(counts[number].sum()), int(counts[number, number])
-        wrong = [(int(n), names[taken]) for taken, n in enumerate(counts[number]) if n and taken != number]
-        taken_for = ", ".join(f"{name} ({n:,})" for n, name in sorted(wrong, key=lambda pair: -pair[0])[:3])
+    for label in np.flatnonzero(counts.sum(axis=1)).tolist():
+        images, correct = int(counts[label].sum()), int(counts[label, label])
+        wrong = [(int(n), names[guess]) for guess, n in enumerate(counts[label]) if n and guess != label]
+        mistaken_for = ", ".join(f"{name} ({n:,})" for n, name in sorted(wrong, key=lambda pair: -pair[0])[:3])
         rows.append(
-            f'<tr><th scope="row">{escape(names[number])}</th><td class="number">{images:,}</td>'
-            f'<td class="number">{right:,}</td><td class="number">{right / images:.1%}</td>'
-            f"<td>{escape(taken_for)}</td></tr>"
+            f'<tr><th scope="row">{escape(names[label])}</th><td class="number">{images:,}</td>'
+            f'<td class="number">{correct:,}</td><td class="number">{correct / images:.1%}</td>'
+            f"<td>{escape(mistaken_for)}</td></tr>"
         )
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("class", "images", "right", "", "most often taken for"))
+    columns = ("class", "images", "correct", "", "most often mistaken for")
+    head = "".join(f'<th scope="col">{name}</th>' for name in columns)
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead>\n<tbody>{"".join(rows)}</tbody></table></div>'
 
 
@@ -125,8 +126,8 @@ def _summary_table(summary: dict[str, Any]) -> str:
 
 def _in_words(key: str, value: object) -> str:
     if isinstance(value, dict):
-        told = {name: one for name, one in value.items() if one is not None and one is not False}
-        return ", ".join(f"{name} {one}" for name, one in told.items())
+        given = {name: one for name, one in value.items() if one is not None and one is not False}
+        return ", ".join(f"{name} {one}" for name, one in given.items())
     if key.endswith("accuracy") and isinstance(value, float):
         return f"{value:.2%}"
     if isinstance(value, int | float) and not isinstance(value, bool) and key != "seed":

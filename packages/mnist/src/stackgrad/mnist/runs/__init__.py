@@ -1,4 +1,4 @@
-"""The folder of a run: what training leaves in it, reading it again, and what is made of it for other programs."""
+"""The folder of a run: its files, loading it, and exporting it to other programs."""
 
 from .folder import Run, RunError, load_run
 

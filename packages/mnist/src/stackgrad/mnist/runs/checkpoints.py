@@ -1,7 +1,8 @@
-"""Checkpoints: what a training needs to go on, in files that are whole or do not count.
+"""Checkpoints: the state from which a training can be resumed.
 
-A checkpoint is one safetensors file with a SHA-256 of all that it holds. It is written beside its place, forced to the
-disk and renamed, so that a crash at any moment leaves the one before; two are kept in case one is damaged later.
+A checkpoint is one safetensors file with a SHA-256 of its contents. It is written to a temporary file, flushed to the
+disk and renamed, so that a crash at any time leaves the previous checkpoint intact. The last two are kept, in case one
+is damaged later.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ _ENTRY = "checkpoint"
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that is damaged; one line that says which and how."""
+    """A checkpoint is damaged. The message is one line that says which and how."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint as it was read: after which step it was made, and the state then."""
+    """A checkpoint that was read: its file, its step, and the state after that step."""
 
     path: Path
     step: int
@@ -35,12 +36,12 @@ class Checkpoint:
 
 
 def digest(state: Mapping[Any, Any]) -> str:
-    """SHA-256 of a state as `nn.save` takes it: of its nesting, its numbers and texts, and of tensors also the dtypes
-    and shapes. The order of names does not count."""
-    found = hashlib.sha256()
+    """SHA-256 of a state for `nn.save`: of its structure and values, and the dtypes and shapes of its tensors. The
+    order of names does not matter."""
+    sha256 = hashlib.sha256()
     for line in _lines(state, ""):
-        found.update(line)
-    return found.hexdigest()
+        sha256.update(line)
+    return sha256.hexdigest()
 
 
 def _lines(value: Any, path: str) -> Iterator[bytes]:
@@ -60,18 +61,18 @@ def _lines(value: Any, path: str) -> Iterator[bytes]:
 
 
 class Checkpoints:
-    """The checkpoints of a run, in a folder of their own inside the run's."""
+    """The checkpoints of a run, in a subfolder of the run's folder."""
 
     def __init__(self, run: Path) -> None:
         self.folder = run / FOLDER
 
     def paths(self) -> list[Path]:
-        """The files, the last one first, whether good or not."""
+        """The files, newest first, whether good or damaged."""
         found = [path for path in self.folder.glob("step-*.safetensors") if re.fullmatch(r"step-\d+", path.stem)]
         return sorted(found, key=_step, reverse=True)
 
     def save(self, step: int, state: Mapping[str, Any]) -> None:
-        """Write the checkpoint after a step, then remove all but the last two. Raises OSError."""
+        """Write the checkpoint of a step, then remove all but the last two. Raises OSError."""
         self.folder.mkdir(exist_ok=True)
         path = self.folder / f"step-{step:08d}.safetensors"
         nn.save(path, state, {_ENTRY: digest(state)})
@@ -79,7 +80,7 @@ class Checkpoints:
             old.unlink()
 
     def last_good(self) -> tuple[Checkpoint | None, list[str]]:
-        """The last checkpoint that is whole, or None, and one line for each later one that is not."""
+        """The last good checkpoint, or None, and a line for each later one, all damaged."""
         flaws: list[str] = []
         for path in self.paths():
             try:
@@ -89,7 +90,7 @@ class Checkpoints:
         return None, flaws
 
     def remove_from(self, step: int) -> None:
-        """Remove the checkpoints after this step and later ones."""
+        """Remove the checkpoints of this step and of later ones."""
         for path in self.paths():
             if _step(path) >= step:
                 path.unlink()
@@ -105,5 +106,5 @@ def _read(path: Path) -> Checkpoint:
     except (OSError, ValueError) as error:
         raise CheckpointError(str(error)) from error
     if expected != digest(state):
-        raise CheckpointError(f"{path}: damaged: it is not what was saved (its checksum differs)")
+        raise CheckpointError(f"{path}: damaged: the checksum does not match the contents")
     return Checkpoint(path, _step(path), state)

@@ -1,7 +1,7 @@
-"""A trained model as an ONNX file, which other programs run.
+"""Export of a trained model to an ONNX file, for other programs to run.
 
-The model is called once, and each function that it applies to what came from its input becomes the ONNX operator of the
-same meaning; all else is constant. ONNX's operators: https://onnx.ai/onnx/operators/.
+The model is called once. Each function that depends on the input becomes the equivalent ONNX operator, and everything
+else becomes a constant. ONNX's operators: https://onnx.ai/onnx/operators/.
 """
 
 from __future__ import annotations
@@ -27,25 +27,26 @@ from .trace import trace
 
 OPSET = 17
 INPUT, OUTPUT = "images", "probabilities"
-_IR_VERSION = 8  # that of opset 17's time: programs refuse files newer than themselves
-_BATCH = 3  # of the one call; the file takes any
+_IR_VERSION = 8  # as old as opset 17, since programs refuse files that are newer than themselves
+_BATCH = 3  # in the one call; the exported model takes any batch size
 
 Operator = tuple[str, list[Any], dict[str, Any]]
-"""Its name, its inputs (tensors or arrays) and its attributes."""
+"""The name of an operator, its inputs (tensors or arrays) and its attributes."""
 
 
 class ExportError(FailureError):
-    """A model cannot be exported; one line that says why."""
+    """A model cannot be exported. The message is one line that says why."""
 
 
 def export_model(run: Run, path: Path) -> None:
     """Write the model of a run to an ONNX file.
 
-    Its input, "images", is uint8 (n, 28, 28) for any n, 0 the background and 255 full ink, as `read_image` gives it;
-    its output, "probabilities", float32 (n, classes). Its metadata hold the names of the classes, as JSON.
+    The model's input, "images", is uint8 (n, 28, 28) for any n, with 0 for the background and 255 for full ink, like
+    images from `read_image`. Its output, "probabilities", is float32 (n, classes). The metadata contain the names of
+    the classes as JSON.
 
     Raises:
-        ExportError: the package onnx is not installed, or the model applies a function that has no operator here.
+        ExportError: the package onnx is not installed, or the model applies a function without an operator here.
         OSError: the file cannot be written.
     """
     try:
@@ -78,7 +79,7 @@ def _graph(model: nn.Module, onnx: Any) -> tuple[list[Any], list[Any], int]:
     """The nodes, the constants, and the number of classes."""
     nodes: list[Any] = []
     constants: list[Any] = []
-    names: dict[int, str] = {}  # of what depends on the input, by the identity of the tensor
+    names: dict[int, str] = {}  # names of the tensors that depend on the input, by id
 
     def add(operator: str, inputs: list[Any], attributes: dict[str, Any], output: str | None = None) -> str:
         taken = [each if isinstance(each, str) else constant(each) for each in inputs]
@@ -100,9 +101,9 @@ def _graph(model: nn.Module, onnx: Any) -> tuple[list[Any], list[Any], int]:
     result, applied = trace(model, images)
     for one in applied:
         if not any(id(each) in names for each in one.arguments if isinstance(each, Tensor)):
-            continue  # nothing that depends on the input: a constant, where it is used
+            continue  # does not depend on the input: a constant, if it is used
         if one.name not in _OPERATORS:
-            raise ExportError(f"the model applies {one.name}, for which there is no operator of ONNX here")
+            raise ExportError(f"the model applies {one.name}, which export does not support yet")
         output = ""
         for operator, inputs, attributes in _OPERATORS[one.name](*one.arguments):
             named = [names.get(id(each), each) if isinstance(each, Tensor) else each for each in inputs]
@@ -113,7 +114,7 @@ def _graph(model: nn.Module, onnx: Any) -> tuple[list[Any], list[Any], int]:
 
 
 _LAST = object()
-"""Stands for the result of the operator before."""
+"""Stands for the result of the previous operator."""
 
 
 def _with_relu(operator: Operator, relu: bool) -> list[Operator]:
@@ -148,7 +149,7 @@ def _window(window: Window) -> dict[str, Any]:
 def _reshape(x: Tensor, shape: tuple[int, ...]) -> list[Operator]:
     if shape[:1] != x.shape[:1]:
         raise ExportError(f"the model reshapes {x.shape} to {shape}, which mixes the images of a batch")
-    return [("Reshape", [x, np.array([0, *shape[1:]])], {})]  # 0: as many as there are
+    return [("Reshape", [x, np.array([0, *shape[1:]])], {})]  # 0 keeps the extent
 
 
 def _elementwise(operator: str) -> Callable[..., list[Operator]]:

@@ -1,4 +1,4 @@
-"""The folder of a run: what training leaves behind, and finding it again."""
+"""The folder of a run: creating, saving, finding and loading it."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _MOST_CLASSES = 256  # labels are bytes
 
 
 class RunError(MistakeError):
-    """A run's folder cannot be made, found or read; the message is one line that says which and why."""
+    """A run's folder cannot be made, found or read. The message is one line that says which and why."""
 
 
 def new_run(out: Path | None, model: str) -> Path:
-    """Make the folder of a new run: `out`, which must not hold anything, or a new one under ./runs.
+    """Make the folder of a new run: `out`, which must be new or empty, or a new one under ./runs.
 
     Raises RunError if it cannot be made or written to.
     """
@@ -48,7 +48,7 @@ def new_run(out: Path | None, model: str) -> Path:
         elif out.is_dir() and not _unbegun(out):
             raise RunError(f"{out}: the folder is not empty; name another with --out")
         elif out.exists() and not out.is_dir():
-            raise RunError(f"{out}: is no folder; name another with --out")
+            raise RunError(f"{out}: not a folder; name another with --out")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / METRICS).touch()
     except OSError as error:
@@ -57,7 +57,7 @@ def new_run(out: Path | None, model: str) -> Path:
 
 
 def _unbegun(folder: Path) -> bool:
-    """Whether a folder holds nothing, or no more than a run leaves that ended before its first checkpoint."""
+    """Whether a folder is empty, or contains only the files of a run that ended before its first checkpoint."""
     if (folder / METRICS).is_file() and (folder / METRICS).stat().st_size:
         return False
     names = {path.name for path in folder.iterdir() if not path.match(_PARTIAL)}
@@ -65,15 +65,15 @@ def _unbegun(folder: Path) -> bool:
 
 
 def remove_partial(folder: Path) -> None:
-    """Remove the files of a run that were being written when its process was killed."""
+    """Remove the temporary files that a killed process left."""
     for path in folder.rglob(_PARTIAL):
         path.unlink()
 
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Keep other processes from training into the same folder. Raises RunError where one does so."""
-    lock = FileLock(folder / _LOCK, timeout=0)  # the system gives it back however this process ends
+    """Keep other processes from training in the same folder. Raises RunError if one already does."""
+    lock = FileLock(folder / _LOCK, timeout=0)  # the system releases it, however this process ends
     try:
         lock.acquire()
     except Timeout as error:
@@ -87,7 +87,7 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 def _unused(name: str) -> Path:
-    """Make a folder of that name under ./runs, numbered if there is one (two runs may start in the same second)."""
+    """Make a folder with that name under ./runs, or with a suffix if it exists: two runs may start in one second."""
     RUNS.mkdir(exist_ok=True)
     for i in itertools.count(1):
         folder = RUNS / (name if i == 1 else f"{name}-{i}")
@@ -100,30 +100,30 @@ def _unused(name: str) -> Path:
 
 
 def resume_command(folder: Path) -> str:
-    """What to type to go on with the run in a folder."""
+    """The command that resumes the run in a folder."""
     size = world().size
     command = "stackgrad-mnist" if size == 1 else f"mpiexec -n {size} python -m mpi4py -m stackgrad.mnist"
     return f"{command} train --resume {shlex.quote(str(folder))}"
 
 
 def save_run(folder: Path, model: Model, summary: Mapping[str, Any]) -> None:
-    """Write the weights, then the summary. A folder that has a summary is thus a finished run."""
-    # One entry only: safetensors writes several in random order, and equal weights should make equal files.
+    """Write the weights, then the summary. So a run is finished if its folder has a summary."""
+    # Only one entry: safetensors writes several in random order, and equal weights should give equal files.
     nn.save(folder / MODEL, model, {"sha256": digest(model.state_dict())})
     replace_file(folder / SUMMARY, (json.dumps(summary, indent=2) + "\n").encode())
 
 
 def newest_run() -> Path:
-    """The run under ./runs that was finished last."""
+    """The run under ./runs that finished last."""
     finished = sorted(RUNS.glob(f"*/{SUMMARY}"), key=lambda path: (path.stat().st_mtime_ns, path))
     if not finished:
-        raise RunError(f"no finished run under {RUNS.resolve()}: name one, or make one with `stackgrad-mnist train`")
+        raise RunError(f"no finished run in {RUNS.resolve()}: name one, or train one with `stackgrad-mnist train`")
     return finished[-1].parent
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: its folder, its trained model in evaluation mode, and its summary."""
+    """A finished run: its folder, its trained model in eval mode, and its summary."""
 
     folder: Path
     model: Model
@@ -131,7 +131,7 @@ class Run:
 
 
 def load_run(folder: Path | None = None) -> Run:
-    """The run in `folder`, or the newest one. Raises RunError for one that is missing or damaged."""
+    """Load the run in `folder`, by default the newest. Raises RunError if it is missing or damaged."""
     folder = newest_run() if folder is None else folder
     if not folder.is_dir():
         raise RunError(f"{folder}: no such folder; expected one that `stackgrad-mnist train` made")
@@ -140,7 +140,7 @@ def load_run(folder: Path | None = None) -> Run:
         model = _read_model(folder / MODEL, summary["model"], summary["classes"])
     except FileNotFoundError as error:
         if Checkpoints(folder).paths() and not (folder / SUMMARY).exists():
-            raise RunError(f"{folder}: this run is not finished; go on with `{resume_command(folder)}`") from error
+            raise RunError(f"{folder}: this run is not finished; resume it with `{resume_command(folder)}`") from error
         missing = Path(error.filename).name if error.filename else MODEL
         raise RunError(f"{folder}: no {missing} there; expected the folder of a finished run") from error
     except OSError as error:
@@ -152,7 +152,7 @@ def load_run(folder: Path | None = None) -> Run:
 def last_checkpoint(folder: Path) -> tuple[Checkpoint, list[str]]:
     """The last good checkpoint of an unfinished run, and a line for each later one that is damaged.
 
-    Raises RunError, with one line that says why this run cannot go on.
+    Raises RunError, with one line that says why the run cannot be resumed.
     """
     if not folder.is_dir():
         raise RunError(f"{folder}: no such folder; expected one that `stackgrad-mnist train` made")
@@ -161,10 +161,10 @@ def last_checkpoint(folder: Path) -> tuple[Checkpoint, list[str]]:
         raise RunError(f"{folder}: this run is finished; measure it with `{command}`")
     checkpoint, flaws = Checkpoints(folder).last_good()
     if checkpoint is None:
-        why = f"no checkpoint is good: {'; '.join(flaws)}" if flaws else "no checkpoint there; start the run anew"
+        why = f"no checkpoint is good: {'; '.join(flaws)}" if flaws else "no checkpoint there; start a new run"
         raise RunError(f"{folder}: {why}")
     if not {"versions", "arguments", "data", "training", "metrics", "seconds"} <= set(checkpoint.state):
-        raise RunError(f"{checkpoint.path}: of another form than this version writes: start the run anew")
+        raise RunError(f"{checkpoint.path}: written by another version in another format: start a new run")
     its = checkpoint.state["versions"]
     differ = [
         f"{name} {its.get(name)}, not {version}"
@@ -172,12 +172,12 @@ def last_checkpoint(folder: Path) -> tuple[Checkpoint, list[str]]:
         if name != "python" and its.get(name) != version
     ]
     if differ:
-        raise RunError(f"{folder}: was begun with {'; '.join(differ)}: go on with that, or start the run anew")
+        raise RunError(f"{folder}: started with {'; '.join(differ)}: resume it with that, or start a new run")
     return checkpoint, flaws
 
 
 def _read_summary(path: Path) -> dict[str, Any]:
-    """The summary, such that what is used of it can be relied on."""
+    """Read the summary and check the entries that are used."""
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -185,8 +185,8 @@ def _read_summary(path: Path) -> dict[str, Any]:
     if not isinstance(summary, dict):
         raise RunError(f"{path}: damaged: expected an object, got {type(summary).__name__}")
 
-    def check(right: bool, key: str, value: object, expected: str) -> None:
-        if not right:
+    def check(valid: bool, key: str, value: object, expected: str) -> None:
+        if not valid:
             raise RunError(f"{path}: damaged: {key} is {json.dumps(value)[:80]}, expected {expected}")
 
     model, classes, accuracy = summary.get("model"), summary.get("classes"), summary.get("test_accuracy")
@@ -220,13 +220,13 @@ def _is_path(value: object) -> bool:
 
 
 def _read_model(path: Path, name: str, classes: int) -> Model:
-    """The model of that name with the weights in the file."""
+    """Make the model called `name`, and load the weights in the file."""
     try:
         state, metadata = nn.load(path), nn.load_metadata(path)
     except ValueError as error:
         raise RunError(str(error)) from error
     if metadata.get("sha256") != digest(state):
-        raise RunError(f"{path}: damaged: the weights are not those that were saved (their checksum differs)")
+        raise RunError(f"{path}: damaged: the checksum does not match the weights")
     model = make_model(name, classes)
     try:
         model.load_state_dict(state)

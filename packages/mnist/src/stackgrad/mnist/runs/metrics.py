@@ -1,4 +1,4 @@
-"""The course of a training, in a run's metrics.jsonl: written while it goes on, read to be shown."""
+"""The metrics of a training, in the run's metrics.jsonl: written during training, and read for the pictures."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ LOG_EVERY = 50
 
 
 class Metrics:
-    """The lines of metrics.jsonl. The checkpoints hold them too, so that none is doubled or missing after a crash.
+    """The lines of metrics.jsonl. Checkpoints contain them too, so that none is duplicated or lost after a crash.
 
     Attributes:
-        lines: those that are written; at first those of the checkpoint, which `restore` writes.
-        since: of the steps since the last line: how many, the sum of their losses, that of their accuracies.
+        lines: the lines so far; at first those of the checkpoint, which `restore` writes.
+        since: the count of steps since the last line, and the sums of their losses and accuracies.
     """
 
     def __init__(
@@ -43,20 +43,20 @@ class Metrics:
         self.since = since
 
     def restore(self) -> None:
-        """Make the file hold `lines` alone: what was written after the checkpoint will be written again."""
+        """Rewrite the file with `lines` only: the steps after the checkpoint will be done again."""
         replace_file(self.path, "".join(json.dumps(line) + "\n" for line in self.lines).encode())
         for line in self.lines:
             self.on_line(line)
 
     def add(self, line: dict[str, Any]) -> None:
-        """Write one line."""
+        """Append a line to the file."""
         self.lines.append(line)
         with open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         self.on_line(line)
 
     def log(self, step: Step) -> None:
-        """Write a line for each 50th step, and one for an epoch after which the images held out were read."""
+        """Add a line for the first and for every 50th step, and one for the validation after an epoch."""
         count, loss, accuracy = self.since
         count, loss, accuracy = self.since = (count + 1, loss + step.loss, accuracy + step.accuracy)
         if step.step % LOG_EVERY == 0 or step.step == 1:
@@ -70,9 +70,9 @@ class Metrics:
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a run's metrics.jsonl, in order; each holds `step`, from 1.
+    """Read the lines of a run's metrics.jsonl, in order. Each has a `step`, from 1.
 
-    Raises RunError for a file that is missing or damaged.
+    Raises RunError if the file is missing or damaged.
     """
     path = folder / METRICS
     try:
@@ -95,7 +95,7 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
 
 
 def series(rows: list[dict[str, Any]], key: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The steps and the values of one number, of the lines that have it."""
+    """The steps and values of one metric, from the lines that have it."""
     found = [(row["step"], row[key]) for row in rows if _is_number(row.get(key))]
     steps, values = np.array(found, np.float64).reshape(-1, 2).T
     return steps, values

@@ -1,4 +1,4 @@
-"""This process: the time since it was started, the memory it has held, the versions of what it runs."""
+"""Facts about this process: the time since its start, its peak memory, and the versions of its packages."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import sys
 import time
 from importlib.metadata import version
 
-# Without /proc: the time that the processor spent on this process until here is most of what had passed.
+# Without /proc, assume that the process has used the CPU all the time until here.
 _START = time.perf_counter() - time.process_time()
 
 
 def seconds_since_start() -> float:
-    """Seconds since this process was started, imports included."""
+    """Seconds since this process was started, including imports."""
     if sys.platform != "linux":
         return time.perf_counter() - _START
     with open("/proc/self/stat", encoding="utf-8", errors="replace") as file:
@@ -23,11 +23,11 @@ def seconds_since_start() -> float:
 
 
 def peak_memory_mb() -> float:
-    """The most memory that this process has held, in 10**6 bytes; 0 where the system does not say (Windows)."""
+    """The peak memory of this process, in 10**6 bytes, or 0 on Windows, which does not report it here."""
     if sys.platform == "win32":
         return 0.0
     if sys.platform == "linux":
-        # Not by getrusage, whose peak begins with that of the process which started this one.
+        # The peak of getrusage would include the process that started this one.
         with open("/proc/self/status", encoding="utf-8", errors="replace") as file:
             for line in file:
                 if line.startswith("VmHWM:"):
@@ -40,6 +40,6 @@ def peak_memory_mb() -> float:
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """The versions that a result depends on."""
+    """The versions that results depend on."""
     packages = ("stackgrad-tensor", "stackgrad-kernels", "stackgrad-nn", "stackgrad-mnist", "numpy", "numba")
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}

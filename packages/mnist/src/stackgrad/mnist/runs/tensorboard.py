@@ -1,4 +1,4 @@
-"""Event files for TensorBoard: the numbers of a training while it goes on, then its pictures and the model's graph."""
+"""Event files for TensorBoard: metrics during training, then the pictures and the model's graph."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ _TAGS = {
     "lr": "progress/learning_rate",
     "images_per_second": "progress/images_per_second",
 }
-"""What the numbers of metrics.jsonl are called in TensorBoard, which puts those with the same beginning together."""
+"""The TensorBoard tags of the metrics in metrics.jsonl. TensorBoard groups tags with the same prefix."""
 
 
 class TensorBoardError(MistakeError):
-    """Event files cannot be written; one line that says why."""
+    """Event files cannot be written. The message is one line that says why."""
 
 
 def expect_writer() -> None:
-    """Raise TensorBoardError where tensorboardX is not installed."""
+    """Raise TensorBoardError if tensorboardX is not installed."""
     if find_spec("tensorboardX") is None:
         raise TensorBoardError("--tensorboard needs tensorboardX: pip install 'stackgrad-mnist[tensorboard]'")
 
 
 class TensorBoard:
-    """Writes the event file of one run, to be closed or used as a context.
+    """Writes the event file of a run. Use it as a context manager.
 
     Args:
-        folder: of the run's event files, made if it is not there; TensorBoard is pointed at it or the one above. What
-            an earlier part of the same training has written there is taken back.
+        folder: the folder of the run's event files, made if missing. Point TensorBoard at it or at its parent. Events
+            that an earlier process of the same training wrote there are purged.
 
     Raises:
         TensorBoardError: the folder cannot be written to.
     """
 
     def __init__(self, folder: Path) -> None:
-        from tensorboardX import RecordWriter  # an extra, and slow to load
+        from tensorboardX import RecordWriter  # optional, and slow to import
 
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            # Absolute: a path such as "s3:a" would mean something else to it.
+            # An absolute path, since RecordWriter would take "s3:a" for an address.
             self._file = RecordWriter(str(folder.absolute() / f"events.out.tfevents.{time.time():.6f}.stackgrad"))
         except OSError as error:
             raise TensorBoardError(f"{folder}: cannot be written ({error.strerror}); name another") from error
@@ -68,13 +68,13 @@ class TensorBoard:
         self._file.close()
 
     def line(self, line: Mapping[str, Any]) -> None:
-        """Write the numbers of a line of metrics.jsonl."""
+        """Write the metrics of a line of metrics.jsonl."""
         values = [{"tag": tag, "simple_value": line[key]} for key, tag in _TAGS.items() if key in line]
         self._write(line["step"], summary={"value": values})
         self._file.flush()
 
     def pictures(self, pictures: Iterable[Picture], step: int) -> None:
-        """Write pictures as they are after a step."""
+        """Write pictures with a step."""
         for picture in pictures:
             width, height = struct.unpack(">II", picture.png[16:24])
             image = {"width": width, "height": height, "colorspace": 4, "encoded_image_string": picture.png}
@@ -82,7 +82,7 @@ class TensorBoard:
         self._file.flush()
 
     def graph(self, operations: Iterable[Operation]) -> None:
-        """Write the graph of a model, as of `operations`, with the shape of each output for one image."""
+        """Write the graph of a model, from `operations`, with the shape of each output for one image."""
         from tensorboardX.proto.graph_pb2 import GraphDef
 
         nodes = [

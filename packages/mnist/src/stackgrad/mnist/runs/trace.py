@@ -1,4 +1,4 @@
-"""What a model does with images: each function that it applies, in order. A graph of them is what TensorBoard shows."""
+"""Trace a model: the functions that it applies, in order, and the graph of them that TensorBoard shows."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from stackgrad.tensor import Tensor, no_grad, observed
 from ..data.datasets import IMAGE_SHAPE
 from ..models import Model, normalise
 
-_GOES_ON = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.Sigmoid, nn.Tanh)
-"""A convolution's output through these is still its own."""
+_PART_OF_CONV = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.Sigmoid, nn.Tanh)
+"""The output of a convolution after these modules still counts as its own."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,11 @@ class Applied:
     """A function that a model applied.
 
     Attributes:
-        name: the function's, or that of an elementwise operation: "Conv2d", "tanh".
-        arguments: what it was applied to: tensors and others.
-        result: what it gave. It is kept, so that its identity is no other tensor's.
-        path: the name, inside the model, of the module that applied it: "features.0"; "" outside of those that have
-            no module inside.
-        module: that module.
+        name: the name of the function or of the elementwise primitive: "Conv2d", "tanh".
+        arguments: its arguments, tensors and others.
+        result: its result. It is kept alive, so that no other tensor gets its id.
+        path: the name of the module that applied it: "features.0"; "" if that is not a module without submodules.
+        module: that module, or None.
     """
 
     name: str
@@ -41,7 +40,7 @@ class Applied:
 
 
 def trace(model: nn.Module, batch: Tensor) -> tuple[Tensor, list[Applied]]:
-    """What a model gives for a batch, and each function that it applies, in order. It is left in eval mode."""
+    """The output of a model for a batch, and the functions that it applies, in order. Leaves it in eval mode."""
     found: list[Applied] = []
     within: tuple[str, nn.Module | None] = ("", None)
 
@@ -68,25 +67,25 @@ def trace(model: nn.Module, batch: Tensor) -> tuple[Tensor, list[Applied]]:
 
 
 def activations(model: Model, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-    """The output of each convolution, in the order in which the model calls them.
+    """The output of each convolution, in the order of the calls.
 
-    A normalisation and an activation that follow as modules belong to the convolution; pooling does not.
+    The output includes a normalisation and an activation that follow as modules, but not pooling.
 
     Args:
-        model: any module with `nn.Conv2d`s in it. It computes on the backend that it is on, and is left in eval mode.
+        model: any module that contains `nn.Conv2d`s. It computes on its own backend, and is left in eval mode.
         images: uint8 (n, 28, 28), n at least 1.
 
     Returns:
-        Arrays float32 (n, channels, height, width), one a convolution.
+        Arrays float32 (n, channels, height, width), one per convolution.
 
     Raises:
-        ValueError: images of another dtype or shape.
+        ValueError: the images have another dtype or shape.
     """
     outputs: list[Tensor] = []
     for one in trace(model, normalise(images, next(model.parameters()).backend))[1]:
         if one.name == "Conv2d":
             outputs.append(one.result)
-        elif isinstance(one.module, _GOES_ON) and outputs and any(each is outputs[-1] for each in one.arguments):
+        elif isinstance(one.module, _PART_OF_CONV) and outputs and any(each is outputs[-1] for each in one.arguments):
             outputs[-1] = one.result
     return [output.numpy().astype(np.float32, copy=True) for output in outputs]
 
@@ -96,10 +95,10 @@ class Operation:
     """A node of the graph of a model.
 
     Attributes:
-        name: the path of the module that it belongs to, and its own: "features/0/Conv2d".
-        kind: the function that is applied, or "Input", "Parameter", "Buffer", "Constant", "Output".
+        name: the path of its module, and its own name: "features/0/Conv2d".
+        kind: the name of the function, or "Input", "Parameter", "Buffer", "Constant", "Output".
         inputs: the names of the nodes whose outputs it takes.
-        shape: of its output, for one image.
+        shape: the shape of its output, for one image.
     """
 
     name: str
@@ -109,12 +108,9 @@ class Operation:
 
 
 def operations(model: Model) -> list[Operation]:
-    """What the model does with an image, each operation after those whose outputs it takes.
-
-    It is left in eval mode.
-    """
+    """The graph of a model for one image, sorted so that inputs come first. Leaves the model in eval mode."""
     found: list[Operation] = []
-    names: dict[int, str] = {}  # by the identity of a tensor
+    names: dict[int, str] = {}  # of tensors, by id
     taken: Counter[str] = Counter()
     owned = {id(tensor): (name.replace(".", "/"), "Parameter") for name, tensor in model.named_parameters()}
     owned |= {id(tensor): (name.replace(".", "/"), "Buffer") for name, tensor in model.named_buffers()}

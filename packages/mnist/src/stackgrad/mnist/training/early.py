@@ -1,4 +1,4 @@
-"""Early stopping: to end when images that are not trained on are no longer read better.
+"""Early stopping: end training when the loss on held-out images no longer improves.
 
 L. Prechelt, "Early stopping - but when?", 1998, https://doi.org/10.1007/3-540-49430-8_3.
 """
@@ -19,34 +19,33 @@ from ..data.idx import IdxError
 from ..models import Model
 
 HELD_OUT = 0.1
-"""The share of the training images that is held out."""
+"""The fraction of the training images that is held out."""
 
 
 _STATE = ("best_loss", "best_accuracy", "best_epoch", "waited", "best")
 
 
 def held_out(images: int) -> int:
-    """How many of so many training images are held out."""
+    """How many out of `images` training images are held out."""
     return max(1, int(HELD_OUT * images))
 
 
 def hold_out(split: Split, generator: Generator) -> tuple[Split, Split]:
-    """What to train on and what to hold out, drawn at random. Raises IdxError for a single image."""
+    """Split at random into images to train on and images to hold out. Raises IdxError for a single image."""
     count = held_out(len(split))
     if len(split) == count:
-        raise IdxError("there is one training image: too few to hold some out for --patience")
+        raise IdxError("--patience holds out training images, but there is only one")
     order = nn.permutation(len(split), generator)
     rest, held = np.sort(order[count:]), np.sort(order[:count])
     return Split(split.images[rest], split.labels[rest]), Split(split.images[held], split.labels[held])
 
 
 class EarlyStopping:
-    """Counts the epochs since the loss on the images held out was lowest, and keeps the weights of that epoch.
+    """Counts the epochs since the loss on the held-out images was lowest, and keeps the weights of that epoch.
 
     Attributes:
-        patience: how many such epochs end the training; None for any number.
-        best_epoch, best_accuracy: the epoch of the weights that are kept, from 1, and the share of the images held
-            out that they read rightly.
+        patience: training ends after this many epochs without a lower loss; None never ends it.
+        best_epoch, best_accuracy: the epoch of the kept weights, from 1, and their accuracy on the held-out images.
     """
 
     def __init__(self, patience: int | None) -> None:
@@ -59,11 +58,11 @@ class EarlyStopping:
 
     @property
     def over(self) -> bool:
-        """Whether training is to stop."""
+        """Whether training should end."""
         return self.patience is not None and self.waited >= self.patience
 
     def see(self, loss: float, accuracy: float, epoch: int, model: Model) -> None:
-        """Take in how the images held out are read after an epoch."""
+        """Record the loss and accuracy on the held-out images after an epoch."""
         if loss < self.best_loss:
             self.best_loss, self.best_accuracy, self.best_epoch, self.waited = loss, accuracy, epoch, 0
             self.best = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -71,10 +70,10 @@ class EarlyStopping:
             self.waited += 1
 
     def state_dict(self) -> dict[str, Any]:
-        """The weights that are kept, and the numbers."""
+        """The kept weights and the counters."""
         return {name: getattr(self, name) for name in _STATE}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state` was taken."""
+        """Restore the state that `state_dict` returned."""
         for name in _STATE:
             setattr(self, name, state[name])

@@ -1,7 +1,7 @@
-"""SIGINT (Ctrl-C) and SIGTERM while training: the step is finished first.
+"""SIGINT (Ctrl-C) and SIGTERM during training: the current step is finished first.
 
-A handler that only takes note works where KeyboardInterrupt does not: while Numba compiles, an exception out of a
-handler is lost, or comes out as an error of another kind.
+The handler only sets a flag. KeyboardInterrupt would not work: while Numba compiles, an exception raised in a handler
+is lost, or becomes a different error.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from stackgrad.nn.distributed import world
 
 
 class Request:
-    """Whether one of the two signals has come, and which."""
+    """The signal that was received, if any."""
 
     def __init__(self) -> None:
         self.signum: int | None = None
@@ -26,17 +26,17 @@ class Request:
 
 @contextmanager
 def requests_to_stop() -> Iterator[Request]:
-    """Within this context the first signal is noted, and a second one ends the process at once."""
+    """Within this context, the first signal is recorded, and the second one ends the process at once."""
     request = Request()
 
     def note(signum: int, frame: FrameType | None) -> None:
         if request.signum is not None:
             end_at_once(signum, frame)
         request.signum = signum
-        _say("stopping after this step; once more to stop at once")
+        _say("stopping after this step; interrupt again to stop at once")
 
     if threading.current_thread() is not threading.main_thread():
-        yield request  # signals are the main thread's
+        yield request  # only the main thread may set handlers
         return
     previous = {signum: signal.signal(signum, note) for signum in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -47,14 +47,14 @@ def requests_to_stop() -> Iterator[Request]:
 
 
 def end_at_once(signum: int, frame: FrameType | None) -> None:
-    """A handler that ends the process with the status that shells give it."""
+    """A handler that ends the process with the exit status that shells use for a signal."""
     _say("Error: interrupted")
     os._exit(128 + signum)
 
 
 def _say(message: str) -> None:
-    """Write a line, below a progress bar where one may be. Not by print: the signal may have come within one."""
-    if sys.stderr is None or not world().is_first:  # number 2 may be any file where there is no stream
+    """Write a line, below the progress bar if there may be one. `print` may be what the signal interrupted."""
+    if sys.stderr is None or not world().is_first:  # without a stream, descriptor 2 may be any file
         return
     with suppress(OSError):
         os.write(2, f"{os.linesep if os.isatty(2) else ''}{message}{os.linesep}".encode())

@@ -1,6 +1,6 @@
-"""One training by several processes, as `mpiexec -n 2 python -m mpi4py -m stackgrad.mnist train` starts them.
+"""Training with several processes, started by `mpiexec -n 2 python -m mpi4py -m stackgrad.mnist train`.
 
-Each of these ranks does its share of each batch; rank 0 prints and writes.
+Each of these ranks computes its share of each batch. Rank 0 prints and writes files.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from stackgrad.nn import distributed
 from stackgrad.nn.distributed import DisagreementError, world
 
 WATCH_SECONDS = "STACKGRAD_WATCH_SECONDS"
-_SHARED = "train"  # the command whose work the ranks share
+_SHARED = "train"  # the only command whose work the ranks share
 
 
 @contextmanager
 def one_job(command_line: Sequence[str]) -> Iterator[None]:
-    """In this context a command runs as one of the ranks of a job, if a launcher has started it as one.
+    """Within this context, a command runs as a rank of a job, if an MPI launcher started the process.
 
-    Rank 0 alone has a standard output. Where a rank fails, the whole job ends, see `distributed.watch`. A command that
-    ranks do not share is run by rank 0, and the others end with SystemExit.
+    Only rank 0 has a standard output. If a rank fails, the whole job ends, see `distributed.watch`. Commands that ranks
+    do not share run on rank 0, and the other ranks raise SystemExit.
     """
     if not distributed.launched():
         yield
         return
     if find_spec("mpi4py") is None:
-        sys.exit("Error: a launcher of MPI has started this, which needs mpi4py: pip install 'stackgrad-mnist[mpi]'")
+        sys.exit("Error: to run under an MPI launcher, install mpi4py: pip install 'stackgrad-mnist[mpi]'")
     shared = command_line[:1] == [_SHARED]
     try:
         with distributed.watch(_watch_seconds()):
             if not world().is_first:
-                nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, 1)
-                os.close(nowhere)
+                null = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(null, 1)
+                os.close(null)
             try:
                 distributed.agree("the command line", list(command_line))
             except DisagreementError as error:
@@ -59,39 +59,39 @@ def one_job(command_line: Sequence[str]) -> Iterator[None]:
 
 
 def _watch_seconds() -> float:
-    """For how long a rank may do nothing."""
+    """How long a rank may be idle before the job ends; 0 for any time."""
     given = os.environ.get(WATCH_SECONDS, "6")
     try:
         seconds = float(given)
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds < math.inf:
-        sys.exit(f"Error: {WATCH_SECONDS} is {given!r}: expected seconds, or 0 for no watch")
+        sys.exit(f"Error: {WATCH_SECONDS} is {given!r}: expected a time in seconds, or 0 for no watch")
     return seconds
 
 
 def _finalize() -> None:
-    """End the work with MPI here, or a status other than 0 would be taken for a failure of one rank alone."""
+    """Finalize MPI, so that the launcher does not take an exit status other than 0 for the failure of one rank."""
     from mpi4py import MPI
 
     MPI.Finalize()
 
 
 def _divide_threads() -> None:
-    """Give each rank of a machine its part of the cores, unless NUMBA_NUM_THREADS says otherwise."""
+    """Divide the cores of a machine among its ranks, unless NUMBA_NUM_THREADS is set."""
     if sys.platform != "linux":
         own = set(range(os.cpu_count() or 1))
     else:
-        own = os.sched_getaffinity(0)  # those that the launcher has given it, perhaps
+        own = os.sched_getaffinity(0)  # the launcher may have assigned some cores
     found = [cores for host, cores in distributed.gather((socket.gethostname(), own)) if host == socket.gethostname()]
     threads = max(1, min(len(own), len(set().union(*found)) // len(found)))
-    os.environ.setdefault("NUMBA_NUM_THREADS", str(threads))  # which Numba reads when it is loaded, later
+    os.environ.setdefault("NUMBA_NUM_THREADS", str(threads))  # Numba reads it when it is imported, which is later
 
 
 def gathered(*values: float) -> NDArray[np.float64]:
-    """Some numbers of each rank, on all of them: float64 (ranks, values). Takes less time than `distributed.gather`."""
-    own, of_all = np.array(values, np.float64), np.empty((world().size, len(values)))
+    """The values of all ranks, on every rank: float64 (ranks, values). Faster than `distributed.gather`."""
+    own, every = np.array(values, np.float64), np.empty((world().size, len(values)))
     if world().size == 1:
         return own[None]
-    world().comm.Allgather(own, of_all)
-    return of_all
+    world().comm.Allgather(own, every)
+    return every

@@ -1,4 +1,4 @@
-"""How each model is trained, and the optimizers and schedules that a recipe names."""
+"""The hyperparameters of each model, and the optimizers and schedules that they name."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Recipe:
 
     Attributes:
         epochs: passes over the training images.
-        batch_size: images in a step.
+        batch_size: images per step.
         lr: the highest learning rate.
-        weight_decay: of AdamW; the other optimizers have their own.
-        optimizer: one of `OPTIMIZERS`.
-        schedule: one of `SCHEDULES`.
-        augment: whether the images of each batch are turned, stretched and shifted a little.
-        patience: stop after so many epochs in which the images held out were not read better; None for never.
+        weight_decay: the weight decay of AdamW; other optimizers have fixed values.
+        optimizer: a key of `OPTIMIZERS`.
+        schedule: a key of `SCHEDULES`.
+        augment: whether `augment` changes the images of each batch.
+        patience: stop after this many epochs without a lower loss on held-out images; None to train for all epochs.
     """
 
     epochs: int
@@ -35,7 +35,7 @@ class Recipe:
 
 
 OPTIONS = ("epochs", "batch_size", "lr", "optimizer", "schedule", "augment", "patience")
-"""What of a recipe a run may be asked to do otherwise."""
+"""The fields of a recipe that options of a run can override."""
 
 RECIPES = {
     "lenet5": Recipe(3, 64, 0.004, 0.05),
@@ -44,7 +44,7 @@ RECIPES = {
 }
 
 SGD_LR = 0.05
-"""The learning rate of `sgd` where none is named: those of the recipes are Adam's."""
+"""The default learning rate of `sgd`. The recipes' learning rates are for Adam."""
 
 OPTIMIZERS: dict[str, Callable[[Iterable[Tensor], Recipe], nn.Optimizer]] = {
     "adamw": lambda params, recipe: nn.AdamW(params, recipe.lr, weight_decay=recipe.weight_decay),

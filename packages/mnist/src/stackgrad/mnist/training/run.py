@@ -1,4 +1,4 @@
-"""A whole training: from its start to the folder of a run, with all that is needed to go on after any end."""
+"""A whole training run: it fills the folder of the run, and its checkpoints allow it to be resumed after any stop."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..runs.checkpoints import Checkpoint, Checkpoints
 from ..runs.folder import METRICS, remove_partial, resume_command, save_run
 from ..runs.metrics import Metrics
 from ..runs.process import peak_memory_mb, seconds_since_start, versions
-from .evaluate import count_right
+from .evaluate import count_correct
 from .interrupt import requests_to_stop
 from .ranks import gathered
 from .recipes import OPTIONS, RECIPES, Recipe
@@ -29,11 +29,11 @@ CHECKPOINT_EVERY = 1000
 
 
 class SaveError(FailureError):
-    """A checkpoint or another file of the run could not be written; one line that says what was kept."""
+    """A checkpoint or another file of the run could not be written. The message says which checkpoint is kept."""
 
 
 class StoppedError(FailureError):
-    """A signal asked to stop, and all is saved; the message says how to go on, the status is what shells give it."""
+    """A signal stopped the run after a checkpoint. The message says how to resume; the status is that of the signal."""
 
     def __init__(self, message: str, signum: int) -> None:
         super().__init__(message)
@@ -42,15 +42,15 @@ class StoppedError(FailureError):
 
 @dataclass(frozen=True)
 class Start:
-    """What a training begins with, or with a checkpoint goes on with.
+    """The inputs of a training run.
 
     Attributes:
-        folder: where to write; a folder that exists (`new_run` makes one).
-        arguments: what the run was asked for, as its summary will hold it: the `model`, the `seed`, which decides
-            every random number, those of the recipe's `OPTIONS` that are not the model's own, and whatever else.
-        data: what to train on and to measure on.
-        checkpoint: where to go on, made by a run with the same arguments.
-        checkpoint_every: steps from one checkpoint to the next; there is one at the start and one at the end too.
+        folder: where to write; it must exist (`new_run` makes one).
+        arguments: the arguments of the run, which its summary will contain: the `model`, the `seed` of every random
+            number, any of `OPTIONS` that override the recipe, and possibly others.
+        data: the training and test images.
+        checkpoint: the checkpoint to resume from, from a run with the same arguments.
+        checkpoint_every: steps between checkpoints; one is also saved at the start and at the end.
     """
 
     folder: Path
@@ -61,7 +61,7 @@ class Start:
 
     @property
     def recipe(self) -> Recipe:
-        """How to train."""
+        """The recipe of the model, with the arguments that override it."""
         asked = {name: self.arguments[name] for name in OPTIONS if name in self.arguments}
         return replace(RECIPES[self.arguments["model"]], **asked)
 
@@ -71,19 +71,19 @@ def run_training(
     on_step: Callable[[Step], None] = lambda step: None,
     on_line: Callable[[dict[str, Any]], None] = lambda line: None,
 ) -> dict[str, Any]:
-    """Train a model and write the folder of its run; returns what summary.json holds.
+    """Train a model and write the folder of its run. Returns the contents of summary.json.
 
-    Ranks that a launcher started share the work, and all call this; rank 0 alone writes, and calls `on_line`.
+    Under an MPI launcher, all ranks call this and share the work; only rank 0 writes and calls `on_line`.
 
     Args:
-        start: what to train, on what, how, and from where.
+        start: the model, the data, the arguments and the checkpoint.
         on_step: called after each step.
-        on_line: called with each line of metrics.jsonl; at first with those from before the checkpoint.
+        on_line: called with each line of metrics.jsonl, including those from before the checkpoint.
 
     Raises:
-        NotFiniteError: the loss or a weight became NaN or infinite. The folder then holds no summary.
-        SaveError: the disk is full, for instance; the last good checkpoint is kept.
-        StoppedError: SIGINT or SIGTERM came; the step was finished and a checkpoint written.
+        NotFiniteError: the loss or a weight became NaN or infinite. The folder then has no summary.
+        SaveError: a file cannot be written, for example because the disk is full. The last good checkpoint is kept.
+        StoppedError: SIGINT or SIGTERM was received. The step was finished and a checkpoint was saved.
     """
     generator = Generator(start.arguments["seed"])
     model = make_model(start.arguments["model"], start.data.classes, generator)
@@ -96,7 +96,7 @@ def run_training(
     checkpoints = Checkpoints(start.folder)
 
     def seconds() -> float:
-        """How long this process has lived, and those that came to the checkpoint."""
+        """The time that this process and those before it, up to the checkpoint, have taken."""
         return round(float(before["seconds"]) + seconds_since_start(), 3)
 
     def save() -> None:
@@ -119,7 +119,7 @@ def run_training(
     with requests_to_stop() as request, _all_kept(start.folder, checkpoints):
         if world().is_first:
             remove_partial(start.folder)
-            checkpoints.remove_from(training.step + 1)  # damaged ones
+            checkpoints.remove_from(training.step + 1)  # later checkpoints are damaged
             metrics.restore()
         if start.checkpoint is None:
             save()
@@ -129,15 +129,15 @@ def run_training(
             images_per_second = step.images_per_second
             if world().is_first:
                 metrics.log(step)
-            signum = int(gathered(request.signum or 0).max())  # the ranks may not all have got it yet
+            signum = int(gathered(request.signum or 0).max())  # some ranks may not have received it yet
             if training.done or signum or step.step % start.checkpoint_every == 0:
                 save()
             if signum and not training.done:
                 gathered(0)  # waits until rank 0 has saved
                 done = f"stopped after step {training.step:,} of {training.total_steps:,}"
-                raise StoppedError(f"{done}; go on with `{resume_command(start.folder)}`", signum)
+                raise StoppedError(f"{done}; resume with `{resume_command(start.folder)}`", signum)
         training.keep_best()
-        accuracy = count_right(training.model, start.data.test) / len(start.data.test)
+        accuracy = count_correct(training.model, start.data.test) / len(start.data.test)
         summary = {
             "model": start.arguments["model"],
             "classes": start.data.classes,
@@ -168,7 +168,7 @@ def run_training(
 
 @contextmanager
 def _all_kept(folder: Path, checkpoints: Checkpoints) -> Iterator[None]:
-    """Say which checkpoint is the last good one where training cannot go on."""
+    """Name the last good checkpoint in the message of an error that ends training."""
 
     def last_good() -> str:
         paths = checkpoints.paths()
@@ -179,12 +179,12 @@ def _all_kept(folder: Path, checkpoints: Checkpoints) -> Iterator[None]:
     except NotFiniteError as error:
         if world().is_first:
             checkpoints.remove_from(max(1, error.bad_since))
-        kept = distributed.by_first(last_good)  # all ranks are here, since their weights are the same
+        kept = distributed.by_first(last_good)  # all ranks raise this error, since their weights are equal
         raise NotFiniteError(f"{error}; {kept}", error.bad_since) from error
     except BrokenPipeError:
         raise
     except OSError as error:
-        place = error.filename or folder / METRICS
+        file = error.filename or folder / METRICS
         then = f"`{resume_command(folder)}`" if checkpoints.paths() else "start a new run"
         why = error.strerror or error
-        raise SaveError(f"{place}: cannot be written ({why}); {last_good()}: make room, then {then}") from error
+        raise SaveError(f"{file}: cannot be written ({why}); {last_good()}: free some space, then {then}") from error

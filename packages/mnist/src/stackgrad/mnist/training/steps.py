@@ -1,4 +1,4 @@
-"""The steps of training, such that it can be stopped after any of them and go on as if it had not been."""
+"""The training loop. It can be stopped after any step and resumed with the same result."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from .losses import Losses
 from .ranks import gathered
 from .recipes import OPTIMIZERS, SCHEDULES, Recipe
 
-WARM_STEPS = 20  # steps at the start that do not count for images per second: kernels are loaded or compiled in them
+WARM_STEPS = 20  # images per second leave out these first steps, in which kernels are loaded or compiled
 
 
 @dataclass(frozen=True)
 class Validation:
-    """How the images held out are read after an epoch."""
+    """Loss and accuracy on the held-out images after an epoch."""
 
     loss: float
     accuracy: float
@@ -38,12 +38,17 @@ class Validation:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of training: its number and epoch, from 1, the loss of its batch and the share read rightly, both
-    before the step, and what it was done with.
+    """A training step that was done.
 
-    Where losses are read seldom (see `losses`), these two are the last that were read: those of this step in the first
-    one, in each whose number is a multiple of 50, and in the last of an epoch.
-    `images_per_second` is 0 in the first steps; `validation` is there after the last step of an epoch, with patience.
+    On a backend where losses are read rarely (see `losses`), `loss` and `accuracy` are the last that were read. They
+    are those of this step for the first step, for every 50th, and for the last of an epoch.
+
+    Attributes:
+        step, epoch: counted from 1.
+        loss, accuracy: of the batch, before the step.
+        lr: the learning rate of the step.
+        images_per_second: so far; 0 in the first steps.
+        validation: set after the last step of an epoch, with early stopping.
     """
 
     step: int
@@ -56,8 +61,8 @@ class Step:
 
 
 class NotFiniteError(FailureError):
-    """The loss or a weight became NaN or infinite. `bad_since` is the first step that is known to have left such
-    weights: a loss is computed with those of the step before."""
+    """The loss or a weight became NaN or infinite. `bad_since` is the first step that is known to have produced bad
+    weights: if the loss of a step is bad, the step before."""
 
     def __init__(self, message: str, bad_since: int) -> None:
         super().__init__(message)
@@ -65,7 +70,7 @@ class NotFiniteError(FailureError):
 
 
 class Clock:
-    """Images per second, leaving out the first steps."""
+    """Measures images per second, without the first steps."""
 
     def __init__(self) -> None:
         self.steps = 0
@@ -73,7 +78,7 @@ class Clock:
         self.start = time.perf_counter()
 
     def tick(self, images: int, total_steps: int) -> float:
-        """Count one step of so many images; images per second so far."""
+        """Count a step with `images` images. Returns images per second so far."""
         now = time.perf_counter()
         self.steps += 1
         if self.steps <= min(WARM_STEPS, max(1, total_steps // 10)):
@@ -84,24 +89,24 @@ class Clock:
 
 
 def steps_per_epoch(recipe: Recipe, images: int) -> int:
-    """How many steps an epoch has, of so many training images."""
+    """How many steps an epoch has, with `images` training images."""
     left = images if recipe.patience is None else images - held_out(images)
     return math.ceil(left / recipe.batch_size)
 
 
 class Training:
-    """A model in training: its optimizer and schedule, the random numbers, and how far it is.
+    """The state of a training: model, optimizer, schedule, random numbers, and the count of steps.
 
     Args:
-        model: is trained in place, on the backend it is on.
-        split: what to train on; with `recipe.patience`, a tenth of it is held out.
-        recipe: how.
-        generator: the source of all random numbers: what is held out, the order of the images, dropout, augmentation.
-            A model that draws, as for dropout, must draw from the same one.
+        model: trained in place, on its own backend.
+        split: the training images; with `recipe.patience`, a tenth of them is held out.
+        recipe: the hyperparameters.
+        generator: the source of all random numbers: the choice of held-out images, the order of the images, dropout and
+            augmentation. A model with dropout must use the same generator.
 
     Attributes:
         step: how many steps are done.
-        total_steps: how many there are, unless it ends early.
+        total_steps: how many steps there are, unless early stopping ends training.
     """
 
     def __init__(self, model: Model, split: Split, recipe: Recipe, generator: Generator) -> None:
@@ -119,8 +124,8 @@ class Training:
         self.early = EarlyStopping(recipe.patience)
         self.step = 0
         self._losses = Losses()
-        self._loss = self._accuracy = math.nan  # those of the batch that was read last
-        self._call_of_epoch = generator.call  # of the draw that gave the order of the epoch's images
+        self._loss = self._accuracy = math.nan  # the last that were read
+        self._call_of_epoch = generator.call  # the generator's call that drew the order of the epoch's images
 
     @property
     def done(self) -> bool:
@@ -128,7 +133,7 @@ class Training:
         return self.step >= self.total_steps or self.early.over
 
     def steps(self) -> Iterator[Step]:
-        """Do the steps that are left, yielding after each. Raises NotFiniteError when the loss is no number."""
+        """Do the steps that are left, and yield after each. Raises NotFiniteError if the loss is NaN or infinite."""
         labels = self.split.labels.astype(np.int64)
         clock = Clock()
         self.model.train()
@@ -140,8 +145,8 @@ class Training:
             loss = self.model.loss(output, classes)
             self.optimizer.backward(loss, len(images))
             self.optimizer.step()
-            right = (output.detach().argmax(1) == classes).where(1.0, 0.0).sum()
-            return self._losses.keep(loss.detach()), right
+            correct = (output.detach().argmax(1) == classes).where(1.0, 0.0).sum()
+            return self._losses.keep(loss.detach()), correct
 
         while not self.done:
             epoch = self.step // self.steps_per_epoch + 1
@@ -151,20 +156,20 @@ class Training:
                 images = self.split.images[index]
                 if self.recipe.augment:
                     images = self._augmented(images, size)
-                last_losses, right = learn(normalise(images), from_numpy(labels[index]))
+                last_losses, correct = learn(normalise(images), from_numpy(labels[index]))
                 self._losses.count(last_losses, len(index) / size)
                 self.schedule.step()
                 self.step += 1
                 ends = self.step % self.steps_per_epoch == 0
                 if ends or self.step == 1 or self.step % self._losses.every == 0:
                     self._read_losses()
-                    self._accuracy = float(gathered(right.item()).sum()) / size
+                    self._accuracy = float(gathered(correct.item()).sum()) / size
                 validation = self._validate(lr) if ends else None
                 rate = clock.tick(size, self.total_steps)
                 yield Step(self.step, epoch, self._loss, self._accuracy, lr, rate, validation)
 
     def _batches(self) -> Iterator[NDArray[np.int64]]:
-        """The batches of this epoch that are left, of each the share of this rank: indices of images."""
+        """The remaining batches of this epoch, as indices of images: this rank's share of each."""
         done, call = self.step % self.steps_per_epoch, self.generator.call
         if done:
             self.generator.call = self._call_of_epoch
@@ -176,11 +181,11 @@ class Training:
         return itertools.islice(batches, done, None)
 
     def _batch_size(self) -> int:
-        """How many images the batch of the next step has, of all ranks together."""
+        """The size of the next batch, over all ranks."""
         return min(self.recipe.batch_size, len(self.split) - self.step % self.steps_per_epoch * self.recipe.batch_size)
 
     def _augmented(self, images: NDArray[np.uint8], batch_size: int) -> NDArray[np.uint8]:
-        from .augment import augment  # here, since it brings the kernels with it, which NumPy alone does without
+        from .augment import augment  # imported here, since it imports the kernels
 
         return augment(images, self.generator, None, batch_size, share(batch_size))
 
@@ -189,12 +194,12 @@ class Training:
             return None
         found = Validation(*loss_and_accuracy(self.model, self.held_out))
         self.model.train()
-        self._expect_finite("the loss on the images held out", found.loss, self.step, lr, bad_since=self.step)
+        self._expect_finite("the loss on the held-out images", found.loss, self.step, lr, bad_since=self.step)
         self.early.see(found.loss, found.accuracy, self.step // self.steps_per_epoch, self.model)
         return found
 
     def _read_losses(self) -> None:
-        """Read what was not read yet. Raises NotFiniteError for the first that is no number."""
+        """Read the losses that are not read yet. Raises NotFiniteError at the first one that is NaN or infinite."""
         losses = self._losses.read()
         for step, loss in enumerate(losses, self.step - len(losses) + 1):
             self._expect_finite("the loss", loss, step, self.schedule.rate(step - 1), bad_since=step - 1)
@@ -206,7 +211,7 @@ class Training:
             raise NotFiniteError(message, bad_since)
 
     def expect_finite_weights(self) -> None:
-        """Raise NotFiniteError where the last step made a weight infinite or NaN, which no loss has shown yet."""
+        """Raise NotFiniteError if the last step made a weight NaN or infinite, which no loss shows yet."""
         self._read_losses()
         if not all(np.isfinite(tensor.numpy()).all() for tensor in self.model.state_dict().values()):
             rate = self.schedule.rate(max(0, self.step - 1))
@@ -214,12 +219,12 @@ class Training:
             raise NotFiniteError(f"{message}: try a lower --lr", self.step)
 
     def keep_best(self) -> None:
-        """Give the model the weights of the epoch after which the images held out were read best, if any were."""
+        """With early stopping, load the weights of the epoch with the lowest loss on the held-out images."""
         if self.early.best:
             self.model.load_state_dict(self.early.best)
 
     def state_dict(self) -> dict[str, Any]:
-        """What is needed to go on; its tensors share memory with the model and the optimizer."""
+        """The state that a checkpoint needs. Its tensors share memory with the model and the optimizer."""
         return {
             **{name: part.state_dict() for name, part in self._parts().items()},
             "generator": {"seed": self.generator.seed, "call": self.generator.call},
@@ -228,7 +233,7 @@ class Training:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state` was taken from a training with the same arguments.
+        """Restore the state of a training with the same arguments.
 
         Raises KeyError, TypeError or ValueError for a state that does not fit.
         """

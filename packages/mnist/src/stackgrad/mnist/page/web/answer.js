@@ -1,32 +1,31 @@
-// What the network answers: the best class, the chances as bars, and the channels of its layers.
+// Shows an answer of the model: the best class, the probabilities as bars, and the channels of its layers.
 
 const MOST_BARS = 10;
 const LAYERS = ["First layer", "Second layer"];
 
 export class Answer {
-  // run: what the server says of the network
+  // run: the server's description of the run
   constructor(run, { digit, sure, bars, spoken, layers }) {
     this.labels = run.labels;
     Object.assign(this, { digit, sure, spoken });
     bars.classList.toggle("short", run.labels.every((label) => label.length <= 2));
     this.rows = Array.from({ length: Math.min(MOST_BARS, run.labels.length) }, () => new Row(bars));
-    const seen = [1, 28, 28];
     this.tiles = [
-      new Channels(layers, "What the network sees", seen, greys),
+      new Channels(layers, "Input", [1, 28, 28], greys),
       ...run.layers.map((shape, i) => new Channels(layers, LAYERS[i], shape, colours)),
     ];
     this.clear();
   }
 
-  // answer: what the server sent; truth: the right class, where that is known.
+  // answer: the server's response; truth: the correct class, if known.
   show(answer, truth) {
-    const { chances } = answer;
-    const best = chances.indexOf(Math.max(...chances));
-    this.fill(chances, best);
+    const { probabilities } = answer;
+    const best = probabilities.indexOf(Math.max(...probabilities));
+    this.fill(probabilities, best);
     this.name(this.labels[best]);
-    const right = truth === undefined ? "" : truth === best ? ", and right" : `, but it is ${this.labels[truth]}`;
-    this.sure.textContent = `${percent(chances[best])} sure${right}`;
-    this.say(`${this.labels[best]}, ${percent(chances[best])} sure${right}`);
+    const verdict = truth === undefined ? "" : truth === best ? ", correct" : `, but it is ${this.labels[truth]}`;
+    this.sure.textContent = `${percent(probabilities[best])} sure${verdict}`;
+    this.say(`${this.labels[best]}, ${percent(probabilities[best])} sure${verdict}`);
     [answer.image, ...answer.layers].forEach((packed, i) => this.tiles[i].show(packed.pixels));
   }
 
@@ -38,11 +37,13 @@ export class Answer {
     for (const tile of this.tiles) tile.clear();
   }
 
-  // All classes in their order; of many the likeliest, the first one at the top.
-  fill(chances, best) {
-    let classes = chances.map((_, i) => i);
-    if (classes.length > MOST_BARS) classes = classes.sort((a, b) => chances[b] - chances[a]).slice(0, MOST_BARS);
-    classes.forEach((i, row) => this.rows[row].show(this.labels[i], chances[i], i === best));
+  // Shows all classes in their order; if there are too many, the most probable ones, highest first.
+  fill(probabilities, best) {
+    let classes = probabilities.map((_, i) => i);
+    if (classes.length > MOST_BARS) {
+      classes = classes.sort((a, b) => probabilities[b] - probabilities[a]).slice(0, MOST_BARS);
+    }
+    classes.forEach((i, row) => this.rows[row].show(this.labels[i], probabilities[i], i === best));
   }
 
   name(label) {
@@ -50,7 +51,7 @@ export class Answer {
     this.digit.classList.toggle("long", label.length > 2);
   }
 
-  // For screen readers, when the answer has not changed for a while.
+  // Tells screen readers, once the answer has not changed for a while.
   say(text) {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => (this.spoken.textContent = text), 700);
@@ -69,11 +70,11 @@ class Row {
     this.percent.className = "percent";
   }
 
-  show(label, chance, leads) {
+  show(label, probability, leads) {
     this.row.classList.toggle("leads", leads);
     this.label.textContent = label;
-    this.bar.style.setProperty("--chance", chance);
-    this.percent.textContent = percent(chance);
+    this.bar.style.setProperty("--probability", probability);
+    this.percent.textContent = percent(probability);
   }
 }
 
@@ -114,14 +115,14 @@ class Channels {
   }
 }
 
-// Levels (bytes) as an image in the colours of a palette.
+// Converts levels (bytes) to an image in the colours of a palette.
 export function image(levels, width, height, palette = greys) {
   const data = new ImageData(width, height);
   levels.forEach((level, i) => data.data.set(palette[level], 4 * i));
   return data;
 }
 
-// How many images stand in a row, such that few rows are left half empty.
+// How many images to put in a row, so that few rows are half empty.
 function columns(count) {
   if (count <= 8) return count <= 4 ? count : Math.ceil(count / 2);
   return [8, 7, 6].find((n) => count % n === 0) ?? 8;
@@ -129,7 +130,7 @@ function columns(count) {
 
 const percent = (x) => `${(100 * x).toFixed(1)} %`;
 
-// 256 colours [r, g, b, a] that pass through those given: evenly, or sooner with an exponent below 1.
+// 256 colours [r, g, b, a] that pass through the given ones: evenly, or earlier with an exponent below 1.
 function palette(stops, exponent = 1) {
   return Array.from({ length: 256 }, (_, level) => {
     const at = (level / 255) ** exponent * (stops.length - 1);
@@ -139,6 +140,6 @@ function palette(stops, exponent = 1) {
 }
 
 const greys = palette([[0, 0, 0], [255, 255, 255]]);
-// Viridis, which the colour-blind can read too; with an exponent, since most of a channel is faint beside its peaks.
+// Viridis, which is readable for the colour-blind, with an exponent, since most of a channel is faint beside its peaks.
 const VIRIDIS = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
 const colours = palette(VIRIDIS, 0.7);

@@ -1,9 +1,9 @@
-// Brings the page to life: what is drawn goes to the server, and what it answers is shown.
+// The page's logic: sends the drawing to the server, and shows the answer.
 
 import { Answer, image } from "./answer.js";
 import { Drawing } from "./drawing.js";
 
-const PAUSE = 33; // milliseconds between two questions at least
+const PAUSE = 33; // the shortest time between two questions, in milliseconds
 const $ = (id) => document.getElementById(id);
 
 const reply = await fetch("run");
@@ -21,11 +21,11 @@ const drawing = new Drawing($("page"), {
   onPen: (down) => ($("pen").textContent = down ? "pen down" : "pen up"),
 });
 
-$("about").textContent = `${run.model}, ${(100 * run.accuracy).toFixed(2)} % right on the test images`;
+$("about").textContent = `${run.model}, ${(100 * run.accuracy).toFixed(2)} % accuracy on the test images`;
 $("example").hidden = !run.examples;
 document.body.dataset.ready = "true";
 
-// Questions. One is asked at a time, and the newest one next: those between are never asked.
+// Questions. Only one is asked at a time, and the newest is next: the ones in between are never asked.
 
 let next = null;
 let asking = false;
@@ -63,7 +63,7 @@ async function settle(question) {
   }
 }
 
-// Answers to questions before the oldest are no longer of interest: the page was cleared, or shows something else.
+// Answers to questions before the oldest are ignored: since then, the page was cleared or shows something else.
 let latest = 0;
 let oldest = 0;
 
@@ -79,7 +79,7 @@ function forget() {
   $("message").textContent = "";
 }
 
-// What is drawn
+// The drawing
 
 function drawn() {
   refresh();
@@ -105,7 +105,7 @@ function refresh() {
 $("undo").addEventListener("click", () => leave(() => drawing.undo()));
 $("clear").addEventListener("click", () => leave(() => drawing.clear()));
 
-// A button that disables itself would lose the focus to nowhere.
+// If a button disables itself, the focus is lost: move it to the page.
 function leave(action) {
   action();
   if (drawing.isEmpty) $("page").focus();
@@ -115,8 +115,8 @@ function leave(action) {
 
 $("example").addEventListener("click", () => {
   forget();
-  const number = Math.floor(Math.random() * run.examples);
-  ask({ id: ++latest, url: `examples/${number}`, before: showExample });
+  const index = Math.floor(Math.random() * run.examples);
+  ask({ id: ++latest, url: `examples/${index}`, before: showExample });
 });
 
 async function showExample(found) {
@@ -129,7 +129,7 @@ async function showExample(found) {
 $("open").addEventListener("click", () => $("file").click());
 $("file").addEventListener("change", () => {
   if ($("file").files.length) openPicture($("file").files[0]);
-  $("file").value = ""; // or the same file could not be chosen again
+  $("file").value = ""; // else the same file could not be chosen again
 });
 
 $("page").addEventListener("dragover", (event) => event.preventDefault());

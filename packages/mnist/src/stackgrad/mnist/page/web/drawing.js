@@ -1,25 +1,25 @@
-// The page that one draws on, by pointer or by keyboard. Strokes are lists of points [x, y], from 0 to 1 across the
+// The canvas to draw on, with a pointer or the keyboard. Strokes are lists of points [x, y], from 0 to 1 across the
 // page, so that nothing depends on its size on the screen.
 
-const PEN = 0.06; // its width on the screen; the server draws with a pen of its own
-const NEAR = 0.004; // a point nearer to the last one is left out
+const PEN = 0.06; // the pen's width on the screen; the server chooses its own
+const NEAR = 0.004; // points nearer to the last one are left out
 const MOST_POINTS = 9000;
 const KEY_STEP = 1 / 24;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 export class Drawing {
-  // onChange() is called when there are other strokes, onPen(isDown) when the keyboard's pen is set down or lifted.
+  // onChange() is called when the strokes change, and onPen(isDown) when the keyboard's pen is put down or lifted.
   constructor(canvas, { onChange, onPen }) {
     this.canvas = canvas;
     this.onChange = onChange;
     this.onPen = onPen;
     this.strokes = [];
     this.points = 0;
-    this.stroke = null; // the one that a pointer or the keyboard's pen is drawing
+    this.stroke = null; // the stroke that a pointer or the keyboard's pen is drawing
     this.pointer = null;
-    this.pen = null; // where the keyboard's pen is, [x, y]
-    this.arrows = new Set(); // those that are held down
-    this.picture = null; // what is shown in place of strokes
+    this.pen = null; // the position of the keyboard's pen, [x, y]
+    this.arrows = new Set(); // the keys that are held down
+    this.picture = null; // shown instead of strokes
     this.listen();
   }
 
@@ -44,13 +44,13 @@ export class Drawing {
     this.canvas.setPointerCapture(event.pointerId);
     this.pointer = event.pointerId;
     this.pen = null;
-    this.begin(this.place(event));
+    this.begin(this.position(event));
   }
 
   pointerMove(event) {
     if (event.pointerId !== this.pointer) return;
     const passed = event.getCoalescedEvents?.() ?? [];
-    for (const each of passed.length ? passed : [event]) this.extend(this.place(each));
+    for (const each of passed.length ? passed : [event]) this.extend(this.position(each));
   }
 
   pointerUp(event) {
@@ -58,7 +58,7 @@ export class Drawing {
     this.pointer = this.stroke = null;
   }
 
-  place(event) {
+  position(event) {
     const box = this.canvas.getBoundingClientRect();
     return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
   }
@@ -129,7 +129,7 @@ export class Drawing {
     this.onChange();
   }
 
-  // Show a picture, anything that drawImage takes, in place of strokes.
+  // Shows a picture, anything that drawImage accepts, instead of strokes.
   show(picture, { smooth = true } = {}) {
     this.stroke = null;
     this.strokes = [];
@@ -183,7 +183,7 @@ export class Drawing {
 
 const inside = (x) => Math.round(Math.min(1, Math.max(0, x)) * 1e4) / 1e4;
 
-// A smooth line through the middles between the points.
+// Draws a smooth line through the midpoints between the points.
 function paintStroke(context, stroke, side) {
   const [first, ...rest] = stroke.map(([x, y]) => [x * side, y * side]);
   context.beginPath();
