@@ -304,7 +304,7 @@ def docs(session: nox.Session) -> None:
     session.run(*run, *documents, *session.posargs)
     on_numpy = [document for document in documents if "kernels" not in document]
     session.run(*run, *on_numpy, *session.posargs, env={"STACKGRAD_BACKEND": "numpy"})
-    session.run("python", "-m", "pytest", "tools/docstrings/tests", *session.posargs)
+    session.run("python", "-m", "pytest", "tools/documents/tests", *session.posargs)
 
 
 @nox.session
