@@ -212,3 +212,8 @@ def test_an_argument_that_is_not_a_tensor(cls: Any, value: object, given: str) -
 def test_create_a_frozen_parameter() -> None:
     frozen = nn.Parameter(sg.tensor([1]), requires_grad=False)
     assert not frozen.requires_grad
+
+
+def test_a_parameter_says_what_it_is() -> None:
+    assert repr(nn.Parameter(sg.ones(2))) == "Parameter containing:\ntensor([1., 1.], requires_grad=True)"
+    assert repr(nn.Buffer(sg.ones(2))) == "tensor([1., 1.])"

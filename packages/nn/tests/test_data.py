@@ -217,3 +217,13 @@ def test_random_parts_hold_each_example_once(lengths: Any, expected: list[int]) 
 def test_errors_of_loaders(make: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=re.escape(message)):
         make()
+
+
+def test_datasets_and_loaders_say_what_they_are() -> None:
+    dataset = nn.TensorDataset(sg.ones(3, 2), sg.ones(3))
+    assert repr(dataset) == "TensorDataset((3, 2), (3,))"
+    assert repr(nn.Subset(dataset, [1])) == "Subset(1 of 3 examples)"
+    assert repr(nn.Dataset()) == "Dataset(? examples)"
+    loader = nn.DataLoader(dataset, 2, shuffle=True)
+    assert repr(loader) == "DataLoader(TensorDataset((3, 2), (3,)), batch_size=2, shuffle=True)"
+    assert repr(nn.DataLoader([1, 2], drop_last=True)) == "DataLoader(2 examples, batch_size=1, drop_last=True)"

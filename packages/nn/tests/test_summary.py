@@ -45,3 +45,23 @@ def test_several_outputs_shared_and_uncalled_layers() -> None:
         "unused (ReLU) - 0",
     ]
     assert lines[-1] == "total 67"
+
+
+def test_a_notebook_shows_the_table() -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.ReLU()))
+    assert model._repr_html_().splitlines() == [
+        "<table>",
+        "<tr><th>name</th><th>layer</th><th>parameters</th></tr>",
+        "<tr><td>0</td><td>Linear(2, 3)</td><td>9</td></tr>",
+        "<tr><td>1.0</td><td>ReLU()</td><td>0</td></tr>",
+        "<tr><th>total</th><th></th><th>9</th></tr>",
+        "</table>",
+    ]
+
+
+def test_text_in_the_table_is_escaped() -> None:
+    class Odd(nn.Module):
+        def extra_repr(self) -> str:
+            return "<b> & c"
+
+    assert "<td>Odd(&lt;b&gt; &amp; c)</td>" in Odd()._repr_html_()

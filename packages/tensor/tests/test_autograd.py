@@ -2,7 +2,7 @@
 
 import pytest
 
-from stackgrad.tensor import Function, grad, no_grad, tensor
+from stackgrad.tensor import Context, Function, grad, no_grad, tensor
 
 # --- requires_grad
 
@@ -87,3 +87,11 @@ def test_only_tensors_are_saved(recording):
 def test_no_grad_records_nothing():
     with no_grad():
         assert (tensor([1.0], requires_grad=True) * 2).node is None
+
+
+def test_nodes_and_contexts_say_what_they_are():
+    out = (tensor([1.0, 2.0], requires_grad=True) ** 2).exp()
+    assert repr(out.node) == "Node(exp)"
+    out.sum().backward()
+    assert repr(out.node) == "Node(exp, freed)"
+    assert repr(Context()) == "Context(saved=[])"

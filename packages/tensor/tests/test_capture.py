@@ -297,3 +297,11 @@ def test_without_arguments_numpy_calls_the_function():
     for _ in range(3):
         step()
     assert weight.grad.tolist() == [6.0, 6.0]
+
+
+def test_a_captured_function_says_what_it_is():
+    def double(x):
+        return x * 2
+
+    captured = capture(double)
+    assert repr(captured) == f"Captured({double.__qualname__}, 0 recordings)"

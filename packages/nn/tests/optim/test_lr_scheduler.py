@@ -192,3 +192,19 @@ def test_a_mismatched_state_changes_nothing() -> None:
     with pytest.raises(ValueError, match="lr must be a finite number, not negative; got -1"):
         schedule.load_state_dict({"steps": 4})
     assert (schedule.steps, schedule.optimizer.lr) == (1, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda o: nn.optim.lr_scheduler.StepLR(o, 2), "StepLR(step_size=2, gamma=0.1, steps=0)"),
+        (lambda o: nn.optim.lr_scheduler.LambdaLR(o, [float]), "LambdaLR(lr_lambdas=[float], steps=0)"),
+        (
+            lambda o: nn.optim.lr_scheduler.SequentialLR(o, [nn.Cosine(o, 9), nn.StepDecay(o, 1)], [3]),
+            "SequentialLR(schedulers=[Cosine(T_max=9, eta_min=0.0, steps=0), "
+            "StepDecay(step_size=1, gamma=0.1, steps=0)], milestones=[3], steps=0)",
+        ),
+    ],
+)
+def test_a_schedule_says_what_it_is(make: Callable[[nn.Optimizer], nn.Schedule], text: str) -> None:
+    assert repr(make(nn.SGD([nn.Parameter(sg.ones(1))], lr=0.1))) == text

@@ -163,3 +163,10 @@ def test_statistics_of_batch_norms_for_averaged_weights() -> None:
 
 def test_without_batch_norm_no_batches_are_read() -> None:
     swa_utils.update_bn(iter(()), linear())
+
+
+def test_averages_say_what_they_are() -> None:
+    ema = nn.EMA(nn.Linear(2, 1), 0.9)
+    assert repr(ema) == "EMA(2 parameters, decay=0.9)"
+    with ema.apply():
+        assert repr(ema) == "EMA(2 parameters, decay=0.9, applied)"

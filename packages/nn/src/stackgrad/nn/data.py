@@ -74,6 +74,9 @@ class Dataset(Generic[Example]):
     [[0, 1], [4, 9]]
     """
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({_length(self)} examples)"
+
     def __len__(self) -> int:
         raise NotImplementedError(f"{type(self).__name__} must define __len__")
 
@@ -100,6 +103,9 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
             raise ValueError(f"the tensors of a TensorDataset must have the same length; got shapes {shapes}")
         self.tensors = tensors
 
+    def __repr__(self) -> str:
+        return f"TensorDataset({', '.join(str(tensor.shape) for tensor in self.tensors)})"
+
     def __len__(self) -> int:
         return self.tensors[0].shape[0]
 
@@ -118,11 +124,22 @@ class Subset(Dataset[Example]):
         self.dataset = dataset
         self.indices = indices
 
+    def __repr__(self) -> str:
+        return f"Subset({_length(self)} of {_length(self.dataset)} examples)"
+
     def __len__(self) -> int:
         return len(self.indices)
 
     def __getitem__(self, index: int) -> Example:
         return self.dataset[self.indices[index]]
+
+
+def _length(dataset: Dataset[Any] | Sequence[Any]) -> int | str:
+    """For a representation, which must not fail."""
+    try:
+        return len(dataset)
+    except Exception:  # whatever a user's `__len__` raises
+        return "?"
 
 
 def random_split(
@@ -211,6 +228,13 @@ class DataLoader:
             raise ValueError(
                 f"batch_size and prefetch_factor must be at least 1; got {batch_size} and {prefetch_factor}"
             )
+
+    def __repr__(self) -> str:
+        dataset = repr(self.dataset) if isinstance(self.dataset, Dataset) else f"{_length(self.dataset)} examples"
+        parts = [dataset, f"batch_size={self.batch_size}"]
+        defaults = {"shuffle": False, "num_workers": 0, "drop_last": False, "generator": None}
+        parts += [f"{name}={getattr(self, name)}" for name, usual in defaults.items() if getattr(self, name) != usual]
+        return f"{type(self).__name__}({', '.join(parts)})"
 
     def __len__(self) -> int:
         """The number of batches."""

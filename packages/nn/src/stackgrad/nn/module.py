@@ -255,6 +255,11 @@ class Module(Changing, Registering):
         lines = [self.extra_repr(), *below] if self.extra_repr() else below
         return "\n  ".join([f"{type(self).__name__}(", *lines]) + "\n)"
 
+    def _repr_html_(self) -> str:
+        from .summary import html  # which imports this module
+
+        return html(self)
+
     # Hidden from type checkers, which would otherwise conclude that a module has every attribute.
     if not TYPE_CHECKING:
 

@@ -29,6 +29,9 @@ class Parameter(Tensor):
         self.source = tensor.detach().source
         self.requires_grad_(requires_grad)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__} containing:\n{super().__repr__()}"
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Support deepcopy and pickle. As in PyTorch, the copy has no gradient."""
         restore, (*state, _grad), *attributes = super().__reduce__()

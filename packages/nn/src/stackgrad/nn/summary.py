@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from html import escape
 from typing import Any
 
 import stackgrad.tensor as sg
@@ -46,19 +47,37 @@ def summary(module: Module, *inputs: Any) -> str:
         finally:
             for each, mode in training.items():
                 each.training = mode
+    layers, total = _layers(module)
+    labels = [(f"{name} ({type(each).__name__})" if name else type(each).__name__) for name, each, _ in layers]
     rows = [("layer", "output", "parameters")]
-    for name, each in module.named_modules():
-        own = [member for _, member in _members(each) if isinstance(member, Parameter)]
-        if own or not any(True for _ in each.children()):
-            label = f"{name} ({type(each).__name__})" if name else type(each).__name__
-            rows.append((label, shapes.get(id(each), "-"), f"{sum(p.size for p in own):,}"))
-    trained = sum(p.size for p in module.parameters() if p.requires_grad)
-    total = sum(p.size for p in module.parameters())
-    rows.append(("total", "", f"{total:,}" if trained == total else f"{total:,} ({trained:,} trained)"))
+    rows += [(label, shapes.get(id(each), "-"), count) for label, (_, each, count) in zip(labels, layers, strict=True)]
+    rows.append(("total", "", total))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
     rule = "-" * len(lines[0])
     return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+
+
+def html(module: Module) -> str:
+    """The table of `summary` for a notebook, with the layers' arguments instead of the outputs, which need a call."""
+    layers, total = _layers(module)
+    rows = [(name, f"{type(each).__name__}({each.extra_repr()})", count) for name, each, count in layers]
+    cells = [("td", row) for row in rows] + [("th", ("total", "", total))]
+    lines = ["<table>", "<tr><th>name</th><th>layer</th><th>parameters</th></tr>"]
+    lines += [f"<tr>{''.join(f'<{tag}>{escape(text)}</{tag}>' for text in row)}</tr>" for tag, row in cells]
+    return "\n".join([*lines, "</table>"])
+
+
+def _layers(module: Module) -> tuple[list[tuple[str, Module, str]], str]:
+    """The rows: name, module and count of parameters, of each without submodules or with own ones; and the total."""
+    rows = []
+    for name, each in module.named_modules():
+        own = [member for _, member in _members(each) if isinstance(member, Parameter)]
+        if own or not any(True for _ in each.children()):
+            rows.append((name, each, f"{sum(p.size for p in own):,}"))
+    trained = sum(p.size for p in module.parameters() if p.requires_grad)
+    total = sum(p.size for p in module.parameters())
+    return rows, f"{total:,}" if trained == total else f"{total:,} ({trained:,} trained)"
 
 
 def _shape(out: Any) -> str:

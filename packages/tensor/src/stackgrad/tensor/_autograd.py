@@ -44,6 +44,9 @@ class Context:
         if saved is not None:
             self.__function, self.__saved = function, saved
 
+    def __repr__(self) -> str:
+        return f"Context(saved={[x.shape for x, _, _ in self.__saved or ()]})"
+
     @property
     def needs(self) -> tuple[bool, ...]:
         """For each tensor argument, whether its gradient is needed."""
@@ -125,6 +128,9 @@ class Node:
                 saved[i] = (out.new(out.data, out.version, out._layout), count, weakref.ref(self))
         out.node = self
         out._requires_grad = True
+
+    def __repr__(self) -> str:
+        return f"Node({self.name}{', freed' if self.freed else ''})"
 
     @property
     def name(self) -> str:

@@ -52,6 +52,10 @@ class Captured(Generic[P, R]):
         self._forms = forms or _Forms()
         update_wrapper(self, function)
 
+    def __repr__(self) -> str:
+        count = sum(map(len, self._forms.recordings.values()))
+        return f"Captured({_name_of(self._function)}, {count} recording{'' if count == 1 else 's'})"
+
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Captured[P, R]: ...
     @overload
@@ -96,14 +100,17 @@ class Captured(Generic[P, R]):
         """Warn, once, that the function is not replayed any more, and why."""
         if self._forms.count == MOST_RECORDINGS:
             self._forms.count += 1
-            name = getattr(self._function, "__qualname__", repr(self._function))
             warnings.warn(
-                f"captured function {name} was recorded {MOST_RECORDINGS} times, the last time because "
-                f"{last.change()} changed; from now on it is called when no recording matches: pass what changes as a "
-                "tensor",
+                f"captured function {_name_of(self._function)} was recorded {MOST_RECORDINGS} times, the last time "
+                f"because {last.change()} changed; from now on it is called when no recording matches: pass what "
+                "changes as a tensor",
                 RuntimeWarning,
                 stacklevel=3,
             )
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    return getattr(function, "__qualname__", repr(function))
 
 
 def _form_of(arguments: Arguments) -> Any:

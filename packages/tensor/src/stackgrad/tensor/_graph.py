@@ -17,6 +17,9 @@ class Graph:
     def __init__(self, svg: str) -> None:
         self._svg = svg
 
+    def __repr__(self) -> str:
+        return f"Graph({len(self._svg)} characters of SVG)"
+
     def __str__(self) -> str:
         return self._svg
 

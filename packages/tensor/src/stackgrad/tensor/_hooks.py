@@ -22,6 +22,10 @@ class Handle:
         self._key = object()
         hooks[self._key] = hook
 
+    def __repr__(self) -> str:
+        hook = self._hooks.get(self._key)
+        return f"Handle({'removed' if hook is None else getattr(hook, '__qualname__', repr(hook))})"
+
     def remove(self) -> None:
         """Remove the hook."""
         self._hooks.pop(self._key, None)

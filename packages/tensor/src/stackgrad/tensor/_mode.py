@@ -54,6 +54,9 @@ class GradMode:
     def __init__(self, recording: bool) -> None:
         self._recording = recording
 
+    def __repr__(self) -> str:
+        return "enable_grad()" if self._recording else "no_grad()"
+
     def __enter__(self) -> None:
         mode = here.mode
         mode.outside.append((self, mode.recording))

@@ -118,6 +118,9 @@ class Tape(list[Work]):
 class _Capturing(threading.local):
     tape: Tape | None = None
 
+    def __repr__(self) -> str:
+        return f"capturing(tape={self.tape!r})"
+
 
 capturing = _Capturing()
 open_tapes: set[int] = set()  # the ids of all threads' tapes: if it is empty, `capturing` need not be read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ class Version:
 
 
 class Value:
-    """An array and its node in the graph: the part of a tensor that autograd needs."""
+    """An array and its node in the graph: the base class of tensors, with what autograd needs of them."""
 
     __slots__ = (
         *("__weakref__", "_grad", "_laid", "_layout", "_requires_grad"),
@@ -87,9 +88,10 @@ class Value:
             )
         return (by or self.backend.to_numpy)(self.data)
 
+    @abstractmethod
     def new(self, data: Array, version: Version | None = None, layout: Layout | None = None) -> Tensor:
         """A tensor around `data` on the same backend. Pass `version` for a view, and `layout` if it is known."""
-        raise TypeError("a Value is not a tensor")
+        raise NotImplementedError(f"{type(self).__name__} must define new(data, version, layout)")
 
     @property
     def version(self) -> Version:

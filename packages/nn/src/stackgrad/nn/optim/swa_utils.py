@@ -196,6 +196,10 @@ class EMA:
         self._averages = {name: parameter.detach().clone() for name, parameter in self._parameters.items()}
         self._saved: dict[str, Tensor] | None = None
 
+    def __repr__(self) -> str:
+        applied = "" if self._saved is None else ", applied"
+        return f"EMA({len(self._averages)} parameters, decay={self.decay}{applied})"
+
     def update(self) -> None:
         """Move the averages towards the parameters by the fraction 1 - decay. RuntimeError while they are applied.
 

@@ -65,6 +65,9 @@ class RandomFunction:
         others = rng.integers(0, len(self._steps), int(rng.integers(0, 3)))
         self._results = sorted({last, *[last - int(i) for i in others]})
 
+    def __repr__(self) -> str:
+        return f"RandomFunction(shapes={self.shapes}, {len(self._steps)} steps)"
+
     def __call__(self, *operands: Value) -> Value:
         values = list(operands)
         for step in self._steps:

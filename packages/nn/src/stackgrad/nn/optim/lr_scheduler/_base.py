@@ -29,6 +29,10 @@ class Schedule:
         self.steps = 0
         self._set(0)
 
+    def __repr__(self) -> str:
+        settings = [f"{name}={_shown(value)}" for name, value in vars(self).items() if name != "optimizer"]
+        return f"{type(self).__name__}({', '.join(settings)})"
+
     def rate(self, step: int, group: int = 0) -> float:
         """The learning rate at this step, counted from 0, for the parameter group at this index.
 
@@ -104,6 +108,13 @@ class Schedule:
         rates = [not_negative("lr", rate) for rate in found]
         for group, rate in zip(groups, rates, strict=True):
             group.schedule(lr=rate)
+
+
+def _shown(value: Any) -> str:
+    """A setting in a representation: functions by their names."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_shown, value))}]"
+    return value.__name__ if hasattr(value, "__name__") else repr(value)
 
 
 def line(start: float, end: float, step: float, length: float) -> float:

@@ -1,0 +1,21 @@
+"""What is printed of each public object says what it is."""
+
+import inspect
+
+from tools.public_names import public_values
+
+WITHOUT = ("stackgrad.tensor.Function", "stackgrad.tensor.autograd.Function")  # it has no instances: `apply` is called
+
+
+def test_no_public_class_has_pythons_default_representation():
+    classes = {name: value for name, value in public_values().items() if inspect.isclass(value)}
+    assert len(classes) > 100
+    default = [
+        name
+        for name, cls in classes.items()
+        if cls.__repr__ is object.__repr__ and not inspect.isabstract(cls) and name not in WITHOUT
+    ]
+    assert not default, f"public classes without a __repr__: {', '.join(default)}"
+    objects = {name: value for name, value in public_values().items() if not inspect.isroutine(inspect.unwrap(value))}
+    default = [name for name, value in objects.items() if type(value).__repr__ is object.__repr__]
+    assert not default, f"public objects whose class has no __repr__: {', '.join(default)}"
