@@ -9,6 +9,7 @@ their values by definition, and so does what PyTorch's formulas give NaN for by 
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -40,6 +41,8 @@ def _where_larger(g: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Te
 ROWS: dict[str, Callable[..., torch.Tensor]] = {
     "masked_by": _masked_by,
     "where_larger": _where_larger,
+    "normal_cdf": torch.special.ndtr,
+    "normal_pdf": lambda x: torch.exp(-x * x / 2) / math.sqrt(2 * math.pi),
     "floor_divide": lambda x, y: torch.div(x, y, rounding_mode="floor"),  # which has a gradient
 }
 

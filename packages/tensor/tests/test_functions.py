@@ -58,6 +58,8 @@ ALONE = {
     "type_as",
     "view",
     "view_as",
+    "normal_cdf",
+    "normal_pdf",
     "where_larger",
 }
 

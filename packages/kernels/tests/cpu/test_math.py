@@ -10,8 +10,8 @@ from stackgrad.tensor import OPS
 
 # What _math states, in units in the last place.
 BOUNDS = {
-    "float32": {"exp": 1.1, "log": 0.9, "tanh": 1.4, "sigmoid": 2.5, "erf": 1.3},
-    "float64": {"exp": 1.1, "log": 0.9, "tanh": 1.7, "sigmoid": 2.5},
+    "float32": {"exp": 1.1, "log": 0.9, "tanh": 1.4, "sigmoid": 2.5, "erf": 1.3, "normal_cdf": 6.4, "normal_pdf": 1.4},
+    "float64": {"exp": 1.1, "log": 0.9, "tanh": 1.7, "sigmoid": 2.5, "normal_pdf": 1.4},
 }
 EXACT = {
     "exp": np.exp,
@@ -19,6 +19,8 @@ EXACT = {
     "tanh": np.tanh,
     "sigmoid": lambda x: np.where(x < 0, np.exp(x), 1) / (1 + np.exp(-np.abs(x))),
     "erf": np.vectorize(math.erf, otypes=[float]),
+    "normal_cdf": np.vectorize(lambda x: 0.5 * math.erfc(-math.sqrt(0.5) * x), otypes=[float]),
+    "normal_pdf": lambda x: np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi),
 }
 SPECIAL = [0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0, 5e-324, -5e-324, 1e-40, -1e-40, 2.0**-126, 2.0**-1022]
 
@@ -45,7 +47,7 @@ def test_over_the_whole_range(dtype, name):
     wide = np.float64 if dtype == "float32" else np.longdouble
     if np.finfo(wide).nmant <= np.finfo(dtype).nmant:
         pytest.skip("this machine has no numbers wider than float64 to compare with")
-    step = {"float32": 997, "float64": 9973}[dtype] * (10 if name == "erf" else 1)
+    step = {"float32": 997, "float64": 9973}[dtype] * (10 if name in ("erf", "normal_cdf") else 1)
     x = np.concatenate([patterns(dtype, step), usual(dtype), np.array(SPECIAL, dtype)])
     found = elementwise(OPS[name], x)
     with np.errstate(all="ignore"):
@@ -66,3 +68,8 @@ def test_the_same_bits_alone_and_in_a_vector():
         whole = elementwise(OPS[name], x)
         alone = np.concatenate([elementwise(OPS[name], x[i : i + 1]) for i in range(0, x.size, 7)])
         assert np.array_equal(whole[::7], alone, equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_half_of_a_normal_distribution_is_below_0(dtype):
+    assert elementwise(OPS["normal_cdf"], np.array([0.0, -0.0], dtype)).tolist() == [0.5, 0.5]

@@ -265,6 +265,14 @@ class Arithmetic(Value):
         """
         return elementwise("erf", self)
 
+    def normal_cdf(self) -> Tensor:
+        """The probability that a standard normal variable is below x: PyTorch's `torch.special.ndtr`."""
+        return elementwise("normal_cdf", self)
+
+    def normal_pdf(self) -> Tensor:
+        """The density of the standard normal distribution, exp(-x * x / 2) / sqrt(2 pi)."""
+        return elementwise("normal_pdf", self)
+
     def maximum(self, other: Operand) -> Tensor:
         """The larger of the two, NaN if either is NaN. Equal values share the gradient; for NaN both get all of it.
 

@@ -5,9 +5,9 @@ The operation on every backend, its gradient, its tests and its benchmark all fo
 `numpy`   the reference, a function of arrays.
 `scalar`  the same function of scalars x, y, z of type T, as the source of an expression that a compiling backend
           makes its kernel from. Its branches must vectorise as selects. Constants are written T(1), since a bare 1.0
-          would widen float32. NaN passes where it does in PyTorch. The expression may call abs, min, max, sigmoid,
-          rint and the functions of Python's `math` (see `called_by`). Functions with a separate version for integers
-          are listed in `OF_INTEGERS` of stackgrad.kernels._scalar.
+          would widen float32. NaN passes where it does in PyTorch. The expression may call abs, min, max, rint,
+          sigmoid, normal_cdf, normal_pdf and the functions of Python's `math` (see `called_by`). Functions with a
+          separate version for integers are listed in `OF_INTEGERS` of stackgrad.kernels._scalar.
 `grads`   for each operand the gradient as a tensor expression, or None where no gradient flows. Its parameters name
           what it needs: g (the gradient of the result), out, x, y, z; only these are kept until backward. It selects
           with `where`, `masked_by` or `where_larger` instead of multiplying by 0 or 1, because 0 times infinity is
@@ -77,15 +77,16 @@ def called_by(form: str) -> set[str]:
     """
     names = set(compile(form, "a scalar form", "eval").co_names) - {"x", "y", "z", "T", "abs", "min", "max"}
     for name in names:
-        if name not in ("sigmoid", "rint") and not callable(getattr(math, name, None)):
-            raise ValueError(f"scalar form {form!r}: {name} is not x, y, z, T, abs, min, max, sigmoid, rint or in math")
+        if name not in (*_OWN, "rint") and not callable(getattr(math, name, None)):
+            known = ", ".join(_OWN)
+            raise ValueError(f"scalar form {form!r}: {name} is not x, y, z, T, abs, min, max, rint, {known} or in math")
     return names
 
 
 def numpy_function(name: str) -> Callable[..., Any]:
     """The function of that name for NumPy arrays and scalars; it never raises."""
-    if name == "sigmoid":
-        return _sigmoid
+    if name in _OWN:
+        return _OWN[name]
     function: Any = getattr(math, name, None)
     return getattr(np, name, lambda *given: np.vectorize(function, otypes=[given[0].dtype])(*given)[()])
 
@@ -102,6 +103,17 @@ def _sign(x: Any) -> Any:
 
 def _sigmoid(x: Any) -> Any:
     return 1 / (1 + np.exp(-x))
+
+
+def _normal_cdf(x: Any) -> Any:
+    return np.vectorize(lambda x: 0.5 * math.erfc(-math.sqrt(0.5) * x), otypes=[x.dtype])(x)[()]
+
+
+def _normal_pdf(x: Any) -> Any:
+    return (np.exp(-0.5 * np.square(x, dtype=np.float64)) / math.sqrt(2 * math.pi)).astype(x.dtype)
+
+
+_OWN = {"sigmoid": _sigmoid, "normal_cdf": _normal_cdf, "normal_pdf": _normal_pdf}
 
 
 def _inverse(x: Any) -> Any:
@@ -212,6 +224,8 @@ OPS: dict[str, Op] = {
             (lambda g, x: g * (-x * x).exp() * (2 / math.sqrt(math.pi)),),
             ulp=2.0,
         ),
+        Op("normal_cdf", _normal_cdf, "normal_cdf(x)", (lambda g, x: g * x.normal_pdf(),), ulp=12.0),
+        Op("normal_pdf", _normal_pdf, "normal_pdf(x)", (lambda g, x, out: g * -x * out,), ulp=8.0),
         Op(
             "relu",
             lambda x: np.maximum(x, 0),

@@ -262,9 +262,18 @@ def _runner(
     """A function that applies the kernels to operands like these; for the usual plan of one launch it has no loop."""
     plan = _plan(kernels, dtype, out_dtype, operands)
     make, back, scalars, repeats, launches = plan
-    if back is not None or scalars or repeats or not isinstance(launches, tuple) or len(launches) != 1:
+    if back is not None or repeats or not isinstance(launches, tuple) or len(launches) != 1:
         return plan.run
     (entry, chunks, work, rest), second = launches[0], min(1, len(operands) - 1)
+    if scalars:
+
+        def run_arrays(*operands: Array) -> Array:
+            out = make()
+            x, y, z = np.asarray(operands[0]), np.asarray(operands[second]), np.asarray(operands[-1])
+            entry(chunks, work, (x, y, z, out, *rest))
+            return out
+
+        return run_arrays
 
     def run(*operands: Array) -> Array:
         out = make()

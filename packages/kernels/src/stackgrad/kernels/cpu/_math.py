@@ -1,18 +1,19 @@
 """What the scalar forms of the op table may call, inside kernels: `function_of` a name.
 
-exp, expm1, log, log1p, tanh, sigmoid and erf are written here, without branches or calls, so that LLVM makes vectors of
-them. All others are those of `math`, for which Numba goes to the C library for each number. Bounds of the error, in
-units in the last place (the largest found, among all float32 where the functions are neither flat nor at their limits
-and millions of float64, is 0.1 below):
+The functions below are written without branches or calls, so that LLVM makes vectors of them. All others are those of
+`math`, for which Numba calls the C library for each element. Bounds of the error, in units in the last place (the
+largest found, among all float32 where the functions are neither flat nor at their limits and millions of float64, is
+0.1 below):
 
-              exp    expm1   log    log1p   tanh   sigmoid   erf
-    float32   1.1    1.8     0.9    1.5     1.4    2.5       1.3
-    float64   1.1    1.9     0.9    1.5     1.7    2.5       the C library's
+              exp    expm1   log    log1p   tanh   sigmoid   erf    normal_cdf   normal_pdf
+    float32   1.1    1.8     0.9    1.5     1.4    2.5       1.3    6.4          1.4
+    float64   1.1    1.9     0.9    1.5     1.7    2.5       the C library's     1.4
 
 exp is that of a reduced number r = x - k ln 2, |r| <= ln 2 / 2, by its Taylor series, times 2 to the k. log is fdlibm's
 e_log.c and e_logf.c (Sun Microsystems, 1993): log(1 + f) by a polynomial in s = f / (2 + f). log1p does the same to the
 rounded 1 + x, and adds to f what rounding took from it. tanh and erf are odd polynomials near 0; elsewhere
-1 - 2 / (exp(2 x) + 1), and 1 less a polynomial.
+1 - 2 / (exp(2 x) + 1), and 1 less a polynomial. normal_cdf of a negative number is the density, times a polynomial for
+Mills' ratio. The gradient of gelu needs both: one exponential serves the two once LLVM has inlined them.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from numba.extending import overload
 
 from .._scalar import scalar_compiler
 from ._kernel import helper
-from ._pointers import select
+from ._pointers import fma, select
 
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
 _LN2 = math.log(2)
@@ -39,6 +40,13 @@ _ERF_NEAR = (-0.0927105173, -0.248644829, 0.0682961494, -0.0154750748, 0.0029164
 _ERF_FAR = (
     *(-0.000406933919, 0.00217814511, -0.00544658909, 0.00835236721, -0.00861549284, 0.00610641763, -0.00281842495),
     *(0.000565744005, 0.000287569885, -0.000275994971, 6.09369818e-05, 2.0385487e-05, -8.86482667e-06),
+)
+# Mills' ratio, the probability above x over the density at x, from 0 to 14.4: t times a polynomial in
+# t = 1 / (1 + steepness x). The last bits are chosen so that half of all values are below 0.
+_MILLS_STEEPNESS = 0.345
+_MILLS = (
+    *(0.344962031, 0.345935464, 0.294122487, 0.279167145, -0.0915034637, 0.464914203, -0.675659239, 0.362054616),
+    -0.0706791282,
 )
 
 
@@ -232,7 +240,37 @@ class _Functions:
             limit = select(is_far, math.copysign(one, x), x)
             return real(limit + limit * select(is_far, off, near(real(x * x - near_middle))))
 
+        density = _polynomial(form, [c / math.sqrt(2 * math.pi) for c in (1.0, 1.0, *form.quick_terms)])
+        mills = _polynomial(form, [c * 2.0**-64 for c in _MILLS])
+        steepness, minus_half, normal_flat, raised = (
+            real(_MILLS_STEEPNESS),
+            real(-0.5),
+            real(math.sqrt(-2 * form.zero_below)),
+            raising(64),
+        )
+
+        @_inside
+        def lifted_pdf(size):
+            """The density at `size`, times 2 to the 64, since it may be too small for a number."""
+            held = select(size > normal_flat, normal_flat, size)
+            half = real(minus_half * held)
+            exponent = real(half * held)
+            pattern, r = parted(exponent, raised)
+            return real(density(real(r + fma(half, held, -exponent))) * power(pattern))
+
+        @_inside
+        def normal_pdf(x):
+            return real(lifted_pdf(real(abs(x))) * tiny)
+
+        @_inside
+        def normal_cdf(x):
+            size = real(abs(x))
+            t = real(one / real(one + steepness * size))
+            below = real(lifted_pdf(size) * real(t * mills(t)))
+            return select(x > zero, real(one - below), below)
+
         self.exp, self.log, self.tanh, self.sigmoid, self.erf = exp, log, tanh, sigmoid, erf
+        self.normal_cdf, self.normal_pdf = normal_cdf, normal_pdf
         self.expm1, self.log1p = expm1, log1p
 
 
@@ -259,6 +297,14 @@ def erf(x: Any) -> Any:
     """The error function."""
 
 
+def normal_cdf(x: Any) -> Any:
+    """The probability that a standard normal variable is below x."""
+
+
+def normal_pdf(x: Any) -> Any:
+    """The density of the standard normal distribution."""
+
+
 def expm1(x: Any) -> Any:
     """e to the x, less 1."""
 
@@ -274,6 +320,8 @@ def _offer(function: Callable[[Any], Any], name: str) -> None:
     def implementation(x):  # Numba compares its parameters, annotations included, with those of what it gives
         if x == types.float64 and name == "erf":
             return lambda x: math.erf(x)
+        if x == types.float64 and name == "normal_cdf":
+            return lambda x: 0.5 * math.erfc(-math.sqrt(0.5) * x)
         if x not in _FUNCTIONS:
             return None
         compute = getattr(_FUNCTIONS[x], name)
@@ -281,7 +329,7 @@ def _offer(function: Callable[[Any], Any], name: str) -> None:
 
 
 _OWN: dict[str, Callable[[Any], Any]] = {
-    function.__name__: function for function in (exp, expm1, log, log1p, tanh, sigmoid, erf)
+    function.__name__: function for function in (exp, expm1, log, log1p, tanh, sigmoid, erf, normal_cdf, normal_pdf)
 }
 for _name, _function in _OWN.items():
     _offer(_function, _name)

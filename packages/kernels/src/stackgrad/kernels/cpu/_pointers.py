@@ -123,6 +123,16 @@ def select(typingctx: Any, condition: Any, a: Any, b: Any) -> Any:
     return a(types.boolean, a, a), codegen
 
 
+@intrinsic
+def fma(typingctx: Any, x: Any, y: Any, z: Any) -> Any:
+    """x * y + z, rounded once."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fma(*args)
+
+    return x(x, x, x), codegen
+
+
 @intrinsic(prefer_literal=True)
 def on_stack(typingctx: Any, like: Any, count: Any) -> Any:
     """Memory of `count` elements like those of `like`, not set, which lives until the kernel returns.

@@ -24,7 +24,7 @@ def function_of(name: str) -> Callable[..., Any]:
 
 
 _own: dict[str, Callable[..., Any]] = {}
-exp, floor, log, sqrt = map(function_of, ("exp", "floor", "log", "sqrt"))
+erfc, exp, floor, log, sqrt = map(function_of, ("erfc", "exp", "floor", "log", "sqrt"))
 
 
 @inlined
@@ -32,6 +32,20 @@ def sigmoid(x):
     """1 / (1 + exp(-x))."""
     T = type(x)
     return T(1) / (T(1) + exp(-x))
+
+
+@inlined
+def normal_cdf(x):
+    """The probability that a standard normal variable is below x."""
+    T = type(x)
+    return T(0.5) * erfc(x * T(-math.sqrt(0.5)))
+
+
+@inlined
+def normal_pdf(x):
+    """The density of the standard normal distribution."""
+    T = type(x)
+    return exp(x * x * T(-0.5)) * T(1 / math.sqrt(2 * math.pi))
 
 
 @inlined
@@ -44,7 +58,7 @@ def rint(x):
     return below + T(1) if rest > T(0.5) or (rest == T(0.5) and odd) else below
 
 
-_own.update(sigmoid=sigmoid, rint=rint)
+_own.update(sigmoid=sigmoid, normal_cdf=normal_cdf, normal_pdf=normal_pdf, rint=rint)
 
 
 @inlined

@@ -15,7 +15,7 @@ LINEAR_FROM = 40.0  # above this softplus is the identity to all digits of a flo
 
 @fuse
 def _gelu(x: Tensor) -> Tensor:
-    return x * ((x * math.sqrt(0.5)).erf() * 0.5 + 0.5)
+    return x * x.normal_cdf()
 
 
 @fuse
