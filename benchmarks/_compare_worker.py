@@ -9,8 +9,9 @@ from typing import Any
 
 from benchmarks._clock import calibrate, sample
 from benchmarks._entries import counted_entries, timed_entries
+from benchmarks._execution import Touched
 from benchmarks._pipe import serve
-from benchmarks._touched import Touched, touch
+from benchmarks._touched import touch
 from benchmarks._values import COUNTED
 
 # Seconds. On a busy machine a process loses its core every few milliseconds: one of many short samples is left alone,

@@ -11,7 +11,7 @@ import pickle
 import sys
 from collections.abc import Callable, Iterator
 from types import CodeType, FrameType, FunctionType
-from typing import Any, NamedTuple
+from typing import Any
 
 import llvmlite.binding
 import numba
@@ -20,20 +20,7 @@ from numba.core.dispatcher import Dispatcher
 
 from stackgrad.tensor import OPS, REDUCTIONS
 
-Place = tuple[str, int]
-"""A file's path from the folder of the packages on, and the line where a function begins."""
-
-
-class Touched(NamedTuple):
-    """`called` are functions of Python, `compiled` those in kernels; the `modules` hold functions that Numba replaces
-    by others; `rows` are of the op table; `kernels` the machine code of each by name and types.
-    """
-
-    called: frozenset[Place]
-    compiled: frozenset[Place]
-    modules: frozenset[str]
-    rows: frozenset[str]
-    kernels: dict[str, str]
+from ._execution import Place, Touched
 
 
 class _Record:

@@ -1,9 +1,8 @@
 """Which benchmarks a change affects, and in which order they are measured."""
 
-from typing import Any, NamedTuple
-
 import pytest
 
+from benchmarks._execution import Touched
 from tools.affected import Reason, Reasons, affects_all, in_order, is_same, taken_over
 from tools.definitions import Tree
 
@@ -13,16 +12,6 @@ BASE = {
     "p/_k.py": "CHUNK = 8\nTILE = 4\n\n\ndef body(x):\n    return inner(x) * TILE\n\n\ndef inner(x):\n    return x\n",
     "p/_math.py": "def exp(x):\n    pass\n\n\ndef _fast(x):\n    return x\n",
 }
-
-
-class Touched(NamedTuple):
-    """As that of benchmarks/_touched.py, which needs Numba."""
-
-    called: Any
-    compiled: Any
-    modules: Any
-    rows: Any
-    kernels: Any
 
 
 def touched(called=(), compiled=(), modules=(), rows=(), kernels=None):
