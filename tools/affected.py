@@ -25,7 +25,7 @@ OPERATION = re.compile(r".*_optable\.py::\w+\[(.*)\]")
 class Reason(NamedTuple):
     """The changed definitions that a benchmark runs from Python, and those that are compiled into its kernels.
 
-    `share`: of all that it executes, how much these are.
+    `share`: of all that it executes, how much uses these.
     """
 
     called: frozenset[Name]
@@ -74,7 +74,9 @@ class Reasons:
         in_kernels = self._hit(set().union(*map(self._base.made_of, compiled)), touched.rows)
         if not by_call and not in_kernels:
             return None
-        share = len((by_call | in_kernels) & (called | compiled)) / len(called | compiled)
+        using = {name for name in called if self._used(name) & by_call}
+        using |= {name for name in compiled if self._base.made_of(name) & in_kernels}
+        share = len(using) / len(called | compiled)
         return Reason(frozenset(by_call), frozenset(in_kernels), share)
 
     def _hit(self, used: set[Name], rows: Iterable[str]) -> set[Name]:

@@ -70,8 +70,16 @@ def test_a_function_that_numba_replaces_stands_for_its_module():
     assert {name for _, name in reason("p/_math.py", "return x", "return -x", kernel).compiled} == {"_fast"}
 
 
-def test_the_share_is_of_what_is_executed():
-    assert reason("p/_optable.py", "return ROWS, CHUNK", "return CHUNK", CALL).share == 1 / 2
+@pytest.mark.parametrize(
+    ("path", "old", "new"),
+    [
+        ("p/_optable.py", "return ROWS, CHUNK", "return CHUNK"),
+        ("p/_k.py", "CHUNK = 8", "CHUNK = 16"),
+        ("p/_k.py", "TILE = 4", "TILE = 5"),
+    ],
+)
+def test_the_share_is_of_what_is_executed(path, old, new):
+    assert reason(path, old, new, CALL).share == 1 / 2
 
 
 BY_KERNELS = Reason(frozenset(), frozenset({("p", "f")}), 0.1)
