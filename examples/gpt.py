@@ -1,4 +1,4 @@
-"""A small GPT that learns to write like Python's documentation, one character after another: `python examples/gpt.py`.
+"""A small GPT that learns to write like Python's documentation, character by character: `python examples/gpt.py`.
 
 The text is `pydoc_data.topics`, which comes with Python. Architecture: Radford et al., "Language Models are
 Unsupervised Multitask Learners", 2019.
@@ -19,7 +19,7 @@ LAYERS, WIDTH, HEADS, CONTEXT, BATCH = 4, 128, 4, 64, 16
 
 
 class Attention(nn.Module):
-    """Each position looks at itself and those before it: (batch, length, width) to the same."""
+    """Causal self-attention, in which each position attends to itself and earlier ones: (batch, length, width)."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention, then two layers on each position alone; each adds to what it was given."""
+    """Attention, then two linear layers on each position, both with residual connections."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    """Logits of the character that follows each position: int64 (batch, length) to (batch, length, characters)."""
+    """Logits of the character after each position: int64 (batch, length) to (batch, length, characters)."""
 
     def __init__(self, characters: int, layers: int, width: int, heads: int, context: int) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class GPT(nn.Module):
 
 
 def read() -> tuple[list[str], NDArray[np.int64]]:
-    """The characters of the text, and the indices of those in each window of it: (windows, CONTEXT + 1)."""
+    """The characters that occur in the text, and their indices in each window of it: (windows, CONTEXT + 1)."""
     text = "\n".join(topics.values())
     characters = sorted(set(text))
     index_of = {character: index for index, character in enumerate(characters)}
@@ -77,7 +77,7 @@ def read() -> tuple[list[str], NDArray[np.int64]]:
 
 
 def initialise(model: nn.Module, std: float = 0.02) -> nn.Module:
-    """Small random weights, as GPT-2 begins with; biases 0."""
+    """Set small random weights as in GPT-2, and biases of 0."""
     with sg.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.ndim > 1:
@@ -88,7 +88,7 @@ def initialise(model: nn.Module, std: float = 0.02) -> nn.Module:
 
 
 def write(model: nn.Module, ids: NDArray[np.int64], length: int, temperature: float) -> NDArray[np.int64]:
-    """The ids, and `length` more, each drawn from what the model expects."""
+    """Continue `ids` by `length` characters, each drawn from the model's probabilities."""
     with sg.no_grad():
         for _ in range(length):
             logits = model(sg.from_numpy(ids[None, -CONTEXT:]))[0, -1]
@@ -97,7 +97,7 @@ def write(model: nn.Module, ids: NDArray[np.int64], length: int, temperature: fl
 
 
 def main() -> None:
-    """Trains, telling the loss on held-out text and the speed, and writes."""
+    """Train, print the loss on held-out text and the speed, and write some text."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--lr", type=float, default=3e-3)

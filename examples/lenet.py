@@ -1,4 +1,4 @@
-"""LeNet on MNIST, from the images to the accuracy: `python examples/lenet.py`, with `--call` without `capture`."""
+"""LeNet on MNIST, from the images to the accuracy: `python examples/lenet.py`; `--call` trains without `capture`."""
 
 import sys
 import time
@@ -20,7 +20,7 @@ schedule = nn.OneCycle(optimizer, RATE, EPOCHS * -(-len(data.train) // BATCH))
 
 
 def step(images: sg.Tensor, labels: sg.Tensor) -> sg.Tensor:
-    """Learn from a batch; the mean loss."""
+    """Train on a batch. Returns the mean loss."""
     optimizer.zero_grad()
     loss = nn.cross_entropy(model(images), labels)
     loss.backward()
@@ -29,15 +29,15 @@ def step(images: sg.Tensor, labels: sg.Tensor) -> sg.Tensor:
     return loss.detach()
 
 
-# Half the time of a small step is Python's. Captured, its kernels are recorded once and launched again by one call.
+# Python takes half the time of a small step. `capture` records its kernels once, and launches them again by one call.
 train = step if "--call" in sys.argv else sg.capture(step)
 for epoch in range(EPOCHS):
-    begun = time.perf_counter()
+    start = time.perf_counter()
     for index in nn.batches(len(data.train), BATCH):
         loss = train(normalise(data.train.images[index]), sg.tensor(data.train.labels[index], dtype=sg.int64))
-    speed = len(data.train) / (time.perf_counter() - begun)
+    speed = len(data.train) / (time.perf_counter() - start)
     print(f"epoch {epoch + 1}: loss of the last batch {loss.item():.3f}, {speed:,.0f} images per second")
 
 with sg.no_grad():
-    right = (model(normalise(data.test.images)).argmax(1).numpy() == data.test.labels).mean()
-print(f"test accuracy {right:.2%}")
+    accuracy = (model(normalise(data.test.images)).argmax(1).numpy() == data.test.labels).mean()
+print(f"test accuracy {accuracy:.2%}")

@@ -1,8 +1,8 @@
-"""Classifies sentences by convolutions over their words: `python examples/text_classification.py [FILE.tsv]`.
+"""Classify sentences with convolutions over their words: `python examples/text_classification.py [FILE.tsv]`.
 
-A file has a label, a tab and a text on each line. Without one, the sentences are those of the docstrings in Python's
-standard library, and the label is the package that each is from. Architecture: Kim, "Convolutional Neural Networks for
-Sentence Classification", 2014.
+FILE.tsv has a label, a tab and a text on each line. Without it, the sentences come from docstrings in Python's standard
+library, and the label of a sentence is its package. Architecture: Kim, "Convolutional Neural Networks for Sentence
+Classification", 2014.
 """
 
 import argparse
@@ -18,32 +18,32 @@ import stackgrad.tensor as sg
 from stackgrad.nn.optim.lr_scheduler import OneCycleLR
 
 PACKAGES = {"asyncio", "_pydecimal", "email", "http", "importlib", "logging", "typing", "unittest", "xml"}
-WIDTHS, LENGTH = (2, 3, 4), 32  # of filters, and of sentences: longer ones are cut off, shorter ones filled up
-FILLING, UNKNOWN = 0, 1
+WIDTHS, LENGTH = (2, 3, 4), 32  # of filters, and of sentences: longer ones are truncated, shorter ones padded
+PADDING, UNKNOWN = 0, 1
 
 
 class Classifier(nn.Module):
-    """Logits of the labels: int64 (batch, LENGTH), the indices of words, to (batch, labels)."""
+    """Logits of the labels: indices of words, int64 (batch, LENGTH), to (batch, labels)."""
 
     def __init__(self, words: int, labels: int, features: int = 64, filters: int = 64) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(words, features, padding_idx=FILLING)
+        self.embedding = nn.Embedding(words, features, padding_idx=PADDING)
         self.convs = nn.ModuleList([nn.Conv1d(features, filters, width) for width in WIDTHS])
         self.dropout = nn.Dropout(0.5)
         self.out = nn.Linear(len(WIDTHS) * filters, labels)
 
-    def fired(self, ids: sg.Tensor) -> list[sg.Tensor]:
-        """What the filters of each width answer to: (batch, filters, n-grams)."""
+    def responses(self, ids: sg.Tensor) -> list[sg.Tensor]:
+        """The responses of the filters of each width: (batch, filters, n-grams)."""
         embedded = self.embedding(ids).transpose(1, 2)
         return [conv(embedded).relu() for conv in self.convs]
 
     def forward(self, ids: sg.Tensor) -> sg.Tensor:
-        most = sg.cat([fired.max(-1) for fired in self.fired(ids)], 1)
-        return self.out(self.dropout(most))
+        largest = sg.cat([response.max(-1) for response in self.responses(ids)], 1)
+        return self.out(self.dropout(largest))
 
 
 def docstrings() -> Iterator[tuple[str, str]]:
-    """The package and the sentences of each docstring in some packages of the standard library."""
+    """The package and the text of each sentence in the docstrings of some packages of the standard library."""
     library = Path(sysconfig.get_paths()["stdlib"])
     for path in sorted(library.rglob("*.py")):
         package = path.relative_to(library).parts[0].removesuffix(".py")
@@ -62,29 +62,29 @@ def lines(path: str) -> Iterator[tuple[str, str]]:
 
 
 def words_of(text: str) -> list[str]:
-    """Its words, numbers and ends of sentences, in small letters."""
+    """The words, numbers and sentence-ending marks of a text, in lower case."""
     return re.findall(r"[a-z_]+|[0-9]+|[.!?]", text.lower())
 
 
 def strongest(model: Classifier, ids: sg.Tensor, sentences: list[list[str]]) -> Iterator[list[str]]:
-    """For each label, the n-grams on which the three filters that speak most for it, and not for others, fire most."""
+    """For each label, the n-grams with the largest responses of the three filters that support it most over others."""
     with sg.no_grad():
-        fired = [answers.numpy() for answers in model.fired(ids)]
-        most = sg.cat([sg.from_numpy(answers.max((0, 2))) for answers in fired])
-        weights = model.out.weight * most
-    for speaks in (weights - weights.mean(0)).numpy():
+        responses = [response.numpy() for response in model.responses(ids)]
+        largest = sg.cat([sg.from_numpy(response.max((0, 2))) for response in responses])
+        weights = model.out.weight * largest
+    for support in (weights - weights.mean(0)).numpy():
         ngrams = []
-        for index in speaks.argsort()[::-1][:3]:
-            which, channel = divmod(int(index), fired[0].shape[1])
-            answers = fired[which][:, channel]
-            rows, starts = divmod(answers.ravel().argsort()[::-1][:20], answers.shape[1])
-            found = [" ".join(sentences[i][j : j + WIDTHS[which]]) for i, j in zip(rows, starts, strict=True)]
+        for index in support.argsort()[::-1][:3]:
+            width, channel = divmod(int(index), responses[0].shape[1])
+            response = responses[width][:, channel]
+            rows, starts = divmod(response.ravel().argsort()[::-1][:20], response.shape[1])
+            found = [" ".join(sentences[i][j : j + WIDTHS[width]]) for i, j in zip(rows, starts, strict=True)]
             ngrams.append(", ".join(list(dict.fromkeys(found))[:2]))
         yield ngrams
 
 
 def main() -> None:
-    """Trains, tells the accuracy on sentences held out, and what the filters fire on."""
+    """Train, and print the accuracy on held-out sentences and the n-grams that the filters respond to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", nargs="?")
     parser.add_argument("--epochs", type=int, default=12)
@@ -103,8 +103,8 @@ def main() -> None:
 
     def tensors(part: list[tuple[str, list[str]]]) -> nn.TensorDataset:
         rows = [[index_of.get(word, UNKNOWN) for word in words[:LENGTH]] for _, words in part]
-        filled = [row + [FILLING] * (LENGTH - len(row)) for row in rows]
-        return nn.TensorDataset(sg.tensor(filled), sg.tensor([labels.index(label) for label, _ in part]))
+        padded = [row + [PADDING] * (LENGTH - len(row)) for row in rows]
+        return nn.TensorDataset(sg.tensor(padded), sg.tensor([labels.index(label) for label, _ in part]))
 
     loader = nn.DataLoader(tensors(train), batch_size=64, shuffle=True, num_workers=1)
     (train_ids, _), (test_ids, test_labels) = tensors(train).tensors, tensors(test).tensors
@@ -131,11 +131,11 @@ def main() -> None:
         losses = [learn(ids, classes) for ids, classes in loader]
         model.eval()
         with sg.no_grad():
-            right = (model(test_ids).argmax(1) == test_labels).astype("float32").mean().item()
+            accuracy = (model(test_ids).argmax(1) == test_labels).astype("float32").mean().item()
         loss = sum(loss.item() for loss in losses) / len(losses)
-        print(f"epoch {epoch:2}: loss {loss:.3f}, held-out accuracy {right:.1%}", flush=True)
+        print(f"epoch {epoch:2}: loss {loss:.3f}, held-out accuracy {accuracy:.1%}", flush=True)
 
-    print("for each label, what the three filters that speak most for it fire on:")
+    print("for each label, the n-grams that its three strongest filters respond to:")
     for label, ngrams in zip(labels, strongest(model, train_ids, [words for _, words in train]), strict=True):
         print(f"{label:>10}: {' | '.join(ngrams)}")
 
