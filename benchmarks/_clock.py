@@ -1,4 +1,4 @@
-"""Timing in one process: how many calls make a sample, and how long a call of a sample took."""
+"""Timing in one process: the count of calls for a sample, and the time of a call in a sample."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from collections.abc import Callable
 
 
 def calibrate(work: Callable[[], object], seconds: float) -> int:
-    """Calls that take about that many seconds, found after two calls that do not count."""
+    """How many calls take about `seconds`. First calls `work` twice to warm up."""
     work()
     work()
-    number = 1
+    calls = 1
     while True:
-        spent = sample(work, number) * number
+        spent = sample(work, calls) * calls
         if spent > seconds / 3:
-            return max(1, round(number * seconds / spent))
-        number *= 3
+            return max(1, round(calls * seconds / spent))
+        calls *= 3
 
 
-def sample(work: Callable[[], object], number: int) -> float:
-    """Seconds that one of `number` calls took, without the garbage collector."""
+def sample(work: Callable[[], object], calls: int) -> float:
+    """The mean time of `calls` calls, in seconds, without garbage collection."""
     enabled = gc.isenabled()
     gc.disable()
     try:
         start = time.perf_counter()
-        for _ in range(number):
+        for _ in range(calls):
             work()
-        return (time.perf_counter() - start) / number
+        return (time.perf_counter() - start) / calls
     finally:
         if enabled:
             gc.enable()

@@ -1,4 +1,4 @@
-"""The process in which tools/compare_commits.py times the benchmarks on one commit's packages."""
+"""The process in which tools/compare_commits.py times benchmarks with the packages of one commit."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from benchmarks._pipe import serve
 from benchmarks._touched import touch
 from benchmarks._values import COUNTED
 
-# Seconds. On a busy machine a process loses its core every few milliseconds: one of many short samples is left alone,
-# of long ones none is.
+# Seconds. On a busy machine a process loses its core every few milliseconds: among many short samples some are not
+# interrupted, but long ones always are.
 SAMPLE = 0.002
 
 
 class _Bench:
-    """The benchmarks, and the one at work."""
+    """The benchmarks, and the one that is prepared."""
 
     def __init__(self) -> None:
         self._all = counted_entries() if COUNTED in os.environ else timed_entries()
-        self._at_work: tuple[Callable[[], None], int] | None = None
+        self._prepared: tuple[Callable[[], None], int] | None = None
 
     def names(self) -> list[str]:
         return list(self._all)
@@ -34,20 +34,20 @@ class _Bench:
         return [str(module.__file__) for name, module in sys.modules.items() if name.startswith("stackgrad.")]
 
     def touched(self, name: str) -> Touched:
-        """What a benchmark executes (see _touched)."""
+        """The code that a benchmark executes (see _touched)."""
         return touch(self._all[name], os.environ["PYTHONPATH"].split(os.pathsep)[0])
 
-    def prepare(self, name: str, number: int | None) -> int:
-        """Compile and warm up; the calls that make a sample, unless they are given."""
+    def prepare(self, name: str, calls: int | None) -> int:
+        """Compile and warm up a benchmark. Returns the count of calls for a sample, measured unless given."""
         work = self._all[name]
-        self._at_work = (work, number or calibrate(work, SAMPLE))
-        if number:
+        self._prepared = (work, calls or calibrate(work, SAMPLE))
+        if calls:
             work()
             work()
-        return self._at_work[1]
+        return self._prepared[1]
 
     def result(self, name: str) -> list[Any]:
-        """The arrays that the first call gives, and the operands that it may have written to are forgotten."""
+        """The arrays that the first call returns. Discards the operands, which the call may have changed."""
         work: Any = self._all[name]
         work.func.prepare.cache_clear()
         given = work.func.prepare(*work.args)()
@@ -56,23 +56,23 @@ class _Bench:
         return [x.detach().numpy() for x in many if hasattr(x, "detach")]
 
     def sample(self) -> float:
-        """Seconds of a call, after one that brings back what the other process took from the caches."""
-        assert self._at_work is not None
-        work, number = self._at_work
-        if number > 1:
+        """Seconds of a call, after one that refills the caches, which the other process has used."""
+        assert self._prepared is not None
+        work, calls = self._prepared
+        if calls > 1:
             work()
-        return sample(work, number)
+        return sample(work, calls)
 
     def spent(self) -> float:
-        """Seconds of the cores that this process used so far."""
+        """CPU seconds that this process has used so far."""
         return sum(os.times()[:4])
 
     def forget(self) -> None:
-        """Free the operands of the one at work."""
-        if self._at_work is not None:
-            benchmark: Any = self._at_work[0]
+        """Free the operands of the prepared benchmark."""
+        if self._prepared is not None:
+            benchmark: Any = self._prepared[0]
             benchmark.func.prepare.cache_clear()
-            self._at_work = None
+            self._prepared = None
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The process that counts imports: python -m benchmarks._count_import PACKAGE..., under valgrind.
 
-What NumPy and Numba take is not ours: what a package stands on is imported before, uncounted.
+The imports that a package depends on, such as NumPy and Numba, come first and are not counted.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import partial
 
 from tools import callgrind
 
-STANDS_ON = {
+DEPENDS_ON = {
     "stackgrad.tensor": ("numpy",),
     "stackgrad.nn": ("numpy",),
     "stackgrad.kernels": ("numba", "stackgrad.nn"),
@@ -21,6 +21,6 @@ STANDS_ON = {
 if __name__ == "__main__":
     packages = sys.argv[1:]
     for package in packages:
-        for below in STANDS_ON[package]:
+        for below in DEPENDS_ON[package]:
             importlib.import_module(below)
     callgrind.count({f"import {package}": partial(importlib.import_module, package) for package in packages}, warm=0)

@@ -1,7 +1,7 @@
 """The process in which instructions are counted: python -m benchmarks._count_worker FILE, under valgrind.
 
-FILE holds the names of benchmarks. Outside valgrind each is called, which compiles it; without FILE the names of all
-are printed, each with the bound on its growth.
+FILE contains the names of benchmarks. Without valgrind, each is called once, which compiles it. Without FILE, this
+prints the names of all benchmarks, each with the bound on its growth.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ._entries import bounds, counted_entries
 
 
 def _prepared(names: list[str]) -> tuple[dict[str, Callable[[], None]], dict[str, str]]:
-    """The benchmarks that run, by name, and the errors of the others."""
+    """The benchmarks that run, by name, and the errors of those that fail."""
     entries, errors = counted_entries(), dict[str, str]()
     works: dict[str, Callable[[], None]] = {}
     for name in names:
@@ -42,5 +42,5 @@ if __name__ == "__main__":
             works, errors = _prepared(json.loads(path.read_text(encoding="utf-8")))
             callgrind.count(works)
         compiled = sorted({event.data["dispatcher"].__name__ for _, event in recorder.buffer})
-        said = {"errors": errors, "compiled": compiled}
-        path.with_suffix(".said").write_text(json.dumps(said), encoding="utf-8")
+        report = {"errors": errors, "compiled": compiled}
+        path.with_suffix(".report").write_text(json.dumps(report), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Counting the instructions of benchmarks, in processes under valgrind, whatever packages they import."""
+"""Count the instructions of benchmarks in processes under valgrind, with any version of the packages."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tools.growth import LIMIT
 from ._pipe import ROOT
 from ._values import COUNTED
 
-# More processes than cores: where other work wants the cores, each gets its share.
+# More processes than cores, to get a fair share of the cores if other programs use them too.
 AT_A_TIME = 8
-PARTS = 4  # processes for the benchmarks of one set of packages, but no fewer benchmarks in each than
-PART = 32  # since under valgrind a process takes seconds to begin
+PARTS = 4  # the largest count of processes for the benchmarks of one set of packages
+PART = 32  # the smallest count of benchmarks in each, since a process takes seconds to start under valgrind
 WORKER, IMPORTS = ("benchmarks._count_worker", "benchmarks._count_import")
-TOGETHER = (("stackgrad.tensor", "stackgrad.nn"), ("stackgrad.kernels", "stackgrad.mnist"))  # imported, in one process
+TOGETHER = (("stackgrad.tensor", "stackgrad.nn"), ("stackgrad.kernels", "stackgrad.mnist"))  # imported in one process
 KERNELS = ROOT / ".asv" / "counts" / "kernels"
 
 
@@ -37,7 +37,7 @@ class Counted(NamedTuple):
 
 
 def entries(environment: Mapping[str, str]) -> dict[str, float]:
-    """The names of all that is counted with the packages that `environment` finds; by how much each may grow."""
+    """All names that are counted with the packages that `environment` finds, and by how much each may grow."""
     command = [sys.executable, "-m", WORKER]
     listed = subprocess.run(command, env=variables(environment), cwd=ROOT, stdout=subprocess.PIPE, check=True)
     limits: dict[str, float] = json.loads(listed.stdout)
@@ -45,9 +45,9 @@ def entries(environment: Mapping[str, str]) -> dict[str, float]:
 
 
 def count(wanted: Sequence[tuple[Mapping[str, str], Sequence[str]]], layout: int = 0) -> list[Counted]:
-    """For each environment, the counts of the benchmarks named beside it.
+    """For each environment, the counts of the given benchmarks.
 
-    Raises RuntimeError where a process fails, or where kernels had to be compiled under valgrind.
+    Raises RuntimeError if a process fails, or if kernels had to be compiled under valgrind.
     """
     with tempfile.TemporaryDirectory() as folder:
         jobs = [
@@ -60,23 +60,23 @@ def count(wanted: Sequence[tuple[Mapping[str, str], Sequence[str]]], layout: int
         errors: list[dict[str, str]] = [{} for _ in wanted]
         for job in jobs:
             if job.command[2] == WORKER:
-                said = json.loads(Path(job.command[3]).with_suffix(".said").read_text("utf-8"))
-                if said["compiled"]:
+                report = json.loads(Path(job.command[3]).with_suffix(".report").read_text("utf-8"))
+                if report["compiled"]:
                     raise RuntimeError(
-                        f"compiled under valgrind, which takes minutes: {', '.join(said['compiled'][:5])}"
+                        f"compiled under valgrind, which takes minutes: {', '.join(report['compiled'][:5])}"
                     )
-                errors[job.owner] |= said["errors"]
+                errors[job.owner] |= report["errors"]
     return [Counted(*both) for both in zip(counts, errors, strict=True)]
 
 
 class _Job(NamedTuple):
-    owner: int  # of the environments, which
+    owner: int  # the index of the environment
     command: list[str]
     variables: dict[str, str]
 
 
 def _commands(folder: Path, names: Sequence[str]) -> list[list[str]]:
-    """Those that count the names together: benchmarks shared among processes, an import in one of its own."""
+    """The commands that count the names: benchmarks are divided among processes, and imports have their own."""
     folder.mkdir()
     benchmarks = [name for name in names if not name.startswith("import ")]
     commands = []
@@ -92,25 +92,25 @@ def _commands(folder: Path, names: Sequence[str]) -> list[list[str]]:
 
 
 def _compile(jobs: Iterable[_Job]) -> None:
-    """Do once without valgrind what is counted, so that kernels and bytecode lie on disk. What fails, fails again."""
+    """Run the jobs without valgrind first, so that kernels and bytecode are on disk. Errors show in the second run."""
     first: dict[str, int] = {}
     for job in jobs:
         first.setdefault(_kernel_sources(job.variables), job.owner)
     others = {job.owner for job in jobs} - {*first.values()}
-    for whose in (first.values(), others):  # not the same kernels twice at once
+    for owners in (first.values(), others):  # do not compile the same kernels twice at the same time
         processes = [
             subprocess.Popen(
                 job.command, env=job.variables, cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True
             )
             for job in jobs
-            if job.owner in whose
+            if job.owner in owners
         ]
         for process in processes:
             process.wait()
 
 
 def _kernel_sources(variables: Mapping[str, str]) -> str:
-    """A digest of them, in the folder that is imported from first; it need not hold any."""
+    """A digest of the sources of the kernels, if the first folder of PYTHONPATH has any."""
     kernels = Path(variables["PYTHONPATH"].split(os.pathsep)[0], "stackgrad", "kernels")
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(kernels.rglob("*.py")))).hexdigest()
 
@@ -134,7 +134,7 @@ def _run(jobs: Sequence[_Job], layout: int) -> list[dict[str, Counts]]:
 
 
 def variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """Those of a process that counts with the packages that `environment` finds."""
+    """The environment variables of a process that counts with the packages that `environment` finds."""
     here = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     path = os.pathsep.join(filter(None, (environment.get("PYTHONPATH"), str(ROOT))))
     return fixed({**here, **environment, "PYTHONPATH": path, "STACKGRAD_CACHE_DIR": str(KERNELS), COUNTED: "1"})

@@ -1,4 +1,4 @@
-"""All benchmarks by name: those that are timed, and those of which instructions are counted."""
+"""All benchmarks by name: those that are timed, and those whose instructions are counted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tools.growth import limit_of
 
 from ._suite import Value, combinations
 
-# What is timed only, by parameter: it would take minutes to count, or says nothing that a smaller one does not.
+# Values of parameters that are only timed: counting them would take minutes, or show nothing more than smaller ones.
 TIMED_ONLY: dict[str, set[Value]] = {
     "backend": {"numpy"},
     "size": {"1e7", 256, 512, 1024, 1_000_000},
@@ -23,17 +23,17 @@ TIMED_ONLY: dict[str, set[Value]] = {
 
 
 def timed_entries() -> dict[str, Callable[[], None]]:
-    """Every timed benchmark by the name that asv has for it."""
+    """Every timed benchmark, by its name in asv."""
     return dict(_entries(("time_",)))
 
 
 def counted_entries() -> dict[str, partial[None]]:
-    """Every benchmark of which instructions are counted; timed ones have the same name there."""
+    """Every benchmark whose instructions are counted. Timed benchmarks have the same names here."""
     return {name: entry for name, entry in _entries(("time_", "count_")) if not _is_timed_only(entry)}
 
 
 def bounds() -> dict[str, float]:
-    """By how much the instructions of each may grow."""
+    """By how much the instructions of each benchmark may grow."""
     return {name: getattr(entry.func, "bound", limit_of(name)) for name, entry in counted_entries().items()}
 
 

@@ -1,20 +1,26 @@
-"""What a benchmark was seen to execute, as the process that found it hands it to one that has neither Numba nor us."""
+"""What a benchmark executed, as one process hands it to another that needs neither Numba nor the packages."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-Place = tuple[str, int]
-"""A file's path from the folder of the packages on, and the line where a function begins."""
+Location = tuple[str, int]
+"""The path of a file, relative to the folder of the packages, and the line where a function starts."""
 
 
 class Touched(NamedTuple):
-    """`called` are functions of Python, `compiled` those in kernels; the `modules` hold functions that Numba replaces
-    by others; `rows` are of the op table; `kernels` the machine code of each by name and types.
+    """What a benchmark executes.
+
+    Attributes:
+        called: Python functions.
+        compiled: functions that are compiled into kernels.
+        modules: files with functions that Numba replaces by others.
+        rows: rows of the op table.
+        kernels: digests of the machine code of kernels, by name and types.
     """
 
-    called: frozenset[Place]
-    compiled: frozenset[Place]
+    called: frozenset[Location]
+    compiled: frozenset[Location]
     modules: frozenset[str]
     rows: frozenset[str]
     kernels: dict[str, str]

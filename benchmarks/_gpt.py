@@ -1,4 +1,4 @@
-"""The model of examples/gpt.py, by our library or, with its imports changed, by PyTorch."""
+"""The model of examples/gpt.py, with our library, or with PyTorch by changing its imports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ._pipe import ROOT
 
-BATCHES, STEPS = 16, 50  # that training goes round, and after which the losses are compared
+BATCHES, STEPS = 16, 50  # the batches that training repeats, and the steps whose losses are compared
 IMPORTS = {"stackgrad.nn.functional": "torch.nn.functional", "stackgrad.nn": "torch.nn", "stackgrad.tensor": "torch"}
 
 
@@ -27,7 +27,7 @@ def example(pytorch: bool = False) -> Any:
 
 
 def batches(gpt: Any) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Windows of the example's text, and what follows each of their characters."""
+    """Windows of the example's text, and the characters that follow each of theirs."""
     _, windows = gpt.read()
     chosen = np.random.default_rng(0).integers(len(windows), size=(BATCHES, gpt.BATCH))
     return [(windows[index, :-1].copy(), windows[index, 1:].copy()) for index in chosen]
@@ -40,5 +40,5 @@ def model(gpt: Any) -> Any:
 
 
 def losses(step: Callable[[], Any]) -> list[NDArray[Any]]:
-    """Those of the first steps."""
+    """The losses of the first steps."""
     return [np.array([step().item() for _ in range(STEPS)])]

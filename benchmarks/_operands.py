@@ -1,4 +1,4 @@
-"""What benchmarks work on: tensors of fixed random values, the same for every backend."""
+"""The operands of benchmarks: tensors of random values with fixed seeds, the same on every backend."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import DTypeLike
 
 from stackgrad.tensor import Tensor, from_numpy
 
-from ._values import SHAPES, class_numbers, values
+from ._values import SHAPES, class_indices, values
 
 
 def normal(
@@ -25,12 +25,12 @@ def uniform(*shape: int, low: float, high: float, dtype: DTypeLike = "float32", 
 
 
 def classes(count: int, of: int, backend: str = "cpu") -> Tensor:
-    """`count` class numbers below `of`, int64."""
-    return from_numpy(class_numbers(count, of), backend=backend)
+    """`count` class indices below `of`, int64."""
+    return from_numpy(class_indices(count, of), backend=backend)
 
 
 def laid_out(layout: str, size: str, backend: str = "cpu", seed: int = 0) -> Tensor:
-    """A float32 tensor of that size: in C order, a transposed view, or a row repeated by `expand`."""
+    """A float32 tensor of a given size: in C order, a transposed view, or a row repeated by `expand`."""
     rows, columns = SHAPES[size]
     if layout == "transposed":
         return normal(columns, rows, backend=backend, seed=seed).T

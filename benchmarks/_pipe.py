@@ -1,4 +1,4 @@
-"""A process that does what it is asked over a pipe, so that two can take turns: only one of them ever works."""
+"""A process that answers requests over a pipe. Two of them can take turns, so that only one works at a time."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ ROOT = Path(__file__).parents[1]
 
 
 class RequestError(RuntimeError):
-    """What the worker was asked for raised an error; the message is its last line."""
+    """A request raised an error in the worker. The message is the last line of its traceback."""
 
 
 class Worker:
-    """A process that runs `python -m module` with other environment variables, and answers requests in turn."""
+    """A process that runs `python -m module` with additional environment variables, and answers requests."""
 
     def __init__(self, module: str, environment: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -31,7 +31,7 @@ class Worker:
         )
 
     def ask(self, name: str, *arguments: Any) -> Any:
-        """The answer of the worker's function `name`. Raises RequestError where that raised anything."""
+        """Call the worker's function `name`. Raises RequestError if the function raises."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         pickle.dump((name, arguments), self._process.stdin)
@@ -55,9 +55,9 @@ class Worker:
 
 
 def serve(functions: Mapping[str, Callable[..., Any]]) -> None:
-    """Answer requests until the pipe ends."""
+    """Answer requests until the pipe is closed."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints does not end up among the answers
+    os.dup2(2, 1)  # so that output of libraries does not mix with the answers
     requests = sys.stdin.buffer
     while True:
         try:

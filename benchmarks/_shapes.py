@@ -1,4 +1,4 @@
-"""The shapes that convolutions are judged by; the peers are measured at the same ones."""
+"""The shapes of the convolution benchmarks, also for the comparison with PyTorch."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Conv(NamedTuple):
 
     @property
     def flops(self) -> int:
-        """Operations of one direction: a multiplication and an addition a tap."""
+        """Operations of one direction: a multiplication and an addition per tap."""
         count = 2 * self.batch * self.out * self.channels
-        for places in self.result[2:]:
-            count *= places * self.kernel
+        for positions in self.result[2:]:
+            count *= positions * self.kernel
         return count
 
 

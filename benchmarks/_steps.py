@@ -1,4 +1,4 @@
-"""Training steps and inference of the networks, as `stackgrad-mnist` does them."""
+"""Training steps and inference of the networks, as in `stackgrad-mnist`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from stackgrad import nn
 from stackgrad.mnist.models import Model, make_model, normalise
 from stackgrad.tensor import Generator, Tensor, capture, from_numpy, get_backend
 
-from ._values import class_numbers, pixels
+from ._values import class_indices, pixels
 
 Step = Callable[[Tensor, Tensor], Tensor]
 
@@ -20,16 +20,16 @@ def images(count: int, backend: str = "cpu") -> Tensor:
 
 def labels(count: int, backend: str = "cpu") -> Tensor:
     """int64 labels (count,)."""
-    return from_numpy(class_numbers(count), backend=backend)
+    return from_numpy(class_indices(count), backend=backend)
 
 
 def model_on(name: str, backend: str = "cpu") -> Model:
-    """A fresh network with weights from seed 0."""
+    """A new network with weights from seed 0."""
     return make_model(name, generator=Generator(0)).to(get_backend(backend))
 
 
 def training_step(model: Model, captured: bool) -> Step:
-    """One step of AdamW on a batch; the loss."""
+    """A step of AdamW on a batch, which returns the loss."""
     model.train()
     optimizer = nn.AdamW(model.parameters(), lr=0.001, weight_decay=0.01)
 

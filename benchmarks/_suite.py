@@ -1,13 +1,14 @@
-"""How a benchmark is written: a decorated function that prepares its operands and returns the work to be timed.
+"""Decorators for benchmarks: a benchmark is a function that prepares its operands and returns the work to time.
 
     @timed(size=SIZES, backend=BACKENDS)
     def time_exp(size: str, backend: str) -> Work:
         x = normal((int(float(size)),), backend=backend)
         return x.exp
 
-asv times one call for each combination of the parameters. The operands are made at the first call and kept; a `setup`
-would make asv time single calls, and so would a first call that compiles for longer than the warm-up. So each file
-also says `setup_cache = precompiled(__name__)`, which fills the commit's kernel cache in a process of its own.
+asv times a call of the work for each combination of the parameters. The operands are made at the first call and
+cached. With a `setup` function, asv would time single calls; it would also do so if the first call compiled for longer
+than the warm-up. So each file also has `setup_cache = precompiled(__name__)`, which fills the commit's kernel cache in
+a separate process.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ Work = Callable[[], object]
 Value = str | int
 BACKENDS = ("cpu", "numpy")
 
-# Before asv forks a process for each benchmark, so that none of them spends its warm-up on importing Numba.
+# Import Numba before asv forks a process for each benchmark, so that none spends its warm-up on it.
 get_backend("cpu")
 
 
 def timed(**params: Sequence[Value]) -> Callable[[Callable[..., Work]], Callable[..., None]]:
-    """Make the function that prepares the work an asv benchmark over all combinations of `params`."""
+    """Turn a function that prepares the work into an asv benchmark over all combinations of `params`."""
 
     def decorate(prepare: Callable[..., Work]) -> Callable[..., None]:
         prepared = cache(prepare)
 
-        @wraps(prepare)  # also shows asv the source of `prepare`, whose change makes old results another benchmark's
+        @wraps(prepare)  # asv also gets the source of `prepare`; if that changes, old results no longer count
         def run(*values: Value) -> None:
             prepared(*values)()
 
@@ -51,11 +52,11 @@ def timed(**params: Sequence[Value]) -> Callable[[Callable[..., Work]], Callable
     return decorate
 
 
-counted = timed  # of functions named `count_`, which asv passes over: only their instructions are counted
+counted = timed  # for functions named `count_`, which asv ignores: only their instructions are counted
 
 
 def grows_by(bound: float, reason: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Let the instructions of a benchmark grow by more than usual before that counts as a growth; say why."""
+    """Set a wider bound on the growth of a benchmark's instructions, and say why."""
     if not reason:
         raise ValueError("a wider bound needs a reason")
 
@@ -68,7 +69,7 @@ def grows_by(bound: float, reason: str) -> Callable[[Callable[..., None]], Calla
 
 
 def tracked(unit: str, **params: Sequence[Value]) -> Callable[[Callable[..., float]], Callable[..., float]]:
-    """Tell asv the unit and the parameters of a function that measures by itself."""
+    """Turn a function that measures a value itself into an asv benchmark with a unit and parameters."""
 
     def decorate(measure: Callable[..., float]) -> Callable[..., float]:
         asv: Any = measure
@@ -82,7 +83,7 @@ def tracked(unit: str, **params: Sequence[Value]) -> Callable[[Callable[..., flo
 
 
 def combinations(benchmark: Any) -> Iterator[tuple[Value, ...]]:
-    """The values of the parameters, as asv goes through them."""
+    """The combinations of the parameters, in asv's order."""
     return product(*benchmark.params)
 
 
@@ -92,7 +93,7 @@ def benchmarks_of(module: Any) -> dict[str, Any]:
 
 
 def precompiled(module_name: str) -> Callable[[], None]:
-    """What asv calls once for each commit, before the benchmarks of the module: it runs each of them once."""
+    """A function that asv calls once per commit before the module's benchmarks. It runs each of them once."""
 
     def setup_cache() -> None:
         for benchmark in benchmarks_of(sys.modules[module_name]).values():
@@ -101,7 +102,7 @@ def precompiled(module_name: str) -> Callable[[], None]:
                     benchmark(*values)
                     benchmark.prepare.cache_clear()
 
-    setup_cache.__module__ = module_name  # by which asv tells one file's from another's
+    setup_cache.__module__ = module_name  # asv distinguishes files by it
     asv: Any = setup_cache
     asv.timeout = 600
     return setup_cache

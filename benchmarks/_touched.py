@@ -1,6 +1,6 @@
-"""What a benchmark executes: functions of Python, and functions that were compiled into the kernels it runs.
+"""Find out what a benchmark executes: Python functions, and the functions compiled into the kernels that it runs.
 
-Each benchmark runs in a fork of its own, where no kernel was loaded and no plan was made before.
+Each benchmark runs in its own fork, where no kernel is loaded and no plan exists yet.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from numba.core.dispatcher import Dispatcher
 
 from stackgrad.tensor import OPS, REDUCTIONS
 
-from ._execution import Place, Touched
+from ._execution import Location, Touched
 
 
 class _Record:
-    """What runs in this process from now on."""
+    """Records what runs in this process from now on."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder + os.sep
         self._rows = {*OPS, *REDUCTIONS}
-        self.called: set[Place] = set()
-        self.compiled: set[Place] = set()
+        self.called: set[Location] = set()
+        self.compiled: set[Location] = set()
         self.modules: set[str] = set()
         self.rows: set[str] = set()
         self.kernels: dict[str, str] = {}
@@ -41,15 +41,15 @@ class _Record:
     def profile(self, frame: FrameType, event: str, argument: object) -> None:
         code = frame.f_code
         if event == "call" and code.co_filename.startswith(self._folder) and code.co_name != "<module>":
-            self.called.add(self._place(code))
+            self.called.add(self._location(code))
             self.rows.update(self._named(code.co_consts))
             self.rows.update(self._named(frame.f_locals.values()))
 
-    def _place(self, code: CodeType) -> Place:
+    def _location(self, code: CodeType) -> Location:
         return code.co_filename.removeprefix(self._folder), code.co_firstlineno
 
     def _named(self, values: Any) -> Iterator[str]:
-        """The rows that are among values, or in a tuple of them."""
+        """The rows that are among the values, or in tuples among them."""
         for value in values:
             for item in value if isinstance(value, tuple) else (value,):
                 name = getattr(item, "name", item)
@@ -57,11 +57,11 @@ class _Record:
                     yield name
 
     def compile(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """`Dispatcher.compile`, which also says what was compiled, or loaded from disk, and of which functions."""
+        """Wrap `Dispatcher.compile` to record what is compiled or loaded from disk, and from which functions."""
 
         def compile(dispatcher: Any, signature: Any) -> Any:
             self._depth, self._code = self._depth + 1, None
-            sys.setprofile(None)  # what runs in order to compile would not run where the kernel is on disk
+            sys.setprofile(None)  # the compiler would not run if the kernel were on disk
             try:
                 return original(dispatcher, signature)
             finally:
@@ -76,36 +76,36 @@ class _Record:
         return compile
 
     def stored(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """What makes of a kernel what goes to disk: (its name, "object", (its object file, ...))."""
+        """Wrap the function that serialises a kernel to (its name, "object", (its object file, ...))."""
 
         def stored(library: Any) -> Any:
-            made = original(library)
-            self._code = made[2][0]
-            return made
+            serialised = original(library)
+            self._code = serialised[2][0]
+            return serialised
 
         return stored
 
     def loaded(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """The opposite."""
+        """Wrap the function that does the opposite of `stored`."""
 
-        def loaded(codegen: Any, made: Any) -> Any:
-            self._code = made[2][0]
-            return original(codegen, made)
+        def loaded(codegen: Any, serialised: Any) -> Any:
+            self._code = serialised[2][0]
+            return original(codegen, serialised)
 
         return loaded
 
     def _take(self, function: Any) -> None:
-        """A function of a kernel, and those that it reads."""
+        """Record a function of a kernel, and the functions that it uses."""
         jitted = hasattr(function, "py_func")
         function = getattr(function, "py_func", None) or getattr(function, "_defn", None) or function
         if not isinstance(function, FunctionType) or id(function) in self._seen:
             return
         self._seen.add(id(function))
         if function.__code__.co_filename.startswith(self._folder):
-            self.compiled.add(self._place(function.__code__))
+            self.compiled.add(self._location(function.__code__))
         for value in _read(function):
             if jitted and isinstance(value, FunctionType) and value.__code__.co_filename.startswith(self._folder):
-                self.modules.add(self._place(value.__code__)[0])
+                self.modules.add(self._location(value.__code__)[0])
             self._take(value)
 
     def touched(self) -> Touched:
@@ -123,9 +123,9 @@ def _read(function: FunctionType) -> Iterator[Any]:
 
 
 def _digest(code: bytes | None) -> str:
-    """Of the instructions and constants of an object file: the same in every process, as names are not.
+    """A digest of the instructions and constants of an object file. They are the same in every process, unlike names.
 
-    For a kernel that is kept nowhere nobody can say that it is the same.
+    A kernel that is not stored is "unknown", since it cannot be compared.
     """
     if code is None:
         return "unknown"
@@ -136,7 +136,7 @@ def _digest(code: bytes | None) -> str:
 
 
 def touch(work: Callable[[], object], folder: str) -> Touched:
-    """What `work` executes of the packages in `folder`, by running it in a fork. Raises RuntimeError where it fails."""
+    """Run `work` in a fork. Returns what it executes from the packages in `folder`. Raises RuntimeError if it fails."""
     _warm()
     reading, writing = os.pipe()
     child = os.fork()
@@ -153,7 +153,7 @@ def touch(work: Callable[[], object], folder: str) -> Touched:
     with os.fdopen(reading, "rb") as pipe:
         content = pipe.read()
     os.waitpid(child, 0)
-    found: Touched | str = pickle.loads(content) if content else "the process that ran it was killed"
+    found: Touched | str = pickle.loads(content) if content else "its process was killed"
     if isinstance(found, str):
         raise RuntimeError(found)
     return found
@@ -177,7 +177,7 @@ _warmed: list[Any] = []
 
 
 def _warm() -> None:
-    """Have Numba load what each fork would load by itself."""
+    """Make Numba load what each fork would otherwise load itself."""
     if not _warmed:
         function = numba.njit(lambda x: x)
         function.compile((numba.types.intp,))

@@ -1,4 +1,4 @@
-"""Random values of fixed seeds, as NumPy arrays: what benchmarks and the peers' processes work on."""
+"""Random values with fixed seeds, as NumPy arrays, for the benchmarks and the processes of the comparison."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from numpy.typing import DTypeLike, NDArray
 
 T = TypeVar("T")
 
-# Set in a process that counts instructions, which takes fifty times as long as the work itself.
+# Set in a process that counts instructions, where work takes fifty times as long.
 COUNTED = "STACKGRAD_COUNTED"
 
 
 def extent(timed: T, *, counted: T) -> T:
-    """An extent of what is timed, or the smaller one with which the same benchmark's instructions are counted."""
+    """The extent for timing, or the smaller one for counting instructions of the same benchmark."""
     return counted if COUNTED in os.environ else timed
 
 
-# Rows and columns of 1e3, 1e6 and 1e7 elements. No powers of two, which would favour or hurt some layouts.
+# Rows and columns for 1e3, 1e6 and 1e7 elements. Not powers of two, which would favour or hurt some layouts.
 SHAPES = {"1e3": (25, 40), "1e6": extent((1000, 1000), counted=(200, 250)), "1e7": (2500, 4000)}
 SIZES = tuple(SHAPES)
 LAYOUTS = ("contiguous", "transposed", "broadcast")
@@ -29,7 +29,7 @@ LOGITS = {"64x10": (64, 10), "1024x1000": extent((1024, 1000), counted=(32, 1000
 
 
 def values(shape: Sequence[int], dtype: DTypeLike = "float32", seed: int = 0) -> NDArray[Any]:
-    """Standard normal values; of integers and bools, small whole numbers and coin tosses."""
+    """Standard normal values; for integer dtypes small integers, and for bool coin tosses."""
     random = np.random.default_rng(seed)
     kind = np.dtype(dtype).kind
     if kind == "f":
@@ -37,11 +37,11 @@ def values(shape: Sequence[int], dtype: DTypeLike = "float32", seed: int = 0) ->
     return random.integers(*((0, 2) if kind == "b" else (1, 10)), shape).astype(dtype)
 
 
-def class_numbers(count: int, of: int = 10) -> NDArray[np.int64]:
-    """`count` class numbers below `of`."""
+def class_indices(count: int, of: int = 10) -> NDArray[np.int64]:
+    """`count` class indices below `of`."""
     return np.random.default_rng(1).integers(0, of, count)
 
 
 def pixels(count: int) -> NDArray[np.uint8]:
-    """uint8 images (count, 28, 28). Random ones: none of the work depends on the values."""
+    """Random uint8 images (count, 28, 28), since the time of the work does not depend on the values."""
     return np.random.default_rng(0).integers(0, 256, (count, 28, 28)).astype(np.uint8)

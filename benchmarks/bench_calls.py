@@ -1,6 +1,6 @@
-"""Calls from Python at about 1,000 numbers, where most of the work is the way to the kernel: counted, never timed.
+"""Calls with about 1,000 elements, where most of the work is in Python before the kernel: counted, never timed.
 
-Elementwise operations and reductions are not here: `bench_elementwise` and `bench_reduce` have them at that size.
+Elementwise operations and reductions of that size are in `bench_elementwise` and `bench_reduce`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ._suite import Work, counted
 
 
 def _operands() -> Any:
-    """All that the calls below take."""
+    """The operands of all calls below."""
     convolution, linear = nn.Conv2d(4, 8, 3, padding=1).to("cpu"), nn.Linear(40, 25).to("cpu")
     wanted = normal(1000, requires_grad=True)
     return SimpleNamespace(

@@ -1,4 +1,4 @@
-"""Elementwise operations: every row of the op table, so that a new row is a new benchmark."""
+"""Elementwise operations: every row of the op table, so a new row is a new benchmark."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ._operands import laid_out, normal, uniform
 from ._suite import BACKENDS, Work, counted, precompiled, timed
 from ._values import LAYOUTS, SHAPES, SIZES
 
-CHOSEN = ("add", "exp", "where")  # one operand, two, three: for all layouts
+CHOSEN = ("add", "exp", "where")  # two operands, one, three: for all layouts
 setup_cache = precompiled(__name__)
 
 
@@ -28,15 +28,15 @@ def _work(op: Op, operands: list[Tensor]) -> Work:
 
 
 def _of_domain(op: Op, size: str, dtype: str, backend: str) -> list[Tensor]:
-    """Operands from the domain that the table states, so that no op spends its time on NaN."""
+    """Operands from the domain in the table, so that no op spends its time on NaN."""
     shape = SHAPES[size]
     if dtype in ("int64", "bool"):
         return [normal(*shape, dtype=dtype, backend=backend, seed=i) for i in range(op.arity)]
     return [uniform(*shape, low=low, high=high, dtype=dtype, backend=backend) for low, high in op.domain]
 
 
-def _accepting(kind: str) -> list[str]:
-    return [op.name for op in OPS.values() if kind in op.accepts]
+def _accepting(dtype_kind: str) -> list[str]:
+    return [op.name for op in OPS.values() if dtype_kind in op.accepts]
 
 
 @timed(op=_accepting("f"), size=SIZES, backend=BACKENDS)

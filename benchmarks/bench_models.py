@@ -1,4 +1,4 @@
-"""Training steps, optimizer steps and inference of the networks; the buffer pool's high-water mark in training."""
+"""Training steps, optimizer steps and inference of the networks, and the peak size of the buffer pool in training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What moves numbers without computing: copies between layouts and dtypes, joins, sorts."""
+"""Operations that move elements without computing: copies between layouts and dtypes, joins, sorts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reductions of the table, arg-reductions and running sums."""
+"""Reductions of the op table, arg-reductions and cumulative sums."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a new process waits for: imports, and the first training step with the kernels cached or not."""
+"""The start of a new process: imports, and the first training step with and without cached kernels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ._suite import tracked
 
-# A default training run's first step; it includes the import of what the run imports, and the compilation.
+# The first step of a default training run, including its imports and compilation.
 FIRST_STEP = """
 from benchmarks._steps import images, labels, model_on, training_step
 training_step(model_on("lenet5"), captured=True)(images(64), labels(64)).item()
@@ -19,7 +19,7 @@ training_step(model_on("lenet5"), captured=True)(images(64), labels(64)).item()
 
 
 def _seconds(code: str, cache: str | None = None) -> float:
-    """Seconds that a process of its own takes for `code`."""
+    """Seconds that a new process takes for `code`."""
     environment = dict(os.environ)
     environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, sys.path)])
     if cache is not None:

@@ -1,8 +1,8 @@
-"""Compare with PyTorch, process beside process: python -m benchmarks.peers [--only PATTERN] [--rounds N] [--write].
+"""Compare with PyTorch: python -m benchmarks.peers [--only PATTERN] [--rounds N] [--write].
 
-Each side has a process of its own; the parent asks one for a sample, then the other, so that only one works at a time
-and both see the same minutes of the machine. What they compute is compared before it is timed. `nox -s bench-peers`
-runs this where the requirements are installed.
+Each side has its own process. The parent asks one for a sample and then the other, so that only one works at a time and
+both run in the same minutes. Their results are compared before they are timed. `nox -s bench-peers` installs the
+requirements and runs this.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from ._pipe import ROOT, RequestError, Worker
 
 WHOLE, SHORT = ROOT / "docs" / "peers.md", ROOT / "docs" / "performance.md"
 THREADS = dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "2")
-TRIES = 3  # to measure a work while nobody else uses the machine
-RUNS = "processes"  # the name by which --only chooses the whole processes
+TRIES = 3  # attempts to measure a work while no other program uses the machine
+RUNS = "processes"  # the name of the whole processes for --only
 
 
 def measured_limits() -> Limits:
-    """The largest BLAS product's speed, and a copy's bandwidth, counting what is read and what is written."""
+    """The speed of the largest BLAS product, and the bandwidth of a copy, counting reads and writes."""
     a = np.random.default_rng(0).standard_normal((2048, 2048), np.float32)
     product, source = np.empty_like(a), np.ones(16_000_000, np.float32)
     target = np.zeros_like(source)
@@ -54,7 +54,7 @@ def _least(work: Callable[[], object]) -> float:
 
 
 class Sides:
-    """The processes."""
+    """The processes of both sides, and of ONNX Runtime."""
 
     def __init__(self) -> None:
         self.ours = Worker("benchmarks._peers.ours", THREADS)
@@ -63,11 +63,11 @@ class Sides:
         try:
             self.onnx.ask("cpu")
         except (EOFError, BrokenPipeError):
-            print("without ONNX Runtime, which cannot be imported", file=sys.stderr)
+            print("ONNX Runtime cannot be imported: its columns are left out", file=sys.stderr)
             self.onnx = None
 
     def measure(self, work: Work, rounds: int) -> Row:
-        """Build a work on all sides, compare the results, and time them in alternation. Raises RequestError."""
+        """Build a work on all sides, compare the results, and time them in turns. Raises RequestError."""
         row = Row(work)
         weights = None
         if work.kind in ("train", "gpt", "inference", "optimizer"):
@@ -106,7 +106,7 @@ class Sides:
         return time.process_time() + sum(used)
 
     def _with_onnx(self, work: Work, weights: object, results: Arrays, row: Row) -> Worker | None:
-        """ONNX Runtime's process where it is installed and the work is an inference, the work built."""
+        """ONNX Runtime's process with the work built, if it is installed and the work is an inference."""
         if work.kind != "inference" or self.onnx is None:
             return None
         other = self.onnx.ask("build", "", work.kind, weights, work.arguments)
@@ -121,7 +121,7 @@ class Sides:
 
 
 def whole_processes() -> str:
-    """The first steps, and the default run: the middle one of three of ours, one of PyTorch's."""
+    """The first steps, and the default run: the median of three of ours, and one of PyTorch's."""
     warm, cold = runs.first_steps()
     ours = sorted([runs.ours() for _ in range(3)], key=lambda run: run["seconds_process"])[1]
     theirs = runs.pytorch()
@@ -143,7 +143,7 @@ def whole_processes() -> str:
 
 
 def machine(limits: Limits) -> str:
-    """What it was measured on."""
+    """A line about the machine and the versions."""
     model = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
         found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
@@ -157,14 +157,16 @@ def machine(limits: Limits) -> str:
 
 
 def main() -> int:
-    """Measure, print, and with --write put the table into the document; 1 where results differ."""
+    """Measure and print, and with --write update the documents. Returns 1 if results differ or rows are disturbed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", metavar="PATTERN", help=f"works whose 'group: name' matches; or {RUNS!r}")
-    parser.add_argument("--rounds", type=int, default=15, help="samples of each side (default: 15)")
-    parser.add_argument("--write", action="store_true", help="write the tables into docs/peers.md and performance.md")
+    parser.add_argument(
+        "--only", default="", metavar="PATTERN", help=f"measure works whose 'group: name' matches, or {RUNS!r}"
+    )
+    parser.add_argument("--rounds", type=int, default=15, help="samples per side (default: 15)")
+    parser.add_argument("--write", action="store_true", help="write the tables to docs/peers.md and performance.md")
     options = parser.parse_args()
     if options.write and options.only:
-        parser.error("--write with --only would put a part of the table in place of all of it")
+        parser.error("--write with --only would replace the whole table by a part of it")
     chosen = [work for work in works() if re.search(options.only, f"{work.group}: {work.name}")]
     rows: list[Row] = []
     wrong: list[str] = []
@@ -187,7 +189,8 @@ def main() -> int:
     print(f"\n{text}")
     print("\n".join(wrong), file=sys.stderr)
     if disturbed := [row.work.name for row in rows if row.others > DISTURBED]:
-        print(f"others used more than {DISTURBED:.0%} of the cores during: {'; '.join(disturbed)}", file=sys.stderr)
+        names = "; ".join(disturbed)
+        print(f"other processes used more than {DISTURBED:.0%} of the cores during: {names}", file=sys.stderr)
     if options.write:
         for page, marker, shown in (
             (WHOLE, "the comparison with PyTorch", text),

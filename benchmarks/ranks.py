@@ -1,9 +1,9 @@
-"""Training LeNet-5 by two ranks beside one process: `python -m benchmarks.ranks`, with nothing else running.
+"""Compare training LeNet-5 with two ranks to one process: `python -m benchmarks.ranks`, with nothing else running.
 
-The same captured step of AdamW, 64 images a rank, by one process of one thread, one of two threads with twice the
-batch, and two ranks of one thread each, in turns; each counts with its best round. Beside it what it takes to add up
-LeNet's gradients over the ranks: by `Allreduce` of mpi4py alone, and by `stackgrad.nn.distributed` in a fixed order, in
-memory that the ranks share and, as between machines, by messages.
+All run the same captured step of AdamW in turns: one process with one thread and 64 images, one with two threads and
+twice the batch, and two ranks with one thread and 64 images each. The best round of each counts. It also measures the
+time to sum LeNet's gradients over the ranks: by `Allreduce` of mpi4py, and by `stackgrad.nn.distributed` in a fixed
+order, in shared memory and, as between machines, by messages.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from ._pipe import ROOT
 
 ROUNDS, SAMPLES, STEPS, BATCH = 5, 200, 10, 64
 SETUPS = {"1 process, 1 thread": (1, 1, 1), "1 process, 2 threads": (1, 2, 2), "2 ranks, 1 thread each": (2, 1, 1)}
-"""Processes, threads of each, and how many times the batch each has."""
+"""Processes, threads of each, and the factor of the batch of each."""
 SUMS = ("mpi4py", "ours", "ours by messages", "comparing calls")
 
 
 def run(ranks: int, threads: int, times: int) -> Mapping[str, Any]:
-    """What the worker of rank 0 reports."""
+    """The report of rank 0."""
     beside = Path(sys.executable).with_name("mpiexec")
     mpiexec = [str(beside if beside.exists() else "mpiexec"), "-n", str(ranks)] if ranks > 1 else []
     module = ["-m", "mpi4py"] if ranks > 1 else []
@@ -42,7 +42,7 @@ def run(ranks: int, threads: int, times: int) -> Mapping[str, Any]:
 
 
 def worker(batch: int) -> None:
-    """Measure in this process, one of several or alone."""
+    """Measure in this process, which is a rank or alone."""
     from stackgrad import nn
     from stackgrad.nn import distributed
     from stackgrad.tensor import Tensor, capture
@@ -71,15 +71,15 @@ def worker(batch: int) -> None:
         print(json.dumps(report))
 
 
-def timed(world: Any, work: Callable[[], object], number: int) -> float:
-    """Seconds of one of so many calls, that all ranks begin at one time."""
+def timed(world: Any, work: Callable[[], object], calls: int) -> float:
+    """The mean seconds of `calls` calls, which all ranks start at the same time."""
     if world.comm:
         world.comm.Barrier()
-    return sample(work, number)
+    return sample(work, calls)
 
 
 def sums(world: Any, model: Any) -> dict[str, list[float]]:
-    """Seconds to add up the gradients, by mpi4py and by us, in turns."""
+    """Seconds to sum the gradients with mpi4py and with our functions, in turns."""
     from stackgrad.nn.distributed._buckets import make_buckets
     from stackgrad.nn.distributed._call import Call
     from stackgrad.nn.distributed._flight import Flight, HostFlight
@@ -95,7 +95,7 @@ def sums(world: Any, model: Any) -> dict[str, list[float]]:
         flight.finish(alone=True)
         flight.used()
 
-    def head() -> None:  # begins with the backward pass, and is there at its end
+    def head() -> None:  # starts with the backward pass, and is complete at its end
         call.start()
         call.wait()
 
@@ -107,7 +107,7 @@ def sums(world: Any, model: Any) -> dict[str, list[float]]:
         "comparing calls": head,
     }
     found: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(300):  # short samples: some of them nothing disturbs
+    for _ in range(300):  # short samples, of which some are not disturbed
         for name, work in works.items():
             found[name].append(timed(world, work, 4))
     return found

@@ -1,4 +1,4 @@
-"""The instructions of all benchmarks in asv's history: a track for each family, of what one process counted for all."""
+"""The instructions of all benchmarks in asv's history: one track per family, all counted together once per commit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._suite import tracked
 
 
 def setup_cache() -> dict[str, float]:
-    """Instructions by benchmark, counted in processes of their own; none where there is no valgrind."""
+    """Instructions by benchmark, counted in separate processes; empty without valgrind."""
     if missing():
         return {}
     (counted,) = count([({}, list(entries({})))])
@@ -24,7 +24,7 @@ setup_cache.timeout = 1800  # type: ignore[attr-defined]
 
 
 def _track(family: str, benchmarks: list[str]) -> None:
-    """Make the track of a family, under the name by which asv finds it again."""
+    """Define the track of a family, under a name that asv finds."""
 
     @tracked("instructions", benchmark=benchmarks)
     def track(counts: dict[str, float], benchmark: str) -> float:

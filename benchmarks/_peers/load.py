@@ -1,7 +1,7 @@
-"""How much of the machine other processes use, which decides whether a comparison is fair.
+"""Measures how much of the machine other processes use, which decides whether a comparison is fair.
 
-A thread that waits for another one loses whole time slices where that one has to share its core: on a busy machine
-PyTorch's parallel regions take multiples of 8 ms, and every ratio is nonsense.
+If a thread waits for another that shares its core with other processes, it loses whole time slices. So on a busy
+machine, PyTorch's parallel regions take multiples of 8 ms, and every ratio is meaningless.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ STAT = Path("/proc/stat")
 
 
 class Others:
-    """The share of all cores that others used since it was made. `own` gives the CPU seconds of our processes."""
+    """The fraction of all cores that other processes have used since its creation. `own` returns our CPU seconds."""
 
     def __init__(self, own: Callable[[], float]) -> None:
         self._own = own
@@ -25,13 +25,13 @@ class Others:
         return time.perf_counter(), busy_seconds(), self._own()
 
     def share(self) -> float:
-        """0 to 1; 0 where the system does not say."""
+        """The fraction, 0 to 1; 0 if the system does not report it."""
         wall, busy, own = (now - start for now, start in zip(self._now(), self._start, strict=True))
         return max(0.0, busy - own) / (wall * (os.cpu_count() or 1))
 
 
 def busy_seconds() -> float:
-    """CPU seconds of all processes since the system was started, with those that the hypervisor took."""
+    """CPU seconds of all processes since the system was started, including time that the hypervisor took."""
     if not STAT.exists():
         return 0.0
     user, nice, system, _, _, irq, softirq, steal, *_ = map(int, STAT.read_text(encoding="ascii").split()[1:11])

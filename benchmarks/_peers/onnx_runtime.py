@@ -1,4 +1,4 @@
-"""The process that does ONNX Runtime's inference, with two threads."""
+"""The process that runs inference with ONNX Runtime, with two threads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MEAN, STD = 0.1307, 0.3081
 
 
 def _lenet5(weights: Arrays) -> bytes:
-    """LeNet as an ONNX graph: (operation, whether it has weights, attributes) one after the other."""
+    """LeNet as an ONNX graph, a sequence of (operator, whether it has weights, attributes)."""
     pool = {"kernel_shape": [2, 2], "strides": [2, 2]}
     layers: list[tuple[str, bool, dict[str, Any]]] = [
         ("Conv", True, {"pads": [2, 2, 2, 2]}),
@@ -48,7 +48,7 @@ def _lenet5(weights: Arrays) -> bytes:
 
 
 def inference(variant: str, weights: Arrays, model_name: str, batch: int) -> Built:
-    """Logits of ready float32 images."""
+    """Logits of prepared float32 images."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 2
     session = onnxruntime.InferenceSession(_lenet5(weights), options, providers=["CPUExecutionProvider"])

@@ -1,4 +1,4 @@
-"""The process that does our side of the comparison, by public functions on tensors."""
+"""The process of our side of the comparison, which uses public functions on tensors."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from .._operands import classes, laid_out, normal
 from .._pipe import serve
 from .._shapes import CONVS
 from .._steps import training_step
-from .._values import LOGITS, class_numbers, pixels
+from .._values import LOGITS, class_indices, pixels
 from .side import SAMPLES, STEPS, Arrays, Built, Side, dropout_facts
 from .works import CAPTURED
 
 Work = Callable[[], Any]
-Kind = tuple[Work, Callable[[Work], Arrays]]  # a work, and what compares the results of it, captured or not
+Kind = tuple[Work, Callable[[Work], Arrays]]  # a work, and a function that returns its results, captured or not
 
 
 def _arrays(result: Tensor | tuple[Tensor, ...]) -> Arrays:
@@ -31,7 +31,7 @@ def _arrays(result: Tensor | tuple[Tensor, ...]) -> Arrays:
 
 
 def _third(work: Work) -> Any:
-    """What the third call gives: where the work is captured, that is the first replay."""
+    """The result of the third call, which is the first replay if the work is captured."""
     work()
     work()
     return work()
@@ -42,7 +42,7 @@ def _checked(work: Work) -> Kind:
 
 
 def _with_gradients(function: Callable[..., Tensor], *operands: Tensor) -> Kind:
-    """Forward and the gradients of all operands, from a random gradient of the result."""
+    """Forward and the gradients of all operands, for a random gradient of the result."""
     shape = function(*operands).shape
     g = normal(*shape, seed=9) if shape else None
     if g is not None and g.ndim > 2:
@@ -56,7 +56,7 @@ def _with_gradients(function: Callable[..., Tensor], *operands: Tensor) -> Kind:
 
 
 def _channels_last(images: Tensor) -> Tensor:
-    """Images (n, c, ...) as our convolutions and pools give them: a view of memory that keeps channels together."""
+    """Images (n, c, ...) in the memory layout of our convolutions and pools, channels last."""
     dims = range(images.ndim)
     there, back = (0, *dims[2:], 1), (0, dims[-1], *dims[1:-1])
     return images.detach().permute(*there).contiguous().permute(*back).requires_grad_(images.requires_grad)
@@ -122,7 +122,7 @@ def optimizer(name: str) -> Kind:
 
 
 def fused(op: str) -> Kind:
-    """A function that is one kernel, and its gradient another."""
+    """A function that is one kernel, with a gradient that is another."""
     if op == "chain":
         return _with_gradients(_chain, *_leaves((1000, 1000), (1000,), (1000, 1)))
     if op == "smooth_l1_loss":
@@ -146,15 +146,15 @@ def elementwise(op: str, layout: str, size: str) -> Kind:
 
 
 def matmul(batch: int, rows: int, columns: int) -> Kind:
-    """Square matrices, or a batch of them."""
+    """Products of square matrices, or of batches of them."""
     shape = (rows, columns) if batch == rows else (batch, rows, columns)
     a, b = normal(*shape, seed=0), normal(*shape, seed=1)
     return _checked(partial(a.matmul, b))
 
 
 def train(model_name: str, batch: int, source: str, how: str) -> Kind:
-    """Steps of AdamW, one batch after the other."""
-    images, labels = pixels(SAMPLES), class_numbers(SAMPLES)
+    """Steps of AdamW over repeated batches."""
+    images, labels = pixels(SAMPLES), class_indices(SAMPLES)
     order = [np.arange(i, i + batch) for i in range(0, SAMPLES, batch)]
     ready = [(normalise(images[i]), from_numpy(labels[i])) for i in order]
 
@@ -179,7 +179,7 @@ def train(model_name: str, batch: int, source: str, how: str) -> Kind:
 
 
 def gpt(_: str, how: str) -> Kind:
-    """Steps of the example, one batch after the other, with clipped gradients."""
+    """Steps of the example over repeated batches, with clipped gradients."""
     example = _gpt.example()
     ready = [(from_numpy(x), from_numpy(y)) for x, y in _gpt.batches(example)]
 
@@ -210,19 +210,19 @@ def _gpt_model() -> nn.Module:
 
 
 def inference(model_name: str, batch: int) -> Kind:
-    """Logits of ready float32 images, captured as training is."""
+    """Logits of prepared float32 images, captured like training."""
     model = make_model(model_name, generator=Generator(0)).eval()
     return _checked(partial(capture(no_grad()(model)), normalise(pixels(batch))))
 
 
 def weights(model_name: str) -> list[Any]:
-    """The initial weights that all sides begin with."""
+    """The initial weights of all sides."""
     model = _gpt_model() if model_name == "gpt" else make_model(model_name, generator=Generator(0))
     return [array for parameter in model.parameters() for array in _arrays(parameter)]
 
 
 def built(kind: Callable[..., Kind], form: str, weights: object, *arguments: Any) -> Built:
-    """The work of that kind in that form, and what gives its results."""
+    """A work in a form, called or captured, and a function that returns its results."""
     work, results = kind(*arguments)
     chosen = capture(work) if form == CAPTURED else work
     return chosen, lambda: results(chosen)

@@ -1,4 +1,4 @@
-"""The process that does PyTorch's side of the comparison, by its public functions and with two threads."""
+"""The process of PyTorch's side of the comparison, which uses its public functions and two threads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from .. import _gpt
 from .._pipe import serve
 from .._shapes import CONVS
-from .._values import LOGITS, SHAPES, class_numbers, pixels, values
+from .._values import LOGITS, SHAPES, class_indices, pixels, values
 from .side import SAMPLES, STEPS, Arrays, Built, Side, dropout_facts
 
 MEAN, STD = 0.1307, 0.3081
@@ -25,7 +25,7 @@ def _tensor(*shape: int, seed: int = 0) -> Any:
 
 
 def _laid(x: Any, variant: str) -> Any:
-    """A tensor of four dimensions in the memory format that the variant asks for."""
+    """A tensor of four dimensions, in the memory format of the variant."""
     return x.contiguous(memory_format=torch.channels_last) if "channels last" in variant and x.dim() == 4 else x
 
 
@@ -38,7 +38,7 @@ def _checked(work: Callable[[], Any]) -> Built:
 
 
 def _with_gradients(variant: str, function: Callable[..., Any], *operands: Any) -> Built:
-    """Forward and the gradients of all operands, from a random gradient of the result."""
+    """Forward and the gradients of all operands, for a random gradient of the result."""
     operands = tuple(_laid(x.detach(), variant).requires_grad_() for x in operands)
     shape = function(*operands).shape
     g = _laid(_tensor(*shape, seed=9), variant) if shape else None
@@ -55,7 +55,7 @@ def _operands(*shapes: tuple[int, ...]) -> list[Any]:
 
 
 def conv(variant: str, weights: Arrays, name: str) -> Built:
-    """As ours."""
+    """The same work as in `ours`."""
     shape = CONVS[name]
     function = F.conv1d if len(shape.size) == 1 else F.conv2d
     operands = _operands(shape.x, shape.weight, (shape.out,))
@@ -63,22 +63,22 @@ def conv(variant: str, weights: Arrays, name: str) -> Built:
 
 
 def pool(variant: str, weights: Arrays, kind: str, window: int) -> Built:
-    """As ours."""
+    """The same work as in `ours`."""
     function = F.max_pool2d if kind == "max" else F.avg_pool2d
     return _with_gradients(variant, lambda x: function(x, window), *_operands((64, 8, 28, 28)))
 
 
 def classify(variant: str, weights: Arrays, op: str, shape: str) -> Built:
-    """As ours."""
+    """The same work as in `ours`."""
     rows, columns = LOGITS[shape]
     if op == "softmax":
         return _with_gradients(variant, lambda x: F.softmax(x, 1), *_operands((rows, columns)))
-    target = torch.from_numpy(class_numbers(rows, columns))
+    target = torch.from_numpy(class_indices(rows, columns))
     return _with_gradients(variant, lambda x: F.cross_entropy(x, target), *_operands((rows, columns)))
 
 
 def dropout(variant: str, weights: Arrays, size: int) -> Built:
-    """As ours."""
+    """The same work as in `ours`."""
     x, g = _tensor(size).requires_grad_(), _tensor(size, seed=9)
 
     def work() -> Any:
@@ -89,12 +89,12 @@ def dropout(variant: str, weights: Arrays, size: int) -> Built:
 
 
 def linear(variant: str, weights: Arrays) -> Built:
-    """As ours."""
+    """The same work as in `ours`."""
     return _with_gradients(variant, F.linear, *_operands((64, 400), (120, 400), (120,)))
 
 
 def optimizer(variant: str, weights: Arrays, name: str) -> Built:
-    """As ours, in one of the three forms that PyTorch has of an optimizer."""
+    """The same work as in `ours`, with one of PyTorch's three implementations of an optimizer."""
     params = [torch.nn.Parameter(_tensor(*array.shape, seed=i)) for i, array in enumerate(weights)]
     for i, parameter in enumerate(params):
         parameter.grad = _tensor(*parameter.shape, seed=i + 50)
@@ -111,7 +111,7 @@ def optimizer(variant: str, weights: Arrays, name: str) -> Built:
 
 
 def fused(variant: str, weights: Arrays, op: str) -> Built:
-    """As ours."""
+    """The same work as in `ours`."""
     if op == "chain":
         return _with_gradients(variant, _chain, *_operands((1000, 1000), (1000,), (1000, 1)))
     if op == "smooth_l1_loss":
@@ -124,7 +124,7 @@ def _chain(x: Any, row: Any, column: Any) -> Any:
 
 
 def elementwise(variant: str, weights: Arrays, op: str, layout: str, size: str) -> Built:
-    """As ours."""
+    """The same work as in `ours`."""
     rows, columns = SHAPES[size]
     x = {
         "contiguous": lambda: _tensor(rows, columns),
@@ -139,13 +139,13 @@ def elementwise(variant: str, weights: Arrays, op: str, layout: str, size: str) 
 
 
 def matmul(variant: str, weights: Arrays, batch: int, rows: int, columns: int) -> Built:
-    """As ours."""
+    """The same work as in `ours`."""
     shape = (rows, columns) if batch == rows else (batch, rows, columns)
     return _checked(partial(torch.matmul, _tensor(*shape, seed=0), _tensor(*shape, seed=1)))
 
 
 class Course(torch.nn.Module):  # type: ignore[misc]
-    """The course's network; logits, since F.cross_entropy fuses the log-softmax."""
+    """The course's network, which returns logits here, since F.cross_entropy includes the log-softmax."""
 
     def __init__(self, rate: float) -> None:
         super().__init__()
@@ -187,8 +187,8 @@ def _normalised(images: Any) -> Any:
 
 
 def train(variant: str, weights: Arrays, model_name: str, batch: int, source: str, how: str) -> Built:
-    """As ours; eager whatever `how` says of ours."""
-    images, labels = torch.from_numpy(pixels(SAMPLES)), torch.from_numpy(class_numbers(SAMPLES))
+    """The same work as in `ours`, but always eager, whatever `how` says."""
+    images, labels = torch.from_numpy(pixels(SAMPLES)), torch.from_numpy(class_indices(SAMPLES))
     order = [torch.from_numpy(np.arange(i, i + batch)) for i in range(0, SAMPLES, batch)]
     ready = [(_laid(_normalised(images[i]), variant), labels[i]) for i in order]
 
@@ -219,7 +219,7 @@ def train(variant: str, weights: Arrays, model_name: str, batch: int, source: st
 
 
 def gpt(variant: str, weights: Arrays, _: str, how: str) -> Built:
-    """As ours, eager: the same source with other imports."""
+    """The same work as in `ours`, but eager, from the same source with other imports."""
     example = _gpt.example(pytorch=True)
     ready = [(torch.from_numpy(x), torch.from_numpy(y)) for x, y in _gpt.batches(example)]
 
@@ -244,7 +244,7 @@ def gpt(variant: str, weights: Arrays, _: str, how: str) -> Built:
 
 
 def inference(variant: str, weights: Arrays, model_name: str, batch: int) -> Built:
-    """As ours."""
+    """The same work as in `ours`."""
     model = _model(model_name, weights, variant).eval()
     x = _laid(_normalised(torch.from_numpy(pixels(batch))), variant)
     return _checked(torch.inference_mode()(partial(model, x)))

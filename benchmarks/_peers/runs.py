@@ -1,6 +1,6 @@
-"""Whole processes: the first training step, and the default training run with its time and memory, ours and PyTorch's.
+"""Whole processes: the first training step, and the time and memory of the default training run, ours and PyTorch's.
 
-`python -m benchmarks._peers.runs` is PyTorch's run: three epochs of LeNet as `stackgrad-mnist train` does them.
+`python -m benchmarks._peers.runs` is PyTorch's run: three epochs of LeNet as in `stackgrad-mnist train`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ COMMAND = (sys.executable, "-c", "from stackgrad.mnist.cli import main; main()",
 
 
 def ours(*arguments: str, cache: str | None = None) -> dict[str, Any]:
-    """The summary of `stackgrad-mnist train`, with `seconds_process` as seen from outside."""
+    """The summary of `stackgrad-mnist train`, with `seconds_process` measured from outside."""
     environment = {**os.environ, "NUMBA_NUM_THREADS": "2", **({"STACKGRAD_CACHE_DIR": cache} if cache else {})}
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
@@ -39,7 +39,7 @@ def ours(*arguments: str, cache: str | None = None) -> dict[str, Any]:
 
 
 def first_steps() -> tuple[float, float]:
-    """Seconds from the start of the process to the end of the first step, kernels cached and not."""
+    """Seconds from the start of the process to the end of the first step, with and without cached kernels."""
     short = ("--limit", "1280", "--epochs", "1")
     with tempfile.TemporaryDirectory() as folder:
         cold = ours(*short, cache=folder)["seconds_to_first_step"]
@@ -48,7 +48,7 @@ def first_steps() -> tuple[float, float]:
 
 
 def pytorch() -> dict[str, Any]:
-    """The same run by PyTorch."""
+    """The same run with PyTorch."""
     environment = {**os.environ, "OMP_NUM_THREADS": "2"}
     start = time.perf_counter()
     done = subprocess.run(
@@ -59,7 +59,7 @@ def pytorch() -> dict[str, Any]:
 
 
 def _idx(name: str, header: int) -> NDArray[np.uint8]:
-    """The bytes of one of the files that ship with stackgrad.mnist, which is not imported."""
+    """The contents of a file that ships with stackgrad.mnist, read without importing the package."""
     spec = importlib.util.find_spec("stackgrad.mnist")
     assert spec is not None
     assert spec.submodule_search_locations is not None
@@ -75,7 +75,7 @@ def _peak_megabytes() -> float:
 
 
 def run_pytorch() -> None:
-    """Train LeNet by PyTorch and print what `pytorch` returns."""
+    """Train LeNet with PyTorch, and print the result for `pytorch`."""
     import torch
 
     from .pytorch import MEAN, STD, lenet5
@@ -92,22 +92,22 @@ def run_pytorch() -> None:
     adam = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=DECAY, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(adam, RATE, steps, cycle_momentum=False)
 
-    def shown(x: Any) -> Any:
+    def normalised(x: Any) -> Any:
         return x.unsqueeze(1).float().div_(255).sub_(MEAN).div_(STD)
 
     for _ in range(EPOCHS):
         for index in torch.randperm(len(images)).split(BATCH):
             adam.zero_grad()
-            torch.nn.functional.cross_entropy(model(shown(images[index])), labels[index]).backward()
+            torch.nn.functional.cross_entropy(model(normalised(images[index])), labels[index]).backward()
             adam.step()
             schedule.step()
     images, labels = split["t10k"]
     with torch.inference_mode():
-        right = sum(
-            int((model(shown(images[i : i + 256])).argmax(1) == labels[i : i + 256]).sum())
+        correct = sum(
+            int((model(normalised(images[i : i + 256])).argmax(1) == labels[i : i + 256]).sum())
             for i in range(0, len(images), 256)
         )
-    print(json.dumps({"test_accuracy": right / len(images), "peak_memory_mb": _peak_megabytes()}))
+    print(json.dumps({"test_accuracy": correct / len(images), "peak_memory_mb": _peak_megabytes()}))
 
 
 if __name__ == "__main__":

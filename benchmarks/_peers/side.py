@@ -1,4 +1,4 @@
-"""What the processes of both sides share: building a work, checking it, timing it."""
+"""Shared by the processes of both sides: build a work, check it, and time it."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from numpy.typing import NDArray
 
 from .._clock import calibrate, sample
 
-SAMPLES = 1024  # images that training goes round
-STEPS = 20  # of training, after which the losses are compared
+SAMPLES = 1024  # images that training repeats
+STEPS = 20  # training steps whose losses are compared
 SECONDS = 0.025  # of a sample
-PAUSE = 0.015  # before it, until the threads of the other side have stopped looking for work: of libgomp, after 10 ms
+PAUSE = 0.015  # before a sample, until the other side's threads sleep: those of libgomp look for work for 10 ms
 Arrays = list[NDArray[Any]]
-Built = tuple[Callable[[], Any], Callable[[], Arrays]]  # the work, and what gives its results to compare
+Built = tuple[Callable[[], Any], Callable[[], Arrays]]  # the work, and a function that returns its results
 
 
 class Side:
-    """The works of one side by kind: functions of PyTorch's variant, initial weights and the work's arguments."""
+    """The works of one side, by kind: functions of PyTorch's variant, the initial weights and the work's arguments."""
 
     def __init__(self, kinds: Mapping[str, Callable[..., Built]]) -> None:
         self._kinds = kinds
         self._built: dict[str, tuple[Callable[[], Any], int]] = {}
 
     def build(self, variant: str, kind: str, weights: Arrays | None, arguments: tuple[Any, ...]) -> Arrays:
-        """Build a work and warm it up; its results."""
+        """Build a work and warm it up. Returns its results."""
         work, results = self._kinds[kind](variant, weights, *arguments)
         arrays = results()
         self._built[variant] = work, calibrate(work, SECONDS)
@@ -35,24 +35,24 @@ class Side:
 
     def sample(self, variant: str) -> float:
         """Seconds that a call of the work takes now."""
-        work, number = self._built[variant]
+        work, calls = self._built[variant]
         time.sleep(PAUSE)
         work()
-        return sample(work, number)
+        return sample(work, calls)
 
     def forget(self) -> None:
-        """Free what was built."""
+        """Free the works."""
         self._built.clear()
 
     def served(self) -> dict[str, Callable[..., Any]]:
-        """What the process answers to."""
+        """The functions that the process serves."""
         return {"build": self.build, "sample": self.sample, "forget": self.forget, "cpu": time.process_time}
 
 
 def dropout_facts(x: NDArray[Any], g: NDArray[Any], out: NDArray[Any], grad: NDArray[Any]) -> Arrays:
-    """What two libraries' dropout at rate 0.25 have in common: the factors of what is kept, and about how much is.
+    """Facts about dropout at rate 0.25 that must agree between libraries: the factors of elements that are kept.
 
-    Raises ValueError where the share of zeros is far off, or the gradient's mask another than the result's.
+    Raises ValueError if the fraction of zeros is far from the rate, or the masks of result and gradient differ.
     """
     kept = out != 0
     if abs(kept.mean() - 0.75) > 0.03 or not np.array_equal(kept, grad != 0):
@@ -61,7 +61,7 @@ def dropout_facts(x: NDArray[Any], g: NDArray[Any], out: NDArray[Any], grad: NDA
 
 
 def largest_difference(ours: Arrays, theirs: Arrays) -> float:
-    """As a share of the largest value of each array. Raises ValueError for other shapes, and for NaN."""
+    """The largest difference, relative to each array's largest value. Raises ValueError for other shapes or NaN."""
     worst = 0.0
     for a, b in zip(ours, theirs, strict=True):
         if a.shape != b.shape or not (np.isfinite(a).all() and np.isfinite(b).all()):

@@ -1,4 +1,4 @@
-"""The table of the comparison, as Markdown."""
+"""The tables of the comparison, as Markdown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from statistics import geometric_mean, median
 from .works import CALLED, CAPTURED, GROUP_TARGETS, Work
 
 COURSE_WORK, COURSE_LIBRARY = "course, batch 16, from float32", 55  # images per second, after 24 to 34 s of compiling
-DOZEN = (  # works by their names, and the form in which we do them
+DOZEN = (  # names of works, and our form of each
     ("lenet5, batch 16, from float32, not captured", CALLED),
     ("lenet5, batch 64, from float32, not captured", CALLED),
     ("lenet5, batch 64, from float32", CAPTURED),
@@ -23,12 +23,12 @@ DOZEN = (  # works by their names, and the form in which we do them
     ("gelu, 1e6", CALLED),
     ("add, 1e3, contiguous", CALLED),
 )
-DISTURBED = 0.05  # of the cores used by others: such a row says nothing
+DISTURBED = 0.05  # if other processes use more of the cores, a row is meaningless
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What this machine does at most."""
+    """The highest speeds of this machine."""
 
     gflops: float
     gigabytes: float
@@ -36,14 +36,14 @@ class Limits:
 
 @dataclass
 class Row:
-    """A work, the seconds of its rounds (by form and variant), and how far the results were apart."""
+    """A work, the seconds of its rounds (by form and variant), and the difference of the results."""
 
     work: Work
     ours: dict[str, list[float]] = field(default_factory=dict)
     theirs: dict[str, list[float]] = field(default_factory=dict)
     onnx: list[float] = field(default_factory=list)
     difference: float = 0.0
-    others: float = 0.0  # share of the cores that other processes used meanwhile
+    others: float = 0.0  # fraction of the cores that other processes used meanwhile
 
     @property
     def best(self) -> tuple[str, float]:
@@ -57,11 +57,11 @@ class Row:
 
     @property
     def ratio(self) -> float:
-        """PyTorch's median over ours, the faster form of each: how many times faster we are."""
+        """PyTorch's median over ours, for the faster form of each: how many times faster we are."""
         return self.best[1] / self.seconds
 
     def limit(self, limits: Limits) -> str:
-        """What ours reaches, and its share of what the machine can."""
+        """The speed of ours, and its fraction of the machine's highest speed."""
         seconds = self.seconds
         if self.work.flops:
             reached = self.work.flops / seconds / 1e9
@@ -98,13 +98,13 @@ def _line(*cells: str) -> str:
 
 
 def tables(rows: Sequence[Row], limits: Limits) -> str:
-    """A table for each group, headed by its geometric mean."""
+    """A table for each group, with its geometric mean above."""
     groups = dict.fromkeys(row.work.group for row in rows)
     return "\n".join(_group(name, [row for row in rows if row.work.group == name], limits) for name in groups)
 
 
 def a_dozen(rows: Iterable[Row]) -> str:
-    """A short table: of each of `DOZEN` what we take, what PyTorch takes, and the ratio."""
+    """A short table: for each of `DOZEN` our time, PyTorch's time, and the ratio."""
     found = {row.work.name: row for row in rows}
     body = ""
     for name, form in DOZEN:
@@ -117,7 +117,7 @@ def a_dozen(rows: Iterable[Row]) -> str:
 
 
 def _header(forms: tuple[str, ...]) -> str:
-    """The head of a table of works that we do in these forms."""
+    """The header of a table of works with these forms."""
     both = len(forms) > 1
     ours, ratios = ([f"{what}, {form}" if both else what for form in forms] for what in ("ours", "ratio"))
     cells = ["work", *ours, "PyTorch", *ratios, "target", "limit"]
@@ -153,10 +153,10 @@ def processes(lines: Iterable[tuple[str, str, str, str]]) -> str:
 
 
 def put_between(text: str, marker: str, table: str) -> str:
-    """`text` with `table` between the marker's two comments. Raises ValueError where they are missing."""
+    """`text` with `table` between the two comments of `marker`. Raises ValueError if they are missing."""
     start, end = f"<!-- {marker} -->", f"<!-- end of {marker} -->"
     before, found, rest = text.partition(start)
     _, also_found, after = rest.partition(end)
     if not (found and also_found):
-        raise ValueError(f"no place for the table: expected {start} and {end}")
+        raise ValueError(f"cannot insert the table: expected the comments {start} and {end}")
     return f"{before}{start}\n\n{table}\n{end}{after}"

@@ -1,4 +1,4 @@
-"""What is compared with PyTorch: one row of the table each, with the least ratio that we aim at."""
+"""The works of the comparison with PyTorch, one per row of the table, with the target of its ratio."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from .._shapes import CONVS
 from .._values import LAYOUTS, LOGITS, SHAPES
 
 Argument = str | int
-CALLED, CAPTURED = "called", "captured"  # from Python each time, or replayed by stackgrad.tensor.capture
-TRAIN_FLOPS = {"lenet5": 2.26e6}  # an image's, without the gradient of the input; the course network's is not stated
+CALLED, CAPTURED = "called", "captured"  # called from Python, or replayed by stackgrad.tensor.capture
+TRAIN_FLOPS = {"lenet5": 2.26e6}  # per image, without the gradient of the input; not stated for the course network
 
 
 @dataclass(frozen=True)
 class Work:
-    """A piece of work that each side builds for itself from `kind` and `arguments`.
+    """A work that each side builds from `kind` and `arguments`.
 
     Attributes:
-        target: the least ratio of PyTorch's time to ours.
-        flops, traffic: floating-point operations, and bytes read and written at least; 0 where neither bounds it.
-        images: of a training step or an inference, shown as images, or another `unit`, per second.
-        variants: the forms in which PyTorch does it; the fastest counts.
-        forms: those in which we do it, `CALLED` or `CAPTURED`; the faster counts, both are shown.
-        tolerance: the largest difference allowed, as a share of the largest value.
+        target: the lowest ratio of PyTorch's time to ours that we aim at.
+        flops, traffic: floating-point operations, and the fewest bytes to read and write; 0 if neither bounds it.
+        images: the images per training step or inference, shown per second, or another `unit`.
+        variants: PyTorch's forms of the work; the fastest counts.
+        forms: our forms, `CALLED` or `CAPTURED`; the faster counts, and both are shown.
+        tolerance: the largest allowed difference, relative to the largest value.
     """
 
     group: str
@@ -41,10 +41,10 @@ class Work:
     tolerance: float = 1e-4
 
 
-# Its 0.80 million weights that are multiplied, forward and both gradients, and 4 layers of attention over 64 positions.
+# For its 0.80 million weights in products, forward and both gradients, and 4 layers of attention over 64 positions.
 GPT_FLOPS = 3 * 2 * 16 * 64 * (4 * 12 * 128**2 + 103 * 128 + 4 * 2 * 64 * 128)
 
-# The geometric mean that a group of works aims at.
+# The target of a group's geometric mean.
 GROUP_TARGETS = {"convolution": 2.0, "layers": 1.5, "fused": 1.8, "elementwise and reductions": 1.3}
 FUSED = ("gelu", "silu", "softplus", "mish", "smooth_l1_loss")  # of nn.functional, elementwise
 LAYOUTS_2D = ("NCHW", "channels last")
@@ -81,7 +81,7 @@ def _training() -> Iterator[Work]:
                     images=batch,
                     variants=TRAINING,
                     forms=(CALLED,),
-                    tolerance=1e-3,  # 20 steps, in which rounding differences grow
+                    tolerance=1e-3,  # rounding differences grow over 20 steps
                 )
 
     for how, target in (("captured", 1.5), ("eager", 1.0)):
@@ -145,7 +145,7 @@ def _layers() -> Iterator[Work]:
 
 
 def _fused() -> Iterator[Work]:
-    """Forward and backward: operands and results are read and written once, and again with their gradients."""
+    """Forward and backward: operands and results are read or written once, and again with their gradients."""
     count = 1_000_000
     for op in FUSED:
         arrays = 8 if op == "smooth_l1_loss" else 5
@@ -168,8 +168,8 @@ def _elementwise() -> Iterator[Work]:
         for op in ("add", "exp", "tanh", "relu", "sum", "max", "sum(0)"):
             for layout in LAYOUTS:
                 if layout == "broadcast" and op in ("exp", "tanh", "relu"):
-                    continue  # nobody maps a repeated row
-                inputs = count if layout != "broadcast" else 0  # one row, which stays in the cache
+                    continue  # not a realistic work
+                inputs = count if layout != "broadcast" else 0  # the one row stays in the cache
                 outputs = 0 if op in ("sum", "max", "sum(0)") else count
                 yield Work(
                     "elementwise and reductions",

@@ -74,7 +74,7 @@ def test_dropout_s_masks_agree_with_their_gradients():
 def test_the_table_goes_between_its_marks():
     text = "a\n<!-- t -->\nold\n<!-- end of t -->\nb\n"
     assert put_between(text, "t", "new\n") == "a\n<!-- t -->\n\nnew\n\n<!-- end of t -->\nb\n"
-    with pytest.raises(ValueError, match="no place for the table"):
+    with pytest.raises(ValueError, match="cannot insert the table"):
         put_between("a", "t", "new")
 
 
