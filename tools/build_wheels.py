@@ -1,4 +1,4 @@
-"""Build the wheels of all packages in the current tree: python tools/build_wheels.py FOLDER (hatchling installed)."""
+"""Build the wheels of all packages in the current tree: python tools/build_wheels.py FOLDER. Needs hatchling."""
 
 import subprocess
 import sys

@@ -1,17 +1,17 @@
-"""Count the instructions that Python code executes, jitted functions included, to a percent, on a machine however busy.
+"""Count the instructions that Python code executes, including jitted functions, to a percent, even on a busy machine.
 
-This file stands alone: it imports nothing but the standard library, so that any project that compiles functions, with
-Numba or otherwise, may copy it. It needs valgrind (`apt-get install valgrind`) on Linux on x86-64.
+This file is self-contained: it only imports the standard library, so other projects that compile functions, with Numba
+or otherwise, may copy it. It needs valgrind (`apt-get install valgrind`) on Linux on x86-64.
 
 In the process that valgrind runs, `count` calls each function of a dictionary between two marks. Outside, `run` starts
-that process and returns what was counted: for pytest, for asv, or for a script.
+that process and returns the counts: for pytest, for asv, or for a script.
 
     # counted.py
     import callgrind
     import numpy
 
-    numbers = numpy.ones(10_000)  # what is called may as well be a function under numba.njit
-    callgrind.count({"total": lambda: numbers.sum(), "sorted": lambda: numpy.sort(numbers)})
+    array = numpy.ones(10_000)  # the functions may also be compiled by numba.njit
+    callgrind.count({"total": lambda: array.sum(), "sorted": lambda: numpy.sort(array)})
 
     # test_counted.py
     import sys
@@ -36,13 +36,13 @@ that process and returns what was counted: for pytest, for asv, or for a script.
 
         track_instructions.unit = "instructions"
 
-What makes two runs agree: one thread, a fixed seed of Python's hashes, fixed addresses and caches of a fixed size,
-no garbage collection, and functions that are warm. Compile before you count: best in a process without valgrind, under
-the variables `fixed()`, into a cache on disk (there `count` just calls each function once). They name the CPU that
-valgrind shows to programs, so that the code is the same whatever CPU it was compiled on.
+Two runs agree because there is one thread, a fixed hash seed, fixed addresses, caches of a fixed size, no garbage
+collection, and because the functions are warm. Compile them before you count: best in a process without valgrind, with
+the environment variables `fixed()`, into a cache on disk. Without valgrind, `count` just calls each function once. The
+variables name the CPU that valgrind presents to programs, so the code is the same whatever CPU compiles it.
 
-A request to valgrind is a sequence of instructions that do nothing elsewhere (valgrind.h). Here it stands in executable
-memory and is called through ctypes, so that no C compiler is needed.
+A request to valgrind is a sequence of instructions that does nothing elsewhere (valgrind.h). Here it is in executable
+memory and called through ctypes, so no C compiler is needed.
 """
 
 from __future__ import annotations
@@ -64,23 +64,23 @@ from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
-# An Intel core of 2013: AVX2 and FMA, which is what valgrind 3.19 shows of a newer one.
+# An Intel core of 2013 with AVX2 and FMA, which valgrind 3.19 presents on newer ones.
 NUMBA = {
     "NUMBA_CPU_NAME": "haswell",
     "NUMBA_CPU_FEATURES": "+64bit,+avx,+avx2,+bmi,+bmi2,+cmov,+crc32,+cx16,+cx8,+f16c,+fma,+fxsr,+lzcnt,+mmx,+movbe,"
     "+pclmul,+popcnt,+sahf,+sse,+sse2,+sse3,+sse4.1,+sse4.2,+ssse3,+xsave",
     "NUMBA_NUM_THREADS": "1",
 }
-# The last level is small, as are the operands that one counts with: more does not fit it.
+# The last level is small, since the operands for counting are small too.
 CACHES = ("--cache-sim=yes", "--I1=32768,8,64", "--D1=32768,8,64", "--LL=262144,256,64")
 _EVENTS = ("Ir", "D1mr", "D1mw", "DLmr", "DLmw")
 
 # mov rax, rdi; xor edx, edx; rol rdi, 3; rol rdi, 13; rol rdi, 61; rol rdi, 51; xchg rbx, rbx; mov rax, rdx; ret
 _CODE = bytes.fromhex("4889f8 31d2 48c1c703 48c1c70d 48c1c73d 48c1c733 4887db 4889d0 c3")
 _RUNNING_ON_VALGRIND = 0x1001
-_ZERO, _DUMP, _START, _STOP = ((ord("C") << 24 | ord("T") << 16) + number for number in (1, 0, 4, 5))
-_NO_RANDOM_ADDRESSES = 0x0040000  # of <sys/personality.h>
-_END_WITH_PARENT = 1  # of <sys/prctl.h>
+_ZERO, _DUMP, _START, _STOP = ((ord("C") << 24 | ord("T") << 16) + request for request in (1, 0, 4, 5))
+_NO_RANDOM_ADDRESSES = 0x0040000  # from <sys/personality.h>
+_END_WITH_PARENT = 1  # from <sys/prctl.h>
 
 ENOUGH = 120_000  # instructions between two marks
 MOST_CALLS = 20
@@ -88,7 +88,7 @@ ATTEMPTS = 8
 
 
 class Counts(NamedTuple):
-    """Of one call: instructions, and data reads and writes that the first and the last level of the caches missed."""
+    """The counts of a call: instructions, and data reads and writes that missed the first and the last cache level."""
 
     instructions: float
     first_level: float
@@ -96,23 +96,24 @@ class Counts(NamedTuple):
 
 
 def missing() -> str | None:
-    """Why nothing can be counted here, and what to do; None where it can."""
+    """Why nothing can be counted here and what to do, or None if it can."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return f"valgrind's requests are known for Linux on x86-64, not {sys.platform} on {platform.machine()}"
     return None if shutil.which("valgrind") else "there is no valgrind: apt-get install valgrind"
 
 
 def run(command: Sequence[str], environment: Mapping[str, str] | None = None, *, layout: int = 0) -> dict[str, Counts]:
-    """What the `count` of that command counts, under valgrind. Raises RuntimeError where the command fails.
+    """Run a command that calls `count` under valgrind. Returns its counts. Raises RuntimeError if the command fails.
 
-    `environment` is all that the process sees of variables, beside what is set for Numba, OpenBLAS and Python's hashes;
-    without it, PATH and HOME. Another `layout` moves what lies in memory, and with it what has no cause in the code.
+    The process gets the variables in `environment` (by default PATH and HOME), and those for Numba, OpenBLAS and the
+    hash seed. Another `layout` moves objects in memory, which changes the part of the counts that the code does not
+    determine.
     """
     return Run(command, environment, layout=layout).wait()
 
 
 class Run:
-    """A process under valgrind, from its start on: two may run at a time."""
+    """A process under valgrind, which the constructor starts. Several may run at the same time."""
 
     def __init__(
         self, command: Sequence[str], environment: Mapping[str, str] | None = None, *, layout: int = 0
@@ -130,15 +131,15 @@ class Run:
                 stdout=errors,
                 stderr=errors,
                 preexec_fn=_before_valgrind,
-                start_new_session=True,  # whose share of a busy machine Linux does not divide by our other processes
+                start_new_session=True,  # Linux shares a busy machine among sessions
             )
 
     def ended(self) -> bool:
-        """Whether it has ended."""
+        """Whether the process has ended."""
         return self._process.poll() is not None
 
     def wait(self) -> dict[str, Counts]:
-        """What was counted. Raises RuntimeError where the process failed."""
+        """Wait for the process. Returns the counts. Raises RuntimeError if the process failed."""
         try:
             status = self._process.wait()
             if status or not self._results.exists():
@@ -150,7 +151,7 @@ class Run:
             self.close()
 
     def close(self) -> None:
-        """End the process, where it still runs."""
+        """Kill the process if it still runs."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
@@ -158,7 +159,7 @@ class Run:
 
 
 def fixed(environment: Mapping[str, str] | None = None, layout: int = 0) -> dict[str, str]:
-    """The variables of a counted process; with the same ones, but without valgrind, its functions are compiled."""
+    """The environment variables of a counted process, also for compiling its functions without valgrind."""
     if environment is None:
         environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return {
@@ -178,7 +179,8 @@ def _valgrind(folder: Path) -> list[str]:
 
 
 def _before_valgrind() -> None:
-    """Fix the addresses of the new process (some containers forbid it; then counts differ more); it ends with us."""
+    """Fix the addresses of the new process, and end it with this one. If a container forbids the former, counts differ
+    more."""
     with suppress(OSError, AttributeError):
         system = ctypes.CDLL(None)
         system.personality(_NO_RANDOM_ADDRESSES)
@@ -186,13 +188,13 @@ def _before_valgrind() -> None:
 
 
 def count(works: Mapping[str, Callable[[], object]], *, warm: int = 2) -> None:
-    """Count a call of each function, and hand the counts to the `run` that started this process.
+    """Count a call of each function, and pass the counts to the `run` that started this process.
 
-    All are called `warm` times first, uncounted; where that is 0 each is called once only. A function that raises ends
-    the process.
+    Each function is first called `warm` times without counting. With 0, each is called only once. A function that
+    raises ends the process.
     """
     marks = _Marks()
-    if not marks.heeded:
+    if not marks.active:
         for work in works.values():
             work()
         return
@@ -201,7 +203,7 @@ def count(works: Mapping[str, Callable[[], object]], *, warm: int = 2) -> None:
             work()
     gc.collect()
     gc.disable()
-    marks.request(_START)  # once: valgrind forgets what it has translated
+    marks.request(_START)  # only once, since valgrind discards its translations
     least = marks.least if warm else marks.once
     nothing = least(int)
     counts = {name: _less(least(work), nothing) for name, work in works.items()}
@@ -220,22 +222,22 @@ class _Marks:
         page = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
         page.write(_CODE)
         words = ctypes.c_uint64 * 6
-        # PYFUNCTYPE keeps the interpreter's lock, which is less between the marks.
+        # PYFUNCTYPE keeps the interpreter's lock, so there is less work between the marks.
         call = ctypes.PYFUNCTYPE(ctypes.c_uint64, ctypes.c_void_p)
         self._page = page
         self._call = call(ctypes.addressof(ctypes.c_char.from_buffer(page)))
-        self._words = {number: words(number) for number in (_RUNNING_ON_VALGRIND, _ZERO, _DUMP, _START, _STOP)}
+        self._words = {request: words(request) for request in (_RUNNING_ON_VALGRIND, _ZERO, _DUMP, _START, _STOP)}
         self._dumps = 0
-        self.heeded = bool(self.request(_RUNNING_ON_VALGRIND)) and "CALLGRIND_FOLDER" in os.environ
+        self.active = bool(self.request(_RUNNING_ON_VALGRIND)) and "CALLGRIND_FOLDER" in os.environ
         self._out = Path(os.environ.get("CALLGRIND_FOLDER", ""), "out")
 
-    def request(self, number: int) -> int:
-        """Make the request; valgrind's answer, 0 outside."""
-        answer: int = self._call(ctypes.addressof(self._words[number]))
+    def request(self, request: int) -> int:
+        """Make a request. Returns valgrind's answer, or 0 without valgrind."""
+        answer: int = self._call(ctypes.addressof(self._words[request]))
         return answer
 
     def least(self, work: Callable[[], object]) -> Counts:
-        """The least of each count over some attempts: what comes on top has its cause elsewhere, such as in memory."""
+        """The lowest of each count over some attempts: any excess has other causes, such as the memory layout."""
         work()
         once = self._between(work, 1)
         if once is not None and once.instructions > ENOUGH:
@@ -252,19 +254,19 @@ class _Marks:
             if len(found) == 2:
                 break
         if not found:
-            raise RuntimeError(f"{work}: no count of {ATTEMPTS} is one")
+            raise RuntimeError(f"{work}: none of {ATTEMPTS} counts is valid")
         return Counts(*map(min, zip(*found, strict=True)))
 
     def once(self, work: Callable[[], object]) -> Counts:
-        """The counts of the first call. Raises RuntimeError where they have wrapped around."""
+        """The counts of the first call. Raises RuntimeError if they wrapped around."""
         counts = self._between(work, 1)
         if counts is None:
-            raise RuntimeError(f"{work}: the count is none, and it was the only one")
+            raise RuntimeError(f"{work}: the only count is not valid")
         return counts
 
     def _between(self, work: Callable[[], object], calls: int) -> Counts | None:
-        """What so many calls count; None where counters were set to zero amid a block and have wrapped around."""
-        call, zero, dump = self._call, *(ctypes.addressof(self._words[number]) for number in (_ZERO, _DUMP))
+        """The counts of `calls` calls; None if the counters were reset inside a block and wrapped around."""
+        call, zero, dump = self._call, *(ctypes.addressof(self._words[request]) for request in (_ZERO, _DUMP))
         times = repeat(None, calls)
         call(zero)
         for _ in times:
@@ -279,16 +281,16 @@ class _Marks:
 
 
 def totals(text: str) -> Counts | None:
-    """The counts of a file of callgrind's; None where they have wrapped around. Raises ValueError without any."""
+    """The counts in a file from callgrind; None if they wrapped around. Raises ValueError if there are none."""
     events: list[str] = []
     for line in text.splitlines():
         key, _, value = line.partition(": ")
         if key == "events":
             events = value.split()
         if key == "summary" and events:
-            numbers = dict(zip(events, map(int, value.split()), strict=False))
-            instructions, *missed = (numbers.get(event, 0) for event in _EVENTS)
-            if not all(0 <= number < 1 << 62 for number in (instructions, *missed)):
+            found = dict(zip(events, map(int, value.split()), strict=False))
+            instructions, *missed = (found.get(event, 0) for event in _EVENTS)
+            if not all(0 <= count < 1 << 62 for count in (instructions, *missed)):
                 return None
             return Counts(instructions, sum(missed[:2]), sum(missed[2:]))
-    raise ValueError(f"no line 'summary' after a line 'events' in what callgrind wrote: {text[:200]!r}")
+    raise ValueError(f"no line 'summary' after a line 'events' in callgrind's output: {text[:200]!r}")

@@ -1,7 +1,8 @@
-"""Check the wheel of one package, installed with only what it declares: python tools/check_wheel.py PACKAGE [FOLDER].
+"""Check the installed wheel of one package: python tools/check_wheel.py PACKAGE [FOLDER].
 
-What is in the wheel, which lies in FOLDER or in dist/, whether all that it imports is declared, whether it can be
-imported. `nox -s wheels` and `nox -s release` run this.
+It must be installed with only its declared requirements; the wheel itself is in FOLDER or in dist/. This checks its
+contents, that it declares everything that it imports, and that it can be imported. `nox -s wheels` and `nox -s release`
+run this.
 """
 
 import ast
@@ -13,16 +14,16 @@ from collections.abc import Iterator
 from importlib.metadata import distributions, requires
 from pathlib import Path
 
-# Distributions that are imported by another name than their own.
+# Distributions that are imported under another name.
 IMPORTED_AS = {"cuda-core": "cuda", "pillow": "PIL", "python-mnist": "mnist", "tensorboardx": "tensorboardX"}
-# All that an installation holds, for the package that promises it.
+# Everything that an installation contains, for the package that guarantees it.
 INSTALLED = {"tensor": {"numpy", "stackgrad-tensor"}}
 INSTALLERS = {"pip", "setuptools", "wheel"}
 IDX_FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 
 
 def wrong_contents(package: str, names: set[str]) -> Iterator[str]:
-    """What is wrong with the files named in the wheel."""
+    """Errors in the list of files in the wheel."""
     source = Path(f"packages/{package}/src")
     expected = {path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()}
     expected.add(f"stackgrad/{package}/py.typed")
@@ -33,7 +34,7 @@ def wrong_contents(package: str, names: set[str]) -> Iterator[str]:
             yield f"lacks {name}"
     for name in sorted(names):
         if ".dist-info/" not in name and not name.startswith(f"stackgrad/{package}/"):
-            yield f"holds {name}, which is not under stackgrad/{package}/"
+            yield f"contains {name}, which is not under stackgrad/{package}/"
     licences = {name.rpartition("/licenses/")[2] for name in names if ".dist-info/licenses/" in name}
     for path in Path(f"packages/{package}").glob("LICENSE*"):
         if path.name not in licences:
@@ -41,7 +42,7 @@ def wrong_contents(package: str, names: set[str]) -> Iterator[str]:
 
 
 def imported(source: str) -> set[str]:
-    """What a file imports from outside its package, cut to "numpy" or "stackgrad.tensor"."""
+    """What a file imports absolutely, shortened to names like "numpy" or "stackgrad.tensor"."""
     modules = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -54,7 +55,7 @@ def imported(source: str) -> set[str]:
 
 
 def undeclared(package: str, wheel: zipfile.ZipFile) -> Iterator[str]:
-    """The imports that no requirement, of an extra or not, stands for: also those that come along with a sibling."""
+    """The imports without a requirement, of an extra or not, even if a sibling requires them."""
     known = sys.stdlib_module_names | {f"stackgrad.{package}"}
     for requirement in requires(f"stackgrad-{package}") or []:
         name = re.split(r"[^\w.-]", requirement)[0]
@@ -66,7 +67,7 @@ def undeclared(package: str, wheel: zipfile.ZipFile) -> Iterator[str]:
 
 
 def wrongs(package: str, folder: str = "dist") -> Iterator[str]:
-    """All that is wrong with the wheel of `package` in `folder` and with its installation in this environment."""
+    """All errors of the wheel of `package` in `folder`, and of its installation in this environment."""
     (path,) = Path(folder).glob(f"stackgrad_{package}-*.whl")
     with zipfile.ZipFile(path) as wheel:
         yield from wrong_contents(package, set(wheel.namelist()))
@@ -75,7 +76,7 @@ def wrongs(package: str, folder: str = "dist") -> Iterator[str]:
     print(f"installed: {', '.join(f'{name} {version}' for name, version in sorted(versions.items()))}")
     installed = set(versions)
     if package in INSTALLED and installed != INSTALLED[package]:
-        yield f"brings {sorted(installed)}, expected {sorted(INSTALLED[package])}"
+        yield f"installs {sorted(installed)}, expected {sorted(INSTALLED[package])}"
     try:
         module = importlib.import_module(f"stackgrad.{package}")
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""The packages of a commit, built from its own tree, for processes that measure them."""
+"""Build the packages of a commit from its own tree, for processes that measure them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from benchmarks._pipe import ROOT
 
 
 def git(*arguments: str, index: Path | None = None, failed: str = "") -> str:
-    """What git prints. Exits with its message, and status 2, where it fails or is not installed."""
+    """The output of git. Exits with git's message and status 2 if it fails or is not installed."""
     if not shutil.which("git"):
-        print("there is no git, which says what a commit holds: apt-get install git", file=sys.stderr)
+        print("git is not installed: apt-get install git", file=sys.stderr)
         sys.exit(2)
     environment = os.environ | ({"GIT_INDEX_FILE": str(index)} if index else {})
     command = ["git", *arguments]
@@ -30,12 +30,12 @@ def git(*arguments: str, index: Path | None = None, failed: str = "") -> str:
 
 
 def commit_of(name: str) -> str:
-    """The hash of a commit. Exits with git's message, and status 2, for a name that is none."""
-    return git("rev-parse", "--verify", f"{name}^{{commit}}", failed=f"{name!r} is no commit here")
+    """The hash of a commit. Exits with git's message and status 2 if there is no such commit."""
+    return git("rev-parse", "--verify", f"{name}^{{commit}}", failed=f"{name!r} is not a commit here")
 
 
 def tree_here() -> str:
-    """The hash of the packages as they lie here, committed or not; it stands for a commit in the functions below."""
+    """The hash of the packages in the working tree, committed or not. The functions below accept it as a commit."""
     with tempfile.TemporaryDirectory() as folder:
         index = Path(folder) / "index"
         git("add", "--all", "packages", index=index)
@@ -43,7 +43,7 @@ def tree_here() -> str:
 
 
 def say_if_uncommitted(head: str) -> None:
-    """Print that a comparison of `head` leaves out what the packages here hold beside it, where that is HEAD."""
+    """If `head` is HEAD, print a warning if the packages have uncommitted changes, which a comparison leaves out."""
     if head == commit_of("HEAD") and git("rev-parse", f"{head}:packages") != git(
         "rev-parse", f"{tree_here()}:packages"
     ):
@@ -51,7 +51,7 @@ def say_if_uncommitted(head: str) -> None:
 
 
 def unpacked(commit: str) -> Path:
-    """The folder with the packages of a commit, built on the first call. Exits with status 2 where that fails."""
+    """The folder with the packages of a commit, built on the first call. Exits with status 2 if that fails."""
     folder = ROOT / ".asv" / "compare" / commit
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -79,5 +79,5 @@ def unpacked(commit: str) -> Path:
 
 
 def environment(commit: str) -> dict[str, str]:
-    """The variables with which a process imports that commit's packages."""
+    """The environment variables for a process that imports the packages of a commit."""
     return {"PYTHONPATH": str(unpacked(commit)), "ASV_COMMIT": commit}

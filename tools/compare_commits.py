@@ -1,12 +1,12 @@
-"""Measure two commits in alternation and fail where the second is slower: python -m tools.compare_commits BASE [HEAD].
+"""Measure two commits in turns, and fail if the second is slower: python -m tools.compare_commits BASE [HEAD].
 
-What HEAD cannot have made slower is not measured (see affected). asv pools the samples of its rounds and installs anew
-between the commits, so that minutes lie between the two. Here each commit's wheels are unpacked into a folder of their
-own; a round starts a process for each, and these take turns benchmark by benchmark, sample by sample.
-`nox -s bench-compare -- BASE` runs this where the requirements are installed.
+Benchmarks that HEAD cannot have made slower are not measured (see affected). asv pools the samples of its rounds and
+reinstalls between the commits, so minutes pass between the two. Here, the wheels of each commit are unpacked into their
+own folder. A round starts a process for each, and the two take turns, benchmark by benchmark and sample by sample.
+`nox -s bench-compare -- BASE` installs the requirements and runs this.
 
-Exit status: 0 where nothing is slower, 1 where something is, 2 where a commit or an option is none, 3 where something
-seemed slower and could not be confirmed.
+Exit status: 0 if nothing is slower, 1 if something is, 2 for an invalid commit or option, 3 if something seemed slower
+but could not be confirmed.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from .slower import LEAST_ROUNDS, Verdict
 
 
 def to_measure(comparison: Comparison, pattern: str, whole: bool, end: float) -> list[str]:
-    """The benchmarks to compare; what is left out for want of time stands in `comparison.left_out`.
+    """The benchmarks to compare. Those for which there is no time are put into `comparison.left_out`.
 
-    Prints why. Of those that are affected by kernels alone, the ones whose machine code is the same are dropped.
+    Prints the reason. Benchmarks that only kernels affect are dropped if their machine code is the same.
     """
     names = [name for name in comparison.names() if re.search(pattern, name)]
     if not names:
-        print(f"no benchmark's name matches {pattern!r}", file=sys.stderr)
+        print(f"no benchmark matches {pattern!r}", file=sys.stderr)
         sys.exit(2)
     files = affected.changed_files(comparison.base, comparison.head)
     if whole or (everything := affected.affects_all(files)):
@@ -40,7 +40,7 @@ def to_measure(comparison: Comparison, pattern: str, whole: bool, end: float) ->
         return comparison.prepared(affected.in_order(reasons), end)
     reasons_of = affected.Reasons(affected.tree_of(comparison.base), affected.tree_of(comparison.head))
     if not reasons_of.changed:
-        print(f"nothing to measure: no code of the packages changed, but {', '.join(files[:3]) or 'no file at all'}")
+        print(f"nothing to measure: no code of the packages changed, only {', '.join(files[:3]) or 'no file at all'}")
         return []
     started = time.monotonic()
     touched = comparison.touched(names)
@@ -54,14 +54,14 @@ def to_measure(comparison: Comparison, pattern: str, whole: bool, end: float) ->
     return comparison.prepared(affected.in_order(reasons), end + time.monotonic() - started, reasons)
 
 
-TOGETHER = 2  # rounds of the same two processes
+TOGETHER = 2  # rounds with the same two processes
 
 
 def measure(comparison: Comparison, names: Sequence[str], rounds: int, end: float) -> None:
-    """Rounds of all, and then new ones of those that seem slower, which may take as long again."""
+    """Measure rounds of all benchmarks, then new rounds of those that seem slower, which may take as long again."""
     start, last = time.monotonic(), 2 * end - time.monotonic()
     comparison.measure(names, 0)
-    if end < float("inf"):  # keep what there is time for: half of what is left is for suspects
+    if end < float("inf"):  # keep as many as there is time for; half of the remaining time is for suspects
         left = (end - time.monotonic()) / 2 / max(1, rounds - 1)
         keep = max(5, int(len(names) * left / max(0.01, time.monotonic() - start)))
         comparison.leave_out(names[keep:])
@@ -74,15 +74,15 @@ def measure(comparison: Comparison, names: Sequence[str], rounds: int, end: floa
 
 
 def main() -> int:
-    """Read the arguments, measure, report."""
+    """Parse the arguments, measure and report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("base", help="the commit to compare with")
     parser.add_argument("head", nargs="?", default="HEAD", help="the commit to judge (default: HEAD)")
-    parser.add_argument("--all", action="store_true", help="the whole table, whatever changed")
-    parser.add_argument("--only", "--bench", default="", metavar="PATTERN", help="a regular expression of names")
-    parser.add_argument("--count", action="store_true", help="count the instructions of what seems slower, too")
-    parser.add_argument("--rounds", type=int, default=LEAST_ROUNDS, help=f"default, and least: {LEAST_ROUNDS}")
-    parser.add_argument("--minutes", type=float, help="leave out what takes longer (default: 17; with --all, no limit)")
+    parser.add_argument("--all", action="store_true", help="measure all benchmarks, whatever changed")
+    parser.add_argument("--only", "--bench", default="", metavar="PATTERN", help="a regular expression for names")
+    parser.add_argument("--count", action="store_true", help="also count the instructions of what seems slower")
+    parser.add_argument("--rounds", type=int, default=LEAST_ROUNDS, help=f"default and minimum: {LEAST_ROUNDS}")
+    parser.add_argument("--minutes", type=float, help="the time to use (default: 17; with --all, no limit)")
     options = parser.parse_args()
     minutes = options.minutes or (float("inf") if options.all else 17)
     end = time.monotonic() + 60 * minutes
@@ -91,9 +91,9 @@ def main() -> int:
     names = to_measure(comparison, options.only, options.all, end)
     if not names and not comparison.failed:
         return 0
-    end = max(end, time.monotonic() + 60 * minutes / 2)  # what BASE executes was found once for all
+    end = max(end, time.monotonic() + 60 * minutes / 2)  # what BASE executes is only recorded once
     measure(comparison, names, max(LEAST_ROUNDS, options.rounds), end)
-    named = [name for name, said in verdicts(comparison).items() if said is not Verdict.FINE]
+    named = [name for name, verdict in verdicts(comparison).items() if verdict is not Verdict.FINE]
     counts = instructions.ratios(comparison.base, comparison.head, named, options.count)
     return report(comparison, counts)
 

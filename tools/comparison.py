@@ -1,4 +1,4 @@
-"""The processes of two commits that take turns, and the rounds that they gave."""
+"""The processes of two commits, which take turns, and their rounds."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from .affected import Reason, Record, is_same
 from .busy import BUSY, OthersThan
 from .commits import environment, unpacked
 
-# Samples of each commit in a round, in turns, of which the least is what the round gives; but no more than take SECONDS
-# on a machine that is left alone. New rounds of suspects have more of them.
+# Samples of each commit in a round, in turns; the shortest is the result of the round. There are no more than take
+# SECONDS on a quiet machine. New rounds of suspects have more samples.
 SAMPLES, FRESH_SAMPLES, FEWEST_SAMPLES, SECONDS = 24, 40, 5, 0.1
-PREPARING = 0.4  # of the time, at most
-LOOK = 1.0  # seconds in which it is seen how busy the machine is
+PREPARING = 0.4  # the largest fraction of the time for preparing
+LOOK = 1.0  # seconds to find out how busy the machine is
 Rounds = dict[str, tuple[list[float], list[float]]]
 
 
 class Comparison:
-    """Two commits, and the rounds measured so far of each benchmark, base's and head's; `fresh` those of suspects.
+    """Two commits, and the rounds of each benchmark so far, for base and for head; `fresh` has new rounds of suspects.
 
-    On a busy machine kernels run on one thread: of two, the second has a core in one round and none in the next.
+    On a busy machine, kernels use one thread: a second thread would have a core in one round and none in the next.
     """
 
     def __init__(self, base: str, head: str) -> None:
         self.base, self.head = base, head
         self.rounds: Rounds = {}
         self.fresh: Rounds = {}
-        self.failed: dict[str, tuple[str, str]] = {}  # the errors of base and head, "" where it runs
+        self.failed: dict[str, tuple[str, str]] = {}  # the errors on base and head, "" if it runs
         self.left_out: list[str] = []
         self.same: list[str] = []  # affected by their sources, but not by their machine code
-        self.shares: list[float | None] = []  # of the cores, used by others, a round
-        self._calls: dict[str, int] = {}  # in a sample, the same in all rounds
+        self.shares: list[float | None] = []  # the fraction of the cores that others used, for each round
+        self._calls: dict[str, int] = {}  # calls in a sample, the same in all rounds
         self._record = Record(base)
-        self.alone = False  # whether on one thread
+        self.alone = False  # whether kernels use one thread
         with self.workers(base) as (worker,):
             others = OthersThan((worker,))
             time.sleep(LOOK)
@@ -54,8 +54,8 @@ class Comparison:
 
     @contextmanager
     def workers(self, *commits: str) -> Iterator[list[Worker]]:
-        """Processes with the packages of commits. Raises RuntimeError where one has others."""
-        # One folder of kernels for all: those of other sources never match.
+        """Processes with the packages of commits. Raises RuntimeError if one imports other packages."""
+        # They share one kernel cache, since kernels from other sources never match.
         cache = str(ROOT / ".asv" / "compare" / "kernels")
         module, threads = "benchmarks._compare_worker", {"NUMBA_NUM_THREADS": "1"} if self.alone else {}
         with ExitStack() as stack:
@@ -68,7 +68,7 @@ class Comparison:
             yield started
 
     def touched(self, names: Sequence[str]) -> Mapping[str, Any]:
-        """What each benchmark executes on base, found once and kept. Compiles base's kernels."""
+        """What each benchmark executes on base, recorded once. Compiles base's kernels."""
         missing = [name for name in names if name not in self._record.touched]
         if missing:
             print(f"finding what {len(missing)} benchmarks execute on {self.base[:10]} ...", flush=True)
@@ -87,9 +87,9 @@ class Comparison:
                 self.failed[name] = (str(error), "")
 
     def prepared(self, names: Sequence[str], end: float, reasons: Mapping[str, Reason] | None = None) -> list[str]:
-        """Those of the names that run on both, after running each once, which compiles its kernels.
+        """The benchmarks among `names` that run on both commits. Runs each once, which compiles its kernels.
 
-        What is left when PREPARING of the time until `end` is over is left out.
+        The rest is left out once PREPARING of the time until `end` is over.
         """
         found: list[str] = []
         latest = time.monotonic() + PREPARING * (end - time.monotonic())
@@ -123,13 +123,13 @@ class Comparison:
         return not any(errors)
 
     def leave_out(self, names: Sequence[str]) -> None:
-        """Measure these no more."""
+        """Do not measure these any more."""
         self.left_out += names
         for name in names:
             del self.rounds[name]
 
     def measure(self, names: Sequence[str], first: int, rounds: int = 1, fresh: bool = False) -> None:
-        """Some rounds by two new processes; `first` says whether base (0) or head (1) begins."""
+        """Measure some rounds with two new processes; `first` says whether base (0) or head (1) starts."""
         with self.workers(self.base, self.head) as workers:
             for i in range(rounds):
                 others = OthersThan(workers)
@@ -142,7 +142,7 @@ class Comparison:
                 self._say(len(names), fresh)
 
     def _round(self, name: str, workers: Sequence[Worker], first: int, samples: int) -> list[float]:
-        """The least time of each of so many samples, for which they take turns."""
+        """The shortest time of each commit in `samples` samples, for which they take turns."""
         for worker in workers:
             worker.ask("prepare", name, self._calls[name])
         least = [float("inf")] * 2
@@ -157,12 +157,13 @@ class Comparison:
 
     def _say(self, count: int, fresh: bool) -> None:
         share = self.shares[-1]
-        busy = "" if share is None else f"; others used {share:.0%} of the cores" + (" (busy)" if share > BUSY else "")
-        what = "new round of what seems slower" if fresh else "round"
-        print(f"{what}: {count} benchmarks{busy}", flush=True)
+        others = "" if share is None else f"; other processes used {share:.0%} of the cores"
+        busy = " (busy)" if share is not None and share > BUSY else ""
+        what = "new round of suspects" if fresh else "round"
+        print(f"{what}: {count} benchmarks{others}{busy}", flush=True)
 
     def suspects(self) -> list[str]:
-        """Those that seem slower."""
+        """The benchmarks that seem slower."""
         return [
             name
             for name, (base, head) in self.rounds.items()
@@ -170,5 +171,5 @@ class Comparison:
         ]
 
     def undecided(self) -> list[str]:
-        """The suspects for which new rounds are worth while."""
+        """The suspects that need more new rounds."""
         return [name for name in self.suspects() if slower.undecided(*self.fresh.get(name, ([], [])))]

@@ -1,10 +1,10 @@
-"""Count what two commits execute and fail where the second does more: python -m tools.count_commits BASE [HEAD].
+"""Count the instructions of two commits; fail if the second executes more: python -m tools.count_commits BASE [HEAD].
 
-Each benchmark is called under valgrind's callgrind, with small operands, by each commit's packages: no load on the
-machine changes how many instructions that takes. `nox -s bench-count -- BASE` runs this where the requirements are
-installed. What was counted is kept in .asv/counts, so that a base is counted once.
+Each benchmark is called under valgrind's callgrind, with small operands and the packages of each commit. The load of
+the machine does not change the count. `nox -s bench-count -- BASE` installs the requirements and runs this. Counts are
+stored in .asv/counts, so a base is only counted once.
 
-Exit status: 0 where nothing grew, 1 where something did, 2 where nothing could be counted.
+Exit status: 0 if nothing grew, 1 if something did, 2 if nothing could be counted.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from .commits import commit_of, environment, git, say_if_uncommitted, tree_here
 from .growth import LIMIT, gain, growth, least
 
 KEPT = ROOT / ".asv" / "counts"
-LAYOUTS = (1, 2, 3)  # of memory, in which suspects are counted again
-MANY = 100  # suspects, of which a second look is enough
+LAYOUTS = (1, 2, 3)  # memory layouts in which suspects are counted again
+MANY = 100  # if there are more suspects, they are only counted once more
 
 
 def versions() -> dict[str, str]:
-    """Of all that executes instructions beside our packages."""
+    """The versions of everything that executes instructions, except our packages."""
     valgrind = subprocess.run(["valgrind", "--version"], capture_output=True, text=True, check=True).stdout.strip()
     return {
-        "python": sys.version,  # another compiler's interpreter executes something else
+        "python": sys.version,  # includes the compiler, which changes the interpreter's instructions
         **{name: version(name) for name in ("numpy", "numba", "llvmlite")},
         "valgrind": valgrind.removeprefix("valgrind-"),
         "libc": " ".join(libc_ver()),
@@ -45,9 +45,9 @@ def versions() -> dict[str, str]:
 
 
 class Recorded:
-    """The recorded counts as one side of a comparison: of another checkout, whose memory was laid out differently.
+    """The recorded counts as one side of a comparison.
 
-    So nothing is bound closer than by `LIMIT`.
+    They come from another checkout with another memory layout, so no bound is tighter than `LIMIT`.
     """
 
     def __init__(self, counts: dict[str, Counts]) -> None:
@@ -58,7 +58,7 @@ class Recorded:
 
 
 class Side:
-    """The counts of one commit's packages, those that are known from .asv/counts."""
+    """The counts of one commit's packages; known ones are read from .asv/counts."""
 
     def __init__(self, commit: str, pattern: str = "", again: bool = False, first_rows: bool = False) -> None:
         self.commit = commit
@@ -68,7 +68,7 @@ class Side:
         names = recorded_counts.first_rows(limits) if first_rows else limits
         self.limits = {name: limits[name] for name in names if re.search(pattern, name)}
         self.counts: dict[str, Counts] = {}
-        self.again: dict[str, Counts] = {}  # of suspects, counted once more
+        self.again: dict[str, Counts] = {}  # new counts of suspects
         self.errors: dict[str, str] = {}
         counts, errors = ({}, {}) if again else self._known()
         for name in self.limits:
@@ -78,11 +78,11 @@ class Side:
                 self.errors[name] = errors[name]
 
     def unknown(self) -> list[str]:
-        """What is to be counted."""
+        """The benchmarks that have no counts yet."""
         return [name for name in self.limits if name not in self.counts and name not in self.errors]
 
     def learn(self, found: Counted) -> None:
-        """Keep what was counted."""
+        """Add new counts, and store them."""
         self.counts |= found.counts
         self.errors |= found.errors
         counts, errors = self._known()
@@ -98,12 +98,12 @@ class Side:
 
 
 def _tree(commit: str) -> str:
-    """The hash of the packages' sources: commits that differ elsewhere count the same."""
+    """The hash of the packages' sources, so that commits with the same packages share their counts."""
     return git("rev-parse", f"{commit}:packages")[:16]
 
 
 def _made_by() -> str:
-    """A digest of what counts: versions, and the benchmarks of the tree."""
+    """A digest of what else determines the counts: the versions, and the benchmarks of the tree."""
     digest = hashlib.sha256(json.dumps(versions()).encode())
     for path in sorted([*(ROOT / "benchmarks").glob("*.py"), ROOT / "tools" / "callgrind.py"]):
         digest.update(path.read_bytes())
@@ -111,7 +111,7 @@ def _made_by() -> str:
 
 
 def count_unknown(sides: list[Side]) -> None:
-    """Count what is not known of these, all at once."""
+    """Count the benchmarks of all sides that have no counts yet, all together."""
     todo = [side for side in sides if side.unknown()]
     if todo:
         print(f"counting {', '.join(f'{len(side.unknown())} of {side.commit[:12]}' for side in todo)}", flush=True)
@@ -120,7 +120,7 @@ def count_unknown(sides: list[Side]) -> None:
 
 
 class Comparison:
-    """The counts of two commits, or of one and what was recorded."""
+    """The counts of two commits, or of one commit and the recorded counts."""
 
     def __init__(self, base: Side | Recorded, head: Side | Recorded) -> None:
         self.base, self.head = base, head
@@ -129,9 +129,9 @@ class Comparison:
         self._limits = {n: max(base.limits.get(n, 0), head.limits.get(n, 0)) for n in names}
 
     def count(self) -> None:
-        """Count what is not known; what seems to have grown again, where memory is laid out in other ways.
+        """Count what has no counts yet, and count again what seems to have grown, in other memory layouts.
 
-        Of two commits the new counts alone decide, in which both had the same other benchmarks in their processes.
+        For two commits, only the new counts decide: both had the same other benchmarks in their processes.
         """
         count_unknown(self.sides)
         for layout in LAYOUTS if len(self.grown()) <= MANY else LAYOUTS[:1]:
@@ -145,11 +145,11 @@ class Comparison:
                         side.again[name] = least((before, counts)) if before else counts
 
     def grown(self) -> dict[str, list[str]]:
-        """What grew, by the benchmark's name."""
+        """The benchmarks that grew, and what grew."""
         return self._beyond(growth)
 
     def gains(self) -> dict[str, list[str]]:
-        """What shrank as much."""
+        """The benchmarks that shrank by as much, and what shrank."""
         return self._beyond(gain)
 
     def _beyond(self, rule: Callable[[Counts, Counts, float], list[str]]) -> dict[str, list[str]]:
@@ -158,12 +158,12 @@ class Comparison:
         return {name: changes for name, changes in found.items() if changes}
 
     def compared(self) -> list[str]:
-        """What was counted in both."""
+        """The benchmarks that were counted on both sides."""
         return [name for name in self.head.counts if name in self.base.counts]
 
 
 def report(comparison: Comparison) -> int:
-    """Print what was found; the exit status."""
+    """Print the result. Returns the exit status."""
     base, head, compared = comparison.base, comparison.head, comparison.compared()
     grown = comparison.grown()
     broken = {name: error for name, error in head.errors.items() if name in base.counts}
@@ -184,18 +184,18 @@ def report(comparison: Comparison) -> int:
 
 
 def against_recorded(again: bool) -> int:
-    """Compare the tree with the recorded counts; where those are of other versions, with the commit that wrote them."""
+    """Compare the tree with the recorded counts or, if they are for other versions, with the commit that wrote them."""
     recorded = recorded_counts.read()
     base: Side | Recorded = Recorded(recorded.counts)
     if difference := recorded_counts.difference(recorded.versions, versions()):
         writer = recorded_counts.last_change()
-        print(f"recorded with {difference}: counting {writer[:12]}, which recorded it, in place of what it recorded")
+        print(f"recorded with {difference}: counting {writer[:12]}, which recorded the counts, instead of using them")
         base = Side(writer, again=again, first_rows=True)
     comparison = Comparison(base, Side(tree_here(), again=again, first_rows=True))
     comparison.count()
     status = report(comparison)
     if comparison.grown():
-        print("where that is meant: nox -s bench-count -- --accept")
+        print("if that is intended: nox -s bench-count -- --accept")
     return status
 
 
@@ -210,7 +210,7 @@ def accept() -> int:
 
 
 def write_tables(again: bool) -> int:
-    """Put what the tree executes into the document."""
+    """Write the counts of the tree to the document."""
     side = Side(tree_here(), again=again)
     count_unknown([side])
     count_table.write(count_table.tables({n: side.counts[n] for n in side.limits if n in side.counts}, versions()))
@@ -221,29 +221,29 @@ def _pattern(text: str) -> str:
     try:
         re.compile(text)
     except re.error as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a regular expression: {error}") from None
     return text
 
 
 def main() -> int:
-    """Read the arguments, count, report."""
+    """Parse the arguments, count and report."""
     parser = argparse.ArgumentParser(
         "python -m tools.count_commits", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("base", nargs="?", help="the commit to compare with; without one, the recorded counts")
+    parser.add_argument("base", nargs="?", help="the commit to compare with (default: the recorded counts)")
     parser.add_argument("head", nargs="?", default="HEAD", help="the commit to judge (default: HEAD)")
     parser.add_argument(
-        "--only", default="", type=_pattern, metavar="PATTERN", help="a regular expression of benchmark names"
+        "--only", default="", type=_pattern, metavar="PATTERN", help="a regular expression for names of benchmarks"
     )
-    parser.add_argument("--again", action="store_true", help="count also what was counted before")
+    parser.add_argument("--again", action="store_true", help="repeat counts that are stored")
     of_tree = parser.add_mutually_exclusive_group()
-    of_tree.add_argument("--short", action="store_true", help="the tree, the first row of each benchmark alone")
-    of_tree.add_argument("--accept", action="store_true", help="record the tree's counts, with which --short compares")
-    of_tree.add_argument("--write", action="store_true", help="write what the tree executes into docs/counts.md")
+    of_tree.add_argument("--short", action="store_true", help="count the tree, only the first row of each benchmark")
+    of_tree.add_argument("--accept", action="store_true", help="record the tree's counts for --short")
+    of_tree.add_argument("--write", action="store_true", help="write the tree's counts to docs/counts.md")
     options = parser.parse_args()
     if options.short or options.accept or options.write:
         if options.base or options.only:
-            parser.error("--short, --accept and --write count the tree: they take neither a commit nor --only")
+            parser.error("--short, --accept and --write count the working tree: do not give a commit or --only")
     elif options.base is None:
         parser.error("which commit to compare with? BASE, or --short for the recorded counts")
     if reason := missing():
@@ -259,7 +259,7 @@ def main() -> int:
     say_if_uncommitted(commits[1])
     comparison = Comparison(*(Side(commit, options.only, options.again) for commit in commits))
     if options.only and not any(side.limits for side in comparison.sides):
-        print(f"no benchmark's name matches {options.only!r}", file=sys.stderr)
+        print(f"no benchmark matches {options.only!r}", file=sys.stderr)
         return 2
     comparison.count()
     return report(comparison)

@@ -1,4 +1,4 @@
-"""The tables of docs/counts.md that say what kernels and calls execute."""
+"""The tables in docs/counts.md of what kernels and calls execute."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from .callgrind import Counts
 
 DOCUMENT = ROOT / "docs" / "counts.md"
 BEGIN, END = "<!-- instructions -->", "<!-- end of instructions -->"
-SMALL, LARGE = 1_000, 50_000  # elements of "1e3" and "1e6" where instructions are counted
+SMALL, LARGE = 1_000, 50_000  # elements of "1e3" and "1e6" when instructions are counted
 Found = Mapping[str, Counts]
 
 
 def tables(counts: Found, made_with: Mapping[str, str]) -> str:
-    """Instructions an element of the op table's kernels, a call of what is called, and of everything else."""
+    """Instructions per element for the kernels of the op table, and per call for calls and for everything else."""
     versions = ", ".join(f"{name} {text.split(' (')[0]}" for name, text in made_with.items())
     return f"Counted with {versions}.\n\n{_elements(counts)}\n\n{_calls(counts)}\n\n{_others(counts)}"
 
 
 def write(text: str) -> None:
-    """Put the tables between their marks in the document. Raises ValueError where it has none."""
+    """Write the tables between their marks in the document. Raises ValueError if it has none."""
     before, begin, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if not end:
@@ -31,8 +31,8 @@ def write(text: str) -> None:
 
 
 def _elements(counts: Found) -> str:
-    """A row for each operation. What a call takes by itself is known from two sizes in float32."""
-    lines = ["| instructions an element | float32 | float64 | int64 | bool |", "|---|---|---|---|---|"]
+    """A row for each operation. Two sizes in float32 show how many instructions a call takes without elements."""
+    lines = ["| instructions per element | float32 | float64 | int64 | bool |", "|---|---|---|---|---|"]
     pattern = r"bench_elementwise\.time_(?:float32|float64|int64|bool)\('(\w+)'"
     for op in dict.fromkeys(match[1] for match in map(re.compile(pattern).match, counts) if match):
         small, large = (
@@ -50,7 +50,7 @@ def _elements(counts: Found) -> str:
 
 
 def _calls(counts: Found) -> str:
-    lines = ["| instructions a call, about 1,000 numbers | |", "|---|---|"]
+    lines = ["| instructions per call, about 1,000 elements | |", "|---|---|"]
     for name, found in counts.items():
         if match := re.match(r"bench_calls\.count_call\('(.*)'\)|bench_\w+\.time_\w+\('(\w+)'.*'1e3', 'cpu'\)", name):
             lines.append(f"| {match[1] or name.removeprefix('bench_')} | {found.instructions:,.0f} |")
@@ -58,7 +58,7 @@ def _calls(counts: Found) -> str:
 
 
 def _others(counts: Found) -> str:
-    lines = ["| instructions a call, other kernels and steps | |", "|---|---|"]
+    lines = ["| instructions per call, other kernels and steps | |", "|---|---|"]
     for name, found in counts.items():
         if not re.match(r"bench_calls\.|bench_elementwise\.time_(float|int|bool)", name) and "'1e3'" not in name:
             lines.append(f"| {name.removeprefix('bench_')} | {found.instructions:,.0f} |")

@@ -1,8 +1,9 @@
-"""What a tree's sources define, which definitions differ between two trees, and what they are made of.
+"""The definitions in the sources of a tree, which of them differ between two trees, and what they depend on.
 
-A definition is what a module binds at its top: a function, a class, a value, an imported name; a method of a class and
-a row of a table are definitions of their own. It is the same in two trees where its text is, docstrings and comments
-left out. What is none of these, such as a loop at the top of a module, is a part of all that the module defines.
+A definition is a name that a module binds at its top level: a function, a class, a value or an imported name. Methods
+of a class and rows of a table are separate definitions. A definition is the same in two trees if its text is the same,
+without docstrings and comments. Other statements, such as a loop at the top level, count as part of all definitions of
+the module.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from pathlib import PurePosixPath
 
 FUNCTION, CLASS, VALUE, IMPORT = "function", "class", "value", "import"
 Name = tuple[str, str]
-"""A module's path and the name of a definition in it: ("stackgrad/tensor/_x.py", "Tensor.exp")."""
+"""The path of a module and the name of a definition in it: ("stackgrad/tensor/_x.py", "Tensor.exp")."""
 
 
 @dataclass
 class Definition:
-    """Its text, the lines it stands on, and the dotted names that it reads."""
+    """The text of a definition, its lines, and the dotted names that it reads."""
 
     kind: str
     text: str = ""
@@ -28,7 +29,7 @@ class Definition:
     reads: set[str] = field(default_factory=set)
 
     def add(self, node: ast.AST, text: str | None = None) -> None:
-        """Take in a statement that is a part of it."""
+        """Add a statement of the definition."""
         self.text += (ast.dump(node) if text is None else text) + "\n"
         lines = [node.lineno for node in (node, *getattr(node, "decorator_list", ())) if hasattr(node, "lineno")]
         self.lines.append(range(min(lines), (getattr(node, "end_lineno", None) or 0) + 1))
@@ -36,13 +37,13 @@ class Definition:
 
 
 class Module:
-    """The definitions of one source."""
+    """The definitions of one source file."""
 
     def __init__(self, path: str, source: str) -> None:
         self.path = path
         self.definitions: dict[str, Definition] = {}
-        self.imported: dict[str, str] = {}  # for each imported name the dotted name of what it is
-        self.loose = ""  # the text of what binds nothing
+        self.imported: dict[str, str] = {}  # the full dotted name of each imported name
+        self.loose = ""  # the text of statements that bind nothing
         for statement in ast.parse(source).body:
             self._take(_without_docstrings(statement))
 
@@ -91,7 +92,7 @@ class Module:
 
 
 class Tree:
-    """The definitions of all sources of a tree: {path: text}."""
+    """The definitions of all sources of a tree, {path: text}."""
 
     def __init__(self, sources: Mapping[str, str]) -> None:
         self.modules = {path: Module(path, source) for path, source in sources.items()}
@@ -99,11 +100,11 @@ class Tree:
 
     @cached_property
     def _files(self) -> dict[str, str]:
-        """The path of each module by its dotted name."""
+        """The path of each module, by its dotted name."""
         return {path.removesuffix(".py").removesuffix("/__init__").replace("/", "."): path for path in self.modules}
 
     def find(self, path: str, line: int) -> Name | None:
-        """The definition that stands on a line: the one with the fewest lines."""
+        """The definition at a line; if several contain it, the one with the fewest lines."""
         found = [
             (len(lines), name)
             for name, definition in (self.modules[path].definitions.items() if path in self.modules else ())
@@ -117,7 +118,7 @@ class Tree:
         return {(path, name) for name in self.modules[path].definitions} if path in self.modules else set()
 
     def read_by(self, name: Name) -> Iterator[Name]:
-        """The definitions that one reads, those of imported names behind the import."""
+        """The definitions that a definition reads. For an imported name, this includes the imported definition."""
         path, own = name
         module = self.modules[path]
         for dotted in module.definitions[own].reads:
@@ -137,7 +138,7 @@ class Tree:
             yield from self._at([*module.imported[parts[0]].split("."), *parts[1:]])
 
     def _at(self, parts: list[str]) -> Iterator[Name]:
-        """What a dotted name means: the definition of the longest module that it begins with."""
+        """The definitions for a dotted name, in the module with the longest name that the dotted name starts with."""
         for length in range(len(parts) - 1, 0, -1):
             path = self._files.get(".".join(parts[:length]))
             if path is not None:
@@ -145,7 +146,7 @@ class Tree:
                 return
 
     def made_of(self, name: Name) -> frozenset[Name]:
-        """All that a definition reads, and what that reads in turn, with itself."""
+        """A definition and everything that it reads, directly or indirectly."""
         if name not in self._closures:
             found, todo = {name}, [name]
             while todo:
@@ -157,10 +158,11 @@ class Tree:
         return self._closures[name]
 
     def used_by_call(self, name: Name) -> set[Name]:
-        """What a call of a function may use besides the functions that it calls: these are seen when they run.
+        """What a call of a function may use, except the functions that it calls, which are recorded when they run.
 
-        Itself; what its decorators and defaults are made of, since they ran at the import; the values that it reads and
-        what they are made of; the classes that it reads or belongs to, but for their methods.
+        This is the function itself; its decorators and defaults with their dependencies, since they ran at import time;
+        the values that it reads with their dependencies; and the classes that it reads or belongs to, without their
+        methods.
         """
         path, own = name
         found = {name}
@@ -180,7 +182,7 @@ class Tree:
         return found
 
     def _behind(self, name: Name) -> set[Name]:
-        """What an imported name stands for, where that is a value or a class."""
+        """What an imported name refers to, if that is a value or a class."""
         found: set[Name] = set()
         for other in self.read_by(name):
             kind = self.modules[other[0]].definitions[other[1]].kind
@@ -191,7 +193,7 @@ class Tree:
 
 
 def changed(base: Tree, head: Tree) -> set[Name]:
-    """The definitions of base that are not the same in head, and those that head has for the first time."""
+    """The definitions of base that differ in head, and the new ones in head."""
     found: set[Name] = set()
     for path in base.modules.keys() | head.modules.keys():
         before, after = base.modules.get(path), head.modules.get(path)
@@ -202,7 +204,7 @@ def changed(base: Tree, head: Tree) -> set[Name]:
             found |= base.whole(path)
         for name in before.definitions.keys() | after.definitions.keys():
             one, other = before.definitions.get(name), after.definitions.get(name)
-            if one is None:  # it may stand for what was built in, or imported by a star
+            if one is None:  # it may hide a built-in name, or one imported by a star
                 found |= {(path, user) for user, used in before.definitions.items() if _reads(used, name)}
             if one is None or other is None or one.text != other.text:
                 found.add((path, name))
@@ -214,7 +216,7 @@ def _reads(definition: Definition, name: str) -> bool:
 
 
 def _package(path: str, level: int) -> str:
-    """The dotted name of the package that so many dots stand for; none for no dot."""
+    """The dotted name of the package for a relative import with `level` dots; "" without dots."""
     return ".".join(PurePosixPath(path).parts[:-level]) if level else ""
 
 
@@ -233,7 +235,7 @@ _SCOPES = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Lambda
 
 
 def _bound_by(node: ast.AST) -> Iterator[str]:
-    """The names that a statement binds at the top of its module."""
+    """The names that a statement binds at the top level of its module."""
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
         yield node.id
     elif isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -246,7 +248,7 @@ def _bound_by(node: ast.AST) -> Iterator[str]:
 
 
 def _rows(statement: ast.stmt) -> Iterator[tuple[str, ast.Call]]:
-    """The calls in a tuple or list of many that begin with a name: rows of a table."""
+    """The rows of a table: calls in a long tuple or list whose first argument is a name."""
     for node in ast.walk(statement):
         if isinstance(node, ast.Tuple | ast.List) and len(node.elts) > 3:
             for item in node.elts:
@@ -255,7 +257,7 @@ def _rows(statement: ast.stmt) -> Iterator[tuple[str, ast.Call]]:
 
 
 def _read_by(node: ast.AST) -> set[str]:
-    """Dotted names read in a statement, but not in annotations."""
+    """The dotted names that a statement reads, without annotations."""
     found: set[str] = set()
     todo: list[ast.AST] = [node]
     while todo:

@@ -4,28 +4,28 @@ The parts:
 
     cases       every case of the table on the GPU against NumPy, with extents at the edges of blocks
     tests       packages/kernels/tests/cuda
-    exchange    memory lent to PyTorch and CuPy, and borrowed from them
-    training    lenet5 on MNIST until 99 % of the test images are read rightly
-    speed       against PyTorch, and against the speed of a copy
-    sanitizer   some cases again under NVIDIA's compute-sanitizer: memory out of bounds, and races
+    exchange    memory shared with PyTorch and CuPy, in both directions
+    training    lenet5 on MNIST to a test accuracy of 99 %
+    speed       compared with PyTorch, and with the speed of a copy
+    sanitizer   some cases again under NVIDIA's compute-sanitizer, which finds accesses out of bounds and races
 
-Several have a process each: where one ends the device, the others go on.
+If there are several parts, each has its own process: if one breaks the device, the others go on.
 
-Installs nothing and needs no network. What it needs, `pip install './packages/kernels[cuda13]' ./packages/tensor`
-brings, in the checkout and with a driver of 580 or newer ([cuda12]: 575 or newer): NumPy, numba-cuda with NVIDIA's
-compiler, and cuda-core. The other packages of the checkout it finds by itself. It does more where it finds
+This installs nothing and needs no network. It needs NumPy, numba-cuda with NVIDIA's compiler, and cuda-core:
+`pip install './packages/kernels[cuda13]' ./packages/tensor` in the checkout installs them. [cuda13] needs driver 580 or
+newer, and [cuda12] needs 575 or newer. It finds the other packages of the checkout by itself. It does more if it finds
 
-    pytest, Hypothesis     the tests
-    compute-sanitizer      which comes with a full CUDA toolkit; looked for on the PATH and in /usr/local/cuda/bin
-    PyTorch                what the speed is compared with, and memory shared
-    CuPy                   memory shared
+    pytest, Hypothesis     runs the tests
+    compute-sanitizer      part of a full CUDA toolkit; looked for on the PATH and in /usr/local/cuda/bin
+    PyTorch                compares speed, and shares memory
+    CuPy                   shares memory
 
-and what cannot be tried without them is written down as not tried, or stays empty. After a whole run on a GPU the
-results are in docs/gpu.md, written anew with each result; of a dry run or of single parts they are printed at the end.
-`--out` writes either to a file.
+Without them, the results say "not tried" or stay empty. A whole run on a GPU writes the results to docs/gpu.md, and
+updates it with each result. A dry run or a run of single parts prints the results at the end. `--out` writes either to
+a file.
 
-Exit code: 0 where all is well, 1 where something is wrong (slow is not wrong), 2 where nothing can be checked, as
-there is no GPU or the command line is not understood.
+Exit code: 0 if everything is correct, 1 if something is wrong (low speed is not), 2 if nothing can be checked, because
+there is no GPU or the command line is invalid.
 """
 
 from __future__ import annotations
@@ -43,19 +43,22 @@ FROM_CHECKOUT = "'./packages/kernels[cuda13]' './packages/tensor'"
 
 
 def parse_arguments(given: list[str] | None) -> argparse.Namespace:
-    """The command line; `out` is None where the results are to be printed."""
+    """Parse the command line; `out` is None if the results are printed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write the results")
     parser.add_argument(
-        "--only", nargs="+", choices=PARTS, default=list(PARTS), help="which parts to do", metavar="PART"
+        "--only", nargs="+", choices=PARTS, default=list(PARTS), help="the parts to run", metavar="PART"
     )
     parser.add_argument(
-        "--examples", type=int, metavar="N", help="how often to try each case, with other arrays (30; in a dry run 1)"
+        "--examples",
+        type=int,
+        metavar="N",
+        help="how many random examples of each case to try (default: 30; in a dry run 1)",
     )
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="all in small in Numba's simulator, to see that this script works: it measures nothing",
+        help="run everything at small sizes in Numba's simulator to test this script; measures nothing",
     )
     arguments = parser.parse_args(given)
     if arguments.out is None and not arguments.dry_run and set(arguments.only) == set(PARTS):
@@ -65,12 +68,12 @@ def parse_arguments(given: list[str] | None) -> argparse.Namespace:
     if arguments.out and not arguments.out.parent.is_dir():
         parser.error(f"--out {arguments.out}: there is no folder {arguments.out.parent}")
     if not arguments.dry_run and os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0"):
-        parser.exit(2, "NUMBA_ENABLE_CUDASIM asks for Numba's simulator: unset it to check a GPU, or use --dry-run\n")
+        parser.exit(2, "NUMBA_ENABLE_CUDASIM selects Numba's simulator: unset it to check a GPU, or use --dry-run\n")
     return arguments
 
 
 def main(given: list[str] | None = None) -> int:
-    """Do the parts and write or print the results; gives the exit code."""
+    """Run the parts, and write or print the results. Returns the exit code."""
     arguments = parse_arguments(given)
     if arguments.dry_run:
         os.environ["NUMBA_ENABLE_CUDASIM"] = "1"  # before Numba is imported
@@ -97,7 +100,7 @@ def main(given: list[str] | None = None) -> int:
 
     for part in arguments.only:
         print(f"== {part}", flush=True)
-        if len(arguments.only) == 1:  # here, where compute-sanitizer looks
+        if len(arguments.only) == 1:  # in this process, which compute-sanitizer watches
             do_part(part, arguments, take)
         else:
             for result in results_of(part, arguments):

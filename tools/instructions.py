@@ -1,4 +1,4 @@
-"""What instructions say of benchmarks whose times have grown."""
+"""The instructions of benchmarks whose times have grown."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from .callgrind import missing
 from .count_commits import KEPT, Comparison, Side
 
-MOST = 6  # benchmarks that are counted for a verdict
+MOST = 6  # benchmarks to count for a verdict
 
 
 def ratios(base: str, head: str, names: Sequence[str], may_count: bool) -> dict[str, float]:
-    """Head's instructions over base's, of those of the benchmarks that are counted at all.
+    """The ratio of head's instructions to base's, for those of the benchmarks that have counts.
 
-    Counts that were kept are taken; what is missing is counted if it `may` be, where valgrind is installed.
+    Stored counts are used. Missing ones are counted if `may_count` and valgrind is installed.
     """
     if not names or missing() or not (may_count or list(KEPT.glob("*.json"))):
         return {}

@@ -1,12 +1,12 @@
-"""End a rank of trainings under MPI at random moments and resume them; compare with one that was left alone.
+"""Kill or stop a rank of trainings under MPI at random times, and resume them; compare with an undisturbed one.
 
     python -m tools.kill_a_rank --faults 20 --ranks 2 -- --model course --epochs 2
 
-What stands behind `--` goes to `stackgrad-mnist train`. A fault meets a random rank at a time drawn evenly from 0 to
-`--within` seconds, so that the start, training, writing and the end are all hit: SIGKILL and SIGSTOP alternately. Ends
-with status 1 where a job does not end within 10 seconds, with a status other than 0, a line that names the rank and no
-process left; or where the weights of the resumed run differ. Of a rank that is killed while Python loads, in the first
-second, the launcher alone tells.
+Arguments after `--` go to `stackgrad-mnist train`. A fault hits a random rank at a uniformly random time from 0 to
+`--within` seconds, so that it may hit the start, training, writing and the end. Faults alternate between SIGKILL and
+SIGSTOP. The status is 1 unless each job ends within 10 seconds with a status other than 0, a line that names the rank
+and no process left, and the weights of the resumed runs are the same. If a rank is killed in the first second, while
+Python is loading, only the launcher reports it.
 """
 
 import argparse
@@ -24,11 +24,11 @@ from tools.kill_and_resume import last_step, weights
 
 MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}") or "mpiexec"
 PROGRAM = (sys.executable, "-m", "mpi4py", "-m", "stackgrad.mnist", "train")
-WITHIN = 10.0  # seconds in which a job is to end
+WITHIN = 10.0  # seconds within which a job must end
 
 
 def ranks_of(mpiexec: int) -> dict[int, int]:
-    """The processes of the ranks that this launcher has started, on this machine."""
+    """The processes of the ranks that a launcher has started on this machine."""
     parents: dict[int, int] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -37,7 +37,7 @@ def ranks_of(mpiexec: int) -> dict[int, int]:
             continue
     found: dict[int, int] = {}
     for pid, parent in parents.items():
-        if parents.get(parent) == mpiexec:  # between the two is the launcher's proxy
+        if parents.get(parent) == mpiexec:  # the launcher's proxy is between them
             try:
                 variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
             except OSError:
@@ -47,14 +47,14 @@ def ranks_of(mpiexec: int) -> dict[int, int]:
 
 
 def train(ranks: int, arguments: list[str], wait: float, rank: int, fault: signal.Signals) -> bool:
-    """Train, and send a signal to a rank after so many seconds; whether the job had not ended before."""
-    begun = time.monotonic()
-    with tempfile.TemporaryFile("w+") as said:
-        job = subprocess.Popen([MPIEXEC, "-n", str(ranks), *PROGRAM, *arguments], stdout=said, stderr=said)
-        while time.monotonic() < begun + wait or len(ranks_of(job.pid)) < ranks:
+    """Train, and send a signal to a rank after `wait` seconds. Returns whether the job had not ended before."""
+    start = time.monotonic()
+    with tempfile.TemporaryFile("w+") as output:
+        job = subprocess.Popen([MPIEXEC, "-n", str(ranks), *PROGRAM, *arguments], stdout=output, stderr=output)
+        while time.monotonic() < start + wait or len(ranks_of(job.pid)) < ranks:
             if job.poll() is not None:
-                said.seek(0)
-                return expect_success(job.returncode, said.read())
+                output.seek(0)
+                return expect_success(job.returncode, output.read())
             time.sleep(0.02)
         processes = ranks_of(job.pid)
         try:
@@ -68,47 +68,49 @@ def train(ranks: int, arguments: list[str], wait: float, rank: int, fault: signa
         except subprocess.TimeoutExpired:
             job.kill()
             sys.exit(f"{fault.name} to rank {rank}: the job has not ended after {WITHIN:g} s")
-        said.seek(0)
-        text = said.read()
+        output.seek(0)
+        text = output.read()
     lines = [line for line in text.splitlines() if line.startswith("Error: ")]
     if not lines and fault == signal.SIGKILL and "BAD TERMINATION" in text:
-        lines = [f"Error: rank {rank} was killed before its watcher had begun, so that the launcher alone tells"]
+        lines = [f"Error: rank {rank} was killed before its watcher had started, so only the launcher reports it"]
     took, left = time.monotonic() - struck, [pid for pid in processes.values() if Path(f"/proc/{pid}").exists()]
     if status == 0 and fault == signal.SIGKILL:
-        return False  # it was over
+        return False  # the job had finished
     if status == 0 or len(lines) != 1 or not lines[0].startswith(f"Error: rank {rank} ") or left:
-        sys.exit(f"{fault.name} to rank {rank}: status {status}, processes left {left}, said {lines}")
+        sys.exit(f"{fault.name} to rank {rank}: status {status}, processes left {left}, output {lines}")
     print(f"{fault.name} after {wait:.2f} s: ended after {took:.1f} s: {lines[0]}", flush=True)
     return True
 
 
-def expect_success(status: int, said: str) -> bool:
-    """Exit unless a job that nothing has happened to went well; False."""
+def expect_success(status: int, output: str) -> bool:
+    """Exit unless an undisturbed job succeeded. Returns False."""
     if status:
-        sys.exit(f"a training ended with status {status}: {said}")
+        sys.exit(f"a training ended with status {status}: {output}")
     return False
 
 
 def main() -> None:
-    """Train once undisturbed, then with faults until there were enough, and compare."""
+    """Train once undisturbed, then with faults until there are enough, and compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faults", type=int, default=20)
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--within", type=float, default=10.0, metavar="SECONDS")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("arguments", nargs="*")
-    asked = parser.parse_args()
-    draw, faults, runs = random.Random(asked.seed), 0, 0
+    options = parser.parse_args()
+    draw, faults, runs = random.Random(options.seed), 0, 0
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder, "whole")
-        subprocess.run([MPIEXEC, "-n", str(asked.ranks), *PROGRAM, *asked.arguments, "--out", str(whole)], check=True)
-        while faults < asked.faults:
+        subprocess.run(
+            [MPIEXEC, "-n", str(options.ranks), *PROGRAM, *options.arguments, "--out", str(whole)], check=True
+        )
+        while faults < options.faults:
             run, runs = Path(folder, f"run {runs}"), runs + 1
             while not (run / "summary.json").exists():
-                again = ["--resume", str(run)] if last_step(run) >= 0 else [*asked.arguments, "--out", str(run)]
-                wait = draw.uniform(0, asked.within) if faults < asked.faults else 3600
+                again = ["--resume", str(run)] if last_step(run) >= 0 else [*options.arguments, "--out", str(run)]
+                wait = draw.uniform(0, options.within) if faults < options.faults else 3600
                 fault = (signal.SIGKILL, signal.SIGSTOP)[faults % 2]
-                faults += train(asked.ranks, again, wait, draw.randrange(asked.ranks), fault)
+                faults += train(options.ranks, again, wait, draw.randrange(options.ranks), fault)
             same = weights(run) == weights(whole)
             print(f"{run.name}: {faults} faults so far; {'the same weights' if same else 'OTHER WEIGHTS'}", flush=True)
             if not same:

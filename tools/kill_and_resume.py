@@ -1,10 +1,10 @@
-"""Kill trainings with SIGKILL at random moments and resume them, until they end; compare with one that was left alone.
+"""Kill trainings with SIGKILL at random times, and resume them until they finish; compare with an undisturbed one.
 
     python tools/kill_and_resume.py --kills 50 -- --model course --epochs 2
 
-What stands behind `--` goes to `stackgrad-mnist train`. Ends with status 1 where the weights or the metrics differ.
-A process lives for a time drawn evenly from 0 to `--within` seconds, so that loading, training, writing and the end are
-all hit; a run that ended counts no kill, and another one is begun.
+Arguments after `--` go to `stackgrad-mnist train`. The status is 1 if the weights or the metrics differ. A process is
+killed after a uniformly random time from 0 to `--within` seconds, so that this may hit loading, training, writing and
+the end. A process that finishes does not count as killed, and the next run starts.
 """
 
 import argparse
@@ -22,7 +22,7 @@ COMMAND = (sys.executable, "-W", "error", "-c", "from stackgrad.mnist.cli import
 
 
 def metrics(run: Path) -> list[dict[str, object]]:
-    """The lines of metrics.jsonl without what differs each time."""
+    """The lines of metrics.jsonl, without images_per_second, which varies."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     return [{key: value for key, value in line.items() if key != "images_per_second"} for line in lines]
 
@@ -39,7 +39,7 @@ def last_step(run: Path) -> int:
 
 
 def left_for(seconds: float, arguments: list[str]) -> subprocess.CompletedProcess[str] | None:
-    """Train for so long, then kill; what came of it, where it ended before."""
+    """Train for `seconds`, then kill the process. Returns its result if it ended before, else None."""
     with subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             out, err = process.communicate(timeout=seconds)
@@ -50,50 +50,50 @@ def left_for(seconds: float, arguments: list[str]) -> subprocess.CompletedProces
 
 
 def train_until_the_end(run: Path, arguments: list[str], most: int, draw: Callable[[], float]) -> int:
-    """Train into `run`, killed at most so often and begun or resumed again; how often it was killed."""
+    """Train in the folder `run`, killing the process at most `most` times and resuming. Returns the count of kills."""
     for kills in itertools.count():
         resumed = last_step(run) >= 0
-        asked = ["--resume", str(run)] if resumed else [*arguments, "--out", str(run)]
+        given = ["--resume", str(run)] if resumed else [*arguments, "--out", str(run)]
         seconds = draw() if kills < most else 3600
-        ended = left_for(seconds, asked)
+        ended = left_for(seconds, given)
         if ended is not None:
             if ended.returncode or ended.stderr:
-                sys.exit(f"{' '.join(asked)} ended with status {ended.returncode}: {ended.stderr}")
+                sys.exit(f"{' '.join(given)} ended with status {ended.returncode}: {ended.stderr}")
             return kills
         state = f"last checkpoint after step {last_step(run):,}" if last_step(run) >= 0 else "no checkpoint yet"
         print(f"{run.name}: killed after {seconds:.2f} s, {state}", flush=True)
-        if (run / "summary.json").exists():  # it was just done
+        if (run / "summary.json").exists():  # it had just finished
             return kills + 1
     raise AssertionError("count never ends")
 
 
 def main() -> None:
-    """Train once undisturbed, then as often as it takes to have killed so many processes, and compare."""
+    """Train once undisturbed, then until enough processes were killed, and compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--within", type=float, default=4.0, metavar="SECONDS")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("arguments", nargs="*")
-    asked = parser.parse_args()
-    draw = random.Random(asked.seed)
+    options = parser.parse_args()
+    draw = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder, "whole")
-        subprocess.run([*COMMAND, *asked.arguments, "--out", str(whole)], check=True)
+        subprocess.run([*COMMAND, *options.arguments, "--out", str(whole)], check=True)
         kills = 0
-        for number in itertools.count(1):
-            run = Path(folder, f"run {number}")
+        for i in itertools.count(1):
+            run = Path(folder, f"run {i}")
             kills += train_until_the_end(
-                run, asked.arguments, asked.kills - kills, lambda: draw.uniform(0, asked.within)
+                run, options.arguments, options.kills - kills, lambda: draw.uniform(0, options.within)
             )
             same = weights(whole) == weights(run) and metrics(whole) == metrics(run)
             left = [path.name for path in run.rglob("*.partial")]
             verdict = "identical weights and metrics" if same else "DIFFERENT"
             print(f"{run.name}: {kills} kills so far; {verdict}: {weights(run)[:16]}", flush=True)
             if not same or left:
-                sys.exit(f"{run.name} differs from the undisturbed one, or left {left}")
-            if kills == asked.kills:
+                sys.exit(f"{run.name} differs from the undisturbed run, or left {left}")
+            if kills == options.kills:
                 break
-    print(f"{kills} kills in {number} runs, all of them like the undisturbed one")
+    print(f"{kills} kills in {i} runs, all equal to the undisturbed run")
 
 
 if __name__ == "__main__":

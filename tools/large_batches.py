@@ -1,7 +1,8 @@
-"""The accuracy of LeNet-5 trained by large batches: `python -m tools.large_batches`, with --write into docs/scaling.md.
+"""The accuracy of LeNet-5 trained with large batches: `python -m tools.large_batches`; --write updates docs/scaling.md.
 
-One process trains by the whole batch, as n ranks with n-th parts of it would, equal to rounding. Rates go up and down
-again (`one-cycle`), with the highest one that of the recipe for 64 images, or scaled by the batch or its square root.
+One process trains with the whole batch, which equals n ranks with an n-th each, up to rounding. The learning rate rises
+and falls (`one-cycle`). The highest rate is that of the recipe for 64 images, or scaled by the batch size or its square
+root.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Run(NamedTuple):
 
 
 def accuracy(run: Run) -> float:
-    """On the test images; 0 where training diverged."""
+    """The accuracy on the test images; 0 if training diverged."""
     from stackgrad.mnist.data.datasets import load
     from stackgrad.mnist.models import make_model
     from stackgrad.mnist.training.evaluate import count_correct
@@ -63,7 +64,7 @@ def accuracy(run: Run) -> float:
 
 
 def table(found: Mapping[Run, float]) -> str:
-    """A row for each batch and scale, a column for each number of epochs, each the median of its seeds."""
+    """A row for each batch and scale, and a column for each count of epochs; each cell is the median of its seeds."""
     seeds: dict[tuple[int, str, int], list[float]] = defaultdict(list)
     for run, share in found.items():
         seeds[run.batch, run.scale, run.epochs].append(share)
@@ -85,9 +86,9 @@ def _cell(seeds: Mapping[tuple[int, str, int], list[float]], batch: int, scale: 
 
 
 def main() -> None:
-    """Train them all, on all cores, and print the table."""
+    """Train all runs on all cores, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="put the table into docs/scaling.md")
+    parser.add_argument("--write", action="store_true", help="write the table to docs/scaling.md")
     options = parser.parse_args()
     os.environ["NUMBA_NUM_THREADS"] = "1"
     runs = [Run(*values) for values in _products()]

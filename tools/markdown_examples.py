@@ -1,7 +1,7 @@
 """A pytest plugin that runs the Python blocks of Markdown files as tests: pytest -p tools.markdown_examples FILE.
 
-A block is run as it stands, or compared with its output where it is written as a session (`>>> `). The blocks of a file
-share their names, and a new folder to write into. `<!-- skip: next -->` before a block leaves it out.
+A block is run; if it is written as a session (`>>> `), its output is compared. The blocks of a file share a namespace,
+and a new working folder. `<!-- skip: next -->` before a block skips it.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""The recorded counts: of each benchmark's first row, as the commit that wrote the file executes them."""
+"""The recorded counts of each benchmark's first row, on the commit that wrote the file."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ FILE = ROOT / "benchmarks" / "recorded_counts.json"
 
 
 class Recorded(NamedTuple):
-    """The counts, and with which versions they were made: with others they say nothing."""
+    """The counts, and the versions that they are valid for."""
 
     versions: dict[str, str]
     counts: dict[str, Counts]
 
 
 def first_rows(names: Iterable[str]) -> list[str]:
-    """Of each benchmark the first combination of its parameters; every import."""
+    """The first combination of parameters of each benchmark, and every import."""
     return list({name.partition("(")[0]: name for name in reversed(list(names))}.values())[::-1]
 
 
 def read() -> Recorded:
-    """What was recorded. Raises FileNotFoundError before anything was."""
+    """Read the recorded counts. Raises FileNotFoundError if there are none."""
     content = json.loads(FILE.read_text(encoding="utf-8"))
     return Recorded(content["versions"], {name: Counts(*counts) for name, counts in content["counts"].items()})
 
 
 def write(versions: Mapping[str, str], counts: Mapping[str, Counts]) -> None:
-    """Record these instead, sorted, a line each."""
+    """Replace the recorded counts, sorted, one per line."""
     rounded = {name: json.dumps([round(value) for value in counts[name]]) for name in sorted(counts)}
     lines = [f"    {json.dumps(name)}: {values}" for name, values in rounded.items()]
     text = json.dumps({"versions": dict(sorted(versions.items())), "counts": {}}, indent=2)
@@ -42,12 +42,12 @@ def write(versions: Mapping[str, str], counts: Mapping[str, Counts]) -> None:
 
 
 def difference(recorded: Mapping[str, str], here: Mapping[str, str]) -> str:
-    """Which versions differ, as text; "" where none does."""
+    """The versions that differ, as text; "" if none does."""
     names = sorted(recorded.keys() | here.keys())
     changed = [name for name in names if recorded.get(name) != here.get(name)]
     return "; ".join(f"{name} {recorded.get(name, 'none')}, here {here.get(name, 'none')}" for name in changed)
 
 
 def last_change() -> str:
-    """The commit that last changed the file. Exits with git's message where there is none."""
+    """The commit that last changed the file, or HEAD if there is none."""
     return git("log", "-1", "--format=%H", "--", str(FILE)) or git("rev-parse", "HEAD")

@@ -1,10 +1,9 @@
-"""Say what stands in the way of a release, and tag one: `nox -s release -- kernels` runs this.
+"""List the obstacles to a release, and tag it: `nox -s release -- kernels` runs this.
 
 python tools/release.py NAME... [--strict | --tag]
 
-A NAME is a package, such as kernels, or the tag of a release, such as kernels-v0.2.0, which is then compared with what
-the tree holds. What stands in the way of a tag is printed; with --strict, with --tag, and for the tag of a release, it
-is an error. --tag then tags.
+A NAME is a package, such as kernels, or the tag of a release, such as kernels-v0.2.0, which is compared with the tree.
+Obstacles are printed. With --strict, with --tag, and for the tag of a release, they are errors. --tag creates the tags.
 """
 
 import re
@@ -18,7 +17,7 @@ VERSION = re.compile(r'^__version__ = "(\d+\.\d+\.\d+)"$', re.MULTILINE)
 
 
 def git(*arguments: str) -> str:
-    """What git prints."""
+    """The output of git."""
     return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -29,7 +28,7 @@ def parsed(version: str) -> tuple[int, ...]:
 
 
 def version_of(package: str) -> str:
-    """The version of `package` in the tree. Raises ValueError for one that has none of the form 1.2.3."""
+    """The version of `package` in the tree. Raises ValueError if it has no version like 1.2.3."""
     path = ROOT / f"packages/{package}/src/stackgrad/{package}/__init__.py"
     found = VERSION.search(path.read_text(encoding="utf-8")) if path.exists() else None
     if found is None:
@@ -38,19 +37,19 @@ def version_of(package: str) -> str:
 
 
 def released(package: str) -> list[str]:
-    """The versions of `package` that have a tag, in order."""
+    """The versions of `package` that have a tag, oldest first."""
     versions = [tag.removeprefix(f"{package}-v") for tag in git("tag", "--list", f"{package}-v*").splitlines()]
     return sorted((v for v in versions if re.fullmatch(r"\d+\.\d+\.\d+", v)), key=parsed)
 
 
 def is_dated(package: str, version: str) -> bool:
-    """Whether the changelog has a section of that version with its date."""
+    """Whether the changelog has a section for the version, with a date."""
     changelog = (ROOT / f"packages/{package}/CHANGELOG.md").read_text(encoding="utf-8")
     return bool(re.search(rf"^## \[{re.escape(version)}\] - \d{{4}}-\d\d-\d\d$", changelog, re.MULTILINE))
 
 
 def unreleased_siblings(package: str) -> list[str]:
-    """The siblings' lowest versions that `package` needs and that have no tag."""
+    """The lowest versions of siblings that `package` needs, if they have no tag."""
     project = tomllib.loads((ROOT / f"packages/{package}/pyproject.toml").read_text(encoding="utf-8"))["project"]
     bounds = [re.match(r"stackgrad-(\w+)>=([\d.]+)", requirement) for requirement in project["dependencies"]]
     return [
@@ -61,7 +60,7 @@ def unreleased_siblings(package: str) -> list[str]:
 
 
 def obstacles(package: str, before: tuple[str, ...]) -> list[str]:
-    """Why the tree cannot be tagged as a release of `package`, where the packages `before` are tagged first."""
+    """Why the tree cannot be tagged as a release of `package`, if the packages `before` are tagged first."""
     version, tagged = version_of(package), released(package)
     found = []
     if not is_dated(package, version):
@@ -76,12 +75,12 @@ def obstacles(package: str, before: tuple[str, ...]) -> list[str]:
         found.append(f"version {version} is older than {tagged[-1]}, which was released: raise __version__")
     for sibling in unreleased_siblings(package):
         if sibling.split()[0] not in before:
-            found.append(f"it needs {sibling}, which has no tag: release that first")
+            found.append(f"it needs {sibling}, which has no tag: release it first")
     return found
 
 
 def differences(tag: str) -> list[str]:
-    """In what the tree differs from what `tag` says, such as kernels-v0.2.0."""
+    """How the tree differs from a tag such as kernels-v0.2.0."""
     package, _, version = tag.partition("-v")
     found = []
     if version_of(package) != version:
@@ -92,7 +91,7 @@ def differences(tag: str) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Check each name, and tag the packages if asked. Gives the exit status."""
+    """Check each name, and tag the packages if requested. Returns the exit status."""
     names, tag = [name for name in arguments if not name.startswith("--")], "--tag" in arguments
     strict = tag or "--strict" in arguments
     packages = tuple(name for name in names if "-v" not in name)

@@ -1,4 +1,4 @@
-"""What a comparison of two commits has found, as text and as an exit status."""
+"""The result of a comparison of two commits, as text and as an exit status."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def line(name: str, base: list[float], head: list[float]) -> str:
 
 
 def beside_counts(times: float, counts: float | None) -> str:
-    """What instructions say of a benchmark that takes so many times as long."""
+    """What the instructions say about a benchmark that takes `times` times as long."""
     if counts is None:
         return ""
     if counts > 1 + (times - 1) / 2:
@@ -31,12 +31,12 @@ def beside_counts(times: float, counts: float | None) -> str:
 
 
 def verdicts(comparison: Comparison) -> dict[str, Verdict]:
-    """Of the suspects."""
+    """The verdicts on the suspects."""
     return {name: verdict(*comparison.fresh.get(name, ([], []))) for name in comparison.suspects()}
 
 
 def report(comparison: Comparison, counts: Mapping[str, float] | None = None) -> int:
-    """Print what was found; the exit status. `counts` are ratios of instructions, where they were counted."""
+    """Print the result. Returns the exit status. `counts` are ratios of instructions, if they were counted."""
     measured = {name: rounds for name, rounds in comparison.rounds.items() if rounds[0]}
     for text in sorted((line(name, *rounds) for name, rounds in measured.items()), reverse=True):
         print(text)
@@ -47,22 +47,22 @@ def report(comparison: Comparison, counts: Mapping[str, float] | None = None) ->
         print(f"FAILS on HEAD: {name}: {error}")
     print(summary(comparison.shares))
     if comparison.alone:
-        print("measured on one thread, since the machine was busy at the beginning: lost parallelism is not seen")
+        print("measured with one thread, since the machine was busy at the start: a loss of parallelism is not seen")
     if comparison.same:
-        print(f"the same machine code in both, so not measured: {len(comparison.same)}")
+        print(f"not measured, since the machine code is the same: {len(comparison.same)}")
     if comparison.left_out:
         print(
-            f"LEFT OUT for want of time: {len(comparison.left_out)} of "
+            f"LEFT OUT for lack of time: {len(comparison.left_out)} of "
             f"{len(measured) + len(comparison.left_out)} affected (--minutes, --only or --all): "
             f"{'; '.join(comparison.left_out[:5])}{' ...' if len(comparison.left_out) > 5 else ''}"
         )
     found = verdicts(comparison)
-    for name, said in found.items():
+    for name, result in found.items():
         rounds = comparison.fresh.get(name) or comparison.rounds[name]
-        if said is not Verdict.FINE:
+        if result is not Verdict.FINE:
             beside = beside_counts(ratio(*rounds), (counts or {}).get(name))
-            print(f"{said.value}: {line(name, *rounds)}{beside}")
-    named = [sum(said is wanted for said in found.values()) for wanted in (Verdict.SLOWER, Verdict.UNCONFIRMED)]
+            print(f"{result.value}: {line(name, *rounds)}{beside}")
+    named = [sum(result is wanted for result in found.values()) for wanted in (Verdict.SLOWER, Verdict.UNCONFIRMED)]
     print(f"{len(measured)} benchmarks compared, {named[0]} slower, {named[1]} unconfirmed, {len(broken)} failing")
     if named[0] or broken:
         return SLOWER

@@ -1,13 +1,13 @@
-"""What a step of training by several ranks costs, measured here, and predicted for more: `python -m tools.scaling`.
+"""Measure the cost of a training step with several ranks, and predict it for more: `python -m tools.scaling`.
 
     step = compute(batch of a rank) + 2 (n - 1) * latency + 2 (n - 1) / n * bytes / bandwidth
 
-Each of n ranks sends its gradients in n - 1 parts, and gets as many, twice: to add them up and to hand on the sums. So
-the formula is that of what `stackgrad.nn.distributed` does where nothing hides behind the backward pass.
+Each of n ranks sends and receives n - 1 parts of the gradients twice: once to sum them, and once to distribute the
+sums. The formula describes `stackgrad.nn.distributed` without overlap with the backward pass.
 
-Measures compute by batch for each model (one thread), what the sum costs by size (two ranks), and the steps of 1, 2 and
-4 ranks, which check the formula; on less than 4 cores, 4 ranks sleep as long as the recorded compute takes. `--write`
-puts the tables into docs/scaling.md and the plot beside it. Nothing else should run meanwhile: it takes minutes.
+This measures the computation by batch for each model (one thread), the sum by size (two ranks), and the steps of 1, 2
+and 4 ranks, to check the formula. On fewer than 4 cores, 4 ranks sleep as long as the computation took. `--write`
+updates the tables in docs/scaling.md and the plot. It takes minutes, and nothing else should run meanwhile.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE, PLOT = ROOT / "docs" / "scaling.md", ROOT / "docs" / "pictures" / "scaling.png"
 MODELS = ("lenet5", "convnet", "gpt")
 BATCHES = {"lenet5": (1, 4, 16, 64, 256), "convnet": (1, 4, 16, 64, 256), "gpt": (1, 2, 4, 8, 16)}
-USUAL = {"lenet5": 64, "convnet": 64, "gpt": 16}  # of a rank, where the number of ranks grows
+USUAL = {"lenet5": 64, "convnet": 64, "gpt": 16}  # the batch of a rank for predictions
 SIZES = [4 * 4**k for k in range(3, 13)]  # bytes: 256 B to 64 MB
 RANKS = [2**k for k in range(11)]
 BEGIN, END = "<!-- tools/scaling.py: begin -->", "<!-- tools/scaling.py: end -->"
-MOST = 8.0  # seconds of one measurement
+MOST = 8.0  # the longest measurement, in seconds
 
 
 class Network(NamedTuple):
-    """What connects ranks: seconds for a message, and bytes a second of each rank."""
+    """A connection of ranks: seconds per message, and bytes per second of each rank."""
 
     name: str
     latency: float
@@ -48,7 +48,7 @@ ASSUMED = [Network("InfiniBand, assumed", 2e-6, 12e9), Network("10 Gb Ethernet, 
 
 
 class Compute(NamedTuple):
-    """Seconds of a step of one thread, `start` and `each` for each example; and the bytes of the gradients."""
+    """A step with one thread: `start` seconds plus `each` seconds per example; and the bytes of the gradients."""
 
     start: float
     each: float
@@ -59,7 +59,7 @@ class Compute(NamedTuple):
 
 
 def exchange(network: Network, ranks: int, size: float) -> float:
-    """Seconds to add up gradients."""
+    """Seconds to sum gradients."""
     return 2 * (ranks - 1) * network.latency + 2 * (ranks - 1) / ranks * size / network.bandwidth
 
 
@@ -69,7 +69,7 @@ def predicted(compute: Compute, network: Network, ranks: int, batch: float) -> f
 
 
 def fitted(x: Sequence[float], seconds: Sequence[float]) -> tuple[float, float]:
-    """a and b of a + b x, neither below 0, with the least relative errors."""
+    """a and b of a + b x, neither below 0, with the smallest relative errors."""
     weights = 1 / np.asarray(seconds)
     columns = np.stack([np.ones(len(x)), np.asarray(x, float)], 1)
     a, b = np.linalg.lstsq(columns * weights[:, None], np.ones(len(x)), rcond=None)[0]
@@ -79,15 +79,15 @@ def fitted(x: Sequence[float], seconds: Sequence[float]) -> tuple[float, float]:
 
 
 def dominates(compute: Compute, network: Network, batch: int) -> int | None:
-    """From how many ranks on the exchange takes longer than compute."""
+    """The lowest count of ranks for which the exchange takes longer than the computation."""
     return next((n for n in range(2, 100_000) if exchange(network, n, compute.bytes) > compute.of(batch)), None)
 
 
-# --- what is measured in processes of their own
+# --- measurements in separate processes
 
 
 def training(name: str, batch: int) -> tuple[Callable[[], object], list[Any]]:
-    """A captured step on a ready batch, and the parameters."""
+    """A captured step on a prepared batch, and the parameters."""
     from benchmarks import _gpt, _steps
     from stackgrad import nn
     from stackgrad.nn import distributed
@@ -122,8 +122,8 @@ def training(name: str, batch: int) -> tuple[Callable[[], object], list[Any]]:
     return lambda: step(inputs, targets), list(model.parameters())
 
 
-def best(work: Callable[[], object], number: int = 3, seconds: float = MOST / 4) -> float:
-    """Seconds of one call, the least of many short samples; all ranks take equally many."""
+def best(work: Callable[[], object], calls: int = 3, seconds: float = MOST / 4) -> float:
+    """Seconds of a call, the lowest of many short samples. All ranks take the same count of samples."""
     from stackgrad.nn import distributed
 
     world = distributed.world()
@@ -133,19 +133,19 @@ def best(work: Callable[[], object], number: int = 3, seconds: float = MOST / 4)
     work()
     once = max(distributed.gather(time.perf_counter() - start))
     found = []
-    for _ in range(max(3, min(200, int(seconds / (number * once))))):
+    for _ in range(max(3, min(200, int(seconds / (calls * once))))):
         if world.comm:
             world.comm.Barrier()
         start = time.perf_counter()
-        for _ in range(number):
+        for _ in range(calls):
             work()
-        found.append((time.perf_counter() - start) / number)
+        found.append((time.perf_counter() - start) / calls)
     slowest: float = max(distributed.gather(min(found)))
     return slowest
 
 
 def summing(sizes: Sequence[int]) -> Callable[[], object]:
-    """What adds up gradients of these numbers of float32, as a backward pass does at its end."""
+    """A function that sums float32 gradients of these sizes, like the end of a backward pass."""
     from stackgrad import nn
     from stackgrad.nn import distributed
     from stackgrad.nn.distributed._buckets import make_buckets
@@ -170,7 +170,7 @@ def summing(sizes: Sequence[int]) -> Callable[[], object]:
 
 
 def worker(kind: str, name: str, value: str) -> None:
-    """Measure, and have rank 0 print what was found as JSON."""
+    """Measure; rank 0 prints the result as JSON."""
     from stackgrad.nn import distributed
 
     found: Any
@@ -184,7 +184,7 @@ def worker(kind: str, name: str, value: str) -> None:
     elif kind == "step":
         step, parameters = training(name, int(value))
         found = {"seconds": best(step, 1), "bytes": sum(4 * p.numel() for p in parameters)}
-    else:  # compute is slept through
+    else:  # sleep instead of computing
         _, parameters = training(name, 1)
         add = summing([p.numel() for p in parameters])
 
@@ -198,7 +198,7 @@ def worker(kind: str, name: str, value: str) -> None:
 
 
 def run(ranks: int, kind: str, name: str = "-", value: object = 0) -> Any:
-    """What a worker reports."""
+    """The report of a worker."""
     beside = Path(sys.executable).with_name("mpiexec")
     mpiexec = [str(beside if beside.exists() else "mpiexec"), "-n", str(ranks)] if ranks > 1 else []
     module = ["-m", "mpi4py"] if ranks > 1 else []
@@ -212,7 +212,7 @@ def run(ranks: int, kind: str, name: str = "-", value: object = 0) -> Any:
 
 
 def measured() -> tuple[dict[str, Compute], Network, dict[str, Any], dict[str, dict[int, float]]]:
-    """Compute by model, the exchange here, what it was fitted to, and the steps of 1, 2 and 4 ranks."""
+    """The computation by model, the network here, the sums it was fitted to, and the steps of 1, 2 and 4 ranks."""
     computes, steps = {}, {}
     for name in MODELS:
         found = [run(1, "step", name, batch) for batch in BATCHES[name]]
@@ -273,7 +273,7 @@ def page(
 
 
 def plot(computes: Mapping[str, Compute], networks: Sequence[Network]) -> None:
-    """Weak scaling, with the usual batch on each rank; strong, with 1,024 examples on all together."""
+    """Plot weak scaling, with the usual batch on each rank, and strong scaling, with 1,024 examples in total."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -297,7 +297,7 @@ def plot(computes: Mapping[str, Compute], networks: Sequence[Network]) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and print the tables or write them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/scaling.md, with the plot")
+    parser.add_argument("--write", action="store_true", help="write the tables to docs/scaling.md, and the plot")
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.worker:

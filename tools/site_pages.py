@@ -1,7 +1,7 @@
 """The pages of the site that are not in docs/: the READMEs, the changelogs, and a reference of every public name.
 
-A hook of MkDocs (https://www.mkdocs.org/user-guide/configuration/#hooks). Links from one document of the repository to
-another lead to its page, all others to the repository.
+This is a hook of MkDocs (https://www.mkdocs.org/user-guide/configuration/#hooks). Links from one document to another
+lead to its page, and all other links within the repository lead to the repository.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ PAGES = {
     **{f"packages/{package}/README.md": f"packages/{package}.md" for package in PACKAGES},
     **{f"packages/{package}/CHANGELOG.md": f"changes/{package}.md" for package in PACKAGES},
 }
-"""Documents outside of docs/, and docs/README.md, by their paths; and the pages that they become."""
+"""The documents outside docs/ and docs/README.md, by path, and their pages."""
 
 _LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s]+)(\))")
 
 
 def described_names(module: str) -> dict[str, str]:
-    """For each public name of a module, the name under which the reference describes what it stands for."""
+    """For each public name of a module, the name under which the reference describes its object."""
     names = {name: f"{module}.{name}" for name in public_names(importlib.import_module(module))}
     values = {name: public_values()[path] for name, path in names.items() if path in public_values()}
     return {name: described_in().get(id(value), names[name]) for name, value in values.items()}
 
 
 def members(path: str) -> dict[str, str]:
-    """What to describe below a public name: the methods of a class, also of bases that are not public, by their names.
+    """The methods of a class to describe under a public name, including those of bases that are not public.
 
     The value is the name under which a method is described: `clamp` is described as `clip`.
     """
@@ -61,25 +61,25 @@ def described(path: str) -> str:
 
 
 def reference(module: str) -> str:
-    """The page of a module: what is described here, and links to what is described elsewhere."""
+    """The page of a module: descriptions, and links to names that are described on other pages."""
     names = described_names(module)
     here = {name: path for name, path in names.items() if path == f"{module}.{name}"}
     links = [f"[`{name}`][{path}]" for name, path in names.items() if name not in here]
-    also = f"Described elsewhere: {', '.join(links)}.\n\n" if links else ""
+    also = f"Described on other pages: {', '.join(links)}.\n\n" if links else ""
     borrowed = [f"`{name}`" for name in public_names(importlib.import_module(module)) if name not in names]
-    also += f"Of Python's `math` and of NumPy: {', '.join(borrowed)}.\n\n" if borrowed else ""
+    also += f"From Python's `math` and from NumPy: {', '.join(borrowed)}.\n\n" if borrowed else ""
     head = f"::: {module}\n    options:\n      members: false\n      show_root_heading: false\n"
     return f"# {module}\n\n{head}\n{also}" + "".join(map(described, here.values()))
 
 
 class Examples(Extension):  # type: ignore[misc]
-    """An extension of Markdown that takes a paragraph of docstrings that begins with `>>>` for Python code."""
+    """An extension of Markdown that treats paragraphs of docstrings that start with `>>>` as Python code."""
 
     def extendMarkdown(self, md: Any) -> None:
-        md.preprocessors.register(self, "examples", 100)  # ahead of those that look for fences
+        md.preprocessors.register(self, "examples", 100)  # before those that look for fences
 
     def run(self, lines: list[str]) -> list[str]:
-        """The lines, with a fence around each example that stands in none."""
+        """Add a fence around each example that has none."""
         out: list[str] = []
         fenced = example = False
         for line in [*lines, ""]:
@@ -96,7 +96,7 @@ class Examples(Extension):  # type: ignore[misc]
 
 
 def on_config(config: Any) -> Any:
-    """Put the modules of the reference into the navigation, and have the examples of docstrings shown as code."""
+    """Add the modules of the reference to the navigation, and the extension for examples in docstrings."""
     config["markdown_extensions"].append(Examples())
     pages = [{module: f"reference/{module}.md"} for module in MODULES]
     config["nav"] = [{"Reference": pages} if "Reference" in entry else entry for entry in config["nav"]]
@@ -104,7 +104,7 @@ def on_config(config: Any) -> Any:
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the pages that docs/ does not hold."""
+    """Add the pages that are not in docs/."""
     readme = files.get_file_from_path("README.md")
     if readme is not None:
         files.remove(readme)
@@ -116,16 +116,16 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
-    """Have the links of a document lead to pages of the site, or else to the repository."""
+    """Change the links of a document to pages of the site, or else to the repository."""
     uri = page.file.src_uri
     documents = {page: document for document, page in PAGES.items()}
     here = documents.get(uri, f"docs/{uri}")
 
-    def led(match: re.Match[str]) -> str:
+    def changed(match: re.Match[str]) -> str:
         start, link, end = match.groups()
         path, _, anchor = link.partition("#")
         if in_repository := re.fullmatch(rf"{re.escape(config['repo_url'])}/(?:blob|tree|raw)/main/(.+)", path):
-            target = in_repository[1]  # as the READMEs of the packages have them, for their pages on an index
+            target = in_repository[1]  # the READMEs of the packages have such links for their pages on an index
         elif re.match(r"\w+:|#", link):
             return match[0]
         else:
@@ -139,11 +139,11 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
         relative = posixpath.relpath(wanted, posixpath.dirname(uri) or ".")
         return f"{start}{relative}{'#' + anchor if anchor else ''}{end}"
 
-    return _LINK.sub(led, markdown)
+    return _LINK.sub(changed, markdown)
 
 
 def on_post_build(config: Any) -> None:
-    """Raise PluginError for public names that the reference does not describe."""
+    """Raise PluginError if the reference does not describe a public name."""
     content = (Path(config["site_dir"]) / "objects.inv").read_bytes().split(b"\n", 4)[4]
     known = {line.split()[0] for line in zlib.decompress(content).decode().splitlines()}
     paths = [path for module in MODULES for path in described_names(module).values()]

@@ -1,9 +1,10 @@
-"""Write PyTorch's values at special values, which the cases of `stackgrad.tensor.testing` hold every backend to.
+"""Write PyTorch's results at special values, which the cases of `stackgrad.tensor.testing` require of every backend.
 
     python tools/special_values.py
 
-Needs stackgrad-tensor[testing] and PyTorch (2.13 wrote what is there). Rows of the op table that PyTorch lacks get
-their values by definition, and so does what PyTorch's formulas give NaN for by multiplying 0 by infinity (`_mended`).
+Needs stackgrad-tensor[testing] and PyTorch (the current file was written with 2.13). Rows of the op table that PyTorch
+lacks get their values by definition, and so do results that are NaN in PyTorch because its formulas multiply 0 by
+infinity (`_corrected`).
 """
 
 from __future__ import annotations
@@ -43,12 +44,12 @@ ROWS: dict[str, Callable[..., torch.Tensor]] = {
     "where_larger": _where_larger,
     "normal_cdf": torch.special.ndtr,
     "normal_pdf": lambda x: torch.exp(-x * x / 2) / math.sqrt(2 * math.pi),
-    "floor_divide": lambda x, y: torch.div(x, y, rounding_mode="floor"),  # which has a gradient
+    "floor_divide": lambda x, y: torch.div(x, y, rounding_mode="floor"),  # has a gradient, unlike torch.floor_divide
 }
 
 
 def _relu(x: torch.Tensor) -> torch.Tensor:
-    """relu and its gradient, but nothing for the second derivative, where PyTorch sends zeros back, to meet NaN."""
+    """relu and its gradient, but without PyTorch's second derivative, whose zeros would be multiplied by NaN."""
     return torch.where(x <= 0, 0.0, x)
 
 
@@ -58,7 +59,7 @@ def _along_1(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
 
 FUNCTIONS: dict[str, Callable[..., torch.Tensor]] = {
     **{name: _along_1(name) for name in ("sum", "mean", "cumsum", "softmax", "log_softmax")},
-    # PyTorch's own divides the product by each factor, which gives NaN for infinite ones.
+    # torch.prod divides the product by each factor, which gives NaN for infinite factors.
     "prod": lambda x: x[:, 0] * x[:, 1] * x[:, 2],
     "max": torch.max,
     "max of NaN": torch.max,
@@ -97,7 +98,7 @@ def _counted(out: torch.Tensor) -> torch.Tensor:
 
 
 def row(op: Op) -> dict[str, torch.Tensor]:
-    """Value and derivatives of a row of the op table."""
+    """The value and the derivatives of a row of the op table."""
     operands = [torch.tensor(a) for a in _special.operands_of(op)]
     if op.name == "where":
         operands[0] = operands[0] > 0
@@ -114,7 +115,7 @@ def row(op: Op) -> dict[str, torch.Tensor]:
 
 
 def function(name: str) -> dict[str, torch.Tensor]:
-    """Value and derivatives of a function."""
+    """The value and the derivatives of a function."""
     leaves = [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in _special.FUNCTIONS[name][1]]
     out = FUNCTIONS[name](*leaves)
     found = {"value": out}
@@ -125,10 +126,10 @@ def function(name: str) -> dict[str, torch.Tensor]:
     return found
 
 
-def _mended(name: str, what: str, values: Values) -> Values:
-    """The values, but for second derivatives of powers that are NaN in PyTorch and 0 by definition.
+def _corrected(name: str, what: str, values: Values) -> Values:
+    """The values, with corrected second derivatives of powers, which are NaN in PyTorch but 0 by definition.
 
-    PyTorch selects by `where` between 0 and an infinite power or logarithm; the gradient of that is 0 times infinite.
+    PyTorch selects with `where` between 0 and an infinite power or logarithm, and the gradient is 0 times infinity.
     """
     if name != "pow" or what not in ("xx", "xy", "yx", "yy"):
         return values
@@ -143,8 +144,8 @@ def _mended(name: str, what: str, values: Values) -> Values:
 
 
 def _line(values: Values) -> str:
-    """The numbers with a space between, or one alone where all are the same."""
-    words = [repr(v).removesuffix(".0") for v in (values + 0.0).reshape(-1).tolist()]  # + 0 takes the sign from -0
+    """The values separated by spaces, or one value if all are the same."""
+    words = [repr(v).removesuffix(".0") for v in (values + 0.0).reshape(-1).tolist()]  # + 0 removes the sign of -0
     return words[0] if len(set(words)) == 1 else " ".join(words)
 
 
@@ -157,7 +158,7 @@ def main() -> None:
     lines = {
         table: {
             name: {
-                what: _line(_mended(name, what, tensor.detach().numpy(force=True).astype(np.float64)))
+                what: _line(_corrected(name, what, tensor.detach().numpy(force=True).astype(np.float64)))
                 for what, tensor in found.items()
             }
             for name, found in entries.items()

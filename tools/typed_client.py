@@ -1,7 +1,7 @@
-"""A program as users write them, with fifteen mistakes that a checker of types has to find; it is never run.
+"""A program like those of users, with fifteen mistakes that type checkers must find. It is never run.
 
-Each mistake stands in a line that says what mypy and pyright find there. `nox -s types` and `nox -s types-client` fail
-where a checker finds something else, and, since comments that are not needed are errors, where it finds nothing.
+Each line with a mistake has comments with the errors from mypy and pyright. `nox -s types` and `nox -s types-client`
+fail if a checker finds another error, or none, since an unnecessary comment is an error too.
 """
 
 from __future__ import annotations

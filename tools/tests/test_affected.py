@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks._execution import Touched
-from tools.affected import Reason, Reasons, affects_all, in_order, is_same, taken_over
+from tools.affected import Reason, Reasons, affects_all, in_order, is_same, reused
 from tools.definitions import Tree
 
 BASE = {
@@ -125,9 +125,9 @@ def test_what_does_not(path):
     assert affects_all([path]) == []
 
 
-def test_what_was_noted_for_another_commit_is_taken_over_where_nothing_differs():
+def test_what_was_noted_for_another_commit_is_reused_where_nothing_differs():
     head = {**BASE, "p/_optable.py": "# a line more\n" + BASE["p/_optable.py"].replace("ROWS, CHUNK", "CHUNK, ROWS")}
     back = touched(called=[("p/_optable.py", "backward")], compiled=[("p/_k.py", "body")], kernels={"f": "1"})
-    found = taken_over({"forward": CALL, "backward": back}, Tree(BASE), Tree(head))
+    found = reused({"forward": CALL, "backward": back}, Tree(BASE), Tree(head))
     ((_, line),) = back.called
     assert found == {"backward": back._replace(called={("p/_optable.py", line + 1)})}

@@ -93,7 +93,7 @@ def commits(monkeypatch):
 def test_documents_alone_are_nothing_to_measure(commits, capsys):
     comparison = commits(["docs/x.md"], set(), set())
     assert to_measure(comparison, "", False, float("inf")) == []
-    assert capsys.readouterr().out == "nothing to measure: no code of the packages changed, but docs/x.md\n"
+    assert capsys.readouterr().out == "nothing to measure: no code of the packages changed, only docs/x.md\n"
 
 
 def test_what_no_benchmark_executes_is_nothing_to_measure(commits, capsys):

@@ -83,7 +83,7 @@ def test_a_version_that_is_not_newer(root: Path, capsys: pytest.CaptureFixture[s
 def test_a_sibling_that_is_not_released(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert release.main(["nn", "--tag"]) == 1
     assert release.main(["nn", "tensor", "--tag"]) == 1
-    assert "nn cannot be tagged: it needs tensor 0.2, which has no tag: release that first" in capsys.readouterr().out
+    assert "nn cannot be tagged: it needs tensor 0.2, which has no tag: release it first" in capsys.readouterr().out
     release.main(["tensor", "--tag"])
     assert release.main(["nn", "--tag"]) == 0
 

@@ -45,7 +45,7 @@ def test_what_head_cannot_run_fails_and_what_base_cannot_does_not(capsys):
 
 def test_what_is_left_out_is_said(capsys):
     assert report(comparison(left_out=["bench_z.time_z()"])) == 0
-    assert "LEFT OUT for want of time: 1 of 2 affected" in capsys.readouterr().out
+    assert "LEFT OUT for lack of time: 1 of 2 affected" in capsys.readouterr().out
 
 
 def test_the_medians_that_are_printed_agree_with_the_ratio():
@@ -54,7 +54,7 @@ def test_the_medians_that_are_printed_agree_with_the_ratio():
 
 
 def test_how_busy_the_machine_was():
-    assert summary([0.02, 0.5]) == "others used 26% of the cores; 1 of 2 rounds were measured on a busy machine"
+    assert summary([0.02, 0.5]) == "other processes used 26% of the cores; the machine was busy in 1 of 2 rounds"
     assert summary([None]) == "how busy the machine was is not known here"
 
 

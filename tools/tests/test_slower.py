@@ -81,9 +81,9 @@ def test_the_ratio_is_that_of_the_medians_for_even_numbers_too():
 
 
 def test_too_few_rounds_decide_nothing():
-    with pytest.raises(ValueError, match="4 rounds: expected 5 at least"):
+    with pytest.raises(ValueError, match="4 rounds: expected at least 5"):
         is_suspect(STEADY[:4], STEADY[:4])
-    with pytest.raises(ValueError, match="5 and 4 rounds: expected equally many"):
+    with pytest.raises(ValueError, match="5 and 4 rounds: expected the same count"):
         ratio(STEADY[:5], STEADY[:4])
     with pytest.raises(ValueError, match="0 and 0 rounds"):
         ratio([], [])
