@@ -1,4 +1,4 @@
-"""The table of cases on the device, with arrays at the edges of blocks; and again under compute-sanitizer."""
+"""The table of cases on the device, with extents around block sizes, and again under compute-sanitizer."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ ROOT = Path(__file__).resolve().parents[2]
 EDGES = (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257)
 LARGEST = Limits(extent=257, size=40_000)
 SIMULATED = Limits(extent=4, size=60)
-# Calls that the driver refuses are no errors: cuda.core asks by one whether a device is current.
+# A refused driver call is not an error: cuda.core uses one to find out whether a device is current.
 OPTIONS = {"memcheck": ["--report-api-errors", "no"], "racecheck": []}
 SANITIZER = "/usr/local/cuda/bin/compute-sanitizer"
-LONGEST = 3000  # seconds that a program which is started may take
-HIGH = 15 << 28  # the bits of a draw's number that say that arrays may be large
+LONGEST = 3000  # seconds a child process may take
+HIGH = 15 << 28  # the bits of a draw's seed that allow large arrays
 
 
 class EdgeDraw(Draw):
-    """As Draw, but every other extent is one at the edge of a block, as far as limits allow."""
+    """Like Draw, but about half of the extents are around a block size, as far as the limits allow."""
 
     def extent(self, least: int = 0) -> int:
         edges = [n for n in EDGES if least <= n <= self.limits.extent]
@@ -39,9 +39,9 @@ class EdgeDraw(Draw):
 
 
 def run_cases(report: Results, arguments: Namespace) -> None:
-    """Every case, with `--examples` draws each; those of gradients by differences, which take long, fewer.
+    """Every case, with `--examples` draws each. Gradient checks are slow and get a fifth of the draws.
 
-    After an error that CUDA does not come back from, the cases that are left cannot be tried.
+    After an error from which CUDA does not recover, the remaining cases are not tried.
     """
     backend = get_backend("cuda")
     limits = SIMULATED if arguments.dry_run else LARGEST
@@ -50,19 +50,19 @@ def run_cases(report: Results, arguments: Namespace) -> None:
     for case in CASES:
         examples = count if case.kind == "values" else max(1, count // 5)
         try:
-            for number in range(examples):
-                case.check(backend, EdgeDraw(limits, HIGH + number))
+            for i in range(examples):
+                case.check(backend, EdgeDraw(limits, HIGH + i))
             equal += 1
         except Exception as error:
-            report.failure(f"case {case}", error, f"example {number}: ")
+            report.failure(f"case {case}", error, f"example {i}: ")
             traceback.print_exc()
-            if not _answers(backend):
-                report.check("device", False, f"it does nothing more after case {case}: the later ones were not tried")
+            if not _works(backend):
+                report.check("device", False, f"stopped working after case {case}: the later cases were not tried")
                 break
     report.check("table of cases", equal == len(CASES), f"{equal} of {len(CASES)} equal to NumPy within tolerance")
 
 
-def _answers(backend: Any) -> bool:
+def _works(backend: Any) -> bool:
     """Whether the device can still fill an array."""
     try:
         return bool(backend.to_numpy(backend.full((1,), 1.0, np.dtype("float32")))[0] == 1)
@@ -71,11 +71,11 @@ def _answers(backend: Any) -> bool:
 
 
 def run_tests(report: Results, arguments: Namespace) -> None:
-    """The tests of the cuda backend, which need pytest and Hypothesis. A dry run leaves them to their own session."""
+    """The tests of the cuda backend, which need pytest and Hypothesis. A dry run skips them."""
     what = "tests of the cuda backend"
     absent = [name for name in ("pytest", "hypothesis") if not is_installed(name)]
     if arguments.dry_run or absent:
-        found = "the simulator has a session of its own" if arguments.dry_run else f"not installed: {', '.join(absent)}"
+        found = "the simulator has its own session" if arguments.dry_run else f"not installed: {', '.join(absent)}"
         report.check(what, None, found)
         return
     command = [sys.executable, "-m", "pytest", "-q", str(ROOT / "packages/kernels/tests/cuda")]
@@ -99,12 +99,12 @@ def run_sanitizer(report: Results, arguments: Namespace) -> None:
             command = [program, "--tool", tool, *OPTIONS[tool], "--error-exitcode", "9", *script]
             done = _run([*command, "--out", f"{folder}/cases.md"])
         summaries = [line.strip("= ") for line in done.stdout.splitlines() if "SUMMARY" in line]
-        good = bool(summaries) and done.returncode in (0, 1)  # 1: a case failed, which is told with the cases
+        good = bool(summaries) and done.returncode in (0, 1)  # 1: a case failed, which run_cases reports
         report.check(f"compute-sanitizer {tool}", good, "; ".join(summaries) or "no summary")
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run it with the packages of this tree, and show how it ends."""
+    """Run it with the packages of this tree, and print the end of its output."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=LONGEST)
     print(done.stdout[-4000:], done.stderr[-2000:])

@@ -1,4 +1,4 @@
-"""Memory shared with PyTorch and CuPy, without a copy and both ways."""
+"""Memory shared with PyTorch and CuPy, without a copy and in both directions."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ SIZE = 100 if SIMULATED else 100_000
 
 
 class _NumPy:
-    """Arrays of the host, which the simulator's are."""
+    """Host arrays, which the simulator uses."""
 
     def ones(self) -> Any:
         return np.ones(SIZE, np.float32)
 
     def read(self, array: Any) -> list[float]:
-        """Its first and its last number."""
+        """The first and the last value."""
         return [float(array[0]), float(array[-1])]
 
     def from_dlpack(self, lent: Any) -> Any:
@@ -62,37 +62,37 @@ class _CuPy(_NumPy):
 
 
 def share(library: _NumPy) -> None:
-    """Lend and borrow, write on either side and read on the other. Raises AssertionError where it is not the same."""
+    """Lend and borrow, write on one side and read on the other. Raises AssertionError if the values differ."""
     for borrow in (library.from_dlpack, library.from_interface):
         lent = sg.ones(SIZE, backend="cuda")
         theirs = borrow(lent)
         lent.mul_(2)
-        device().synchronize()  # a library's stream does not wait for ours by itself
-        _expect(library.read(theirs), [2, 2], f"{borrow.__name__}: what we write into what we lent")
+        device().synchronize()  # the library's stream does not wait for ours
+        _expect(library.read(theirs), [2, 2], f"{borrow.__name__}: our write to the lent array")
         del lent
         others = [sg.zeros(SIZE, backend="cuda") for _ in range(3)]
         device().synchronize()
-        _expect(library.read(theirs), [2, 2], f"{borrow.__name__}: what is still lent")
+        _expect(library.read(theirs), [2, 2], f"{borrow.__name__}: the array that is still lent")
         del theirs, others
     array = library.ones()
     ours = sg.from_dlpack(array, backend="cuda")
     array *= 3
     library.read(array)
-    _expect([ours[0].item(), ours[-1].item()], [3, 3], "from_dlpack: what they write into what they lent")
+    _expect([ours[0].item(), ours[-1].item()], [3, 3], "from_dlpack: their write to the borrowed array")
     ours.mul_(2)
     device().synchronize()
-    _expect(library.read(array), [6, 6], "from_dlpack: what we write into what we borrowed")
-    steps = sg.from_dlpack(library.ones()[::2], backend="cuda")
-    _expect([steps.sum().item()], [SIZE // 2], "from_dlpack of every other element")
+    _expect(library.read(array), [6, 6], "from_dlpack: our write to the borrowed array")
+    strided = sg.from_dlpack(library.ones()[::2], backend="cuda")
+    _expect([strided.sum().item()], [SIZE // 2], "from_dlpack of every other element")
 
 
 def _expect(found: list[float], wanted: list[float], what: str) -> None:
     if found != wanted:
-        raise AssertionError(f"{what} is read as {found}, not {wanted}")
+        raise AssertionError(f"{what}: read {found}, expected {wanted}")
 
 
 def run_exchange(report: Results, arguments: Namespace) -> None:
-    """With each library that is installed; in a dry run with NumPy instead."""
+    """Share memory with each library that is installed, in a dry run with NumPy."""
     for name, module, library in (("PyTorch", "torch", _Torch), ("CuPy", "cupy", _CuPy)):
         what = f"memory shared with {name}"
         if arguments.dry_run:
@@ -106,4 +106,4 @@ def run_exchange(report: Results, arguments: Namespace) -> None:
             except Exception as error:
                 report.failure(what, error)
             else:
-                report.check(what, True, "lent and borrowed, read and written on both sides")
+                report.check(what, True, "lent, borrowed, read and written on both sides")

@@ -1,4 +1,4 @@
-"""The same works in PyTorch, and the driver's copy."""
+"""The same workloads in PyTorch, and the driver's copy."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from stackgrad.tensor import get_backend
 
 Work = Callable[[], object]
 Steps = dict[str, tuple[Work | None, float]]
-"""Training steps by name, and the share of each that the project sets itself."""
+"""Training steps by name, each with the ratio to its speed that the project aims for."""
 
 
 def copy_work(x: Any, size: int) -> Work:
-    """A copy of the array `x`, of `size` bytes, by the driver; in the simulator by the backend."""
+    """A copy of the array `x` of `size` bytes by the driver, or in the simulator by the backend."""
     if SIMULATED:
         return lambda: get_backend("cuda").copy(x)
     from cuda.bindings import driver
@@ -26,13 +26,13 @@ def copy_work(x: Any, size: int) -> Work:
         (status,) = driver.cuMemcpyDtoDAsync(to, source, size, device().stream_handle)
         if int(status):
             raise RuntimeError(f"a copy from device to device: {status!r}")
-        target.shape  # noqa: B018 - lives as long as the work
+        target.shape  # noqa: B018 - keeps the array alive
 
     return copy
 
 
 class Torch:
-    """Works of PyTorch on the GPU, in float32 without TF32."""
+    """PyTorch's workloads on the GPU, in float32 without TF32."""
 
     def __init__(self, torch: Any) -> None:
         self.torch = torch
@@ -48,7 +48,7 @@ class Torch:
         return lambda: self.torch.matmul(a, b)
 
     def convolution(self, shape: tuple[int, ...], part: str) -> dict[str, Work]:
-        """What cuDNN finds fastest, with the image's channels first and last."""
+        """The algorithm that cuDNN finds fastest, for channels first and for channels last."""
         works = {}
         for layout in ("contiguous_format", "channels_last"):
             memory = getattr(self.torch, layout)
@@ -67,9 +67,9 @@ class Torch:
         return lambda: grads.conv2d_weight(x, weight.shape, g, padding=1)
 
     def kernels(self, work: Work) -> str:
-        """The names of the kernels that it launches once it has chosen, where the profiler can be used.
+        """The names of the kernels that it launches after it has chosen an algorithm, if the profiler works.
 
-        Whoever measures does so before: a profiler that was used once may make every launch slower.
+        Measure before you call this: a profiler that was used once may make every launch slower.
         """
         profiler = self.torch.profiler
         work()
@@ -82,7 +82,7 @@ class Torch:
             return "unknown"
 
     def training(self, batch: int) -> Steps:
-        """A step of AdamW on lenet5: eager, and as a CUDA graph."""
+        """A step of AdamW on lenet5, eager and as a CUDA graph."""
         torch, nn = self.torch, self.torch.nn
         images, labels = self._array(batch, 1, 28, 28), torch.randint(0, 10, (batch,), device="cuda")
 
@@ -122,7 +122,7 @@ class Torch:
 
 
 def load() -> Torch | None:
-    """PyTorch, where it can be imported and sees the GPU."""
+    """PyTorch, if it can be imported and sees the GPU."""
     try:
         import torch
     except Exception:
@@ -131,7 +131,7 @@ def load() -> Torch | None:
 
 
 def wait() -> None:
-    """Wait for what PyTorch does."""
+    """Wait for PyTorch's work."""
     import torch
 
     torch.cuda.synchronize()

@@ -1,4 +1,4 @@
-"""A part in a process of its own: a device that faults there is none for the others, and results come one by one."""
+"""Run a part in its own process: a fault of the device there does not affect the others. Results arrive one by one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SILENCE = 3600  # seconds without a result after which a part is stopped
 
 
 class _Sent(Results):
-    """Results that are sent on."""
+    """Results that are sent to the parent."""
 
     def __init__(self, send: Callable[[Result], None]) -> None:
         self._send = send
@@ -26,7 +26,7 @@ class _Sent(Results):
 
 
 def do_part(part: str, arguments: Namespace, send: Callable[[Result], None]) -> None:
-    """Do it here, and send what it finds as it comes."""
+    """Run it in this process, and send each result at once."""
     results = _Sent(send)
     try:
         surroundings.make_importable(ROOT)
@@ -39,8 +39,8 @@ def do_part(part: str, arguments: Namespace, send: Callable[[Result], None]) -> 
 
 
 def results_of(part: str, arguments: Namespace) -> Iterator[Result]:
-    """Do it in a process of its own: what it finds, as it comes."""
-    context = get_context("spawn")  # what CUDA has begun here would not work in a fork
+    """Run it in its own process, and yield each result as it arrives."""
+    context = get_context("spawn")  # an initialised CUDA does not work in a fork
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=do_part, args=(part, arguments, there.send), daemon=True)
     process.start()
@@ -50,7 +50,7 @@ def results_of(part: str, arguments: Namespace) -> Iterator[Result]:
             yield here.recv()
         yield Check(part, False, f"stopped after {SILENCE // 60} minutes without a result")
     except EOFError:
-        process.join(60)  # seconds in which it can leave the device
+        process.join(60)  # seconds to release the device
         if process.exitcode != 0:
             yield Check(part, False, f"its process ended with exit code {process.exitcode}")
     finally:

@@ -1,4 +1,4 @@
-"""What is written of a run: the checks, and how fast it is beside what the project sets itself."""
+"""The report of a run: the checks, and the speed beside the project's aims."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import date
 
-ROUNDS, SECONDS = 5, 0.3  # of which the fastest counts; how long each is at least
+ROUNDS, SECONDS = 5, 0.3  # the fastest round counts; each takes at least so many seconds
 
 ABOUT_CHECKS = """\
-The table of cases is what every backend is tested by; here its arrays are larger than in other tests.
-compute-sanitizer runs it again and looks for memory out of bounds and for races. Without a GPU, all kernels run in
-Numba's simulator (`nox -s tests-cuda-simulator`), and are compiled for compute capability 8.0 and 9.0
+Every backend is tested with the table of cases; here its arrays are larger than in other tests.
+compute-sanitizer runs it again and looks for accesses out of bounds and for races. Without a GPU, all kernels run in
+Numba's simulator (`nox -s tests-cuda-simulator`) and are compiled for compute capability 8.0 and 9.0
 (`nox -s tests-cuda-compile`)."""
 
 ABOUT_SPEED = f"""\
-The ratio is ours to the other; more is better. "At least" is what the project sets itself; to miss it fails no check.
-A work is repeated for at least {SECONDS} seconds after it was warmed up, and the device is waited for at the end; of
-{ROUNDS} such rounds the fastest counts. All is in float32, without TF32 on either side.
+The ratio is our speed divided by the other; more is better. "At least" is the project's aim; a missed aim fails no
+check. After a warm-up, a workload is repeated for at least {SECONDS} seconds, and we wait for the device at the end.
+The fastest of {ROUNDS} such rounds counts. All data is float32, without TF32 on either side.
 
-"copy" is the driver's copy from device to device; as for our works, the bytes read and written are counted. The others
-are PyTorch's: matrix products by cuBLAS, convolutions by cuDNN, and a training step of AdamW on one batch that stays on
-the device. "PyTorch, eager" is that step as Python calls it, operation by operation; "PyTorch, graph" is the step
-captured once as a CUDA graph, which is replayed. Ours is captured and replayed in both rows."""
+"copy" is the driver's copy from device to device; bytes read and bytes written both count, as for our workloads. The
+others are PyTorch's: matrix products by cuBLAS, convolutions by cuDNN, and a training step of AdamW on one batch that
+stays on the device. "PyTorch, eager" calls the step from Python, operation by operation; "PyTorch, graph" captures it
+once as a CUDA graph and replays that. Ours is captured and replayed in both rows."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """Whether something is right; `good` is None where it could not be tried, and `found` says why."""
+    """Whether a check passed; `good` is None if it could not be tried, and `found` says why."""
 
     what: str
     good: bool | None
@@ -36,9 +36,9 @@ class Check:
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast a work is, in `unit`: ours, and what it is compared with; None where it was not measured.
+    """The speed of a workload in `unit`, ours and the other; None if it was not measured.
 
-    `target` is the share of the other that the project sets itself.
+    `target` is the ratio that the project aims for.
     """
 
     what: str
@@ -67,15 +67,15 @@ class Speed:
 
 
 Result = Check | Speed | str
-"""What a part finds; a string is a note below the tables."""
+"""A result of a part; a string is a note below the tables."""
 
 
 class Results(ABC):
-    """Where the parts leave what they find."""
+    """Receives the results of the parts."""
 
     @abstractmethod
     def add(self, result: Result) -> None:
-        """Take a result."""
+        """Add a result."""
 
     def check(self, what: str, good: bool | None, found: str) -> None:
         self.add(Check(what, good, found))
@@ -88,7 +88,7 @@ class Results(ABC):
 
 @dataclass
 class Report(Results):
-    """The results so far, printed as they come."""
+    """The results so far; each is printed as it arrives."""
 
     device: str
     dry_run: bool
@@ -110,19 +110,22 @@ class Report(Results):
 
     @property
     def failed(self) -> bool:
-        """Whether a check failed. Speed that is missed is no failure of the check."""
+        """Whether a check failed. A missed aim for speed is not a failure."""
         return any(check.good is False for check in self.checks)
 
     def text(self) -> str:
         """The results as a page."""
-        kind = "a dry run, which measures nothing" if self.dry_run else f"{self.day:%Y-%m-%d}"
-        lines = [f"# The cuda backend on {self.device}", "", f"By `tools/gpu_check.py`, {kind}. {self.versions}.", ""]
+        when = "a dry run, which measures nothing" if self.dry_run else f"{self.day:%Y-%m-%d}"
+        lines = [f"# The cuda backend on {self.device}", "", f"By `tools/gpu_check.py`, {when}. {self.versions}.", ""]
         lines += ["## Checks", "", ABOUT_CHECKS, "", "| what | result | found |", "|---|---|---|"]
         results = {True: "good", False: "**failed**", None: "not tried"}
         lines += [f"| {check.what} | {results[check.good]} | {check.found} |" for check in self.checks]
         if self.speeds:
             lines += ["", "## Speed", "", ABOUT_SPEED, ""]
-            lines += ["| work | ours | other | other is | ratio | at least | met |", "|---|---|---|---|---|---|---|"]
+            lines += [
+                "| workload | ours | other | other is | ratio | at least | met |",
+                "|---|---|---|---|---|---|---|",
+            ]
             lines += [speed.line() for speed in self.speeds]
         lines += [f"\n{note}" for note in self.notes]
         return "\n".join(lines) + "\n"

@@ -1,6 +1,6 @@
-"""How fast the kernels are, against PyTorch where it can be imported, and against the speed of a copy.
+"""The speed of the kernels beside PyTorch, if it can be imported, and beside the speed of a copy.
 
-How it is timed, and what the peers do, is told where it is written: `report.ABOUT_SPEED`.
+`report.ABOUT_SPEED` says how they are timed, and what the peers do.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tools._gpu.training import learning_step, model_to_train
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large the works are."""
+    """The sizes of the workloads."""
 
     elements: int
     square: int
@@ -40,7 +40,7 @@ TINY = Sizes(36, 4, 1, 4, 2, (2,), 0.0)
 
 
 def seconds_of(work: Callable[[], object], least: float, wait: Callable[[], object]) -> float:
-    """How long `work` takes, in the best of some rounds of at least `least` seconds each."""
+    """How long `work` takes, in the fastest of some rounds of at least `least` seconds each."""
     for _ in range(3 if least else 1):
         work()
     wait()
@@ -70,7 +70,7 @@ class Bench:
         self.convolutions: dict[str, peer.Work] = {}
 
     def time(self, work: Callable[[], object] | None, wait: Callable[[], object]) -> float | None:
-        """Seconds; None where there is nothing to measure."""
+        """Seconds; None if there is nothing to measure."""
         if work is None:
             return None
         seconds = seconds_of(work, self.sizes.seconds, wait)
@@ -79,8 +79,8 @@ class Bench:
     def row(
         self, what: str, unit: str, amount: float, ours: Callable[[], object], other: Any, against: str, target: float
     ) -> None:
-        """A line of the table; `amount` is how many of `unit` a work does. `other` is a work of PyTorch's, or the
-        speed itself."""
+        """A row of the table. One call of `ours` does `amount` units of work. `other` is PyTorch's workload, or a
+        speed."""
         try:
             mine = self.time(ours, device().synchronize)
             if callable(other):
@@ -97,7 +97,7 @@ class Bench:
 
 
 def run_speed(report: Results, arguments: Namespace) -> None:
-    """All rows of the table by which the backend is judged."""
+    """All rows of the table."""
     bench = Bench(report, arguments)
     _memory(bench)
     _products(bench)
@@ -105,11 +105,11 @@ def run_speed(report: Results, arguments: Namespace) -> None:
     _training(bench)
     _convolution_kernels(bench)
     if bench.torch is None and not arguments.dry_run:
-        report.add("PyTorch is not installed here, so what is compared with it stays empty.")
+        report.add("PyTorch is not installed here, so the columns of its speed are empty.")
 
 
 def _memory(bench: Bench) -> None:
-    """What reads and writes memory and does little else, against a copy from device to device."""
+    """Workloads that are limited by memory, beside a copy from device to device."""
     n = bench.sizes.elements
     side = int(n**0.5)
     x, y = bench.array(n), bench.array(n)
@@ -117,7 +117,7 @@ def _memory(bench: Bench) -> None:
     seconds = bench.time(copied, device().synchronize)
     limit = 8 * n / seconds / 1e9 if seconds else None
     if limit:
-        bench.report.add(f"A copy of {n:,} numbers of float32 from device to device runs at {limit:,.0f} GB/s.")
+        bench.report.add(f"A copy of {n:,} float32 values from device to device runs at {limit:,.0f} GB/s.")
     square, image = bench.backend.reshape(x, (side, n // side)), bench.backend.reshape(x, (1, 1, side, n // side))
     window = Window((2, 2), (2, 2), ((0, 0), (0, 0)), (1, 1))
     pooled = n // 4
@@ -134,7 +134,7 @@ def _memory(bench: Bench) -> None:
         "average pooling 2x2": (4 * n + 4 * pooled, lambda: backend.avg_pool2d(image, window)),
     }
     for what, (size, work) in works.items():
-        bench.row(f"{what}, {n:.0e} numbers", "GB/s", size / 1e9, work, limit, "copy", 0.8)
+        bench.row(f"{what}, {n:.0e} values", "GB/s", size / 1e9, work, limit, "copy", 0.8)
 
 
 def _products(bench: Bench) -> None:
@@ -167,7 +167,7 @@ def _convolution(bench: Bench) -> None:
 
 
 def _convolution_kernels(bench: Bench) -> None:
-    """The names of cuDNN's kernels, which tell where it works by Winograd's algorithm."""
+    """The names of cuDNN's kernels, which show where it uses Winograd's algorithm."""
     if bench.torch:
         for what, work in bench.convolutions.items():
             bench.report.add(f"The kernels of conv2d, {what}: {bench.torch.kernels(work)}.")

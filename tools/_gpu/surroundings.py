@@ -1,4 +1,4 @@
-"""Where the packages are found without being installed, and what they run on."""
+"""Make the packages importable without an installation, and describe the machine."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-# What the packages import at the top, and what is done here does without.
+# Modules that the packages import at the top, and that are not needed here.
 NOT_NEEDED = (
     *("hypothesis", "safetensors", "safetensors.numpy", "mnist", "PIL", "PIL.Image", "filelock", "click", "tqdm"),
 )
-# What of platformdirs the packages use: processes that are started, which have no stand-ins, need it as well.
+# The part of platformdirs that the packages use. It is a file, since child processes need it and have no stand-ins.
 PLATFORMDIRS = """
 from pathlib import Path
 
 def user_cache_dir(name):
     return str(Path.home() / ".cache" / name)
 """
-COMPILERS = ("nvidia-nvvm", "nvidia-cuda-nvcc-cu12")  # the packages that bring libNVVM
+COMPILERS = ("nvidia-nvvm", "nvidia-cuda-nvcc-cu12")  # the packages that contain libNVVM
 TOOLKIT = Path("/usr/local/cuda")
 DISTRIBUTIONS = ("numba-cuda", "numba", "numpy", "cuda-core", "cuda-bindings", "torch")
 
 
 class _Absent(ModuleType):
-    """Stand-in for a module that is not installed: it has any name, each an empty class."""
+    """Stand-in for a module that is not installed: every attribute is an empty class."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -42,12 +42,12 @@ class _Absent(ModuleType):
 
 
 def is_installed(name: str) -> bool:
-    """Whether a module is there, and no stand-in for it."""
+    """Whether a module is installed, not a stand-in for it."""
     return not isinstance(sys.modules.get(name), _Absent) and find_spec(name) is not None
 
 
 def make_importable(root: Path) -> None:
-    """Make the packages of this tree importable, and the backends known by their names."""
+    """Make the packages of this tree importable, and register their backends."""
     for package in ("tensor", "kernels", "nn", "mnist"):
         sys.path.insert(0, str(root / "packages" / package / "src"))
     for name in NOT_NEEDED:
@@ -65,19 +65,19 @@ def make_importable(root: Path) -> None:
 
 
 def find_compiler() -> None:
-    """Let numba-cuda find libNVVM where only the machine's own toolkit has it."""
+    """Let numba-cuda find libNVVM if only the machine's CUDA toolkit has it."""
     if (TOOLKIT / "nvvm").is_dir() and not any(map(_version, COMPILERS)):
         os.environ.setdefault("CUDA_HOME", str(TOOLKIT))
 
 
 def _announce(folder: Path, project: dict[str, Any]) -> None:
-    """Let the backends of a package be found, as its installation would."""
+    """Register the backends of a package, as its installation would."""
     if not _version(project["name"]):
         made = folder / f"{project['name'].replace('-', '_')}-0.dist-info"
         made.mkdir()
         (made / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: 0\n")
         points = project["entry-points"]["stackgrad.backends"].items()
-        lines = "".join(f"{name} = {place}\n" for name, place in points)
+        lines = "".join(f"{name} = {target}\n" for name, target in points)
         (made / "entry_points.txt").write_text(f"[stackgrad.backends]\n{lines}")
 
 
@@ -89,14 +89,14 @@ def device_name() -> str:
 
 
 def versions() -> str:
-    """The versions of what the work is done with."""
+    """The versions of Python, the driver and the packages."""
     found = [*_driver(), f"Python {platform.python_version()}"]
     found += [f"{name} {_version(name)}" for name in DISTRIBUTIONS if _version(name)]
     return ", ".join(found)
 
 
 def _driver() -> list[str]:
-    """What NVIDIA's driver is for; nothing in the simulator."""
+    """The CUDA version that NVIDIA's driver supports; nothing in the simulator."""
     from stackgrad.kernels.cuda._driver import SIMULATED, dotted
 
     if SIMULATED:
@@ -108,7 +108,7 @@ def _driver() -> list[str]:
 
 
 def _version(distribution: str) -> str:
-    """The version that is installed, or nothing."""
+    """The installed version, or an empty string."""
     try:
         return version(distribution)
     except PackageNotFoundError:

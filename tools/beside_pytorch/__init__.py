@@ -1,1 +1,1 @@
-"""Random programs run by stackgrad and by PyTorch: what differs and does not stand in docs/pytorch.md is a fault."""
+"""Run random programs in stackgrad and in PyTorch. A difference that is not in docs/pytorch.md is a bug."""

@@ -1,4 +1,4 @@
-"""`python -m tools.beside_pytorch`: as many random cases as asked for, from the seed asked for, and what differs."""
+"""`python -m tools.beside_pytorch`: compare random programs in stackgrad and in PyTorch, and print the differences."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from .programs import PROGRAMS
 
 
 def main() -> int:
-    """Compare, print each difference, and give 1 where there was one."""
+    """Compare, print each difference, and return 1 if there was one."""
     parser = argparse.ArgumentParser(prog="python -m tools.beside_pytorch", description=__doc__)
-    parser.add_argument("--cases", type=int, default=2000, help="how many, spread evenly over the families")
-    parser.add_argument("--seed", type=int, default=0, help="of each family's first case")
-    parser.add_argument("--only", default="", help="families whose name holds this")
-    parser.add_argument("--backends", nargs="+", default=["numpy", "cpu"], help="where stackgrad computes")
-    parser.add_argument("--times", action="store_true", help="print the seconds that each family took")
+    parser.add_argument("--cases", type=int, default=2000, help="the number of cases, spread evenly over the families")
+    parser.add_argument("--seed", type=int, default=0, help="the seed of each family's first case")
+    parser.add_argument("--only", default="", help="only families whose name contains this text")
+    parser.add_argument("--backends", nargs="+", default=["numpy", "cpu"], help="stackgrad's backends")
+    parser.add_argument("--times", action="store_true", help="print the seconds for each family")
     options = parser.parse_args()
     torch.set_num_threads(1)
     chosen = {name: program for name, program in PROGRAMS.items() if options.only in name}

@@ -1,4 +1,4 @@
-"""A case: one random program, run by stackgrad and by PyTorch, and what each of them shows."""
+"""A case: one random program that runs in stackgrad and in PyTorch, and the values that each of them shows."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from .sides import Ours, Side, Tensor, Theirs
 
 @dataclass
 class Shown:
-    """What one side showed: labelled values, and the error that ended it, if one did.
+    """The values that one side showed, with labels, and the error that ended it, if any.
 
-    `coarse`: a float64 may have the rounding of a float32, which took part in it. `nans`: as of `Pure`.
+    `coarse`: float32 took part, so a float64 may have its rounding errors. `nans`: like that of `Pure`.
     """
 
     coarse: bool = False
@@ -28,7 +28,7 @@ class Shown:
     error: Exception | None = None
 
     def __call__(self, label: str, value: Any) -> None:
-        """Show an array, or anything that == compares."""
+        """Show an array or another value."""
         self.values.append((label, value))
 
 
@@ -37,14 +37,14 @@ Program = Callable[[Draw, Side, Shown], None]
 
 @dataclass(frozen=True)
 class Pure:
-    """A function of tensors, of which the value and the derivatives are shown.
+    """A function of tensors. Its value and its derivatives are shown.
 
     Attributes:
-        apply: a side and its tensors to a tensor.
-        arrays: the operands.
-        order: the highest derivative: 0, 1 or 2.
-        captures: whether it can be captured: it reads no values.
-        nans: "gradient" or "second", and the difference by which PyTorch's may be NaN where ours is finite.
+        apply: The function of a side and its tensors.
+        arrays: The operands.
+        order: The highest derivative: 0, 1 or 2.
+        captures: Whether it can be captured, since it reads no values.
+        nans: For "value", "gradient" or "second" the intended difference: PyTorch's may be NaN.
     """
 
     apply: Callable[..., Tensor]
@@ -58,12 +58,12 @@ PureFamily = Callable[[Draw], Pure]
 
 
 def derivatives(lib: Side, pure: Pure, tensors: list[Tensor], weights: Draw) -> list[tuple[str, Tensor]]:
-    """The value, and for each float operand the gradients, zeros where there is none."""
+    """The value, and for each float operand the gradients, or zeros if there is none."""
     leaves = [(i, x) for i, x in enumerate(tensors) if pure.order and pure.arrays[i].dtype.kind == "f"]
     for _, leaf in leaves:
         leaf.requires_grad_()
     out = pure.apply(lib, *tensors)
-    found = [("value", out.detach().clone())]  # a captured function must not give a view of an argument
+    found = [("value", out.detach().clone())]  # a captured function must not return a view of an argument
     if not leaves or not out.requires_grad:
         return found
     again = pure.order > 1
@@ -92,11 +92,11 @@ def _or_zeros(lib: Side, grad: Tensor | None, leaf: Tensor) -> Tensor:
     return lib.tensor(np.zeros(tuple(leaf.shape), str(leaf.dtype).removeprefix("torch.")))
 
 
-CALLS = 4  # of a captured function: as it is, recorded, and two replays
+CALLS = 4  # of a captured function: the plain call, the recording, and two replays
 
 
 def shows(name: str, family: PureFamily) -> Program:
-    """The program that shows the derivatives of a family's functions; a third of them captured."""
+    """The program that shows the derivatives of a family's functions; 30% of them are captured."""
 
     def program(draw: Draw, lib: Side, show: Shown) -> None:
         captured = draw.chance(0.3)
@@ -125,13 +125,13 @@ def shows(name: str, family: PureFamily) -> Program:
 
 
 def show_all(lib: Side, show: Shown, labels: list[str], results: tuple[Tensor, ...], after: str = "") -> None:
-    """Show each of the results."""
+    """Show each result."""
     for label, x in zip(labels, results, strict=True):
         show(label + after, lib.array(x))
 
 
 def run(name: str, program: Program, seed: int, lib: Side) -> Shown:
-    """What the program of that name and seed shows on one side."""
+    """Run the program with that name and seed on one side."""
     shown = Shown()
     with lib.running():
         try:
@@ -141,12 +141,12 @@ def run(name: str, program: Program, seed: int, lib: Side) -> Shown:
     return shown
 
 
-# Differences allowed: as a share of the value, and of the largest value of the array or 1.
+# Tolerances: relative to the value, and relative to the largest value of the array or 1.
 TOLERANCES = {"float32": (1e-4, 2e-5), "float64": (1e-9, 1e-10)}
 
 
 def difference(ours: Shown, theirs: Shown) -> str | None:
-    """In words where the two sides differ first, or None."""
+    """The first difference between the two sides as text, or None."""
     for (label, mine), (other, its) in zip(ours.values, theirs.values, strict=False):
         if label != other:
             return f"stackgrad shows {label}, PyTorch {other}"
@@ -158,8 +158,8 @@ def difference(ours: Shown, theirs: Shown) -> str | None:
             return f"{label}: {found}"
     if bool(ours.error) != bool(theirs.error) or len(ours.values) != len(theirs.values):
         first = ours if ours.error and (not theirs.error or len(ours.values) < len(theirs.values)) else theirs
-        alone = "stackgrad" if first is ours else "PyTorch"
-        return f"{alone} alone raised {type(first.error).__name__}: {first.error}"
+        side = "stackgrad" if first is ours else "PyTorch"
+        return f"only {side} raised {type(first.error).__name__}: {first.error}"
     if isinstance(ours.error, UNEXPECTED):
         return f"stackgrad raised {type(ours.error).__name__}: {ours.error}"
     return None
@@ -196,7 +196,7 @@ def _of_arrays(mine: Array, its: Array, coarse: bool, nans: str | None) -> str |
 
 
 def compare(name: str, program: Program, seed: int, backends: tuple[str, ...]) -> str | None:
-    """In words how one of the backends differs from PyTorch, or None."""
+    """The first difference between a backend and PyTorch as text, or None."""
     theirs = run(name, program, seed, Theirs())
     if theirs.error and str(theirs.error).startswith("ZeroTensors are immutable"):
         intended("zero-tensors")

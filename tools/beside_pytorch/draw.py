@@ -1,4 +1,4 @@
-"""Random choices and arrays: the same for both sides, since each of them draws from a generator of the same seed."""
+"""Random choices and arrays. They are the same on both sides, since each side has a generator with the same seed."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, -2.0, 3.0, np.inf, -np.inf, np.nan)
 
 
 class Draw:
-    """What a program draws from; `name` and `seed` decide all of it."""
+    """The source of a program's random choices; `name` and `seed` determine all of them."""
 
     def __init__(self, name: str, seed: int) -> None:
         self.random = np.random.default_rng([zlib.crc32(name.encode()), seed])
 
     def integer(self, low: int, high: int) -> int:
-        """From `low` to `high`, both counted."""
+        """An integer from `low` to `high`, both included."""
         return int(self.random.integers(low, high + 1))
 
     def uniform(self, low: float, high: float) -> float:
-        """A Python float with few digits."""
+        """A Python float with three decimal places."""
         return round(float(self.random.uniform(low, high)), 3)
 
     def chance(self, probability: float) -> bool:
@@ -41,16 +41,16 @@ class Draw:
         return items[int(self.random.integers(len(items)))]
 
     def some(self, items: Sequence[T], least: int = 0) -> list[T]:
-        """Some of the items, `least` of them or more, in random order."""
+        """At least `least` of the items, in random order."""
         count = self.integer(min(least, len(items)), len(items))
         return [items[int(i)] for i in self.random.permutation(len(items))[:count]]
 
     def dim(self, ndim: int) -> int:
-        """A dim of so many, counted from either end."""
+        """One of `ndim` dims, which may be negative."""
         return self.integer(-ndim, ndim - 1) if ndim else self.integer(-1, 0)
 
     def shape(self, most: int = 4, extent: int = 4, least: int = 0, empty: float = 0.05) -> Shape:
-        """A shape of `least` to `most` dimensions, one of them long now and then, or with probability `empty` 0."""
+        """A shape with `least` to `most` dimensions. One is sometimes long, and with probability `empty` one is 0."""
         shape = [self.integer(1, extent) for _ in range(self.integer(least, most))]
         if shape and self.chance(0.04):
             shape[self.integer(0, len(shape) - 1)] *= self.integer(8, 70)
@@ -64,10 +64,10 @@ class Draw:
         return tuple(1 if self.chance(0.2) else n for n in kept)
 
     def array(self, shape: Shape, dtype: str = "float32", values: str = "normal", laid: bool = True) -> Array:
-        """Random values; `laid`: in random strides.
+        """Random values, with random strides if `laid`.
 
-        `values`: "normal", "positive" (0.1 to 3), "small" integers with ties, "distinct", or "special" (also NaN and
-        infinities).
+        `values` are "normal", "positive" (0.1 to 3), "small" integers with ties, "distinct", or "special" (with NaN
+        and infinities).
         """
         if not laid or not shape or self.chance(0.5):
             return self._values(shape, dtype, values)

@@ -1,4 +1,4 @@
-"""The two sides of a comparison: what a program says in words of its own, said in stackgrad's and in PyTorch's."""
+"""The two sides of a comparison: a common interface to stackgrad and to PyTorch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Tensor = Any
 
 
 class Refused(Exception):
-    """PyTorch would go on; stackgrad is meant to raise here, as the page says."""
+    """PyTorch would not raise here, but stackgrad should; the page says so."""
 
 
 class Ours:
@@ -35,11 +35,11 @@ class Ours:
         self.backend = backend
 
     def tensor(self, array: Array, requires_grad: bool = False) -> Tensor:
-        """A tensor of these values in these strides."""
+        """A tensor with these values and strides."""
         return sg.from_numpy(np.asarray(array), requires_grad=requires_grad, backend=self.backend)
 
     def made(self, data: Any, dtype: str | None) -> Tensor:
-        """A tensor of nested lists."""
+        """A tensor from nested lists."""
         return sg.tensor(data, dtype=dtype, backend=self.backend)
 
     def arange(self, *bounds: float, dtype: Any) -> Tensor:
@@ -82,15 +82,15 @@ class Ours:
         return x @ y
 
     def put(self, x: Tensor, key: Any, value: Any, arrays: bool) -> None:
-        """x[key] = value; `arrays`: where the key has index arrays."""
+        """x[key] = value; `arrays` says whether the key has index arrays."""
         x[key] = value
 
     def relu(self, x: Tensor) -> Tensor:
-        """With 0 for -0."""
+        """With 0 instead of -0."""
         return x.relu() + 0
 
     def settled(self, x: Tensor) -> Tensor:
-        """A result that was computed, not a view."""
+        """A computed result, not a view."""
         return x
 
     def var(self, x: Tensor, dim: Any, correction: int, keepdim: bool) -> Tensor:
@@ -109,15 +109,15 @@ class Ours:
         return sg.no_grad()
 
     def refuse(self, name: str, when: bool) -> None:
-        """Nothing: here stackgrad has to raise by itself where `when`."""
+        """Does nothing: stackgrad must raise by itself if `when`."""
         intended(name)
 
     def plain(self, x: Tensor) -> Tensor:
-        """As it is; PyTorch's side gets it in C order, without which its batch norm gives wrong gradients."""
+        """x itself; PyTorch's side makes it contiguous, without which its batch norm gives wrong gradients."""
         return x
 
     def module(self, module: Any) -> Any:
-        """A module of float64, on the backend."""
+        """The module in float64, on the backend."""
         return module.to(self.backend).astype("float64")
 
     def optimizer(self, name: str, params: Sequence[Tensor], **options: Any) -> Any:
@@ -130,7 +130,7 @@ class Ours:
         return getattr(nn.optim.lr_scheduler, name)(optimizer, **options)
 
     def rate(self, schedule: Any) -> float:
-        """The learning rate that is in force."""
+        """The current learning rate."""
         return float(schedule.optimizer.lr)
 
     def captured(self, function: Any) -> Any:
@@ -156,7 +156,7 @@ class Theirs:
         return torch.from_numpy(np.asarray(array)).requires_grad_(requires_grad)
 
     def made(self, data: Any, dtype: str | None) -> Tensor:
-        """Of rows of equal length, also where the first is empty, as the page says."""
+        """Rows must have the same length, even if the first is empty, as the page says."""
         x = torch.tensor(data, dtype=None if dtype is None else self.dtype(dtype))
         if not x.numel():
             try:
@@ -194,7 +194,7 @@ class Theirs:
         return torch.minimum(a, b)
 
     def extreme(self, name: str, x: Tensor, dim: Any, keepdim: bool) -> Tensor:
-        """Values alone, as the page says."""
+        """Only the values, as the page says."""
         if dim is None:
             return getattr(torch, name)(x)
         if not isinstance(dim, int):
@@ -203,7 +203,7 @@ class Theirs:
         return getattr(torch, name)(x, dim, keepdim).values
 
     def power(self, x: Any, y: Any) -> Tensor:
-        """With the refusals of integers, and square roots as powers, as the page says."""
+        """With stackgrad's errors for integers, and square roots as powers, as the page says."""
         bools = [self._is_bool(v) for v in (x, y)]
         self.refuse("bool-powers", all(bools))
         if any(bools) and any(isinstance(v, torch.Tensor) and v.requires_grad for v in (x, y)):
@@ -216,14 +216,14 @@ class Theirs:
         return x**y
 
     def minus(self, x: Any, y: Any) -> Tensor:
-        """Bools as integers, beside other dtypes, as the page says."""
+        """Beside another dtype, bools are integers, as the page says."""
         if self._is_bool(x) != self._is_bool(y):
             intended("bool-minus")
             x, y = ((v * 1 if self._is_bool(v) else v) for v in (x, y))
         return x - y
 
     def matmul(self, x: Tensor, y: Tensor) -> Tensor:
-        """Of mixed dtypes in the common one, as the page says."""
+        """Mixed dtypes are promoted, as the page says."""
         if x.dtype != y.dtype:
             intended("matmul-promotes")
             dtype = torch.promote_types(x.dtype, y.dtype)
@@ -237,12 +237,12 @@ class Theirs:
         x[key] = value
 
     def relu(self, x: Tensor) -> Tensor:
-        """With 0 for -0: either may come, as the page says."""
+        """With 0 instead of -0, since either may occur, as the page says."""
         intended("signs-of-zeros")
         return x.relu() + 0
 
     def settled(self, x: Tensor) -> Tensor:
-        """A result in C order, as the page says; PyTorch keeps the strides of what it was made from."""
+        """A contiguous result, as the page says; PyTorch keeps the strides of the operand."""
         intended("strides-of-results")
         return x.contiguous()
 
@@ -250,7 +250,7 @@ class Theirs:
         return x.dtype == torch.bool if isinstance(x, torch.Tensor) else isinstance(x, bool)
 
     def var(self, x: Tensor, dim: Any, correction: int, keepdim: bool) -> Tensor:
-        """Of too few values as the quotient that it is, as the page says."""
+        """Of too few values, a division by zero, as the page says."""
         if dim == ():
             intended("variance-over-no-dims")
             dim = None
@@ -274,7 +274,7 @@ class Theirs:
         return torch.no_grad()
 
     def refuse(self, name: str, when: bool) -> None:
-        """Raise where stackgrad is meant to raise and PyTorch goes on."""
+        """Raise if `when`: there stackgrad should raise, and PyTorch would not."""
         intended(name)
         if when:
             raise Refused(name)
@@ -304,14 +304,14 @@ class Theirs:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Warnings are PyTorch's own affair."""
+        """PyTorch's warnings are ignored."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
 
 
 class _OneCycle(torch.optim.lr_scheduler.OneCycleLR):  # type: ignore[misc]
-    """Up in a line, down along a cosine, as the page says; PyTorch has one form for both. Momentum is left alone."""
+    """Linear up and cosine down, as the page says; PyTorch has one form for both. Momentum does not change."""
 
     def __init__(self, optimizer: Any, max_lr: float, total_steps: int, warmup: float) -> None:
         intended("one-cycle")

@@ -1,4 +1,4 @@
-"""Which benchmarks a change affects, and in which order they are measured."""
+"""The benchmarks that a change affects, and their order."""
 
 import pytest
 
@@ -15,10 +15,10 @@ BASE = {
 
 
 def touched(called=(), compiled=(), modules=(), rows=(), kernels=None):
-    """Of (path, name) pairs."""
-    where = {(path, name): line for path, tree in BASE.items() for line, name in lines_of(tree)}
-    places = [[(path, where[path, name]) for path, name in names] for names in (called, compiled)]
-    return Touched(frozenset(places[0]), frozenset(places[1]), modules, frozenset(rows), kernels or {})
+    """A Touched from (path, name) pairs."""
+    line_of = {(path, name): line for path, tree in BASE.items() for line, name in lines_of(tree)}
+    found = [frozenset((path, line_of[path, name]) for path, name in names) for names in (called, compiled)]
+    return Touched(*found, modules, frozenset(rows), kernels or {})
 
 
 def lines_of(source):
@@ -46,7 +46,7 @@ CALL = touched(called=[("p/_optable.py", "call")], compiled=[("p/_k.py", "body")
         ("p/_optable.py", "Op('exp')", "Op('exp', 1)", {"ROWS[exp]"}, set()),
     ],
 )
-def test_what_is_executed_and_what_that_reads_affects(path, old, new, called, compiled):
+def test_executed_code_and_what_it_reads_affect_a_benchmark(path, old, new, called, compiled):
     found = reason(path, old, new, CALL)
     assert {name for _, name in found.called} == called
     assert {name for _, name in found.compiled} == compiled
@@ -61,11 +61,11 @@ def test_what_is_executed_and_what_that_reads_affects(path, old, new, called, co
         ("p/_math.py", "def _fast", "# fast\ndef _fast"),
     ],
 )
-def test_what_is_not_executed_does_not(path, old, new):
+def test_code_that_is_not_executed_does_not(path, old, new):
     assert reason(path, old, new, CALL) is None
 
 
-def test_a_function_that_numba_replaces_stands_for_its_module():
+def test_a_function_that_numba_replaces_represents_its_module():
     kernel = touched(compiled=[("p/_k.py", "body")], modules=["p/_math.py"])
     assert {name for _, name in reason("p/_math.py", "return x", "return -x", kernel).compiled} == {"_fast"}
 
@@ -78,7 +78,7 @@ def test_a_function_that_numba_replaces_stands_for_its_module():
         ("p/_k.py", "TILE = 4", "TILE = 5"),
     ],
 )
-def test_the_share_is_of_what_is_executed(path, old, new):
+def test_the_share_is_relative_to_the_executed_code(path, old, new):
     assert reason(path, old, new, CALL).share == 1 / 2
 
 
@@ -86,7 +86,7 @@ BY_KERNELS = Reason(frozenset(), frozenset({("p", "f")}), 0.1)
 BY_CALL = Reason(frozenset({("p", "f")}), frozenset(), 0.1)
 
 
-def test_the_same_machine_code_is_the_same_benchmark():
+def test_benchmarks_with_the_same_machine_code_are_the_same():
     same, other, unknown = ({"f": code} for code in ("1", "2", "unknown"))
     assert is_same(touched(kernels=same), touched(kernels=same), BY_KERNELS)
     assert not is_same(touched(kernels=same), touched(kernels=other), BY_KERNELS)
@@ -94,7 +94,7 @@ def test_the_same_machine_code_is_the_same_benchmark():
     assert not is_same(touched(kernels=same), touched(kernels=same), BY_CALL)
 
 
-def test_one_of_each_entry_comes_first_and_numpy_last():
+def test_one_benchmark_of_each_entry_comes_first_and_numpy_last():
     names = [
         f"m.f('{op}', '{size}', '{backend}')" for backend in ("numpy", "cpu") for op in "ab" for size in ("1e3", "1e6")
     ]
@@ -104,7 +104,7 @@ def test_one_of_each_entry_comes_first_and_numpy_last():
     assert all("numpy" in name for name in by_call[4:])
 
 
-def test_those_in_which_the_change_is_the_larger_part_come_first():
+def test_benchmarks_in_which_the_change_is_a_larger_part_come_first():
     reasons = {"m.f(1)": BY_CALL._replace(share=0.01), "m.g(1)": BY_CALL._replace(share=0.5)}
     assert in_order(reasons) == ["m.g(1)", "m.f(1)"]
 
@@ -113,7 +113,7 @@ def test_those_in_which_the_change_is_the_larger_part_come_first():
     "path",
     ["pyproject.toml", "packages/nn/pyproject.toml", "benchmarks/_suite.py", "packages/nn/src/stackgrad/nn/x.json"],
 )
-def test_what_affects_all(path):
+def test_files_that_affect_all(path):
     assert affects_all([path]) == [path]
 
 
@@ -121,12 +121,12 @@ def test_what_affects_all(path):
     "path",
     ["docs/x.md", "packages/nn/tests/test_x.py", "tools/slower.py", "README.md", "packages/nn/src/stackgrad/nn/x.py"],
 )
-def test_what_does_not(path):
+def test_files_that_do_not(path):
     assert affects_all([path]) == []
 
 
-def test_what_was_noted_for_another_commit_is_reused_where_nothing_differs():
-    head = {**BASE, "p/_optable.py": "# a line more\n" + BASE["p/_optable.py"].replace("ROWS, CHUNK", "CHUNK, ROWS")}
+def test_records_of_another_commit_are_reused_if_nothing_differs():
+    head = {**BASE, "p/_optable.py": "# another line\n" + BASE["p/_optable.py"].replace("ROWS, CHUNK", "CHUNK, ROWS")}
     back = touched(called=[("p/_optable.py", "backward")], compiled=[("p/_k.py", "body")], kernels={"f": "1"})
     found = reused({"forward": CALL, "backward": back}, Tree(BASE), Tree(head))
     ((_, line),) = back.called

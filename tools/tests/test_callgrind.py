@@ -1,4 +1,4 @@
-"""Instructions are counted where valgrind is, and the same ones each time."""
+"""Instructions are counted where valgrind is installed, and the counts are the same each time."""
 
 import platform
 import re
@@ -47,17 +47,17 @@ def test_counts_without_caches() -> None:
 
 
 @pytest.mark.parametrize("wrapped", ["18446744073709551500 300 200", "-12 300 200", "900 300 200 1 -3 7 0 5 2"])
-def test_a_count_that_wrapped_around_is_none(wrapped: str) -> None:
+def test_a_count_that_wrapped_around_is_not_valid(wrapped: str) -> None:
     assert totals(HEADER.format(wrapped)) is None
 
 
 @pytest.mark.parametrize("text", ["", "events: Ir\n", "summary: 3\n"])
-def test_what_holds_no_count(text: str) -> None:
+def test_a_dump_without_a_count(text: str) -> None:
     with pytest.raises(ValueError, match="no line 'summary' after a line 'events'"):
         totals(text)
 
 
-def test_without_valgrind_we_say_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_valgrind_the_message_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(shutil, "which", lambda name: None)
@@ -67,13 +67,13 @@ def test_without_valgrind_we_say_how_to_install_it(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(("system", "machine"), [("darwin", "arm64"), ("win32", "AMD64"), ("linux", "aarch64")])
-def test_machines_whose_requests_are_others(monkeypatch: pytest.MonkeyPatch, system: str, machine: str) -> None:
+def test_machines_with_other_client_requests(monkeypatch: pytest.MonkeyPatch, system: str, machine: str) -> None:
     monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setattr(platform, "machine", lambda: machine)
     assert f"not {system} on {machine}" in str(missing())
 
 
-def test_the_file_imports_the_standard_library_alone() -> None:
+def test_the_file_imports_only_the_standard_library() -> None:
     imported = re.findall(r"^(?:from|import) (\w+)", FILE.read_text(encoding="utf-8").split('"""', 2)[2], re.MULTILINE)
     assert set(imported) <= sys.stdlib_module_names
 
@@ -90,10 +90,10 @@ def test_counts_follow_the_work_and_agree_between_processes(tmp_path: Path) -> N
     script.write_text(COUNTED.format(folder=str(FILE.parent)), encoding="utf-8")
     first, second = (run([sys.executable, str(script)], layout=layout) for layout in (0, 1))
     assert first["thrice"].instructions / first["once"].instructions == pytest.approx(3, rel=0.1)
-    assert first["once"].instructions > 2_000  # two an iteration at least
+    assert first["once"].instructions > 2_000  # at least two per iteration
     for name, counts in first.items():
         assert second[name].instructions == pytest.approx(counts.instructions, rel=0.01)
-    # 32 columns touch each cache line of 2,048 rows; 32 rows are an eighth of those lines.
+    # The 32 columns touch every cache line of the array; the 32 rows touch an eighth of them.
     assert first["a column each time"].first_level > 3 * first["a row each time"].first_level
 
 

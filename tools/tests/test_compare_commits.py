@@ -1,4 +1,4 @@
-"""What is measured, and how often, when two commits are compared."""
+"""A comparison of two commits: which benchmarks are measured, and how often."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tools.slower import FRESH_ROUNDS, LEAST_ROUNDS, MOST_ROUNDS, undecided
 
 
 class Fake:
-    """A comparison whose rounds take so many seconds each, and in which the benchmark "slow" is slower."""
+    """A comparison whose rounds take `seconds` each, and in which the benchmark "slow" is slower."""
 
     def __init__(self, names: list[str], seconds: float = 0.0, fresh: tuple[float, ...] = (1.5,)) -> None:
         self.base, self.head, self.clock = "base", "head", 0.0
@@ -51,14 +51,14 @@ class Fake:
         return names
 
 
-def test_all_are_measured_in_as_many_rounds_where_there_is_time():
+def test_with_enough_time_all_are_measured_in_all_rounds():
     comparison: Any = Fake(["a", "b"])
     measure(comparison, ["a", "b"], LEAST_ROUNDS, float("inf"))
     assert comparison.counted == {"a": LEAST_ROUNDS, "b": LEAST_ROUNDS}
     assert comparison.left_out == []
 
 
-def test_what_there_is_no_time_for_is_left_out_from_the_end(monkeypatch):
+def test_without_enough_time_the_last_are_left_out(monkeypatch):
     names = [f"n{i}" for i in range(40)]
     comparison: Any = Fake(names, seconds=1.0)
     monkeypatch.setattr(compare_commits, "time", SimpleNamespace(monotonic=lambda: comparison.clock))
@@ -69,7 +69,7 @@ def test_what_there_is_no_time_for_is_left_out_from_the_end(monkeypatch):
 
 
 @pytest.mark.parametrize(("fresh", "rounds"), [((1.5,), FRESH_ROUNDS + 1), ((1.0,), 6), ((1.5, 1.5, 1.0), MOST_ROUNDS)])
-def test_new_rounds_go_on_until_they_say_something(fresh, rounds):
+def test_new_rounds_continue_until_they_decide(fresh, rounds):
     comparison: Any = Fake(["slow", "b"], fresh=fresh)
     measure(comparison, ["slow", "b"], LEAST_ROUNDS, float("inf"))
     assert {name: len(times) for name, times in comparison.again.items()} == {"slow": rounds}
@@ -90,18 +90,18 @@ def commits(monkeypatch):
     return differ
 
 
-def test_documents_alone_are_nothing_to_measure(commits, capsys):
+def test_a_change_of_documents_is_not_measured(commits, capsys):
     comparison = commits(["docs/x.md"], set(), set())
     assert to_measure(comparison, "", False, float("inf")) == []
     assert capsys.readouterr().out == "nothing to measure: no code of the packages changed, only docs/x.md\n"
 
 
-def test_what_no_benchmark_executes_is_nothing_to_measure(commits, capsys):
+def test_code_that_no_benchmark_executes_is_not_measured(commits, capsys):
     assert to_measure(commits(["x.py"], {("p.py", "f")}, set()), "", False, float("inf")) == []
     assert "nothing to measure: no benchmark executes what changed" in capsys.readouterr().out
 
 
-def test_what_executes_it_is_measured(commits, capsys):
+def test_benchmarks_that_execute_the_change_are_measured(commits, capsys):
     assert to_measure(commits(["x.py"], {("p.py", "f")}, {"m.b(1)"}), "", False, float("inf")) == ["m.b(1)"]
     assert "changed: p:f\n1 of 2 benchmarks execute it" in capsys.readouterr().out
 

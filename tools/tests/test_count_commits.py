@@ -1,4 +1,4 @@
-"""What is said of two commits' counts, and of what was recorded."""
+"""The report on the counts of two commits, and recorded counts."""
 
 import json
 import sys
@@ -21,20 +21,22 @@ def side(errors: dict[str, str] | None = None, **counts: Counts) -> Recorded:
     return made
 
 
-def said(base: Recorded, head: Recorded, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str]]:
+def reported(base: Recorded, head: Recorded, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str]]:
     status = report(Comparison(base, head))
     return status, capsys.readouterr().out.splitlines()
 
 
-def test_the_same_counts_are_silent(capsys: pytest.CaptureFixture[str]) -> None:
-    assert said(side(add=ADD, exp=EXP), side(add=ADD, exp=EXP), capsys) == (
+def test_equal_counts_are_not_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert reported(side(add=ADD, exp=EXP), side(add=ADD, exp=EXP), capsys) == (
         0,
         ["2 benchmarks compared, 0 grew, 0 failing"],
     )
 
 
-def test_what_grew_is_named_and_what_shrank_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    status, lines = said(side(add=ADD, exp=EXP), side(add=Counts(22_000, 500, 0), exp=Counts(40_000, 800, 10)), capsys)
+def test_counts_that_grew_fail_and_counts_that_shrank_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    status, lines = reported(
+        side(add=ADD, exp=EXP), side(add=Counts(22_000, 500, 0), exp=Counts(40_000, 800, 10)), capsys
+    )
     assert status == 1
     assert lines[:2] == [
         "less: exp: instructions 50,000 -> 40,000 (-20.0%)",
@@ -42,18 +44,18 @@ def test_what_grew_is_named_and_what_shrank_is_shown(capsys: pytest.CaptureFixtu
     ]
 
 
-def test_a_bound_that_a_benchmark_widens(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_benchmark_with_a_wider_limit(capsys: pytest.CaptureFixture[str]) -> None:
     base, head = side(add=ADD), side(add=Counts(22_000, 500, 0))
     head.limits = {"add": 0.2}
-    assert said(base, head, capsys)[0] == 0
+    assert reported(base, head, capsys)[0] == 0
 
 
-def test_a_call_is_not_bound_closer_beside_recorded_counts(capsys: pytest.CaptureFixture[str]) -> None:
+def test_beside_recorded_counts_the_limit_of_a_call_is_not_tighter(capsys: pytest.CaptureFixture[str]) -> None:
     base, head = side(add=ADD), side(add=Counts(20_500, 500, 0))
     head.limits = {"add": 0.01}
-    assert said(base, head, capsys)[0] == 0
-    base.limits = {"add": 0.01}  # a commit counted beside it
-    assert said(base, head, capsys)[0] == 1
+    assert reported(base, head, capsys)[0] == 0
+    base.limits = {"add": 0.01}  # now base is a commit that was counted too
+    assert reported(base, head, capsys)[0] == 1
 
 
 def counted(**counts: Counts) -> Side:
@@ -64,38 +66,38 @@ def counted(**counts: Counts) -> Side:
 
 
 @pytest.mark.parametrize(("head_again", "status"), [(20_900, 0), (21_800, 1)])
-def test_new_counts_of_both_commits_decide_alone(
+def test_only_new_counts_of_both_commits_decide(
     head_again: int, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The first ones were taken beside other benchmarks, of which one commit alone had been counted before."""
+    """The first counts were taken beside other benchmarks, and some of those had stored counts for one commit only."""
     new = [Counted({"add": Counts(count, 500, 0)}, {}) for count in (20_900, head_again)]
-    asked: list[int] = []
+    layouts: list[int] = []
 
     def count(wanted: object, layout: int) -> list[Counted]:
-        asked.append(layout)
+        layouts.append(layout)
         return new
 
     monkeypatch.setattr(_counts, "count", count)
     comparison = Comparison(counted(add=ADD), counted(add=Counts(20_900, 500, 0)))
     comparison.count()
     assert report(comparison) == status
-    assert asked == ([1, 2, 3] if status else [1])
+    assert layouts == ([1, 2, 3] if status else [1])
 
 
-def test_what_one_commit_alone_has_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    status, lines = said(side({"new": "no such op"}, add=ADD, old=OLD), side(add=ADD, new=EXP), capsys)
+def test_benchmarks_of_only_one_commit_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    status, lines = reported(side({"new": "no such op"}, add=ADD, old=OLD), side(add=ADD, new=EXP), capsys)
     assert status == 0
     assert lines[:2] == ["only on HEAD: new (no such op)", "only on BASE: old"]
 
 
-def test_what_fails_on_head_fails(capsys: pytest.CaptureFixture[str]) -> None:
-    status, lines = said(side(add=ADD, exp=EXP), side({"exp": "TypeError: x"}, add=ADD), capsys)
+def test_a_benchmark_that_fails_on_head_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    status, lines = reported(side(add=ADD, exp=EXP), side({"exp": "TypeError: x"}, add=ADD), capsys)
     assert status == 1
     assert "FAILS on HEAD: exp: TypeError: x" in lines
 
 
 def test_nothing_to_compare_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
-    assert said(side(old=OLD), side(new=EXP), capsys)[0] == 2
+    assert reported(side(old=OLD), side(new=EXP), capsys)[0] == 2
 
 
 def test_first_rows() -> None:
@@ -103,7 +105,7 @@ def test_first_rows() -> None:
     assert recorded_counts.first_rows(names) == ["a.time_x('exp', 1)", "a.time_y", "b.count_z('m')", "import p"]
 
 
-def test_what_is_recorded_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recorded_counts_are_written_and_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorded_counts, "FILE", tmp_path / "counts.json")
     recorded_counts.write({"numpy": "2.4.6"}, {"b": EXP, "a": Counts(20_000.4, 500.0, 0.0)})
     assert recorded_counts.read() == ({"numpy": "2.4.6"}, {"a": ADD, "b": EXP})
@@ -112,7 +114,7 @@ def test_what_is_recorded_is_read_again(tmp_path: Path, monkeypatch: pytest.Monk
     assert '\n    "a": [20000, 500, 0],\n' in text
 
 
-def test_versions_that_differ() -> None:
+def test_different_versions() -> None:
     recorded = {"numpy": "2.4.6", "valgrind": "3.19.0"}
     assert recorded_counts.difference(recorded, dict(recorded)) == ""
     here = {"numpy": "2.5.0", "valgrind": "3.19.0", "libc": "glibc 2.36"}
@@ -128,7 +130,7 @@ def test_without_valgrind_nothing_is_counted(
     assert capsys.readouterr().err == "there is no valgrind\n"
 
 
-def test_tables_of_what_was_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tables_of_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counts = {
         "bench_elementwise.time_float32('exp', '1e3', 'cpu')": Counts(22_000, 0, 0),
         "bench_elementwise.time_float32('exp', '1e6', 'cpu')": Counts(218_000, 0, 0),

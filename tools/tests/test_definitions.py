@@ -1,4 +1,4 @@
-"""Which definitions differ between two trees, and what a definition is made of."""
+"""The definitions that differ between two trees, and what a definition consists of."""
 
 import pytest
 
@@ -58,11 +58,11 @@ def after(path, old, new):
         ("p/_b.py", "LIMIT = 3", "LIMIT = 4", {("p/_b.py", "LIMIT")}),
     ],
 )
-def test_what_changed(path, old, new, found):
+def test_changed_definitions(path, old, new, found):
     assert after(path, old, new) == found
 
 
-def test_a_name_that_comes_anew_changes_those_that_read_it():
+def test_a_new_name_changes_the_definitions_that_read_it():
     found = after("p/_b.py", "state = None", "state = None\ndef other_(x): return x")
     assert found == {("p/_b.py", "other_")}
     base = {"p/_c.py": "def f(x):\n    return max(x)\n"}
@@ -70,24 +70,24 @@ def test_a_name_that_comes_anew_changes_those_that_read_it():
     assert changed(Tree(base), Tree(shadowed)) == {("p/_c.py", "max"), ("p/_c.py", "f")}
 
 
-def test_a_statement_that_binds_nothing_is_a_part_of_all():
+def test_a_statement_that_binds_nothing_belongs_to_all_definitions():
     base = {"p/_c.py": "A = {}\n\n\ndef f():\n    return A\n\n\nA.update(x=1)\n"}
     head = {"p/_c.py": base["p/_c.py"].replace("x=1", "x=2")}
     assert changed(Tree(base), Tree(head)) == {("p/_c.py", "A"), ("p/_c.py", "f")}
 
 
-def test_files_that_come_and_go():
+def test_added_and_removed_files():
     extra = {**BASE, "p/_c.py": "X = 1\n"}
     assert changed(Tree(BASE), Tree(extra)) == changed(Tree(extra), Tree(BASE)) == {("p/_c.py", "X")}
 
 
-def test_what_a_kernel_is_made_of():
+def test_the_definitions_of_a_kernel():
     found = Tree(BASE).made_of(("p/_a.py", "kernel"))
     names = {name for _, name in found}
     assert names == {"kernel", "help_", "helper", "other", "inner", "LIMIT"}
 
 
-def test_what_a_call_uses_besides_the_functions_that_it_calls():
+def test_the_definitions_that_a_call_uses_besides_the_functions_it_calls():
     tree = Tree(BASE)
     read = tree.used_by_call(("p/_a.py", "Table.read"))
     assert read == {

@@ -1,4 +1,4 @@
-"""The command line of tools/gpu_check.py; what it does is tested with the cuda backend."""
+"""The command line of tools/gpu_check.py; the tests of the cuda backend test its parts."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def _no_simulator(monkeypatch):
         (["--only", "cases", "--out", "page.md"], Path("page.md")),
     ],
 )
-def test_only_a_whole_run_on_a_gpu_writes_the_page_of_the_project(given, out):
+def test_only_a_whole_run_on_a_gpu_writes_the_projects_page(given, out):
     assert parse_arguments(given).out == out
     assert PAGE.parent.is_dir()
 
@@ -46,16 +46,16 @@ def error(given, capsys):
 
 def test_the_simulator_is_for_dry_runs(monkeypatch, capsys):
     monkeypatch.setenv("NUMBA_ENABLE_CUDASIM", "1")
-    text = "NUMBA_ENABLE_CUDASIM asks for Numba's simulator: unset it to check a GPU, or use --dry-run\n"
+    text = "NUMBA_ENABLE_CUDASIM selects Numba's simulator: unset it to check a GPU, or use --dry-run\n"
     assert error(["--only", "cases"], capsys) == text
     assert parse_arguments(["--dry-run"]).dry_run
 
 
-def test_examples_are_counted_from_one(capsys):
+def test_examples_are_at_least_one(capsys):
     assert parse_arguments(["--examples", "1"]).examples == 1
     assert "--examples 0: expected 1 or more\n" in error(["--examples", "0"], capsys)
 
 
-def test_results_cannot_be_written_where_there_is_no_folder(tmp_path, capsys):
+def test_results_need_an_existing_folder(tmp_path, capsys):
     out = tmp_path / "absent" / "gpu.md"
     assert f"--out {out}: there is no folder {tmp_path / 'absent'}\n" in error(["--out", str(out)], capsys)

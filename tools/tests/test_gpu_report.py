@@ -20,7 +20,7 @@ def report():
         (None, None, "| add, GB/s |  |  | copy |  | 0.80 |  |"),
     ],
 )
-def test_what_was_not_measured_stays_empty(ours, other, line):
+def test_values_that_were_not_measured_stay_empty(ours, other, line):
     assert Speed("add", "GB/s", ours, other, "copy", 0.8).line() == line
 
 
@@ -36,7 +36,7 @@ def test_a_page():
     assert text.endswith("| add, GB/s | 1 | 2 | copy | 0.50 | 0.80 | no |\n\nA note.\n")
 
 
-def test_a_slow_work_is_no_failure_but_a_wrong_one_is():
+def test_a_slow_workload_is_not_a_failure_but_a_wrong_one_is():
     made = report()
     made.add(Speed("add", "GB/s", 1.0, 2.0, "copy", 0.8))
     made.check("sanitizer", None, "not installed")

@@ -1,4 +1,4 @@
-"""What tools/gpu_check.py does without: these tests run Python with nothing installed, as on a bare machine."""
+"""tools/gpu_check.py needs few packages: these tests run Python with nothing installed, as on a bare machine."""
 
 import os
 import subprocess
@@ -34,7 +34,7 @@ subprocess.run([sys.executable, "-S", "-c", child], env=environment, check=True)
 
 
 def test_a_machine_where_little_is_installed(tmp_path):
-    """A process that it starts finds the folder of compiled kernels too."""
+    """A child process finds the cache folder of compiled kernels too."""
     command = [sys.executable, "-S", "-c", BARE]
     done = subprocess.run(command, env={"HOME": str(tmp_path)}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""No package has a circle of imports, not even one hidden in a function: what belongs together is in one file."""
+"""No package has an import cycle, not even one hidden in a function."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PACKAGES = Path(__file__).parents[2] / "packages"
 
 
 def imported(node: ast.AST) -> Iterator[ast.ImportFrom]:
-    """All `from` imports, those inside functions too, but not those that are for annotations alone."""
+    """All `from` imports, including those inside functions, but not those that are only for annotations."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
             yield from (found for other in child.orelse for found in imported(other))
@@ -24,7 +24,7 @@ def imported(node: ast.AST) -> Iterator[ast.ImportFrom]:
 
 
 def files(statement: ast.ImportFrom, path: Path) -> set[Path]:
-    """The files beside `path`, in its package's folder and those below, that an import relative to it reads."""
+    """The files of the package that a relative import in `path` reads."""
     folder = path.parents[statement.level - 1]
     base = folder.joinpath(*(statement.module or "").split(".")) if statement.module else folder
     if base.with_suffix(".py").is_file():
@@ -35,7 +35,7 @@ def files(statement: ast.ImportFrom, path: Path) -> set[Path]:
 
 
 def graph(root: Path) -> dict[Path, set[Path]]:
-    """For each file under `root` those that it imports."""
+    """For each file under `root`, the files that it imports."""
     return {
         path.relative_to(root): {
             file.relative_to(root)
@@ -48,8 +48,8 @@ def graph(root: Path) -> dict[Path, set[Path]]:
     }
 
 
-def circle(root: Path) -> list[str]:
-    """The files of a circle, the first again at the end; none where there is no circle."""
+def cycle(root: Path) -> list[str]:
+    """The files of a cycle, with the first again at the end; empty if there is no cycle."""
     try:
         TopologicalSorter(graph(root)).prepare()
     except CycleError as error:
@@ -58,10 +58,10 @@ def circle(root: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("package", ["tensor", "kernels", "nn", "mnist"])
-def test_no_circle_of_imports(package: str) -> None:
+def test_no_import_cycle(package: str) -> None:
     root = PACKAGES / package / "src" / "stackgrad" / package
     assert len(graph(root)) > 5
-    assert circle(root) == []
+    assert cycle(root) == []
 
 
 @pytest.mark.parametrize(
@@ -75,9 +75,9 @@ def test_no_circle_of_imports(package: str) -> None:
         ("from .b import y", "import os", False),
     ],
 )
-def test_circles_are_found(a: str, b: str, found: bool, tmp_path: Path) -> None:
+def test_cycles_are_found(a: str, b: str, found: bool, tmp_path: Path) -> None:
     (tmp_path / "_deep").mkdir()
     sources = {"__init__": "", "a": a, "b": b, "_deep/__init__": "", "_deep/c": "from ..a import x"}
     for name, source in sources.items():
         (tmp_path / f"{name}.py").write_text(source, encoding="utf-8")
-    assert bool(circle(tmp_path)) == found
+    assert bool(cycle(tmp_path)) == found

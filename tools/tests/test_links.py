@@ -1,4 +1,4 @@
-"""Links between documents lead somewhere, also from the page that an index shows of a package."""
+"""Links between documents lead somewhere, also from a package's page on an index."""
 
 import re
 import subprocess
@@ -15,12 +15,12 @@ DOCUMENTS = [name for name in TRACKED if name.endswith(".md") and (ROOT / name).
 
 
 def text_of(name: str) -> str:
-    """A document without its blocks of code."""
+    """A document without its code blocks."""
     return re.sub(r"^```.*?^```$", "", (ROOT / name).read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
 
 
 def links(name: str) -> list[str]:
-    """Where the links and pictures of a document lead."""
+    """The targets of a document's links and pictures."""
     return re.findall(r"\]\(([^)\s]+)\)", text_of(name))
 
 

@@ -1,4 +1,4 @@
-"""The comparison with PyTorch: what counts as equal, which form of PyTorch's counts, what is written."""
+"""The comparison with PyTorch: tolerances, which of PyTorch's layouts counts, and the tables."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def row(**given):
     return Row(work, **{"ours": ours, "theirs": {"NCHW": [0.05], "channels last": [0.03]}, **given})
 
 
-def test_the_medians_and_the_better_form_count():
+def test_the_medians_and_the_better_layout_count():
     assert row().best == ("channels last", 0.03)
     assert row().ratio == pytest.approx(1.5)
     line = "| 3x3 | 20 ms | 25 ms | 30 ms (channels last) | 1.50x | 1.20x | 1.2x | 50.0 GFLOP/s, 50% |\n"
@@ -40,7 +40,7 @@ def test_tables_give_the_geometric_mean():
     )
 
 
-def test_a_table_of_one_form_says_no_more():
+def test_a_table_of_one_form():
     work = Work("inference", "lenet5", "inference", (), forms=("called",))
     text = tables([Row(work, ours={"called": [0.01]}, theirs={"": [0.02]})], LIMITS)
     assert "Geometric mean 2.00x, least 2.00x" in text
@@ -63,7 +63,7 @@ def test_differences_are_shares_of_the_largest_value():
         largest_difference(ours, [np.ones(1)])
 
 
-def test_dropout_s_masks_agree_with_their_gradients():
+def test_dropout_masks_agree_with_their_gradients():
     x, g = np.ones(1000), np.ones(1000)
     out = np.where(np.arange(1000) % 4, 1 / 0.75, 0.0)
     assert dropout_facts(x, g, out, out)[0] == pytest.approx([1 / 0.75] * 2)
@@ -78,7 +78,7 @@ def test_the_table_goes_between_its_marks():
         put_between("a", "t", "new")
 
 
-def test_others_are_what_is_not_ours(monkeypatch):
+def test_the_share_of_other_processes(monkeypatch):
     clock, busy, own = [0.0], [0.0], [0.0]
     monkeypatch.setattr("benchmarks._peers.load.time.perf_counter", lambda: clock[0])
     monkeypatch.setattr("benchmarks._peers.load.busy_seconds", lambda: busy[0])

@@ -1,4 +1,4 @@
-"""The planted slowdowns fit the tree, and what was found of them is read and written right."""
+"""The planted slowdowns fit the tree, and their results are read and written correctly."""
 
 import ast
 import re
@@ -13,12 +13,12 @@ from tools.planted import Named, Outcome, Plant, named, named_in_pairs, plants, 
 ALL = plants()
 
 
-def test_there_are_twenty_with_names_of_their_own():
+def test_there_are_at_least_twenty_with_unique_names():
     assert len({plant.name for plant in ALL}) == len(ALL) >= 20
 
 
 @pytest.mark.parametrize("plant", ALL, ids=[plant.name for plant in ALL])
-def test_its_text_is_there_once_and_gives_python(plant):
+def test_its_text_occurs_once_and_the_result_is_python(plant):
     source = (ROOT / plant.file).read_text(encoding="utf-8")
     assert ast.dump(ast.parse(planted.planted(plant, source))) != ast.dump(ast.parse(source))
     re.compile(plant.touches)
@@ -26,7 +26,7 @@ def test_its_text_is_there_once_and_gives_python(plant):
 
 
 @pytest.mark.parametrize("source", ["", "a = 1\na = 1\n"])
-def test_a_text_that_is_not_there_once_is_refused(source):
+def test_a_text_that_does_not_occur_once_is_refused(source):
     with pytest.raises(ValueError, match="expected once"):
         planted.planted(Plant("p", "", "f.py", "a = 1\n", "a = 2\n", ".", "."), source)
 
@@ -46,7 +46,7 @@ def test_names_are_read_from_a_report_of_counts():
     assert named("FAILS on HEAD: a(1): ValueError: no") == [Named("FAILS on HEAD", "a(1)", None)]
 
 
-def test_what_is_named_besides_is_false():
+def test_other_names_are_false_alarms():
     plant = Plant("p", "a copy", "f.py", "", "", r"time_y\(", ".")
     found = [Named("SLOWER", "time_y(1)", 1.1), Named("SLOWER", "time_y(2)", 1.29), Named("SLOWER", "time_z(1)", 2.0)]
     text = "| a copy | yes | 1.29x | time_y(2) and 1 more | time_z(1) | 8 | 61 s |"
@@ -55,7 +55,7 @@ def test_what_is_named_besides_is_false():
     assert "| unconfirmed |" in row(plant, Outcome(3, [Named("UNCONFIRMED", "time_y(1)", 1.2)], 3.0, 1.0))
 
 
-def test_what_is_counted_of_a_plant():
+def test_the_benchmarks_that_are_counted_for_a_plant():
     names = ["a.time_x('add', 1)", "a.time_x('add', 2)", "a.time_x('sub', 1)", "a.time_z('sub', 2)", "b.time_y(1, 1)"]
     names += ["b.time_y(1, 2)", "b.time_y(2, 2)", "b.time_w()", "import c"]
     plant = Plant("p", "a copy", "f.py", "", "", r"'sub'|time_y", r"time_y\(2")
@@ -69,7 +69,7 @@ def test_a_table_keeps_the_rows_of_other_plants():
     assert planted.table([first], text).splitlines()[-2:] == [first, second]
 
 
-def test_a_table_is_put_between_its_marks(tmp_path, monkeypatch):
+def test_a_table_is_written_between_its_marks(tmp_path, monkeypatch):
     document = tmp_path / "performance.md"
     document.write_text("a\n<!-- planted: times -->\nold\n<!-- end of planted: times -->\nb\n")
     monkeypatch.setattr(planted, "DOCUMENT", document)
@@ -82,12 +82,12 @@ def test_a_table_is_put_between_its_marks(tmp_path, monkeypatch):
 def test_pairs_of_counts_of_one_commit():
     steady = [{"f": Counts(10_000 + i, 100, 10)} for i in range(5)]
     assert named_in_pairs(steady, {"f": 0.03}) == []
-    odd = [{"f": Counts(11_000, 100, 10)}, *steady[1:]]  # counted again, it is as the others
+    odd = [{"f": Counts(11_000, 100, 10)}, *steady[1:]]  # the second count is like the others
     assert named_in_pairs(odd, {"f": 0.03}) == []
     assert named_in_pairs(odd[::-1], {"f": 0.03}) == []
     low = [{"f": Counts(9_000, 100, 10)}, *steady]  # the first counts do not decide
     assert named_in_pairs(low, {"f": 0.03}) == []
-    apart = [low[0], steady[0]] * 3  # every second one is as much higher, however often it is counted
+    apart = [low[0], steady[0]] * 3  # every second count is higher, however often it is repeated
     assert named_in_pairs(apart, {"f": 0.03}) != []
     assert named_in_pairs(apart, {"f": 0.20}) == []
 

@@ -1,4 +1,4 @@
-"""What stands in the way of a release."""
+"""The reasons to refuse a release."""
 
 import subprocess
 from pathlib import Path
@@ -15,7 +15,7 @@ def git(*arguments: str, root: Path) -> str:
 
 
 def write(root: Path, package: str, version: str, heading: str, *requirements: str) -> None:
-    """A package of that version, with one section in its changelog, as a commit."""
+    """Commit a package of that version, with one section in its changelog."""
     folder = root / "packages" / package
     source = folder / "src" / "stackgrad" / package
     source.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_nothing_is_tagged_unless_asked(root: Path) -> None:
+def test_without_the_option_nothing_is_tagged(root: Path) -> None:
     assert release.main(["tensor"]) == 0
     assert release.main(["tensor", "--strict"]) == 0
     assert git("tag", root=root) == ""
@@ -63,7 +63,7 @@ def test_a_changelog_without_a_date(root: Path, heading: str, capsys: pytest.Cap
     assert git("tag", root=root) == ""
 
 
-def test_a_tree_with_changes(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_tree_with_uncommitted_changes(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / "new.py").touch()
     assert release.main(["tensor", "--tag"]) == 1
     assert "the tree has changes that are not committed, such as new.py" in capsys.readouterr().out
@@ -93,7 +93,7 @@ def test_a_tag_beside_another_version(root: Path, capsys: pytest.CaptureFixture[
     assert "tensor-v0.3.0 cannot be published: __version__ is 0.2.0, expected 0.3.0" in capsys.readouterr().out
 
 
-def test_a_version_of_another_form(root: Path) -> None:
+def test_a_version_in_another_form(root: Path) -> None:
     write(root, "tensor", "0.2", "[0.2] - 2026-11-29")
     with pytest.raises(ValueError, match=r"'tensor' has no version in .*expected a line"):
         release.main(["tensor"])

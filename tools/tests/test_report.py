@@ -1,4 +1,4 @@
-"""What a comparison of two commits says, and its exit status."""
+"""The report of a comparison of two commits, and its exit status."""
 
 from types import SimpleNamespace
 
@@ -25,17 +25,17 @@ def comparison(factor=1.0, fresh=7, failed=None, left_out=(), shares=(0.02,)):
 
 
 @pytest.mark.parametrize(
-    ("factor", "fresh", "status", "said"),
+    ("factor", "fresh", "status", "verdict"),
     [(1.0, 0, 0, ""), (1.2, 7, 1, "SLOWER: "), (1.2, 0, 3, "UNCONFIRMED: "), (1.2, 4, 3, "UNCONFIRMED: ")],
 )
-def test_status_and_name(factor, fresh, status, said, capsys):
+def test_status_and_name(factor, fresh, status, verdict, capsys):
     assert report(comparison(factor, fresh)) == status
     lines = [found for found in capsys.readouterr().out.splitlines() if found.startswith(("SLOWER", "UNCONFIRMED"))]
-    assert len(lines) == bool(said)
-    assert all(found.startswith(said) and NAME in found for found in lines)
+    assert len(lines) == bool(verdict)
+    assert all(found.startswith(verdict) and NAME in found for found in lines)
 
 
-def test_what_head_cannot_run_fails_and_what_base_cannot_does_not(capsys):
+def test_an_error_on_head_fails_and_an_error_on_base_does_not(capsys):
     assert report(comparison(failed={"a": ("", "error")})) == 1
     assert report(comparison(failed={"a": ("error", "")})) == 0
     printed = capsys.readouterr().out
@@ -43,12 +43,12 @@ def test_what_head_cannot_run_fails_and_what_base_cannot_does_not(capsys):
     assert "only on HEAD: a (error)" in printed
 
 
-def test_what_is_left_out_is_said(capsys):
+def test_benchmarks_that_are_left_out_are_reported(capsys):
     assert report(comparison(left_out=["bench_z.time_z()"])) == 0
     assert "LEFT OUT for lack of time: 1 of 2 affected" in capsys.readouterr().out
 
 
-def test_the_medians_that_are_printed_agree_with_the_ratio():
+def test_the_printed_medians_agree_with_the_ratio():
     text = line(NAME, [1e-6, 1e-6, 3e-6, 3e-6], [2e-6, 2e-6, 4e-6, 4e-6])
     assert "1.50x         2.0 ->        3.0 us" in text
 
@@ -59,12 +59,12 @@ def test_how_busy_the_machine_was():
 
 
 @pytest.mark.parametrize(
-    ("times", "counts", "said"),
+    ("times", "counts", "expected"),
     [
         (1.5, 1.0, "[instructions 1.00x: memory order, threads or the machine]"),
         (1.5, 1.48, "[instructions 1.48x]"),
         (1.5, None, ""),
     ],
 )
-def test_counts_that_stay_while_the_time_grows(times, counts, said):
-    assert beside_counts(times, counts).strip() == said
+def test_counts_that_stay_while_the_time_grows(times, counts, expected):
+    assert beside_counts(times, counts).strip() == expected

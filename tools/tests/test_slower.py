@@ -1,4 +1,4 @@
-"""What counts as slower, and what noise looks like."""
+"""Slowdowns, and noise."""
 
 import random
 from statistics import median
@@ -41,7 +41,7 @@ def test_rounds_that_differ_by_more_than_the_change_do_not_hide_it():
     assert verdict(base, times(1.1, base)) is Verdict.SLOWER
 
 
-def test_one_bad_round_is_no_slowdown():
+def test_one_bad_round_is_not_a_slowdown():
     assert verdict(STEADY, [9.0, *STEADY[1:]]) is Verdict.FINE
 
 
@@ -59,7 +59,7 @@ def test_a_suspect_without_new_rounds_is_unconfirmed():
     assert verdict([1.0] * few, [1.5] * few) is Verdict.UNCONFIRMED
 
 
-def test_between_chance_and_slower_lie_more_rounds():
+def test_between_chance_and_slower_there_are_more_rounds():
     head = [1.1, 1.1, 1.1, 1.1, 1.1, 1.0, 1.0]
     assert verdict([1.0] * 7, head) is Verdict.UNCONFIRMED
     assert undecided([1.0] * 7, head)
@@ -68,14 +68,14 @@ def test_between_chance_and_slower_lie_more_rounds():
     assert undecided([], [])
 
 
-def test_nine_of_ten_and_sixteen_of_twenty():
+def test_nine_of_ten_and_sixteen_of_twenty_rounds_are_slower():
     for rounds, least in ((7, 7), (10, 9), (20, 16)):
         for count, expected in ((least, Verdict.SLOWER), (least - 1, Verdict.UNCONFIRMED)):
             head = [1.2] * count + [1.0] * (rounds - count)
             assert verdict([1.0] * rounds, head) is expected, (rounds, count)
 
 
-def test_the_ratio_is_that_of_the_medians_for_even_numbers_too():
+def test_the_ratio_is_the_ratio_of_the_medians_for_even_counts_too():
     base, head = [1.0, 1.0, 3.0, 3.0], [2.0, 2.0, 4.0, 4.0]
     assert ratio(base, head) == median(head) / median(base) == 1.5
 
@@ -90,7 +90,7 @@ def test_too_few_rounds_decide_nothing():
 
 
 def compared(factor, draw, noise):
-    """The verdict of a whole comparison: a few rounds, and new ones of a suspect."""
+    """The verdict of a whole comparison: a few rounds, and new rounds for a suspect."""
 
     def rounds(count):
         base = [draw.lognormvariate(0, noise) for _ in range(count)]
@@ -106,7 +106,7 @@ def compared(factor, draw, noise):
     return verdict(base, head)
 
 
-def test_a_commit_beside_itself_raises_no_alarm():
+def test_a_commit_compared_with_itself_raises_no_alarm():
     draw = random.Random(0)
     assert {compared(1.0, draw, 0.03) for _ in range(5_000)} == {Verdict.FINE}
     assert sum(compared(1.0, draw, 0.1) is Verdict.SLOWER for _ in range(5_000)) <= 5

@@ -1,4 +1,4 @@
-"""How tensors are made of Python's values, and become such values again."""
+"""Tensors from Python values, and back."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def _nested(draw: Draw, shape: tuple[int, ...], leaf: Any) -> Any:
 
 
 def from_lists(draw: Draw, lib: Side, show: Shown) -> None:
-    """Nested lists and tuples of bools, ints and floats, mixed; ragged ones raise."""
-    kinds = draw.some((True, False, 1, -2, 0.5, 1e10, float("nan"), float("inf")), 1)
-    data = _nested(draw, draw.shape(3, 3, empty=0.1), lambda: draw.choice(kinds))
+    """Nested lists and tuples of mixed bools, ints and floats; ragged ones raise."""
+    leaves = draw.some((True, False, 1, -2, 0.5, 1e10, float("nan"), float("inf")), 1)
+    data = _nested(draw, draw.shape(3, 3, empty=0.1), lambda: draw.choice(leaves))
     if isinstance(data, list) and len(data) > 1 and isinstance(data[0], list) and draw.chance(0.1):
         data[0] = [*data[0], 1]
     if isinstance(data, list) and draw.chance(0.3):
         data = tuple(data)
     dtype = draw.choice((None, None, *DTYPES))
-    if dtype in ("bool", "int64") and any(k != k or abs(k) == float("inf") for k in kinds):
-        return  # what an int makes of NaN is not said
+    if dtype in ("bool", "int64") and any(k != k or abs(k) == float("inf") for k in leaves):
+        return  # the conversion of NaN to an int is not specified
     x = lib.made(data, dtype)
     show("x", lib.array(x))
     show("list", x.tolist())
@@ -68,7 +68,7 @@ def filled(draw: Draw, lib: Side, show: Shown) -> None:
 
 
 def scalars(draw: Draw, lib: Side, show: Shown) -> None:
-    """item, float, int, bool, index, format."""
+    """item, float, int, bool, index and format."""
     dtype = draw.choice(DTYPES)
     x = lib.tensor(draw.array(draw.choice(((), (1,), (1, 1), (2,))), dtype, draw.choice(("normal", "small"))))
     how = draw.choice(("item", "float", "int", "bool", "index", "format", "list", "range"))
@@ -86,7 +86,7 @@ def scalars(draw: Draw, lib: Side, show: Shown) -> None:
 
 
 def casts(draw: Draw, lib: Side, show: Shown) -> None:
-    """From each dtype to each other."""
+    """From each dtype to each dtype."""
     dtype, other = draw.choice(DTYPES), draw.choice(DTYPES)
     x = lib.tensor(draw.array(draw.shape(3), dtype, draw.choice(("normal", "small"))))
     y = lib.cast(x, other)

@@ -1,4 +1,4 @@
-"""Rows of the op table: dtypes and what mixing them gives, scalars, broadcasting, special values."""
+"""Rows of the op table: dtypes and their promotion, scalars, broadcasting and special values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _order(draw: Draw, values: str) -> int:
 
 
 def unary(draw: Draw) -> Pure:
-    """One operand, any dtype."""
+    """Operations with one operand of any dtype."""
     name = draw.choice(UNARY)
     dtype = draw.choice((*DTYPES, *FLOATS))
     values = draw.choice(("normal", "positive", "small", "special"))
@@ -35,13 +35,13 @@ def _scalar(draw: Draw) -> Any:
 
 
 def binary(draw: Draw) -> Pure:
-    """Two operands, each a tensor of any dtype and a shape that broadcasts, or one of them a scalar."""
+    """Operations with two operands: tensors of any dtype that broadcast, or a tensor and a scalar."""
     name = draw.choice((*ARITHMETIC, *ARITHMETIC, *COMPARISONS, *LOGICAL))
     values = draw.choice(("normal", "positive", "small", "special"))
     dtypes = ("bool", "int64") if name in LOGICAL and draw.chance(0.8) else DTYPES
     shape = draw.shape()
     x = draw.array(draw.broadcastable(shape), draw.choice(dtypes), values)
-    order, captures = _order(draw, values), name != "pow"  # which looks at the exponent
+    order, captures = _order(draw, values), name != "pow"  # pow reads the exponent
     nans = {"second": "power-at-zero"} if name == "pow" else {}
     if draw.chance(0.3):
         scalar, right = draw.choice((True, False, 1, 6, -1)) if name in LOGICAL else _scalar(draw), draw.chance(0.5)
@@ -61,7 +61,7 @@ def _apply(lib: Side, name: str, x: Any, y: Any) -> Tensor:
 
 
 def smooth_power(draw: Draw) -> Pure:
-    """Powers where they have all derivatives."""
+    """Powers of positive values, which have all derivatives."""
     x = draw.array(draw.shape(3), draw.choice(FLOATS), "positive")
     if draw.chance(0.5):
         k = draw.choice((0, 1, 2, 3, 4, 0.5, -1, -0.5, 2.5))
@@ -71,7 +71,7 @@ def smooth_power(draw: Draw) -> Pure:
 
 
 def extremes(draw: Draw) -> Pure:
-    """maximum and minimum, ties among them."""
+    """maximum and minimum, with ties."""
     name, values = draw.choice(("maximum", "minimum")), draw.choice(("normal", "small", "special"))
     shape = draw.shape()
     x = draw.array(draw.broadcastable(shape), draw.choice(DTYPES), values)
@@ -80,7 +80,7 @@ def extremes(draw: Draw) -> Pure:
 
 
 def clipping(draw: Draw) -> Pure:
-    """clip between scalars, or tensors."""
+    """clip with scalars or tensors as bounds."""
     values = draw.choice(("normal", "small", "special"))
     shape, dtype = draw.shape(), draw.choice(DTYPES[1:])
     x = draw.array(shape, dtype, values)
@@ -92,7 +92,7 @@ def clipping(draw: Draw) -> Pure:
 
 
 def selection(draw: Draw) -> Pure:
-    """where: a mask, and two tensors or scalars."""
+    """where with a mask and two tensors or scalars."""
     shape, values = draw.shape(), draw.choice(("normal", "special"))
     mask = draw.array(draw.broadcastable(shape), "bool")
     arrays = [mask]
@@ -113,7 +113,7 @@ def selection(draw: Draw) -> Pure:
 
 
 def masked(draw: Draw) -> Pure:
-    """Compositions in which the losing branch is infinite or NaN: it gets a gradient of exactly 0."""
+    """Compositions in which the branch that is not selected is infinite or NaN: its gradient is exactly 0."""
     x = draw.array(draw.shape(3), draw.choice(FLOATS), draw.choice(("normal", "small", "special")))
     name = draw.choice(("sqrt", "log", "rsqrt"))
     how = draw.choice(("maximum", "clip", "relu", "where", "abs"))
@@ -133,7 +133,7 @@ def masked(draw: Draw) -> Pure:
 
 
 def compositions(draw: Draw) -> Pure:
-    """A few rows of the table, one after the other."""
+    """A few operations of the table in sequence."""
     names = [
         draw.choice(("tanh", "sigmoid", "sin", "cos", "erf", "relu", "neg", "abs", "square", "shift")) for _ in "abcd"
     ]

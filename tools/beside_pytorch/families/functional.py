@@ -1,4 +1,4 @@
-"""Activations, losses, norms, attention, windows and sizes: those functions that layers.py does not have."""
+"""Activations, losses, norms, attention, windows and sizes: the functions that are not in layers.py."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ FAR_OUT = {"value": "far-out", "gradient": "far-out", "second": "far-out"}
 
 
 def activations(draw: Draw) -> Pure:
-    """Of large numbers, infinities and NaN, too; over the input now and then."""
+    """Also of large values, infinities and NaN, and sometimes in place."""
     name = draw.choice(("gelu", "silu", "mish", "leaky_relu", "elu", "softplus", "logsigmoid", "hardtanh", "relu"))
-    jumps = name in ("elu", "hardtanh")  # of NaN PyTorch's gradients depend on the size
+    jumps = name in ("elu", "hardtanh")  # PyTorch's gradients of NaN depend on the size of the array
     values = draw.choice(("normal", "small") if jumps else ("normal", "small", "special"))
     x = draw.array(draw.shape(3, empty=0.05), draw.choice(FLOATS), values)
     x = x * np.asarray(draw.choice((1, 1, 10, 100)), x.dtype)
@@ -47,7 +47,7 @@ def activations(draw: Draw) -> Pure:
 
 
 def element_losses(draw: Draw) -> Pure:
-    """Each reduction, weights, targets that require a gradient, too."""
+    """Each reduction, weights, and targets that require a gradient."""
     name = draw.choice(
         (
             "l1_loss",
@@ -82,13 +82,13 @@ def element_losses(draw: Draw) -> Pure:
 
 
 def class_losses(draw: Draw) -> Pure:
-    """Weights, ignored classes, smoothing, probabilities, images; classes out of range now and then."""
+    """Weights, ignored classes, smoothing, probabilities and images; sometimes classes out of range."""
     name, dtype = draw.choice(("cross_entropy", "nll_loss")), draw.choice(FLOATS)
     classes = draw.integer(1, 5)
     dims = [draw.integer(1, 4) for _ in range(draw.integer(0, 3))]
     shape = (*dims[:1], classes, *dims[1:])
     values, scale = draw.choice(("normal", "small")), np.asarray(draw.choice((1, 10)), dtype)
-    x = draw.array(shape, dtype, values, laid=False) * scale  # of images in other strides PyTorch has no gradient
+    x = draw.array(shape, dtype, values, laid=False) * scale  # PyTorch has no gradient for images with other strides
     options: dict[str, Any] = {"reduction": draw.choice(("mean", "sum", "none"))}
     smoothing = {"label_smoothing": draw.choice((0.0, 0.1, 1.0))} if name == "cross_entropy" else {}
     weight = draw.array((classes,), dtype, "positive", laid=False) if draw.chance(0.4) else None
@@ -109,7 +109,7 @@ def class_losses(draw: Draw) -> Pure:
 
 
 def norms(draw: Draw) -> Pure:
-    """Of layers and of groups, with weights and without."""
+    """layer_norm and group_norm, with and without weights."""
     dtype, eps = draw.choice(FLOATS), draw.choice((1e-5, 1e-2))
     if draw.chance(0.5):
         shape = draw.shape(3, least=1, empty=0)
@@ -120,7 +120,7 @@ def norms(draw: Draw) -> Pure:
         sizes = (groups * draw.integer(1, 3),)
         x = draw.array((draw.integer(1, 3), *sizes, *draw.shape(2, 4, empty=0)), dtype)
     if np.prod(sizes) < 8:
-        dtype = "float64"  # of few values the gradients are differences of like numbers: float32 rounds them
+        dtype = "float64"  # gradients of few values cancel, with large rounding errors in float32
     arrays = [x.astype(dtype), *[draw.array(sizes, dtype) for _ in range(draw.integer(0, 2))]]
 
     def apply(lib: Any, x: Any, *weights: Any) -> Any:
@@ -133,7 +133,7 @@ def norms(draw: Draw) -> Pure:
 
 
 def embeddings(draw: Draw) -> Pure:
-    """With padding and without; indices out of range now and then."""
+    """With and without padding; sometimes indices out of range."""
     rows = draw.integer(1, 6)
     index = np.asarray(draw.random.integers(0, rows + draw.chance(0.05), draw.shape(2, empty=0.05)), np.int64)
     padding = None if draw.chance(0.5) else draw.integer(-rows, rows - 1)
@@ -142,7 +142,7 @@ def embeddings(draw: Draw) -> Pure:
 
 
 def attentions(draw: Draw) -> Pure:
-    """Masks of bools and floats, causal or none; rows that may look nowhere."""
+    """Bool masks, float masks, causal masks or none; rows may be fully masked."""
     dtype = draw.choice(FLOATS)
     lead, (queries, keys, features, values) = draw.shape(2, 3, empty=0), (draw.integer(1, 5) for _ in range(4))
     q, k = draw.array((*lead, queries, features), dtype), draw.array((*lead, keys, features), dtype)
@@ -167,7 +167,7 @@ def _per_dim(draw: Draw, low: int, high: int, dims: int) -> Any:
 
 
 def transposed(draw: Draw) -> Pure:
-    """Transposed convolution, all options."""
+    """Transposed convolution with all options."""
     dims, dtype, groups = draw.integer(1, 2), draw.choice(FLOATS), draw.integer(1, 2)
     ins, outs = groups * draw.integer(1, 3), groups * draw.integer(1, 3)
     kernel = [draw.integer(1, 4) for _ in range(dims)]
@@ -185,7 +185,7 @@ def transposed(draw: Draw) -> Pure:
 
 
 def other_pools(draw: Draw) -> Pure:
-    """Windows that hang over, lie apart or do not count their padding, of sequences and images; adaptive pools."""
+    """ceil_mode, dilation and padding that does not count, of sequences and images; adaptive pools."""
     dims, dtype = draw.integer(1, 2), draw.choice(FLOATS)
     x = draw.array((draw.integer(1, 2), draw.integer(1, 3), *[draw.integer(1, 8) for _ in range(dims)]), dtype)
     if draw.chance(0.3):
@@ -210,7 +210,7 @@ def other_pools(draw: Draw) -> Pure:
 
 
 def pads(draw: Draw) -> Pure:
-    """All modes, negative padding, of any dtype."""
+    """All modes and negative padding, of any dtype."""
     mode = draw.choice(("constant", "reflect", "replicate", "circular"))
     if mode == "constant":
         x = draw.array(draw.shape(4, empty=0), draw.choice((*FLOATS, "int64")))
@@ -226,7 +226,7 @@ def pads(draw: Draw) -> Pure:
 
 
 def sizes(draw: Draw) -> Pure:
-    """Nearest and linear, by size and by scale, with corners aligned and without."""
+    """Nearest and linear interpolation, by size and by scale, with and without aligned corners."""
     dims, dtype = draw.integer(1, 2), draw.choice(FLOATS)
     x = draw.array((draw.integer(1, 2), draw.integer(1, 3), *[draw.integer(1, 6) for _ in range(dims)]), dtype)
     mode = draw.choice(("nearest", "linear" if dims == 1 else "bilinear"))

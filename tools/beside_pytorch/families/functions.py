@@ -1,4 +1,4 @@
-"""Functions and methods by PyTorch's names: a line each, with the arguments that they draw."""
+"""Functions and methods by PyTorch's names: one line each, with random arguments."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ..draw import DTYPES, FLOATS, Array, Draw, Shape
 from ..sides import Side, Tensor
 
 Call = Callable[..., Any]
-Line = Callable[[Draw, Array], Call]  # of an operand: the arguments, and the function of the library and the tensor
+Line = Callable[[Draw, Array], Call]  # draws the arguments for an operand, and returns the call
 
 
 def _first(values: Any) -> Any:
-    """Of several results one, so that its value and gradient can be compared."""
+    """The first of several results, to compare its value and gradient."""
     return values[0] if isinstance(values, tuple) else values
 
 
@@ -65,7 +65,7 @@ REDUCTIONS: dict[str, Line] = {
 
 
 def reductions(draw: Draw) -> Pure:
-    """Of floats; ties and NaN among them where there is a gradient to the first or to all of them alike."""
+    """Reductions of floats; with ties where both libraries treat them alike."""
     name = draw.choice(list(REDUCTIONS))
     values = "distinct" if name in ("median", "kthvalue") else draw.choice(("normal", "normal", "small"))
     least = 1 if name in ("amax", "amin", "median", "kthvalue", "norm") else 0
@@ -96,7 +96,7 @@ def _one_or_none(draw: Draw, x: Array) -> tuple[Any, ...]:
 
 
 def counts(draw: Draw) -> Pure:
-    """What tells of values, of any dtype, NaN and infinities among them."""
+    """Functions without gradients, of any dtype, with NaN and infinities."""
     name = draw.choice(list(COUNTS))
     dtype = draw.choice(DTYPES[1:] if name in ("argsort", "isclose") else DTYPES)
     x = draw.array(draw.shape(3, empty=0.1), dtype, draw.choice(("normal", "small", "special")))
@@ -104,7 +104,7 @@ def counts(draw: Draw) -> Pure:
     return Pure(lambda lib, x: call(lib, x), [x], 0, name not in ("nonzero", "unique"))
 
 
-# --- moving, cutting, joining
+# --- moving, splitting, joining
 
 
 def _sizes(draw: Draw, total: int) -> list[int]:
@@ -155,7 +155,7 @@ MOVES: dict[str, Line] = {
 
 
 def moves(draw: Draw) -> Pure:
-    """Of any dtype and any number of dimensions, also those that they refuse."""
+    """Of any dtype and any number of dimensions, also those that raise errors."""
     name = draw.choice(list(MOVES))
     shape = draw.shape(4, least={"split to sizes": 1, "mT": 2}.get(name, 0))
     values = "small" if name == "float" else "normal"
@@ -164,11 +164,11 @@ def moves(draw: Draw) -> Pure:
     return Pure(lambda lib, x: call(lib, x), [x])
 
 
-# --- picking
+# --- selecting
 
 
 def _index(draw: Draw, shape: Shape, dim: int) -> Array:
-    """For gather; now and then out of range, or too long."""
+    """An index for gather, sometimes out of range or too long."""
     shape = shape or (1,)
     extents = [draw.integer(min(n, 1), n + (1 if draw.chance(0.02) else 0)) for n in shape]
     extents[dim] = draw.integer(0, 4)
@@ -179,7 +179,7 @@ def _index(draw: Draw, shape: Shape, dim: int) -> Array:
 
 
 def picked(draw: Draw) -> Pure:
-    """gather, scatter_add, scatter of a value, take_along_dim, index_select, index_add."""
+    """gather, scatter_add, scatter of a value, take_along_dim, index_select and index_add."""
     dtype = draw.choice(FLOATS)
     x = draw.array(draw.shape(3, least=1), dtype)
     dim = draw.dim(x.ndim)
@@ -217,7 +217,7 @@ def masks(draw: Draw) -> Pure:
 
 
 def orders(draw: Draw) -> Pure:
-    """sort and topk: values without ties, and the indices."""
+    """sort and topk of values without ties, and their indices."""
     x = draw.array(draw.shape(3, empty=0.1), draw.choice(FLOATS), "distinct", laid=False)
     dim, flag, which = draw.dim(x.ndim), draw.chance(0.5), draw.integer(0, 1)
     order = 0 if which else 2
@@ -270,7 +270,7 @@ PRODUCTS: dict[str, tuple[Shape, ...]] = {
 
 
 def products(draw: Draw) -> Pure:
-    """Products of stated shapes, and of one that does not fit."""
+    """Products of fixed shapes, sometimes with one that does not fit."""
     name = draw.choice(list(PRODUCTS))
     shapes = list(PRODUCTS[name])
     if draw.chance(0.1):
@@ -284,14 +284,14 @@ def products(draw: Draw) -> Pure:
 
 
 def quotients(draw: Draw) -> Pure:
-    """% and // of tensors and scalars, and division that rounds."""
+    """% and // of tensors and scalars, and division with rounding."""
     shape = draw.shape(3)
     x = draw.array(draw.broadcastable(shape), draw.choice(DTYPES), draw.choice(("normal", "small", "special")))
     how = draw.choice(("%", "%", "//", "floor", "trunc", "fraction"))
     if draw.chance(0.4):
         y: Any = draw.choice((1, 2, -3, 0.5, -1.5, 0.0, 0, True))
         right = draw.chance(0.6)
-        order = 1 if right and how != "//" else 0  # PyTorch has no gradient of the others
+        order = 1 if right and how != "//" else 0  # PyTorch has no gradient for the others
         return Pure(lambda lib, x: _quotient(lib, how, *((x, y) if right else (y, x))), [x], order)
     y = draw.array(draw.broadcastable(shape), draw.choice(DTYPES), draw.choice(("positive", "small", "special")))
     return Pure(lambda lib, x, y: _quotient(lib, how, x, y), [x, y], 0 if how == "//" else 1)

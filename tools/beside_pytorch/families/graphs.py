@@ -1,4 +1,4 @@
-"""Programs of differentiation: shared nodes, detached ones, kept graphs, higher derivatives, several losses."""
+"""Programs with backward passes: shared and detached nodes, retained graphs, higher derivatives, several losses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def _leaf(draw: Draw, lib: Side, dtype: str, shape: tuple[int, ...]) -> Tensor:
 
 
 def _grow(draw: Draw, lib: Side, nodes: list[Tensor], count: int) -> None:
-    """Add so many tensors to `nodes`, each made of earlier ones of the same shape."""
+    """Add `count` tensors to `nodes`, each computed from earlier ones with the same shape."""
     for _ in range(count):
         a, b = draw.choice(nodes), draw.choice(nodes)
         how = draw.integer(0, 11)
@@ -49,7 +49,7 @@ def _show_gradients(lib: Side, show: Shown, leaves: list[Tensor], when: str) -> 
 
 
 def backwards(draw: Draw, lib: Side, show: Shown) -> None:
-    """One or two losses of one graph, which is kept or freed in between."""
+    """One to three losses of one graph, which is retained or freed in between."""
     dtype, shape = draw.choice(FLOATS), draw.choice(((2, 2), (3, 2), (1, 4)))
     leaves = [_leaf(draw, lib, dtype, shape) for _ in range(draw.integer(1, 3))]
     nodes = list(leaves)
@@ -73,7 +73,7 @@ def backwards(draw: Draw, lib: Side, show: Shown) -> None:
 
 
 def shallow(draw: Draw, lib: Side, show: Shown) -> None:
-    """Two losses from one node that saved nothing, or something: the second pass works, or raises."""
+    """Two losses from one node, which saved values or did not: the second backward pass raises or works."""
     x = _leaf(draw, lib, "float32", (3,))
     h = {
         "add": lambda: x + 1,
@@ -110,7 +110,7 @@ def shallow(draw: Draw, lib: Side, show: Shown) -> None:
 
 
 def higher(draw: Draw, lib: Side, show: Shown) -> None:
-    """Derivatives up to the third, of a smooth function of one variable."""
+    """Derivatives up to the third order, of a smooth function of one variable."""
     x = lib.tensor(draw.array(draw.shape(2, 3, empty=0), "float64", "positive", laid=False), requires_grad=True)
     y = x
     for _ in range(draw.integer(1, 3)):
@@ -139,7 +139,7 @@ def higher(draw: Draw, lib: Side, show: Shown) -> None:
 
 
 def polynomials(draw: Draw, lib: Side, show: Shown) -> None:
-    """Powers with integer exponents at 0 and elsewhere, to third order."""
+    """Powers with integer exponents at 0 and elsewhere, up to the third order."""
     x = lib.tensor(draw.array((4,), "float64", "small", laid=False), requires_grad=True)
     terms = [draw.integer(-2, 3) * x**k for k in range(draw.integer(1, 5))]
     y = terms[0]
@@ -151,7 +151,7 @@ def polynomials(draw: Draw, lib: Side, show: Shown) -> None:
 
 
 def grads(draw: Draw, lib: Side, show: Shown) -> None:
-    """`grad` of outputs for inputs, some of which are not leaves, or took no part."""
+    """`grad` with inputs that are not leaves or do not affect the output."""
     dtype, shape = draw.choice(FLOATS), (2, 2)
     leaves = [_leaf(draw, lib, dtype, shape) for _ in range(2)]
     nodes = list(leaves)
@@ -164,7 +164,7 @@ def grads(draw: Draw, lib: Side, show: Shown) -> None:
 
 
 def modes(draw: Draw, lib: Side, show: Shown) -> None:
-    """no_grad, detach, requires_grad_ and clone: who records, who requires a gradient."""
+    """no_grad, detach, requires_grad_ and clone: which tensors require a gradient, and which are leaves."""
     x = _leaf(draw, lib, "float32", (3,))
     y = x
     for i in range(draw.integer(1, 5)):

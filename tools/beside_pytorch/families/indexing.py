@@ -1,4 +1,4 @@
-"""Indexing: what is selected, its gradient, and writes to it."""
+"""Indexing: the selected values, their gradients, and writes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _slice(draw: Draw, extent: int) -> slice:
 
 
 def _index(draw: Draw, extent: int) -> int:
-    """Now and then out of range."""
+    """An index, sometimes out of range."""
     if draw.chance(0.02) or not extent:
         return extent + draw.integer(0, 1)
     return draw.integer(-extent, extent - 1)
@@ -48,7 +48,7 @@ def _indices(draw: Draw, extent: int, shape: Shape) -> Array:
 
 
 def array_key(draw: Draw, shape: Shape) -> tuple[list[Any], bool]:
-    """Parts with index arrays among them, and whether one of them is a mask."""
+    """The parts of a key with index arrays, and whether one of them is a mask."""
     common = draw.shape(2, 3, empty=0.05)
     parts: list[Any] = []
     rest, masks = list(shape), False
@@ -86,7 +86,7 @@ def array_key(draw: Draw, shape: Shape) -> tuple[list[Any], bool]:
 
 
 def out_of_range(parts: Sequence[Any], shape: Shape) -> bool:
-    """Whether an index array, or an integer, is out of the range of its dimension."""
+    """Whether an index array or an integer is out of range for its dimension."""
     dim = 0
     for part in parts:
         if part is None or part is Ellipsis:
@@ -103,7 +103,7 @@ def out_of_range(parts: Sequence[Any], shape: Shape) -> bool:
 
 
 def made(lib: Side, parts: Any) -> Any:
-    """The key, its arrays as tensors of this side."""
+    """The key, with its arrays as tensors of this side."""
     key = tuple(lib.tensor(part) if isinstance(part, np.ndarray) else part for part in parts)
     return key[0] if len(key) == 1 and not isinstance(key[0], list) else key
 
@@ -116,7 +116,7 @@ def views(draw: Draw) -> Pure:
 
 
 def selected(draw: Draw) -> Pure:
-    """Index arrays, lists and masks among the rest."""
+    """Keys with index arrays, lists and masks."""
     x = draw.array(draw.shape(least=1, empty=0.1), draw.choice((*DTYPES, *FLOATS)))
     parts, masks = array_key(draw, x.shape)
     wrong = out_of_range(parts, x.shape)
@@ -129,7 +129,7 @@ def selected(draw: Draw) -> Pure:
 
 
 def selected_twice(draw: Draw) -> Pure:
-    """An index into what was indexed, and arithmetic between."""
+    """Two indexing operations, with arithmetic in between."""
     x = draw.array(draw.shape(3, least=1, empty=0), draw.choice(FLOATS))
     first = basic_key(draw, x.shape)
     index = np.asarray(draw.random.integers(0, 10, 3), np.int64)
@@ -143,7 +143,7 @@ def selected_twice(draw: Draw) -> Pure:
 
 
 def written(draw: Draw, lib: Side, show: Shown) -> None:
-    """x[key] = value: what x holds then, and what was a view of it."""
+    """x[key] = value: the values of x afterwards, and of a view of it."""
     dtype = draw.choice(DTYPES)
     base = draw.array(draw.shape(least=1, empty=0.05), dtype).copy()
     x = lib.tensor(base)
@@ -155,26 +155,26 @@ def written(draw: Draw, lib: Side, show: Shown) -> None:
     target = tuple(x[made(lib, parts)].shape)
     if draw.chance(0.4):
         value: Any = draw.choice((True, 0, 2, 2.5, -1))
-        kind = {bool: "bool", int: "int64", float: "float32"}[type(value)]
+        given = {bool: "bool", int: "int64", float: "float32"}[type(value)]
     else:
-        kind = draw.choice((dtype, *DTYPES))
-        value = lib.tensor(draw.array(draw.broadcastable(target), kind))
+        given = draw.choice((dtype, *DTYPES))
+        value = lib.tensor(draw.array(draw.broadcastable(target), given))
     show("selected", target)
-    lib.refuse("lossy-write", DTYPES.index(kind) > DTYPES.index(dtype) and dtype in ("bool", "int64"))
+    lib.refuse("lossy-write", DTYPES.index(given) > DTYPES.index(dtype) and dtype in ("bool", "int64"))
     lib.put(x, made(lib, parts), value, how == "arrays")
     show("x", lib.array(x))
     show("view", lib.array(view))
 
 
 def _without_repeats(part: Any) -> Any:
-    """Which of several writes to one element stays is not said."""
+    """One index, since the result of several writes to one element is not specified."""
     if isinstance(part, np.ndarray) and part.dtype == np.int64 and part.ndim:
         return np.asarray(part.reshape(-1)[:1])
     return part[:1] if isinstance(part, list) else part
 
 
 def written_part(draw: Draw, lib: Side, show: Shown) -> None:
-    """A part of x written to another part of it, which overlaps."""
+    """Writes a part of x to an overlapping part of x."""
     x = lib.tensor(draw.array((draw.integer(2, 8), 2), draw.choice(DTYPES), laid=False))
     n = draw.integer(1, int(x.shape[0]) - 1)
     if draw.chance(0.5):

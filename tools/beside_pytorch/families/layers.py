@@ -1,4 +1,4 @@
-"""What layers are made of: products, convolutions, pools, softmax, losses, norms, dropout."""
+"""The functions of layers: products, convolutions, pools, softmax, losses, norms and dropout."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..sides import Side, Tensor
 
 
 def matmul(draw: Draw) -> Pure:
-    """Of vectors, matrices and batches; dtypes mixed now and then."""
+    """Products of vectors, matrices and batches, sometimes with mixed dtypes."""
     dtype = draw.choice((*FLOATS, "int64"))
     n, k, m = (draw.integer(0 if draw.chance(0.05) else 1, 5) for _ in "nkm")
     batch = draw.shape(2, 3, empty=0)
@@ -24,7 +24,7 @@ def matmul(draw: Draw) -> Pure:
 
 
 def linear(draw: Draw) -> Pure:
-    """Any leading dimensions, with and without a bias."""
+    """With any leading dimensions, with and without a bias."""
     dtype = draw.choice(FLOATS)
     i, o = draw.integer(1, 6), draw.integer(1, 6)
     x = draw.array((*draw.shape(3, empty=0.1), i), dtype)
@@ -34,7 +34,7 @@ def linear(draw: Draw) -> Pure:
 
 
 def _per_dim(draw: Draw, low: int, high: int, dims: int) -> Any:
-    """An int, or one a dimension."""
+    """An int, or one int per dimension."""
     return draw.integer(low, high) if draw.chance(0.6) else tuple(draw.integer(low, high) for _ in range(dims))
 
 
@@ -69,7 +69,7 @@ def conv2d(draw: Draw) -> Pure:
 
 
 def pools(draw: Draw) -> Pure:
-    """Both pools, all options, ties and NaN."""
+    """Both pools with all options, ties and NaN."""
     name = draw.choice(("max_pool2d", "avg_pool2d"))
     x = draw.array(
         (draw.integer(0 if draw.chance(0.05) else 1, 2), draw.integer(1, 4), draw.integer(1, 7), draw.integer(1, 7)),
@@ -83,7 +83,7 @@ def pools(draw: Draw) -> Pure:
 
 
 def softmaxes(draw: Draw) -> Pure:
-    """Along any dim, large values and infinities among them."""
+    """Along any dim, with large values and infinities."""
     name = draw.choice(("softmax", "log_softmax"))
     x = draw.array(draw.shape(4, empty=0.08), draw.choice(FLOATS), draw.choice(("normal", "small", "special")))
     x = x * np.asarray(draw.choice((1, 1, 30, 300)), x.dtype)
@@ -106,13 +106,13 @@ def losses(draw: Draw) -> Pure:
 
 
 def batch_norm(draw: Draw) -> Pure:
-    """In training and evaluation, two to four dimensions."""
+    """In training and in evaluation, with two to four dimensions."""
     dtype = draw.choice(FLOATS)
     c = draw.integer(1, 4)
     x = draw.array((draw.integer(0 if draw.chance(0.05) else 1, 4), c, *draw.shape(2, 4, empty=0)), dtype)
     x = x * draw.choice((1, 1, 10)) + draw.choice((0, 0, 3))
     if x.size and (x.size <= 3 * c or x.var((0, *range(2, x.ndim)), np.float64).min() < 0.1):
-        dtype = "float64"  # of few or of like values the gradients are differences of like numbers: float32 rounds them
+        dtype = "float64"  # gradients of few or similar values cancel, with large rounding errors in float32
     training, eps = draw.chance(0.7), draw.choice((1e-5, 1e-3, 0.1))
     mean, weight, bias = (draw.array((c,), dtype, laid=False) for _ in range(3))
     var = draw.array((c,), dtype, "positive", laid=False)
@@ -128,7 +128,7 @@ def batch_norm(draw: Draw) -> Pure:
 
 
 def dropout(draw: Draw, lib: Side, show: Shown) -> None:
-    """What PyTorch's has too, whatever the mask: the share and the value of what is kept, and the gradient."""
+    """Checks that do not depend on the mask: the share of kept values, their scale, and the gradient."""
     rate, training = draw.choice((0.0, 0.1, 0.5, 0.9, 1.0)), draw.chance(0.8)
     x = lib.tensor(draw.array((50, 100), draw.choice(FLOATS), "positive", laid=False), requires_grad=True)
     y = lib.F.dropout(x, rate, training)

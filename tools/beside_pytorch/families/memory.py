@@ -1,4 +1,4 @@
-"""Writes in place: what the tensor, its views and those who saved it hold afterwards."""
+"""Writes in place: the values of the tensor and its views afterwards, and the gradients."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def _value(draw: Draw, lib: Side, x: Tensor, dtypes: tuple[str, ...], minus: boo
         return draw.choice((2, -1, 0.5, 3.0) if minus else (True, 2, -1, 0.5, 3.0))
     dtype = draw.choice(dtypes)
     if minus and dtype == "bool":
-        dtype = "int64"  # what PyTorch says of bools here, the page tells
+        dtype = "int64"  # the page lists the difference for bools
     return lib.tensor(draw.array(draw.broadcastable(tuple(x.shape)), dtype, "positive"))
 
 
 def _lossy(lib: Side, x: Tensor, dtype: str) -> None:
-    """Where x cannot hold this dtype stackgrad raises, as the page says."""
+    """stackgrad raises if x cannot represent this dtype, as the page says."""
     own = DTYPES.index(str(x.dtype).removeprefix("torch."))
     lib.refuse("lossy-write", own < DTYPES.index(dtype) and own < 2)
 
@@ -56,7 +56,7 @@ def _write(draw: Draw, lib: Side, x: Tensor, dtypes: tuple[str, ...]) -> Tensor:
 
 
 def plain(draw: Draw, lib: Side, show: Shown) -> None:
-    """Of tensors without gradients, any dtype; parts of them too."""
+    """Writes to tensors without gradients, or to parts of them, of any dtype."""
     dtype = draw.choice(DTYPES)
     x = lib.tensor(draw.array(draw.shape(3, empty=0.05), dtype).copy())
     part = x
@@ -71,7 +71,7 @@ def plain(draw: Draw, lib: Side, show: Shown) -> None:
 
 
 def recorded(draw: Draw, lib: Side, show: Shown) -> None:
-    """Between forward and backward: right gradients, or an error where a value was needed; leaves refuse."""
+    """Writes between forward and backward: correct gradients, or an error if the old value is needed or x is a leaf."""
     x = lib.tensor(draw.array(draw.shape(2, least=1, empty=0), draw.choice(FLOATS), laid=False), requires_grad=True)
     y = {
         "mul": lambda: x * 2,
@@ -100,7 +100,7 @@ def recorded(draw: Draw, lib: Side, show: Shown) -> None:
 
 
 def descent(draw: Draw, lib: Side, show: Shown) -> None:
-    """A training loop by hand, in each of the ways in which people write one."""
+    """A training loop by hand, with each usual form of the update."""
     dtype = draw.choice(FLOATS)
     w = lib.tensor(draw.array((3,), dtype, laid=False), requires_grad=True)
     x = lib.tensor(draw.array((5, 3), dtype, laid=False))

@@ -1,4 +1,4 @@
-"""Modules, optimizers, schedules, and training with all of them, called and captured."""
+"""Modules, optimizers, schedules, and training with all of them, with and without capture."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..sides import Side, Tensor
 
 
 def _optimizer(draw: Draw, lib: Side, params: list[Tensor], least_eps: float = 1e-8) -> Any:
-    """Adam divides a gradient that is rounding and nothing else by itself: `least_eps` keeps it small."""
+    """A random optimizer. `least_eps` limits Adam's step for a gradient that consists only of rounding errors."""
     name = draw.choice(("SGD", "Adam", "AdamW", "RMSprop", "Adagrad"))
     options: dict[str, Any] = {"lr": draw.choice((0.1, 0.01, 0.05))}
     if draw.chance(0.5):
@@ -36,7 +36,7 @@ def _optimizer(draw: Draw, lib: Side, params: list[Tensor], least_eps: float = 1
             options["alpha"] = draw.choice((0.0, 0.9, 0.99))
         if draw.chance(0.5):
             options["momentum"] = draw.choice((0.5, 0.9))
-        if draw.chance(0.3):  # without eps, rounding alone decides where the variance is 0
+        if draw.chance(0.3):  # with a small eps, rounding errors decide where the variance is 0
             options["centered"], options["eps"], options["alpha"] = True, 0.1, 0.9
     else:
         options["lr_decay"] = draw.choice((0.0, 0.1))
@@ -48,7 +48,7 @@ def _optimizer(draw: Draw, lib: Side, params: list[Tensor], least_eps: float = 1
 
 
 def optimizers(draw: Draw, lib: Side, show: Shown) -> None:
-    """Steps by random gradients, some of them missing; rates set between; state saved and loaded."""
+    """Steps with random gradients, some of them missing; changed rates; state saved and loaded."""
     dtype = draw.choice(FLOATS)
     shapes = [draw.shape(3, empty=0.05) for _ in range(draw.integer(1, 3))]
     params = [lib.tensor(draw.array(shape, dtype, laid=False), requires_grad=True) for shape in shapes]
@@ -75,7 +75,7 @@ def optimizers(draw: Draw, lib: Side, show: Shown) -> None:
 
 
 def schedules(draw: Draw, lib: Side, show: Shown) -> None:
-    """The rates of each schedule, step by step."""
+    """The rates of each schedule at each step."""
     w = lib.tensor(np.ones(2, np.float64), requires_grad=True)
     optimizer = lib.optimizer("SGD", [w], lr=draw.choice((1.0, 0.1, 0.03)))
     steps = draw.integer(2, 20)
@@ -95,7 +95,7 @@ def schedules(draw: Draw, lib: Side, show: Shown) -> None:
     name = draw.choice(tuple(all_options))
     options = all_options[name]
     schedule = lib.schedule(name, optimizer, **options)
-    # PyTorch's end with their steps; ours stay at the last rate, as the page says.
+    # PyTorch's end after their steps; ours keep the last rate, as the page says.
     ends = name in ("Cosine", "OneCycle")
     for step in range(steps if ends else 2 * steps):
         show(f"rate {step} of {name}", float(lib.rate(schedule)))
@@ -107,7 +107,7 @@ def schedules(draw: Draw, lib: Side, show: Shown) -> None:
 
 
 def _block(draw: Draw, lib: Side, channels: int) -> tuple[list[Any], int]:
-    """Layers for images, and their channels afterwards."""
+    """Layers for images, and the number of channels after them."""
     nn = lib.nn
     how = draw.choice(("conv", "conv", "relu", "norm", "max", "avg", "tanh", "dropout"))
     if how == "conv":
@@ -172,7 +172,7 @@ def _state(lib: Side, model: Any) -> dict[str, Array]:
 
 
 def modules(draw: Draw, lib: Side, show: Shown) -> None:
-    """A random network: names, forward in training and evaluation, gradients, running statistics, loading."""
+    """A random network: names, outputs in training and evaluation, gradients, running statistics, and loading."""
     model, shape = _network(draw, lib)
     state = _state(lib, model)
     show("names", list(state))
@@ -195,7 +195,7 @@ def modules(draw: Draw, lib: Side, show: Shown) -> None:
 
 
 def training(draw: Draw, lib: Side, show: Shown) -> None:
-    """A training loop; the step is captured now and then."""
+    """A training loop, whose step is often captured."""
     captured = draw.chance(0.6)
     model, shape = _network(draw, lib)
     params = list(model.parameters())
@@ -235,7 +235,7 @@ def training(draw: Draw, lib: Side, show: Shown) -> None:
         show.coarse |= bool(loss_now > 10)  # a run that diverges multiplies its rounding errors
         show(f"loss {turn}", loss_now)
         if not loss_now < 1e30:
-            return  # where sums overflow, their order decides between infinity and NaN
+            return  # if sums overflow, their order decides between infinity and NaN
         if draw.chance(0.3):
             lib.set_rate(optimizer, 0.05) if schedule is None else None
     for name, array in _state(lib, model).items():

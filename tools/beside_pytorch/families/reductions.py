@@ -1,4 +1,4 @@
-"""Reductions: dims, keepdim, nothing to reduce, no dimensions, ties and NaN."""
+"""Reductions: dims, keepdim, empty tensors, scalars, ties and NaN."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..sides import Side, Tensor
 
 
 def _named(draw: Draw, dim: Any, keepdim: bool) -> dict[str, Any]:
-    """The arguments by PyTorch's names or NumPy's."""
+    """The arguments by PyTorch's or NumPy's names."""
     if dim is None and draw.chance(0.5):
         return {}
     return {draw.choice(("dim", "dim", "axis")): dim, draw.choice(("keepdim", "keepdim", "keepdims")): keepdim}
@@ -47,10 +47,10 @@ def variances(draw: Draw) -> Pure:
 
 
 def products(draw: Draw) -> Pure:
-    """prod of all or along one dim, zeros among them."""
+    """prod of all or along one dim, with zeros."""
     x = draw.array(draw.shape(3, empty=0.1), draw.choice(DTYPES), draw.choice(("normal", "small", "small", "special")))
     if x.dtype == np.float32 and x.size > 30:
-        intended("exact-sums")  # a long product may overflow midway
+        intended("exact-sums")  # a long product may overflow on the way
         x = x.astype(np.float64)
     dim, keepdim = draw.dim(x.ndim), draw.chance(0.5)
     order = 2
@@ -63,7 +63,7 @@ def products(draw: Draw) -> Pure:
 
 
 def extremes(draw: Draw) -> Pure:
-    """max and min: values alone, the gradient to the first of equal ones."""
+    """max and min: only the values; the first of equal values gets the gradient."""
     name = draw.choice(("max", "min"))
     x = draw.array(draw.shape(empty=0.1), draw.choice(DTYPES), draw.choice(("normal", "small", "special")))
     dim, keepdim = _dims(draw, x.ndim), draw.chance(0.5)
@@ -72,7 +72,7 @@ def extremes(draw: Draw) -> Pure:
 
 
 def positions(draw: Draw) -> Pure:
-    """argmax and argmin: the first of equal ones, the first NaN."""
+    """argmax and argmin: the first of equal values, or the first NaN."""
     name = draw.choice(("argmax", "argmin"))
     dtype = draw.choice(DTYPES[1:])
     x = draw.array(draw.shape(empty=0.1), dtype, draw.choice(("normal", "small", "special")))
@@ -89,7 +89,7 @@ def running(draw: Draw) -> Pure:
 
 
 def standardized(draw: Draw) -> Pure:
-    """A reduction brought back to the shape it came from."""
+    """A reduction, broadcast to the original shape."""
     x = draw.array(draw.shape(3, least=1, empty=0), draw.choice(FLOATS))
     dim = draw.dim(x.ndim)
     how = draw.choice(("mean", "sum", "norm", "logsumexp"))

@@ -1,4 +1,4 @@
-"""Shapes: views and copies, in any layout, and writes through them."""
+"""Shapes: views and copies with any strides, and writes through them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Step = Callable[[Tensor], Tensor]
 
 
 def _factored(draw: Draw, size: int) -> list[int]:
-    """A random shape of so many elements."""
+    """A random shape with `size` elements."""
     shape: list[int] = []
     while size > 1 and len(shape) < 3:
         divisors = [d for d in range(1, size + 1) if size % d == 0]
@@ -24,7 +24,7 @@ def _factored(draw: Draw, size: int) -> list[int]:
 
 
 def reshaping(draw: Draw, shape: Shape, name: str) -> Step:
-    """reshape or view to a random shape, one of the extents perhaps -1, now and then one that does not fit."""
+    """reshape or view to a random shape, perhaps with an extent of -1, sometimes one that does not fit."""
     size = math.prod(shape)
     new = _factored(draw, size) if size else list(shape)
     if new and draw.chance(0.3):
@@ -35,7 +35,7 @@ def reshaping(draw: Draw, shape: Shape, name: str) -> Step:
 
 
 def step(draw: Draw, lib: Side, shape: Shape) -> Step:
-    """One view or copy of a tensor of this shape."""
+    """A random view or copy of a tensor with this shape."""
     n = len(shape)
     how = draw.choice(
         (
@@ -81,7 +81,7 @@ def step(draw: Draw, lib: Side, shape: Shape) -> Step:
 
 
 def chains(draw: Draw) -> Pure:
-    """A chain of them, drawn as the shapes become known."""
+    """A chain of views and copies, chosen as the shapes become known."""
     x = draw.array(draw.shape(empty=0.08), draw.choice((*DTYPES, *FLOATS)))
     count, seed = draw.integer(1, 4), draw.integer(0, 10**9)
 
@@ -97,7 +97,7 @@ def chains(draw: Draw) -> Pure:
 
 
 def written(draw: Draw, lib: Side, show: Shown) -> None:
-    """Writes through a chain of views: what the tensor that they came from holds then."""
+    """Writes through a chain of views: the values of the base tensor afterwards."""
     x = lib.tensor(draw.array(draw.shape(empty=0.03), draw.choice(FLOATS)).copy())
     y = x
     for i in range(draw.integer(1, 3)):
@@ -115,7 +115,7 @@ def written(draw: Draw, lib: Side, show: Shown) -> None:
 
 
 def of_results(draw: Draw) -> Pure:
-    """A view of what a layer or a reduction gave, in whatever layout it gave it."""
+    """A view of the result of a layer or a reduction, with whatever strides it has."""
     x = draw.array((2, draw.choice((2, 4, 8)), 4, 4), draw.choice(FLOATS))
     how = draw.choice(("conv", "max", "avg", "norm", "softmax", "relu", "sum", "permute"))
     last = draw.choice(("view", "view", "flatten", "reshape"))
@@ -143,7 +143,7 @@ def of_results(draw: Draw) -> Pure:
 
 
 def joined(draw: Draw) -> Pure:
-    """concatenate and stack, dtypes mixed."""
+    """concatenate and stack, with mixed dtypes."""
     name = draw.choice(("concatenate", "stack"))
     shape = draw.shape(3, least=0 if name == "stack" else 1, empty=0.1)
     dim = draw.dim(len(shape) + (name == "stack"))

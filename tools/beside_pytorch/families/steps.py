@@ -1,4 +1,4 @@
-"""Captured functions with state of their own: what a replay does is what the call would have done."""
+"""Captured functions with state: a replay does the same as the call would."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _loss(seed: int, lib: Side, x: Tensor, y: Tensor, states: list[Tensor], weig
 
 
 def steps(draw: Draw, lib: Side, show: Shown) -> None:
-    """A function that computes a loss, goes back, changes its parameters, its state and its arguments."""
+    """A function that computes a loss and its gradients, and changes its parameters, state and arguments."""
     seed, width = draw.integer(0, 10**9), draw.integer(1, 3)
     shapes: tuple[tuple[int, ...], ...] = ((), (1,), (width,), (1, width), (1, 1))
     weights = [

@@ -1,4 +1,4 @@
-"""PyTorch computes the small cases in one thread."""
+"""PyTorch uses one thread, since the cases are small."""
 
 import torch
 

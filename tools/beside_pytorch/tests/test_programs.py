@@ -1,4 +1,7 @@
-"""Two thousand random programs, the same ones each time: `-k layers.conv2d` chooses, `python -m` runs others."""
+"""Two thousand random programs, the same each time. `-k layers.conv2d` selects a family.
+
+`python -m tools.beside_pytorch` runs others.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,6 @@ PARTS = [(name, EACH + (i < MORE)) for i, name in enumerate(PROGRAMS)]
 
 
 @pytest.mark.parametrize(("name", "count"), PARTS, ids=[name for name, _ in PARTS])
-def test_differs_from_pytorch_nowhere(name, count):
+def test_does_not_differ_from_pytorch(name, count):
     found = [compare(name, PROGRAMS[name], seed, BACKENDS) for seed in range(count)]
     assert [difference for difference in found if difference] == []

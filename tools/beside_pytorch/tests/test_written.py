@@ -1,4 +1,4 @@
-"""The programs that nn's tests run with their imports changed: in both libraries, losses equal to rounding."""
+"""The programs from nn's tests, where they run with changed imports: here both libraries give the same losses."""
 
 import importlib.util
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""For each row of docs/pytorch.md a function that shows on both sides what the row says."""
+"""For each row of docs/pytorch.md, a function that shows the difference on both sides."""
 
 from . import gradients, layers, learning, tensors, writes
 from .both_sides import WITNESSES

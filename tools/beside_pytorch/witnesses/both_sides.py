@@ -1,4 +1,4 @@
-"""What witnesses are made with: `witness` keeps them by the row's name."""
+"""Helpers for witnesses; `witness` registers them by the row's name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WITNESSES: dict[str, Callable[[], None]] = {}
 
 
 def witness(name: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
-    """The function shows what the row of that name says."""
+    """Register a function that shows the difference of the row with that name."""
 
     def keep(function: Callable[[], None]) -> Callable[[], None]:
         WITNESSES[name] = function
@@ -24,12 +24,12 @@ def witness(name: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
 
 
 def both(*values: float) -> tuple[Any, Any]:
-    """The values as a tensor of each side."""
+    """The values as a tensor on each side."""
     return sg.tensor(list(values)), torch.tensor(list(values))
 
 
 def rows(*values: Any) -> tuple[Any, Any]:
-    """The values as leaves of each side, of float64."""
+    """The values as float64 leaves on each side."""
     array = np.asarray(values, np.float64)
     return sg.from_numpy(array.copy(), requires_grad=True), torch.tensor(array, requires_grad=True)
 
@@ -50,5 +50,5 @@ INF, NAN = float("inf"), float("nan")
 
 
 def same(found: Any, expected: Any) -> None:
-    """NaN is NaN here."""
+    """Assert equality; NaN equals NaN."""
     np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))

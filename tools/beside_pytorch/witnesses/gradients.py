@@ -1,4 +1,4 @@
-"""Gradients at special values, and faults of PyTorch's."""
+"""Gradients at special values, and bugs of PyTorch."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _() -> None:
 
     assert twice(sg) == ([-1.0], [-1.0])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that create_graph=True makes cycles
+        warnings.simplefilter("ignore")  # about the reference cycles of create_graph=True
         with pytest.raises(RuntimeError, match="ZeroTensors are immutable"):
             twice(torch)
 

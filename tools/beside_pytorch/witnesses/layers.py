@@ -1,4 +1,4 @@
-"""Activations, losses of each element, and layers."""
+"""Activations, element losses, and layers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ F, TF = nn.functional, torch.nn.functional
 
 
 def of(x: Any) -> Any:
-    """The functions of x's side."""
+    """The functions of the side of x."""
     return F if isinstance(x, sg.Tensor) else TF
 
 

@@ -1,4 +1,4 @@
-"""Modules, states, losses, optimizers and schedules."""
+"""Modules, state, losses, optimizers and schedules."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _() -> None:
 
 
 def _tied(lib: Any, module: Any) -> Any:
-    """Two layers of one weight."""
+    """Two layers that share a weight."""
     model = module.Sequential(module.Linear(1, 1, bias=False), module.Linear(1, 1, bias=False))
     model[1].weight = model[0].weight
     return model, {"0.weight": lib.zeros(1, 1), "1.weight": lib.ones(1, 1)}
@@ -178,7 +178,7 @@ def _() -> None:
     schedule.step()
     optimizer.lr = 0.1
     schedule.step()
-    assert optimizer.lr == pytest.approx(0.025)  # half of half of what was set
+    assert optimizer.lr == pytest.approx(0.025)  # a quarter of the rate that was set
     other = torch.optim.SGD([theirs], lr=1.0)
     closed = torch.optim.lr_scheduler.LambdaLR(other, lambda step: 0.5**step)
     other.step()

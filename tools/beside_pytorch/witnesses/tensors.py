@@ -1,4 +1,4 @@
-"""What tensors are and what operations give."""
+"""Tensors, and the results of operations."""
 
 from __future__ import annotations
 

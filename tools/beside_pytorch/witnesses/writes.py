@@ -1,4 +1,4 @@
-"""Indexing, and writes in place."""
+"""Indexing and writes in place."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _() -> None:
     with pytest.raises(ValueError, match="read-only memory"):
         ours[0] = 5.0
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PyTorch's once in a process
+        warnings.simplefilter("ignore")  # PyTorch warns once per process
         torch.from_numpy(memory)[0] = 5.0
     assert memory[0] == 5.0
 

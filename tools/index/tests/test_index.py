@@ -1,4 +1,7 @@
-"""What `nox -s release` builds, published to an index on 127.0.0.1 and installed by name: `nox -s tests-index`."""
+"""The files that `nox -s release` builds, published to an index on 127.0.0.1 and installed by name.
+
+`nox -s tests-index` runs this.
+"""
 
 import json
 import os
@@ -19,7 +22,7 @@ BUILT = sorted(file for package in PACKAGES for file in (DIST / package).glob("s
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    """What a program prints. Fails with all of it where the program does."""
+    """The output of a program. If the program fails, this fails and shows it."""
     done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     assert done.returncode == 0, done.stdout
     return done.stdout
@@ -31,7 +34,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     folder = tmp_path_factory.mktemp("index")
-    # Anyone may upload; what it lacks, it does not look for elsewhere.
+    # Anyone may upload, and packages that it does not have are not fetched from elsewhere.
     options = ("--interface", "127.0.0.1", "--port", port, "--passwords", ".", "--authenticate", ".")
     command = [sys.executable, "-m", "pypiserver", "run", *options, "--disable-fallback", str(folder)]
     address = f"http://127.0.0.1:{port}"
@@ -52,8 +55,8 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             server.terminate()
 
 
-def installed(index: str, requirement: str, folder: Path) -> tuple[Path, dict[str, str]]:
-    """The programs' folder of a new environment with `requirement`, and where pip found each distribution."""
+def install(index: str, requirement: str, folder: Path) -> tuple[Path, dict[str, str]]:
+    """The folder with the programs of a new environment with `requirement`, and where pip found each distribution."""
     run(sys.executable, "-m", "venv", folder / "environment", cwd=folder)
     programs = folder / "environment" / ("Scripts" if os.name == "nt" else "bin")
     report = folder / "report.json"
@@ -72,23 +75,23 @@ def test_each_package_is_published_as_sdist_and_wheel(index: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("requirement", "siblings", "lacking"),
+    ("requirement", "siblings", "absent"),
     [
         ("stackgrad-nn", {"stackgrad-tensor", "stackgrad-nn"}, {"numba", "mpi4py"}),
         ("stackgrad-nn[cpu]", {"stackgrad-tensor", "stackgrad-kernels", "stackgrad-nn"}, {"mpi4py", "numba-cuda"}),
     ],
 )
-def test_a_package_alone(index: str, requirement: str, siblings: set[str], lacking: set[str], tmp_path: Path) -> None:
-    programs, found = installed(index, requirement, tmp_path)
+def test_a_package_alone(index: str, requirement: str, siblings: set[str], absent: set[str], tmp_path: Path) -> None:
+    programs, found = install(index, requirement, tmp_path)
     assert {name for name in found if name.startswith("stackgrad")} == siblings
     assert all(found[name].startswith(index.removesuffix("simple/")) for name in siblings)
-    assert not lacking & set(found)
+    assert not absent & set(found)
     code = "from stackgrad import nn; from stackgrad.tensor import ones; print(nn.Linear(2, 3)(ones(4, 2)).shape)"
     assert run(programs / "python", "-c", code, cwd=tmp_path) == "(4, 3)\n"
 
 
 def test_the_program(index: str, tmp_path: Path) -> None:
-    programs, found = installed(index, "stackgrad-mnist", tmp_path)
+    programs, found = install(index, "stackgrad-mnist", tmp_path)
     assert {f"stackgrad-{package}" for package in PACKAGES} <= set(found)
     train = (programs / "stackgrad-mnist", "train", "--epochs", "1", "--limit", "640", "--no-pictures")
     assert "test accuracy" in run(*train, cwd=tmp_path)

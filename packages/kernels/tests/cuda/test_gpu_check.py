@@ -31,7 +31,7 @@ def test_a_dry_run():
         "# The cuda backend on Numba's simulator\n\nBy `tools/gpu_check.py`, a dry run, which measures"
     )
     assert "| compute-sanitizer racecheck | not tried | there is no GPU in a dry run |" in page
-    assert "| softmax of rows, 4e+01 numbers, GB/s |  |  | copy |  | 0.80 |  |" in page
+    assert "| softmax of rows, 4e+01 values, GB/s |  |  | copy |  | 0.80 |  |" in page
     assert done.returncode == ("**failed**" in page)
 
 
@@ -95,7 +95,7 @@ def test_cases_stop_when_the_device_answers_no_more(tools, monkeypatch):
     assert [(check.what, check.found) for check in report.checks] == [
         ("case a", "example 0: ValueError: wrong"),
         ("case b", "example 0: ValueError: wrong"),
-        ("device", "it does nothing more after case b: the later ones were not tried"),
+        ("device", "stopped working after case b: the later cases were not tried"),
         ("table of cases", "0 of 3 equal to NumPy within tolerance"),
     ]
 
@@ -216,7 +216,7 @@ class Copies:
 def test_a_library_that_copies_is_found_out(tools):
     exchange = tools("_gpu.exchange")
     exchange.share(exchange._NumPy())
-    with pytest.raises(AssertionError, match=r"what we write into what we lent is read as \[1.0, 1.0\], not \[2, 2\]"):
+    with pytest.raises(AssertionError, match=r"our write to the lent array: read \[1.0, 1.0\], expected \[2, 2\]"):
         exchange.share(Copies())
 
 
