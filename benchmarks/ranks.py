@@ -107,7 +107,7 @@ def sums(world: Any, model: Any) -> dict[str, list[float]]:
         "comparing calls": head,
     }
     found: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(300):  # short samples, of which some are not disturbed
+    for _ in range(300):  # the samples are short, so some are not disturbed
         for name, work in works.items():
             found[name].append(timed(world, work, 4))
     return found

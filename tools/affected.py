@@ -95,9 +95,9 @@ def is_same(before: Any, after: Any, reason: Reason) -> bool:
 def in_order(reasons: Mapping[str, Reason]) -> list[str]:
     """The affected benchmarks, the most useful first, in case there is no time for all.
 
-    One of each entry (a function and its first parameter) comes before a second one, cpu comes before numpy, and
-    benchmarks of which the change is a larger part come first. In an entry, the smallest comes first if Python changed,
-    else the one nearest to a hundred thousand elements.
+    One of each entry (a function and its first parameter) comes before a second one, cpu comes before numpy, and the
+    benchmarks with the highest share come first. In an entry, the smallest comes first if Python changed, else the one
+    nearest to a hundred thousand elements.
     """
     entries: defaultdict[str, list[str]] = defaultdict(list)
     for name in reasons:

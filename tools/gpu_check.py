@@ -9,7 +9,7 @@ The parts:
     speed       compared with PyTorch, and with the speed of a copy
     sanitizer   some cases again under NVIDIA's compute-sanitizer, which finds accesses out of bounds and races
 
-If there are several parts, each has its own process: if one breaks the device, the others go on.
+If there are several parts, each has its own process: if one breaks the device, the others continue.
 
 This installs nothing and needs no network. It needs NumPy, numba-cuda with NVIDIA's compiler, and cuda-core:
 `pip install './packages/kernels[cuda13]' ./packages/tensor` in the checkout installs them. [cuda13] needs driver 580 or

@@ -110,7 +110,7 @@ _WHAT, _NAME = ("what", "grew", "fails"), ("name", "counted", "failed")
 
 
 class Named(NamedTuple):
-    """A line of a report that names a benchmark: what it says of it, and of which size."""
+    """A line of a report that names a benchmark: its verdict, and the size of the growth."""
 
     what: str
     name: str

@@ -219,7 +219,7 @@ def test_save_and_resume_a_training(make: Any, path: Path) -> None:
         optimizer = make(model.parameters())
         return model, optimizer, nn.Cosine(optimizer, 9)
 
-    def go_on(model: Any, optimizer: Any, schedule: Any, steps: int) -> list[Any]:
+    def resume(model: Any, optimizer: Any, schedule: Any, steps: int) -> list[Any]:
         for step in range(steps):
             optimizer.zero_grad()
             model(sg.randn(5, 3, generator=sg.Generator(step))).sum().backward()
@@ -228,7 +228,7 @@ def test_save_and_resume_a_training(make: Any, path: Path) -> None:
         return [tensor.tolist() for tensor in model.state_dict().values()]
 
     names, parts = ("model", "optimizer", "schedule"), begin()
-    go_on(*parts, 3)
+    resume(*parts, 3)
     state = {name: part.state_dict() for name, part in zip(names, parts, strict=True)} | {"epoch": 3}
     nn.save(path, state)
     loaded = nn.load(path)
@@ -238,7 +238,7 @@ def test_save_and_resume_a_training(make: Any, path: Path) -> None:
     other = begin()
     for name, part in zip(names, other, strict=True):
         part.load_state_dict(loaded[name])
-    assert go_on(*parts, 4) == go_on(*other, 4)
+    assert resume(*parts, 4) == resume(*other, 4)
 
 
 def test_equal_states_make_equal_files(path: Path) -> None:

@@ -24,8 +24,8 @@ def test_dropout_keeps_the_mean_and_scales():
 def test_the_mask_of_dropout_depends_on_the_index_alone():
     x = ones(6, 4)
     straight = dropout(x, 0.5, Generator(7))
-    turned = dropout(ones(4, 6).T, 0.5, Generator(7))
-    assert straight.tolist() == turned.tolist()
+    transposed = dropout(ones(4, 6).T, 0.5, Generator(7))
+    assert straight.tolist() == transposed.tolist()
     assert dropout(x, 0.5, Generator(8)).tolist() != straight.tolist()
 
 

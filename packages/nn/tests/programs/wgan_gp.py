@@ -48,7 +48,7 @@ for net in (generator, critic):
     for m in net.modules():
         if isinstance(m, nn.Linear):
             nn.init.zeros_(m.bias)
-# The gradient of a bias that acts on real and fake alike is 0 but for rounding, of which a small eps makes a full step.
+# The gradient of the last bias of the critic is 0 but for rounding errors, which a small eps would make a full step.
 optimizer_G = optim.Adam(generator.parameters(), lr=2e-3, betas=(0.5, 0.9), eps=1e-3)
 optimizer_D = optim.Adam(critic.parameters(), lr=2e-3, betas=(0.5, 0.9), eps=1e-3)
 

@@ -210,7 +210,7 @@ class _Results:
             return lambda arguments: arguments[name]
         if id(x.version) in self._versions:
             raise RuntimeError(
-                f"a captured function returned a view of shape {x.shape} of an argument, of which replays have copies: "
+                f"a captured function returned a view of shape {x.shape} of an argument, but replays copy arguments: "
                 "return .clone()"
             )
         if id(x) not in self._tape.inner:
