@@ -55,7 +55,7 @@ def test_the_printed_medians_agree_with_the_ratio():
 
 def test_how_busy_the_machine_was():
     assert summary([0.02, 0.5]) == "other processes used 26% of the cores; the machine was busy in 1 of 2 rounds"
-    assert summary([None]) == "how busy the machine was is not known here"
+    assert summary([None]) == "it is not known how busy the machine was"
 
 
 @pytest.mark.parametrize(
