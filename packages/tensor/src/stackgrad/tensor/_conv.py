@@ -13,7 +13,7 @@ from ._ops import common_backend
 from ._plans import Plans, exactly
 from ._pooled import PooledGradient
 from ._types import Activation, Extents, Padding, Pair
-from ._window import Window, is_integer
+from ._window import Window, image_size, is_integer
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -163,8 +163,8 @@ def conv1d(
     tensor([[[21., 32.]]])
     """
     window = find_plan(_windows, "conv1d", input, weight, bias, (stride, padding, dilation), groups, activation)
-    relu = activation is not None
-    return Conv2d.apply(input.unsqueeze(2), weight.unsqueeze(2), bias, window, groups, relu).squeeze(2)
+    image, kernel = input.unsqueeze(2), weight.unsqueeze(2)
+    return Conv2d.apply(image, kernel, bias, window, groups, activation is not None).squeeze(2)
 
 
 def find_plan(plans: Plans[P], what: str, x: Tensor, weight: Tensor, bias: Tensor | None, *given: Any) -> P:
@@ -180,13 +180,7 @@ def find_plan(plans: Plans[P], what: str, x: Tensor, weight: Tensor, bias: Tenso
 
 
 def _checked_window(
-    what: str,
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    geometry: Geometry,
-    groups: int,
-    activation: Activation,
+    what: str, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, groups: int, activation: Activation
 ) -> Window:
     dims = expect_operands(what, x, weight, bias, "out, in / groups")
     is_relu(activation)
@@ -200,8 +194,7 @@ def _checked_window(
         )
     expect_bias(what, bias, outputs)
     window = Window(weight.shape[2:], *geometry, dims=dims)
-    height, width = (1, *x.shape[2:])[-2:]
-    window.positions((height, width))  # raises if the kernel is larger than the image
+    window.positions(image_size(x.shape))  # raises if the kernel is larger than the image
     return window
 
 

@@ -9,7 +9,7 @@ from ._conv import Conv2dInputGrad, Geometry, expect_operands, find_plan
 from ._indexing import Embed
 from ._plans import Plans
 from ._types import Extents, Padding, Pair
-from ._window import Window, is_integer, one_per_dim
+from ._window import Window, image_size, is_integer, one_per_dim
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -81,13 +81,7 @@ def conv_transpose1d(
 
 
 def _transposed(
-    what: str,
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    geometry: Geometry,
-    output_padding: Extents,
-    groups: int,
+    what: str, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, output_padding: Extents, groups: int
 ) -> Tensor:
     window, size = find_plan(_plans, what, x, weight, bias, geometry, output_padding, groups)
     flat = x.ndim == 3
@@ -102,13 +96,7 @@ def _transposed(
 
 
 def _checked(
-    what: str,
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    geometry: Geometry,
-    output_padding: Extents,
-    groups: int,
+    what: str, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, output_padding: Extents, groups: int
 ) -> tuple[Window, Pair]:
     """The window of the adjoint convolution, and the height and width of the result. Raises as `conv_transpose2d`."""
     dims = expect_operands(what, x, weight, bias, "in, out / groups")
@@ -125,12 +113,8 @@ def _checked(
             f"{what}: output_padding {output_padding}: expected less than stride {window.stride} or dilation "
             f"{window.dilation}"
         )
-    rows, columns = (
-        (extent - 1) * stride + span - sum(sides) + more
-        for extent, stride, span, sides, more in zip(
-            (1, *x.shape[2:])[-2:], window.stride, window.span, window.padding, extra, strict=True
-        )
-    )
+    each = zip(image_size(x.shape), window.stride, window.span, window.padding, extra, strict=True)
+    rows, columns = ((extent - 1) * stride + span - sum(sides) + more for extent, stride, span, sides, more in each)
     if 0 in x.shape[2:] or min(rows, columns) < 1:
         raise ValueError(f"{what}: input of shape {x.shape} gives an image of {rows}x{columns}: nothing is left")
     return window, (rows, columns)

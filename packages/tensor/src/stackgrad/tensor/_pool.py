@@ -15,9 +15,9 @@ from ._errors import not_a_tensor
 from ._mode import is_recording
 from ._plans import Plans, exactly
 from ._pooled import PooledGradient
-from ._types import Extents, HostArray, Padding, Pair
+from ._types import Extents, HostArray, Padding, Pair, Sides
 from ._value import Value
-from ._window import NO_PADDING, Window, is_integer
+from ._window import NO_PADDING, Window, image_size, is_integer
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -120,8 +120,8 @@ def max_pool2d(
     >>> max_pool2d(ones(1, 1, 4, 6), 2).shape
     (1, 1, 2, 3)
     """
-    window = _find("max_pool2d", _windows, input, kernel_size, stride, padding, dilation, ceil_mode)
-    return MaxPool2d.apply(input, window) if window.dilation == (1, 1) else _dilated(input, window)
+    window, _ = _find("max_pool2d", _windows, input, kernel_size, stride, padding, dilation, ceil_mode)
+    return _largest(input, window)
 
 
 def max_pool1d(
@@ -137,24 +137,25 @@ def max_pool1d(
     >>> max_pool1d(tensor([[[1.0, 3.0, 2.0, 4.0]]]), 2)
     tensor([[[3., 4.]]])
     """
-    window = _find("max_pool1d", _windows, input, kernel_size, stride, padding, dilation, ceil_mode)
-    image = input.unsqueeze(2)
-    return (MaxPool2d.apply(image, window) if window.dilation == (1, 1) else _dilated(image, window)).squeeze(2)
+    window, _ = _find("max_pool1d", _windows, input, kernel_size, stride, padding, dilation, ceil_mode)
+    return _largest(input.unsqueeze(2), window).squeeze(2)
 
 
-def _dilated(x: Tensor, window: Window) -> Tensor:
-    """Max pooling with a dilation: the maximum of one strided slice for each element of the window."""
+def _largest(x: Tensor, window: Window) -> Tensor:
+    if window.dilation == (1, 1):
+        return MaxPool2d.apply(x, window)
     n, c, h, w = x.shape
     (top, _), (left, _) = window.padding
     padded = full((n, c, *window.padded((h, w))), -math.inf, dtype=x.dtype, backend=x.backend)
     padded[:, :, top : top + h, left : left + w] = x
-    rows, columns = (
-        [slice(i * apart, i * apart + (count - 1) * stride + 1, stride) for i in range(kernel)]
-        for kernel, stride, apart, count in zip(
-            window.kernel, window.stride, window.dilation, window.positions((h, w)), strict=True
-        )
-    )
+    rows, columns = map(_slices, window.kernel, window.stride, window.dilation, window.positions((h, w)))
     return stack([padded[:, :, row, column] for row in rows for column in columns]).max(0)
+
+
+def _slices(kernel: int, stride: int, dilation: int, count: int) -> list[slice]:
+    """For each element of a window, what it is at all positions of the window."""
+    starts = range(0, kernel * dilation, dilation)
+    return [slice(start, start + (count - 1) * stride + 1, stride) for start in starts]
 
 
 def avg_pool2d(
@@ -180,8 +181,7 @@ def avg_pool2d(
     """
     given = (kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
     window, factors = _find("avg_pool2d", _averages, input, *given)
-    out = AvgPool2d.apply(input, window)
-    return out if factors is None else out * _operand(factors, input)
+    return _scaled(AvgPool2d.apply(input, window), factors)
 
 
 def avg_pool1d(
@@ -199,12 +199,13 @@ def avg_pool1d(
     """
     given = (kernel_size, stride, padding, ceil_mode, count_include_pad, None)
     window, factors = _find("avg_pool1d", _averages, input, *given)
-    out = AvgPool2d.apply(input.unsqueeze(2), window)
-    return (out if factors is None else out * _operand(factors, input)).squeeze(2)
+    return _scaled(AvgPool2d.apply(input.unsqueeze(2), window), factors).squeeze(2)
 
 
-def _operand(factors: float | HostArray, x: Tensor) -> float | Tensor:
-    return factors if isinstance(factors, float) else x.new(x.backend.from_numpy(factors))
+def _scaled(means: Tensor, factors: float | HostArray | None) -> Tensor:
+    if factors is None:
+        return means
+    return means * (factors if isinstance(factors, float) else means.new(means.backend.from_numpy(factors)))
 
 
 def _find(what: str, plans: Plans[P], x: Tensor, *given: Any) -> P:
@@ -215,81 +216,26 @@ def _find(what: str, plans: Plans[P], x: Tensor, *given: Any) -> P:
 
 
 def _checked_window(
-    what: str,
-    x: Tensor,
-    kernel_size: Extents,
-    stride: Extents | None,
-    padding: Padding,
-    dilation: Extents,
-    ceil_mode: bool,
-) -> Window:
-    window = _given_window(what, x, kernel_size, stride, padding, dilation)
-    return _fitted(window, _size(x), ceil_mode)
-
-
-_windows: Plans[Window] = Plans(_checked_window)
-
-
-def _checked_average(
-    what: str,
-    x: Tensor,
-    kernel_size: Extents,
-    stride: Extents | None,
-    padding: Padding,
-    ceil_mode: bool,
-    count_include_pad: bool,
-    divisor_override: int | None,
-) -> tuple[Window, float | HostArray | None]:
-    """The window, and what its mean is multiplied by: nothing, one factor, or one for each position (oh, ow)."""
-    given, size = _given_window(what, x, kernel_size, stride, padding, 1), _size(x)
-    window = _fitted(given, size, ceil_mode)
-    if divisor_override is not None:
-        if not is_integer(divisor_override) or not divisor_override:
-            raise ValueError(f"{what}: divisor_override must be an int other than 0; got {divisor_override!r}")
-        return window, window.kernel[0] * window.kernel[1] / divisor_override
-    counted = given.padding if count_include_pad else NO_PADDING
-    if window.padding == counted:
-        return window, None
-    inverse = []
-    for i, count in enumerate(window.positions(size)):
-        first = np.arange(count) * window.stride[i] - window.padding[i][0]
-        (before, after), kernel = counted[i], window.kernel[i]
-        inside = np.minimum(first + kernel, size[i] + after) - np.maximum(first, -before)
-        inverse.append(kernel / inside)
-    return window, np.asarray(np.outer(*inverse), x.dtype)
-
-
-_averages: Plans[tuple[Window, float | HostArray | None]] = Plans(_checked_average)
-
-
-def _size(x: Tensor) -> Pair:
-    """The height and width of an image, or of a sequence as one."""
-    height, width = (1, *x.shape[2:])[-2:]
-    return height, width
-
-
-def _given_window(
-    what: str, x: Tensor, kernel_size: Extents, stride: Extents | None, padding: Padding, dilation: Extents
-) -> Window:
+    what: str, x: Tensor, kernel: Extents, stride: Extents | None, padding: Padding, dilation: Extents, ceil_mode: bool
+) -> tuple[Window, Sides]:
+    """The window, and the padding as it was given: with `ceil_mode` the window may extend past the end."""
     dims = expect_image(what, x)
-    window = Window(kernel_size, kernel_size if stride is None else stride, padding, dilation, dims)
-    if any(max(sides) > span // 2 for sides, span in zip(window.padding, window.span, strict=True)):
+    window = Window(kernel, kernel if stride is None else stride, padding, dilation, dims)
+    size, given = image_size(x.shape), window.padding
+    if any(max(sides) > span // 2 for sides, span in zip(given, window.span, strict=True)):
         raise ValueError(
-            f"{what}: padding {window.padding} is more than half of kernel {window.kernel} with dilation "
-            f"{window.dilation}"
+            f"{what}: padding {given} is more than half of kernel {window.kernel} with dilation {window.dilation}"
         )
-    if 0 in x.shape[2:]:
+    if 0 in size:
         raise ValueError(f"{what}: input of shape {x.shape} has no rows or no columns")
-    return window
-
-
-def _fitted(window: Window, size: Pair, ceil_mode: bool) -> Window:
-    """The window, which may extend past the end with `ceil_mode`. Raises ValueError if it is larger than the image."""
     if ceil_mode:
-        rows, columns = map(_ceil_padding, size, window.span, window.stride, window.padding)
+        rows, columns = map(_ceil_padding, size, window.span, window.stride, given)
         window = window._replace(padding=(rows, columns))
-    window.positions(size)
-    return window
+    window.positions(size)  # raises if the kernel is larger than the image
+    return window, given
+
+
+_windows: Plans[tuple[Window, Sides]] = Plans(_checked_window)
 
 
 def _ceil_padding(extent: int, span: int, stride: int, padding: Pair) -> Pair:
@@ -298,3 +244,34 @@ def _ceil_padding(extent: int, span: int, stride: int, padding: Pair) -> Pair:
     last = -(-(before + extent + after - span) // stride)  # the index of the last window
     last -= last * stride >= before + extent
     return before, max(after, last * stride + span - before - extent)
+
+
+def _checked_average(
+    what: str,
+    x: Tensor,
+    kernel: Extents,
+    stride: Extents | None,
+    padding: Padding,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None,
+) -> tuple[Window, float | HostArray | None]:
+    """The window, and what its mean is multiplied by: nothing, one factor, or one for each position (oh, ow)."""
+    window, given = _checked_window(what, x, kernel, stride, padding, 1, ceil_mode)
+    if divisor_override is not None:
+        if not is_integer(divisor_override) or not divisor_override:
+            raise ValueError(f"{what}: divisor_override must be an int other than 0; got {divisor_override!r}")
+        return window, window.kernel[0] * window.kernel[1] / divisor_override
+    counted = given if count_include_pad else NO_PADDING
+    if window.padding == counted:
+        return window, None
+    inverse, size = [], image_size(x.shape)
+    for i, count in enumerate(window.positions(size)):
+        first = np.arange(count) * window.stride[i] - window.padding[i][0]
+        (before, after), extent = counted[i], window.kernel[i]
+        inside = np.minimum(first + extent, size[i] + after) - np.maximum(first, -before)
+        inverse.append(extent / inside)
+    return window, np.asarray(np.outer(*inverse), x.dtype)
+
+
+_averages: Plans[tuple[Window, float | HostArray | None]] = Plans(_checked_average)

@@ -16,6 +16,12 @@ def is_integer(value: object) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
+def image_size(shape: Shape) -> Pair:
+    """The height and width of an image (n, c, h, w), or of a sequence (n, c, w) as an image of height 1."""
+    height, width = (1, *shape[2:])[-2:]
+    return height, width
+
+
 def one_per_dim(name: str, value: Extents, dims: int, least: int = 1) -> Shape:
     """One int for each dimension, from one for all or from a list or tuple of `dims`.
 

@@ -12,8 +12,10 @@ from .. import functional as F
 from .. import init
 from ..module import Module
 from ..parameter import Parameter
+from ._settings import settings
 
 Around: TypeAlias = Literal["zeros", "reflect", "replicate", "circular"]
+"""The values around the input: zeros, or as `functional.pad` adds them."""
 
 
 def expect_channels(in_channels: int, out_channels: int, groups: int) -> None:
@@ -72,22 +74,10 @@ class _Conv(Module):
         return F.pad(input, flat, self.padding_mode), 0
 
     def extra_repr(self) -> str:
-        parts = [f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"]
-        if self.stride != (1,) * self.dims:
-            parts.append(f"stride={self.stride}")
-        if self.padding != ((0, 0),) * self.dims:
-            parts.append(f"padding={self.padding}")
-        if self.dilation != (1,) * self.dims:
-            parts.append(f"dilation={self.dilation}")
-        if self.groups != 1:
-            parts.append(f"groups={self.groups}")
-        if self.bias is None:
-            parts.append("bias=False")
-        if self.padding_mode != "zeros":
-            parts.append(f"padding_mode={self.padding_mode!r}")
-        if self.activation:
-            parts.append(f"activation={self.activation!r}")
-        return ", ".join(parts)
+        ones = (1,) * self.dims
+        window = {"kernel_size": None, "stride": ones, "padding": ((0, 0),) * self.dims, "dilation": ones}
+        shown = settings(self, **window, groups=1, bias=True, padding_mode="zeros", activation=None)
+        return f"{self.in_channels}, {self.out_channels}, {shown}"
 
 
 class Conv1d(_Conv):

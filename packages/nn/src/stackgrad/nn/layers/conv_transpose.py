@@ -12,6 +12,7 @@ from .. import functional as F
 from .. import init
 from ..module import Module
 from ..parameter import Parameter
+from ._settings import settings
 from .conv import expect_channels
 
 
@@ -49,18 +50,10 @@ class _ConvTranspose(Module):
         self.bias = Parameter(init.uniform((out_channels,), bound, generator, dtype)) if bias else None
 
     def extra_repr(self) -> str:
-        parts = [f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"]
-        if self.padding != ((0, 0),) * self.dims:
-            parts.append(f"padding={self.padding}")
-        if any(self.output_padding):
-            parts.append(f"output_padding={self.output_padding}")
-        if self.dilation != (1,) * self.dims:
-            parts.append(f"dilation={self.dilation}")
-        if self.groups != 1:
-            parts.append(f"groups={self.groups}")
-        if self.bias is None:
-            parts.append("bias=False")
-        return ", ".join(parts)
+        zeros, ones = (0,) * self.dims, (1,) * self.dims
+        window = {"kernel_size": None, "stride": None, "padding": ((0, 0),) * self.dims, "output_padding": zeros}
+        shown = settings(self, **window, dilation=ones, groups=1, bias=True)
+        return f"{self.in_channels}, {self.out_channels}, {shown}"
 
 
 class ConvTranspose1d(_ConvTranspose):

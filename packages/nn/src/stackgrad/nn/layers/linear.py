@@ -10,6 +10,7 @@ from .. import functional as F
 from .. import init
 from ..module import Module
 from ..parameter import Parameter
+from ._settings import settings
 
 
 class Linear(Module):
@@ -58,9 +59,5 @@ class Linear(Module):
         return F.linear(input, self.weight, self.bias, self.activation)
 
     def extra_repr(self) -> str:
-        parts = [f"{self.in_features}, {self.out_features}"]
-        if self.bias is None:
-            parts.append("bias=False")
-        if self.activation:
-            parts.append(f"activation={self.activation!r}")
-        return ", ".join(parts)
+        shown = settings(self, bias=True, activation=None)
+        return f"{self.in_features}, {self.out_features}" + (f", {shown}" if shown else "")

@@ -6,6 +6,7 @@ from stackgrad.tensor._types import Extents, Padding
 from .. import functional as F
 from ..functional._adaptive_pool import Goal
 from ..module import Module
+from ._settings import settings
 
 
 class _Pool(Module):
@@ -21,16 +22,8 @@ class _Pool(Module):
         self.ceil_mode = ceil_mode
 
     def extra_repr(self) -> str:
-        parts = [f"kernel_size={self.kernel_size}"]
-        if self.stride != self.kernel_size:
-            parts.append(f"stride={self.stride}")
-        if self.padding != ((0, 0),) * self.dims:
-            parts.append(f"padding={self.padding}")
-        if self.ceil_mode:
-            parts.append("ceil_mode=True")
-        if self.dilation != (1,) * self.dims:
-            parts.append(f"dilation={self.dilation}")
-        return ", ".join(parts)
+        window = {"kernel_size": None, "stride": self.kernel_size, "padding": ((0, 0),) * self.dims}
+        return settings(self, **window, ceil_mode=False, dilation=(1,) * self.dims)
 
 
 class _MaxPool(_Pool):
