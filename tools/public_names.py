@@ -9,13 +9,16 @@ from types import ModuleType
 from typing import Any
 
 MODULES = (
-    *(f"stackgrad.tensor{name}" for name in ("", ".autograd", ".linalg", ".cuda", ".array_api", ".testing")),
+    *(f"stackgrad.tensor{name}" for name in ("", ".autograd", ".linalg", ".cuda", ".array_api", ".types", ".testing")),
     *("stackgrad.kernels", "stackgrad.kernels.course"),
     *(f"stackgrad.nn.{name}" for name in ("functional", "init", "optim", "optim.lr_scheduler", "optim.swa_utils")),
-    *(f"stackgrad.nn{name}" for name in ("", ".utils", ".data", ".saving", ".distributed", ".course")),
+    *(f"stackgrad.nn{name}" for name in ("", ".types", ".utils", ".data", ".saving", ".distributed", ".course")),
     "stackgrad.mnist",
 )
 """Those that users import. What several offer is described where it stands first."""
+
+ONLY_TYPES = ("stackgrad.tensor.types.", "stackgrad.nn.types.")
+"""The beginnings of the names of types that signatures need, such as the base class of tensors."""
 
 
 def public_names(module: ModuleType) -> list[str]:
@@ -31,6 +34,8 @@ def public_names(module: ModuleType) -> list[str]:
 
 def borrowed(value: object) -> bool:
     """Whether this is Python's or NumPy's own, as `pi` and `finfo` are."""
+    if value is Any:  # the array of any backend
+        return False
     return isinstance(value, float) or (inspect.isclass(value) and not value.__module__.startswith("stackgrad."))
 
 
@@ -44,7 +49,8 @@ def public_values() -> dict[str, Any]:
 
 def methods(cls: type) -> dict[str, Any]:
     """The public methods and properties of a class, as functions, without those of another public class."""
-    classes = [value for value in public_values().values() if inspect.isclass(value) and value is not cls]
+    public = {name: value for name, value in public_values().items() if not name.startswith(ONLY_TYPES)}
+    classes = [value for value in public.values() if inspect.isclass(value) and value is not cls]
     bases = [base for base in classes if issubclass(cls, base)]
     found: dict[str, Any] = {}
     for base in cls.__mro__:

@@ -18,7 +18,7 @@ from markdown import Extension
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
-from tools.public_names import MODULES, described_in, methods, public_names, public_values
+from tools.public_names import MODULES, ONLY_TYPES, described_in, methods, public_names, public_values
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("tensor", "kernels", "nn", "mnist")
@@ -48,14 +48,17 @@ def members(path: str) -> dict[str, str]:
     The value is the name under which a method is described: `clamp` is described as `clip`.
     """
     found = methods(public_values()[path]) if inspect.isclass(public_values()[path]) else {}
-    return {name: function.__name__ for name, function in found.items() if function.__doc__}
+    here = {name: function for name, function in found.items() if described_in()[id(function)].startswith(f"{path}.")}
+    return {name: function.__name__ for name, function in here.items() if function.__doc__}
 
 
 def described(path: str) -> str:
     """The description of a public name."""
     aliases = {name: other for name, other in members(path).items() if name != other}
     inherited = [name for name in members(path) if name not in aliases]
-    block = f"::: {path}\n    options:\n      inherited_members: {inherited}\n\n"
+    # Of the base class of tensors, only those methods that are not described as those of tensors.
+    options = f"{'members' if path.startswith(ONLY_TYPES) and inherited else 'inherited_members'}: {inherited}"
+    block = f"::: {path}\n    options:\n      {options}\n\n"
     links = [f"`{name}` is [`{other}`][{path}.{other}]" for name, other in aliases.items()]
     return block + (f"Other names of methods: {', '.join(links)}.\n\n" if links else "")
 

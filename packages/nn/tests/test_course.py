@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,8 +16,7 @@ from hypothesis.extra import numpy as hnp
 import stackgrad.tensor as sg
 from stackgrad import nn
 from stackgrad.nn import course
-
-Array = npt.NDArray[Any]
+from stackgrad.tensor.types import HostArray as Array
 
 # few distinct values, so that equal ones are common
 ties = hnp.arrays(

@@ -10,7 +10,7 @@ import pytest
 import stackgrad.tensor as sg
 from stackgrad import nn
 from stackgrad.nn import functional, init, optim, utils
-from tools.public_names import described_in, methods, public_values
+from tools.public_names import ONLY_TYPES, described_in, methods, public_values
 
 # What the examples may use without an import: the names of stackgrad.tensor but those of Python's builtins, and these.
 NAMES = {name: getattr(sg, name) for name in dir(sg) if not name.startswith("_") and not hasattr(builtins, name)}
@@ -53,6 +53,8 @@ def described():
     found = {}
     for name, value in public_values().items():
         if not name.startswith(("stackgrad.tensor", "stackgrad.nn")) or described_in().get(id(value)) != name:
+            continue
+        if name.startswith(ONLY_TYPES):
             continue
         found[name] = value.__doc__ or ""
         if inspect.isclass(value):

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,8 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 import stackgrad.tensor as sg
 from stackgrad import nn
-
-Array = npt.NDArray[Any]
+from stackgrad.tensor.types import HostArray as Array
 
 smooth = hnp.arrays(
     np.float64,

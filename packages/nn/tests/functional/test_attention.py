@@ -2,17 +2,15 @@
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 import stackgrad.tensor as sg
 from stackgrad import nn
+from stackgrad.tensor.types import HostArray as Array
 
 F = nn.functional
-Array = npt.NDArray[Any]
 
 
 def defined(q: Array, k: Array, v: Array, allowed: Array) -> Array:

@@ -5,15 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import stackgrad.tensor as sg
 from stackgrad import nn
+from stackgrad.tensor.types import HostArray as Array
 
-Array = npt.NDArray[Any]
 REDUCE: dict[str, Callable[[Any], Any]] = {"mean": np.mean, "sum": np.sum, "none": np.asarray}
 reductions = st.sampled_from(list(REDUCE))
 

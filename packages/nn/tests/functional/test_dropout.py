@@ -3,13 +3,10 @@
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 import stackgrad.tensor as sg
 from stackgrad import nn
-
-Array = npt.NDArray[Any]
 
 
 def test_dropout_with_rate_0_or_in_evaluation_returns_the_input() -> None:

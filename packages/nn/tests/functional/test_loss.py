@@ -5,16 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import stackgrad.tensor as sg
 from stackgrad import nn
+from stackgrad.tensor.types import HostArray as Array
 
 F = nn.functional
-Array = npt.NDArray[Any]
 REDUCE: dict[str, Callable[[Any], Any]] = {"mean": np.mean, "sum": np.sum, "none": np.asarray}
 X = [[0.2, -1.5, 3.0], [0.7, 0.1, -0.4]]
 Y = [[0.5, 1.0, 0.0], [0.7, 0.9, 0.25]]

@@ -4,7 +4,6 @@ import re
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,8 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 import stackgrad.tensor as sg
 from stackgrad import nn
-
-Array = npt.NDArray[Any]
+from stackgrad.tensor.types import HostArray as Array
 
 
 def batch_norm_arguments(channels: int) -> tuple[sg.Tensor, sg.Tensor, sg.Tensor, sg.Tensor]:

@@ -4,13 +4,11 @@ import re
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 import stackgrad.tensor as sg
 from stackgrad import nn
-
-Array = npt.NDArray[Any]
+from stackgrad.tensor.types import HostArray as Array
 
 
 def sigmoid(x: Array) -> Array:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,8 +13,8 @@ from hypothesis import strategies as st
 import stackgrad.tensor as sg
 from stackgrad import nn
 from stackgrad.tensor._tape import captured_on
+from stackgrad.tensor.types import HostArray as Array
 
-Array = npt.NDArray[Any]
 Gradients = list[Array]
 STEPS = 4
 

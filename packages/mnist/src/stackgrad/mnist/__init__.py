@@ -2,7 +2,7 @@
 
 from .data.datasets import Dataset, Split, load
 from .data.idx import IdxError, read_idx
-from .models import MODELS, ConvNet, Course, LeNet5, make_model, normalise
+from .models import MODELS, ConvNet, Course, LeNet5, Model, make_model, normalise
 
 __version__ = "0.2.0"
 
@@ -13,6 +13,7 @@ __all__ = [
     "Dataset",
     "IdxError",
     "LeNet5",
+    "Model",
     "Split",
     "load",
     "make_model",

@@ -133,6 +133,8 @@ class ConvNet(nn.Module):
 
 
 Model = LeNet5 | Course | ConvNet
+"""Any of the models."""
+
 MODELS: dict[str, Callable[..., Model]] = {"lenet5": LeNet5, "course": Course, "convnet": ConvNet}
 
 

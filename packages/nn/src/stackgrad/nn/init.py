@@ -18,6 +18,7 @@ from stackgrad.tensor import Generator, Tensor
 from ._arguments import expect_tensor
 
 Fan: TypeAlias = Literal["fan_in", "fan_out"]
+"""What keeps its variance: the values in the forward pass, or the gradients in the backward pass."""
 
 
 def fans(shape: Sequence[int]) -> tuple[int, int]:

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from . import autograd as autograd
     from . import cuda as cuda
     from . import linalg as linalg
+    from . import types as types
     from ._capture import Captured as Captured
     from ._capture import capture as capture
     from ._classes import *  # noqa: F403
@@ -167,7 +168,7 @@ _MORE = ("_classes", "_functions", "_joining", "_like", "_grids", "_draws", "_ei
 # Available if stackgrad.nn is installed, for code that writes `torch.optim.Adam`; nothing here needs them.
 _ABOVE = {"nn": "stackgrad.nn", "optim": "stackgrad.nn.optim", "utils": "stackgrad.nn.utils"}
 
-_SUBMODULES = ("array_api", "autograd", "cuda", "linalg")
+_SUBMODULES = ("array_api", "autograd", "cuda", "linalg", "types")
 _exchange.find_namespace = partial(import_module, ".array_api", __name__)
 
 if not TYPE_CHECKING:

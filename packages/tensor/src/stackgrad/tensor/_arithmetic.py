@@ -266,11 +266,19 @@ class Arithmetic(Value):
         return elementwise("erf", self)
 
     def normal_cdf(self) -> Tensor:
-        """The probability that a standard normal variable is below x: PyTorch's `torch.special.ndtr`."""
+        """The probability that a standard normal variable is below x: PyTorch's `torch.special.ndtr`.
+
+        >>> tensor([0.0, 1.0]).normal_cdf().round(decimals=4)
+        tensor([0.5   , 0.8413])
+        """
         return elementwise("normal_cdf", self)
 
     def normal_pdf(self) -> Tensor:
-        """The density of the standard normal distribution, exp(-x * x / 2) / sqrt(2 pi)."""
+        """The density of the standard normal distribution, exp(-x * x / 2) / sqrt(2 pi).
+
+        >>> tensor([0.0, 1.0]).normal_pdf().round(decimals=4)
+        tensor([0.3989, 0.242 ])
+        """
         return elementwise("normal_pdf", self)
 
     def maximum(self, other: Operand) -> Tensor:

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 
 Edge = Union["Node", Value]
+"""Where the gradient of an argument goes: to the node that made the tensor or, for a leaf, to the tensor itself."""
 
-# A tensor, its version when it was saved and, if it is the node's own result, the node.
 Saved = tuple["Tensor", int, "weakref.ref[Node] | None"]
+"""A tensor, its version when it was saved and, if it is the node's own result, the node."""
 
 
 class Context:

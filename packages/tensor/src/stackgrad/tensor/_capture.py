@@ -46,10 +46,10 @@ class _Forms:
 class Captured(Generic[P, R]):
     """A function of tensors that is recorded and replayed; `capture` creates it."""
 
-    def __init__(self, function: Callable[P, R], reuse_results: bool = False, forms: _Forms | None = None) -> None:
+    def __init__(self, function: Callable[P, R], reuse_results: bool = False) -> None:
         self._function = function
         self._reuse_results = reuse_results
-        self._forms = forms or _Forms()
+        self._forms = _Forms()
         update_wrapper(self, function)
 
     def __repr__(self) -> str:
@@ -68,7 +68,9 @@ class Captured(Generic[P, R]):
         forms = vars(instance).get(key)
         if forms is None or forms.owner != id(instance):
             forms = vars(instance)[key] = _Forms(id(instance))
-        return Captured(MethodType(self._function, instance), self._reuse_results, forms)
+        method: Captured[..., R] = Captured(MethodType(self._function, instance), self._reuse_results)
+        method._forms = forms
+        return method
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         arguments: Arguments = dict(enumerate(args))  # type: ignore[arg-type]

@@ -14,19 +14,19 @@ from numpy.typing import DTypeLike, NDArray
 from . import _ops
 from ._arithmetic import expect_none
 from ._backend import get_backend
-from ._device import Name, on
+from ._device import on
 from ._dtypes import as_dtype, expect_dtype, float32, float64, int64, is_float, scalar_dtype
 from ._errors import not_a_tensor
 from ._random import Generator, default_generator, next_draw, next_normal
 from ._shape import checked, extents, normalize_dim
 from ._tape import each_time
 from ._tensor import Tensor
-from ._types import DType, Operand
+from ._types import Device, DType, Operand
 from ._value import Value
 from ._views import given
 
 
-def of_values(array: NDArray[Any], dtype: DType, requires_grad: bool, backend: Name) -> Tensor:
+def of_values(array: NDArray[Any], dtype: DType, requires_grad: bool, backend: Device) -> Tensor:
     """A tensor with a private copy of `array`; each replay of a capture copies it again."""
     copied = np.empty(array.shape, dtype)
 
@@ -38,13 +38,17 @@ def of_values(array: NDArray[Any], dtype: DType, requires_grad: bool, backend: N
     return _make(copied, requires_grad, backend)
 
 
-def _make(array: NDArray[Any], requires_grad: bool, backend: Name) -> Tensor:
+def _make(array: NDArray[Any], requires_grad: bool, backend: Device) -> Tensor:
     found = get_backend(backend)
     return Tensor(found.from_numpy(array), found).requires_grad_(requires_grad)
 
 
 def tensor(
-    data: Any, dtype: DTypeLike | None = None, requires_grad: bool = False, backend: Name = None, device: Name = None
+    data: Any,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+    backend: Device = None,
+    device: Device = None,
 ) -> Tensor:
     """A tensor with a copy of `data`: a scalar, nested sequences of scalars, a NumPy array or a tensor.
 
@@ -95,7 +99,9 @@ def _dtypes_within(data: Any) -> Iterator[DType]:
 _PYTHON = {float, int, bool}
 
 
-def from_numpy(array: NDArray[Any], requires_grad: bool = False, backend: Name = None, device: Name = None) -> Tensor:
+def from_numpy(
+    array: NDArray[Any], requires_grad: bool = False, backend: Device = None, device: Device = None
+) -> Tensor:
     """A tensor that shares the memory of `array`, if the backend can.
 
     Raises TypeError unless the dtype is float32, float64, int64 or bool, and ValueError for elements that are not
@@ -117,7 +123,7 @@ def from_numpy(array: NDArray[Any], requires_grad: bool = False, backend: Name =
     return given(_make(np.asarray(array), requires_grad, backend))
 
 
-def from_dlpack(external: Any, requires_grad: bool = False, backend: Name = None, device: Name = None) -> Tensor:
+def from_dlpack(external: Any, requires_grad: bool = False, backend: Device = None, device: Device = None) -> Tensor:
     """A tensor that shares the memory of another library's array, such as a PyTorch or CuPy tensor on the same device.
 
     Raises TypeError for an object without `__dlpack__` and for other dtypes. The backend raises for another device.
@@ -139,8 +145,8 @@ def full(
     fill_value: Operand,
     dtype: DTypeLike | None = None,
     requires_grad: bool = False,
-    backend: Name = None,
-    device: Name = None,
+    backend: Device = None,
+    device: Device = None,
 ) -> Tensor:
     """`fill_value` in the shape `size`, with the dtype of `tensor(fill_value)` unless one is given.
 
@@ -153,7 +159,9 @@ def full(
     return _filled(extents((size,)), value, dtype or alone, requires_grad, backend)
 
 
-def _filled(shape: Sequence[int], value: float, dtype: DTypeLike | None, requires_grad: bool, backend: Name) -> Tensor:
+def _filled(
+    shape: Sequence[int], value: float, dtype: DTypeLike | None, requires_grad: bool, backend: Device
+) -> Tensor:
     found = get_backend(backend)
     data = found.full(checked(shape), value, as_dtype(dtype or float32))
     return Tensor(data, found).requires_grad_(requires_grad)
@@ -164,8 +172,8 @@ def zeros(
     size: Sequence[int] | None = None,
     dtype: DTypeLike | None = None,
     requires_grad: bool = False,
-    backend: Name = None,
-    device: Name = None,
+    backend: Device = None,
+    device: Device = None,
 ) -> Tensor:
     """Zeros, float32 unless `dtype` is given. Pass the shape as separate ints or one sequence.
 
@@ -182,8 +190,8 @@ def ones(
     size: Sequence[int] | None = None,
     dtype: DTypeLike | None = None,
     requires_grad: bool = False,
-    backend: Name = None,
-    device: Name = None,
+    backend: Device = None,
+    device: Device = None,
 ) -> Tensor:
     """Ones, float32 unless `dtype` is given. Pass the shape as separate ints or one sequence.
 
@@ -201,8 +209,8 @@ def arange(
     step: float = 1,
     dtype: DTypeLike | None = None,
     requires_grad: bool = False,
-    backend: Name = None,
-    device: Name = None,
+    backend: Device = None,
+    device: Device = None,
 ) -> Tensor:
     """start, start + step, ... below end; arange(n) counts from 0. int64 if all three are ints, else float32.
 
@@ -234,8 +242,8 @@ def rand(
     size: Sequence[int] | None = None,
     dtype: DTypeLike | None = None,
     requires_grad: bool = False,
-    backend: Name = None,
-    device: Name = None,
+    backend: Device = None,
+    device: Device = None,
     generator: Generator | None = None,
 ) -> Tensor:
     """Uniform in [0, 1), the same on every backend. Pass the shape as separate ints or one sequence.
@@ -256,8 +264,8 @@ def randn(
     size: Sequence[int] | None = None,
     dtype: DTypeLike | None = None,
     requires_grad: bool = False,
-    backend: Name = None,
-    device: Name = None,
+    backend: Device = None,
+    device: Device = None,
     generator: Generator | None = None,
 ) -> Tensor:
     """Standard normal, drawn on the host, so the same on every backend. Raises as `rand`.
@@ -275,8 +283,8 @@ def bernoulli(
     p: float | Tensor,
     *shape: Any,
     dtype: DTypeLike | None = None,
-    backend: Name = None,
-    device: Name = None,
+    backend: Device = None,
+    device: Device = None,
     generator: Generator | None = None,
 ) -> Tensor:
     """1 with probability `p`, else 0. For a tensor `p`, the result has its shape, dtype and backend.

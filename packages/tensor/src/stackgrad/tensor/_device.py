@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from ._backend import Backend
-
-Name = str | Backend | None
+from ._types import Device
 
 
 class device(str):
@@ -30,7 +28,7 @@ class device(str):
         return str(self)
 
 
-def on(backend: Name, device: Name) -> Name:
+def on(backend: Device, device: Device) -> Device:
     """Whichever of the two is given; they mean the same. Raises TypeError if both are."""
     if device is None:
         return backend

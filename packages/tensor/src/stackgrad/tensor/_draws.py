@@ -10,10 +10,11 @@ from numpy.typing import DTypeLike
 from ._arithmetic import expect_none
 from ._checks import expect_float
 from ._create import rand, randn
-from ._device import Name, on
+from ._device import on
 from ._dtypes import float64, int64
 from ._random import Generator
 from ._shape import checked
+from ._types import Device
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -27,8 +28,8 @@ def randint(
     size: Sequence[int] | None = None,
     *,
     dtype: DTypeLike | None = None,
-    backend: Name = None,
-    device: Name = None,
+    backend: Device = None,
+    device: Device = None,
     generator: Generator | None = None,
 ) -> Tensor:
     """Random integers in [low, high), or [0, high), in the shape `size`: randint(6, (2,)), randint(1, 7, (2,)).
@@ -62,7 +63,7 @@ def randint_like(input: Tensor, low: int, high: int | None = None, generator: Ge
     return randint(first, last, input.shape, dtype=input.dtype, backend=input.backend, generator=generator)
 
 
-def randperm(n: int, *, backend: Name = None, device: Name = None, generator: Generator | None = None) -> Tensor:
+def randperm(n: int, *, backend: Device = None, device: Device = None, generator: Generator | None = None) -> Tensor:
     """A random permutation of 0 .. n - 1: int64 (n,).
 
     >>> randperm(4).sort().values
@@ -77,8 +78,8 @@ def normal(
     std: float | Tensor = 1.0,
     size: Sequence[int] | None = None,
     *,
-    backend: Name = None,
-    device: Name = None,
+    backend: Device = None,
+    device: Device = None,
     generator: Generator | None = None,
 ) -> Tensor:
     """Normal values in the shape `size`, or in the broadcast shape of the tensors `mean` and `std`.

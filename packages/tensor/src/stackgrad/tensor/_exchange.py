@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ._backend import Backend, get_backend
-from ._device import Name, device, on
+from ._device import device, on
 from ._dtypes import as_dtype, is_float
 from ._errors import dtype_of
 from ._host import HostBackend
 from ._ops import To
 from ._ops import cast as cast_to
-from ._types import DType
+from ._types import Device, DType
 from ._value import Value
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Exchange(Value):
     def to(
         self,
         *targets: str | Backend | DType | type | Tensor,
-        device: Name = None,
+        device: Device = None,
         dtype: DTypeLike | None = None,
         non_blocking: bool = False,
     ) -> Tensor:

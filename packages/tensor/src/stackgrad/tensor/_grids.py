@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ._create import of_values
-from ._device import Name, on
+from ._device import on
 from ._dtypes import as_dtype, bool_, float32, int64
 from ._errors import not_a_tensor
 from ._ops import expand
 from ._shape import checked
+from ._types import Device
 from ._value import Value
 from ._views import reshape
 
@@ -26,8 +27,8 @@ def eye(
     m: int | None = None,
     dtype: DTypeLike | None = None,
     requires_grad: bool = False,
-    backend: Name = None,
-    device: Name = None,
+    backend: Device = None,
+    device: Device = None,
 ) -> Tensor:
     """(n, m), or (n, n): 1 on the diagonal and 0 elsewhere, float32 unless `dtype` is given.
 
@@ -46,8 +47,8 @@ def linspace(
     steps: int,
     dtype: DTypeLike | None = None,
     requires_grad: bool = False,
-    backend: Name = None,
-    device: Name = None,
+    backend: Device = None,
+    device: Device = None,
 ) -> Tensor:
     """`steps` evenly spaced values from `start` to `end`, inclusive; float32 unless `dtype` is given.
 
@@ -68,8 +69,8 @@ def logspace(
     base: float = 10.0,
     dtype: DTypeLike | None = None,
     requires_grad: bool = False,
-    backend: Name = None,
-    device: Name = None,
+    backend: Device = None,
+    device: Device = None,
 ) -> Tensor:
     """`base` to the power of each value of `linspace(start, end, steps)`.
 
@@ -81,7 +82,7 @@ def logspace(
     return of_values(np.logspace(start, end, steps, base=base), as_dtype(dtype or float32), requires_grad, backend)
 
 
-def tril_indices(row: int, col: int, offset: int = 0, backend: Name = None, device: Name = None) -> Tensor:
+def tril_indices(row: int, col: int, offset: int = 0, backend: Device = None, device: Device = None) -> Tensor:
     """The int64 indices (2, n), rows and columns, of the elements that `tril` keeps, in C order.
 
     >>> tril_indices(2, 2)
@@ -92,7 +93,7 @@ def tril_indices(row: int, col: int, offset: int = 0, backend: Name = None, devi
     return of_values(np.array(np.tril_indices(row, offset, col)), int64, False, backend)
 
 
-def triu_indices(row: int, col: int, offset: int = 0, backend: Name = None, device: Name = None) -> Tensor:
+def triu_indices(row: int, col: int, offset: int = 0, backend: Device = None, device: Device = None) -> Tensor:
     """The int64 indices (2, n), rows and columns, of the elements that `triu` keeps, in C order.
 
     >>> triu_indices(2, 2)

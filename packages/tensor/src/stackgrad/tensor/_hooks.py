@@ -10,14 +10,11 @@ if TYPE_CHECKING:
     from ._tensor import Tensor
     from ._value import Value
 
-Hook = Callable[..., Any]
-Hooks = dict[object, Hook]
-
 
 class Handle:
     """A handle that removes a hook. As a context manager, it does so at the end."""
 
-    def __init__(self, hooks: Hooks, hook: Hook) -> None:
+    def __init__(self, hooks: dict[object, Callable[..., Any]], hook: Callable[..., Any]) -> None:
         self._hooks = hooks
         self._key = object()
         hooks[self._key] = hook
@@ -37,11 +34,11 @@ class Handle:
         self.remove()
 
 
-after_gradient: dict[int, tuple[ref[Value], Hooks]] = {}
+after_gradient: dict[int, tuple[ref[Value], dict[object, Callable[..., Any]]]] = {}
 """The hooks by id of their leaf: few leaves have any, so a slot on each would be wasted."""
 
 
-def register(leaf: Value, hook: Hook) -> Handle:
+def register(leaf: Value, hook: Callable[..., Any]) -> Handle:
     """See `Tensor.register_post_accumulate_grad_hook`."""
     if leaf.node is not None or not leaf.requires_grad:
         raise RuntimeError(

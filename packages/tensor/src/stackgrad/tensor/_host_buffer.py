@@ -21,6 +21,9 @@ class HostBuffer:
         self._backend = backend
         self.values = np.empty(shape, dtype)
 
+    def __repr__(self) -> str:
+        return f"HostBuffer(shape={self.values.shape}, dtype={self.values.dtype}, backend={self._backend.name!r})"
+
     def download(self, a: Any) -> None:
         """Copy an array of the backend, of the same shape and dtype and in C order, to `values`."""
         np.copyto(self.values, self._backend.to_numpy(a))

@@ -9,12 +9,12 @@ from numpy.typing import DTypeLike
 
 from ._backend import get_backend
 from ._create import rand, randn
-from ._device import Name, on
+from ._device import on
 from ._dtypes import as_dtype, float32
 from ._random import Generator
 from ._shape import checked, extents
 from ._tensor import Tensor
-from ._types import Operand
+from ._types import Device, Operand
 
 
 def zeros_like(input: Tensor, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
@@ -60,8 +60,8 @@ def empty(
     size: Sequence[int] | None = None,
     dtype: DTypeLike | None = None,
     requires_grad: bool = False,
-    backend: Name = None,
-    device: Name = None,
+    backend: Device = None,
+    device: Device = None,
 ) -> Tensor:
     """Uninitialised values, float32 unless `dtype` is given. Pass the shape as separate ints or one sequence.
 

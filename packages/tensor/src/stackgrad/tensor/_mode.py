@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 Observer: TypeAlias = "Callable[[type[Function], tuple[Any, ...], Tensor], None]"
+"""What `observed` calls with each function that is applied, its arguments and its result."""
 
 
 class Mode:

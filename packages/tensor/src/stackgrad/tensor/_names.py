@@ -10,13 +10,14 @@ from numpy import finfo, iinfo
 from numpy.typing import DTypeLike
 
 from ._create import concatenate, from_numpy, tensor
-from ._device import Name, device, on
+from ._device import device, on
 from ._dtypes import bool_ as bool
 from ._dtypes import float32 as float
 from ._dtypes import float64 as double
 from ._dtypes import int64 as long
 from ._mode import is_recording, no_grad, set_grad_enabled
 from ._tensor import Tensor
+from ._types import Device
 
 concat = concatenate
 inference_mode = no_grad
@@ -32,7 +33,7 @@ def is_tensor(obj: object) -> Any:
     return isinstance(obj, Tensor)
 
 
-def as_tensor(data: Any, dtype: DTypeLike | None = None, backend: Name = None, device: Name = None) -> Tensor:
+def as_tensor(data: Any, dtype: DTypeLike | None = None, backend: Device = None, device: Device = None) -> Tensor:
     """`data` as a tensor: a tensor itself, a NumPy array without a copy, and anything else by `tensor(data)`.
 
     >>> as_tensor([1, 2])

@@ -30,7 +30,10 @@ from typing import Any
 import numpy as np
 
 Interval = tuple[float, float]
+"""The lowest and the highest value that tests draw."""
+
 Gradient = Callable[..., Any]
+"""A row's gradient: a function of the result's gradient, the operands and the result."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,7 @@ from ._types import DType
 from ._writing import expect_writable
 
 Numbers = NDArray[np.float64]
+"""The settings of an optimizer's step, which are read each time it runs: float64 (n,)."""
 
 
 def sgd_numbers(lr: float, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0) -> Numbers:

@@ -31,7 +31,7 @@ class Picking(Value):
     __slots__ = ()
 
     def gather(self, dim: int, index: Tensor) -> Tensor:
-        """out[i][j][k] = self[i][index[i][j][k]][k], for dim 1 of three; the result has the shape of `index`.
+        """`out[i][j][k] = self[i][index[i][j][k]][k]`, for dim 1 of three; the result has the shape of `index`.
 
         `index` has as many dimensions as this tensor; only along `dim` may its extent be larger.
 

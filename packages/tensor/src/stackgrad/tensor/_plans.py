@@ -59,6 +59,9 @@ class Layout:
         repeated = [not stride and n > 1 for stride, n in zip(strides, shape, strict=True)]
         self.repeats = 0 not in shape and any(repeated)
 
+    def __repr__(self) -> str:
+        return f"Layout(shape={self.shape}, strides={self.strides}, dtype={self.dtype}, backend={self.backend.name!r})"
+
 
 def layout_of(data: Array, backend: Backend) -> Layout:
     return _layouts.find((data.shape, data.strides, data.dtype, backend), data, backend)

@@ -49,11 +49,14 @@ Padding: TypeAlias = Extents | Sequence[Extents] | Literal["same", "valid"]
 Activation: TypeAlias = Literal["relu"] | None
 """What a layer applies to its result in the same pass: "relu", or None for nothing."""
 
-Operand: TypeAlias = "Value | bool | int | float"
+Scalar: TypeAlias = bool | int | float
+"""A Python scalar."""
+
+Operand: TypeAlias = "Value | Scalar"
 """What an elementwise operation takes: a tensor or a Python scalar."""
 
-BackendName: TypeAlias = "str | Backend | None"
-"""A backend or its name, such as "cpu"; None for the default."""
+Device: TypeAlias = "str | Backend | None"
+"""A backend or its name, such as "cpu"; None for the default. PyTorch's devices are backends here."""
 
 Work: TypeAlias = Callable[[], Any]
 """A function without arguments that a replay calls."""

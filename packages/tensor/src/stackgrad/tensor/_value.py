@@ -31,6 +31,9 @@ class Version:
     records = 0
     twins: Sequence[tuple[Array, Array]] = ()
 
+    def __repr__(self) -> str:
+        return f"Version({self.count})"
+
     def write_twins(self, backend: Backend, written: Array) -> None:
         """Repeat a write to the array `written` in its twins, or in the memory that it is a twin of."""
         source = None

@@ -24,13 +24,13 @@ import numpy as np
 from numpy import can_cast, finfo, iinfo, isdtype  # noqa: F401
 
 from . import _create, _einsum, _functions, _grids, _like
-from ._backend import Backend, available_backends, get_backend
+from ._backend import available_backends, get_backend
 from ._create import maximum, minimum, where  # noqa: F401
 from ._dtypes import bool_ as bool
 from ._dtypes import float32, float64, int64, promote
 from ._shape import broadcast_shapes, normalize_dim, normalize_dims
 from ._tensor import Tensor
-from ._types import Dims, Shape
+from ._types import Device, Dims, Shape
 from ._value import Value
 
 __array_api_version__ = "2024.12"
@@ -48,8 +48,6 @@ _SAME = (
 for _pair in _SAME.split():
     _name, _, _other = _pair.partition(":")
     globals()[_name] = getattr(_functions, _other or _name)
-
-Device = str | Backend | None
 
 # --- creation
 

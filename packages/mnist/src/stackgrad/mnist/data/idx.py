@@ -34,7 +34,7 @@ class IdxError(MistakeError):
     """A data set cannot be used. The message is one line that names the file and the problem."""
 
 
-def read_idx(path: Path, dimensions: int | None = None) -> UInt8Array:
+def read_idx(path: Path, dimensions: int | None = None) -> npt.NDArray[np.uint8]:
     """Read an IDX file of unsigned bytes, and decompress it if its name ends in `.gz`.
 
     Args:

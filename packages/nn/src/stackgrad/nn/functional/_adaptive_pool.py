@@ -9,6 +9,7 @@ from stackgrad.tensor._checks import expect_dims, expect_tensors
 from stackgrad.tensor._window import is_integer
 
 Goal: TypeAlias = int | Sequence[int | None] | None
+"""The size of a result: an int for all dimensions or one for each; None keeps the size of the input."""
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: Goal) -> Tensor:

@@ -10,6 +10,7 @@ from stackgrad.tensor._checks import expect_optional, expect_tensors
 from ._activation import softplus_of
 
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
+"""What a loss returns: the mean or the sum of the losses of all elements, or all of them."""
 
 # --------------------------------------- formulas, each fused with its reduction: x the prediction, y its target
 

@@ -9,6 +9,7 @@ from stackgrad.tensor._checks import expect_tensors
 from stackgrad.tensor._window import is_integer
 
 PaddingMode: TypeAlias = Literal["constant", "reflect", "replicate", "circular"]
+"""What `pad` adds: a value, or the elements mirrored, the outermost ones repeated, or those of the other end."""
 
 
 def pad(input: Tensor, pad: Sequence[int], mode: PaddingMode = "constant", value: float | None = None) -> Tensor:

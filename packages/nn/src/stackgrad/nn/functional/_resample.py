@@ -12,6 +12,7 @@ from stackgrad.tensor._checks import expect_tensors
 from stackgrad.tensor._window import is_integer
 
 Scale = float | Sequence[float] | None
+"""The factor by which an image grows: one for all dimensions or one for each; None if the size is given."""
 
 
 def interpolate(

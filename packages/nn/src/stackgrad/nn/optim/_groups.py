@@ -13,6 +13,8 @@ from .._arguments import expect_tensor
 from ..module import Module
 
 Settings: TypeAlias = dict[str, Any]
+"""The settings of an optimizer by name, such as "lr"."""
+
 Params: TypeAlias = Iterable[Tensor] | Iterable[Mapping[str, Any]]
 """The argument of an optimizer: parameters, or groups of them, `{"params": ..., "lr": 0.1}`."""
 

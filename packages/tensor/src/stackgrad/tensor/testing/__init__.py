@@ -13,10 +13,10 @@ For small arrays, for example on a simulator: `case.run("cuda", Limits(extent=3,
 Needs Hypothesis: pip install stackgrad-tensor[testing].
 """
 
-from ._case import Case, check_gradient
+from ._case import Case, Check, check_gradient
 from ._classes import CLASS_CASES
 from ._compare import expect_close, expect_equal, expect_near, sum_bound, ulps
-from ._draw import Draw, Limits, Sample, draws, uniform
+from ._draw import Draw, Limits, Sample, Values, draws, uniform
 from ._elementwise import ELEMENTWISE_CASES, check_elementwise, check_elementwise_gradient
 from ._functions import RandomFunction, check_fused
 from ._keys import draw_key
@@ -27,7 +27,7 @@ from ._products import PRODUCT_CASES
 from ._reduce import REDUCE_CASES, check_reduce, check_reduced_gradient
 from ._special import SPECIAL_CASES
 from ._sums import EXACTNESS_CASES
-from ._windows import WINDOW_CASES, draw_convolution, draw_pool
+from ._windows import WINDOW_CASES, Convolution, draw_convolution, draw_pool
 from ._writing import WRITING_CASES
 
 CASES: tuple[Case, ...] = (
@@ -57,10 +57,13 @@ __all__ = [
     "WINDOW_CASES",
     "WRITING_CASES",
     "Case",
+    "Check",
+    "Convolution",
     "Draw",
     "Limits",
     "RandomFunction",
     "Sample",
+    "Values",
     "check_elementwise",
     "check_elementwise_gradient",
     "check_fused",

@@ -14,6 +14,7 @@ from .._tensor import Tensor
 from ._draw import Draw, Limits, draws
 
 Check = Callable[[Backend, Draw], None]
+"""The test of a backend with what is drawn. Raises AssertionError if the backend is wrong."""
 
 EXAMPLES = {"values": 100, "gradient": 15, "second": 8, "special": 1}
 

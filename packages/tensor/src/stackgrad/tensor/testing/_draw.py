@@ -24,6 +24,8 @@ from .._tensor import Tensor
 from .._types import Array, DType, Pair, Shape
 
 Values = Callable[[np.random.Generator, Shape], NDArray[Any]]
+"""What draws the elements of an array of that shape."""
+
 Choice = TypeVar("Choice")
 
 REFERENCE = NumpyBackend()

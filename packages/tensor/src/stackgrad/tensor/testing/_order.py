@@ -10,18 +10,16 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._backend import Backend
 from .._capture import capture
 from .._dtypes import float64, int64
 from .._einsum import einsum
 from .._tensor import Tensor
+from .._types import HostArray
 from ._case import Case, check_gradient
 from ._compare import expect_close, expect_equal, sum_bound
 from ._draw import REFERENCE, Draw, Sample, uniform
-
-Values = NDArray[Any]
 
 
 def check_argsort(backend: Backend, draw: Draw) -> None:
@@ -42,7 +40,7 @@ class Program(NamedTuple):
     """
 
     function: Callable[..., Tensor]
-    numpy: Callable[..., Values]
+    numpy: Callable[..., HostArray]
     operands: Sequence[Sample]
     terms: int = 0
 
@@ -50,7 +48,7 @@ class Program(NamedTuple):
 Builder = Callable[[Draw, np.dtype[Any]], Program]
 
 
-def _fixed(draw: Draw, array: Values) -> Callable[[Tensor], Tensor]:
+def _fixed(draw: Draw, array: HostArray) -> Callable[[Tensor], Tensor]:
     """A function that puts an int64 or bool array on the backend of a tensor, in a random layout."""
     sample = draw.sample(array.shape, lambda rng, shape: np.zeros(shape, array.dtype)).writable()
     base = sample.base.copy()
@@ -58,16 +56,16 @@ def _fixed(draw: Draw, array: Values) -> Callable[[Tensor], Tensor]:
     return lambda x: x.new(sample.view_on(x.backend, x.backend.from_numpy(base.copy())))
 
 
-def _index_like(draw: Draw, shape: Sequence[int], dim: int) -> Values:
+def _index_like(draw: Draw, shape: Sequence[int], dim: int) -> HostArray:
     """Indices along `dim` with the same count of dimensions, and no larger extents except along `dim`."""
     extents = [draw.integer(0 if n == 0 else 1, n) for n in shape]
     extents[dim] = draw.extent() if shape[dim] else 0
     return draw.rng.integers(0, max(shape[dim], 1), extents).astype(int64)
 
 
-def _full_index(dim: int, index: Values) -> tuple[Values, ...]:
+def _full_index(dim: int, index: HostArray) -> tuple[HostArray, ...]:
     """The NumPy index of a gather."""
-    grid: list[Values] = list(np.indices(index.shape))
+    grid: list[HostArray] = list(np.indices(index.shape))
     return (*grid[:dim], index, *grid[dim + 1 :])
 
 
@@ -91,7 +89,7 @@ def scatter(draw: Draw, dtype: np.dtype[Any]) -> Program:
     more = [n + draw.integer(0, 1) for n in index.shape]
     cut = tuple(map(slice, index.shape))
 
-    def numpy(x: Values, y: Values) -> Values:
+    def numpy(x: HostArray, y: HostArray) -> HostArray:
         x = x.copy()
         for at, value in zip(np.ndindex(index.shape), y[cut].reshape(-1), strict=True):
             x[(*at[:dim], index[at], *at[dim + 1 :])] = value
@@ -107,7 +105,7 @@ def scatter_add(draw: Draw, dtype: np.dtype[Any]) -> Program:
     index = _index_like(draw, shape, dim)
     to_tensor = _fixed(draw, index)
 
-    def numpy(x: Values, y: Values) -> Values:
+    def numpy(x: HostArray, y: HostArray) -> HostArray:
         x = x.copy()
         np.add.at(x, _full_index(dim, index), y)
         return x
@@ -123,7 +121,7 @@ def index_add(draw: Draw, dtype: np.dtype[Any]) -> Program:
     index = draw.rng.integers(0, max(shape[dim], 1), count).astype(int64)
     to_tensor = _fixed(draw, index)
 
-    def numpy(x: Values, y: Values) -> Values:
+    def numpy(x: HostArray, y: HostArray) -> HostArray:
         x = x.copy()
         np.add.at(np.moveaxis(x, dim, 0), index, np.moveaxis(y, dim, 0))
         return x
@@ -159,7 +157,7 @@ def sorted_values(draw: Draw, dtype: np.dtype[Any]) -> Program:
     shape = draw.shape(1)
     dim, descending = draw.dim(len(shape)), draw.one_in(2)
 
-    def numpy(x: Values) -> Values:
+    def numpy(x: HostArray) -> HostArray:
         return np.asarray(np.flip(np.sort(x, dim), dim) if descending else np.sort(x, dim))
 
     return Program(lambda x: x.sort(dim, descending).values, numpy, [_distinct(draw, dtype, shape)])
@@ -170,7 +168,7 @@ def topk(draw: Draw, dtype: np.dtype[Any]) -> Program:
     dim, largest = draw.dim(len(shape)), draw.one_in(2)
     k = draw.integer(0, shape[dim])
 
-    def numpy(x: Values) -> Values:
+    def numpy(x: HostArray) -> HostArray:
         order = np.argsort(-x if largest else x, dim, kind="stable")
         return np.take_along_axis(x, np.take(order, range(k), dim), dim)
 
@@ -182,7 +180,7 @@ def median(draw: Draw, dtype: np.dtype[Any]) -> Program:
     dim, keepdim = draw.dim(len(shape)), draw.one_in(2)
     at = (shape[dim] - 1) // 2
 
-    def numpy(x: Values) -> Values:
+    def numpy(x: HostArray) -> HostArray:
         return np.take(np.sort(x, dim), [at] if keepdim else at, dim)
 
     return Program(lambda x: x.median(dim, keepdim).values, numpy, [_distinct(draw, dtype, shape)])
@@ -196,7 +194,7 @@ def moved(draw: Draw, dtype: np.dtype[Any]) -> Program:
     shifts = tuple(draw.integer(-4, 4) for _ in dims)
     times = tuple(draw.integer(0, 2) for _ in range(n + draw.integer(0, 1)))
     order = tuple(draw.rng.permutation(n).tolist())
-    choices: tuple[tuple[Callable[..., Tensor], Callable[..., Values]], ...] = (
+    choices: tuple[tuple[Callable[..., Tensor], Callable[..., HostArray]], ...] = (
         (lambda x: x.flip(dims), lambda x: np.flip(x, dims)),
         (lambda x: x.roll(shifts, dims), lambda x: np.roll(x, shifts, dims)),
         (lambda x: x.roll(count), lambda x: np.roll(x, count)),
@@ -214,14 +212,14 @@ def triangles(draw: Draw, dtype: np.dtype[Any]) -> Program:
     shape, offset = draw.shape(2, 4), draw.integer(-3, 3)
     a, b = draw._random.sample(range(len(shape)), 2)
 
-    def embedded(x: Values) -> Values:
+    def embedded(x: HostArray) -> HostArray:
         m = x.shape[-1] + abs(offset)
         out = np.zeros((*x.shape[:-1], m, m), x.dtype)
         rows = np.arange(x.shape[-1])
         out[..., rows + max(-offset, 0), rows + max(offset, 0)] = x
         return out
 
-    choices: tuple[tuple[Callable[..., Tensor], Callable[..., Values]], ...] = (
+    choices: tuple[tuple[Callable[..., Tensor], Callable[..., HostArray]], ...] = (
         (lambda x: x.tril(offset), lambda x: np.tril(x, offset)),
         (lambda x: x.triu(offset), lambda x: np.triu(x, offset)),
         (lambda x: x.diagonal(offset, a, b), lambda x: np.diagonal(x, offset, a, b)),
