@@ -15,9 +15,8 @@ from typing import Any
 
 import llvmlite.binding
 import numba
-from numba.core.codegen import CPUCodegen, CPUCodeLibrary
-from numba.core.dispatcher import Dispatcher
 
+from stackgrad.kernels.cpu import _kernel
 from stackgrad.tensor import OPS, REDUCTIONS
 
 from ._execution import Location, Touched
@@ -34,7 +33,6 @@ class _Record:
         self.modules: set[str] = set()
         self.rows: set[str] = set()
         self.kernels: dict[str, str] = {}
-        self._depth = 0
         self._code: bytes | None = None
         self._seen: set[int] = set()
 
@@ -56,56 +54,43 @@ class _Record:
                 if isinstance(name, str) and name in self._rows:
                     yield name
 
-    def compile(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap `Dispatcher.compile` to record what is compiled or loaded from disk, and from which functions."""
+    def made(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap `_found` or `address_of` to record what is compiled or loaded from disk, and from which functions."""
 
-        def compile(dispatcher: Any, signature: Any) -> Any:
-            self._depth, self._code = self._depth + 1, None
+        def made(function: Any, key: Any, *others: Any) -> Any:
+            self._code = None
             sys.setprofile(None)  # the compiler would not run if the kernel were on disk
             try:
-                return original(dispatcher, signature)
+                return original(function, key, *others)
             finally:
-                self._depth -= 1
-                if not self._depth:
-                    sys.setprofile(self.profile)
-                    function = dispatcher.py_func
-                    self._take(dispatcher)
-                    name = f"{function.__module__}.{function.__qualname__}{signature}"
-                    self.kernels[name] = _digest(self._code)
+                sys.setprofile(self.profile)
+                self._take(function)
+                self.kernels[f"{function.__module__}.{function.__qualname__} {key}"] = _digest(self._code)
 
-        return compile
-
-    def stored(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap the function that serialises a kernel to (its name, "object", (its object file, ...))."""
-
-        def stored(library: Any) -> Any:
-            serialised = original(library)
-            self._code = serialised[2][0]
-            return serialised
-
-        return stored
+        return made
 
     def loaded(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap the function that does the opposite of `stored`."""
+        """Wrap `load` to keep the object code."""
 
-        def loaded(codegen: Any, serialised: Any) -> Any:
-            self._code = serialised[2][0]
-            return original(codegen, serialised)
+        def loaded(code: bytes, name: str) -> Any:
+            self._code = code
+            return original(code, name)
 
         return loaded
 
     def _take(self, function: Any) -> None:
         """Record a function of a kernel, and the functions that it uses."""
-        jitted = hasattr(function, "py_func")
-        function = getattr(function, "py_func", None) or getattr(function, "_defn", None) or function
+        made = getattr(function, "made", function)  # see kernels/cpu/_numba.py
+        is_replaced = made is not function and isinstance(made, FunctionType)
+        function = getattr(made, "py_func", None) or getattr(made, "_defn", None) or made
         if not isinstance(function, FunctionType) or id(function) in self._seen:
             return
         self._seen.add(id(function))
         if function.__code__.co_filename.startswith(self._folder):
             self.compiled.add(self._location(function.__code__))
+            if is_replaced:
+                self.modules.add(self._location(function.__code__)[0])
         for value in _read(function):
-            if jitted and isinstance(value, FunctionType) and value.__code__.co_filename.startswith(self._folder):
-                self.modules.add(self._location(value.__code__)[0])
             self._take(value)
 
     def touched(self) -> Touched:
@@ -161,9 +146,12 @@ def touch(work: Callable[[], object], folder: str) -> Touched:
 
 def _touch(work: Callable[[], object], folder: str) -> Touched:
     record = _Record(folder)
-    Dispatcher.compile = record.compile(Dispatcher.compile)
-    CPUCodeLibrary.serialize_using_object_code = record.stored(CPUCodeLibrary.serialize_using_object_code)
-    CPUCodegen.unserialize_library = record.loaded(CPUCodegen.unserialize_library)
+    if hasattr(_kernel, "_found"):  # earlier commits have no such function: their kernels are not recorded
+        from stackgrad.kernels.cpu import _launch, _machine_code
+
+        _kernel._found = record.made(_kernel._found)
+        _launch.address_of = record.made(_launch.address_of)
+        _machine_code.load = record.loaded(_machine_code.load)
     sys.setprofile(record.profile)
     try:
         work()

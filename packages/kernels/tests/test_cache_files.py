@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from stackgrad.kernels import _cache_files
 from stackgrad.kernels.cpu import _kernel
 from stackgrad.kernels.cpu._kernel import Kernel
+from stackgrad.kernels.cpu._pointers import Memory, load, store
 
 
 @pytest.fixture
@@ -31,18 +32,17 @@ def folder(tmp_path, monkeypatch):
 
 
 def double(chunk, x, out):
-    for i in range(x.size):
-        out[i] = 2 * x[i]
+    store(out, chunk, 2 * load(x, chunk))
 
 
 def run():
     """What a process does that comes to this kernel: whether it was found on disk, and what was warned of."""
-    kernel = Kernel(double, lambda T: (T[::1], T[::1]))
+    kernel = Kernel(double, lambda T: (Memory(T), Memory(T)))
     x = np.arange(5.0)
     out = np.empty_like(x)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        kernel[x.dtype](1, 0, (x, out))
+        kernel[x.dtype](x.size, 0, (x, out))
     assert out.tolist() == [0, 2, 4, 6, 8]
     return kernel.cache_hits == 1, [str(warning.message) for warning in told]
 

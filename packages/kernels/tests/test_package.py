@@ -26,8 +26,9 @@ def test_the_backend_is_found():
 
 def test_it_is_loaded_with_the_first_tensor_and_not_on_import():
     source = (
-        "import sys, stackgrad.tensor as sg; assert 'numba' not in sys.modules; sg.ones(1, backend='numpy'); "
-        "assert 'numba' not in sys.modules; sg.ones(1); assert 'numba' in sys.modules"
+        "import sys, stackgrad.tensor as sg; assert 'llvmlite' not in sys.modules; sg.ones(1, backend='numpy'); "
+        "assert 'llvmlite' not in sys.modules; sg.ones(1); assert 'llvmlite' in sys.modules; "
+        "assert 'numba' not in sys.modules"
     )
     subprocess.run(
         [sys.executable, "-W", "error", "-c", source], check=True, env={"PATH": "", "HOME": str(Path.home())}

@@ -1,41 +1,73 @@
-"""Machine code on disk is that of this Python and this Numba (for the files see ../test_cache_files.py)."""
+"""Machine code on disk is that of this CPU, this Python and this Numba (for the files see ../test_cache_files.py)."""
 
 import numpy as np
 import pytest
-from numba.core.registry import cpu_target
 
 from stackgrad.kernels import _cache_files
 from stackgrad.kernels.cpu import _disk_cache, _kernel
 from stackgrad.kernels.cpu._kernel import Kernel
+from stackgrad.kernels.cpu._pointers import Memory, load, store
 
 
 def double(chunk, x, out):
-    for i in range(x.size):
-        out[i] = 2 * x[i]
+    store(out, chunk, 2 * load(x, chunk))
 
 
 def hits():
     """How many of a kernel's compiled forms are found on disk."""
-    kernel = Kernel(double, lambda T: (T[::1], T[::1]))
+    kernel = Kernel(double, lambda T: (Memory(T), Memory(T)))
     x = np.arange(5.0)
-    kernel[x.dtype](1, x.size, (x, np.empty_like(x)))
+    kernel[x.dtype](x.size, x.size, (x, np.empty_like(x)))
     return kernel.cache_hits
 
 
-@pytest.mark.parametrize("what", ["USING_SVML", "version", "features"])
-def test_other_surroundings_compile_again(what, tmp_path, monkeypatch):
+OTHERS = {
+    "version of Numba": (_disk_cache, "version", lambda name: "99.9"),
+    "version of llvmlite": (_disk_cache.llvmlite, "__version__", "99.9"),
+    "version of Python": (_disk_cache.sys, "version", "99.9"),
+    "features of the CPU": (_disk_cache.binding, "get_host_cpu_features", _disk_cache.binding.targets.FeatureMap),
+    "CPU": (_disk_cache.binding, "get_host_cpu_name", lambda: "another"),
+    "system": (_disk_cache.binding, "get_process_triple", lambda: "another"),
+    "SVML": (_disk_cache, "_uses_svml", lambda: True),
+}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty cache, of which nothing is known."""
     _kernel._team()  # which has machine code of its own
     monkeypatch.setattr(_cache_files, "cache_folder", lambda: tmp_path)
-    assert (hits(), hits()) == (0, 1)
-    if what == "version":
-        monkeypatch.setattr(_disk_cache.numba, "__version__", "99.9")
-    elif what == "features":  # of the CPU, from which the width of vectors follows
-        monkeypatch.setattr(cpu_target.target_context.codegen(), "_tm_features", "+avx2")
-    else:
-        monkeypatch.setattr(_disk_cache.numba.config, "USING_SVML", not _disk_cache.numba.config.USING_SVML)
-    _disk_cache._made_by.cache_clear()
-    try:
-        assert hits() == 0
-    finally:
-        monkeypatch.undo()
-        _disk_cache._made_by.cache_clear()
+    yield tmp_path
+    _disk_cache._surroundings.cache_clear()
+
+
+def known_again():
+    _disk_cache._surroundings.cache_clear()
+    return hits()
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_other_surroundings_compile_again(what, folder, monkeypatch):
+    assert (hits(), known_again()) == (0, 1)
+    monkeypatch.setattr(*OTHERS[what])
+    assert known_again() == 0
+    monkeypatch.undo()
+
+
+def surroundings():
+    _disk_cache._surroundings.cache_clear()
+    return _disk_cache._surroundings()
+
+
+@pytest.mark.parametrize("setting", ["CPU_NAME", "CPU_FEATURES", "ENABLE_AVX", "OPT"])
+def test_other_settings_of_numba_compile_again(setting, folder, monkeypatch):
+    before = surroundings()
+    monkeypatch.setenv(f"NUMBA_{setting}", "0")
+    assert surroundings() != before
+
+
+def test_other_settings_in_a_file_compile_again(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    before = surroundings()
+    (folder / ".numba_config.yaml").write_text("opt: 1")
+    assert surroundings() != before

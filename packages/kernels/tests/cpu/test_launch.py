@@ -13,6 +13,7 @@ import pytest
 from stackgrad import tensor as sg
 from stackgrad.kernels.cpu._kernel import Kernel
 from stackgrad.kernels.cpu._parallel import SERIAL
+from stackgrad.kernels.cpu._pointers import Memory, store
 from stackgrad.kernels.cpu._replay import ChunkError
 from stackgrad.tensor import OPS
 
@@ -63,9 +64,9 @@ def test_a_kernel_that_raises_says_so():
     def body(chunk, x):
         if chunk == 7:
             raise ValueError
-        x[chunk] = 1
+        store(x, chunk, 1)
 
-    kernel = Kernel(body, lambda T: (T[::1],), key=None)
+    kernel = Kernel(body, lambda T: (Memory(T),), key=None)
     for work in (0, MUCH):
         x = np.zeros(20, np.float32)
         kernel[x.dtype](7, work, (x,))
@@ -76,9 +77,9 @@ def test_a_kernel_that_raises_says_so():
 
 def test_no_chunks():
     def body(chunk, x):
-        x[chunk] = 1
+        store(x, chunk, 1)
 
-    kernel = Kernel(body, lambda T: (T[::1],), key=None)
+    kernel = Kernel(body, lambda T: (Memory(T),), key=None)
     x = np.zeros(1)
     for work in (0, MUCH):
         kernel[x.dtype](0, work, (x,))
@@ -90,7 +91,7 @@ def test_the_team_works_on_after_a_kernel_that_raised():
     def body(chunk, x):
         raise ValueError
 
-    kernel = Kernel(body, lambda T: (T[::1],), key=None)
+    kernel = Kernel(body, lambda T: (Memory(T),), key=None)
     x = np.ones(100_000, np.float32)
     with pytest.raises(ChunkError):
         kernel[x.dtype](2, MUCH, (x,))

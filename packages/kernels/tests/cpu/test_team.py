@@ -17,15 +17,16 @@ from stackgrad.kernels.cpu import _kernel
 from stackgrad.kernels.cpu._kernel import Kernel
 from stackgrad.kernels.cpu._matmul import matmul
 from stackgrad.kernels.cpu._parallel import SERIAL
+from stackgrad.kernels.cpu._pointers import Memory, load, store
 from stackgrad.kernels.cpu._team import _REPLAY, Team
 
 
 def square(chunk, x, out):
     for i in range(chunk * 1000, chunk * 1000 + 1000):
-        out[i] = x[i] * x[i]
+        store(out, i, load(x, i) * load(x, i))
 
 
-squares = Kernel(square, lambda T: (T[::1], T[::1]), key=None)
+squares = Kernel(square, lambda T: (Memory(T), Memory(T)), key=None)
 
 
 def run(chunks=50):
@@ -69,7 +70,7 @@ def test_dismissed_threads_end():
 
 
 def test_a_replay_has_the_thread_that_was_on_its_way_to_sleep(monkeypatch):
-    monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 2)
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "2")
     replaying, back = threading.Event(), threading.Event()
     services = iter([replaying.wait, back.set])
 
@@ -137,7 +138,7 @@ def test_a_process_forked_while_a_thread_compiles_can_compile():
 
     def work():
         x, out = np.arange(1000.0, dtype=np.float32), np.empty(1000, np.float32)
-        Kernel(square, lambda T: (T[::1], T[::1]), key=None)[x.dtype](1, 0, (x, out))
+        Kernel(square, lambda T: (Memory(T), Memory(T)), key=None)[x.dtype](1, 0, (x, out))
         sys.exit(not (out == x * x).all())
 
     thread = threading.Thread(target=compile_for_a_while)

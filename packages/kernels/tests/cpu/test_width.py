@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from numba.core import codegen, config
+from llvmlite import binding
 
 from stackgrad.kernels.cpu import _width
 
@@ -26,16 +26,15 @@ AVX512 = "+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl"
         (AVX512.replace("+avx512vl", "-avx512vl"), 32),
     ],
 )
-def test_the_width_follows_from_the_features(features, expected, monkeypatch):
-    monkeypatch.setattr(config, "CPU_FEATURES", features)
-    assert _width._wide_bytes() == expected
+def test_the_width_follows_from_the_features(features, expected):
+    assert _width._wide_bytes(features) == expected
 
 
-def test_the_width_is_that_of_the_cpu_where_no_features_are_set(monkeypatch):
-    monkeypatch.setattr(config, "CPU_FEATURES", None)
-    for features, expected in ((AVX512, 64), ("+avx2", 32)):
-        monkeypatch.setattr(codegen, "get_host_cpu_features", lambda features=features: features)
-        assert _width._wide_bytes() == expected
+def test_the_features_are_those_of_the_cpu_unless_numba_is_told_others(monkeypatch):
+    monkeypatch.delenv("NUMBA_CPU_FEATURES", raising=False)
+    assert _width._features() == binding.get_host_cpu_features().flatten()
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", "+avx2")
+    assert _width._features() == "+avx2"
 
 
 def _digests(**variables: str):
@@ -48,7 +47,9 @@ def _digests(**variables: str):
 
 @pytest.mark.skipif(not _width.IS_WIDE, reason="there is but one width on this CPU")
 def test_no_bit_depends_on_the_width():
-    without = (f"-{name[1:]}" if "avx512" in name else name for name in codegen.get_host_cpu_features().split(","))
+    without = (
+        f"-{name[1:]}" if "avx512" in name else name for name in binding.get_host_cpu_features().flatten().split(",")
+    )
     (wide, expected), (narrow, found) = _digests(), _digests(NUMBA_CPU_FEATURES=",".join(without))
     assert (wide, narrow) == (64, 32)
     assert found == expected

@@ -16,7 +16,6 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba.core.errors import NumbaError
 
 from stackgrad.tensor import Tensor, concatenate, full, is_recording
 from stackgrad.tensor._ops import common_backend
@@ -185,6 +184,8 @@ class _Scalar:
 
     def _compile(self, x: Tensor) -> None:
         """Compile it for the dtype of `x`, where that lies."""
+        from numba.core.errors import NumbaError
+
         try:
             self._kernels_for(x).compile(x.dtype)
         except (NumbaError, TypeError) as error:  # a TypeError for another number of parameters

@@ -49,12 +49,15 @@ Files that `cuda` has too mean the same there. Where is what:
     which function does which work               _backend.py           CpuBackend
     where elements lie                           ../_index.py          merge, spread_strides, memory_order
     scalar forms of the op table as functions    ../_scalar.py         scalar_compiler, fused_scalar, OF_INTEGERS
-    making and launching kernels                 _kernel.py            kernel, Kernel, helper, rebind
-    what a launch compiles to                    _launch.py            entry
+    making and launching kernels                 _kernel.py            kernel, Kernel, rebind
+    Numba, and what is registered with it        _numba.py             helper, intrinsic, Lazy, Deferred
+    what a launch compiles to                    _launch.py            object_code, write_entry
+    loading machine code                         _machine_code.py      load, function_at
     the threads that share a launch              _team.py              Team, launch, replay, serve
     how work is cut into chunks                  _parallel.py          CHUNK, SERIAL, is_small
-    arrays as kernels see them                   _pointers.py          Memory, Memories, load, store, on_stack
-    compiled kernels on disk                     _disk_cache.py        DiskCache
+    arrays as kernels see them                   _pointers.py          load, store, on_stack
+    the types of arrays and tiles                _types.py             Memory, Memories, Tile
+    compiled kernels on disk                     _disk_cache.py        load, store
     the files of these                           ../_cache_files.py    load, store
     launches in a replay                         _replay.py            Row
     memory that these launches share             _lifetimes.py         share_memory

@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
 from ._channels_last import in_order
 from ._kernel import kernel
 from ._memory import empty
-from ._pointers import load, store
+from ._numba import types
+from ._pointers import Memory, load, store
 
 FINE = 16  # bits after the point of a place
 LARGEST = 2.0**20  # of the numbers in a map
@@ -23,7 +23,7 @@ COST = 8  # operations that one pixel takes as long as
 _BYTE = np.dtype(np.uint8)
 
 
-@kernel(lambda T: (T[::1], T[::1], types.int64[::1], types.intp, types.intp, types.intp))
+@kernel(lambda T: (Memory(T), Memory(T), Memory(types.int64), types.intp, types.intp, types.intp))
 def _sample(chunk, images, out, maps, n, h, w):
     """IMAGES of the n images (h, w). A place is in pixels times 2**FINE, a share of a pixel in 256ths."""
     for image in range(chunk * IMAGES, min(n, (chunk + 1) * IMAGES)):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numba import types
 from numpy.typing import NDArray
 
 from . import _copy
-from ._kernel import helper, kernel
+from ._kernel import kernel
 from ._memory import empty
+from ._numba import helper, types
 from ._parallel import STRIDED
 from ._pointers import Memory, load, store
 from ._simd import tile_store

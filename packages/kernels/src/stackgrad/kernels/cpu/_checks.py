@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import NoReturn
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
 from ._channels_last import in_order
 from ._kernel import kernel
 from ._memory import empty
+from ._numba import types
 from ._parallel import CHUNK
 from ._pointers import Memory, load, store
 

@@ -10,7 +10,6 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
 from stackgrad.tensor import capturing
@@ -19,8 +18,8 @@ from stackgrad.tensor._shape import reshaped_strides
 from stackgrad.tensor._tape import open_tapes
 
 from ._elementwise import ElementwiseKernels, fill, write
-from ._kernel import helper
 from ._memory import SLACK, empty, has_slack
+from ._numba import helper, types
 from ._parallel import is_small
 
 Array = NDArray[Any]
@@ -37,16 +36,16 @@ def _truth(x, y, z):
     return x != 0
 
 
-def _conversion(name: str, target: Any, scalar: Any = _same) -> ElementwiseKernels:
-    return ElementwiseKernels(f"to_{name}", scalar, lambda T: (T, T, T, target), "")
+def _conversion(name: str, scalar: Any = _same) -> ElementwiseKernels:
+    return ElementwiseKernels(f"to_{name}", scalar, lambda T: (T, T, T, getattr(types, name)), "")
 
 
 _TO = {
-    np.dtype("float32"): _conversion("float32", types.float32),
-    np.dtype("float64"): _conversion("float64", types.float64),
-    np.dtype("int64"): _conversion("int64", types.int64),
-    np.dtype("int32"): _conversion("int32", types.int32),  # positions in windows
-    np.dtype("bool"): _conversion("bool", types.boolean, _truth),
+    np.dtype("float32"): _conversion("float32"),
+    np.dtype("float64"): _conversion("float64"),
+    np.dtype("int64"): _conversion("int64"),
+    np.dtype("int32"): _conversion("int32"),  # positions in windows
+    np.dtype("bool"): _conversion("boolean", _truth),
 }
 
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
 from .._index import around
 from ._channels_last import fill_with, in_order
 from ._kernel import kernel
 from ._memory import empty
+from ._numba import types
 from ._parts import add_exactly
-from ._pointers import load, store
+from ._pointers import Memory, load, store
 
 Array = NDArray[Any]
 
 COLUMNS = 128  # of b in one chunk
 
 
-@kernel(lambda T: (T[::1], T[::1], types.intp, types.intp))
+@kernel(lambda T: (Memory(T), Memory(T), types.intp, types.intp))
 def _of_integers(a, x, out, k, b):
     """The running sums of x[a] (k, b) along k."""
     start = a * k * b
@@ -30,7 +30,7 @@ def _of_integers(a, x, out, k, b):
         store(out, i, load(out, i - b) + load(x, i))
 
 
-@kernel(lambda T: (T[::1], T[::1], types.float64[::1], types.intp, types.intp))
+@kernel(lambda T: (Memory(T), Memory(T), Memory(types.float64), types.intp, types.intp))
 def _of_floats(chunk, x, out, kept, k, b):
     """COLUMNS of x (a, k, b) along k; `kept` has room for a sum, and for what rounding took from it, of each."""
     number = type(load(x, 0))

@@ -7,13 +7,11 @@ from functools import cached_property
 from types import FunctionType
 from typing import Any
 
-import numba
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
 from . import _elementwise, _reduce
-from ._kernel import helper
+from ._numba import helper, numba, types
 
 Array = NDArray[Any]
 
@@ -50,8 +48,8 @@ class CustomKernels:
         Raises NumbaError or TypeError with the reason why it cannot, NoNumberError for what is of no use.
         """
         arguments = (numba.from_dtype(dtype),) * self._arity
-        self._function.compile(arguments)
-        found = self._function.overloads[arguments].signature.return_type
+        self._function.made.compile(arguments)
+        found = self._function.made.overloads[arguments].signature.return_type
         if not isinstance(found, (types.Boolean, types.Integer, types.Float)):
             raise NoNumberError(found)
 

@@ -1,4 +1,4 @@
-"""Machine code on disk (see `_cache_files`), keyed on the types of a function's arguments and everything it is made of.
+"""Object code on disk (see `_cache_files`), keyed on everything it is made of, which is determined without Numba.
 
 Numba keys its own disk cache on the file that defines a function, but not on the helpers and intrinsics that the
 function uses from other files.
@@ -6,48 +6,54 @@ function uses from other files.
 
 from __future__ import annotations
 
-import pickle
+import os
 import sys
-from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import llvmlite
-import numba
-from numba.core import caching, compiler, serialize
+from llvmlite import binding
 
 from .. import _cache_files
 
+# Numba's settings that change machine code. It also reads settings from a file in the working directory.
+_SETTINGS = (
+    *("BOUNDSCHECK", "CPU_FEATURES", "CPU_NAME", "DEBUGINFO", "DISABLE_INTEL_SVML", "ENABLE_AVX", "LOOP_VECTORIZE"),
+    *("OPT", "SLP_VECTORIZE"),
+)
 
-class DiskCache(caching.NullCache):
-    """The cache object of one function, which Numba queries by the types of the arguments.
 
-    `key` tells what the function was generated from, besides this package's sources.
-    """
+def load(name: str, key: str) -> bytes | None:
+    """Return what a process with the same surroundings stored under that name and key, or None."""
+    return _cache_files.load(name, repr((key, _surroundings())))
 
-    def __init__(self, fn: Callable[..., Any], key: str) -> None:
-        self._name = fn.__name__
-        self._key = f"{fn.__module__}.{fn.__name__} {key}"
 
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        target_context.refresh()
-        content = _cache_files.load(self._name, self._key_of(sig, target_context.codegen()))
-        if content is None:
-            return None
-        try:
-            return compiler.CompileResult._rebuild(target_context, *pickle.loads(content))
-        except Exception:  # whatever is wrong with the file, compiling works without it
-            return None
-
-    def save_overload(self, sig: Any, data: Any) -> None:
-        if not data.library.has_dynamic_globals:  # these are addresses in this process
-            _cache_files.store(self._name, self._key_of(sig, data.codegen), serialize.dumps(data._reduce()))
-
-    def _key_of(self, sig: Any, codegen: Any) -> str:
-        return repr((self._key, str(sig), codegen.magic_tuple(), _made_by()))
+def store(name: str, key: str, code: bytes) -> None:
+    """Store object code. `key` tells what it was generated from, besides our sources and surroundings."""
+    _cache_files.store(name, repr((key, _surroundings())), code)
 
 
 @cache
-def _made_by() -> tuple[Any, ...]:
-    # With Intel's SVML, machine code calls functions of that library.
-    return sys.version, numba.__version__, llvmlite.__version__, numba.config.USING_SVML
+def _surroundings() -> tuple[Any, ...]:
+    """Versions, the CPU, and the settings of Numba."""
+    settings = [os.environ.get(f"NUMBA_{name}") for name in _SETTINGS]
+    file = None
+    with suppress(OSError):
+        file = Path(".numba_config.yaml").read_bytes()
+    cpu = (binding.get_process_triple(), binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten())
+    return sys.version, version("numba"), llvmlite.__version__, *cpu, settings, file, _uses_svml()
+
+
+def _uses_svml() -> bool:
+    """Whether machine code calls functions of Intel's SVML.
+
+    If llvmlite was built for it, which the one on PyPI is not, only Numba knows whether the library is there.
+    """
+    if not binding.targets.has_svml():
+        return False
+    from numba.core import config
+
+    return bool(config.USING_SVML)

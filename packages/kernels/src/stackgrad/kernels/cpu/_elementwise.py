@@ -13,7 +13,6 @@ from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
 from stackgrad.tensor import OPS, Op
@@ -22,9 +21,10 @@ from stackgrad.tensor._shape import broadcast_shapes, strides_in_order
 
 from .._index import inverse, memory_order, merge, spread_strides, three
 from .._scalar import OF_INTEGERS, types_of
-from ._kernel import Entry, Kernel, Signature, helper, kernel, rebind
+from ._kernel import Entry, Kernel, Signature, kernel, rebind
 from ._math import compile_scalar
 from ._memory import maker
+from ._numba import helper, types
 from ._parallel import CHUNK
 from ._pointers import Memory, load, load_at, size_of, store, store_apart_at, store_at
 
@@ -195,7 +195,8 @@ def _kernels(name: str, of_integers: bool) -> ElementwiseKernels:
     op = OPS[name]
     own = OF_INTEGERS.get(name) if of_integers else None
     scalar = helper(own) if own else compile_scalar(op.scalar)
-    return ElementwiseKernels(name, scalar, types_of(op, types.boolean), op.scalar)
+    key = f"{op.scalar} {op.result}"
+    return ElementwiseKernels(name, scalar, lambda T: types_of(op, types.boolean)(T), key)
 
 
 def plan_elementwise(op: Op, *operands: Array) -> Callable[..., Array]:

@@ -19,9 +19,7 @@ from hashlib import sha256
 from itertools import product
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
 from stackgrad.tensor import REDUCTIONS
@@ -34,9 +32,10 @@ from .._scalar import fused_scalar, fused_source
 from . import _elementwise, _reduce
 from ._elementwise import layout_of, position  # noqa: F401 - the kernels call them
 from ._fission import parts_of
-from ._kernel import Entry, Kernel, helper, rebind
+from ._kernel import Entry, Kernel, rebind
 from ._math import function_of
 from ._memory import maker
+from ._numba import helper, numba, types
 from ._parallel import CHUNK
 from ._pointers import Memory, load, load_at, on_stack, size_of, store, store_apart_at  # noqa: F401 - and these
 
@@ -164,8 +163,11 @@ def _kernel(stage: Stage, operands: Sequence[str], ways: Sequence[Way], one_row:
         if way.reduction is not None:
             namespace[f"_merge{i}"], namespace[f"_fold{i}"] = _reduce.folding(way.reduction, way.dtype.kind == "f")
     exec(text, namespace)
-    signature = (*[Memory(numba.from_dtype(dtype)) for dtype in dtypes], Memory(types.int64))
-    kernel = Kernel(rebind(namespace["fused"], name), lambda T: signature, key)
+
+    def signature(T: Any) -> tuple[Any, ...]:
+        return (*[Memory(numba.from_dtype(dtype)) for dtype in dtypes], Memory(types.int64))
+
+    kernel = Kernel(rebind(namespace["fused"], name), signature, key)
     found = _entries[key] = kernel[np.dtype(np.float32)]
     return found
 

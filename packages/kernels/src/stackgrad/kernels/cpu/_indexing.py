@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
 from ._channels_last import in_order
 from ._kernel import kernel
 from ._memory import empty
+from ._numba import types
 from ._parallel import CHUNK, is_small
 from ._pointers import Memory, load, store, store_at
 
@@ -24,37 +24,42 @@ RANGES = 8  # of rows written, at most
 FEW = 128  # summands, of which rounding takes little
 
 
-@kernel(lambda T: (T[::1], types.int64[::1], T[::1], types.intp, types.intp))
-def _gather(chunk, a, index, out, k, rows):
-    for i in range(chunk * rows, min(index.size, (chunk + 1) * rows)):
+def _rows(T: Any) -> tuple[Any, ...]:
+    return Memory(T), Memory(types.int64), Memory(T)
+
+
+@kernel(lambda T: (*_rows(T), *[types.intp] * 3))
+def _gather(chunk, a, index, out, n, k, rows):
+    for i in range(chunk * rows, min(n, (chunk + 1) * rows)):
         source = load(index, i) * k
         for j in range(k):
             store(out, i * k + j, load(a, source + j))
 
 
-@kernel(lambda T: (T[::1], types.int64[::1], T[::1], types.intp, types.intp))
-def _scatter_add(chunk, g, index, out, k, rows):
-    first, last = chunk * rows, min(out.size // k, (chunk + 1) * rows)
+@kernel(lambda T: (*_rows(T), *[types.intp] * 4))
+def _scatter_add(chunk, g, index, out, n, many, k, rows):
+    """n rows of k elements added to those of `many` that are in the range."""
+    first, last = chunk * rows, min(many, (chunk + 1) * rows)
     for i in range(first * k, last * k):
         store(out, i, 0)
-    for i in range(index.size):
+    for i in range(n):
         row = load(index, i)
         if first <= row < last:
             for j in range(k):
                 store(out, row * k + j, load(out, row * k + j) + load(g, i * k + j))
 
 
-@kernel(lambda T: (T[::1], types.int64[::1], T[::1], T[::1], types.intp, types.intp))
-def _scatter_add_many(chunk, g, index, out, lost, k, rows):
+@kernel(lambda T: (*_rows(T), Memory(T), *[types.intp] * 4))
+def _scatter_add_many(chunk, g, index, out, lost, n, many, k, rows):
     """As `_scatter_add`; what rounding took from each sum so far comes with the next summand.
 
     W. Kahan, "Further remarks on reducing truncation errors", Communications of the ACM 8 (1965).
     """
-    first, last = chunk * rows, min(out.size // k, (chunk + 1) * rows)
+    first, last = chunk * rows, min(many, (chunk + 1) * rows)
     for i in range(first * k, last * k):
         store(out, i, 0)
         store(lost, i, 0)
-    for i in range(index.size):
+    for i in range(n):
         row = load(index, i)
         if first <= row < last:
             for j in range(k):
@@ -67,10 +72,10 @@ def _scatter_add_many(chunk, g, index, out, lost, k, rows):
                 store(lost, at, error if abs(error) < np.inf else 0)
 
 
-@kernel(lambda T: (T[::1], types.int64[::1], Memory(T), types.UniTuple(types.intp, 2), types.intp, types.intp))
-def _scatter(chunk, source, index, target, steps, k, rows):
-    """Rows of k elements into those of `target` that are in the range; it may have any strides."""
-    for i in range(index.size):
+@kernel(lambda T: (*_rows(T), types.UniTuple(types.intp, 2), *[types.intp] * 3))
+def _scatter(chunk, source, index, target, steps, n, k, rows):
+    """n rows of k elements into those of `target` that are in the range; it may have any strides."""
+    for i in range(n):
         row = load(index, i)
         if chunk * rows <= row < (chunk + 1) * rows:
             for j in range(k):
@@ -83,7 +88,7 @@ def gather(a: Array, index: Array) -> Array:
     out = empty((len(index), k), a.dtype)
     if out.size:
         rows = max(1, CHUNK // k)
-        shared = (in_order(a).reshape(-1), in_order(index), out.reshape(-1), k, rows)
+        shared = (in_order(a).reshape(-1), in_order(index), out.reshape(-1), len(index), k, rows)
         _gather[a.dtype](-(-len(index) // rows), out.size, shared)
     return out
 
@@ -95,10 +100,11 @@ def scatter_add(g: Array, index: Array, rows: int) -> Array:
         work = out.size + g.size
         chunks, each = _ranges(rows, work)
         operands = (in_order(g).reshape(-1), in_order(index), out.reshape(-1))
+        extents = (len(index), rows, g.shape[1], each)
         if len(index) <= FEW or g.dtype.kind != "f":
-            _scatter_add[g.dtype](chunks, work, (*operands, g.shape[1], each))
+            _scatter_add[g.dtype](chunks, work, (*operands, *extents))
         else:
-            _scatter_add_many[g.dtype](chunks, work, (*operands, empty(out.size, g.dtype), g.shape[1], each))
+            _scatter_add_many[g.dtype](chunks, work, (*operands, empty(out.size, g.dtype), *extents))
     return out
 
 
@@ -108,7 +114,15 @@ def scatter(target: Array, index: Array, source: Array) -> None:
         raise ValueError(f"scatter to an array of shape {target.shape} in read-only memory: copy it first")
     if source.size:
         chunks, each = _ranges(len(target), source.size)
-        shared = (in_order(source).reshape(-1), in_order(index), target, target.strides, target.shape[1], each)
+        shared = (
+            in_order(source).reshape(-1),
+            in_order(index),
+            target,
+            target.strides,
+            len(index),
+            target.shape[1],
+            each,
+        )
         _scatter[target.dtype](chunks, source.size, shared)
 
 

@@ -1,32 +1,32 @@
-"""Compiling kernels.
+"""Kernels: loaded from disk, or compiled.
 
 A kernel is compiled for an explicit signature and called without Numba's dispatcher, which would compile again for each
-combination of memory layouts. The entry trusts its caller to pass the right dtypes and numbers of dimensions.
+combination of memory layouts. The entry trusts its caller to pass the right dtypes and numbers of dimensions. It is a C
+function that Python calls (see _launch). To load it from disk takes llvmlite alone: a process that finds all its
+kernels there does not import Numba.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from hashlib import sha256
+from itertools import count
 from types import FunctionType
 from typing import Any, NamedTuple, Protocol
 
 import llvmlite.binding
-import numba
 import numpy as np
-from numba import types
-from numba.core.compiler_lock import global_compiler_lock
 
 from stackgrad.tensor import capturing
-from stackgrad.tensor._fork import free_in_forks
 from stackgrad.tensor._tape import open_tapes
 
-from ._disk_cache import DiskCache
-from ._launch import LAUNCH, entry
+from . import _disk_cache, _machine_code
 from ._lifetimes import Compiled
+from ._numba import compiling, numba, types
 from ._parallel import is_small
 from ._replay import Explain, Row, unexplained
-from ._team import Team, launch, name_yield, replay, serve
+from ._team import LAUNCH, Team, launch, name_yield, replay, serve
 
 Signature = Callable[[Any], tuple[Any, ...]]
 
@@ -40,24 +40,16 @@ class Entry(Protocol):
     def __call__(self, chunks: int, work: int, arguments: tuple[Any, ...], explain: Explain | None = ...) -> None: ...
 
 
-_OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
-
-
 def named(fields: type[NamedTuple]) -> Any:
     """The Numba type of a NamedTuple of integers; a kernel reads them by field name."""
     return types.NamedUniTuple(types.intp, len(fields._fields), fields)
 
 
-def helper(fn: Callable[..., Any]) -> Any:
-    """Make `fn` a function that kernels call. It is inlined into them and needs no cache entry of its own."""
-    return numba.njit(fn, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True, **_OPTIONS)
-
-
 class Kernel:
     """A function of a chunk index and of arguments that all chunks share (see _launch).
 
-    `key` tells the disk cache what the body was generated from, besides this package's sources. None disables caching:
-    a user's function may depend on anything.
+    `key` tells the disk cache what body and signature were generated from, besides this package's sources and the
+    dtype. None disables caching: a user's function may depend on anything.
 
     `kernel[dtype](chunks, work, arguments)` runs the kernel for arrays of that dtype. The first use compiles it or
     loads it from disk. The chunks run on all cores, or on this thread in order if there is little `work` (see
@@ -65,35 +57,51 @@ class Kernel:
     """
 
     def __init__(self, body: Callable[..., Any], signature: Signature, key: str | None = "") -> None:
-        launcher = rebind(entry, body.__name__, _body=helper(body))
-        self._dispatcher = numba.njit(launcher, nogil=True, no_cfunc_wrapper=True, **_OPTIONS)
-        self._signature = signature
+        self._body, self._signature, self._key = body, signature, key
         self._entries: dict[np.dtype[Any], Entry] = {}
         self._explain = unexplained if key is None else None
-        if key is not None:
-            self._dispatcher._cache = DiskCache(body, key)
+        self.cache_hits = 0  # how many of its compiled variants came from disk
 
     def __getitem__(self, dtype: np.dtype[Any]) -> Entry:
         entry = self._entries.get(dtype)
         if entry is None:
-            with _compiling:
-                team = _team()
-                arguments = types.Tuple(self._signature(numba.from_dtype(dtype)))
-                compiled = self._dispatcher.compile((types.intp, types.intp, arguments, types.intp))
-                entry = _entered(compiled, team, self._explain)
-            self._entries[dtype] = entry
+            with compiling:
+                team = _team()  # which registers what the machine code calls
+                entry = self._entries[dtype] = _entered(self._compiled(dtype), team, self._explain)
         return entry
 
-    @property
-    def cache_hits(self) -> int:
-        """How many of its compiled variants came from disk."""
-        return sum(self._dispatcher.stats.cache_hits.values())
+    def _compiled(self, dtype: np.dtype[Any]) -> Compiled:
+        def call() -> Any:
+            return types.none(types.intp, *self._signature(numba.from_dtype(dtype)))
+
+        if self._key is not None:
+            address, was_found = _found(self._body, f"{dtype.str} {self._key}", call, "write_entry")
+            self.cache_hits += was_found
+        else:
+            from . import _launch
+
+            name = f"{self._body.__name__}.{next(_names)}"
+            address = _launch.address_of(self._body, call(), _launch.write_entry, name)
+        return _machine_code.function_at(address, self._body.__name__)
 
 
-# Numba's own lock: with a second one, two threads could deadlock. It is reentrant, because the garbage collector may
-# run code that compiles.
-_compiling = free_in_forks(global_compiler_lock)
-_machine_code: list[Any] = []  # of the team; kernels call it by address, so it must outlive them
+_names = count()  # names in Numba's own engine must differ
+
+
+def _found(fn: Callable[..., Any], key: str, call: Callable[[], Any], write: str) -> tuple[int, bool]:
+    """Return the address of the C function that `write` of _launch makes of `fn`, and whether it came from disk.
+
+    `key` tells what `fn` was generated from, besides this package's sources; `call` makes the signature to compile.
+    """
+    key = f"{fn.__module__}.{fn.__name__} {key}"
+    name = f"{fn.__name__}.{sha256(key.encode()).hexdigest()[:32]}"  # unique, because one engine loads all code
+    code = found = _disk_cache.load(fn.__name__, key)
+    if code is None:
+        from . import _launch  # imports Numba
+
+        code = _launch.object_code(fn, call(), getattr(_launch, write), name)
+        _disk_cache.store(fn.__name__, key, code)
+    return _machine_code.load(code, name), found is not None
 
 
 def _entered(compiled: Compiled, team: Team, own: Explain | None) -> Entry:
@@ -124,20 +132,18 @@ def kernel(signature: Signature) -> Callable[[Callable[..., Any]], Kernel]:
 @cache
 def _team() -> Team:
     """Start the threads, and register `launch` under the name by which the machine code of kernels finds it."""
+
+    def address(fn: Callable[..., Any], parameters: int, result: str, write: str) -> int:
+        return _found(fn, "", lambda: getattr(types, result)(*[types.intp] * parameters), write)[0]
+
     name_yield()
-    for fn, count in ((launch, 4), (serve, 1), (replay, 3)):
-        signature = (types.intp,) * count
-        dispatcher = numba.njit(fn, nogil=True)
-        dispatcher._cache = DiskCache(fn, "")
-        dispatcher.compile(signature)
-        _machine_code.append(dispatcher.overloads[signature])
-    loop, service, replaying = _machine_code
-    llvmlite.binding.add_symbol(LAUNCH, loop.library.get_pointer_to_function(loop.fndesc.llvm_cfunc_wrapper_name))
-    return Team(service.entry_point, replaying.entry_point)
+    llvmlite.binding.add_symbol(LAUNCH, address(launch, 4, "none", "write_c_function"))
+    called = [address(fn, parameters, "intp", "write_function") for fn, parameters in ((serve, 1), (replay, 3))]
+    return Team(*[_machine_code.function_at(at, fn) for at, fn in zip(called, ("serve", "replay"), strict=True)])
 
 
 def rebind(fn: Callable[..., Any], name: str, **constants: Any) -> Callable[..., Any]:
-    """`fn` with the globals in `constants` replaced; a closure in their place would never hit the disk cache."""
+    """`fn` with the globals in `constants` replaced; the disk cache does not know what a closure holds."""
     bound = FunctionType(fn.__code__, {**fn.__globals__, **constants}, name, fn.__defaults__)
     bound.__qualname__ = name
     bound.__module__ = fn.__module__

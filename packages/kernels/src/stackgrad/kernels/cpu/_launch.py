@@ -1,4 +1,4 @@
-"""Running the chunks of a kernel on all cores.
+"""Running the chunks of a kernel on all cores: the machine code for that. Imported only by what compiles.
 
 A kernel is a function of a chunk index and of arguments that all chunks share; it writes its results into arrays among
 them. Chunks run in any order, on any thread, so none may depend on another. The number of chunks depends on the data
@@ -7,92 +7,205 @@ alone, so results are bitwise equal for any number of threads.
 Numba's own parallel loops compile the body about four times, and the machinery of the loop again in each function that
 calls it. Here a single loop, compiled once and found by name, calls any kernel through a pointer:
 
-    entry(chunks, team, arguments, 0)              compiled for each kernel
+    entry(chunks, team, arguments, 0)              compiled for each kernel, a C function that Python calls
         LAUNCH(thunk, &shared, chunks, team)       the one loop, on the threads of the team (see _team)
             thunk(chunk, &shared)                  unpacks the arguments
                 body(chunk, *arguments)            the kernel
 
 Given an address in place of the 0, the entry stores the shared arguments there and returns the thunk's address, which
 is what `replay` needs to launch the kernel again.
+
+The entry reads its arguments from Python's objects by their memory layout. So the object code refers to nothing of
+Numba's, and a process that loads it from disk does not import Numba.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils, compiler, targetconfig
-from numba.extending import intrinsic
+from numba.core import cgutils, codegen, compiler, types
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
 
-from ._team import THUNK_TYPE
-
-LAUNCH = "stackgrad_launch"  # the name by which the machine code of kernels calls `launch`
+from ._numba import OPTIONS
+from ._pointers import behind
+from ._team import LAUNCH, THUNK_TYPE
+from ._types import Memories, Memory
 
 _WORD = ir.IntType(64)
 _POINTER = ir.IntType(8).as_pointer()
-_LAUNCH = ir.FunctionType(_POINTER, [_WORD] * 4)  # as Numba declares a C function that returns nothing
+_LAUNCH = ir.FunctionType(ir.VoidType(), [_WORD] * 4)
+_FAST_CALL = ir.FunctionType(_POINTER, [_POINTER, _POINTER.as_pointer(), _WORD])  # see _machine_code
+
+# Writes a C function into a module, given its name, the body's signature, and what calls the body.
+_CallBody = Callable[[Any, Any], Any]  # given a builder and arguments; its status and its result
+_Write = Callable[[Any, str, Any, _CallBody], None]
 
 
-@intrinsic
-def _run_chunks(typingctx: Any, body: Any, arguments: Any, chunks: Any, team: Any, memory: Any) -> Any:
-    """Run `body` on all chunks and return 1 if it raised for one of them, else 0. If `memory` is not 0, see above."""
-    call = types.none(types.intp, *arguments.types)
+class _ObjectCode(codegen.CPUCodeLibrary):
+    """Code that one engine loads beside other processes' code: every name in it is internal, except the library's."""
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        compiled = _compile_here(context, body.dispatcher.py_func, call)
-        packed = _without_owners(context, builder, arguments, args[1])
-        here = cgutils.alloca_once(builder, ir.LiteralStructType([_WORD, packed.type]))
-        kept = builder.icmp_unsigned("!=", args[4], _WORD(0))
-        shared = builder.select(kept, builder.inttoptr(args[4], here.type), here)
-        builder.store(_WORD(0), cgutils.gep_inbounds(builder, shared, 0, 0))  # no chunk has failed
-        builder.store(packed, cgutils.gep_inbounds(builder, shared, 0, 1))
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        for defined in (*self._final_module.functions, *self._final_module.global_variables):
+            if not defined.is_declaration and defined.name != self.name:
+                defined.linkage = "internal"
+        self._finalized = True
 
-        thunk = ir.Function(builder.module, THUNK_TYPE, builder.module.get_unique_name("thunk"))
-        thunk.linkage = "internal"
-        inside = ir.IRBuilder(thunk.append_basic_block())
-        struct = inside.bitcast(thunk.args[1], shared.type)
-        unpacked = cgutils.unpack_tuple(inside, inside.load(cgutils.gep_inbounds(inside, struct, 0, 1)))
-        chunk_and_arguments = [thunk.args[0], *unpacked]
-        status, _ = context.call_internal_no_propagate(inside, compiled.fndesc, call, chunk_and_arguments)
-        with inside.if_then(status.is_error, likely=False):
-            inside.store(_WORD(1), cgutils.gep_inbounds(inside, struct, 0, 0))
-        inside.ret_void()
-
-        launch = cgutils.get_or_insert_function(builder.module, _LAUNCH, LAUNCH)
-        address = builder.ptrtoint(thunk, _WORD)
-        with builder.if_then(builder.not_(kept)):
-            builder.call(launch, [address, builder.ptrtoint(shared, _WORD), args[2], args[3]])
-        return builder.select(kept, address, builder.load(cgutils.gep_inbounds(builder, shared, 0, 0)))
-
-    return types.intp(body, arguments, types.intp, types.intp, types.intp), codegen
+    def emit(self) -> bytes:
+        """Return the object code."""
+        self.finalize()
+        if self.has_dynamic_globals:
+            raise ValueError(f"{self.name} refers to addresses of this process: others cannot load it from disk")
+        return bytes(self._codegen._tm.emit_object(self._final_module))
 
 
-def _without_owners(context: Any, builder: Any, arguments: Any, values: Any) -> Any:
-    """The arguments with the owners of their arrays set to null: only the caller counts references to those."""
-    for i, typ in enumerate(arguments.types):
-        if isinstance(typ, types.Array):
-            array = context.make_array(typ)(context, builder, builder.extract_value(values, i))
-            array.meminfo, array.parent = (cgutils.get_null_value(x.type) for x in (array.meminfo, array.parent))
-            values = builder.insert_value(values, array._getvalue(), i)
-    return values
+def object_code(body: Callable[..., Any], call: Any, write: _Write, name: str) -> bytes:
+    """Compile the body for the signature `call`; return object code of the C function that `write` makes of it."""
+    with global_compiler_lock:
+        library = _ObjectCode(cpu_target.target_context.codegen(), name)
+        _compile_into(library, body, call, write, name)
+        return library.emit()
 
 
-def _compile_here(context: Any, function: Any, call: Any) -> Any:
-    """Compile `function` into the library under construction: LLVM then optimises it once, together with its caller."""
-    flags = targetconfig.ConfigStack().top().copy()
+def address_of(body: Callable[..., Any], call: Any, write: _Write, name: str) -> int:
+    """The same in Numba's own engine; return the address. Such code may refer to anything that Numba has compiled."""
+    with global_compiler_lock:
+        library = cpu_target.target_context.codegen().create_library(name)
+        _compile_into(library, body, call, write, name)
+        library.finalize()
+        return int(library.get_pointer_to_function(name))
+
+
+def _compile_into(library: Any, body: Callable[..., Any], call: Any, write: _Write, name: str) -> None:
+    """Compile body and C function into one library: LLVM then optimises them once, together."""
+    typing, context = cpu_target.typing_context, cpu_target.target_context
+    typing.refresh()
+    context.refresh()
+    flags = compiler.Flags()
+    cpu_target.options.parse_as_flags(flags, {"nopython": True, **OPTIONS})
     flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
-    library = context.active_code_library
-    where = (context.typing_context, context, library)
-    compiled = compiler.compile_internal(*where, function, call.args, call.return_type, flags, {})
+    compiled = compiler.compile_internal(typing, context, library, body, call.args, call.return_type, flags, {})
+    module = library.create_ir_module(name)
+
+    def call_body(builder: Any, arguments: Any) -> Any:
+        return context.call_internal_no_propagate(builder, compiled.fndesc, call, arguments)
+
+    write(module, name, call, call_body)
+    library.add_ir_module(module)
     # LLVM drops the function itself once it is inlined.
     library._final_module.get_function(compiled.fndesc.llvm_func_name).linkage = "linkonce_odr"
-    return compiled
 
 
-def entry(chunks, team, arguments, memory):
-    """The function compiled for each kernel, with the global `_body` bound to that kernel's body."""
-    return _run_chunks(_body, arguments, chunks, team, memory)
+def write_entry(module: Any, name: str, call: Any, call_body: _CallBody) -> None:
+    """Write the entry of a kernel. It returns 1 if the body raised for some chunk, else 0."""
+    context, operands = cpu_target.target_context, call.args[1:]
+    shared_type = ir.LiteralStructType([_WORD, *[context.get_value_type(typ) for typ in operands]])
+
+    thunk = ir.Function(module, THUNK_TYPE, f"{name}.thunk")
+    thunk.linkage = "internal"
+    inside = ir.IRBuilder(thunk.append_basic_block())
+    struct = inside.bitcast(thunk.args[1], shared_type.as_pointer())
+    unpacked = [inside.load(cgutils.gep_inbounds(inside, struct, 0, i + 1)) for i in range(len(operands))]
+    status, _ = call_body(inside, [thunk.args[0], *unpacked])
+    with inside.if_then(status.is_error, likely=False):
+        inside.store(_WORD(1), cgutils.gep_inbounds(inside, struct, 0, 0))
+    inside.ret_void()
+
+    builder = _python_function(module, name)
+    chunks, team, memory = (_argument(builder, types.intp, i) for i in (0, 1, 3))
+    arguments = _argument(builder, types.Tuple(operands), 2)
+    here = cgutils.alloca_once(builder, shared_type)
+    is_kept = builder.icmp_unsigned("!=", memory, _WORD(0))
+    shared = builder.select(is_kept, builder.inttoptr(memory, here.type), here)
+    builder.store(_WORD(0), cgutils.gep_inbounds(builder, shared, 0, 0))  # no chunk has failed
+    for i in range(len(operands)):
+        builder.store(builder.extract_value(arguments, i), cgutils.gep_inbounds(builder, shared, 0, i + 1))
+    _return_if_raised(builder)
+    thunk_address = builder.ptrtoint(thunk, _WORD)
+    with builder.if_then(is_kept):
+        builder.ret(_boxed(builder, thunk_address))
+    launch = cgutils.get_or_insert_function(module, _LAUNCH, LAUNCH)
+    with _without_lock(builder):
+        builder.call(launch, [thunk_address, builder.ptrtoint(shared, _WORD), chunks, team])
+    builder.ret(_boxed(builder, builder.load(cgutils.gep_inbounds(builder, shared, 0, 0))))
 
 
-_body: Any = None
+def write_c_function(module: Any, name: str, call: Any, call_body: _CallBody) -> None:
+    """Write the body, a function of integers that does not raise, as a C function for machine code."""
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_WORD] * len(call.args)), name)
+    builder = ir.IRBuilder(function.append_basic_block())
+    call_body(builder, function.args)
+    builder.ret_void()
+
+
+def write_function(module: Any, name: str, call: Any, call_body: _CallBody) -> None:
+    """Write the body, a function from integers to an integer that does not raise, as a C function that Python calls."""
+    builder = _python_function(module, name)
+    values = [_argument(builder, typ, i) for i, typ in enumerate(call.args)]
+    _return_if_raised(builder)
+    with _without_lock(builder):
+        _, result = call_body(builder, values)
+    builder.ret(_boxed(builder, result))
+
+
+def _python_function(module: Any, name: str) -> Any:
+    """Return a builder inside a new C function that Python calls."""
+    return ir.IRBuilder(ir.Function(module, _FAST_CALL, name).append_basic_block())
+
+
+def _argument(builder: Any, typ: Any, i: int) -> Any:
+    """The value of an argument with which Python calls the function."""
+    return _unboxed(builder, typ, builder.load(builder.gep(builder.function.args[1], [_WORD(i)])))
+
+
+def _item(builder: Any, objects: Any, i: int) -> Any:
+    """An item of a tuple."""
+    return behind(builder, objects, tuple.__basicsize__ + i * _WORD.width // 8, _POINTER)
+
+
+def _unboxed(builder: Any, typ: Any, value: Any) -> Any:
+    """The value of a Python object for a Numba type. Arrays and tuples are trusted, scalars converted."""
+    context = cpu_target.target_context
+    if isinstance(typ, Memory):  # `data` is the first field of an array, after the header of all objects
+        return behind(builder, value, object.__basicsize__, context.get_value_type(typ))
+    if isinstance(typ, Memories):  # the address of the first of the pointers to the arrays
+        return builder.gep(value, [_WORD(tuple.__basicsize__)])
+    if isinstance(typ, types.BaseTuple):
+        items = [_unboxed(builder, part, _item(builder, value, i)) for i, part in enumerate(typ)]
+        return context.make_tuple(builder, typ, items)
+    if isinstance(typ, types.Boolean):
+        truth = _call(builder, ir.IntType(32), "PyObject_IsTrue", value)
+        return builder.icmp_signed("!=", truth, truth.type(0))
+    if isinstance(typ, types.Float):
+        number = _call(builder, ir.DoubleType(), "PyFloat_AsDouble", value)
+        return number if typ.bitwidth == 64 else builder.fptrunc(number, ir.FloatType())
+    return _call(builder, _WORD, "PyLong_AsLongLong", value)
+
+
+def _return_if_raised(builder: Any) -> None:
+    """Return to Python if the conversion of an argument raised."""
+    raised = _call(builder, _POINTER, "PyErr_Occurred")
+    with builder.if_then(builder.icmp_unsigned("!=", raised, _POINTER(None)), likely=False):
+        builder.ret(_POINTER(None))
+
+
+def _boxed(builder: Any, word: Any) -> Any:
+    return _call(builder, _POINTER, "PyLong_FromLongLong", word)
+
+
+@contextmanager
+def _without_lock(builder: Any) -> Iterator[None]:
+    """Code written inside runs without the interpreter's lock."""
+    state = _call(builder, _POINTER, "PyEval_SaveThread")
+    yield
+    _call(builder, ir.VoidType(), "PyEval_RestoreThread", state)
+
+
+def _call(builder: Any, result: Any, name: str, *arguments: Any) -> Any:
+    """Call a function of Python's C API."""
+    function = ir.FunctionType(result, [argument.type for argument in arguments])
+    return builder.call(cgutils.get_or_insert_function(builder.module, function, name), arguments)

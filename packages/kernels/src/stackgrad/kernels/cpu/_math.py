@@ -20,17 +20,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit, types
-from numba.extending import overload
 
 from .._scalar import scalar_compiler
-from ._kernel import helper
+from ._numba import OPTIONS, Deferred, helper, numba, types
 from ._pointers import fma, select
 
-_OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
 _LN2 = math.log(2)
 
 
@@ -68,14 +66,14 @@ class _Format(NamedTuple):
 
 
 _FORMATS = {
-    types.float32: _Format(
+    32: _Format(
         *(np.float32, np.int32, 23, 127, (0.693359375, -2.12194440e-4), -104.0, 89.0, 7),
         quick_terms=(0.5, 0.166665733, 0.0416664556, 0.00836377684, 0.0013934545),
         sigmoid_flat=18.0,
         log_terms=(0.66666662693, 0.40000972152, 0.28498786688, 0.24279078841),
         tanh_terms=(-0.333332802, 0.133313836, -0.0537339997, 0.0206181218, -0.00567930384),
     ),
-    types.float64: _Format(
+    64: _Format(
         *(np.float64, np.int64, 52, 1023, (6.93147180369123816490e-01, 1.90821492927058770002e-10), -746.0, 710.0, 13),
         quick_terms=tuple([1 / math.factorial(n) for n in range(2, 14)]),
         sigmoid_flat=38.0,
@@ -93,7 +91,7 @@ _FORMATS = {
 
 
 def _inside(fn: Callable[..., Any]) -> Any:
-    return njit(fn, no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)
+    return numba.njit(fn, no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)
 
 
 def _polynomial(form: _Format, coefficients: Sequence[float]) -> Any:
@@ -274,65 +272,41 @@ class _Functions:
         self.expm1, self.log1p = expm1, log1p
 
 
-_FUNCTIONS = {kind: _Functions(form) for kind, form in _FORMATS.items()}
+@cache
+def _functions(bits: int) -> _Functions:
+    return _Functions(_FORMATS[bits])
 
 
-def exp(x: Any) -> Any:
-    """e to the x."""
+def _offered(name: str) -> Deferred:
+    """What kernels call by this name: for float types that of `_Functions`."""
+
+    def make() -> Any:
+        from numba.extending import overload
+
+        def function(x):
+            """Stand-in: Numba compiles calls of it by the implementation."""
+
+        @overload(function, jit_options=OPTIONS)
+        def implementation(x):  # Numba compares its parameters, annotations included, with those of what it gives
+            if x == types.float64 and name == "erf":
+                return lambda x: math.erf(x)
+            if x == types.float64 and name == "normal_cdf":
+                return lambda x: 0.5 * math.erfc(-math.sqrt(0.5) * x)
+            if not isinstance(x, types.Float):
+                return None
+            compute = getattr(_functions(x.bitwidth), name)
+            return lambda x: compute(x)
+
+        return function
+
+    return Deferred(make)
 
 
-def log(x: Any) -> Any:
-    """The natural logarithm."""
-
-
-def tanh(x: Any) -> Any:
-    """The hyperbolic tangent."""
-
-
-def sigmoid(x: Any) -> Any:
-    """1 / (1 + exp(-x))."""
-
-
-def erf(x: Any) -> Any:
-    """The error function."""
-
-
-def normal_cdf(x: Any) -> Any:
-    """The probability that a standard normal variable is below x."""
-
-
-def normal_pdf(x: Any) -> Any:
-    """The density of the standard normal distribution."""
-
-
-def expm1(x: Any) -> Any:
-    """e to the x, less 1."""
-
-
-def log1p(x: Any) -> Any:
-    """The natural logarithm of 1 + x."""
-
-
-def _offer(function: Callable[[Any], Any], name: str) -> None:
-    """Have Numba compile calls of `function`, in whatever kernel, by that of `_Functions` for the float type."""
-
-    @overload(function, jit_options=_OPTIONS)
-    def implementation(x):  # Numba compares its parameters, annotations included, with those of what it gives
-        if x == types.float64 and name == "erf":
-            return lambda x: math.erf(x)
-        if x == types.float64 and name == "normal_cdf":
-            return lambda x: 0.5 * math.erfc(-math.sqrt(0.5) * x)
-        if x not in _FUNCTIONS:
-            return None
-        compute = getattr(_FUNCTIONS[x], name)
-        return lambda x: compute(x)
-
-
-_OWN: dict[str, Callable[[Any], Any]] = {
-    function.__name__: function for function in (exp, expm1, log, log1p, tanh, sigmoid, erf, normal_cdf, normal_pdf)
+_OWN: dict[str, Any] = {
+    name: _offered(name)
+    for name in ("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "erf", "normal_cdf", "normal_pdf")
 }
-for _name, _function in _OWN.items():
-    _offer(_function, _name)
+exp, log = _OWN["exp"], _OWN["log"]
 LONG = frozenset(_OWN)
 
 # Those of `math` give integers, or are not known to Numba. These are one instruction each, but for fmod.

@@ -29,7 +29,6 @@ from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
-from numba import types
 from numpy.typing import NDArray
 
 from stackgrad.tensor import OPS
@@ -37,8 +36,9 @@ from stackgrad.tensor._plans import Plans
 
 from ._channels_last import fill_with, in_order
 from ._elementwise import elementwise
-from ._kernel import Kernel, helper, kernel, named, rebind
+from ._kernel import Kernel, kernel, named, rebind
 from ._memory import empty, maker
+from ._numba import helper, types
 from ._parallel import MULTIPLY_ADDS, is_small
 from ._parts import PRODUCTS, sum_of
 from ._pointers import Memory, in_register, load, on_stack, store
@@ -258,7 +258,7 @@ def _as_it_is(x: Array) -> Array:
     return x
 
 
-@kernel(lambda T: (T[::1], T[::1], T[::1], *[types.intp] * 4))
+@kernel(lambda T: (*[Memory(T)] * 3, *[types.intp] * 4))
 def _multiply_integers(row, a, b, out, n, k, m, step):
     """A row of (n, m) of one of the matrices of `out`; `step` lies between those of b."""
     first, to = row // n * step, row * m

@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
 from stackgrad.tensor import Window
@@ -21,8 +20,9 @@ from stackgrad.tensor._plans import Plans
 from stackgrad.tensor._window import NO_PADDING
 
 from ._channels_last import channels_first, fill_with
-from ._kernel import Kernel, helper, rebind
+from ._kernel import Kernel, rebind
 from ._memory import maker
+from ._numba import helper, types
 from ._pointers import Memory, load, store
 from ._pool import Pooling, arguments, beyond, corner_of, of_float, pixel_of, plan_grad, pooling, store_channels
 from ._simd import tile_add, tile_store

@@ -21,15 +21,15 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
 from stackgrad.tensor._plans import Plans
 from stackgrad.tensor._window import NO_PADDING
 
 from ._channels_last import in_order
-from ._kernel import helper, kernel, named
+from ._kernel import kernel, named
 from ._memory import maker
+from ._numba import helper, types
 from ._parallel import CHUNK
 from ._parts import add_exactly
 from ._pointers import Memory, load, store
@@ -62,9 +62,6 @@ class Channels(NamedTuple):
     bias: Any
 
 
-_PIXELS = named(Pixels)
-
-
 def _channels(T: Any) -> Any:
     return types.NamedUniTuple(Memory(T), 4, Channels)
 
@@ -87,7 +84,7 @@ def _count(chunk, pixels):
     return min(pixels.each, pixels.total - chunk * pixels.each)
 
 
-@kernel(lambda T: (Memory(T), Memory(T), _PIXELS))
+@kernel(lambda T: (Memory(T), Memory(T), named(Pixels)))
 def _moments(chunk, x, parts, pixels):
     """The mean of a chunk's pixels, its rest, and the sum of squares around both together: parts (chunks, 3, width)."""
     (first, last), c, width = _of_chunk(chunk, pixels), pixels.channels, pixels.width
@@ -139,7 +136,7 @@ def _away(parts, chunk, channel, width, origin):
     return (np.float64(mean) - origin) + np.float64(rest)
 
 
-@kernel(lambda T: (Memory(T), _channels(T), Memory(T), types.float64, _PIXELS))
+@kernel(lambda T: (Memory(T), _channels(T), Memory(T), types.float64, named(Pixels)))
 def _statistics(channel, parts, known, table, eps, pixels):
     """A channel's mean and variance from those of the chunks, and the table (3, width)."""
     width = pixels.width
@@ -158,7 +155,7 @@ def _statistics(channel, parts, known, table, eps, pixels):
     _describe(table, channel, width, known, eps)
 
 
-@kernel(lambda T: (Memory(T), Memory(T), Memory(T), _PIXELS, types.boolean))
+@kernel(lambda T: (Memory(T), Memory(T), Memory(T), named(Pixels), types.boolean))
 def _normalise(chunk, x, out, table, pixels, relu):
     (first, last), c = _of_chunk(chunk, pixels), pixels.channels
     for channel in range(0, c, lanes_of(x)):
@@ -171,13 +168,13 @@ def _normalise(chunk, x, out, table, pixels, relu):
             _put(y, out, at, c - channel)
 
 
-@kernel(lambda T: (_channels(T), Memory(T), types.float64, _PIXELS))
+@kernel(lambda T: (_channels(T), Memory(T), types.float64, named(Pixels)))
 def _known(channel, known, table, eps, pixels):
     """The first three rows of a channel in the table."""
     _describe(table, channel, pixels.width, known, eps)
 
 
-@kernel(lambda T: (*[Memory(T)] * 4, _PIXELS, types.boolean))
+@kernel(lambda T: (*[Memory(T)] * 4, named(Pixels), types.boolean))
 def _grad_sums(chunk, g, x, parts, table, pixels, relu):
     """The sums of g, and of g times the centred x, over a chunk's pixels: parts (chunks, 2, width)."""
     step, (first, last), c, width = lanes_of(x), _of_chunk(chunk, pixels), pixels.channels, pixels.width
@@ -197,7 +194,7 @@ def _grad_sums(chunk, g, x, parts, table, pixels, relu):
         _put(weighted, parts, (2 * chunk + 1) * width + channel, step)
 
 
-@kernel(lambda T: (*[Memory(T)] * 5, types.float64, _PIXELS))
+@kernel(lambda T: (*[Memory(T)] * 5, types.float64, named(Pixels)))
 def _grad_statistics(channel, parts, var, weight_grad, bias_grad, table, eps, pixels):
     """A channel's gradients for weight and bias, and what its input's gradient needs: the rest of the table."""
     total = weighted = lost = lost_weighted = 0.0
@@ -215,7 +212,7 @@ def _grad_statistics(channel, parts, var, weight_grad, bias_grad, table, eps, pi
     store(table, 4 * width + channel, number(-scale * total / pixels.total))
 
 
-@kernel(lambda T: (*[Memory(T)] * 4, _PIXELS, types.boolean))
+@kernel(lambda T: (*[Memory(T)] * 4, named(Pixels), types.boolean))
 def _input_grad(chunk, g, x, out, table, pixels, relu):
     """scale * g + slope * centred x + offset."""
     (first, last), c, width = _of_chunk(chunk, pixels), pixels.channels, pixels.width

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
 from ._channels_last import in_order
 from ._copy import assign
-from ._kernel import helper, kernel
+from ._kernel import kernel
+from ._numba import helper, types
 from ._parallel import CHUNK
 from ._pointers import Memories, Memory, load, memory_of, store
 

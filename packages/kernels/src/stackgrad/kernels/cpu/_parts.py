@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from stackgrad.tensor import OPS
 
 from ._elementwise import elementwise
-from ._kernel import helper
+from ._numba import helper
 
 Array = NDArray[Any]
 

@@ -1,7 +1,7 @@
 """Memory as kernels reach it: without the tests that an index of Numba's costs, each place known to lie inside.
 
 A kernel that knows extents and strides from its plan takes a `Memory` for an array of any number of dimensions: a
-pointer to the first element. To pass four of them takes some 4 nanoseconds, four of Numba's own arrays 120.
+pointer to the first element.
 """
 
 from __future__ import annotations
@@ -9,55 +9,20 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import NativeValue, intrinsic, models, register_model, unbox
+
+from ._numba import Lazy, cgutils, intrinsic, types
 
 LINE = 64  # bytes of a line of the cache
 _BYTES = ir.IntType(8).as_pointer()
 
-
-class Memory(types.Type):
-    """Where the first element of an array of NumPy's lies, and its dtype."""
-
-    def __init__(self, dtype: Any) -> None:
-        self.dtype = dtype
-        super().__init__(f"Memory({dtype})")
+Memory: Any = Lazy(f"{__package__}._types", "Memory")
+Memories: Any = Lazy(f"{__package__}._types", "Memories")
 
 
-@register_model(Memory)
-class _MemoryModel(models.PointerModel):
-    pass
-
-
-@unbox(Memory)
-def _unbox_memory(kind: Any, array: Any, c: Any) -> Any:
-    """Read `data`, which stands first in an array object, behind what all objects begin with."""
-    return NativeValue(_behind(c.builder, array, object.__basicsize__, c.context.get_value_type(kind)))
-
-
-def _behind(builder: Any, start: Any, offset: int, kind: Any) -> Any:
+def behind(builder: Any, start: Any, offset: int, kind: Any) -> Any:
     """The pointer, of LLVM's type `kind`, that lies so many bytes behind `start`."""
     field = builder.gep(builder.bitcast(start, _BYTES), [ir.IntType(64)(offset)])
     return builder.load(builder.bitcast(field, kind.as_pointer()))
-
-
-class Memories(types.Type):
-    """A tuple of arrays of NumPy's of one dtype, however many: `memory_of` gives the memory of each."""
-
-    def __init__(self, dtype: Any) -> None:
-        self.dtype = dtype
-        super().__init__(f"Memories({dtype})")
-
-
-register_model(Memories)(models.OpaqueModel)
-
-
-@unbox(Memories)
-def _unbox_memories(kind: Any, arrays: Any, c: Any) -> Any:
-    """Where the first of the pointers to the arrays lies: behind what all tuples begin with."""
-    start = c.builder.bitcast(arrays, _BYTES)
-    return NativeValue(c.builder.gep(start, [ir.IntType(64)(tuple.__basicsize__)]))
 
 
 @intrinsic
@@ -68,7 +33,7 @@ def memory_of(typingctx: Any, arrays: Any, index: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointers = builder.bitcast(args[0], _BYTES.as_pointer())
         array = builder.load(builder.gep(pointers, [args[1]]))
-        return _behind(builder, array, object.__basicsize__, context.get_value_type(memory))
+        return behind(builder, array, object.__basicsize__, context.get_value_type(memory))
 
     return memory(arrays, types.intp), codegen
 

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
 from stackgrad.tensor import Window
@@ -21,8 +20,9 @@ from stackgrad.tensor._plans import Plans
 from stackgrad.tensor._window import NO_PADDING
 
 from ._channels_last import channels_first, copy, fill_with
-from ._kernel import Kernel, helper, kernel, named
+from ._kernel import Kernel, kernel, named
 from ._memory import maker
+from ._numba import helper, types
 from ._pointers import Memory, load, on_stack
 from ._simd import tile_add, tile_store
 from ._vector import lanes_in, over, plus, vector_at, vector_of
@@ -57,8 +57,7 @@ class Pooling(NamedTuple):
 
 def arguments(*arrays: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]]:
     """Those of a kernel of so many arrays: beside them how far each tap lies behind the corner, and the windows."""
-    integers, pooling = Memory(types.int64), named(Pooling)
-    return lambda T: (*[Memory(of(T)) for of in arrays], integers, pooling)
+    return lambda T: (*[Memory(of(T)) for of in arrays], Memory(types.int64), named(Pooling))
 
 
 def of_float(T: Any) -> Any:

@@ -14,16 +14,14 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from ._channels_last import fill_with
-from ._kernel import helper, kernel
+from ._kernel import kernel
 from ._memory import empty
+from ._numba import cgutils, helper, intrinsic, types
 from ._parallel import CHUNK
-from ._pointers import load, on_stack, store
+from ._pointers import Memory, load, on_stack, store
 
 Array = NDArray[Any]
 
@@ -51,13 +49,13 @@ def _multiply(products, lost, at, value, off):
     store(lost, at, error if abs(error) < np.inf else 0.0)
 
 
-@kernel(lambda T: (T[::1], T[::1], types.float64[::1], types.intp, types.intp, types.intp))
-def _fold(chunk, x, out, like, k, b, rows):
+@kernel(lambda T: (Memory(T), Memory(T), Memory(types.float64), *[types.intp] * 4))
+def _fold(chunk, x, out, like, a, k, b, rows):
     """COLUMNS of b of x (a, k, b) into out (a, b), or where b is 1 `rows` rows of k."""
     element = type(load(x, 0))
     products, lost = on_stack(like, COLUMNS), on_stack(like, COLUMNS)
     if b == 1:
-        for row in range(chunk * rows, min(out.size, (chunk + 1) * rows)):
+        for row in range(chunk * rows, min(a, (chunk + 1) * rows)):
             fill_with(products, 0, COLUMNS, 1)
             fill_with(lost, 0, COLUMNS, 0)
             for first in range(row * k, (row + 1) * k, COLUMNS):
@@ -90,5 +88,5 @@ def products(x: Array, a: int, k: int, b: int) -> Array:
     out = empty(a * b, x.dtype)
     rows = max(1, CHUNK // (4 * k)) if b == 1 else 1
     chunks = -(-a // rows) if b == 1 else a * -(-b // COLUMNS)
-    _fold[x.dtype](chunks, x.size, (x, out, _LIKE, k, b, rows))
+    _fold[x.dtype](chunks, x.size, (x, out, _LIKE, a, k, b, rows))
     return out

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
 from stackgrad.tensor._plans import Plans
 from stackgrad.tensor._random import MULTIPLIERS, ROUNDS, WEYL
 
 from ._channels_last import in_order
-from ._kernel import helper, kernel
+from ._kernel import kernel
 from ._memory import maker
+from ._numba import helper, types
 from ._parallel import CHUNK
 from ._pointers import Memory, load, on_stack, select, store
 

@@ -17,7 +17,6 @@ from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
 from stackgrad.tensor import OPS, REDUCTIONS, Reduction
@@ -27,9 +26,10 @@ from .._index import around
 from ._channels_last import in_order
 from ._copy import copy, full
 from ._elementwise import elementwise, plan_elementwise
-from ._kernel import Entry, Kernel, helper, kernel, named, rebind
+from ._kernel import Entry, Kernel, kernel, named, rebind
 from ._math import compile_scalar
 from ._memory import empty, maker
+from ._numba import helper, types
 from ._parallel import CHUNK
 from ._pointers import Memory, load, on_stack, store
 from ._product import products
@@ -332,7 +332,7 @@ def _as_akb(x: Array, dims: Shape) -> tuple[Shape, bool, tuple[int, int, int]]:
     return (*kept, *dims), True, (math.prod([x.shape[d] for d in kept]), k, 1)
 
 
-@kernel(lambda T: (T[::1], types.int64[::1], types.intp, types.intp, types.boolean))
+@kernel(lambda T: (Memory(T), Memory(types.int64), types.intp, types.intp, types.boolean))
 def _arg_extreme(a, x, out, k, b, largest):
     """The places of the extremes of x[a] (k, b) along k."""
     for column in range(b):

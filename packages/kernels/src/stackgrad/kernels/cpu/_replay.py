@@ -37,7 +37,7 @@ class Row(Launches):
         arguments: tuple[Any, ...],
         explain: Explain | None,
     ) -> None:
-        memory = np.empty(2 + 16 * _count(arguments), np.int64)  # an array of 4 dimensions takes 13 words
+        memory = np.empty(1 + _count(arguments), np.int64)
         self._calls.append(Call(compiled, arguments, memory))
         thunk = self._calls[-1].pack()
         self._words = np.vstack([self._words, [thunk, memory.ctypes.data, chunks, not serial]])

@@ -21,42 +21,26 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic, models, register_model
 
+from ._numba import Lazy, cgutils, intrinsic, types
 from ._pointers import data_of
-from ._width import IS_WIDE, WIDE_BYTES
+from ._width import IS_WIDE
 
 _REGISTERS = 32 if IS_WIDE else 16
 _INDEX = ir.IntType(32)
 _BYTES = ir.IntType(8).as_pointer()
 
 
-class Tile(types.Type):
-    """rows x vectors registers of `element`s, of so many bytes each."""
-
-    def __init__(self, element: Any, rows: int, vectors: int, size: int = WIDE_BYTES) -> None:
-        self.element, self.rows, self.vectors = element, rows, vectors
-        self.lanes = size * 8 // element.bitwidth
-        self.vector = ir.VectorType(ir.FloatType() if element.bitwidth == 32 else ir.DoubleType(), self.lanes)
-        self.registers = (rows + 1) * vectors  # with a row of weights
-        super().__init__(f"Tile({element}, {rows}, {vectors}, {size})")
+Tile: Any = Lazy(f"{__package__}._types", "Tile")
 
 
-@register_model(Tile)
-class _TileModel(models.PrimitiveModel):
-    def __init__(self, manager: Any, tile: Tile) -> None:
-        super().__init__(manager, tile, ir.ArrayType(tile.vector, tile.rows * tile.vectors))
-
-
-def _vector_at(builder: Any, tile: Tile, data: Any, index: Any, j: int = 0) -> Any:
+def _vector_at(builder: Any, tile: Any, data: Any, index: Any, j: int = 0) -> Any:
     """A pointer to the j-th vector from data[index] on."""
     first = builder.add(index, index.type(j * tile.lanes))
     return builder.bitcast(builder.gep(data, [first]), tile.vector.as_pointer())
 
 
-def load_row(builder: Any, tile: Tile, data: Any, index: Any) -> list[Any]:
+def load_row(builder: Any, tile: Any, data: Any, index: Any) -> list[Any]:
     """One row of the tile from memory."""
     row = []
     for j in range(tile.vectors):
@@ -79,7 +63,7 @@ def pointer_to(context: Any, builder: Any, array_type: Any, array: Any, index: A
     return builder.bitcast(builder.gep(data_of(context, builder, array_type, array), [index]), target.as_pointer())
 
 
-def row_of(context: Any, builder: Any, tile: Tile, array_type: Any, array: Any, index: Any) -> list[Any]:
+def row_of(context: Any, builder: Any, tile: Any, array_type: Any, array: Any, index: Any) -> list[Any]:
     """The vectors of array[index : index + columns]."""
     return load_row(builder, tile, data_of(context, builder, array_type, array), index)
 
@@ -114,7 +98,7 @@ def tile_zeros(typingctx: Any, like: Any, rows: Any, vectors: Any) -> Any:
     return tile(like, rows, vectors), codegen
 
 
-def _row_pointers(builder: Any, tile: Tile, data: Any, position: Any, step: Any) -> list[Any]:
+def _row_pointers(builder: Any, tile: Any, data: Any, position: Any, step: Any) -> list[Any]:
     """Pointers to data[position + r * step] for each row r.
 
     A processor adds a register and another times 1, 2, 4 or 8 as it loads: bases three steps apart reach all rows.
@@ -191,7 +175,7 @@ def tile_multiply_add_columns(typingctx: Any, tile: Any, x: Any, index: Any, w: 
     return tile(tile, x, types.intp, w, types.UniTuple(types.intp, tile.vectors)), codegen
 
 
-def _multiply_add(builder: Any, tile: Tile, acc: Any, pointers: list[Any], weights: list[Any]) -> Any:
+def _multiply_add(builder: Any, tile: Any, acc: Any, pointers: list[Any], weights: list[Any]) -> Any:
     """The tile with the value at each row's pointer times the row of weights added."""
     name = f"llvm.fma.v{tile.lanes}f{tile.element.bitwidth}"
     fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(tile.vector, [tile.vector] * 3), name)

@@ -6,15 +6,15 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from numba import types
 from numpy.typing import NDArray
 
 from stackgrad.tensor._plans import Plans
 
 from ._channels_last import in_order
-from ._kernel import Kernel, helper, kernel, named
+from ._kernel import Kernel, kernel, named
 from ._math import exp, log
 from ._memory import maker
+from ._numba import helper, types
 from ._parallel import CHUNK
 from ._pointers import Memory, load, on_stack, store
 from ._vector_fold import FEWEST, fold_vectors

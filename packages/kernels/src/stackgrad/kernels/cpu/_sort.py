@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
 from ._copy import copy
-from ._kernel import helper, kernel
+from ._kernel import kernel
 from ._memory import empty
+from ._numba import helper, types
 from ._parallel import CHUNK, STRIDED
-from ._pointers import load, store
+from ._pointers import Memory, load, store
 
 Array = NDArray[Any]
 
@@ -72,13 +72,10 @@ def _sort_row(keys, order, other_keys, other_order, first, last, descending):
         width *= 2
 
 
-_SIGNATURE = (types.intp, types.intp, types.boolean)
-
-
-@kernel(lambda T: (T[::1], types.int64[::1], T[::1], types.int64[::1], *_SIGNATURE))
-def _sort(chunk, keys, order, other_keys, other_order, k, rows, descending):
-    """Some rows of k keys."""
-    for row in range(chunk * rows, min((chunk + 1) * rows, keys.size // k)):
+@kernel(lambda T: (*[Memory(T), Memory(types.int64)] * 2, *[types.intp] * 3, types.boolean))
+def _sort(chunk, keys, order, other_keys, other_order, n, k, rows, descending):
+    """Some of n rows of k keys."""
+    for row in range(chunk * rows, min((chunk + 1) * rows, n)):
         _sort_row(keys, order, other_keys, other_order, row * k, (row + 1) * k, descending)
 
 
@@ -91,6 +88,6 @@ def argsort(a: Array, descending: bool) -> Array:
     merges = (-(-k // RUN) - 1).bit_length()
     others = (empty(a.shape, a.dtype), empty(a.shape, np.int64)) if merges else (keys, order)
     rows = max(1, CHUNK // k)
-    shared = (*[x.reshape(-1) for x in (keys, order, *others)], k, rows, descending)
+    shared = (*[x.reshape(-1) for x in (keys, order, *others)], n, k, rows, descending)
     _sort[a.dtype](-(-n // rows), a.size * STRIDED * (1 + merges), shared)
     return others[1] if merges % 2 else order

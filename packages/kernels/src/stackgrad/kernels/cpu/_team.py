@@ -31,13 +31,12 @@ from platform import machine
 from typing import Any
 
 import llvmlite.binding
-import numba
 import numpy as np
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
+from ._numba import cgutils, helper, intrinsic, types
+
+LAUNCH = "stackgrad_launch"  # the name by which the machine code of kernels calls `launch`
 YIELD = "stackgrad_yield"  # the name by which machine code calls the system's function that yields the core
 
 _WORD = ir.IntType(64)
@@ -141,7 +140,7 @@ def _call(typingctx: Any, thunk: Any, chunk: Any, shared: Any) -> Any:
     return types.none(types.intp, types.intp, types.intp), codegen
 
 
-@numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@helper
 def _take_part(team):
     """Run chunks of the current job until none are left."""
     done = 0
@@ -181,7 +180,7 @@ def launch(thunk, shared, chunks, team):
             _let_others_run()
 
 
-_launch = numba.njit(launch, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+_launch = helper(launch)
 
 
 def replay(calls, count, team):
@@ -210,6 +209,15 @@ def serve(team):
             _pause()
         else:
             _let_others_run()
+    return 0
+
+
+def thread_count() -> int:
+    """NUMBA_NUM_THREADS, by default the number of cores that this process may run on."""
+    told = os.environ.get("NUMBA_NUM_THREADS")
+    if told:
+        return int(told)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Team:
@@ -218,9 +226,10 @@ class Team:
     `serve` and `replay` are the functions above, compiled to run without the interpreter's lock.
     """
 
-    def __init__(self, serve: Callable[[int], None], replay: Callable[[int, int, int], int]) -> None:
+    def __init__(self, serve: Callable[[int], Any], replay: Callable[[int, int, int], int]) -> None:
         words = np.zeros(_BYTES // 8, np.int64)
-        words[_PARTS // 8] = 2 * numba.config.NUMBA_NUM_THREADS
+        threads = thread_count()
+        words[_PARTS // 8] = 2 * threads
         self._words = words  # at least 16 bytes aligned, so that no word straddles two cache lines
         self._address = words.ctypes.data
         self._serve = serve
@@ -229,8 +238,7 @@ class Team:
         self._asleep: deque[threading.Lock] = deque()
         self._dismissed = False
         self._threads = [
-            threading.Thread(target=self._work, name=f"stackgrad-{i}", daemon=True)
-            for i in range(1, numba.config.NUMBA_NUM_THREADS)
+            threading.Thread(target=self._work, name=f"stackgrad-{i}", daemon=True) for i in range(1, threads)
         ]
         for thread in self._threads:
             thread.start()

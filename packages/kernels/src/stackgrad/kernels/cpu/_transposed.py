@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
+from ._numba import intrinsic, types
 from ._pointers import data_of
 from ._simd import Tile, load_row, put, row_of, splat
 from ._width import WIDE_BYTES

@@ -8,15 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
+from ._numba import cgutils, intrinsic, types
 from ._simd import Tile, pointer_to, row_of, splat
 from ._width import VECTOR_BYTES
 
 
-def _alone(builder: Any, tile: Tile, vector: Any) -> Any:
+def _alone(builder: Any, tile: Any, vector: Any) -> Any:
     """The vector as a tile."""
     return builder.insert_value(ir.Constant(ir.ArrayType(tile.vector, 1), ir.Undefined), vector, 0)
 

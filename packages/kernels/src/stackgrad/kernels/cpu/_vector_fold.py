@@ -12,10 +12,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
-from ._kernel import helper, rebind
+from ._kernel import rebind
+from ._numba import helper, intrinsic, types
 from ._simd import halves, row_of, splat
 from ._vector import vectors_at
 from ._width import lanes_of

@@ -9,28 +9,34 @@ often few, and whatever determines the order of a sum.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
-from numba import types
-from numba.core import codegen, config
-from numba.extending import intrinsic
+from llvmlite import binding
+
+from ._numba import intrinsic, types
 
 VECTOR_BYTES = 32  # LLVM lowers such vectors on any target
 _AVX512 = {"+avx512f", "+avx512bw", "+avx512cd", "+avx512dq", "+avx512vl"}  # servers' CPUs have had these since 2017
 
 
-def _wide_bytes() -> int:
-    """The width of a register of the CPU that Numba is told or detects.
+def _wide_bytes(features: str) -> int:
+    """The width of a register of a CPU with these features.
 
     For some CPUs LLVM prefers 256 bits when it vectorises on its own, because a few wide instructions slow the others
     down. Explicit vectors of 512 bits stay whole there, too, and a tile contains little else.
     """
-    features = codegen.get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
     return 64 if set(features.split(",")) >= _AVX512 else VECTOR_BYTES
 
 
-WIDE_BYTES = _wide_bytes()
+def _features() -> str:
+    """The features of the CPU that Numba is told or detects."""
+    told = os.environ.get("NUMBA_CPU_FEATURES")
+    return str(binding.get_host_cpu_features().flatten()) if told is None else told
+
+
+WIDE_BYTES = _wide_bytes(_features())
 IS_WIDE = WIDE_BYTES > VECTOR_BYTES  # then there are 32 registers, not 16, and masked stores
 
 

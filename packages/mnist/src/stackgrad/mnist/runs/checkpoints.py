@@ -45,7 +45,7 @@ def digest(state: Mapping[Any, Any]) -> str:
 
 
 def _lines(value: Any, path: str) -> Iterator[bytes]:
-    what, inner = repr(value), b""
+    inner = b""
     items: Iterable[tuple[Any, Any]] = ()
     if isinstance(value, Tensor):
         array = value.detach().numpy()
@@ -54,6 +54,8 @@ def _lines(value: Any, path: str) -> Iterator[bytes]:
         what, items = f"{len(value)} by name", sorted(value.items(), key=lambda item: str(item[0]))
     elif isinstance(value, list | tuple):
         what, items = f"{type(value).__name__} of {len(value)}", enumerate(value)
+    else:
+        what = repr(value)
     if path:
         yield f"{path} {what}\n".encode("utf-8", "surrogatepass") + inner
     for name, held in items:

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
 from stackgrad.tensor import OPS, Window
@@ -28,6 +27,7 @@ from .._elementwise import elementwise
 from .._kernel import Kernel, named, rebind
 from .._matmul import matmul
 from .._memory import is_lent, maker
+from .._numba import types
 from .._parallel import MULTIPLY_ADDS
 from .._parts import sum_of
 from .._pointers import Memory, from_line, load

@@ -23,8 +23,9 @@ from stackgrad.tensor._window import NO_PADDING
 
 from .._channels_last import channels_last, copy, fill_with
 from .._copy import with_slack
-from .._kernel import helper, kernel, named
+from .._kernel import kernel, named
 from .._memory import SLACK, has_slack, maker
+from .._numba import helper
 from .._parallel import STRIDED
 from .._pointers import Memory, load, select, store
 from .._simd import tile_store

@@ -20,8 +20,9 @@ from stackgrad.tensor import Window
 from stackgrad.tensor._window import NO_PADDING
 
 from .._channels_last import fill_with
-from .._kernel import Kernel, helper, named, rebind
+from .._kernel import Kernel, named, rebind
 from .._memory import maker
+from .._numba import helper
 from .._parallel import MULTIPLY_ADDS
 from .._pointers import Memory, load, store
 from .._simd import tile_load, tile_multiply_add, tile_store, tile_zeros

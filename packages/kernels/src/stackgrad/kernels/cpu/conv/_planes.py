@@ -15,14 +15,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
 from stackgrad.tensor import Window
 
 from .._channels_last import channels_first
-from .._kernel import Kernel, helper, named, rebind
+from .._kernel import Kernel, named, rebind
 from .._memory import maker
+from .._numba import helper, types
 from .._parallel import MULTIPLY_ADDS
 from .._pointers import Memory, from_line, load
 from .._simd import tile_multiply_add_columns, tile_relu, tile_store

@@ -21,8 +21,9 @@ from stackgrad.tensor import Window
 from stackgrad.tensor._plans import Plans
 
 from .._copy import full
-from .._kernel import Kernel, helper, named, rebind
+from .._kernel import Kernel, named, rebind
 from .._memory import maker
+from .._numba import helper
 from .._parallel import MULTIPLY_ADDS
 from .._parts import sum_of
 from .._pointers import Memory, load, on_stack, store
