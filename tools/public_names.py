@@ -10,7 +10,7 @@ from typing import Any
 
 MODULES = (
     *(f"stackgrad.tensor{name}" for name in ("", ".autograd", ".linalg", ".cuda", ".array_api", ".types", ".testing")),
-    *("stackgrad.kernels", "stackgrad.kernels.course"),
+    *(f"stackgrad.kernels{name}" for name in ("", ".course", ".cpu", ".cuda")),
     *(f"stackgrad.nn.{name}" for name in ("functional", "init", "optim", "optim.lr_scheduler", "optim.swa_utils")),
     *(f"stackgrad.nn{name}" for name in ("", ".types", ".utils", ".data", ".saving", ".distributed", ".course")),
     "stackgrad.mnist",

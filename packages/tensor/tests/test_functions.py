@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import stackgrad.tensor as sg
-from stackgrad.tensor import Tensor, _functions, tensor
+from stackgrad.tensor import Tensor, _functions, _overloads, tensor
 
 
-@pytest.mark.parametrize("name", sorted({*_functions.__all__} - {"std_mean", "var_mean"}))
+@pytest.mark.parametrize("name", sorted({*_functions.__all__, *_overloads.__all__} - {"std_mean", "var_mean"}))
 def test_each_is_a_method(name):
     function = getattr(sg, name)
     assert function.__name__ in (name, getattr(Tensor, name).__name__)

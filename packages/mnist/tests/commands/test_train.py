@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from stackgrad.mnist.pictures import PICTURES
 from stackgrad.mnist.training.recipes import RECIPES
 
 Cli = Any
-PICTURES = ["curves", "confusion", "mistakes", "channels", "filters"]
 
 
 def test_train(cli: Cli, folder: Path, tmp_path: Path) -> None:

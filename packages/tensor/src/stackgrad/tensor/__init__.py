@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from ._joining import *  # noqa: F403
     from ._like import *  # noqa: F403
     from ._names import *  # noqa: F403
+    from ._overloads import *  # noqa: F403
 
 __version__ = "0.2.0"
 
@@ -150,7 +151,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:  # pyright treats unlisted names as private
-    from . import _classes, _draws, _einsum, _functions, _grids, _joining, _like, _names
+    from . import _classes, _draws, _einsum, _functions, _grids, _joining, _like, _names, _overloads
 
     __all__ += _classes.__all__
     __all__ += _draws.__all__
@@ -160,10 +161,11 @@ if TYPE_CHECKING:  # pyright treats unlisted names as private
     __all__ += _joining.__all__
     __all__ += _like.__all__
     __all__ += _names.__all__
+    __all__ += _overloads.__all__
 
 # Less common names are imported on first use: these, and those in the `__all__` of the modules below.
 _HOMES = {"Captured": "_capture", "capture": "_capture", "fuse": "_fuse", "grad_check": "_gradcheck"}
-_MORE = ("_classes", "_functions", "_joining", "_like", "_grids", "_draws", "_einsum", "_names")
+_MORE = ("_classes", "_functions", "_overloads", "_joining", "_like", "_grids", "_draws", "_einsum", "_names")
 
 # Available if stackgrad.nn is installed, for code that writes `torch.optim.Adam`; nothing here needs them.
 _ABOVE = {"nn": "stackgrad.nn", "optim": "stackgrad.nn.optim", "utils": "stackgrad.nn.utils"}
