@@ -38,7 +38,6 @@ WITHOUT = {
     "stackgrad.tensor.Tensor.new": "for operations",
     "stackgrad.tensor.Tensor.read": "for operations that read values",
     "stackgrad.tensor.Tensor.version": "for autograd",
-    "stackgrad.nn.functional": "to be written",
     "stackgrad.nn.Module.forward": "defined by the example of Module",
     "stackgrad.nn.optim.Optimizer.check": "for subclasses, as `update`, which the example of Optimizer defines",
     "stackgrad.nn.optim.Optimizer.numbers": "for subclasses",

@@ -64,19 +64,31 @@ def _hardtanh(x: Tensor, min_val: float, max_val: float) -> Tensor:
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """max(input, 0), elementwise; the gradient at 0 is 0."""
+    """max(input, 0), elementwise; the gradient at 0 is 0.
+
+    >>> F.relu(tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
     expect_tensors("relu", input=input)
     return input.relu_() if inplace else input.relu()
 
 
 def sigmoid(input: Tensor) -> Tensor:
-    """1 / (1 + exp(-input)), elementwise."""
+    """1 / (1 + exp(-input)), elementwise.
+
+    >>> F.sigmoid(tensor([0.0]))
+    tensor([0.5])
+    """
     expect_tensors("sigmoid", input=input)
     return input.sigmoid()
 
 
 def tanh(input: Tensor) -> Tensor:
-    """The hyperbolic tangent, elementwise."""
+    """The hyperbolic tangent, elementwise.
+
+    >>> F.tanh(tensor([0.0]))
+    tensor([0.])
+    """
     expect_tensors("tanh", input=input)
     return input.tanh()
 
@@ -93,6 +105,9 @@ def gelu(input: Tensor, approximate: Literal["none", "tanh"] = "none") -> Tensor
     Raises:
         TypeError: an argument that is not a Tensor.
         ValueError: an unknown approximation.
+
+    >>> F.gelu(tensor([0.0, 1.0])).round(decimals=4)
+    tensor([0.    , 0.8413])
     """
     expect_tensors("gelu", input=input)
     return gelu_formula(approximate)(input)
@@ -109,13 +124,20 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """input * sigmoid(input), elementwise; also known as swish.
 
     Source: Elfwing et al., "Sigmoid-weighted linear units", arXiv:1702.03118.
+
+    >>> F.silu(tensor([0.0, 1.0])).round(decimals=4)
+    tensor([0.    , 0.7311])
     """
     expect_tensors("silu", input=input)
     return _result(_silu, input, inplace)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    """input where it is above 0, else input * negative_slope; the gradient at 0 is the slope."""
+    """input where it is above 0, else input * negative_slope; the gradient at 0 is the slope.
+
+    >>> F.leaky_relu(tensor([-2.0, 2.0]), 0.5)
+    tensor([-1.,  2.])
+    """
     expect_tensors("leaky_relu", input=input)
     return _result(_leaky_relu, input, inplace, negative_slope)
 
@@ -124,6 +146,9 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """input where it is above 0, else alpha * (exp(input) - 1).
 
     Source: Clevert et al., "Exponential linear units", arXiv:1511.07289.
+
+    >>> F.elu(tensor([0.0, 2.0]))
+    tensor([0., 2.])
     """
     expect_tensors("elu", input=input)
     return _result(_elu, input, inplace, alpha)
@@ -137,13 +162,20 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
         beta: the sharpness of the bend; a large value comes close to relu.
         threshold: where beta * input exceeds it, the result is the input. Above 40 the two are equal to all digits, so
             a larger threshold changes nothing and does not overflow.
+
+    >>> F.softplus(tensor([0.0])).round(decimals=4)
+    tensor([0.6931])
     """
     expect_tensors("softplus", input=input)
     return softplus_of(input, beta, min(threshold, LINEAR_FROM))
 
 
 def logsigmoid(input: Tensor) -> Tensor:
-    """log(1 / (1 + exp(-input))), elementwise, without overflow."""
+    """log(1 / (1 + exp(-input))), elementwise, without overflow.
+
+    >>> F.logsigmoid(tensor([0.0])).round(decimals=4)
+    tensor([-0.6931])
+    """
     expect_tensors("logsigmoid", input=input)
     return -softplus_of(-input)
 
@@ -152,6 +184,9 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """input * tanh(softplus(input)), elementwise.
 
     Source: Misra, "Mish", arXiv:1908.08681.
+
+    >>> F.mish(tensor([0.0, 1.0])).round(decimals=4)
+    tensor([0.    , 0.8651])
     """
     expect_tensors("mish", input=input)
     return _result(_mish, input, inplace)
@@ -163,6 +198,9 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     Raises:
         TypeError: an argument that is not a Tensor.
         ValueError: a `min_val` above `max_val`.
+
+    >>> F.hardtanh(tensor([-2.0, 0.5, 2.0]))
+    tensor([-1. ,  0.5,  1. ])
     """
     expect_tensors("hardtanh", input=input)
     if min_val > max_val:

@@ -25,6 +25,9 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Goal) -> Tensor:
 
     Raises:
         ValueError: a wrong number of dimensions, an invalid size, an empty image.
+
+    >>> F.adaptive_avg_pool2d(ones(1, 2, 8, 8), 1).shape
+    (1, 2, 1, 1)
     """
     expect_tensors("adaptive_avg_pool2d", input=input)
     expect_dims("adaptive_avg_pool2d", input, "batch", "channels", "height", "width")
@@ -32,7 +35,11 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Goal) -> Tensor:
 
 
 def adaptive_avg_pool1d(input: Tensor, output_size: Goal) -> Tensor:
-    """`adaptive_avg_pool2d` of (batch, channels, width): (batch, channels, output_size)."""
+    """`adaptive_avg_pool2d` of (batch, channels, width): (batch, channels, output_size).
+
+    >>> F.adaptive_avg_pool1d(ones(1, 2, 8), 5).shape
+    (1, 2, 5)
+    """
     expect_tensors("adaptive_avg_pool1d", input=input)
     expect_dims("adaptive_avg_pool1d", input, "batch", "channels", "width")
     return _average_parts("adaptive_avg_pool1d", input, output_size)

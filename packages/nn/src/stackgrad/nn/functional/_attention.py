@@ -45,6 +45,9 @@ def scaled_dot_product_attention(
     Raises:
         TypeError: an argument that is not a Tensor.
         ValueError: shapes that do not match, both a mask and `is_causal`, a `dropout_p` outside [0, 1].
+
+    >>> F.scaled_dot_product_attention(ones(2, 5, 8), ones(2, 7, 8), ones(2, 7, 8)).shape
+    (2, 5, 8)
     """
     function = "scaled_dot_product_attention"
     expect_tensors(function, query=query, key=key, value=value)

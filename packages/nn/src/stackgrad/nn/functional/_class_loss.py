@@ -39,6 +39,9 @@ def cross_entropy(
     Raises:
         ValueError: shapes that do not match, a class out of range, an unknown reduction, an invalid `label_smoothing`.
         TypeError: an argument that is not a Tensor, a target of the wrong dtype.
+
+    >>> F.cross_entropy(tensor([[0.0, 0.0]]), tensor([1])).round(decimals=4)
+    tensor(0.6931)
     """
     expect_tensors("cross_entropy", input=input, target=target)
     if weight is None and not label_smoothing and target.dtype.kind == "i":
@@ -76,6 +79,9 @@ def nll_loss(
         weight, ignore_index, reduction: as in `cross_entropy`.
 
     Returns and raises as `cross_entropy`.
+
+    >>> F.nll_loss(tensor([[-0.5, -1.0]]), tensor([1]))
+    tensor(1.)
     """
     expect_tensors("nll_loss", input=input, target=target)
     _expect_weight("nll_loss", input, weight)

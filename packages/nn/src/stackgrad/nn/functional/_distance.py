@@ -7,6 +7,9 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
     """Divide input by its `p`-norm along `dim`, or by `eps` if that is larger; the shape is the input's.
 
     Raises TypeError for integers and bools, and IndexError for a `dim` that the input does not have.
+
+    >>> F.normalize(tensor([[3.0, 4.0]]))
+    tensor([[0.6, 0.8]])
     """
     return input / input.norm(p, dim, keepdim=True).clamp_min(eps)
 
@@ -15,6 +18,9 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     """The cosine of the angle between x1 and x2 along `dim`, which is removed; the two broadcast.
 
     A norm below `eps` counts as `eps`. Raises as `normalize`, and ValueError for shapes that do not broadcast.
+
+    >>> F.cosine_similarity(tensor([[1.0, 0.0]]), tensor([[0.0, 2.0]]))
+    tensor([0.])
     """
     return (normalize(x1, dim=dim, eps=eps) * normalize(x2, dim=dim, eps=eps)).sum(dim)
 
@@ -23,5 +29,8 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
     """The `p`-norm of x1 - x2 + eps over the last dimension, which is removed unless `keepdim`.
 
     Raises as `normalize`, and ValueError for shapes that do not broadcast.
+
+    >>> F.pairwise_distance(tensor([[0.0, 0.0]]), tensor([[3.0, 4.0]]), eps=0.0)
+    tensor([5.])
     """
     return (x1 - x2 + eps).norm(p, -1, keepdim)

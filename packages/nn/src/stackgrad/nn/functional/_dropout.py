@@ -22,6 +22,9 @@ def dropout(
 
     Raises:
         ValueError: a `p` outside [0, 1].
+
+    >>> F.dropout(tensor([1.0, 2.0]), 0.5, training=False)
+    tensor([1., 2.])
     """
     expect_tensors("dropout", input=input)
     if check_probability(p) == 0 or not training:
@@ -33,7 +36,11 @@ def dropout(
 def dropout1d(
     input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False, *, generator: Generator | None = None
 ) -> Tensor:
-    """`dropout` of whole channels of (batch, channels, width)."""
+    """`dropout` of whole channels of (batch, channels, width).
+
+    >>> F.dropout1d(ones(1, 2, 3), 0.5).shape
+    (1, 2, 3)
+    """
     return _dropout_channels("dropout1d", input, 3, p, training, inplace, generator)
 
 
@@ -50,6 +57,9 @@ def dropout2d(
 
     Raises:
         ValueError: a wrong number of dimensions, a `p` outside [0, 1].
+
+    >>> F.dropout2d(ones(1, 2, 3, 3), 0.5).shape
+    (1, 2, 3, 3)
     """
     return _dropout_channels("dropout2d", input, 4, p, training, inplace, generator)
 

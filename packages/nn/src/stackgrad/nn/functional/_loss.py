@@ -106,13 +106,20 @@ def l1_loss(input: Tensor, target: Tensor, *, reduction: Reduction = "mean") -> 
     Raises:
         TypeError: an argument that is not a Tensor.
         ValueError: shapes that differ (losses do not broadcast), an unknown reduction.
+
+    >>> F.l1_loss(tensor([0.0, 0.0]), tensor([1.0, 3.0]))
+    tensor(2.)
     """
     _expect_same_shape("l1_loss", input, target)
     return _absolute(reduction, None, input, target)
 
 
 def mse_loss(input: Tensor, target: Tensor, *, reduction: Reduction = "mean") -> Tensor:
-    """(input - target) squared, elementwise. Arguments, result and errors as in `l1_loss`."""
+    """(input - target) squared, elementwise. Arguments, result and errors as in `l1_loss`.
+
+    >>> F.mse_loss(tensor([0.0, 0.0]), tensor([1.0, 3.0]))
+    tensor(5.)
+    """
     _expect_same_shape("mse_loss", input, target)
     return _squared(reduction, None, input, target)
 
@@ -127,6 +134,9 @@ def huber_loss(input: Tensor, target: Tensor, *, reduction: Reduction = "mean", 
         delta: the difference up to which the loss is quadratic, above 0.
 
     Returns and raises as `l1_loss`; ValueError for a `delta` that is not above 0.
+
+    >>> F.huber_loss(tensor([0.0]), tensor([3.0]), delta=2.0)
+    tensor(4.)
     """
     _expect_same_shape("huber_loss", input, target)
     if not delta > 0:
@@ -144,6 +154,9 @@ def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: Reduction = "mea
         beta: the difference up to which the loss is quadratic, 0 or more.
 
     Returns and raises as `l1_loss`; ValueError for a `beta` below 0.
+
+    >>> F.smooth_l1_loss(tensor([0.0]), tensor([3.0]))
+    tensor(2.5)
     """
     _expect_same_shape("smooth_l1_loss", input, target)
     if not beta >= 0:
@@ -166,6 +179,9 @@ def binary_cross_entropy(
         reduction: as in `l1_loss`.
 
     Returns and raises as `l1_loss`.
+
+    >>> F.binary_cross_entropy(tensor([0.5]), tensor([1.0])).round(decimals=4)
+    tensor(0.6931)
     """
     _expect_same_shape("binary_cross_entropy", input, target)
     expect_optional("binary_cross_entropy", weight=weight)
@@ -191,6 +207,9 @@ def binary_cross_entropy_with_logits(
         pos_weight: a factor for the term of target 1, often one for each class; it broadcasts likewise.
 
     Returns and raises as `l1_loss`.
+
+    >>> F.binary_cross_entropy_with_logits(tensor([0.0]), tensor([1.0])).round(decimals=4)
+    tensor(0.6931)
     """
     function = "binary_cross_entropy_with_logits"
     _expect_same_shape(function, input, target)
@@ -216,6 +235,9 @@ def kl_div(
         log_target: whether the target is a log-probability.
 
     Returns and raises as `l1_loss`.
+
+    >>> F.kl_div(tensor([[0.5, 0.5]]).log(), tensor([[0.5, 0.5]]), reduction="batchmean")
+    tensor(0.)
     """
     _expect_same_shape("kl_div", input, target)
     loss = _divergence_of_logs if log_target else _divergence

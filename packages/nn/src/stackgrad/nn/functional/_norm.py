@@ -42,6 +42,9 @@ def batch_norm(
     Raises:
         ValueError: an input of fewer than two dimensions, no channels, channels that differ, training on one value per
             channel, an unknown activation.
+
+    >>> F.batch_norm(tensor([[3.0]]), tensor([1.0]), tensor([4.0]), eps=0.0)
+    tensor([[1.]])
     """
     if weight is None:
         weight = sg.ones_like(running_mean)
@@ -110,6 +113,9 @@ def layer_norm(
     Raises:
         TypeError: an argument that is not a Tensor, an integer dtype, dtypes that differ.
         ValueError: shapes that do not match.
+
+    >>> F.layer_norm(tensor([[1.0, 3.0]]), 2).round(decimals=3)
+    tensor([[-1.,  1.]])
     """
     expect_tensors("layer_norm", input=input)
     expect_optional("layer_norm", weight=weight, bias=bias)
@@ -148,6 +154,9 @@ def group_norm(
     Raises:
         TypeError: an argument that is not a Tensor, an integer dtype, dtypes that differ.
         ValueError: shapes that do not match, groups that do not divide the channels, one value per group.
+
+    >>> F.group_norm(ones(4, 6, 8, 8), 2).shape
+    (4, 6, 8, 8)
     """
     expect_tensors("group_norm", input=input)
     expect_optional("group_norm", weight=weight, bias=bias)

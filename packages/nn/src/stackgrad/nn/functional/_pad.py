@@ -29,6 +29,9 @@ def pad(input: Tensor, pad: Sequence[int], mode: PaddingMode = "constant", value
     Raises:
         TypeError: an argument that is not a Tensor.
         ValueError: counts that are not pairs, more pairs than dimensions, more padding than the mode has elements for.
+
+    >>> F.pad(tensor([1, 2, 3]), (1, 2))
+    tensor([0, 1, 2, 3, 0, 0])
     """
     expect_tensors("pad", input=input)
     if mode not in ("constant", "reflect", "replicate", "circular"):

@@ -39,6 +39,9 @@ def interpolate(
     Raises:
         TypeError: an argument that is not a Tensor.
         ValueError: a shape, size or mode that does not match the others.
+
+    >>> F.interpolate(tensor([[[1.0, 2.0]]]), scale_factor=2)
+    tensor([[[1., 1., 2., 2.]]])
     """
     expect_tensors("interpolate", input=input)
     dims = input.ndim - 2
