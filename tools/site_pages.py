@@ -32,6 +32,11 @@ PAGES = {
 }
 """The documents outside docs/ and docs/README.md, by path, and their pages."""
 
+EXAMPLES = """Examples know the names of `stackgrad.tensor`, as if each was imported from there, `nn`, `optim`,
+`init` and `utils` of `stackgrad.nn`, `F` for its `functional`, and `np`.
+
+"""
+
 _LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s]+)(\))")
 
 
@@ -72,7 +77,8 @@ def reference(module: str) -> str:
     borrowed = [f"`{name}`" for name in public_names(importlib.import_module(module)) if name not in names]
     also += f"From Python's `math` and from NumPy: {', '.join(borrowed)}.\n\n" if borrowed else ""
     head = f"::: {module}\n    options:\n      members: false\n      show_root_heading: false\n"
-    return f"# {module}\n\n{head}\n{also}" + "".join(map(described, here.values()))
+    known = "" if module.startswith(("stackgrad.kernels", "stackgrad.mnist")) else EXAMPLES
+    return f"# {module}\n\n{head}\n{known}{also}" + "".join(map(described, here.values()))
 
 
 class Examples(Extension):  # type: ignore[misc]
