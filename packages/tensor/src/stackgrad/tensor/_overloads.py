@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from ._arithmetic import power
 from ._functions import mean, of_method, std, var
-from ._ops import Operand, elementwise
+from ._ops import elementwise
 from ._rounding import whole
 from ._tensor import Tensor
-from ._types import Dims
+from ._types import Dims, Operand
 from ._value import Value
 
 _max, _min = of_method(Tensor.max), of_method(Tensor.min)

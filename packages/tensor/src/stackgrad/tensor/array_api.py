@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import can_cast, finfo, iinfo, isdtype  # noqa: F401
 
-from . import _create, _einsum, _functions, _grids, _like
+from . import _create, _einsum, _functions, _grids, _like, _overloads
 from ._backend import available_backends, get_backend
 from ._create import maximum, minimum, where  # noqa: F401
 from ._dtypes import bool_ as bool
@@ -47,7 +47,7 @@ _SAME = (
 )
 for _pair in _SAME.split():
     _name, _, _other = _pair.partition(":")
-    globals()[_name] = getattr(_functions, _other or _name)
+    globals()[_name] = getattr(_overloads if _name in ("pow", "remainder") else _functions, _other or _name)
 
 # --- creation
 
