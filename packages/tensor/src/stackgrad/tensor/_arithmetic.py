@@ -276,13 +276,8 @@ class Arithmetic(Value):
     def normal_pdf(self) -> Tensor:
         """The density of the standard normal distribution, exp(-x * x / 2) / sqrt(2 pi).
 
-<<<<<<< HEAD
         >>> tensor([0.0, 1.0]).normal_pdf().round(decimals=4)
         tensor([0.3989, 0.242 ])
-=======
-        >>> tensor([0.0]).normal_pdf().round(decimals=4)
-        tensor([0.3989])
->>>>>>> 61d12d5 (Hold all names of tensor and nn to having an example)
         """
         return elementwise("normal_pdf", self)
 
