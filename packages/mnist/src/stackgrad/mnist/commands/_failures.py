@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
@@ -16,7 +15,7 @@ from stackgrad.nn import distributed
 from stackgrad.nn.distributed import DisagreementError
 
 from ..errors import FailureError, MistakeError
-from ..training.interrupt import end_at_once
+from ..training.interrupt import end_at_once, handling
 from ..training.ranks import one_job
 from ._streams import final_status, prepare
 
@@ -40,7 +39,7 @@ class Commands(click.Group):
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        with _one_line(), _ctrl_c_ends_at_once():
+        with _one_line(), handling(end_at_once, signal.SIGINT):
             return super().invoke(ctx)
 
 
@@ -60,19 +59,6 @@ def _one_line() -> Iterator[None]:
     except OSError as error:
         file = f"{error.filename}: " if error.filename else ""
         raise _End(f"{file}{error.strerror or error}", FailureError.status) from error
-
-
-@contextmanager
-def _ctrl_c_ends_at_once() -> Iterator[None]:
-    """`training.interrupt` says why KeyboardInterrupt does not work."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers
-        return
-    previous = signal.signal(signal.SIGINT, end_at_once)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
 
 
 class _End(click.ClickException):

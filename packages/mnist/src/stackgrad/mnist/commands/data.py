@@ -130,9 +130,5 @@ def fetch(name: str, mirrors: tuple[str, ...], out: Path | None) -> None:
         raise click.UsageError("there is no home folder for data sets: name a folder with --out")
     folder = out or folder_of(name)
     with Bar(total=PUBLISHED[name].size, desc=name, unit="B", unit_scale=True) as bar:
-
-        def more(count: int) -> None:
-            bar.update(count)
-
-        fetching.fetch(name, folder, mirrors, more)
+        fetching.fetch(name, folder, mirrors, bar.update)
     say(f"{name}: the published files, in {click.format_filename(folder)}")

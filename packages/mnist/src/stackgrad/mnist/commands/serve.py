@@ -6,22 +6,17 @@ import errno
 import os
 import signal
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import click
 
 from ..data.datasets import Split
 from ..data.idx import IdxError
 from ..runs.folder import Run
+from ..training.interrupt import handling
 from ._options import backend_option, labels_option, load_data, load_named, run_argument, whole_number
 from ._streams import say
-
-if TYPE_CHECKING:
-    from uvicorn import Server
 
 
 @click.command(short_help="Draw digits in the browser, and watch the model recognise them.")
@@ -73,28 +68,15 @@ def serve(run: Path | None, host: str, port: int, backend: str, labels: list[str
             ws="none",
         )
         server = uvicorn.Server(config)
-        with _ended_by_signals(server):
+
+        def end(signum: int, frame: FrameType | None) -> None:
+            server.should_exit = True
+
+        # Until uvicorn has its own handlers, and when it raises the signals that it caught again, after the shutdown.
+        with handling(end, signal.SIGINT, signal.SIGTERM):
             say(f"{click.format_filename(found.folder)}: {found.summary['model']}, backend {backend}")
             say(f"http://{_shown(host)}:{listener.getsockname()[1]}/ (Ctrl-C ends it)")
             server.run([listener])
-
-
-@contextmanager
-def _ended_by_signals(server: Server) -> Iterator[None]:
-    """SIGINT and SIGTERM shut the server down cleanly, even before it has installed its own handlers.
-
-    uvicorn restores the handlers it found when it has shut down, and then raises the signals that it caught again.
-    """
-
-    def end(signum: int, frame: FrameType | None) -> None:
-        server.should_exit = True
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _shown(host: str) -> str:

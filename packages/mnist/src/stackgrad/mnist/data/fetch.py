@@ -38,7 +38,7 @@ def check(path: Path, file: File) -> None:
 
 
 def fetch(
-    name: str, folder: Path, mirrors: Sequence[str] = (), on_bytes: Callable[[int], None] = lambda count: None
+    name: str, folder: Path, mirrors: Sequence[str] = (), on_bytes: Callable[[int], object] = lambda count: None
 ) -> None:
     """Fetch the files of a data set into a folder. Files that are already there and correct are kept.
 
@@ -61,7 +61,7 @@ def fetch(
         raise FetchError(f"{folder}: another process is fetching there") from error
 
 
-def _fetch_file(file: File, folder: Path, mirrors: Sequence[str], on_bytes: Callable[[int], None]) -> None:
+def _fetch_file(file: File, folder: Path, mirrors: Sequence[str], on_bytes: Callable[[int], object]) -> None:
     path = folder / file.name
     if path.is_file():
         try:
@@ -86,7 +86,7 @@ def _fetch_file(file: File, folder: Path, mirrors: Sequence[str], on_bytes: Call
     raise FetchError("; ".join(reasons))
 
 
-def _download(url: str, partial: Path, file: File, on_bytes: Callable[[int], None]) -> bool:
+def _download(url: str, partial: Path, file: File, on_bytes: Callable[[int], object]) -> bool:
     """Fetch the rest of `partial`. Returns whether the file is correct. If not, removes it, and if it had been resumed,
     fetches it again from the start."""
     had = partial.stat().st_size if partial.is_file() else 0

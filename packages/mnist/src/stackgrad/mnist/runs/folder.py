@@ -191,7 +191,7 @@ def _read_summary(path: Path) -> dict[str, Any]:
 
     model, classes, accuracy = summary.get("model"), summary.get("classes"), summary.get("test_accuracy")
     check(isinstance(model, str) and model in MODELS, "model", model, f"one of {', '.join(MODELS)}")
-    check(_is_whole(classes, _MOST_CLASSES), "classes", classes, f"1 to {_MOST_CLASSES}")
+    check(is_whole(classes, _MOST_CLASSES), "classes", classes, f"1 to {_MOST_CLASSES}")
     check(isinstance(accuracy, float) and 0 <= accuracy <= 1, "test_accuracy", accuracy, "0.0 to 1.0")
     arguments: Any = summary.get("arguments")
     check(isinstance(arguments, dict), "arguments", arguments, "an object")
@@ -200,11 +200,12 @@ def _read_summary(path: Path) -> dict[str, Any]:
     check(emnist is None or emnist in EMNIST_NAMES, "emnist", emnist, f"one of {', '.join(EMNIST_NAMES)}, or null")
     labels = arguments.get("labels")
     check(labels is None or _are_names(labels), "labels", labels, "a list of at most 256 names, or null")
-    check(limit is None or _is_whole(limit), "limit", limit, "a whole number from 1, or null")
+    check(limit is None or is_whole(limit), "limit", limit, "a whole number from 1, or null")
     return summary
 
 
-def _is_whole(value: object, most: float = math.inf) -> bool:
+def is_whole(value: object, most: float = math.inf) -> bool:
+    """Whether a value from JSON is a whole number from 1 to `most`."""
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
 
 

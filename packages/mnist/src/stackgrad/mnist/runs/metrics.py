@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from stackgrad.nn.saving import replace_file
 
-from .folder import METRICS, RunError
+from .folder import METRICS, RunError, is_whole
 
 if TYPE_CHECKING:
     from ..training.steps import Step
@@ -22,25 +22,21 @@ if TYPE_CHECKING:
 LOG_EVERY = 50
 
 
+@dataclass
 class Metrics:
     """The lines of metrics.jsonl. Checkpoints contain them too, so that none is duplicated or lost after a crash.
 
     Attributes:
+        path: the file.
         lines: the lines so far; at first those of the checkpoint, which `restore` writes.
         since: the count of steps since the last line, and the sums of their losses and accuracies.
+        on_line: called with each line.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        lines: list[dict[str, Any]],
-        since: Sequence[float],
-        on_line: Callable[[dict[str, Any]], None],
-    ) -> None:
-        self.path = folder / METRICS
-        self.on_line = on_line
-        self.lines = lines
-        self.since = since
+    path: Path
+    lines: list[dict[str, Any]]
+    since: Sequence[float]
+    on_line: Callable[[dict[str, Any]], None]
 
     def restore(self) -> None:
         """Rewrite the file with `lines` only: the steps after the checkpoint will be done again."""
@@ -88,7 +84,7 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise RunError(f"{path}: damaged: line {number}: {error}") from error
-        if not isinstance(row, dict) or not _is_step(row.get("step")):
+        if not isinstance(row, dict) or not is_whole(row.get("step"), 2**63 - 1):
             raise RunError(f"{path}: damaged: line {number} is {line[:80]}, expected an object with a step")
         rows.append(row)
     return rows
@@ -103,7 +99,3 @@ def series(rows: list[dict[str, Any]], key: str) -> tuple[NDArray[np.float64], N
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_step(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value < 2**63

@@ -10,18 +10,33 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from types import FrameType
 
 from stackgrad.nn.distributed import world
 
 
+@dataclass
 class Request:
     """The signal that was received, if any."""
 
-    def __init__(self) -> None:
-        self.signum: int | None = None
+    signum: int | None = None
+
+
+@contextmanager
+def handling(handler: Callable[[int, FrameType | None], None], *signums: int) -> Iterator[None]:
+    """Within this context, `handler` handles the signals. Only the main thread may set handlers; others do nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = {signum: signal.signal(signum, handler) for signum in signums}
+    try:
+        yield
+    finally:
+        for signum, earlier in previous.items():
+            signal.signal(signum, earlier)
 
 
 @contextmanager
@@ -35,15 +50,8 @@ def requests_to_stop() -> Iterator[Request]:
         request.signum = signum
         _say("stopping after this step; interrupt again to stop at once")
 
-    if threading.current_thread() is not threading.main_thread():
-        yield request  # only the main thread may set handlers
-        return
-    previous = {signum: signal.signal(signum, note) for signum in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handling(note, signal.SIGINT, signal.SIGTERM):
         yield request
-    finally:
-        for signum, handler in previous.items():
-            signal.signal(signum, handler)
 
 
 def end_at_once(signum: int, frame: FrameType | None) -> None:

@@ -92,7 +92,7 @@ def run_training(
     if start.checkpoint:
         before = start.checkpoint.state
         training.load_state_dict(before["training"])
-    metrics = Metrics(start.folder, before["metrics"], before["metrics_since"], on_line)
+    metrics = Metrics(start.folder / METRICS, before["metrics"], before["metrics_since"], on_line)
     checkpoints = Checkpoints(start.folder)
 
     def seconds() -> float:
