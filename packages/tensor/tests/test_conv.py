@@ -137,3 +137,16 @@ def test_same_puts_the_odd_zero_at_the_end():
 def test_conv1d_names_wrong_dimensions(x, weight, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         conv1d(ones(x), ones(weight))
+
+
+def test_each_call_reads_what_it_is_given():
+    """Plans are kept by the arguments: equal values of other types, and lists that change, are other arguments."""
+    x, weight = ones(1, 1, 5, 5), ones(1, 1, 3, 3)
+    sides = [1, 1]
+    assert conv2d(x, weight, None, 1, sides).shape == (1, 1, 5, 5)
+    sides[0] = 0
+    assert conv2d(x, weight, None, 1, sides).shape == (1, 1, 3, 5)
+    assert conv2d(x, weight, None, np.int64(1), 1).shape == (1, 1, 5, 5)
+    for wrong in (True, 1.0, "1", range(1, 3)):
+        with pytest.raises(ValueError, match="stride must be an int or 2 of them"):
+            conv2d(x, weight, None, wrong, 1)

@@ -232,3 +232,10 @@ def test_the_values_of_pytorch():
 def test_other_invalid_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         call(ones(1, 1, 4, 4))
+
+
+def test_padding_is_at_most_half_of_a_window_without_its_dilation():
+    x = arange(6, dtype="float32").reshape(1, 1, 6)
+    assert max_pool1d(x, 2, 1, 1, 3).tolist() == [[[2.0, 3.0, 4.0, 5.0, 3.0]]]  # as in PyTorch
+    with pytest.raises(ValueError, match=r"padding \(\(0, 0\), \(2, 2\)\) is more than half of kernel \(1, 2\)"):
+        max_pool1d(x, 2, 1, 2, 3)

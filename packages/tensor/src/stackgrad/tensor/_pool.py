@@ -104,8 +104,8 @@ def max_pool2d(
         input: (batch, channels, height, width).
         kernel_size: an int or (rows, columns).
         stride: the same forms; the kernel size if None.
-        padding: an int, (rows, columns) or ((top, bottom), (left, right)), at most half the kernel with its dilation.
-            Padding is never the largest value.
+        padding: an int, (rows, columns) or ((top, bottom), (left, right)), at most half the kernel. Padding
+            is never the largest value.
         dilation: the distance between a window's elements: an int or (rows, columns).
         ceil_mode: whether the last window of a row or column may extend past the end. Otherwise an edge that holds no
             whole window is dropped.
@@ -222,10 +222,8 @@ def _checked_window(
     dims = expect_image(what, x)
     window = Window(kernel, kernel if stride is None else stride, padding, dilation, dims)
     size, given = image_size(x.shape), window.padding
-    if any(max(sides) > span // 2 for sides, span in zip(given, window.span, strict=True)):
-        raise ValueError(
-            f"{what}: padding {given} is more than half of kernel {window.kernel} with dilation {window.dilation}"
-        )
+    if any(max(sides) > extent // 2 for sides, extent in zip(given, window.kernel, strict=True)):
+        raise ValueError(f"{what}: padding {given} is more than half of kernel {window.kernel}")
     if 0 in size:
         raise ValueError(f"{what}: input of shape {x.shape} has no rows or no columns")
     if ceil_mode:
