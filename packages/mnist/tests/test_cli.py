@@ -69,7 +69,7 @@ def test_help_imports_nothing_large() -> None:
 def _imported_by_a_run(backend: str, folder: Path) -> set[str]:
     """Those of the large packages that a process which trains imports."""
     code = "import sys; from stackgrad.mnist.cli import main; main(sys.argv[1:], standalone_mode=False)"
-    code += "; sys.exit(' '.join({'numba', 'llvmlite', 'matplotlib'} & set(sys.modules)))"
+    code += "; sys.exit(' '.join({'numba', 'llvmlite', 'matplotlib', 'PIL', 'ssl'} & set(sys.modules)))"
     arguments = ("train", "--backend", backend, "--data", str(folder), "--epochs", "1", "--no-pictures")
     result = subprocess.run([sys.executable, "-W", "error", "-c", code, *arguments], capture_output=True, text=True)
     return set(result.stderr.split())
