@@ -18,7 +18,7 @@ def touched(called=(), compiled=(), modules=(), rows=(), kernels=None):
     """A Touched from (path, name) pairs."""
     line_of = {(path, name): line for path, tree in BASE.items() for line, name in lines_of(tree)}
     found = [frozenset((path, line_of[path, name]) for path, name in names) for names in (called, compiled)]
-    return Touched(*found, modules, frozenset(rows), kernels or {})
+    return Touched(found[0], found[1], modules, frozenset(rows), kernels or {})
 
 
 def lines_of(source):
