@@ -30,6 +30,8 @@ def signatures():
 def annotated(function):
     """The names in the annotations of a function: of dotted ones the first."""
     function = inspect.unwrap(function)
+    tree: typing.Any
+    found: list[typing.Any]
     try:
         (tree,) = ast.parse(dedent(inspect.getsource(function))).body
     except OSError:  # made by a decorator
@@ -44,7 +46,7 @@ def annotated(function):
 
 def test_no_type_in_a_signature_is_unexplained():
     public = {name.rpartition(".")[2] for name in public_values()}
-    unexplained = {}
+    unexplained: dict[str, list[str]] = {}
     for name, function in signatures():
         known = {*public, *OTHERS}
         of_module = vars(inspect.getmodule(inspect.unwrap(function)))
