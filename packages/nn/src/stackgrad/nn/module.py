@@ -26,6 +26,7 @@ from ._containers import find_in
 from ._hooks import Hooks
 from ._registration import Registering
 from .parameter import Buffer, Parameter, reaches_parameter
+from .summary import html
 
 
 class Module(Changing, Registering):
@@ -256,8 +257,6 @@ class Module(Changing, Registering):
         return "\n  ".join([f"{type(self).__name__}(", *lines]) + "\n)"
 
     def _repr_html_(self) -> str:
-        from .summary import html  # which imports this module
-
         return html(self)
 
     # Hidden from type checkers, which would otherwise conclude that a module has every attribute.

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
 
-from .module import Module, _members
+from ._containers import find_in
 from .parameter import Parameter
+
+if TYPE_CHECKING:
+    from .module import Module
 
 
 def summary(module: Module, *inputs: Any) -> str:
@@ -72,7 +75,7 @@ def _layers(module: Module) -> tuple[list[tuple[str, Module, str]], str]:
     """The rows: name, module and count of parameters, of each without submodules or with own ones; and the total."""
     rows = []
     for name, each in module.named_modules():
-        own = [member for _, member in _members(each) if isinstance(member, Parameter)]
+        own = [member for _, member in find_in(vars(each).items(), lambda value: isinstance(value, Parameter))]
         if own or not any(True for _ in each.children()):
             rows.append((name, each, f"{sum(p.size for p in own):,}"))
     trained = sum(p.size for p in module.parameters() if p.requires_grad)
