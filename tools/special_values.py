@@ -28,7 +28,7 @@ Values = NDArray[Any]
 PATH = Path(_special.__file__).with_name(_special.FILE)
 
 
-def _masked_by(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+def _relu_grad(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """What `relu` hands back of x, where y is its result."""
     out: torch.Tensor = torch.ops.aten.threshold_backward(x, y, 0)
     return out
@@ -40,7 +40,7 @@ def _where_larger(g: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Te
 
 
 ROWS: dict[str, Callable[..., torch.Tensor]] = {
-    "masked_by": _masked_by,
+    "relu_grad": _relu_grad,
     "where_larger": _where_larger,
     "normal_cdf": torch.special.ndtr,
     "normal_pdf": lambda x: torch.exp(-x * x / 2) / math.sqrt(2 * math.pi),

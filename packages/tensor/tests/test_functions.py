@@ -38,7 +38,7 @@ ALONE = {
     "is_contiguous",
     "item",
     "long",
-    "masked_by",
+    "relu_grad",
     "memory",
     "new",
     "new_empty",

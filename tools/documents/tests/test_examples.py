@@ -23,7 +23,7 @@ WITHOUT = {
     "stackgrad.tensor.NumpyBackend": "a backend, which is called by tensors",
     "stackgrad.tensor.Node": "made by functions, not by users",
     "stackgrad.tensor.Function.": "the example of Function has them",
-    "stackgrad.tensor.Tensor.masked_by": "the gradient of relu",
+    "stackgrad.tensor.Tensor.relu_grad": "the gradient of relu",
     "stackgrad.tensor.Context": "the first argument of a Function, whose example shows it",
     "stackgrad.tensor.Op": "a row of the op table, whose file has them all",
     "stackgrad.tensor.Reduction": "a row of the op table",

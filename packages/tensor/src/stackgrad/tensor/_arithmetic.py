@@ -253,9 +253,9 @@ class Arithmetic(Value):
         """
         return elementwise("relu", self)
 
-    def masked_by(self, other: Operand) -> Tensor:
+    def relu_grad(self, other: Operand) -> Tensor:
         """0 where other <= 0, else self: the gradient of relu. It passes where `other` is NaN."""
-        return elementwise("masked_by", self, other)
+        return elementwise("relu_grad", self, other)
 
     def erf(self) -> Tensor:
         """The error function.

@@ -176,7 +176,7 @@ class Backend(ABC):
         `out` is the result if it was computed with relu, else None.
         """
         if out is not None:
-            g = self.elementwise(OPS["masked_by"], g, out)
+            g = self.elementwise(OPS["relu_grad"], g, out)
         return (
             self.matmul(g, weight) if needs[0] else None,
             self.matmul(self.permute(g, (1, 0)), x) if needs[1] else None,
@@ -210,7 +210,7 @@ class Backend(ABC):
         with relu, else None; it is None, too, if g comes from `max_pool2d_relu_grad`.
         """
         if out is not None:
-            g = self.elementwise(OPS["masked_by"], g, out)
+            g = self.elementwise(OPS["relu_grad"], g, out)
         return (
             self.conv2d_input_grad(g, weight, (x.shape[2], x.shape[3]), window, groups) if needs[0] else None,
             self.conv2d_weight_grad(x, g, window, groups) if needs[1] else None,
@@ -245,9 +245,9 @@ class Backend(ABC):
     def max_pool2d_relu_grad(self, g: Array, taps: Array, x: Array, window: Window) -> Any:
         """The gradient of the input of a relu whose result x was the argument of `max_pool2d`.
 
-        It is `max_pool2d_grad` `masked_by` x, in the form that `conv2d_grads` of this backend reads.
+        It is the `relu_grad` of `max_pool2d_grad` and x, in the form that `conv2d_grads` of this backend reads.
         """
-        return self.elementwise(OPS["masked_by"], self.max_pool2d_grad(g, taps, x.shape[2:], window), x)
+        return self.elementwise(OPS["relu_grad"], self.max_pool2d_grad(g, taps, x.shape[2:], window), x)
 
     @abstractmethod
     def avg_pool2d(self, x: Array, window: Window) -> Array:

@@ -39,7 +39,7 @@ class BatchNorm(Primitive):
         scale = ((centred * centred).mean((0, 2), keepdim=True) + ctx.eps).rsqrt()
         normal, weight = centred * scale, weight.reshape(1, -1, 1)
         if ctx.relu:
-            g = g.masked_by(normal * weight + bias.reshape(1, -1, 1))
+            g = g.relu_grad(normal * weight + bias.reshape(1, -1, 1))
         rest = g - g.mean((0, 2), keepdim=True) - normal * (g * normal).mean((0, 2), keepdim=True)
         return rest * scale * weight, (g * normal).sum((0, 2)), g.sum((0, 2))
 

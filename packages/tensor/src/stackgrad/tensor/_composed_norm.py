@@ -34,7 +34,7 @@ def batch_norm_grad(
     """See Backend.batch_norm_grad (S. Ioffe and C. Szegedy, arXiv:1502.03167)."""
     normal = _normal(on, x, mean, var, eps)
     if relu:
-        g = on.elementwise(OPS["masked_by"], g, _scale_and_shift(on, normal, weight, bias))
+        g = on.elementwise(OPS["relu_grad"], g, _scale_and_shift(on, normal, weight, bias))
     weighted = on.elementwise(OPS["mul"], g, normal)
     rest = _centred(on, g, _mean(on, g))
     share = on.elementwise(OPS["mul"], normal, _column(on, _mean(on, weighted)))

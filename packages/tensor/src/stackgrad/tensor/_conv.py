@@ -50,7 +50,7 @@ class Conv2d(Primitive):
             found = backend.conv2d_grads(passed, ctx.image, weight.data, positive, window, groups, needs)
             return tuple([None if grad is None else g.new(grad) for grad in found[: 2 + len(rest)]])
         if out:
-            g = g.masked_by(out[0])
+            g = g.relu_grad(out[0])
         grads = (
             Conv2dInputGrad.apply(g, weight, (x.shape[2], x.shape[3]), window, groups) if needs[0] else None,
             Conv2dWeightGrad.apply(x, g, window, groups) if needs[1] else None,

@@ -35,7 +35,7 @@ class Linear(Primitive):
             found = g.backend.linear_grads(g.data, x.data, weight.data, after_relu, needs)
             return tuple([None if grad is None else g.new(grad) for grad in found[: 2 + len(rest)]])
         if out:
-            g = g.masked_by(out[0])
+            g = g.relu_grad(out[0])
         grads = (
             MatMul.apply(g, weight) if needs[0] else None,
             MatMul.apply(Permute.apply(g, (1, 0)), x) if needs[1] else None,

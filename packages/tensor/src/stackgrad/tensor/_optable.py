@@ -10,7 +10,7 @@ The operation on every backend, its gradient, its tests and its benchmark all fo
           separate version for integers are listed in `OF_INTEGERS` of stackgrad.kernels._scalar.
 `grads`   for each operand the gradient as a tensor expression, or None where no gradient flows. Its parameters name
           what it needs: g (the gradient of the result), out, x, y, z; only these are kept until backward. It selects
-          with `where`, `masked_by` or `where_larger` instead of multiplying by 0 or 1, because 0 times infinity is
+          with `where`, `relu_grad` or `where_larger` instead of multiplying by 0 or 1, because 0 times infinity is
           NaN. `testing/special_values.json` lists the values of each row at 0, infinities, NaN, ties and bounds.
 `accepts` the dtypes the operation is defined on: b(ool), i(nt64), f(loat). If it is f alone, other dtypes are
           converted to float32 first.
@@ -126,7 +126,7 @@ def _inverse(x: Any) -> Any:
 
 def _step(name: str, numpy: Callable[..., Any], scalar: str, kinks: Sequence[float]) -> Op:
     """A step function: constant except for jumps at `kinks`."""
-    return Op(name, numpy, scalar, (lambda g: g.masked_by(0.0),), kinks=tuple(kinks))
+    return Op(name, numpy, scalar, (lambda g: g.relu_grad(0.0),), kinks=tuple(kinks))
 
 
 def _comparison(name: str, numpy: Callable[..., Any], scalar: str) -> Op:
@@ -178,7 +178,7 @@ OPS: dict[str, Op] = {
             ulp=2.0,
         ),
         Op("abs", np.abs, "abs(x)", (lambda g, x: g * x.detach().sign(),), "if", kinks=(0.0,)),
-        Op("sign", _sign, "T(x > T(0)) - T(x < T(0))", (lambda g: g.masked_by(0.0),), "if", kinks=(0.0,)),
+        Op("sign", _sign, "T(x > T(0)) - T(x < T(0))", (lambda g: g.relu_grad(0.0),), "if", kinks=(0.0,)),
         _step("floor", np.floor, "floor(x)", range(-4, 5)),
         _step("ceil", np.ceil, "ceil(x)", range(-4, 5)),
         _step("trunc", np.trunc, "trunc(x)", range(-4, 5)),
@@ -197,7 +197,7 @@ OPS: dict[str, Op] = {
             np.floor_divide,
             "x / y if y == T(0) else rint((x - fmod(x, y)) / y)"
             " - T((fmod(x, y) != T(0)) & ((fmod(x, y) < T(0)) != (y < T(0))))",
-            (lambda g: g.masked_by(0.0), lambda g: g.masked_by(0.0)),
+            (lambda g: g.relu_grad(0.0), lambda g: g.relu_grad(0.0)),
             "if",
             domain=((-4.0, 4.0), (5.0, 8.0)),
             kinks=(0.0,),
@@ -233,16 +233,16 @@ OPS: dict[str, Op] = {
             "relu",
             lambda x: np.maximum(x, 0),
             "T(0) if x < T(0) else x",
-            (lambda g, out: g.masked_by(out),),
+            (lambda g, out: g.relu_grad(out),),
             "if",
             kinks=(0.0,),
         ),
         # The gradients of relu and of maximum in one pass. Each is its own gradient for x.
         Op(
-            "masked_by",
+            "relu_grad",
             lambda x, y: np.where(y <= 0, 0, x),
             "T(0) if y <= T(0) else x",
-            (lambda g, y: g.masked_by(y), None),
+            (lambda g, y: g.relu_grad(y), None),
             "if",
             kinks=(0.0,),
         ),
