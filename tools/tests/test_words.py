@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TOPS = ("benchmarks", "docs", "examples", "packages/mnist", "packages/nn", "packages/tensor", "tools", ".")
+TOPS = (
+    "benchmarks",
+    "docs",
+    "examples",
+    "packages/kernels",
+    "packages/mnist",
+    "packages/nn",
+    "packages/tensor",
+    "tools",
+    ".",
+)
 NOUNS = "array|backend|dtype|file|folder|image|integer|layer|leaf|module|scalar|tensor|view"
 TERMS = {
     "turned": r"\bturned\b(?! (?:into|off|on|out)\b)",

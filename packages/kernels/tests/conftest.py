@@ -20,7 +20,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A test draws the same numbers by itself, beside others, and in whatever process: each begins a new generator."""
+    """Give each test a new generator, so that it draws the same numbers alone, among others, and in any process."""
     module = getattr(item, "module", None)
     if hasattr(module, "RNG"):
         module.RNG = np.random.default_rng(0)
@@ -35,7 +35,7 @@ def _on_cpu() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def _checked_arguments() -> Iterator[None]:
-    """Kernels trust their callers: here each is only entered with arrays of the dtype and layout it was made for."""
+    """Kernels trust their callers: check here that each gets arrays of the dtype and layout it was compiled for."""
     enter = _kernel.Kernel.__getitem__
 
     def getitem(kernel: _kernel.Kernel, dtype: np.dtype[Any]) -> Callable[..., None]:
@@ -66,7 +66,7 @@ def _checked_arguments() -> Iterator[None]:
 
 @pytest.fixture
 def poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
-    """New memory is full of NaN, -1 and true, so that what a kernel leaves unwritten shows in its result."""
+    """Fill new memory with NaN, -1 and true, so that elements that a kernel does not write show in its result."""
     take = _memory.pool.take
 
     def filled(size: int) -> Any:
@@ -76,20 +76,20 @@ def poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(_memory, "SMALLEST", 0)
     monkeypatch.setattr(_memory.pool, "take", filled)
-    _plan_anew(monkeypatch)
+    _without_cached_plans(monkeypatch)
 
 
 @pytest.fixture
 def run_serially(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
-    """A function that makes all kernels run their chunks one after the other, or all of them on all cores."""
+    """A function that makes all kernels run their chunks on one thread, or all of them on all cores."""
 
     def choose(serial: bool) -> None:
         monkeypatch.setattr(_parallel, "SERIAL", 2**62 if serial else 0)
-        _plan_anew(monkeypatch)
+        _without_cached_plans(monkeypatch)
 
     return choose
 
 
-def _plan_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep no plans: they would be those of other memory or of other launches."""
+def _without_cached_plans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make new plans in each call: cached ones would use other memory or other launches."""
     monkeypatch.setattr(Plans, "find", lambda plans, key, *arguments: plans._make(*arguments))

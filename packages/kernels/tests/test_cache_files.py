@@ -1,4 +1,4 @@
-"""Machine code on disk: whatever is wrong with a file or its folder, the work is done, and the file made again."""
+"""Machine code on disk: whatever is wrong with a file or its folder, the work is done and the file rewritten."""
 
 import errno
 import os
@@ -22,8 +22,8 @@ from stackgrad.kernels.cpu._pointers import Memory, load, store
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """The cache's own folder, empty and not made yet; nothing has been warned of."""
-    _kernel._team()  # which has machine code of its own
+    """The cache's folder, which does not exist yet; no warning has been given."""
+    _kernel._team()  # it has machine code of its own
     folder = tmp_path / "cache" / "kernels"
     monkeypatch.setattr(_cache_files, "cache_folder", lambda: folder)
     monkeypatch.setattr(_cache_files, "_warned", False)
@@ -36,19 +36,19 @@ def double(chunk, x, out):
 
 
 def run():
-    """What a process does that comes to this kernel: whether it was found on disk, and what was warned of."""
+    """Run the kernel as a new process would; return whether it was found on disk, and the warnings."""
     kernel = Kernel(double, lambda T: (Memory(T), Memory(T)))
     x = np.arange(5.0)
     out = np.empty_like(x)
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         kernel[x.dtype](x.size, 0, (x, out))
     assert out.tolist() == [0, 2, 4, 6, 8]
-    return kernel.cache_hits == 1, [str(warning.message) for warning in told]
+    return kernel.cache_hits == 1, [str(warning.message) for warning in warned]
 
 
 class Ran:
-    """What a pickle may hold: it runs what it likes."""
+    """A pickle that runs code when it is loaded."""
 
     def __reduce__(self):
         return os.mkdir, (self.path,)
@@ -59,13 +59,13 @@ class Ran:
 
 FOUND, MADE = (True, []), (False, [])
 
-# What is done to the file of a kernel; where it cannot be replaced, what the only warning ends in.
+# How to damage the file of a kernel, and, if it cannot be replaced, the end of the only warning.
 DAMAGES = {
     "removed": (lambda path: path.unlink(), None),
     "empty": (lambda path: path.write_bytes(b""), None),
-    "cut in the digest": (lambda path: os.truncate(path, 20), None),
-    "cut behind the digest": (lambda path: os.truncate(path, 32), None),
-    "cut at the end": (lambda path: os.truncate(path, path.stat().st_size - 1), None),
+    "truncated in the digest": (lambda path: os.truncate(path, 20), None),
+    "truncated after the digest": (lambda path: os.truncate(path, 32), None),
+    "truncated at the end": (lambda path: os.truncate(path, path.stat().st_size - 1), None),
     "longer": (lambda path: path.write_bytes(path.read_bytes() + b"\0"), None),
     "zeros": (lambda path: path.write_bytes(bytes(path.stat().st_size)), None),
     "other machine code": (lambda path: path.write_bytes(path.read_bytes().replace(b"\x48", b"\xcc")), None),
@@ -78,32 +78,32 @@ DAMAGES = {
     "a link to a folder": (lambda path: (path.unlink(), path.symlink_to("/")), None),
     "endless": (lambda path: (path.unlink(), path.symlink_to("/dev/zero")), None),
     "a pipe": (lambda path: (path.unlink(), os.mkfifo(path)), None),
-    "not to be read": (lambda path: path.chmod(0), None),
+    "unreadable": (lambda path: path.chmod(0), None),
     "without its folder": (lambda path: shutil.rmtree(path.parents[1]), None),
 }
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes, links and permissions of a POSIX system")
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_file_is_made_again(damage, folder):
+def test_a_damaged_file_is_rewritten(damage, folder):
     assert (run(), run()) == (MADE, FOUND)
     (path,) = folder.iterdir()
     do, reason = DAMAGES[damage]
     do(path)
-    found, told = run()
-    # Who may read all files does so.
-    assert not found or (damage == "not to be read" and os.geteuid() == 0)
+    found, warned = run()
+    # A user who may read all files can read it.
+    assert not found or (damage == "unreadable" and os.geteuid() == 0)
     assert not (folder / "ran").exists()
     assert not list(folder.glob("*.tmp"))
     if reason is None:
-        assert told == []
+        assert warned == []
         assert run() == FOUND
     else:
-        (message,) = told
+        (message,) = warned
         assert message.startswith(f"kernels are compiled again in each process: cannot write to {folder} (")
         assert reason in message
         assert message.endswith("; set STACKGRAD_CACHE_DIR to a writable folder")
-        assert run() == MADE  # told once
+        assert run() == MADE  # only one warning
 
 
 @given(st.binary(max_size=200), st.binary(min_size=1, max_size=8), st.data())
@@ -128,7 +128,7 @@ def test_damage_anywhere_is_noticed(content, other, data):
     assert blob[:digest] != _cache_files._digest("another key", blob[digest:])
 
 
-def test_a_file_under_another_s_name(folder):
+def test_a_file_under_the_name_of_another(folder):
     _cache_files.store("name", "one", b"of one")
     (one,) = folder.iterdir()
     _cache_files.store("name", "two", b"of two")
@@ -138,7 +138,7 @@ def test_a_file_under_another_s_name(folder):
     assert _cache_files.load("name", "two") is None
 
 
-def test_names_that_no_file_can_have(folder):
+def test_names_that_are_invalid_for_files(folder):
     for name in ("<lambda>", "a/b", "..", "x" * 1000, "", "nul\0", "ü"):
         _cache_files.store(name, "key", name.encode())
         assert _cache_files.load(name, "key") == name.encode()
@@ -163,21 +163,21 @@ def half_written(path, blob):
         ("mkdir", cannot_write, "Read-only file system"),
     ],
 )
-def test_a_disk_that_takes_no_more(method, failure, reason, folder, monkeypatch):
+def test_a_disk_that_cannot_be_written(method, failure, reason, folder, monkeypatch):
     monkeypatch.setattr(Path, method, failure)
     found, (message,) = run()
     assert not found
     assert f"cannot write to {folder} ({reason})" in message
-    assert run() == MADE  # told once
+    assert run() == MADE  # only one warning
     assert not folder.exists() or not list(folder.iterdir())
 
 
-def test_the_warning_is_a_line(folder, monkeypatch):
+def test_the_warning_is_one_line(folder, monkeypatch):
     monkeypatch.setattr(Path, "mkdir", cannot_write)
-    with pytest.warns(RuntimeWarning, match="compiled again") as told:
+    with pytest.warns(RuntimeWarning, match="compiled again") as warned:
         _cache_files.store("name", "key", b"content")
     _cache_files.store("name", "key", b"content")
-    (one,) = told
+    (one,) = warned
     assert warnings.formatwarning(one.message, one.category, one.filename, one.lineno).count("\n") == 1
 
 
@@ -186,15 +186,15 @@ def test_a_limit_on_the_size_of_files(folder):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
-        _, told = run()
+        _, warned = run()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert len(told) == 1
+    assert len(warned) == 1
     assert list(folder.iterdir()) == []
     assert (run(), run()) == (MADE, FOUND)
 
 
-def test_a_folder_that_can_only_be_read_serves_what_it_has(folder, monkeypatch):
+def test_a_read_only_folder_can_be_used(folder, monkeypatch):
     assert run() == MADE
     for method in ("write_bytes", "replace", "mkdir", "unlink"):
         monkeypatch.setattr(Path, method, cannot_write)
@@ -203,17 +203,17 @@ def test_a_folder_that_can_only_be_read_serves_what_it_has(folder, monkeypatch):
 
 @pytest.mark.parametrize("blocked", ["cache", "cache/kernels"])
 @pytest.mark.parametrize("by", ["a file", "a link to nothing"])
-def test_something_else_where_the_folder_belongs(blocked, by, folder, tmp_path):
+def test_something_else_in_place_of_the_folder(blocked, by, folder, tmp_path):
     path = tmp_path / blocked
     path.parent.mkdir(exist_ok=True)
     path.touch() if by == "a file" else path.symlink_to(tmp_path / "no" / "where")
-    found, told = run()
-    assert (found, len(told)) == (False, 1)
+    found, warned = run()
+    assert (found, len(warned)) == (False, 1)
     assert run() == MADE
     assert path.is_symlink() or path.is_file()
 
 
-def test_what_a_killed_process_left_is_removed(folder):
+def test_files_of_a_killed_process_are_removed(folder):
     folder.mkdir(parents=True)
     old, new, other = folder / "a.bin.1.tmp", folder / "a.bin.2.tmp", folder / "a.bin"
     for path in (old, new, other):
@@ -227,7 +227,7 @@ def test_what_a_killed_process_left_is_removed(folder):
     assert other.exists()
 
 
-def test_many_write_and_read_the_same_file(folder):
+def test_threads_write_and_read_the_same_file(folder):
     found, contents = set(), [bytes([i]) * 10_000 * i for i in range(1, 5)]
 
     def work(content):
@@ -263,7 +263,7 @@ def test_the_folder_is_named_by_the_sources(tmp_path, monkeypatch, found_folder)
     assert after != before
 
 
-def test_the_user_s_cache_folder_is_the_default(monkeypatch, tmp_path, found_folder):
+def test_the_default_is_the_cache_folder_of_the_user(monkeypatch, tmp_path, found_folder):
     monkeypatch.delenv("STACKGRAD_CACHE_DIR", raising=False)
     monkeypatch.setattr(_cache_files.platformdirs, "user_cache_dir", lambda name: str(tmp_path / name))
     assert found_folder().parent == tmp_path / "stackgrad"
@@ -304,7 +304,7 @@ def test_without_sources(monkeypatch, tmp_path, found_folder):
         assert found_folder() is None
 
 
-def test_without_a_known_folder_all_is_compiled(monkeypatch):
+def test_without_a_folder_everything_is_compiled(monkeypatch):
     monkeypatch.setattr(_cache_files, "cache_folder", lambda: None)
     assert (run(), run()) == (MADE, MADE)
 

@@ -1,4 +1,4 @@
-"""Captured functions on the cpu backend: replays do what calls would have done."""
+"""Captured functions on the cpu backend: replays do the same as calls."""
 
 import copy
 from concurrent.futures import ThreadPoolExecutor
@@ -50,7 +50,7 @@ class Network:
         return losses.detach(), losses.mean().detach()
 
 
-def test_training_is_the_same_to_the_bit():
+def test_training_is_bitwise_the_same():
     called, replayed = Network(), Network()
     step = sg.capture(replayed.step)
     for i in range(12):
@@ -65,7 +65,7 @@ def test_training_is_the_same_to_the_bit():
     assert (called.steps, called.draws.call) == (replayed.steps, replayed.draws.call) == (12, 12)
 
 
-def test_the_python_is_left_out_from_the_third_call_on():
+def test_python_does_not_run_from_the_third_call_on():
     called = Mock()
 
     @sg.capture
@@ -75,12 +75,12 @@ def test_the_python_is_left_out_from_the_third_call_on():
 
     results = [double(sg.tensor([i, i + 1])) for i in range(5)]
     assert called.call_count == 2
-    assert [x.tolist() for x in results] == [[2 * i, 2 * i + 2] for i in range(5)]  # each a tensor of its own
+    assert [x.tolist() for x in results] == [[2 * i, 2 * i + 2] for i in range(5)]  # each result is a new tensor
     assert double(sg.tensor([1.5])).tolist() == [3.0]
     assert called.call_count == 3
 
 
-def test_only_so_many_forms_are_recorded():
+def test_the_number_of_recorded_forms_is_limited():
     called = Mock()
 
     @sg.capture
@@ -104,7 +104,7 @@ def test_arguments_are_copied():
     assert x.tolist() == [1.0, 2.0]
 
 
-def test_what_it_uses_besides_is_used_as_it_is():
+def test_other_tensors_are_used_without_a_copy():
     weight = sg.ones(3)
     scale = sg.capture(lambda x: x * weight)
     for factor in (1.0, 2.0, 3.0, 4.0):
@@ -112,7 +112,7 @@ def test_what_it_uses_besides_is_used_as_it_is():
         assert scale(sg.ones(3)).tolist() == [factor] * 3
 
 
-def test_memory_that_is_written_is_made_anew():
+def test_memory_that_is_written_is_new_in_each_replay():
     @sg.capture
     def total(x):
         filled, made, wide = sg.zeros(3), sg.tensor([1.0, 1.0, 1.0]), sg.zeros(20_000)
@@ -129,7 +129,7 @@ def test_memory_that_is_written_is_made_anew():
         assert wide.tolist() == [2.0 * i] * 3 + [0.0]
 
 
-def test_a_generator_that_is_seeded_again_needs_no_new_recording():
+def test_a_reseeded_generator_needs_no_new_recording():
     python, generator = Mock(), sg.Generator(1)
 
     @sg.capture
@@ -149,7 +149,7 @@ def test_a_generator_that_is_seeded_again_needs_no_new_recording():
     assert python.call_count == 2
 
 
-def test_random_numbers_are_drawn_anew():
+def test_each_replay_draws_new_random_numbers():
     def draw(generator, x):
         return (
             x + sg.rand(3, generator=generator),
@@ -167,8 +167,8 @@ def test_random_numbers_are_drawn_anew():
 def test_indices_and_classes_are_checked_each_time():
     pick = sg.capture(lambda x, i: x[i])
     x = sg.arange(4.0)
-    for places in ([0, 1], [3, 3], [2, 0]):
-        assert pick(x, sg.tensor(places)).tolist() == places
+    for indices in ([0, 1], [3, 3], [2, 0]):
+        assert pick(x, sg.tensor(indices)).tolist() == indices
     assert pick(x, sg.tensor([-1, -4])).tolist() == [3.0, 0.0]
     with pytest.raises(IndexError, match="index 4 is out of range for dim 0 of extent 4"):
         pick(x, sg.tensor([0, 4]))
@@ -176,7 +176,7 @@ def test_indices_and_classes_are_checked_each_time():
 
 
 @pytest.mark.parametrize("loss", [sg.cross_entropy, sg.nll_loss])
-def test_a_class_that_is_none_ends_a_replay_and_not_the_next(loss):
+def test_a_class_out_of_range_ends_one_replay_alone(loss):
     captured = sg.capture(lambda x, target: loss(x, target[::-1]) * 2)
     x = sg.log_softmax(sg.tensor([[1.0, 2.0, 4.0], [3.0, 1.0, 0.0]]), 1)
     for _ in range(3):
@@ -188,7 +188,7 @@ def test_a_class_that_is_none_ends_a_replay_and_not_the_next(loss):
         assert captured(x, sg.tensor([2, 0])).tolist() == expected
 
 
-def test_a_function_of_the_user_s_that_fails_in_a_replay():
+def test_a_user_function_that_fails_in_a_replay():
     def inverse(v):
         if v == 0:
             raise ZeroDivisionError
@@ -202,7 +202,7 @@ def test_a_function_of_the_user_s_that_fails_in_a_replay():
     assert captured(sg.tensor([4.0, 2.0])).tolist() == [0.25, 0.5]
 
 
-def test_nothing_is_counted_where_a_function_of_the_user_s_fails_before():
+def test_nothing_is_counted_if_a_user_function_fails_before():
     counted = []
 
     def checked(v):
@@ -225,7 +225,7 @@ def test_nothing_is_counted_where_a_function_of_the_user_s_fails_before():
     assert len(counted) == 3
 
 
-def test_a_user_s_own_operations():
+def test_operations_of_the_user():
     cube, smooth = kernels.map(lambda v: v**3), kernels.zip(lambda a, b: (a + b) / 2)
     captured = sg.capture(lambda x: smooth(cube(x), x))
     for i in range(4):
@@ -243,11 +243,11 @@ def test_second_derivatives():
         assert captured(sg.full(2, float(i))).tolist() == [6.0 * i] * 2
 
 
-# --- what it follows
+# --- values that replays follow
 
 
 def called_and_captured(begin, count=6):
-    """What each call gives, of a function that `begin` makes, called and captured; it gets the number of the call."""
+    """Results of a function that `begin` makes, called and captured; arguments depend on the index of the call."""
     seen = []
     for wrap in (lambda function: function, sg.capture):
         function, arguments = begin()
@@ -279,7 +279,7 @@ def test_a_broadcast_parameter_of_one_element():
 
 @pytest.mark.parametrize("dims", [(0,), (1,), (0, 1), None])
 @pytest.mark.parametrize("name", ["sum", "mean", "max", "prod"])
-def test_reductions_of_what_expand_repeats(name, dims):
+def test_reductions_of_expanded_tensors(name, dims):
     def begin():
         return lambda x: getattr(x.expand(4, 3), name)(dims), lambda i: (sg.full((4, 1), float(i)),)
 
@@ -287,7 +287,7 @@ def test_reductions_of_what_expand_repeats(name, dims):
     assert captured == called
 
 
-def test_an_argument_that_is_written_to():
+def test_an_argument_that_is_written():
     def double(x):
         x.mul_(2.0)
         x[0] = -1.0
@@ -315,7 +315,7 @@ def test_results_are_new_each_time_unless_asked_otherwise():
     assert same[4].item() == 32.0
 
 
-def test_gradients_are_each_leaf_s_own():
+def test_gradients_are_new_tensors():
     w = sg.ones(2, requires_grad=True)
 
     @sg.capture
@@ -371,7 +371,7 @@ def test_methods_keyword_arguments_and_names():
         assert one.scale(sg.ones(2), offset=sg.ones(2)).tolist() == [3.0, 3.0]
 
 
-def test_what_the_code_names_may_change_between_calls():
+def test_names_in_the_code_may_change_between_calls():
     it, x = Scaling(), sg.full(2, 3.0)
     for _ in range(3):
         assert it.scale(x, offset=x).tolist() == [9.0, 9.0]
@@ -385,7 +385,7 @@ def test_what_the_code_names_may_change_between_calls():
     assert it.scale(x, offset=x).tolist() == [9.0, 9.0]
 
 
-def test_a_variable_that_changes_each_time_ends_the_recordings_with_a_warning():
+def test_a_variable_that_changes_each_time_ends_recording_with_a_warning():
     rate = 0.0
     captured = sg.capture(lambda x: x * rate)
     for i in range(17):
@@ -398,7 +398,7 @@ def test_a_variable_that_changes_each_time_ends_the_recordings_with_a_warning():
     assert captured(sg.ones(2)).tolist() == [18.0] * 2
 
 
-def test_arguments_of_other_strides_are_other_forms():
+def test_arguments_with_other_strides_are_other_forms():
     total = sg.capture(lambda x: (x / 3).sum(0))
     x = values(40, 30)
     for view in (x, x.T.clone().T, x[::2], x[:, ::-1], x[:1].expand(40, 30)):
@@ -407,7 +407,7 @@ def test_arguments_of_other_strides_are_other_forms():
             assert total(view).tolist() == expected
 
 
-def test_an_error_in_a_replay_leaves_no_half_done_step():
+def test_an_error_in_a_replay_leaves_no_partial_step():
     called, replayed = Network(), Network()
     step = sg.capture(replayed.step)
     for i in range(6):
@@ -437,7 +437,7 @@ def test_calls_from_several_threads_wait_for_each_other():
 
 
 class Trainer:
-    """Counts its steps in an attribute that has the name of the optimizer's method."""
+    """It counts its steps in an attribute with the name of the optimizer's method."""
 
     def __init__(self):
         self.optimizer, self.step, self.called = Stepper(), 0, Mock()
@@ -455,7 +455,7 @@ class Stepper:
         self.total.add_(x)
 
 
-def test_an_attribute_counts_where_the_code_uses_it_and_not_by_its_name_alone():
+def test_an_attribute_matters_only_if_the_code_uses_it():
     trainer = Trainer()
     learn = sg.capture(trainer.learn)
     for _ in range(30):

@@ -1,4 +1,4 @@
-"""What a captured function depends on besides tensors: what replays follow, and what they refuse, of each kind."""
+"""Dependencies of captured functions besides tensors: those that replays follow, and those that they refuse."""
 
 import argparse
 import array
@@ -83,7 +83,7 @@ FOLLOWED = {
     "set": of_set,
     "bytearray": lambda: of_entry(bytearray(3)),
     "array of Python": lambda: of_entry(array.array("d", [1.0])),
-    "array of NumPy, read as numbers": lambda: of_entry(np.ones(2)),
+    "array of NumPy, read as scalars": lambda: of_entry(np.ones(2)),
     "long array of float32, copied": lambda: of_copied_array(np.float32, 5000),
     "short array of float64, copied": lambda: of_copied_array(np.float64, 2),
     "short array of int32, copied": lambda: of_copied_array(np.int32, 2),
@@ -103,7 +103,7 @@ def results(name, wrap):
 
 
 @pytest.mark.parametrize("name", FOLLOWED)
-def test_what_changes_between_calls(name):
+def test_changes_between_calls(name):
     assert results(name, sg.capture) == results(name, lambda function: function)
 
 

@@ -1,4 +1,4 @@
-"""Convolution by the course's names."""
+"""Convolution under the names of the course."""
 
 import re
 
@@ -70,7 +70,7 @@ def test_tensor_conv1d(kernel, layout, reverse):
     assert np.array_equal(out, by_definition(input[:, :, None], weight[:, :, None], reverse)[:, :, 0])
 
 
-def test_what_is_written_over_is_read_first():
+def test_memory_is_read_before_it_is_overwritten():
     array = np.arange(8.0).reshape(1, 1, 8)
     course.tensor_conv1d(array, array, np.ones((1, 1, 3)), False)
     assert array.tolist() == [[[3, 6, 9, 12, 15, 18, 13, 7]]]
@@ -101,8 +101,8 @@ def test_tensors(backend, reverse):
 
 @pytest.mark.parametrize("backend", ["numpy", "cpu"])
 @pytest.mark.parametrize(("kernel", "size"), [((2, 3), (4, 5)), ((4, 1), (4, 5)), ((6, 7), (4, 5)), ((3, 3), (1, 9))])
-def test_the_course_s_own_backward(backend, kernel, size):
-    """Its gradient of the weight goes into an `out` of the weight's size, under gradients as large as the input."""
+def test_the_backward_of_the_course(backend, kernel, size):
+    """It writes the weight's gradient to an `out` of the weight's size, with gradients as large as the input."""
     rng = np.random.default_rng(0)
     x = tensor(rng.standard_normal((2, 3, *size)), backend=backend, requires_grad=True)
     weight = tensor(rng.standard_normal((4, 3, *kernel)), backend=backend, requires_grad=True)
@@ -199,7 +199,7 @@ A1, W1, O1 = np.zeros((1, 2, 5)), np.zeros((3, 2, 2)), np.zeros((1, 3, 5))
             A1,
             W1.astype("f"),
             TypeError,
-            "weight of float32 with input of float64: expected float32 or float64 alike",
+            "weight of float32 with input of float64: expected float32 or float64 for all",
         ),
         (O1.astype("f"), A1, W1, TypeError, "out of float32 with input of float64"),
         (O1.astype(int), A1.astype(int), W1.astype(int), TypeError, "input of int64 with input of int64"),

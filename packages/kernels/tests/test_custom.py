@@ -1,4 +1,4 @@
-"""map, zip and reduce of a user's own functions."""
+"""map, zip and reduce of a user's functions."""
 
 import functools
 import math
@@ -69,8 +69,8 @@ def test_reduce(dtype):
         np.testing.assert_allclose(TOTAL(x, dim).numpy(), expected, rtol=1e-5)
         assert TOTAL(x, dim).dtype == dtype
         assert TOTAL(x, dim, keepdim=True).shape == np.expand_dims(expected, dim).shape
-        turned = x.permute(2, 0, 1)
-        np.testing.assert_allclose(TOTAL(turned, dim).numpy(), turned.numpy().sum(dim) + 10, rtol=1e-5)
+        transposed = x.permute(2, 0, 1)
+        np.testing.assert_allclose(TOTAL(transposed, dim).numpy(), transposed.numpy().sum(dim) + 10, rtol=1e-5)
 
 
 def test_reduce_by_comparison():
@@ -80,7 +80,7 @@ def test_reduce_by_comparison():
     assert np.array_equal(largest(x, 0).numpy(), x.numpy().max(0))
 
 
-def test_large_ones_in_parallel():
+def test_large_tensors_in_parallel():
     for size in (1, 17, CHUNK + 1, 100_001):
         x = arange(size, dtype="float64")
         assert np.array_equal(SCALED(x, x).numpy(), 4 * x.numpy())
@@ -88,7 +88,7 @@ def test_large_ones_in_parallel():
         assert TOTAL(x, 0).item() == size * (size - 1) / 2 + 10
 
 
-def test_where_there_is_nothing_the_start_is_left():
+def test_no_elements_give_the_start():
     assert TOTAL(zeros(3, 0), 1).tolist() == [10] * 3
     assert TOTAL(zeros(3, 0), 0).shape == (0,)
     assert TOTAL(zeros(0), 0).item() == 10
@@ -98,13 +98,13 @@ def test_int64_and_bool():
     assert kernels.map(lambda v: v / 2)(tensor([5, -5])).tolist() == [2, -2]
     assert kernels.zip(max)(tensor([2**60 + 1, 0]), tensor([2**60, 1])).tolist() == [2**60 + 1, 1]
     assert kernels.map(lambda v: not v)(tensor([True, False])).tolist() == [False, True]
-    some = kernels.reduce(lambda a, b: a + b, False)  # an int64, which is brought back to bool
+    some = kernels.reduce(lambda a, b: a + b, False)  # an int64, which is converted to bool
     assert some(tensor([[False, False], [True, True]]), 1).tolist() == [False, True]
     assert some(from_numpy(np.ones(256, bool)), 0).item() is True
     assert kernels.map(lambda v: 256 * v)(tensor([True, False])).tolist() == [True, False]
 
 
-def test_a_wider_result_is_rounded_to_the_tensor_s_dtype():
+def test_a_wider_result_is_rounded_to_the_dtype_of_the_tensor():
     out = kernels.map(lambda v: v + np.float64(1e-9))(ones(2))
     assert out.dtype == np.float32
     assert out.tolist() == [1, 1]
@@ -154,7 +154,7 @@ DIFFERENTIABLE = [
 
 @pytest.mark.parametrize("backend", ["numpy", "cpu"])
 @pytest.mark.parametrize(("function", "arity"), DIFFERENTIABLE)
-def test_gradients_follow_from_the_op_table(function, arity, backend):
+def test_gradients_come_from_the_op_table(function, arity, backend):
     operation = (kernels.map, kernels.zip)[arity - 1](function)
     operands = [from_numpy(RNG.uniform(0.2, 2.0, shape), backend=backend) for shape in ((3, 4), (4,))[:arity]]
     expected = operation(*operands)
@@ -187,7 +187,7 @@ def test_a_gradient_that_would_be_lost_is_refused():
         assert not branch(x).requires_grad
 
 
-def test_a_tensor_without_dimensions_counts_as_having_one():
+def test_a_tensor_without_dimensions_counts_as_one_dimensional():
     assert CUBE(tensor(2.0)).item() == cube_and_one(2.0)
     for keepdim in (False, True):
         assert TOTAL(tensor(2.0), -1, keepdim).shape == ()
@@ -214,48 +214,48 @@ def uses_an_unknown_name(v):
         (
             lambda: kernels.map(uses_a_method),
             ones(2),
-            "map: Numba cannot compile uses_a_method as a function of one number of float32",
+            "map: Numba cannot compile uses_a_method as a function of one scalar of float32",
             "Unknown attribute 'no_such_thing' of type float32",
         ),
         (
             lambda: kernels.map(uses_an_unknown_name),
             ones(2, dtype="float64"),
-            "map: Numba cannot compile uses_an_unknown_name as a function of one number of float64",
+            "map: Numba cannot compile uses_an_unknown_name as a function of one scalar of float64",
             "'no_such_name' is not defined",
         ),
         (
             lambda: kernels.map(lambda v: v.no_such_thing),
             tensor([1]),
-            "map: Numba cannot compile <lambda> as a function of one number of int64",
+            "map: Numba cannot compile <lambda> as a function of one scalar of int64",
             "Unknown attribute 'no_such_thing' of type int64",
         ),
         (
             lambda: kernels.map(scaled_sum),
             ones(2),
-            "map: Numba cannot compile scaled_sum as a function of one number of float32",
+            "map: Numba cannot compile scaled_sum as a function of one scalar of float32",
             "Signature mismatch: 1 argument types given, but function takes 2 arguments",
         ),
         (
             lambda: kernels.map(functools.partial(scaled_sum, 1)),
             ones(2),
-            "as a function of one number of float32",
+            "as a function of one scalar of float32",
             "Cannot determine Numba type of <class 'functools.partial'>",
         ),
         (
             lambda: lambda x: kernels.zip(lambda a, b: a.no_such_thing)(x, x),
             ones(2),
-            "zip: Numba cannot compile <lambda> as a function of two numbers of float32",
+            "zip: Numba cannot compile <lambda> as a function of two scalars of float32",
             "Unknown attribute 'no_such_thing'",
         ),
         (
             lambda: lambda x: kernels.reduce(lambda a, b: a + str, 0)(x, 0),
             ones(2),
-            "reduce: Numba cannot compile <lambda> as a function of two numbers of float32",
+            "reduce: Numba cannot compile <lambda> as a function of two scalars of float32",
             "No implementation of function Function(<built-in function add>)",
         ),
     ],
 )
-def test_what_numba_cannot_compile(make, x, line, reason):
+def test_functions_that_numba_cannot_compile(make, x, line, reason):
     with pytest.raises(TypeError, match=re.escape(reason)) as error:
         make()(x)
     assert line in first_line(error)
@@ -275,7 +275,7 @@ def test_what_numba_cannot_compile(make, x, line, reason):
         (lambda v: "a", "str"),
     ],
 )
-def test_what_gives_no_number(fn, found):
+def test_functions_that_return_no_scalar(fn, found):
     with pytest.raises(TypeError, match=rf"map: <lambda> gives .*{found}.* for float32: expected a real number"):
         kernels.map(fn)(ones(2))
 
@@ -309,9 +309,9 @@ def no_ones_of_two(a, b):
 
 
 def test_wrong_arguments():
-    with pytest.raises(TypeError, match="map of 3: expected a function of one number"):
+    with pytest.raises(TypeError, match="map of 3: expected a function of one scalar"):
         kernels.map(3)
-    with pytest.raises(TypeError, match="reduce of None: expected a function of two numbers"):
+    with pytest.raises(TypeError, match="reduce of None: expected a function of two scalars"):
         kernels.reduce(None, 0)
     with pytest.raises(TypeError, match="map of ndarray: expected a tensor"):
         kernels.map(abs)(np.ones(3))

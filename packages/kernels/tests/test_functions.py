@@ -1,4 +1,4 @@
-"""Functions of tensors, captured on the cpu backend: what is checked, what is refused, what is drawn, what is new."""
+"""Functions of tensors, captured on the cpu backend: checks, refusals, random draws and new tensors in replays."""
 
 import numpy as np
 import pytest
@@ -9,13 +9,13 @@ X = [[0.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
 
 
 def replayed(function, *arguments):
-    """What a captured function gives when it is called, recorded and replayed."""
+    """The results of a captured function that is called, recorded and replayed."""
     captured = sg.capture(function)
     return [captured(*[sg.tensor(x) for x in arguments]) for _ in range(4)]
 
 
 def refused(function, good, bad, error, message):
-    """A captured function raises for `bad` when it is replayed, and goes on."""
+    """Check that a replay of a captured function raises for `bad`, and that later ones work."""
     captured = sg.capture(function)
     for _ in range(3):
         captured(*map(sg.tensor, good))
@@ -46,7 +46,7 @@ def test_checks_are_made_in_replays():
         lambda x: sg.tensor(x.equal(x)),
     ],
 )
-def test_what_depends_on_values_is_refused(function):
+def test_functions_that_depend_on_values_are_refused(function):
     captured = sg.capture(function)
     x = sg.tensor(np.array(X, np.float32)[:, :1].repeat(6, 1)[:1])
     captured(x)
@@ -68,7 +68,7 @@ def test_what_depends_on_values_is_refused(function):
         lambda g: sg.randn_like(sg.ones(3), generator=g),
     ],
 )
-def test_replays_draw_what_calls_would(make):
+def test_replays_draw_the_same_as_calls(make):
     of_calls, of_replays = sg.Generator(3), sg.Generator(3)
     captured = sg.capture(lambda x: make(of_replays).clone())
     found = [captured(sg.ones(1)).tolist() for _ in range(4)]
@@ -88,7 +88,7 @@ def test_replays_draw_what_calls_would(make):
         lambda: sg.ones(2, 2).tril(),
     ],
 )
-def test_what_is_made_is_new_in_each_replay(make):
+def test_each_replay_creates_new_tensors(make):
     def step(x):
         out = make()
         out += 1

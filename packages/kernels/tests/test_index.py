@@ -1,4 +1,4 @@
-"""Where elements lie: NumPy says so too."""
+"""Shapes and strides, compared with NumPy's."""
 
 import itertools
 
@@ -16,7 +16,7 @@ ARRAYS = {
     "expanded": np.broadcast_to(np.zeros((3, 1)), (2, 3, 4)),
     "new dimension": np.zeros((2, 3))[:, None],
     "without elements": np.zeros((2, 0, 4)),
-    "a number": np.zeros(()),
+    "a scalar": np.zeros(()),
 }
 
 
@@ -25,7 +25,7 @@ def array(request):
     return ARRAYS[request.param]
 
 
-def test_strides_of_what_is_repeated(array):
+def test_strides_of_broadcast_arrays(array):
     shape = (5, *(7 if n == 1 else n for n in array.shape))
     expected = np.broadcast_to(array, shape).strides
     assert spread_strides(array.shape, array.strides, shape) == expected
@@ -49,7 +49,7 @@ def test_dimensions_by_stride(array):
         (("expanded", "transposed"), (1, 2, 0)),
         (("of one row", "transposed"), (1, 2, 0)),
         (("expanded",), (0, 1, 2)),
-        (("a number", "of one row"), (0, 1, 2)),
+        (("a scalar", "of one row"), (0, 1, 2)),
     ],
 )
 def test_the_memory_of_a_result(names, expected):
@@ -68,18 +68,18 @@ def test_merged_dimensions_walk_over_the_same_elements(array):
     assert walked == original
 
 
-def test_neighbours_are_merged_where_all_arrays_allow_it():
-    plain, turned = (12, 4, 1), (1, 2, 6)
+def test_adjacent_dimensions_are_merged_if_all_arrays_allow_it():
+    plain, transposed = (12, 4, 1), (1, 2, 6)
     assert merge((2, 3, 4), [plain, plain]) == ((24,), [(1,), (1,)])
     assert merge((2, 3, 4), [plain, (0, 0, 0)]) == ((24,), [(1,), (0,)])
-    assert merge((2, 3, 4), [plain, turned]) == ((2, 3, 4), [plain, turned])
+    assert merge((2, 3, 4), [plain, transposed]) == ((2, 3, 4), [plain, transposed])
 
 
 def test_around_a_dimension():
     assert [around((2, 3, 4), dim) for dim in range(3)] == [(1, 2, 12), (2, 3, 4), (6, 4, 1)]
 
 
-def test_the_last_operand_stands_for_those_that_are_not_there():
+def test_the_last_operand_stands_in_for_missing_ones():
     assert [three(list(itertools.islice("xyz", count))) for count in (1, 2, 3)] == [
         ("x", "x", "x"),
         ("x", "y", "y"),

@@ -1,4 +1,4 @@
-"""The tables in the docstrings of cpu and cuda: where a reader finds what. A name that both have means the same."""
+"""The index tables in the docstrings of cpu and cuda. Files with the same name have the same purpose."""
 
 import ast
 import re
@@ -24,7 +24,7 @@ def table(backend):
 
 
 def defined(path):
-    """The names that a file gives to functions, classes, their methods, and constants, and those it takes in."""
+    """The names of a file's functions, classes, methods and constants."""
     names = {"__doc__"}
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         match node:
@@ -38,7 +38,7 @@ def defined(path):
 
 
 def cuda_kernels(path):
-    """The functions of a file that ask for the number of their block or thread and are no part of another kernel."""
+    """The functions of a file that use their block or thread index and are not inlined into other kernels."""
     return {
         node.name
         for node in ast.parse(path.read_text(encoding="utf-8")).body
@@ -49,7 +49,7 @@ def cuda_kernels(path):
 
 
 @both
-def test_what_the_table_names_is_there(backend):
+def test_the_names_of_the_table_exist(backend):
     folder = FOLDER / backend
     missing = [
         f"{file}: {name}"
@@ -83,8 +83,8 @@ def test_usual_names_are_found(backend):
     assert [name for name in usual if name not in words] == []
 
 
-def test_files_of_one_name_are_described_alike():
-    """The first words of the rows of a file that both backends have."""
+def test_files_of_one_name_have_the_same_description():
+    """Files of both backends share the first words of at least one of their rows."""
     rows = {backend: {} for backend in ("cpu", "cuda")}
     for backend, found in rows.items():
         for operation, file, _ in table(backend):

@@ -1,4 +1,4 @@
-"""What the package is to those who install it."""
+"""The package as its users see it."""
 
 import ast
 import re
@@ -41,7 +41,7 @@ def test_files_stay_small():
 
 
 def parameters(source):
-    """The functions of a source, with how many parameters each has."""
+    """The functions of a source, each with its number of parameters."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             every = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
@@ -49,7 +49,7 @@ def parameters(source):
 
 
 def test_functions_take_few_arguments():
-    """What belongs together is one argument, whose parts have names: a NamedTuple."""
+    """Arguments that belong together are one NamedTuple."""
     found = [
         f"{path.relative_to(ROOT)}: {name} has {count}"
         for path in (ROOT / "src").rglob("*.py")
@@ -59,6 +59,6 @@ def test_functions_take_few_arguments():
     assert found == []
 
 
-def test_parameters_of_all_kinds_count():
+def test_all_sorts_of_parameters_count():
     source = "async def f(a, /, b, *c, d=1, **e):\n    def g(): return lambda x: x\nclass C:\n    def h(self, y): pass"
     assert sorted(parameters(source)) == [("f", 3), ("g", 0), ("h", 2), ("lambda", 1)]

@@ -1,4 +1,4 @@
-"""The examples of the README are true."""
+"""The examples of the README give the results shown."""
 
 import doctest
 import re
@@ -10,7 +10,7 @@ README = Path(__file__).parent.parent / "README.md"
 def test_the_readme() -> None:
     blocks = re.findall(r"(?<!<!-- skip: next -->\n)```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     parser, runner = doctest.DocTestParser(), doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-    names: dict[str, object] = {}  # the blocks share them
+    names: dict[str, object] = {}  # shared by all blocks
     report: list[str] = []
     for i, block in enumerate(blocks):
         test = parser.get_doctest(block, names, f"block {i}", str(README), 0)

@@ -24,12 +24,12 @@ def test_a_form_is_a_function():
     assert (found, type(found)) == (3, np.float32)
 
 
-def test_a_form_that_calls_what_nobody_has():
+def test_a_form_that_calls_an_unknown_function():
     with pytest.raises(ValueError, match=r"scalar form 'cot\(x\)': cot is not x, y, z, T, abs"):
         compile_scalar("cot(x)")
 
 
-def test_what_is_not_written_here_is_that_of_math():
+def test_other_functions_are_those_of_math():
     assert _math.function_of("atan") is math.atan
     assert _math.function_of("exp") is _math.exp
 

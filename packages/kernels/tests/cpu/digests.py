@@ -1,6 +1,6 @@
-"""A digest of the bits of each kind of work on large arrays: the same in every process, for any number of threads.
+"""A digest of the bits of each sort of work on large arrays: the same in every process, for any number of threads.
 
-Run as a script, with the number of Python threads to work at once, it prints them as JSON.
+Run as a script, with the number of concurrent Python threads, it prints the digests as JSON.
 """
 
 import hashlib
@@ -84,7 +84,7 @@ WORK = {
 
 
 def digests() -> dict[str, str]:
-    """Digests by the names of the kinds of work."""
+    """Digests by the names of the sorts of work."""
     found = {}
     for name, work in WORK.items():
         digest = hashlib.sha256()

@@ -30,7 +30,7 @@ def test_within_rounding_of_scipy(shape, seed):
         exact = ndimage.affine_transform(
             image.astype(float), map_[:, :2], map_[:, 2], order=1, mode="grid-constant", prefilter=False
         )
-        # Places are cut to 256ths of a pixel, over which neither direction's change is more than 255 / 256.
+        # Positions are truncated to 256ths of a pixel; along each direction that changes at most 255 / 256.
         assert np.abs(mine - exact).max() < 0.5 + 2.1
 
 
@@ -50,17 +50,17 @@ def test_whole_pixels_are_exact():
 def test_half_a_pixel_is_the_mean_of_two():
     image = np.array([[[10, 20, 31]]], np.uint8)
     found = affine_images(image, shifted_by(0, 0.5)[None])
-    assert found.tolist() == [[[15, 26, 16]]]  # halves up; beyond the edge lies 0
+    assert found.tolist() == [[[15, 26, 16]]]  # halves round up; outside the image there are zeros
 
 
-def test_edge_lies_between_the_last_pixel_and_zero():
+def test_the_edge_is_interpolated_between_the_last_pixel_and_zero():
     image = np.full((1, 2, 2), 200, np.uint8)
     found = affine_images(image, shifted_by(-0.25, 0)[None])
     assert found.tolist() == [[[150, 150], [200, 200]]]
 
 
 @pytest.mark.usefixtures("poisoned")
-def test_far_outside_lie_zeros():
+def test_far_outside_there_are_zeros():
     far = shifted_by(2.0**20 - 2, 2 - 2.0**20)
     assert not affine_images(np.full((20, 30, 30), 255, np.uint8), np.stack([far] * 20)).any()
 
@@ -69,13 +69,15 @@ def test_any_strides_and_dtypes():
     images = some_images(4, 6, 8)
     maps = np.random.default_rng(1).uniform(-1, 1, (4, 2, 3))
     expected = affine_images(images, maps.astype(np.float32))
-    turned = np.ascontiguousarray(images.transpose(2, 0, 1)).transpose(1, 2, 0)
-    np.testing.assert_array_equal(affine_images(turned, np.asfortranarray(maps.astype(np.float32))), expected)
+    transposed_in_memory = np.ascontiguousarray(images.transpose(2, 0, 1)).transpose(1, 2, 0)
+    np.testing.assert_array_equal(
+        affine_images(transposed_in_memory, np.asfortranarray(maps.astype(np.float32))), expected
+    )
     assert np.array_equal(affine_images(images, np.stack([STAY.astype(int)] * 4)), images)
 
 
 @pytest.mark.parametrize("shape", [(0, 28, 28), (3, 0, 5)])
-def test_nothing(shape):
+def test_no_pixels(shape):
     assert affine_images(np.zeros(shape, np.uint8), np.zeros((shape[0], 2, 3))).shape == shape
 
 
@@ -93,10 +95,10 @@ def test_the_same_in_parallel(run_serially):
         (np.zeros((2, 5, 5)), np.zeros((2, 2, 3)), r"images of float64 \(2, 5, 5\): expected uint8 \(n, h, w\)"),
         (np.zeros((5, 5), np.uint8), np.zeros((5, 2, 3)), r"images of uint8 \(5, 5\): expected uint8"),
         (np.zeros((2, 5, 5), np.uint8), np.zeros((3, 2, 3)), r"maps of shape \(3, 2, 3\) for 2 images: expected \(2,"),
-        (np.zeros((1, 5, 5), np.uint8), np.full((1, 2, 3), np.nan), "nan in a map: expected numbers below 2"),
+        (np.zeros((1, 5, 5), np.uint8), np.full((1, 2, 3), np.nan), "nan in a map: expected absolute values below 2"),
         (np.zeros((1, 5, 5), np.uint8), np.full((1, 2, 3), -(2.0**20)), "-1048576.0 in a map: expected"),
     ],
 )
-def test_names_what_does_not_fit(images, maps, message):
+def test_errors_name_the_wrong_argument(images, maps, message):
     with pytest.raises(ValueError, match="affine_images: " + message):
         affine_images(images, maps)

@@ -1,4 +1,4 @@
-"""The whole table of cases on the cpu backend, and what is kept away from its kernels."""
+"""The whole table of cases on the cpu backend, and inputs that must not reach its kernels."""
 
 import os
 from dataclasses import replace
@@ -14,7 +14,7 @@ from stackgrad.tensor.testing import CASES, ELEMENTWISE_CASES, Case, Limits, che
 
 pytestmark = pytest.mark.usefixtures("poisoned")
 
-# A kernel takes half a second to compile, so integers and bools are left out where floats show the same.
+# A kernel takes half a second to compile, so integers and bools are left out where floats test the same.
 BITWISE = ("bitwise_and", "bitwise_or", "bitwise_xor")
 INTEGERS = ("mul", "pow", "abs", "sign", "clip", "where", "eq", *BITWISE)
 BOOLS = ("where", "maximum", *BITWISE)
@@ -22,8 +22,8 @@ EVERYTHING = os.environ.get("HYPOTHESIS_PROFILE") == "random"
 
 
 def of_few_dtypes(op: Op) -> Case:
-    kinds = {"f": True, "i": op.name in INTEGERS, "b": op.name in BOOLS}
-    accepts = op.accepts if EVERYTHING else "".join(kind for kind in op.accepts if kinds[kind])
+    tried = {"f": True, "i": op.name in INTEGERS, "b": op.name in BOOLS}
+    accepts = op.accepts if EVERYTHING else "".join(kind for kind in op.accepts if tried[kind])
     return Case(op.name, "values", partial(check_elementwise, replace(op, accepts=accepts)))
 
 
@@ -74,7 +74,7 @@ def test_it_shares_memory_with_numpy():
     assert x.tolist() == [7, 1, 2]
 
 
-# --- what must not reach a kernel
+# --- inputs that must not reach a kernel
 
 
 def test_another_byte_order_is_refused():

@@ -1,4 +1,4 @@
-"""Every kind of work of the cpu backend, recorded with other values and replayed, must give what it gives at once."""
+"""Each operation of the cpu backend, recorded with other values and replayed, must give the result of a direct call."""
 
 import inspect
 
@@ -10,8 +10,8 @@ from stackgrad.tensor import Backend, Tape, capturing
 from stackgrad.tensor._tape import captured_on
 from stackgrad.tensor.testing import CASES
 
-# Views and plain facts do no work, and nobody writes to a constant; the places that a mask gives are of no fixed
-# number, and cannot be captured.
+# Views and queries do no work, and nothing writes to a constant. The number of indices of a mask is not fixed, so they
+# cannot be captured.
 AT_ONCE = {"from_numpy", "to_numpy", "empty", "owns_memory", "is_contiguous", "shares_memory", "nonzero"}
 AT_ONCE |= {"permute", "expand", "slice", "constant", "is_writable", "empty_like"}
 
@@ -33,7 +33,7 @@ def replayed(name):
     def run(self, *args):
         method = getattr(CpuBackend, name)
         call = (self, *args) if inspect.isfunction(inspect.getattr_static(CpuBackend, name)) else args
-        if capturing.tape is not None:  # a part of a kind that is composed of others
+        if capturing.tape is not None:  # a part of an operation that is composed of others
             return method(*call)
         given = [memory(x) for x in arrays(args)]
         values = [x.copy() for x in given]

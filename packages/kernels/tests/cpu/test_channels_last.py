@@ -1,4 +1,4 @@
-"""Images brought to channels-last memory."""
+"""Conversion of images to channels-last memory."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Filling, copying, converting and assigning: by kernels what NumPy does."""
+"""Filling, copying, converting and assigning: kernels do what NumPy does."""
 
 import itertools
 
@@ -16,8 +16,8 @@ LAYOUTS = {
     "transposed": lambda x: x.transpose(3, 1, 0, 2),
     "with steps": lambda x: x[::2, ::-1, 1:, ::3],
     "one dimension": lambda x: x.reshape(-1)[::2],
-    "one number": lambda x: x[0, 0, 0, :1][0:1].reshape(()),
-    "nothing": lambda x: x[:, :0],
+    "one element": lambda x: x[0, 0, 0, :1][0:1].reshape(()),
+    "no elements": lambda x: x[:, :0],
     "six dimensions": lambda x: x.reshape(2, 2, 5, 2, 3, 7).transpose(5, 1, 3, 0, 4, 2),
 }
 
@@ -42,7 +42,7 @@ def test_a_copy(either, layout, dtype, to):
     assert not np.shares_memory(out, x)
 
 
-def test_what_a_dtype_cannot_hold(either):
+def test_values_that_a_dtype_cannot_hold(either):
     x = np.array([1.5, -2.5, np.nan])
     assert copy(x, np.dtype("int64"))[:2].tolist() == [1, -2]
     assert copy(x, np.dtype("bool")).tolist() == [True] * 3
@@ -51,7 +51,7 @@ def test_what_a_dtype_cannot_hold(either):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_assignment_to_what_lies_in_any_way(either, layout, dtype):
+def test_assignment_to_any_layout(either, layout, dtype):
     target, expected = values(dtype), values(dtype)
     expected[...] = target
     source = LAYOUTS[layout](values(dtype)).copy()
@@ -60,14 +60,14 @@ def test_assignment_to_what_lies_in_any_way(either, layout, dtype):
     assert np.array_equal(target, expected)
 
 
-def test_assignment_repeats_what_broadcasts(either):
+def test_assignment_broadcasts(either):
     target = np.zeros((3, 4, 5), np.float32)
     for source in (np.float32(2)[None], np.arange(5, dtype="f4"), RNG.standard_normal((4, 1)).astype("f4")):
         assign(target, np.asarray(source))
         assert np.array_equal(target, np.broadcast_to(source, target.shape))
 
 
-def test_assignment_to_memory_that_it_reads(either):
+def test_assignment_to_overlapping_memory(either):
     x = np.arange(40.0)
     assign(x[1:], x[:-1])
     assert x.tolist() == [0.0, *range(39)]
@@ -84,11 +84,11 @@ def test_read_only_memory_is_not_written(either):
         assign(x, np.ones(3))
 
 
-NUMBERS = [(dtype, value) for dtype in DTYPES for value in (0, 2.5, True, -7)]
-NUMBERS += [(dtype, value) for dtype in DTYPES if dtype.kind == "f" for value in (1e300, np.inf)]
+VALUES = [(dtype, value) for dtype in DTYPES for value in (0, 2.5, True, -7)]
+VALUES += [(dtype, value) for dtype in DTYPES if dtype.kind == "f" for value in (1e300, np.inf)]
 
 
-@pytest.mark.parametrize(("dtype", "value"), NUMBERS, ids=str)
+@pytest.mark.parametrize(("dtype", "value"), VALUES, ids=str)
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (7, 11)])
 def test_full(either, value, dtype, shape):
     with np.errstate(over="ignore"):
@@ -98,14 +98,14 @@ def test_full(either, value, dtype, shape):
     assert np.array_equal(out, expected)
 
 
-def test_a_number_that_an_integer_cannot_be(either):
+def test_a_value_that_an_integer_cannot_hold(either):
     with pytest.raises((ValueError, OverflowError)):
         full((2,), np.nan, np.dtype("int64"))
 
 
 @pytest.mark.parametrize("shape", [(4, 6, 5, 7), (840,), (24, 35), (2, 2, 5, 42)])
 @pytest.mark.parametrize("layout", ["in order", "transposed", "with steps"])
-def test_reshape_is_a_view_where_it_can_be(either, layout, shape):
+def test_reshape_is_a_view_if_possible(either, layout, shape):
     x = LAYOUTS[layout](values("float32"))
     if x.size == 840:
         found, expected = reshape(x, shape), x.reshape(shape)
@@ -115,10 +115,10 @@ def test_reshape_is_a_view_where_it_can_be(either, layout, shape):
         assert reshape(x, (x.size,)).tolist() == x.reshape(-1).tolist()
 
 
-def test_slack_is_behind_what_has_none(either):
+def test_with_slack_copies_arrays_without_slack(either):
     x = RNG.standard_normal(5)
     out = with_slack(x)
     assert np.array_equal(out, x)
     assert not np.shares_memory(out, x)
-    large = copy(np.zeros(3))  # in memory of the pool, poisoned as it is
+    large = copy(np.zeros(3))  # in the pool's memory, which is poisoned
     assert with_slack(large) is large

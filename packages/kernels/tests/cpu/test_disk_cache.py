@@ -1,4 +1,4 @@
-"""Machine code on disk is that of this CPU, this Python and this Numba (for the files see ../test_cache_files.py)."""
+"""Machine code on disk belongs to this CPU, this Python and this Numba (see ../test_cache_files.py for the files)."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def double(chunk, x, out):
 
 
 def hits():
-    """How many of a kernel's compiled forms are found on disk."""
+    """How many of a kernel's compiled variants are found on disk."""
     kernel = Kernel(double, lambda T: (Memory(T), Memory(T)))
     x = np.arange(5.0)
     kernel[x.dtype](x.size, x.size, (x, np.empty_like(x)))
@@ -34,8 +34,8 @@ OTHERS = {
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """An empty cache, of which nothing is known."""
-    _kernel._team()  # which has machine code of its own
+    """An empty cache, with no results remembered from another one."""
+    _kernel._team()  # it has machine code of its own
     monkeypatch.setattr(_cache_files, "cache_folder", lambda: tmp_path)
     yield tmp_path
     _disk_cache._surroundings.cache_clear()

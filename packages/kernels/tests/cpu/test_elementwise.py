@@ -23,13 +23,13 @@ def values(*shape, dtype="float32"):
 @pytest.mark.parametrize("size", [1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 3 * CHUNK + 5])
 def test_chunk_edges(run_serially, serial, size):
     run_serially(serial)
-    x, y, number = values(size), values(size), values()
+    x, y, scalar = values(size), values(size), values()
     assert np.array_equal(elementwise(SUB, x, y), x - y)
-    assert np.array_equal(elementwise(SUB, x, number), x - number)
-    assert np.array_equal(elementwise(SUB, number, x), number - x)
+    assert np.array_equal(elementwise(SUB, x, scalar), x - scalar)
+    assert np.array_equal(elementwise(SUB, scalar, x), scalar - x)
     assert np.array_equal(elementwise(SUB, x[::-1], y), x[::-1] - y)
-    assert np.array_equal(elementwise(WHERE, x > 0, number, y), np.where(x > 0, number, y))
-    assert np.array_equal(elementwise(WHERE, np.array(True), x, number), x)
+    assert np.array_equal(elementwise(WHERE, x > 0, scalar, y), np.where(x > 0, scalar, y))
+    assert np.array_equal(elementwise(WHERE, np.array(True), x, scalar), x)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
@@ -44,12 +44,12 @@ def test_rows_at_chunk_edges(run_serially, serial, columns, dtype):
         assert np.array_equal(elementwise(SUB, column, x), column - x)
         assert np.array_equal(elementwise(SUB, x, column), x - column)
         assert np.array_equal(elementwise(SUB, column, row), column - row)
-        apart = np.concatenate([column, x], 1)[:, 1:]
-        assert np.array_equal(elementwise(NEG, apart), -apart)
-        assert np.array_equal(elementwise(SUB, apart, x), apart - x)
-        assert np.array_equal(elementwise(WHERE, apart > 0, x, row), np.where(apart > 0, x, row))
-        assert np.array_equal(elementwise(LT, apart, row), apart < row)
-        assert np.array_equal(elementwise(EQ, apart > 0, row > 0), (apart > 0) == (row > 0))
+        wide = np.concatenate([column, x], 1)[:, 1:]
+        assert np.array_equal(elementwise(NEG, wide), -wide)
+        assert np.array_equal(elementwise(SUB, wide, x), wide - x)
+        assert np.array_equal(elementwise(WHERE, wide > 0, x, row), np.where(wide > 0, x, row))
+        assert np.array_equal(elementwise(LT, wide, row), wide < row)
+        assert np.array_equal(elementwise(EQ, wide > 0, row > 0), (wide > 0) == (row > 0))
 
 
 def test_more_dimensions_than_the_kernels_walk():
@@ -63,7 +63,7 @@ def test_more_dimensions_than_the_kernels_walk():
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
-def test_operands_that_lie_alike_give_a_result_that_lies_so(order):
+def test_operands_of_one_layout_give_a_result_of_that_layout(order):
     x, y = (values(3, 4, 5).transpose(order) for _ in range(2))
     out = elementwise(SUB, x, y)
     assert np.array_equal(out, x - y)
@@ -72,7 +72,7 @@ def test_operands_that_lie_alike_give_a_result_that_lies_so(order):
     assert out.strides == x.strides
 
 
-def test_channels_last_memory_stays_so_where_a_bias_is_added():
+def test_adding_a_bias_keeps_channels_last_memory():
     x, bias = values(2, 5, 6, 3).transpose(0, 3, 1, 2), values(3, 1, 1)
     out = elementwise(SUB, x, bias)
     assert np.array_equal(out, x - bias)
@@ -80,7 +80,7 @@ def test_channels_last_memory_stays_so_where_a_bias_is_added():
 
 
 @pytest.mark.parametrize("shape", [(0,), (3, 0), (0, 3, 2), (1, 0, 1)])
-def test_nothing(shape):
+def test_no_elements(shape):
     x = values(*shape)
     for other in (x, values(), values(*[1] * len(shape)), x.T if x.shape == x.T.shape else x):
         out = elementwise(SUB, x, other)
@@ -94,14 +94,14 @@ def test_no_dimensions():
     assert type(out) is np.ndarray
 
 
-def test_places_beyond_32_bits():
-    x = np.zeros(9 << 28, bool)[:: 1 << 28]  # of which nine pages are ever touched
+def test_offsets_beyond_32_bits():
+    x = np.zeros(9 << 28, bool)[:: 1 << 28]  # only nine pages of it are ever touched
     x[8] = True
     assert elementwise(OPS["bitwise_xor"], x, np.array(True)).tolist() == [True] * 8 + [False]
 
 
 @pytest.mark.parametrize("name", sorted(OPS))
-def test_every_row_has_a_scalar_form_that_takes_a_number_from_each_operand(name):
+def test_the_scalar_form_of_every_op_takes_a_scalar_from_each_operand(name):
     op = OPS[name]
     dtype = "float32" if "f" in op.accepts else "int64"
     operands = [np.ones((), dtype) for _ in range(op.arity)]
@@ -113,7 +113,7 @@ def test_every_row_has_a_scalar_form_that_takes_a_number_from_each_operand(name)
     assert np.allclose(out, expected, rtol=1e-6)
 
 
-def test_powers_of_integers_wrap_round_as_numpys():
+def test_powers_of_integers_wrap_around_as_in_numpy():
     x = np.array([[3], [-7], [10], [2], [-1], [0]])
     y = np.array([0, 1, 2, 39, 63, 64, 65_537, 100_001])
     with np.errstate(over="ignore"):

@@ -1,4 +1,4 @@
-"""Functions whose calls depend on one another: in parts, to the values of one operation after the other."""
+"""Functions whose calls depend on one another: computed in parts, they equal the separate operations."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from stackgrad.tensor import fuse
 
 
 def nested(x, row, column):
-    """Three calls in a row, one beside them, and each result used again behind the next."""
+    """Three nested calls, an independent one, and each result used again after the next call."""
     a = (x * row).exp()
     b = (a + column).log1p()
     c = (b - x).tanh() + a
@@ -37,7 +37,7 @@ def values(rows, columns, dtype):
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_same_as_one_after_the_other(name, dtype):
+def test_the_same_as_separate_operations(name, dtype):
     function = FUNCTIONS[name]
     fused = fuse(function)
     tolerance = 1e-5 if dtype == "float32" else 1e-13

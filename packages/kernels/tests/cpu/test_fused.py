@@ -1,4 +1,4 @@
-"""Fused functions as kernels, beside the same on NumPy, however their operands lie and results are reduced."""
+"""Fused functions as kernels, compared with NumPy, for all layouts of operands and reductions of results."""
 
 import math
 import subprocess
@@ -46,7 +46,7 @@ ROWS = [gelu, chain, smooth, softmax, moments, switched]
 
 
 def operands(f, shape, dtype):
-    """What f takes: arrays, some of which broadcast, and numbers."""
+    """The operands of f: arrays, some of which broadcast, and scalars."""
     full = (RNG.standard_normal(shape) * 1.5).astype(dtype)
     if f is chain:
         row, column = (RNG.standard_normal(n).astype(dtype) for n in (shape[-1:], (*shape[:-1], 1)))
@@ -59,7 +59,7 @@ def operands(f, shape, dtype):
 
 
 def arranged(x, how):
-    """A tensor that lies in another way in memory."""
+    """The tensor with another layout in memory."""
     if how == "transposed" and x.ndim > 1:
         return from_numpy(np.ascontiguousarray(x.numpy().T), backend=x.backend).T.detach()
     if how == "apart":
@@ -92,7 +92,7 @@ def test_it_is_what_numpy_computes(f, how):
 
 @pytest.mark.parametrize("shape", [(100_000,), (3, 20_000), (700, 65), (9000, 3), (40, 40, 40)])
 def test_many_chunks(shape):
-    """Sums of many rows, of long ones, and of both, in float32: beside float64."""
+    """Sums of many rows, of long rows, and of both, in float32, compared with float64."""
 
     def f(x, row, column):
         y = (x * row + column).tanh()
@@ -112,8 +112,10 @@ def test_more_dimensions_than_a_walk_has():
     f = fuse(lambda x, y: (x * y, (x + y).sum((1, 3, 5))))
     for order in (range(6), (5, 3, 1, 4, 2, 0)):
         order = tuple(order)
-        lying = from_numpy(np.ascontiguousarray(x.transpose(order)), backend="cpu").permute(np.argsort(order).tolist())
-        product, total = f(lying, from_numpy(y, backend="cpu"))
+        permuted = from_numpy(np.ascontiguousarray(x.transpose(order)), backend="cpu").permute(
+            np.argsort(order).tolist()
+        )
+        product, total = f(permuted, from_numpy(y, backend="cpu"))
         np.testing.assert_allclose(product.numpy(), x * y)
         np.testing.assert_allclose(total.numpy(), (x + y).sum((1, 3, 5)))
 
@@ -142,7 +144,7 @@ def test_the_same_bits_for_any_number_of_threads(run_serially):
 
 
 @pytest.mark.parametrize("f", [chain, smooth, softmax])
-def test_captured_to_the_bit(f):
+def test_captured_bitwise(f):
     fused = fuse(f)
     arrays = operands(f, (50, 60), "float32")
     leaf, *rest = [from_numpy(x, backend="cpu") if isinstance(x, np.ndarray) else x for x in arrays]
@@ -162,7 +164,7 @@ def test_captured_to_the_bit(f):
             np.testing.assert_array_equal(a.numpy(), b)
 
 
-def test_a_captured_function_follows_what_a_fused_one_uses():
+def test_a_captured_function_follows_variables_of_a_fused_one():
     scale = 1.0
     fused = fuse(lambda x: x * scale)
     captured = capture(lambda x: fused(x))
@@ -171,7 +173,7 @@ def test_a_captured_function_follows_what_a_fused_one_uses():
         np.testing.assert_array_equal(captured(x).numpy(), np.full(3, scale))
 
 
-def test_a_number_compiles_nothing(monkeypatch):
+def test_a_new_scalar_compiles_nothing(monkeypatch):
     x = from_numpy(RNG.standard_normal(5), backend="cpu")
     f = fuse(lambda x, n, m: x * n + m)
     f(x, 1.5, 2)
@@ -181,8 +183,8 @@ def test_a_number_compiles_nothing(monkeypatch):
     assert len(_fused._entries) == compiled
 
 
-def test_kernels_of_other_processes_are_not_taken_for_each_other(tmp_path):
-    """Machine code on disk names its functions; two kernels of one name in a process would be one."""
+def test_kernels_of_other_processes_are_not_confused(tmp_path):
+    """Machine code on disk has names of functions; two kernels of the same name would be one in a process."""
     program = """
 import sys
 import numpy as np

@@ -1,4 +1,4 @@
-"""Rows by their numbers, at the edges of the ranges."""
+"""Rows by index, at the edges of the ranges."""
 
 import numpy as np
 import pytest
@@ -13,19 +13,19 @@ RNG = np.random.default_rng(0)
 NUMPY = NumpyBackend()
 
 
-def whole(*shape, dtype="float32"):
+def integers(*shape, dtype="float32"):
     return RNG.integers(-9, 9, shape).astype(dtype)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "bool"])
 @pytest.mark.parametrize(("rows", "k", "count"), [(5, 3, 7), (1, 1, CHUNK + 1), (9, CHUNK + 1, 4), (1000, 40, 2000)])
 def test_gather_and_scatter(rows, k, count, dtype):
-    a, index, source = whole(rows, k, dtype=dtype), RNG.integers(0, rows, count), whole(count, k, dtype=dtype)
+    a, index, source = integers(rows, k, dtype=dtype), RNG.integers(0, rows, count), integers(count, k, dtype=dtype)
     assert np.array_equal(_indexing.gather(a, index), a[index])
     assert np.array_equal(_indexing.gather(a[::-1, ::-1], index[::-1]), a[::-1, ::-1][index[::-1]])
     for target in (a.copy(), np.repeat(a, 2, axis=1)[:, ::2]):
         expected = target.copy()
-        for i, row in enumerate(index):  # of equal numbers, the last counts
+        for i, row in enumerate(index):  # of equal indices, the last one counts
             expected[row] = source[i]
         _indexing.scatter(target, index, source)
         assert np.array_equal(target, expected)
@@ -44,8 +44,8 @@ def test_rows_are_added_where_they_belong(rows, k, count, dtype):
 
 
 @pytest.mark.parametrize(("rows", "k", "count"), [(0, 3, 0), (4, 0, 2), (4, 3, 0)])
-def test_nothing(rows, k, count):
-    a, index, g = whole(rows, k), np.zeros(count, np.int64), whole(count, k)
+def test_no_rows(rows, k, count):
+    a, index, g = integers(rows, k), np.zeros(count, np.int64), integers(count, k)
     assert _indexing.gather(a, index).shape == (count, k)
     assert np.array_equal(_indexing.scatter_add(g, index, rows), np.zeros((rows, k)))
     before = a.copy()

@@ -1,4 +1,4 @@
-"""Machine code on disk: found again by another process, never stale, and done without where it cannot be written."""
+"""Machine code on disk: another process finds it, it is never stale, and it is not needed if it cannot be written."""
 
 import json
 import os
@@ -51,24 +51,24 @@ def test_a_second_process_finds_the_kernels(tmp_path):
     assert first == MADE
     assert second == FOUND
     assert files(tmp_path) == made
-    # The loop, what its threads do, the table's kernel and the one written by hand; a user's function leaves nothing.
+    # The loop, the threads' functions, the table's kernel and the one written by hand; a user's function has no file.
     names = sorted({path.name.split("-")[0] for path in made})
     assert names == ["_softmax", "add_flat", "launch", "replay", "serve"]
     assert len({path.parent for path in made}) == 1
 
 
 def damaged(folder):
-    """Every file of that cache, damaged in a way of its own."""
+    """Damage every file of that cache, each in a different way, and return their number."""
     damages = [lambda blob: b"", lambda blob: blob[:-1], lambda blob: blob[:40], lambda blob: blob[:-9] + b"\xcc" * 9]
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     contents = [path.read_bytes() for path in paths]
     for path, content, damage in zip(paths, contents, damages, strict=False):
         path.write_bytes(damage(content))
-    paths[-1].write_bytes(contents[0])  # another's
+    paths[-1].write_bytes(contents[0])  # that of another kernel
     return len(paths)
 
 
-def test_a_damaged_cache_is_made_again(tmp_path):
+def test_a_damaged_cache_is_rebuilt(tmp_path):
     run(tmp_path)
     assert damaged(tmp_path) == 5
     again, stderr = run(tmp_path, "-W", "error")

@@ -1,4 +1,4 @@
-"""The same bits for any number of threads, and Python threads that launch kernels at once."""
+"""The same bits for any number of threads, and Python threads that launch kernels concurrently."""
 
 import json
 import os
@@ -24,7 +24,7 @@ digests = runpy.run_path(str(DIGESTS))["digests"]
 
 @pytest.fixture(scope="module")
 def expected():
-    """The digests made here, on as many threads as there are cores."""
+    """The digests computed here, on as many threads as there are cores."""
     sg.set_default_backend("cpu")
     return digests()
 
@@ -46,7 +46,7 @@ def test_twice_in_a_row(expected):
 
 
 @pytest.mark.parametrize("serial", [True, False])
-def test_chunk_after_chunk_and_on_all_cores(expected, run_serially, serial):
+def test_on_one_thread_and_on_all_cores(expected, run_serially, serial):
     run_serially(serial)
     assert digests() == expected
 
@@ -56,11 +56,11 @@ def test_any_number_of_threads(expected, threads):
     assert in_a_process(1, NUMBA_NUM_THREADS=str(threads)) == [expected]
 
 
-def test_python_threads_at_once(expected):
+def test_concurrent_python_threads(expected):
     assert in_a_process(3, NUMBA_NUM_THREADS="2") == [expected] * 3
 
 
-def test_a_kernel_that_raises_says_so():
+def test_a_kernel_that_raises_reports_it():
     def body(chunk, x):
         if chunk == 7:
             raise ValueError
@@ -86,7 +86,7 @@ def test_no_chunks():
     assert x.tolist() == [0]
 
 
-def test_the_team_works_on_after_a_kernel_that_raised():
+def test_the_team_still_works_after_a_kernel_that_raised():
 
     def body(chunk, x):
         raise ValueError

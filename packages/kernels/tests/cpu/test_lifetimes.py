@@ -1,4 +1,4 @@
-"""Launches of a recording share memory, and give what they give without."""
+"""Launches of a recording share memory, and give the same results as without sharing."""
 
 import gc
 
@@ -13,7 +13,7 @@ LARGE = SMALLEST // 4  # elements of float32
 
 
 def held(function, *arguments):
-    """Bytes that a recording of the function keeps, beside a result that it gives each time."""
+    """Bytes that a recording of the function keeps, besides a result that it returns each time."""
     captured = capture(function)
     captured(*arguments)
     gc.collect()
@@ -23,7 +23,7 @@ def held(function, *arguments):
     return pool.used - before, captured
 
 
-def test_what_is_read_no_more_is_written_again():
+def test_memory_that_is_no_longer_read_is_reused():
     def chain(x):
         for _ in range(20):
             x = (x * 1.01 + 0.1).tanh()
@@ -36,8 +36,8 @@ def test_what_is_read_no_more_is_written_again():
     np.testing.assert_array_equal(captured(x + 1).numpy(), chain(x + 1).numpy())
 
 
-def test_what_somebody_holds_is_not_written_again():
-    """The module's own buffer, which a replay leaves to the next, and a result."""
+def test_memory_that_is_still_held_is_not_reused():
+    """A buffer that each replay leaves to the next one, and a result."""
     total = sg.zeros(LARGE)
 
     def function(x):
@@ -57,7 +57,7 @@ def test_what_somebody_holds_is_not_written_again():
 
 
 def random_function(seed):
-    """Of two tensors: steps that compute, look at parts, write in place and forget, and give some of what is left."""
+    """A function of two tensors: it computes, takes views, writes in place and drops tensors at random."""
 
     def function(x, y):
         rng = np.random.default_rng(seed)
@@ -99,7 +99,7 @@ def test_random_functions(seed):
 
 
 def test_training():
-    """Gradients that are left behind and read later, memory that a step leaves to the next, and an order of shapes."""
+    """Gradients that are read after a step, memory that a step leaves to the next one, and several shapes in order."""
 
     def trained(wrap):
         sg.manual_seed(0)

@@ -1,4 +1,4 @@
-"""Errors of exp and its like over the whole range of the floats, as _math states them, and the special values."""
+"""Errors of exp and the like over the whole range of floats, within the bounds of _math, and special values."""
 
 import math
 
@@ -8,7 +8,7 @@ import pytest
 from stackgrad.kernels.cpu._elementwise import elementwise
 from stackgrad.tensor import OPS
 
-# What _math states, in units in the last place.
+# The bounds stated in _math, in units in the last place.
 BOUNDS = {
     "float32": {"exp": 1.1, "log": 0.9, "tanh": 1.4, "sigmoid": 2.5, "erf": 1.3, "normal_cdf": 6.4, "normal_pdf": 1.4},
     "float64": {"exp": 1.1, "log": 0.9, "tanh": 1.7, "sigmoid": 2.5, "normal_pdf": 1.4},
@@ -26,7 +26,7 @@ SPECIAL = [0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0, 5e-324, -5e-324, 1e-40
 
 
 def patterns(dtype, step):
-    """Numbers of all exponents and both signs: every `step`-th pattern of 32 bits, in front of random ones for 64."""
+    """Values of all exponents and both signs: every `step`-th pattern of 32 bits, and random low bits for float64."""
     high = np.arange(0, 2**32, step, np.uint64)
     if dtype == "float32":
         return high.astype(np.uint32).view(np.float32)
@@ -35,7 +35,7 @@ def patterns(dtype, step):
 
 
 def usual(dtype, count=200_000):
-    """Numbers where the functions are neither flat nor at their limits."""
+    """Values where the functions are neither flat nor at their limits."""
     rng = np.random.default_rng(1)
     return np.concatenate([rng.uniform(-a, a, count) for a in (1, 20, 100 if dtype == "float32" else 740)]).astype(
         dtype
@@ -46,7 +46,7 @@ def usual(dtype, count=200_000):
 def test_over_the_whole_range(dtype, name):
     wide = np.float64 if dtype == "float32" else np.longdouble
     if np.finfo(wide).nmant <= np.finfo(dtype).nmant:
-        pytest.skip("this machine has no numbers wider than float64 to compare with")
+        pytest.skip("this machine has no floats wider than float64 to compare with")
     step = {"float32": 997, "float64": 9973}[dtype] * (10 if name in ("erf", "normal_cdf") else 1)
     x = np.concatenate([patterns(dtype, step), usual(dtype), np.array(SPECIAL, dtype)])
     found = elementwise(OPS[name], x)

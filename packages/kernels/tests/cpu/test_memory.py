@@ -1,4 +1,4 @@
-"""Memory is used again, and never while anything refers to it."""
+"""Memory is reused, and never while anything refers to it."""
 
 import ctypes
 import gc
@@ -18,12 +18,12 @@ def address(array):
     return array.__array_interface__["data"][0]
 
 
-def test_memory_is_used_again():
+def test_memory_is_reused():
     first = empty((3, LARGE), "float32")
-    place = address(first)
+    start = address(first)
     del first
-    assert address(empty((LARGE, 3), "float32")) == place
-    assert address(empty(3 * LARGE // 2, "float64")) == place
+    assert address(empty((LARGE, 3), "float32")) == start
+    assert address(empty(3 * LARGE // 2, "float64")) == start
 
 
 def test_bytes_in_use_are_counted():
@@ -43,7 +43,7 @@ def test_bytes_in_use_are_counted():
 
 
 @pytest.mark.parametrize(("size", "page"), [(SMALLEST, 64), (100_001, 64), (2**20, 2**21), (5_000_000, 2**21)])
-def test_memory_begins_with_a_line_of_the_cache_or_a_huge_page(size, page):
+def test_memory_is_aligned_to_a_cache_line_or_a_huge_page(size, page):
     pool.clear()
     arrays = [empty(size, "uint8") for _ in range(3)]
     assert [address(array) % page for array in arrays] == [0, 0, 0]
@@ -52,7 +52,7 @@ def test_memory_begins_with_a_line_of_the_cache_or_a_huge_page(size, page):
     assert [array.min() for array in arrays] == [array.max() for array in arrays] == [0, 1, 2]
 
 
-def test_small_arrays_are_numpy_s_own():
+def test_small_arrays_are_not_from_the_pool():
     assert empty(LARGE - 1, "float32").base is None
     assert empty(LARGE, "float32").base is not None
 
@@ -73,7 +73,7 @@ def test_empty(shape, dtype):
 HOLDERS = {
     "the array": lambda a: a,
     "a slice": lambda a: a[5:6],
-    "a turned view": lambda a: a.reshape(2, -1).T,
+    "a transposed view": lambda a: a.reshape(2, -1).T,
     "another dtype": lambda a: a.view(np.uint8)[::-1],
     "a diagonal": lambda a: np.diagonal(a.reshape(64, -1)),
     "an iterator": lambda a: a.flat,
@@ -91,21 +91,21 @@ HOLDERS = {
 def test_memory_is_not_handed_out_while_something_refers_to_it(name):
     array = empty(4 * LARGE, "float32")
     array[...] = 3
-    place = address(array)
+    start = address(array)
     holder = HOLDERS[name](array)
     del array
     gc.collect()
     others = [empty(4 * LARGE, "float32") for _ in range(3)]
-    assert place not in [address(other) for other in others]
+    assert start not in [address(other) for other in others]
     del holder, others
     gc.collect()
     again = [empty(4 * LARGE, "float32") for _ in range(8)]
-    assert place in [address(other) for other in again]
+    assert start in [address(other) for other in again]
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_arrays_that_come_and_go_keep_their_values(seed):
-    """Arrays and views of them; each array is filled with a number of its own, which must stay."""
+    """Arrays and views of them; each array is filled with its own number, which must stay."""
     rng = np.random.default_rng(seed)
     held = []
     for number in range(400):
@@ -140,7 +140,7 @@ def test_the_pool_is_bounded(monkeypatch):
     assert pool.kept > 200_000
 
 
-def test_what_was_used_last_is_kept_longest(monkeypatch):
+def test_the_least_recently_used_size_is_dropped_first(monkeypatch):
     monkeypatch.setattr(pool, "bound", 3 * SMALLEST)
     one, two, three = (blocks * LARGE - SLACK // 4 for blocks in (1, 2, 3))
     monkeypatch.setattr(_memory, "SMALLEST", 0)
@@ -152,7 +152,7 @@ def test_what_was_used_last_is_kept_longest(monkeypatch):
     assert list(pool.free) == [3 * SMALLEST]
 
 
-def test_what_lies_behind_can_be_read():
+def test_memory_after_an_array_can_be_read():
     array = empty(LARGE, "float32").reshape(2, -1)
     assert has_slack(array)
     assert has_slack(array[1].reshape(-1))
@@ -182,13 +182,13 @@ def test_threads_share_the_pool():
     for thread in threads:
         thread.join()
     assert not wrong
-    empty(99 * LARGE, "float32")  # a block is made, before which what is kept is counted
+    empty(99 * LARGE, "float32")  # a new block is allocated, and `kept` is recounted before
     assert pool.kept == in_pool()
 
 
-def test_a_block_may_come_back_in_the_middle_of_anything(monkeypatch):
+def test_a_block_may_come_back_during_an_allocation(monkeypatch):
     held, allocate = [empty(5 * LARGE, "float32")], pool.allocate
-    place = address(held[0])
+    start = address(held[0])
     pool.clear()
 
     def interrupted(size):
@@ -197,7 +197,7 @@ def test_a_block_may_come_back_in_the_middle_of_anything(monkeypatch):
 
     monkeypatch.setattr(pool, "allocate", interrupted)
     other = empty(7 * LARGE, "float32")
-    assert address(empty(5 * LARGE, "float32")) == place
+    assert address(empty(5 * LARGE, "float32")) == start
     del other
     assert pool.kept == in_pool()
     assert len(pool.free) == 2

@@ -1,4 +1,4 @@
-"""Batch normalisation at the edges of its chunks and vectors, on images of any layout."""
+"""Batch normalisation at the edges of its chunks and vectors, for images of any layout."""
 
 import numpy as np
 import pytest
@@ -31,14 +31,14 @@ def operands(shape, dtype):
 
 
 def check(shape, dtype, layout, relu, rtol):
-    """Against the composed form, by NumPy in float64."""
+    """Compare with the composed form, by NumPy in float64."""
     g, x, weight, bias = operands(shape, dtype)
     exact = [a.astype(np.float64) for a in (x, weight, bias)]
     expected = NumpyBackend().batch_norm(*exact, 1e-5, relu)
     found = _norm.batch_norm(layout(x), weight, bias, 1e-5, relu)
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol, rtol * 10)
-    kept = found[0] > 0 if relu else np.ones(shape, bool)  # near 0 rounding decides
+    kept = found[0] > 0 if relu else np.ones(shape, bool)  # near 0 rounding decides the sign
     expected = NumpyBackend().batch_norm_grad(g.astype(np.float64) * kept, *exact, *expected[1:], 1e-5, False)
     found = _norm.batch_norm_grad(layout(g), layout(x), weight, bias, *found[1:], 1e-5, relu)
     for a, b in zip(found, expected, strict=True):
@@ -88,8 +88,8 @@ def test_nan_stays_in_its_channel():
     assert np.isfinite(out[:, 1]).all()
 
 
-def test_where_relu_cuts_is_where_the_gradient_stops():
-    """To the bit: values that rounding puts on either side of zero."""
+def test_relu_masks_the_same_elements_forward_and_backward():
+    """Bitwise, for values that rounding puts on either side of zero."""
     x = tensor(np.tile(np.float32([1, 2, 3]), 1000).reshape(-1, 1), requires_grad=True)
     weight, bias = ones(1, requires_grad=True), zeros(1, requires_grad=True)
     out, _, _ = batch_norm(x, weight, bias, relu=True)

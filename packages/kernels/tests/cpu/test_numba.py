@@ -43,7 +43,7 @@ def body(chunk, x, out, by):
 twice = helper(doubled)
 
 
-def test_a_kernel_takes_numbers_of_any_kind_that_has_the_value():
+def test_a_kernel_takes_scalars_of_any_type_with_the_value():
     kernel = Kernel(body, lambda T: (Memory(T), Memory(T), T), key=None)
     x, out = np.arange(3.0), np.empty(3)
     for by in (2, 2.0, np.float32(2), np.int64(2)):
@@ -57,7 +57,7 @@ def count_to(chunk, out, count, flag):
 
 
 @pytest.mark.parametrize("wrong", [(1.5, True), ("1", True), (None, True), (2**70, True)])
-def test_what_is_no_such_number_raises(wrong):
+def test_other_scalars_raise(wrong):
     kernel = Kernel(count_to, lambda T: (Memory(T), types.intp, types.boolean), key=None)
     out = np.zeros(2, np.int64)
     with pytest.raises((TypeError, OverflowError)):

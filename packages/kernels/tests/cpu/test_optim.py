@@ -1,4 +1,4 @@
-"""Optimizer steps write into parameters of any layout, and nowhere else."""
+"""Optimizer steps write to parameters of any layout, and to nothing else."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ LAYOUTS = {
     "one column": lambda base: base[:, 3],
     "one row backwards": lambda base: base[4, ::-2],
     "one element": lambda base: base[2:3, 5:6],
-    "nothing": lambda base: base[:0],
+    "no elements": lambda base: base[:0],
 }
 SGD = [(0.0, False, 0.0), (0.9, False, 0.1), (0.9, True, 0.1)]
 ADAM = [(0.0, False), (0.1, False), (0.1, True)]
@@ -33,8 +33,8 @@ def expect_only_the_view_changed(base, before, view, exact):
     inside = np.zeros(base.shape, bool)
     position = (view.__array_interface__["data"][0] - base.__array_interface__["data"][0]) // base.itemsize
     strides = tuple(stride // base.itemsize for stride in view.strides)
-    for place in np.ndindex(view.shape):
-        inside.flat[position + sum(i * s for i, s in zip(place, strides, strict=True))] = True
+    for index in np.ndindex(view.shape):
+        inside.flat[position + sum(i * s for i, s in zip(index, strides, strict=True))] = True
     assert np.array_equal(base[~inside], before[~inside])
 
 
@@ -66,8 +66,8 @@ def test_adam(dtype, layout, decay, decoupled):
     _optim.adam_step([p], [g], [m], [v], sg.adam_numbers(3, 0.01, (0.9, 0.99), 1e-8, decay, decoupled))
     if decoupled:
         wide_p *= 1 - 0.01 * decay
-    slope = g + (0 if decoupled else decay) * wide_p
-    wide_m, wide_v = 0.9 * wide_m + 0.1 * slope, 0.99 * wide_v + 0.01 * slope**2
+    grad = g + (0 if decoupled else decay) * wide_p
+    wide_m, wide_v = 0.9 * wide_m + 0.1 * grad, 0.99 * wide_v + 0.01 * grad**2
     wide_p -= 0.01 * (wide_m / (1 - 0.9**3)) / (np.sqrt(wide_v / (1 - 0.99**3)) + 1e-8)
     for base, old, view, exact in zip(written, before, (p, m, v), (wide_p, wide_m, wide_v), strict=True):
         expect_only_the_view_changed(base, old, view, exact)
@@ -75,7 +75,7 @@ def test_adam(dtype, layout, decay, decoupled):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("names", [["whole", "in C order"], list(LAYOUTS), [*LAYOUTS, "whole"] * 2])
-def test_all_parameters_at_once_are_as_one_by_one(names, dtype):
+def test_all_parameters_at_once_equal_one_by_one(names, dtype):
     numbers = sg.sgd_numbers(0.1, 0.9, True, 0.1), sg.adam_numbers(3, 0.01, (0.9, 0.99), 1e-8, 0.1, False)
     given = [[LAYOUTS[name](base) for base in bases(4, dtype)] for name in names]
     alone, together = ([[np.copy(a, order="K") for a in arrays] for arrays in given] for _ in range(2))

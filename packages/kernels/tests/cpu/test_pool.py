@@ -1,4 +1,4 @@
-"""Pooling: taps, ties and NaN, on images of any layout."""
+"""Pooling: taps, ties and NaN, for images of any layout."""
 
 import math
 
@@ -20,8 +20,8 @@ def window_of(rng):
     return Window(kernel, tuple(int(v) for v in rng.integers(1, 4, 2)), padding)
 
 
-def laid_out(taps, out):
-    """Taps in the shape of the pool's result, in whose order they lie."""
+def shaped(taps, out):
+    """Taps in the shape of the pool's result, whose memory order they have."""
     n, c, rows, columns = out.shape
     return taps[: out.size].reshape(n, rows, columns, c).transpose(0, 3, 1, 2)
 
@@ -37,7 +37,7 @@ def test_any_window_against_plain_loops(seed, dtype):
         expected, expected_taps = loops.max_pool2d(image, window)
         out, taps = _max_pool.max_pool2d(image, window)
         assert np.array_equal(out, expected, equal_nan=True)
-        assert np.array_equal(laid_out(taps, expected), np.where(expected <= 0, ~expected_taps, expected_taps))
+        assert np.array_equal(shaped(taps, expected), np.where(expected <= 0, ~expected_taps, expected_taps))
         assert taps.dtype == np.int8
         assert np.array_equal(_max_pool.max_pool2d_take(image, taps, window), expected, equal_nan=True)
         g = rng.integers(-3, 4, out.shape).astype(dtype)
@@ -70,7 +70,7 @@ def test_minus_infinity_wins_over_padding():
     window = Window((2, 2), (1, 1), ((1, 1), (1, 1)))
     out, taps = _max_pool.max_pool2d(x, window)
     assert (out == -np.inf).all()
-    taps = ~laid_out(taps, out)
+    taps = ~shaped(taps, out)
     assert np.array_equal(taps, loops.max_pool2d(x, window)[1])
     assert taps[0, 0].tolist() == [[3, 2, 2, 2], [1, 0, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0]]
 
@@ -84,7 +84,7 @@ def test_windows_of_more_taps_than_a_byte_holds(kernel, sign):
     assert taps.dtype == (np.int8 if math.prod(kernel) <= 128 else np.int32)
     expected, expected_taps = loops.max_pool2d(x, window)
     assert np.array_equal(out, expected)
-    assert np.array_equal(laid_out(taps, out), expected_taps if sign > 0 else ~expected_taps)
+    assert np.array_equal(shaped(taps, out), expected_taps if sign > 0 else ~expected_taps)
     assert np.array_equal(_max_pool.max_pool2d_take(x, taps, window), expected)
     found = _max_pool.max_pool2d_grad(out, taps, x.shape[2:], window)
     assert np.array_equal(found, loops.max_pool2d_grad(out, x, window))
@@ -101,7 +101,7 @@ def test_windows_that_overlap_add_their_gradients():
 
 
 @pytest.mark.parametrize("shape", [(0, 3, 4, 4), (2, 0, 4, 4)])
-def test_nothing(shape):
+def test_no_images(shape):
     window = Window((2, 2), (2, 2))
     out, taps = _max_pool.max_pool2d(np.ones(shape, np.float32), window)
     assert out.shape == _pool.avg_pool2d(np.ones(shape, np.float32), window).shape == (*shape[:2], 2, 2)

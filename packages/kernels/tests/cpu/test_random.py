@@ -1,4 +1,4 @@
-"""Random numbers: NumPy's own bits at the edges of the chunks."""
+"""Random numbers: the bits of the numpy backend at the edges of the chunks."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_from_any_element_on(dtype, first):
 @pytest.mark.parametrize("serial", [True, False])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("rate", [0.0, 0.3, 1.0])
-def test_dropout_is_that_of_numpy(run_serially, serial, dtype, rate):
+def test_dropout_equals_that_of_numpy(run_serially, serial, dtype, rate):
     run_serially(serial)
     x = np.random.default_rng(0).standard_normal((3, 2 * CHUNK + 5)).astype(dtype)
     x[0, :3] = np.inf, -np.inf, np.nan

@@ -1,4 +1,4 @@
-"""Softmax and cross-entropy at the edges of their chunks, and with labels that changed in between."""
+"""Softmax and cross-entropy at the edges of their chunks, and with labels that changed before backward."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from stackgrad.kernels.cpu._parallel import CHUNK
 pytestmark = pytest.mark.usefixtures("poisoned")
 
 RNG = np.random.default_rng(0)
-LONGEST = CHUNK // _softmax.COST  # a row of which fills a chunk
+LONGEST = CHUNK // _softmax.COST  # a row that fills a chunk
 
 
 def exact(x, axis):
@@ -45,7 +45,7 @@ def test_along_any_dim_of_any_layout(dim):
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0)])
-def test_nothing(shape):
+def test_no_rows_or_columns(shape):
     x = np.ones(shape, np.float32)
     for dim in (0, 1):
         assert _softmax.softmax(x, dim).shape == _softmax.log_softmax(x, dim).shape == shape
@@ -69,8 +69,8 @@ def test_operands_of_any_layout():
     assert np.array_equal(_softmax.cross_entropy_grad(ones, log_probs, target[::-1][::-1]), expected)
 
 
-def test_labels_that_changed_before_the_gradient_write_nowhere_else():
-    """They were checked before the loss; memory that NumPy shares may have been written since."""
+def test_changed_labels_do_not_write_out_of_bounds():
+    """They were checked for the loss, but memory that is shared with NumPy may have changed since."""
     x = np.zeros((3, 4), np.float32)
     _, log_probs = _softmax.cross_entropy(x, np.array([0, 1, 2]))
     changed = np.array([2**40, 1, -5])
@@ -79,8 +79,8 @@ def test_labels_that_changed_before_the_gradient_write_nowhere_else():
 
 
 @pytest.mark.parametrize("columns", [1, 7, 63, 64, 65, 127, 128, 200])
-def test_the_largest_of_a_row_wherever_it_stands(columns):
-    """All others are so far below that their exponentials are 0; and what is no number shows in the whole row."""
+def test_the_maximum_of_a_row_at_any_position(columns):
+    """The other elements are so far below it that their exponentials are 0; NaN makes the whole row NaN."""
     x = np.full((columns, columns), -200, np.float32)
     np.fill_diagonal(x, 100)
     assert np.array_equal(_softmax.softmax(x, 1), np.eye(columns))

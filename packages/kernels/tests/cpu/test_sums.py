@@ -1,4 +1,4 @@
-"""How exact sums are, and convolutions and products that are done in parts."""
+"""The accuracy of sums, and convolutions and products that are computed in parts."""
 
 import numpy as np
 import pytest
@@ -14,8 +14,8 @@ RNG = np.random.default_rng(0)
 NUMPY = NumpyBackend()
 
 
-def whole(*shape):
-    """Small whole numbers, of which every sum is exact."""
+def integers(*shape):
+    """Small integers, whose sums are exact."""
     return RNG.integers(-3, 4, shape).astype("float32")
 
 
@@ -30,9 +30,9 @@ def test_twenty_million(name):
     LONG_SUMS[name](get_backend("cpu"))
 
 
-def test_parts_are_added_by_halves():
+def test_parts_are_added_pairwise():
     for count in range(1, 20):
-        parts = whole(count, 3)
+        parts = integers(count, 3)
         assert np.array_equal(sum_of(iter(parts)), parts.sum(0))
     ones = (np.full(1, 0.1, np.float32) for _ in range(4096))
     assert sum_of(ones) == np.float32(0.1) * 4096
@@ -41,15 +41,15 @@ def test_parts_are_added_by_halves():
 @pytest.mark.usefixtures("poisoned")
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("shape", [(3, 100, 4), (2, 3, 100, 4), (1, 65, 1)])
-def test_long_products_are_cut(monkeypatch, shape, relu):
+def test_long_products_are_split(monkeypatch, shape, relu):
     monkeypatch.setattr(_matmul, "PRODUCTS", 16)
     *batch, n, k, m = shape
-    a, b, bias = whole(*batch, n, k), whole(*batch, k, m), whole(m)
+    a, b, bias = integers(*batch, n, k), integers(*batch, k, m), integers(m)
     expected = NUMPY.matmul(a, b) + bias
     expected = np.maximum(expected, 0) if relu else expected
     assert np.array_equal(_matmul.matmul(a, b, bias, relu), expected)
-    turned = np.ascontiguousarray(a.swapaxes(-1, -2)).swapaxes(-1, -2)
-    assert np.array_equal(_matmul.matmul(turned, b, bias, relu), expected)
+    transposed = np.ascontiguousarray(a.swapaxes(-1, -2)).swapaxes(-1, -2)
+    assert np.array_equal(_matmul.matmul(transposed, b, bias, relu), expected)
     repeated = np.broadcast_to(b[(0,) * len(batch)], b.shape)
     assert np.array_equal(_matmul.matmul(a, repeated), NUMPY.matmul(a, repeated))
 
@@ -62,21 +62,21 @@ WINDOWS = [
 ]
 
 
-@pytest.mark.usefixtures("poisoned")  # which keeps no plans
+@pytest.mark.usefixtures("poisoned")  # it caches no plans
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("window", WINDOWS)
 @pytest.mark.parametrize("most", [1, 4, 9, 20])
-def test_large_convolutions_are_done_in_parts(monkeypatch, most, window, groups):
+def test_large_convolutions_are_computed_in_parts(monkeypatch, most, window, groups):
     for module, name in (
         *((module, "LONGEST_SUM") for module in (_conv_parts, _forward, _input_grad)),
         *((module, name) for module in (_conv_parts, _weight_grad) for name in ("MOST_PIXELS", "LONGEST_ROW")),
     ):
         monkeypatch.setattr(module, name, most)
-    x, weight, bias = whole(3, 6, 9, 10), whole(4, 6 // groups, *window.kernel), whole(4)
+    x, weight, bias = integers(3, 6, 9, 10), integers(4, 6 // groups, *window.kernel), integers(4)
     expected = NUMPY.conv2d(x, weight, bias, window, groups, False)[0]
     assert np.array_equal(_forward.conv2d(x, weight, bias, window, groups, False)[0], expected)
     assert np.array_equal(_forward.conv2d(x, weight, bias, window, groups, True)[0], np.maximum(expected, 0))
-    g = whole(*expected.shape)
+    g = integers(*expected.shape)
     found = _input_grad.conv2d_input_grad(g, weight, (9, 10), window, groups)
     assert np.array_equal(found, NUMPY.conv2d_input_grad(g, weight, (9, 10), window, groups))
     found = _weight_grad.conv2d_weight_grad(x, g, window, groups)

@@ -1,4 +1,4 @@
-"""Threads that sleep, are woken, end with the process, and are missed in a forked one."""
+"""Threads that sleep, are woken, end with the process, and do not exist in a forked one."""
 
 import multiprocessing
 import os
@@ -45,7 +45,7 @@ def test_a_thread_sleeps_and_is_woken():
     team = _kernel._team()
     deadline = time.monotonic() + 30
     while len(team._asleep) < len(team._threads):
-        assert time.monotonic() < deadline, "some thread found no sleep"
+        assert time.monotonic() < deadline, "some thread does not go to sleep"
         time.sleep(0.001)
     assert run()
     assert run()
@@ -69,7 +69,7 @@ def test_dismissed_threads_end():
     assert team.run(lambda address: address) == team._address
 
 
-def test_a_replay_has_the_thread_that_was_on_its_way_to_sleep(monkeypatch):
+def test_a_replay_wakes_a_thread_that_is_about_to_sleep(monkeypatch):
     monkeypatch.setenv("NUMBA_NUM_THREADS", "2")
     replaying, back = threading.Event(), threading.Event()
     services = iter([replaying.wait, back.set])
@@ -78,7 +78,7 @@ def test_a_replay_has_the_thread_that_was_on_its_way_to_sleep(monkeypatch):
         next(services, lambda: None)()
 
     def replay(calls, count, address):
-        replaying.set()  # the thread finds no work before the replay, and goes to sleep during it
+        replaying.set()  # the thread finds no work before the replay, and is about to sleep during it
         return int(back.wait(30))
 
     team = Team(serve, replay)
@@ -86,7 +86,7 @@ def test_a_replay_has_the_thread_that_was_on_its_way_to_sleep(monkeypatch):
     team._dismiss()
 
 
-def test_a_thread_serves_as_long_as_a_replay_is_under_way():
+def test_a_thread_serves_until_the_replay_ends():
     team = _kernel._team()
     words = np.zeros_like(team._words)
     words[_REPLAY // 8] = 1
@@ -108,7 +108,7 @@ print(int(elementwise(OPS["add"], x, x).sum()))
 """
 
 
-def test_a_process_ends_with_threads_at_work():
+def test_a_process_ends_while_threads_are_awake():
     for _ in range(3):
         ended = subprocess.run(
             [sys.executable, "-W", "error", "-c", SCRIPT], capture_output=True, text=True, timeout=60
@@ -118,7 +118,7 @@ def test_a_process_ends_with_threads_at_work():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_forked_process_works_by_itself():
+def test_a_forked_process_computes_on_its_own():
     assert run()
     child = multiprocessing.get_context("fork").Process(target=lambda: sys.exit(not run()))
     child.start()
@@ -134,7 +134,7 @@ def test_a_process_forked_while_a_thread_compiles_can_compile():
     def compile_for_a_while():
         with global_compiler_lock:
             compiling.set()
-            time.sleep(0.3)  # the fork comes in the meantime
+            time.sleep(0.3)  # the fork happens in the meantime
 
     def work():
         x, out = np.arange(1000.0, dtype=np.float32), np.empty(1000, np.float32)
@@ -158,7 +158,7 @@ def in_a_prange(x, out):
 
 
 def best(work, times=200):
-    """The least of many times, in seconds: what the work takes where nothing else wants the cores."""
+    """The least of many times, in seconds: how long the work takes if nothing else uses the cores."""
     found = []
     for _ in range(times):
         start = time.perf_counter()
@@ -167,8 +167,8 @@ def best(work, times=200):
     return min(found)
 
 
-def test_the_threads_do_not_fight_with_those_of_numba():
-    """Two pools whose threads spin while they wait take a hundred times longer in turns than each by itself."""
+def test_the_threads_do_not_compete_with_those_of_numba():
+    """Two pools whose threads spin while waiting take a hundred times longer when alternated than separately."""
     a = np.ones((128, 128), np.float32)
     x = np.ones(200_000, np.float32)
     out = np.empty_like(x)

@@ -1,4 +1,4 @@
-"""The width of registers follows from the CPU, and no bit of a result from the width."""
+"""The width of registers depends on the CPU, and no bit of a result depends on the width."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def test_the_width_follows_from_the_features(features, expected):
     assert _width._wide_bytes(features) == expected
 
 
-def test_the_features_are_those_of_the_cpu_unless_numba_is_told_others(monkeypatch):
+def test_the_features_are_those_of_the_cpu_unless_numba_gets_others(monkeypatch):
     monkeypatch.delenv("NUMBA_CPU_FEATURES", raising=False)
     assert _width._features() == binding.get_host_cpu_features().flatten()
     monkeypatch.setenv("NUMBA_CPU_FEATURES", "+avx2")
@@ -45,7 +45,7 @@ def _digests(**variables: str):
     return json.loads(run.stdout)
 
 
-@pytest.mark.skipif(not _width.IS_WIDE, reason="there is but one width on this CPU")
+@pytest.mark.skipif(not _width.IS_WIDE, reason="there is only one width on this CPU")
 def test_no_bit_depends_on_the_width():
     without = (
         f"-{name[1:]}" if "avx512" in name else name for name in binding.get_host_cpu_features().flatten().split(",")

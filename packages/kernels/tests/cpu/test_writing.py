@@ -1,4 +1,4 @@
-"""Memory that is not ours to write: kernels ignore NumPy's flag, so nothing read-only may reach one as a target."""
+"""Read-only memory: kernels ignore NumPy's flag, so it must not reach one as a target."""
 
 import subprocess
 import sys
@@ -31,7 +31,7 @@ WRITES = {
 
 
 @pytest.mark.parametrize("name", WRITES)
-def test_a_map_of_a_file_that_may_only_be_read(name, tmp_path):
+def test_a_read_only_map_of_a_file(name, tmp_path):
     values = np.arange(1, 7, dtype=np.float32)
     values.tofile(tmp_path / "values")
     mapped = np.memmap(tmp_path / "values", np.float32, "r", shape=(2, 3))
@@ -49,7 +49,7 @@ def test_read_only_arrays_as_out(convolve):
     assert not out.any()
 
 
-def test_bytes_stay_as_they_are():
+def test_bytes_are_unchanged():
     content = np.arange(1, 5, dtype=np.float32).tobytes()
     x = sg.from_numpy(np.frombuffer(content, np.float32))
     for view in (x, x.reshape(2, 2).T, x[::2], x.reshape(1, 1, 4).permute(2, 0, 1), sg.from_dlpack(x.detach().numpy())):
@@ -59,7 +59,7 @@ def test_bytes_stay_as_they_are():
     assert content == np.arange(1, 5, dtype=np.float32).tobytes()
 
 
-def test_a_process_outlives_a_write_to_a_map(tmp_path):
+def test_a_process_survives_a_write_to_a_map(tmp_path):
     np.zeros(100_000, np.float32).tofile(tmp_path / "zeros")
     code = f"""
         import numpy as np
@@ -75,7 +75,7 @@ def test_a_process_outlives_a_write_to_a_map(tmp_path):
     assert (done.returncode, done.stdout.split()) == (0, ["True"] * 3), done.stderr
 
 
-def test_the_kernel_is_not_entered():
+def test_the_kernel_is_not_called():
     target = np.zeros((3, 2), np.float32)
     target.flags.writeable = False
     with pytest.raises(ValueError, match="read-only memory"):
@@ -84,7 +84,7 @@ def test_the_kernel_is_not_entered():
 
 
 @pytest.mark.parametrize("backend", ["numpy", "cpu"])
-def test_the_pool_of_every_program_is_viewed_as_rows(backend):
+def test_the_result_of_a_pool_is_viewed_as_rows(backend):
     x = sg.rand(2, 3, 8, 8, backend=backend, requires_grad=True)
     weight = sg.rand(4, 3, 3, 3, backend=backend, requires_grad=True)
     out = sg.max_pool2d(sg.conv2d(x, weight).relu(), (2, 2), (2, 2))

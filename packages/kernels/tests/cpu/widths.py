@@ -1,7 +1,6 @@
-"""A digest of the bits of each convolution, matrix product and fused function below, the same whatever the width of
-registers.
+"""A digest of the bits of each convolution, matrix product and fused function below, the same for any register width.
 
-Run as a script, it prints them as JSON, with the width in bytes.
+Run as a script, it prints the digests as JSON, with the width in bytes.
 """
 
 import hashlib
@@ -16,8 +15,8 @@ from stackgrad.kernels.cpu.conv._forward import conv2d
 from stackgrad.kernels.cpu.conv._grads import conv2d_grads
 from stackgrad.tensor import Window, fuse
 
-# Images, then weights (o, c, kh, kw), stride, padding, dilation, groups: each way of the decision table, and what lies
-# at the edges of vectors and registers of float32 or of float64.
+# Images, then weights (o, c, kh, kw), stride, padding, dilation, groups: each algorithm of the decision table, and
+# shapes at the edges of vectors and registers of float32 or of float64.
 CONVOLUTIONS = [
     *(((3, 1, 28, 28), (o, 1, 5, 5), 1, 2, 1, 1) for o in (1, 2, 4, 6, 8, 9, 16, 17, 33)),
     *(((3, c, 12, w), (o, c, 3, 3), 1, 1, 1, 1) for c, w in ((4, 28), (8, 17), (8, 33), (4, 40)) for o in (4, 6, 8)),
@@ -29,9 +28,9 @@ CONVOLUTIONS = [
     *(((2, c, 1, 21), (9, c, 1, 7), 3, 2, 1, 1) for c in (1, 2, 3, 5)),
     *(((2, 2 * c, 9, 11), (2 * c, c, 3, 2), 1, 1, 1, 2) for c in (3, 9, 17, 34)),
     *(((2, c, 12, 13), (10, c, 3, 3), 1, 1, 2, 1) for c in (3, 12, 20)),
-    ((26, 18, 6, 6), (100, 18, 3, 3), 1, 1, 1, 1),  # so many sums that there are fewer chunks of them
+    ((26, 18, 6, 6), (100, 18, 3, 3), 1, 1, 1, 1),  # so many sums that there are fewer chunks
     ((4, 15, 8, 8), (100, 15, 3, 3), 1, 1, 1, 1),
-    ((1, 40, 4, 5), (3, 40, 11, 40), 1, ((5, 5), (20, 20)), 1, 1),  # more taps than one sum takes
+    ((1, 40, 4, 5), (3, 40, 11, 40), 1, ((5, 5), (20, 20)), 1, 1),  # more taps than one sum has
 ]
 PRODUCTS = [(n, k, m) for n in (1, 7, 40) for k in (3, 40, 300) for m in (1, 10, 17, 50)] + [(5, 5000, 9)]
 FUNCTIONS = {

@@ -15,7 +15,7 @@ from stackgrad.kernels.cuda import is_available
 
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
 
-# What is ignored is collected by the sessions named above.
+# The sessions named above collect the files ignored here.
 ON_A_DEVICE = (
     *(
         "array",
@@ -38,7 +38,7 @@ if SIMULATED or find_spec("numba_cuda") is None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _checked_launches() -> Iterator[None]:
-    """A GPU takes the bytes that it is passed: here each kernel is only launched with what it was compiled for."""
+    """A GPU takes any bytes that it is passed: check here that kernels get the types that they are compiled for."""
     if not is_available():
         yield
         return
@@ -73,7 +73,7 @@ def expect(signature: Sequence[Any], arguments: Sequence[Any]) -> None:
             expect(list(wanted), given)
         elif isinstance(wanted, types.CPointer):
             assert not isinstance(given, DeviceArray) or stored(given.dtype) == np.dtype(str(wanted.dtype))
-        elif isinstance(given, int):  # which is passed as eight bytes, a bool as one
+        elif isinstance(given, int):  # it is passed as eight bytes, a bool as one
             assert type(given) is int
             assert str(wanted) == "int64"
         else:

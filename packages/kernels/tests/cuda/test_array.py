@@ -1,4 +1,4 @@
-"""Arrays on the device: views are NumPy's, and nothing is copied but where the code says so."""
+"""Arrays on the device: views equal NumPy's, and nothing is copied unless the code says so."""
 
 import math
 
@@ -15,8 +15,8 @@ def byte_strides(a):
     return tuple(step * a.dtype.itemsize for step in a.strides)
 
 
-def lies_alike(a, array):
-    """Whether the strides are NumPy's, where they matter."""
+def has_strides_of(a, array):
+    """Whether the strides equal NumPy's, where they matter."""
     return [s for s, n in zip(byte_strides(a), a.shape, strict=True) if n > 1] == [
         s for s, n in zip(array.strides, array.shape, strict=True) if n > 1
     ]
@@ -24,14 +24,14 @@ def lies_alike(a, array):
 
 @settings(max_examples=200)
 @given(draws(Limits(extent=4, size=200)))
-def test_views_lie_as_those_of_numpy(draw):
+def test_views_have_the_strides_of_numpy(draw):
     sample = draw.sample(draw.shape(), uniform(np.dtype("float32")))
     backend, array = sg.get_backend("cuda"), sample.numpy()
     a = sample.on(backend)
     assert a.shape == array.shape
     assert (a.ndim, a.size) == (array.ndim, array.size)
     if array.size:
-        assert lies_alike(a, array)
+        assert has_strides_of(a, array)
         assert a.is_contiguous == array.flags.c_contiguous
 
 
@@ -46,7 +46,7 @@ def test_tensors_move_by_name_and_come_back():
     assert y.detach().to("cpu").tolist() == x.tolist()
 
 
-def test_a_change_on_the_device_is_none_of_the_original():
+def test_a_change_on_the_device_does_not_change_the_original():
     x = sg.ones(2, backend="numpy", requires_grad=True)
     square = x * x
     y = x.detach().to("cuda")
@@ -60,14 +60,14 @@ def test_backends_do_not_mix():
         sg.ones(2, backend="cuda") + sg.ones(2, backend="cpu")
 
 
-def test_numpy_does_not_copy_in_passing():
+def test_numpy_does_not_copy_implicitly():
     x = sg.ones(2, backend="cuda")
     with pytest.raises(TypeError, match=r"NumPy was given a tensor on backend 'cuda': bring it over with .to\('cpu'\)"):
         np.asarray(x)
     assert x.numpy().tolist() == [1.0, 1.0]
 
 
-def test_memory_is_owned_by_what_was_made():
+def test_new_arrays_own_their_memory():
     x = sg.zeros(3, 4, backend="cuda")
     assert x.owns_memory
     assert not x[1:].owns_memory

@@ -1,4 +1,4 @@
-"""What is said where there is no GPU, or nothing to use it with."""
+"""Messages without a GPU, or without the packages to use it."""
 
 import importlib.util
 import re
@@ -26,7 +26,7 @@ INSTALL = f"pip install 'stackgrad-kernels[cuda13]' (driver {DRIVERS})"
 
 @pytest.fixture
 def without_numba_cuda(monkeypatch):
-    """A function of whether there is a driver, and a simulator; it gives the libraries that will be asked for."""
+    """A function that pretends a driver and a simulator or not, and returns the list of libraries asked for."""
     asked = []
 
     def choose(has_driver, simulated=False):
@@ -76,7 +76,7 @@ def test_a_toolkit_that_does_not_load(monkeypatch):
     assert "\n" not in cuda.what_is_missing()
 
 
-def test_importing_it_takes_nothing_along():
+def test_importing_it_imports_no_driver():
     source = (
         "import sys; from stackgrad.kernels import cuda; assert 'stackgrad.kernels.cuda._driver' not in sys.modules"
     )

@@ -1,5 +1,4 @@
-"""The table of cases on the cuda backend, small where it is simulated: a simulated thread takes a tenth of a
-millisecond."""
+"""The table of cases on the cuda backend, small in the simulator, where a thread takes a tenth of a millisecond."""
 
 import pytest
 
@@ -7,7 +6,7 @@ from stackgrad.kernels.cuda._driver import SIMULATED
 from stackgrad.tensor.testing import CASES, Limits
 
 LIMITS = Limits(extent=4, size=100) if SIMULATED else None
-# A gradient by differences calls for two results an element.
+# A gradient by differences takes two results for each element.
 EXAMPLES = {"values": 15, "gradient": 2, "second": 1} if SIMULATED else {}
 
 

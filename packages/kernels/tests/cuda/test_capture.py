@@ -1,4 +1,4 @@
-"""Captured functions on the cuda backend: replays do what calls would have done."""
+"""Captured functions on the cuda backend: replays do the same as calls."""
 
 from unittest.mock import Mock
 
@@ -25,7 +25,7 @@ def step(x, y):
     return total, out, z.argmax(1)
 
 
-def test_replays_are_calls():
+def test_replays_equal_calls():
     captured = sg.capture(step)
     for _ in range(5):
         x, y = values(3, 4), values(2, 4)
@@ -33,7 +33,7 @@ def test_replays_are_calls():
         assert [a.tolist() for a in found] == [a.tolist() for a in expected]
 
 
-def test_the_python_is_left_out_from_the_third_call_on():
+def test_python_does_not_run_from_the_third_call_on():
     called = Mock()
 
     @sg.capture
@@ -46,7 +46,7 @@ def test_the_python_is_left_out_from_the_third_call_on():
     assert [x.tolist() for x in results] == [[2 * i, 2 * i + 2] for i in range(5)]
 
 
-def test_launches_in_a_row_are_one_piece_of_work():
+def test_a_sequence_of_launches_is_one_entry_of_the_tape():
     captured = sg.capture(step)
     arguments = values(3, 4), values(2, 4)
     for _ in range(3):
@@ -59,7 +59,7 @@ def test_launches_in_a_row_are_one_piece_of_work():
 
 
 class Network:
-    """Two layers, dropout and AdamW, the numbers of whose steps change from one to the next."""
+    """Two layers, dropout and AdamW with numbers that change from step to step."""
 
     def __init__(self):
         draws = sg.Generator(1)
@@ -88,7 +88,7 @@ class Network:
 
 
 def test_a_training_step_is_one_graph(monkeypatch):
-    """To the bit what the calls would have done. The smaller last batch has a graph of its own."""
+    """Bitwise equal to calls. The smaller last batch has its own graph."""
     replayed_graphs = []
     graph = type(device()).graph
 
@@ -110,7 +110,7 @@ def test_a_training_step_is_one_graph(monkeypatch):
     assert called.draws.call == replayed.draws.call == called.steps == replayed.steps == 12
 
 
-def test_random_numbers_are_drawn_anew():
+def test_each_replay_draws_new_random_numbers():
     one, other = sg.Generator(3), sg.Generator(3)
 
     def draw(generator, x):
@@ -124,17 +124,17 @@ def test_random_numbers_are_drawn_anew():
 
 
 @pytest.mark.parametrize("loss", [sg.cross_entropy, sg.nll_loss])
-def test_a_class_that_is_none_is_told_of_with_the_next_value(loss):
-    """To look at the classes of a replay at once would be to wait for the device."""
+def test_a_class_out_of_range_is_reported_with_the_next_value(loss):
+    """Checking the classes of a replay at once would mean waiting for the device."""
     captured = sg.capture(lambda x, target: loss(x, target).sum())
-    x, right = sg.ones(7, 3, backend="cuda"), sg.tensor([0, 2, 1, 0, 2, 2, 1], backend="cuda")
+    x, correct = sg.ones(7, 3, backend="cuda"), sg.tensor([0, 2, 1, 0, 2, 2, 1], backend="cuda")
     for _ in range(3):
-        assert np.isfinite(captured(x, right).item())
-    for place, wrong in ((0, 3), (5, -1), (6, 10**12)):
-        target = right.clone()
-        target[place] = wrong
+        assert np.isfinite(captured(x, correct).item())
+    for index, wrong in ((0, 3), (5, -1), (6, 10**12)):
+        target = correct.clone()
+        target[index] = wrong
         captured(x, target)
-        result = captured(x, right)
+        result = captured(x, correct)
         text = f"{loss.__name__}: target holds class {wrong}: expected 0 to 2, in a replay of a captured function$"
         with pytest.raises(ValueError, match=text):
             result.item()
@@ -145,19 +145,19 @@ def test_a_class_that_is_none_is_told_of_with_the_next_value(loss):
         result.item()
 
 
-def test_classes_are_checked_at_once_where_nothing_is_replayed():
+def test_without_a_replay_classes_are_checked_at_once():
     with pytest.raises(ValueError, match=r"target holds class -1: expected 0 to 2$"):
         sg.cross_entropy(sg.ones(2, 3, backend="cuda"), sg.tensor([0, -1], backend="cuda"))
 
 
-def test_memory_of_the_recording_is_not_given_to_others():
+def test_memory_of_a_recording_is_not_reused():
     captured = sg.capture(lambda x: (x + 1) * (x + 2))
     for i in range(6):
         assert captured(sg.full((5,), i, backend="cuda")).tolist() == [(i + 1) * (i + 2)] * 5
         sg.full((5,), -7, backend="cuda")
 
 
-def test_constants_are_as_they_were():
+def test_constants_keep_their_values():
     def with_a_constant(x):
         weights = sg.tensor([1.0, 2.0], backend="cuda")
         out = x * weights
@@ -169,8 +169,8 @@ def test_constants_are_as_they_were():
         assert captured(sg.ones(2, backend="cuda")).tolist() == [1.0, 2.0]
 
 
-def test_numbers_are_no_work():
-    """They are kept on the device, each by its bits."""
+def test_scalars_need_no_launches():
+    """They are kept on the device, with their bits as the key."""
     x = sg.ones(3, backend="cuda")
     captured = sg.capture(lambda x: (x * 2.0, x / 0.0, x / -0.0, x * 2))
     for _ in range(3):
@@ -184,7 +184,7 @@ def test_numbers_are_no_work():
     assert (sg.arange(2, backend="cuda") - 2**60).tolist() == [-(2**60), 1 - 2**60]
 
 
-def test_arrays_of_the_host_are_copied_each_time():
+def test_host_arrays_are_copied_each_time():
     array = np.zeros(2, np.float32)
     captured = sg.capture(lambda x: x + sg.from_numpy(array, backend="cuda"))
     for i in range(4):

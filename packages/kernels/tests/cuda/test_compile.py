@@ -1,4 +1,4 @@
-"""Every kernel is compiled for a GPU, without one: to PTX and, where ptxas is installed, to machine code."""
+"""Compile every kernel for a GPU, without one: to PTX and, if ptxas is installed, to machine code."""
 
 import math
 import operator
@@ -29,9 +29,9 @@ for _module in iter_modules(cuda.__path__):
 TARGETS = [(8, 0), (9, 0)]
 PTXAS = shutil.which("ptxas") or shutil.which("ptxas", path="/usr/local/cuda/bin")
 
-# NVIDIA's own functions of large arguments: they reduce them by a product in float64.
+# NVIDIA's functions reduce large arguments by a product in float64.
 DOUBLE_INSIDE = {"sin", "cos", "tan"}
-# Kernels of `_tile` and `_norm`: an index that the compiler does not know would put their numbers into memory.
+# Kernels of `_tile` and `_norm`: an index that is unknown at compile time would put their local arrays into memory.
 IN_REGISTERS = {"product", "convolve", "moments", "normalise", "grad", "input"}
 CASES = [
     pytest.param(kernel, dtype, target, id=f"{kernel.name}-{dtype}-sm_{target[0]}{target[1]}")
@@ -42,7 +42,7 @@ CASES = [
 
 
 def holds(signature, wanted):
-    """Whether a Numba type is among those of the arguments, or is pointed to by one."""
+    """Whether a Numba type is that of an argument or of the elements that an argument points to."""
     return any(getattr(argument, "dtype", argument) == wanted for argument in signature)
 
 
@@ -66,7 +66,7 @@ def test_it_compiles(kernel, dtype, target, tmp_path):
 
 
 def bits(arguments):
-    """How wide each argument is that a launch passes, those of tuples one by one, as `_driver._flat` has it."""
+    """The width of each argument that a launch passes, with tuples flattened as by `_driver._flat`."""
     for argument in arguments:
         if isinstance(argument, types.BaseTuple):
             yield from bits(argument)
@@ -75,7 +75,7 @@ def bits(arguments):
 
 
 def in_memory(ptx, target, folder):
-    """How many bytes of a thread lie in memory: local arrays that are not registers, and what was spilled."""
+    """Bytes of a thread in memory: local arrays that are not registers, and spilled registers."""
     (folder / "kernel.ptx").write_text(ptx)
     command = [PTXAS, "-v", f"-arch=sm_{target[0]}{target[1]}", "kernel.ptx", "-o", "kernel.cubin"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
@@ -92,7 +92,7 @@ def test_the_files_of_kernels_are_known():
     assert with_kernels <= known | {
         "_kernel",
         "_fused",
-    }  # the latter writes them for functions, of which some are below
+    }  # _fused writes kernels for functions; some are tested below
 
 
 SCALE = 3.0
@@ -121,7 +121,7 @@ def test_functions_of_users_compile(fn, arity, dtype):
 
 
 def test_a_function_that_does_not_compile():
-    flat = CustomKernels("custom", lambda v: v.real_part, 1)._numbers.maps.flat
+    flat = CustomKernels("custom", lambda v: v.real_part, 1)._scalars.maps.flat
     with pytest.raises(NumbaError, match="Unknown attribute 'real_part' of type float32"):
         compile_to_ptx(flat.source(np.dtype("float32")), flat.signature(np.dtype("float32")), TARGETS[-1], 256)
 
@@ -137,16 +137,16 @@ FUNCTIONS = {
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_fused_function_compiles(name, dtype):
     for stage in stages(FUNCTIONS[name], dtype):
-        for lies in ([_fused.ALONG] * 2, [_fused.APART, _fused.SINGLE]):
-            lies = (lies * 2)[: len(stage.operands)]
-            kernel = _fused.kernel_of(stage, lies)
+        for layouts in ([_fused.ALONG] * 2, [_fused.APART, _fused.SINGLE]):
+            layouts = (layouts * 2)[: len(stage.operands)]
+            kernel = _fused.kernel_of(stage, layouts)
             single = np.dtype(np.float32)
             ptx = compile_to_ptx(kernel.source(single), kernel.signature(single), (9, 0), kernel.threads)
             assert dtype == "float64" or not re.findall(r"^.*\.f64.*$", ptx, re.MULTILINE)
 
 
 def stages(f, dtype):
-    """Those of a function of two tensors and of its gradient."""
+    """The stages of a function of two tensors and of its gradient."""
     inputs = [symbol(i, from_numpy(np.ones((2, 3), dtype), backend="numpy")) for i in range(2)]
     with traced():
         trace = Trace("f", inputs, [], [f(*inputs)], shared=False)

@@ -1,4 +1,4 @@
-"""Running sums beyond the table of cases: at the edges of pieces, and in any grid."""
+"""Running sums beyond the table of cases: at the edges of pieces, and for any grid."""
 
 import numpy as np
 import pytest

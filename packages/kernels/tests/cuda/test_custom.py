@@ -1,4 +1,4 @@
-"""map, zip and reduce of a user's own functions on tensors of the cuda backend."""
+"""map, zip and reduce of a user's functions on tensors of the cuda backend."""
 
 import math
 import operator
@@ -32,7 +32,7 @@ def test_map():
     np.testing.assert_allclose(found.numpy(), expected.T, rtol=1e-5)
 
 
-def test_map_of_what_numba_knows():
+def test_map_of_a_function_that_numba_knows():
     np.testing.assert_allclose(kernels.map(math.exp)(tensor([0.0, 1.0], backend="cuda")).tolist(), [1, math.e], 1e-6)
 
 
@@ -41,7 +41,7 @@ def test_map_of_bools_and_integers():
     assert kernels.map(lambda v: v // 2)(tensor([4, 5], backend="cuda")).tolist() == [2, 2]
 
 
-def test_what_a_function_of_bools_gives_is_brought_back_to_bool():
+def test_the_result_of_a_function_of_bools_is_converted_to_bool():
     some = kernels.reduce(operator.add, False)
     for count in (0, 2, 256, 257):
         values = np.arange(1000) < count

@@ -45,12 +45,12 @@ def test_another_compiler_compiles_again(folder, monkeypatch):
 def test_a_damaged_file_is_compiled_again(folder):
     made = ptx()
     (path,) = folder.iterdir()
-    whole = path.read_bytes()
-    for damaged in (b"", whole[:-1], whole + b" ", made.encode(), whole.replace(b".entry", b".func ")):
+    complete = path.read_bytes()
+    for damaged in (b"", complete[:-1], complete + b" ", made.encode(), complete.replace(b".entry", b".func ")):
         path.write_bytes(damaged)
         assert ptx(compiler=again) == "compiled again"
-        assert ptx() == "compiled again"  # found
-        assert path.stat().st_size < len(whole)
+        assert ptx() == "compiled again"  # found on disk
+        assert path.stat().st_size < len(complete)
 
 
 def test_a_folder_that_cannot_be_written(folder, monkeypatch):

@@ -1,4 +1,4 @@
-"""What is asked of NVIDIA's packages for a launch, with stand-ins for them; what is said of a driver that fails."""
+"""Calls of NVIDIA's packages for a launch, with fakes in their place; messages about a driver that fails."""
 
 import sys
 import threading
@@ -14,7 +14,7 @@ from stackgrad.kernels.cuda._installed import INSTALL_DRIVER
 
 
 class Core:
-    """cuda.core, as far as it is used: it notes what it was asked for."""
+    """A fake of the parts of cuda.core that are used; it records calls."""
 
     def __init__(self):
         self.launched, self.loaded, self.current_in = [], [], []
@@ -22,7 +22,7 @@ class Core:
 
     def Device(self):
         return SimpleNamespace(
-            name="a stand-in",
+            name="a fake",
             device_id=3,
             compute_capability=(9, 0),
             properties=SimpleNamespace(multiprocessor_count=132),
@@ -50,7 +50,7 @@ class Core:
 
 
 class Builder:
-    """A graph builder, and the graph that comes of it."""
+    """A graph builder, which is also the graph it builds."""
 
     handle = "builder"
 
@@ -85,7 +85,7 @@ def core(monkeypatch, tmp_path):
 
 def test_a_launch(core):
     gpu, dtype = _driver._Gpu(), np.dtype("float32")
-    assert (gpu.name, gpu.ordinal, gpu.stream_handle, gpu.blocks) == ("a stand-in", 3, 77, 8 * 132)
+    assert (gpu.name, gpu.ordinal, gpu.stream_handle, gpu.blocks) == ("a fake", 3, 77, 8 * 132)
     loaded = gpu.load(_fill.source(dtype), _fill.signature(dtype), _fill.threads, True)
     (ptx,) = core.loaded
     assert f".visible .entry {loaded}(".encode() in ptx
@@ -146,7 +146,7 @@ def test_the_device_is_current_in_each_thread(core, work):
     assert core.current_in == [thread.ident]
 
 
-def test_memory_of_the_host_is_freed_with_the_last_array_of_it(core):
+def test_host_memory_is_freed_with_its_last_array(core):
     host, freed, copied = np.zeros(64, np.uint8), [], []
     gpu = _driver._Gpu()
     gpu._driver = SimpleNamespace(
@@ -160,22 +160,22 @@ def test_memory_of_the_host_is_freed_with_the_last_array_of_it(core):
     values[:] = 1.5
     assert host.view(np.float32)[4:].tolist() == [1.5] * 12
     gpu.fetch(gpu.allocate(64), 8, values)
-    assert copied == [(0x1008, host.ctypes.data + 16, 48, 77)]  # in the device's stream, and nobody waited
+    assert copied == [(0x1008, host.ctypes.data + 16, 48, 77)]  # in the device's stream, and without waiting
     assert freed == []
     del values
     assert freed == [host.ctypes.data]
 
 
 def test_no_room(core):
-    with pytest.raises(MemoryError, match="no room for 5000 bytes on a stand-in"):
+    with pytest.raises(MemoryError, match="no room for 5000 bytes on a fake"):
         _driver._Gpu().allocate(5000)
 
 
-def test_threads_that_ask_together_get_one_device(monkeypatch):
+def test_concurrent_threads_get_the_same_device(monkeypatch):
     asked, answers = threading.Barrier(4), []
 
     def make():
-        with pytest.raises(threading.BrokenBarrierError):  # nobody else comes here
+        with pytest.raises(threading.BrokenBarrierError):  # no other thread gets here
             asked.wait(0.2)
         return object()
 
@@ -190,16 +190,16 @@ def test_threads_that_ask_together_get_one_device(monkeypatch):
     assert len(set(answers)) == 1
 
 
-def test_borrowed_memory_must_lie_on_the_device(core):
-    gpu, lies_on = _driver._Gpu(), {0x1000: 3, 0x2000: 0}
+def test_borrowed_memory_must_be_on_the_device(core):
+    gpu, device_of = _driver._Gpu(), {0x1000: 3, 0x2000: 0}
     core.Buffer = SimpleNamespace(from_handle=lambda address, size: (address, size))
     gpu._driver = SimpleNamespace(
         CUpointer_attribute=SimpleNamespace(CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL=9),
-        cuPointerGetAttribute=lambda attribute, address: (0, lies_on[address]) if attribute == 9 else (1,),
+        cuPointerGetAttribute=lambda attribute, address: (0, device_of[address]) if attribute == 9 else (1,),
     )
     assert gpu.borrow(0x1000, 8) == (0x1000, 8)
     assert gpu.borrow(0, 0) == (0, 0)
-    with pytest.raises(ValueError, match="memory of GPU 0 for a stand-in, which is GPU 3: bring it to that one first"):
+    with pytest.raises(ValueError, match="memory of GPU 0 for a fake, which is GPU 3: copy it to that GPU first"):
         gpu.borrow(0x2000, 8)
 
 
@@ -235,6 +235,6 @@ def test_what_is_missing(monkeypatch, status, devices, cuda, text):
         ({"cuda-bindings": "12.9.2"}, 12000),
     ],
 )
-def test_what_kernels_are_compiled_for(monkeypatch, installed, cuda):
+def test_the_version_that_kernels_are_compiled_for(monkeypatch, installed, cuda):
     monkeypatch.setattr(_driver, "version_of", installed.get)
     assert _driver._compiled_for() == cuda

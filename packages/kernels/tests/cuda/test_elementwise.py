@@ -1,4 +1,4 @@
-"""Functions of single numbers, where the table of cases does not reach."""
+"""Elementwise functions, beyond the table of cases."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from stackgrad.tensor._shape import broadcast_shapes
 RNG = np.random.default_rng(0)
 
 
-def test_powers_of_integers_wrap_round_as_numpys():
+def test_powers_of_integers_wrap_around_as_in_numpy():
     x = np.array([[3], [-7], [10], [2], [-1], [0]])
     y = np.array([0, 1, 2, 39, 63, 64, 65_537, 100_001])
     with np.errstate(over="ignore"):
@@ -26,13 +26,13 @@ LAYOUTS = {
     "expanded": lambda backend: zeros(3, 1, backend=backend).expand(2, 3, 4),
     "of one row": lambda backend: zeros(4, 1, 2, backend=backend).permute(2, 1, 0),
     "with steps": lambda backend: zeros(2, 6, 8, backend=backend)[:, ::2, ::2],
-    "a number": lambda backend: zeros((), backend=backend),
+    "a scalar": lambda backend: zeros((), backend=backend),
 }
 
 
 @pytest.mark.parametrize("first", LAYOUTS)
 @pytest.mark.parametrize("second", LAYOUTS)
-def test_results_lie_as_those_of_the_cpu(first, second):
+def test_results_have_the_layout_of_the_cpu(first, second):
     found, expected = ((LAYOUTS[first](backend) + LAYOUTS[second](backend)).data for backend in ("cuda", "cpu"))
     long = [d for d, extent in enumerate(expected.shape) if extent != 1]
     assert [found.strides[d] * found.dtype.itemsize for d in long] == [expected.strides[d] for d in long]
@@ -62,9 +62,9 @@ def test_more_dimensions_than_a_kernel_walks_over():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_rint_takes_the_even_one_of_two(dtype):
+def test_rint_rounds_ties_to_even(dtype):
     x = np.array([-2.5, -1.5, -0.5, -0.3, 0.0, 0.4999999, 0.5, 1.5, 2.5, 2.6, 8388609.0, 1e30, np.inf, -np.inf], dtype)
     x = np.concatenate([x, np.random.default_rng(0).normal(0, 100, 1000).astype(dtype), [dtype(np.nan)]])
     with np.errstate(invalid="ignore"):
-        found = [_math.rint(number) for number in x]
+        found = [_math.rint(value) for value in x]
     np.testing.assert_array_equal(found, np.rint(x))

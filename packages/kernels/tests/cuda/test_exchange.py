@@ -1,5 +1,5 @@
-"""Memory lent and borrowed. Simulated arrays are lent as the host's: what capsules hold is the same on a GPU, where
-`nox -s gpu` sees PyTorch and CuPy take them."""
+"""Memory lent and borrowed. Simulated arrays are lent as host arrays, with the same content of capsules as on a GPU,
+where `nox -s gpu` lets PyTorch and CuPy take them."""
 
 import gc
 import subprocess
@@ -13,7 +13,7 @@ from stackgrad.kernels.cuda import _exchange, _memory
 from stackgrad.kernels.cuda._driver import SIMULATED, device
 from stackgrad.kernels.cuda._memory import pool
 
-simulated = pytest.mark.skipif(not SIMULATED, reason="NumPy takes and lends the host's memory alone")
+simulated = pytest.mark.skipif(not SIMULATED, reason="NumPy takes and lends only host memory")
 
 
 @simulated
@@ -28,7 +28,7 @@ def test_numpy_takes_an_array(dtype):
 
 
 @simulated
-def test_memory_is_lent_until_it_is_given_back():
+def test_lent_memory_is_kept_until_it_is_returned():
     x = sg.tensor([1.0, 2.0], backend="cuda")
     array = np.from_dlpack(x)
     del x
@@ -43,7 +43,7 @@ def test_memory_is_lent_until_it_is_given_back():
 @pytest.mark.parametrize(
     ("stream", "waited"), [(None, [("wait_for", 1)]), (1, [("wait_for", 1)]), (-1, []), (77, [("synchronize_all",)])]
 )
-def test_a_consumer_is_waited_for_before_its_memory_is_used_again(monkeypatch, stream, waited):
+def test_memory_is_reused_only_after_its_consumer_is_done(monkeypatch, stream, waited):
     calls = []
 
     def noted(name):
@@ -65,9 +65,9 @@ def test_a_consumer_is_waited_for_before_its_memory_is_used_again(monkeypatch, s
     assert pool.used < lent
 
 
-def test_what_cannot_be_waited_for_is_given_back(monkeypatch):
+def test_memory_is_returned_even_if_waiting_fails(monkeypatch):
     def fail(stream):
-        raise RuntimeError("the driver has gone")
+        raise RuntimeError("the driver is gone")
 
     capsule = sg.ones(2, backend="cuda").__dlpack__()
     monkeypatch.setattr(device(), "wait_for", fail)
@@ -82,7 +82,7 @@ def test_a_capsule_that_nobody_took():
     assert not _exchange._lent
 
 
-def test_what_is_in_a_capsule():
+def test_the_content_of_a_capsule():
     x = sg.ones(2, 3, backend="cuda").T
     capsule = x.__dlpack__()
     tensor = _exchange._Managed.from_address(_exchange._content(capsule, b"dltensor")).tensor
@@ -112,7 +112,7 @@ def test_borrowed_memory_lives_as_long_as_its_views():
 
 
 class Owner:
-    """Stands for the one who owns the memory of an array."""
+    """An owner of memory that records its end."""
 
     def __init__(self, calls):
         self.calls = calls
@@ -122,13 +122,13 @@ class Owner:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_borrowed_memory_is_given_back_when_nothing_reads_it(monkeypatch, fails):
+def test_borrowed_memory_is_returned_when_nothing_reads_it(monkeypatch, fails):
     calls = []
 
     def synchronize():
         calls.append("synchronised")
         if fails:
-            raise RuntimeError("the driver has gone")
+            raise RuntimeError("the driver is gone")
 
     monkeypatch.setattr(device(), "synchronize", synchronize)
     foreign = _memory.Foreign(None, Owner(calls), True)
@@ -153,7 +153,7 @@ def test_the_end_of_the_interpreter_is_silent():
 
 
 class Interface:
-    """An array that has the CUDA array interface alone."""
+    """An array that has only the CUDA array interface."""
 
     def __init__(self, array, **changes):
         self.array = array
@@ -204,11 +204,11 @@ def test_read_only_memory_stays_read_only():
     assert x.clone().mul_(0).tolist() == [0] * 6
 
 
-def test_what_cannot_be_taken():
+def test_requests_that_cannot_be_met():
     x = sg.ones(2, backend="cuda")
-    with pytest.raises(BufferError, match="is lent as it is: copy it"):
+    with pytest.raises(BufferError, match="is lent without a copy: copy it"):
         x.__dlpack__(copy=True)
-    with pytest.raises(BufferError, match="is lent as it is: copy it"):
+    with pytest.raises(BufferError, match="is lent without a copy: copy it"):
         x.__dlpack__(dl_device=(10, 3))
     with pytest.raises(BufferError, match=r"call .detach\(\) first"):
         x.requires_grad_().__dlpack__()
@@ -225,7 +225,7 @@ class Elsewhere:
 
 
 def test_an_array_on_another_device():
-    with pytest.raises(ValueError, match=r"DLPack device \(2, 5\) for .*bring it to that device first"):
+    with pytest.raises(ValueError, match=r"DLPack device \(2, 5\) for .*copy it to that device first"):
         sg.from_dlpack(Elsewhere(), backend="cuda")
 
 

@@ -1,4 +1,4 @@
-"""Fused functions on the GPU or in the simulator, beside the same functions as they are."""
+"""Fused functions on the GPU or in the simulator, compared with the unfused ones."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def test_more_dimensions_than_a_walk_has():
     np.testing.assert_allclose(total.numpy(), (x + y).sum((1, 3)))
 
 
-def test_captured_to_the_bit():
+def test_captured_bitwise():
     fused = fuse(lambda x, n: (x * n).tanh())
     leaf = from_numpy(RNG.standard_normal(7).astype("f4"), backend="cuda").requires_grad_()
 

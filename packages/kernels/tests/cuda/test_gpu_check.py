@@ -1,4 +1,4 @@
-"""The script for machines with a GPU, in the simulator: all its parts run, and nothing is measured."""
+"""The script for machines with a GPU, run in the simulator: all its parts run, and nothing is measured."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ PAGE = SCRIPT.parents[1] / "docs/gpu.md"
 
 
 def test_a_dry_run():
-    """It prints its results, and leaves the page of the project alone."""
+    """It prints its results and does not change the project's page."""
     before = PAGE.exists() and PAGE.read_text(encoding="utf-8")
     done = subprocess.run([sys.executable, str(SCRIPT), "--dry-run"], capture_output=True, text=True, check=False)
     assert (PAGE.exists() and PAGE.read_text(encoding="utf-8")) == before
@@ -35,7 +35,7 @@ def test_a_dry_run():
     assert done.returncode == ("**failed**" in page)
 
 
-# Python as it is where platformdirs is not installed.
+# A Python in which platformdirs is not installed.
 WITHOUT_PLATFORMDIRS = f"""
 import runpy, sys
 from importlib.machinery import PathFinder
@@ -51,7 +51,7 @@ runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
 """
 
 
-def test_where_platformdirs_is_not_installed(tmp_path):
+def test_without_platformdirs(tmp_path):
     command = [sys.executable, "-c", WITHOUT_PLATFORMDIRS, "--dry-run", "--only", "sanitizer"]
     command += ["--out", str(tmp_path / "gpu.md")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -61,13 +61,13 @@ def test_where_platformdirs_is_not_installed(tmp_path):
 
 @pytest.fixture
 def tools(monkeypatch):
-    """The modules of the script by their names."""
+    """The modules of the script by name."""
     monkeypatch.syspath_prepend(str(SCRIPT.parents[1]))
     return lambda name: import_module(f"tools.{name}")
 
 
 class FailingCase:
-    """A case of the table; `after` is done before it fails."""
+    """A case of the table that fails; `after` is called before."""
 
     kind = "values"
 
@@ -82,7 +82,7 @@ class FailingCase:
         raise ValueError("wrong")
 
 
-def test_cases_stop_when_the_device_answers_no_more(tools, monkeypatch):
+def test_cases_stop_when_the_device_no_longer_answers(tools, monkeypatch):
     cases = tools("_gpu.cases")
     backend = cases.get_backend("cuda")
 
@@ -100,7 +100,7 @@ def test_cases_stop_when_the_device_answers_no_more(tools, monkeypatch):
     ]
 
 
-def test_a_part_that_raises_tells_of_it(tools, monkeypatch):
+def test_a_part_that_raises_is_reported(tools, monkeypatch):
     process, sent = tools("_gpu.process"), []
 
     def training(report, arguments):
@@ -123,12 +123,12 @@ def test_a_part_in_its_process(tools):
 
 def test_a_part_whose_process_dies(tools, monkeypatch):
     process = tools("_gpu.process")
-    monkeypatch.setattr(process, "do_part", os._exit)  # which wants one argument, and raises
+    monkeypatch.setattr(process, "do_part", os._exit)  # it takes one argument, so it raises
     (result,) = process.results_of("cases", Namespace(dry_run=True))
     assert (result.what, result.good, result.found) == ("cases", False, "its process ended with exit code 1")
 
 
-def test_a_part_that_says_nothing_is_stopped(tools, monkeypatch):
+def test_a_silent_part_is_stopped(tools, monkeypatch):
     process = tools("_gpu.process")
     monkeypatch.setattr(process, "SILENCE", 0)
     (result,) = process.results_of("cases", Namespace(dry_run=True))
@@ -146,13 +146,13 @@ def test_results_are_written_as_they_come(tools, monkeypatch, tmp_path):
 
     monkeypatch.setattr(tools("_gpu.process"), "results_of", results_of)
     monkeypatch.setattr(tools("_gpu.surroundings"), "make_importable", lambda root: None)
-    monkeypatch.setenv("NUMBA_ENABLE_CUDASIM", "1")  # by --dry-run, and only here
+    monkeypatch.setenv("NUMBA_ENABLE_CUDASIM", "1")  # --dry-run sets it; this limits it to the test
     assert script.main(["--dry-run", "--only", "training", "speed", "--out", str(out)]) == 1
     assert written[0].endswith("| training | **failed** | first |\n")
     assert written[1].endswith("| training | good | second |\n| speed | good | first |\n")
 
 
-def test_a_single_part_is_done_where_the_sanitizer_looks(tools, monkeypatch, tmp_path):
+def test_a_single_part_runs_in_the_process_of_the_sanitizer(tools, monkeypatch, tmp_path):
     processes = []
 
     def cases(report, arguments):
@@ -168,7 +168,7 @@ def test_a_single_part_is_done_where_the_sanitizer_looks(tools, monkeypatch, tmp
 
 
 class Sanitizer:
-    """A run of compute-sanitizer with that exit code, which prints that summary."""
+    """The result of a run of compute-sanitizer, with that exit code and summary."""
 
     def __init__(self, returncode, summary):
         self.returncode, self.stdout, self.stderr = returncode, f"========= {summary}\n", ""
@@ -183,7 +183,7 @@ class Sanitizer:
         (139, "no more", False),
     ],
 )
-def test_what_the_sanitizer_says(tools, monkeypatch, code, summary, good):
+def test_the_report_of_the_sanitizer(tools, monkeypatch, code, summary, good):
     cases, commands = tools("_gpu.cases"), []
 
     def run(command, **options):
@@ -202,7 +202,7 @@ def test_what_the_sanitizer_says(tools, monkeypatch, code, summary, good):
 
 
 class Copies:
-    """A library that copies what it is lent."""
+    """A library that copies memory that it is lent."""
 
     def from_dlpack(self, lent):
         return lent.numpy().copy()

@@ -1,4 +1,4 @@
-"""Arrays that pass through memory of the host again and again."""
+"""Buffers for arrays that are transferred again and again."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def backend():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_there_and_back(backend, dtype):
+def test_down_and_up(backend, dtype):
     values = np.arange(12, dtype=dtype)
     whole = backend.from_numpy(values)
     buffer = backend.host_buffer((2, 3), np.dtype(dtype))
@@ -25,7 +25,7 @@ def test_there_and_back(backend, dtype):
     assert backend.to_numpy(whole).tolist() == [*values[:3], *values[3:9] * 10, *values[9:]]
 
 
-def test_a_buffer_is_copied_from_and_to_without_a_detour(backend, monkeypatch):
+def test_a_buffer_is_copied_directly(backend, monkeypatch):
     asked = []
     monkeypatch.setattr(device(), "upload", lambda *arguments: asked.append("staged"))
     buffer = backend.host_buffer((3,), np.dtype("float32"))
@@ -38,10 +38,10 @@ def test_a_buffer_is_copied_from_and_to_without_a_detour(backend, monkeypatch):
     assert asked == []
 
 
-def test_a_download_tells_of_indices_that_replays_found_wrong(backend):
+def test_a_download_reports_wrong_indices_of_replays(backend):
     buffer = backend.host_buffer((1,), np.dtype("float32"))
-    told = []
-    buffer._waited = lambda: told.append(True)
+    reported = []
+    buffer._waited = lambda: reported.append(True)
     buffer.download(backend.full((1,), 1, np.dtype("float32")))
-    assert told == [True]
-    assert backend.host_buffer((1,), np.dtype("float32"))._waited == backend._checks.tell
+    assert reported == [True]
+    assert backend.host_buffer((1,), np.dtype("float32"))._waited == backend._checks.report

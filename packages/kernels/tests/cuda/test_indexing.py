@@ -12,7 +12,7 @@ RNG = np.random.default_rng(0)
 @pytest.mark.parametrize("few", [0, 2**62], ids=["sorted", "few"])
 @pytest.mark.parametrize("rows", [1, 16, 17, 300])
 @pytest.mark.parametrize("m", [1, _indexing.CHUNK, _indexing.CHUNK + 1])
-def test_rows_are_added_in_their_order(few, rows, m, monkeypatch):
+def test_rows_are_added_in_order(few, rows, m, monkeypatch):
     monkeypatch.setattr(_indexing, "FEW", few)
     index = RNG.integers(0, min(rows, 40), m)
     index[-1] = rows - 1
@@ -23,7 +23,7 @@ def test_rows_are_added_in_their_order(few, rows, m, monkeypatch):
 
 
 @pytest.mark.parametrize("rows", [1, 20])
-def test_of_equal_rows_the_last_counts(rows):
+def test_of_equal_indices_the_last_one_counts(rows):
     m = 2 * _indexing.CHUNK + 1
     index = RNG.integers(0, rows, m)
     x = np.zeros(rows, np.float32)
@@ -33,8 +33,8 @@ def test_of_equal_rows_the_last_counts(rows):
     assert on_device.tolist() == x.tolist()
 
 
-def test_rows_that_are_not_there():
-    """Row numbers are checked before; where memory has changed since, nothing outside is read or written."""
+def test_indices_out_of_range():
+    """Indices are checked before; if memory has changed since, nothing out of bounds is read or written."""
     backend = get_backend("cuda")
     a = backend.from_numpy(np.ones((2, 2), np.float32))
     index = backend.from_numpy(np.array([1, 2, -1, 10**12]))
@@ -44,10 +44,10 @@ def test_rows_that_are_not_there():
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (7,), (2, 3, 2), (1, 5)])
-def test_places_of_true_elements(shape):
+def test_indices_of_true_elements(shape):
     mask = RNG.random(shape) < 0.5
     backend = get_backend("cuda")
-    turned = backend.permute(backend.from_numpy(mask), tuple(reversed(range(mask.ndim))))
-    found = [backend.to_numpy(places) for places in backend.nonzero(turned)]
-    assert [places.tolist() for places in found] == [places.tolist() for places in mask.T.nonzero()]
-    assert all(places.dtype == np.int64 for places in found)
+    transposed = backend.permute(backend.from_numpy(mask), tuple(reversed(range(mask.ndim))))
+    found = [backend.to_numpy(indices) for indices in backend.nonzero(transposed)]
+    assert [indices.tolist() for indices in found] == [indices.tolist() for indices in mask.T.nonzero()]
+    assert all(indices.dtype == np.int64 for indices in found)

@@ -24,7 +24,7 @@ IOTA = Kernel(_iota, lambda T: (pointer(T), int64), BLOCK, registered=False)
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 5])
-def test_any_grid_will_do(blocks):
+def test_any_grid_works(blocks):
     out = empty((37,), F32)
     IOTA[F32](blocks, out, out.size)
     assert to_numpy(out).tolist() == list(range(37))
@@ -37,14 +37,14 @@ def test_blocks_cover_the_elements():
     assert cover(10**12) == device().blocks
 
 
-def test_every_kernel_has_a_name_of_its_own():
+def test_the_names_of_kernels_are_unique():
     names = [kernel.name for kernel in REGISTRY]
     assert len(set(names)) == len(names)
     assert "add_flat" in names
 
 
 class Line(NamedTuple):
-    """Numbers on a line from `start` on, and where to write them."""
+    """Equally spaced values from `start` on, and where to write them."""
 
     out: Any
     start: Any
@@ -73,7 +73,7 @@ def test_operands_have_names():
 
 
 @pytest.mark.skipif(not SIMULATED, reason="a GPU does not notice; compute-sanitizer does")
-def test_a_kernel_may_not_leave_its_memory():
+def test_an_index_out_of_bounds_raises():
     out = empty((3,), F32)
     with pytest.raises(IndexError, match=r"a kernel at element \d+ of memory for 128"):
         IOTA[F32](1, out, 512)

@@ -1,4 +1,4 @@
-"""Matrix products beyond the table of cases: every form of tile at its edges, sums in pieces, many batch dimensions."""
+"""Matrix products beyond the table of cases: each form of tile at its edges, sums in pieces, many batch dimensions."""
 
 import numpy as np
 import pytest
@@ -11,13 +11,13 @@ RNG = np.random.default_rng(0)
 FORMS = {"large": _tile.LARGE, "medium": _tile.MEDIUM, "small": _tile.SMALL}
 
 
-def whole(*shape):
-    """Small whole numbers, of which sums are exact."""
+def integers(*shape):
+    """Small integers, whose sums are exact."""
     return RNG.integers(-3, 4, shape).astype(np.float32)
 
 
 def edges(form):
-    """Extents (n, k, m), of which one is at the edge of a tile or of a step."""
+    """Extents (n, k, m), one of them at the edge of a tile or of DEPTH."""
     for by in (-1, 0, 1):
         yield form.rows + by, 1, 1
         yield 1, form.depth + by, 1
@@ -32,7 +32,7 @@ def edges(form):
 def test_edges(form, extents, monkeypatch):
     monkeypatch.setattr(_matmul, "form_for", lambda *_: form)
     n, k, m = extents
-    a, b = whole(n, k), whole(k, m)
+    a, b = integers(n, k), integers(k, m)
     for left in (from_numpy(a), from_numpy(a.T.copy()).view((n, k), (1, n))):
         assert np.array_equal(to_numpy(_matmul.matmul(left, from_numpy(b))), a @ b)
 
@@ -41,7 +41,7 @@ def test_edges(form, extents, monkeypatch):
 @pytest.mark.parametrize("biased", [False, True])
 def test_sums_in_pieces(by, biased):
     k = 3 * _tile.SHORTEST + by
-    x, weight, bias = whole(2, k), whole(3, k), whole(3)
+    x, weight, bias = integers(2, k), integers(3, k), integers(3)
     assert _tile.cut(_tile.SMALL, 1, k)[0] == (3 if by >= 0 else 2)
     expected = x @ weight.T + (bias if biased else 0)
     operands = from_numpy(x), from_numpy(weight), from_numpy(bias) if biased else None
@@ -51,21 +51,21 @@ def test_sums_in_pieces(by, biased):
 
 @pytest.mark.parametrize("k", [1, 2 * _tile.SHORTEST])
 def test_more_batch_dimensions_than_a_kernel_takes(k):
-    a = whole(2, 1, 2, 1, 2, 1, k)
+    a = integers(2, 1, 2, 1, 2, 1, k)
     shape = (2, 2, 2, 2, 2, 1, k)
     spread = tuple(0 if n == 1 else step for n, step in zip(a.shape[:5], strides_in_order(a.shape), strict=False))
     left = from_numpy(a).view(shape, (*spread, k, 1))
-    right = whole(k, 1)
+    right = integers(k, 1)
     found = _matmul.matmul(left, from_numpy(right).view((2,) * 5 + (k, 1), (0,) * 5 + (1, 1)))
     assert np.array_equal(to_numpy(found), np.broadcast_to(a @ right, found.shape))
 
 
-def test_nothing_to_add_up():
-    assert to_numpy(_matmul.matmul(from_numpy(whole(2, 0)), from_numpy(whole(0, 3)))).tolist() == [[0.0] * 3] * 2
-    assert _matmul.matmul(from_numpy(whole(0, 2)), from_numpy(whole(2, 3))).shape == (0, 3)
+def test_empty_sums():
+    assert to_numpy(_matmul.matmul(from_numpy(integers(2, 0)), from_numpy(integers(0, 3)))).tolist() == [[0.0] * 3] * 2
+    assert _matmul.matmul(from_numpy(integers(0, 2)), from_numpy(integers(2, 3))).shape == (0, 3)
 
 
-def test_the_form_follows_from_the_shapes():
+def test_the_form_depends_on_the_shapes():
     large, medium = _tile.LARGE, _tile.MEDIUM
     many = _tile.ENOUGH
     float32, float64 = np.dtype("float32"), np.dtype("float64")

@@ -1,4 +1,4 @@
-"""Device memory is used again, and only when nothing refers to it."""
+"""Device memory is reused, and only when nothing refers to it."""
 
 import gc
 
@@ -21,28 +21,28 @@ def _empty_pool():
     pool.clear()
 
 
-def place(a):
+def address(a):
     return device().address(a.owner.memory)
 
 
-def test_memory_is_used_again():
+def test_memory_is_reused():
     a = empty((100,), F32)
-    first = place(a)
+    first = address(a)
     del a
-    assert place(empty((100,), F32)) == first
+    assert address(empty((100,), F32)) == first
     assert pool.kept == 512
 
 
 def test_a_view_keeps_it():
     a = from_numpy(np.arange(6, dtype=np.float32).reshape(2, 3))
     view = permute(a, (1, 0)).view((3,), (1,), 3)
-    first = place(a)
+    first = address(a)
     del a
-    assert place(empty((2, 3), F32)) != first
+    assert address(empty((2, 3), F32)) != first
     assert to_numpy(view).tolist() == [3.0, 4.0, 5.0]
 
 
-def test_what_is_kept_has_a_bound(monkeypatch):
+def test_the_pool_is_bounded(monkeypatch):
     monkeypatch.setattr(pool, "bound", 2048)
     arrays = [empty((n,), F32) for n in (128, 256, 256)]
     while arrays:
@@ -51,7 +51,7 @@ def test_what_is_kept_has_a_bound(monkeypatch):
     assert pool.kept == 2048
 
 
-def test_no_room_frees_what_is_kept(monkeypatch):
+def test_without_room_the_pool_is_freed(monkeypatch):
     a = _memory.Lease(100, 4)
     del a
     assert pool.kept == 512

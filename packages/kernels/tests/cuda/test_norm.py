@@ -1,4 +1,4 @@
-"""Batch normalisation at the edges of its blocks and pieces, on images of any layout."""
+"""Batch normalisation at the edges of its blocks and pieces, for images of any layout."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ LAYOUTS = {
 
 
 def check(shape, dtype="float32", layout=CUDA.from_numpy, relu=True, g_layout=None):
-    """Against the composed form, by NumPy in float64."""
+    """Compare with the composed form, by NumPy in float64."""
     rtol = 3e-5 if dtype == "float32" else 1e-12
     x, g = RNG.standard_normal((2, *shape)).astype(dtype)
     x = 3 * x + 5
@@ -33,7 +33,7 @@ def check(shape, dtype="float32", layout=CUDA.from_numpy, relu=True, g_layout=No
     found = CUDA.batch_norm(layout(x), *known, 1e-5, relu)
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(CUDA.to_numpy(a), b, rtol, rtol * 10)
-    kept = CUDA.to_numpy(found[0]) > 0 if relu else np.ones(shape, bool)  # near 0 rounding decides
+    kept = CUDA.to_numpy(found[0]) > 0 if relu else np.ones(shape, bool)  # near 0 rounding decides the sign
     expected = NumpyBackend().batch_norm_grad(g.astype(np.float64) * kept, *exact, *expected[1:], 1e-5, False)
     grads = CUDA.batch_norm_grad((g_layout or layout)(g), layout(x), *known, *found[1:], 1e-5, relu)
     for a, b in zip(grads, expected, strict=True):
@@ -49,7 +49,7 @@ def test_layouts(layout, dtype):
         check((2, channels, SHORT + 1), dtype, LAYOUTS[layout], relu=channels > 1)
 
 
-def test_images_stay_as_they_lie():
+def test_results_keep_the_memory_order():
     last = LAYOUTS["channels last"]
     for image in check((2, 3, 5), layout=last) + check((2, 3, 5), layout=last, g_layout=CUDA.from_numpy):
         assert CUDA.permute(image, (0, 2, 1)).is_contiguous
@@ -61,8 +61,8 @@ def test_images_stay_as_they_lie():
 @pytest.mark.parametrize(
     ("form", "plane"), [(PIXELS, 1), (PIXELS, SHORT - 1), (PLANES, SHORT), (PLANES, 2 * SHORT + 1)]
 )
-def test_edges_of_what_is_read_at_once(form, plane, by):
-    """The number of places around what a block reads at once, planes that end anywhere in it."""
+def test_edges_of_one_read(form, plane, by):
+    """Numbers of pixels around those that a block reads at a time, with planes that end anywhere among them."""
     images = -(-form[1] * EACH // plane) + by
     shape = (images, 2, plane)
     assert cut_of(CUDA.from_numpy(np.zeros(shape, np.float32)), False)[0] == form
@@ -72,12 +72,12 @@ def test_edges_of_what_is_read_at_once(form, plane, by):
 @pytest.mark.parametrize("channels", [1, 2, ENOUGH, ENOUGH + 1])
 @pytest.mark.parametrize("form", [PIXELS, PLANES])
 def test_edges_of_pieces(form, channels):
-    """More places than blocks read at once: pieces get longer, and the last one is shorter than the rest."""
-    places = form[1] * EACH * (ENOUGH // -(-channels // form[0]) or 1) + 1
-    x = CUDA.from_numpy(np.zeros((places, channels, 1) if form == PIXELS else (1, channels, places), np.float32))
+    """More pixels than all blocks read at a time: pieces get longer, and the last one is shorter than the rest."""
+    pixels = form[1] * EACH * (ENOUGH // -(-channels // form[0]) or 1) + 1
+    x = CUDA.from_numpy(np.zeros((pixels, channels, 1) if form == PIXELS else (1, channels, pixels), np.float32))
     found, cut = cut_of(x, False)
     assert (found, cut.length) == (form, 2 * form[1] * EACH)
-    assert cut.pieces == -(-places // cut.length)
+    assert cut.pieces == -(-pixels // cut.length)
     check(x.shape)
 
 
@@ -86,8 +86,8 @@ def test_the_variance_of_values_far_from_zero():
     known = CUDA.from_numpy(np.ones(2, "float32")), CUDA.from_numpy(np.zeros(2, "float32"))
     _, mean, var = CUDA.batch_norm(CUDA.from_numpy(x), *known, 1e-5, False)
     np.testing.assert_allclose(CUDA.to_numpy(mean), x.mean((0, 2), dtype=np.float64), rtol=1e-6)
-    # A piece's mean is rounded as the values are, and so is how far it lies from another's. The mean of the squares
-    # less the square of the mean would be wrong by about 1.
+    # A piece's mean is rounded like the values, and so is its distance from that of another piece. The mean of the
+    # squares minus the square of the mean would be wrong by about 1.
     rtol = 2 * np.spacing(np.float32(3000))
     np.testing.assert_allclose(CUDA.to_numpy(var), x.var((0, 2), dtype=np.float64), rtol=rtol)
 
@@ -102,8 +102,8 @@ def test_nan_stays_in_its_channel():
     assert np.isfinite(out[:, 1]).all()
 
 
-def test_where_relu_cuts_is_where_the_gradient_stops():
-    """To the bit: values that rounding puts on either side of zero."""
+def test_relu_masks_the_same_elements_forward_and_backward():
+    """Bitwise, for values that rounding puts on either side of zero."""
     x = tensor(np.tile(np.float32([1, 2, 3]), 20).reshape(-1, 1), requires_grad=True, backend="cuda")
     weight, bias = ones(1, requires_grad=True, backend="cuda"), zeros(1, requires_grad=True, backend="cuda")
     out, _, _ = batch_norm(x, weight, bias, relu=True)

@@ -37,8 +37,8 @@ def test_all_parameters_in_one_launch(step, dtype):
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-5 if dtype == "float32" else 1e-12)
 
 
-def test_parameters_that_lie_elsewhere():
-    """Slices and turned ones are stepped in place as well; nothing around them changes."""
+def test_parameters_that_are_views():
+    """Slices and transposed views are updated in place; nothing around them changes."""
     whole = sg.zeros(4, 6, backend="cuda")
     parts = [whole[1:3, ::2], whole.T[1:2]]
     grads = [sg.ones(2, 3, backend="cuda"), sg.ones(1, 4, backend="cuda")]
@@ -48,11 +48,11 @@ def test_parameters_that_lie_elsewhere():
     assert whole.tolist() == expected.tolist()
 
 
-def test_nothing_to_step():
+def test_empty_parameters():
     sg.sgd_step([sg.zeros(0, backend="cuda")], [sg.zeros(0, backend="cuda")], None, sg.sgd_numbers(1.0))
 
 
-def test_replays_take_the_numbers_of_their_time():
+def test_replays_use_the_current_numbers():
     p, numbers = sg.zeros(3, backend="cuda"), sg.sgd_numbers(1.0)
 
     @sg.capture

@@ -1,4 +1,4 @@
-"""Pooling beyond the table of cases: at the edges of the runs of pixels that a thread has, and in any grid."""
+"""Pooling beyond the table of cases: at the edges of a thread's runs of pixels, and for any grid."""
 
 import numpy as np
 import pytest

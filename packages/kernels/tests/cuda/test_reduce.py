@@ -1,4 +1,4 @@
-"""Reductions beyond the table of cases: at the edges of pieces, of more than one stage, and in any grid."""
+"""Reductions beyond the table of cases: at the edges of pieces, in several stages, and for any grid."""
 
 import numpy as np
 import pytest
@@ -52,12 +52,12 @@ def test_extremes_at_the_edges_of_pieces(k):
     assert on_device(x).argmax(0).tolist() == x.argmax(0).tolist()
 
 
-def test_a_dimension_of_one_in_turned_memory():
+def test_a_dimension_of_one_in_transposed_memory():
     x = values(4, 1, 3)
-    turned = on_device(x).permute(2, 1, 0)
-    assert turned.sum(1).tolist() == x.transpose(2, 1, 0)[:, 0].tolist()
-    turned.sum(1)[0, 0] = 7.0
-    assert turned.tolist() == x.transpose(2, 1, 0).tolist()
+    transposed = on_device(x).permute(2, 1, 0)
+    assert transposed.sum(1).tolist() == x.transpose(2, 1, 0)[:, 0].tolist()
+    transposed.sum(1)[0, 0] = 7.0
+    assert transposed.tolist() == x.transpose(2, 1, 0).tolist()
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_dimension_of_one_in_turned_memory():
         ((2, 1, 3), (1,), 1),  # a copy
     ],
 )
-def test_parted_dimensions_are_folded_without_a_copy(shape, dims, launches):
+def test_separate_dimensions_are_folded_without_a_copy(shape, dims, launches):
     x = values(*shape)
     on = on_device(x)
     with captured_on(tape := Tape()):
@@ -80,8 +80,8 @@ def test_parted_dimensions_are_folded_without_a_copy(shape, dims, launches):
     assert len(row._calls) == launches
     np.testing.assert_allclose(found.numpy(), x.sum(dims), rtol=1e-5, atol=1e-5)
     assert found.shape == x.sum(dims).shape
-    turned = on.permute(*reversed(range(len(shape)))).sum(dims)
-    np.testing.assert_allclose(turned.numpy(), x.T.sum(dims), rtol=1e-5, atol=1e-5)
+    transposed = on.permute(*reversed(range(len(shape)))).sum(dims)
+    np.testing.assert_allclose(transposed.numpy(), x.T.sum(dims), rtol=1e-5, atol=1e-5)
 
 
 def test_any_grid_gives_the_same_bits(monkeypatch):
@@ -93,7 +93,7 @@ def test_any_grid_gives_the_same_bits(monkeypatch):
         assert x.sum(0).numpy().tobytes() == expected.tobytes()
 
 
-def test_nothing_to_fold():
+def test_no_elements():
     x = on_device(np.zeros((0, 2), np.float32))
     assert x.sum(0).tolist() == [0.0, 0.0]
     assert x.prod(0).tolist() == [1.0, 1.0]

@@ -1,4 +1,4 @@
-"""Softmax beyond the table of cases: at the edges of blocks, and of targets that are no classes."""
+"""Softmax beyond the table of cases: at the edges of blocks, and targets out of range."""
 
 import math
 
@@ -33,14 +33,14 @@ def test_rows_at_the_edges_of_blocks(rows, k):
         np.testing.assert_allclose(mine, its, rtol=2e-5, atol=2e-4)
 
 
-@pytest.mark.parametrize("places", [[0], [3], [0, 1, 2], list(range(9))])
-def test_minus_infinity(places):
-    """It counts for nothing, wherever it stands; a row of nothing else has no softmax."""
+@pytest.mark.parametrize("indices", [[0], [3], [0, 1, 2], list(range(9))])
+def test_minus_infinity(indices):
+    """It contributes 0 at any position; for a row of nothing else softmax is undefined."""
     x = RNG.standard_normal((2, 9)).astype(np.float32)
-    x[0, places] = -np.inf
+    x[0, indices] = -np.inf
     rows = softmax(from_numpy(x, backend="cuda"), 1).numpy()
     kept = np.exp(x.astype(np.float64))
-    if len(places) == 9:
+    if len(indices) == 9:
         assert np.isnan(rows[0]).all()
     else:
         np.testing.assert_allclose(rows, kept / kept.sum(1, keepdims=True), rtol=1e-5)
@@ -48,8 +48,8 @@ def test_minus_infinity(places):
 
 
 @pytest.mark.parametrize("k", [2, _softmax.SHAPES[0][2] + 1, _softmax.SHAPES[1][2] + 1])
-def test_a_target_that_is_no_class(k):
-    """It is refused where it is given; where memory has changed since, the kernel reads and writes nothing outside."""
+def test_a_target_out_of_range(k):
+    """It is checked before; if memory has changed since, the kernel reads and writes nothing out of bounds."""
     backend = get_backend("cuda")
     x = backend.from_numpy(RNG.standard_normal((4, k)).astype(np.float32))
     target = backend.from_numpy(np.array([0, -1, k, 10**12]))
@@ -60,13 +60,13 @@ def test_a_target_that_is_no_class(k):
 
 
 @pytest.mark.parametrize("key", [slice(None, None, 2), slice(None, None, -2), None])
-def test_gradients_of_losses_that_lie_apart(key):
+def test_gradients_of_losses_with_strides(key):
     backends = [get_backend(name) for name in ("cuda", "numpy")]
     x, g = RNG.standard_normal((3, 4)).astype(np.float32), RNG.standard_normal(5).astype(np.float32)
     target, found = np.array([3, 0, 1]), []
     for backend in backends:
         one = backend.from_numpy(g)
-        slopes = backend.expand(backend.slice(one, (slice(1),)), (3,)) if key is None else backend.slice(one, (key,))
+        grads = backend.expand(backend.slice(one, (slice(1),)), (3,)) if key is None else backend.slice(one, (key,))
         _, log_probs = backend.cross_entropy(backend.from_numpy(x), backend.from_numpy(target))
-        found.append(backend.to_numpy(backend.cross_entropy_grad(slopes, log_probs, backend.from_numpy(target))))
+        found.append(backend.to_numpy(backend.cross_entropy_grad(grads, log_probs, backend.from_numpy(target))))
     np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-6)

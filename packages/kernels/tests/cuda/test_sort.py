@@ -10,7 +10,7 @@ RNG = np.random.default_rng(0)
 
 @pytest.mark.parametrize("length", [1, 2, 3, 5, 8, 13])
 @pytest.mark.parametrize("descending", [False, True])
-def test_rows_are_sorted_as_numpys(length, descending):
+def test_rows_are_sorted_as_by_numpy(length, descending):
     backend = get_backend("cuda")
     a = RNG.integers(0, 4, (3, length)).astype(np.float32)
     a[RNG.random(a.shape) < 0.2] = np.nan

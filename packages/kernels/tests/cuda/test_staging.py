@@ -1,4 +1,4 @@
-"""Uploads by way of staging memory, with a stand-in for the device that fetches when it is waited for."""
+"""Uploads through staging memory, with a fake device that fetches only when it is waited for."""
 
 import ctypes
 
@@ -33,7 +33,7 @@ def device(monkeypatch):
 def test_values_may_change_once_they_are_staged(device):
     staging = _staging.Staging(device.host.ctypes.data, device.fetch, device.wait)
     values = np.zeros(5, np.float32)
-    for i in range(9):  # of 64 bytes each, so that four fit
+    for i in range(9):  # each takes 64 bytes, so four fit
         values[:] = i
         staging.upload(values, 20 * i)
     assert device.waits == 2
@@ -41,7 +41,7 @@ def test_values_may_change_once_they_are_staged(device):
     assert device.device[: 9 * 20].view(np.float32).tolist() == [i for i in range(9) for _ in range(5)]
 
 
-def test_more_than_fits_goes_in_parts(device):
+def test_large_values_are_uploaded_in_parts(device):
     staging = _staging.Staging(device.host.ctypes.data, device.fetch, device.wait)
     values = np.arange(100).reshape(10, 10)
     staging.upload(np.ones((), np.bool_), 1000)

@@ -1,8 +1,8 @@
 """Compiled kernels for the tensors of `stackgrad.tensor`.
 
-Installing this package gives the backend `cpu`, which is then the default. Here are the operations made from a
-function of one's own, the sampling of images along affine maps, and in `course` the convolutions of the minitorch
-course.
+Installing this package adds the backend `cpu` and makes it the default. The package itself offers operations made from
+your own functions (`map`, `zip`, `reduce`), the sampling of images along affine maps, and in `course` the convolutions
+of the minitorch course.
 """
 
 from . import course

@@ -1,9 +1,9 @@
-"""map, zip and reduce of a user's own function of numbers, compiled and run in parallel on the CPU or a GPU.
+"""map, zip and reduce with a user's function of scalars, compiled and run in parallel on the CPU or a GPU.
 
 The function is plain Python that Numba can compile, or one that Numba knows, such as `math.exp` or `operator.add`.
-It is compiled once in each process: what it depends on is not known, so its machine code is not kept on disk. Where a
-gradient is asked for, it is done as a fused function of tensors, if the op table knows all that it does (see
-_differentiable); else it has none, and raises RuntimeError: detach, or call it in the forward of a Function.
+It is compiled once per process and not cached on disk, because it may depend on anything. If a gradient is needed, it
+runs as a fused function of tensors, provided that the op table has all it calls (see _differentiable); otherwise it
+raises RuntimeError: detach the input, or call it in the forward of a Function.
 On a GPU, `v ** w` of two integers is exact up to 2^53 unless `w` is a constant: numba-cuda goes through float64.
 """
 
@@ -22,7 +22,7 @@ from stackgrad.tensor._ops import common_backend
 from stackgrad.tensor._shape import broadcast_shapes, normalize_dim
 
 from ._differentiable import of_tensors
-from .cpu._custom import CustomKernels, NoNumberError
+from .cpu._custom import CustomKernels, NotAScalarError
 from .cpu._replay import ChunkError
 
 if TYPE_CHECKING:
@@ -32,31 +32,31 @@ Number = bool | int | float
 
 
 def map(fn: Callable[[Number], Number]) -> Callable[[Tensor], Tensor]:
-    """The operation that applies `fn` to each element of a tensor, keeping shape and dtype.
+    """Return an operation that applies `fn` to each element of a tensor and keeps shape and dtype.
 
-    Raises TypeError where Numba cannot compile `fn`; the message holds Numba's reason. RuntimeError where `fn` raises.
+    It raises TypeError if Numba cannot compile `fn`, with Numba's reason, and RuntimeError if `fn` raises.
     """
     scalar = _Scalar("map", fn, 1)
     return lambda x: scalar.elementwise(x)
 
 
 def zip(fn: Callable[[Number, Number], Number]) -> Callable[[Tensor, Tensor], Tensor]:
-    """The operation that applies `fn` to the elements of two tensors of one dtype, which broadcast.
+    """Return an operation that applies `fn` to the elements of two tensors of the same dtype, which broadcast.
 
-    Raises TypeError where Numba cannot compile `fn`, or dtypes differ, ValueError for shapes that do not broadcast,
-    RuntimeError where `fn` raises.
+    It raises TypeError if Numba cannot compile `fn` or if dtypes differ, ValueError for shapes that do not broadcast,
+    and RuntimeError if `fn` raises.
     """
     scalar = _Scalar("zip", fn, 2)
     return lambda x, y: scalar.elementwise(x, y)
 
 
 def reduce(fn: Callable[[Number, Number], Number], start: Number) -> Callable[..., Tensor]:
-    """The operation that folds a tensor by `fn` along a dimension, from `start` on.
+    """Return an operation that folds a tensor by `fn` along a dimension, beginning with `start`.
 
-    `operation(x, dim, keepdim=False)`. `fn` must be associative and commutative: elements are folded in fixed pieces,
-    and the pieces folded together, so that the result does not depend on the number of threads.
-    Raises TypeError where Numba cannot compile `fn`, IndexError for a dimension that is not there, RuntimeError where
-    `fn` raises.
+    Call it as `operation(x, dim, keepdim=False)`. `fn` must be associative and commutative: elements are folded in
+    pieces of fixed length and the pieces are folded together, so the result does not depend on the number of threads.
+    It raises TypeError if Numba cannot compile `fn`, IndexError for a dimension out of range, and RuntimeError if `fn`
+    raises.
     """
     scalar = _Scalar("reduce", fn, 2)
 
@@ -77,7 +77,7 @@ def reduce(fn: Callable[[Number, Number], Number], start: Number) -> Callable[..
 
 
 def _fold_by_halves(scalar: _Scalar, x: Tensor, dim: int) -> Tensor:
-    """x, of at least one element along `dim`, folded over it by operations that have gradients."""
+    """x folded along `dim`, which must not be empty, by operations that have gradients."""
     whole = (slice(None),) * dim
     while (extent := x.shape[dim]) > 1:
         half = extent // 2
@@ -92,19 +92,19 @@ def _on_host(x: Tensor) -> bool:
     return isinstance(x.data, np.ndarray)
 
 
-def _numbers(count: int) -> str:
-    return "one number" if count == 1 else "two numbers"
+def _scalars(count: int) -> str:
+    return "one scalar" if count == 1 else "two scalars"
 
 
 _STEP = re.compile(r"Failed in \w+ mode pipeline \(step: nopython frontend\)\n")
 
 
 class _Scalar:
-    """A user's function of `arity` numbers, for the operation `what`."""
+    """A user's function of `arity` scalars, for the operation `what`."""
 
     def __init__(self, what: str, fn: Callable[..., Number], arity: int) -> None:
         if not callable(fn):
-            raise TypeError(f"{what} of {fn!r}: expected a function of {_numbers(arity)}")
+            raise TypeError(f"{what} of {fn!r}: expected a function of {_scalars(arity)}")
         self.what, self.arity = what, arity
         self.name = getattr(fn, "__name__", repr(fn))
         self.identifier = self.name if self.name.isidentifier() else "custom"
@@ -122,7 +122,7 @@ class _Scalar:
 
     @cached_property
     def _on_gpu(self) -> KernelsOnGpu:
-        from .cuda._custom import CustomKernels  # which needs numba-cuda
+        from .cuda._custom import CustomKernels  # it needs numba-cuda
 
         return CustomKernels(self.identifier, self._fn, self.arity)
 
@@ -130,37 +130,37 @@ class _Scalar:
         return self._on_cpu if _on_host(x) else self._on_gpu
 
     def elementwise(self, *tensors: Tensor) -> Tensor:
-        """The function of the elements of tensors."""
+        """Apply the function to the elements of tensors."""
         self.check(*tensors)
         if self.needs_gradient(*tensors):
             return self.with_gradient(*tensors)
         return self.run(lambda kernels, *data: kernels.elementwise(*data), *tensors)
 
     def needs_gradient(self, *tensors: Tensor) -> bool:
-        """Whether a gradient is to flow to one of these."""
+        """Whether a gradient must flow to one of these."""
         return is_recording() and any(x.requires_grad for x in tensors)
 
     def with_gradient(self, *tensors: Tensor) -> Tensor:
-        """The function of the elements of tensors, as one with a gradient."""
+        """Apply the function to the elements of tensors, with a gradient."""
         try:
             return self._of_tensors(*tensors)
-        except (TypeError, ValueError) as error:  # the latter where a branch asks for the truth of many elements
+        except (TypeError, ValueError) as error:  # ValueError: a branch on many elements
             raise RuntimeError(
-                f"{self.what} of {self.name}: a tensor of shape {tensors[0].shape} requires a gradient, which the "
-                f"function has not: pass .detach(), or call it in the forward of a stackgrad.tensor.Function ({error})"
+                f"{self.what} of {self.name}: a tensor of shape {tensors[0].shape} requires a gradient, but the "
+                f"function has none: pass .detach(), or call it in the forward of a stackgrad.tensor.Function ({error})"
             ) from None
 
     def run(self, work: Callable[..., Any], *tensors: Tensor) -> Tensor:
-        """What `work` makes by the kernels of the data of these tensors."""
+        """A tensor of the result of `work`, which gets the kernels and the data of these tensors."""
         try:
             return tensors[0].new(work(self._kernels_for(tensors[0]), *[x.data for x in tensors]))
         except ChunkError:
             raise RuntimeError(
-                f"{self.what}: {self.name} raised an exception for some element: call it with plain numbers to see it"
+                f"{self.what}: {self.name} raised an exception for some element: call it with Python scalars to see it"
             ) from None
 
     def check(self, *tensors: Tensor) -> None:
-        """Raise TypeError unless these are tensors on the host or a GPU, for whose dtype the function gives numbers."""
+        """Raise TypeError unless these are tensors on the host or a GPU, of a dtype that the function compiles for."""
         for x in tensors:
             if not isinstance(x, Tensor):
                 raise TypeError(f"{self.what} of {type(x).__name__}: expected a tensor")
@@ -183,17 +183,17 @@ class _Scalar:
             self._checked.add((_on_host(x), x.dtype))
 
     def _compile(self, x: Tensor) -> None:
-        """Compile it for the dtype of `x`, where that lies."""
+        """Compile it for the dtype and the device of `x`."""
         from numba.core.errors import NumbaError
 
         try:
             self._kernels_for(x).compile(x.dtype)
-        except (NumbaError, TypeError) as error:  # a TypeError for another number of parameters
-            # From "During" on it names Numba's own steps, and "File" shows this file where the user gave no source.
+        except (NumbaError, TypeError) as error:  # TypeError for the wrong number of parameters
+            # After "During" it names Numba's own steps; "File" is this file if the function has no source.
             reason = _STEP.sub("", str(error).partition(self._end_of_reason)[0]).strip()
-            arguments_in_words = f"{_numbers(self.arity)} of {x.dtype}"
+            arguments_in_words = f"{_scalars(self.arity)} of {x.dtype}"
             raise TypeError(
                 f"{self.what}: Numba cannot compile {self.name} as a function of {arguments_in_words}\n{reason}"
             ) from None
-        except NoNumberError as error:
+        except NotAScalarError as error:
             raise TypeError(f"{self.what}: {self.name} gives {error} for {x.dtype}: expected a real number") from None

@@ -1,7 +1,7 @@
-"""A user's function of numbers as one of tensors, from which its gradient follows: where the op table knows all of it.
+"""A user's function of scalars as a function of tensors, which gives it a gradient, if the op table has all it calls.
 
-The function is called with tensors. Python's operators are theirs; `math.exp` and its like become the rows of the op
-table of that name. What branches on a number, or calls what is no row, has no gradient.
+The function is called with tensors. Their operators replace Python's, and ops of the op table replace `math.exp` and
+the like. A function that branches on a value, or calls anything outside the op table, has no gradient.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from stackgrad.tensor._ops import elementwise
 
 
 def of_tensors(fn: Callable[..., Any]) -> Callable[..., Tensor]:
-    """`fn` of tensors, fused; its result has the dtype of the first. A call raises TypeError where that cannot be."""
+    """`fn` as a fused function of tensors; the result has the dtype of the first. A call may raise TypeError."""
     function = _translated(getattr(fn, "py_func", fn))
 
     def operation(*tensors: Tensor) -> Tensor:
@@ -28,11 +28,11 @@ def of_tensors(fn: Callable[..., Any]) -> Callable[..., Tensor]:
 
 
 def _translated(x: Any) -> Any:
-    """A function, or what it finds in its variables, with operations of tensors in place of those of `math`."""
+    """A function, or an object that it refers to, with operations on tensors in place of those of `math`."""
     if x is math:
         return _Math("math")
     if isinstance(x, BuiltinFunctionType) and x in vars(math).values():
-        return _row_of(x)
+        return _op_of(x)
     if not isinstance(x, FunctionType):
         return x
     used = {name: value for name, value in x.__globals__.items() if name in x.__code__.co_names}
@@ -47,8 +47,8 @@ class _Math(ModuleType):
         return _translated(getattr(math, name))
 
 
-def _row_of(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The op of the name of a function of `math`; of plain numbers the function itself."""
+def _op_of(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The op named like a function of `math`; for Python scalars the function itself."""
     name = function.__name__
 
     def call(*operands: Any) -> Any:

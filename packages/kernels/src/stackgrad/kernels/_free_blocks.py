@@ -1,4 +1,4 @@
-"""Blocks of memory that are used again, of the host or of a device."""
+"""Pools of unused memory blocks, of the host or of a device."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ Block = TypeVar("Block", bound=Sized)
 
 
 class FreeBlocks(Generic[Block]):
-    """Blocks that nobody uses, by size, the size used last at the end; `bound` bytes of them at most.
+    """Unused blocks by size, the most recently used size last; at most `bound` bytes of them.
 
-    A block may come or go at any moment, in any thread, also while the garbage collector interrupts a method here. So
-    nothing here waits or holds a lock: a block changes hands by one operation of a list, which nothing interrupts.
-    The counts follow, and may miss what two threads do at once: what is kept is counted again before a block is made,
-    by which alone memory grows, and before blocks are dropped.
+    Blocks may be taken and given back at any moment, in any thread, even when the garbage collector interrupts a method
+    of this class. So no method waits or holds a lock: a block changes hands by one list operation, which is atomic.
+    The counters are updated afterwards and may be off if two threads collide. `kept` is recounted before a block is
+    allocated, which is the only way that memory grows, and before blocks are dropped.
     """
 
     def __init__(self, allocate: Callable[[int], Block], bound: int) -> None:
         self.allocate, self.bound = allocate, bound
         self.free: OrderedDict[int, list[Block]] = OrderedDict()
         self.kept = 0
-        self.owned = 0  # bytes of all blocks, free or not
-        self.most_used = 0  # the most bytes that were ever lent out: benchmarks read and reset it
+        self.owned = 0  # bytes of all blocks, used or not
+        self.most_used = 0  # the maximum of `used`: benchmarks read and reset it
 
     @property
     def used(self) -> int:
@@ -40,12 +40,12 @@ class FreeBlocks(Generic[Block]):
         return self.owned - self.kept
 
     def take(self, size: int) -> Block:
-        """A block of `size` bytes. Raises MemoryError where there is no room, even with nothing kept."""
+        """A block of `size` bytes. Raises MemoryError if there is no room even with nothing kept."""
         free = self.free
         try:
             free.move_to_end(size)
             block = free[size].pop()
-        except (KeyError, IndexError):  # none, or its size was dropped just now
+        except (KeyError, IndexError):  # there is none, or its size was dropped just now
             return self._make(size)
         self.kept = kept = self.kept - size
         used = self.owned - kept
@@ -54,7 +54,7 @@ class FreeBlocks(Generic[Block]):
         return block
 
     def give_back(self, block: Block) -> None:
-        """Nobody uses `block` any more."""
+        """Return `block` to the pool."""
         size = block.size
         try:
             self.free[size].append(block)
@@ -80,7 +80,7 @@ class FreeBlocks(Generic[Block]):
         return block
 
     def _drop_beyond(self, bound: int) -> None:
-        """Count what is kept, and drop what is beyond the bound, the size that was not used for longest first."""
+        """Recount the bytes kept, and drop blocks until at most `bound` are, least recently used sizes first."""
         self.kept = sum([size * len(self.free.get(size, ())) for size in list(self.free)])
         for size in list(self.free):
             while self.kept > bound:

@@ -1,4 +1,4 @@
-"""Where the elements of arrays lie, as both backends see it."""
+"""Shapes and strides of arrays, for both backends."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ T = TypeVar("T")
 
 
 def around(shape: Shape, dim: int) -> tuple[int, int, int]:
-    """The shape seen as (a, k, b), k the extent of `dim`."""
+    """The shape viewed as (a, k, b), where k is the extent of `dim`."""
     return math.prod(shape[:dim]), shape[dim], math.prod(shape[dim + 1 :])
 
 
 def spread_strides(shape: Shape, strides: Shape, wanted: Shape) -> Shape:
-    """The strides of an array as repeated to the shape `wanted`."""
+    """The strides of an array broadcast to the shape `wanted`."""
     new = len(wanted) - len(shape)
     return (0,) * new + tuple([0 if extent == 1 else step for extent, step in zip(shape, strides, strict=True)])
 
 
 def memory_order(operands: Iterable[tuple[Shape, Shape]], shape: Shape) -> Shape:
-    """The order of dimensions in which a result of `shape` lies in memory.
+    """The order of dimensions in memory for a result of `shape`.
 
-    It is that of the first operand, of a shape and strides, which has this shape and repeats nothing.
+    It is the order of the first operand, given by shape and strides, that has this shape and is not broadcast.
     """
     for given, strides in operands:
         if given == shape and all(step or extent == 1 for step, extent in zip(strides, shape, strict=True)):
@@ -34,7 +34,7 @@ def memory_order(operands: Iterable[tuple[Shape, Shape]], shape: Shape) -> Shape
 
 
 def by_stride(shape: Shape, strides: Shape) -> Shape:
-    """The dimensions, those with the longest strides first; as they are where only those of extent 1 say otherwise."""
+    """The dimensions, longest strides first; dimensions of extent 1 alone do not change their order."""
     long = [abs(step) for step, extent in zip(strides, shape, strict=True) if extent != 1]
     if all(a >= b for a, b in pairwise(long)):
         return tuple(range(len(shape)))
@@ -42,17 +42,17 @@ def by_stride(shape: Shape, strides: Shape) -> Shape:
 
 
 def inverse(order: Shape) -> Shape:
-    """The order of dimensions that undoes `order`."""
+    """The inverse permutation of `order`."""
     return tuple([order.index(d) for d in range(len(order))])
 
 
 def three(operands: Sequence[T]) -> tuple[T, T, T]:
-    """One to three operands as the three that kernels take: the last stands for those that there are not."""
+    """One to three operands as the three that kernels take: the last one stands in for missing ones."""
     return operands[0], operands[min(1, len(operands) - 1)], operands[-1]
 
 
 def merge(shape: Shape, strides: Sequence[Shape]) -> tuple[Shape, list[Shape]]:
-    """The shape and each array's strides, with neighbouring dimensions made one where all arrays allow it."""
+    """The shape and each array's strides, with adjacent dimensions merged where all arrays allow it."""
     extents: list[int] = []
     merged: list[list[int]] = [[] for _ in strides]
     for d, extent in enumerate(shape):

@@ -1,4 +1,4 @@
-"""Scalar forms of the op table as functions of scalars, which each backend compiles with its own math (see _math)."""
+"""Scalar forms of the op table as functions of scalars; each backend compiles them with its own math (see _math)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from stackgrad.tensor._types import DType
 
 
 def scalar_compiler(function_of: Callable[[str], Any], inlined: Callable[..., Any]) -> Callable[[str], Any]:
-    """What makes a scalar form a function of x, y, z, `inlined` in kernels.
+    """A function that compiles a scalar form to a function of x, y, z, `inlined` in kernels.
 
-    That calls what `function_of` gives for a name; T is the type of its last operand.
+    The form's names are looked up by `function_of`; T is the type of y.
     """
 
     def compile_scalar(form: str) -> Any:
@@ -30,9 +30,9 @@ def scalar_compiler(function_of: Callable[[str], Any], inlined: Callable[..., An
 
 
 def power_of_integers(x: Any, y: Any, z: Any) -> Any:
-    """x ** y for y of 0 or more, by squarings that wrap round in 64 bits as NumPy's. A negative y never comes here.
+    """x ** y for y of 0 or more, by squaring, which wraps around in 64 bits as in NumPy. A negative y never gets here.
 
-    What Numba and numba-cuda have goes through float64.
+    The powers of Numba and numba-cuda go through float64.
     """
     T = type(x)
     power = T(1)
@@ -45,13 +45,13 @@ def power_of_integers(x: Any, y: Any, z: Any) -> Any:
 
 
 def remainder_of_integers(x: Any, y: Any, z: Any) -> Any:
-    """x less y times the quotient, of y's sign; 0 for a y of 0."""
+    """x - y * quotient, which has the sign of y; 0 if y is 0."""
     T = type(x)
     return T(0) if y == T(0) or y == T(-1) else x % y
 
 
 def quotient_of_integers(x: Any, y: Any, z: Any) -> Any:
-    """x over y, rounded down; 0 for a y of 0. The only one that does not fit wraps round, as in NumPy."""
+    """x / y, rounded down; 0 if y is 0. The only quotient that overflows wraps around, as in NumPy."""
     T = type(x)
     return T(0) if y == T(0) else -x if y == T(-1) else x // y
 
@@ -61,22 +61,22 @@ OF_INTEGERS = {
     "remainder": remainder_of_integers,
     "floor_divide": quotient_of_integers,
 }
-"""What takes the part of a row's scalar form where the operands are integers."""
+"""Functions that replace the scalar form of an op if the operands are integers."""
 
 
 def types_of(op: Op, boolean: Any) -> Callable[[Any], tuple[Any, Any, Any, Any]]:
-    """The types of x, y, z and the result for an element type, `boolean` those of conditions and comparisons."""
+    """Map an element type to the types of x, y, z and the result; `boolean` is that of conditions and comparisons."""
     condition, comparison = op.name == "where", op.result == "bool"
     return lambda T: (boolean if condition else T, T, T, boolean if comparison else T)
 
 
-_PYTHON: dict[str, Callable[[Any], Any]] = {"f": float, "i": int, "b": bool}  # what repr writes as a kernel reads it
+_PYTHON: dict[str, Callable[[Any], Any]] = {"f": float, "i": int, "b": bool}  # their repr is valid in a kernel
 
 
 def fused_source(stage: Stage) -> str:
-    """The text of a function of scalars, one for each operand of a stage: what each of its results is made from.
+    """The source of a function that computes a stage's results from scalars, one for each operand.
 
-    Each line is converted to its dtype, so that it is what the operation by itself would have written.
+    Each line is converted to its dtype, so its value is the one that the unfused operation would have written.
     """
     names = [f"x{i}" for i in range(len(stage.operands))]
     text = [f"def scalar({', '.join(names)}):"]
@@ -90,7 +90,7 @@ def fused_source(stage: Stage) -> str:
 
 
 def _form(line: Line, operands: list[str], dtypes: list[DType]) -> str:
-    """One line of the function: an expression of the names of its operands."""
+    """One line of the function: an expression in the names of its operands."""
     if line.op == "constant":
         return f"{line.dtype.name}({_PYTHON[line.dtype.kind](line.value)})"
     if line.op == "cast":
@@ -104,7 +104,7 @@ def _form(line: Line, operands: list[str], dtypes: list[DType]) -> str:
 
 
 def fused_scalar(stage: Stage, name: str, function_of: Callable[[str], Any], inlined: Callable[..., Any]) -> Any:
-    """That function, of a `name` of its own, `inlined` in kernels; see `scalar_compiler`."""
+    """That function under its own `name`, `inlined` in kernels; see `scalar_compiler`."""
     namespace: dict[str, Any] = {function.__name__: inlined(function) for function in OF_INTEGERS.values()}
     namespace |= {"inf": math.inf, "nan": math.nan}
     namespace |= {"float32": np.float32, "float64": np.float64, "int64": np.int64, "bool": bool}

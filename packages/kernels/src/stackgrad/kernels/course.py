@@ -1,12 +1,12 @@
-"""Convolution by the names of the minitorch course: as differentiable functions, and as kernels that write into arrays.
+"""Convolution under the names of the minitorch course: differentiable functions, and kernels that write to arrays.
 
-The weight is anchored at the left (top-left) of its window, and zeros lie all around the input:
+The weight is anchored at the left (top-left) of its window, and the input is padded with zeros:
 
     out[b, o, i] = sum over c, k of input[b, c, i + k] * weight[o, c, k]
 
-With `reverse` it is anchored at the right (bottom-right), and looks back: input[b, c, i - k]. The output of `conv1d`
-and `conv2d` has the size of the input. That of the kernels has any: the course's own backward writes the gradient of a
-weight into an `out` as small as the weight, by a `weight` as large as the input.
+With `reverse` it is anchored at the right (bottom-right): input[b, c, i - k]. The output of `conv1d` and `conv2d` has
+the size of the input. That of the kernels may have any size: the backward of the course writes the gradient of a weight
+to an `out` as small as the weight, using a `weight` as large as the input.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from stackgrad.tensor import Tensor, Window
 
 from .cpu.conv._forward import conv2d as _conv2d
 
-Operand = Any  # NDArray[Any] or Tensor, all three alike
+Operand = Any  # NDArray[Any] or Tensor, all three of the same type
 
 
 def conv2d(input: Tensor, weight: Tensor) -> Tensor:
-    """input (batch, in_channels, height, width) under weight (out_channels, in_channels, kh, kw).
+    """Convolve input (batch, in_channels, height, width) with weight (out_channels, in_channels, kh, kw).
 
-    Gives (batch, out_channels, height, width), on the backend of its arguments, with gradients for both.
-    Raises ValueError for shapes that do not fit and TypeError for mixed or integer dtypes.
+    Returns (batch, out_channels, height, width), on the backend of its arguments, with gradients for both.
+    Raises ValueError for shapes that do not match and TypeError for mixed or integer dtypes.
     """
     if weight.ndim != 4:
         raise ValueError(f"conv2d: weight of shape {weight.shape}: expected (out_channels, in_channels, height, width)")
@@ -35,10 +35,10 @@ def conv2d(input: Tensor, weight: Tensor) -> Tensor:
 
 
 def conv1d(input: Tensor, weight: Tensor) -> Tensor:
-    """input (batch, in_channels, width) under weight (out_channels, in_channels, kernel_width).
+    """Convolve input (batch, in_channels, width) with weight (out_channels, in_channels, kernel_width).
 
-    Gives (batch, out_channels, width), on the backend of its arguments, with gradients for both.
-    Raises ValueError for shapes that do not fit and TypeError for mixed or integer dtypes.
+    Returns (batch, out_channels, width), on the backend of its arguments, with gradients for both.
+    Raises ValueError for shapes that do not match and TypeError for mixed or integer dtypes.
     """
     if weight.ndim != 3:
         raise ValueError(f"conv1d: weight of shape {weight.shape}: expected (out_channels, in_channels, kernel_width)")
@@ -46,10 +46,10 @@ def conv1d(input: Tensor, weight: Tensor) -> Tensor:
 
 
 def tensor_conv2d(out: Operand, input: Operand, weight: Operand, reverse: bool) -> None:
-    """Write the convolution of input (b, c, h, w) under weight (o, c, kh, kw) into out (b, o, any height, any width).
+    """Write the convolution of input (b, c, h, w) with weight (o, c, kh, kw) to out (b, o, any height, any width).
 
-    NumPy arrays, or tensors on one backend such as "cuda", of one float dtype and any strides. No gradient is recorded.
-    Raises ValueError for shapes and backends and TypeError for dtypes.
+    All are NumPy arrays, or tensors on one backend such as "cuda", of the same float dtype and any strides. No gradient
+    is recorded. Raises ValueError for wrong shapes and backends and TypeError for wrong dtypes.
     """
     _check("tensor_conv2d", out, input, weight, 4)
     kernel = weight.shape[2:]
@@ -57,7 +57,7 @@ def tensor_conv2d(out: Operand, input: Operand, weight: Operand, reverse: bool) 
     ends = [size + k - 1 - first for size, k, first in zip(out.shape[2:], kernel, before, strict=True)]
     after = [max(end - size, 0) for end, size in zip(ends, input.shape[2:], strict=True)]
     rows, columns = zip(before, after, strict=True)
-    input = input[:, :, : ends[0], : ends[1]]  # all that is read
+    input = input[:, :, : ends[0], : ends[1]]  # everything that is read
     if reverse:
         weight = weight[:, :, ::-1, ::-1]
     if isinstance(out, Tensor):
@@ -69,9 +69,9 @@ def tensor_conv2d(out: Operand, input: Operand, weight: Operand, reverse: bool) 
 
 
 def tensor_conv1d(out: Operand, input: Operand, weight: Operand, reverse: bool) -> None:
-    """Write the convolution of input (b, c, w) under weight (o, c, kw) into out (b, o, any width).
+    """Write the convolution of input (b, c, w) with weight (o, c, kw) to out (b, o, any width).
 
-    Operands and errors are those of `tensor_conv2d`.
+    Operands and errors are as in `tensor_conv2d`.
     """
     _check("tensor_conv1d", out, input, weight, 3)
     with sg.no_grad():
@@ -83,10 +83,10 @@ def _check(name: str, out: Operand, input: Operand, weight: Operand, ndim: int) 
     for what, array in (("input", input), ("weight", weight), ("out", out)):
         if not isinstance(array, wanted) or array.ndim != ndim or 0 in array.shape:
             given = f"shape {array.shape}" if isinstance(array, wanted) else f"type {type(array).__name__}"
-            raise ValueError(f"{name}: {what} of {given}: expected {called} of {ndim} dimensions, none of them 0")
+            raise ValueError(f"{name}: {what} of {given}: expected {called} of {ndim} dimensions, none of extent 0")
         if array.dtype != input.dtype or array.dtype not in (np.float32, np.float64):
             raise TypeError(
-                f"{name}: {what} of {array.dtype} with input of {input.dtype}: expected float32 or float64 alike"
+                f"{name}: {what} of {array.dtype} with input of {input.dtype}: expected float32 or float64 for all"
             )
     expected = (input.shape[0], weight.shape[0])
     if weight.shape[1] != input.shape[1] or out.shape[:2] != expected:

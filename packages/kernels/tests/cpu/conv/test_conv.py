@@ -1,4 +1,4 @@
-"""Convolution at the edges of its tiles: small whole numbers, of which every sum is exact."""
+"""Convolution at the edges of its tiles, with small integers, whose sums are exact."""
 
 import numpy as np
 import pytest
@@ -16,14 +16,14 @@ RNG = np.random.default_rng(0)
 NUMPY = NumpyBackend()
 
 
-def whole(*shape, dtype="float32"):
+def integers(*shape, dtype="float32"):
     return RNG.integers(-3, 4, shape).astype(dtype)
 
 
 def check(x_shape, w_shape, window=None, groups=1, dtype="float32", bias=True, reference=NUMPY):
-    """The convolution and both gradients, equal to `reference` to the bit."""
+    """The convolution and both gradients are bitwise equal to `reference`."""
     window = window or Window(w_shape[2:])
-    x, w, b = whole(*x_shape, dtype=dtype), whole(*w_shape, dtype=dtype), whole(w_shape[0], dtype=dtype)
+    x, w, b = integers(*x_shape, dtype=dtype), integers(*w_shape, dtype=dtype), integers(w_shape[0], dtype=dtype)
     b = b if bias else None
     out = conv2d(x, w, b, window, groups, False)[0]
     assert out.dtype == dtype
@@ -31,7 +31,7 @@ def check(x_shape, w_shape, window=None, groups=1, dtype="float32", bias=True, r
         loops.conv2d(x, w, b, window, groups) if reference is loops else NUMPY.conv2d(x, w, b, window, groups, False)[0]
     )
     assert np.array_equal(out, exact)
-    g = whole(*out.shape, dtype=dtype)
+    g = integers(*out.shape, dtype=dtype)
     size = x_shape[2:]
     x_grad = conv2d_input_grad(g, w, size, window, groups)
     w_grad = conv2d_weight_grad(x, g, window, groups)
@@ -60,7 +60,7 @@ def test_rows_at_tile_edges(width, out_channels):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("width", [4, 9, 12, 28])
 @pytest.mark.parametrize("out_channels", [1, 2, 3, 4, 6])
-def test_neighbouring_pixels_that_share_a_vector(out_channels, width, dtype):
+def test_adjacent_pixels_that_share_a_vector(out_channels, width, dtype):
     for channels, kernel, stride in ((1, 3, 1), (1, 5, 2), (4, 2, 1), (2, 1, 3)):
         window = Window((2, kernel), (1, stride), ((1, 0), (1, kernel - 2 if kernel > 1 else 0)))
         size = (width - 1) * stride + kernel - sum(window.padding[1])
@@ -89,12 +89,12 @@ def test_padding_wider_than_the_image_and_the_kernel(channels):
 
 
 @pytest.mark.parametrize("part", [1, 5, 7, 30])
-def test_weights_taken_in_parts(monkeypatch, part):
+def test_weights_added_in_parts(monkeypatch, part):
     monkeypatch.setattr(_forward, "WEIGHTS_AT_ONCE", part)
     for o in (3, 17, 32):
         check((2, 5, 9, 11), (o, 5, 3, 3), Window((3, 3), padding=((1, 0), (2, 1))))
     check((2, 6, 9, 11), (20, 3, 3, 3), Window((3, 3), dilation=(1, 2)), groups=2)
-    x, w = whole(2, 5, 9, 11), whole(20, 5, 2, 2)
+    x, w = integers(2, 5, 9, 11), integers(20, 5, 2, 2)
     expected = np.maximum(NUMPY.conv2d(x, w, None, Window((2, 2)), 1, False)[0], 0)
     assert np.array_equal(conv2d(x, w, None, Window((2, 2)), 1, True)[0], expected)
 
@@ -131,11 +131,11 @@ def test_any_window_against_plain_loops(seed):
         ((0, 0, 5, 5), (0, 0, 2, 2)),
     ],
 )
-def test_nothing(x, w, padding):
+def test_empty_operands(x, w, padding):
     check(x, w, Window((2, 2), (1, 2), padding))
 
 
-def test_nothing_under_a_window_of_one_pixel():
+def test_no_images_under_a_window_of_one_pixel():
     check((0, 3, 5, 5), (4, 3, 1, 1), Window((1, 1)))
 
 
@@ -145,28 +145,30 @@ def test_an_image_that_is_all_padding():
     check((2, 16, 0, 4), (5, 16, 2, 2), window)
 
 
-def test_groups_of_no_channels():
+def test_groups_without_channels():
     check((2, 0, 4, 4), (6, 0, 2, 2), groups=3)
     check((2, 6, 4, 4), (0, 2, 2, 2), groups=3)
 
 
-@pytest.mark.parametrize("turn", [(0, 1, 2, 3), (0, 3, 1, 2), (3, 2, 1, 0), (1, 0, 3, 2)])
-def test_operands_of_any_layout(turn):
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 3, 1, 2), (3, 2, 1, 0), (1, 0, 3, 2)])
+def test_operands_of_any_layout(order):
     window = Window((2, 3), padding=((1, 0), (0, 2)))
 
-    def lay(array):
-        back = [turn.index(i) for i in range(4)]
-        return np.ascontiguousarray(array.transpose(turn)).transpose(back)
+    def arranged(array):
+        back = [order.index(i) for i in range(4)]
+        return np.ascontiguousarray(array.transpose(order)).transpose(back)
 
-    x, w, bias = whole(3, 4, 7, 8), whole(9, 4, 2, 3), whole(9)
+    x, w, bias = integers(3, 4, 7, 8), integers(9, 4, 2, 3), integers(9)
     expected = NUMPY.conv2d(x, w, bias, window, 1, False)[0]
-    g = whole(*expected.shape)
+    g = integers(*expected.shape)
     steps = np.repeat(np.repeat(x, 2, 2), 3, 3)[:, :, ::2, ::3]
-    for given in (lay(x), steps, x[:, :, ::-1][:, :, ::-1]):
-        assert np.array_equal(conv2d(given, lay(w), np.repeat(bias, 2)[::2], window, 1, False)[0], expected)
-        assert np.array_equal(conv2d_weight_grad(given, lay(g), window, 1), NUMPY.conv2d_weight_grad(x, g, window, 1))
+    for given in (arranged(x), steps, x[:, :, ::-1][:, :, ::-1]):
+        assert np.array_equal(conv2d(given, arranged(w), np.repeat(bias, 2)[::2], window, 1, False)[0], expected)
+        assert np.array_equal(
+            conv2d_weight_grad(given, arranged(g), window, 1), NUMPY.conv2d_weight_grad(x, g, window, 1)
+        )
     assert np.array_equal(
-        conv2d_input_grad(lay(g), lay(w), (7, 8), window, 1),
+        conv2d_input_grad(arranged(g), arranged(w), (7, 8), window, 1),
         NUMPY.conv2d_input_grad(g, w, (7, 8), window, 1),
     )
     ones = np.broadcast_to(np.float32(1), expected.shape)
@@ -176,12 +178,12 @@ def test_operands_of_any_layout(turn):
     )
 
 
-def test_the_result_lies_channels_last():
-    out = conv2d(whole(2, 3, 5, 6), whole(4, 3, 2, 2), None, Window((2, 2)), 1, False)[0]
+def test_the_result_is_channels_last():
+    out = conv2d(integers(2, 3, 5, 6), integers(4, 3, 2, 2), None, Window((2, 2)), 1, False)[0]
     assert out.transpose(0, 2, 3, 1).flags.c_contiguous
 
 
-def test_nan_stays_under_the_windows_that_see_it():
+def test_nan_affects_only_the_windows_that_contain_it():
     x, w = np.ones((2, 2, 6, 20), np.float32), np.ones((9, 2, 2, 2), np.float32)
     x[0, 1, 5, 19] = np.nan
     out = conv2d(x, w, None, Window((2, 2)), 1, False)[0]

@@ -1,4 +1,4 @@
-"""Images with zeros around them, brought there once, and what is masked on the way there."""
+"""Images with padding, copied once for all their readers, and gradients masked in the same pass."""
 
 import numpy as np
 import pytest
@@ -12,10 +12,10 @@ pytestmark = pytest.mark.usefixtures("poisoned")
 
 RNG = np.random.default_rng(0)
 NUMPY, CPU = NumpyBackend(), CpuBackend()
-AROUND = ((1, 2), (0, 3))
+PADDING = ((1, 2), (0, 3))
 
 
-def whole(*shape, dtype="float32"):
+def integers(*shape, dtype="float32"):
     return RNG.integers(-3, 4, shape).astype(dtype)
 
 
@@ -33,15 +33,15 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize(("dtype", "value"), [("float32", 0.0), ("float64", 0.0), ("float32", -np.inf)])
-@pytest.mark.parametrize("around", [NO_PADDING, AROUND])
+@pytest.mark.parametrize("padding_of", [NO_PADDING, PADDING])
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(
     "shape", [(2, 3, 4, 5), (1, 1, 4, 5), (3, 9, 1, 1), (130, 2, 3, 1), (0, 2, 3, 4), (2, 0, 3, 4)]
 )
-def test_a_value_around_an_image(shape, layout, around, dtype, value):
-    x = LAYOUTS[layout](whole(*shape, dtype=dtype))
-    image = padding(x, around, 7, value)(x)
-    padded = np.pad(x, ((0, 0), (0, 0), *around), constant_values=value).transpose(0, 2, 3, 1)
+def test_a_value_around_an_image(shape, layout, padding_of, dtype, value):
+    x = LAYOUTS[layout](integers(*shape, dtype=dtype))
+    image = padding(x, padding_of, 7, value)(x)
+    padded = np.pad(x, ((0, 0), (0, 0), *padding_of), constant_values=value).transpose(0, 2, 3, 1)
     assert image.memory.size == padded.size + 7
     assert np.array_equal(image.memory[: padded.size], padded.ravel())
     assert np.array_equal(inside(image), x)
@@ -49,15 +49,15 @@ def test_a_value_around_an_image(shape, layout, around, dtype, value):
     assert image.strides == inside(image).strides or not x.size
 
 
-def test_memory_is_read_where_it_lies():
-    lent = last(whole(2, 16, 16, 16))
+def test_memory_is_read_without_a_copy_if_possible():
+    lent = last(integers(2, 16, 16, 16))
     own = np.copy(lent, order="K")
     for x, beyond, same in ((lent, 5, True), (lent, 300, False), (own, 0, True), (own, 5, False), (lent[:1], 5, True)):
         memory = reading(x, NO_PADDING, beyond)(x)
         assert np.shares_memory(memory, x) == same
         flat = memory.ravel() if memory.ndim == 1 else memory.transpose(0, 2, 3, 1).ravel()
         assert np.array_equal(flat[: x.size], x.transpose(0, 2, 3, 1).ravel())
-    assert not np.shares_memory(reading(lent, AROUND, 0)(lent), lent)
+    assert not np.shares_memory(reading(lent, PADDING, 0)(lent), lent)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -73,17 +73,21 @@ def test_memory_is_read_where_it_lies():
     ],
 )
 def test_an_image_is_padded_once(channels, out, window, dtype):
-    x, w, b = whole(12, channels, 31, 30, dtype=dtype), whole(out, channels, *window.kernel, dtype=dtype), whole(out)
+    x, w, b = (
+        integers(12, channels, 31, 30, dtype=dtype),
+        integers(out, channels, *window.kernel, dtype=dtype),
+        integers(out),
+    )
     b = b.astype(dtype)
     for given in (x, last(x)):
         y, image = CPU.conv2d(given, w, b, window, 1, False)
         assert np.array_equal(y, NUMPY.conv2d(x, w, b, window, 1, False)[0])
         if window.padding == NO_PADDING:
-            assert image is given  # no more is kept for backward than the image
+            assert image is given  # nothing but the image is kept for backward
             continue
         assert isinstance(image, Image)
         assert reading(image, window.padding, 1)(image) is image.memory
-        g = whole(*y.shape, dtype=dtype)
+        g = integers(*y.shape, dtype=dtype)
         exact = NUMPY.conv2d_weight_grad(x, g, window, 1)
         assert np.array_equal(CPU.conv2d_weight_grad(image, g, window, 1), exact)
         again, same = CPU.conv2d(image, w, b, window, 1, False)
@@ -105,12 +109,12 @@ WINDOWS = [
 @pytest.mark.parametrize("window", WINDOWS, ids=str)
 @pytest.mark.parametrize(("channels", "out", "groups"), [(4, 8, 1), (1, 3, 1), (20, 18, 1), (3, 20, 1), (4, 6, 2)])
 @pytest.mark.parametrize("n", [1, 12])
-def test_what_is_masked_on_its_way_back(n, channels, out, groups, window, dtype):
-    """The gradients from what conv2d_grads gives, whether it has zeros around it or not."""
-    x = whole(n, channels, 30, 28, dtype=dtype)
-    w = whole(out, channels // groups, *window.kernel, dtype=dtype)
+def test_gradients_masked_by_relu(n, channels, out, groups, window, dtype):
+    """conv2d_grads gives the gradients, whether it pads the masked gradient or not."""
+    x = integers(n, channels, 30, 28, dtype=dtype)
+    w = integers(out, channels // groups, *window.kernel, dtype=dtype)
     y, image = CPU.conv2d(x, w, None, window, groups, True)
-    exact = np.where(y > 0, g := whole(*y.shape, dtype=dtype), 0)
+    exact = np.where(y > 0, g := integers(*y.shape, dtype=dtype), 0)
     for given, needs in ((image, (True, True, True)), (x, (True, True, True)), (image, (False, True, False))):
         found = CPU.conv2d_grads(g, given, w, y, window, groups, needs)
         expected = Backend.conv2d_grads(NUMPY, exact, x, w, None, window, groups, needs)
@@ -119,14 +123,14 @@ def test_what_is_masked_on_its_way_back(n, channels, out, groups, window, dtype)
             assert ours is None or (ours.dtype == dtype and np.array_equal(ours, its))
 
 
-def test_the_gradient_of_a_course_s_layer_is_brought_for_the_next():
+def test_a_masked_gradient_is_padded_for_its_reader():
     window = Window((3, 3), (1, 1), ((1, 1), (1, 1)))
-    g = whole(12, 8, 28, 28)
-    masked, _ = masked_and_summed(g, whole(*g.shape), window.padding)
+    g = integers(12, 8, 28, 28)
+    masked, _ = masked_and_summed(g, integers(*g.shape), window.padding)
     assert np.shares_memory(reading(masked, window.padding, 14)(masked), masked.memory)
 
 
-def test_values_that_are_not_finite_are_masked():
+def test_non_finite_values_are_masked():
     g = np.full((2, 3, 4, 5), np.nan, np.float32)
     g[:, 1] = np.inf
     masked, total = masked_and_summed(g, np.zeros_like(g), NO_PADDING)
@@ -136,6 +140,6 @@ def test_values_that_are_not_finite_are_masked():
 
 def test_no_images():
     for shape in ((0, 3, 4, 5), (2, 0, 4, 5), (2, 3, 0, 5)):
-        masked, total = masked_and_summed(whole(*shape), whole(*shape), NO_PADDING)
+        masked, total = masked_and_summed(integers(*shape), integers(*shape), NO_PADDING)
         assert masked.inside().shape == shape
         assert total.sum(0).tolist() == [0] * shape[1]

@@ -1,4 +1,4 @@
-"""Few output channels by many pixels: what goes by planes is exact, whole rows or not, whatever lies around."""
+"""Few output channels by many pixels: convolution by planes, for whole and partial rows and any neighbours."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ WINDOWS = [
 ]
 
 
-def whole(rng, *shape):
+def integers(rng, *shape):
     return rng.integers(-3, 4, shape).astype("float32")
 
 
@@ -32,22 +32,22 @@ def test_every_pixel(n, outputs, inputs, window, poisoned):
         if width == 28:
             assert fit(window, 1, window.positions((height, width))[1], outputs, inputs, np.dtype("float32"))
         x, weight, bias = (
-            whole(rng, n, inputs, height, width),
-            whole(rng, outputs, inputs, *window.kernel),
-            whole(rng, outputs),
+            integers(rng, n, inputs, height, width),
+            integers(rng, outputs, inputs, *window.kernel),
+            integers(rng, outputs),
         )
         for relu in (False, True):
             y, saved = CPU.conv2d(x, weight, bias, window, 1, relu)
             exact, _ = NUMPY.conv2d(x, weight, bias, window, 1, relu)
             assert np.array_equal(y, exact)
-            g = whole(rng, *y.shape)
+            g = integers(rng, *y.shape)
             found = CPU.conv2d_grads(g, saved, weight, y if relu else None, window, 1, (True, True, True))
             wanted = NUMPY.conv2d_grads(g, x, weight, exact if relu else None, window, 1, (True, True, True))
             for a, b in zip(found, wanted, strict=True):
                 assert np.array_equal(a, b)
 
 
-def test_a_neighbour_that_is_not_finite_stays_where_it_is():
+def test_a_non_finite_value_affects_only_its_windows():
     window, weight = Window((3, 3)), np.ones((4, 1, 3, 3), "float32")
     x = np.ones((1, 1, 5, 30), "float32")
     x[0, 0, 2, 14] = np.inf
@@ -57,15 +57,15 @@ def test_a_neighbour_that_is_not_finite_stays_where_it_is():
 
 
 @pytest.mark.parametrize("most", [100, 500, 2000])
-def test_the_gradient_for_the_weight_is_cut_by_images_where_they_lie(most, poisoned, monkeypatch):
+def test_the_weight_gradient_is_split_by_images_without_a_copy(most, poisoned, monkeypatch):
     for module in (_parts, _weight_grad):
         monkeypatch.setattr(module, "MOST_PIXELS", most)
     rng = np.random.default_rng(0)
     for inputs, outputs in ((1, 6), (4, 8), (8, 4), (3, 5)):
         window = Window((3, 3), (1, 1), ((1, 1), (1, 1)))
-        x, weight = whole(rng, 5, inputs, 12, 18), whole(rng, outputs, inputs, 3, 3)
+        x, weight = integers(rng, 5, inputs, 12, 18), integers(rng, outputs, inputs, 3, 3)
         y, saved = CPU.conv2d(x, weight, None, window, 1, True)
-        g = whole(rng, *y.shape)
+        g = integers(rng, *y.shape)
         found = CPU.conv2d_grads(g, saved, weight, y, window, 1, (True, True, False))
         wanted = NUMPY.conv2d_grads(g, x, weight, y, window, 1, (True, True, False))
         assert np.array_equal(found[1], wanted[1]), (inputs, outputs)

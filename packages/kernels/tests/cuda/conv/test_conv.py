@@ -18,15 +18,15 @@ RNG = np.random.default_rng(0)
 FORMS = {"large": _tile.LARGE, "medium": _tile.MEDIUM, "small": _tile.SMALL}
 
 
-def whole(*shape):
-    """Small whole numbers, of which sums are exact."""
+def integers(*shape):
+    """Small integers, whose sums are exact."""
     return RNG.integers(-3, 4, shape).astype(np.float32)
 
 
 def check(x, weight, window, groups=1):
-    """The convolution and its gradients are those of plain loops."""
+    """The convolution and its gradients equal those of plain loops."""
     out = loops.conv2d(x, weight, None, window, groups)
-    g = whole(*out.shape)
+    g = integers(*out.shape)
     x_grad, weight_grad, _ = loops.conv2d_grads(g, x, weight, window, groups)
     x, weight, g, size = on_device(x), on_device(weight), on_device(g), x.shape[2:]
     assert np.array_equal(to_numpy(conv2d(x, weight, None, window, groups, False)[0]), out)
@@ -35,7 +35,7 @@ def check(x, weight, window, groups=1):
 
 
 def edges(form):
-    """Channels out and in and columns of an image, of which one is at the edge of a tile."""
+    """Channels out and in and columns of an image, one of them at the edge of a tile."""
     for by in (-1, 0, 1):
         yield form.rows + by, 1, 1
         yield 1, form.depth + by, 2
@@ -49,40 +49,40 @@ def edges(form):
 def test_edges(form, extents, monkeypatch):
     monkeypatch.setattr(_walk, "form_for", lambda *_: form)
     o, c, columns = extents
-    check(whole(1, c, 1, columns), whole(o, c, 1, 2), Window((1, 2), padding=((0, 0), (1, 0))))
+    check(integers(1, c, 1, columns), integers(o, c, 1, 2), Window((1, 2), padding=((0, 0), (1, 0))))
 
 
 @pytest.mark.parametrize("stride", [(2, 1), (3, 2)])
 @pytest.mark.parametrize("dilation", [1, 2])
-def test_the_input_gradient_by_phases(stride, dilation):
-    """With one tap of a row some phases meet no window, with dilation 2 and stride 2 every second one meets none."""
+def test_the_input_gradient_in_phases(stride, dilation):
+    """With one tap in a row some phases meet no window; with dilation 2 and stride 2 every second one meets none."""
     window = Window((1, 2), stride, ((1, 0), (0, 1)), (1, dilation))
-    check(whole(1, 1, 4, 5), whole(2, 1, 1, 2), window)
+    check(integers(1, 1, 4, 5), integers(2, 1, 1, 2), window)
 
 
 def test_sums_in_pieces():
     pixels = 2 * _tile.SHORTEST + 1
-    check(whole(1, 1, 1, pixels), whole(1, 1, 1, 1), Window((1, 1)))
-    x, weight, bias = whole(1, pixels, 1, 1), whole(1, pixels, 1, 1), whole(1)
+    check(integers(1, 1, 1, pixels), integers(1, 1, 1, 1), Window((1, 1)))
+    x, weight, bias = integers(1, pixels, 1, 1), integers(1, pixels, 1, 1), integers(1)
     found, _ = conv2d(on_device(x), on_device(weight), on_device(bias), Window((1, 1)), 1, True)
     assert to_numpy(found).item() == max((x * weight).sum() + bias.item(), 0)
 
 
-def test_nothing_to_add_up():
+def test_empty_sums():
     window = Window((1, 1))
-    x, weight, bias = (on_device(whole(*shape)) for shape in ((1, 0, 1, 2), (3, 0, 1, 1), (3,)))
+    x, weight, bias = (on_device(integers(*shape)) for shape in ((1, 0, 1, 2), (3, 0, 1, 1), (3,)))
     expected = np.broadcast_to(to_numpy(bias)[:, None, None], (1, 3, 1, 2))
     assert np.array_equal(to_numpy(conv2d(x, weight, bias, window, 1, False)[0]), expected)
-    grad = conv2d_weight_grad(on_device(whole(0, 2, 1, 1)), on_device(whole(0, 3, 1, 1)), window, 1)
+    grad = conv2d_weight_grad(on_device(integers(0, 2, 1, 1)), on_device(integers(0, 3, 1, 1)), window, 1)
     assert to_numpy(grad).tolist() == np.zeros((3, 2, 1, 1)).tolist()
 
 
-# --- by the names of the course
+# --- under the names of the course
 
 
 @pytest.mark.parametrize("reverse", [False, True])
 def test_the_kernels_of_the_course(reverse):
-    x, weight = whole(1, 2, 2, 3), whole(2, 2, 2, 2)
+    x, weight = integers(1, 2, 2, 3), integers(2, 2, 2, 2)
     results = []
     for backend in ("numpy", "cuda"):
         out, rows = ones(1, 2, 2, 3, backend=backend), ones(1, 2, 2, 3, backend=backend)

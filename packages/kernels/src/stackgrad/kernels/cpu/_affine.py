@@ -1,6 +1,6 @@
-"""Images turned, shifted, stretched and sheared: sampled along affine maps, in whole numbers alone.
+"""Rotated, shifted, scaled and sheared images: sampled along affine maps, in integer arithmetic.
 
-Whole numbers have no rounding that a compiler may move, so the same images come out of any machine and of plain NumPy.
+Integers have no rounding that a compiler could reorder, so any machine, and plain NumPy, gives the same images.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from ._memory import empty
 from ._numba import types
 from ._pointers import Memory, load, store
 
-FINE = 16  # bits after the point of a place
-LARGEST = 2.0**20  # of the numbers in a map
+FINE = 16  # fractional bits of a position
+LARGEST = 2.0**20  # entries of a map
 IMAGES = 16  # in a chunk
-COST = 8  # operations that one pixel takes as long as
+COST = 8  # units of work of one pixel
 _BYTE = np.dtype(np.uint8)
 
 
 @kernel(lambda T: (Memory(T), Memory(T), Memory(types.int64), types.intp, types.intp, types.intp))
 def _sample(chunk, images, out, maps, n, h, w):
-    """IMAGES of the n images (h, w). A place is in pixels times 2**FINE, a share of a pixel in 256ths."""
+    """Sample IMAGES of the n images (h, w). Positions are in pixels times 2**FINE, weights in 256ths."""
     for image in range(chunk * IMAGES, min(n, (chunk + 1) * IMAGES)):
         source, m = image * h * w, image * 6
         down_y, right_y, start_y = load(maps, m), load(maps, m + 1), load(maps, m + 2)
@@ -54,22 +54,22 @@ def _sample(chunk, images, out, maps, n, h, w):
 
 
 def affine_images(images: NDArray[np.uint8], maps: NDArray[Any]) -> NDArray[np.uint8]:
-    """Each image sampled along its map, bilinearly, in parallel; beyond its edges lie zeros.
+    """Sample each image along its map, bilinearly, in parallel, with zeros outside the image.
 
-        out[i, row, column] = images[i] at the place maps[i] @ (row, column, 1), given as row and column
+        out[i, row, column] = images[i] at the (row, column) position maps[i] @ (row, column, 1)
 
-    The numbers of a map are rounded to multiples of 2**-16, places then down to 256ths of a pixel, and a half grey
-    level up: the same bytes on any machine, with any number of threads.
+    Entries of a map are rounded to multiples of 2**-16, positions down to 256ths of a pixel, and grey levels to the
+    nearest, halves up: the same bytes on any machine, with any number of threads.
 
     Args:
         images: uint8 (n, h, w).
-        maps: (n, 2, 3), below 2**20 in size.
+        maps: (n, 2, 3), of absolute value below 2**20.
 
     Returns:
         uint8 (n, h, w).
 
     Raises:
-        ValueError: another dtype or shape, a map that is not finite or too large.
+        ValueError: for another dtype or shape, and for a map that is non-finite or too large.
     """
     if images.dtype != np.uint8 or images.ndim != 3:
         raise ValueError(f"affine_images: images of {images.dtype} {images.shape}: expected uint8 (n, h, w)")
@@ -78,7 +78,7 @@ def affine_images(images: NDArray[np.uint8], maps: NDArray[Any]) -> NDArray[np.u
         raise ValueError(f"affine_images: maps of shape {maps.shape} for {n} images: expected ({n}, 2, 3)")
     wrong = ~(np.abs(maps) < LARGEST)
     if wrong.any():
-        raise ValueError(f"affine_images: {maps[wrong][0]} in a map: expected numbers below 2**20 in size")
+        raise ValueError(f"affine_images: {maps[wrong][0]} in a map: expected absolute values below 2**20")
     out = empty(images.shape, _BYTE)
     if out.size:
         fixed = np.rint(np.asarray(maps, np.float64) * 2**FINE).astype(np.int64).reshape(-1)

@@ -1,4 +1,4 @@
-"""The backend: which function does which work."""
+"""The backend: its operations, each a function of a module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bringing images to channels-last memory: (n, c, h, w) for people, n h w c in memory, padded where need be."""
+"""Conversion of images to channels-last memory: their shape is (n, c, h, w), their order in memory n h w c."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Array = NDArray[Any]
 Shape = tuple[int, ...]
 
 
-BLOCK = 256  # pixels, whose channels fit the first-level cache
+BLOCK = 256  # pixels whose channels fit the first-level cache
 
 
 @kernel(lambda T: (Memory(T), Memory(T), *[types.intp] * 3))
-def _turn(chunk, x, out, c, pixels, blocks):
-    """A block of pixels of one image (c, pixels) as (pixels, c)."""
+def _transpose(chunk, x, out, c, pixels, blocks):
+    """Transpose a block of pixels of one image (c, pixels) to (pixels, c)."""
     image, first = chunk // blocks * c * pixels, chunk % blocks * BLOCK
     for channel in range(c):
         source, to = image + channel * pixels + first, image + first * c + channel
@@ -36,60 +36,60 @@ def _turn(chunk, x, out, c, pixels, blocks):
             to += c
 
 
-def _turned(x: Array, n: int, c: int, pixels: int, shape: Shape) -> Array:
-    """x, whose memory is (n, c, pixels), as memory (n, pixels, c) of that shape."""
+def _transposed(x: Array, n: int, c: int, pixels: int, shape: Shape) -> Array:
+    """x, whose memory is (n, c, pixels), transposed to (n, pixels, c) and viewed as `shape`."""
     out, blocks = empty(shape, x.dtype), -(-pixels // BLOCK)
-    _turn[x.dtype](n * blocks, x.size * STRIDED, (x, out, c, pixels, blocks))
+    _transpose[x.dtype](n * blocks, x.size * STRIDED, (x, out, c, pixels, blocks))
     return out
 
 
 def channels_last(x: Array) -> Array:
-    """x (n, c, h, w) as (n, h, w, c) in C order; without a copy if its memory is that already."""
+    """x (n, c, h, w) as (n, h, w, c) in C order, without a copy if it is channels-last already."""
     n, c, h, w = x.shape
     if x.flags.c_contiguous and c > 1 and h * w > 1 and x.size:
-        return _turned(x, n, c, h * w, (n, h, w, c))
+        return _transposed(x, n, c, h * w, (n, h, w, c))
     return in_order(x.transpose(0, 2, 3, 1))
 
 
 def _is_last(x: Array) -> bool:
-    """Whether the memory of images x is channels-last."""
+    """Whether the memory of the images x is channels-last."""
     return x.ndim == 4 and x.transpose(0, 2, 3, 1).flags.c_contiguous
 
 
 def in_order(x: Array) -> Array:
-    """x if it is in C order, else a copy that is."""
+    """x if it is in C order, else a copy in C order."""
     if x.flags.c_contiguous:
         return x
     return _in_order(x, x.shape) if _is_last(x) else _copy.copy(x)
 
 
 def _in_order(x: Array, shape: Shape) -> Array:
-    """Channels-last images in C order, seen as that shape."""
+    """Channels-last images copied to C order and viewed as `shape`."""
     n, c, h, w = x.shape
-    return _turned(x, n, h * w, c, shape)
+    return _transposed(x, n, h * w, c, shape)
 
 
 def reshape(a: Array, shape: Shape) -> Array:
     """See Backend.reshape."""
     if a.ndim == 4 and shape == (len(a), math.prod(a.shape[1:])) and not a.flags.c_contiguous and _is_last(a):
-        return _in_order(a, shape)  # images as rows: never a view of channels-last ones
+        return _in_order(a, shape)  # flattened images are never a view of channels-last ones
     return _copy.reshape(a, shape)
 
 
 def channels_first(x: Array) -> Array:
-    """The view (n, c, h, w) of x (n, h, w, c)."""
+    """x (n, h, w, c) as a view (n, c, h, w)."""
     return x.transpose(0, 3, 1, 2)
 
 
 def readable_beyond(x: Array, run: int, width: int) -> Array:
-    """x, in C order, flat, such that runs of `run` numbers can be read `width` numbers at a time."""
+    """x in C order, flat, with room to read runs of `run` elements `width` elements at a time."""
     flat = in_order(x).reshape(-1)
     return flat if run % width == 0 else _copy.with_slack(flat)
 
 
 @helper
 def copy(x, source, out, to, count):
-    """out[to : to + count] = x[source : source + count] of flat arrays that do not overlap, by whole vectors."""
+    """out[to : to + count] = x[source : source + count] for flat arrays that do not overlap, vector by vector."""
     lanes = lanes_of(x)
     whole = count - count % lanes
     for i in range(0, whole, lanes):

@@ -1,7 +1,7 @@
-"""Filling, copying and converting. A copy is by the kernels of `_elementwise`, with a function that hands a value on.
+"""Fill, copy and convert, with the kernels of `_elementwise` and the identity or a conversion as their function.
 
-For few elements NumPy takes a quarter of a launch's time. A captured function, which is a row of launches, takes
-kernels for any: `_by_numpy` alone tells the two apart.
+For few elements NumPy takes a quarter of the time of a launch. A captured function is a sequence of launches, so it
+uses kernels for any size; only `_by_numpy` decides between the two.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _TO = {
     np.dtype("float32"): _conversion("float32"),
     np.dtype("float64"): _conversion("float64"),
     np.dtype("int64"): _conversion("int64"),
-    np.dtype("int32"): _conversion("int32"),  # positions in windows
+    np.dtype("int32"): _conversion("int32"),  # taps of windows
     np.dtype("bool"): _conversion("boolean", _truth),
 }
 
@@ -71,13 +71,13 @@ def copy(a: Array, dtype: DType | None = None) -> Array:
 
 
 def _put(a: Array, out: Array) -> None:
-    """Write `a` into `out`, which it does not overlap."""
+    """Copy `a` to `out`, which must not overlap it."""
     if not _by_numpy(out.size):
         write(_TO[out.dtype], a, out)
     elif out.dtype is a.dtype:
         np.copyto(out, a)
     else:
-        with np.errstate(all="ignore"):  # NaN to an integer
+        with np.errstate(all="ignore"):  # NaN converted to an integer
             np.copyto(out, a, casting="unsafe")
 
 
@@ -86,7 +86,7 @@ def assign(target: Array, source: Array) -> None:
     if _by_numpy(target.size):
         target[...] = source
         return
-    if not target.flags.writeable:  # a kernel would not ask
+    if not target.flags.writeable:  # a kernel does not check
         raise ValueError(f"assignment to an array of shape {target.shape} in read-only memory: copy it first")
     _put(copy(source) if np.may_share_memory(target, source) else source, target)
 
@@ -99,7 +99,7 @@ def reshape(a: Array, shape: tuple[int, ...]) -> Array:
 
 
 def with_slack(flat: Array) -> Array:
-    """`flat`, behind which SLACK bytes can be read, if need be a copy of it."""
+    """`flat`, or a copy of it, such that SLACK bytes after it can be read."""
     if has_slack(flat):
         return flat
     out = empty(flat.size + SLACK // flat.itemsize, flat.dtype)[: flat.size]

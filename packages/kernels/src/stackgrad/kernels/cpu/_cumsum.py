@@ -1,4 +1,4 @@
-"""Running sums. Those of floats go on in float64, and beside each stands what rounding has taken from it."""
+"""Running sums. Those of floats are float64 with their accumulated rounding error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COLUMNS = 128  # of b in one chunk
 
 @kernel(lambda T: (Memory(T), Memory(T), types.intp, types.intp))
 def _of_integers(a, x, out, k, b):
-    """The running sums of x[a] (k, b) along k."""
+    """Running sums of x[a] (k, b) along k."""
     start = a * k * b
     for column in range(start, start + b):
         store(out, column, load(x, column))
@@ -32,13 +32,13 @@ def _of_integers(a, x, out, k, b):
 
 @kernel(lambda T: (Memory(T), Memory(T), Memory(types.float64), types.intp, types.intp))
 def _of_floats(chunk, x, out, kept, k, b):
-    """COLUMNS of x (a, k, b) along k; `kept` has room for a sum, and for what rounding took from it, of each."""
-    number = type(load(x, 0))
+    """Running sums of COLUMNS columns of x (a, k, b) along k; `kept` has room for a sum and its error for each."""
+    T = type(load(x, 0))
     if b == 1:
         total, lost = 0.0, 0.0
         for i in range(chunk * k, (chunk + 1) * k):
             total, lost = add_exactly(total, lost, np.float64(load(x, i)))
-            store(out, i, number(total + lost))
+            store(out, i, T(total + lost))
         return
     across = (b + COLUMNS - 1) // COLUMNS
     left = chunk % across * COLUMNS
@@ -51,7 +51,7 @@ def _of_floats(chunk, x, out, kept, k, b):
             total, lost = add_exactly(load(kept, at), load(kept, at + COLUMNS), value)
             store(kept, at, total)
             store(kept, at + COLUMNS, lost)
-            store(out, i + column, number(total + lost))
+            store(out, i + column, T(total + lost))
 
 
 def cumsum(a: Array, dim: int) -> Array:

@@ -1,4 +1,4 @@
-"""map, zip and reduce of a user's own function: the kernels of `_elementwise` and `_reduce`, made with that one."""
+"""map, zip and reduce of a user's function: the kernels of `_elementwise` and `_reduce`, compiled with it."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from ._numba import helper, numba, types
 Array = NDArray[Any]
 
 
-class NoNumberError(Exception):
-    """A function gives what is no real number: its Numba type."""
+class NotAScalarError(Exception):
+    """A function returns something other than a real scalar; the argument is its Numba type."""
 
 
 class CustomKernels:
-    """The kernels of `fn`, a function of one number, or of two of one dtype. They are compiled in each process.
+    """The kernels of `fn`, a function of one scalar, or of two of the same dtype. Each process compiles them.
 
-    They raise ChunkError where the function raises an exception for some element.
+    They raise ChunkError if the function raises an exception for some element.
     """
 
     def __init__(self, name: str, fn: Callable[..., Any], arity: int) -> None:
         if isinstance(fn, FunctionType):
             function = helper(fn)
-        else:  # what Numba knows, or has compiled already
+        else:  # a function that Numba knows or has compiled already
             function = helper((lambda x: fn(x)) if arity == 1 else (lambda x, y: fn(x, y)))
         self._name, self._function, self._arity = name, function, arity
         self._scalar = helper((lambda x, y, z: function(x)) if arity == 1 else (lambda x, y, z: function(x, y)))
@@ -43,21 +43,21 @@ class CustomKernels:
         return _reduce.fold_kernel(self._name, self._scalar, None)
 
     def compile(self, dtype: np.dtype[Any]) -> None:
-        """Compile the function for `dtype`, by itself, where its result's type is to be known.
+        """Compile the function for `dtype` on its own, to learn the type of its result.
 
-        Raises NumbaError or TypeError with the reason why it cannot, NoNumberError for what is of no use.
+        Raises NumbaError or TypeError if it does not compile, and NotAScalarError if its result is not a real scalar.
         """
         arguments = (numba.from_dtype(dtype),) * self._arity
         self._function.made.compile(arguments)
         found = self._function.made.overloads[arguments].signature.return_type
         if not isinstance(found, (types.Boolean, types.Integer, types.Float)):
-            raise NoNumberError(found)
+            raise NotAScalarError(found)
 
     def elementwise(self, *operands: Array) -> Array:
-        """`fn` of the elements of operands of one dtype, which broadcast."""
+        """Apply `fn` to the elements of operands of the same dtype, which broadcast."""
         dtype = operands[0].dtype
         return _elementwise.run(self._maps, dtype, dtype, *operands)
 
     def reduce(self, x: Array, dims: tuple[int, ...]) -> Array:
-        """x, of at least one element along `dims`, folded by `fn` over them."""
+        """x folded by `fn` over `dims`, along which it must not be empty."""
         return _reduce.run(self._fold, None, x, dims)

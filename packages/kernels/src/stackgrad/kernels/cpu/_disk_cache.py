@@ -27,7 +27,7 @@ _SETTINGS = (
 
 
 def load(name: str, key: str) -> bytes | None:
-    """Return what a process with the same surroundings stored under that name and key, or None."""
+    """The code that a process with the same surroundings stored under that name and key, or None."""
     return _cache_files.load(name, repr((key, _surroundings())))
 
 

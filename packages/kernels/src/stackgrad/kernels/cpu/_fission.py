@@ -1,8 +1,8 @@
-"""Long scalar functions in parts, each for some elements in a loop of its own.
+"""Long scalar functions split into parts, each in its own loop over some elements.
 
-A processor hides how long an operation takes behind those of the next elements, as far as it sees ahead: some 450
-instructions. Of two functions, each of the other's result, such as log1p(exp(x)), it sees four vectors, and waits. So
-calls on which other calls depend are made first, by loops that leave their results in the first-level cache.
+A processor hides the latency of an operation by working on the next elements, as far as it looks ahead: about 450
+instructions. In nested calls such as log1p(exp(x)), that is only four vectors, so it stalls. Therefore calls that other
+calls depend on are made first, in loops that leave their results in the first-level cache.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from ._math import LONG
 
 
 def parts_of(stage: Stage) -> list[Stage]:
-    """Stages that are done one after the other for each element, the last with the results of all.
+    """Split a stage into stages that are computed one after the other; the last one gives the results.
 
-    Those before it give the results of calls, which those behind it have as further operands.
+    The others give the results of calls, which later ones take as additional operands.
     """
-    depth = [0] * len(stage.operands)  # how many calls, each of the result of another, lead to a slot
+    depth = [0] * len(stage.operands)  # how many nested calls lead to a slot
     for line in stage.lines:
         depth.append(max([depth[slot] for slot in line.slots], default=0) + _is_call(line.op))
     parts: list[Stage] = []
@@ -42,7 +42,7 @@ def _is_call(op: str) -> bool:
 
 
 def _part(stage: Stage, made: Sequence[int], results: Sequence[Result]) -> Stage:
-    """The results, from the operands and the slots that are made already."""
+    """The stage that computes `results` from the operands and the slots that are `made` already."""
     count = len(stage.operands)
     given = [*range(count), *made]
     needed: set[int] = set()

@@ -1,7 +1,7 @@
-"""Rows chosen by their numbers: gather, and scatter with its sum.
+"""Rows selected by indices: gather, scatter and scatter_add.
 
-Where rows are written, a chunk is a range of them: it goes through all numbers and takes those in its range, so that
-rows with equal numbers come one after the other, as they stand.
+For writes, a chunk is a range of rows: it goes through all indices and handles those in its range. So rows with equal
+indices are written or added in the order of the indices.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from ._pointers import Memory, load, store, store_at
 
 Array = NDArray[Any]
 
-RANGES = 8  # of rows written, at most
-FEW = 128  # summands, of which rounding takes little
+RANGES = 8  # of rows to write, at most
+FEW = 128  # summands, whose rounding error is small
 
 
 def _rows(T: Any) -> tuple[Any, ...]:
@@ -51,7 +51,7 @@ def _scatter_add(chunk, g, index, out, n, many, k, rows):
 
 @kernel(lambda T: (*_rows(T), Memory(T), *[types.intp] * 4))
 def _scatter_add_many(chunk, g, index, out, lost, n, many, k, rows):
-    """As `_scatter_add`; what rounding took from each sum so far comes with the next summand.
+    """Like `_scatter_add`; the rounding error of each sum is carried into its next summand.
 
     W. Kahan, "Further remarks on reducing truncation errors", Communications of the ACM 8 (1965).
     """
@@ -74,7 +74,7 @@ def _scatter_add_many(chunk, g, index, out, lost, n, many, k, rows):
 
 @kernel(lambda T: (*_rows(T), types.UniTuple(types.intp, 2), *[types.intp] * 3))
 def _scatter(chunk, source, index, target, steps, n, k, rows):
-    """n rows of k elements into those of `target` that are in the range; it may have any strides."""
+    """Write n rows of k elements to those rows of `target`, of any strides, that are in the chunk's range."""
     for i in range(n):
         row = load(index, i)
         if chunk * rows <= row < (chunk + 1) * rows:
@@ -110,7 +110,7 @@ def scatter_add(g: Array, index: Array, rows: int) -> Array:
 
 def scatter(target: Array, index: Array, source: Array) -> None:
     """See Backend.scatter."""
-    if not target.flags.writeable:  # a kernel would not ask
+    if not target.flags.writeable:  # a kernel does not check
         raise ValueError(f"scatter to an array of shape {target.shape} in read-only memory: copy it first")
     if source.size:
         chunks, each = _ranges(len(target), source.size)
@@ -127,6 +127,6 @@ def scatter(target: Array, index: Array, source: Array) -> None:
 
 
 def _ranges(rows: int, work: int) -> tuple[int, int]:
-    """In how many ranges `rows` are written, and the rows of each."""
+    """The number of ranges in which `rows` rows are written, and the rows of each."""
     each = rows if is_small(work) else -(-rows // RANGES)
     return -(-rows // each), each

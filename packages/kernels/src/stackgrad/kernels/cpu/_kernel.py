@@ -2,8 +2,8 @@
 
 A kernel is compiled for an explicit signature and called without Numba's dispatcher, which would compile again for each
 combination of memory layouts. The entry trusts its caller to pass the right dtypes and numbers of dimensions. It is a C
-function that Python calls (see _launch). To load it from disk takes llvmlite alone: a process that finds all its
-kernels there does not import Numba.
+function that Python calls (see _launch). Loading it from disk takes only llvmlite: a process that finds all its kernels
+there does not import Numba.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Kernel:
         entry = self._entries.get(dtype)
         if entry is None:
             with compiling:
-                team = _team()  # which registers what the machine code calls
+                team = _team()  # it registers the functions that machine code calls
                 entry = self._entries[dtype] = _entered(self._compiled(dtype), team, self._explain)
         return entry
 

@@ -1,4 +1,4 @@
-"""Running the chunks of a kernel on all cores: the machine code for that. Imported only by what compiles.
+"""The machine code that runs the chunks of a kernel on all cores. Only code that compiles imports this module.
 
 A kernel is a function of a chunk index and of arguments that all chunks share; it writes its results into arrays among
 them. Chunks run in any order, on any thread, so none may depend on another. The number of chunks depends on the data
@@ -31,7 +31,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
 from ._numba import OPTIONS
-from ._pointers import behind
+from ._pointers import pointer_after
 from ._team import LAUNCH, THUNK_TYPE
 from ._types import Memories, Memory
 
@@ -40,13 +40,13 @@ _POINTER = ir.IntType(8).as_pointer()
 _LAUNCH = ir.FunctionType(ir.VoidType(), [_WORD] * 4)
 _FAST_CALL = ir.FunctionType(_POINTER, [_POINTER, _POINTER.as_pointer(), _WORD])  # see _machine_code
 
-# Writes a C function into a module, given its name, the body's signature, and what calls the body.
+# Writes a C function into a module, given its name, the body's signature, and a function that calls the body.
 _CallBody = Callable[[Any, Any], Any]  # given a builder and arguments; its status and its result
 _Write = Callable[[Any, str, Any, _CallBody], None]
 
 
 class _ObjectCode(codegen.CPUCodeLibrary):
-    """Code that one engine loads beside other processes' code: every name in it is internal, except the library's."""
+    """Code that one engine loads together with that of other processes: only the library's own name is not internal."""
 
     def _finalize_final_module(self) -> None:
         self._finalize_dynamic_globals()
@@ -72,7 +72,7 @@ def object_code(body: Callable[..., Any], call: Any, write: _Write, name: str) -
 
 
 def address_of(body: Callable[..., Any], call: Any, write: _Write, name: str) -> int:
-    """The same in Numba's own engine; return the address. Such code may refer to anything that Numba has compiled."""
+    """The same in Numba's own engine; return the address. Such code may refer to any code that Numba has compiled."""
     with global_compiler_lock:
         library = cpu_target.target_context.codegen().create_library(name)
         _compile_into(library, body, call, write, name)
@@ -164,14 +164,14 @@ def _argument(builder: Any, typ: Any, i: int) -> Any:
 
 def _item(builder: Any, objects: Any, i: int) -> Any:
     """An item of a tuple."""
-    return behind(builder, objects, tuple.__basicsize__ + i * _WORD.width // 8, _POINTER)
+    return pointer_after(builder, objects, tuple.__basicsize__ + i * _WORD.width // 8, _POINTER)
 
 
 def _unboxed(builder: Any, typ: Any, value: Any) -> Any:
     """The value of a Python object for a Numba type. Arrays and tuples are trusted, scalars converted."""
     context = cpu_target.target_context
     if isinstance(typ, Memory):  # `data` is the first field of an array, after the header of all objects
-        return behind(builder, value, object.__basicsize__, context.get_value_type(typ))
+        return pointer_after(builder, value, object.__basicsize__, context.get_value_type(typ))
     if isinstance(typ, Memories):  # the address of the first of the pointers to the arrays
         return builder.gep(value, [_WORD(tuple.__basicsize__)])
     if isinstance(typ, types.BaseTuple):

@@ -1,4 +1,4 @@
-"""Machine code in memory: object code, which llvmlite alone loads, and C functions as functions of Python."""
+"""Machine code in memory: loading object code, with llvmlite alone, and calling C functions from Python."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 import llvmlite.binding
 
-FAST_CALL = 0x80  # METH_FASTCALL: a C function of (self, pointers to the arguments, how many)
+FAST_CALL = 0x80  # METH_FASTCALL: a C function of (self, pointers to the arguments, their number)
 
 
 class _Method(ctypes.Structure):
-    """PyMethodDef: how Python describes a C function."""
+    """PyMethodDef, Python's description of a C function."""
 
     _fields_ = (
         ("name", ctypes.c_char_p),
@@ -23,7 +23,7 @@ class _Method(ctypes.Structure):
     )
 
 
-_methods: list[_Method] = []  # functions refer to them, and do not own them
+_methods: list[_Method] = []  # functions refer to them but do not own them
 
 _new_function = ctypes.pythonapi.PyCFunction_NewEx
 _new_function.argtypes = (ctypes.POINTER(_Method), ctypes.c_void_p, ctypes.c_void_p)
@@ -47,7 +47,7 @@ def function_at(address: int, name: str) -> Callable[..., Any]:
 
 @cache
 def _engine() -> Any:
-    """The engine for all object code: to make one takes six times as long as to load a kernel."""
+    """The engine for all object code: creating one takes six times as long as loading a kernel."""
     llvmlite.binding.initialize_native_target()
     llvmlite.binding.initialize_native_asmprinter()
     machine = llvmlite.binding.Target.from_default_triple().create_target_machine()

@@ -1,19 +1,18 @@
-"""What the scalar forms of the op table may call, inside kernels: `function_of` a name.
+"""The functions that scalar forms of the op table call inside kernels: `function_of` gives one by name.
 
-The functions below are written without branches or calls, so that LLVM makes vectors of them. All others are those of
-`math`, for which Numba calls the C library for each element. Bounds of the error, in units in the last place (the
-largest found, among all float32 where the functions are neither flat nor at their limits and millions of float64, is
-0.1 below):
+The functions below are written without branches or calls, so that LLVM vectorises them. The others come from `math`;
+Numba calls the C library for each value. Bounds of the error, in units in the last place (the largest error found is
+0.1 below; tried were all float32 where the functions are neither flat nor at their limits, and millions of float64):
 
               exp    expm1   log    log1p   tanh   sigmoid   erf    normal_cdf   normal_pdf
     float32   1.1    1.8     0.9    1.5     1.4    2.5       1.3    6.4          1.4
     float64   1.1    1.9     0.9    1.5     1.7    2.5       the C library's     1.4
 
-exp is that of a reduced number r = x - k ln 2, |r| <= ln 2 / 2, by its Taylor series, times 2 to the k. log is fdlibm's
-e_log.c and e_logf.c (Sun Microsystems, 1993): log(1 + f) by a polynomial in s = f / (2 + f). log1p does the same to the
-rounded 1 + x, and adds to f what rounding took from it. tanh and erf are odd polynomials near 0; elsewhere
-1 - 2 / (exp(2 x) + 1), and 1 less a polynomial. normal_cdf of a negative number is the density, times a polynomial for
-Mills' ratio. The gradient of gelu needs both: one exponential serves the two once LLVM has inlined them.
+exp(x) is the Taylor series of exp at r = x - k ln 2, |r| <= ln 2 / 2, times 2 to the k. log is fdlibm's e_log.c and
+e_logf.c (Sun Microsystems, 1993): log(1 + f) by a polynomial in s = f / (2 + f). log1p does the same with the rounded
+1 + x, and adds the rounding error to f. tanh and erf are odd polynomials near 0; elsewhere tanh is
+1 - 2 / (exp(2 x) + 1), and erf is 1 minus a polynomial. normal_cdf of a negative x is the density times a polynomial
+for Mills' ratio. The gradient of gelu needs both: they share one exponential once LLVM has inlined them.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from ._pointers import fma, select
 _LN2 = math.log(2)
 
 
-# Fitted to the least largest error: erf(x) / x - 1 in x squared less its middle, and -erfc(x) in x less its middle.
+# Minimax fits: erf(x) / x - 1 as a polynomial in x * x - middle, and -erfc(x) as one in x - middle.
 _ERF_BORDER, _ERF_FLAT, _ERF_MIDDLES = 1.2, 3.92, (0.72, 2.5)
 _ERF_NEAR = (-0.0927105173, -0.248644829, 0.0682961494, -0.0154750748, 0.0029164548, -0.000474235712, 6.52738963e-05)
 _ERF_FAR = (
@@ -49,18 +48,18 @@ _MILLS = (
 
 
 class _Format(NamedTuple):
-    """A float type, the integer type of its bits, and what the functions need to know about them."""
+    """A float type, the integer type of its bits, and the constants that the functions need for them."""
 
     real: Any
     integer: Any
     fraction_bits: int
     bias: int
-    ln2: tuple[float, float]  # in two parts, the first so short that its product with an exponent is exact
-    zero_below: float  # where the exponential is 0
+    ln2: tuple[float, float]  # in two parts; the first is so short that its product with an exponent is exact
+    zero_below: float  # below it the exponential is 0
     infinite_above: float
     exp_terms: int
-    quick_terms: tuple[float, ...]  # (exp(r) - 1 - r) / r squared, fitted to the least largest error
-    sigmoid_flat: float  # where it is 1
+    quick_terms: tuple[float, ...]  # a minimax fit of (exp(r) - 1 - r) / r squared
+    sigmoid_flat: float  # above it sigmoid is 1
     log_terms: tuple[float, ...]
     tanh_terms: tuple[float, ...]
 
@@ -95,7 +94,7 @@ def _inside(fn: Callable[..., Any]) -> Any:
 
 
 def _polynomial(form: _Format, coefficients: Sequence[float]) -> Any:
-    """c[0] + c[1] x + ..., written out by Horner's rule: a loop in it would keep the loop around it from vectors."""
+    """c[0] + c[1] x + ... by Horner's rule, unrolled: a loop in it would keep the outer loop from being vectorised."""
     names = {f"c{i}": form.real(c) for i, c in enumerate(coefficients)}
     text = f"c{len(coefficients) - 1}"
     for i in reversed(range(len(coefficients) - 1)):
@@ -116,14 +115,14 @@ class _Functions:
         series = _polynomial(form, [1 / math.factorial(n) for n in range(2, form.exp_terms + 1)])
 
         def raising(by):
-            """What leaves, added to a number, the nearest integer k in the last bits: `power` makes 2 to the k + by."""
+            """Added to x, this leaves the integer k nearest to x in the last bits: `power` makes 2 to the k + by."""
             return real(1.5 * 2.0**bits + bias + by)
 
         exactly, halved, lowered, twice = raising(0), raising(-1), raising(-64), raising(bias)
 
         @_inside
         def power(pattern):
-            """2 to the k, where `pattern` is k and the bias in its last bits."""
+            """2 to the k, where `pattern` has k plus the bias in its last bits."""
             return integer(pattern << bits).view(real)
 
         @_inside
@@ -144,13 +143,13 @@ class _Functions:
             x = select(x < below, below, x)
             x = select(x > above, above, x)
             pattern, p = reduced(x, twice)
-            # In two steps, since 2 to the k may be too large or too small for a number that the result is not.
+            # In two steps: 2 to the k may overflow or underflow even if the result does not.
             first = integer(pattern >> 1)
             return real(real(p + one) * power(first)) * power(integer(pattern - first))
 
         @_inside
         def exp_of_small(x):
-            """exp where 2 to the k is neither too large nor too small for a number."""
+            """exp of an x for which 2 to the k neither overflows nor underflows."""
             pattern, p = reduced(x, exactly)
             return real(real(p + one) * power(pattern))
 
@@ -160,7 +159,7 @@ class _Functions:
         def expm1(x):
             held = select(x < least, least, select(x > above, above, x))
             pattern, p = reduced(held, halved)
-            scale = power(pattern)  # half of it, since 2 to the k may be too large for a number
+            scale = power(pattern)  # half of it: 2 to the k may overflow
             out = real(two * real(scale * p + real(scale - half)))
             return select(x == zero, x, select(scale == half, p, out))
 
@@ -179,7 +178,7 @@ class _Functions:
         @_inside
         def sigmoid(x):
             held = select(x < below, below, x)
-            # Both above and below the line 2 to the -64 as large: exp(-x) may be too large for a number.
+            # Numerator and denominator are scaled by 2 to the -64, because exp(-x) may overflow.
             pattern, r = parted(-select(held > sigmoid_flat, sigmoid_flat, held), lowered)
             return real(tiny / real(tiny + quick_exp(r) * power(pattern)))
 
@@ -189,11 +188,11 @@ class _Functions:
         root = integer(real(math.sqrt(0.5)).view(integer))
         up_to_one = integer((bias << bits) - int(root))
         fraction = integer((1 << bits) - 1)
-        infinity, no_number = real(math.inf), real(math.nan)
+        infinity, nan = real(math.inf), real(math.nan)
 
         @_inside
         def parts_of(x):
-            """n and f where x = 2 to the n times 1 + f, and 1 + f is from root 1/2 to root 2."""
+            """n and f with x = 2 to the n times (1 + f), where 1 + f is from sqrt(1/2) to sqrt(2)."""
             pattern = integer(integer(real(x).view(integer)) + up_to_one)
             return integer((pattern >> bits) - bias), real(integer((pattern & fraction) + root).view(real) - one)
 
@@ -216,15 +215,15 @@ class _Functions:
             out = log_of_parts(integer(n - select(small, lifted, integer(0))), f)
             out = select(x == infinity, x, out)
             out = select(x == zero, -infinity, out)
-            return select(x < zero, no_number, select(x != x, x, out))
+            return select(x < zero, nan, select(x != x, x, out))
 
         @_inside
         def log1p(x):
             u = real(one + x)
             n, f = parts_of(u)
-            lost = real(x - real(u - one))  # by rounding to u
+            lost = real(x - real(u - one))  # the rounding error of u
             out = log_of_parts(n, real(f + real(lost * power(integer(bias - n)))))
-            out = select(u < zero, no_number, select(u == zero, -infinity, out))
+            out = select(u < zero, nan, select(u == zero, -infinity, out))
             return select(x < infinity, math.copysign(out, x), x)
 
         near, far = _polynomial(form, _ERF_NEAR), _polynomial(form, _ERF_FAR)
@@ -249,7 +248,7 @@ class _Functions:
 
         @_inside
         def lifted_pdf(size):
-            """The density at `size`, times 2 to the 64, since it may be too small for a number."""
+            """The density at `size`, times 2 to the 64, because it may underflow."""
             held = select(size > normal_flat, normal_flat, size)
             half = real(minus_half * held)
             exponent = real(half * held)
@@ -278,16 +277,16 @@ def _functions(bits: int) -> _Functions:
 
 
 def _offered(name: str) -> Deferred:
-    """What kernels call by this name: for float types that of `_Functions`."""
+    """The function that kernels call by this name: for float types it is that of `_Functions`."""
 
     def make() -> Any:
         from numba.extending import overload
 
         def function(x):
-            """Stand-in: Numba compiles calls of it by the implementation."""
+            """Placeholder: Numba compiles calls of it as the implementation."""
 
         @overload(function, jit_options=OPTIONS)
-        def implementation(x):  # Numba compares its parameters, annotations included, with those of what it gives
+        def implementation(x):  # Numba compares parameters, annotations included, with those of the function returned
             if x == types.float64 and name == "erf":
                 return lambda x: math.erf(x)
             if x == types.float64 and name == "normal_cdf":
@@ -309,14 +308,14 @@ _OWN: dict[str, Any] = {
 exp, log = _OWN["exp"], _OWN["log"]
 LONG = frozenset(_OWN)
 
-# Those of `math` give integers, or are not known to Numba. These are one instruction each, but for fmod.
+# `math` has these with integer results, or Numba does not know them. All but fmod are one instruction each.
 _NUMPYS: dict[str, Callable[..., Any]] = {
     name: getattr(np, name) for name in ("floor", "ceil", "trunc", "rint", "fmod")
 }
 
 
 def function_of(name: str) -> Callable[..., Any]:
-    """The function of that name which kernels call."""
+    """The function that kernels call by that name."""
     return _OWN.get(name) or _NUMPYS.get(name) or getattr(math, name)
 
 

@@ -2,8 +2,8 @@
 
     out (n, m) = a (n, k) times b (k, m)
 
-b is packed into panels of COLUMNS columns, each panel (k, COLUMNS) in one piece, zeros beyond m. Panel after panel, the
-rows of a go by in tiles of ROWS x COLUMNS that stay in registers over all k:
+b is packed into panels of COLUMNS columns; each panel (k, COLUMNS) is contiguous, with zeros beyond m. For each panel,
+the rows of a are processed in tiles of ROWS x COLUMNS, which stay in registers for all of k:
 
                  panel
                 +-----+-----+-----+
@@ -17,9 +17,9 @@ rows of a go by in tiles of ROWS x COLUMNS that stay in registers over all k:
                 +-----+-----+-----+
                 COLUMNS
 
-Where a fits into the second-level cache, a chunk is one panel by all rows, or by a part of them: it packs the panel by
-itself, DEPTH rows of b at a time, which stay in the first-level cache, and puts tiles aside between them. For a larger
-a all panels are packed first, and a chunk is a block of rows by PANELS panels.
+If a fits into the second-level cache, a chunk is one panel by all rows of a, or by a part of them. It packs the panel
+itself, DEPTH rows of b at a time, which stay in the first-level cache, and stores the unfinished tiles in between. For
+a larger a all panels are packed first, and a chunk is a block of rows by PANELS panels.
 """
 
 from __future__ import annotations
@@ -49,22 +49,22 @@ from ._width import WIDE_BYTES, wide_lanes, wide_lanes_of
 Array = NDArray[Any]
 Run = Callable[[Array, Array, Array | None], Array]
 
-ROWS, VECTORS = 6, 2  # of a tile; fewer rows than these go by one at a time
-TILE_ROWS = ROWS  # stand-in: each kernel has those of its tile
+ROWS, VECTORS = 6, 2  # of a tile; an a with fewer rows has tiles of one row
+TILE_ROWS = ROWS  # placeholder: each kernel has the rows of its tile
 COLUMNS = VECTORS * WIDE_BYTES // 4  # of float32, half as many of float64
-SMALL = 131_072  # elements of an a that is read again for each panel: 512 kB
+SMALL = 131_072  # elements of an a that each panel reads again: 512 kB
 DEPTH = 256
 LONGEST = 504  # rows of such an a in a chunk
 PANEL, TILES = DEPTH * COLUMNS, LONGEST * COLUMNS
-FEWEST = 6  # chunks, if more than a few rows would be left for each
+FEWEST = 6  # chunks, if each then has more than a few rows
 PANELS = 16
-# Rows of a chunk, where there are so many chunks: with more rows a panel is read less often, with fewer all are busy.
+# Rows of a chunk, and the chunks it takes to choose them: more rows read panels less often, fewer keep all cores busy.
 BLOCK_ROWS = ((96, 64), (24, 16), (12, 0))
 
 
 @helper
 def _fill(panel, at, b, start, row_step, column_step, rows, used):
-    """Fill `rows` rows of a panel, which begins at panel[at], from b[start] on; zeros beyond the `used` columns."""
+    """Fill `rows` rows of the panel at panel[at] with those from b[start] on; zeros beyond the `used` columns."""
     lanes, columns = wide_lanes_of(b), VECTORS * wide_lanes_of(b)
     if column_step == 1 and used == columns:
         for i in range(rows):
@@ -84,19 +84,19 @@ def _fill(panel, at, b, start, row_step, column_step, rows, used):
             store(panel, at + i * columns + j, 0)
 
 
-# How far it is in memory from one matrix, row and column to the next.
+# The strides in memory from one matrix, row and column to the next.
 _Step = namedtuple("_Step", "batch row column")
 
-# a is (n, k), b is (k, m); whether there are a bias and a relu.
+# a is (n, k), b is (k, m); whether to add a bias and apply relu.
 _Extents = namedtuple("_Extents", "n k m biased relu")
 
-# A chunk: `together` panels by a `block` of rows, `depth` of k at a time; whether all of b is `packed` before.
+# A chunk: `together` panels by a `block` of rows, `depth` of k at a time; whether all of b is `packed` first.
 _Cut = namedtuple("_Cut", "packed together depth block")
 
 
 @kernel(lambda T: (Memory(T), Memory(T), named(_Step), named(_Extents)))
 def _pack(panel, b, packed, step, of):
-    """One panel of one matrix of b."""
+    """Pack one panel of one matrix of b."""
     columns = VECTORS * wide_lanes_of(b)
     panels = (of.m + columns - 1) // columns
     column = panel % panels * columns
@@ -105,10 +105,10 @@ def _pack(panel, b, packed, step, of):
 
 
 def _multiply(chunk, a, b, bias, packed, out, a_step, b_step, of, cut):
-    """A block of rows by some panels; chunks count these within the blocks within the matrices.
+    """A block of rows by some panels. Chunk indices run over groups of panels, then blocks of rows, then matrices.
 
     Unless b is packed, panels are filled here, `depth` rows at a time. The last tile of a matrix overlaps the one
-    before it, whose rows it computes again, to the same bits.
+    before it and computes its rows again, to the same bits.
     """
     n, k, m, columns = of.n, of.k, of.m, VECTORS * wide_lanes_of(a)
     panels = (m + columns - 1) // columns
@@ -123,7 +123,7 @@ def _multiply(chunk, a, b, bias, packed, out, a_step, b_step, of, cut):
         if of.biased:
             for j in range(min(columns, m - column)):
                 store(first_row, j, load(bias, column + j))
-        for done in range(0, max(1, k), cut.depth):  # once for no columns of a: the bias
+        for done in range(0, max(1, k), cut.depth):  # once even if a has no columns: for the bias
             if cut.packed:
                 weights, start = packed, (batch * panels + panel) * k * columns
             else:
@@ -166,7 +166,7 @@ def linear(x: Array, weight: Array, bias: Array | None, relu: bool) -> Array:
 def matmul(a: Array, b: Array, bias: Array | None = None, relu: bool = False) -> Array:
     """(*batch, n, k) times (*batch, k, m), plus bias (m,): (*batch, n, m) in C order. Operands may have any strides.
 
-    With `relu`, what is below 0 is 0. Of more than PRODUCTS, k is cut into pieces.
+    `relu` applies relu to the result. A k above PRODUCTS is split into parts.
     """
     key = (a.dtype, a.shape, a.strides, b.shape, b.strides, relu)
     return _plans.find(key, a, b, relu)(a, b, bias)
@@ -182,7 +182,7 @@ _plans: Plans[Run] = Plans(_plan)
 
 
 def _in_parts(k: int, relu: bool) -> Run:
-    """The product in parts of k, which are added by halves."""
+    """The product in parts of k, whose results are added pairwise."""
     length = -(-k // -(-k // PRODUCTS))
     cuts = [slice(first, first + length) for first in range(0, k, length)]
 
@@ -201,7 +201,7 @@ def _by_tiles(a: Array, b: Array, relu: bool) -> Run:
     if not batch * n * m:
         return lambda a, b, bias: make()
     (read_a, a_step), (read_b, b_step) = _reading(a), _reading(b)
-    if batch > 1 and not b_step.batch:  # one b for all rows
+    if batch > 1 and not b_step.batch:  # one b for all matrices of a
         batch, n, read_a, a_step = 1, batch * n, in_order, _Step(0, k, 1)
     chunks, work, cut = _cut(batch, n, k, m, VECTORS * wide_lanes(dtype))
     extents, bare = _Extents(n, k, m, 1, relu), _Extents(n, k, m, 0, relu)
@@ -224,9 +224,9 @@ def _by_tiles(a: Array, b: Array, relu: bool) -> Run:
 
 
 def _cut(batch: int, n: int, k: int, m: int, columns: int) -> tuple[int, int, _Cut]:
-    """How many chunks there are, how much work that is, and what each of them does."""
+    """The number of chunks, the work, and what each chunk does."""
     panels = -(-m // columns)
-    work = batch * (n + ROWS) * m * k // MULTIPLY_ADDS  # a panel takes as long to fill as a tile
+    work = batch * (n + ROWS) * m * k // MULTIPLY_ADDS  # filling a panel takes as long as a tile
     if n * k <= SMALL:
         enough = 1 if is_small(work) else -(-FEWEST // (batch * panels))
         down = max(-(-n // LONGEST), min(-(-n // (4 * ROWS)), enough))
@@ -238,9 +238,9 @@ def _cut(batch: int, n: int, k: int, m: int, columns: int) -> tuple[int, int, _C
 
 
 def _reading(x: Array) -> tuple[Callable[[Array], Array], _Step]:
-    """What gives the memory of matrices (*batch, rows, columns), and the steps in it.
+    """A function that gives the memory of matrices (*batch, rows, columns), and the strides in it.
 
-    Without a copy where rows or columns have neighbouring elements, and the batches follow one another or repeat.
+    It copies nothing if rows or columns are contiguous and the matrices follow one another or repeat.
     """
     rows, columns = x.shape[-2:]
     *batch, row, column = (stride // x.itemsize for stride in x.strides)
@@ -260,7 +260,7 @@ def _as_it_is(x: Array) -> Array:
 
 @kernel(lambda T: (*[Memory(T)] * 3, *[types.intp] * 4))
 def _multiply_integers(row, a, b, out, n, k, m, step):
-    """A row of (n, m) of one of the matrices of `out`; `step` lies between those of b."""
+    """A row of one of the matrices (n, m) of `out`; `step` is the stride between the matrices of b."""
     first, to = row // n * step, row * m
     fill_with(out, to, to + m, 0)
     for i in range(k):

@@ -1,8 +1,8 @@
-"""Max pooling and its gradients, on images as `_pool` has them.
+"""Max pooling and its gradients, on images as in `_pool`.
 
-Of each window it keeps the tap of the largest value, `~tap` where that value is 0 or below: a relu in front of the pool
-lets no gradient through there, as is then known without a look at the image. Taps lie as the result does, flat, with
-room for a vector behind them. Where they fit they are bytes, a quarter of the memory.
+For each window it stores the tap of the largest value, or `~tap` if that value is 0 or below: a relu before the pool
+passes no gradient there, and the gradient kernel knows this without reading the image. Taps are flat, in the order of
+the result, with room for a vector after them. Taps that fit are bytes, a quarter of the memory.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from .conv._image import Columns, Summed, add_up, clear_sums, inside, masked_and
 Array = NDArray[Any]
 Pair = tuple[int, int]
 
-BYTES_TO = 128  # taps of a window, up to which each fits a byte
+BYTES_TO = 128  # most taps of a window whose taps fit a byte
 
 
 def _of_byte(T: Any) -> Any:
@@ -45,9 +45,9 @@ def _of_integer(T: Any) -> Any:
 
 
 class _Kernels:
-    """A kernel for windows whose taps are bytes, for larger ones, and for 2x2, the commonest, with its `constants`.
+    """A kernel for windows whose taps fit bytes, one for larger windows, and one for 2x2 with its `constants`.
 
-    Each is made when it is first used: Numba takes a million instructions to make one.
+    Each is made on first use: creating one takes Numba a million instructions.
     """
 
     def __init__(self, body: Callable[..., Any], arguments: Callable[[Any], Any], **constants: Any) -> None:
@@ -67,7 +67,7 @@ class _Kernels:
         return Kernel(body, self._arguments(_of_byte))
 
     def of(self, window: Window, common: bool = False) -> Kernel:
-        """That for the window; `common` where its constants hold."""
+        """The kernel for the window; `common` says that the constants hold for it if it is 2x2."""
         if common and window.kernel == (2, 2):
             return self._two_by_two
         return self._of_bytes if _fit_bytes(window) else self._of_integers
@@ -77,11 +77,11 @@ def _fit_bytes(window: Window) -> bool:
     return math.prod(window.kernel) <= BYTES_TO
 
 
-IN_IMAGE = False  # stand-in: whether windows are 2x2, of which nothing is in the padding
+IN_IMAGE = False  # placeholder: whether windows are 2x2 without padding
 
 
 def _max_pool(image, first_taps, x, out, taps, offsets, pool):
-    """`first_taps`: for each row of windows, then for each column: their sum is the first tap not in the padding."""
+    """`first_taps` has one entry per row of windows, then one per column: their sum is the first tap in the image."""
     c, end, lanes = pool.channels, pixel_of(image + 1, 0, 0, pool), lanes_of(x)
     second, third, fourth = (load(offsets, 1), load(offsets, 2), load(offsets, 3)) if IN_IMAGE else (0, 0, 0)
     for row in range(pool.rows):
@@ -119,26 +119,26 @@ def _max_pool_take(image, x, taps, out, offsets, pool):
 _MAX_POOL_TAKE = _Kernels(_max_pool_take, lambda tap: arguments(of_float, tap, of_float))
 
 
-ACROSS, DOWN = 0, 0  # stand-ins: columns and rows of a window where a kernel knows them
+ACROSS, DOWN = 0, 0  # placeholders: columns and rows of a window, if the kernel knows them
 
 
 @helper
 def _taps_of(taps, at, g, positive):
-    """The taps of some windows; those of `positive` values alone, or all."""
+    """The taps of some windows; with `positive`, taps of values of 0 or below stay flipped and match none."""
     found = taps_at(taps, at, g)
     return found if positive else flip_back(found)
 
 
 @helper
 def _spread_lines(image, row, first, end, g, taps, out, pool, positive, across, down):
-    """What a row of windows that cover the image hands on to its pixels in the rows from `first` to `end` of each."""
+    """Spread the gradient of a row of windows that tile the image to rows `first` to `end` of each window."""
     c, lanes, length = pool.channels, lanes_of(g), pool.columns * across * pool.channels
     at, target, left = pixel_of(image, row, 0, pool), image * pool.pitch + row * down * length, length
     for _ in range(pool.columns):
         for channel in range(0, c, lanes):
             share, found = vector_at(g, at + channel), _taps_of(taps, at + channel, g, positive)
             for tap in range(across):
-                # What is too much is written over by the next pixel; the last of a row has none.
+                # The next pixel overwrites surplus lanes; the last one of a row has none.
                 count = lanes if c <= lanes <= left - tap * c else c - channel
                 for line in range(first, end):
                     to = target + line * length + tap * c + channel
@@ -148,17 +148,17 @@ def _spread_lines(image, row, first, end, g, taps, out, pool, positive, across, 
 
 @helper
 def _spread(image, row, g, taps, out, pool, positive, across, down):
-    """What a row of windows that cover the image hands on to its pixels."""
+    """Spread the gradient of a row of windows that tile the image to its pixels."""
     if pool.channels < lanes_of(g):
         _spread_lines(image, row, 0, down, g, taps, out, pool, positive, across, down)
-    else:  # row of pixels by row, as memory is written fastest
+    else:  # one row of pixels after the other: the fastest order of writes
         for line in range(down):
             _spread_lines(image, row, line, line + 1, g, taps, out, pool, positive, across, down)
 
 
 @helper
 def _scatter(image, g, taps, out, offsets, pool, positive):
-    """The same for all windows of an image, where they overlap or leave pixels out."""
+    """The same for all windows of an image, if they overlap or leave pixels out."""
     c, lanes = pool.channels, lanes_of(g)
     fill_with(out, image * pool.pitch, (image + 1) * pool.pitch, 0)
     for row in range(pool.rows):
@@ -181,7 +181,7 @@ def _max_pool_grad(image, g, taps, out, offsets, pool):
 
 
 def _max_pool_relu_grad(image, g, taps, out, sums, offsets, pool):
-    """And the sums of the columns of an image, see `Summed`."""
+    """`_max_pool_grad` through a relu before the pool, and the sums of the image's columns, see `Summed`."""
     columns = Columns(pool.height, pool.pitch // pool.height)
     clear_sums(image, sums, columns)
     if ACROSS or pool.across:
@@ -262,7 +262,7 @@ _relu_grad_plans: Plans[Callable[[Array, Array], Summed]] = Plans(_plan_relu_gra
 
 
 def max_pool2d(x: Array, window: Window) -> tuple[Array, Array]:
-    """See Backend.max_pool2d. The result is a view of channels-last memory; the taps lie flat, in its order."""
+    """See Backend.max_pool2d. The result is a view of channels-last memory; the taps are flat, in its order."""
     return _plans.find((x.dtype, x.shape, x.strides, window), x, window)(x)
 
 

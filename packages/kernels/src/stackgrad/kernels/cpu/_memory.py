@@ -1,8 +1,8 @@
-"""Memory that is used again.
+"""A pool of memory for large arrays.
 
-A fresh page costs more than the arithmetic that fills it. So the memory of a large array goes back to a pool when the
-last array that refers to it, view or not, is gone, and the next array of that size gets it: views keep the array alive
-that was lent the memory, and a weak reference tells of its end.
+A fresh page costs more than the arithmetic that fills it. So the memory of a large array returns to a pool when the
+last array that refers to it, view or not, is freed, and the next array of that size gets it. Views keep the array that
+was lent the memory alive, and a weak reference to this array tells of its end.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ from stackgrad.tensor._tape import open_tapes
 from .._free_blocks import FreeBlocks
 from ._pointers import LINE
 
-SMALLEST = 16 * 1024  # bytes of an array worth the bookkeeping
-LARGEST_POOL = 512 * 1024 * 1024  # bytes kept at most while nobody uses them
-SLACK = 1024  # bytes behind a large array that kernels may read, and do not use
+SMALLEST = 16 * 1024  # bytes of an array from which on the pool pays
+LARGEST_POOL = 512 * 1024 * 1024  # most bytes kept while unused
+SLACK = 1024  # bytes after a large array that kernels may read, but do not use
 _PAGE = 4096
 _HUGE_PAGE = 512 * _PAGE
 
 
 class Block(np.ndarray[Any, Any]):
-    """The bytes that one array is lent. `end` is called when that is gone.
+    """The bytes lent to one array; `end` is a weak reference to it, whose callback returns the block to the pool.
 
-    A block, and what it is cut from, is no plain array: so NumPy makes views of the array refer to the array, not to
-    the block.
+    A block, like the memory it is a slice of, is a subclass of ndarray: so views of the array refer to the array, not
+    to the block.
     """
 
     __slots__ = ("end",)
     end: ref[NDArray[Any]]
 
     def ended(self, end: Any) -> None:
-        """Go back to the pool."""
+        """Return to the pool."""
         pool.give_back(self)
 
 
 def _new_block(size: int) -> Block:
-    """Memory that begins with a line of the cache, so that no vector of it lies on two; from 1 MB on with a huge page.
+    """Memory aligned to a cache line, so that no vector straddles two, or from 1 MB on to a huge page.
 
-    For these, of which the processor has to look up far fewer, NumPy asks Linux where it takes 4 MB and more
+    Huge pages spare the processor most address look-ups; NumPy asks Linux for them for arrays of 4 MB and more
     (`NUMPY_MADVISE_HUGEPAGE`, https://numpy.org/doc/stable/reference/global_state.html).
     """
     page = _HUGE_PAGE if size >= _HUGE_PAGE // 2 else LINE
@@ -60,12 +60,12 @@ pool: FreeBlocks[Block] = FreeBlocks(_new_block, LARGEST_POOL)
 
 
 def empty(shape: int | tuple[int, ...], dtype: Any) -> NDArray[Any]:
-    """A new array in C order, its values not set."""
+    """A new uninitialised array in C order."""
     return maker((shape,) if isinstance(shape, int) else tuple(shape), np.dtype(dtype))()
 
 
 def maker(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Callable[[], NDArray[Any]]:
-    """What makes new arrays of this shape, in C order, their values not set."""
+    """A function that makes new uninitialised arrays of this shape in C order."""
     if not is_lent(shape, dtype):
         return partial(np.empty, shape, dtype)
     size = math.prod(shape) * dtype.itemsize
@@ -73,12 +73,12 @@ def maker(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Callable[[], NDArray[
 
 
 def bytes_like(block: Block) -> NDArray[Any]:
-    """Other memory of the size of a block."""
+    """New memory of the size of a block."""
     return _lent(block.size, (block.size,), np.dtype(np.uint8))
 
 
 def is_lent(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
-    """Whether such a new array is lent its memory, with SLACK behind it."""
+    """Whether the pool lends such a new array its memory, with SLACK after it."""
     return math.prod(shape) * dtype.itemsize >= SMALLEST
 
 
@@ -92,7 +92,7 @@ def _lent(size: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[An
 
 
 def block_of(a: NDArray[Any]) -> Block | None:
-    """The block that `a` lies in; None where its memory is not the pool's."""
+    """The block that holds `a`; None if its memory is not from the pool."""
     while not isinstance(a.base, Block):
         if not isinstance(a.base, np.ndarray):
             return None
@@ -101,7 +101,7 @@ def block_of(a: NDArray[Any]) -> Block | None:
 
 
 def has_slack(a: NDArray[Any]) -> bool:
-    """Whether SLACK bytes behind `a` can be read."""
+    """Whether SLACK bytes after `a` can be read."""
     return block_of(a) is not None
 
 

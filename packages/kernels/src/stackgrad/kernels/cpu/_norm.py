@@ -1,17 +1,17 @@
-"""Batch normalisation on channels-last images: a chunk is some pixels, a vector some neighbouring channels of one.
+"""Batch normalisation of channels-last images: a chunk is some pixels, a vector some adjacent channels of a pixel.
 
-    pixels  |c c c c|c c c c|c c c c| ...       the channels' sums run down the pixels
-             chunk 0         chunk 1            each chunk has sums of its own, added up in the order of chunks
+    pixels  |c c c c|c c c c|c c c c| ...       each channel is summed over the pixels
+             chunk 0         chunk 1            each chunk has its own sums; they are added in the order of chunks
 
-What is known of each channel stands in the rows of a table, as wide as whole vectors: first its mean, its scale, which
-is weight / sqrt(variance + eps), and its bias; for gradients the slope and the offset too. Lanes beyond the channels
-hold anything, and are not used.
+The rows of a table, as wide as whole vectors, describe the channels: first the mean, the scale, which is
+weight / sqrt(variance + eps), and the bias; for gradients also the slope and the offset. Lanes beyond the channels
+hold anything and are not used.
 
-Where the mean is far above the deviation, what rounding takes from it is as large as what is wanted. So the values of a
-chunk are first summed as distances from one of them, then squared as distances from the mean of these, corrected by the
-rest (T. Chan, G. Golub and R. LeVeque, "Algorithms for computing the sample variance", The American Statistician 37,
-1983); and chunks are put together as parts are (the same, "Updating formulae and a pairwise algorithm for computing
-sample variances", 1979).
+If the mean is far larger than the deviation, its rounding error is as large as the deviation. So a chunk first sums the
+distances of its values from one of them, then squares the distances from their mean, corrected by the rest (T. Chan,
+G. Golub and R. LeVeque, "Algorithms for computing the sample variance", The American Statistician 37, 1983). The
+moments of chunks are merged by the formulae of the same authors ("Updating formulae and a pairwise algorithm for
+computing sample variances", 1979).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from ._parallel import CHUNK
 from ._parts import add_exactly
 from ._pointers import Memory, load, store
 from ._simd import tile_relu, tile_store
-from ._vector import add, masked_by, multiply_add, over, subtract, vector_at, vector_of
+from ._vector import add, multiply_add, over, relu_grad, subtract, vector_at, vector_of
 from ._width import lanes, lanes_of
 from .conv._image import reading
 
@@ -44,7 +44,7 @@ SUMMED = 128  # pixels in one sum
 
 
 class Pixels(NamedTuple):
-    """So many pixels in all and in a chunk, how many chunks that makes, their channels, and the width of the table."""
+    """Pixels in all and in each chunk, the number of chunks, the channels, and the width of the table."""
 
     total: int
     each: int
@@ -54,7 +54,7 @@ class Pixels(NamedTuple):
 
 
 class Channels(NamedTuple):
-    """What is known of each channel: arrays (c,)."""
+    """The statistics and parameters of each channel: arrays (c,)."""
 
     mean: Any
     var: Any
@@ -68,25 +68,25 @@ def _channels(T: Any) -> Any:
 
 @helper
 def _put(vector, out, at, count):
-    """out[at : at + count] = the first numbers of the vector, all of them where there are fewer."""
+    """Store the first `count` lanes of the vector, at most all, to out[at:]."""
     tile_store(vector, out, at, 0, 0, 1, count, False)
 
 
 @helper
 def _of_chunk(chunk, pixels):
-    """Its first pixel and the one behind its last."""
+    """The range of pixels of a chunk: the first, and one past the last."""
     return chunk * pixels.each, min(pixels.total, (chunk + 1) * pixels.each)
 
 
 @helper
 def _count(chunk, pixels):
-    """How many pixels a chunk has."""
+    """The number of pixels of a chunk."""
     return min(pixels.each, pixels.total - chunk * pixels.each)
 
 
 @kernel(lambda T: (Memory(T), Memory(T), named(Pixels)))
 def _moments(chunk, x, parts, pixels):
-    """The mean of a chunk's pixels, its rest, and the sum of squares around both together: parts (chunks, 3, width)."""
+    """The mean of a chunk's pixels, its rest, and the sum of squares around mean + rest: parts (chunks, 3, width)."""
     (first, last), c, width = _of_chunk(chunk, pixels), pixels.channels, pixels.width
     step, count = lanes_of(x), last - first
     for channel in range(0, c, step):
@@ -117,7 +117,7 @@ def _inverse_deviation(var, eps):
 
 @helper
 def _describe(table, channel, width, known, eps):
-    """The first three rows of the table."""
+    """Write the first three rows of the table."""
     store(table, channel, load(known.mean, channel))
     store(table, width + channel, load(known.weight, channel) * _inverse_deviation(load(known.var, channel), eps))
     store(table, 2 * width + channel, load(known.bias, channel))
@@ -125,33 +125,33 @@ def _describe(table, channel, width, known, eps):
 
 @helper
 def _described(table, channel, width):
-    """What `_describe` wrote, of some neighbouring channels."""
+    """Vectors of the three rows that `_describe` wrote."""
     return vector_at(table, channel), vector_at(table, width + channel), vector_at(table, 2 * width + channel)
 
 
 @helper
-def _away(parts, chunk, channel, width, origin):
-    """How far a chunk's mean is from the origin."""
+def _distance(parts, chunk, channel, width, origin):
+    """The distance of a chunk's mean from the origin."""
     mean, rest = load(parts, 3 * chunk * width + channel), load(parts, (3 * chunk + 1) * width + channel)
     return (np.float64(mean) - origin) + np.float64(rest)
 
 
 @kernel(lambda T: (Memory(T), _channels(T), Memory(T), types.float64, named(Pixels)))
 def _statistics(channel, parts, known, table, eps, pixels):
-    """A channel's mean and variance from those of the chunks, and the table (3, width)."""
+    """A channel's mean and variance from the moments of the chunks, and its column of the table (3, width)."""
     width = pixels.width
     origin, total, lost = np.float64(load(parts, channel)) if pixels.chunks else 0.0, 0.0, 0.0
     for chunk in range(pixels.chunks):
-        away = _away(parts, chunk, channel, width, origin)
-        total, lost = add_exactly(total, lost, _count(chunk, pixels) * away)
+        distance = _distance(parts, chunk, channel, width, origin)
+        total, lost = add_exactly(total, lost, _count(chunk, pixels) * distance)
     centre, total, lost = (total + lost) / pixels.total, 0.0, 0.0
     for chunk in range(pixels.chunks):
-        away = _away(parts, chunk, channel, width, origin) - centre
+        distance = _distance(parts, chunk, channel, width, origin) - centre
         inside = np.float64(load(parts, (3 * chunk + 2) * width + channel))
-        total, lost = add_exactly(total, lost, inside + _count(chunk, pixels) * away * away)
-    number = type(load(parts, 0))
-    store(known.mean, channel, number(origin + centre))
-    store(known.var, channel, number((total + lost) / pixels.total))
+        total, lost = add_exactly(total, lost, inside + _count(chunk, pixels) * distance * distance)
+    T = type(load(parts, 0))
+    store(known.mean, channel, T(origin + centre))
+    store(known.var, channel, T((total + lost) / pixels.total))
     _describe(table, channel, width, known, eps)
 
 
@@ -170,7 +170,7 @@ def _normalise(chunk, x, out, table, pixels, relu):
 
 @kernel(lambda T: (_channels(T), Memory(T), types.float64, named(Pixels)))
 def _known(channel, known, table, eps, pixels):
-    """The first three rows of a channel in the table."""
+    """Write a channel's column of the first three rows of the table."""
     _describe(table, channel, pixels.width, known, eps)
 
 
@@ -185,10 +185,10 @@ def _grad_sums(chunk, g, x, parts, table, pixels, relu):
             some, products = vector_of(x, 0), vector_of(x, 0)
             for pixel in range(start, min(last, start + SUMMED)):
                 at = pixel * c + channel
-                slope, centred = vector_at(g, at), subtract(vector_at(x, at), mean)
+                grad, centred = vector_at(g, at), subtract(vector_at(x, at), mean)
                 if relu:
-                    slope = masked_by(slope, multiply_add(centred, scale, bias))
-                some, products = add(some, slope), multiply_add(slope, centred, products)
+                    grad = relu_grad(grad, multiply_add(centred, scale, bias))
+                some, products = add(some, grad), multiply_add(grad, centred, products)
             total, weighted = add(total, some), add(weighted, products)
         _put(total, parts, 2 * chunk * width + channel, step)
         _put(weighted, parts, (2 * chunk + 1) * width + channel, step)
@@ -196,7 +196,7 @@ def _grad_sums(chunk, g, x, parts, table, pixels, relu):
 
 @kernel(lambda T: (*[Memory(T)] * 5, types.float64, named(Pixels)))
 def _grad_statistics(channel, parts, var, weight_grad, bias_grad, table, eps, pixels):
-    """A channel's gradients for weight and bias, and what its input's gradient needs: the rest of the table."""
+    """A channel's gradients for weight and bias, and its column of the rest of the table, for the input's gradient."""
     total = weighted = lost = lost_weighted = 0.0
     width = pixels.width
     for chunk in range(pixels.chunks):
@@ -205,11 +205,11 @@ def _grad_statistics(channel, parts, var, weight_grad, bias_grad, table, eps, pi
         weighted, lost_weighted = add_exactly(weighted, lost_weighted, np.float64(load(parts, at + width)))
     total, weighted = total + lost, weighted + lost_weighted
     inverse, scale = np.float64(_inverse_deviation(load(var, channel), eps)), load(table, width + channel)
-    number = type(scale)
-    store(weight_grad, channel, number(weighted * inverse))
-    store(bias_grad, channel, number(total))
-    store(table, 3 * width + channel, number(-scale * inverse * inverse * weighted / pixels.total))
-    store(table, 4 * width + channel, number(-scale * total / pixels.total))
+    T = type(scale)
+    store(weight_grad, channel, T(weighted * inverse))
+    store(bias_grad, channel, T(total))
+    store(table, 3 * width + channel, T(-scale * inverse * inverse * weighted / pixels.total))
+    store(table, 4 * width + channel, T(-scale * total / pixels.total))
 
 
 @kernel(lambda T: (*[Memory(T)] * 4, named(Pixels), types.boolean))
@@ -223,20 +223,20 @@ def _input_grad(chunk, g, x, out, table, pixels, relu):
             at = pixel * c + channel
             y, centred = vector_at(g, at), subtract(vector_at(x, at), mean)
             if relu:
-                y = masked_by(y, multiply_add(centred, scale, bias))
+                y = relu_grad(y, multiply_add(centred, scale, bias))
             y = multiply_add(y, scale, multiply_add(centred, slope, offset))
             _put(y, out, at, c - channel)
 
 
 def _pixels(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Pixels:
-    """Those of x (n, c, s)."""
+    """The pixels of x (n, c, s)."""
     (n, c, extent), step = shape, lanes(dtype)
     each = max(1, CHUNK // max(1, c))
     return Pixels(n * extent, each, -(-n * extent // each), c, -(-c // step) * step)
 
 
 def _reading(x: Array) -> Callable[[Array], Array]:
-    """What gives the channels-last memory of arrays like x (n, c, s), of which vectors read beyond the end."""
+    """A function that gives the channels-last memory of arrays like x (n, c, s); vectors may read past its end."""
     beyond = lanes(x.dtype) if x.shape[1] % lanes(x.dtype) else 0
     read = reading(x[:, :, None], NO_PADDING, beyond)
     return lambda x: read(x[:, :, None])

@@ -1,8 +1,8 @@
-"""Numba, which is imported only when something is compiled.
+"""Numba, imported only when something is compiled.
 
 If all kernels are on disk, importing Numba would take a third of the time from the start of a process to its first
-training step. So the modules here refer to Numba by names that are resolved at first use, and what they define for
-kernels to call is registered with Numba when the first kernel that calls it is compiled.
+training step. So the modules here refer to Numba by names that are resolved on first use, and the functions that they
+define for kernels are registered with Numba when the first kernel that calls them is compiled.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
 
 
 class Lazy:
-    """A module or an attribute of one, imported at first use."""
+    """A module or an attribute of one, imported on first use."""
 
     def __init__(self, module: str, name: str | None = None) -> None:
         self._module, self._name = module, name
@@ -32,7 +32,7 @@ class Lazy:
 
     @property
     def _numba_type_(self) -> Any:
-        """What Numba types it as where a kernel refers to it: a module."""
+        """Its Numba type if a kernel refers to it: a module."""
         return types.Module(self._found)
 
     def __getattr__(self, name: str) -> Any:
@@ -62,11 +62,11 @@ class Deferred:
 
     @cached_property
     def _numba_type_(self) -> Any:
-        """What Numba types it as where a kernel refers to it."""
+        """Its Numba type if a kernel refers to it."""
         from numba.core.registry import cpu_target
 
         made, context = self.made, cpu_target.typing_context
-        context.refresh()  # finds what was registered just now
+        context.refresh()  # it finds functions registered just now
         return context.resolve_value_type(made)
 
 
@@ -89,7 +89,7 @@ def intrinsic(fn: Callable[..., Any] | None = None, **options: Any) -> Any:
 
 
 class _Lock:
-    """The lock of what loads or compiles kernels: Numba's own, once Numba is imported.
+    """The lock for loading and compiling kernels: Numba's own, once Numba is imported.
 
     With a second one beside it, two threads could deadlock. Both are reentrant, because the garbage collector may run
     code that compiles.

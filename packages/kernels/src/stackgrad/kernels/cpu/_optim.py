@@ -1,7 +1,7 @@
 """Optimizer steps: one launch for all parameters, their gradients and their states.
 
-A chunk is a part of one parameter, (which, start, count) in a table. The kernel finds the memory of the parameter, of
-its gradient and of its states in the tuple of all arrays: parameters first, then gradients, then each kind of state.
+A chunk is a part of one parameter, described in a table as (parameter, start, count). The kernel finds the memory of
+the parameter, its gradient and its states in the tuple of all arrays: parameters, then gradients, then each state.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ._numba import helper, types
 from ._parallel import CHUNK
 from ._pointers import Memories, Memory, load, memory_of, store
 
-COST = 4  # operations that one parameter takes as long as
+COST = 4  # units of work of one element
 
 Array = NDArray[Any]
 Numbers = NDArray[np.float64]
@@ -32,7 +32,7 @@ def _arguments(T: Any) -> tuple[Any, ...]:
 
 @helper
 def _part(parts, chunk):
-    """Which parameter the chunk is of, and its first element and the one behind its last."""
+    """The index of the chunk's parameter, its first element, and one past its last."""
     start = load(parts, 3 * chunk + 1)
     return load(parts, 3 * chunk), start, start + load(parts, 3 * chunk + 2)
 
@@ -41,8 +41,8 @@ def _part(parts, chunk):
 def _sgd(chunk, arrays, params, parts, numbers):
     which, start, end = _part(parts, chunk)
     p, g = memory_of(arrays, which), memory_of(arrays, params + which)
-    number = type(load(p, start))
-    lr, weight_decay = number(load(numbers, 0)), number(load(numbers, 3))
+    T = type(load(p, start))
+    lr, weight_decay = T(load(numbers, 0)), T(load(numbers, 3))
     for i in range(start, end):
         value = load(p, i)
         store(p, i, value - lr * (load(g, i) + weight_decay * value))
@@ -52,15 +52,15 @@ def _sgd(chunk, arrays, params, parts, numbers):
 def _momentum(chunk, arrays, params, parts, numbers):
     which, start, end = _part(parts, chunk)
     p, g, v = memory_of(arrays, which), memory_of(arrays, params + which), memory_of(arrays, 2 * params + which)
-    number = type(load(p, start))
-    lr, momentum = number(load(numbers, 0)), number(load(numbers, 1))
-    nesterov, weight_decay = load(numbers, 2) != 0, number(load(numbers, 3))
+    T = type(load(p, start))
+    lr, momentum = T(load(numbers, 0)), T(load(numbers, 1))
+    nesterov, weight_decay = load(numbers, 2) != 0, T(load(numbers, 3))
     for i in range(start, end):
         value = load(p, i)
-        slope = load(g, i) + weight_decay * value
-        speed = momentum * load(v, i) + slope
-        store(v, i, speed)
-        store(p, i, value - lr * (slope + momentum * speed if nesterov else speed))
+        grad = load(g, i) + weight_decay * value
+        velocity = momentum * load(v, i) + grad
+        store(v, i, velocity)
+        store(p, i, value - lr * (grad + momentum * velocity if nesterov else velocity))
 
 
 @kernel(_arguments)
@@ -68,15 +68,15 @@ def _adam(chunk, arrays, params, parts, numbers):
     which, start, end = _part(parts, chunk)
     p, g = memory_of(arrays, which), memory_of(arrays, params + which)
     m, v = memory_of(arrays, 2 * params + which), memory_of(arrays, 3 * params + which)
-    number = type(load(p, start))
-    rate, beta1, rest1 = number(load(numbers, 0)), number(load(numbers, 1)), number(load(numbers, 2))
-    beta2, rest2, scale2 = number(load(numbers, 3)), number(load(numbers, 4)), number(load(numbers, 5))
-    eps, weight_decay, shrink = number(load(numbers, 6)), number(load(numbers, 7)), number(load(numbers, 8))
+    T = type(load(p, start))
+    rate, beta1, rest1 = T(load(numbers, 0)), T(load(numbers, 1)), T(load(numbers, 2))
+    beta2, rest2, scale2 = T(load(numbers, 3)), T(load(numbers, 4)), T(load(numbers, 5))
+    eps, weight_decay, shrink = T(load(numbers, 6)), T(load(numbers, 7)), T(load(numbers, 8))
     for i in range(start, end):
         value = load(p, i) * shrink
-        slope = load(g, i) + weight_decay * value
-        mean = beta1 * load(m, i) + rest1 * slope
-        square = beta2 * load(v, i) + rest2 * (slope * slope)
+        grad = load(g, i) + weight_decay * value
+        mean = beta1 * load(m, i) + rest1 * grad
+        square = beta2 * load(v, i) + rest2 * (grad * grad)
         store(m, i, mean)
         store(v, i, square)
         store(p, i, value - rate * mean / (math.sqrt(square * scale2) + eps))
@@ -96,13 +96,13 @@ def plan_step(name: str, *columns: list[Array]) -> Callable[..., None]:
         given: list[Array] = []
         for arrays in columns:
             given += arrays
-        lying = list(given) if copies else given
+        in_memory = list(given) if copies else given
         for i in copies:
-            lying[i] = in_order(given[i])
-        launch(chunks, work, (tuple(lying), of, table, numbers))
+            in_memory[i] = in_order(given[i])
+        launch(chunks, work, (tuple(in_memory), of, table, numbers))
         for i in copies:
             if not of <= i < 2 * of:
-                assign(given[i], lying[i])
+                assign(given[i], in_memory[i])
 
     return run
 

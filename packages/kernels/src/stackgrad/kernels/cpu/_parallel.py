@@ -11,7 +11,7 @@ SERIAL = 32_768
 CHUNK = 8_192
 # Multiply-adds in registers that cost as much as one unit of work.
 MULTIPLY_ADDS = 8
-# The work of reading or writing one element of a cache line of which nothing else is used.
+# The work of reading or writing one element of a cache line whose other elements are not used.
 STRIDED = 4
 
 

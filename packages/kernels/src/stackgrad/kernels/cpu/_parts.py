@@ -1,7 +1,7 @@
-"""Sums of parts, and sums with what rounding took from them: how long sums keep their digits.
+"""Sums of parts, and compensated sums: how long sums stay accurate.
 
-Parts are added by halves as they come, as a counter counts in binary, so that each goes through log2 of their
-count of roundings at most, and few are kept at a time:
+Parts are added pairwise as they come, like the bits of a binary counter. So each part is rounded at most log2(count)
+times, and few partial sums are kept at a time:
 
     part       1    2    3    4    5
     kept       1    12   12   1234 1234
@@ -24,11 +24,11 @@ from ._numba import helper
 Array = NDArray[Any]
 
 PRODUCTS = 4096
-"""What is added up in one register, one product after the other."""
+"""The most products that one register sums up, one after the other."""
 
 
 def sum_of(parts: Iterable[Array]) -> Array:
-    """The sum of arrays of one shape, at least one."""
+    """The sum of one or more arrays of the same shape."""
     kept: list[tuple[int, Array]] = []
     for part in parts:
         count = 1
@@ -44,11 +44,11 @@ def sum_of(parts: Iterable[Array]) -> Array:
 
 @helper
 def add_exactly(total, lost, value):
-    """`total` plus `value`, and `lost` plus what rounding took from it: total + lost is nearly exact.
+    """`total` plus `value`, and `lost` plus the rounding error of that: total + lost is nearly exact.
 
     T. Ogita, S. Rump and S. Oishi, "Accurate sum and dot product", SIAM Journal on Scientific Computing 26 (2005).
     """
     new = total + value
     part = new - total
     error = (total - (new - part)) + (value - part)
-    return new, lost + (error if abs(error) < np.inf else 0)  # none for infinities and NaN
+    return new, lost + (error if abs(error) < np.inf else 0)  # there is no error of infinities and NaN

@@ -1,4 +1,4 @@
-"""Memory as kernels reach it: without the tests that an index of Numba's costs, each place known to lie inside.
+"""Memory access in kernels, without the tests of Numba's indexing: callers guarantee that every index is in bounds.
 
 A kernel that knows extents and strides from its plan takes a `Memory` for an array of any number of dimensions: a
 pointer to the first element.
@@ -12,28 +12,28 @@ from llvmlite import ir
 
 from ._numba import Lazy, cgutils, intrinsic, types
 
-LINE = 64  # bytes of a line of the cache
+LINE = 64  # bytes of a cache line
 _BYTES = ir.IntType(8).as_pointer()
 
 Memory: Any = Lazy(f"{__package__}._types", "Memory")
 Memories: Any = Lazy(f"{__package__}._types", "Memories")
 
 
-def behind(builder: Any, start: Any, offset: int, kind: Any) -> Any:
-    """The pointer, of LLVM's type `kind`, that lies so many bytes behind `start`."""
+def pointer_after(builder: Any, start: Any, offset: int, typ: Any) -> Any:
+    """The pointer of LLVM's type `typ` that is stored `offset` bytes after `start`."""
     field = builder.gep(builder.bitcast(start, _BYTES), [ir.IntType(64)(offset)])
-    return builder.load(builder.bitcast(field, kind.as_pointer()))
+    return builder.load(builder.bitcast(field, typ.as_pointer()))
 
 
 @intrinsic
 def memory_of(typingctx: Any, arrays: Any, index: Any) -> Any:
-    """The memory of one of the arrays, for an index known to lie inside."""
+    """The memory of the array with that index, which must be in bounds."""
     memory = Memory(arrays.dtype)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointers = builder.bitcast(args[0], _BYTES.as_pointer())
         array = builder.load(builder.gep(pointers, [args[1]]))
-        return behind(builder, array, object.__basicsize__, context.get_value_type(memory))
+        return pointer_after(builder, array, object.__basicsize__, context.get_value_type(memory))
 
     return memory(arrays, types.intp), codegen
 
@@ -47,7 +47,7 @@ def data_of(context: Any, builder: Any, array_type: Any, array: Any) -> Any:
 
 @intrinsic
 def size_of(typingctx: Any, a: Any) -> Any:
-    """Bytes of an element of the array `a`. (`a.itemsize` is read from memory: LLVM would not know it.)"""
+    """Bytes of an element of the array `a`. (`a.itemsize` would be a load, not a constant for LLVM.)"""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(a.dtype)))
@@ -57,7 +57,7 @@ def size_of(typingctx: Any, a: Any) -> Any:
 
 @intrinsic
 def load(typingctx: Any, a: Any, index: Any) -> Any:
-    """a[index] of a flat array, for an index known to lie inside."""
+    """a[index] of a flat array; the index must be in bounds."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer = builder.gep(data_of(context, builder, signature.args[0], args[0]), [args[1]])
@@ -68,7 +68,7 @@ def load(typingctx: Any, a: Any, index: Any) -> Any:
 
 @intrinsic
 def store(typingctx: Any, a: Any, index: Any, value: Any) -> Any:
-    """a[index] = value in a flat array, for an index known to lie inside."""
+    """a[index] = value in a flat array; the index must be in bounds."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer = builder.gep(data_of(context, builder, signature.args[0], args[0]), [args[1]])
@@ -80,7 +80,7 @@ def store(typingctx: Any, a: Any, index: Any, value: Any) -> Any:
 
 @intrinsic
 def select(typingctx: Any, condition: Any, a: Any, b: Any) -> Any:
-    """`a` where the condition holds, else `b`, without a branch, which would be mispredicted as often as not."""
+    """`a` if the condition holds, else `b`, without a branch, which would often be mispredicted."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.select(args[0], args[1], args[2])
@@ -100,9 +100,9 @@ def fma(typingctx: Any, x: Any, y: Any, z: Any) -> Any:
 
 @intrinsic(prefer_literal=True)
 def on_stack(typingctx: Any, like: Any, count: Any) -> Any:
-    """Memory of `count` elements like those of `like`, not set, which lives until the kernel returns.
+    """Uninitialised memory for `count` elements of the type of `like`, which lives until the kernel returns.
 
-    It begins with a line of the cache, so that no vector of it lies on two.
+    It is aligned to a cache line, so that no vector straddles two.
     """
     if not isinstance(count, types.IntegerLiteral):
         return None
@@ -117,7 +117,7 @@ def on_stack(typingctx: Any, like: Any, count: Any) -> Any:
 
 @intrinsic
 def from_line(typingctx: Any, a: Any) -> Any:
-    """The memory of `a` from where the first line of the cache begins in it, so that no vector of it lies on two."""
+    """The memory of `a` from its first cache line boundary on, so that no vector straddles two lines."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         address = builder.ptrtoint(args[0], ir.IntType(64))
@@ -129,7 +129,7 @@ def from_line(typingctx: Any, a: Any) -> Any:
 
 @intrinsic
 def in_register(typingctx: Any, value: Any) -> Any:
-    """The integer, of which LLVM does not know whence it is, lest it load it again in each round of a loop."""
+    """The integer, with its origin hidden from LLVM, which would otherwise load it again in each round of a loop."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.asm(ir.FunctionType(args[0].type, [args[0].type]), "", "=r,0", args, False)
@@ -137,17 +137,17 @@ def in_register(typingctx: Any, value: Any) -> Any:
     return value(value), codegen
 
 
-# Arrays of any strides: places are counted in bytes.
+# Arrays of any strides: offsets are in bytes.
 
 
-def _pointer_at(context: Any, builder: Any, array_type: Any, array: Any, position: Any) -> Any:
+def _pointer_at(context: Any, builder: Any, array_type: Any, array: Any, offset: Any) -> Any:
     data = data_of(context, builder, array_type, array)
-    pointer = builder.gep(builder.bitcast(data, _BYTES), [position])
+    pointer = builder.gep(builder.bitcast(data, _BYTES), [offset])
     return builder.bitcast(pointer, data.type)
 
 
 def _scope(builder: Any) -> Any:
-    """The alias scope of what `load_at` reads, in all chunks: what is marked to lie apart from it shares no memory."""
+    """The alias scope of all that `load_at` reads, in all chunks; a store that is `noalias` with it overlaps none."""
     module = builder.module
     domain = module.add_metadata(["stackgrad"])
     return module.add_metadata([module.add_metadata(["operands", domain])])
@@ -159,8 +159,8 @@ def _stored_at(context: Any, builder: Any, signature: Any, args: Any) -> Any:
 
 
 @intrinsic
-def load_at(typingctx: Any, a: Any, position: Any) -> Any:
-    """The element of `a` at a place."""
+def load_at(typingctx: Any, a: Any, offset: Any) -> Any:
+    """The element of `a` at a byte offset."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         loaded = builder.load(_pointer_at(context, builder, signature.args[0], *args))
@@ -171,8 +171,8 @@ def load_at(typingctx: Any, a: Any, position: Any) -> Any:
 
 
 @intrinsic
-def store_at(typingctx: Any, a: Any, position: Any, value: Any) -> Any:
-    """Write the element of `a` at a place."""
+def store_at(typingctx: Any, a: Any, offset: Any, value: Any) -> Any:
+    """Write the element of `a` at a byte offset."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         _stored_at(context, builder, signature, args)
@@ -182,8 +182,8 @@ def store_at(typingctx: Any, a: Any, position: Any, value: Any) -> Any:
 
 
 @intrinsic
-def store_apart_at(typingctx: Any, a: Any, position: Any, value: Any) -> Any:
-    """Write the element of `a` at a place that no chunk reads by `load_at`: LLVM then compares no places."""
+def store_apart_at(typingctx: Any, a: Any, offset: Any, value: Any) -> Any:
+    """Write the element of `a` at a byte offset that no chunk reads by `load_at`: LLVM then needs no overlap test."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         _stored_at(context, builder, signature, args).set_metadata("noalias", _scope(builder))

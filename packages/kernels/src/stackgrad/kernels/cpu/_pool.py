@@ -1,10 +1,10 @@
-"""Pooling on padded channels-last images: a chunk is one image, a vector some neighbouring channels of one pixel.
+"""Pooling of padded channels-last images: a chunk is one image, a vector some adjacent channels of one pixel.
 
     image row   |c c c|c c c|c c c|c c c|       c = 3 channels, 2x2 window, stride 2
     corners      ^           ^                  of the window, at row 0
-    offsets     (0, 3, width * 3, width * 3 + 3)    how far each tap lies behind the corner
+    offsets     (0, 3, width * 3, width * 3 + 3)    of each tap from the corner
 
-A vector may hold more lanes than there are channels left: what they read is not used.
+A vector may have more lanes than there are channels left; the surplus lanes are not used.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ Pair = tuple[int, int]
 Shape = tuple[int, ...]
 Run = Callable[..., Array]
 
-TAPS = 128  # added up one after the other
+TAPS = 128  # that are summed one after the other
 
 
 class Pooling(NamedTuple):
-    """Windows of so many `taps` in `rows` and `columns` on each image, and how far one lies from the next.
+    """Windows of `taps` taps in `rows` rows and `columns` columns on each image, with their strides in elements.
 
-    An image is `height` rows and `pitch` elements, with its padding. Where windows cover it, each element once,
-    `across` is how many columns a window has; else 0.
+    An image with its padding has `height` rows and `pitch` elements. `across` is the number of columns of a window if
+    the windows cover each pixel exactly once, else 0.
     """
 
     taps: int
@@ -56,7 +56,7 @@ class Pooling(NamedTuple):
 
 
 def arguments(*arrays: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]]:
-    """Those of a kernel of so many arrays: beside them how far each tap lies behind the corner, and the windows."""
+    """The arguments of a kernel with these arrays: the arrays, the taps' offsets from the corner, and the `Pooling`."""
     return lambda T: (*[Memory(of(T)) for of in arrays], Memory(types.int64), named(Pooling))
 
 
@@ -66,12 +66,12 @@ def of_float(T: Any) -> Any:
 
 @helper
 def store_channels(vector, out, at, left, c, channel):
-    """Store the channels of a pixel from `channel` on at out[at], where `left` elements of the image lie.
+    """Store the channels of a pixel from `channel` on at out[at]; `left` elements of the image remain there.
 
-    What is too much is written over by the next pixel: all must be written in their order.
+    The next pixel overwrites surplus lanes, so pixels must be written in order.
     """
     lanes = lanes_in(vector)
-    if c % lanes == 0 or left >= lanes:  # the first is the same in each round of a loop, which LLVM then makes twice
+    if c % lanes == 0 or left >= lanes:  # the first test is loop-invariant: LLVM makes two loops
         tile_store(vector, out, at, 0, 0, 1, lanes, False)
     else:
         tile_store(vector, out, at, 0, 0, 1, c - channel, False)
@@ -79,13 +79,13 @@ def store_channels(vector, out, at, left, c, channel):
 
 @helper
 def corner_of(image, row, column, pool):
-    """Where the window in that row and column of an image begins."""
+    """The offset of the window in that row and column of an image."""
     return image * pool.pitch + row * pool.row_step + column * pool.column_step
 
 
 @helper
 def pixel_of(image, row, column, pool):
-    """Where the channels of that pixel of the result lie."""
+    """The offset of the channels of that pixel of the result."""
     return ((image * pool.rows + row) * pool.columns + column) * pool.channels
 
 
@@ -100,7 +100,7 @@ def _total(x, at, offsets, first, last):
 
 @helper
 def _total_of_many(x, at, offsets, taps):
-    """The sum of all taps, TAPS at a time, which are added by halves as they come (see _parts)."""
+    """The sum of all taps, in parts of TAPS that are added pairwise as they come (see _parts)."""
     lanes, kept, parts = lanes_of(x), on_stack(x, 512), 0
     for first in range(0, taps, TAPS):
         part, to, left = _total(x, at, offsets, first, min(taps, first + TAPS)), 0, parts
@@ -136,7 +136,7 @@ def _avg_pool_grad(image, g, out, offsets, pool):
     c, across, lanes = pool.channels, pool.across, lanes_of(g)
     if across:
         length, down = pool.columns * across * c, pool.taps // across
-        for row in range(pool.rows):  # of windows: one row of pixels, and then its copies
+        for row in range(pool.rows):  # a row of windows: write one row of pixels, then copy it
             first = image * pool.pitch + row * down * length
             for column in range(pool.columns):
                 at = pixel_of(image, row, column, pool)
@@ -144,7 +144,7 @@ def _avg_pool_grad(image, g, out, offsets, pool):
                     share = over(vector_at(g, at + channel), pool.taps)
                     for tap in range(across):
                         target = first + (column * across + tap) * c + channel
-                        # Where a pixel takes several vectors, the next pixel's first one has been stored already.
+                        # If a pixel has several vectors, the first vector of the next pixel has been stored already.
                         left = (image + 1) * pool.pitch - target if c <= lanes else c - channel
                         store_channels(share, out, target, left, c, channel)
             for line in range(1, down):
@@ -161,12 +161,12 @@ def _avg_pool_grad(image, g, out, offsets, pool):
 
 
 def beyond(x: Array) -> int:
-    """How many elements behind the last pixel vectors of its channels reach, or more."""
+    """A bound on the elements that vectors of channels read past the last pixel."""
     return lanes(x.dtype) if x.shape[1] % lanes(x.dtype) else 0
 
 
 def pooling(x: Shape, out: Shape, window: Window) -> tuple[Array, Pooling]:
-    """How far each tap lies behind the corner, and the windows that lead from images of shape x to those of `out`."""
+    """The taps' offsets from the corner, and the windows that lead from images of shape x to those of shape `out`."""
     (_, c, h, w), (rows, columns) = x, out[2:]
     height, width = window.padded((h, w))
     offsets = np.add.outer(np.arange(window.kernel[0]) * width, np.arange(window.kernel[1])).reshape(-1) * c
@@ -178,9 +178,9 @@ def pooling(x: Shape, out: Shape, window: Window) -> tuple[Array, Pooling]:
 
 def _plan_avg(x: Array, window: Window) -> Run:
     n, c, h, w = x.shape
-    places, work, read = window.positions((h, w)), x.size, reading(x, window.padding, beyond(x))
-    offsets, pool = pooling(x.shape, (n, c, *places), window)
-    make, entry = maker((n, *places, c), x.dtype), _avg_pool[x.dtype]
+    positions, work, read = window.positions((h, w)), x.size, reading(x, window.padding, beyond(x))
+    offsets, pool = pooling(x.shape, (n, c, *positions), window)
+    make, entry = maker((n, *positions, c), x.dtype), _avg_pool[x.dtype]
 
     def run(x: Array) -> Array:
         out = make()
@@ -191,7 +191,7 @@ def _plan_avg(x: Array, window: Window) -> Run:
 
 
 def plan_grad(kernel: Kernel, g: Array, size: Pair, window: Window) -> Run:
-    """What a kernel of g, of taps if there are any, and of the result spreads over images of that size."""
+    """A function that runs `kernel` on g, taps if there are any, and a new gradient of images of that size."""
     (n, c), (height, width), ((top, _), (left, _)) = g.shape[:2], window.padded(size), window.padding
     inside = (slice(None), slice(top, top + size[0]), slice(left, left + size[1]))
     work, is_padded, read = n * height * width * c, (height, width) != size, reading(g, NO_PADDING, beyond(g))

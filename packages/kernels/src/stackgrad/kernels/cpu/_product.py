@@ -1,11 +1,11 @@
-"""Products of floats, in float64, each with what rounding has taken from it.
+"""Products of floats, in float64, each with its accumulated rounding error.
 
-    x (a, k, b)       each of COLUMNS columns of b goes on by itself
-    x (a, k)          so do COLUMNS elements of a row, every COLUMNS-th into one; then these are multiplied by halves
+    x (a, k, b)       COLUMNS columns of b have a running product each
+    x (a, k)          each row has COLUMNS running products, of every COLUMNS-th element; they are multiplied by halves
 
-The rounding errors of a product add up in whatever order it is made, so that here it is not made by halves but
-compensated (S. Graillat, "Accurate floating-point product and exponentiation", IEEE Transactions on Computers 58,
-2009).
+The rounding errors of a product accumulate in any order of multiplication, so pairwise products would not help. The
+errors are compensated instead (S. Graillat, "Accurate floating-point product and exponentiation", IEEE Transactions on
+Computers 58, 2009).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _multiply_add(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
 
 @helper
 def _multiply(products, lost, at, value, off):
-    """products[at] times value, with what rounding took from both: value + off is meant."""
+    """Multiply products[at] by value + off, where `off` is the error of `value`, and update its error lost[at]."""
     product = load(products, at)
     new = product * value
     error = _multiply_add(product, value, -new) + (load(lost, at) * value + product * off)
@@ -51,7 +51,7 @@ def _multiply(products, lost, at, value, off):
 
 @kernel(lambda T: (Memory(T), Memory(T), Memory(types.float64), *[types.intp] * 4))
 def _fold(chunk, x, out, like, a, k, b, rows):
-    """COLUMNS of b of x (a, k, b) into out (a, b), or where b is 1 `rows` rows of k."""
+    """Multiply COLUMNS columns of x (a, k, b) into out (a, b), or if b is 1, `rows` rows of k elements."""
     element = type(load(x, 0))
     products, lost = on_stack(like, COLUMNS), on_stack(like, COLUMNS)
     if b == 1:
@@ -84,7 +84,7 @@ _LIKE = np.empty(0, np.float64)
 
 
 def products(x: Array, a: int, k: int, b: int) -> Array:
-    """The products along k of the flat x (a, k, b): flat (a, b)."""
+    """The products of the flat x (a, k, b) along k: flat (a, b)."""
     out = empty(a * b, x.dtype)
     rows = max(1, CHUNK // (4 * k)) if b == 1 else 1
     chunks = -(-a // rows) if b == 1 else a * -(-b // COLUMNS)

@@ -1,4 +1,4 @@
-"""Uniform random numbers by Philox 4x32-10, the same as `stackgrad.tensor` draws with NumPy."""
+"""Uniform random numbers by Philox 4x32-10, the same ones as `stackgrad.tensor` draws with NumPy."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ DType = np.dtype[Any]
 _M0, _M1 = (np.uint64(m) for m in MULTIPLIERS)
 _W0, _W1 = (np.uint64(w) for w in WEYL)
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
-BLOCKS = 64  # at a time
-COST = 4  # operations that one number takes as long as
+BLOCKS = 64  # computed together
+COST = 4  # units of work of one random number
 
 
 @helper
@@ -49,7 +49,7 @@ def _philox(block, seed, call):
 
 @helper
 def _philox_of_many(first, seed, call, c0, c1, c2, c3):
-    """The words of BLOCKS blocks from `first` on: round by round, so that LLVM does several blocks by vectors."""
+    """The words of BLOCKS blocks from `first` on, all of them round by round, so that LLVM vectorises over blocks."""
     for i in range(BLOCKS):
         block = np.uint64(first + i)
         store(c0, i, block & _LOW)
@@ -77,7 +77,7 @@ def _uniform32(chunk, out, size, draw):
     seed, call, first = load(draw, 0), load(draw, 1), types.intp(load(draw, 2))
     low, end = chunk * CHUNK, min(size, (chunk + 1) * CHUNK)
     words = on_stack(draw, BLOCKS), on_stack(draw, BLOCKS), on_stack(draw, BLOCKS), on_stack(draw, BLOCKS)
-    for start in range(low - first % 4, end, 4 * BLOCKS):  # where the first of some blocks would be
+    for start in range(low - first % 4, end, 4 * BLOCKS):  # where the first word of the blocks belongs
         _philox_of_many((first + start) // 4, seed, call, *words)
         for j in range(4):
             for i in range(start + j < low, min(BLOCKS, (end - start - j + 3) // 4)):

@@ -1,8 +1,8 @@
-"""Reductions and the places of extremes.
+"""Reductions and the indices of extremes.
 
-The array is seen as (a, k, b), k the elements to be reduced and b what lies inside them in memory. k is cut into
-pieces of fixed length, each piece folded into one value, and the values folded again the same way until one is
-left: a tree whose form depends on the shape alone.
+The array is viewed as (a, k, b): k is the extent to reduce, and b the extent inside it in memory. k is cut into pieces
+of fixed length. Each piece is folded into one value, and the values are folded again the same way until one is left:
+a tree whose form depends on the shape alone.
 
     k  |----piece----|----piece----|--|      fold each piece
     k' |o|o|o|                               fold the results
@@ -38,26 +38,26 @@ from ._vector_fold import FEWEST, fold_vectors
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 
-PIECE = 4_096  # of neighbouring elements
-PIECE_OF_ROWS = 128  # where whole rows of b are folded
-LANES = 128  # of neighbouring elements, so many running values take one each in turn
+PIECE = 4_096  # adjacent elements
+PIECE_OF_ROWS = 128  # rows, if whole rows of b are folded
+LANES = 128  # running values, each of every LANES-th of adjacent elements
 COLUMNS = 4096  # of b in one chunk
 SHORT_ROW = 64  # elements
 
 
 def _scalar(x, y, z):
-    """Stand-in: the kernel below is compiled with the function of one reduction in its place."""
+    """Placeholder: the kernel below is compiled with the function of one reduction instead."""
     return x
 
 
-_fold_vectors: Any = None  # another, for one of `fold_vectors`
+_fold_vectors: Any = None  # a placeholder for one of `fold_vectors`
 
 
 def _fold_rows(x, source, rows, step, out, to, columns):
-    """Fold rows of x, `step` apart from `source` on, into one of `out`, each column by itself.
+    """Fold rows of x, `step` apart from `source` on, into a row of `out`, column by column.
 
-    Four rows at a time, so that values stay in registers; and LLVM makes a masked store, which is slow on AMD's chips,
-    of a value that is either what was loaded from its place or another.
+    Four rows at a time, so that values stay in registers. It also avoids masked stores, which are slow on AMD's chips:
+    LLVM makes one if the value to store may be the one loaded from the same address.
     """
     for row in range(0, rows - 3, 4):
         i = source + row * step
@@ -74,7 +74,7 @@ def _fold_rows(x, source, rows, step, out, to, columns):
 
 
 def _fold_many(x, source, count, lanes):
-    """x[source : source + count], LANES elements or more, folded into lanes[0]: by fixed widths, which LLVM unrolls."""
+    """Fold x[source : source + count], LANES elements or more, into lanes[0], by fixed widths, which LLVM unrolls."""
     for lane in range(LANES):
         store(lanes, lane, load(x, source + lane))
     rows = count // LANES
@@ -96,7 +96,7 @@ def _fold_many(x, source, count, lanes):
 
 
 def _fold_few(x, source, count, lanes):
-    """x[source : source + count], fewer than LANES elements, folded into lanes[0]."""
+    """Fold x[source : source + count], fewer than LANES elements, into lanes[0]."""
     width = LANES // 2
     while width > count:
         width //= 2
@@ -109,7 +109,7 @@ def _fold_few(x, source, count, lanes):
 
 
 def _fold_run(x, source, count, lanes):
-    """x[source : source + count] folded into lanes[0]."""
+    """Fold x[source : source + count] into lanes[0]."""
     if count < LANES:
         _fold_few(x, source, count, lanes)
     else:
@@ -117,7 +117,7 @@ def _fold_run(x, source, count, lanes):
 
 
 def _fold_floats(x, source, count, lanes):
-    """`_fold_run` for floats, FEWEST and more in registers."""
+    """`_fold_run` for floats: FEWEST elements or more are folded in registers."""
     if count < FEWEST:
         _fold_few(x, source, count, lanes)
     else:
@@ -125,7 +125,7 @@ def _fold_floats(x, source, count, lanes):
 
 
 class Pieces(NamedTuple):
-    """x is seen as (a, k, b); k is cut into `pieces` of `length`, of which a chunk has `each`."""
+    """x is viewed as (a, k, b); k is cut into `pieces` pieces of `length`, and a chunk has `each` of them."""
 
     a: int
     k: int
@@ -136,7 +136,7 @@ class Pieces(NamedTuple):
 
 
 def _fold(chunk, x, out, of):
-    """Some pieces of x, by at most COLUMNS of b, into out (a, pieces, b)."""
+    """Fold some pieces of x, at most COLUMNS of b, into out (a, pieces, b)."""
     b = of.b
     across = (b + COLUMNS - 1) // COLUMNS
     left = chunk % across * COLUMNS
@@ -157,7 +157,7 @@ def _fold(chunk, x, out, of):
 
 
 class Fold:
-    """A kernel that folds, and its plans."""
+    """A folding kernel and its plans."""
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
@@ -165,9 +165,9 @@ class Fold:
 
 
 def fold_kernel(name: str, scalar: Any, key: str | None, by_vectors: Any = None) -> Fold:
-    """The kernel that folds by `scalar`, an associative function of the running value and the next (and one unused).
+    """The kernel that folds by `scalar`, an associative function of the running value, the next one, and an unused one.
 
-    `by_vectors`, one of `fold_vectors`, does the same to floats in registers.
+    `by_vectors`, one of `fold_vectors`, does the same for floats in registers.
     """
     rows, run = _helpers(name, scalar, by_vectors)
     fold = rebind(_fold, f"{name}_fold", _fold_rows=rows, _fold_run=run)
@@ -175,7 +175,7 @@ def fold_kernel(name: str, scalar: Any, key: str | None, by_vectors: Any = None)
 
 
 def _helpers(name: str, scalar: Any, by_vectors: Any) -> tuple[Any, Any]:
-    """What folds rows into one, each column by itself, and what folds a run into one element."""
+    """A function that folds rows into one, column by column, and a function that folds a run into one element."""
     helpers = {"_scalar": scalar, "_fold_vectors": by_vectors}
     run = _fold_floats if by_vectors else _fold_run
     for body in (_fold_rows, _fold_few, _fold_many, run):
@@ -185,7 +185,7 @@ def _helpers(name: str, scalar: Any, by_vectors: Any) -> tuple[Any, Any]:
 
 @cache
 def folding(name: str, of_floats: bool) -> tuple[Any, Any]:
-    """For kernels that fold what they compute: a reduction's scalar function, and what folds a run by it."""
+    """For kernels that fold their results: a reduction's scalar function, and a function that folds a run by it."""
     scalar = compile_scalar(REDUCTIONS[name].scalar)
     return scalar, _helpers(name, scalar, fold_vectors.get(name) if of_floats else None)[1]
 
@@ -225,10 +225,10 @@ def _product(a: Array, dims: Shape) -> Array:
 
 
 def _plan_of_repeated(reduction: Reduction, a: Array, dims: Shape, repeated: list[int]) -> Callable[[Array], Array]:
-    """What reduces arrays of which some dimensions repeat the same elements: these are looked at once."""
+    """A function that reduces arrays with broadcast dimensions and reads their elements once."""
     count = math.prod([a.shape[d] for d in repeated if d in dims])
     if reduction.name == "sum" and set(dims) <= set(repeated):
-        first = (*[0 if d in dims else slice(None) for d in range(a.ndim)], ...)  # a view also where all are 0
+        first = (*[0 if d in dims else slice(None) for d in range(a.ndim)], ...)  # `...`: a view even if all are 0
         counts = np.full(a[first].shape, count, a.dtype)
         multiply = plan_elementwise(OPS["mul"], a[first], counts)
         return lambda other: multiply(other[first], counts)
@@ -248,14 +248,14 @@ def _plan_of_repeated(reduction: Reduction, a: Array, dims: Shape, repeated: lis
 
 
 def run(fold: Fold, start: float | None, x: Array, dims: Shape) -> Array:
-    """x folded over `dims`, which are removed; `start` where there is nothing to fold."""
+    """x folded over `dims`, which are removed; `start` if there is nothing to fold."""
     if not x.size:
         return full(tuple([x.shape[d] for d in range(x.ndim) if d not in dims]), start or 0, x.dtype)
     return fold.plans.find((x.dtype, x.shape, x.strides, dims), x, dims).run(x)
 
 
 class _Pass(NamedTuple):
-    """What makes the memory of one pass over the data, its kernel, how often it runs, its work, what it folds."""
+    """One pass over the data: a function that makes its output, its kernel, chunks and work, and what it folds."""
 
     make: Callable[[], Array]
     entry: Entry
@@ -265,9 +265,9 @@ class _Pass(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """The order of dimensions to copy to, unless memory is folded as it lies; the passes; the result's dimensions.
+    """The dimensions' order to copy to (None to fold the memory as it is), the passes, and how to transpose the result.
 
-    `shape`: that of the result, where there is nothing to fold.
+    `shape` is that of the result; it is used if there is nothing to fold.
     """
 
     order: Shape | None
@@ -276,7 +276,7 @@ class _Plan(NamedTuple):
     shape: Shape
 
     def run(self, x: Array) -> Array:
-        """The result for an array of the shape, strides and dtype that this was made for."""
+        """The result for an array of the shape, strides and dtype of this plan."""
         order, passes, back, shape = self
         if not passes:
             return copy(x.reshape(shape))
@@ -294,7 +294,7 @@ def _plan(kernel: Kernel, x: Array, dims: Shape) -> _Plan:
     kept = tuple([d for d in order if d not in dims])
     passes = []
     while k > 1 and x.size:
-        # Rows shorter than some vectors are first folded several at a time, as one long row, then among themselves.
+        # Short rows are first folded several at a time, as one long row, and then with one another.
         wide = _rows_at_a_time(k, b)
         length, rows = b * wide, k // wide
         piece = PIECE if length == 1 else PIECE_OF_ROWS
@@ -305,8 +305,8 @@ def _plan(kernel: Kernel, x: Array, dims: Shape) -> _Plan:
         of = Pieces(a, rows, length, piece, pieces, group)
         passes.append(_Pass(maker(shape, x.dtype), kernel[x.dtype], chunks, a * k * b, of))
         k = pieces * wide
-    turn = tuple([kept.index(d) for d in sorted(kept)])
-    back = None if turn == tuple(sorted(turn)) else turn
+    transpose = tuple([kept.index(d) for d in sorted(kept)])
+    back = None if transpose == tuple(sorted(transpose)) else transpose
     return _Plan(order if arranged else None, tuple(passes), back, tuple([x.shape[d] for d in sorted(kept)]))
 
 
@@ -318,14 +318,14 @@ def _rows_at_a_time(k: int, b: int) -> int:
 
 
 def _as_akb(x: Array, dims: Shape) -> tuple[Shape, bool, tuple[int, int, int]]:
-    """The order of dimensions in which x is (a, k, b), whether it is to be copied to it, and these extents."""
+    """The order of dimensions in which x is (a, k, b), whether x must be copied to it, and these extents."""
     order = tuple(sorted(range(x.ndim), key=lambda d: (-x.strides[d], d)))
-    turned = x.transpose(order)
-    if turned.flags.c_contiguous:
-        places = [i for i, d in enumerate(order) if d in dims]
-        first, last = places[0] if places else 0, places[-1] + 1 if places else 0
-        if last - first == len(places):
-            e = turned.shape
+    ordered = x.transpose(order)
+    if ordered.flags.c_contiguous:
+        reduced = [i for i, d in enumerate(order) if d in dims]
+        first, last = reduced[0] if reduced else 0, reduced[-1] + 1 if reduced else 0
+        if last - first == len(reduced):
+            e = ordered.shape
             return order, False, (math.prod(e[:first]), math.prod(e[first:last]), math.prod(e[last:]))
     kept = [d for d in range(x.ndim) if d not in dims]
     k = math.prod([x.shape[d] for d in dims])
@@ -334,16 +334,16 @@ def _as_akb(x: Array, dims: Shape) -> tuple[Shape, bool, tuple[int, int, int]]:
 
 @kernel(lambda T: (Memory(T), Memory(types.int64), types.intp, types.intp, types.boolean))
 def _arg_extreme(a, x, out, k, b, largest):
-    """The places of the extremes of x[a] (k, b) along k."""
+    """The indices of the extremes of x[a] (k, b) along k."""
     for column in range(b):
         start = a * k * b + column
-        best, place = load(x, start), 0
+        best, index = load(x, start), 0
         for i in range(1, k):
             value = load(x, start + i * b)
             better = value > best if largest else value < best
             if (better or value != value) and best == best:
-                best, place = value, i
-        store(out, a * b + column, types.int64(place))
+                best, index = value, i
+        store(out, a * b + column, types.int64(index))
 
 
 def arg_reduce(name: str, a: Array, dim: int) -> Array:

@@ -1,6 +1,6 @@
 """A register tile as a Numba type: the inner loop of convolution and matrix product.
 
-`Tile(element, rows, vectors)` is a block of rows x vectors SIMD registers, of WIDE_BYTES each, that LLVM keeps in
+`Tile(element, rows, vectors)` is a block of rows x vectors SIMD vectors of WIDE_BYTES each, which LLVM keeps in
 registers. A kernel starts one, multiplies and adds in a loop, and stores it:
 
                     vectors * lanes columns
@@ -9,11 +9,11 @@ registers. A kernel starts one, multiplies and adds in a loop, and stores it:
     x[i + step]  x  + + + + + + + +|+ + + + + + + +       tile[r] += x[i + r * step] * w[k : k + columns]
        ...       x  + + + + + + + +|+ + + + + + + +
                  |
-                 one value a row, repeated in all lanes
+                 one value per row, broadcast to all lanes
 
-AVX2 has 16 registers: 6 x 2 uses 12 for the tile, 2 for weights and 1 for x; 14 x 1 serves narrow outputs. AVX-512 has
-32 of twice the width. LLVM lowers the vectors on any target. The operations address memory by themselves: an ordinary
-signed index costs a wrap-around test each. The shape of the tile is given by literal arguments or global constants.
+AVX2 has 16 registers: 6 x 2 uses 12 for the tile, 2 for weights and 1 for x; 14 x 1 is for narrow outputs. AVX-512 has
+32 of twice the width. LLVM lowers the vectors on any target. The operations compute addresses themselves, because
+Numba's indexing tests each signed index for wrap-around. Literal arguments or global constants give a tile's shape.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ Tile: Any = Lazy(f"{__package__}._types", "Tile")
 
 
 def _vector_at(builder: Any, tile: Any, data: Any, index: Any, j: int = 0) -> Any:
-    """A pointer to the j-th vector from data[index] on."""
+    """A pointer to the j-th vector after data[index]."""
     first = builder.add(index, index.type(j * tile.lanes))
     return builder.bitcast(builder.gep(data, [first]), tile.vector.as_pointer())
 
 
 def load_row(builder: Any, tile: Any, data: Any, index: Any) -> list[Any]:
-    """One row of the tile from memory."""
+    """Load one row of a tile from memory."""
     row = []
     for j in range(tile.vectors):
         vector = builder.load(_vector_at(builder, tile, data, index, j))
@@ -51,7 +51,7 @@ def load_row(builder: Any, tile: Any, data: Any, index: Any) -> list[Any]:
 
 
 def splat(builder: Any, scalar: Any, vector: Any) -> Any:
-    """`scalar` in all lanes of a vector of that type."""
+    """Broadcast `scalar` to all lanes of a vector of that type."""
     undefined = ir.Constant(vector, ir.Undefined)
     lane0 = builder.insert_element(undefined, scalar, _INDEX(0))
     zeros = ir.Constant(ir.VectorType(_INDEX, vector.count), [0] * vector.count)
@@ -59,7 +59,7 @@ def splat(builder: Any, scalar: Any, vector: Any) -> Any:
 
 
 def pointer_to(context: Any, builder: Any, array_type: Any, array: Any, index: Any, target: Any) -> Any:
-    """A pointer to array[index] as to a value of LLVM's type `target`."""
+    """A pointer to array[index], cast to LLVM's type `target`."""
     return builder.bitcast(builder.gep(data_of(context, builder, array_type, array), [index]), target.as_pointer())
 
 
@@ -87,7 +87,7 @@ def tile_from_row(typingctx: Any, row: Any, index: Any, rows: Any, vectors: Any)
 
 @intrinsic(prefer_literal=True)
 def tile_zeros(typingctx: Any, like: Any, rows: Any, vectors: Any) -> Any:
-    """A tile of zeros, its elements those of the array `like`."""
+    """A tile of zeros with the element type of the array `like`."""
     if not (isinstance(rows, types.IntegerLiteral) and isinstance(vectors, types.IntegerLiteral)):
         return None
     tile = Tile(like.dtype, rows.literal_value, vectors.literal_value)
@@ -101,7 +101,7 @@ def tile_zeros(typingctx: Any, like: Any, rows: Any, vectors: Any) -> Any:
 def _row_pointers(builder: Any, tile: Any, data: Any, position: Any, step: Any) -> list[Any]:
     """Pointers to data[position + r * step] for each row r.
 
-    A processor adds a register and another times 1, 2, 4 or 8 as it loads: bases three steps apart reach all rows.
+    An x86 address is a base plus an index times 1, 2, 4 or 8: bases three strides apart reach all rows.
     """
     size = tile.element.bitwidth // 8
     step = builder.mul(step, step.type(size))
@@ -116,7 +116,7 @@ def _row_pointers(builder: Any, tile: Any, data: Any, position: Any, step: Any) 
 
 
 def _keep_order(builder: Any) -> None:
-    """No load moves across this point: LLVM would bring so many forward that their values found no register."""
+    """Let no load move across this point: LLVM would hoist more loads than there are registers."""
     builder.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], True)
 
 
@@ -137,7 +137,7 @@ def tile_multiply_add(typingctx: Any, tile: Any, x: Any, index: Any, step: Any, 
 def tile_multiply_add_runs(
     typingctx: Any, tile: Any, x: Any, index: Any, down: Any, w: Any, w_index: Any, runs: Any
 ) -> Any:
-    """As `tile_multiply_add`, for a tile whose rows are so many runs of neighbours in x, which lie `down` apart."""
+    """Like `tile_multiply_add`, for a tile whose rows are `runs` runs of adjacent elements of x, `down` apart."""
     if not isinstance(runs, types.IntegerLiteral):
         return None
     length = tile.rows // runs.literal_value
@@ -157,8 +157,8 @@ def tile_multiply_add_runs(
 
 
 @intrinsic
-def tile_multiply_add_columns(typingctx: Any, tile: Any, x: Any, index: Any, w: Any, places: Any) -> Any:
-    """As `tile_multiply_add` with neighbours in x, where w has a vector of the row of weights at each of `places`."""
+def tile_multiply_add_columns(typingctx: Any, tile: Any, x: Any, index: Any, w: Any, offsets: Any) -> Any:
+    """Like `tile_multiply_add`, with adjacent elements of x, and a vector of weights at each of the `offsets` in w."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         acc, _, position, _, w_positions = args
@@ -176,7 +176,7 @@ def tile_multiply_add_columns(typingctx: Any, tile: Any, x: Any, index: Any, w: 
 
 
 def _multiply_add(builder: Any, tile: Any, acc: Any, pointers: list[Any], weights: list[Any]) -> Any:
-    """The tile with the value at each row's pointer times the row of weights added."""
+    """Add to each row of the tile the value at the row's pointer times the row of weights."""
     name = f"llvm.fma.v{tile.lanes}f{tile.element.bitwidth}"
     fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(tile.vector, [tile.vector] * 3), name)
     for r, pointer in enumerate(pointers):
@@ -213,24 +213,24 @@ def _add_to(builder: Any, vector: Any, pointer: Any) -> None:
 
 
 def _first_lanes(builder: Any, count: Any, of: int) -> Any:
-    """Which of so many lanes are the first `count`."""
+    """A mask of `of` lanes whose first `count` are set."""
     lanes = ir.VectorType(count.type, of)
     return builder.icmp_signed("<", ir.Constant(lanes, list(range(of))), splat(builder, count, lanes))
 
 
 def _store_masked(builder: Any, vector: Any, pointer: Any, count: Any) -> None:
-    """Store the first `count` lanes; none where it is 0 or below. (Before AVX-512 this takes long on AMD's chips.)"""
-    kind, target = vector.type, builder.bitcast(pointer, vector.type.as_pointer())
-    mask = _first_lanes(builder, count, kind.count)
-    function = ir.FunctionType(ir.VoidType(), [kind, target.type, _INDEX, mask.type])
-    element = {"float": "f32", "double": "f64"}.get(str(kind.element), str(kind.element))
-    name = f"llvm.masked.store.v{kind.count}{element}.p0"
+    """Store the first `count` lanes, or none if it is 0 or below. (Without AVX-512 this is slow on AMD's chips.)"""
+    typ, target = vector.type, builder.bitcast(pointer, vector.type.as_pointer())
+    mask = _first_lanes(builder, count, typ.count)
+    function = ir.FunctionType(ir.VoidType(), [typ, target.type, _INDEX, mask.type])
+    element = {"float": "f32", "double": "f64"}.get(str(typ.element), str(typ.element))
+    name = f"llvm.masked.store.v{typ.count}{element}.p0"
     store = cgutils.get_or_insert_function(builder.module, function, name)
     builder.call(store, [vector, target, _INDEX(4), mask])
 
 
 def _store_lanes(builder: Any, vector: Any, pointer: Any, count: Any, put: Any = put) -> None:
-    """Store the first `count` lanes, in pieces of 8, 4, 2 and 1."""
+    """Store the first `count` lanes, in groups of 8, 4, 2 and 1."""
     while vector.type.count > 1:
         width = vector.type.count // 2
         low, high = halves(builder, vector)
@@ -243,7 +243,7 @@ def _store_lanes(builder: Any, vector: Any, pointer: Any, count: Any, put: Any =
 
 @intrinsic(prefer_literal=True)
 def tile_load(typingctx: Any, out: Any, index: Any, step: Any, rows: Any, vectors: Any) -> Any:
-    """A tile with out[index + r * step : ... + columns] in row r: what `tile_store` stored there, to go on from."""
+    """A tile with out[index + r * step : ... + columns] in row r: it resumes what `tile_store` stored."""
     if not (isinstance(rows, types.IntegerLiteral) and isinstance(vectors, types.IntegerLiteral)):
         return None
     tile = Tile(out.dtype, rows.literal_value, vectors.literal_value)
@@ -266,9 +266,8 @@ def tile_store(
 ) -> Any:
     """out[index + r * step : ... + columns] = tile[r], for the rows from `first` to `rows` and `columns` columns.
 
-    An `out` of integers takes the values without their fractions. `dense` says that the rows lie side by side,
-    `columns` being `step`: whole vectors may then be stored as long as they end within the last row, since later rows
-    write over what is too much.
+    Values for an `out` of integers are truncated. `dense` says that rows are adjacent in memory (`columns` is `step`).
+    Whole vectors may then be stored if they end within the last row: the next row overwrites the surplus.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -283,7 +282,7 @@ def tile_store(
                     if isinstance(out.dtype, types.Integer):
                         vector = builder.fptosi(vector, ir.VectorType(ir.IntType(out.dtype.bitwidth), tile.lanes))
                     left = builder.sub(column_count, column_count.type(j * tile.lanes))
-                    if IS_WIDE:  # also for narrower vectors: a single instruction of AVX-512
+                    if IS_WIDE:  # also for narrower vectors: it is one instruction of AVX-512
                         _store_masked(builder, vector, _vector_at(builder, tile, data, position, j), left)
                         continue
                     full = builder.icmp_signed(">=", elements_left, left.type((j + 1) * tile.lanes))
@@ -304,7 +303,7 @@ def tile_store(
 
 @intrinsic(prefer_literal=True)
 def register_of(typingctx: Any, tile: Any, index: Any) -> Any:
-    """One register of each row, as a tile."""
+    """A tile with only the register `index` of each row."""
     if not isinstance(index, types.IntegerLiteral):
         return None
     part = Tile(tile.element, tile.rows, 1, tile.lanes * tile.element.bitwidth // 8)
@@ -321,7 +320,7 @@ def register_of(typingctx: Any, tile: Any, index: Any) -> Any:
 
 @intrinsic
 def tile_relu(typingctx: Any, tile: Any) -> Any:
-    """max(tile, 0), as the op table has it: NaN stays."""
+    """max(tile, 0) as the op table defines it: NaN passes."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         acc, zeros = args[0], cgutils.get_null_value(tile.vector)
@@ -338,8 +337,8 @@ def tile_relu(typingctx: Any, tile: Any) -> Any:
 def tile_add(typingctx: Any, tile: Any, out: Any, index: Any, step: Any, rows: Any, columns: Any, alone: Any) -> Any:
     """out[index + r * step : ... + columns] += tile[r] for the first `rows` rows, every third one before the others.
 
-    Where a row reaches into the next ones, these would wait for its store. `alone` says that nobody else writes to the
-    memory behind, of up to a vector: zeros may be added to it.
+    Rows may overlap: an addition waits for the store of an overlapping row just before it. `alone` says that no other
+    thread writes to the vector of memory after the columns, so zeros may be added to it.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Softmax, log-softmax and cross-entropy, a row at a time: its maximum, the sum of its exponentials, the result."""
+"""Softmax, log-softmax and cross-entropy, row by row: the maximum, the sum of exponentials, then the result."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from ._pointers import Memory, load, on_stack, store
 from ._vector_fold import FEWEST, fold_vectors
 
 Array = NDArray[Any]
-COST = 16  # operations that an exponential takes as long as
-PIECE = 4096  # elements of a sum's pieces
+COST = 16  # units of work of one exponential
+PART = 4096  # elements of one part of a sum
 
 _largest_of_many = fold_vectors["max"]
 
 
 @helper
 def _larger(a, b):
-    """The larger one; NaN if one is."""
+    """The larger of the two; NaN if either is NaN."""
     return b if b > a or b != b else a
 
 
 @helper
 def _largest(x, start, k):
-    """The maximum of x[start : start + k]; NaN if one is."""
+    """The maximum of x[start : start + k]; NaN if any is NaN."""
     if k >= FEWEST:
         return _largest_of_many(x, start, k)
     largest = load(x, start)
@@ -44,8 +44,8 @@ def _largest(x, start, k):
 
 
 @helper
-def _sum_of_piece(x, start, k):
-    """The sum of x[start : start + k], every eighth into one of eight."""
+def _sum_of_part(x, start, k):
+    """The sum of x[start : start + k], in eight partial sums of every eighth element."""
     zero = type(load(x, start))(0)
     t0 = t1 = t2 = t3 = t4 = t5 = t6 = t7 = zero
     whole = start + k // 8 * 8
@@ -66,27 +66,27 @@ def _sum_of_piece(x, start, k):
 
 @helper
 def _sum(x, start, k):
-    """The sum of x[start : start + k], in pieces, which are added by halves as they come (see _parts)."""
-    if k <= PIECE:
-        return _sum_of_piece(x, start, k)
-    kept, pieces = on_stack(x, 64), 0
-    for at in range(start, start + k, PIECE):
-        total, level = _sum_of_piece(x, at, min(PIECE, start + k - at)), 0
-        while pieces >> level & 1:
+    """The sum of x[start : start + k], in parts that are added pairwise as they come (see _parts)."""
+    if k <= PART:
+        return _sum_of_part(x, start, k)
+    kept, parts = on_stack(x, 64), 0
+    for at in range(start, start + k, PART):
+        total, level = _sum_of_part(x, at, min(PART, start + k - at)), 0
+        while parts >> level & 1:
             total = load(kept, level) + total
             level += 1
         store(kept, level, total)
-        pieces += 1
+        parts += 1
     total = type(load(x, start))(0)
     for level in range(64):
-        if pieces >> level & 1:
+        if parts >> level & 1:
             total = load(kept, level) + total
     return total
 
 
 @helper
 def _exponentials(x, start, k, out):
-    """out[start : start + k] = exp(x - maximum); the maximum, and their sum."""
+    """Set out[start : start + k] = exp(x - maximum), and return the maximum and the sum of these."""
     largest = _largest(x, start, k)
     for i in range(start, start + k):
         store(out, i, exp(load(x, i) - largest))
@@ -94,7 +94,7 @@ def _exponentials(x, start, k, out):
 
 
 class Rows(NamedTuple):
-    """So many rows of k elements; a chunk is `each` of them."""
+    """`total` rows of k elements; a chunk has `each` of them."""
 
     total: int
     k: int
@@ -102,14 +102,14 @@ class Rows(NamedTuple):
 
 
 def _rows(shape: tuple[int, ...]) -> Rows:
-    """Those of an array of that shape."""
+    """The rows of an array of that shape."""
     k = shape[-1]
     return Rows(math.prod(shape[:-1]), k, max(1, CHUNK // max(1, k * COST)))
 
 
 @helper
 def _of_chunk(chunk, rows):
-    """Where the rows of a chunk begin."""
+    """The offsets of the rows of a chunk."""
     return range(chunk * rows.each * rows.k, min(rows.total, (chunk + 1) * rows.each) * rows.k, rows.k)
 
 
@@ -125,7 +125,7 @@ def _log_softmax_of_row(x, start, k, out):
 def _softmax(chunk, x, out, rows):
     for start in _of_chunk(chunk, rows):
         _, total = _exponentials(x, start, rows.k, out)
-        share = type(total)(1) / total  # to divide each would take twice as long as to read it
+        share = type(total)(1) / total  # dividing each element would take twice as long as reading it
         for i in range(start, start + rows.k):
             store(out, i, load(out, i) * share)
 
@@ -204,13 +204,13 @@ def _cross_entropy(chunk, x, target, losses, log_probs, rows):
 
 @kernel(lambda T: (Memory(T), types.intp, Memory(T), Memory(types.int64), Memory(T), named(Rows)))
 def _cross_entropy_grad(chunk, g, g_step, log_probs, target, out, rows):
-    """The rows' gradients begin with that in g and lie `g_step` apart: 0 for a mean or a sum."""
+    """`g_step` is the stride from one row's gradient to the next in g: 0 for a mean or a sum."""
     for start in _of_chunk(chunk, rows):
         row = start // rows.k
         weight, label = load(g, row * g_step), load(target, row)
         for i in range(start, start + rows.k):
             store(out, i, exp(load(log_probs, i)) * weight)
-        if 0 <= label < rows.k:  # it was, when the loss was computed; memory shared with NumPy may have changed since
+        if 0 <= label < rows.k:  # checked for the loss, but memory shared with NumPy may have changed since
             store(out, start + label, load(out, start + label) - weight)
 
 

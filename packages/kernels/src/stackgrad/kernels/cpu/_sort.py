@@ -1,4 +1,4 @@
-"""Sorting rows: short runs by insertion, then merges of two runs, which keep the order of equals."""
+"""Sorting rows, stably: insertion sort for short runs, then merges of two runs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ._pointers import Memory, load, store
 
 Array = NDArray[Any]
 
-RUN = 16  # elements that are sorted by insertion
+RUN = 16  # elements of a run that insertion sorts
 
 
 @helper
 def _before(a, b, descending):
-    """Whether a belongs before b, if it stood behind; NaN is larger than all numbers."""
+    """Whether a, which follows b, must move before it. NaN counts as larger than all other values."""
     if descending:
         return a > b or (a != a and b == b)
     return a < b or (b != b and a == a)
@@ -29,7 +29,7 @@ def _before(a, b, descending):
 
 @helper
 def _insert(keys, order, start, end, descending):
-    """Sort keys from `start` to `end`, and their order with them."""
+    """Sort the keys from `start` to `end`, and `order` with them."""
     for i in range(start + 1, end):
         key, index, at = load(keys, i), load(order, i), i
         while at > start and _before(key, load(keys, at - 1), descending):
@@ -42,7 +42,7 @@ def _insert(keys, order, start, end, descending):
 
 @helper
 def _merge(keys, order, to_keys, to_order, left, right, end, descending):
-    """Merge the runs from `left` to `right` and from there to `end`."""
+    """Merge the runs from `left` to `right` and from `right` to `end`."""
     i, j = left, right
     for to in range(left, end):
         if i == right or (j < end and _before(load(keys, j), load(keys, i), descending)):
@@ -57,7 +57,7 @@ def _merge(keys, order, to_keys, to_order, left, right, end, descending):
 
 @helper
 def _sort_row(keys, order, other_keys, other_order, first, last, descending):
-    """Sort a row. The result is in the other two where the merges were odd in number."""
+    """Sort a row. After an odd number of merges the result is in the other two arrays."""
     for i in range(first, last):
         store(order, i, i - first)
     for start in range(first, last, RUN):

@@ -1,4 +1,4 @@
-"""Tiles that are transposed on their way: in the lanes is what lies apart in memory, as one channel of pixels does.
+"""Tiles that are transposed as they are loaded or stored: lanes hold strided elements, such as one channel of pixels.
 
 memory   |a0 b0 c0 d0|a1 b1 c1 d1| ...       rows   a0 a1 a2 ...
                                                     b0 b1 b2 ...
@@ -20,27 +20,27 @@ _INDEX = ir.IntType(32)
 
 
 def _shuffle(builder: Any, a: Any, b: Any, lanes: Sequence[int | None]) -> Any:
-    """A vector of these lanes of a and b together, None for any."""
+    """A vector of these lanes of the concatenation of a and b; None stands for any lane."""
     mask = [i if lane is None else lane for i, lane in enumerate(lanes)]
     return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_INDEX, len(mask)), mask))
 
 
-def _apart(builder: Any, vectors: list[Any]) -> list[Any]:
-    """The channels of vectors that hold them in turns; there are as many, a power of two."""
+def _deinterleaved(builder: Any, vectors: list[Any]) -> list[Any]:
+    """Deinterleave vectors: the channels, as many as there are vectors, a power of two."""
     if len(vectors) == 1:
         return vectors
     lanes, halves = vectors[0].type.count, []
     for first in (0, 1):
         every_second = list(range(first, 2 * lanes, 2))
         pairs = zip(vectors[::2], vectors[1::2], strict=True)
-        halves.append(_apart(builder, [_shuffle(builder, a, b, every_second) for a, b in pairs]))
+        halves.append(_deinterleaved(builder, [_shuffle(builder, a, b, every_second) for a, b in pairs]))
     return [vector for pair in zip(*halves, strict=True) for vector in pair]
 
 
-def _in_turns(builder: Any, rows: list[Any]) -> list[Any]:
-    """As many vectors that hold the rows' elements in turns; there is an even number of them."""
+def _interleaved(builder: Any, rows: list[Any]) -> list[Any]:
+    """Interleave an even number of rows into as many vectors."""
     lanes, count = rows[0].type.count, len(rows)
-    pairs = []  # two rows in turns, as two vectors
+    pairs = []  # two rows interleaved, as two vectors
     for a, b in zip(rows[::2], rows[1::2], strict=True):
         for first in (0, lanes // 2):
             both = [lane for i in range(first, first + lanes // 2) for lane in (i, lanes + i)]
@@ -66,11 +66,11 @@ def _in_turns(builder: Any, rows: list[Any]) -> list[Any]:
 
 @intrinsic
 def tile_of_columns(typingctx: Any, x: Any, index: Any, step: Any, count: Any) -> Any:
-    """A square tile, of as many rows as a register has lanes, whose columns are the vectors x[index + c * step :].
+    """A square tile, with as many rows as a register has lanes, whose columns are the vectors x[index + c * step :].
 
-    From `count` columns on the last one is repeated.
+    If there are fewer columns, `count`, the last one is repeated.
 
-    Blocks of half the tile, of a quarter and so on are exchanged across the diagonal.
+    The transposition exchanges blocks across the diagonal: halves of the tile, quarters, and so on.
     """
     lanes = WIDE_BYTES * 8 // x.dtype.bitwidth
     tile = Tile(x.dtype, lanes, 1)
@@ -102,7 +102,7 @@ def tile_of_columns(typingctx: Any, x: Any, index: Any, step: Any, count: Any) -
 
 @intrinsic(prefer_literal=True)
 def tile_of_planes(typingctx: Any, x: Any, index: Any, channels: Any) -> Any:
-    """A tile of so many channels, a power of two, by the pixels that lie from x[index] on."""
+    """A tile of `channels` channels, a power of two, by the pixels that begin at x[index]."""
     if not isinstance(channels, types.IntegerLiteral):
         return None
     tile, count = Tile(x.dtype, channels.literal_value, 1), channels.literal_value
@@ -113,7 +113,7 @@ def tile_of_planes(typingctx: Any, x: Any, index: Any, channels: Any) -> Any:
             at = builder.add(args[1], args[1].type(i * tile.lanes))
             vectors += row_of(context, builder, tile, signature.args[0], args[0], at)
         out = ir.Constant(ir.ArrayType(tile.vector, count), ir.Undefined)
-        for i, vector in enumerate(_apart(builder, vectors)):
+        for i, vector in enumerate(_deinterleaved(builder, vectors)):
             out = builder.insert_value(out, vector, i)
         return out
 
@@ -122,7 +122,7 @@ def tile_of_planes(typingctx: Any, x: Any, index: Any, channels: Any) -> Any:
 
 @intrinsic(prefer_literal=True)
 def tile_from_column(typingctx: Any, column: Any, index: Any, rows: Any, vectors: Any) -> Any:
-    """A tile with column[index + r] in all of row r."""
+    """A tile with column[index + r] in all lanes of row r."""
     if not (isinstance(rows, types.IntegerLiteral) and isinstance(vectors, types.IntegerLiteral)):
         return None
     tile = Tile(column.dtype, rows.literal_value, vectors.literal_value)
@@ -140,15 +140,15 @@ def tile_from_column(typingctx: Any, column: Any, index: Any, rows: Any, vectors
 
 
 @intrinsic
-def tile_store_pixels(typingctx: Any, tile: Any, out: Any, places: Any) -> Any:
-    """Store the rows, of an even number, as channels: each vector's pixels lie side by side from one of `places` on."""
+def tile_store_pixels(typingctx: Any, tile: Any, out: Any, offsets: Any) -> Any:
+    """Store an even number of rows as channels: the pixels of the j-th vector of each row begin at out[offsets[j]]."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         data = data_of(context, builder, signature.args[1], args[1])
         for j in range(tile.vectors):
             rows = [builder.extract_value(args[0], r * tile.vectors + j) for r in range(tile.rows)]
             first = builder.gep(data, [builder.extract_value(args[2], j)])
-            for i, vector in enumerate(_in_turns(builder, rows)):
+            for i, vector in enumerate(_interleaved(builder, rows)):
                 put(builder, vector, builder.gep(first, [_INDEX(i * tile.lanes)]))
         return context.get_dummy_value()
 

@@ -1,4 +1,4 @@
-"""Numba types of this package. Imported only by what compiles."""
+"""The Numba types of this package. Only modules that compile import it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _MemoryModel(models.PointerModel):
 
 
 class Memories(types.Type):
-    """A tuple of arrays of NumPy's of one dtype, however many: `memory_of` gives the memory of each."""
+    """A tuple of any number of NumPy arrays of one dtype; `memory_of` gives the memory of each."""
 
     def __init__(self, dtype: Any) -> None:
         self.dtype = dtype
@@ -36,13 +36,13 @@ register_model(Memories)(models.OpaqueModel)
 
 
 class Tile(types.Type):
-    """rows x vectors registers of `element`s, of so many bytes each (see _simd)."""
+    """rows x vectors registers of `element`, of `size` bytes each (see _simd)."""
 
     def __init__(self, element: Any, rows: int, vectors: int, size: int = WIDE_BYTES) -> None:
         self.element, self.rows, self.vectors = element, rows, vectors
         self.lanes = size * 8 // element.bitwidth
         self.vector = ir.VectorType(ir.FloatType() if element.bitwidth == 32 else ir.DoubleType(), self.lanes)
-        self.registers = (rows + 1) * vectors  # with a row of weights
+        self.registers = (rows + 1) * vectors  # including a row of weights
         super().__init__(f"Tile({element}, {rows}, {vectors}, {size})")
 
 

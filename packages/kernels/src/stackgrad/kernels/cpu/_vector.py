@@ -1,6 +1,6 @@
-"""One vector at a time: what is done to neighbouring channels at once. A vector is a tile of one register.
+"""Operations on one vector of adjacent channels. A vector is a tile of one register.
 
-It has VECTOR_BYTES on any CPU: channels are often few.
+It has VECTOR_BYTES on any CPU, because channels are often few.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def vector_at(typingctx: Any, x: Any, index: Any) -> Any:
 
 @intrinsic(prefer_literal=True)
 def vectors_at(typingctx: Any, x: Any, index: Any, count: Any) -> Any:
-    """So many vectors that lie side by side, from x[index] on, as one tile."""
+    """`count` adjacent vectors from x[index] on, as one tile."""
     if not isinstance(count, types.IntegerLiteral):
         return None
     tile = Tile(x.dtype, 1, count.literal_value, VECTOR_BYTES)
@@ -47,8 +47,8 @@ def vectors_at(typingctx: Any, x: Any, index: Any, count: Any) -> Any:
 
 
 @intrinsic
-def vector_of(typingctx: Any, like: Any, number: Any) -> Any:
-    """A whole number in all lanes, as an element of the array `like`."""
+def vector_of(typingctx: Any, like: Any, value: Any) -> Any:
+    """An integer in all lanes, converted to the element type of the array `like`."""
     tile = Tile(like.dtype, 1, 1, VECTOR_BYTES)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -58,8 +58,8 @@ def vector_of(typingctx: Any, like: Any, number: Any) -> Any:
 
 
 @intrinsic
-def keep_larger(typingctx: Any, best: Any, places: Any, x: Any, index: Any, place: Any) -> Any:
-    """`best` and `places`, with the lanes of x[index :] that are larger or NaN, and `place` for them."""
+def keep_larger(typingctx: Any, best: Any, positions: Any, x: Any, index: Any, position: Any) -> Any:
+    """`best` and `positions`, with x[index :] and `position` in the lanes where x is larger than `best` or NaN."""
     both = types.Tuple((best, best))
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -75,7 +75,7 @@ def keep_larger(typingctx: Any, best: Any, places: Any, x: Any, index: Any, plac
 
 @intrinsic
 def plus(typingctx: Any, total: Any, x: Any, index: Any) -> Any:
-    """`total` and x[index :] added, lane by lane."""
+    """total + x[index :], lane by lane."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         row = row_of(context, builder, total, signature.args[1], args[1], args[2])[0]
@@ -85,8 +85,8 @@ def plus(typingctx: Any, total: Any, x: Any, index: Any) -> Any:
 
 
 @intrinsic
-def over(typingctx: Any, total: Any, number: Any) -> Any:
-    """`total` divided by a whole number, lane by lane."""
+def over(typingctx: Any, total: Any, integer: Any) -> Any:
+    """total / integer, lane by lane."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         divisor = splat(builder, builder.sitofp(args[1], total.vector.element), total.vector)
@@ -97,7 +97,7 @@ def over(typingctx: Any, total: Any, number: Any) -> Any:
 
 @intrinsic
 def taps_at(typingctx: Any, taps: Any, index: Any, like: Any) -> Any:
-    """taps[index : index + lanes], integers, as elements of the array `like`."""
+    """taps[index : index + lanes], integers, converted to the element type of the array `like`."""
     tile = Tile(like.dtype, 1, 1, VECTOR_BYTES)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -115,7 +115,7 @@ def _flipped_where(builder: Any, condition: Any, taps: Any) -> Any:
 
 @intrinsic
 def flip_unless_positive(typingctx: Any, taps: Any, best: Any) -> Any:
-    """`taps`, and `~taps` in the lanes where `best` is 0 or below."""
+    """`~taps` in the lanes where `best` is 0 or below, else `taps`."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         found, decides = [builder.extract_value(arg, 0) for arg in args]
@@ -127,7 +127,7 @@ def flip_unless_positive(typingctx: Any, taps: Any, best: Any) -> Any:
 
 @intrinsic
 def flip_back(typingctx: Any, taps: Any) -> Any:
-    """The taps that `flip_unless_positive` was given."""
+    """Undo `flip_unless_positive`."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         found = builder.extract_value(args[0], 0)
@@ -152,7 +152,7 @@ def where_equal(typingctx: Any, vector: Any, taps: Any, tap: Any) -> Any:
 
 @intrinsic
 def lanes_in(typingctx: Any, vector: Any) -> Any:
-    """How many."""
+    """The number of lanes of the vector."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return context.get_constant(types.intp, vector.lanes)
@@ -193,8 +193,8 @@ def multiply_add(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 @intrinsic
-def masked_by(typingctx: Any, a: Any, b: Any) -> Any:
-    """0 in the lanes where `b` is 0 or below, and `a` in the others, as the op table has it: also where `b` is NaN."""
+def relu_grad(typingctx: Any, a: Any, b: Any) -> Any:
+    """0 in the lanes where `b` is 0 or below, else `a`, as the op table defines it: NaN in `b` passes `a`."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         value, decides = [builder.extract_value(arg, 0) for arg in args]

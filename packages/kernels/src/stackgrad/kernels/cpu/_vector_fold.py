@@ -1,9 +1,9 @@
-"""The sum, the largest and the smallest of neighbouring floats, folded in registers.
+"""The sum, maximum and minimum of adjacent floats, folded in registers.
 
     x      |0 ...  63|64 ... 127| ... |           |        64 float32 are VECTORS vectors, 64 running values
-                                         |last 64 |        what the last row repeats counts as `nothing`
+                                         |last 64 |        elements that the last row repeats are replaced by `identity`
 
-The running values are folded by halves. The last of them is the result.
+At the end the running values are folded by halves until one is left.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from ._vector import vectors_at
 from ._width import lanes_of
 
 VECTORS = 8  # half of the registers of AVX2
-FEWEST = 64  # elements that a fold takes at least: float32 in VECTORS vectors, and more than float64 in them
+FEWEST = 64  # the fewest elements of a fold: VECTORS vectors of float32, and more than that of float64
 
 _INT32 = ir.IntType(32)
 
 
 class _Merge(NamedTuple):
-    """What is done to a vector of running values and the next vector, and a number that changes no running value."""
+    """How to merge a vector of running values with the next vector, and the identity of that operation."""
 
     of: Callable[[Any, Any, Any], Any]
-    nothing: float
+    identity: float
 
 
 def _sum(builder: Any, running: Any, new: Any) -> Any:
@@ -71,15 +71,15 @@ def _with_row(merge: _Merge) -> Any:
 def _with_end_of_row(merge: _Merge) -> Any:
     @intrinsic
     def with_end_of_row(typingctx: Any, tile: Any, x: Any, index: Any, first: Any) -> Any:
-        """The tile merged with x[index :] in the lanes from `first` on; those before stay as they are."""
+        """The tile merged with x[index :] in the lanes from `first` on; the others are unchanged."""
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             out, integers = args[0], ir.VectorType(_INT32, tile.lanes)
             start = splat(builder, builder.trunc(args[3], _INT32), integers)
-            nothing = ir.Constant(tile.vector, [merge.nothing] * tile.lanes)
+            identity = ir.Constant(tile.vector, [merge.identity] * tile.lanes)
             for j, row in enumerate(row_of(context, builder, tile, signature.args[1], args[1], args[2])):
-                numbers = ir.Constant(integers, list(range(j * tile.lanes, (j + 1) * tile.lanes)))
-                chosen = builder.select(builder.icmp_signed(">=", numbers, start), row, nothing)
+                lanes = ir.Constant(integers, list(range(j * tile.lanes, (j + 1) * tile.lanes)))
+                chosen = builder.select(builder.icmp_signed(">=", lanes, start), row, identity)
                 out = builder.insert_value(out, merge.of(builder, builder.extract_value(out, j), chosen), j)
             return out
 
@@ -91,7 +91,7 @@ def _with_end_of_row(merge: _Merge) -> Any:
 def _by_halves(merge: _Merge) -> Any:
     @intrinsic
     def by_halves(typingctx: Any, tile: Any) -> Any:
-        """The numbers of a tile, the second half merged with the first until one is left."""
+        """Reduce a tile to one value: merge its second half with its first until one is left."""
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             vectors = [builder.extract_value(args[0], j) for j in range(tile.vectors)]
@@ -109,7 +109,7 @@ def _by_halves(merge: _Merge) -> Any:
 
 
 def _fold(x, start, count):
-    """x[start : start + count], FEWEST elements or more, as one."""
+    """Fold x[start : start + count], FEWEST elements or more, to one value."""
     width = VECTORS * lanes_of(x)
     tile = vectors_at(x, start, VECTORS)
     for i in range(start + width, start + count - width + 1, width):

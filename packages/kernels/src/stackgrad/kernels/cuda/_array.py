@@ -48,7 +48,7 @@ class DeviceArray:
 
     @property
     def is_contiguous(self) -> bool:
-        """Whether the elements lie in C order without gaps."""
+        """Whether the elements are in C order without gaps."""
         expected = 1
         for extent, stride in zip(reversed(self.shape), reversed(self.strides), strict=True):
             if extent == 0:
@@ -60,7 +60,7 @@ class DeviceArray:
 
     @property
     def is_gapless(self) -> bool:
-        """Whether the elements lie one after the other in some order of dimensions, each once."""
+        """Whether the elements are contiguous in some order of dimensions, without repetition."""
         if self.is_contiguous:
             return True
         expected = 1
@@ -73,24 +73,24 @@ class DeviceArray:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it begins where its memory begins and holds as many elements as fit: it is no view of a part."""
+        """Whether it has the whole memory of its owner: it is not a view of a part."""
         return isinstance(self.owner, Lease) and self.offset == 0 and self.owner.elements == self.size
 
     @property
     def is_writable(self) -> bool:
-        """Whether the memory is the pool's, or another library gave it to be written to."""
+        """Whether the memory is from the pool, or another library lent it as writable."""
         return isinstance(self.owner, Lease) or self.owner.writable
 
     def view(self, shape: Shape, strides: Shape, offset: int = 0) -> DeviceArray:
-        """The same memory, from `offset` elements on."""
+        """A view of the same memory, beginning `offset` elements further."""
         return DeviceArray(self.owner, self.offset + offset, shape, strides, self.dtype)
 
     def __dlpack__(
         self, *, stream: int | None = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None
     ) -> Any:
-        """The memory for another library, see `_exchange`. Raises BufferError where that asks for a copy."""
+        """Lend the memory to another library, see `_exchange`. Raises BufferError if that asks for a copy."""
         if copy or (dl_device is not None and tuple(dl_device) != _exchange.device_of(self)):
-            raise BufferError("a tensor on backend 'cuda' is lent as it is: copy it with .clone() or .to('cpu')")
+            raise BufferError("a tensor on backend 'cuda' is lent without a copy: copy it with .clone() or .to('cpu')")
         return _exchange.to_dlpack(self, stream)
 
     def __dlpack_device__(self) -> tuple[int, int]:
@@ -105,12 +105,12 @@ class DeviceArray:
 
 
 def empty(shape: Shape, dtype: DType) -> DeviceArray:
-    """A new array in C order, its values not set. Raises MemoryError where there is no room."""
+    """A new uninitialised array in C order. Raises MemoryError if there is no room."""
     return _new(math.prod(shape), shape, strides_in_order(shape), np.dtype(dtype))
 
 
 def maker(shape: Shape, dtype: DType, order: Shape) -> Callable[[], DeviceArray]:
-    """What makes new arrays of this shape, which lie in memory in this order of dimensions, their values not set."""
+    """A function that makes new uninitialised arrays of this shape, with this order of dimensions in memory."""
     steps = strides_in_order(tuple([shape[d] for d in order]))
     strides = tuple([steps[i] for i in inverse(order)])
     return partial(_new, math.prod(shape), shape, strides, dtype)
@@ -129,8 +129,7 @@ def empty_like(a: DeviceArray) -> DeviceArray:
 
 
 def from_numpy(array: NDArray[Any], dtype: DType | None = None) -> DeviceArray:
-    """A copy on the device, in C order, as `dtype`. In a captured function each replay copies what `array` holds
-    then."""
+    """A copy on the device, in C order, as `dtype`. Each replay of a captured function copies `array` again."""
     out = empty(array.shape, dtype or array.dtype)
 
     def upload() -> None:
@@ -142,7 +141,7 @@ def from_numpy(array: NDArray[Any], dtype: DType | None = None) -> DeviceArray:
 
 
 def constant(array: NDArray[Any]) -> DeviceArray:
-    """A copy on the device, in C order, that stays as it is in replays too."""
+    """A copy on the device, in C order, that replays do not change."""
     out = empty(array.shape, array.dtype)
     device().upload(out.owner.memory, 0, np.ascontiguousarray(array))
     return out
@@ -154,7 +153,7 @@ def from_dlpack(external: Any) -> DeviceArray:
 
 
 def to_numpy(a: DeviceArray) -> NDArray[Any]:
-    """A copy on the host. `a` is in C order."""
+    """A copy on the host. `a` must be in C order."""
     out = np.empty(a.shape, a.dtype)
     if a.size:
         device().download(a.owner.memory, a.offset * a.dtype.itemsize, out)

@@ -1,4 +1,4 @@
-"""Whether there is a GPU to work on, and if not, what to do about it."""
+"""Whether a GPU can be used, and if not, what to do about it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ._installed import EXTRA, INSTALL, INSTALL_DRIVER, SIMULATED, version_of
 
 
 def is_available() -> bool:
-    """Whether the `cuda` backend can work here: numba-cuda, NVIDIA's driver and a GPU, or Numba's simulator of one.
+    """Whether the `cuda` backend works here, with numba-cuda, NVIDIA's driver and a GPU, or with Numba's simulator.
 
     Never raises.
     """
@@ -18,7 +18,7 @@ def is_available() -> bool:
 
 
 def what_is_missing() -> str:
-    """One line on what was found, what is missing and what to install; empty where nothing is missing. Never raises."""
+    """One line on what was found, what is missing and what to install; empty if nothing is missing. Never raises."""
     if find_spec("numba_cuda") is None:
         return _without_numba_cuda()
     found = f"found numba-cuda {version_of('numba-cuda') or 'of no known version'}"
@@ -34,7 +34,7 @@ def what_is_missing() -> str:
 
 
 def _without_numba_cuda() -> str:
-    """A driver is looked for first: numba-cuda and what it compiles with are a large download, and no use without."""
+    """Look for a driver first: numba-cuda and its compiler are a large download, and useless without a driver."""
     if SIMULATED:
         return f"found no numba-cuda, which simulates a GPU: pip install {EXTRA}"
     if _has_driver():
@@ -46,7 +46,7 @@ def _without_numba_cuda() -> str:
 
 
 def _has_driver() -> bool:
-    """Whether the driver's library can be loaded. That starts nothing: the driver waits for a call of cuInit."""
+    """Whether the driver's library can be loaded. Loading it starts nothing: that takes a call of cuInit."""
     try:
         ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:

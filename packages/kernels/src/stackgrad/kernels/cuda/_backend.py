@@ -1,4 +1,4 @@
-"""The backend: which function does which work."""
+"""The backend: its operations, most of them functions of modules."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from .conv import _forward, _input_grad, _weight_grad
 
 
 class CudaBackend(Backend):
-    """Arrays are `DeviceArray`s; nothing is moved between them and the host but by `from_numpy` and `to_numpy`."""
+    """Arrays are `DeviceArray`s; only `from_numpy` and `to_numpy` copy between them and the host."""
 
     name = "cuda"
     captures = True
@@ -101,11 +101,11 @@ class CudaBackend(Backend):
 
     def to_numpy(self, array: DeviceArray) -> NDArray[Any]:
         values = _array.to_numpy(_copy.contiguous(array))
-        self._checks.tell()
+        self._checks.report()
         return values
 
     def host_buffer(self, shape: Shape, dtype: DType) -> _host_buffer.PinnedBuffer:
-        return _host_buffer.PinnedBuffer(shape, dtype, self._checks.tell)
+        return _host_buffer.PinnedBuffer(shape, dtype, self._checks.report)
 
     def owns_memory(self, a: DeviceArray) -> bool:
         return a.is_whole

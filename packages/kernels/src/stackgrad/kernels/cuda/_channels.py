@@ -1,8 +1,8 @@
 """How blocks of threads share the channels of images.
 
-Memory is seen as (a, c, b), c the channels: images of planes (n, c, s), or channels-last pixels (n * s, c, 1). The
-a * b elements of a channel are cut into pieces of equal length. A block has a piece, of one channel where planes are
-long, else of ACROSS neighbouring ones, so that neighbouring threads read neighbouring elements either way:
+Memory is viewed as (a, c, b), where c are the channels: images of planes (n, c, s), or channels-last pixels
+(n * s, c, 1). The a * b elements of a channel are cut into pieces of equal length. A block has one piece, of one
+channel if planes are long, else of ACROSS adjacent channels. Either way adjacent threads read adjacent elements:
 
     channel    |---------piece 0---------|---------piece 1---------|---  its planes one after the other
     piece      |l0 l1 ... l255|l0 l1 ... l255| ... |l0 ...|              EACH x LANES at a time: lane t takes elements
@@ -23,15 +23,15 @@ from ._driver import cuda, inlined
 from ._kernel import Kernel, Signature, either, named
 from ._strides import divide
 
-PLANES = 1, either(256, simulated=4)  # the channels of a block, and the threads that each has
+PLANES = 1, either(256, simulated=4)  # the channels of a block, and the threads of each channel
 PIXELS = either((16, 16), simulated=(2, 2))
-SHORT = either(16, simulated=2)  # planes shorter than this are pixels
-EACH = either(8, simulated=2)  # elements that a thread reads at once
+SHORT = either(16, simulated=2)  # shorter planes are treated as pixels
+EACH = either(8, simulated=2)  # elements that a thread reads at a time
 ENOUGH = either(512, simulated=4)  # blocks that keep a GPU busy; with more elements, pieces are longer
 
 
 class Cut(NamedTuple):
-    """Memory (a, c, b), in which each channel has `count` elements, a * b, cut into pieces of equal length."""
+    """Memory (a, c, b) in which each channel has `count` elements, a * b, cut into pieces of equal length."""
 
     c: Any
     b: Any
@@ -42,7 +42,7 @@ class Cut(NamedTuple):
 
 @inlined
 def piece_of_thread(thread, across, cut):
-    """The channel and the piece of a thread, its first index, and the end of its indices: none beyond the channels."""
+    """The channel and the piece of a thread, its first index, and their end, which is 0 beyond the last channel."""
     group = divide(cuda.blockIdx.x, cut.pieces)
     piece = cuda.blockIdx.x - group * cut.pieces
     channel = group * across + thread % across
@@ -52,7 +52,7 @@ def piece_of_thread(thread, across, cut):
 
 @inlined
 def begin(first, channel, lanes, cut):
-    """Where in its plane and in memory a thread begins, and how far its next elements lie from there."""
+    """The offsets in its plane and in memory at which a thread begins, and the strides to its next elements."""
     image, images = divide(first, cut.b), divide(lanes, cut.b)
     at, at_by = first - image * cut.b, lanes - images * cut.b
     return at, (image * cut.c + channel) * cut.b + at, at_by, images * cut.c * cut.b + at_by
@@ -60,14 +60,14 @@ def begin(first, channel, lanes, cut):
 
 @inlined
 def advance(at, source, at_by, source_by, cut):
-    """The same, for the next element."""
+    """The two offsets of the next element."""
     at += at_by
     over = cut.b if at >= cut.b else 0
     return at - over, source + source_by + (cut.c - 1) * over
 
 
 def cut_of(x: DeviceArray, channels_last: bool) -> tuple[tuple[int, int], Cut]:
-    """An image (n, c, s) as (a, c, b): PLANES or PIXELS, and how it is cut."""
+    """PLANES or PIXELS for images (n, c, s), and how they are cut."""
     n, c, s = x.shape
     b = 1 if channels_last else s
     across, lanes = form = PIXELS if b < SHORT else PLANES
@@ -78,7 +78,7 @@ def cut_of(x: DeviceArray, channels_last: bool) -> tuple[tuple[int, int], Cut]:
 
 
 class ChannelKernels:
-    """A kernel for PLANES and for PIXELS, of operands of the types that `signature` gives and a Cut."""
+    """A kernel for PLANES and one for PIXELS; their operands are of the types from `signature`, and a Cut."""
 
     def __init__(self, body: Any, signature: Signature) -> None:
         def made(form: str, across: int, lanes: int) -> Kernel:
@@ -94,10 +94,10 @@ class ChannelKernels:
 
 
 def is_channels_last(x: DeviceArray) -> bool:
-    """Whether x (n, c, s) lies as (n, s, c)."""
+    """Whether x (n, c, s) has the memory order (n, s, c)."""
     return not x.is_contiguous and permute(x, (0, 2, 1)).is_contiguous
 
 
-def laid(x: DeviceArray, channels_last: bool) -> DeviceArray:
-    """x (n, c, s), copied if it lies otherwise."""
+def arranged(x: DeviceArray, channels_last: bool) -> DeviceArray:
+    """x (n, c, s) in that memory order or in C order, copied if necessary."""
     return permute(contiguous(permute(x, (0, 2, 1))), (0, 2, 1)) if channels_last else contiguous(x)

@@ -1,8 +1,8 @@
-"""Filling, copying and converting. A copy is by the kernels of `_elementwise`, with a function that hands a value on.
+"""Fill, copy and convert, with the kernels of `_elementwise` and the identity as their function.
 
 fill       out |v v v v v v|
 copy       out |0 1 2 3 4 5|    threads write in the order of the memory of `out`,
-           a   |0 3 1 4 2 5|    and read each element where it lies: here `a` is transposed
+           a   |0 3 1 4 2 5|    and read each element at its own offset: here `a` is transposed
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def full(shape: Shape, value: bool | int | float, dtype: DType) -> DeviceArray:
 
 
 def constant(value: bool | int | float, dtype: DType) -> DeviceArray:
-    """See Backend.constant. The same values come in each step, so they are kept: no launch writes them again."""
+    """See Backend.constant. Steps use the same few constants, so they are kept and not written again."""
     return _kept(_host.constant(value, dtype).tobytes(), dtype)
 
 
@@ -75,7 +75,7 @@ def copy(a: DeviceArray, dtype: DType | None = None) -> DeviceArray:
 
 
 def contiguous(a: DeviceArray) -> DeviceArray:
-    """`a` if it is in C order, else a copy that is."""
+    """`a` if it is in C order, else a copy in C order."""
     return a if a.is_contiguous else copy(a)
 
 
@@ -89,7 +89,7 @@ def reshape(a: DeviceArray, shape: Shape) -> DeviceArray:
 
 def assign(target: DeviceArray, source: DeviceArray) -> None:
     """See Backend.assign."""
-    alike = source.shape == target.shape and source.strides == target.strides and source.offset == target.offset
-    if source.owner is target.owner and not alike:
+    same = source.shape == target.shape and source.strides == target.strides and source.offset == target.offset
+    if source.owner is target.owner and not same:
         source = copy(source)
     write(_TO[target.dtype], source.dtype, (source,), target)

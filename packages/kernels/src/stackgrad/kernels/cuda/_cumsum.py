@@ -1,9 +1,9 @@
-"""Running sums along a dimension: x is seen as (a, k, b), k the elements along it.
+"""Running sums along a dimension: x is viewed as (a, k, b), where k is the extent of that dimension.
 
-The k elements of each column are cut into pieces of fixed length, one thread a piece:
+The k elements of each column are cut into pieces of fixed length, one thread per piece:
 
     column     |----piece----|----piece----|--|
-    sums       |o|o|o|  the sum of each piece; their running sums, in the same way; each piece from there on
+    sums       |o|o|o|  the sum of each piece; their running sums, likewise; then those inside each piece
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PIECE = either(64, simulated=5)
 
 @kernel(lambda T: (pointer(T), pointer(T), named(Columns), int64), dtypes="if")
 def _piece_sums(x, out, columns, n):
-    """The sums of pieces of columns of x (a, k, b): out (a, pieces, b)."""
+    """Sums of the pieces of columns of x (a, k, b): out (a, pieces, b)."""
     i = cuda.grid(1)
     while i < n:
         outer, piece, column = piece_of(i, columns)
@@ -36,7 +36,7 @@ def _piece_sums(x, out, columns, n):
 
 @kernel(lambda T: (pointer(T), pointer(T), pointer(T), named(Columns), int64), dtypes="if")
 def _running_sums(x, sums, out, columns, n):
-    """The running sums of columns of x (a, k, b); sums (a, pieces, b) are those at the end of each piece."""
+    """Running sums of columns of x (a, k, b); sums (a, pieces, b) are those at the end of each piece."""
     i = cuda.grid(1)
     while i < n:
         outer, piece, column = piece_of(i, columns)
@@ -59,7 +59,7 @@ def cumsum(a: DeviceArray, dim: int) -> DeviceArray:
 
 
 def _cumsum(x: DeviceArray, out: DeviceArray, outer: int, k: int, b: int) -> None:
-    """The running sums of x (outer, k, b) along k."""
+    """Write the running sums of x (outer, k, b) along k to `out`."""
     pieces = -(-k // PIECE)
     columns, n = Columns(k, b, pieces), outer * pieces * b
     sums = x

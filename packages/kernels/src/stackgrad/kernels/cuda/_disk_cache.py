@@ -1,7 +1,7 @@
-"""PTX on disk (see `_cache_files`): a process finds in a millisecond what another took a fifth of a second to compile.
+"""PTX on disk (see `_cache_files`): loading a kernel takes a millisecond, compiling it a fifth of a second.
 
-The key is all that a kernel is made of beside this package's sources: what it is called, for which types and GPU, the
-op table, and the compiler.
+The key is everything that a kernel is made from besides this package's sources: its name, its types, the GPU, the op
+table, and the compilers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MADE_BY = ("numba-cuda", "numba", *COMPILERS)
 def ptx_of(
     compile_to_ptx: Callable[..., str], body: Any, signature: Any, compute_capability: tuple[int, int], threads: int
 ) -> str:
-    """The kernel as PTX, from disk where it is, else compiled."""
+    """The kernel as PTX, from disk if it is there, else compiled."""
     key = repr((body.__module__, body.__qualname__, signature, compute_capability, threads, _surroundings()))
     stored = _cache_files.load(body.__name__, key)
     if stored is not None:

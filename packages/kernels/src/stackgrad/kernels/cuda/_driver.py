@@ -1,10 +1,10 @@
-"""All that is used of numba-cuda and of NVIDIA's own packages: the one file to change for another toolkit.
+"""All uses of numba-cuda and of NVIDIA's packages: the only file to change for another toolkit.
 
     kernel's source --numba.cuda.compile--> PTX --cuda.core.ObjectCode--> machine code --cuda.core.launch--> stream
 
 `device()` is the GPU. With NUMBA_ENABLE_CUDASIM=1 it is Numba's simulator, which runs the threads of a block as Python
-threads on memory of the host. Both offer the same few methods; memory is a `Memory`, and everything is done in the
-order of one stream.
+threads on the host's memory. Both have the same few methods; memory is a `Memory`, and all work is done in the order of
+one stream.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Call = tuple[Any, Grid, Grid, Sequence[Any]]
 
 
 class Memory(Protocol):
-    """A piece of the device's memory, freed when nothing refers to it."""
+    """A block of the device's memory, freed when nothing refers to it."""
 
     @property
     def size(self) -> int:
@@ -42,65 +42,65 @@ class Memory(Protocol):
 
 
 class Device(Protocol):
-    """What the backend needs of a device."""
+    """The operations that the backend needs of a device."""
 
     name: str
     ordinal: int
-    """Among the devices of this machine."""
+    """Its index among the devices of this machine."""
     is_host: bool
-    """Whether its memory is the host's."""
+    """Whether its memory is that of the host."""
     stream_handle: int | None
-    """Its stream, as other libraries name it."""
+    """Its stream, as a handle for other libraries."""
     blocks: int
-    """As many as keep it busy, for kernels that walk over their elements in steps of the whole grid."""
+    """The number of blocks that keep it busy, for kernels that walk over their elements in strides of the grid."""
 
     def allocate(self, size: int) -> Memory:
-        """`size` bytes of any values. Raises MemoryError where there is no room."""
+        """`size` uninitialised bytes. Raises MemoryError if there is no room."""
 
     def address(self, memory: Memory) -> int:
-        """Where it lies."""
+        """Its address on the device."""
 
     def borrow(self, address: int, size: int) -> Memory:
-        """Memory that belongs to someone else."""
+        """Wrap memory that belongs to another library."""
 
     def upload(self, memory: Memory, start: int, values: NDArray[Any]) -> None:
-        """Write `values`, in C order, from byte `start` on. They may change when this returns."""
+        """Write `values`, in C order, from byte `start` on. The caller may change them afterwards."""
 
     def download(self, memory: Memory, start: int, out: NDArray[Any]) -> None:
-        """Fill `out`, in C order, from byte `start` on, after all that was launched before."""
+        """Fill `out`, in C order, from byte `start` on, after all earlier launches."""
 
     def host_memory(self, size: int) -> NDArray[np.uint8]:
-        """Bytes of the host that stay where they are: `download` copies to them without a detour."""
+        """Page-locked bytes of the host: `download` copies to them directly."""
 
     def fetch(self, memory: Memory, start: int, values: NDArray[Any]) -> None:
-        """As `upload`, of values in `host_memory`, which must not change before what is launched is done."""
+        """Like `upload`, for values in `host_memory`, which must not change before the work launched is done."""
 
     def pointer(self, memory: Memory, start: int, dtype: np.dtype[Any]) -> Any:
-        """The argument of a kernel that stands for the elements from byte `start` on."""
+        """The argument that gives a kernel the elements from byte `start` on."""
 
     def anywhere(self, dtype: np.dtype[Any]) -> Any:
-        """The argument of a kernel that stands for all memory, in elements of `dtype` from address 0 on."""
+        """The argument that gives a kernel all memory, in elements of `dtype` from address 0 on."""
 
     def load(self, body: Callable[..., None], signature: tuple[Any, ...], threads: int, keep: bool) -> Any:
-        """The kernel `body`, compiled for these Numba types and at most so many threads in a block.
+        """The kernel `body`, compiled for these Numba types and at most `threads` threads in a block.
 
-        With `keep` it is kept on disk.
+        `keep` stores it on disk.
         """
 
     def launch(self, loaded: Any, grid: Grid, block: Grid, arguments: Sequence[Any]) -> None:
-        """Run a kernel: how many blocks and threads in x, y, z; pointers, scalars and tuples of these."""
+        """Run a kernel with these numbers of blocks and threads in x, y, z; arguments may be nested tuples."""
 
     def graph(self, calls: Sequence[Call]) -> Callable[[], None]:
-        """A function that does these launches again, all by one."""
+        """A function that repeats all these launches by one."""
 
     def synchronize(self) -> None:
-        """Wait for all that was launched."""
+        """Wait for all launches."""
 
     def synchronize_all(self) -> None:
-        """Wait for all that any library launched on this device."""
+        """Wait for all work that any library launched on this device."""
 
     def wait_for(self, stream_handle: int) -> None:
-        """Begin nothing before another library's stream has done what it has to do by now."""
+        """Let later work wait for the present work of another library's stream."""
 
 
 def compile_to_ptx(
@@ -114,12 +114,12 @@ def compile_to_ptx(
 
 
 def inlined(fn: Callable[..., Any]) -> Any:
-    """A function that kernels call: it becomes a part of them, so that nothing is compiled by itself."""
+    """Make `fn` a function that kernels call: it is inlined into them and not compiled on its own."""
     return fn if SIMULATED else _numba_cuda.jit(fn, device=True, inline="always")
 
 
 class _InThisThread(threading.local):
-    """The stream, for threads in each of which the device is made current when they first ask for it."""
+    """The stream; the first access in each thread makes the device current there."""
 
     def __init__(self, device: Any, stream: Any) -> None:
         device.set_current()
@@ -127,7 +127,7 @@ class _InThisThread(threading.local):
 
 
 class _Gpu:
-    """A GPU, by cuda.core (https://nvidia.github.io/cuda-python/cuda-core) and the driver's copies."""
+    """A GPU, through cuda.core (https://nvidia.github.io/cuda-python/cuda-core) and the driver's copies."""
 
     is_host = False
 
@@ -150,13 +150,13 @@ class _Gpu:
         self._config = lru_cache(4096)(lambda grid, block: core.LaunchConfig(grid=grid, block=block))
 
     def _make_current(self) -> None:
-        """For what needs the device in this thread but no stream."""
+        """Make the device current in this thread, for calls that use no stream."""
         _ = self._here.stream
 
     def allocate(self, size: int) -> Any:
         try:
             return self._memory.allocate(size, stream=self._here.stream)
-        except Exception as error:  # cuda.core has no public name for its own
+        except Exception as error:  # cuda.core has no public class for its errors
             if "OUT_OF_MEMORY" not in str(error):
                 raise
             raise MemoryError(f"no room for {size} bytes on {self.name}") from None
@@ -172,7 +172,7 @@ class _Gpu:
             if found != self.ordinal:
                 raise ValueError(
                     f"from_dlpack of memory of GPU {found} for {self.name}, which is GPU {self.ordinal}: "
-                    "bring it to that one first"
+                    "copy it to that GPU first"
                 )
         return self._core.Buffer.from_handle(address, size)
 
@@ -236,11 +236,11 @@ class _Gpu:
         self._fetch(values.ctypes.data, self.address(memory) + start, values.nbytes)
 
     def _pinned(self, size: int) -> int:
-        """Memory of the host that stays where it is, which the device may read."""
+        """Page-locked memory of the host, which the device may read."""
         return int(self._check(self._driver.cuMemHostAlloc(size, 0)))
 
     def _free(self, address: int) -> None:
-        self.synchronize_all()  # it may still be read
+        self.synchronize_all()  # the device may still read it
         self._check(self._driver.cuMemFreeHost(address))
 
     def _check(self, result: tuple[Any, ...]) -> Any:
@@ -251,7 +251,7 @@ class _Gpu:
 
 
 def _flat(arguments: Iterable[Any]) -> Iterator[Any]:
-    """The arguments with those of tuples, and of tuples in them, one by one, as Numba compiles them."""
+    """The arguments with nested tuples flattened, as Numba compiles them."""
     for argument in arguments:
         if isinstance(argument, tuple):
             yield from _flat(argument)
@@ -268,7 +268,7 @@ def entry_name(ptx: str) -> str:
 
 
 class _Simulator:
-    """Numba's simulator. Fresh memory is full of NaN, -1 and true, as a kernel must not trust it to be anything."""
+    """Numba's simulator. New memory reads as NaN, -1 or true, because kernels must not rely on its values."""
 
     name = "Numba's simulator"
     ordinal = 0
@@ -308,7 +308,7 @@ class _Simulator:
 
     def load(self, body: Callable[..., None], signature: tuple[Any, ...], threads: int, keep: bool) -> Any:
         def thread(*arguments: Any) -> None:
-            with np.errstate(all="ignore"):  # scalars of NumPy's warn, those of a GPU do not
+            with np.errstate(all="ignore"):  # NumPy's scalars warn, those of a GPU do not
                 body(*arguments)
 
         return _numba_cuda.jit(thread)
@@ -334,8 +334,8 @@ class _Simulator:
 
 
 class _SimulatedCuda:
-    """`cuda` inside simulated kernels. Numba puts its own stand-in into the file of the kernel alone, and out again
-    while other threads of the block still need it; this one finds it from any file."""
+    """`cuda` inside simulated kernels. Numba patches its own object into the kernel's file only, and removes it while
+    other threads of the block still need it; this class finds it from any file."""
 
     def __getattr__(self, name: str) -> Any:
         from numba.cuda.simulator.kernel import _get_kernel_context
@@ -347,14 +347,14 @@ cuda: Any = _SimulatedCuda() if SIMULATED else _numba_cuda
 
 
 def what_is_missing() -> str:
-    """What keeps a GPU from working, in words that follow "but"; empty where nothing does."""
+    """What keeps a GPU from working, worded to follow "but"; empty if nothing does."""
     if SIMULATED:
         return ""
     from cuda.bindings import driver
 
     try:
         status, *_ = driver.cuInit(0)
-    except Exception:  # NVIDIA's packages raise an error of their own
+    except Exception:  # NVIDIA's packages have their own errors
         return f"no NVIDIA driver: {INSTALL_DRIVER}"
     if int(status):
         return f"NVIDIA's driver does not start ({status.name}): is there a GPU, and may this process use it?"
@@ -369,9 +369,9 @@ def what_is_missing() -> str:
 
 
 def _compiled_for() -> int:
-    """The version of CUDA, as drivers count them, that a driver must know: that of NVIDIA's compiler.
+    """The version of CUDA, as drivers number them, that a driver must support: that of NVIDIA's compiler.
 
-    Where the compiler is the machine's own, the first version that the bindings are made for.
+    If the compiler is the machine's own, it is the first version that the bindings are made for.
     """
     installed = [found for name in COMPILERS if (found := version_of(name))]
     major, minor = (installed[0] if installed else f"{version_of('cuda-bindings').split('.')[0]}.0").split(".")[:2]
@@ -379,7 +379,7 @@ def _compiled_for() -> int:
 
 
 def dotted(version: int) -> str:
-    """A version of CUDA as drivers count them, 12090, as people do."""
+    """A version of CUDA as drivers number them, 12090, in the usual form, 12.9."""
     return f"{version // 1000}.{version % 1000 // 10}"
 
 
@@ -388,9 +388,9 @@ _choosing = threading.Lock()
 
 
 def device() -> Device:
-    """The device, the same from the first call on, in whatever thread: the simulator, or a GPU.
+    """The device, the same one after the first call, in any thread: the simulator, or a GPU.
 
-    That is the one which is current in the thread: the first that CUDA counts, unless a library such as PyTorch chose.
+    The GPU is the one current in the thread: CUDA's first one, unless a library such as PyTorch chose another.
     """
     global _device
     if _device is None:

@@ -3,10 +3,10 @@
     elements   |0 1 2 3 ...                                                                          n|
     threads    |block 0: 0 .. 255|block 1|...|last block|block 0 again, one grid further|...
 
-Neighbouring threads take neighbouring elements, so that a warp reads and writes whole lines of memory. Operands that
-lie alike, in whatever order of dimensions, are walked as one run; a single value is read at stride 0. Anything else,
-such as a broadcast row or a slice with steps, is brought to four dimensions, in which each thread finds its elements.
-What that takes for operands of one form is worked out once: a `_Plan`.
+Adjacent threads take adjacent elements, so that a warp reads and writes whole lines of memory. Operands with the same
+layout, in any order of dimensions, are processed as one run; a single value is read with stride 0. Other operands, such
+as a broadcast row or a slice with steps, are brought to four dimensions, in which each thread finds its elements. The
+preparations for operands of one form are made once: a `_Plan`.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ Write = Callable[[tuple[DeviceArray, ...], DeviceArray], None]
 
 
 def _scalar(x, y, z):
-    """Stand-in: each kernel below is compiled with the function of one op in its place."""
+    """Placeholder: each kernel below is compiled with the function of one op instead."""
     return x
 
 
 @inlined
 def _written(x):
-    """What is written: where the result is a bool, `bool` stands in its place."""
+    """The value to write; `bool` replaces this function if the result is a bool."""
     return x
 
 
 class Steps(NamedTuple):
-    """How far apart the elements of each operand lie: 1, or 0 for a single value."""
+    """The stride of each operand, in elements: 1, or 0 for a single value."""
 
     x: Any
     y: Any
@@ -64,7 +64,7 @@ class Walk(NamedTuple):
 
 
 def _flat(x, y, z, out, step, n):
-    """Operands that lie alike, or are single values."""
+    """Operands that have the layout of the result or are single values."""
     i = cuda.grid(1)
     while i < n:
         out[i] = _written(_scalar(x[i * step.x], y[i * step.y], z[i * step.z]))
@@ -85,8 +85,9 @@ def _strided(x, y, z, out, walk, n):
 
 
 class ElementwiseKernels:
-    """The two kernels of one function of up to three scalars; `operands` gives the Numba types of these and of the
-    result for an element type. Integers may have a function of their own."""
+    """The two kernels of a function of up to three scalars; integers may have a function of their own.
+
+    `operands` maps an element type to the Numba types of the scalars and of the result."""
 
     def __init__(
         self,
@@ -130,14 +131,14 @@ def elementwise(op: Op, *operands: DeviceArray) -> DeviceArray:
 def run(
     kernels: ElementwiseKernels, dtype: np.dtype[Any], out_dtype: np.dtype[Any], *operands: DeviceArray
 ) -> DeviceArray:
-    """The kernels' function of operands that broadcast, entered for element type `dtype`."""
+    """Apply the kernels' function to operands that broadcast, with the kernel for element type `dtype`."""
     return _find(kernels, dtype, out_dtype, operands).run(*operands)
 
 
 def write(
     kernels: ElementwiseKernels, dtype: np.dtype[Any], operands: tuple[DeviceArray, ...], out: DeviceArray
 ) -> None:
-    """As `run`, into `out`, which may lie in any way but overlap an operand that lies otherwise."""
+    """Like `run`, but write to `out`, of any layout. An operand that overlaps it must have the same layout."""
     kernels.writes.find((dtype, layouts((*operands, out))), kernels, dtype, operands, out)(operands, out)
 
 
@@ -148,13 +149,13 @@ def _find(
 
 
 class _Plan(NamedTuple):
-    """What makes the result's array, and what writes to it."""
+    """A function that makes the result's array, and one that writes to it."""
 
     make: Callable[[], DeviceArray]
     write: Write
 
     def run(self, *operands: DeviceArray) -> DeviceArray:
-        """The result for operands of the shapes and strides that this was made for."""
+        """The result for operands of the shapes and strides of this plan."""
         out = self.make()
         self.write(operands, out)
         return out
@@ -193,7 +194,7 @@ def _launch(kernel: Launch, steps: Steps | Walk, size: int, operands: Sequence[D
 def _launch_parts(
     kernel: Launch, shape: Shape, strides: list[Shape], operands: tuple[DeviceArray, ...], out: DeviceArray
 ) -> None:
-    """A launch for each index of the dimensions that are more than RANK."""
+    """With more than RANK dimensions, make one launch for each index of the first ones."""
     for views, extents in parts((*operands, out), shape, strides):
         *read, written = views
         walk = Walk(extents, *[view.strides for view in (*three(read), written)])
@@ -201,13 +202,13 @@ def _launch_parts(
 
 
 def _step(x: DeviceArray, out: DeviceArray) -> int | None:
-    """1 where x lies as `out` does, 0 where it is a single value, else None."""
+    """1 if x has the layout of `out`, 0 if it is a single value, else None."""
     if x.size == 1:
         return 0
     if x.shape != out.shape:
         return None
-    alike = [n == 1 or mine == its for n, mine, its in zip(x.shape, x.strides, out.strides, strict=True)]
-    return 1 if all(alike) else None
+    same = [n == 1 or mine == its for n, mine, its in zip(x.shape, x.strides, out.strides, strict=True)]
+    return 1 if all(same) else None
 
 
 def _op_kernels(op: Op) -> ElementwiseKernels:

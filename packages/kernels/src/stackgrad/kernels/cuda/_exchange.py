@@ -1,9 +1,9 @@
 """Memory lent to other libraries and borrowed from them, without a copy.
 
-By DLPack (https://dmlc.github.io/dlpack/latest/c_api.html), which PyTorch, CuPy, JAX and NumPy speak: a capsule holds
-the address of a C structure that describes the array, and a function to be called when it is no longer needed. By the
-CUDA array interface, version 3 (https://nvidia.github.io/numba-cuda/user/cuda_array_interface.html): a dictionary.
-In the simulator, whose memory is the host's, arrays are lent and borrowed as the host's.
+DLPack (https://dmlc.github.io/dlpack/latest/c_api.html), which PyTorch, CuPy, JAX and NumPy support, uses a capsule. It
+holds the address of a C structure that describes the array, and a function to call when it is no longer needed. The
+CUDA array interface, version 3 (https://nvidia.github.io/numba-cuda/user/cuda_array_interface.html), is a dictionary.
+The simulator's memory is the host's, so its arrays are lent and borrowed as host arrays.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 Parts = tuple[Foreign, int, Shape, Shape, np.dtype[Any]]
-"""What a DeviceArray is made of: memory, offset, shape, strides, dtype."""
+"""The parts of a DeviceArray: memory, offset, shape, strides, dtype."""
 
-_FRESH, _USED = b"dltensor", b"used_dltensor"  # a capsule's names before and after someone took what is in it
+_FRESH, _USED = b"dltensor", b"used_dltensor"  # a capsule's names before and after its content is taken
 CPU, CUDA = 1, 2  # device types of DLPack
-LEGACY = 1  # the legacy default stream, as DLPack and CUDA number it
+LEGACY = 1  # the handle of the legacy default stream, for DLPack and CUDA
 _CODES = {"i": 0, "f": 2, "b": 6}
 
 
@@ -71,7 +71,7 @@ _content = _python("PyCapsule_GetPointer", ctypes.c_void_p, ctypes.py_object, ct
 _content_at_end = _python("PyCapsule_GetPointer", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)
 _rename = _python("PyCapsule_SetName", ctypes.c_int, ctypes.py_object, ctypes.c_char_p)
 
-_lent: dict[int, tuple[Any, ...]] = {}  # by the address of its structure: what must live until the deleter is called
+_lent: dict[int, tuple[Any, ...]] = {}  # by the structure's address: objects that must live until the deleter is called
 
 
 @_Deleter
@@ -79,14 +79,14 @@ def _release(address: int) -> None:
     try:
         lent = _lent.pop(address)
         _outlast(lent[-1])
-    except Exception:  # at the end of the interpreter names of this file may be gone
+    except Exception:  # at interpreter shutdown, globals of this file may be gone
         pass
 
 
 def _outlast(stream: int | None) -> None:
-    """Begin nothing before a consumer has done what it has begun by now, in the stream that it gave with its request.
+    """Let later work wait for the present work of a consumer in the stream that it passed with its request.
 
-    A stream of its own may be destroyed by now, so that is not waited for by its number, but with all others.
+    A consumer may have destroyed its own stream by now, so that is not waited for by its handle, but with all others.
     """
     if stream in (None, LEGACY):
         device().wait_for(LEGACY)
@@ -96,16 +96,16 @@ def _outlast(stream: int | None) -> None:
 
 @ctypes.PYFUNCTYPE(None, ctypes.c_void_p)
 def _end_of_capsule(capsule: int) -> None:
-    """What nobody took is released with the capsule."""
+    """Release the content with its capsule if nobody took it."""
     if _is_valid(capsule, _FRESH):
         _release(_content_at_end(capsule, _FRESH))
 
 
 def to_dlpack(a: DeviceArray, stream: int | None = None) -> Any:
-    """A capsule that lends the memory of `a`, complete for the consumer's `stream`; -1 asks for no such care.
+    """A capsule that lends the memory of `a`, complete for the consumer's `stream`; -1 asks for no synchronisation.
 
-    What the consumer has begun in that stream when it gives the memory back is done before the memory is used again.
-    Raises BufferError for read-only memory, which such a capsule cannot say.
+    Work that the consumer has begun in that stream when it returns the memory ends before the memory is reused.
+    Raises BufferError for read-only memory, which such a capsule cannot express.
     """
     if not a.is_writable:
         raise BufferError("__dlpack__ of a tensor in read-only memory: clone() it first")
@@ -133,17 +133,17 @@ def to_dlpack(a: DeviceArray, stream: int | None = None) -> Any:
 
 
 def device_of(a: DeviceArray) -> tuple[int, int]:
-    """DLPack's type of the device, and which of them it is."""
+    """DLPack's type of the device, and its index."""
     return (CPU, 0) if device().is_host else (CUDA, device().ordinal)
 
 
 def address_of(a: DeviceArray) -> int:
-    """Where its first element lies."""
+    """The address of its first element."""
     return device().address(a.owner.memory) + a.offset * a.dtype.itemsize
 
 
 def to_cuda_array_interface(a: DeviceArray) -> dict[str, Any]:
-    """The dictionary. It names no stream, as not every consumer reads that: what was launched is done."""
+    """The dictionary. It names no stream, because some consumers ignore that; all launches are done instead."""
     device().synchronize()
     return {
         "shape": a.shape,
@@ -158,7 +158,7 @@ def to_cuda_array_interface(a: DeviceArray) -> dict[str, Any]:
 def borrow(external: Any) -> Parts:
     """The memory of another library's array on this device.
 
-    Raises TypeError for what is no such array or of another dtype, and ValueError for one on another device.
+    Raises TypeError for an object without such an interface or of another dtype, and ValueError for another device.
     """
     if hasattr(external, "__dlpack__"):
         return _from_dlpack(external)
@@ -173,7 +173,7 @@ def _from_dlpack(external: Any) -> Parts:
     if found != wanted:
         raise ValueError(
             f"from_dlpack of an array on DLPack device {found} for {device().name}, which is {wanted}: "
-            "bring it to that device first"
+            "copy it to that device first"
         )
     capsule = external.__dlpack__() if device().is_host else external.__dlpack__(stream=device().stream_handle)
     address = _content(capsule, _FRESH)
@@ -197,7 +197,7 @@ def _dtype_of(tensor: _Tensor) -> np.dtype[Any]:
 
 
 class _Borrowed:
-    """Another library's structure, released at its end; see `Foreign` for what is done before."""
+    """Another library's structure, released when this object is freed; `Foreign` waits for the device before."""
 
     def __init__(self, address: int) -> None:
         self._managed = _Managed.from_address(address)
@@ -227,7 +227,7 @@ def _from_interface(external: Any) -> Parts:
 def _array_at(
     address: int, shape: Shape, strides: Shape, dtype: np.dtype[Any], owner: Any, writable: bool = True
 ) -> Parts:
-    """The array whose first element is at `address`; `owner` keeps the memory."""
+    """The array whose first element is at `address`; `owner` keeps the memory alive."""
     ends = [(n - 1) * step for n, step in zip(shape, strides, strict=True)] if 0 not in shape else []
     low, high = sum(end for end in ends if end < 0), sum(end for end in ends if end > 0)
     size = (high - low + 1) * dtype.itemsize if 0 not in shape else 0

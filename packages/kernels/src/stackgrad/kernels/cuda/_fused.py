@@ -1,7 +1,8 @@
 """Stages of fused functions: one kernel computes all results for each element, in registers.
 
-Operands that lie alike, or are single values, are walked as one run, as in `_elementwise`; others by four dimensions,
-in the order in which the results lie. What is to be reduced is written, and then reduced by `_reduce`.
+Operands that have the layout of the results, or are single values, are processed as one run, as in `_elementwise`;
+others in four dimensions, in the memory order of the results. Results to be reduced are written first, and then reduced
+by `_reduce`.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ from ._kernel import _NUMBA, BLOCK, Kernel, cover, int64, integers, pointer, sto
 from ._math import function_of
 from ._strides import RANK, offset_of
 
-ALONG, SINGLE, APART = "along", "single", "apart"  # how an operand lies: as the results, one value, or by its strides
+ALONG, SINGLE, APART = "along", "single", "apart"  # an operand's layout: that of the results, one value, or strides
 
 
-def _text(lies: Sequence[str], results: int) -> str:
-    """The kernel's source. `walk` holds the extents, and behind them the strides of each operand that lies apart."""
-    operands, written = [f"x{i}" for i in range(len(lies))], [f"r{i}" for i in range(results)]
-    place, taken, apart = {ALONG: "i", SINGLE: "0"}, [], 0
-    for x, lie in zip(operands, lies, strict=True):
-        apart += lie == APART
-        taken.append(f"{x}[{place.get(lie, f'offset_of(i, walk[0], walk[{apart}])')}]")
+def _text(layouts: Sequence[str], results: int) -> str:
+    """The kernel's source. `walk` holds the extents, and then the strides of each operand whose layout is APART."""
+    operands, written = [f"x{i}" for i in range(len(layouts))], [f"r{i}" for i in range(results)]
+    index, taken, apart = {ALONG: "i", SINGLE: "0"}, [], 0
+    for x, layout in zip(operands, layouts, strict=True):
+        apart += layout == APART
+        taken.append(f"{x}[{index.get(layout, f'offset_of(i, walk[0], walk[{apart}])')}]")
     lines = [
         f"def fused({', '.join([*operands, *written, 'walk', 'n'])}):",
         "    i = cuda.grid(1)",
@@ -45,10 +46,10 @@ def _text(lies: Sequence[str], results: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def kernel_of(stage: Stage, lies: Sequence[str]) -> Kernel:
-    """The kernel of a stage whose operands lie so."""
+def kernel_of(stage: Stage, layouts: Sequence[str]) -> Kernel:
+    """The kernel of a stage whose operands have these layouts."""
     dtypes = [*stage.dtypes, *[stage.slot_dtype(result.slot) for result in stage.results]]
-    text = _text(lies, len(stage.results))
+    text = _text(layouts, len(stage.results))
     key = f"{text}{fused_source(stage)}{[dtype.name for dtype in dtypes]}"
     found = _kernels.get(key)
     if found is not None:
@@ -59,20 +60,20 @@ def kernel_of(stage: Stage, lies: Sequence[str]) -> Kernel:
     exec(text, namespace)
     signature = (
         *[pointer(_NUMBA[stored(dtype)]) for dtype in dtypes],
-        types.UniTuple(integers(RANK), 1 + list(lies).count(APART)),
+        types.UniTuple(integers(RANK), 1 + list(layouts).count(APART)),
         int64,
     )
     found = _kernels[key] = Kernel(namespace["fused"], lambda T: signature, BLOCK, "s", name)
     return found
 
 
-_kernels: dict[str, Kernel] = {}  # by all that they are made from
+_kernels: dict[str, Kernel] = {}  # by everything that they are made from
 
 
 def plan_stage(
     stage: Stage, arrays: Sequence[DeviceArray], composed: Callable[..., Sequence[DeviceArray]]
 ) -> Callable[..., Sequence[DeviceArray]]:
-    """See Backend.plan_stage; `composed` does it where there are more dimensions than RANK to walk."""
+    """See Backend.plan_stage; `composed` is used if more than RANK dimensions remain."""
     shape = stage.shape
     spread = [
         tuple([0 if axis is None or x.shape[axis] == 1 else x.strides[axis] for axis in operand.axes])
@@ -80,15 +81,15 @@ def plan_stage(
     ]
     order = memory_order([(shape, strides) for strides in spread], shape)
     makers = [maker(shape, stage.slot_dtype(result.slot), order) for result in stage.results]
-    lying = makers[0]()
+    example = makers[0]()
     in_order = tuple([shape[d] for d in order])
-    extents, strides = merge(in_order, [tuple([s[d] for d in order]) for s in (*spread, lying.strides)])
+    extents, strides = merge(in_order, [tuple([s[d] for d in order]) for s in (*spread, example.strides)])
     if len(extents) > RANK:
         return composed
     fill = (0,) * (RANK - len(extents))
-    lies = [SINGLE if not any(s) else ALONG if s == strides[-1] else APART for s in strides[:-1]]
-    walk = ((1,) * len(fill) + extents, *[fill + s for s, lie in zip(strides, lies, strict=False) if lie == APART])
-    launch, size = kernel_of(stage, lies)[np.dtype(np.float32)], lying.size
+    layouts = [SINGLE if not any(s) else ALONG if s == strides[-1] else APART for s in strides[:-1]]
+    walk = ((1,) * len(fill) + extents, *[fill + s for s, at in zip(strides, layouts, strict=False) if at == APART])
+    launch, size = kernel_of(stage, layouts)[np.dtype(np.float32)], example.size
     ends = [_reduced(result) for result in stage.results]
 
     def run(*arrays: DeviceArray) -> list[DeviceArray]:

@@ -1,4 +1,4 @@
-"""Memory of the host that the device copies from and to by itself, kept for arrays that pass through it often."""
+"""Page-locked host memory for frequent transfers: the device copies to and from it directly."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ._driver import device
 
 
 class PinnedBuffer(HostBuffer):
-    """See HostBuffer. A download is waited for, an upload is not: what is launched behind it finds it done.
+    """See HostBuffer. `download` waits, `upload` does not: later launches are ordered after it.
 
     Args:
-        waited: is called where all that was launched is done.
+        waited: called when all launches are done.
     """
 
     def __init__(self, shape: Shape, dtype: DType, waited: Callable[[], None]) -> None:

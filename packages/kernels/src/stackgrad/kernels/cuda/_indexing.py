@@ -1,15 +1,15 @@
 """Gather and scatter by row indices, and the indices of true elements.
 
-A gather takes an element a thread. Where rows meet, as in scatter, nothing may be added by whoever comes first, or the
-bits would change from run to run. Where there is little to do, the thread of an element of the result looks at all
-row indices, in their order:
+In a gather each thread copies one element. In a scatter several rows may go to the same one, and their order must not
+depend on the timing of threads, or the bits would change from run to run. If there is little work, the thread of each
+element of the result goes through all row indices in order:
 
     index      |2 0 2 1|
     thread     (row 2, column c) adds g[0, c] and g[2, c]
 
-Otherwise the row indices are sorted first, equal ones staying in order, by four bits at a time from the lowest on. A
-thread counts the digits of a chunk of them, running sums over (digit, chunk) tell before which index each chunk's end,
-and the thread puts them there, from the last of the chunk to the first:
+Otherwise the row indices are sorted first, by a stable radix sort with four bits at a time. A thread counts the digits
+of its chunk. Running sums over (digit, chunk) give the end of each chunk's part of the result, and the thread moves its
+indices there, from the last of the chunk to the first:
 
     digits     |2 0 2|1 2 0|        chunk 0 has one 0, no 1, two 2; chunk 1 one of each
     counts     |1 1|0 1|2 1|        digit 0 of both chunks, then 1, then 2
@@ -35,13 +35,13 @@ from ._strides import divide
 
 CHUNK = either(64, simulated=5)  # row indices of one thread
 DIGITS = 16  # of four bits
-FEW = either(2**24, simulated=200)  # row indices to look at until sorting them pays
+FEW = either(2**24, simulated=200)  # comparisons of row indices up to which sorting does not pay
 
 _INT64 = np.dtype("int64")
 
 
 class Rows(NamedTuple):
-    """How many rows of k elements an array has, and how far apart rows, and elements of a row, lie."""
+    """The number of rows and of elements in a row, and the strides of rows and of elements in a row."""
 
     count: Any
     k: Any
@@ -55,7 +55,7 @@ def _rows_of(a: DeviceArray) -> Rows:
 
 @kernel(lambda T: (pointer(T), pointer(int64), pointer(T), named(Rows), int64), dtypes="bif")
 def _gather(a, index, out, rows, n):
-    """Row index[i] of `a` into row i of out; zeros for a row that is not there."""
+    """Copy row index[i] of `a` to row i of out; zeros for an index out of range."""
     i = cuda.grid(1)
     while i < n:
         j = divide(i, rows.k)
@@ -77,7 +77,7 @@ def gather(a: DeviceArray, index: DeviceArray) -> DeviceArray:
 
 @kernel(lambda T: (pointer(int64), pointer(int64), int64, int64, int64), dtypes="i")
 def _count_digits(keys, counts, shift, chunks, m):
-    """How many of each digit of m keys, `shift` bits up, are in each chunk: counts (DIGITS, chunks), zero before."""
+    """Count each digit, `shift` bits up, of m keys in each chunk: counts (DIGITS, chunks), which must be zero."""
     chunk = cuda.grid(1)
     while chunk < chunks:
         for i in range(chunk * CHUNK, min(m, (chunk + 1) * CHUNK)):
@@ -90,7 +90,7 @@ _SORTED = (pointer(int64), pointer(int64), pointer(int64), pointer(int64), point
 
 @kernel(lambda T: _SORTED, dtypes="i")
 def _sort_by_digit(keys, order, sorted_keys, sorted_order, ends, shift, chunks, m):
-    """Keys and their order, moved to where they belong by a digit; the last of each chunk goes before `ends`."""
+    """Move keys and their order to their positions by one digit; the last of each chunk goes just before `ends`."""
     chunk = cuda.grid(1)
     while chunk < chunks:
         i = min(m, (chunk + 1) * CHUNK) - 1
@@ -112,7 +112,7 @@ def _count_up(out, n):
 
 
 def _sorted(index: DeviceArray, rows: int) -> tuple[DeviceArray, DeviceArray]:
-    """The values 0 .. rows - 1 of `index` in ascending order, and where each stood; of equal ones the first first."""
+    """The values of `index`, 0 .. rows - 1, in ascending order, and the original position of each. Stable."""
     m = index.size
     chunks = -(-m // CHUNK)
     order = empty((m,), _INT64)
@@ -130,7 +130,7 @@ def _sorted(index: DeviceArray, rows: int) -> tuple[DeviceArray, DeviceArray]:
 
 @inlined
 def _first_at_least(keys, m, value):
-    """How many of m sorted keys are smaller than `value`."""
+    """The number of the m sorted keys that are smaller than `value`."""
     low = 0
     high = m
     while low < high:
@@ -147,7 +147,7 @@ def _first_at_least(keys, m, value):
 
 @kernel(lambda T: (pointer(T), pointer(int64), pointer(T), int64, int64, int64), dtypes="if")
 def _add_few(g, index, out, m, k, n):
-    """Each element of out adds those rows of g (m, k) that belong to its row."""
+    """Each element of out is the sum over the rows of g (m, k) that belong to its row."""
     i = cuda.grid(1)
     while i < n:
         row = divide(i, k)
@@ -162,7 +162,7 @@ def _add_few(g, index, out, m, k, n):
 
 @kernel(lambda T: (pointer(T), pointer(int64), pointer(int64), pointer(T), int64, int64, int64), dtypes="if")
 def _add_sorted(g, keys, order, out, m, k, n):
-    """As `_add_few`, by the sorted row indices."""
+    """Like `_add_few`, with sorted row indices."""
     i = cuda.grid(1)
     while i < n:
         row = divide(i, k)
@@ -192,7 +192,7 @@ def scatter_add(g: DeviceArray, index: DeviceArray, rows: int) -> DeviceArray:
 
 @kernel(lambda T: (pointer(int64), pointer(int64), pointer(T), pointer(T), named(Rows), int64), dtypes="bif")
 def _put_last(keys, order, source, target, rows, n):
-    """The last of each row's sources, n elements in all, into that row of the target. No row that is not there."""
+    """Write the last source of each row to that row of the target; skip indices out of range. n counts elements."""
     k = rows.k
     i = cuda.grid(1)
     while i < n:
@@ -215,7 +215,7 @@ def scatter(target: DeviceArray, index: DeviceArray, source: DeviceArray) -> Non
 
 @kernel(lambda T: (pointer(T), pointer(int64), pointer(int64), int64, int64, int64), dtypes="b")
 def _true_coordinates(mask, counts, out, inner, extent, n):
-    """For each true element its coordinate in a dimension of `extent`, elements of which lie `inner` apart."""
+    """Write for each true element its index in the dimension of extent `extent` and stride `inner`."""
     i = cuda.grid(1)
     while i < n:
         if mask[i] != 0:
@@ -225,7 +225,7 @@ def _true_coordinates(mask, counts, out, inner, extent, n):
 
 
 def nonzero(mask: DeviceArray) -> tuple[DeviceArray, ...]:
-    """See Backend.nonzero. Waits for the device, since only that knows how many there are."""
+    """See Backend.nonzero. It waits for the device, which alone knows the number of true elements."""
     mask = contiguous(mask)
     n = mask.size
     if not n:

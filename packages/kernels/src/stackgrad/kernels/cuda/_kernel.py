@@ -1,23 +1,23 @@
-"""Kernels: how they are written, compiled, launched, and put on the tape of a captured function.
+"""Kernels: how they are written, compiled, launched, and recorded on the tape of a captured function.
 
-A kernel is a function of pointers, integers, scalars of the element type, and tuples of these, whose elements have
-names where they are NamedTuples, such as a `Walk` of strides. It writes into what the pointers point to. Its globals
-are those of its file, and `T`, the element type it is compiled for:
+A kernel is a function of pointers, integers, scalars of the element type, and tuples of these; NamedTuples, such as a
+`Walk` of strides, give the elements names. It writes to memory through the pointers. Its globals are those of its file,
+and `T`, the element type for which it is compiled:
 
     @kernel(lambda T: (pointer(T), pointer(T), int64), threads=BLOCK)
     def _double(x, out, n):
         i = cuda.grid(1)
-        while i < n:                    # any grid will do
+        while i < n:                    # works for any grid
             out[i] = x[i] * T(2)        # a bare 2.0 would be float64
             i += cuda.gridsize(1)
 
     _double[x.dtype](cover(x.size), x, out, x.size)
 
-A launch passes 8 bytes for a pointer, which costs a tenth of what Numba's own arrays do: shapes and strides, which
-those bring along, are arguments of their own where a kernel needs them. It trusts its caller for dtypes and extents.
+A launch passes 8 bytes for a pointer, at a tenth of the cost of Numba's own arrays. Those include shapes and strides,
+which are separate arguments here if a kernel needs them. A launch trusts its caller for dtypes and extents.
 
-A kernel is compiled when it is first used with a dtype. All of them are in `REGISTRY`, from which a test compiles each
-without a GPU.
+A kernel is compiled on its first use with a dtype. All kernels are in `REGISTRY`; a test compiles each one without a
+GPU.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Signature = Callable[[Any], tuple[Any, ...]]
 Grid = int | tuple[int, ...]
 Launch = Callable[..., None]
 
-T: Any = None  # stand-in: in a kernel, the element type
+T: Any = None  # placeholder: in a kernel, the element type
 int64, boolean = types.int64, types.uint8
 REGISTRY: list[Kernel] = []
 
@@ -47,44 +47,44 @@ Value = TypeVar("Value")
 
 
 def either(on_gpu: Value, simulated: Value) -> Value:
-    """A constant that the simulator, where each thread costs a tenth of a millisecond, has smaller."""
+    """A constant that is smaller in the simulator, where each thread costs a tenth of a millisecond."""
     return simulated if SIMULATED else on_gpu
 
 
-BLOCK = either(256, simulated=4)  # threads of a block of kernels to which it makes no difference
+BLOCK = either(256, simulated=4)  # threads of a block, for kernels that have no reason for another number
 
 
 def pointer(dtype: Any) -> Any:
-    """The Numba type of an array's elements in memory."""
+    """The Numba type of a pointer to elements of `dtype`."""
     return types.CPointer(dtype)
 
 
 def integers(count: int) -> Any:
-    """The Numba type of a tuple of so many integers."""
+    """The Numba type of a tuple of `count` integers."""
     return types.UniTuple(types.int64, count)
 
 
 def named(form: type[tuple[Any, ...]], *fields: Any) -> Any:
-    """The Numba type of a NamedTuple: of integers, or of fields that have these types, or all of them the one given."""
+    """The Numba type of a NamedTuple. Its fields have these types, all have the one type given, or all are integers."""
     if len(fields) > 1:
         return types.NamedTuple(fields, form)
     return types.NamedUniTuple(fields[0] if fields else int64, len(form._fields), form)  # type: ignore[attr-defined]
 
 
 def cover(count: int) -> int:
-    """How many blocks of BLOCK threads to launch for `count` elements, over which they walk in steps of the grid."""
+    """How many blocks of BLOCK threads to launch for `count` elements, which they walk over in strides of the grid."""
     return max(1, min(-(-count // BLOCK), device().blocks))
 
 
 class Kernel:
     """A kernel for the element types in `dtypes`: f(loat32 and float64), s(ingle: float32 alone), i(nt64) and b(ool).
 
-    `signature` gives the Numba types of its arguments for one of these, `threads` those of a block, `bind` further
-    globals of its own for a dtype. `kernel[dtype](grid, *arguments)` launches it; the grid is the number of blocks, or
-    those in x, y and z; what a replay needs besides, it is to `keep`. A user's function makes a kernel that is
-    not `registered`: no test can know it, and it is not kept on disk, since nobody knows all that it depends on.
+    `signature` maps an element type to the Numba types of the arguments, `threads` are those of a block, and `bind`
+    maps a dtype to further globals. `kernel[dtype](grid, *arguments)` launches it; the grid is the number of blocks, or
+    a tuple for x, y and z; `keep` are further objects that replays need. A kernel made from a user's function is not
+    `registered`: no test can know it, and it is not cached on disk, because it may depend on anything.
 
-    Bools are bytes of 0 and 1 to a kernel, `T` is uint8 then; what it writes for one has to be bool(...) of a value.
+    In a kernel, bools are bytes of 0 and 1, and `T` is uint8; to write one, it must convert the value by bool(...).
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class Kernel:
 
     @property
     def threads(self) -> int:
-        """All threads of a block."""
+        """The number of threads of a block."""
         return int(np.prod(self.block))
 
     def __getitem__(self, dtype: DType) -> Launch:
@@ -146,7 +146,7 @@ class Kernel:
 
 
 def _passed(x: Any) -> Any:
-    """An argument with pointers in place of arrays."""
+    """An argument with arrays replaced by pointers."""
     if isinstance(x, DeviceArray):
         return x.pointer
     return type(x)(*map(_passed, x)) if isinstance(x, tuple) and type(x) is not tuple else x
@@ -172,7 +172,7 @@ _NUMBA = {
 
 
 def stored(dtype: DType) -> DType:
-    """The dtype by which kernels read and write elements of `dtype`."""
+    """The dtype with which kernels read and write elements of `dtype`."""
     return np.dtype("uint8") if dtype == np.dtype("bool") else dtype
 
 

@@ -1,7 +1,7 @@
-"""What the scalar forms of the op table may call, inside kernels: `function_of` a name.
+"""The functions that scalar forms of the op table call inside kernels: `function_of` gives one by name.
 
-On a GPU these are the functions of NVIDIA's libdevice by way of `math`. In the simulator they are NumPy's, which give
-NaN and infinities where `math` raises, and leave float32 what it is.
+On a GPU these are the functions of NVIDIA's libdevice, through `math`. In the simulator they are NumPy's, which return
+NaN and infinities where `math` raises, and keep float32.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ._driver import SIMULATED, inlined
 
 
 def function_of(name: str) -> Callable[..., Any]:
-    """The function of that name which kernels call."""
+    """The function that kernels call by that name."""
     if SIMULATED:
         return numpy_function(name)
     return _own.get(name) or getattr(math, name)
@@ -50,7 +50,7 @@ def normal_pdf(x):
 
 @inlined
 def rint(x):
-    """The nearest integer, of two as near the even one."""
+    """The nearest integer; ties go to the even one."""
     T = type(x)
     below = floor(x)
     rest = x - below
@@ -63,7 +63,7 @@ _own.update(sigmoid=sigmoid, normal_cdf=normal_cdf, normal_pdf=normal_pdf, rint=
 
 @inlined
 def add(total, lost, value):
-    """`total` plus `value`, and what rounding took from that, which comes with the next value.
+    """`total` plus `value`, and the rounding error of that, which the next call subtracts from its value.
 
     W. Kahan, "Further remarks on reducing truncation errors", Communications of the ACM 8 (1965).
     """

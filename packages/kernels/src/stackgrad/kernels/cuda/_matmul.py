@@ -2,10 +2,10 @@
 
     blocks     |matrix 0: tile 0, 1, 2 ... by rows|matrix 1|...|  and all of these again for the next piece of k
 
-    step       a |ROWS x DEPTH|, b |DEPTH x COLUMNS|  to shared memory, by threads that stand as the matrix lies:
-               neighbouring threads take neighbours along k or, where these lie far apart, across it
+    step       a |ROWS x DEPTH|, b |DEPTH x COLUMNS|  to shared memory. Adjacent threads read adjacent elements:
+               along k or across it, whichever has the smaller stride
 
-Operands may have any strides. What lies beyond an edge is read as 0.
+Operands may have any strides. Elements beyond an edge are read as 0.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ._math import compile_scalar
 from ._strides import RANK, divide, offset_of, parts
 from ._tile import ALIGNMENT, TiledKernels, after_of, cut, epilogue, form_for, joined
 
-# Stand-ins: each form of the tile has its own, see `Form.globals`.
+# Placeholders: each form of the tile has its own, see `Form.globals`.
 ROWS = COLUMNS = DEPTH = DOWN = ACROSS = THREADS = SUMS = 1
 LEFT_PITCH = RIGHT_PITCH = LEFT_SIZE = RIGHT_SIZE = LEFT_EACH = RIGHT_EACH = 1
 _corner: Any = None
@@ -36,15 +36,15 @@ _relu = compile_scalar(OPS["relu"].scalar)
 
 
 @inlined
-def _stand(thread, extent, depth, threads, along):
-    """Where in a tile (extent, depth) a thread reads first, and how far its next elements lie from there."""
+def _first_read(thread, extent, depth, threads, along):
+    """The first index of a thread in a tile (extent, depth), and the strides to its next elements."""
     if along:
         return thread // depth, thread % depth, threads // depth, 0
     return thread % extent, thread // extent, 0, threads // extent
 
 
 class Factor(NamedTuple):
-    """An operand: distances in its memory for the batch, a row of a or a column of b, and along k."""
+    """An operand: its memory, and its strides for the batch, for a row of a or a column of b, and along k."""
 
     array: Any
     batch: Any
@@ -92,8 +92,8 @@ def _product(a, b, after, out, of):
     rows, columns = np.int32(min(ROWS, n - first_row)), np.int32(min(COLUMNS, m - first_column))
 
     thread = cuda.threadIdx.x
-    row, row_d, row_by, row_d_by = _stand(thread, ROWS, DEPTH, THREADS, abs(a.depth) <= abs(a.side))
-    column, column_d, column_by, column_d_by = _stand(thread, COLUMNS, DEPTH, THREADS, abs(b.depth) <= abs(b.side))
+    row, row_d, row_by, row_d_by = _first_read(thread, ROWS, DEPTH, THREADS, abs(a.depth) <= abs(a.side))
+    column, column_d, column_by, column_d_by = _first_read(thread, COLUMNS, DEPTH, THREADS, abs(b.depth) <= abs(b.side))
     from_a = offset_of(element, batch, a.batch) + (first_row + row) * a.side + (start + row_d) * a.depth
     from_b = offset_of(element, batch, b.batch) + (first_column + column) * b.side + (start + column_d) * b.depth
     a_by, b_by = row_by * a.side + row_d_by * a.depth, column_by * b.side + column_d_by * b.depth

@@ -1,8 +1,8 @@
-"""Device memory that is used again.
+"""A pool of device memory.
 
-Asking a driver for memory takes longer than most kernels. So memory goes back to a pool when the last array that refers
-to it, view or not, is gone, and the next array of that size gets it. It may still be in use by kernels that were
-launched before; since all work is done in the order of one stream, those are done when the next owner's begin.
+Allocating memory from the driver takes longer than most kernels. So memory returns to a pool when the last array that
+refers to it, view or not, is freed, and the next array of that size gets it. Kernels launched before may still use it;
+since all work is done in the order of one stream, they end before the kernels of the next owner begin.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any
 from .._free_blocks import FreeBlocks
 from ._driver import Memory, device
 
-LARGEST_POOL = 2 * 1024**3  # bytes kept at most while nobody uses them
-_GRAIN = 512  # bytes: sizes are rounded up, so that more of them are equal; every array begins at a multiple
+LARGEST_POOL = 2 * 1024**3  # most bytes kept while unused
+_GRAIN = 512  # bytes: sizes are rounded up to multiples, so that more are equal; arrays begin at multiples
 
 pool: FreeBlocks[Memory] = FreeBlocks(lambda size: device().allocate(size), LARGEST_POOL)
 
 
 class Lease:
-    """Memory for so many elements, of one array and of its views, given back at its end."""
+    """Memory for the elements of one array and its views, returned to the pool when this object is freed."""
 
     __slots__ = ("elements", "memory")
 
@@ -28,12 +28,12 @@ class Lease:
         self.memory = pool.take(max(-(-elements * itemsize // _GRAIN), 1) * _GRAIN)
 
     def __del__(self, give_back: Any = pool.give_back) -> None:
-        if hasattr(self, "memory"):  # it has none where there was no room
+        if hasattr(self, "memory"):  # it has none if the allocation failed
             give_back(self.memory)
 
 
 class Foreign:
-    """Memory of another library's array, which lives as long as this does, and until nothing launched reads it."""
+    """Memory of another library's array, kept alive until this object is freed and no launched work uses it."""
 
     __slots__ = ("memory", "owner", "writable")
 
@@ -41,7 +41,7 @@ class Foreign:
         self.memory, self.owner, self.writable = memory, owner, writable
 
     def __del__(self) -> None:
-        try:  # noqa: SIM105 - at the end of the interpreter names of this file may be gone
+        try:  # noqa: SIM105 - at interpreter shutdown, globals of this file may be gone
             device().synchronize()
         except Exception:
             pass

@@ -1,17 +1,17 @@
 """Batch normalisation and its gradient, two kernels each: sums over pieces of channels, then the elements.
 
-How channels are cut, and which threads have what, see `_channels`. A block puts the sums of its lanes together:
+`_channels` says how channels are cut and which elements a thread has. A block merges the sums of its lanes:
 
-    sums       |s0 s1 ... s127 | s128 ... s255|                          in shared memory: the right half is put to
-               |s0 ... s63 | s64 ... s127|                               the left one until there is one, the piece's
+    sums       |s0 s1 ... s127 | s128 ... s255|                          in shared memory: the right half is merged into
+               |s0 ... s63 | s64 ... s127|                               the left one until one is left, the piece's
 
-In the second kernel the blocks are as before. Each of them puts the sums of all pieces of its channel together, in the
-same way and so with the same result, and then writes its own piece.
+The second kernel has the same blocks. Each of them merges the sums of all pieces of its channel, in the same way and so
+with the same result, and then writes its own piece.
 
 The sums of the forward pass are a count, a mean and a sum of squares around it, first of EACH elements, then merged (T.
 Chan, G. Golub and R. LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979,
-http://i.stanford.edu/pub/cstr/reports/cs/tr/79/773/CS-TR-79-773.pdf): no large values are subtracted. Values count
-from the first of their channel, so that none of their digits are lost where the mean is far above the deviation.
+http://i.stanford.edu/pub/cstr/reports/cs/tr/79/773/CS-TR-79-773.pdf): no large values are subtracted. Values are taken
+relative to the first one of their channel, so they lose no digits if the mean is far larger than the deviation.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ._array import DeviceArray, empty, empty_like
-from ._channels import EACH, ChannelKernels, advance, begin, cut_of, is_channels_last, laid, piece_of_thread
+from ._channels import EACH, ChannelKernels, advance, arranged, begin, cut_of, is_channels_last, piece_of_thread
 from ._copy import contiguous
 from ._driver import cuda, inlined
 from ._kernel import T, int64, named, pointer
 from ._math import sqrt
 
-ACROSS = LANES = THREADS = 0  # stand-ins: each kernel below is compiled for PLANES and for PIXELS
+ACROSS = LANES = THREADS = 0  # placeholders: each kernel below is compiled for PLANES and for PIXELS
 
 
 # --- operands, by name
 
 
 class Norm(NamedTuple):
-    """What the forward pass is given besides x; `relu` follows where it is not 0."""
+    """The arguments of the forward pass besides x; relu is applied if `relu` is not 0."""
 
     weight: Any
     bias: Any
@@ -41,14 +41,14 @@ class Norm(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """Of each channel the mean and the variance; of each piece [channel, piece] the mean and the sum of squares."""
+    """The mean and the variance of each channel, or the mean and the sum of squares of each piece [channel, piece]."""
 
     mean: Any
     around: Any
 
 
 class Sums(NamedTuple):
-    """Of each piece [channel, piece] the sum of g, and that of g times the centred x."""
+    """The sums of g and of g times the centred x, for each piece [channel, piece]."""
 
     plain: Any
     weighted: Any
@@ -67,16 +67,16 @@ class Grads(NamedTuple):
 
 @inlined
 def _merged(count, mean, squares, other_count, other_mean, other_squares):
-    """What is known of two parts together; `other_count` is not 0."""
+    """The moments of two parts together; `other_count` must not be 0."""
     total = count + other_count
     share = other_count / total
-    away = other_mean - mean
-    return total, mean + away * share, squares + (other_squares + away * away * count * share)
+    distance = other_mean - mean
+    return total, mean + distance * share, squares + (other_squares + distance * distance * count * share)
 
 
 @inlined
 def _merge_lanes(thread, across, lanes, counts, means, squares):
-    """What is known of all lanes of a channel, at the index of the first lane. All threads of the block take part."""
+    """Merge the moments of all lanes of a channel into the first lane. All threads of the block must call this."""
     half = lanes // 2
     while half > 0:
         cuda.syncthreads()
@@ -91,7 +91,7 @@ def _merge_lanes(thread, across, lanes, counts, means, squares):
 
 @inlined
 def _add_lanes(thread, across, lanes, totals, others):
-    """The sums over all lanes of a channel, at the index of the first lane. All threads of the block take part."""
+    """Add the sums of all lanes of a channel into the first lane. All threads of the block must call this."""
     half = lanes // 2
     while half > 0:
         cuda.syncthreads()
@@ -107,18 +107,18 @@ def _add_lanes(thread, across, lanes, totals, others):
 
 @inlined
 def _normal(x, mean, scale, bias):
-    """One rounding, whatever the compiler makes of the rest: relu cuts at the same places in both directions."""
+    """One rounding, whatever the compiler does elsewhere: so relu masks the same elements forward and backward."""
     return cuda.fma(x - mean, scale, bias)
 
 
 @inlined
-def _slope(g, y, relu):
-    """The gradient for y, the result before relu."""
+def _relu_grad(g, y, relu):
+    """The gradient for y, which is the result before relu."""
     return type(g)(0) if relu and y <= type(g)(0) else g
 
 
 def _moments(x, of_pieces, cut):
-    """The moments of each piece of x, the mean counted from the first value of its channel."""
+    """The moments of each piece of x, with the mean relative to the first value of its channel."""
     lane_counts = cuda.shared.array(THREADS, T)
     lane_means = cuda.shared.array(THREADS, T)
     lane_squares = cuda.shared.array(THREADS, T)
@@ -138,8 +138,8 @@ def _moments(x, of_pieces, cut):
             total += values[i] if first + i * LANES < end else T(0)
         centre = total / some
         for i in range(EACH):
-            away = values[i] - centre if first + i * LANES < end else T(0)
-            rest += away * away
+            distance = values[i] - centre if first + i * LANES < end else T(0)
+            rest += distance * distance
         count, mean, around = _merged(count, mean, around, some, centre, rest)
         first += EACH * LANES
     lane_counts[thread] = count
@@ -152,7 +152,7 @@ def _moments(x, of_pieces, cut):
 
 
 def _normalise(x, norm, of_pieces, of_channels, out, cut):
-    """The moments of channels from those of their pieces, and `out`."""
+    """Merge the moments of pieces to those of channels, and write `out`."""
     lane_counts = cuda.shared.array(THREADS, T)
     lane_means = cuda.shared.array(THREADS, T)
     lane_squares = cuda.shared.array(THREADS, T)
@@ -193,11 +193,11 @@ def _normalise(x, norm, of_pieces, of_channels, out, cut):
 
 
 def _grad_sums(g, x, norm, of_channels, sums, cut):
-    """The sums over each piece."""
+    """Write the sums over each piece."""
     lane_totals = cuda.shared.array(THREADS, T)
     lane_weighted = cuda.shared.array(THREADS, T)
     values = cuda.local.array(EACH, T)
-    slopes = cuda.local.array(EACH, T)
+    g_values = cuda.local.array(EACH, T)
     thread = cuda.threadIdx.x
     channel, piece, first, end = piece_of_thread(thread, ACROSS, cut)
     total, product = T(0), T(0)
@@ -208,14 +208,14 @@ def _grad_sums(g, x, norm, of_channels, sums, cut):
         while first < end:
             for i in range(EACH):
                 values[i] = x[source if first + i * LANES < end else 0]
-                slopes[i] = g[source if first + i * LANES < end else 0]
+                g_values[i] = g[source if first + i * LANES < end else 0]
                 at, source = advance(at, source, at_by, source_by, cut)
             some, more = T(0), T(0)
             for i in range(EACH):
                 if first + i * LANES < end:
-                    slope = _slope(slopes[i], _normal(values[i], centre, scale, shift), norm.relu)
-                    some += slope
-                    more += slope * (values[i] - centre)
+                    grad = _relu_grad(g_values[i], _normal(values[i], centre, scale, shift), norm.relu)
+                    some += grad
+                    more += grad * (values[i] - centre)
             total += some
             product += more
             first += EACH * LANES
@@ -228,11 +228,11 @@ def _grad_sums(g, x, norm, of_channels, sums, cut):
 
 
 def _input_grad(g, x, norm, of_channels, sums, grads, cut):
-    """The gradients of weight and bias from the sums of the pieces, and by these that of x."""
+    """The gradients of weight and bias from the sums of the pieces, and with them that of x."""
     lane_totals = cuda.shared.array(THREADS, T)
     lane_weighted = cuda.shared.array(THREADS, T)
     values = cuda.local.array(EACH, T)
-    slopes = cuda.local.array(EACH, T)
+    g_values = cuda.local.array(EACH, T)
     thread = cuda.threadIdx.x
     channel, piece, first, end = piece_of_thread(thread, ACROSS, cut)
     total, product = T(0), T(0)
@@ -252,30 +252,30 @@ def _input_grad(g, x, norm, of_channels, sums, grads, cut):
             grads.weight[channel] = product * inverse
             grads.bias[channel] = total
         scale = norm.weight[channel] * inverse
-        offset, tilt = -scale * (total / T(cut.count)), -scale * inverse * inverse * (product / T(cut.count))
+        offset, slope = -scale * (total / T(cut.count)), -scale * inverse * inverse * (product / T(cut.count))
         at, source, at_by, source_by = begin(first, channel, LANES, cut)
         to_at, to = at, source
         while first < end:
             for i in range(EACH):
                 values[i] = x[source if first + i * LANES < end else 0]
-                slopes[i] = g[source if first + i * LANES < end else 0]
+                g_values[i] = g[source if first + i * LANES < end else 0]
                 at, source = advance(at, source, at_by, source_by, cut)
             for i in range(EACH):
-                slope = _slope(slopes[i], _normal(values[i], centre, scale, shift), norm.relu)
+                grad = _relu_grad(g_values[i], _normal(values[i], centre, scale, shift), norm.relu)
                 if first + i * LANES < end:
-                    grads.x[to] = scale * slope + (tilt * (values[i] - centre) + offset)
+                    grads.x[to] = scale * grad + (slope * (values[i] - centre) + offset)
                 to_at, to = advance(to_at, to, at_by, source_by, cut)
             first += EACH * LANES
 
 
 def _types(T: Any) -> dict[type, Any]:
-    """Those of named operands."""
+    """The Numba types of named operands."""
     array = pointer(T)
     return {Norm: named(Norm, array, array, T, int64), **{form: named(form, array) for form in (Moments, Sums, Grads)}}
 
 
 def _kernels(body: Any, *operands: Any) -> ChannelKernels:
-    """The kernels of `body`, whose operands are arrays or named."""
+    """The kernels of `body`; each operand is a NamedTuple or, given by its name, an array."""
     return ChannelKernels(body, lambda T: tuple([_types(T).get(operand, pointer(T)) for operand in operands]))
 
 
@@ -288,9 +288,9 @@ _INPUT_GRAD = _kernels(_input_grad, "g", "x", Norm, Moments, Sums, Grads)
 def batch_norm(
     x: DeviceArray, weight: DeviceArray, bias: DeviceArray, eps: float, relu: bool
 ) -> tuple[DeviceArray, DeviceArray, DeviceArray]:
-    """See Backend.batch_norm. The result lies in memory as x does."""
+    """See Backend.batch_norm. The result has the memory order of x."""
     dtype, last = x.dtype, is_channels_last(x)
-    (form, cut), x = cut_of(x, last), laid(x, last)
+    (form, cut), x = cut_of(x, last), arranged(x, last)
     out = empty_like(x)
     norm = Norm(contiguous(weight), contiguous(bias), dtype.type(eps), int(relu))
     of_pieces = Moments(*[empty((cut.c, cut.pieces), dtype) for _ in Moments._fields])
@@ -310,12 +310,12 @@ def batch_norm_grad(
     eps: float,
     relu: bool,
 ) -> tuple[DeviceArray, DeviceArray, DeviceArray]:
-    """See Backend.batch_norm_grad. The input's gradient lies in memory as x does."""
+    """See Backend.batch_norm_grad. The input's gradient has the memory order of x."""
     dtype, last = x.dtype, is_channels_last(x)
-    (form, cut), x = cut_of(x, last), laid(x, last)
+    (form, cut), x = cut_of(x, last), arranged(x, last)
     norm = Norm(contiguous(weight), contiguous(bias), dtype.type(eps), int(relu))
     sums = Sums(*[empty((cut.c, cut.pieces), dtype) for _ in Sums._fields])
-    known = laid(g, last), x, norm, Moments(contiguous(mean), contiguous(var)), sums
+    known = arranged(g, last), x, norm, Moments(contiguous(mean), contiguous(var)), sums
     grads = Grads(empty_like(x), empty((cut.c,), dtype), empty((cut.c,), dtype))
     _GRAD_SUMS.launch(form, cut, dtype, *known)
     _INPUT_GRAD.launch(form, cut, dtype, *known, grads)

@@ -1,14 +1,14 @@
 """Optimizer steps: one launch for all parameters, their gradients and their states.
 
-The parameters are cut into chunks, and a block takes a chunk. A table in device memory tells how many elements each
-chunk has, and where they lie in the parameter, the gradient and each state, counted in elements from address 0:
+The parameters are cut into chunks, one for each block. A table in device memory has the number of elements of each
+chunk, and their offsets in the parameter, the gradient and each state, in elements from address 0:
 
     parameters |weight ...............|bias|weight ....|
     chunks     |   0   |   1   |   2  | 3  |   4   | 5 |      block b works on chunk b
     table      |count, weight, gradient, states ...| ...
 
-The numbers of the step, learning rate and the like, lie in device memory too: a captured function writes them anew
-each time, while the table stays as it is.
+The numbers of the step, such as the learning rate, are in device memory, too: each replay of a captured function writes
+them again, while the table is constant.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ def _momentum(memory, table, numbers):
     i = cuda.threadIdx.x
     while i < count:
         value = memory[p + i]
-        slope = memory[g + i] + weight_decay * value
-        speed = momentum * memory[v + i] + slope
-        memory[v + i] = speed
-        memory[p + i] = value - lr * (slope + momentum * speed if nesterov != T(0) else speed)
+        grad = memory[g + i] + weight_decay * value
+        velocity = momentum * memory[v + i] + grad
+        memory[v + i] = velocity
+        memory[p + i] = value - lr * (grad + momentum * velocity if nesterov != T(0) else velocity)
         i += BLOCK
 
 
@@ -69,9 +69,9 @@ def _adam(memory, table, numbers):
     i = cuda.threadIdx.x
     while i < count:
         value = memory[p + i] * shrink
-        slope = memory[g + i] + weight_decay * value
-        mean = beta1 * memory[m + i] + rest1 * slope
-        square = beta2 * memory[v + i] + rest2 * (slope * slope)
+        grad = memory[g + i] + weight_decay * value
+        mean = beta1 * memory[m + i] + rest1 * grad
+        square = beta2 * memory[v + i] + rest2 * (grad * grad)
         memory[m + i] = mean
         memory[v + i] = square
         memory[p + i] = value - rate * mean / (sqrt(square * scale2) + eps)
@@ -85,25 +85,25 @@ def _step(
     states: list[list[DeviceArray]],
     numbers: Numbers,
 ) -> None:
-    flat = [[contiguous(a) for a in arrays] for arrays in (params, grads, *states)]  # some of them copies
+    flat = [[contiguous(a) for a in arrays] for arrays in (params, grads, *states)]  # some arrays are copies
     table = [
-        (min(CHUNK, p.size - start), *[place + start for place in places])
-        for p, *places in zip(flat[0], *[[_place(a) for a in arrays] for arrays in flat], strict=True)
+        (min(CHUNK, p.size - start), *[offset + start for offset in offsets])
+        for p, *offsets in zip(flat[0], *[[_offset(a) for a in arrays] for arrays in flat], strict=True)
         for start in range(0, p.size, CHUNK)
     ]
     if not table:
         return
     dtype = params[0].dtype
     arguments = device().anywhere(dtype), constant(np.array(table, np.int64)), from_numpy(numbers, dtype)
-    kernel_for[dtype](len(table), *arguments, keep=flat)  # the table holds their addresses alone
+    kernel_for[dtype](len(table), *arguments, keep=flat)  # the table has only their addresses
     for arrays, copies in ((params, flat[0]), *zip(states, flat[2:], strict=True)):
         for a, b in zip(arrays, copies, strict=True):
             if a is not b:
                 assign(a, b)
 
 
-def _place(a: DeviceArray) -> int:
-    """Where it lies, counted in its elements from address 0."""
+def _offset(a: DeviceArray) -> int:
+    """Its offset from address 0, in elements."""
     return device().address(a.owner.memory) // a.dtype.itemsize + a.offset
 
 

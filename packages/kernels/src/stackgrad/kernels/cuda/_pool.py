@@ -1,11 +1,11 @@
-"""Pooling, of images that are seen as planes (n * c, h, w).
+"""Pooling of images that are viewed as planes (n * c, h, w).
 
-result     |t0 t1 t2 ...|    a thread has one element of the result, and looks at its window, row by row
+result     |t0 t1 t2 ...|    a thread computes one element of the result from its window, row by row
 
-gradient   |t0 t1 t2 ...|    a thread has RUN pixels of a column, one below the other, for each of which it adds
-           |t0 t1 t2 ...|    up its shares of the windows that hold it: row of windows by row, in each of them
-           |t0 t1 t2 ...|    window by window, both from the last one backwards. No two threads add to one pixel,
-           |t0 t1 t2 ...|    and the last windows are found by division once for the whole run
+gradient   |t0 t1 t2 ...|    a thread computes RUN adjacent pixels of a column. Each is the sum of its shares of the
+           |t0 t1 t2 ...|    windows that contain it, over rows of windows and the windows of each row, both from
+           |t0 t1 t2 ...|    the last to the first. No two threads add to the same pixel, and the last windows are
+           |t0 t1 t2 ...|    found by one division for the whole run
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ INT32 = np.dtype("int32")
 
 @inlined
 def _divide_short(a, b):
-    """a // b of what is far less than 2**32."""
+    """a // b for values far below 2**32."""
     return np.int64(np.uint32(a) // np.uint32(b))
 
 
@@ -45,9 +45,9 @@ def _split(i, height, width):
 
 
 class Pooling(NamedTuple):
-    """An image of h x w, over which a window of `rows` x `columns` goes in out_h x out_w steps.
+    """Windows of `rows` x `columns` at out_h x out_w positions on an image of h x w.
 
-    A step is `down` or `across` long, and the first window begins `above` and `left` of the image.
+    The strides are `down` and `across`; the first window begins `above` rows and `left` columns before the image.
     """
 
     h: Any
@@ -69,7 +69,7 @@ def _pooling(shape: Shape, out_shape: Shape, window: Window) -> Pooling:
 
 @inlined
 def _corner(i, pool):
-    """Of element i of the result the plane, and the row and column of the image where its window begins."""
+    """The plane of element i of the result, and the row and column of the image where its window begins."""
     plane, y, x = _split(i, pool.out_h, pool.out_w)
     return plane, y * pool.down - pool.above, x * pool.across - pool.left
 
@@ -84,7 +84,7 @@ def _arguments_with_taps(T):
 
 @kernel(_arguments_with_taps)
 def _max_pool(x, taps, out, pool, n):
-    """The largest under each window, the first of equal ones, or the last NaN."""
+    """The largest value of each window and its tap: the first of equal values, or the last NaN."""
     i = cuda.grid(1)
     while i < n:
         plane, top, left = _corner(i, pool)
@@ -105,7 +105,7 @@ def _max_pool(x, taps, out, pool, n):
 
 @kernel(_arguments_with_taps)
 def _max_pool_take(x, taps, out, pool, n):
-    """What lies at a tap of each window."""
+    """The value at one tap of each window."""
     i = cuda.grid(1)
     while i < n:
         plane, top, left = _corner(i, pool)
@@ -132,12 +132,12 @@ def _avg_pool(x, out, pool, n):
 
 
 def _plus(total, g, taps, at, tap, count):
-    """Stand-in: the total, plus what a tap of the window at index `at` gets of its gradient."""
+    """Placeholder: the total, plus the share of one tap in the gradient of the window at index `at`."""
     return total
 
 
 def _collect(g, taps, out, pool, n):
-    """For each pixel its shares of the windows that hold it; n counts runs of RUN rows of a column."""
+    """Sum for each pixel its shares of the windows that contain it; n counts runs of RUN rows of a column."""
     runs = divide(pool.h + RUN - 1, RUN)
     count = T(pool.rows * pool.columns)
     i = cuda.grid(1)
@@ -187,7 +187,7 @@ _AVG_POOL_GRAD = _collecting("avg_pool_grad", _plus_part, lambda T: (pointer(T),
 
 
 def _forward(x: DeviceArray, window: Window, out_size: Shape) -> tuple[DeviceArray, tuple[Any, ...]]:
-    """The result's array, and the arguments of a kernel from it on."""
+    """The result's array, and the kernel's arguments beginning with it."""
     out = empty((*x.shape[:2], *out_size), x.dtype)
     return out, (out, _pooling(x.shape, out.shape, window), out.size)
 
@@ -224,7 +224,7 @@ def max_pool2d_grad(g: DeviceArray, taps: DeviceArray, size: Pair, window: Windo
 
 def avg_pool2d_grad(g: DeviceArray, size: Pair, window: Window) -> DeviceArray:
     """See Backend.avg_pool2d_grad."""
-    return _gradient(_AVG_POOL_GRAD, g, g, size, window)  # the taps are not read
+    return _gradient(_AVG_POOL_GRAD, g, g, size, window)  # its kernel does not read taps
 
 
 def _gradient(collect: Kernel, g: DeviceArray, taps: DeviceArray, size: Pair, window: Window) -> DeviceArray:

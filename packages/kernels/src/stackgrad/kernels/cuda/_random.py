@@ -1,12 +1,12 @@
-"""Uniform random numbers by Philox 4x32-10, the same as `stackgrad.tensor` draws with NumPy, and dropout by them.
+"""Uniform random numbers by Philox 4x32-10, the same ones as `stackgrad.tensor` draws with NumPy, and dropout.
 
-    block of the draw   |    0    |    1    |    2    | ...      a thread makes the four words of a block and of them
+    block of the draw   |    0    |    1    |    2    | ...      a thread makes the four words of a block, and from them
     uniform, float32    |0 1 2 3  |4 5 6 7  |8 ...    |          four numbers,
     uniform, float64    |0   1    |2   3    |4 ...    |          two, of two words each,
     dropout             |0 1 2 3  |4 5 6 7  |8 ...    |          or four float32, whatever the dtype of the elements
 
-Where the first element is not the first of the draw, what comes before it in its block is left out. Seed, number of the
-draw and first element lie in device memory: a captured function writes them each time.
+If the first element is not the first of its block, the elements before it are skipped. The seed, the index of the draw
+and the first element are in device memory: each replay of a captured function writes them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _W0, _W1 = (np.uint32(w) for w in WEYL)
 
 @inlined
 def _philox(block, draw):
-    """The four words, uint32, of a block of a draw, which is a seed, a number and the first element."""
+    """The four uint32 words of a block; a draw is a seed, the index of the draw, and the first element."""
     seed, call = draw[0], draw[1]
     c0, c1 = np.uint32(block & _LOW), np.uint32((block >> 32) & _LOW)
     c2, c3 = np.uint32(call & _LOW), np.uint32((call >> 32) & _LOW)
@@ -62,7 +62,7 @@ def _number64(high, low):
 
 @inlined
 def _write32(out, i, n, words):
-    """The numbers of a block, from index i on, which may be below 0."""
+    """Write the numbers of a block from index i on, which may be negative."""
     if 0 <= i < n:
         out[i] = _number32(words[0])
     if 0 <= i + 1 < n:
@@ -75,7 +75,7 @@ def _write32(out, i, n, words):
 
 @inlined
 def _write64(out, i, n, words):
-    """The numbers of a block, from index i on, which may be below 0."""
+    """Write the numbers of a block from index i on, which may be negative."""
     if 0 <= i < n:
         out[i] = _number64(words[0], words[1])
     if i + 1 < n:
@@ -83,7 +83,7 @@ def _write64(out, i, n, words):
 
 
 _NUMBERS = {np.dtype("float32"): (_write32, 4), np.dtype("float64"): (_write64, 2)}
-_write: Any = None  # stand-ins: the kernel below is compiled with those of its dtype
+_write: Any = None  # placeholders: the kernel below is compiled with those of its dtype
 IN_A_BLOCK = 0
 
 
@@ -114,7 +114,7 @@ def uniform(shape: Shape, dtype: np.dtype[Any], draw: NDArray[np.uint64]) -> Dev
 
 @inlined
 def _drop(x, out, mask, i, n, word, rate, scale):
-    """One element, dropped where its number is below the rate."""
+    """Write one element, which is dropped if its random number is below the rate."""
     if 0 <= i < n:
         factor = scale if _number32(word) >= rate else type(scale)(0)
         mask[i] = factor

@@ -1,19 +1,20 @@
 """Reductions.
 
-The array is seen as (a, k, b), k the elements to be reduced and b what lies inside them in memory. Dimensions that
-others part, as in the sum over batch and pixels of each channel, are reduced one after the other, the innermost first.
-k is cut into pieces of fixed length, each piece is folded into one value, and the values again the same way until one
-is left. The form of this tree depends on the shape and the strides alone, and so does the result, to the bit.
+The array is viewed as (a, k, b): k is the extent to reduce, and b the extent inside it in memory. Dimensions with
+others between them, as in the sum over batch and pixels of each channel, are reduced one after the other, innermost
+first. k is cut into pieces of fixed length. Each piece is folded into one value, and the values are folded again the
+same way until one is left. The form of this tree depends on the shape and the strides alone, and so do the bits of the
+result.
 
-Where b is 1 and rows are long, a block of threads has a piece of PIECE elements:
+If b is 1 and rows are long, a block of threads has a piece of PIECE elements:
 
     piece      |0 1 2 ... 255|256 ...    |512 ...    |        thread t folds elements t, t + LANES, t + 2 LANES, ...
     partial    |p0 p1 ... p127 | p128 ... p255|               in shared memory: the right half is folded into the
                |p0 ... p63 | p64 ... p127|                    left one until one value is left
                |out|
 
-Otherwise a thread has a piece of a column, PIECE_OF_COLUMN elements which lie b apart; neighbouring threads have
-neighbouring columns:
+Otherwise a thread has a piece of a column: PIECE_OF_COLUMN elements with stride b. Adjacent threads have adjacent
+columns:
 
     row i      |t0 t1 t2 ... |
     row i + 1  |t0 t1 t2 ... |    each folds downwards
@@ -48,12 +49,12 @@ SHORT = either(64, simulated=8)  # rows up to this long are folded by one thread
 
 
 def _scalar(x, y, z):
-    """Stand-in: the kernels below are compiled with the function of one reduction in its place."""
+    """Placeholder: the kernels below are compiled with the function of one reduction instead."""
     return x
 
 
 def _fold_rows(x, out, k, pieces):
-    """Piece p of row r of x (a, k) into out (a, pieces); block r * pieces + p."""
+    """Fold piece p of row r of x (a, k) into out (a, pieces), in block r * pieces + p."""
     partial = cuda.shared.array(LANES, T)
     at = cuda.blockIdx.x
     row = divide(at, pieces)
@@ -83,7 +84,7 @@ def _fold_rows(x, out, k, pieces):
 
 
 class Columns(NamedTuple):
-    """How x (a, k, b) has columns of k elements, b of them side by side, each of so many pieces."""
+    """The columns of x (a, k, b): k elements each, b adjacent columns, and `pieces` pieces of each."""
 
     k: Any
     b: Any
@@ -92,14 +93,14 @@ class Columns(NamedTuple):
 
 @inlined
 def piece_of(i, columns):
-    """The piece whose result is element i of (a, pieces, b): its outer index, its index there, and its column."""
+    """The piece whose result is element i of (a, pieces, b): its outer index, its index in the column, its column."""
     block = divide(i, columns.b)
     outer = divide(block, columns.pieces)
     return outer, block - outer * columns.pieces, i - block * columns.b
 
 
 def _fold_columns(x, out, columns, n):
-    """Pieces of the columns of x (a, k, b) into out (a, pieces, b), which has n elements."""
+    """Fold pieces of the columns of x (a, k, b) into out (a, pieces, b), which has n elements."""
     i = cuda.grid(1)
     while i < n:
         outer, piece, column = piece_of(i, columns)
@@ -146,7 +147,7 @@ def reduce(reduction: Reduction, a: DeviceArray, dims: Shape) -> DeviceArray:
 
 
 def run(kernels: FoldKernels, start: float | None, x: DeviceArray, dims: Shape) -> DeviceArray:
-    """x folded over `dims`, which are removed; `start` where there is nothing to fold."""
+    """x folded over `dims`, which are removed; `start` if there is nothing to fold."""
     if not x.size:
         return full(tuple([n for d, n in enumerate(x.shape) if d not in dims]), 0 if start is None else start, x.dtype)
     return _find(kernels, x, dims).run(x)
@@ -157,7 +158,7 @@ def _find(kernels: FoldKernels, x: DeviceArray, dims: Shape) -> _Plan:
 
 
 class _Pass(NamedTuple):
-    """What makes the array of one pass over the data, its kernel, and how that is launched."""
+    """One pass over the data: a function that makes its output, its kernel, and the arguments of the launch."""
 
     make: Callable[[], DeviceArray]
     launch: Launch
@@ -166,7 +167,7 @@ class _Pass(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """The dimensions longer than 1 in the order to copy them to, unless they are folded as they lie; and the result."""
+    """The order to copy dimensions longer than 1 to (None for no copy), the passes, and the result's layout."""
 
     order: Shape | None
     passes: tuple[_Pass, ...]
@@ -174,7 +175,7 @@ class _Plan(NamedTuple):
     strides: Shape
 
     def run(self, x: DeviceArray) -> DeviceArray:
-        """The result for an array of the shape and strides that this was made for."""
+        """The result for an array of the shape and strides of this plan."""
         order, passes, shape, strides = self
         if order is not None:
             x = copy(_in_order(x, order))
@@ -198,7 +199,7 @@ def _plan(kernels: FoldKernels, x: DeviceArray, dims: Shape) -> _Plan:
         order = (*[d for d in long if d not in folded], *folded)
     left = order
     passes: list[_Pass] = []
-    while any(d in folded for d in left):  # those first that are innermost in memory
+    while any(d in folded for d in left):  # innermost in memory first
         end = max(left.index(d) for d in folded if d in left) + 1
         begin = end
         while begin > 0 and left[begin - 1] in folded:
@@ -213,7 +214,7 @@ def _plan(kernels: FoldKernels, x: DeviceArray, dims: Shape) -> _Plan:
 
 
 def _passes(kernels: FoldKernels, dtype: np.dtype[Any], a: int, k: int, b: int) -> Iterator[_Pass]:
-    """(a, k, b) folded over k, piece by piece."""
+    """The passes that fold (a, k, b) over k, piece by piece."""
     while k > 1:
         by_rows = b == 1 and k > SHORT
         pieces = -(-k // (PIECE if by_rows else PIECE_OF_COLUMN))
@@ -237,9 +238,9 @@ _KERNELS = {
 
 @kernel(lambda T: (pointer(T), pointer(int64), pointer(int64), named(Columns), int64, int64, int64), dtypes="bif")
 def _extreme(x, indices, out, columns, count, largest, n):
-    """For each piece of `count` indices in columns of x (a, k, b), that of the extreme: out (a, pieces, b).
+    """The index of the extreme among each piece of `count` indices in columns of x (a, k, b): out (a, pieces, b).
 
-    At first the indices are 0 .. k - 1, and `indices` is not read.
+    In the first pass the indices are 0 .. k - 1, and `indices` is not read.
     """
     k, b = columns.k, columns.b
     i = cuda.grid(1)

@@ -1,12 +1,12 @@
-"""Kernels that a captured function launched: those in a row are one CUDA graph, replayed by one launch.
+"""Recorded launches of a captured function: a sequence of launches is one CUDA graph, replayed by one launch.
 
     recorded   launch launch launch|count|upload|launch launch
     tape       |count|upload|launch launch launch launch launch|
     replay     |count|upload|              graph               |
 
-A graph is built when it is first replayed. It holds kernels and their arguments alone, so what changes from replay to
-replay lies in device memory. The host writes it there ahead of the kernels, whose stream does all in order: learning
-rates, numbers of steps, numbers of draws. Only what the host does by values of tensors parts one graph from the next.
+A graph is built on its first replay. It has only kernels and fixed arguments, so values that change between replays,
+such as learning rates, step counts and indices of draws, are in device memory. The host writes them there ahead of the
+kernels; the stream keeps that order. A new graph begins only where the host works with values of tensors.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ._driver import Call, device
 
 
 class Row(Launches):
-    """Launches in a row. The arrays come along: what a replay writes to must not become another's."""
+    """A sequence of launches. It keeps the arrays alive, so that no other array gets memory that replays write to."""
 
     def __init__(self) -> None:
         self._calls: list[Call] = []

@@ -1,4 +1,4 @@
-"""What simulated kernels get for arrays: memory of the host by indices, which a GPU's kernels reach by pointers."""
+"""The arguments that stand for arrays in simulated kernels: host memory with indices, where a GPU has pointers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 class Pointer:
-    """What a kernel gets for an array: indices count from `start` on, and none may leave the memory."""
+    """A kernel's argument for an array: indices count from `start`, and an index out of bounds raises IndexError."""
 
     __slots__ = ("_elements", "_start")
 
@@ -31,7 +31,7 @@ class Pointer:
 
 
 class Anywhere:
-    """What a kernel gets for all memory: indices count elements from address 0 on."""
+    """A kernel's argument for all memory: indices count elements from address 0."""
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self._dtype = dtype

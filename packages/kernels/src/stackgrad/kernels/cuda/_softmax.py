@@ -1,19 +1,19 @@
-"""Softmax, log-softmax, their gradients, and cross-entropy: rows of k elements, each by a group of threads.
+"""Softmax, log-softmax, their gradients, and cross-entropy: rows of k elements, each processed by a group of threads.
 
-A block holds ROWS groups of LANES threads. How many lanes a row gets depends on k alone: one where rows are short,
-32 and more where they are long.
+A block has ROWS groups of LANES threads. The number of lanes of a row depends on k alone: one for short rows, 32 and
+more for long ones.
 
     row 0      |l0 l1 ... l31|l0 l1 ... l31|l0 ...|     lane t takes elements t, t + LANES, t + 2 LANES, ...
     row 1      |l0 l1 ... l31|l0 l1 ... l31|l0 ...|     of its row
-    partial    |p0 p1 ... p15 | p16 ... p31|            in shared memory: the right half is put to the left one until
-               |p0 ... p7 | p8 ... p15|                 one is left, the row's; then each lane goes over its elements
-               |p0|                                     again and writes theirs
+    partial    |p0 p1 ... p15 | p16 ... p31|            in shared memory: the right half is merged into the left one
+               |p0 ... p7 | p8 ... p15|                 until one is left, the row's; then each lane goes over its
+               |p0|                                     elements again and writes the results
 
-A lane's partial is (m, s), its largest element and the sum of exp(x - m), for a gradient a sum alone. Both m and s are
-found in one pass, in which s is scaled again whenever a larger element comes (M. Milakov and N. Gimelshein, "Online
-normalizer calculation for softmax", arXiv:1805.02867). So a row is read twice, the second time mostly from the cache.
+A lane's partial result is (m, s), its largest element and the sum of exp(x - m); for a gradient it is a sum alone. One
+pass computes both: s is rescaled whenever a larger element comes (M. Milakov and N. Gimelshein, "Online normalizer
+calculation for softmax", arXiv:1805.02867). So a row is read twice, the second time mostly from the cache.
 
-The gradient of cross-entropy needs no sums, as its forward pass kept log-softmax: a thread takes an element.
+The gradient of cross-entropy needs no sums, because the forward pass kept log-softmax: a thread computes one element.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ from ._kernel import Kernel, Signature, T, cover, either, int64, kernel, pointer
 from ._math import add, exp, log
 from ._strides import divide
 
-# Lanes and rows of a block, and up to how long its rows are.
+# Lanes and rows of a block, and its longest row.
 SHAPES = (
     (1, either(128, simulated=2), either(16, simulated=3)),
     (either(32, simulated=2), either(8, simulated=2), either(2048, simulated=8)),
     (either(512, simulated=4), 1, math.inf),
 )
-WARP = either(32, simulated=2)  # lanes of a row so short that rounding takes little
-LANES = ROWS = THREADS = 0  # stand-ins: each kernel below is compiled for each of the shapes
+WARP = either(32, simulated=2)  # lanes of a row so short that its rounding error is small
+LANES = ROWS = THREADS = 0  # placeholders: each kernel below is compiled for each of the shapes
 
 
 @inlined
 def _share(x, top):
-    """exp(x - top), also where both are -inf; NaN for NaN."""
+    """exp(x - top), which is 1 if both are -inf; NaN for NaN."""
     return type(x)(1) if x == top else exp(x - top)
 
 
 @inlined
 def _merged(top, total, other, share):
-    """The larger of two largest elements, and both sums of exponentials for it."""
+    """The larger of two maxima, and the sum of both sums of exponentials relative to it."""
     if other > top:
         return other, total * _share(top, other) + share
     return top, total + share * _share(other, top)
@@ -56,7 +56,7 @@ def _merged(top, total, other, share):
 
 @inlined
 def _merged_exactly(top, total, lost, other, share):
-    """`_merged`, with what rounding has taken from the total."""
+    """`_merged`, with the rounding error of the total."""
     if other > top:
         scale = _share(top, other)
         top, total, lost = other, total * scale, lost * scale
@@ -68,9 +68,9 @@ def _merged_exactly(top, total, lost, other, share):
 
 @inlined
 def _largest_and_total(x, start, k, lane, lanes, at, tops, totals):
-    """The largest of x[start : start + k], and the sum of exp(x - largest), NaN where there is no softmax.
+    """The maximum of x[start : start + k], and the sum of exp(x - maximum), which is NaN if softmax is undefined.
 
-    All threads of the block take part. Four elements at a time, so that a lane waits for memory once for all of them.
+    All threads of the block must call this. A lane reads four elements at a time, so that it waits for memory once.
     """
     if lane < k:
         top = x[start + lane]
@@ -106,7 +106,7 @@ def _largest_and_total(x, start, k, lane, lanes, at, tops, totals):
 
 
 def _softmax_rows(x, out, k, n, exponential):
-    """Softmax of n rows of k, or log-softmax."""
+    """Softmax of n rows of k elements if `exponential`, else log-softmax."""
     tops = cuda.shared.array(THREADS, T)
     totals = cuda.shared.array(THREADS, T)
     lane = cuda.threadIdx.x
@@ -136,7 +136,7 @@ def _softmax_rows(x, out, k, n, exponential):
 
 
 def _cross_entropy_rows(x, target, losses, log_probs, k, n):
-    """Log-softmax of n rows of k, and the losses: minus its value at the target, NaN for a target that is no class."""
+    """Log-softmax of n rows of k elements, and the losses: minus its value at the target, NaN for one out of range."""
     tops = cuda.shared.array(THREADS, T)
     totals = cuda.shared.array(THREADS, T)
     lane = cuda.threadIdx.x
@@ -162,7 +162,7 @@ def _cross_entropy_rows(x, target, losses, log_probs, k, n):
 
 
 def _softmax_grad_rows(g, y, out, k, n, exponential):
-    """y * (g - sum of g * y) for n rows of k; for log-softmax g - exp(y) * (sum of g)."""
+    """y * (g - sum of g * y) for n rows of k elements; for log-softmax g - exp(y) * (sum of g)."""
     totals = cuda.shared.array(THREADS, T)
     lane = cuda.threadIdx.x
     at = cuda.threadIdx.y * LANES + lane
@@ -173,8 +173,8 @@ def _softmax_grad_rows(g, y, out, k, n, exponential):
         total, lost = T(0), T(0)
         i = lane
         while i < length:
-            slope = g[row * k + i]
-            total, lost = add(total, lost, slope * y[row * k + i] if exponential else slope)
+            grad = g[row * k + i]
+            total, lost = add(total, lost, grad * y[row * k + i] if exponential else grad)
             i += LANES
         totals[at] = total
         half = LANES // 2
@@ -187,16 +187,16 @@ def _softmax_grad_rows(g, y, out, k, n, exponential):
         total = totals[at - lane]
         i = lane
         while i < length:
-            slope = g[row * k + i]
+            grad = g[row * k + i]
             value = y[row * k + i]
-            out[row * k + i] = value * (slope - total) if exponential else slope - exp(value) * total
+            out[row * k + i] = value * (grad - total) if exponential else grad - exp(value) * total
             i += LANES
         cuda.syncthreads()
         base += cuda.gridDim.x * ROWS
 
 
 class RowKernels:
-    """A kernel over n rows of k elements, for each of the shapes of a block."""
+    """A kernel over n rows of k elements, in a variant for each of SHAPES."""
 
     def __init__(self, body: Any, signature: Signature) -> None:
         self._shapes = [(rows, longest, _for_shape(body, signature, lanes, rows)) for lanes, rows, longest in SHAPES]
@@ -220,7 +220,7 @@ _cross_entropy = RowKernels(
 
 
 def _along(kernels: RowKernels, arrays: list[DeviceArray], dim: int, exponential: bool) -> DeviceArray:
-    """The result for rows along `dim`."""
+    """Apply kernels to rows along `dim`."""
     order = _swapped(arrays[0].ndim, dim)
     last = [contiguous(permute(x, order)) for x in arrays]
     out = empty(last[0].shape, last[0].dtype)
@@ -232,7 +232,7 @@ def _along(kernels: RowKernels, arrays: list[DeviceArray], dim: int, exponential
 
 
 def _swapped(ndim: int, dim: int) -> Shape:
-    """The order of dimensions with `dim` and the last one exchanged."""
+    """The order of dimensions with `dim` and the last one swapped."""
     order = list(range(ndim))
     order[dim], order[-1] = order[-1], order[dim]
     return tuple(order)
@@ -260,7 +260,7 @@ def log_softmax_grad(g: DeviceArray, out: DeviceArray, dim: int) -> DeviceArray:
 
 @kernel(lambda T: (pointer(T), int64, pointer(T), pointer(int64), pointer(T), int64, int64))
 def _cross_entropy_grad(g, g_step, log_probs, target, out, k, n):
-    """(exp(log_probs) - one-hot target) * g for all n elements; a thread takes one."""
+    """(exp(log_probs) - one-hot target) * g for n elements, one for each thread."""
     i = cuda.grid(1)
     while i < n:
         row = divide(i, k)
@@ -270,7 +270,7 @@ def _cross_entropy_grad(g, g_step, log_probs, target, out, k, n):
 
 
 def cross_entropy(logits: DeviceArray, target: DeviceArray) -> tuple[DeviceArray, DeviceArray]:
-    """See Backend.cross_entropy. The loss of a target that is no class is NaN."""
+    """See Backend.cross_entropy. The loss for a target out of range is NaN."""
     n, k = logits.shape
     losses, log_probs = empty((n,), logits.dtype), empty((n, k), logits.dtype)
     if log_probs.size:

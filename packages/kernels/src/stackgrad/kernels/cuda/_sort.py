@@ -1,7 +1,7 @@
-"""Sorting rows: merges of runs, each as long as all before, which keep the order of equals.
+"""Sorting rows: a stable merge sort, whose runs double in length.
 
-Each element finds where it belongs in the merged run by itself: behind those before it in its own run, and those of
-the other run that belong before it, which it counts by halving:
+Each element finds its position in the merged run on its own: it follows the elements before it in its own run and those
+of the other run that belong before it, which it counts by binary search:
 
     runs        |1 4 7 9|2 4 5 8|
     merged      |1 2 4 4 5 7 8 9|      the right 4: one before it in its run, two in the left one
@@ -22,7 +22,7 @@ _INT64 = np.dtype("int64")
 
 @inlined
 def _before(a, b, descending):
-    """Whether a belongs before b, if it stood behind; NaN is larger than all numbers."""
+    """Whether a, which follows b, must move before it. NaN counts as larger than all other values."""
     if descending:
         return a > b or (a != a and b == b)
     return a < b or (b != b and a == a)
@@ -30,7 +30,7 @@ def _before(a, b, descending):
 
 @inlined
 def _count_before(keys, start, end, key, with_equals, descending):
-    """How many of the sorted keys from `start` to `end` belong before `key`."""
+    """The number of sorted keys from `start` to `end` that belong before `key`."""
     low = start
     high = end
     while low < high:
@@ -45,7 +45,7 @@ def _count_before(keys, start, end, key, with_equals, descending):
 
 @kernel(lambda T: (pointer(int64), int64, int64), dtypes="i")
 def _count_along(order, k, n):
-    """0 to k - 1 in each row."""
+    """Write 0 .. k - 1 to each row."""
     i = cuda.grid(1)
     while i < n:
         order[i] = i - divide(i, k) * k
@@ -54,7 +54,7 @@ def _count_along(order, k, n):
 
 @kernel(lambda T: (pointer(T), pointer(int64), pointer(T), pointer(int64), *[int64] * 4), dtypes="if")
 def _merge(keys, order, to_keys, to_order, width, k, descending, n):
-    """Each two runs of `width` keys, of rows of k, as one; n keys in all."""
+    """Merge pairs of runs of `width` keys, in rows of k keys; n keys in all."""
     i = cuda.grid(1)
     while i < n:
         row = divide(i, k) * k

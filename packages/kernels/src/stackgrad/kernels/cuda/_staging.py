@@ -1,8 +1,8 @@
-"""Memory of the host from which the device fetches by itself what is uploaded, so that nobody waits for it.
+"""Page-locked host memory for uploads: the device fetches values from it later, so the host need not wait.
 
-|upload 0|upload 1|upload 2| free                |     filled from the front on
-|upload 9| free                                  |     where one does not fit, all that was asked for is waited
-                                                       for, and it is filled again
+|upload 0|upload 1|upload 2| free                |     filled from the front
+|upload 9| free                                  |     if an upload does not fit, wait for all earlier ones,
+                                                       and begin at the front again
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ _GRAIN = 64
 
 
 class PinnedMemory:
-    """`size` bytes of the host at `address`, as NumPy takes them; freed by `free` with the last array of them."""
+    """`size` bytes of the host at `address`, for NumPy; `free` frees them with the last array that refers to them."""
 
     def __init__(self, address: int, size: int, free: Callable[[int], None]) -> None:
         self._address, self._free = address, free
         self.__array_interface__ = {"data": (address, False), "shape": (size,), "typestr": "|u1", "version": 3}
 
     def __del__(self) -> None:
-        try:  # noqa: SIM105 - at the end of the interpreter the driver may be gone
+        try:  # noqa: SIM105 - at interpreter shutdown the driver may be gone
             self._free(self._address)
         except Exception:
             pass
 
 
 class Staging:
-    """SIZE bytes at `address`; `fetch` asks the device for bytes from an address, `wait` waits until it has them all.
+    """SIZE bytes at `address`. `fetch` starts a copy on the device, `wait` waits for all of them.
 
-    A `fetch` is asked to copy from an address, to an address, so many bytes.
+    The arguments of `fetch` are the source address, the target address and the number of bytes.
     """
 
     def __init__(self, address: int, fetch: Callable[[int, int, int], Any], wait: Callable[[], None]) -> None:
@@ -48,7 +48,7 @@ class Staging:
         self._lock = free_in_forks(Lock())
 
     def upload(self, values: NDArray[Any], target: int) -> None:
-        """Have `values`, in C order, fetched to `target` of the device. They may change when this returns."""
+        """Let the device fetch `values`, in C order, to its address `target`. The caller may change them afterwards."""
         flat = values.reshape(-1).view(np.uint8)
         for first in range(0, flat.size, SIZE):
             part = flat[first : first + SIZE]

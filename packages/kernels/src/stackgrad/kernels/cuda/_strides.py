@@ -1,4 +1,4 @@
-"""How kernels see arrays of any shape: as at most RANK dimensions, with a stride for each array."""
+"""Arrays of any shape in kernels: at most RANK dimensions, with strides for each array."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def divide(a, b):
 
 @inlined
 def offset_of(i, shape, strides):
-    """Where element i, counted in C order, lies."""
+    """The offset of element i, counted in C order."""
     row = divide(i, shape[3])
     plane = divide(row, shape[2])
     block = divide(plane, shape[1])
@@ -36,9 +36,9 @@ def offset_of(i, shape, strides):
 def parts(
     arrays: Sequence[DeviceArray], shape: Shape, strides: Sequence[Shape]
 ) -> Iterator[tuple[list[DeviceArray], Shape]]:
-    """The arrays, each walked over `shape` by its strides, as views of RANK dimensions, and their shape.
+    """The arrays, each with its strides over `shape`, as views of RANK dimensions, and the shape of these.
 
-    One part is usual; where more dimensions are left after merging, each index of the first ones is a part.
+    Usually there is one part. If more dimensions are left after merging, each index of the first ones is a part.
     """
     extents, merged = merge(shape, strides)
     lead = max(len(extents) - RANK, 0)

@@ -1,8 +1,8 @@
 """The tiled product that matrix products and convolutions share: sums over d of left(row, d) times right(column, d).
 
-A block of threads makes a tile of the result. The sum runs in steps of DEPTH, for which the block brings its rows and
-columns to shared memory; while it multiplies these it already reads the next ones, into registers, and two buffers
-take turns, so that one barrier a step is enough:
+A block of threads computes a tile of the result. The sum advances by DEPTH at a time; for that the block copies parts
+of its rows and columns to shared memory. While it multiplies these, it already reads the next ones into registers, and
+it alternates between two buffers, so that one barrier each time is enough:
 
                           right   columns of the tile
                                  |........................|  DEPTH deep
@@ -13,16 +13,16 @@ take turns, so that one barrier a step is enough:
                |...|             |t0    t1    |t0    t1   |       once, and its neighbours the next four
                DEPTH deep        |t2    t3    |t2    t3   |
 
-For each of the DEPTH a thread reads DOWN + ACROSS values and does DOWN x ACROSS multiply-adds. The threads of a warp
-stand 4 by 8, so that together they read few lines of shared memory. Both operands lie there with DEPTH as their slower
-dimension, whose rows are PAD longer than need be: of a warp that writes columns of DEPTH 8, no two threads then meet in
-a bank, and rows still begin where four values can be read at once.
+For each d a thread reads DOWN + ACROSS values and does DOWN x ACROSS multiply-adds. The threads of a warp are arranged
+4 by 8, so that together they read few lines of shared memory. Both operands are stored there with DEPTH as the slower
+dimension, in rows that are PAD elements longer than necessary: when a warp writes columns of DEPTH 8, no two threads
+conflict in a bank, and rows are still aligned for reads of four values at once.
 
-LARGE and MEDIUM are as drawn, for float32 alone. SMALL, for all that is small and for float64, has one group each way,
-of four rows and two columns, and DEPTH 16, of which two threads each meet in a bank when float32 are written.
+LARGE and MEDIUM are as drawn, for float32 alone. SMALL, for small products and for float64, has one group each way, of
+four rows and two columns, and DEPTH 16; writes of float32 then conflict in pairs of threads.
 
-Where tiles are few and sums are long, the sums are cut into pieces, which other blocks make; `joined` adds them up in
-their order. All of this is chosen by the shapes alone.
+If tiles are few and sums are long, the sums are cut into pieces for different blocks; `joined` adds the pieces in
+order. All of these choices depend on the shapes alone.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ PAD = 4
 ALIGNMENT = either(16, simulated=None)  # bytes of GROUP float32
 WARP_DOWN, WARP_ACROSS = either((4, 8), simulated=(1, 2))
 ENOUGH = either(256, simulated=2)  # blocks: fewer leave much of a GPU idle
-SHORTEST = either(256, simulated=8)  # of a sum's pieces
+SHORTEST = either(256, simulated=8)  # length of a piece of a sum
 LONGEST = either(16384, simulated=64)
 
 
 @dataclass(frozen=True)
 class Form:
-    """The extents of a tile, the DEPTH of a step, and how many rows and columns of the tile each thread has."""
+    """The extents of a tile, its DEPTH, and the number of rows and columns of the tile that each thread has."""
 
     rows: int
     columns: int
@@ -68,11 +68,11 @@ class Form:
         return self.rows // self.down * (self.columns // self.across)
 
     def tiles(self, rows: int, columns: int) -> int:
-        """How many cover so many rows and columns."""
+        """The number of tiles that cover these rows and columns."""
         return -(-rows // self.rows) * -(-columns // self.columns)
 
     def globals(self) -> dict[str, Any]:
-        """What a kernel of this form finds as its globals."""
+        """The globals of a kernel of this form."""
         left_pitch, right_pitch = self.rows + PAD, self.columns + PAD
         corner, row_of, column_of, multiply_add = _functions(self)
         return {
@@ -87,7 +87,7 @@ class Form:
             "RIGHT_PITCH": right_pitch,
             "LEFT_SIZE": 2 * self.depth * left_pitch,
             "RIGHT_SIZE": 2 * self.depth * right_pitch,
-            "LEFT_EACH": self.rows * self.depth // self.threads,  # values that a thread brings for a step
+            "LEFT_EACH": self.rows * self.depth // self.threads,  # values that a thread copies each time
             "RIGHT_EACH": self.columns * self.depth // self.threads,
             "_corner": corner,
             "_row_of": row_of,
@@ -102,7 +102,7 @@ SMALL = either(Form(32, 32, 16, 4, 2), simulated=Form(4, 2, 2, 2, 1))
 
 
 def _functions(form: Form) -> tuple[Any, ...]:
-    """What the threads of a tile have in common."""
+    """The functions that the threads of a tile share."""
     depth, down, across = form.depth, form.down, form.across
     left_pitch, right_pitch = form.rows + PAD, form.columns + PAD
     row_group, column_group = min(GROUP, down), min(GROUP, across)
@@ -130,9 +130,9 @@ def _functions(form: Form) -> tuple[Any, ...]:
 
     @inlined
     def multiply_add(left, right, buffer, first_row, first_column, ours, theirs, sums):
-        """Add the products of one step to the sums; `ours` and `theirs` are registers for DOWN and ACROSS values.
+        """Add the products of DEPTH elements to the sums; `ours` and `theirs` are registers for DOWN and ACROSS values.
 
-        Unsigned indices have no test for negative ones, which would keep the compiler from reading four at once.
+        Indices are unsigned: a test for negative ones would keep the compiler from reading four values at once.
         """
         for d in range(depth):
             at_left = (buffer * depth + d) * left_pitch + first_row
@@ -149,7 +149,7 @@ def _functions(form: Form) -> tuple[Any, ...]:
 
 
 class TiledKernels:
-    """A kernel in all forms. What has eight bytes, of which half as many fit, is made in small tiles."""
+    """A kernel in all forms. Dtypes of eight bytes use small tiles, because only half as many values fit."""
 
     def __init__(self, body: Callable[..., None], signature: Signature, integers: bool = False) -> None:
         def form(form: Form, name: str, dtypes: str) -> Kernel:
@@ -169,7 +169,7 @@ class TiledKernels:
 
 
 def form_for(dtype: DType, rows: int, columns: int, depth: int, products: int) -> Form:
-    """The largest tile of which there are enough and little lies beyond the edges; `products` are made at once."""
+    """The largest tile that gives enough blocks and wastes little beyond the edges, for `products` products at once."""
     if dtype == np.dtype("float32"):
         for form in (LARGE, MEDIUM):
             tiles = form.tiles(rows, columns)
@@ -180,7 +180,7 @@ def form_for(dtype: DType, rows: int, columns: int, depth: int, products: int) -
 
 
 def cut(form: Form, tiles: int, depth: int) -> tuple[int, int]:
-    """Into how many pieces the sums of `depth` products are cut, and their length, for so many tiles."""
+    """The number of pieces into which sums of `depth` products are cut, and their length, for this number of tiles."""
     pieces = 1 if tiles >= ENOUGH else max(min(2 * ENOUGH // max(tiles, 1), depth // SHORTEST), 1)
     pieces = max(pieces, -(-depth // LONGEST))
     length = max(-(-depth // (pieces * form.depth)), 1) * form.depth
@@ -188,7 +188,7 @@ def cut(form: Form, tiles: int, depth: int) -> tuple[int, int]:
 
 
 class After(NamedTuple):
-    """What follows the sums: a bias where it is `biased`, and where `relu` is not 0 what is above 0."""
+    """The operations after the sums: add a bias if `biased` is not 0, and apply relu if `relu` is not 0."""
 
     bias: Any
     biased: Any
@@ -201,14 +201,14 @@ def after_of(T: Any) -> Any:
 
 
 def epilogue(bias: DeviceArray | None, relu: bool, pieces: int, unread: DeviceArray) -> After:
-    """What a kernel is told of bias and relu, which must wait where sums are cut; for no bias it gets any array."""
+    """The `After` of a kernel: bias and relu must wait if sums are cut. Without a bias, `unread` takes its place."""
     if pieces > 1 or bias is None:
         return After(unread, 0, int(relu and pieces == 1))
     return After(contiguous(bias), 1, int(relu))
 
 
 def joined(parts: DeviceArray, bias: DeviceArray | None, relu: bool) -> DeviceArray:
-    """The sum of pieces (pieces, ...), with what waited for it; `bias` broadcasts to it."""
+    """The sum of pieces (pieces, ...), followed by bias, which broadcasts, and relu if they had to wait for it."""
     if parts.shape[0] == 1:
         return parts.view(parts.shape[1:], parts.strides[1:])
     out = reduce(REDUCTIONS["sum"], parts, (0,))

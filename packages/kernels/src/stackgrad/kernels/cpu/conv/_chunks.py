@@ -1,4 +1,4 @@
-"""What the ways to a weight's gradient share: the chunks of pixels that are summed apart, and then in their order."""
+"""Chunks of pixels for a weight's gradient: all algorithms sum each by itself, and then the chunks in order."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ Pair = tuple[int, int]
 
 _SUMMED = SUMMED_COLUMNS * SUMMED_CHANNELS
 
-# Extents of the sums of chunks, (chunks, groups, taps, rows, columns); channels of the image and g among these.
+# The extents of the chunks' sums (chunks, groups, taps, rows, columns); the image's and g's channels among these.
 Parts = namedtuple("Parts", "chunks groups taps rows columns into out")
 
 
 @kernel(lambda T: (Memory(T), Memory(T), named(Parts)))
 def sum_chunks(block, parts, out, of):
-    """SUMMED_CHANNELS input channels of a weight's gradient, summed in the chunks' order.
+    """SUMMED_CHANNELS input channels of a weight's gradient, summed in the order of chunks.
 
-    These channels lie side by side in `out`, so that a line of the cache is filled at once.
+    These channels are adjacent in `out`, so they fill whole cache lines.
     """
     blocks = (of.into + SUMMED_CHANNELS - 1) // SUMMED_CHANNELS
     group, channel = block // blocks, block % blocks * SUMMED_CHANNELS
@@ -55,9 +55,9 @@ def sum_chunks(block, parts, out, of):
 
 
 def chunks_of(units: int, rows: int, channels: int, dtype: np.dtype[Any]) -> Pair:
-    """How many chunks the units are summed in, each giving `rows` of channels of g, and the units in each.
+    """The number of chunks in which units are summed, and the units in each; a chunk has `rows` rows of channels of g.
 
-    These are rounded up to vectors as all CPUs have them, on which the order of a sum may depend.
+    The rows' size is rounded up to vectors that all CPUs have, so that the order of a sum is the same on each.
     """
     block = lanes(dtype) * (1 if channels <= lanes(dtype) else 2)
     size = rows * -(-channels // block) * block
@@ -66,7 +66,7 @@ def chunks_of(units: int, rows: int, channels: int, dtype: np.dtype[Any]) -> Pai
 
 
 def rows_of(g: Images, beyond: int) -> tuple[Callable[[Any], Array], Pair]:
-    """What gives memory in which each row of g lies in one piece, and how far it is to the next image and row."""
+    """A function that gives memory in which each row of g is contiguous, and its strides between images and rows."""
     _, o, oh, ow = g.shape
     image, channel, row, pixel = (stride // g.itemsize for stride in g.strides)
     if isinstance(g, Image):

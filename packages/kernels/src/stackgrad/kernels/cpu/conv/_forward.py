@@ -1,7 +1,7 @@
-"""Convolution in tiles held in registers (see _simd); which shapes go which way, and why, stands in `__init__`.
+"""Convolution in tiles held in registers (see _simd); `__init__` says which shapes take which algorithm, and why.
 
-A tile is some neighbouring pixels of an output row by a block of output channels; it starts from the bias and takes in,
-for each tap and input channel, one value a pixel times one row of weights.
+A tile is some adjacent pixels of an output row by a block of output channels. It starts from the bias; for each tap and
+input channel it adds one value per pixel times one row of weights.
 
     image, channels-last                           weights (kh * kw * c, block)
     +---+---+---+---+---+                          +-----------------+
@@ -46,20 +46,20 @@ Run = Callable[[Any, Array, Array | None], tuple[Array, Images]]
 
 ONE_PIXEL = Window((1, 1))
 
-TILE_ROWS, TILE_VECTORS = 6, 2  # stand-ins: each kernel has those of its tile
+TILE_ROWS, TILE_VECTORS = 6, 2  # placeholders: each kernel has those of its tile
 
-# How far it is in memory from one image, row and pixel under the window to the next.
+# The strides in memory from one image, row and pixel under the window to the next.
 Step = namedtuple("Step", "image row pixel")
 
-# Rows in a chunk, images, and rows and pixels in each, of what a kernel goes through.
+# What a kernel goes through: rows in a chunk, images, and rows and pixels in each image.
 Rows = namedtuple("Rows", "each images height width")
 
-# Output channels and groups, a group's input channels; taps, and how many of them are taken in at a time.
+# Output channels, groups, input channels of a group; taps, and how many of them are added at a time.
 Channels = namedtuple("Channels", "out groups into taps at_once")
 
 
 def _convolve(chunk, x, taps, weight, out, step, rows, channels, relu):
-    """Some rows of the output, counted through all images. `taps` are distances in the image."""
+    """Some rows of the output, counted through all images. `taps` are offsets in the image."""
     weight = from_line(weight)
     out_group = channels.out // channels.groups
     width = TILE_VECTORS * wide_lanes_of(x)
@@ -72,9 +72,9 @@ def _convolve(chunk, x, taps, weight, out, step, rows, channels, relu):
             columns = out_group - block * width
             for row in range(chunk * rows.each, min(rows.images * rows.height, (chunk + 1) * rows.each)):
                 start = row // rows.height * step.image + row % rows.height * step.row + group * channels.into
-                for first in range(0, max(1, count), at_once):  # once for no channels: the bias
+                for first in range(0, max(1, count), at_once):  # once even without channels: for the bias
                     for column in range(0, rows.width, TILE_ROWS):
-                        left = max(0, min(column, rows.width - TILE_ROWS))  # the last overlaps the one before it
+                        left = max(0, min(column, rows.width - TILE_ROWS))  # the last tile overlaps the one before it
                         at = (row * rows.width + left) * channels.out + group * out_group + block * width
                         if first == 0:
                             tile = tile_from_row(weight, (biases + panel) * width, TILE_ROWS, TILE_VECTORS)
@@ -110,7 +110,7 @@ def conv2d(
 
 
 def find(x: Images, weight: Array, window: Window, groups: int, relu: bool) -> Run:
-    """The plan for such operands."""
+    """The plan for these operands."""
     key = (weight.dtype, form(x), weight.shape, weight.strides, window, groups, relu)
     return _plans.find(key, x, weight, window, groups, relu)
 
@@ -130,14 +130,14 @@ _plans: Plans[Run] = Plans(_plan)
 
 
 def _product(x: Array, weight: Array, bias: Array | None, relu: bool) -> Array:
-    """The channels of each pixel of x (n, c, h, w) times the weight (o, c): (n, o, h, w), channels-last in memory."""
+    """The channels of each pixel of x (n, c, h, w) times the weight (o, c): (n, o, h, w), channels-last."""
     n, c, h, w = x.shape
     out = matmul(channels_last(x).reshape(n * h * w, c), weight.T, bias, relu)
     return channels_first(out.reshape(n, h, w, weight.shape[0]))
 
 
 def _in_parts(x: Array, weight: Array, bias: Array | None, window: Window, groups: int, relu: bool) -> Array:
-    """The convolution of a kernel whose taps are too many for one sum."""
+    """The convolution with a kernel that has too many taps for one sum."""
     parts = of_taps(x, weight, window, groups)
     out = sum_of(conv2d(some, taps, None, part, groups, False)[0] for some, taps, part in parts)
     if bias is not None:
@@ -148,12 +148,12 @@ def _in_parts(x: Array, weight: Array, bias: Array | None, window: Window, group
 def _by_tiles(x: Images, weight: Array, window: Window, groups: int, relu: bool) -> Run:
     (n, channels, *size), (o, c, kh, _), dtype = x.shape, weight.shape, weight.dtype
     shape = (n, *window.positions((size[0], size[1])), o)
-    height, width = (1, size[0] * size[1]) if window == ONE_PIXEL else size  # of which fewer tiles are cut short
+    height, width = (1, size[0] * size[1]) if window == ONE_PIXEL else size  # a long row has fewer partial tiles
     oh, ow = window.positions((height, width))
     pixels = for_output(window, ow, o, RESULT_TILES[1], wide_lanes(dtype))[0] if groups == 1 else 1
     wide, across, used = widened(window, pixels), ow // pixels, o * pixels // groups
     vectors = 1 if used <= wide_lanes(dtype) else 2
-    tile_rows = min(RESULT_TILES[vectors], key=lambda rows: -(-across // rows) * rows)  # so that few come twice
+    tile_rows = min(RESULT_TILES[vectors], key=lambda rows: -(-across // rows) * rows)  # few are computed twice
 
     so, sc, sy, sx = (stride // weight.itemsize for stride in weight.strides)
     panels = Panels(
@@ -188,7 +188,7 @@ def _padded(
     beyond: int,
     convolve: Callable[[Array, Array, Array | None], Array],
 ) -> Run:
-    """What convolves images like x through `convolve`, which takes them with their padding and `beyond` elements."""
+    """Wrap `convolve`, which takes padded images and reads `beyond` elements past them, for images like x."""
     if window.padding != NO_PADDING and not isinstance(x, Image):
         pad = padding(x, window.padding, room(x.shape[1], window.stride[1], dtype))
 
@@ -202,6 +202,6 @@ def _padded(
 
 
 def _taps(kh: int, kw: int, c: int, row: int, column: int) -> NDArray[np.int64]:
-    """The distances from a window's first element to all, in the order of rows, columns and channels."""
+    """The offsets of all taps from a window's first element, in the order of rows, columns and channels."""
     y, x, channel = np.ogrid[:kh, :kw, :c]
     return np.ravel(y * row + x * column + channel)

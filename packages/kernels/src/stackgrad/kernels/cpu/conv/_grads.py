@@ -1,6 +1,6 @@
-"""The first gradients of a convolution, at once: what is masked by a relu is brought to where both read it.
+"""The gradients of a convolution: g, masked by a relu if there is one, is prepared once for all of them.
 
-Masked, summed and padded in one pass, or by the pool behind the relu as it spreads its own gradient (`Summed`).
+One pass masks, sums and pads it, unless the pool after the relu did so as it spread its own gradient (`Summed`).
 """
 
 from __future__ import annotations

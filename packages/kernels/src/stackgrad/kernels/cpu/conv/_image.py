@@ -1,8 +1,8 @@
-"""Images with zeros around them, which a convolution's padding asks for: brought there once for all that read them.
+"""Images with a convolution's padding, written once for all kernels that read them.
 
 +-----------------+
-| 0 0 0 0 0 0 0 0 |     channels side by side in memory, and room behind the last pixel, which tiles may read
-| 0 +---------+ 0 |     and do not use
+| 0 0 0 0 0 0 0 0 |     channels-last in memory, with room after the last pixel, which tiles may read
+| 0 +---------+ 0 |     but do not use
 | 0 | image   | 0 |
 | 0 +---------+ 0 |
 | 0 0 0 0 0 0 0 0 |
@@ -39,7 +39,7 @@ Padding = tuple[Pair, Pair]
 
 
 class Image(NamedTuple):
-    """Images (n, c, h, w) with their padding, as they lie in the flat `memory`: (n, rows, columns, c)."""
+    """Images (n, c, h, w) with their padding in the flat `memory`: (n, rows, columns, c)."""
 
     memory: Array
     shape: tuple[int, ...]
@@ -47,7 +47,7 @@ class Image(NamedTuple):
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """Those of the images alone, in bytes."""
+        """The strides of the images without padding, in bytes."""
         (_, c, _, w), (left, right) = self.shape, self.padding[1]
         pixel = c * self.memory.itemsize
         row = (left + w + right) * pixel
@@ -62,14 +62,14 @@ class Image(NamedTuple):
         return self.memory.itemsize
 
     def inside(self) -> Array:
-        """The view of the images alone."""
+        """The images without padding, as a view."""
         if 0 in self.shape:
             return np.empty(self.shape, self.dtype)
         first = self.padding[0][0] * self.strides[2] + self.padding[1][0] * self.strides[3]
         return np.ndarray(self.shape, self.memory.dtype, self.memory, first, self.strides)
 
     def some(self, first: int, end: int) -> Image:
-        """The images from `first` to `end`, where they lie; the room behind them is the next ones'."""
+        """The images from `first` to `end`, without a copy; the room after them belongs to the next ones."""
         before = first * self.strides[0] // self.itemsize
         return Image(self.memory[before:], (end - first, *self.shape[1:]), self.padding)
 
@@ -78,27 +78,27 @@ Images = Array | Image
 
 
 def form(x: Images) -> tuple[Any, ...]:
-    """What plans are found by."""
+    """The part of a plan's key that describes images."""
     return (x.shape, x.padding) if isinstance(x, Image) else (x.shape, x.strides)
 
 
 def room(channels: int, stride: int, dtype: np.dtype[Any]) -> int:
-    """How many elements behind images tiles may read; lanes pixels of one channel may count as one."""
+    """The elements that tiles may read past images; adjacent pixels of one channel may count as one pixel."""
     return max(RESULT_TILES[1]) * stride * wide_lanes(dtype) * channels
 
 
-# --- into memory with zeros around
+# --- copies with padding
 
-# How far it is from one image, row, column and channel to the next, in elements.
-_Lie = namedtuple("_Lie", "image row column channel")
+# The strides from one image, row, column and channel to the next, in elements.
+_Strides = namedtuple("_Strides", "image row column channel")
 
-# Padded rows in a chunk, in all and in an image; its image's extents; where that begins; the columns.
+# Padded rows in a chunk, in all and in an image; the image's extents; its offset in the padding; padded columns.
 _Frame = namedtuple("_Frame", "each lines rows height width channels top left columns")
 
 
-@kernel(lambda T: (Memory(T), Memory(T), T, named(_Lie), named(_Frame)))
+@kernel(lambda T: (Memory(T), Memory(T), T, named(_Strides), named(_Frame)))
 def _pad(chunk, x, out, value, step, frame):
-    """`each` padded rows, counted through all images, with `value` in the padding."""
+    """Write `each` padded rows, counted through all images, with `value` in the padding."""
     channels = frame.channels
     length, pitch = frame.width * channels, frame.columns * channels
     for row in range(chunk * frame.each, min(frame.lines, (chunk + 1) * frame.each)):
@@ -122,14 +122,14 @@ def _pad(chunk, x, out, value, step, frame):
 
 
 def padding(x: Array, around: Padding, behind: int, value: float = 0.0) -> Callable[[Array], Image]:
-    """What brings arrays like x (n, c, h, w) into memory with `value` around, and room for `behind` elements."""
+    """A function that copies arrays like x (n, c, h, w), padded with `value`, with room for `behind` more elements."""
     (n, c, h, w), ((top, bottom), (left, right)), shape, dtype = x.shape, around, x.shape, x.dtype
     rows, columns = top + h + bottom, left + w + right
     make, launch = maker((n * rows * columns * c + behind,), dtype), _pad[dtype]
     image, channel, row, column = (stride // x.itemsize for stride in x.strides)
-    if c == 1 or w == 1:  # then there is no such step
+    if c == 1 or w == 1:  # then this stride is never used
         channel, column = 1 if c == 1 else channel, c if w == 1 else column
-    step = _Lie(image, row, column, channel)
+    step = _Strides(image, row, column, channel)
     each = max(1, -(-n * rows // RESULT_CHUNKS))
     frame = _Frame(each, n * rows, rows, h, w, c, top, left, columns)
     in_order = (channel, column) == (1, c)
@@ -144,7 +144,7 @@ def padding(x: Array, around: Padding, behind: int, value: float = 0.0) -> Calla
 
 
 def inside(x: Images) -> Array:
-    """The images alone, as an array (n, c, h, w)."""
+    """The images without padding, as an array (n, c, h, w)."""
     return x.inside() if isinstance(x, Image) else x
 
 
@@ -153,7 +153,7 @@ def _memory_of(x: Image) -> Array:
 
 
 def reading(x: Images, around: Padding, beyond: int, value: float = 0.0) -> Callable[[Any], Array]:
-    """What gives the memory of images like x with `value` around, of which `beyond` elements more may be read."""
+    """A function that gives images like x, padded with `value`, as memory with `beyond` more elements to read."""
     if isinstance(x, Image):
         assert x.padding == around, (x.padding, around)
         return _memory_of
@@ -173,14 +173,14 @@ def reading(x: Images, around: Padding, beyond: int, value: float = 0.0) -> Call
 
 
 class Summed(NamedTuple):
-    """A gradient (n, c, h, w), and the sums (some, c) of its rows, SUMMED_ROWS at a time: see `sums_of`."""
+    """A gradient (n, c, h, w), and the sums of its rows, SUMMED_ROWS at a time, of the shape `sums_of`."""
 
     values: Images
     sums: Array
 
 
 def sums_of(n: int, c: int, size: Pair) -> Pair:
-    """The shape of these sums: (images * blocks of rows * columns, c)."""
+    """The shape of such sums: (images * blocks of rows * columns, c)."""
     return n * -(-size[0] // SUMMED_ROWS) * size[1], c
 
 
@@ -190,14 +190,14 @@ Columns = namedtuple("Columns", "rows length")
 
 @helper
 def clear_sums(image, sums, of):
-    """The sums of an image, before any of its rows."""
+    """Set the sums of an image to 0."""
     size = (of.rows + SUMMED_ROWS - 1) // SUMMED_ROWS * of.length
     fill_with(sums, image * size, (image + 1) * size, 0)
 
 
 @helper
 def add_up(image, first, end, x, sums, of):
-    """Add the rows of an image from `first` to `end` to its sums."""
+    """Add the rows from `first` to `end` of an image to its sums."""
     blocks, lanes = (of.rows + SUMMED_ROWS - 1) // SUMMED_ROWS, lanes_of(x)
     whole = of.length - of.length % lanes
     for row in range(first, end):
@@ -208,13 +208,13 @@ def add_up(image, first, end, x, sums, of):
             store(sums, to + i, load(sums, to + i) + load(x, at + i))
 
 
-# An image's rows and their length; rows above and elements before it; rows and length with the padding.
+# An image's rows and their length; the rows above and elements before it; rows and length with padding.
 _Masked = namedtuple("_Masked", "rows length top before lines pitch")
 
 
 @kernel(lambda T: (*[Memory(T)] * 4, named(_Masked)))
 def _mask(image, g, out, masked, sums, of):
-    """One image of g `masked_by` `out`; and its sums, as of `add_up`."""
+    """One image of `relu_grad` of g and `out`, and its sums, as in `add_up`."""
     length = of.length
     blocks = (of.rows + SUMMED_ROWS - 1) // SUMMED_ROWS
     totals, start, end = image * blocks * length, image * of.lines * of.pitch, (image + 1) * of.lines * of.pitch
@@ -232,7 +232,7 @@ def _mask(image, g, out, masked, sums, of):
 
 
 def masked_and_summed(g: Array, out: Array, around: Padding) -> Summed:
-    """g (n, c, h, w) `masked_by` `out`, which is 0 where `out` is 0 or below, with zeros around; and its sums."""
+    """`relu_grad` of g (n, c, h, w), which is 0 where `out` is 0 or below, padded with zeros, and its sums."""
     return _masks.find((g.dtype, g.shape, g.strides, out.strides, around), g, out, around)(g, out)
 
 

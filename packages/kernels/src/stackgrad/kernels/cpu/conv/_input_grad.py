@@ -1,11 +1,11 @@
-"""The gradient of convolution for its input; which shapes go which way, and why, stands in `__init__`.
+"""The gradient of convolution for its input; `__init__` says which shapes take which algorithm, and why.
 
-Flipped: it is the convolution of g, the gradient of the result, with the weight whose channels are exchanged and whose
-rows and columns run backwards (docs/convolution.md).
+Flipped: the gradient is the convolution of g, the gradient of the result, with the weight, its input and output
+channels swapped and its rows and columns reversed (docs/convolution.md).
 
-Sent back: a tile is some neighbouring pixels of g by a block of a run, which is what a row of the kernel reads in one
-piece of the image. It takes in, for each output channel and each row of the kernel that leads to the same row of the
-image, one value a pixel times one row of weights (channels, run), and is then added to the image where the runs lie.
+Sent back: a row of the kernel reads one or more contiguous runs of the image. A tile is some pixels of g by a block of
+a run. For each output channel, and each row of the kernel that leads to the same row of the image, it adds one value
+per pixel times one row of weights (channels, run). Then it is added to the runs of the image.
 """
 
 from __future__ import annotations
@@ -39,28 +39,28 @@ Array = NDArray[Any]
 Pair = tuple[int, int]
 Run = Callable[[Any, Array], Array]
 
-TILE_ROWS, TILE_VECTORS, PUT_OFF = 6, 2, False  # stand-ins: each kernel has those of its tile
+TILE_ROWS, TILE_VECTORS, SECOND_LATER = 6, 2, False  # placeholders: each kernel has those of its tile
 
-# Rows of the image's gradient in a chunk; images, their rows, a row's length; the padding above and before; a chunk's
-# own part of `padded`, in which tiles follow the row.
+# Rows of the image's gradient in a chunk; images, their rows, the length of a row; the padding above and before; the
+# length of a padded row; and that of a chunk's own part of `padded`: a row, and then tiles.
 _Inside = namedtuple("_Inside", "each images height length above before padded_length own")
 
-# Rows and pixels of g, and how many pixels lie between those of a tile.
+# Rows and pixels of g, and the stride in pixels between the pixels of a tile.
 _Over = namedtuple("_Over", "height width apart")
 
-# Groups, a group's input and output channels; rows of the kernel, runs in each, and the values in a run.
+# Groups, input and output channels of a group; rows of the kernel, runs in each, and values in a run.
 _Runs = namedtuple("_Runs", "groups into out rows in_row length")
 
-# How far pixels of g and taps are from one to the next: rows, and values in a row.
+# The strides of pixels of g and of taps: in rows, and in values of a row.
 _Moves = namedtuple("_Moves", "row column tap_row tap")
 
 
 def _send_back(chunk, g, weight, image, padded, of, over, runs, by):
-    """Some rows of the image's gradient. A row is added up in the chunk's own part of `padded`.
+    """Some rows of the image's gradient. A row is summed in the chunk's own part of `padded`.
 
-    `weight` is (groups, blocks of a run, rows of the kernel, runs, output channels, block). Where a block is two
-    registers of 64 bytes, the second is put off until the first of all tiles are added, as if it were the next block:
-    so sums go in one order on any CPU.
+    `weight` is (groups, blocks of a run, rows of the kernel, runs, output channels, block). If a block is two registers
+    of 64 bytes, the second ones are added only after the first ones of all tiles, as if they were the next block: so
+    the order of sums is the same on any CPU.
     """
     weight = from_line(weight)
     block, start, lanes = TILE_VECTORS * wide_lanes_of(g), chunk * of.own, wide_lanes_of(g)
@@ -87,13 +87,13 @@ def _send_back(chunk, g, weight, image, padded, of, over, runs, by):
                                 w += block
                     at = start + x * by.column + j * by.tap + group * runs.into + column
                     rows, used = (over.width - x + apart - 1) // apart, runs.length - column
-                    if PUT_OFF:
+                    if SECOND_LATER:
                         tile_add(register_of(tile, 0), padded, at, apart * by.column, rows, used, True)
                         to = start + of.padded_length + x * TILE_ROWS * lanes
                         tile_store(register_of(tile, 1), padded, to, lanes, 0, TILE_ROWS, lanes, False)
                     else:
                         tile_add(tile, padded, at, apart * by.column, rows, used, True)
-                for x in range(apart if PUT_OFF else 0):
+                for x in range(apart if SECOND_LATER else 0):
                     source = start + of.padded_length + x * TILE_ROWS * lanes
                     tile = tile_load(padded, source, lanes, TILE_ROWS, 1)
                     at = start + x * by.column + j * by.tap + group * runs.into + column + lanes
@@ -108,7 +108,7 @@ _SEND_BACK = {
             *(_send_back, f"_send_back_{rows}x{vectors}"),
             TILE_ROWS=rows,
             TILE_VECTORS=vectors,
-            PUT_OFF=IS_WIDE and vectors == 2,
+            SECOND_LATER=IS_WIDE and vectors == 2,
         ),
         lambda T: (*[Memory(T)] * 4, named(_Inside), named(_Over), named(_Runs), named(_Moves)),
     )
@@ -140,13 +140,13 @@ _plans: Plans[Run] = Plans(_plan)
 
 
 def flipped(weight: Array) -> Array:
-    """The weight (c, o, kh, kw) by which the gradient of the input is a convolution of g: a view."""
+    """The weight with which the gradient of the input is a convolution of g: a view (c, o, kh, kw)."""
     return weight.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
 
 
 @lru_cache(1024)
 def flipped_window(g: tuple[int, ...], c: int, size: Pair, window: Window, groups: int) -> Window | None:
-    """The window that leads from g, of that shape, to the image's gradient, if that is the way to take."""
+    """The window of the convolution of g that gives the image's gradient; None if another algorithm is to be used."""
     if groups > 1 or window.stride != (1, 1) or not min(size) or 0 in g:
         return None
     (top, bottom), (left, right), (height, width) = *window.padding, window.span
@@ -158,7 +158,7 @@ def flipped_window(g: tuple[int, ...], c: int, size: Pair, window: Window, group
 
 
 def _flipping_pays(around: Window, size: Pair, c: int, of_g: Pair) -> bool:
-    """Whether that takes no more multiply-adds of vectors of float32 than to send back."""
+    """Whether flipping takes no more multiply-adds of vectors of float32 than sending back."""
     vector = VECTOR_BYTES // 4
     if around == _forward.ONE_PIXEL and c >= PRODUCT_FROM:
         return True
@@ -201,6 +201,6 @@ def _by_sending(g: Images, weight: Array, size: Pair, window: Window, groups: in
 
 
 def runs_of(window: Window, groups: int, c: int) -> Pair:
-    """The runs in a row of the kernel, and the values in each."""
+    """The number of runs in a row of the kernel, and of values in each."""
     kw = window.kernel[1]
     return (1, kw * c) if window.dilation[1] == 1 and groups == 1 else (kw, c)

@@ -1,8 +1,8 @@
-"""Convolution with few output channels: neighbouring pixels together fill a vector.
+"""Convolution with few output channels: adjacent pixels together fill a vector.
 
-Channels-last, the channels of `count` neighbouring pixels lie side by side, as if they were those of one pixel. A
-convolution gives these at once: its kernel is as wide as all their windows, and holds each pixel's weights where that
-pixel's window lies.
+In channels-last memory the channels of `count` adjacent pixels are contiguous, like those of one pixel. One convolution
+computes them together: its kernel is as wide as all their windows, and has each pixel's weights at the position of that
+pixel's window.
 
     two pixels of 4 channels, a row of a kernel of 3      weights (taps, 2 * 4)
     +---+---+---+---+                                      o o o o .  .  .  .
@@ -33,16 +33,16 @@ Array = NDArray[Any]
 
 @lru_cache(1024)
 def widened(window: Window, count: int) -> Window:
-    """The window of `count` neighbouring pixels."""
+    """The window of `count` adjacent pixels."""
     (kh, kw), (down, right) = window.kernel, window.stride
     return Window((kh, kw + (count - 1) * right), (down, count * right), window.padding, window.dilation)
 
 
 @lru_cache(1024)
 def for_output(window: Window, columns: int, channels: int, rows: tuple[int, ...], most: int) -> tuple[int, int]:
-    """How many pixels of rows of `columns` to give together, by tiles of some `rows` by at most `most` elements.
+    """How many pixels of a row of `columns` to compute together, in tiles of one of `rows` by at most `most` elements.
 
-    Also the multiply-adds that such a row then takes, for each input channel and row of the kernel.
+    Also the multiply-adds of such a row, per input channel and row of the kernel.
     """
 
     def multiply_adds(count: int) -> int:
@@ -54,10 +54,10 @@ def for_output(window: Window, columns: int, channels: int, rows: tuple[int, ...
 
 @lru_cache(1024)
 def for_weights(window: Window, columns: int, channels: int, inputs: int, most: int) -> int:
-    """How many pixels of the result's gradient, rows of `columns`, to take together for the gradient of the weights.
+    """How many pixels of the result's gradient, with rows of `columns`, to combine for the gradient of the weights.
 
-    `most` is what a vector holds. Tiles are 6 or 12 by a vector, or 6 by two; the first take as long as 8 by one would,
-    since each multiply-add waits for the one before.
+    `most` is the number of lanes of a vector. Tiles are 6 or 12 rows by one vector, or 6 by two. The first take as long
+    as 8 rows would, since each multiply-add waits for the one before.
     """
 
     def multiply_adds(count: int) -> float:
@@ -75,13 +75,13 @@ def _counts(window: Window, columns: int, most: int) -> list[int]:
     return [count for count in range(1, max(1, most) + 1) if columns % count == 0]
 
 
-# Rows of the gradient for the weight; pixels together; values in a row, and how far pixels' windows lie apart.
+# Rows of the gradient for the weight; pixels combined; values in a row, and the stride between pixels' windows.
 _Wide = namedtuple("_Wide", "rows pixels width step")
 
 
 @kernel(lambda T: (Memory(T), Memory(T), named(_Wide)))
 def _add_pixels(row, wide, out, of):
-    """One of the rows of the gradient for the weight: the sum of what its taps are in each pixel's."""
+    """One row of the gradient for the weight: each tap is the sum over the pixels' own gradients."""
     length = of.width + (of.pixels - 1) * of.step
     for tap in range(of.width):
         total = load(wide, row * length + tap)
@@ -91,7 +91,7 @@ def _add_pixels(row, wide, out, of):
 
 
 def adding_pixels(shape: tuple[int, ...], dtype: np.dtype[Any], step: int, count: int) -> Callable[[Array], Array]:
-    """What sums the gradient (count * o, c, kh, kw) for the weights of `count` pixels up to `shape` (o, c, kh, kw)."""
+    """A function that sums the weight gradient of `count` combined pixels (count * o, c, kh, wide) to `shape`."""
     make, launch, width = maker(shape, dtype), _add_pixels[dtype], shape[3]
     of = _Wide(math.prod(shape[:3]), count, width, step)
     work = of.rows * count * (width + (count - 1) * step)

@@ -1,4 +1,4 @@
-"""The gradient of convolution for its weight, of images of many channels: packed first, a block of pixels at a time.
+"""The gradient of convolution for its weight, with many channels: images are packed, a block of pixels at a time.
 
 image (channels / ROWS, pixels, ROWS)           gradient (channels / WIDTH, pixels, WIDTH)
 +------+                                        +----------------+
@@ -36,23 +36,23 @@ from ._image import Images, inside, reading
 Array = NDArray[Any]
 Run = Callable[[Any, Any], Array]
 
-TILE_ROWS, TILE_VECTORS = 6, 2  # stand-ins: each kernel has those of its tile
+TILE_ROWS, TILE_VECTORS = 6, 2  # placeholders: each kernel has those of its tile
 
-# An operand: how far it is from one image, row, column and channel to the next; rows, columns and channels.
+# An operand: the strides of images, rows, columns and channels; and its rows, columns and channels.
 _Packed = namedtuple("_Packed", "image row column channel height width channels")
 
-# Blocks in a chunk, in all and in an image; rows of g in each; and what a chunk packs.
+# Blocks in a chunk, in all and in an image; rows of g in each; and the elements that a chunk packs.
 _Blocks = namedtuple("_Blocks", "each all in_image rows length")
 
-# The window, by rows and columns.
+# The window: its size, stride, dilation and padding.
 _Kernel = namedtuple("_Kernel", "height width down across tap_row tap top left")
 
 
 @helper
 def _pack_pixel(source, at, step, channels, out, to, apart, width):
-    """Copy the channels of a pixel, source[at] and so on, into each panel of `width`, zeros beyond the last.
+    """Copy the channels of a pixel, from source[at] on, to panels of `width` channels, with zeros after the last.
 
-    In the first panel they begin at out[to]; panels lie `apart`.
+    They begin at out[to] in the first panel; panels are `apart` elements apart.
     """
     lanes = lanes_of(source)
     for first in range(0, channels, width):
@@ -67,7 +67,7 @@ def _pack_pixel(source, at, step, channels, out, to, apart, width):
 
 
 def _sum_packed(chunk, x, g, packed, out, of_x, of_g, blocks, window):
-    """The gradient of the weight, (taps, panels * ROWS, columns), of some blocks of rows of g."""
+    """The gradient of the weight (taps, panels * ROWS, columns) from some blocks of rows of g."""
     width = TILE_VECTORS * wide_lanes_of(x)
     panels, across = (of_x.channels + TILE_ROWS - 1) // TILE_ROWS, (of_g.channels + width - 1) // width
     lines = (blocks.rows - 1) * window.down + (window.height - 1) * window.tap_row + 1
@@ -129,7 +129,7 @@ _SUM_PACKED = {
 
 
 def by_packing(x: Images, g: Images, window: Window, of_g: tuple[int, ...]) -> tuple[Run, Parts]:
-    """What sums chunks of packed images, of one group, and the extents of these sums."""
+    """A function that sums chunks of packed images, with one group, and the extents of these sums."""
     (n, o, oh, ow), (kh, kw), dtype = of_g, window.kernel, g.dtype
     read, image = _operand(x, 1, window)
     read_g, grad = _operand(g, g.shape[3] // ow, window)
@@ -160,9 +160,9 @@ def by_packing(x: Images, g: Images, window: Window, of_g: tuple[int, ...]) -> t
 
 
 def _operand(x: Images, pixels: int, window: Window) -> tuple[Callable[[Any], Array], _Packed]:
-    """What gives the memory of an operand, and how it lies there, `pixels` neighbours taken as one.
+    """A function that gives the memory of an operand, and its layout there, with `pixels` adjacent pixels as one.
 
-    Where the window is one pixel, rows follow one another: of one long row fewer blocks are cut short.
+    If the window is one pixel, an image is one long row, which has fewer partial blocks.
     """
     _, c, h, w = x.shape
     if window == ONE_PIXEL:

@@ -1,7 +1,7 @@
-"""Convolutions of so many products that they are done in parts, which are then added (see cpu's _parts).
+"""Convolutions with long sums, split into parts whose results are added (see cpu's _parts).
 
-A convolution is cut by input channels, rows of the kernel and columns of the kernel, as far as need be; the gradient of
-its input by output channels, that of its weights by images, rows and columns of the result's gradient.
+A convolution is split by input channels, rows and columns of the kernel, as far as necessary; the gradient of its input
+by output channels; that of its weights by images, rows and columns of the result's gradient.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Pair = tuple[int, int]
 
 
 def of_taps(x: Array, weight: Array, window: Window, groups: int) -> Iterator[tuple[Array, Array, Window]]:
-    """Images, weights and windows whose convolutions add up to that of all."""
+    """Images, weights and windows whose convolutions add up to the whole one."""
     c, kh, kw = weight.shape[1:]
     rows, columns = max(1, min(kh, LONGEST_SUM // kw)), min(kw, LONGEST_SUM)
     channels = max(1, LONGEST_SUM // (rows * columns))
@@ -42,7 +42,7 @@ def of_taps(x: Array, weight: Array, window: Window, groups: int) -> Iterator[tu
 
 
 def of_outputs(g: Array, weight: Array, groups: int) -> Iterator[tuple[Array, Array]]:
-    """The result's gradient and the weights by output channels, whose gradients of the input add up to that of all."""
+    """Parts of the result's gradient and of the weights whose gradients of the input add up to the whole one."""
     o, c, kh, kw = weight.shape
     channels = max(1, LONGEST_SUM // (kh * kw))
     by_group = weight.reshape(groups, o // groups, c, kh, kw)
@@ -52,7 +52,7 @@ def of_outputs(g: Array, weight: Array, groups: int) -> Iterator[tuple[Array, Ar
 
 
 def of_pixels(x: Images, g: Images, window: Window) -> Iterator[tuple[Images, Images, Window]]:
-    """Images, gradients of the result and windows whose gradients of the weights add up to that of all."""
+    """Images, gradients of the result and windows whose gradients of the weights add up to the whole one."""
     n, _, oh, ow = g.shape
     columns = min(ow, LONGEST_ROW)
     rows = min(oh, MOST_PIXELS // columns)
@@ -75,14 +75,14 @@ def _some(x: Images, first: int, end: int) -> Images:
 
 
 def _padded(x: Array, window: Window) -> tuple[Array, Window]:
-    """x (n, c, h, w) with the window's padding, and the window without."""
+    """x (n, c, h, w) padded as the window says, and the window without padding."""
     (n, c, *size), bare = x.shape, Window(window.kernel, window.stride, dilation=window.dilation)
     memory = padding(x, window.padding, 0)(x).memory
     return memory.reshape(n, *window.padded((size[0], size[1])), c).transpose(0, 3, 1, 2), bare
 
 
 def _of_groups(x: Array, groups: int, cut: slice) -> Array:
-    """These channels of each group of x (n, groups * c, h, w)."""
+    """The channels `cut` of each group of x (n, groups * c, h, w)."""
     n, channels, h, w = x.shape
     if groups == 1:
         return x[:, cut]
@@ -91,7 +91,7 @@ def _of_groups(x: Array, groups: int, cut: slice) -> Array:
 
 
 def _under(x: Array, first: Pair, window: Window, positions: Pair) -> Array:
-    """The rows and columns of x that a window meets at so many positions, from `first` on."""
+    """The rows and columns of x that a window covers at `positions` positions, from `first` on."""
     (top, left), (down, right), (height, width) = first, window.stride, window.span
     bottom, end = top + (positions[0] - 1) * down + height, left + (positions[1] - 1) * right + width
     return x[:, :, top:bottom, left:end]

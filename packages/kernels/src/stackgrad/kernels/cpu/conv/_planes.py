@@ -1,8 +1,8 @@
-"""Convolution with few output channels, where neighbouring pixels of a row are the lanes of a vector.
+"""Convolution with few output channels: the lanes of a vector are adjacent pixels of a row.
 
-A tile is the output channels by a stretch of pixels: a weight, repeated in all lanes, meets a vector of one plane of
-the image. Few lanes are idle, where a tile of channels side by side would leave many so. Images of one channel are a
-plane as they lie; of others a chunk first brings the rows that it needs into planes. The result lies channels-last.
+A tile is the output channels by adjacent pixels: a weight, broadcast to all lanes, multiplies a vector of one plane of
+the image. Few lanes are idle, while a tile with channels as lanes would leave many idle. An image of one channel is a
+plane already; of other images a chunk first copies the rows that it needs to planes. The result is channels-last.
 
     rows of an image, channels-last       planes (c, rows, pitch)
     |abc|abc|abc|abc| ...                 |aaaa ...   |bbbb ...   |cccc ...
@@ -45,22 +45,22 @@ def _of_two_rows(at, apart, down):
     return at, at + apart, at + down, at + down + apart
 
 
-# Stand-ins: each kernel has its own channels, and two rows where there are registers for them.
+# Placeholders: each kernel has its own channels, and tiles of two rows if there are registers for them.
 TILE_ROWS, INPUTS = 4, 1
-TILE_VECTORS, PLACES = (4, _of_two_rows) if IS_WIDE else (2, _of_one_row)
+TILE_VECTORS, OFFSETS = (4, _of_two_rows) if IS_WIDE else (2, _of_one_row)
 
-# How far it is in memory from one image and one row under the window to the next.
+# The strides in memory from one image and one row under the window to the next.
 _Step = namedtuple("_Step", "image row")
 
-# Rows of the result in a chunk, images, rows and pixels in each; taps, a pixel's and the weights' among them.
+# Rows of the result in a chunk, images, and rows and pixels in each; taps, including input channels.
 _Rows = namedtuple("_Rows", "each images height width taps")
 
-# Rows of an image that one of the result meets, and from one to the next; of the planes: pitch, size, a chunk's own.
+# Image rows under a window, and the stride between windows; an image's row; of planes: pitch, size, a chunk's part.
 _Packed = namedtuple("_Packed", "span down row pitch plane own")
 
 
 def _convolve_planes(chunk, x, taps, weight, planes, out, step, rows, packed, relu):
-    """Some rows of the output, counted through all images. `taps` are distances in the planes."""
+    """Some rows of the output, counted through all images. `taps` are offsets in the planes."""
     weight, lanes = from_line(weight), wide_lanes_of(x)
     end = min(rows.images * rows.height, (chunk + 1) * rows.each)
     next_row = chunk * rows.each
@@ -77,23 +77,23 @@ def _convolve_planes(chunk, x, taps, weight, planes, out, step, rows, packed, re
                     tile = tile_of_planes(x, at + column * INPUTS, INPUTS)
                     tile_store(tile, planes, to + column, packed.plane, 0, INPUTS, lanes, False)
         for row in range(0, count, TILE_VECTORS // 2):
-            below = min(1, count - 1 - row)  # the last row alone is done twice
+            below = min(1, count - 1 - row)  # an odd last row is computed twice
             for column in range(0, rows.width, 2 * lanes):
-                left = min(column, rows.width - lanes)  # the last overlap those before them
+                left = min(column, rows.width - lanes)  # the last tiles overlap those before them
                 apart = min(lanes, rows.width - lanes - left)
                 tile = tile_from_column(weight, rows.taps * TILE_ROWS, TILE_ROWS, TILE_VECTORS)
                 position, w = start + row * down + left, 0
                 for tap in range(rows.taps):
-                    places = PLACES(position + load(taps, tap), apart, below * down)
+                    offsets = OFFSETS(position + load(taps, tap), apart, below * down)
                     if INPUTS == 1:
-                        tile = tile_multiply_add_columns(tile, weight, w, x, places)
+                        tile = tile_multiply_add_columns(tile, weight, w, x, offsets)
                     else:
-                        tile = tile_multiply_add_columns(tile, weight, w, planes, places)
+                        tile = tile_multiply_add_columns(tile, weight, w, planes, offsets)
                     w += TILE_ROWS
                 if relu:
                     tile = tile_relu(tile)
                 to = ((next_row + row) * rows.width + left) * TILE_ROWS
-                tile_store_pixels(tile, out, PLACES(to, apart * TILE_ROWS, below * rows.width * TILE_ROWS))
+                tile_store_pixels(tile, out, OFFSETS(to, apart * TILE_ROWS, below * rows.width * TILE_ROWS))
         next_row += count
 
 
@@ -111,7 +111,7 @@ _CONVOLVE = {
 
 
 def fit(window: Window, groups: int, columns: int, o: int, c: int, dtype: np.dtype[Any]) -> bool:
-    """Whether such a convolution, with rows of so many `columns`, takes fewer multiply-adds so."""
+    """Whether planes take fewer multiply-adds for such a convolution, with `columns` pixels in an output row."""
     lanes = wide_lanes(dtype)
     if groups > 1 or window.stride[1] > 1 or o not in PLANE_OUTPUTS or c not in PLANE_INPUTS or columns < lanes:
         return False
@@ -122,9 +122,9 @@ def fit(window: Window, groups: int, columns: int, o: int, c: int, dtype: np.dty
 def by_planes(
     shape: tuple[int, ...], weight: Array, window: Window, relu: bool
 ) -> tuple[int, Callable[[Array, Array, Array | None], Array]]:
-    """What convolves channels-last images (n, c, h, w), of which memory with their padding is given.
+    """How many elements past the padded images it reads, and a function that convolves channels-last images.
 
-    And how many elements behind them it reads.
+    The function takes the memory of images (n, c, h, w) with their padding.
     """
     (n, c, h, w), (o, _, kh, kw), dtype = shape, weight.shape, weight.dtype
     oh, ow = window.positions((h, w))

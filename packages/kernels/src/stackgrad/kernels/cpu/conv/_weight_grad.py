@@ -1,11 +1,11 @@
-"""The gradient of convolution for its weight; which shapes go which way, and why, stands in `__init__`.
+"""The gradient of convolution for its weight; `__init__` says which shapes take which algorithm, and why.
 
-A tile is some values of the image by a block of output channels. It takes in every pixel of a chunk of rows, in the
-order of memory; chunks are then summed in their order (`_chunks`).
+A tile is some values of the image by a block of output channels. It sums over every pixel of a chunk of rows, in the
+order of memory; the chunks are then summed in order (`_chunks`).
 
-The rows of a tile are neighbours in a run, which is what a row of the kernel reads in one piece of the image; or the
-runs of all rows of the kernel, where registers hold them. Where a run fills a register and channels are few, a tile is
-the channels by the runs. Images of many channels are packed first (`_packed`).
+A row of the kernel reads one or more contiguous runs of the image. The rows of a tile are adjacent values of a run, or
+the runs of all rows of the kernel if registers hold them. If a run fills a register and channels are few, a tile is the
+channels by the runs. Images of many channels are packed first (`_packed`).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ Array = NDArray[Any]
 Pair = tuple[int, int]
 Run = Callable[[Any, Any], Array]
 
-TILE_ROWS, TILE_VECTORS, TILE_RUNS = 6, 2, 1  # stand-ins: each kernel has those of its tile
+TILE_ROWS, TILE_VECTORS, TILE_RUNS = 6, 2, 1  # placeholders: each kernel has those of its tile
 
 
 def conv2d_weight_grad(x: Images, g: Images, window: Window, groups: int) -> Array:
@@ -84,7 +84,7 @@ _plans: Plans[Run] = Plans(_plan)
 
 
 def _summed(x: Images, g: Images, window: Window, groups: int, pixels: int, make: Callable[[], Array]) -> Run:
-    """The gradient for images of g of which each row is `pixels` times as short, and has as many times the channels."""
+    """The gradient if g is viewed with `pixels` adjacent pixels as one, which has `pixels` times the channels."""
     (n, o, oh, ow), dtype = g.shape, g.dtype
     of_g, c = (n, o * pixels, oh, ow // pixels), x.shape[1] // groups
     if groups == 1 and c >= PACK_FROM and o * pixels > lanes(dtype):
@@ -103,15 +103,15 @@ def _summed(x: Images, g: Images, window: Window, groups: int, pixels: int, make
 
 # --- directly
 
-# How far it is in the image to the tap below and beside one; runs in a row of the kernel and in all, and their length.
+# The strides in the image to the tap below and to the next one; runs in a row of the kernel and in all; their length.
 _Taps = namedtuple("_Taps", "down across in_row in_all length")
 
-# Groups, channels of g in each, and all columns of the tiles and of the sums.
+# Groups, channels of g in each, and columns of all tiles, which are those of the sums.
 _Columns = namedtuple("_Columns", "groups channels all")
 
 
 def _sum_over_pixels(chunk, x, g, out, step, g_step, rows, taps, columns):
-    """The gradient of the weight, (groups, runs, values of a run, columns), of some rows of g."""
+    """The gradient of the weight (groups, runs, values of a run, columns) from some rows of g."""
     width = TILE_VECTORS * wide_lanes_of(x)
     for group in range(columns.groups):
         for o in range(0, columns.channels, width):
@@ -154,12 +154,12 @@ def _three(at, down):
 
 
 def _sum_over_pixels_by_channels(chunk, x, g, out, step, g_step, rows, taps, columns):
-    """As `_sum_over_pixels`, for one group: a tile is the channels of g, as they are, by a run in each kernel's row.
+    """Like `_sum_over_pixels`, for one group: a tile is the channels of g by the run of each row of the kernel.
 
-    A value of g is then used for TILE_VECTORS vectors of the image.
+    So each value of g is used for TILE_VECTORS vectors of the image.
     """
     width, lanes = TILE_ROWS, wide_lanes_of(x)
-    sums = on_stack(x, 512)  # what all registers hold
+    sums = on_stack(x, 512)  # the contents of all registers
     tile = tile_zeros(x, TILE_ROWS, TILE_VECTORS)
     for row in range(chunk * rows.each, min(rows.images * rows.height, (chunk + 1) * rows.each)):
         image, y = row // rows.height, row % rows.height
@@ -191,7 +191,7 @@ _SUM_BY_CHANNELS = {
 
 
 def _directly(x: Images, g: Images, window: Window, groups: int, of_g: tuple[int, ...]) -> tuple[Run, Parts]:
-    """What sums chunks of images as they lie, and the extents of these sums."""
+    """A function that sums chunks of images without packing them, and the extents of these sums."""
     (n, o, oh, ow), pixel, (kh, kw), dtype = of_g, x.shape[1], window.kernel, g.dtype
     c, channels = pixel // groups, o // groups
     vectors = 1 if channels <= wide_lanes(dtype) else 2

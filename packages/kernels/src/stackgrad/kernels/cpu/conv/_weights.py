@@ -1,4 +1,4 @@
-"""Weights in the order in which tiles take them: blocks of columns, a vector or two wide, row after row.
+"""Weights in the order in which tiles read them: blocks of columns, one or two vectors wide, row by row.
 
     weight (o, c, kh, kw)          panels (groups, blocks, kh, taps, inner, width), and after them the bias
                                    +-----------------+
@@ -6,8 +6,8 @@
                                    |o o o o o o o o  |  of the second
                                    |      ...        |
 
-The columns are channels, once for each of some neighbouring pixels, whose windows lie `shift` taps apart; beyond the
-kernel's edges there are zeros. All begins with a line of the cache.
+The columns are channels, repeated for each of some adjacent pixels whose windows are `shift` taps apart; outside the
+kernel there are zeros. The memory is aligned to a cache line.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from .._pointers import LINE, Memory, from_line, load, store
 
 Array = NDArray[Any]
 
-# How far it is in the weight from one group, row, tap of a row, inner channel and column to the next.
+# The strides in the weight from one group, row, tap of a row, inner channel and column to the next.
 Strides = namedtuple("Strides", "group row tap inner column")
 
-# Extents of the panels, and what their columns are: `used` ones of `channels` channels for each pixel.
+# The extents of the panels, and of their columns: `used` ones, with `channels` channels for each pixel.
 Panels = namedtuple("Panels", "groups rows taps inner channels used width shift kernel biased")
 
 
 @kernel(lambda T: (Memory(T), Memory(T), Memory(T), named(Strides), named(Panels)))
 def _arrange(line, weight, bias, out, step, panels):
-    """The inner channels of one tap in one block, or one block of the bias."""
+    """Arrange the inner channels of one tap in one block, or one block of the bias."""
     out = from_line(out)
     width, channels, taps = panels.width, panels.channels, panels.rows * panels.taps
     blocks = (panels.used + width - 1) // width
@@ -58,7 +58,7 @@ def _arrange(line, weight, bias, out, step, panels):
     at = line * panels.inner * width
     for _ in range(panels.inner):
         i, channel, at_tap = source, first % channels, tap
-        if panels.used == channels:  # of one pixel, whose taps are all inside
+        if panels.used == channels:  # of one pixel: all taps are inside the kernel
             for o in range(count):
                 store(out, at + o, load(weight, i))
                 i += step.column
@@ -77,7 +77,7 @@ def _arrange(line, weight, bias, out, step, panels):
 
 
 def arranging(dtype: np.dtype[Any], step: Strides, panels: Panels) -> Callable[[Array, Array | None], Array]:
-    """What arranges weights of such strides, and their bias."""
+    """A function that arranges weights with these strides, and their bias."""
     blocks, taps = panels.groups * -(-panels.used // panels.width), panels.rows * panels.taps
     size, lines = blocks * (taps * panels.inner + 1) * panels.width, blocks * (taps + 1)
     make, launch, bare = maker((size + LINE // dtype.itemsize,), dtype), _arrange[dtype], panels._replace(biased=0)

@@ -1,4 +1,4 @@
-"""The result of a convolution. Where it is cut into pieces, bias and relu wait until these are added up."""
+"""The result of a convolution. If its sums are cut into pieces, bias and relu wait until these are added."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
 """The gradient of a convolution's input.
 
-A pixel of the image collects from the windows that hold it. With a stride, of the taps only every
-`stride`-th meets a window there, and which ones depends on where the pixel lies. So the image is made in phases, pixels
-that lie `stride` apart, each of which is a convolution of the gradient with its own taps:
+A pixel of the image collects from the windows that contain it. With a stride, only every `stride`-th tap meets a window
+there, and which taps do depends on the pixel's position. So the image is computed in phases, of pixels that are
+`stride` apart. Each phase is a convolution of the gradient with its own taps:
 
     stride 2, 3 taps, no padding    image |0 1 0 1 0 1|    phase 0 has taps 0 and 2, phase 1 tap 1
 
-Pixel p meets tap i of window w where p + padding == w stride + i dilation; with padding 1 the phases here change taps.
-Without dilation, the j-th pixel of a phase and the i-th of its taps read g at j - i plus a constant of the phase's own.
+Pixel p meets tap i of window w if p + padding == w stride + i dilation; with padding 1 the phases above swap taps.
+Without dilation, the j-th pixel of a phase and its i-th tap read g at j - i plus a constant of the phase.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from ._walk import Operand, Pair, Walk, convolve
 
 
 class _Phase(NamedTuple):
-    """Along one dimension, the pixels first, first + stride, ... of an image, and what is added up there."""
+    """Along one dimension, the pixels first, first + stride, ... of an image, and their taps and windows."""
 
     first: int
     pixels: int
-    tap: int  # the first that meets a window
+    tap: int  # the first one that meets a window
     tap_step: int
     taps: int
-    window: int  # that the first tap meets at the first pixel
+    window: int  # the one that the first tap meets at the first pixel
     window_step: int  # from tap to tap
 
 
 def _phases(size: int, kernel: int, stride: int, before: int, dilation: int) -> list[_Phase]:
-    """The phases along a dimension of `size` pixels, `before` of which are padding in front: see above."""
+    """The phases along a dimension of `size` pixels with `before` pixels of padding in front: see above."""
     common = math.gcd(stride, dilation)
     found = []
     for first in range(min(stride, size)):

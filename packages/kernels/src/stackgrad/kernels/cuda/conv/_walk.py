@@ -1,4 +1,4 @@
-"""The kernel of all three, and how it is launched for a walk: what is added up over what (see __init__)."""
+"""The kernel of all three operations, and its launch for a walk, which says what is summed (see __init__)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .._tile import ALIGNMENT, After, Form, TiledKernels, after_of, form_for
 DType = np.dtype[Any]
 Pair = tuple[int, int]
 
-# Stand-ins: each form of the tile has its own, see `Form.globals`.
+# Placeholders: each form of the tile has its own, see `Form.globals`.
 ROWS = COLUMNS = DEPTH = DOWN = ACROSS = THREADS = SUMS = 1
 LEFT_PITCH = RIGHT_PITCH = LEFT_SIZE = RIGHT_SIZE = LEFT_EACH = RIGHT_EACH = 1
 _corner: Any = None
@@ -26,7 +26,7 @@ _row_of: Any = None
 _column_of: Any = None
 _multiply_add: Any = None
 
-OUTSIDE = -(2**30)  # a row of no image, however it is moved
+OUTSIDE = -(2**30)  # a row outside any image, whatever is added to it
 _relu = compile_scalar(OPS["relu"].scalar)
 
 
@@ -40,7 +40,7 @@ def _split(i, height, width):
 
 @inlined
 def _beyond(major, y, x, by, height, width):
-    """What is split as (major, y, x), plus a few: in 32 bits, in which it takes little code."""
+    """The split index (major, y, x) advanced by `by`; in 32 bits, because that takes less code."""
     x = np.uint32(x + by)
     rows = np.uint32(x // np.uint32(width))
     y = np.uint32(y + rows)
@@ -49,10 +49,10 @@ def _beyond(major, y, x, by, height, width):
 
 
 class Operand(NamedTuple):
-    """An array, and distances in its memory.
+    """An array and its strides.
 
-    Of a: for a group, a row and the three parts of d. Of b: for a group, the first parts of column and d, a row and a
-    column of the image. Of out: for a piece, a group, a row and the three parts of a column.
+    The strides of a: a group, a row and the three parts of d. Of b: a group, the first parts of column and d, a row and
+    a column of the image. Of out: a piece, a group, a row and the three parts of a column.
     """
 
     array: Any
@@ -60,10 +60,10 @@ class Operand(NamedTuple):
 
 
 class Walk(NamedTuple):
-    """What is added up over what: the extents of columns, `over`, and of d, `along`, in three parts each.
+    """The extents of columns, `over`, and of d, `along`, in three parts each, and the rows of one group.
 
-    `moves` are by how many rows and columns of the image the second and third parts of a column move, those of d, and
-    where they begin. `rows` are those of one group.
+    `moves` has the rows and columns of the image by which the second and third parts of a column move, those by which
+    the parts of d move, and those at which they begin.
     """
 
     groups: Any
@@ -117,7 +117,7 @@ def _convolve(a, b, after, out, walk, piece):
     group = tile_group - part * walk.groups
     rows, columns = np.int32(min(ROWS, n - first_row)), np.int32(min(COLUMNS, m - first_column))
 
-    # Where the thread reads: its rows and columns, and its first d.
+    # The offsets at which the thread reads: its rows and columns, and its first d.
     thread = cuda.threadIdx.x
     lane, lane_d = thread // DEPTH, thread % DEPTH
     start = part * piece
@@ -199,10 +199,10 @@ _CONVOLVE = TiledKernels(_convolve, _convolve_arguments)
 
 
 def convolve(walk: Walk, a: Operand, b: Operand, out: Operand, form: Form, pieces: Pair, after: After) -> None:
-    """Launch `_convolve`; `pieces` is as `cut` gives it, `after` as `epilogue`."""
-    if max(b.steps[3:]) >= 2**31:  # the kernel has 32 bits for them, and more threads for that
+    """Launch `_convolve`; `pieces` comes from `cut`, `after` from `epilogue`. Raises ValueError for huge strides."""
+    if max(b.steps[3:]) >= 2**31:  # with 32 bits for these the kernel has more threads
         raise ValueError(
-            f"convolution on 'cuda' of images whose rows or columns lie {max(b.steps[3:]):,} elements apart: "
+            f"convolution on 'cuda' of images whose rows or columns are {max(b.steps[3:]):,} elements apart: "
             "expected less than 2**31; use .contiguous()"
         )
     count, length = pieces

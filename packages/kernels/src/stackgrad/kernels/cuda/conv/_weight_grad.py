@@ -1,4 +1,4 @@
-"""The gradient of a convolution's weight: few tiles, and sums over all pixels, which are cut into pieces."""
+"""The gradient of a convolution's weight: few tiles, with sums over all pixels that are cut into pieces."""
 
 from __future__ import annotations
 
