@@ -106,6 +106,6 @@ def test_relu_masks_the_same_elements_forward_and_backward():
     """Bitwise, for values that rounding puts on either side of zero."""
     x = tensor(np.tile(np.float32([1, 2, 3]), 20).reshape(-1, 1), requires_grad=True, backend="cuda")
     weight, bias = ones(1, requires_grad=True, backend="cuda"), zeros(1, requires_grad=True, backend="cuda")
-    out, _, _ = batch_norm(x, weight, bias, relu=True)
+    out, _, _ = batch_norm(x, weight, bias, activation="relu")
     (bias_grad,) = grad(out.sum(), bias)
     assert bias_grad.item() == (out.detach().numpy() > 0).sum()
