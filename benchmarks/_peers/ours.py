@@ -170,7 +170,7 @@ def train(model_name: str, batch: int, source: str, how: str) -> Kind:
 
         def from_pixels() -> Tensor:
             index = next(indices)
-            return step(normalise(images[index]), from_numpy(labels[index]))
+            return step(normalise(images, index=index), from_numpy(labels[index]))
 
         return from_pixels
 

@@ -139,16 +139,22 @@ def test_steps(tiny: Dataset) -> None:
     assert model.training
 
 
-def test_each_epoch_uses_every_image_once_in_a_new_order(tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    set_default_backend("numpy")
+def batches_shown(monkeypatch: pytest.MonkeyPatch) -> list[npt.NDArray[np.uint8]]:
+    """The images of each step from now on, as bytes."""
     shown: list[npt.NDArray[np.uint8]] = []
     plain = normalise
 
-    def spy(images: npt.NDArray[np.uint8]) -> Any:
-        shown.append(images)
-        return plain(images)
+    def spy(images: npt.NDArray[np.uint8], index: npt.NDArray[np.int64] | None = None) -> Any:
+        shown.append(images if index is None else images[index])
+        return plain(images, index=index)
 
     monkeypatch.setattr("stackgrad.mnist.training.steps.normalise", spy)
+    return shown
+
+
+def test_each_epoch_uses_every_image_once_in_a_new_order(tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_default_backend("numpy")
+    shown = batches_shown(monkeypatch)
     list(Training(make_model("lenet5"), tiny.train, SHORT, Generator(0)).steps())
     assert [len(images) for images in shown] == 2 * [32, 32, 32, 4]
     first, second = (np.concatenate(part) for part in (shown[:4], shown[4:]))
@@ -170,15 +176,9 @@ def test_images_are_augmented_if_the_recipe_says_so(
     augment: bool, tiny: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_default_backend("numpy")
-    shown: list[bytes] = []
-    plain = normalise
-
-    def spy(images: npt.NDArray[np.uint8]) -> Any:
-        shown.extend(image.tobytes() for image in images)
-        return plain(images)
-
-    monkeypatch.setattr("stackgrad.mnist.training.steps.normalise", spy)
+    batches = batches_shown(monkeypatch)
     list(Training(make_model("course"), tiny.train, replace(SHORT, augment=augment), Generator(0)).steps())
+    shown = [image.tobytes() for images in batches for image in images]
     originals = {image.tobytes() for image in tiny.train.images}
     assert len(set(shown)) == (200 if augment else 100)
     assert originals.isdisjoint(shown) == augment
@@ -338,15 +338,9 @@ def test_held_out_images_are_not_trained_on(tiny: Dataset, monkeypatch: pytest.M
     training = begin("course", tiny, replace(SHORT, patience=5))
     assert training.held_out is not None
     assert (len(training.split), len(training.held_out)) == (90, 10)
-    shown: list[bytes] = []
-    plain = normalise
-
-    def spy(images: npt.NDArray[np.uint8]) -> Any:
-        shown.extend(image.tobytes() for image in images)
-        return plain(images)
-
-    monkeypatch.setattr("stackgrad.mnist.training.steps.normalise", spy)
+    batches = batches_shown(monkeypatch)
     steps = list(training.steps())
+    shown = [image.tobytes() for images in batches for image in images]
     assert len(shown) == 2 * 90
     assert set(shown).isdisjoint(image.tobytes() for image in training.held_out.images)
     seen = [step.validation for step in steps]

@@ -153,10 +153,11 @@ class Training:
             for index in self._batches():
                 lr = self.optimizer.lr
                 size = self._batch_size()
-                images = self.split.images[index]
                 if self.recipe.augment:
-                    images = self._augmented(images, size)
-                last_losses, correct = learn(normalise(images), from_numpy(labels[index]))
+                    images = normalise(self._augmented(self.split.images[index], size))
+                else:
+                    images = normalise(self.split.images, index=index)
+                last_losses, correct = learn(images, from_numpy(labels[index]))
                 self._losses.count(last_losses, len(index) / size)
                 self.schedule.step()
                 self.step += 1
