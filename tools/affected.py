@@ -44,6 +44,11 @@ def affects_all(files: Iterable[str]) -> list[str]:
     return [file for file in files if EVERYTHING.match(file) and not ("/src/" in file and file.endswith(".py"))]
 
 
+def kernels_are_recorded(commit: str) -> bool:
+    """Whether `benchmarks/_touched.py` sees the kernels that run: it does not know how older packages load them."""
+    return any("\ndef _found(" in path.read_text(encoding="utf-8") for path in unpacked(commit).rglob("cpu/_kernel.py"))
+
+
 def tree_of(commit: str) -> Tree:
     """The definitions of a commit's packages."""
     folder = unpacked(commit)

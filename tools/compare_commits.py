@@ -23,6 +23,8 @@ from .comparison import Comparison
 from .report import report, verdicts
 from .slower import LEAST_ROUNDS, Verdict
 
+NO_REASON = affected.Reason(frozenset(), frozenset(), 0.0)
+
 
 def to_measure(comparison: Comparison, pattern: str, whole: bool, end: float) -> list[str]:
     """The benchmarks to compare. Those for which there is no time are put into `comparison.left_out`.
@@ -36,8 +38,10 @@ def to_measure(comparison: Comparison, pattern: str, whole: bool, end: float) ->
     files = affected.changed_files(comparison.base, comparison.head)
     if whole or (everything := affected.affects_all(files)):
         print("the whole table" if whole else f"all benchmarks: {', '.join(everything[:3])} changed")
-        reasons = dict.fromkeys(names, affected.Reason(frozenset(), frozenset(), 0.0))
-        return comparison.prepared(affected.in_order(reasons), end)
+        return comparison.prepared(affected.in_order(dict.fromkeys(names, NO_REASON)), end)
+    if not affected.kernels_are_recorded(comparison.base):
+        print("all benchmarks: which of them run a kernel cannot be seen in packages as old as the base's")
+        return comparison.prepared(affected.in_order(dict.fromkeys(names, NO_REASON)), end)
     reasons_of = affected.Reasons(affected.tree_of(comparison.base), affected.tree_of(comparison.head))
     if not reasons_of.changed:
         print(f"nothing to measure: no code of the packages changed, only {', '.join(files[:3]) or 'no file at all'}")

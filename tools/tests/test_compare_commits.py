@@ -81,6 +81,7 @@ def commits(monkeypatch):
         reason = affected.Reason(frozenset({("p", "f")}), frozenset(), 0.5)
         reasons = SimpleNamespace(changed=changed, of=lambda name: reason if name in hit else None)
         monkeypatch.setattr(affected, "changed_files", lambda base, head: files)
+        monkeypatch.setattr(affected, "kernels_are_recorded", lambda commit: True)
         monkeypatch.setattr(affected, "tree_of", lambda commit: commit)
         monkeypatch.setattr(affected, "Reasons", lambda base, head: reasons)
         comparison: Any = Fake(["m.a(1)", "m.b(1)"])
@@ -110,6 +111,17 @@ def test_benchmarks_that_execute_the_change_are_measured(commits, capsys):
 def test_all_are_measured_where_anything_may_have_changed_or_when_asked(files, whole, commits):
     assert to_measure(commits(files, set(), set()), "", whole, float("inf")) == ["m.a(1)", "m.b(1)"]
     assert to_measure(commits(files, set(), set()), "b", whole, float("inf")) == ["m.b(1)"]
+
+
+def test_all_are_measured_on_a_base_whose_kernels_are_not_recorded(commits, monkeypatch, tmp_path, capsys):
+    comparison = commits(["x.py"], {("p.py", "f")}, set())
+    monkeypatch.undo()
+    monkeypatch.setattr(affected, "changed_files", lambda base, head: ["x.py"])
+    monkeypatch.setattr(affected, "unpacked", lambda commit: tmp_path)
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu" / "_kernel.py").write_text("class Kernel:\n    pass\n")
+    assert to_measure(comparison, "", False, float("inf")) == ["m.a(1)", "m.b(1)"]
+    assert "all benchmarks: which of them run a kernel cannot be seen" in capsys.readouterr().out
 
 
 def test_a_pattern_that_matches_nothing_is_an_error(commits):
