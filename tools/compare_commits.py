@@ -26,6 +26,9 @@ from .slower import LEAST_ROUNDS, Verdict
 NO_REASON = affected.Reason(frozenset(), frozenset(), 0.0)
 
 
+NO_REASON = affected.Reason(frozenset(), frozenset(), 0.0)
+
+
 def to_measure(comparison: Comparison, pattern: str, whole: bool, end: float) -> list[str]:
     """The benchmarks to compare. Those for which there is no time are put into `comparison.left_out`.
 
