@@ -17,8 +17,6 @@ OTHERS |= {"NDArray", "ArrayLike", "ndarray", "DTypeLike", "ModuleType", "Path",
 def signatures():
     """The functions, methods and constructors that users call, by name."""
     for name, value in public_values().items():
-        if name.startswith("stackgrad.kernels"):
-            continue
         if inspect.isclass(value):
             yield from ((f"{name}.{method}", function) for method, function in methods(value).items())
             if inspect.isfunction(vars(value).get("__init__")):

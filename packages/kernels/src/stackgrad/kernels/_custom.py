@@ -20,6 +20,7 @@ import numpy as np
 from stackgrad.tensor import Tensor, concatenate, full, is_recording
 from stackgrad.tensor._ops import common_backend
 from stackgrad.tensor._shape import broadcast_shapes, normalize_dim
+from stackgrad.tensor._types import Scalar
 
 from ._differentiable import of_tensors
 from .cpu._custom import CustomKernels, NotAScalarError
@@ -28,10 +29,8 @@ from .cpu._replay import ChunkError
 if TYPE_CHECKING:
     from .cuda._custom import CustomKernels as KernelsOnGpu
 
-Number = bool | int | float
 
-
-def map(fn: Callable[[Number], Number]) -> Callable[[Tensor], Tensor]:
+def map(fn: Callable[[Scalar], Scalar]) -> Callable[[Tensor], Tensor]:
     """Return an operation that applies `fn` to each element of a tensor and keeps shape and dtype.
 
     It raises TypeError if Numba cannot compile `fn`, with Numba's reason, and RuntimeError if `fn` raises.
@@ -40,7 +39,7 @@ def map(fn: Callable[[Number], Number]) -> Callable[[Tensor], Tensor]:
     return lambda x: scalar.elementwise(x)
 
 
-def zip(fn: Callable[[Number, Number], Number]) -> Callable[[Tensor, Tensor], Tensor]:
+def zip(fn: Callable[[Scalar, Scalar], Scalar]) -> Callable[[Tensor, Tensor], Tensor]:
     """Return an operation that applies `fn` to the elements of two tensors of the same dtype, which broadcast.
 
     It raises TypeError if Numba cannot compile `fn` or if dtypes differ, ValueError for shapes that do not broadcast,
@@ -50,7 +49,7 @@ def zip(fn: Callable[[Number, Number], Number]) -> Callable[[Tensor, Tensor], Te
     return lambda x, y: scalar.elementwise(x, y)
 
 
-def reduce(fn: Callable[[Number, Number], Number], start: Number) -> Callable[..., Tensor]:
+def reduce(fn: Callable[[Scalar, Scalar], Scalar], start: Scalar) -> Callable[..., Tensor]:
     """Return an operation that folds a tensor by `fn` along a dimension, beginning with `start`.
 
     Call it as `operation(x, dim, keepdim=False)`. `fn` must be associative and commutative: elements are folded in
@@ -102,7 +101,7 @@ _STEP = re.compile(r"Failed in \w+ mode pipeline \(step: nopython frontend\)\n")
 class _Scalar:
     """A user's function of `arity` scalars, for the operation `what`."""
 
-    def __init__(self, what: str, fn: Callable[..., Number], arity: int) -> None:
+    def __init__(self, what: str, fn: Callable[..., Scalar], arity: int) -> None:
         if not callable(fn):
             raise TypeError(f"{what} of {fn!r}: expected a function of {_scalars(arity)}")
         self.what, self.arity = what, arity

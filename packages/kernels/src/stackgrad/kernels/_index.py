@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import TypeVar
 
-Shape = tuple[int, ...]
+from stackgrad.tensor._types import Shape
+
 T = TypeVar("T")
 
 

@@ -7,8 +7,7 @@ from typing import Any
 from ._dtypes import Symbolic, bool_, float32, float64, int64
 from ._expression import Expression, Untraceable, tracing
 from ._optable import OPS
-
-Scalar = bool | int | float
+from ._types import Scalar
 
 
 class Wanted(BaseException):

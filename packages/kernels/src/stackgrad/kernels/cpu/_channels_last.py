@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from numpy.typing import NDArray
+from stackgrad.tensor._types import HostArray as Array
+from stackgrad.tensor._types import Shape
 
 from . import _copy
 from ._kernel import kernel
@@ -16,10 +16,6 @@ from ._pointers import Memory, load, store
 from ._simd import tile_store
 from ._vector import vector_at
 from ._width import lanes_of
-
-Array = NDArray[Any]
-Shape = tuple[int, ...]
-
 
 BLOCK = 256  # pixels whose channels fit the first-level cache
 

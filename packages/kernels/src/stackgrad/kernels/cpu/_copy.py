@@ -10,20 +10,18 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stackgrad.tensor import capturing
 from stackgrad.tensor._host import LARGE, constant
 from stackgrad.tensor._shape import reshaped_strides
 from stackgrad.tensor._tape import open_tapes
+from stackgrad.tensor._types import DType
+from stackgrad.tensor._types import HostArray as Array
 
 from ._elementwise import ElementwiseKernels, fill, write
 from ._memory import SLACK, empty, has_slack
 from ._numba import helper, types
 from ._parallel import is_small
-
-Array = NDArray[Any]
-DType = np.dtype[Any]
 
 
 @helper

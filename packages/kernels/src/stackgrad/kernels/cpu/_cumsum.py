@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
+
+from stackgrad.tensor._types import HostArray as Array
 
 from .._index import around
 from ._channels_last import fill_with, in_order
@@ -14,8 +13,6 @@ from ._memory import empty
 from ._numba import types
 from ._parts import add_exactly
 from ._pointers import Memory, load, store
-
-Array = NDArray[Any]
 
 COLUMNS = 128  # of b in one chunk
 

@@ -8,12 +8,11 @@ from types import FunctionType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from stackgrad.tensor._types import HostArray as Array
 
 from . import _elementwise, _reduce
 from ._numba import helper, numba, types
-
-Array = NDArray[Any]
 
 
 class NotAScalarError(Exception):

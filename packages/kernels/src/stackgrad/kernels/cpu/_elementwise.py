@@ -13,11 +13,12 @@ from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stackgrad.tensor import OPS, Op
 from stackgrad.tensor._plans import Plans, layouts
 from stackgrad.tensor._shape import broadcast_shapes, strides_in_order
+from stackgrad.tensor._types import HostArray as Array
+from stackgrad.tensor._types import Shape
 
 from .._index import inverse, memory_order, merge, spread_strides, three
 from .._scalar import OF_INTEGERS, types_of
@@ -27,9 +28,6 @@ from ._memory import maker
 from ._numba import helper, types
 from ._parallel import CHUNK
 from ._pointers import Memory, load, load_at, size_of, store, store_apart_at, store_at
-
-Array = NDArray[Any]
-Shape = tuple[int, ...]
 
 BLOCK = 32  # elements: LLVM unrolls its loops to four vectors, of eight elements of four bytes
 RANK = 4  # dimensions of a walk by rows; with more, there is one walk for each index of the first ones

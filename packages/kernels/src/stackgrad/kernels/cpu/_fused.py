@@ -20,12 +20,12 @@ from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stackgrad.tensor import REDUCTIONS
 from stackgrad.tensor._shape import strides_in_order
 from stackgrad.tensor._stage import Result, Stage
-from stackgrad.tensor._types import DType
+from stackgrad.tensor._types import DType, Shape
+from stackgrad.tensor._types import HostArray as Array
 
 from .._index import inverse, memory_order, merge
 from .._scalar import fused_scalar, fused_source
@@ -38,9 +38,6 @@ from ._memory import maker
 from ._numba import helper, numba, types
 from ._parallel import CHUNK
 from ._pointers import Memory, load, load_at, on_stack, size_of, store, store_apart_at  # noqa: F401 - these, too
-
-Array = NDArray[Any]
-Shape = tuple[int, ...]
 
 RANK = _elementwise.RANK
 SEGMENT = 4_096  # elements of a row in a buffer

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from stackgrad.tensor._types import HostArray as Array
 
 from ._channels_last import in_order
 from ._kernel import kernel
@@ -17,8 +18,6 @@ from ._memory import empty
 from ._numba import types
 from ._parallel import CHUNK, is_small
 from ._pointers import Memory, load, store, store_at
-
-Array = NDArray[Any]
 
 RANGES = 8  # of rows to write, at most
 FEW = 128  # summands, whose rounding error is small

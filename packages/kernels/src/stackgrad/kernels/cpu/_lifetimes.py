@@ -16,9 +16,9 @@ from weakref import ref
 import numpy as np
 from numpy.typing import NDArray
 
-from ._memory import Block, block_of, bytes_like
+from stackgrad.tensor._types import HostArray as Array
 
-Array = NDArray[Any]
+from ._memory import Block, block_of, bytes_like
 
 # The `entry` of _launch for a kernel: chunks, the team's address or 0, arguments, address of memory for them or 0.
 Compiled: TypeAlias = Callable[[int, int, tuple[Any, ...], int], int]

@@ -27,12 +27,10 @@ from __future__ import annotations
 import math
 from collections import namedtuple
 from collections.abc import Callable
-from typing import Any
-
-from numpy.typing import NDArray
 
 from stackgrad.tensor import OPS
 from stackgrad.tensor._plans import Plans
+from stackgrad.tensor._types import HostArray as Array
 
 from ._channels_last import fill_with, in_order
 from ._elementwise import elementwise
@@ -46,7 +44,6 @@ from ._simd import tile_from_row, tile_load, tile_multiply_add, tile_relu, tile_
 from ._transposed import tile_of_columns
 from ._width import WIDE_BYTES, wide_lanes, wide_lanes_of
 
-Array = NDArray[Any]
 Run = Callable[[Array, Array, Array | None], Array]
 
 ROWS, VECTORS = 6, 2  # of a tile; an a with fewer rows has tiles of one row

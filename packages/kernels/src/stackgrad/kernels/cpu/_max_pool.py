@@ -13,10 +13,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stackgrad.tensor import Window
 from stackgrad.tensor._plans import Plans
+from stackgrad.tensor._types import HostArray as Array
+from stackgrad.tensor._types import Pair
 from stackgrad.tensor._window import NO_PADDING
 
 from ._channels_last import channels_first, fill_with
@@ -29,9 +30,6 @@ from ._simd import tile_add, tile_store
 from ._vector import flip_back, flip_unless_positive, keep_larger, taps_at, vector_at, vector_of, where_equal
 from ._width import lanes, lanes_of
 from .conv._image import Columns, Summed, add_up, clear_sums, inside, masked_and_summed, reading, sums_of
-
-Array = NDArray[Any]
-Pair = tuple[int, int]
 
 BYTES_TO = 128  # most taps of a window whose taps fit a byte
 

@@ -21,9 +21,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stackgrad.tensor._plans import Plans
+from stackgrad.tensor._types import HostArray as Array
 from stackgrad.tensor._window import NO_PADDING
 
 from ._channels_last import in_order
@@ -37,8 +37,6 @@ from ._simd import tile_relu, tile_store
 from ._vector import add, multiply_add, over, relu_grad, subtract, vector_at, vector_of
 from ._width import lanes, lanes_of
 from .conv._image import reading
-
-Array = NDArray[Any]
 
 SUMMED = 128  # pixels in one sum
 

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stackgrad.tensor._types import HostArray as Array
+
 from ._channels_last import in_order
 from ._copy import assign
 from ._kernel import kernel
@@ -22,7 +24,6 @@ from ._pointers import Memories, Memory, load, memory_of, store
 
 COST = 4  # units of work of one element
 
-Array = NDArray[Any]
 Numbers = NDArray[np.float64]
 
 

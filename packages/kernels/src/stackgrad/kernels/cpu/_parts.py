@@ -11,17 +11,14 @@ times, and few partial sums are kept at a time:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stackgrad.tensor import OPS
+from stackgrad.tensor._types import HostArray as Array
 
 from ._elementwise import elementwise
 from ._numba import helper
-
-Array = NDArray[Any]
 
 PRODUCTS = 4096
 """The most products that one register sums up, one after the other."""

@@ -13,10 +13,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stackgrad.tensor import Window
 from stackgrad.tensor._plans import Plans
+from stackgrad.tensor._types import HostArray as Array
+from stackgrad.tensor._types import Pair, Shape
 from stackgrad.tensor._window import NO_PADDING
 
 from ._channels_last import channels_first, copy, fill_with
@@ -29,9 +30,6 @@ from ._vector import lanes_in, over, plus, vector_at, vector_of
 from ._width import lanes, lanes_of
 from .conv._image import reading
 
-Array = NDArray[Any]
-Pair = tuple[int, int]
-Shape = tuple[int, ...]
 Run = Callable[..., Array]
 
 TAPS = 128  # that are summed one after the other

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numpy.typing import NDArray
+
+from stackgrad.tensor._types import HostArray as Array
 
 from ._channels_last import fill_with
 from ._kernel import kernel
@@ -22,8 +23,6 @@ from ._memory import empty
 from ._numba import cgutils, helper, intrinsic, types
 from ._parallel import CHUNK
 from ._pointers import Memory, load, on_stack, store
-
-Array = NDArray[Any]
 
 COLUMNS = 128
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stackgrad.tensor._plans import Plans
 from stackgrad.tensor._random import MULTIPLIERS, ROUNDS, WEYL
+from stackgrad.tensor._types import DType
+from stackgrad.tensor._types import HostArray as Array
 
 from ._channels_last import in_order
 from ._kernel import kernel
@@ -19,9 +20,7 @@ from ._numba import helper, types
 from ._parallel import CHUNK
 from ._pointers import Memory, load, on_stack, select, store
 
-Array = NDArray[Any]
 Draw = NDArray[np.uint64]
-DType = np.dtype[Any]
 
 _M0, _M1 = (np.uint64(m) for m in MULTIPLIERS)
 _W0, _W1 = (np.uint64(w) for w in WEYL)

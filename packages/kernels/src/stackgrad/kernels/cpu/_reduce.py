@@ -17,10 +17,11 @@ from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stackgrad.tensor import OPS, REDUCTIONS, Reduction
 from stackgrad.tensor._plans import Plans
+from stackgrad.tensor._types import HostArray as Array
+from stackgrad.tensor._types import Shape
 
 from .._index import around
 from ._channels_last import in_order
@@ -34,9 +35,6 @@ from ._parallel import CHUNK
 from ._pointers import Memory, load, on_stack, store
 from ._product import products
 from ._vector_fold import FEWEST, fold_vectors
-
-Array = NDArray[Any]
-Shape = tuple[int, ...]
 
 PIECE = 4_096  # adjacent elements
 PIECE_OF_ROWS = 128  # rows, if whole rows of b are folded

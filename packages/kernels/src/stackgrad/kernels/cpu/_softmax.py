@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
-
-from numpy.typing import NDArray
+from typing import NamedTuple
 
 from stackgrad.tensor._plans import Plans
+from stackgrad.tensor._types import HostArray as Array
 
 from ._channels_last import in_order
 from ._kernel import Kernel, kernel, named
@@ -19,7 +18,6 @@ from ._parallel import CHUNK
 from ._pointers import Memory, load, on_stack, store
 from ._vector_fold import FEWEST, fold_vectors
 
-Array = NDArray[Any]
 COST = 16  # units of work of one exponential
 PART = 4096  # elements of one part of a sum
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
+
+from stackgrad.tensor._types import HostArray as Array
 
 from ._copy import copy
 from ._kernel import kernel
@@ -13,8 +12,6 @@ from ._memory import empty
 from ._numba import helper, types
 from ._parallel import CHUNK, STRIDED
 from ._pointers import Memory, load, store
-
-Array = NDArray[Any]
 
 RUN = 16  # elements of a run that insertion sorts
 

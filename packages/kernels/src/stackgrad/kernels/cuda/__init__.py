@@ -66,12 +66,12 @@ from typing import TYPE_CHECKING
 from ._available import is_available, what_is_missing
 
 if TYPE_CHECKING:
-    from ._backend import CudaBackend
+    from stackgrad.tensor import Backend
 
 __all__ = ["backend", "is_available", "what_is_missing"]
 
 
-def backend() -> CudaBackend:
+def backend() -> Backend:
     """The backend. Raises RuntimeError, with what was found, what is missing and what to install."""
     missing = what_is_missing()
     if missing:

@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from stackgrad.tensor import each_time
 from stackgrad.tensor._shape import strides_in_order
+from stackgrad.tensor._types import DType, Shape
 
 from .._index import inverse, spread_strides
 from . import _exchange
 from ._driver import device
 from ._memory import Foreign, Lease
-
-Shape = tuple[int, ...]
-DType = np.dtype[Any]
 
 
 class DeviceArray:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from stackgrad.tensor import Backend, capturing
 from stackgrad.tensor._stage import Stage
+from stackgrad.tensor._types import DType, Shape
 
 from . import (
     _array,
@@ -28,7 +29,7 @@ from . import (
     _softmax,
     _sort,
 )
-from ._array import DeviceArray, DType, Shape
+from ._array import DeviceArray
 from .conv import _forward, _input_grad, _weight_grad
 
 

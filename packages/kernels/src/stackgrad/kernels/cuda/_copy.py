@@ -14,14 +14,13 @@ import numpy as np
 
 from stackgrad.tensor import _host
 from stackgrad.tensor._shape import reshaped_strides, strides_in_order
+from stackgrad.tensor._types import DType, Shape
 
 from . import _array
-from ._array import DeviceArray, Shape, empty
+from ._array import DeviceArray, empty
 from ._driver import cuda, inlined, types
 from ._elementwise import ElementwiseKernels, write
 from ._kernel import boolean, cover, int64, kernel, pointer, stored
-
-DType = np.dtype[Any]
 
 
 @inlined

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from . import _elementwise, _reduce
-from ._array import DeviceArray, Shape
-from ._driver import inlined
+from stackgrad.tensor._types import DType, Shape
 
-DType = np.dtype[Any]
+from . import _elementwise, _reduce
+from ._array import DeviceArray
+from ._driver import inlined
 
 
 class _Kernels:

@@ -21,10 +21,11 @@ import numpy as np
 from stackgrad.tensor import OPS, Op
 from stackgrad.tensor._plans import Plans, layouts
 from stackgrad.tensor._shape import broadcast_shapes
+from stackgrad.tensor._types import Shape
 
 from .._index import by_stride, memory_order, merge, spread_strides, three
 from .._scalar import OF_INTEGERS, types_of
-from ._array import DeviceArray, Shape, maker
+from ._array import DeviceArray, maker
 from ._driver import cuda, inlined
 from ._kernel import BLOCK, Kernel, Launch, boolean, cover, int64, integers, named, pointer
 from ._math import compile_scalar

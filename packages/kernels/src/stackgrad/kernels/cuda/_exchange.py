@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stackgrad.tensor._shape import strides_in_order
+from stackgrad.tensor._types import Shape
 
 from ._driver import device
 from ._memory import Foreign
@@ -21,7 +22,6 @@ from ._memory import Foreign
 if TYPE_CHECKING:
     from ._array import DeviceArray
 
-Shape = tuple[int, ...]
 Parts = tuple[Foreign, int, Shape, Shape, np.dtype[Any]]
 """The parts of a DeviceArray: memory, offset, shape, strides, dtype."""
 

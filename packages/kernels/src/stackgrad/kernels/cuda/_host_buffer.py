@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable
 
 from stackgrad.tensor._host_buffer import HostBuffer
+from stackgrad.tensor._types import DType, Shape
 
-from ._array import DeviceArray, DType, Shape
+from ._array import DeviceArray
 from ._driver import device
 
 

@@ -29,12 +29,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from stackgrad.tensor import capturing
+from stackgrad.tensor._types import DType
 
 from ._array import DeviceArray
 from ._driver import SIMULATED, device, types
 from ._replay import Row
 
-DType = np.dtype[Any]
 Signature = Callable[[Any], tuple[Any, ...]]
 Grid = int | tuple[int, ...]
 Launch = Callable[..., None]

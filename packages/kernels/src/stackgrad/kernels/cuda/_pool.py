@@ -15,15 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stackgrad.tensor import Window
+from stackgrad.tensor._types import Pair, Shape
 
-from ._array import DeviceArray, Shape, empty
+from ._array import DeviceArray, empty
 from ._copy import contiguous
 from ._driver import cuda, inlined, types
 from ._kernel import BLOCK, Kernel, Signature, T, cover, int64, kernel, named, pointer
 from ._strides import divide
-
-Pair = tuple[int, int]
-DType = np.dtype[Any]
 
 RUN = 4
 INT32 = np.dtype("int32")

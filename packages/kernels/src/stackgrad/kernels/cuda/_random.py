@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stackgrad.tensor._random import MULTIPLIERS, ROUNDS, WEYL
+from stackgrad.tensor._types import Shape
 
-from ._array import DeviceArray, Shape, empty, from_numpy
+from ._array import DeviceArray, empty, from_numpy
 from ._copy import contiguous
 from ._driver import cuda, inlined, types
 from ._kernel import BLOCK, Kernel, cover, int64, kernel, pointer

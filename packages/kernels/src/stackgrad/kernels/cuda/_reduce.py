@@ -32,9 +32,10 @@ import numpy as np
 from stackgrad.tensor import REDUCTIONS, Reduction
 from stackgrad.tensor._plans import Plans
 from stackgrad.tensor._shape import strides_in_order
+from stackgrad.tensor._types import Shape
 
 from .._index import around
-from ._array import DeviceArray, Shape, empty
+from ._array import DeviceArray, empty
 from ._copy import contiguous, copy, full
 from ._driver import cuda, inlined
 from ._kernel import BLOCK, Kernel, Launch, T, cover, either, int64, kernel, named, pointer

@@ -23,7 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from ._array import DeviceArray, Shape, empty, permute
+from stackgrad.tensor._types import Shape
+
+from ._array import DeviceArray, empty, permute
 from ._copy import contiguous
 from ._driver import cuda, device, inlined
 from ._kernel import Kernel, Signature, T, cover, either, int64, kernel, pointer

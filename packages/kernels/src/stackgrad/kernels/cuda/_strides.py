@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from stackgrad.tensor._types import Shape
+
 from .._index import merge
-from ._array import DeviceArray, Shape
+from ._array import DeviceArray
 from ._driver import inlined
 
 RANK = 4

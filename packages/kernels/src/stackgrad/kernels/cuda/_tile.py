@@ -34,6 +34,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stackgrad.tensor import OPS, REDUCTIONS
+from stackgrad.tensor._types import DType
 
 from ._array import DeviceArray
 from ._copy import contiguous
@@ -41,8 +42,6 @@ from ._driver import inlined
 from ._elementwise import elementwise
 from ._kernel import Grid, Kernel, Signature, either, int64, named, pointer
 from ._reduce import reduce
-
-DType = np.dtype[Any]
 
 GROUP = either(4, simulated=1)
 PAD = 4

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stackgrad.tensor._types import HostArray as Array
+from stackgrad.tensor._types import Pair
 from stackgrad.tensor._window import NO_PADDING
 
 from .._kernel import kernel, named
@@ -16,9 +17,6 @@ from .._pointers import Memory, load, on_stack, store
 from .._width import lanes
 from . import LARGEST_SUMMAND, SUM_CHUNKS, SUMMED_CHANNELS, SUMMED_COLUMNS
 from ._image import Image, Images, inside, padding, reading
-
-Array = NDArray[Any]
-Pair = tuple[int, int]
 
 _SUMMED = SUMMED_COLUMNS * SUMMED_CHANNELS
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from stackgrad.tensor import OPS, Window
 from stackgrad.tensor._plans import Plans
+from stackgrad.tensor._types import HostArray as Array
 from stackgrad.tensor._window import NO_PADDING
 
 from .._channels_last import channels_first, channels_last, in_order
@@ -40,8 +41,6 @@ from ._parts import of_taps
 from ._planes import by_planes, fit
 from ._weights import Panels, Strides, arranging
 
-Array = NDArray[Any]
-Pair = tuple[int, int]
 Run = Callable[[Any, Array, Array | None], tuple[Array, Images]]
 
 ONE_PIXEL = Window((1, 1))

@@ -5,19 +5,14 @@ One pass masks, sums and pads it, unless the pool after the relu did so as it sp
 
 from __future__ import annotations
 
-from typing import Any
-
-from numpy.typing import NDArray
-
 from stackgrad.tensor import REDUCTIONS, Window
+from stackgrad.tensor._types import HostArray as Array
 from stackgrad.tensor._window import NO_PADDING
 
 from .._reduce import reduce
 from ._image import Images, Summed, masked_and_summed
 from ._input_grad import conv2d_input_grad, flipped_window
 from ._weight_grad import conv2d_weight_grad
-
-Array = NDArray[Any]
 
 
 def conv2d_grads(

@@ -16,9 +16,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stackgrad.tensor._plans import Plans
+from stackgrad.tensor._types import HostArray as Array
+from stackgrad.tensor._types import Pair
 from stackgrad.tensor._window import NO_PADDING
 
 from .._channels_last import channels_last, copy, fill_with
@@ -33,8 +34,6 @@ from .._vector import plus, vector_at
 from .._width import lanes_of, wide_lanes
 from . import RESULT_CHUNKS, RESULT_TILES, SUMMED_ROWS
 
-Array = NDArray[Any]
-Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
 
 

@@ -15,10 +15,10 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from numpy.typing import NDArray
-
 from stackgrad.tensor import Window
 from stackgrad.tensor._plans import Plans
+from stackgrad.tensor._types import HostArray as Array
+from stackgrad.tensor._types import Pair
 from stackgrad.tensor._window import NO_PADDING
 
 from .._channels_last import channels_first, copy, fill_with
@@ -35,8 +35,6 @@ from ._neighbours import for_output
 from ._parts import of_outputs
 from ._weights import Panels, Strides, arranging
 
-Array = NDArray[Any]
-Pair = tuple[int, int]
 Run = Callable[[Any, Array], Array]
 
 TILE_ROWS, TILE_VECTORS, SECOND_LATER = 6, 2, False  # placeholders: each kernel has those of its tile

@@ -20,15 +20,13 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stackgrad.tensor import Window
+from stackgrad.tensor._types import HostArray as Array
 
 from .._kernel import kernel, named
 from .._memory import maker
 from .._pointers import Memory, load, store
-
-Array = NDArray[Any]
 
 
 @lru_cache(1024)

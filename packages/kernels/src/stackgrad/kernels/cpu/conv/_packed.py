@@ -14,9 +14,8 @@ from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
-from numpy.typing import NDArray
-
 from stackgrad.tensor import Window
+from stackgrad.tensor._types import HostArray as Array
 from stackgrad.tensor._window import NO_PADDING
 
 from .._channels_last import fill_with
@@ -33,7 +32,6 @@ from ._chunks import Parts, chunks_of, rows_of
 from ._forward import ONE_PIXEL
 from ._image import Images, inside, reading
 
-Array = NDArray[Any]
 Run = Callable[[Any, Any], Array]
 
 TILE_ROWS, TILE_VECTORS = 6, 2  # placeholders: each kernel has those of its tile

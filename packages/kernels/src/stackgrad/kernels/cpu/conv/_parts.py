@@ -7,18 +7,14 @@ by output channels; that of its weights by images, rows and columns of the resul
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
-
-from numpy.typing import NDArray
 
 from stackgrad.tensor import Window
+from stackgrad.tensor._types import HostArray as Array
+from stackgrad.tensor._types import Pair
 
 from .._channels_last import in_order
 from . import LONGEST_ROW, LONGEST_SUM, MOST_PIXELS
 from ._image import Image, Images, inside, padding
-
-Array = NDArray[Any]
-Pair = tuple[int, int]
 
 
 def of_taps(x: Array, weight: Array, window: Window, groups: int) -> Iterator[tuple[Array, Array, Window]]:

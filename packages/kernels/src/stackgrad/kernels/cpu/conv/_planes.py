@@ -15,9 +15,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stackgrad.tensor import Window
+from stackgrad.tensor._types import HostArray as Array
 
 from .._channels_last import channels_first
 from .._kernel import Kernel, named, rebind
@@ -31,8 +31,6 @@ from .._width import IS_WIDE, wide_lanes, wide_lanes_of
 from . import PLANE_INPUTS, PLANE_OUTPUTS, RESULT_CHUNKS, RESULT_TILES
 from ._neighbours import for_output
 from ._weights import Panels, Strides, arranging
-
-Array = NDArray[Any]
 
 
 @helper

@@ -15,10 +15,9 @@ from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
-from numpy.typing import NDArray
-
 from stackgrad.tensor import Window
 from stackgrad.tensor._plans import Plans
+from stackgrad.tensor._types import HostArray as Array
 
 from .._copy import full
 from .._kernel import Kernel, named, rebind
@@ -52,8 +51,6 @@ from ._neighbours import adding_pixels, for_weights, widened
 from ._packed import by_packing
 from ._parts import of_pixels
 
-Array = NDArray[Any]
-Pair = tuple[int, int]
 Run = Callable[[Any, Any], Array]
 
 TILE_ROWS, TILE_VECTORS, TILE_RUNS = 6, 2, 1  # placeholders: each kernel has those of its tile

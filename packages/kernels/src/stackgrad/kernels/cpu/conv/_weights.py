@@ -17,14 +17,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from stackgrad.tensor._types import HostArray as Array
 
 from .._channels_last import in_order
 from .._kernel import kernel, named
 from .._memory import maker
 from .._pointers import LINE, Memory, from_line, load, store
-
-Array = NDArray[Any]
 
 # The strides in the weight from one group, row, tap of a row, inner channel and column to the next.
 Strides = namedtuple("Strides", "group row tap inner column")

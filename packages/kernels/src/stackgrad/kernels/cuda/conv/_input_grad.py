@@ -16,10 +16,11 @@ import math
 from typing import NamedTuple
 
 from stackgrad.tensor import Window
+from stackgrad.tensor._types import Pair
 
 from .._array import DeviceArray, empty
 from .._tile import epilogue
-from ._walk import Operand, Pair, Walk, convolve
+from ._walk import Operand, Walk, convolve
 
 
 class _Phase(NamedTuple):

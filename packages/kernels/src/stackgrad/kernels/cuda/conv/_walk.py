@@ -8,15 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stackgrad.tensor import OPS
+from stackgrad.tensor._types import DType, Pair
 
 from .._driver import cuda, inlined
 from .._kernel import T, int64, integers, named, pointer
 from .._math import compile_scalar
 from .._strides import divide
 from .._tile import ALIGNMENT, After, Form, TiledKernels, after_of, form_for
-
-DType = np.dtype[Any]
-Pair = tuple[int, int]
 
 # Placeholders: each form of the tile has its own, see `Form.globals`.
 ROWS = COLUMNS = DEPTH = DOWN = ACROSS = THREADS = SUMS = 1
