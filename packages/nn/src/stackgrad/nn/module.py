@@ -1,4 +1,4 @@
-"""Modules: functions of tensors that own parameters.
+"""Modules: objects that compute a tensor from tensors, and own parameters.
 
     class Perceptron(Module):
         def __init__(self) -> None:
@@ -8,7 +8,7 @@
         def forward(self, input: Tensor) -> Tensor:
             return self.out(self.hidden(input).relu())
 
-There is no registration: a module finds what it owns by walking its attributes in the order of their definition.
+No registration is needed: a module finds what it owns by walking its attributes in the order of their definition.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Reverse-mode automatic differentiation: the graph of what was computed. `_backward` walks it.
 
-Every differentiable operation is a `Function`. Applying one to a tensor that requires a gradient creates a `Node`. It
-holds the `Context`, where the function keeps what its backward needs, and an edge for each tensor argument: to the node
-that made that tensor or, for a leaf, to the tensor itself.
+Every differentiable operation is a `Function` or a row of the op table, whose nodes `_ops` makes. Applying one to a
+tensor that requires a gradient creates a `Node`. It holds the `Context`, where the function keeps what its backward
+needs, and an edge for each tensor argument: to the node that made that tensor or, for a leaf, to the tensor itself.
+A leaf is a tensor that no recorded operation made, such as a parameter.
 """
 
 from __future__ import annotations
@@ -253,7 +254,7 @@ class Function:
         needed = False
         for x in args:
             if isinstance(x, Value):
-                if recorded and Source.written:
+                if recorded and Source.written:  # x may be a view of memory that was written to
                     refresh(x)
                 if recorded and x._requires_grad:
                     edges.append(x.node or x)
@@ -282,6 +283,6 @@ class Function:
 
 
 class Primitive(Function):
-    """A Function of this package. Its gradients are not checked on each call, since tests check them."""
+    """A Function of this package, not a primitive of a backend. Tests check its gradients, not each call."""
 
     is_checked = False

@@ -41,9 +41,9 @@ class Conv2d(Primitive):
         window, groups = ctx.window, ctx.groups
         first, second, *rest = ctx.needs
         needs = first, second, True in rest
-        if not is_recording():
+        if not is_recording():  # the usual case: no gradient of the gradients is wanted
             backend, positive = g.backend, out[0].data if out else None
-            if out and isinstance(g, PooledGradient):
+            if out and isinstance(g, PooledGradient):  # from a max pool, one value for each window
                 passed, positive = backend.max_pool2d_relu_grad(g.g.data, g.taps.data, positive, g.window), None
             else:
                 passed = g.data

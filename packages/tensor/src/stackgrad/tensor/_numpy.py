@@ -18,7 +18,7 @@ _quiet = np.errstate(all="ignore")  # as in PyTorch, overflow gives infinity and
 
 
 class NumpyBackend(HostBackend):
-    """Every primitive, in NumPy alone."""
+    """The primitives in NumPy alone; `HostBackend` has those on memory, `Backend` those composed of others."""
 
     name = "numpy"
 
@@ -59,7 +59,8 @@ class NumpyBackend(HostBackend):
 
     @_quiet
     def conv2d_input_grad(self, g: Array, weight: Array, size: Pair, window: Window, groups: int) -> Array:
-        # (n, o, oh, ow) with (o, c, kh, kw) over o: (n, oh, ow, c, kh, kw); each tap is added where it was read
+        # (n, o, oh, ow) with (o, c, kh, kw) over o: (n, oh, ow, c, kh, kw); each tap, an element
+        # under the window, is added where it was read
         pairs = zip(np.split(g, groups, axis=1), np.split(weight, groups), strict=True)
         taps = np.concatenate([_sums.tensordot(g_, w, (1,), (0,)) for g_, w in pairs], axis=3)
         return _add_under_window(taps.transpose(0, 3, 1, 2, 4, 5), size, window)

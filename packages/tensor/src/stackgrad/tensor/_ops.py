@@ -43,7 +43,7 @@ def common_backend(what: str, *tensors: Value) -> Backend:
 
 
 class Elementwise(Primitive):
-    """The class under which observers see an elementwise operation, with its plan and tensors as arguments."""
+    """What observers (see `_mode`) see of an elementwise operation, with its plan and tensors as arguments."""
 
 
 class _ElementwiseNode(Node):
@@ -161,7 +161,7 @@ def _record(plan: _Plan, operands: Sequence[Tensor], out: Tensor) -> None:
 
 
 class _Plan:
-    """What to do with operands of one form.
+    """What to do with operands of one form: the layouts of the tensors, and the types of the scalars.
 
     `dtype` is their common dtype; `first` the index of the first tensor; `scalars` the indices of Python scalars;
     `casts` those of tensors to convert to `dtype`. `run` computes the result from arrays of one dtype; `result` is its

@@ -125,7 +125,7 @@ def _inverse(x: Any) -> Any:
 
 
 def _step(name: str, numpy: Callable[..., Any], scalar: str, kinks: Sequence[float]) -> Op:
-    """A step function: constant except for jumps at `kinks`."""
+    """A step function: constant except for jumps at `kinks`. relu_grad(0.0) is 0 even where g is infinite or NaN."""
     return Op(name, numpy, scalar, (lambda g: g.relu_grad(0.0),), kinks=tuple(kinks))
 
 

@@ -1,4 +1,4 @@
-"""The fully connected layer."""
+"""The fully connected layer. Its function and gradients are in `_linear.py` of stackgrad.tensor."""
 
 from numpy.typing import DTypeLike
 
@@ -52,7 +52,7 @@ class Linear(Module):
         weight, offset = init.layer_weight_and_bias((out_features, in_features), bias, generator, dtype)
         self.weight = Parameter(weight)
         self.bias = None if offset is None else Parameter(offset)
-        is_relu(activation)
+        is_relu(activation)  # raises for an unknown one
         self.activation = activation
 
     def forward(self, input: Tensor) -> Tensor:

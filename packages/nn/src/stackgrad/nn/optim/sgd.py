@@ -1,4 +1,4 @@
-"""Gradient descent."""
+"""Gradient descent. `Optimizer.step` calls `update` with the gradients; a primitive, `sgd_step`, writes the result."""
 
 from __future__ import annotations
 
