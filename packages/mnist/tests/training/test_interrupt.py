@@ -63,7 +63,7 @@ def training(folder: Path, *more: str, slow: bool = False) -> Iterator[subproces
     code = "from stackgrad.mnist.training import steps as training\nfrom stackgrad.mnist.cli import main\n"
     if slow:
         code += "import time\nplain = training.normalise\n"
-        code += "training.normalise = lambda images: (time.sleep(2), plain(images))[1]\n"
+        code += "training.normalise = lambda *images, **index: (time.sleep(2), plain(*images, **index))[1]\n"
     arguments = ("train", "--data", str(folder), "--epochs", "100000", "--backend", "numpy", "--out", "run", *more)
     command = [sys.executable, "-W", "error", "-c", code + "main()", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

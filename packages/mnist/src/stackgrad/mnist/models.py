@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stackgrad import nn
-from stackgrad.kernels import scaled_bytes
 from stackgrad.tensor import Backend, Generator, Tensor, each_time, from_numpy, get_backend
 
 from .data.datasets import IMAGE_SHAPE
@@ -30,6 +29,8 @@ def normalise(
     if get_backend(backend).name == "numpy":
         values = ((images if index is None else images[index]) * factor + shift).astype(np.float32)
     else:
+        from stackgrad.kernels import scaled_bytes  # imported here, since it loads llvmlite
+
         values = scaled_bytes(images, np.arange(len(images)) if index is None else index, factor, shift)
     return from_numpy(values[:, None], backend=backend)
 

@@ -243,7 +243,10 @@ class Surroundings:
             yield Entry(name, x, frozenset, x, frozenset(x))
             return
         for key, value in list(x.items() if isinstance(x, dict) else enumerate(x)):
-            inner = f"{name}[{key!r}]"
+            shown = (
+                repr(key) if isinstance(key, str | int | float | None) else type(key).__name__
+            )  # not a tensor's values
+            inner = f"{name}[{shown}]"
             if not isinstance(x, tuple):  # an unchanged tuple has unchanged entries
                 yield Entry(inner, x, x.get if isinstance(x, dict) else partial(_item, x), key, value)
             yield from self._of(value, inner)

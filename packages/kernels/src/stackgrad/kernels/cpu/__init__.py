@@ -45,6 +45,7 @@ Files with the same name in `cuda` have the same purpose. An index:
     map, zip, reduce of a user's function        ../_custom.py         map, zip, reduce
     their kernels                                _custom.py            CustomKernels
     images sampled along affine maps             _affine.py            affine_images
+    rows of bytes as scaled floats               _bytes.py             scaled_bytes
 
     the backend's operations                     _backend.py           CpuBackend
     shapes and strides                           ../_index.py          merge, spread_strides, memory_order

@@ -77,12 +77,6 @@ def channels_first(x: Array) -> Array:
     return x.transpose(0, 3, 1, 2)
 
 
-def readable_beyond(x: Array, run: int, width: int) -> Array:
-    """x in C order, flat, with room to read runs of `run` elements `width` elements at a time."""
-    flat = in_order(x).reshape(-1)
-    return flat if run % width == 0 else _copy.with_slack(flat)
-
-
 @helper
 def copy(x, source, out, to, count):
     """out[to : to + count] = x[source : source + count] for flat arrays that do not overlap, vector by vector."""
