@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from stackgrad.tensor import allclose, equal, isclose, tensor, zeros
@@ -36,3 +37,10 @@ def test_equal():
     assert zeros(0).equal(zeros(0)) is True
     with pytest.raises(TypeError, match="equal: got list"):
         x.equal([1.0, 2.0])
+
+
+@pytest.mark.parametrize("given", [None, [1.0], np.ones(1)])
+def test_close_to_what_is_neither_a_tensor_nor_a_scalar(given):
+    for compare in (tensor([1.0]).isclose, tensor([1.0]).allclose):
+        with pytest.raises(TypeError, match="expected a tensor or a real number"):
+            compare(given)

@@ -190,7 +190,7 @@ def test_shapes_and_dtypes(make, shape, expected):
 def test_an_invalid_shape_is_named(make):
     with pytest.raises(ValueError, match=r"shape \(2, -1\) is not valid: expected extents of 0 or more"):
         make(2, -1)
-    with pytest.raises(TypeError, match="'float' object cannot be interpreted as an integer"):
+    with pytest.raises(TypeError, match=r"shape \(2.5,\): expected integers"):
         make(2.5)
 
 
@@ -247,6 +247,12 @@ def test_arange_of_integers_truncates_its_arguments():
     assert arange(0.5, 4, 1.5, dtype="int64").tolist() == [0, 1, 2, 3]
     assert arange(1, 2.5, dtype="int64").tolist() == [1]
     assert arange(-1.5, 1.5, dtype="int64").tolist() == [-1, 0]
+
+
+@pytest.mark.parametrize("arguments", [(None,), (None, 3)])
+def test_arange_of_none_is_refused(arguments):
+    with pytest.raises(TypeError, match=r"arange from .*None.*: expected numbers"):
+        arange(*arguments)
 
 
 @pytest.mark.parametrize(("step", "dtype"), [(0, None), (0.0, None), (0.25, "int64")])

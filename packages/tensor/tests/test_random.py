@@ -132,7 +132,7 @@ def test_a_seed_out_of_range_is_named(seed):
 
 
 def test_a_seed_is_an_integer():
-    with pytest.raises(TypeError, match="'float' object cannot be interpreted as an integer"):
+    with pytest.raises(TypeError, match=r"seed 1\.5: expected an integer"):
         Generator(1.5)
 
 

@@ -3,7 +3,20 @@
 import numpy as np
 import pytest
 
-from stackgrad.tensor import arange, cat, chunk, hstack, roll, split, tensor, unbind, vstack, zeros
+from stackgrad.tensor import (
+    arange,
+    cat,
+    chunk,
+    concatenate,
+    hstack,
+    roll,
+    split,
+    stack,
+    tensor,
+    unbind,
+    vstack,
+    zeros,
+)
 
 X = np.arange(12.0, dtype=np.float32).reshape(3, 4)
 
@@ -129,3 +142,24 @@ def test_contiguous():
     assert not x.t().is_contiguous()
     assert x.t().contiguous().is_contiguous()
     assert x.t().contiguous().tolist() == x.t().tolist()
+
+
+@pytest.mark.parametrize("function", [cat, hstack, vstack, concatenate, stack])
+@pytest.mark.parametrize("given", [None, [1.0], 2.0])
+def test_what_is_joined_is_tensors(function, given):
+    with pytest.raises(TypeError, match=f"got {type(given).__name__}, expected tensors"):
+        function([zeros(2), given])
+
+
+@pytest.mark.parametrize("function", [cat, concatenate, stack])
+def test_one_tensor_is_not_a_sequence_of_its_rows(function):
+    name = function.__name__
+    with pytest.raises(TypeError, match=rf"{name}: got one tensor, expected a sequence of them, as \[x, y\]"):
+        function(zeros(2, 3), zeros(2, 3))
+    with pytest.raises(ValueError, match=f"{name} of no tensors"):
+        function([])
+
+
+def test_repeats_are_integers():
+    with pytest.raises(TypeError, match=r"got \(1.5,\): expected integers"):
+        zeros(2).repeat(1.5)

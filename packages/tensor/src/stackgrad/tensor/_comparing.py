@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from ._dtypes import is_float
+from ._dtypes import is_float, scalar_dtype
 from ._ops import common_backend, elementwise
 from ._types import Operand
 from ._value import Value
@@ -21,13 +21,18 @@ class Comparing(Value):
     def isclose(self, other: Operand, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
         """Whether abs(self - other) <= atol + rtol * abs(other), or the two are equal, including infinities.
 
-        With `equal_nan`, two NaNs are close as well. Raises TypeError for mixed dtypes.
+        With `equal_nan`, two NaNs are close as well. Raises TypeError for mixed dtypes, and for
+        anything but a tensor or a scalar.
 
         >>> tensor([1.0, 2.0]).isclose(tensor([1.000001, 2.1]))
         tensor([ True, False])
         """
         x = cast("Tensor", self)
-        y = x.new(x.backend.constant(other, x.dtype)) if not isinstance(other, Value) else cast("Tensor", other)
+        if isinstance(other, Value):
+            y = cast("Tensor", other)
+        else:
+            scalar_dtype(other)  # raises for what is no scalar: the constant of None would be NaN
+            y = x.new(x.backend.constant(other, x.dtype))
         if x.dtype != y.dtype:
             raise TypeError(f"isclose of {x.dtype} and {y.dtype}: expected the same; use .astype(...)")
         close = x == y

@@ -221,6 +221,8 @@ def arange(
     """
     backend = on(backend, device)
     first, last = (0, start) if end is None else (start, end)
+    if first is None or last is None:  # NumPy takes None for 0
+        raise TypeError(f"arange from {first} to {last}: expected numbers")
     integers = all(isinstance(v, (int, np.integer)) for v in (first, last, step))
     found = as_dtype(dtype or (int64 if integers else float32))
     if found == int64:
@@ -312,9 +314,7 @@ def concatenate(tensors: Sequence[Tensor], dim: int | None = None, *, axis: int 
     >>> concatenate([ones(2, 3), ones(2, 4)], 1).shape
     (2, 7)
     """
-    if not tensors:
-        raise ValueError("concatenate of no tensors: expected one or more")
-    _expect_tensors("concatenate", tensors)
+    expect_several("concatenate", tensors)
     if not tensors[0].ndim:
         raise ValueError("concatenate of tensors without dimensions: expected at least one; use stack")
     return _ops.concatenate(tensors, normalize_dim(_dim_or_axis("concatenate", dim, axis), tensors[0].ndim))
@@ -329,17 +329,20 @@ def stack(tensors: Sequence[Tensor], dim: int | None = None, *, axis: int | None
     tensor([[1, 2],
             [3, 4]])
     """
-    if not tensors:
-        raise ValueError("stack of no tensors: expected one or more")
-    _expect_tensors("stack", tensors)
+    expect_several("stack", tensors)
     for x in tensors:
         if x.shape != tensors[0].shape:
             raise ValueError(f"stack of shapes {tensors[0].shape} and {x.shape}: expected equal shapes")
     at = normalize_dim(_dim_or_axis("stack", dim, axis), tensors[0].ndim + 1)
-    return concatenate([x.unsqueeze(at) for x in tensors], at)
+    return _ops.concatenate([x.unsqueeze(at) for x in tensors], at)
 
 
-def _expect_tensors(what: str, tensors: Sequence[Tensor]) -> None:
+def expect_several(what: str, tensors: Sequence[Tensor]) -> None:
+    """Raise TypeError unless `tensors` is a sequence of tensors, ValueError if it is empty."""
+    if type(tensors) is not list and isinstance(tensors, Value):
+        raise TypeError(f"{what}: got one tensor, expected a sequence of them, as [x, y]")
+    if not tensors:
+        raise ValueError(f"{what} of no tensors: expected one or more")
     for x in tensors:
         if not isinstance(x, Value):
             raise not_a_tensor(what, x, "tensors")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ._create import concatenate
-from ._shape import broadcast_shapes
+from . import _ops
+from ._create import concatenate, expect_several
+from ._shape import broadcast_shapes, normalize_dim
+from ._value import Value
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -18,8 +20,17 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     >>> cat([tensor([1, 2]), tensor([3])])
     tensor([1, 2, 3])
     """
-    kept = [x for x in tensors if x.shape != (0,)]
-    return concatenate(kept or tensors, dim)
+    try:
+        kept = [x for x in tensors if x.shape != (0,)] or tensors
+        ndim = kept[0].ndim
+    except (AttributeError, IndexError):
+        expect_several("cat", tensors)
+        raise
+    if type(tensors) is not list and isinstance(tensors, Value):
+        expect_several("cat", tensors)
+    if not ndim:
+        raise ValueError("cat of tensors without dimensions: expected at least one; use stack")
+    return _ops.concatenate(kept, normalize_dim(dim, ndim))
 
 
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
@@ -28,7 +39,11 @@ def hstack(tensors: Sequence[Tensor]) -> Tensor:
     >>> hstack([tensor([1, 2]), tensor([3])])
     tensor([1, 2, 3])
     """
-    given = [x.reshape(1) if not x.ndim else x for x in tensors]
+    try:
+        given = [x.reshape(1) if not x.ndim else x for x in tensors]
+    except AttributeError:
+        expect_several("hstack", tensors)
+        raise
     return concatenate(given, 0 if given and given[0].ndim == 1 else 1)
 
 
@@ -39,7 +54,11 @@ def vstack(tensors: Sequence[Tensor]) -> Tensor:
     tensor([[1, 2],
             [3, 4]])
     """
-    return concatenate([x.reshape(1, -1) if x.ndim < 2 else x for x in tensors], 0)
+    try:
+        return concatenate([x.reshape(1, -1) if x.ndim < 2 else x for x in tensors], 0)
+    except AttributeError:
+        expect_several("vstack", tensors)
+        raise
 
 
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:

@@ -78,7 +78,10 @@ class Generator:
     """
 
     def __init__(self, seed: int = 0) -> None:
-        seed = operator.index(seed)
+        try:
+            seed = operator.index(seed)
+        except TypeError:
+            raise TypeError(f"seed {seed!r}: expected an integer") from None
         if not 0 <= seed < 2**64:
             raise ValueError(f"seed {seed} is out of range: expected 0 to 2**64 - 1")
         self.seed = seed

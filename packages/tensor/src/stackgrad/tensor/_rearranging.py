@@ -306,4 +306,7 @@ class Rearranging(Value):
 
 def _integers(given: tuple[Any, ...]) -> Shape:
     found = given[0] if len(given) == 1 and isinstance(given[0], Sequence) else given
-    return tuple([operator.index(n) for n in found])
+    try:
+        return tuple([operator.index(n) for n in found])
+    except TypeError:
+        raise TypeError(f"got {found!r}: expected integers") from None

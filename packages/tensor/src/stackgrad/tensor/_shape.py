@@ -17,7 +17,11 @@ def normalize_dim(dim: int, ndim: int) -> int:
     """
     if isinstance(dim, bool):
         raise TypeError(f"dim {dim}: expected an integer")
-    dim, many = operator.index(dim), ndim or 1
+    try:
+        dim = operator.index(dim)
+    except TypeError:
+        raise TypeError(f"dim {dim!r}: expected an integer") from None
+    many = ndim or 1
     if not -many <= dim < many:
         raise IndexError(f"dim {dim} is out of range for {ndim} dimensions: expected {-many} to {many - 1}")
     return dim % many
@@ -42,7 +46,10 @@ def extents(shape: tuple[Any, ...], size: Sequence[int] | None = None) -> Shape:
             raise TypeError(f"both a shape, {shape}, and size={size}: they mean the same; pass one")
         shape = (size,)
     given = shape[0] if len(shape) == 1 and isinstance(shape[0], Sequence) else shape
-    return tuple([operator.index(extent) for extent in given])
+    try:
+        return tuple([operator.index(extent) for extent in given])
+    except TypeError:
+        raise TypeError(f"shape {given!r}: expected integers") from None
 
 
 @lru_cache(1024)
