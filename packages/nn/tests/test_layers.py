@@ -372,3 +372,24 @@ def test_dropout_in_place(layer: Callable[..., nn.Module], shape: tuple[int, ...
     np.testing.assert_array_equal(out.detach().numpy(), x.grad.numpy())
     expected = layer(0.5, generator=sg.Generator(1))(sg.full(shape, 2.0))
     np.testing.assert_array_equal(out.detach().numpy(), expected.numpy())
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda n: nn.Linear(n, 2), "Linear: in_features"),
+        (lambda n: nn.Embedding(3, n), "Embedding: embedding_dim"),
+        (lambda n: nn.Conv2d(1, n, 3), "convolution: out_channels"),
+        (lambda n: nn.ConvTranspose1d(n, 1, 3), "convolution: in_channels"),
+        (lambda n: nn.BatchNorm1d(n), "BatchNorm1d: num_features"),
+        (lambda n: nn.GroupNorm(n, 4), "GroupNorm: num_groups"),
+        (lambda n: nn.LSTM(n, 4), "LSTM: input_size"),
+        (lambda n: nn.RNN(4, 4, n), "RNN: num_layers"),
+        (lambda n: nn.GRUCell(4, n), "GRUCell: hidden_size"),
+        (lambda n: nn.MultiheadAttention(8, n), "MultiheadAttention: num_heads"),
+    ],
+)
+@pytest.mark.parametrize("given", ["4", 2.0, None])
+def test_a_size_is_an_integer(make, message, given):
+    with pytest.raises(TypeError, match=f"{message} must be an int; got {type(given).__name__}"):
+        make(given)

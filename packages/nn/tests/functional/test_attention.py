@@ -102,3 +102,12 @@ def test_scale_dropout_and_shared_heads() -> None:
 def test_errors(call: Callable[[sg.Tensor], object], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         call(sg.ones(2, 3))
+
+
+def test_a_mask_of_integers_is_refused() -> None:
+    """It would be added to the scores, where 0 and 1 hide nothing."""
+    x = sg.ones(2, 3)
+    with pytest.raises(TypeError, match="attn_mask has dtype int64: expected bool, or float32 or float64"):
+        F.scaled_dot_product_attention(x, x, x, sg.ones(2, 2, dtype="int64"))
+    with pytest.raises(TypeError, match="attn_mask: got list, expected a tensor"):
+        F.scaled_dot_product_attention(x, x, x, [[True, True]] * 2)  # type: ignore[arg-type]

@@ -29,6 +29,14 @@ def test_cosine_similarity() -> None:
     assert F.cosine_similarity(zeros(2, 1, 3), zeros(4, 3), dim=-1).shape == (2, 4)
 
 
+@pytest.mark.parametrize("given", [[[1.0]], None, np.ones((1, 1))])
+def test_an_argument_that_is_not_a_tensor_is_named(given: object) -> None:
+    with pytest.raises(TypeError, match=r"normalize: input: got .*, expected a tensor"):
+        F.normalize(given)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"cosine_similarity: x2: got .*, expected a tensor"):
+        F.cosine_similarity(tensor(X), given)  # type: ignore[arg-type]
+
+
 def test_pairwise_distance() -> None:
     found = F.pairwise_distance(tensor(X), tensor(Y))
     np.testing.assert_allclose(found.numpy(), [4.472137, 1.4142121, 6.7082043], rtol=1e-5)

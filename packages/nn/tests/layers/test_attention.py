@@ -142,5 +142,13 @@ def test_errors(call: Any, message: str) -> None:
         call()
 
 
+@pytest.mark.parametrize(("name", "shape"), [("attn_mask", (3, 3)), ("key_padding_mask", (2, 3))])
+def test_a_mask_of_integers_is_refused(name: str, shape: tuple[int, ...]) -> None:
+    with pytest.raises(TypeError, match=f"{name} has dtype int64: expected bool, or float32 or float64"):
+        _call(sg.ones(3, 2, 4), **{name: sg.ones(shape, dtype="int64")})
+    with pytest.raises(TypeError, match=f"{name}: got list, expected a tensor"):
+        _call(sg.ones(3, 2, 4), **{name: [[True]]})  # type: ignore[arg-type]
+
+
 def _call(x: sg.Tensor, **masks: sg.Tensor) -> object:
     return nn.MultiheadAttention(4, 2)(x, x, x, **masks)

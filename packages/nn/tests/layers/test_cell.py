@@ -70,3 +70,17 @@ def test_errors() -> None:
         nn.RNNCell(2, 3)(sg.ones(2, 2), [1.0])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match='nonlinearity must be "tanh" or "relu"'):
         nn.RNNCell(2, 3, nonlinearity="sin")
+
+
+def test_the_state_with_a_memory_is_a_pair() -> None:
+    """The rows of one tensor are not its two states."""
+    hidden = sg.ones(2, 2, 3)
+    for layer, given, got in (
+        (nn.LSTMCell(2, 3), hidden, "Tensor"),
+        (nn.LSTMCell(2, 3), (hidden[0],), "tuple of 1"),
+        (nn.LSTM(2, 3), hidden, "Tensor"),
+        (nn.LSTM(2, 3), [hidden] * 3, "list of 3"),
+    ):
+        message = f"the state of {type(layer).__name__}: got {got}, expected a pair of tensors, (hidden, cell)"
+        with pytest.raises(TypeError, match=re.escape(message)):
+            layer(sg.ones(2, 2), given)  # type: ignore[arg-type]

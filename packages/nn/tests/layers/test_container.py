@@ -71,6 +71,20 @@ def test_a_list_owns_its_modules() -> None:
         net.layers.append(lambda x: x)
 
 
+@pytest.mark.parametrize("make", [nn.ModuleList, lambda modules: nn.Sequential(*modules)])
+def test_none_is_not_dropped_but_refused(make: Any) -> None:
+    layers = make(linears(2))
+    with pytest.raises(TypeError, match="must be a Module; got NoneType"):
+        make([*linears(1), None])
+    with pytest.raises(TypeError, match="'2' must be a Module; got NoneType"):
+        layers.append(None)
+    with pytest.raises(TypeError, match="'0' must be a Module; got NoneType"):
+        layers.insert(0, None)
+    with pytest.raises(TypeError, match="'1' must be a Module; got NoneType"):
+        layers[-1] = None
+    assert names(layers) == ["0", "1"]
+
+
 def test_sequential_of_names() -> None:
     first, second = linears(2)
     layers = nn.Sequential(OrderedDict([("first", first), ("act", nn.ReLU()), ("second", second)]))

@@ -18,6 +18,13 @@ def expect_tensor(what: str, value: object) -> None:
         raise not_a_tensor(what, value)
 
 
+def expect_ints(what: str, **values: Any) -> None:
+    """TypeError unless each of these arguments of `what` is an integer."""
+    for name, value in values.items():
+        if not hasattr(type(value), "__index__"):
+            raise TypeError(f"{what}: {name} must be an int; got {type(value).__name__}")
+
+
 def not_negative(name: str, value: float) -> float:
     """`value` as a float. TypeError if it is not a number, ValueError if it is negative, infinite or NaN."""
     if not isinstance(value, numbers.Real) or isinstance(value, bool):

@@ -6,7 +6,8 @@ import numpy as np
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Generator, Tensor
-from stackgrad.tensor._checks import expect_optional, expect_tensors
+from stackgrad.tensor._checks import expect_tensors
+from stackgrad.tensor._errors import not_a_tensor
 
 from ._dropout import dropout
 
@@ -43,7 +44,7 @@ def scaled_dot_product_attention(
         (..., queries, value features).
 
     Raises:
-        TypeError: an argument that is not a Tensor.
+        TypeError: an argument that is not a Tensor, a mask of integers.
         ValueError: shapes that do not match, both a mask and `is_causal`, a `dropout_p` outside [0, 1].
 
     >>> F.scaled_dot_product_attention(ones(2, 5, 8), ones(2, 7, 8), ones(2, 7, 8)).shape
@@ -51,7 +52,7 @@ def scaled_dot_product_attention(
     """
     function = "scaled_dot_product_attention"
     expect_tensors(function, query=query, key=key, value=value)
-    expect_optional(function, attn_mask=attn_mask)
+    expect_masks(function, attn_mask=attn_mask)
     if min(query.ndim, key.ndim, value.ndim) < 2:
         raise ValueError(
             f"{function}: query, key and value must be (..., length, features); got shapes {query.shape}, {key.shape} "
@@ -63,6 +64,20 @@ def scaled_dot_product_attention(
         key, value = _repeat_heads(query, key), _repeat_heads(query, value)
     weights = attention_weights(query, key, attn_mask, is_causal, scale)
     return dropout(weights, dropout_p, generator=generator) @ value
+
+
+def expect_masks(what: str, **masks: object) -> None:
+    """Raise TypeError unless each of these arguments of `what` is None, or a tensor of bools or floats."""
+    for name, mask in masks.items():
+        if mask is None:
+            continue
+        if not isinstance(mask, Tensor):
+            raise not_a_tensor(f"{what}: {name}", mask)
+        if mask.dtype.kind not in "bf":
+            raise TypeError(
+                f"{what}: {name} has dtype {mask.dtype}: expected bool, or float32 or float64, which are added to the "
+                "scores; use .astype(bool)"
+            )
 
 
 def attention_weights(

@@ -1,6 +1,7 @@
 """Normalisation of vectors, and distances between them."""
 
 from stackgrad.tensor import Tensor
+from stackgrad.tensor._checks import expect_tensors
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
@@ -11,7 +12,11 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
     >>> F.normalize(tensor([[3.0, 4.0]]))
     tensor([[0.6, 0.8]])
     """
-    return input / input.norm(p, dim, keepdim=True).clamp_min(eps)
+    try:
+        return input / input.norm(p, dim, keepdim=True).clamp_min(eps)
+    except AttributeError:
+        expect_tensors("normalize", input=input)
+        raise
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
@@ -22,7 +27,11 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     >>> F.cosine_similarity(tensor([[1.0, 0.0]]), tensor([[0.0, 2.0]]))
     tensor([0.])
     """
-    return (normalize(x1, dim=dim, eps=eps) * normalize(x2, dim=dim, eps=eps)).sum(dim)
+    try:
+        return (normalize(x1, dim=dim, eps=eps) * normalize(x2, dim=dim, eps=eps)).sum(dim)
+    except TypeError:
+        expect_tensors("cosine_similarity", x1=x1, x2=x2)
+        raise
 
 
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:

@@ -9,11 +9,12 @@ from numpy.typing import DTypeLike
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Generator, Tensor
-from stackgrad.tensor._checks import expect_optional, expect_tensors
+from stackgrad.tensor._checks import expect_tensors
 
 from .. import functional as F
 from .. import init
-from ..functional._attention import attention_weights
+from .._arguments import expect_ints
+from ..functional._attention import attention_weights, expect_masks
 from ..functional._dropout import check_probability
 from ..module import Module
 from ..parameter import Parameter
@@ -64,6 +65,7 @@ class MultiheadAttention(Module):
         generator: Generator | None = None,
         dtype: DTypeLike | None = None,
     ) -> None:
+        expect_ints("MultiheadAttention", embed_dim=embed_dim, num_heads=num_heads)
         if num_heads < 1 or embed_dim < 1 or embed_dim % num_heads:
             raise ValueError(f"MultiheadAttention: num_heads {num_heads} does not divide embed_dim {embed_dim}")
         self.embed_dim = embed_dim
@@ -121,11 +123,11 @@ class MultiheadAttention(Module):
             without averaging, or None. Queries that may attend to no key get zeros.
 
         Raises:
-            TypeError: an argument that is not a Tensor.
+            TypeError: an argument that is not a Tensor, a mask of integers.
             ValueError: shapes that do not match.
         """
         expect_tensors("MultiheadAttention", query=query, key=key, value=value)
-        expect_optional("MultiheadAttention", key_padding_mask=key_padding_mask, attn_mask=attn_mask)
+        expect_masks("MultiheadAttention", key_padding_mask=key_padding_mask, attn_mask=attn_mask)
         unbatched = query.ndim == 2
         if query.ndim not in (2, 3) or key.ndim != query.ndim or value.ndim != query.ndim:
             raise ValueError(

@@ -14,7 +14,7 @@ from stackgrad.tensor._checks import expect_tensors
 
 from .. import functional as F
 from .. import init
-from .._arguments import expect_tensor
+from .._arguments import expect_ints, expect_tensor
 from ..module import Module
 from ..parameter import Parameter
 
@@ -197,7 +197,7 @@ class LSTMCell(_Cell):
         def __call__(self, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]: ...  # type: ignore[override]
 
     def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:  # type: ignore[override]
-        hidden, cell = self._next(lstm_step, input, None if hx is None else tuple(hx), 2)
+        hidden, cell = self._next(lstm_step, input, None if hx is None else pair("LSTMCell", hx), 2)
         return hidden, cell
 
 
@@ -216,7 +216,16 @@ class GRUCell(_Cell):
         return self._next(gru_step, input, None if hx is None else (hx,), 1)[0]
 
 
+def pair(what: str, given: object) -> State:
+    """The hidden and cell states that `given` holds. TypeError for anything but two of them."""
+    if isinstance(given, tuple | list) and len(given) == 2:
+        return tuple(given)
+    got = f"{type(given).__name__} of {len(given)}" if isinstance(given, tuple | list) else type(given).__name__
+    raise TypeError(f"the state of {what}: got {got}, expected a pair of tensors, (hidden, cell)")
+
+
 def expect_sizes(what: str, input_size: int, hidden_size: int) -> None:
-    """ValueError unless both are 1 or more."""
+    """TypeError unless both are integers, ValueError unless both are 1 or more."""
+    expect_ints(what, input_size=input_size, hidden_size=hidden_size)
     if input_size < 1 or hidden_size < 1:
         raise ValueError(f"{what} needs at least one feature for input and state; got {input_size} and {hidden_size}")

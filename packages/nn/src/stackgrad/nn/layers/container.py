@@ -11,6 +11,13 @@ from stackgrad.tensor import Tensor
 from ..module import Module
 
 
+def _module(owner: Module, name: object, value: object) -> Module:
+    """`value`. TypeError unless it is a module: None has a name, but no position in a list."""
+    if not isinstance(value, Module):
+        raise TypeError(f"{type(owner).__name__}: {str(name)!r} must be a Module; got {type(value).__name__}")
+    return value
+
+
 class _Ordered(Module):
     """The base of the ordered containers. Names are "0", "1" and so on unless others were given."""
 
@@ -53,7 +60,8 @@ class _Ordered(Module):
         return list(self)[index]
 
     def __setitem__(self, index: int, module: Module) -> None:
-        setattr(self, self._name(index), module)
+        name = self._name(index)
+        setattr(self, name, _module(self, name, module))
 
     def __delitem__(self, index: int | slice) -> None:
         modules = list(self)
@@ -69,7 +77,8 @@ class _Ordered(Module):
         >>> len(nn.ModuleList().append(nn.Tanh()))
         1
         """
-        self.add_module(str(len(self)), module)
+        name = str(len(self))
+        self.add_module(name, _module(self, name, module))
         return self
 
     def extend(self, modules: Iterable[Module]) -> Self:
@@ -89,7 +98,7 @@ class _Ordered(Module):
         ReLU()
         """
         modules = list(self)
-        modules.insert(index, module)
+        modules.insert(index, _module(self, index, module))
         self._replace(_by_index(modules))
         return self
 

@@ -10,6 +10,7 @@ from stackgrad.tensor._types import Activation, Extents, Padding
 
 from .. import functional as F
 from .. import init
+from .._arguments import expect_ints
 from ..module import Module
 from ..parameter import Parameter
 from ._settings import settings
@@ -19,7 +20,8 @@ Around: TypeAlias = Literal["zeros", "reflect", "replicate", "circular"]
 
 
 def expect_channels(in_channels: int, out_channels: int, groups: int) -> None:
-    """ValueError unless both are positive multiples of `groups`."""
+    """TypeError unless all are integers, ValueError unless both are positive multiples of `groups`."""
+    expect_ints("convolution", in_channels=in_channels, out_channels=out_channels, groups=groups)
     if in_channels < 1 or out_channels < 1 or groups < 1 or in_channels % groups or out_channels % groups:
         raise ValueError(
             f"in_channels {in_channels} and out_channels {out_channels} must be positive multiples of groups {groups}"

@@ -8,6 +8,7 @@ from stackgrad.tensor._embedding import padding_row
 
 from .. import functional as F
 from .. import init
+from .._arguments import expect_ints
 from ..module import Module
 from ..parameter import Parameter
 
@@ -43,6 +44,7 @@ class Embedding(Module):
         generator: Generator | None = None,
         dtype: DTypeLike | None = None,
     ) -> None:
+        expect_ints("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         if num_embeddings < 1 or embedding_dim < 1:
             raise ValueError(f"Embedding needs at least one row and column; got {num_embeddings} and {embedding_dim}")
         self.num_embeddings = num_embeddings

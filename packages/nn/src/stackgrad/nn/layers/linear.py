@@ -8,6 +8,7 @@ from stackgrad.tensor._types import Activation
 
 from .. import functional as F
 from .. import init
+from .._arguments import expect_ints
 from ..module import Module
 from ..parameter import Parameter
 from ._settings import settings
@@ -45,6 +46,7 @@ class Linear(Module):
         activation: Activation = None,
         dtype: DTypeLike | None = None,
     ) -> None:
+        expect_ints("Linear", in_features=in_features, out_features=out_features)
         if in_features < 1 or out_features < 1:
             raise ValueError(f"Linear needs at least one feature in and out; got {in_features} and {out_features}")
         self.in_features = in_features

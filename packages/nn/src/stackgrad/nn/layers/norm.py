@@ -10,6 +10,7 @@ from stackgrad.tensor._checks import expect_tensors, is_relu
 from stackgrad.tensor._types import Activation
 
 from .. import functional as F
+from .._arguments import expect_ints
 from ..module import Module
 from ..parameter import Buffer, Parameter
 
@@ -32,6 +33,7 @@ class _BatchNorm(Module):
         activation: Activation = None,
         dtype: DTypeLike | None = None,
     ) -> None:
+        expect_ints(type(self).__name__, num_features=num_features)
         if num_features < 1:
             raise ValueError(f"{type(self).__name__} needs at least one channel; got {num_features}")
         self.num_features = num_features
@@ -178,6 +180,7 @@ class GroupNorm(Module):
         affine: bool = True,
         dtype: DTypeLike | None = None,
     ) -> None:
+        expect_ints("GroupNorm", num_groups=num_groups, num_channels=num_channels)
         if num_groups < 1 or num_channels < 1 or num_channels % num_groups:
             raise ValueError(f"GroupNorm: num_groups {num_groups} does not divide num_channels {num_channels}")
         self.num_groups = num_groups

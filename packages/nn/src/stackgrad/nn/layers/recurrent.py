@@ -11,10 +11,10 @@ from stackgrad.tensor import Generator, Tensor
 from stackgrad.tensor._checks import expect_tensors
 
 from .. import functional as F
-from .._arguments import expect_tensor
+from .._arguments import expect_ints, expect_tensor
 from ..functional._dropout import check_probability
 from ..module import Module
-from .cell import State, Step, expect_sizes, gru_step, lstm_step, recurrent_weights, step_of
+from .cell import State, Step, expect_sizes, gru_step, lstm_step, pair, recurrent_weights, step_of
 
 
 class _Recurrent(Module):
@@ -37,6 +37,7 @@ class _Recurrent(Module):
         dtype: DTypeLike | None = None,
     ) -> None:
         expect_sizes(type(self).__name__, input_size, hidden_size)
+        expect_ints(type(self).__name__, num_layers=num_layers)
         if num_layers < 1:
             raise ValueError(f"{type(self).__name__} needs at least one layer; got num_layers {num_layers}")
         self.input_size = input_size
@@ -246,7 +247,7 @@ class LSTM(_Recurrent):
 
         States are (layers * directions, batch, hidden_size).
         """
-        out, (hidden, cell) = self._run(input, None if hx is None else tuple(hx))
+        out, (hidden, cell) = self._run(input, None if hx is None else pair("LSTM", hx))
         return out, (hidden, cell)
 
     def _step(self) -> Step:
