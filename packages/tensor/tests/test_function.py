@@ -111,7 +111,7 @@ def broken(forward=lambda ctx, x: x * 2, backward=lambda ctx, g: g):
         (
             broken(backward=lambda ctx, g: (g, g)),
             ValueError,
-            "Broken.backward gave 2 gradients: expected one for each of 1",
+            "Broken.backward gave 2 gradients: expected one for each of 1 tensors, and nothing for the other arguments",
         ),
         (
             broken(backward=lambda ctx, g: g.sum()),

@@ -163,7 +163,7 @@ class Node:
         if len(gradients) != len(self.edges):
             raise ValueError(
                 f"{self.name}.backward gave {len(gradients)} gradients: "
-                f"expected one for each of {len(self.edges)} tensors"
+                f"expected one for each of {len(self.edges)} tensors, and nothing for the other arguments of apply"
             )
         for gradient, form in zip(gradients, self.forms, strict=True):
             if gradient is None:

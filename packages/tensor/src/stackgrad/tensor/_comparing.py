@@ -31,7 +31,7 @@ class Comparing(Value):
         if isinstance(other, Value):
             y = cast("Tensor", other)
         else:
-            scalar_dtype(other)  # raises for what is no scalar: the constant of None would be NaN
+            scalar_dtype(other)  # raises for other types: the constant of None would be NaN
             y = x.new(x.backend.constant(other, x.dtype))
         if x.dtype != y.dtype:
             raise TypeError(f"isclose of {x.dtype} and {y.dtype}: expected the same; use .astype(...)")
