@@ -172,8 +172,18 @@ def test_a_mismatched_state_changes_nothing() -> None:
     with pytest.raises(TypeError, match=r"must map names to tensors, as nn.load returns; got str"):
         layer.load_state_dict("model.safetensors")  # type: ignore[arg-type]
     assert layer.weight.tolist() == before
-    layer.load_state_dict(state, strict=False)
+    missing, unexpected = layer.load_state_dict(state, strict=False)
+    assert (missing, unexpected) == (["bias"], ["wieght"])
     assert layer.weight.tolist() == [[0.0, 0.0]] * 3
+
+
+def test_what_a_state_leaves_out_is_returned() -> None:
+    layer = nn.Linear(2, 3)
+    found = layer.load_state_dict({"weight": sg.zeros(3, 2)}, strict=False)
+    assert found.missing_keys == ["bias"]
+    assert found.unexpected_keys == []
+    assert repr(found) == "UnmatchedKeys(missing_keys=['bias'], unexpected_keys=[])"
+    assert repr(layer.load_state_dict(layer.state_dict())) == "<All keys matched successfully>"  # PyTorch's words
 
 
 def test_to_keeps_the_objects_and_their_gradients() -> None:

@@ -1,12 +1,25 @@
 """Replacement of the values of a module's tensors, which stay the same objects."""
 
 from collections.abc import Mapping, Set
+from typing import NamedTuple
 
 import numpy as np
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
 from stackgrad.tensor._errors import not_a_tensor
+
+
+class UnmatchedKeys(NamedTuple):
+    """The names that a state lacks, and those that it has beside the module's."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+    def __repr__(self) -> str:
+        if not self.missing_keys and not self.unexpected_keys:
+            return "<All keys matched successfully>"
+        return f"UnmatchedKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
 
 
 def replace(member: Tensor, value: Tensor) -> None:
@@ -19,7 +32,9 @@ def replace(member: Tensor, value: Tensor) -> None:
     _end_history(member)
 
 
-def load(owner: str, own: Mapping[str, Tensor], ignored: Set[str], state: Mapping[str, Tensor], strict: bool) -> None:
+def load(
+    owner: str, own: Mapping[str, Tensor], ignored: Set[str], state: Mapping[str, Tensor], strict: bool
+) -> UnmatchedKeys:
     """Copy `state` into the tensors of the same names; `own` may hold a tensor twice. See `load_state_dict`."""
     if not isinstance(state, Mapping):
         raise TypeError(
@@ -64,6 +79,7 @@ def load(owner: str, own: Mapping[str, Tensor], ignored: Set[str], state: Mappin
         for member, value in values:
             member.copy_(value)
             _end_history(member)
+    return UnmatchedKeys(missing, unexpected)
 
 
 def _end_history(member: Tensor) -> None:

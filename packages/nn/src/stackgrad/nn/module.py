@@ -25,6 +25,7 @@ from ._changing import Changing
 from ._containers import find_in
 from ._hooks import Hooks
 from ._registration import Registering
+from ._state import UnmatchedKeys
 from .parameter import Buffer, Parameter, reaches_parameter
 from .summary import html
 
@@ -201,7 +202,7 @@ class Module(Changing, Registering):
         """
         return {name: member.detach() for name, member in self._by_name().items()}
 
-    def load_state_dict(self, state: Mapping[str, Tensor], strict: bool = True) -> None:
+    def load_state_dict(self, state: Mapping[str, Tensor], strict: bool = True) -> UnmatchedKeys:
         """Copy values into the parameters and buffers of the same names. If it raises, nothing has changed.
 
         Args:
@@ -209,15 +210,19 @@ class Module(Changing, Registering):
                 is enough.
             strict: raise for names that are missing or unexpected; otherwise ignore them.
 
+        Returns:
+            The lists `missing_keys` and `unexpected_keys`, which have names only if `strict` is false.
+
         Raises:
             TypeError: a state that is not a mapping, a value that is not a Tensor.
             ValueError: missing or unexpected names, shapes that differ, different values for one parameter with
                 several names, a parameter in read-only memory; the message lists them all.
 
         >>> nn.Linear(2, 1).load_state_dict({"weight": ones(1, 2), "bias": ones(1)})
+        <All keys matched successfully>
         """
         ignored = self._paths(lambda module: module.ignored_state)
-        _state.load(type(self).__name__, self._by_name(), ignored, state, strict)
+        return _state.load(type(self).__name__, self._by_name(), ignored, state, strict)
 
     def _paths(self, names: Callable[[Module], Iterable[str]]) -> set[str]:
         """The paths of these names in this module and each one below it."""

@@ -1,5 +1,6 @@
 """The types that the signatures of `stackgrad.nn` name, beyond those of `stackgrad.tensor.types`."""
 
+from ._state import UnmatchedKeys
 from .functional._adaptive_pool import Goal
 from .functional._loss import Reduction
 from .functional._pad import PaddingMode
@@ -21,4 +22,5 @@ __all__ = [
     "Reduction",
     "Scale",
     "Settings",
+    "UnmatchedKeys",
 ]
