@@ -121,3 +121,11 @@ def test_errors(clip: Callable[[Any], Any], error: type[Exception], message: str
     with pytest.raises(error, match=re.escape(message)):
         clip(params)
     assert gradients(params) == [3.0, -4.0, 2.0, 1.0, -6.0]
+
+
+@pytest.mark.parametrize("given", [nn.Linear(1, 1), None])
+def test_parameters_are_clipped_not_a_module(given: Any) -> None:
+    message = f"gradients of {type(given).__name__}: expected parameters, such as model.parameters"
+    for clip in (nn.utils.clip_grad_norm_, nn.utils.clip_grad_value_):
+        with pytest.raises(TypeError, match=message):
+            clip(given, 1.0)

@@ -81,6 +81,14 @@ def test_whole_channels_are_dropped(function: Any, shape: tuple[int, ...]) -> No
     assert function(x, 0.0) is x
 
 
+@pytest.mark.parametrize("p", ["0.5", None])
+def test_a_probability_is_a_number(p: object) -> None:
+    message = f"dropout: p must be a number between 0 and 1; got {type(p).__name__}"
+    for make in (nn.Dropout, lambda p: nn.functional.dropout(sg.ones(2), p), lambda p: nn.LSTM(1, 1, dropout=p)):
+        with pytest.raises(TypeError, match=message):
+            make(p)
+
+
 def test_channel_dropout_needs_channels() -> None:
     with pytest.raises(ValueError, match=r"dropout2d: input of shape \(2, 3\): expected \(batch, .*, width\)"):
         nn.functional.dropout2d(sg.ones(2, 3))

@@ -208,3 +208,10 @@ def test_a_mismatched_state_changes_nothing() -> None:
 )
 def test_a_schedule_says_what_it_is(make: Callable[[nn.Optimizer], nn.Schedule], text: str) -> None:
     assert repr(make(nn.SGD([nn.Parameter(sg.ones(1))], lr=0.1))) == text
+
+
+@pytest.mark.parametrize("given", [nn.Linear(1, 1), None])
+def test_a_schedule_takes_an_optimizer(given: Any) -> None:
+    for make in (lambda x: nn.StepDecay(x, 2), lambda x: nn.Cosine(x, 5), lambda x: nn.OneCycle(x, 1.0, 10)):
+        with pytest.raises(TypeError, match=f"a schedule takes an optimizer; got {type(given).__name__}"):
+            make(given)

@@ -243,6 +243,7 @@ def test_errors(make: Callable[[list[nn.Parameter]], Any], message: str) -> None
         (lambda p: nn.Adam(nn.Linear(1, 1).named_parameters()), "parameter 0: got tuple, expected a tensor"),
         (lambda p: nn.SGD([sg.tensor([1])], 0.1), "parameter 0 must have dtype float32 or float64; got int64"),
         (lambda p: nn.SGD(p, "0.1"), "lr must be a number; got str"),
+        (lambda p: nn.SGD(p, 0.1).load_state_dict(None), "must map names to values; got NoneType"),  # type: ignore
         (lambda p: nn.SGD(p, 0.1, True), "momentum must be a number; got bool"),
         (lambda p: nn.SGD(p, 0.1, 0.9, nesterov=1), "nesterov must be True or False; got 1"),
         (lambda p: nn.Adam(p, betas=(0.9, None)), "beta2 must be a number; got NoneType"),

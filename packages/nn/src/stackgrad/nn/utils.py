@@ -84,7 +84,12 @@ def clip_grad_value_(parameters: Iterable[Tensor] | Tensor, clip_value: float) -
 
 
 def _gradients(parameters: Iterable[Tensor] | Tensor) -> list[Tensor]:
-    found = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    try:
+        found = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    except TypeError:
+        raise TypeError(
+            f"gradients of {type(parameters).__name__}: expected parameters, such as model.parameters()"
+        ) from None
     for index, parameter in enumerate(found):
         expect_tensor(f"parameter {index}", parameter)
     return [gradient for parameter in found if (gradient := parameter.grad) is not None]

@@ -77,7 +77,10 @@ def _dropout_channels(
 
 
 def check_probability(p: float) -> float:
-    """`p`; ValueError if it is not a probability."""
-    if not 0 <= p <= 1:
-        raise ValueError(f"dropout: p must be between 0 and 1; got {p}")
+    """`p`; ValueError if it is not a probability, TypeError if it is not a number."""
+    try:
+        if not 0 <= p <= 1:
+            raise ValueError(f"dropout: p must be between 0 and 1; got {p}")
+    except TypeError:
+        raise TypeError(f"dropout: p must be a number between 0 and 1; got {type(p).__name__}") from None
     return p

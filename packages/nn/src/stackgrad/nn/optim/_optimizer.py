@@ -258,7 +258,9 @@ class Optimizer:
         0.1
         """
         keys = ("param_groups", "steps", "tensors")
-        expect_keys("an optimizer's state", state, (*keys, "state") if "state" in state else keys)
+        expect_keys(
+            "an optimizer's state", state, (*keys, "state") if isinstance(state, Mapping) and "state" in state else keys
+        )
         own = self._checked_own(state.get("state", {}))
         settings = self._checked_groups(state["param_groups"])
         steps = self._checked_steps(state["steps"])

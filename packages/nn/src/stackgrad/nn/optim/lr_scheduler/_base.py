@@ -25,6 +25,7 @@ class Schedule:
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
+        expect_optimizer(optimizer)
         self.optimizer = optimizer
         self.steps = 0
         self._set(0)
@@ -141,8 +142,15 @@ def count(name: str, value: Any) -> int:
     return int(value)
 
 
+def expect_optimizer(value: object) -> None:
+    """TypeError unless `value` has the groups of an optimizer, such as a model given in its place."""
+    if not hasattr(value, "param_groups"):
+        raise TypeError(f"a schedule takes an optimizer; got {type(value).__name__}")
+
+
 def each_group(what: str, given: Any, optimizer: Optimizer) -> list[Any]:
     """One value for each parameter group, from a single value or a list of values."""
+    expect_optimizer(optimizer)
     groups = len(optimizer.param_groups)
     values = list(given) if isinstance(given, list | tuple) else [given] * groups
     if len(values) != groups:
