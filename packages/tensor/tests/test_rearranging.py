@@ -55,6 +55,7 @@ X = np.arange(12.0, dtype=np.float32).reshape(3, 4)
         (lambda x: x.reshape_as(zeros(2, 6)), X.reshape(2, 6)),
         (lambda x: x[:1].expand_as(zeros(5, 4)), np.broadcast_to(X[:1], (5, 4))),
         (lambda x: cat([x, x], 1), np.concatenate([X, X], 1)),
+        (lambda x: cat([x, x], axis=1), np.concatenate([X, X], 1)),
         (lambda x: cat((x, tensor([]))), X),
         (lambda x: hstack([x, x]), np.hstack([X, X])),
         (lambda x: hstack([x[0], x[1, 0]]), np.hstack([X[0], X[1, 0]])),

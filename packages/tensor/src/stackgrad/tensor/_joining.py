@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from ._tensor import Tensor
 
 
-def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """`tensors` joined along `dim`: `concatenate`. Tensors of shape (0,) are ignored.
+def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
+    """`tensors` joined along `dim` (or `axis`): `concatenate`. Tensors of shape (0,) are ignored.
 
     >>> cat([tensor([1, 2]), tensor([3])])
     tensor([1, 2, 3])
@@ -30,7 +30,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         expect_several("cat", tensors)
     if not ndim:
         raise ValueError("cat of tensors without dimensions: expected at least one; use stack")
-    return _ops.concatenate(kept, normalize_dim(dim, ndim))
+    return _ops.concatenate(kept, normalize_dim(dim if axis is None else axis, ndim))
 
 
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
