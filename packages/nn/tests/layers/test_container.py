@@ -85,6 +85,14 @@ def test_none_is_not_dropped_but_refused(make: Any) -> None:
     assert names(layers) == ["0", "1"]
 
 
+@pytest.mark.parametrize("make", [nn.ModuleDict, nn.Sequential])
+def test_none_has_no_name_either(make: Any) -> None:
+    with pytest.raises(TypeError, match=f"{make.__name__}: 'b' must be a Module; got NoneType"):
+        make({"a": nn.Tanh(), "b": None})
+    with pytest.raises(TypeError, match="ModuleDict: 'a' must be a Module; got NoneType"):
+        nn.ModuleDict()["a"] = None  # type: ignore[assignment]
+
+
 def test_sequential_of_names() -> None:
     first, second = linears(2)
     layers = nn.Sequential(OrderedDict([("first", first), ("act", nn.ReLU()), ("second", second)]))

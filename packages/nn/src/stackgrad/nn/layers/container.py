@@ -12,7 +12,7 @@ from ..module import Module
 
 
 def _module(owner: Module, name: object, value: object) -> Module:
-    """`value`. TypeError unless it is a module: None has a name, but no position in a list."""
+    """`value`. TypeError unless it is a module: None would have a name, but not be an item."""
     if not isinstance(value, Module):
         raise TypeError(f"{type(owner).__name__}: {str(name)!r} must be a Module; got {type(value).__name__}")
     return value
@@ -31,7 +31,7 @@ class _Ordered(Module):
         for name in self._held():
             object.__delattr__(self, name)
         for name, module in modules.items():
-            self.add_module(name, module)
+            self.add_module(name, _module(self, name, module))
 
     def _name(self, index: int) -> str:
         names = list(self._held())
@@ -184,7 +184,7 @@ class ModuleDict(Module):
         return self._held()[name]
 
     def __setitem__(self, name: str, module: Module) -> None:
-        self.add_module(name, module)
+        self.add_module(name, _module(self, name, module))
 
     def __delitem__(self, name: str) -> None:
         self[name]  # raises KeyError
