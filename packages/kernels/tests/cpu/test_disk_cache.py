@@ -66,6 +66,16 @@ def test_other_settings_of_numba_compile_again(setting, folder, monkeypatch):
     assert surroundings() != before
 
 
+def test_another_host_does_not_matter_where_numba_is_told_the_cpu(folder, monkeypatch):
+    """Under valgrind, for instance, the host has fewer features."""
+    monkeypatch.setenv("NUMBA_CPU_NAME", "haswell")
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", "+avx2")
+    before = surroundings()
+    for what in ("CPU", "features of the CPU"):
+        monkeypatch.setattr(*OTHERS[what])
+    assert surroundings() == before
+
+
 def test_other_settings_in_a_file_compile_again(folder, monkeypatch):
     monkeypatch.chdir(folder)
     before = surroundings()

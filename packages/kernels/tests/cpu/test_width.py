@@ -30,11 +30,19 @@ def test_the_width_follows_from_the_features(features, expected):
     assert _width._wide_bytes(features) == expected
 
 
-def test_the_features_are_those_of_the_cpu_unless_numba_gets_others(monkeypatch):
-    monkeypatch.delenv("NUMBA_CPU_FEATURES", raising=False)
-    assert _width._features() == binding.get_host_cpu_features().flatten()
+def test_the_cpu_is_the_host_unless_numba_is_told_another(monkeypatch):
+    for name in ("NAME", "FEATURES"):
+        monkeypatch.delenv(f"NUMBA_CPU_{name}", raising=False)
+    host = binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()
+    assert _width.cpu() == host
     monkeypatch.setenv("NUMBA_CPU_FEATURES", "+avx2")
-    assert _width._features() == "+avx2"
+    assert _width.cpu() == (host[0], "+avx2")
+    monkeypatch.setenv("NUMBA_CPU_NAME", "haswell")
+    assert _width.cpu() == ("haswell", "+avx2")
+    monkeypatch.delenv("NUMBA_CPU_FEATURES")
+    assert _width.cpu() == ("haswell", host[1])
+    monkeypatch.setenv("NUMBA_CPU_NAME", "generic")
+    assert _width.cpu() == ("generic", "")
 
 
 def _digests(**variables: str):

@@ -18,11 +18,11 @@ import llvmlite
 from llvmlite import binding
 
 from .. import _cache_files
+from ._width import cpu
 
 # Numba's settings that change machine code. It also reads settings from a file in the working directory.
 _SETTINGS = (
-    *("BOUNDSCHECK", "CPU_FEATURES", "CPU_NAME", "DEBUGINFO", "DISABLE_INTEL_SVML", "ENABLE_AVX", "LOOP_VECTORIZE"),
-    *("OPT", "SLP_VECTORIZE"),
+    *("BOUNDSCHECK", "DEBUGINFO", "DISABLE_INTEL_SVML", "ENABLE_AVX", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE"),
 )
 
 
@@ -38,13 +38,13 @@ def store(name: str, key: str, code: bytes) -> None:
 
 @cache
 def _surroundings() -> tuple[Any, ...]:
-    """Versions, the CPU, and the settings of Numba."""
+    """Versions, the CPU that Numba compiles for, and other settings of Numba."""
     settings = [os.environ.get(f"NUMBA_{name}") for name in _SETTINGS]
     file = None
     with suppress(OSError):
         file = Path(".numba_config.yaml").read_bytes()
-    cpu = (binding.get_process_triple(), binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten())
-    return sys.version, version("numba"), llvmlite.__version__, *cpu, settings, file, _uses_svml()
+    triple = binding.get_process_triple()
+    return sys.version, version("numba"), llvmlite.__version__, triple, cpu(), settings, file, _uses_svml()
 
 
 def _uses_svml() -> bool:

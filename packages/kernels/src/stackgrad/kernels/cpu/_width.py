@@ -30,13 +30,16 @@ def _wide_bytes(features: str) -> int:
     return 64 if set(features.split(",")) >= _AVX512 else VECTOR_BYTES
 
 
-def _features() -> str:
-    """The features of the CPU that Numba is told or detects."""
-    told = os.environ.get("NUMBA_CPU_FEATURES")
-    return str(binding.get_host_cpu_features().flatten()) if told is None else told
+def cpu() -> tuple[str, str]:
+    """The name and the features of the CPU for which Numba compiles: those that it is told, or else the host's."""
+    name = os.environ.get("NUMBA_CPU_NAME")
+    features = os.environ.get("NUMBA_CPU_FEATURES", "" if str(name).lower() == "generic" else None)
+    if features is None:
+        features = binding.get_host_cpu_features().flatten()
+    return name or binding.get_host_cpu_name(), features
 
 
-WIDE_BYTES = _wide_bytes(_features())
+WIDE_BYTES = _wide_bytes(cpu()[1])
 IS_WIDE = WIDE_BYTES > VECTOR_BYTES  # then there are 32 registers, not 16, and masked stores
 
 
