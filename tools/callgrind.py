@@ -37,9 +37,11 @@ that process and returns the counts: for pytest, for asv, or for a script.
         track_instructions.unit = "instructions"
 
 Two runs agree because there is one thread, a fixed hash seed, fixed addresses, caches of a fixed size, no garbage
-collection, and because the functions are warm. Compile them before you count: best in a process without valgrind, with
-the environment variables `fixed()`, into a cache on disk. Without valgrind, `count` just calls each function once. The
-variables name the CPU that valgrind presents to programs, so the code is the same whatever CPU compiles it.
+collection, and because the functions are warm. A long loop in Python may still count 2 % more or less, since each
+object takes a few more instructions to allocate in some states of the heap. Compile the functions before you count:
+best in a process without valgrind, with the environment variables `fixed()`, into a cache on disk. Without valgrind,
+`count` just calls each function once. The variables name the CPU that valgrind presents to programs, so the code is the
+same whatever CPU compiles it.
 
 A request to valgrind is a sequence of instructions that does nothing elsewhere (valgrind.h). Here it is in executable
 memory and called through ctypes, so no C compiler is needed.
