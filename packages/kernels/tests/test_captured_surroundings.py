@@ -3,6 +3,7 @@
 import argparse
 import array
 import collections
+import copy
 import itertools
 import random
 import types
@@ -167,3 +168,88 @@ def test_iterators_are_refused(iterator):
     captured(sg.ones(2))
     with pytest.raises(RuntimeError, match="a captured function uses iterator, an iterator, whose next value a replay"):
         captured(sg.ones(2))
+
+
+class Scaling:
+    """An object whose attributes a captured method uses."""
+
+    def __init__(self):
+        self.factor, self.weight, self.flag = 2.0, sg.ones(2), True
+        self.untouched = []
+
+    @sg.capture
+    def scale(self, x, *, offset):
+        """Documented."""
+        return x * self.factor + offset if self.flag else x * self.weight
+
+
+def test_methods_keyword_arguments_and_names():
+    one, other = Scaling(), Scaling()
+    other.factor = 3.0
+    for _ in range(4):
+        one.untouched.append(0)  # not named in the method
+        assert one.scale(sg.ones(2), offset=sg.ones(2)).tolist() == [3.0, 3.0]
+        assert other.scale(sg.ones(2), offset=sg.zeros(2)).tolist() == [3.0, 3.0]
+    assert (Scaling.scale.__name__, Scaling.scale.__doc__) == ("scale", "Documented.")
+    assert isinstance(one.scale, sg.Captured)
+    another = copy.deepcopy(one)
+    another.factor = 5.0
+    for _ in range(3):
+        assert another.scale(sg.ones(2), offset=sg.ones(2)).tolist() == [6.0, 6.0]
+        assert one.scale(sg.ones(2), offset=sg.ones(2)).tolist() == [3.0, 3.0]
+
+
+def test_names_in_the_code_may_change_between_calls():
+    it, x = Scaling(), sg.full(2, 3.0)
+    for _ in range(3):
+        assert it.scale(x, offset=x).tolist() == [9.0, 9.0]
+    it.factor = 4.0
+    assert it.scale(x, offset=x).tolist() == [15.0, 15.0]
+    it.flag = False
+    assert it.scale(x, offset=x).tolist() == [3.0, 3.0]
+    it.weight = sg.full(2, 5.0)
+    assert it.scale(x, offset=x).tolist() == [15.0, 15.0]
+    it.factor, it.flag = 2.0, True
+    assert it.scale(x, offset=x).tolist() == [9.0, 9.0]
+
+
+def test_a_variable_that_changes_each_time_ends_recording_with_a_warning():
+    rate = 0.0
+    captured = sg.capture(lambda x: x * rate)
+    for i in range(17):
+        rate = float(i)
+        assert captured(sg.ones(2)).tolist() == [rate] * 2
+    rate = 17.0
+    with pytest.warns(RuntimeWarning, match="was recorded 16 times, the last time because rate changed"):
+        assert captured(sg.ones(2)).tolist() == [17.0] * 2
+    rate = 18.0
+    assert captured(sg.ones(2)).tolist() == [18.0] * 2
+
+
+class Trainer:
+    """It counts its steps in an attribute with the name of the optimizer's method."""
+
+    def __init__(self):
+        self.optimizer, self.step, self.called = Stepper(), 0, Mock()
+
+    def learn(self, x):
+        self.optimizer.step(x)
+        self.called()
+
+
+class Stepper:
+    def __init__(self):
+        self.total = sg.zeros(2)
+
+    def step(self, x):
+        self.total.add_(x)
+
+
+def test_an_attribute_matters_only_if_the_code_uses_it():
+    trainer = Trainer()
+    learn = sg.capture(trainer.learn)
+    for _ in range(30):
+        learn(sg.ones(2))
+        trainer.step += 1
+    assert trainer.optimizer.total.tolist() == [30.0, 30.0]
+    assert trainer.called.call_count == 2
