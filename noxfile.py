@@ -5,10 +5,14 @@ import os
 import platform
 import re
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
 import nox
+
+sys.path.insert(0, str(Path(__file__).parent))
+from tools.release import declared, lower_bounds, parsed, version_of
 
 nox.needs_version = ">=2025.10.14"
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -39,35 +43,17 @@ def siblings(package: str, tests: bool = True) -> dict[str, str]:
     tested_with = nox.project.load_toml(f"packages/{package}/pyproject.toml")["dependency-groups"]["test"]
     todo = [[entry for entry in tested_with if tests and isinstance(entry, str)], declared(package)]
     while todo:
-        for requirement in todo.pop():
-            if match := re.match(r"stackgrad-(\w+)>=([\d.]+),<", requirement):
-                name, bound = match.groups()
-                todo.append(declared(name))
-                bounds[name] = max(bounds.get(name, bound), bound, key=parsed)
-            elif requirement.startswith("stackgrad"):
-                raise ValueError(f"{requirement!r}: expected a range, such as stackgrad-tensor>=0.2,<0.3")
+        for name, bound in lower_bounds(todo.pop()):
+            todo.append(declared(name))
+            bounds[name] = max(bounds.get(name, bound), bound, key=parsed)
     return bounds
-
-
-def parsed(version: str) -> tuple[int, ...]:
-    """(0, 2, 0) for "0.2" and "0.2.0"."""
-    parts = [int(part) for part in version.split(".")]
-    return tuple(parts + [0] * (3 - len(parts)))
-
-
-def declared(package: str) -> list[str]:
-    """The requirements that `package` declares."""
-    found: list[str] = nox.project.load_toml(f"packages/{package}/pyproject.toml")["project"]["dependencies"]
-    return found
 
 
 def at_lowest(bounds: dict[str, str]) -> list[str]:
     """Arguments that install siblings at their lower bounds, from the tree or from the tag of that version."""
     arguments = []
     for sibling, bound in bounds.items():
-        init = (ROOT / f"packages/{sibling}/src/stackgrad/{sibling}/__init__.py").read_text(encoding="utf-8")
-        current = re.search(r'^__version__ = "([\d.]+)"', init, re.MULTILINE)
-        if current and parsed(current[1]) == parsed(bound):
+        if parsed(version_of(sibling)) == parsed(bound):
             arguments += from_tree(sibling)
         else:
             tag = f"{sibling}-v{'.'.join(map(str, parsed(bound)))}"
@@ -337,10 +323,8 @@ def examples(session: nox.Session, example: str) -> None:
 
 def requirements(*packages: str) -> list[str]:
     """The requirements of `packages`, without siblings."""
-    found: set[str] = set()
-    for package in packages:
-        found.update(requirement for requirement in declared(package) if not requirement.startswith("stackgrad-"))
-    return sorted(found)
+    found = {requirement for package in packages for requirement in declared(package)}
+    return sorted(requirement for requirement in found if not requirement.startswith("stackgrad-"))
 
 
 def asv(session: nox.Session, *arguments: str) -> None:

@@ -4,12 +4,15 @@ python tools/release.py NAME... [--strict | --tag]
 
 A NAME is a package, such as kernels, or the tag of a release, such as kernels-v0.2.0, which is compared with the tree.
 Obstacles are printed. With --strict, with --tag, and for the tag of a release, they are errors. --tag creates the tags.
+
+noxfile.py imports this file, so this imports only the standard library.
 """
 
 import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,6 +39,23 @@ def version_of(package: str) -> str:
     return found[1]
 
 
+def declared(package: str) -> list[str]:
+    """The requirements that `package` declares."""
+    project = tomllib.loads((ROOT / f"packages/{package}/pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return list(project["dependencies"])
+
+
+def lower_bounds(requirements: Iterable[str]) -> list[tuple[str, str]]:
+    """The siblings among `requirements`, with their lower bounds. Raises ValueError for a sibling without a range."""
+    bounds = []
+    for requirement in requirements:
+        if match := re.match(r"stackgrad-(\w+)>=([\d.]+),<", requirement):
+            bounds.append((match[1], match[2]))
+        elif requirement.startswith("stackgrad"):
+            raise ValueError(f"{requirement!r}: expected a range, such as stackgrad-tensor>=0.2,<0.3")
+    return bounds
+
+
 def released(package: str) -> list[str]:
     """The versions of `package` that have a tag, oldest first."""
     versions = [tag.removeprefix(f"{package}-v") for tag in git("tag", "--list", f"{package}-v*").splitlines()]
@@ -50,13 +70,8 @@ def is_dated(package: str, version: str) -> bool:
 
 def unreleased_siblings(package: str) -> list[str]:
     """The lowest versions of siblings that `package` needs, if they have no tag."""
-    project = tomllib.loads((ROOT / f"packages/{package}/pyproject.toml").read_text(encoding="utf-8"))["project"]
-    bounds = [re.match(r"stackgrad-(\w+)>=([\d.]+)", requirement) for requirement in project["dependencies"]]
-    return [
-        f"{bound[1]} {bound[2]}"
-        for bound in bounds
-        if bound and parsed(bound[2]) not in map(parsed, released(bound[1]))
-    ]
+    bounds = lower_bounds(declared(package))
+    return [f"{name} {bound}" for name, bound in bounds if parsed(bound) not in map(parsed, released(name))]
 
 
 def obstacles(package: str, before: tuple[str, ...]) -> list[str]:

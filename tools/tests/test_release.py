@@ -97,3 +97,9 @@ def test_a_version_in_another_form(root: Path) -> None:
     write(root, "tensor", "0.2", "[0.2] - 2026-11-29")
     with pytest.raises(ValueError, match=r"'tensor' has no version in .*expected a line"):
         release.main(["tensor"])
+
+
+def test_a_sibling_without_a_range() -> None:
+    assert release.lower_bounds(["numpy>=2.0", "stackgrad-nn>=0.2,<0.3"]) == [("nn", "0.2")]
+    with pytest.raises(ValueError, match=r"'stackgrad-nn>=0\.2': expected a range, such as stackgrad-tensor"):
+        release.lower_bounds(["stackgrad-nn>=0.2"])
