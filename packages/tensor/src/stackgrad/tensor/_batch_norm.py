@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ._autograd import Context, Primitive
-from ._checks import expect_float, expect_same_dtype, is_relu
+from ._checks import expect_activation, expect_float, expect_same_dtype
 from ._folds import centre
 from ._mode import is_recording
 from ._ops import common_backend
@@ -61,7 +61,8 @@ def batch_norm(
     (tensor([[-1.],
             [ 1.]]), tensor([2.]), tensor([1.]))
     """
-    relu = is_relu(activation)
+    expect_activation(activation)
+    relu = activation is not None
     common_backend("batch_norm", x, weight, bias)
     expect_same_dtype("batch_norm", x, weight=weight, bias=bias)
     expect_float("batch_norm", x)

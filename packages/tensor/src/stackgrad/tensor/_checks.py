@@ -59,8 +59,7 @@ def expect_bias(what: str, bias: Value | None, outputs: int) -> None:
         raise ValueError(f"{what}: bias of shape {bias.shape}: expected ({outputs},), one for each output")
 
 
-def is_relu(activation: Activation) -> bool:
-    """Whether `activation` is "relu" rather than None. Raises ValueError for any other value."""
+def expect_activation(activation: Activation) -> None:
+    """Raise ValueError unless `activation` is "relu" or None."""
     if activation not in (None, "relu"):
         raise ValueError(f'activation must be "relu" or None; got {activation!r}')
-    return activation is not None

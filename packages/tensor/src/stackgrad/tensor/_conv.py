@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._autograd import Context, Node, Primitive
-from ._checks import expect_bias, expect_image, expect_same_dtype, expect_tensors, is_relu
+from ._checks import expect_activation, expect_bias, expect_image, expect_same_dtype, expect_tensors
 from ._mode import is_recording
 from ._ops import common_backend
 from ._plans import Plans, exactly
@@ -183,7 +183,7 @@ def _checked_window(
     what: str, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, groups: int, activation: Activation
 ) -> Window:
     dims = expect_operands(what, x, weight, bias, "out, in / groups")
-    is_relu(activation)
+    expect_activation(activation)
     inputs, outputs = x.shape[1], weight.shape[0]
     if not is_integer(groups) or groups < 1 or inputs % groups or outputs % groups:
         raise ValueError(f"{what}: groups {groups} does not divide {inputs} input and {outputs} output channels")

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ._autograd import Context, Primitive
-from ._checks import expect_bias, expect_float, expect_optional, expect_same_dtype, expect_tensors, is_relu
+from ._checks import expect_activation, expect_bias, expect_float, expect_optional, expect_same_dtype, expect_tensors
 from ._matmul import MatMul
 from ._mode import is_recording
 from ._ops import Permute, Sum, common_backend
@@ -63,7 +63,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, activation
     >>> linear(ones(2, 3), ones(4, 3), ones(4)).shape
     (2, 4)
     """
-    relu = activation is not None and is_relu(activation)
+    relu = activation is not None
+    if relu:
+        expect_activation(activation)
     try:
         form = (input.layout, weight.layout, None if bias is None else bias.layout)
     except AttributeError:

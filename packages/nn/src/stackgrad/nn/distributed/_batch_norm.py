@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Function, HostBackend, Tensor
-from stackgrad.tensor._checks import expect_optional, expect_tensors, is_relu
+from stackgrad.tensor._checks import expect_activation, expect_optional, expect_tensors
 from stackgrad.tensor._types import Activation
 
 from ..layers.norm import _BatchNorm
@@ -59,6 +59,7 @@ def sync_batch_norm(
         return F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps, activation)
     expect_tensors("batch_norm", input=input, running_mean=running_mean, running_var=running_var)
     expect_optional("batch_norm", weight=weight, bias=bias)
+    expect_activation(activation)
     if input.ndim < 2 or input.shape[1:2] != running_mean.shape:
         raise ValueError(
             f"input of shape {input.shape}: expected (batch, channels, ...), {running_mean.shape} channels"
@@ -78,7 +79,7 @@ def sync_batch_norm(
     with sg.no_grad():
         running_mean.copy_(running_mean * (1 - momentum) + mean * momentum)
         running_var.copy_(running_var * (1 - momentum) + var * (momentum * count / (count - 1)))
-    return out.relu() if is_relu(activation) else out
+    return out if activation is None else out.relu()
 
 
 def _expect_several(count: NDArray[Any]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor, fuse
-from stackgrad.tensor._checks import expect_optional, expect_tensors, is_relu
+from stackgrad.tensor._checks import expect_activation, expect_optional, expect_tensors
 from stackgrad.tensor._types import Activation
 
 
@@ -55,7 +55,8 @@ def batch_norm(
     )
     if input.ndim < 2:
         raise ValueError(f"input must have at least 2 dimensions, (batch, channels, ...); got shape {input.shape}")
-    channels, relu = input.shape[1], is_relu(activation)
+    expect_activation(activation)
+    channels, relu = input.shape[1], activation is not None
     if not channels:
         raise ValueError(f"batch_norm: input of shape {input.shape} has no channels: expected 1 or more")
     _expect_shape(

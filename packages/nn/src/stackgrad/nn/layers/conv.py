@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 from numpy.typing import DTypeLike
 
 from stackgrad.tensor import Generator, Tensor, Window
-from stackgrad.tensor._checks import expect_tensors, is_relu
+from stackgrad.tensor._checks import expect_activation, expect_tensors
 from stackgrad.tensor._types import Activation, Extents, Padding
 
 from .. import functional as F
@@ -58,7 +58,7 @@ class _Conv(Module):
         if padding_mode not in ("zeros", "reflect", "replicate", "circular"):
             known = '"zeros", "reflect", "replicate" or "circular"'
             raise ValueError(f"padding_mode must be {known}; got {padding_mode!r}")
-        is_relu(activation)
+        expect_activation(activation)
         self.activation = activation
         shape = (out_channels, in_channels // groups, *self.kernel_size)
         weight, offset = init.layer_weight_and_bias(shape, bias, generator, dtype)

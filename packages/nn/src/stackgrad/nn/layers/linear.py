@@ -3,7 +3,7 @@
 from numpy.typing import DTypeLike
 
 from stackgrad.tensor import Generator, Tensor
-from stackgrad.tensor._checks import is_relu
+from stackgrad.tensor._checks import expect_activation
 from stackgrad.tensor._types import Activation
 
 from .. import functional as F
@@ -54,7 +54,7 @@ class Linear(Module):
         weight, offset = init.layer_weight_and_bias((out_features, in_features), bias, generator, dtype)
         self.weight = Parameter(weight)
         self.bias = None if offset is None else Parameter(offset)
-        is_relu(activation)  # raises for an unknown one
+        expect_activation(activation)
         self.activation = activation
 
     def forward(self, input: Tensor) -> Tensor:

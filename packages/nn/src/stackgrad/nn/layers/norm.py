@@ -6,7 +6,7 @@ from numpy.typing import DTypeLike
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
-from stackgrad.tensor._checks import expect_tensors, is_relu
+from stackgrad.tensor._checks import expect_activation, expect_tensors
 from stackgrad.tensor._types import Activation
 
 from .. import functional as F
@@ -42,7 +42,7 @@ class _BatchNorm(Module):
         self.running_var = Buffer(sg.ones(num_features, dtype=dtype))
         self.eps = eps
         self.momentum = momentum
-        is_relu(activation)
+        expect_activation(activation)
         self.activation = activation
 
     def forward(self, input: Tensor) -> Tensor:
