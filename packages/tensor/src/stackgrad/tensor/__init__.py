@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _exchange
 from ._autograd import Context, Function, Node
-from ._backend import Backend, available_backends, get_backend, set_default_backend
+from ._backend import Backend
 from ._backward import grad
 from ._batch_norm import batch_norm
 from ._conv import conv1d, conv2d
@@ -42,6 +42,7 @@ from ._dropout import dropout
 from ._dtypes import bool_, float32, float64, int64
 from ._embedding import embedding
 from ._host import HostBackend
+from ._installed import available_backends, get_backend, set_default_backend
 from ._linear import linear
 from ._mode import enable_grad, is_recording, no_grad, observed
 from ._numpy import NumpyBackend

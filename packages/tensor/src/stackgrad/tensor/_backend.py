@@ -1,4 +1,4 @@
-"""The protocol that a backend implements, and how backends are found by name.
+"""The protocol that a backend implements.
 
 A backend computes on its own arrays. Its callers have already checked the operands: they have one dtype, their shapes
 broadcast, and dimensions count from the front. It never sees a tensor and knows nothing of gradients.
@@ -6,36 +6,28 @@ broadcast, and dimensions count from the front. It never sees a tensor and knows
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from functools import cache
-from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _composed_norm
-from ._errors import not_a_backend
-from ._fork import free_in_forks
 from ._host_buffer import HostBuffer
+from ._installed import Named
 from ._optable import OPS, REDUCTIONS, Op, Reduction
 from ._stage import Stage, plan_composed
 from ._types import Array, DType, Shape
 from ._window import Window
 
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
 
-
-class Backend(ABC):
+class Backend(Named, ABC):
     """The primitives of a backend. Those with a body here are composed of the others; override them to fuse.
 
     The error of a sum of n values must grow with log n at most: sum pairwise, in blocks or with compensation.
     """
 
-    name: str
     remedy = ""
     """The advice in errors about a tensor on another backend, if it is not `.to(...)`."""
     fuses = False
@@ -402,78 +394,3 @@ class Backend(ABC):
     def _sum_keep(self, a: Array, dim: int) -> Array:
         shape = tuple(1 if i == dim else extent for i, extent in enumerate(a.shape))
         return self.reshape(self.reduce(REDUCTIONS["sum"], a, (dim,)), shape)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return get_backend, (self.name,)  # a copy of a tensor is on the same backend
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Backend:
-        return self  # works for a backend that is not installed under a name, too
-
-    def __repr__(self) -> str:
-        return f"<{self.name} backend>"
-
-
-GROUP = "stackgrad.backends"
-_chosen: str | Backend | None = None
-_loading = free_in_forks(RLock())  # two threads that ask at once get the same backend
-
-
-@cache
-def _installed() -> dict[str, EntryPoint]:
-    from importlib.metadata import entry_points  # slow to import, and only needed for the first tensor
-
-    return {entry.name: entry for entry in entry_points(group=GROUP)}
-
-
-def available_backends() -> Sequence[str]:
-    """The names of the installed backends.
-
-    >>> "numpy" in available_backends()
-    True
-    """
-    return sorted(_installed())
-
-
-@cache
-def _load(name: str) -> Backend:
-    if name not in _installed():
-        raise not_a_backend(name, available_backends())
-    try:
-        backend: Backend = _installed()[name].load()()
-    except Exception as error:
-        raise RuntimeError(f"backend {name!r} does not load: {error}") from error
-    return backend
-
-
-def get_backend(backend: str | Backend | None = None) -> Backend:
-    """The backend of that name, or the default for None.
-
-    The default is the argument of `set_default_backend`, else the environment variable STACKGRAD_BACKEND, else "cpu"
-    if stackgrad-kernels is installed, else "numpy". Raises ValueError for a name that is not installed, TypeError for
-    an argument that is not a name, and RuntimeError for a backend that fails to load.
-
-    >>> get_backend("numpy")
-    <numpy backend>
-    """
-    chosen = _chosen if backend is None else backend
-    if isinstance(chosen, Backend):
-        return chosen
-    if chosen is not None and not isinstance(chosen, str):
-        raise not_a_backend(chosen, available_backends())
-    name = chosen or os.environ.get("STACKGRAD_BACKEND")
-    with _loading:
-        return _load(str(name or ("cpu" if "cpu" in _installed() else "numpy")))  # str: a device is a name, too
-
-
-def set_default_backend(backend: str | Backend | None) -> None:
-    """Put new tensors on this backend; None restores the default of `get_backend`. Raises as `get_backend`.
-
-    >>> set_default_backend("numpy")
-    >>> ones(2).backend
-    <numpy backend>
-    >>> set_default_backend(None)
-    """
-    global _chosen
-    if backend is not None:
-        get_backend(backend)
-    _chosen = backend

@@ -13,7 +13,7 @@ from threading import RLock
 from types import MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-from . import _backend
+from . import _installed
 from ._mode import here
 from ._recording import Arguments, Recording
 from ._tape import capturing
@@ -78,7 +78,7 @@ class Captured(Generic[P, R]):
         form = _form_of(arguments)
         if capturing.tape is not None:
             raise RuntimeError("a captured function was called while another one is recorded: capture the outer alone")
-        backends = [x.backend for x in arguments.values()] or [_backend.get_backend()]
+        backends = [x.backend for x in arguments.values()] or [_installed.get_backend()]
         if here.mode.observer is not None or not all([backend.captures for backend in backends]):  # noqa: C419 - faster
             return self._function(*args, **kwargs)
         forms = self._forms
@@ -120,7 +120,7 @@ def _form_of(arguments: Arguments) -> Any:
 
     Raises TypeError for arguments that are not tensors and ValueError for one that requires a gradient.
     """
-    parts: list[Any] = [here.mode.recording, _backend._chosen]
+    parts: list[Any] = [here.mode.recording, _installed._chosen]
     for name, x in arguments.items():
         if not isinstance(x, Value):
             raise TypeError(f"a captured function was given {type(x).__name__}: expected tensors alone")

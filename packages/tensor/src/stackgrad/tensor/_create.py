@@ -13,10 +13,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from . import _ops
 from ._arithmetic import expect_none
-from ._backend import get_backend
 from ._device import on
 from ._dtypes import as_dtype, expect_dtype, float32, float64, int64, is_float, scalar_dtype
 from ._errors import not_a_tensor
+from ._installed import get_backend
 from ._random import Generator, default_generator, next_draw, next_normal
 from ._shape import checked, extents, normalize_dim
 from ._tape import each_time

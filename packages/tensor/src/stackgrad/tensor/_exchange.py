@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ._backend import Backend, get_backend
+from ._backend import Backend
 from ._device import device, on
 from ._dtypes import as_dtype, is_float
 from ._errors import dtype_of
 from ._host import HostBackend
+from ._installed import get_backend
 from ._ops import To
 from ._ops import cast as cast_to
 from ._types import Device, DType

@@ -7,10 +7,10 @@ from typing import Any
 
 from numpy.typing import DTypeLike
 
-from ._backend import get_backend
 from ._create import rand, randn
 from ._device import on
 from ._dtypes import as_dtype, float32
+from ._installed import get_backend
 from ._random import Generator
 from ._shape import checked, extents
 from ._tensor import Tensor

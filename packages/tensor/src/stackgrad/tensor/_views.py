@@ -15,7 +15,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from ._autograd import Context, Primitive
-from ._backend import Backend, get_backend
+from ._backend import Backend
+from ._installed import get_backend
 from ._plans import Layout, Plans, layout_of
 from ._shape import reshaped_strides, strides_in_order
 from ._source import Source

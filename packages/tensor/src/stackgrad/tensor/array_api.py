@@ -24,10 +24,10 @@ import numpy as np
 from numpy import can_cast, finfo, iinfo, isdtype  # noqa: F401
 
 from . import _create, _einsum, _functions, _grids, _like, _overloads
-from ._backend import available_backends, get_backend
 from ._create import maximum, minimum, where  # noqa: F401
 from ._dtypes import bool_ as bool
 from ._dtypes import float32, float64, int64, promote
+from ._installed import available_backends, get_backend
 from ._shape import broadcast_shapes, normalize_dim, normalize_dims
 from ._tensor import Tensor
 from ._types import Device, Dims, Shape

@@ -1,6 +1,6 @@
 """A part of `torch.cuda`: whether the `cuda` backend has a GPU."""
 
-from ._backend import get_backend
+from ._installed import get_backend
 from ._random import manual_seed
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from hypothesis import given, settings
 
-from .._backend import Backend, get_backend
+from .._backend import Backend
 from .._backward import grad
 from .._gradcheck import grad_check
+from .._installed import get_backend
 from .._tensor import Tensor
 from ._draw import Draw, Limits, draws
 
