@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .paper import Levels, Mask, bounds, is_hole
+from .paper import Levels, Mask, bounds, cropped, is_hole
 
 _GRID = 128
 _EDGE = 2  # coarse pixels to cut off at the edge of a sheet
@@ -55,9 +55,8 @@ def sheet(picture: Levels, ink: Levels) -> Levels | None:
     inside = _fine(~around[1:-1, 1:-1], ink.shape)
     if not inside.any():
         return None
-    top, bottom, left, right = bounds(inside)
     alone = np.where(inside[:, :, None], picture, np.median(picture[inside], 0))
-    return alone[top : bottom + 1, left : right + 1].astype(np.float32)
+    return cropped(alone, inside).astype(np.float32)
 
 
 def sheet_in_frame(picture: Levels, ink: Levels) -> Levels | None:
@@ -70,15 +69,14 @@ def sheet_in_frame(picture: Levels, ink: Levels) -> Levels | None:
         ink: 0 to 1, (height, width).
     """
     mask = ink >= 0.5
-    top, bottom, left, right = bounds(mask)
-    part = mask[top : bottom + 1, left : right + 1]
+    part = cropped(mask, mask)
     height, width = (1 + extent // 20 for extent in part.shape)
     corners = [part[y, x].mean() for y in (np.s_[:height], np.s_[-height:]) for x in (np.s_[:width], np.s_[-width:])]
     edge = np.concatenate([part[0], part[-1], part[:, 0], part[:, -1]])
     if edge.mean() < _OPEN or min(sorted(corners)[1:]) < _OPEN or _is_of_rectangles(~part) or is_hole(~part, part):
         return None
     soft = 1 + max(part.shape) // 100  # the frame's edge
-    inside = picture[top + soft : bottom + 1 - soft, left + soft : right + 1 - soft]
+    inside = cropped(picture, mask)[soft:-soft, soft:-soft]
     return inside if min(inside.shape[:2]) >= 3 else None
 
 
@@ -86,8 +84,7 @@ def is_cut_sheet(ink: Levels) -> bool:
     """Whether ink (height, width), 0 to 1, looks like a sheet with a digit that reaches its edge: a nearly filled
     rectangle with notches."""
     mask = ink >= 0.5
-    top, bottom, left, right = bounds(mask)
-    part = mask[top : bottom + 1, left : right + 1]
+    part = cropped(mask, mask)
     edge = np.concatenate([part[0], part[-1], part[:, 0], part[:, -1]])
     return bool(0.75 <= edge.mean() < 0.995 and 0.75 <= part.mean() <= 0.96)
 
@@ -124,8 +121,7 @@ def _is_of_rectangles(mask: Mask) -> bool:
         part = np.zeros_like(left)
         part.flat[left.argmax()] = True
         part = _connected(part, left)
-        top, bottom, first, last = bounds(part)
-        if part.sum() < 0.9 * (bottom - top + 1) * (last - first + 1):
+        if part.sum() < 0.9 * cropped(part, part).size:
             return False
         left &= ~part
     return True

@@ -18,7 +18,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from ..errors import MistakeError
 from .boxes import is_cut_sheet, sheet, sheet_in_frame, without_box
 from .deep import deep_papers
-from .paper import FAINTEST, Levels, levelled, to_grey, without_frame
+from .paper import FAINTEST, Levels, cropped, levelled, to_grey, without_frame
 
 MAX_PIXELS: Final = 50_000_000
 """Larger image files are refused before they are decompressed."""
@@ -187,15 +187,12 @@ def _on_papers(image: Image.Image) -> list[Image.Image]:
 
 def _fitted(ink: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Crop (height, width) to the ink, and scale its longer side to 20."""
-    rows, columns = (np.flatnonzero((ink >= 0.25).any(axis)) for axis in (1, 0))
-    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-    height, width = bottom - top, right - left
+    part = cropped(ink, ink >= 0.25)
+    height, width = part.shape
     scale = _BOX / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     # To shrink an image, Pillow widens this filter to all the pixels that a new one covers.
-    small: npt.NDArray[np.float32] = np.array(
-        Image.fromarray(ink[top:bottom, left:right]).resize(size, Image.Resampling.BILINEAR)
-    )
+    small: npt.NDArray[np.float32] = np.array(Image.fromarray(part).resize(size, Image.Resampling.BILINEAR))
     small /= small.max()  # stretch again, since a thin line becomes faint when it shrinks
     return small
 

@@ -30,15 +30,11 @@ def without_frame(picture: Levels) -> Levels:
 
     A frame is plain along its whole length. The picture inside it has a border of plain paper, and writing on it.
     """
-    sides = range(4)
-    if _is_plain(_ring(picture)):
+    counts = [4] if _is_plain(_ring(picture)) else [1, 2, 3, 4]
+    for sides in itertools.chain.from_iterable(itertools.combinations(range(4), count) for count in counts):
         inside = _cut(picture, sides)
-        return picture if inside is None else without_frame(inside)
-    for count in (1, 2, 3, 4):
-        for some in itertools.combinations(sides, count):
-            inside = _cut(picture, some)
-            if inside is not None:
-                return without_frame(inside)
+        if inside is not None:
+            return without_frame(inside)
     return picture
 
 
@@ -80,12 +76,17 @@ def bounds(mask: Mask) -> tuple[int, int, int, int]:
     return int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])
 
 
+def cropped(picture: npt.NDArray[Any], mask: Mask) -> npt.NDArray[Any]:
+    """The smallest rectangle of a picture that contains all True elements of a mask."""
+    top, bottom, left, right = bounds(mask)
+    return picture[top : bottom + 1, left : right + 1]
+
+
 def is_hole(written: Mask, paper: Mask) -> bool:
     """Whether the supposed writing is the hole of an angular 0 or 8 that was mistaken for paper: it fills the rectangle
     around it, and is too wide for a 1."""
-    (top, bottom, left, right), (_, _, first, last) = bounds(written), bounds(paper)
-    filled = written.sum() >= 0.7 * (bottom - top + 1) * (right - left + 1)
-    return bool(filled and right - left + 1 >= 0.35 * (last - first + 1))
+    part, around = cropped(written, written), cropped(paper, paper)
+    return bool(part.sum() >= 0.7 * part.size and part.shape[1] >= 0.35 * around.shape[1])
 
 
 def _ring(picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
