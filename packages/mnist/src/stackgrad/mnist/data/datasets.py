@@ -5,7 +5,6 @@ KMNIST, EMNIST, or your own).
 """
 
 import functools
-import gzip
 import hashlib
 import math
 import os
@@ -126,40 +125,32 @@ class MnistReader(MNIST):  # type: ignore[misc]
 
     def opener(self, path_fn: str, *args: Any, **kwargs: Any) -> Any:
         """Open a file by the base class's name for it, and decompress it if necessary."""
-        path = find(Path(path_fn).parent, Path(path_fn).name)[0]
-        return (gzip.open if path.suffix == ".gz" else open)(path, *args, **kwargs)
+        return opened(_found(path_fn))
 
     def load(self, path_img: str, path_lbl: str, batch: list[int] | None = None) -> tuple[UInt8Array, UInt8Array]:
         """Read images (N, rows * columns) and labels (N,), or `batch` = [start, count] of them."""
-        images_path = find(Path(path_img).parent, Path(path_img).name)[0]
-        labels_path = find(Path(path_lbl).parent, Path(path_lbl).name)[0]
-        images = read_idx(images_path, dimensions=3)
-        labels = read_idx(labels_path, dimensions=1)
+        images_path, labels_path = _found(path_img), _found(path_lbl)
+        images, labels = read_idx(images_path, dimensions=3), read_idx(labels_path, dimensions=1)
         if len(images) != len(labels):
             raise IdxError(
                 f"{labels_path}: mismatched: {len(labels):,} labels, but {images_path.name} has {len(images):,} images"
             )
         if not images.size:
             raise IdxError(f"{images_path}: there are no images ({extents(images.shape)})")
-        self.image_shape = images.shape[1:]
         if batch is not None:
             start, count = batch
             images, labels = images[start : start + count], labels[start : start + count]
         if self.emnistRotate:
             images = _transposed(images)
-            self.image_shape = images.shape[1:]
+        self.image_shape = images.shape[1:]
         return images.reshape(len(images), math.prod(self.image_shape)), labels
 
     def process_images_to_numpy(self, images: UInt8Array) -> UInt8Array:
         """Apply the mode to images (N, pixels)."""
         if self.mode == "vanilla":
             return images
-        if self.mode == "rounded_binarized":
-            return (images > 127).view(np.uint8)
-        out = np.empty_like(images)
-        for rows in _blocks(len(images)):  # same order of draws as in the base class, but no float64 copy of all images
-            out[rows] = np.random.random(images[rows].shape) <= images[rows] / 255
-        return out
+        binary: UInt8Array = super().process_images_to_numpy(images).astype(np.uint8)
+        return binary
 
 
 def load(directory: Path | None = None, emnist: str | None = None) -> Dataset:
@@ -214,8 +205,14 @@ def find(directory: Path, *names: str) -> list[Path]:
     missing = [candidates for candidates, there in zip(wanted, found, strict=True) if not there]
     if missing:
         absent = ", ".join(candidates[0] for candidates in missing)
-        raise IdxError(f"{directory}: missing {absent} (each may be named like {_either(missing[0])})")
+        names_of_first = "{}, {}, {} or {}".format(*missing[0])
+        raise IdxError(f"{directory}: missing {absent} (each may be named like {names_of_first})")
     return [directory / there[0] for there in found]
+
+
+def _found(path: str) -> Path:
+    """The file that python-mnist calls `path`."""
+    return find(Path(path).parent, Path(path).name)[0]
 
 
 @contextmanager
@@ -246,18 +243,11 @@ def _transposed(images: UInt8Array) -> UInt8Array:
     """Transpose each of the images (N, rows, columns): EMNIST stores them by columns."""
     count, rows, columns = images.shape
     flat = images.reshape(count, rows * columns)
-    for block in _blocks(count):  # in place, since two copies of EMNIST's largest file would exceed a gigabyte
+    for start in range(0, count, 4096):  # in place, since two copies of EMNIST's largest file would exceed a gigabyte
+        block = slice(start, start + 4096)
         flat[block] = images[block].transpose(0, 2, 1).reshape(-1, rows * columns)
     return flat.reshape(count, columns, rows)
 
 
-def _blocks(count: int, length: int = 4096) -> Iterator[slice]:
-    return (slice(start, start + length) for start in range(0, count, length))
-
-
 def _wrong_size(shape: tuple[int, ...]) -> str:
     return f"images are {'x'.join(map(str, shape))}; the models need {'x'.join(map(str, IMAGE_SHAPE))}"
-
-
-def _either(names: list[str]) -> str:
-    return f"{', '.join(names[:-1])} or {names[-1]}"

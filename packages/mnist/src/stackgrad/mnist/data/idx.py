@@ -107,11 +107,7 @@ def opened(path: Path) -> Iterator[BufferedIOBase]:
                 raise IdxError(f"{path}: gzip-compressed, but not named .gz: add .gz to its name")
             if start and start != _GZIP_MAGIC and named_gzip:
                 raise IdxError(f"{path}: named .gz, but not gzip-compressed: it starts with the bytes {start.hex(' ')}")
-            if named_gzip:
-                with gzip.GzipFile(fileobj=raw, mode="rb") as unzipped:
-                    yield unzipped
-            else:
-                yield raw
+            yield gzip.GzipFile(fileobj=raw, mode="rb") if named_gzip else raw
     except EOFError as error:
         raise IdxError(f"{path}: truncated: the gzip data ends early") from error
     except (gzip.BadGzipFile, zlib.error) as error:

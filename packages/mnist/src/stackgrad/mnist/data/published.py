@@ -12,6 +12,8 @@ from pathlib import Path
 
 import platformdirs
 
+from .datasets import CHECKSUMS
+
 
 @dataclass(frozen=True)
 class File:
@@ -38,16 +40,8 @@ class Published:
         return sum(file.size for file in self.files)
 
 
-_NAMES = (
-    "train-images-idx3-ubyte.gz",
-    "train-labels-idx1-ubyte.gz",
-    "t10k-images-idx3-ubyte.gz",
-    "t10k-labels-idx1-ubyte.gz",
-)
-
-
 def _files(*sizes_and_sums: tuple[int, str]) -> tuple[File, ...]:
-    return tuple(File(name, *given) for name, given in zip(_NAMES, sizes_and_sums, strict=True))
+    return tuple(File(f"{name}.gz", *given) for name, given in zip(CHECKSUMS, sizes_and_sums, strict=True))
 
 
 PUBLISHED = {
