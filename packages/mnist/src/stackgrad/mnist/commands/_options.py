@@ -13,7 +13,7 @@ import click
 from stackgrad.tensor import set_default_backend
 
 from ..data.datasets import EMNIST_NAMES, Dataset, Split, load
-from ..data.labels import class_names, expect_fitting, expect_no_more, read_labels
+from ..data.labels import LabelError, class_names, expect_fitting, read_labels
 from ..data.published import PUBLISHED, folder_of, missing
 from ..errors import FailureError
 from ..runs.folder import Run, RunError, load_run
@@ -60,22 +60,19 @@ def positive_number(ctx: click.Context, param: click.Parameter, value: str | Non
     return number
 
 
-def run_argument(command: F) -> F:
-    """Add the argument RUN, for `load_run`."""
-    return click.argument("run", required=False, type=click.Path(path_type=Path))(command)
+run_argument = click.argument("run", required=False, type=click.Path(path_type=Path))
+"""The argument RUN, for `load_run`."""
 
-
-def backend_option(command: F) -> F:
-    """Add --backend, for `use`."""
-    return click.option(
-        "--backend",
-        type=click.Choice(BACKENDS),
-        default="cpu",
-        show_default=True,
-        envvar="STACKGRAD_BACKEND",
-        show_envvar=True,
-        help="Where to compute: compiled kernels on all cores or on a GPU, or plain NumPy.",
-    )(command)
+backend_option = click.option(
+    "--backend",
+    type=click.Choice(BACKENDS),
+    default="cpu",
+    show_default=True,
+    envvar="STACKGRAD_BACKEND",
+    show_envvar=True,
+    help="Where to compute: compiled kernels on all cores or on a GPU, or plain NumPy.",
+)
+"""The option --backend, for `use`."""
 
 
 def _data_folder(ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
@@ -126,7 +123,7 @@ def data_options(limit: str) -> Callable[[F], F]:
 
 def json_option(what: str) -> Callable[[F], F]:
     """Add --json; `what` is its help text."""
-    return click.option("--json", "as_json", is_flag=True, help=f"{what[0].upper()}{what[1:]}")
+    return click.option("--json", "as_json", is_flag=True, help=what)
 
 
 def load_data(data: Path | None, emnist: str | None, limit: int | None) -> Dataset:
@@ -134,8 +131,6 @@ def load_data(data: Path | None, emnist: str | None, limit: int | None) -> Datas
     if emnist is not None and data is None:
         raise click.UsageError(f"--emnist {emnist} needs --data DIR, the folder with EMNIST's files")
     loaded = load(data, emnist)
-    if limit is None:
-        return loaded
     first = [Split(split.images[:limit], split.labels[:limit]) for split in (loaded.train, loaded.test)]
     return Dataset(first[0], first[1], loaded.name)
 
@@ -144,7 +139,8 @@ def load_named(run: Path | None, backend: str, labels: list[str] | None) -> tupl
     """Load a run with its model on `backend`, and the names of its classes."""
     use(backend)
     found = load_run(run)
-    expect_no_more(labels, found.summary["classes"])
+    if labels and len(labels) > found.summary["classes"]:
+        raise LabelError(f"got {len(labels)} names of classes, but the model has {found.summary['classes']} classes")
     return found, class_names(found.summary, labels)
 
 

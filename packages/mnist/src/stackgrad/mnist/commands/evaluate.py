@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 
 from stackgrad.tensor import get_backend
 
-from ..data.datasets import Dataset, Split
+from ..data.datasets import Dataset
 from ..runs.folder import Run
-from ..training.evaluate import probabilities
+from ..training.evaluate import count_confusions, probabilities
 from ._options import json_option, reads_test_images
 from ._streams import say
 
@@ -32,7 +33,7 @@ def evaluate(run: Run, data: Dataset, names: list[str], as_json: bool) -> None:
       stackgrad-mnist evaluate --json | jq .test_accuracy
     """
     answers = probabilities(run.model, data.test.images).argmax(axis=1)
-    classes = _by_class(data.test, answers, names)
+    classes = _by_class(count_confusions(data.test.labels, answers, len(names)), names)
     correct, count = sum(each["correct"] for each in classes), len(data.test)
     head = {
         "run": str(run.folder),
@@ -54,12 +55,7 @@ def evaluate(run: Run, data: Dataset, names: list[str], as_json: bool) -> None:
         say(f"  {each['name']:{width}} {share} ({each['correct']:,} of {each['images']:,})")
 
 
-def _by_class(split: Split, answers: np.typing.NDArray[np.int64], names: list[str]) -> list[dict[str, Any]]:
+def _by_class(counts: NDArray[np.int64], names: list[str]) -> list[dict[str, Any]]:
     """For each class that occurs, how many images it has and how many of them are classified correctly."""
-    images, correct = (
-        np.bincount(which, minlength=256) for which in (split.labels, split.labels[answers == split.labels])
-    )
-    return [
-        {"name": names[label], "images": int(images[label]), "correct": int(correct[label])}
-        for label in map(int, np.flatnonzero(images))
-    ]
+    rows = zip(names, counts.sum(axis=1).tolist(), counts.diagonal().tolist(), strict=True)
+    return [{"name": name, "images": images, "correct": correct} for name, images, correct in rows if images]

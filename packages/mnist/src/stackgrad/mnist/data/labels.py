@@ -70,12 +70,6 @@ def expect_fitting(labels: list[str] | None, data: Dataset) -> None:
         raise LabelError(f"got {len(labels)} names of classes, but {data.name} has {needed} classes")
 
 
-def expect_no_more(labels: list[str] | None, classes: int) -> None:
-    """Raise LabelError for more names than the model has classes."""
-    if labels and len(labels) > classes:
-        raise LabelError(f"got {len(labels)} names of classes, but the model has {classes} classes")
-
-
 def name_of(label: int, labels: list[str] | None) -> str:
     """The name of a class, or its label if it has no name."""
     return labels[label] if labels and label < len(labels) else str(label)

@@ -82,7 +82,8 @@ def _graph(model: nn.Module, onnx: Any) -> tuple[list[Any], list[Any], int]:
     names: dict[int, str] = {}  # names of the tensors that depend on the input, by id
 
     def add(operator: str, inputs: list[Any], attributes: dict[str, Any], output: str | None = None) -> str:
-        taken = [each if isinstance(each, str) else constant(each) for each in inputs]
+        given = [each for each in inputs if each is not None]  # a layer may have no bias
+        taken = [each if isinstance(each, str) else constant(each) for each in given]
         output = output or f"{operator.lower()}_{len(nodes)}"
         nodes.append(onnx.helper.make_node(operator, taken, [output], **attributes))
         return output
@@ -121,26 +122,6 @@ def _with_relu(operator: Operator, relu: bool) -> list[Operator]:
     return [operator, ("Relu", [_LAST], {})] if relu else [operator]
 
 
-def _conv2d(
-    x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, groups: int, relu: bool = False
-) -> list[Operator]:
-    inputs = [x, weight] if bias is None else [x, weight, bias]
-    return _with_relu(("Conv", inputs, {**_window(window), "dilations": window.dilation, "group": groups}), relu)
-
-
-def _linear(x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool) -> list[Operator]:
-    inputs = [x, weight] if bias is None else [x, weight, bias]
-    return _with_relu(("Gemm", inputs, {"transB": 1}), relu)
-
-
-def _max_pool2d(x: Tensor, window: Window) -> list[Operator]:
-    return [("MaxPool", [x], {**_window(window), "dilations": window.dilation})]
-
-
-def _avg_pool2d(x: Tensor, window: Window) -> list[Operator]:
-    return [("AveragePool", [x], {**_window(window), "count_include_pad": 1})]
-
-
 def _window(window: Window) -> dict[str, Any]:
     (top, bottom), (left, right) = window.padding
     return {"kernel_shape": window.kernel, "strides": window.stride, "pads": [top, left, bottom, right]}
@@ -157,10 +138,12 @@ def _elementwise(operator: str) -> Callable[..., list[Operator]]:
 
 
 _OPERATORS: dict[str, Callable[..., list[Operator]]] = {
-    "Conv2d": _conv2d,
-    "Linear": _linear,
-    "MaxPool2d": _max_pool2d,
-    "AvgPool2d": _avg_pool2d,
+    "Conv2d": lambda x, weight, bias, window, groups, relu=False: _with_relu(
+        ("Conv", [x, weight, bias], {**_window(window), "dilations": window.dilation, "group": groups}), relu
+    ),
+    "Linear": lambda x, weight, bias, relu: _with_relu(("Gemm", [x, weight, bias], {"transB": 1}), relu),
+    "MaxPool2d": lambda x, window: [("MaxPool", [x], {**_window(window), "dilations": window.dilation})],
+    "AvgPool2d": lambda x, window: [("AveragePool", [x], {**_window(window), "count_include_pad": 1})],
     "Reshape": _reshape,
     "Softmax": lambda x, dim: [("Softmax", [x], {"axis": dim})],
     "LogSoftmax": lambda x, dim: [("LogSoftmax", [x], {"axis": dim})],

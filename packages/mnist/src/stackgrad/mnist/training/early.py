@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,16 +19,10 @@ from ..data.datasets import Split
 from ..data.idx import IdxError
 from ..models import Model
 
-HELD_OUT = 0.1
-"""The fraction of the training images that is held out."""
-
-
-_STATE = ("best_loss", "best_accuracy", "best_epoch", "waited", "best")
-
 
 def held_out(images: int) -> int:
-    """How many out of `images` training images are held out."""
-    return max(1, int(HELD_OUT * images))
+    """How many out of `images` training images are held out: a tenth."""
+    return max(1, images // 10)
 
 
 def hold_out(split: Split, generator: Generator) -> tuple[Split, Split]:
@@ -40,6 +35,7 @@ def hold_out(split: Split, generator: Generator) -> tuple[Split, Split]:
     return Split(split.images[rest], split.labels[rest]), Split(split.images[held], split.labels[held])
 
 
+@dataclass
 class EarlyStopping:
     """Counts the epochs since the loss on the held-out images was lowest, and keeps the weights of that epoch.
 
@@ -48,13 +44,12 @@ class EarlyStopping:
         best_epoch, best_accuracy: the epoch of the kept weights, from 1, and their accuracy on the held-out images.
     """
 
-    def __init__(self, patience: int | None) -> None:
-        self.patience = patience
-        self.best_loss = math.inf
-        self.best_accuracy = 0.0
-        self.best_epoch = 0
-        self.waited = 0
-        self.best: dict[str, Tensor] = {}
+    patience: int | None
+    best_loss: float = math.inf
+    best_accuracy: float = 0.0
+    best_epoch: int = 0
+    waited: int = 0
+    best: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def over(self) -> bool:
@@ -71,9 +66,9 @@ class EarlyStopping:
 
     def state_dict(self) -> dict[str, Any]:
         """The kept weights and the counters."""
-        return {name: getattr(self, name) for name in _STATE}
+        return {name: value for name, value in vars(self).items() if name != "patience"}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the state that `state_dict` returned."""
-        for name in _STATE:
+        for name in self.state_dict():
             setattr(self, name, state[name])

@@ -51,7 +51,9 @@ def one_job(command_line: Sequence[str]) -> Iterator[None]:
                 _divide_threads()
                 yield
     finally:
-        _finalize()
+        from mpi4py import MPI
+
+        MPI.Finalize()  # else the launcher takes an exit status other than 0 for the failure of one rank
     if not shared:
         if not world().is_first:
             sys.exit()
@@ -68,13 +70,6 @@ def _watch_seconds() -> float:
     if not 0 <= seconds < math.inf:
         sys.exit(f"Error: {WATCH_SECONDS} is {given!r}: expected a time in seconds, or 0 for no watch")
     return seconds
-
-
-def _finalize() -> None:
-    """Finalize MPI, so that the launcher does not take an exit status other than 0 for the failure of one rank."""
-    from mpi4py import MPI
-
-    MPI.Finalize()
 
 
 def _divide_threads() -> None:

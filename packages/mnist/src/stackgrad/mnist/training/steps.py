@@ -152,7 +152,8 @@ class Training:
             epoch = self.step // self.steps_per_epoch + 1
             for index in self._batches():
                 lr = self.optimizer.lr
-                size = self._batch_size()
+                left = len(self.split) - self.step % self.steps_per_epoch * self.recipe.batch_size
+                size = min(self.recipe.batch_size, left)  # of the batch, over all ranks
                 if self.recipe.augment:
                     images = normalise(self._augmented(self.split.images[index], size))
                 else:
@@ -180,10 +181,6 @@ class Training:
         if done:
             self.generator.call = call
         return itertools.islice(batches, done, None)
-
-    def _batch_size(self) -> int:
-        """The size of the next batch, over all ranks."""
-        return min(self.recipe.batch_size, len(self.split) - self.step % self.steps_per_epoch * self.recipe.batch_size)
 
     def _augmented(self, images: NDArray[np.uint8], batch_size: int) -> NDArray[np.uint8]:
         from .augment import augment  # imported here, since it imports the kernels
