@@ -129,20 +129,24 @@ class Comparison:
         self._limits = {n: max(base.limits.get(n, 0), head.limits.get(n, 0)) for n in names}
 
     def count(self) -> None:
-        """Count what has no counts yet, and count again what seems to have grown, in other memory layouts.
+        """Count what has no counts yet, and count suspects again, in other memory layouts.
 
         For two commits, only the new counts decide: both had the same other benchmarks in their processes.
         """
         count_unknown(self.sides)
-        for layout in LAYOUTS if len(self.grown()) <= MANY else LAYOUTS[:1]:
-            if names := list(self.grown()):
-                print(f"{len(names)} seem to have grown: counting them again", flush=True)
+        for layout in LAYOUTS if len(self.suspects()) <= MANY else LAYOUTS[:1]:
+            if names := self.suspects():
+                print(f"{len(names)} seem to have changed: counting them again", flush=True)
                 wanted = [(side.packages, names) for side in self.sides]
                 for side, again in zip(self.sides, _counts.count(wanted, layout), strict=True):
                     first = {} if len(self.sides) == 2 else side.counts
                     for name, counts in again.counts.items():
                         before = side.again.get(name) or first.get(name)
                         side.again[name] = least((before, counts)) if before else counts
+
+    def suspects(self) -> list[str]:
+        """The benchmarks that seem to have changed; beside recorded counts, which cannot be repeated, to have grown."""
+        return [*self.grown(), *(self.gains() if len(self.sides) == 2 else ())]
 
     def grown(self) -> dict[str, list[str]]:
         """The benchmarks that grew, and what grew."""

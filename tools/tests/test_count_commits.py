@@ -65,9 +65,14 @@ def counted(**counts: Counts) -> Side:
     return made
 
 
-@pytest.mark.parametrize(("head_again", "status"), [(20_900, 0), (21_800, 1)])
+@pytest.mark.parametrize("head_first", [20_900, 19_000])
+@pytest.mark.parametrize(("head_again", "verdict"), [(20_900, ""), (21_800, "GREW"), (20_000, "less")])
 def test_only_new_counts_of_both_commits_decide(
-    head_again: int, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    head_first: int,
+    head_again: int,
+    verdict: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The first counts were taken beside other benchmarks, and some of those had stored counts for one commit only."""
     new = [Counted({"add": Counts(count, 500, 0)}, {}) for count in (20_900, head_again)]
@@ -78,10 +83,12 @@ def test_only_new_counts_of_both_commits_decide(
         return new
 
     monkeypatch.setattr(_counts, "count", count)
-    comparison = Comparison(counted(add=ADD), counted(add=Counts(20_900, 500, 0)))
+    comparison = Comparison(counted(add=ADD), counted(add=Counts(head_first, 500, 0)))
     comparison.count()
-    assert report(comparison) == status
-    assert layouts == ([1, 2, 3] if status else [1])
+    assert report(comparison) == (verdict == "GREW")
+    *_, said, _ = ["", *capsys.readouterr().out.splitlines()]
+    assert said.startswith(f"{verdict}: add: " if verdict else "1 seem to have changed")
+    assert layouts == ([1, 2, 3] if verdict else [1])
 
 
 def test_benchmarks_of_only_one_commit_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
