@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from ._peers import runs
-from ._peers.load import Others
+from ._peers.load import Others, busy
 from ._peers.side import Arrays, largest_difference
 from ._peers.table import DISTURBED, Limits, Row, a_dozen, processes, put_between, tables
 from ._peers.works import Work, works
@@ -31,6 +31,7 @@ WHOLE, SHORT = ROOT / "docs" / "peers.md", ROOT / "docs" / "performance.md"
 THREADS = dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "2")
 TRIES = 3  # attempts to measure a work while no other program uses the machine
 RUNS = "processes"  # the name of the whole processes for --only
+BESIDE, BUSY, SECONDS = "lenet5, batch 64, from uint8", 4, 3.0  # training that is measured beside busy processes
 
 
 def measured_limits() -> Limits:
@@ -120,6 +121,21 @@ class Sides:
                 worker.close()
 
 
+def beside_busy_processes() -> tuple[str, str]:
+    """Images per second of training beside `BUSY` processes, ours and PyTorch's: the lowest and the highest rate."""
+    (work,) = [work for work in works() if work.name == BESIDE]
+    sides = Sides()
+    weights = sides.ours.ask("weights", work.arguments[0])
+    built = [(sides.ours, work.forms[0]), (sides.theirs, work.variants[-1])]
+    for worker, variant in built:
+        worker.ask("build", variant, work.kind, weights, work.arguments)
+    with busy(BUSY):
+        rounds = [[worker.ask("rate", variant, SECONDS) * work.images for worker, variant in built] for _ in range(5)]
+    sides.close()
+    ours, theirs = (f"{min(rates):,.0f} to {max(rates):,.0f}" for rates in zip(*rounds, strict=True))
+    return ours, theirs
+
+
 def whole_processes() -> str:
     """The first steps, and the default run: the median of three of ours, and one of PyTorch's."""
     warm, cold = runs.first_steps()
@@ -138,6 +154,7 @@ def whole_processes() -> str:
                 "15 s",
             ),
             ("its peak memory", memory, their_memory, "500 MB and PyTorch's"),
+            (f"{BESIDE}, images/s beside {BUSY} busy processes", *beside_busy_processes(), ""),
         )
     )
 

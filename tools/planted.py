@@ -18,8 +18,8 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -28,6 +28,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks import _counts
+from benchmarks._peers.load import busy
 from benchmarks._pipe import ROOT, Worker
 
 from .callgrind import Counts
@@ -91,19 +92,6 @@ def scratch_commit(plant: Plant, parent: str) -> str:
         git("update-index", "--cacheinfo", f"100644,{blob},{plant.file}", GIT_INDEX_FILE=index)
         tree = git("write-tree", GIT_INDEX_FILE=index)
     return git("commit-tree", tree, "-p", parent, "-m", f"Plant a slowdown: {plant.what}", **who, **when)
-
-
-@contextmanager
-def load(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """So many processes that do nothing but work. They end with the block, or when this process does."""
-    busy = "import os\nparent = os.getppid()\nwhile os.getppid() == parent:\n    sum(range(1_000_000))\n"
-    processes = [subprocess.Popen([sys.executable, "-c", busy]) for _ in range(count)]
-    try:
-        yield processes
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
 
 
 _WHAT, _NAME = ("what", "grew", "fails"), ("name", "counted", "failed")
@@ -268,7 +256,7 @@ def main() -> int:
         module, arguments = "tools.count_commits", []
     chosen = [plant for plant in plants() if re.search(options.only, plant.name)]
     title = f"{options.how}{f' beside {options.load}' if options.load else ''}"
-    with load(options.load):
+    with busy(options.load):
         if options.how == "values":
             wrong = 0
             for plant in chosen:

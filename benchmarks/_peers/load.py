@@ -1,14 +1,18 @@
-"""Measures how much of the machine other processes use, which decides whether a comparison is fair.
+"""The load of the machine: how much of it other processes use, and processes that keep it busy.
 
 If a thread waits for another that shares its core with other processes, it loses whole time slices. So on a busy
-machine, PyTorch's parallel regions take multiples of 8 ms, and every ratio is meaningless.
+machine, PyTorch's parallel regions take multiples of 8 ms, and every ratio is meaningless, unless that is
+what is measured.
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 STAT = Path("/proc/stat")
@@ -36,3 +40,16 @@ def busy_seconds() -> float:
         return 0.0
     user, nice, system, _, _, irq, softirq, steal, *_ = map(int, STAT.read_text(encoding="ascii").split()[1:11])
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def busy(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """So many processes that do nothing but work. They end with the block, or when this process does."""
+    code = "import os\nparent = os.getppid()\nwhile os.getppid() == parent:\n    sum(range(1_000_000))\n"
+    processes = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(count)]
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()

@@ -40,13 +40,28 @@ class Side:
         work()
         return sample(work, calls)
 
+    def rate(self, variant: str, seconds: float) -> float:
+        """How often the work can be called per second, measured for so many seconds."""
+        work, _ = self._built[variant]
+        calls, start = 0, time.perf_counter()
+        while time.perf_counter() < start + seconds:
+            work()
+            calls += 1
+        return calls / (time.perf_counter() - start)
+
     def forget(self) -> None:
         """Free the works."""
         self._built.clear()
 
     def served(self) -> dict[str, Callable[..., Any]]:
         """The functions that the process serves."""
-        return {"build": self.build, "sample": self.sample, "forget": self.forget, "cpu": time.process_time}
+        return {
+            "build": self.build,
+            "sample": self.sample,
+            "rate": self.rate,
+            "forget": self.forget,
+            "cpu": time.process_time,
+        }
 
 
 def dropout_facts(x: NDArray[Any], g: NDArray[Any], out: NDArray[Any], grad: NDArray[Any]) -> Arrays:

@@ -93,6 +93,6 @@ def test_pairs_of_counts_of_one_commit():
 
 
 def test_the_load_ends_with_the_block():
-    with planted.load(2) as processes:
+    with planted.busy(2) as processes:
         assert [process.poll() for process in processes] == [None, None]
     assert all(process.poll() is not None for process in processes)
