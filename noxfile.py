@@ -30,6 +30,9 @@ nox.options.sessions = [
     *("wheels", "lint", "types", "imports", "docs", "bench-count"),
 ]
 
+# Most tests, and compiling for them, use one core.
+ON_ALL_CORES = ("-n", "auto", "--dist", "worksteal")
+
 # By default uv does not compile bytecode. If Python may not write any either, each import of Numba takes seconds.
 os.environ.setdefault("UV_COMPILE_BYTECODE", "1")
 
@@ -74,9 +77,7 @@ def from_tree(*packages: str) -> list[str]:
 def run_tests(session: nox.Session, package: str) -> None:
     """Run the tests of one package with only its declared requirements and pytest installed."""
     session.install(*from_tree(*siblings(package), package), *from_group(package, "test"))
-    # Compiling uses one core, so distribute the files over all cores.
-    shared = ("-n", "auto", "--dist", "loadfile") if package == "kernels" else ()
-    session.run("pytest", *shared, f"packages/{package}", *session.posargs)
+    session.run("pytest", *ON_ALL_CORES, f"packages/{package}", *session.posargs)
 
 
 for name in PACKAGES:
