@@ -40,7 +40,7 @@ OPTIONS = ("epochs", "batch_size", "lr", "optimizer", "schedule", "augment", "pa
 RECIPES = {
     "lenet5": Recipe(3, 64, 0.004, 0.05),
     "course": Recipe(4, 64, 0.006, 0.01),
-    "convnet": Recipe(16, 128, 0.01, 0.05, augment=True),
+    "convnet": Recipe(12, 128, 0.01, 0.05, augment=True),
 }
 
 SGD_LR = 0.05
