@@ -1,9 +1,11 @@
 """The package itself."""
 
+import importlib
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -31,6 +33,15 @@ def test_the_example_of_the_readme(
     exec(example, {"__name__": "readme"})
     assert capsys.readouterr().out == "[0, 1, 1, 0]\n"
     assert nn.load_metadata("xor.safetensors") == {"accuracy": "perfect"}
+
+
+@pytest.mark.parametrize("module", ["functional", "optim", "optim.lr_scheduler", "distributed", "course"])
+def test_the_readme_lists_every_name(module: str) -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    (row,) = re.findall(rf"^\| `{module.replace('.', '/')}/?` \| (.*) \|$", readme, re.MULTILINE)
+    found = importlib.import_module(f"stackgrad.nn.{module}")
+    names = {name for name in found.__all__ if not isinstance(getattr(found, name), ModuleType)}
+    assert names - set(re.findall(r"`(\w+)`", row)) == set()
 
 
 def test_stackgrad_tensor_finds_its_dependents() -> None:
