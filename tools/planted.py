@@ -207,10 +207,9 @@ def beside_itself(base: str, times: int, counts: int, whole: bool, arguments: Se
         wanted = [(side.packages, [name for name in side.limits if whole or not name.startswith("import ")])]
         found = [_counts.count(wanted, layout)[0].counts for layout in range(counts)]
         named = named_in_pairs(found, side.limits)
-        text += (
-            f"{counts} counts of {len(wanted[0][1])} rows, {counts * (counts - 1) // 2} pairs: {len(named)} alarms. "
-        )
-        text += f"{'; '.join(named[:5])}\nLoad of the machine at the end: {os.getloadavg()[1]:.0f}.\n"
+        which = f" ({'; '.join(named[:5])})" if named else ""
+        text += f"{counts} counts of {len(wanted[0][1])} rows, {counts * (counts - 1) // 2} pairs: {len(named)} alarms"
+        text += f"{which}. Load of the machine at the end: {os.getloadavg()[1]:.0f}.\n"
     return text
 
 
