@@ -266,6 +266,21 @@ def test_functions_that_numba_cannot_compile(make, x, line, reason):
     assert error.value.__suppress_context__
 
 
+class Coloured:
+    """The colours of Numba's messages, as it has them if colorama is installed."""
+
+    def __getattr__(self, name):
+        return lambda text: f"\x1b[1m{text}\x1b[0m"
+
+
+def test_the_reason_has_no_colours(monkeypatch):
+    monkeypatch.setattr(numba.core.errors, "_termcolor_inst", Coloured())
+    with pytest.raises(TypeError, match="Unknown attribute 'no_such_thing' of type float32") as error:
+        kernels.map(lambda v: v.no_such_thing)(ones(2))
+    assert "\x1b" not in str(error.value)
+    assert "During: " not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("fn", "found"),
     [

@@ -95,6 +95,7 @@ def _scalars(count: int) -> str:
     return "one scalar" if count == 1 else "two scalars"
 
 
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # which Numba adds if colorama is installed
 _STEP = re.compile(r"Failed in \w+ mode pipeline \(step: nopython frontend\)\n")
 
 
@@ -189,7 +190,8 @@ class _Scalar:
             self._kernels_for(x).compile(x.dtype)
         except (NumbaError, TypeError) as error:  # TypeError for the wrong number of parameters
             # After "During" it names Numba's own steps; "File" is this file if the function has no source.
-            reason = _STEP.sub("", str(error).partition(self._end_of_reason)[0]).strip()
+            reason = _COLOUR.sub("", str(error)).partition(self._end_of_reason)[0]
+            reason = _STEP.sub("", reason).strip()
             arguments_in_words = f"{_scalars(self.arity)} of {x.dtype}"
             raise TypeError(
                 f"{self.what}: Numba cannot compile {self.name} as a function of {arguments_in_words}\n{reason}"
