@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from benchmarks._peers.load import busy
 from benchmarks._pipe import ROOT
 from tools import planted
 from tools.callgrind import Counts
@@ -93,6 +94,6 @@ def test_pairs_of_counts_of_one_commit():
 
 
 def test_the_load_ends_with_the_block():
-    with planted.busy(2) as processes:
+    with busy(2) as processes:
         assert [process.poll() for process in processes] == [None, None]
     assert all(process.poll() is not None for process in processes)
