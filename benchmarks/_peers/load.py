@@ -1,8 +1,7 @@
 """The load of the machine: how much of it other processes use, and processes that keep it busy.
 
 If a thread waits for another that shares its core with other processes, it loses whole time slices. So on a busy
-machine, PyTorch's parallel regions take multiples of 8 ms, and every ratio is meaningless, unless that is
-what is measured.
+machine, PyTorch's parallel regions take multiples of 8 ms, and a ratio says little about the kernels.
 """
 
 from __future__ import annotations
