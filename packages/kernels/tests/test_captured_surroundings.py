@@ -38,6 +38,16 @@ def of_entry(values, key=0):
     return lambda x: x * float(values[key]), lambda i: values.__setitem__(key, i)
 
 
+class Step:
+    def __init__(self, call):
+        self.call = call
+
+
+def of_called_attribute():
+    steps = [Step(abs)]
+    return lambda x: sum(step.call(x) for step in steps), lambda i: setattr(steps[0], "call", lambda x: x * i)
+
+
 def of_class():
     it = Plain()
     return lambda x: x * it.scale, lambda i: setattr(Plain, "scale", i)
@@ -78,6 +88,7 @@ FOLLOWED = {
     "attribute of argparse's Namespace": lambda: of_attribute(with_scale(argparse.Namespace())),
     "attribute in slots": lambda: of_attribute(with_scale(Slots())),
     "attribute of a class": of_class,
+    "attribute that is called": of_called_attribute,
     "attribute of a function": lambda: of_attribute(with_scale(lambda: None)),
     "list": lambda: of_entry([1.0]),
     "defaultdict": lambda: of_entry(collections.defaultdict(float), "key"),
@@ -253,3 +264,26 @@ def test_an_attribute_matters_only_if_the_code_uses_it():
         trainer.step += 1
     assert trainer.optimizer.total.tolist() == [30.0, 30.0]
     assert trainer.called.call_count == 2
+
+
+class Noisy:
+    def __init__(self, generator):
+        self.generator = generator
+
+    def call(self, x):
+        return sg.dropout(x, 0.5, generator=self.generator)
+
+
+def test_a_method_with_the_name_of_data_of_other_objects():
+    steps = [Noisy(sg.Generator(0)), Noisy(sg.Generator(1))]
+
+    def function(x):
+        for step in steps:
+            x = step.call(x)
+        return x
+
+    captured = sg.capture(function)
+    for _ in range(CALLS):
+        captured(sg.ones(4))
+    assert steps[0].generator.call == CALLS
+    assert "1 recording" in repr(captured)

@@ -70,3 +70,15 @@ def test_reading_all_attributes_is_detected():
     assert used(lambda x: getattr(x, "a")).asks  # noqa: B009
     assert used(lambda x: x.__dict__).asks
     assert not used(lambda x: x.a).asks
+
+
+def test_attributes_that_are_only_called():
+    def function(self, x):
+        for part in self.parts:
+            x = part.call(x, scale=1.0)
+            x = part.both(x) + part.both
+        self.made().last()
+        self.made().changed = 1
+
+    assert used(function).called == {"call", "made", "last"}
+    assert used(function).loose >= {"last", "changed"}

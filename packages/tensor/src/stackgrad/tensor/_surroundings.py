@@ -3,9 +3,10 @@
 A replay runs no Python, so it is valid as long as this state is as it was when the function was recorded. It is found
 from the code of the function and of the functions and methods that it can reach: globals, closures, the attributes of
 these that the code uses, and so on. If the code does not show where a value comes from, an attribute of it counts for
-every object that has one. If code may read all attributes of an object (`vars`, `getattr`), they all count. Tensors and
-other objects are compared by identity, scalars and strings by value, and small NumPy arrays by their elements. The
-random generators of NumPy and Python must not have drawn, since a replay would not draw.
+every object that has one; if the code only calls it, for every object that has one to call. If code may read all
+attributes of an object (`vars`, `getattr`), they all count. Tensors and other objects are compared by identity, scalars
+and strings by value, and small NumPy arrays by their elements. The random generators of NumPy and Python must not have
+drawn, since a replay would not draw.
 
 State that only code in `each_time` uses does not count: each replay reads it. An object with a method `__captured__`,
 such as an optimizer, whose settings replays read, declares itself what its methods depend on; only the attributes that
@@ -98,6 +99,7 @@ class Surroundings:
         self._without = without
         self._name = getattr(function, "__name__", type(function).__name__)
         self._loose: set[str] = set()  # attributes that count for every object
+        self._called: set[str] = set()  # attributes that count for every object if they can be called
         self._wanted: dict[int, set[str]] = {}  # attributes that count for one object, by its id
         self._asks = False  # whether a function, not a method, may read all attributes of an object
         self._grew = True
@@ -214,7 +216,7 @@ class Surroundings:
         self, used: Uses, owner: Any, first: tuple[str, ...], cells: dict[str, CellType], variables: dict[str, Any]
     ) -> None:
         """Collect the attributes that code uses: of known objects, and of any object."""
-        self._add(self._loose, used.loose)
+        self._add_loose(used, used.loose)
         for variable, where, attributes in used.chains:
             if where == "free":
                 x = _content(cells[variable])
@@ -224,10 +226,18 @@ class Surroundings:
                 x = owner if first == (variable,) else None
             for i, attribute in enumerate(attributes):
                 if x is None:
-                    self._add(self._loose, attributes[i:])
+                    self._add_loose(used, attributes[i:])
                     break
                 self._add(self._wanted.setdefault(id(x), set()), (attribute,))
                 x = getattr(x, "__dict__", {}).get(attribute)
+
+    def _add_loose(self, used: Uses, attributes: Iterable[str]) -> None:
+        self._add(self._called, used.called.intersection(attributes))
+        self._add(self._loose, set(attributes) - used.called)
+
+    def _names(self, x: Any) -> set[str]:
+        """The attributes that count for x, whatever their values."""
+        return self._loose | self._wanted.get(id(x), set())
 
     def _add(self, known: set[str], new: Iterable[str]) -> None:
         before = len(known)
@@ -254,15 +264,16 @@ class Surroundings:
     def _of_object(self, x: Any, name: str) -> Iterator[Entry]:
         """The attributes of an object or a class that code uses."""
         classes = [c for c in (x if isinstance(x, type) else type(x)).__mro__ if not _is_foreign(c.__module__)]
-        names = self._loose | self._wanted.get(id(x), set())
-        asks = self._asks
+        names, asks = self._names(x), self._asks
         data: dict[str, Any] = {}  # class attributes, which an instance may later override
         for c in classes:
             own: dict[str, Any] = {}
             for attribute, member in list(vars(c).items()):
                 special = attribute.startswith("__")
                 functions = _functions_of(member)
-                if functions and (attribute in names or (special and attribute not in _ASIDE)):
+                if functions and (
+                    attribute in names or attribute in self._called or (special and attribute not in _ASIDE)
+                ):
                     for function in functions:
                         asks |= self._uses(function).asks
                         yield from self._of_method(function, x)
@@ -271,9 +282,11 @@ class Surroundings:
             data |= dict.fromkeys(own)
             if not c.__module__.startswith("stackgrad."):
                 yield from self._of_attributes(x, own, vars(c), c.__name__, asks, c)
-            for attribute in names & own.keys():
+            for attribute in (names | self._called) & own.keys():
                 if isinstance(own[attribute], MemberDescriptorType) and not isinstance(x, type):  # a slot
                     found = getattr(x, attribute, None)
+                    if attribute not in names and not callable(found):
+                        continue
                     yield Entry(f"{name}.{attribute}", x, partial(_attribute, x), attribute, found)
                     yield from self._of(found, f"{name}.{attribute}")
         if not isinstance(x, type) and hasattr(x, "__dict__"):
@@ -283,23 +296,20 @@ class Surroundings:
 
     def _of_named(self, x: Any, name: str) -> Iterator[Entry]:
         """The attributes that code uses, without inspecting the object's methods."""
-        names = self._loose | self._wanted.get(id(x), set())
-        for attribute in list(names):
+        for attribute in self._names(x) | self._called:
             member = getattr(type(x), attribute, None)
             if isinstance(member, property):
                 yield from self._of_method(member.fget, x)
         owner = getattr(x, "__dict__", {})
-        for key in sorted(names & owner.keys()):
-            yield Entry(f"{name}.{key}", owner, owner.get, key, owner[key])
-            yield from self._of(owner[key], f"{name}.{key}")
+        yield from self._of_attributes(x, dict(sorted(owner.items())), owner, name, every=False)
 
     def _of_attributes(
         self, x: Any, found: Mapping[str, Any], owner: Any, name: str, every: bool, of: Any = None
     ) -> Iterator[Entry]:
         """The entries of the attributes `found` in `owner`: the dict of x itself, or that of the class `of`."""
-        names = self._loose | self._wanted.get(id(x), set())
+        names = self._names(x)
         for key, value in list(found.items()):
-            if every or key in names:
+            if every or key in names or (key in self._called and callable(value)):
                 yield Entry(f"{name}.{key}", of or owner, owner.get, key, value)
                 yield from self._of(value, f"{name}.{key}")
 
