@@ -29,6 +29,14 @@ def test_cosine_similarity() -> None:
     assert F.cosine_similarity(zeros(2, 1, 3), zeros(4, 3), dim=-1).shape == (2, 4)
 
 
+def test_axis_means_dim() -> None:
+    x = tensor(X)
+    for function in (F.normalize, lambda x, **names: F.cosine_similarity(x, tensor(Y), **names)):
+        assert function(x, axis=0).tolist() == function(x, dim=0).tolist() != function(x).tolist()
+        with pytest.raises(TypeError, match="both dim and axis"):
+            function(x, dim=0, axis=0)
+
+
 @pytest.mark.parametrize("given", [[[1.0]], None, np.ones((1, 1))])
 def test_an_argument_that_is_not_a_tensor_is_named(given: object) -> None:
     with pytest.raises(TypeError, match=r"normalize: input: got .*, expected a tensor"):

@@ -317,7 +317,7 @@ def concatenate(tensors: Sequence[Tensor], dim: int | None = None, *, axis: int 
     expect_several("concatenate", tensors)
     if not tensors[0].ndim:
         raise ValueError("concatenate of tensors without dimensions: expected at least one; use stack")
-    return _ops.concatenate(tensors, normalize_dim(_dim_or_axis("concatenate", dim, axis), tensors[0].ndim))
+    return _ops.concatenate(tensors, normalize_dim(dim_or_axis("concatenate", dim, axis), tensors[0].ndim))
 
 
 def stack(tensors: Sequence[Tensor], dim: int | None = None, *, axis: int | None = None) -> Tensor:
@@ -333,7 +333,7 @@ def stack(tensors: Sequence[Tensor], dim: int | None = None, *, axis: int | None
     for x in tensors:
         if x.shape != tensors[0].shape:
             raise ValueError(f"stack of shapes {tensors[0].shape} and {x.shape}: expected equal shapes")
-    at = normalize_dim(_dim_or_axis("stack", dim, axis), tensors[0].ndim + 1)
+    at = normalize_dim(dim_or_axis("stack", dim, axis), tensors[0].ndim + 1)
     return _ops.concatenate([x.unsqueeze(at) for x in tensors], at)
 
 
@@ -348,7 +348,8 @@ def expect_several(what: str, tensors: Sequence[Tensor]) -> None:
             raise not_a_tensor(what, x, "tensors")
 
 
-def _dim_or_axis(what: str, dim: int | None, axis: int | None) -> int:
+def dim_or_axis(what: str, dim: int | None, axis: int | None) -> int:
+    """Whichever of the two is given, else 0. Raises TypeError if both are."""
     if dim is not None and axis is not None:
         raise TypeError(f"{what}: both dim and axis: they mean the same; pass one")
     return dim or axis or 0

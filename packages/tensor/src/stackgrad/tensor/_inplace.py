@@ -16,6 +16,7 @@ from ._dtypes import is_float
 from ._operators import OPERANDS
 from ._ops import elementwise
 from ._random import Generator, default_generator, next_draw, next_normal
+from ._reductions import takes_axis
 from ._rounding import Rounding
 from ._types import Operand
 from ._value import Value, Version
@@ -153,6 +154,7 @@ class InPlace(Rounding):
         """
         return self._update("masked_fill_", lambda x, y: x.masked_fill(mask, y), value)
 
+    @takes_axis
     def scatter_(self, dim: int, index: Tensor, src: Operand | None = None, *, value: Operand | None = None) -> Self:
         """Write the elements of `src`, a tensor or a value, where `gather` would read them: `scatter`.
 
@@ -164,6 +166,7 @@ class InPlace(Rounding):
             raise TypeError("scatter_: expected src, a tensor or a value, or value, and not both")
         return self._update("scatter_", lambda x, y: x.scatter(dim, index, y), source)
 
+    @takes_axis
     def scatter_add_(self, dim: int, index: Tensor, src: Tensor) -> Self:
         """Add the elements of `src` where `gather` would read them: `scatter_add`.
 
@@ -172,6 +175,7 @@ class InPlace(Rounding):
         """
         return self._update("scatter_add_", lambda x, y: x.scatter_add(dim, index, y), src)
 
+    @takes_axis
     def index_add_(self, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Self:
         """Add the parts of `source` along `dim` at their indices: `index_add`.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from . import _ops
-from ._create import concatenate, expect_several
+from ._create import concatenate, dim_or_axis, expect_several
 from ._shape import broadcast_shapes, normalize_dim
 from ._value import Value
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from ._tensor import Tensor
 
 
-def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
-    """`tensors` joined along `dim` (or `axis`): `concatenate`. Tensors of shape (0,) are ignored.
+def cat(tensors: Sequence[Tensor], dim: int | None = None, *, axis: int | None = None) -> Tensor:
+    """`tensors` joined along `dim` (or `axis`), 0 by default: `concatenate`. Tensors of shape (0,) are ignored.
 
     >>> cat([tensor([1, 2]), tensor([3])])
     tensor([1, 2, 3])
@@ -30,7 +30,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> 
         expect_several("cat", tensors)
     if not ndim:
         raise ValueError("cat of tensors without dimensions: expected at least one; use stack")
-    return _ops.concatenate(kept, normalize_dim(dim if axis is None else axis, ndim))
+    return _ops.concatenate(kept, normalize_dim(dim_or_axis("cat", dim, axis), ndim))
 
 
 def hstack(tensors: Sequence[Tensor]) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal, cast, overload
+from typing import TYPE_CHECKING, Literal, Unpack, cast, overload
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from ._errors import not_a_tensor
 from ._indexing import Gather, ScatterAdd, in_range, take
 from ._operators import OPERANDS
 from ._ops import common_backend, concatenate, elementwise, expand
+from ._reductions import NumPyNames, named_dims, takes_axis
 from ._shape import broadcast_shapes, normalize_dim, strides_in_order
 from ._types import Operand, Shape
 from ._value import Value
@@ -23,13 +24,14 @@ if TYPE_CHECKING:
 
 
 class Picking(Value):
-    """Reading and writing by nonnegative int64 indices and by bool masks.
+    """Reading and writing by nonnegative int64 indices and by bool masks. `axis` means `dim`.
 
     Raises IndexError for an index out of range or of another dtype, and ValueError for shapes that do not match.
     """
 
     __slots__ = ()
 
+    @takes_axis
     def gather(self, dim: int, index: Tensor) -> Tensor:
         """`out[i][j][k] = self[i][index[i][j][k]][k]`, for dim 1 of three; the result has the shape of `index`.
 
@@ -42,7 +44,7 @@ class Picking(Value):
         x, at = _along("gather", self, dim, index)
         return gather(x, at, index)
 
-    def take_along_dim(self, indices: Tensor, dim: int | None = None) -> Tensor:
+    def take_along_dim(self, indices: Tensor, dim: int | None = None, **names: Unpack[NumPyNames]) -> Tensor:
         """As `gather`, but the shapes broadcast except in `dim`, and negative indices count from the end.
 
         If `dim` is None, the indices refer to all elements in C order.
@@ -52,6 +54,8 @@ class Picking(Value):
         tensor([[10, 20, 30]])
         """
         x = cast("Tensor", self)
+        if names:
+            dim = cast("int | None", named_dims("take_along_dim", dim, names))
         if dim is None:
             return x.reshape(-1).take_along_dim(indices.reshape(-1), 0)
         at = normalize_dim(dim, x.ndim)
@@ -63,6 +67,7 @@ class Picking(Value):
         x, indices = (expand(y, (*whole[:at], y.shape[at], *whole[at + 1 :])) for y in (x, indices))
         return x.gather(dim, indices)
 
+    @takes_axis
     def scatter_add(self, dim: int, index: Tensor, src: Tensor) -> Tensor:
         """This tensor with each element of `src` added where `gather` would read it; equal indices add up.
 
@@ -74,6 +79,7 @@ class Picking(Value):
         x, at = _along("scatter_add", self, dim, index, src)
         return reshape(x + scatter_sum(_part(src, index.shape), at, index, x.shape), self.shape)
 
+    @takes_axis
     def scatter(self, dim: int, index: Tensor, src: Operand | None = None, *, value: Operand | None = None) -> Tensor:
         """This tensor with the elements of `src`, a tensor or a scalar, written where `gather` would read them.
 
@@ -93,6 +99,7 @@ class Picking(Value):
             write(out.view(-1), positions(index, x.shape, at).reshape(-1), part)
         return out if self.ndim else out.reshape(())
 
+    @takes_axis
     def index_select(self, dim: int, index: Tensor) -> Tensor:
         """The slices at `index` (n,) along `dim`.
 
@@ -105,6 +112,7 @@ class Picking(Value):
             return x.reshape(1).index_select(0, index).reshape(())
         return take(x, (slice(None),) * x.ndim, {at: index})
 
+    @takes_axis
     def index_add(self, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Tensor:
         """This tensor with each slice of `source` along `dim`, times `alpha`, added at its `index` (n,).
 

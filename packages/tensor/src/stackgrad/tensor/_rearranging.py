@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import numpy as np
 
 from ._indexing import Slice, take
 from ._ops import Permute, concatenate, expand
+from ._reductions import NumPyNames, named_dims, one_dim, takes_axis
 from ._shape import normalize_dim, normalize_dims
-from ._types import Shape
+from ._types import Dims, Shape
 from ._value import Value
 from ._views import owned, reshape
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class Rearranging(Value):
-    """The results are views unless the docstring says otherwise: a write to a view changes the tensor."""
+    """The results are views unless the docstring says otherwise: a write to a view changes the tensor.
+
+    `axis` means `dim`.
+    """
 
     __slots__ = ()
 
@@ -96,6 +100,7 @@ class Rearranging(Value):
 
     # --- parts
 
+    @takes_axis
     def narrow(self, dim: int, start: int, length: int) -> Tensor:
         """The view of `length` elements along `dim` from `start`. Raises ValueError if there are fewer.
 
@@ -108,6 +113,7 @@ class Rearranging(Value):
             raise ValueError(f"narrow from {start} by {length} along dim {dim} of extent {extent}: out of range")
         return Slice.apply(self, (*[slice(None)] * at, slice(first, first + length)))
 
+    @takes_axis
     def select(self, dim: int, index: int) -> Tensor:
         """The view at `index` along `dim`, without that dimension.
 
@@ -116,14 +122,17 @@ class Rearranging(Value):
         """
         return cast("Tensor", self)[(*[slice(None)] * self._dim_of("select", dim), operator.index(index))]
 
-    def split(self, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
-        """Views along `dim` of `split_size` each (the last may be smaller), or of the sizes in a sequence.
+    def split(
+        self, split_size: int | Sequence[int], dim: int | None = None, **names: Unpack[NumPyNames]
+    ) -> tuple[Tensor, ...]:
+        """Views along `dim` (0 if None) of `split_size` each (the last may be smaller), or of the sizes in a sequence.
 
         Raises ValueError for a size below 0, a `split_size` of 0, and sizes that do not sum to the extent.
 
         >>> arange(5).split(2)
         (tensor([0, 1]), tensor([2, 3]), tensor([4]))
         """
+        dim = one_dim("split", dim, names, 0)
         at = self._dim_of("split", dim)
         extent = self.shape[at]
         if isinstance(split_size, Sequence):
@@ -139,26 +148,30 @@ class Rearranging(Value):
         starts = np.cumsum([0, *sizes]).tolist()
         return tuple([self.narrow(at, start, size) for start, size in zip(starts, sizes, strict=False)])
 
-    def chunk(self, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-        """At most `chunks` views along `dim`, of equal size except the last. Raises ValueError for `chunks` below 1.
+    def chunk(self, chunks: int, dim: int | None = None, **names: Unpack[NumPyNames]) -> tuple[Tensor, ...]:
+        """At most `chunks` views along `dim` (0 if None), of equal size except the last.
+
+        Raises ValueError for `chunks` below 1.
 
         >>> arange(5).chunk(2)
         (tensor([0, 1, 2]), tensor([3, 4]))
         """
         if chunks < 1:
             raise ValueError(f"chunk into {chunks}: expected 1 or more")
-        at = self._dim_of("chunk", dim)
+        at = self._dim_of("chunk", one_dim("chunk", dim, names, 0))
         extent = self.shape[at]
         return self.split(-(-extent // chunks), at) if extent else tuple([self.narrow(at, 0, 0)] * chunks)
 
-    def unbind(self, dim: int = 0) -> tuple[Tensor, ...]:
-        """The views at each index along `dim`, without that dimension.
+    def unbind(self, dim: int | None = None, **names: Unpack[NumPyNames]) -> tuple[Tensor, ...]:
+        """The views at each index along `dim` (0 if None), without that dimension.
 
         >>> tensor([[1, 2], [3, 4]]).unbind()
         (tensor([1, 2]), tensor([3, 4]))
         """
+        dim = one_dim("unbind", dim, names, 0)
         return tuple([self.select(dim, i) for i in range(self.shape[self._dim_of("unbind", dim)])])
 
+    @takes_axis
     def unflatten(self, dim: int, sizes: Sequence[int]) -> Tensor:
         """The view with `dim` split into dimensions of these sizes, one of which may be -1.
 
@@ -186,26 +199,28 @@ class Rearranging(Value):
 
     # --- copies
 
-    def diff(self, n: int = 1, dim: int = -1) -> Tensor:
-        """The differences of adjacent elements along `dim`, taken `n` times.
+    def diff(self, n: int = 1, dim: int | None = None, **names: Unpack[NumPyNames]) -> Tensor:
+        """The differences of adjacent elements along `dim` (the last if None), taken `n` times.
 
         >>> tensor([1, 4, 9]).diff()
         tensor([3, 5])
         """
-        x, at = cast("Tensor", self), self._dim_of("diff", dim)
+        x, at = cast("Tensor", self), self._dim_of("diff", one_dim("diff", dim, names, -1))
         for _ in range(min(n, x.shape[at])):
             rest = x.shape[at] - 1
             x = x.narrow(at, 1, rest) - x.narrow(at, 0, rest)
         return x.clone() if x is self else x
 
-    def flip(self, *dims: Any) -> Tensor:
-        """A copy flipped along `dims`.
+    def flip(self, *dims: Any, **names: Unpack[NumPyNames]) -> Tensor:
+        """A copy flipped along `dims` (or `axis`).
 
         >>> tensor([1, 2, 3]).flip(0)
         tensor([3, 2, 1])
         """
-        given = dims[0] if len(dims) == 1 and isinstance(dims[0], Sequence) else dims
-        flipped = normalize_dims(tuple(given), self.ndim) if given else ()
+        given: Dims = dims[0] if len(dims) == 1 and isinstance(dims[0], Sequence) else dims
+        if names:
+            given = named_dims("flip", given or None, names)
+        flipped = normalize_dims(given, self.ndim)
         key = [slice(None, None, -1) if d in flipped else slice(None) for d in range(self.ndim)]
         return cast("Tensor", self)[tuple(key)].clone()
 
@@ -226,8 +241,8 @@ class Rearranging(Value):
         """
         return self.flip(self._dim_of("flipud", 0))
 
-    def roll(self, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> Tensor:
-        """A copy with elements shifted by `shifts` along `dims`; they wrap around at the end.
+    def roll(self, shifts: int | Sequence[int], dims: Dims = None, **names: Unpack[NumPyNames]) -> Tensor:
+        """A copy with elements shifted by `shifts` along `dims` (or `axis`); they wrap around at the end.
 
         Without `dims` all elements shift in C order. Raises ValueError unless there is one shift for each dim.
 
@@ -235,6 +250,8 @@ class Rearranging(Value):
         tensor([3, 0, 1, 2])
         """
         x = cast("Tensor", self)
+        if names:
+            dims = named_dims("roll", dims, names)
         if dims is None:
             return x.reshape(-1).roll(shifts, 0).reshape(x.shape)
         pairs = [list(y) if isinstance(y, Sequence) else [y] for y in (shifts, dims)]
@@ -274,7 +291,7 @@ class Rearranging(Value):
         times = _integers(dims)
         return self.repeat((1,) * (self.ndim - len(times)) + times)
 
-    def repeat_interleave(self, repeats: int | Tensor, dim: int | None = None) -> Tensor:
+    def repeat_interleave(self, repeats: int | Tensor, dim: int | None = None, **names: Unpack[NumPyNames]) -> Tensor:
         """A copy with each element along `dim`, or in C order without `dim`, repeated `repeats` times in a row.
 
         `repeats` is an int, or an int64 tensor with one count per element, which a captured function cannot read.
@@ -284,6 +301,8 @@ class Rearranging(Value):
         tensor([1, 1, 2, 2])
         """
         x = cast("Tensor", self)
+        if names:
+            dim = cast("int | None", named_dims("repeat_interleave", dim, names))
         if dim is None:
             return x.reshape(-1).repeat_interleave(repeats, 0)
         at = self._dim_of("repeat_interleave", dim)

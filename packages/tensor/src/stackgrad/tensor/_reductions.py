@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypedDict, Unpack, cast
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, ParamSpec, TypedDict, TypeVar, Unpack, cast
 
 from numpy.typing import DTypeLike
 
@@ -16,6 +17,10 @@ from ._value import Value
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class NumPyNames(TypedDict, total=False):
@@ -175,12 +180,14 @@ class Reductions(Value):
             dim, keepdim = numpy_names("all", dim, keepdim, names)
         return self._truth("min", True, dim, keepdim)
 
-    def count_nonzero(self, dim: Dims = None) -> Tensor:
-        """The int64 count of nonzero elements over `dim`.
+    def count_nonzero(self, dim: Dims = None, **names: Unpack[NumPyNames]) -> Tensor:
+        """The int64 count of nonzero elements over `dim` (or `axis`).
 
         >>> tensor([[0, 1], [2, 3]]).count_nonzero(1)
         tensor([1, 2])
         """
+        if names:
+            dim = named_dims("count_nonzero", dim, names)
         return _ops.elementwise("ne", self, 0).sum(dim)
 
     def nansum(
@@ -313,6 +320,21 @@ def numpy_names(what: str, dim: Dims, keepdim: bool, names: NumPyNames) -> tuple
     return dim if axis is None else axis, bool(keepdim or keepdims)
 
 
+def takes_axis(method: Callable[P, R]) -> Callable[P, R]:
+    """`method`, whose first argument besides the tensor is `dim`, for which it takes `axis`, too."""
+    what = method.__name__
+
+    @wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        if "axis" in kwargs:
+            if len(args) > 1 or "dim" in kwargs:
+                raise TypeError(f"{what}: both dim and axis: they mean the same; pass one")
+            kwargs["dim"] = kwargs.pop("axis")
+        return method(*args, **kwargs)
+
+    return call
+
+
 def named_dims(what: str, dim: Dims, names: NumPyNames) -> Dims:
     """`dim`, or its value in `names`, for a method without `keepdim`. Raises TypeError as `numpy_names` does."""
     if "keepdims" in names:
@@ -320,10 +342,12 @@ def named_dims(what: str, dim: Dims, names: NumPyNames) -> Dims:
     return numpy_names(what, dim, False, names)[0]
 
 
-def one_dim(what: str, dim: int | None, names: NumPyNames) -> int:
-    """`dim`, or its value in `names`. Raises TypeError if there is none."""
+def one_dim(what: str, dim: int | None, names: NumPyNames, default: int | None = None) -> int:
+    """`dim`, or its value in `names`, or the default. Raises TypeError if there is none."""
     if names:
         dim = named_dims(what, dim, names)  # type: ignore[assignment]
+    elif dim is None:
+        dim = default
     if dim is None:
         raise TypeError(f"{what} without dim: expected one, such as -1")
     return dim

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple, cast, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack, cast, overload
 
 import numpy as np
 
 from ._dtypes import bool_, int64
 from ._picking import gather
+from ._reductions import NumPyNames, named_dims, numpy_names, one_dim
 from ._shape import normalize_dim
 from ._value import Value
 
@@ -24,27 +25,39 @@ class Sorted(NamedTuple):
 
 
 class Sorting(Value):
-    """Sorting along `dim`, by default the last. A tensor without dimensions counts as having one."""
+    """Sorting along `dim` (or `axis`), by default the last. A tensor without dimensions counts as having one."""
 
     __slots__ = ()
 
-    def sort(self, dim: int = -1, descending: bool = False, stable: bool = True) -> Sorted:
+    def sort(
+        self, dim: int | None = None, descending: bool = False, stable: bool = True, **names: Unpack[NumPyNames]
+    ) -> Sorted:
         """(values, indices) in ascending or descending order; the sort is always stable.
 
         >>> tensor([3, 1, 2]).sort().values
         tensor([1, 2, 3])
         """
+        dim = one_dim("sort", dim, names, -1)
         return _picked(self, dim, _order(self, dim, descending))
 
-    def argsort(self, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
+    def argsort(
+        self, dim: int | None = None, descending: bool = False, stable: bool = True, **names: Unpack[NumPyNames]
+    ) -> Tensor:
         """The int64 indices that `sort` returns.
 
         >>> tensor([3, 1, 2]).argsort()
         tensor([1, 2, 0])
         """
-        return _order(self, dim, descending)
+        return _order(self, one_dim("argsort", dim, names, -1), descending)
 
-    def topk(self, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Sorted:
+    def topk(
+        self,
+        k: int,
+        dim: int | None = None,
+        largest: bool = True,
+        sorted: bool = True,
+        **names: Unpack[NumPyNames],
+    ) -> Sorted:
         """(values, indices) of the `k` largest or smallest elements, in order; of equal ones, the first comes first.
 
         Raises ValueError for a k outside 0 .. extent of `dim`.
@@ -52,18 +65,23 @@ class Sorting(Value):
         >>> tensor([30, 10, 20]).topk(2).values
         tensor([30, 20])
         """
+        dim = one_dim("topk", dim, names, -1)
         extent = (self.shape or (1,))[normalize_dim(dim, self.ndim)]
         if not 0 <= k <= extent:
             raise ValueError(f"topk of {k} along dim {dim} of extent {extent}: expected 0 to {extent}")
         order = _order(self, dim, largest)
         return _picked(self, dim, order.narrow(dim, 0, k).clone() if self.ndim else order)
 
-    def kthvalue(self, k: int, dim: int = -1, keepdim: bool = False) -> Sorted:
+    def kthvalue(self, k: int, dim: int | None = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Sorted:
         """(values, indices) of the `k`-th smallest element, counted from 1. Raises ValueError if there is none.
 
         >>> tensor([30, 10, 20]).kthvalue(2).values
         tensor(20)
         """
+        if names:
+            found, keepdim = numpy_names("kthvalue", dim, keepdim, names)
+            dim = cast("int | None", found)
+        dim = one_dim("kthvalue", dim, {}, None if "axis" in names else -1)
         extent = (self.shape or (1,))[normalize_dim(dim, self.ndim)]
         if not 1 <= k <= extent:
             raise ValueError(f"kthvalue of {k} along dim {dim} of extent {extent}: expected 1 to {extent}")
@@ -73,8 +91,10 @@ class Sorting(Value):
     @overload
     def median(self) -> Tensor: ...
     @overload
-    def median(self, dim: int, keepdim: bool = False) -> Sorted: ...
-    def median(self, dim: int | None = None, keepdim: bool = False) -> Tensor | Sorted:
+    def median(self, dim: int, keepdim: bool = False, *, keepdims: bool = False) -> Sorted: ...
+    @overload
+    def median(self, *, axis: int, keepdim: bool = False, keepdims: bool = False) -> Sorted: ...
+    def median(self, dim: int | None = None, keepdim: bool = False, **names: Unpack[NumPyNames]) -> Tensor | Sorted:
         """The median, or NaN if there is one; of an even count, the lower of the two middle values.
 
         Returns a tensor for all elements, (values, indices) along `dim`. Raises ValueError for no elements.
@@ -83,6 +103,9 @@ class Sorting(Value):
         tensor(20)
         """
         x = cast("Tensor", self)
+        if names:
+            found, keepdim = numpy_names("median", dim, keepdim, names)
+            dim = cast("int | None", found)
         if dim is None:
             return x.reshape(-1).median(0).values
         at = normalize_dim(dim, x.ndim)
@@ -102,6 +125,7 @@ class Sorting(Value):
         return_inverse: bool = False,
         return_counts: bool = False,
         dim: int | None = None,
+        **names: Unpack[NumPyNames],
     ) -> Any:
         """The distinct values in ascending order, or the distinct slices along `dim`; NaNs differ from each other.
 
@@ -112,6 +136,8 @@ class Sorting(Value):
         (tensor([1, 3]), tensor([1, 2]))
         """
         x = cast("Tensor", self)
+        if names:
+            dim = cast("int | None", named_dims("unique", dim, names))
         at = None if dim is None else normalize_dim(dim, x.ndim)
         array = x.read("unique()")
         found = np.unique(array, return_inverse=True, return_counts=True, axis=at, equal_nan=False)

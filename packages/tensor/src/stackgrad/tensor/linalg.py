@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from numpy.typing import DTypeLike
 
+from ._checks import expect_tensors
 from ._matmul import matmul
+from ._reductions import NumPyNames, numpy_names
 from ._types import Dims
 
 if TYPE_CHECKING:
@@ -14,14 +16,20 @@ if TYPE_CHECKING:
 
 
 def vector_norm(
-    x: Tensor, ord: float = 2, dim: Dims = None, keepdim: bool = False, dtype: DTypeLike | None = None
+    x: Tensor,
+    ord: float = 2,
+    dim: Dims = None,
+    keepdim: bool = False,
+    dtype: DTypeLike | None = None,
+    **names: Unpack[NumPyNames],
 ) -> Tensor:
     """The vector norm of all elements, or over `dim`: `Tensor.norm`.
 
     >>> linalg.vector_norm(tensor([3.0, 4.0]))
     tensor(5.)
     """
-    return x.norm(ord, dim, keepdim, dtype)
+    expect_tensors("linalg.vector_norm", x=x)
+    return x.norm(ord, dim, keepdim, dtype, **names)
 
 
 def norm(
@@ -30,6 +38,7 @@ def norm(
     dim: Dims = None,
     keepdim: bool = False,
     dtype: DTypeLike | None = None,
+    **names: Unpack[NumPyNames],
 ) -> Tensor:
     """The vector norm over one `dim`, or with `ord` None or "fro" the norm of all elements or over several dims.
 
@@ -38,6 +47,9 @@ def norm(
     >>> linalg.norm(tensor([[3.0, 4.0]]), dim=1)
     tensor([5.])
     """
+    expect_tensors("linalg.norm", A=A)
+    if names:
+        dim, keepdim = numpy_names("linalg.norm", dim, keepdim, names)
     over = 1 if isinstance(dim, int) else len(dim) if dim is not None else A.ndim
     if ord not in (None, "fro") and over > 1:
         raise ValueError(

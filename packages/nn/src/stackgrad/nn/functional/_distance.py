@@ -1,11 +1,16 @@
 """Normalisation of vectors, and distances between them."""
 
+from typing import Unpack
+
 from stackgrad.tensor import Tensor
 from stackgrad.tensor._checks import expect_tensors
+from stackgrad.tensor._reductions import NumPyNames, one_dim
 
 
-def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
-    """Divide input by its `p`-norm along `dim`, or by `eps` if that is larger; the shape is the input's.
+def normalize(
+    input: Tensor, p: float = 2.0, dim: int | None = None, eps: float = 1e-12, **names: Unpack[NumPyNames]
+) -> Tensor:
+    """Divide input by its `p`-norm along `dim` (1 if None), or by `eps` if that is larger; the shape is the input's.
 
     Raises TypeError for integers and bools, and IndexError for a `dim` that the input does not have.
 
@@ -13,20 +18,23 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
     tensor([[0.6, 0.8]])
     """
     try:
-        return input / input.norm(p, dim, keepdim=True).clamp_min(eps)
+        return input / input.norm(p, one_dim("normalize", dim, names, 1), keepdim=True).clamp_min(eps)
     except AttributeError:
         expect_tensors("normalize", input=input)
         raise
 
 
-def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """The cosine of the angle between x1 and x2 along `dim`, which is removed; the two broadcast.
+def cosine_similarity(
+    x1: Tensor, x2: Tensor, dim: int | None = None, eps: float = 1e-8, **names: Unpack[NumPyNames]
+) -> Tensor:
+    """The cosine of the angle between x1 and x2 along `dim` (1 if None), which is removed; the two broadcast.
 
     A norm below `eps` counts as `eps`. Raises as `normalize`, and ValueError for shapes that do not broadcast.
 
     >>> F.cosine_similarity(tensor([[1.0, 0.0]]), tensor([[0.0, 2.0]]))
     tensor([0.])
     """
+    dim = one_dim("cosine_similarity", dim, names, 1)
     try:
         return (normalize(x1, dim=dim, eps=eps) * normalize(x2, dim=dim, eps=eps)).sum(dim)
     except TypeError:
