@@ -1,20 +1,11 @@
 """Each public class, function and method of tensor and nn has an example in its docstring that is true."""
 
-import builtins
 import doctest
-import inspect
 
-import numpy as np
 import pytest
 
 import stackgrad.tensor as sg
-from stackgrad import nn
-from stackgrad.nn import functional, init, optim, utils
-from tools.public_names import ONLY_TYPES, described_in, methods, public_values
-
-# What the examples may use without an import: the names of stackgrad.tensor but those of Python's builtins, and these.
-NAMES = {name: getattr(sg, name) for name in dir(sg) if not name.startswith("_") and not hasattr(builtins, name)}
-NAMES |= {"np": np, "sg": sg, "nn": nn, "F": functional, "init": init, "optim": optim, "utils": utils}
+from tools.docstrings import EXAMPLES, NAMES, docstrings
 
 # What has none, by the beginning of the name, and why.
 WITHOUT = {
@@ -47,19 +38,7 @@ WITHOUT = {
 }
 
 
-def described():
-    """The docstring of each public class, function and method of the two packages, by its name."""
-    found = {}
-    for name, value in public_values().items():
-        if not name.startswith(("stackgrad.tensor", "stackgrad.nn")) or described_in().get(id(value)) != name:
-            continue
-        if name.startswith(ONLY_TYPES):
-            continue
-        found[name] = value.__doc__ or ""
-        if inspect.isclass(value):
-            for method, function in methods(value).items():
-                found[f"{name}.{method}"] = function.__doc__ or ""
-    return found
+DOCSTRINGS = docstrings()
 
 
 @pytest.fixture(autouse=True)
@@ -69,10 +48,6 @@ def _surroundings(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     yield
     sg.set_default_backend(None)
-
-
-DOCSTRINGS = described()
-EXAMPLES = {name: text for name, text in DOCSTRINGS.items() if ">>> " in text}
 
 
 def test_every_public_name_has_an_example():

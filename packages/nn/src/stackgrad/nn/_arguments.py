@@ -2,14 +2,17 @@
 
 import math
 import numbers
-from collections.abc import Iterable, Mapping
-from typing import Any
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
 from stackgrad.tensor import Tensor
 from stackgrad.tensor._errors import not_a_tensor
 from stackgrad.tensor._window import is_integer
+
+T = TypeVar("T")
 
 
 def expect_tensor(what: str, value: object) -> None:
@@ -18,11 +21,25 @@ def expect_tensor(what: str, value: object) -> None:
         raise not_a_tensor(what, value)
 
 
-def expect_ints(what: str, **values: Any) -> None:
-    """TypeError unless each of these arguments of `what` is an integer."""
-    for name, value in values.items():
-        if not hasattr(type(value), "__index__"):
-            raise TypeError(f"{what}: {name} must be an int; got {type(value).__name__}")
+def expect_module(what: str, value: object) -> None:
+    """TypeError unless `value` is a Module."""
+    if not hasattr(value, "named_modules"):
+        raise TypeError(f"{what} takes a Module; got {type(value).__name__}")
+
+
+def several(name: str, values: Iterable[T]) -> list[T]:
+    """`values` as a list. TypeError if it cannot be iterated."""
+    if not isinstance(values, Iterable):
+        raise TypeError(f"{name} must be a sequence; got {type(values).__name__}")
+    return list(values)
+
+
+def sizes(name: str, value: Any) -> tuple[int, ...]:
+    """`value`, an int or a sequence of ints, as a tuple. TypeError for anything else."""
+    given = value if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
+    if not all(hasattr(type(size), "__index__") for size in given):
+        raise TypeError(f"{name} must be an int or a sequence of ints; got {value!r}")
+    return tuple([operator.index(size) for size in given])
 
 
 def not_negative(name: str, value: float) -> float:

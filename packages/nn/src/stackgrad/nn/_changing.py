@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
 import stackgrad.tensor as sg
 from stackgrad.tensor import Backend, Tensor
+from stackgrad.tensor._checks import expect_functions
+from stackgrad.tensor._dtypes import as_dtype
 
 from . import _state
 from .parameter import Buffer, Parameter
@@ -61,6 +61,7 @@ class Changing:
         Linear
         Sequential
         """
+        expect_functions("apply", fn=fn)
         for child in self.children():
             child.apply(fn)
         fn(self)  # type: ignore[arg-type]  # a Module
@@ -108,7 +109,7 @@ class Changing:
         >>> nn.Linear(2, 1).astype(float64).weight.dtype
         dtype('float64')
         """
-        wanted = np.dtype(dtype)
+        wanted = as_dtype(dtype)
         if wanted not in (sg.float32, sg.float64):
             raise TypeError(f"a module has float32 or float64 tensors; got {wanted}")
         return self._each(lambda tensor: tensor.astype(wanted) if tensor.dtype.kind == "f" else tensor)

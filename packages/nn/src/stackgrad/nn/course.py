@@ -9,6 +9,7 @@ import numpy as np
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor, Window
 from stackgrad.tensor._checks import expect_dims, expect_tensors
+from stackgrad.tensor._shape import normalize_dim
 from stackgrad.tensor._types import Extents
 
 from .functional import avg_pool2d, max_pool2d, softmax
@@ -85,6 +86,8 @@ def argmax(input: Tensor, dim: int) -> Tensor:
     >>> nn.course.argmax(tensor([[1.0, 3.0, 2.0]]), 1)
     tensor([[0., 1., 0.]])
     """
+    expect_tensors("argmax", input=input)
+    dim = normalize_dim(dim, input.ndim)
     largest = input.detach().argmax(dim, keepdim=True)
     along = [1] * input.ndim
     along[dim] = input.shape[dim]
@@ -114,6 +117,7 @@ def dropout(input: Tensor, rate: float, ignore: bool = False) -> Tensor:
 
 
 def _dividing_kernel(function: str, input: Tensor, kernel: Extents) -> tuple[int, int]:
+    expect_tensors(function, input=input)
     expect_dims(function, input, "batch", "channel", "height", "width")
     rows, columns = Window(kernel).kernel
     height, width = input.shape[2:]

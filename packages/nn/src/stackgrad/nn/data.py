@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Generator, Tensor
+from stackgrad.tensor._checks import expect_functions, expect_ints
 
 from ._arguments import expect_tensor, flag, whole
 
@@ -49,6 +51,7 @@ def batches(
     >>> sorted(len(batch) for batch in nn.batches(5, 2))
     [1, 2, 2]
     """
+    expect_ints("batches", n=n, batch_size=batch_size)
     if n < 0:
         raise ValueError(f"n must not be negative; got {n}")
     if batch_size < 1:
@@ -113,6 +116,11 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
         return tuple(tensor[index] for tensor in self.tensors)
 
 
+def _expect_dataset(what: str, dataset: Any) -> None:
+    if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
+        raise TypeError(f"{what} takes a dataset with a length and examples by index; got {dataset!r}")
+
+
 class Subset(Dataset[Example]):
     """Some examples of a dataset, by their indices.
 
@@ -121,6 +129,11 @@ class Subset(Dataset[Example]):
     """
 
     def __init__(self, dataset: Dataset[Example] | Sequence[Example], indices: Sequence[int]) -> None:
+        _expect_dataset("Subset", dataset)
+        if not hasattr(indices, "__getitem__") or isinstance(indices, str | Mapping):
+            raise TypeError(f"Subset: indices must be a sequence of ints; got {type(indices).__name__}")
+        for index in indices if isinstance(indices, list | tuple) else ():
+            expect_ints("Subset", index=index)
         self.dataset = dataset
         self.indices = indices
 
@@ -159,6 +172,9 @@ def random_split(
     >>> [len(part) for part in nn.random_split(range(10), [0.8, 0.2])]
     [8, 2]
     """
+    _expect_dataset("random_split", dataset)
+    if not isinstance(lengths, Sequence) or not all(isinstance(length, numbers.Real) for length in lengths):
+        raise TypeError(f"random_split: lengths must be a sequence of counts or fractions; got {lengths!r}")
     n = len(dataset)
     counts = list(lengths)
     if abs(sum(lengths) - 1) < 1e-9 and max(lengths, default=0) <= 1:
@@ -214,8 +230,9 @@ class DataLoader:
         generator: Generator | None = None,
         prefetch_factor: int = 2,
     ) -> None:
-        if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
-            raise TypeError(f"a DataLoader takes a dataset with a length and examples by index; got {dataset!r}")
+        _expect_dataset("a DataLoader", dataset)
+        if collate_fn is not None:
+            expect_functions("DataLoader", collate_fn=collate_fn)
         self.dataset = dataset
         self.batch_size = whole("batch_size", batch_size)
         self.shuffle = flag("shuffle", shuffle)
@@ -286,6 +303,8 @@ def default_collate(examples: list[Any]) -> Any:
     [tensor([[1.],
             [2.]]), tensor([0, 1])]
     """
+    if not isinstance(examples, Sequence) or not examples:
+        raise TypeError(f"default_collate takes a list of examples, one or more; got {examples!r}")
     first = examples[0]
     if isinstance(first, Tensor):
         return sg.stack(examples)

@@ -14,8 +14,9 @@ from typing import Any, Literal, TypeAlias
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Generator, Tensor
+from stackgrad.tensor._checks import expect_numbers
 
-from ._arguments import expect_tensor
+from ._arguments import expect_tensor, sizes
 
 Fan: TypeAlias = Literal["fan_in", "fan_out"]
 """What keeps its variance: the values in the forward pass, or the gradients in the backward pass."""
@@ -53,6 +54,9 @@ def gain(nonlinearity: str, slope: float = 0.01) -> float:
     >>> round(init.gain("relu"), 3)
     1.414
     """
+    expect_numbers("gain", slope=slope)
+    if not isinstance(nonlinearity, str):
+        raise TypeError(f"gain: nonlinearity must be the name of one; got {nonlinearity!r}")
     gains = {
         "linear": 1.0,
         "sigmoid": 1.0,
@@ -74,6 +78,7 @@ def uniform(shape: Sequence[int], bound: float, generator: Generator | None = No
     >>> init.uniform((120, 400), bound=0.1).shape
     (120, 400)
     """
+    expect_numbers("uniform", bound=bound)
     _expect_shape(shape)
     draws = sg.rand(*shape, dtype=dtype, generator=generator, backend="numpy")
     return _on_default_backend(draws * (2 * bound) - bound)
@@ -85,6 +90,7 @@ def normal(shape: Sequence[int], std: float, generator: Generator | None = None,
     >>> init.normal((120, 400), std=0.01).shape
     (120, 400)
     """
+    expect_numbers("normal", std=std)
     _expect_shape(shape)
     return _on_default_backend(sg.randn(*shape, dtype=dtype, generator=generator, backend="numpy") * std)
 
@@ -107,6 +113,7 @@ def kaiming_uniform(
     >>> init.kaiming_uniform((120, 400)).shape
     (120, 400)
     """
+    expect_numbers("kaiming_uniform", gain=gain)
     return uniform(shape, math.sqrt(3) * gain / math.sqrt(_fan(shape, mode)), generator, dtype)
 
 
@@ -122,6 +129,7 @@ def kaiming_normal(
     >>> init.kaiming_normal((120, 400)).shape
     (120, 400)
     """
+    expect_numbers("kaiming_normal", gain=gain)
     return normal(shape, gain / math.sqrt(_fan(shape, mode)), generator, dtype)
 
 
@@ -139,6 +147,7 @@ def xavier_uniform(
     >>> init.xavier_uniform((120, 400)).shape
     (120, 400)
     """
+    expect_numbers("xavier_uniform", gain=gain)
     return uniform(shape, gain * math.sqrt(6 / sum(fans(shape))), generator, dtype)
 
 
@@ -150,6 +159,7 @@ def xavier_normal(
     >>> init.xavier_normal((120, 400)).shape
     (120, 400)
     """
+    expect_numbers("xavier_normal", gain=gain)
     return normal(shape, gain * math.sqrt(2 / sum(fans(shape))), generator, dtype)
 
 
@@ -159,6 +169,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
     >>> init.uniform_(empty(120, 400), -0.1, 0.1).shape
     (120, 400)
     """
+    expect_numbers("uniform_", a=a, b=b)
     return _overwrite(tensor, lambda shape: sg.rand(*shape, **_draw_options(tensor, generator)) * (b - a) + a)
 
 
@@ -168,6 +179,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Gene
     >>> init.normal_(empty(120, 400), std=0.01).shape
     (120, 400)
     """
+    expect_numbers("normal_", mean=mean, std=std)
     return _overwrite(tensor, lambda shape: sg.randn(*shape, **_draw_options(tensor, generator)) * std + mean)
 
 
@@ -204,6 +216,7 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | No
     >>> init.xavier_uniform_(empty(120, 400)).shape
     (120, 400)
     """
+    expect_numbers("xavier_uniform_", gain=gain)
     return _overwrite(tensor, lambda shape: xavier_uniform(shape, gain, generator, tensor.dtype))
 
 
@@ -213,6 +226,7 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | Non
     >>> init.xavier_normal_(empty(120, 400)).shape
     (120, 400)
     """
+    expect_numbers("xavier_normal_", gain=gain)
     return _overwrite(tensor, lambda shape: xavier_normal(shape, gain, generator, tensor.dtype))
 
 
@@ -284,6 +298,7 @@ def _expect_shape(shape: object) -> None:
         )
     if not isinstance(shape, Sequence) or isinstance(shape, str):
         raise TypeError(f"the functions of nn.init take a shape, such as (out, in); got {type(shape).__name__}")
+    sizes("the shape of a weight", shape)
 
 
 def _fan(shape: Sequence[int], mode: Fan) -> int:

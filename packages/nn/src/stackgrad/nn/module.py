@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from stackgrad.tensor import Tensor
+from stackgrad.tensor._checks import expect_functions
 from stackgrad.tensor._hooks import Handle
 
 from . import _state
@@ -82,6 +83,7 @@ class Module(Changing, Registering):
         >>> out = layer(ones(3, 2))
         (3, 1)
         """
+        expect_functions("register_forward_hook", hook=hook)
         return Handle(self._with_hooks().after, hook)
 
     def register_forward_pre_hook(self, hook: Callable[..., Any]) -> Handle:
@@ -95,6 +97,7 @@ class Module(Changing, Registering):
         >>> out = layer(ones(3, 2))
         (3, 2)
         """
+        expect_functions("register_forward_pre_hook", hook=hook)
         return Handle(self._with_hooks().before, hook)
 
     def _with_hooks(self) -> Hooks:

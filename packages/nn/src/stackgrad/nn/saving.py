@@ -61,6 +61,8 @@ def save(
     target = Path(path)
     if not target.parent.is_dir():
         raise FileNotFoundError(f"cannot save {target}: there is no folder {target.parent}")
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise TypeError(f"metadata must map names to text; got {type(metadata).__name__}")
     entries = dict(metadata or {})
     for key, text in entries.items():
         if not isinstance(key, str) or not isinstance(text, str) or key == _NESTING:
@@ -93,6 +95,10 @@ def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
 
     >>> nn.saving.replace_file("notes.txt", b"done")
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"expected the path of a file; got {type(path).__name__}")
+    if not isinstance(content, bytes):
+        raise TypeError(f"replace_file: content must be bytes; got {type(content).__name__}")
     target = Path(path)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
@@ -173,6 +179,8 @@ def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
 
 
 def _open(path: str | os.PathLike[str]) -> Any:
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"expected the path of a file; got {type(path).__name__}")
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no file {path}")
     try:

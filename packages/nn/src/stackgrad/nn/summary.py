@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
 
+from ._arguments import expect_module
 from ._containers import find_in
 from .parameter import Parameter
 
@@ -37,6 +38,7 @@ def summary(module: Module, *inputs: Any) -> str:
     ------------------------------
     total                       33
     """
+    expect_module("summary", module)
     shapes: dict[int, str] = {}
     training = {each: each.training for each in module.modules()}
     with ExitStack() as hooks, sg.no_grad():

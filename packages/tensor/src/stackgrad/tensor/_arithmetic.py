@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, cast
 
+from ._checks import expect_numbers, expect_operands
 from ._dtypes import bool_, int64, is_float
 from ._ops import common_dtype, elementwise
 from ._optable import OPS
@@ -331,6 +332,8 @@ def times(x: Value, y: Operand, alpha: float) -> Operand:
     """`y` times `alpha`, in a dtype that can be added to x."""
     if alpha == 1:
         return y
+    expect_numbers("alpha times a tensor", alpha=alpha)
+    expect_operands("alpha times an operand", y)
     if isinstance(alpha, int) and common_dtype(OPS["add"], (x, y)) == bool_:
         return elementwise("bitwise_and", y, alpha != 0) if isinstance(y, Value) else y and alpha != 0
     return elementwise("mul", y, alpha) if isinstance(y, Value) else y * alpha

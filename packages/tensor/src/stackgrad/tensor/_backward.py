@@ -164,6 +164,12 @@ def grad(
     """
     if not only_inputs:
         raise ValueError("grad with only_inputs=False: expected True; backward() adds to the grad of all leaves")
+    if not isinstance(outputs, Value | Sequence):
+        raise not_a_tensor("grad: outputs", outputs, "a tensor or a sequence of them")
+    if not isinstance(inputs, Value | Sequence):
+        raise not_a_tensor("grad: inputs", inputs, "a tensor or a sequence of them")
+    if not isinstance(grad_outputs, Value | Sequence | None):
+        raise not_a_tensor("grad: grad_outputs", grad_outputs, "a tensor or a sequence of them")
     outs = [outputs] if isinstance(outputs, Value) else list(outputs)
     ins = [inputs] if isinstance(inputs, Value) else list(inputs)
     for x in (*outs, *ins):

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ._autograd import Context, Primitive
-from ._checks import expect_activation, expect_float, expect_same_dtype
+from ._checks import expect_activation, expect_float, expect_numbers, expect_same_dtype
 from ._folds import centre
 from ._mode import is_recording
 from ._ops import common_backend
@@ -62,6 +62,8 @@ def batch_norm(
             [ 1.]]), tensor([2.]), tensor([1.]))
     """
     expect_activation(activation)
+    if type(eps) is not float:  # the usual case needs no call
+        expect_numbers("batch_norm", eps=eps)
     relu = activation is not None
     common_backend("batch_norm", x, weight, bias)
     expect_same_dtype("batch_norm", x, weight=weight, bias=bias)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 from numpy.typing import DTypeLike
 
 from . import _ops
+from ._checks import expect_tensors
 from ._dtypes import as_dtype, bool_, float32, float64, int64
 from ._value import Value
 
@@ -65,6 +66,7 @@ class Casts(Value):
         >>> tensor([1, 2]).type_as(ones(1))
         tensor([1., 2.])
         """
+        expect_tensors("type_as", other=other)
         return _cast(self, other.dtype)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._dtypes import is_float
+from ._dtypes import Symbolic, is_float, scalar_dtype
 from ._errors import not_a_tensor
 from ._types import Activation
 from ._value import Value
@@ -18,6 +18,37 @@ def expect_tensors(what: str, **values: object) -> None:
 def expect_optional(what: str, **values: object) -> None:
     """Raise TypeError unless each of these arguments of `what` is a tensor or None."""
     expect_tensors(what, **{name: value for name, value in values.items() if value is not None})
+
+
+def expect_ints(what: str, **values: object) -> None:
+    """Raise TypeError unless each of these arguments of `what` is an integer."""
+    for name, value in values.items():
+        if not hasattr(type(value), "__index__"):
+            raise TypeError(f"{what}: {name} must be an int; got {type(value).__name__}")
+
+
+def expect_numbers(what: str, **values: object) -> None:
+    """Raise TypeError unless each of these arguments of `what` is a real number, or a tensor of one."""
+    for name, value in values.items():
+        if not (isinstance(value, Value | Symbolic) or hasattr(type(value), "__float__")):
+            raise TypeError(f"{what}: {name} must be a number; got {type(value).__name__}")
+
+
+def expect_functions(what: str, **values: object) -> None:
+    """Raise TypeError unless each of these arguments of `what` can be called."""
+    for name, value in values.items():
+        if not callable(value):
+            raise TypeError(f"{what}: {name} must be a function; got {type(value).__name__}")
+
+
+def expect_operands(what: str, *values: object) -> None:
+    """Raise TypeError unless each of these operands of `what` is a tensor or a real number."""
+    for value in values:
+        if not isinstance(value, Value):
+            try:
+                scalar_dtype(value)  # type: ignore[arg-type]
+            except TypeError:
+                raise not_a_tensor(what, value, "a tensor or a real number") from None
 
 
 def expect_float(what: str, x: Value) -> None:

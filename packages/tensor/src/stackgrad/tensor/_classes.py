@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._checks import expect_classes
+from ._checks import expect_classes, expect_ints
 from ._dtypes import float64, int64, is_float
 from ._errors import not_a_tensor
 from ._ops import common_backend, elementwise
@@ -31,6 +31,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         raise not_a_tensor("one_hot", tensor)
     if tensor.dtype != int64:
         raise TypeError(f"one_hot of {tensor.dtype}: expected int64 class indices")
+    expect_ints("one_hot", num_classes=num_classes)
     if num_classes < 0:
         if not tensor.numel():
             raise ValueError("one_hot of an empty tensor: expected num_classes of 0 or more")
@@ -58,6 +59,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
         if weights.shape != input.shape:
             raise ValueError(f"bincount: weights of shape {weights.shape}: expected {input.shape}")
         weights = weights if is_float(weights.dtype) else weights.astype(float64)
+    expect_ints("bincount", minlength=minlength)
     count = max(int(input.max().item()) + 1 if input.numel() else 0, minlength)
     expect_classes("bincount", input, count)
     summands = input.new_ones(input.shape) if weights is None else weights

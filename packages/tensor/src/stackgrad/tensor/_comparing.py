@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from ._checks import expect_numbers
 from ._dtypes import is_float, scalar_dtype
 from ._ops import common_backend, elementwise
 from ._types import Operand
@@ -27,6 +28,7 @@ class Comparing(Value):
         >>> tensor([1.0, 2.0]).isclose(tensor([1.000001, 2.1]))
         tensor([ True, False])
         """
+        expect_numbers("isclose", rtol=rtol, atol=atol)
         x = cast("Tensor", self)
         if isinstance(other, Value):
             y = cast("Tensor", other)

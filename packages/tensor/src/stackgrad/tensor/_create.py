@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from . import _ops
 from ._arithmetic import expect_none
+from ._checks import expect_numbers
 from ._device import on
 from ._dtypes import as_dtype, expect_dtype, float32, float64, int64, is_float, scalar_dtype
 from ._errors import not_a_tensor
@@ -223,6 +224,7 @@ def arange(
     first, last = (0, start) if end is None else (start, end)
     if first is None or last is None:  # NumPy takes None for 0
         raise TypeError(f"arange from {first} to {last}: expected numbers")
+    expect_numbers("arange", start=first, end=last, step=step)
     integers = all(isinstance(v, (int, np.integer)) for v in (first, last, step))
     found = as_dtype(dtype or (int64 if integers else float32))
     if found == int64:
@@ -301,6 +303,7 @@ def bernoulli(
         expect_none(~((p >= 0) & (p <= 1)), ValueError, "bernoulli: a probability is not from 0 to 1")
         draws = rand(*(shape or p.shape), dtype=p.dtype, backend=p.backend, generator=generator)
         return (draws < p).astype(dtype or p.dtype)
+    expect_numbers("bernoulli", p=p)
     if not 0 <= p <= 1:
         raise ValueError(f"bernoulli: p {p}: expected 0 to 1")
     return (rand(*shape, backend=backend, generator=generator) < p).astype(dtype or float32)
@@ -341,6 +344,8 @@ def expect_several(what: str, tensors: Sequence[Tensor]) -> None:
     """Raise TypeError unless `tensors` is a sequence of tensors, ValueError if it is empty."""
     if type(tensors) is not list and isinstance(tensors, Value):
         raise TypeError(f"{what}: got one tensor, expected a sequence of them, as [x, y]")
+    if not isinstance(tensors, Iterable):
+        raise TypeError(f"{what}: got {type(tensors).__name__}, expected a sequence of tensors, as [x, y]")
     if not tensors:
         raise ValueError(f"{what} of no tensors: expected one or more")
     for x in tensors:

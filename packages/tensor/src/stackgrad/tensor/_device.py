@@ -16,6 +16,8 @@ class device(str):
 
     def __new__(cls, name: str) -> device:
         """`name` without the index of a device, which backends do not have."""
+        if not isinstance(name, str):
+            raise TypeError(f"device: name must be the name of a backend; got {type(name).__name__}")
         return super().__new__(cls, name.partition(":")[0])
 
     @property

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from ._checks import expect_ints
 from ._indexing import Embed
 from ._ops import Permute, elementwise
 from ._shape import normalize_dim
@@ -27,6 +28,7 @@ class Diagonals(Value):
         >>> arange(4).reshape(2, 2).diagonal()
         tensor([0, 3])
         """
+        expect_ints("diagonal", offset=offset)
         a, b = (normalize_dim(d, self.ndim) for d in (dim1, dim2))
         if a == b:
             raise ValueError(f"diagonal of dims {dim1} and {dim2} of shape {self.shape}: expected two of them")
@@ -45,6 +47,7 @@ class Diagonals(Value):
         """
         if not self.ndim:
             raise ValueError("diag_embed of a tensor without dimensions: expected one or more")
+        expect_ints("diag_embed", offset=offset)
         *lead, n = self.shape
         m = n + abs(offset)
         key = (*[slice(None)] * len(lead), _diagonal(m, n, offset))
@@ -59,6 +62,7 @@ class Diagonals(Value):
         """
         if self.ndim not in (1, 2):
             raise ValueError(f"diag of shape {self.shape}: expected one or two dimensions")
+        expect_ints("diag", diagonal=diagonal)
         return self.diag_embed(diagonal) if self.ndim == 1 else self.diagonal(diagonal).clone()
 
     def trace(self) -> Tensor:
@@ -92,6 +96,7 @@ class Diagonals(Value):
     def _masked(self, what: str, diagonal: int, below: bool) -> Tensor:
         if self.ndim < 2:
             raise ValueError(f"{what} of shape {self.shape}: expected two dimensions or more")
+        expect_ints(what, diagonal=diagonal)
         rows, columns = self.shape[-2:]
         kept = np.tri(rows, columns, diagonal if below else diagonal - 1, dtype=np.bool_) == below
         x = cast("Tensor", self)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import DTypeLike
 
 from ._arithmetic import expect_none
-from ._checks import expect_float
+from ._checks import expect_float, expect_ints, expect_operands, expect_tensors
 from ._create import rand, randn
 from ._device import on
 from ._dtypes import float64, int64
@@ -47,6 +47,7 @@ def randint(
         return randint(0, low, high, dtype=dtype, backend=backend, generator=generator)
     if high is None or isinstance(high, Sequence):
         raise TypeError("randint without high: expected randint(high, size) or randint(low, high, size)")
+    expect_ints("randint", low=low, high=high)
     if not 0 < high - low <= _MOST:
         raise ValueError(f"randint from {low} to below {high}: expected 1 to 2**53 integers")
     draws = rand(checked(size), dtype=float64, backend=backend, generator=generator) * (high - low)
@@ -59,6 +60,7 @@ def randint_like(input: Tensor, low: int, high: int | None = None, generator: Ge
     >>> randint_like(tensor([5, 6]), 10).shape
     (2,)
     """
+    expect_tensors("randint_like", input=input)
     first, last = (0, low) if high is None else (low, high)
     return randint(first, last, input.shape, dtype=input.dtype, backend=input.backend, generator=generator)
 
@@ -90,8 +92,10 @@ def normal(
     (2, 3)
     """
     backend = on(backend, device)
+    expect_operands("normal: mean", mean)
+    expect_operands("normal: std", std)
     if size is not None:
-        return randn(*size, backend=backend, generator=generator) * std + mean
+        return randn(size, backend=backend, generator=generator) * std + mean
     like: Any = mean * 1.0 + std * 0.0
     if isinstance(like, float):
         raise TypeError("normal of Python scalars without size: expected a shape, such as (3,)")
@@ -110,6 +114,7 @@ def multinomial(
     tensor([1])
     """
     expect_float("multinomial", input)
+    expect_ints("multinomial", num_samples=num_samples)
     if input.ndim not in (1, 2) or num_samples < 1 or (not replacement and num_samples > input.shape[-1]):
         raise ValueError(
             f"multinomial of {num_samples} from input of shape {input.shape}: expected (n, k) or (k,) and at least 1 "

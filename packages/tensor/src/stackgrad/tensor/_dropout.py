@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._autograd import Context, Primitive
-from ._checks import expect_float
+from ._checks import expect_float, expect_numbers
 from ._random import Generator, default_generator, next_draw
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def dropout(x: Tensor, rate: float, generator: Generator | None = None) -> Tenso
     >>> dropout(ones(4), 0.0)
     tensor([1., 1., 1., 1.])
     """
+    expect_numbers("dropout", rate=rate)
     if not 0 <= rate <= 1:
         raise ValueError(f"dropout: rate {rate}: expected 0 to 1")
     expect_float("dropout", x)

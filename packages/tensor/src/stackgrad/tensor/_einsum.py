@@ -39,6 +39,8 @@ def einsum(equation: str, *operands: Tensor | Sequence[Tensor]) -> Tensor:
         if not isinstance(x, Value):
             raise not_a_tensor("einsum", x)
     common_backend("einsum", *given)
+    if not isinstance(equation, str):
+        raise TypeError(f"einsum: equation must be text, as 'ij,jk->ik'; got {type(equation).__name__}")
     inputs, output = _parse(equation, [x.ndim for x in given])
     terms = [_diagonal(equation, _Term(labels, x)) for labels, x in zip(inputs, given, strict=True)]
     extents: dict[str, int] = {}
@@ -71,6 +73,8 @@ def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[Sequence[int]] = 2) -> 
         if not 0 <= dims <= min(a.ndim, b.ndim):
             raise ValueError(f"tensordot over {dims} dims of shapes {a.shape} and {b.shape}: they have too few")
         dims = range(a.ndim - dims, a.ndim), range(dims)
+    if not isinstance(dims, Sequence) or len(dims) != 2 or not all(isinstance(found, Sequence) for found in dims):
+        raise TypeError(f"tensordot over {dims!r}: expected an int, or two lists of dims")
     left, right = ([normalize_dim(d, x.ndim) for d in found] for found, x in zip(dims, (a, b), strict=True))
     if [a.shape[d] for d in left] != [b.shape[d] for d in right]:
         raise ValueError(f"tensordot over {left} of {a.shape} and {right} of {b.shape}: expected equal extents")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._checks import expect_float, expect_tensors
+from ._checks import expect_float, expect_ints, expect_tensors
 from ._dtypes import int64
 from ._indexing import Gather
 from ._ops import common_backend
@@ -52,6 +52,7 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
 
 def padding_row(padding_idx: int, rows: int) -> int:
     """`padding_idx` as an index from the start. Raises IndexError if there is no such row."""
+    expect_ints("embedding", padding_idx=padding_idx)
     if not -rows <= padding_idx < rows:
         raise IndexError(f"embedding: padding_idx {padding_idx} is out of range for {rows} rows")
     return padding_idx % rows

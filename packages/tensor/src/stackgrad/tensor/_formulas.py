@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from ._checks import expect_numbers, expect_operands, expect_tensors
 from ._dtypes import is_float
 from ._errors import not_a_tensor
 from ._ops import concatenate, elementwise, expand
@@ -34,6 +35,7 @@ class Formulas(Value):
             raise not_a_tensor("lerp: end", end)
         if not is_float(x.dtype) or end.dtype != x.dtype:
             raise TypeError(f"lerp of {x.dtype} to {end.dtype}: expected float32 or float64, both the same")
+        expect_operands("lerp: weight", weight)
         return x + weight * (end - x)
 
     def addcmul(self, tensor1: Tensor, tensor2: Operand, *, value: float = 1) -> Tensor:
@@ -42,6 +44,7 @@ class Formulas(Value):
         >>> tensor([1.0]).addcmul(tensor([2.0]), tensor([3.0]), value=10)
         tensor([61.])
         """
+        _expect_terms("addcmul", tensor1, tensor2, value)
         product = tensor1 * tensor2
         return cast("Tensor", self) + (product if value == 1 else product * value)
 
@@ -51,6 +54,7 @@ class Formulas(Value):
         >>> tensor([1.0]).addcdiv(tensor([6.0]), tensor([2.0]), value=10)
         tensor([31.])
         """
+        _expect_terms("addcdiv", tensor1, tensor2, value)
         quotient = tensor1 / tensor2
         return cast("Tensor", self) + (quotient if value == 1 else quotient * value)
 
@@ -84,6 +88,7 @@ class Formulas(Value):
         >>> tensor([1000.0]).logaddexp(tensor([1000.0])).round(decimals=2)
         tensor([1000.69])
         """
+        expect_tensors("logaddexp", other=other)
         shape = broadcast_shapes(self.shape, other.shape)
         pair = [expand(x, shape).unsqueeze(0) for x in (cast("Tensor", self), other)]
         return concatenate(pair, 0).logsumexp(0)
@@ -94,6 +99,7 @@ class Formulas(Value):
         >>> tensor([0.5]).logit()
         tensor([0.])
         """
+        expect_numbers("logit", eps=0.0 if eps is None else eps)
         x = cast("Tensor", self) if eps is None else cast("Tensor", self).clamp(eps, 1 - eps)
         return (x / (1 - x)).log()
 
@@ -110,3 +116,9 @@ class Formulas(Value):
         out = elementwise("where", x == x, x, nan)
         out = elementwise("where", x == math.inf, most if posinf is None else posinf, out)
         return elementwise("where", x == -math.inf, -most if neginf is None else neginf, out)
+
+
+def _expect_terms(what: str, tensor1: Operand, tensor2: Operand, value: float) -> None:
+    expect_operands(f"{what}: tensor1", tensor1)
+    expect_operands(f"{what}: tensor2", tensor2)
+    expect_numbers(what, value=value)

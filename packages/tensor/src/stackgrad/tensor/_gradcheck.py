@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._backward import gradients
+from ._checks import expect_functions, expect_numbers, expect_tensors
 from ._create import from_numpy
 from ._dtypes import float64
 from ._tensor import Tensor
@@ -30,6 +31,10 @@ def grad_check(
 
     >>> grad_check(lambda x: x * x, tensor([1.0, 2.0], dtype=float64))
     """
+    expect_functions("grad_check", fn=fn)
+    for x in inputs:
+        expect_tensors("grad_check", input=x)
+    expect_numbers("grad_check", eps=eps, atol=atol, rtol=rtol)
     arrays = [np.array(x.detach().numpy(), float64) for x in inputs]
 
     def tensors() -> list[Tensor]:

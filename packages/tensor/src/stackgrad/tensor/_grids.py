@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ._checks import expect_ints, expect_numbers
 from ._create import of_values
 from ._device import on
 from ._dtypes import as_dtype, bool_, float32, int64
@@ -59,6 +60,7 @@ def linspace(
     """
     backend = on(backend, device)
     (steps,) = checked((steps,))
+    expect_numbers("linspace", start=start, end=end)
     return of_values(np.linspace(start, end, steps), as_dtype(dtype or float32), requires_grad, backend)
 
 
@@ -79,6 +81,7 @@ def logspace(
     """
     backend = on(backend, device)
     (steps,) = checked((steps,))
+    expect_numbers("logspace", start=start, end=end, base=base)
     return of_values(np.logspace(start, end, steps, base=base), as_dtype(dtype or float32), requires_grad, backend)
 
 
@@ -90,6 +93,7 @@ def tril_indices(row: int, col: int, offset: int = 0, backend: Device = None, de
             [0, 0, 1]])
     """
     backend = on(backend, device)
+    expect_ints("tril_indices", row=row, col=col, offset=offset)
     return of_values(np.array(np.tril_indices(row, offset, col)), int64, False, backend)
 
 
@@ -101,6 +105,7 @@ def triu_indices(row: int, col: int, offset: int = 0, backend: Device = None, de
             [0, 1, 1]])
     """
     backend = on(backend, device)
+    expect_ints("triu_indices", row=row, col=col, offset=offset)
     return of_values(np.array(np.triu_indices(row, offset, col)), int64, False, backend)
 
 

@@ -40,6 +40,8 @@ after_gradient: dict[int, tuple[ref[Value], dict[object, Callable[..., Any]]]] =
 
 def register(leaf: Value, hook: Callable[..., Any]) -> Handle:
     """See `Tensor.register_post_accumulate_grad_hook`."""
+    if not callable(hook):
+        raise TypeError(f"register_post_accumulate_grad_hook: hook must be a function; got {type(hook).__name__}")
     if leaf.node is not None or not leaf.requires_grad:
         raise RuntimeError(
             "register_post_accumulate_grad_hook on a tensor that is not a leaf with requires_grad: no gradient is "

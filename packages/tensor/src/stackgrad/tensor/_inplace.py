@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import numpy as np
 
 from ._arithmetic import times
+from ._checks import expect_numbers, expect_operands
 from ._dtypes import is_float
 from ._operators import OPERANDS
 from ._ops import elementwise
@@ -191,6 +192,7 @@ class InPlace(Rounding):
         (2, 3)
         """
         _expect_float("uniform_", self)
+        expect_numbers("uniform_", a=a, b=b)
         draws = self.new(self.backend.uniform(self.shape, self.dtype, next_draw(generator or default_generator())))
         return self.copy_(draws if (a, b) == (0, 1) else draws * (b - a) + a)
 
@@ -201,6 +203,7 @@ class InPlace(Rounding):
         (2, 3)
         """
         _expect_float("normal_", self)
+        expect_numbers("normal_", mean=mean, std=std)
         values = next_normal(self.shape, self.dtype, generator or default_generator())
         return self.copy_(self.new(self.backend.from_numpy(values)) * std + mean)
 
@@ -370,7 +373,11 @@ class InPlace(Rounding):
         before = as_before(x)
         if recorded:  # backward may need the old values
             before.data, before.version = x.backend.copy(x.data), Version()
-        out = operation(before, *operands)
+        try:
+            out = operation(before, *operands)
+        except TypeError:
+            expect_operands(what, *operands)
+            raise
         if out.dtype != x.dtype and not (is_float(out.dtype) and is_float(x.dtype)):
             raise TypeError(
                 f"{what} of {x.dtype} gives {out.dtype}, which it cannot hold: do it out of place, or convert with "

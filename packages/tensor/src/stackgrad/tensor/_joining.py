@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from . import _ops
+from ._checks import expect_tensors
 from ._create import concatenate, dim_or_axis, expect_several
 from ._shape import broadcast_shapes, normalize_dim
 from ._value import Value
@@ -23,7 +24,7 @@ def cat(tensors: Sequence[Tensor], dim: int | None = None, *, axis: int | None =
     try:
         kept = [x for x in tensors if x.shape != (0,)] or tensors
         ndim = kept[0].ndim
-    except (AttributeError, IndexError):
+    except (AttributeError, IndexError, KeyError, TypeError):
         expect_several("cat", tensors)
         raise
     if type(tensors) is not list and isinstance(tensors, Value):
@@ -41,7 +42,7 @@ def hstack(tensors: Sequence[Tensor]) -> Tensor:
     """
     try:
         given = [x.reshape(1) if not x.ndim else x for x in tensors]
-    except AttributeError:
+    except (AttributeError, TypeError):
         expect_several("hstack", tensors)
         raise
     return concatenate(given, 0 if given and given[0].ndim == 1 else 1)
@@ -56,7 +57,7 @@ def vstack(tensors: Sequence[Tensor]) -> Tensor:
     """
     try:
         return concatenate([x.reshape(1, -1) if x.ndim < 2 else x for x in tensors], 0)
-    except AttributeError:
+    except (AttributeError, TypeError):
         expect_several("vstack", tensors)
         raise
 
@@ -67,6 +68,8 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     >>> [x.shape for x in broadcast_tensors(ones(2, 1), ones(3))]
     [(2, 3), (2, 3)]
     """
+    for x in tensors:
+        expect_tensors("broadcast_tensors", tensor=x)
     shape = broadcast_shapes(*[x.shape for x in tensors])
     return tuple([x.expand(shape) for x in tensors])
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from numpy.typing import DTypeLike
 
+from ._checks import expect_tensors
 from ._create import rand, randn
 from ._device import on
 from ._dtypes import as_dtype, float32
@@ -23,6 +24,7 @@ def zeros_like(input: Tensor, dtype: DTypeLike | None = None, requires_grad: boo
     >>> zeros_like(tensor([5, 6]))
     tensor([0, 0])
     """
+    expect_tensors("zeros_like", input=input)
     return input.new_zeros(input.shape, dtype=dtype, requires_grad=requires_grad)
 
 
@@ -32,6 +34,7 @@ def ones_like(input: Tensor, dtype: DTypeLike | None = None, requires_grad: bool
     >>> ones_like(tensor([5, 6]))
     tensor([1, 1])
     """
+    expect_tensors("ones_like", input=input)
     return input.new_ones(input.shape, dtype=dtype, requires_grad=requires_grad)
 
 
@@ -43,6 +46,7 @@ def full_like(
     >>> full_like(ones(2), 7)
     tensor([7., 7.])
     """
+    expect_tensors("full_like", input=input)
     return input.new_full(input.shape, fill_value, dtype, requires_grad)
 
 
@@ -52,6 +56,7 @@ def empty_like(input: Tensor, dtype: DTypeLike | None = None, requires_grad: boo
     >>> empty_like(ones(2, 3)).shape
     (2, 3)
     """
+    expect_tensors("empty_like", input=input)
     return input.new_empty(input.shape, dtype=dtype, requires_grad=requires_grad)
 
 
@@ -83,6 +88,7 @@ def rand_like(
     >>> rand_like(ones(2, 3)).shape
     (2, 3)
     """
+    expect_tensors("rand_like", input=input)
     return rand(
         input.shape,
         dtype=input.dtype if dtype is None else dtype,
@@ -100,6 +106,7 @@ def randn_like(
     >>> randn_like(ones(2, 3)).shape
     (2, 3)
     """
+    expect_tensors("randn_like", input=input)
     return randn(
         input.shape,
         dtype=input.dtype if dtype is None else dtype,

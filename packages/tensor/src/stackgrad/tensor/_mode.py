@@ -191,6 +191,8 @@ def observed(observer: Observer) -> Iterator[None]:
     ...     y = ones(2) + 1
     Elementwise
     """
+    if not callable(observer):
+        raise TypeError(f"observed: observer must be a function; got {type(observer).__name__}")
     mode = here.mode
     outside = mode.observer
 

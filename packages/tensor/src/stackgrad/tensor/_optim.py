@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._backend import Backend
+from ._checks import expect_ints, expect_numbers, expect_tensors
 from ._dtypes import is_float
 from ._plans import Plans
 from ._tape import open_tapes
@@ -31,7 +32,11 @@ def sgd_numbers(lr: float, momentum: float = 0.0, nesterov: bool = False, weight
     >>> sgd_numbers(lr=0.1, momentum=0.9)
     array([0.1, 0.9, 0. , 0. ])
     """
-    return np.array([lr, momentum, nesterov, weight_decay], np.float64)
+    try:
+        return np.array([lr, momentum, nesterov, weight_decay], np.float64)
+    except (TypeError, ValueError):
+        expect_numbers("sgd_numbers", lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
+        raise
 
 
 def adam_numbers(
@@ -51,11 +56,24 @@ def adam_numbers(
     >>> adam_numbers(lr=0.1, step=1).shape
     (9,)
     """
-    if step < 1:
+    try:
+        early = step < 1
+        (b1, b2), shrink = betas, 1 - lr * weight_decay if decoupled else 1.0
+        decay = 0.0 if decoupled else weight_decay
+        factors = [lr / (1 - b1**step), b1, 1 - b1, b2, 1 - b2, 1 / (1 - b2**step), eps, decay, shrink]
+        numbers = np.array(factors, np.float64)
+    except (TypeError, ValueError, ZeroDivisionError):
+        expect_ints("adam_numbers", step=step)
+        expect_numbers("adam_numbers", lr=lr, eps=eps, weight_decay=weight_decay)
+        if not isinstance(betas, tuple | list) or len(betas) != 2:
+            raise TypeError(f"adam_numbers: betas must be two numbers; got {betas!r}") from None
+        expect_numbers("adam_numbers", beta1=betas[0], beta2=betas[1])
+        early = step < 1
+        if not early:
+            raise
+    if early:
         raise ValueError(f"adam_numbers of step {step}: expected 1 or more")
-    (b1, b2), shrink = betas, 1 - lr * weight_decay if decoupled else 1.0
-    decay = 0.0 if decoupled else weight_decay
-    return np.array([lr / (1 - b1**step), b1, 1 - b1, b2, 1 - b2, 1 / (1 - b2**step), eps, decay, shrink], np.float64)
+    return numbers
 
 
 def sgd_step(
@@ -106,13 +124,21 @@ def _step(
     name: str, numbers: Numbers, params: Sequence[Tensor], grads: Sequence[Tensor], *states: Sequence[Tensor]
 ) -> None:
     """Run the backend's step of that name on parameters, gradients and states, and count the writes."""
-    written = [*params]
-    for tensors in states:
-        written += tensors
-    key = (name, len(params), *map(id, written))
-    found = _found.get(key)
-    if found is None or open_tapes or not found.fits(written, grads):
-        found = _found[key] = _Found(key, written, grads, states)
+    try:
+        written = [*params]
+        for tensors in states:
+            written += tensors
+        key = (name, len(params), *map(id, written))
+        found = _found.get(key)
+        if found is None or open_tapes or not found.fits(written, grads):
+            found = _found[key] = _Found(key, written, grads, states)
+    except (AttributeError, TypeError):
+        for given in (params, grads, *states):
+            if not isinstance(given, Sequence):
+                raise TypeError(f"{name} of {type(given).__name__}: expected lists of tensors") from None
+            for i, x in enumerate(given):
+                expect_tensors(name, **{f"tensor {i}": x})
+        raise
     for run, indices in found.groups:
         run(numbers, *[[tensors[i].data for i in indices] for tensors in (params, grads, *states)])
     for x in written:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Unpack, cast, overload
 
 import numpy as np
 
+from ._checks import expect_numbers
 from ._dtypes import PROMOTION, bool_, int64, scalar_dtype
 from ._errors import not_a_tensor
 from ._indexing import Gather, ScatterAdd, in_range, take
@@ -125,6 +126,7 @@ class Picking(Value):
         expected = (*x.shape[:at], index.numel(), *x.shape[at + 1 :])
         if source.shape != expected:
             raise ValueError(f"index_add: source of shape {source.shape}: expected {expected}")
+        expect_numbers("index_add", alpha=alpha)
         source = (source if alpha == 1 else source * alpha).astype(x.dtype).transpose(0, at)
         width = math.prod(source.shape[1:])
         total = ScatterAdd.apply(reshape(source, (index.numel(), width)), index, x.shape[at])

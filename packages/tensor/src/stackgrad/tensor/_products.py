@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from . import _matmul
+from ._checks import expect_numbers
 from ._errors import not_a_tensor
 from ._value import Value
 
@@ -86,7 +87,7 @@ class Products(Value):
         >>> tensor([1.0]).addmm(tensor([[1.0, 2.0]]), tensor([[3.0], [4.0]]), beta=10)
         tensor([[21.]])
         """
-        return _sum(self, _product("addmm", (mat1, 2), (mat2, 2)), beta, alpha)
+        return _sum("addmm", self, _product("addmm", (mat1, 2), (mat2, 2)), beta, alpha)
 
     def baddbmm(self, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
         """`beta` times this plus `alpha` times the product of (b, n, k) and (b, k, m), with which it broadcasts.
@@ -94,10 +95,11 @@ class Products(Value):
         >>> tensor([1.0]).baddbmm(ones(2, 1, 3), ones(2, 3, 1)).tolist()
         [[[4.0]], [[4.0]]]
         """
-        return _sum(self, _product("baddbmm", (batch1, 3), (batch2, 3)), beta, alpha)
+        return _sum("baddbmm", self, _product("baddbmm", (batch1, 3), (batch2, 3)), beta, alpha)
 
 
-def _sum(x: Value, product: Tensor, beta: float, alpha: float) -> Tensor:
+def _sum(what: str, x: Value, product: Tensor, beta: float, alpha: float) -> Tensor:
+    expect_numbers(what, beta=beta, alpha=alpha)
     scaled = product if alpha == 1 else product * alpha
     if beta == 0:  # NaN in x must not pass
         return scaled + cast("Tensor", x).new(x.backend.full(x.shape, 0, x.dtype))

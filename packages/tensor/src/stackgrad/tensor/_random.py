@@ -118,6 +118,11 @@ class Generator:
         return f"Generator(seed={self.seed}, call={self.call})"
 
 
+def _expect_generator(generator: Generator) -> None:
+    if not isinstance(generator, Generator):
+        raise TypeError(f"generator must be a Generator; got {type(generator).__name__}: pass Generator(seed)")
+
+
 class RowsBefore:
     """If processes share a batch, the count of its rows before those of this process: see `next_draw`."""
 
@@ -130,6 +135,7 @@ def next_draw(generator: Generator, row: int = 0) -> NDArray[np.uint64]:
     The first element is 0 unless processes share a batch with `row` elements per row: then it is the index in the whole
     batch, so that all processes together draw the values that one process with the whole batch would draw.
     """
+    _expect_generator(generator)
     draw = np.zeros(3, np.uint64)
 
     def count() -> None:
@@ -141,6 +147,7 @@ def next_draw(generator: Generator, row: int = 0) -> NDArray[np.uint64]:
 
 def next_normal(shape: Shape, dtype: np.dtype[Any], generator: Generator) -> NDArray[Any]:
     """Standard normal values of the next draw, drawn on the host; each replay of a capture draws new ones."""
+    _expect_generator(generator)
     values = np.empty(shape, dtype)
 
     def draw() -> None:

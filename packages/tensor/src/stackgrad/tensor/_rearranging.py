@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import numpy as np
 
+from ._checks import expect_ints
 from ._indexing import Slice, take
 from ._ops import Permute, concatenate, expand
 from ._reductions import NumPyNames, named_dims, one_dim, takes_axis
-from ._shape import normalize_dim, normalize_dims
+from ._shape import extents, normalize_dim, normalize_dims
 from ._types import Dims, Shape
 from ._value import Value
 from ._views import owned, reshape
@@ -107,6 +108,7 @@ class Rearranging(Value):
         >>> arange(5).narrow(0, 1, 3)
         tensor([1, 2, 3])
         """
+        expect_ints("narrow", start=start, length=length)
         at = self._dim_of("narrow", dim)
         extent, first = self.shape[at], start + self.shape[at] if start < 0 else start
         if length < 0 or not 0 <= first <= extent - length:
@@ -120,6 +122,7 @@ class Rearranging(Value):
         >>> tensor([[1, 2], [3, 4]]).select(1, 0)
         tensor([1, 3])
         """
+        expect_ints("select", index=index)
         return cast("Tensor", self)[(*[slice(None)] * self._dim_of("select", dim), operator.index(index))]
 
     def split(
@@ -136,12 +139,12 @@ class Rearranging(Value):
         at = self._dim_of("split", dim)
         extent = self.shape[at]
         if isinstance(split_size, Sequence):
-            sizes = [operator.index(size) for size in split_size]
+            sizes = list(extents((split_size,)))
             if sum(sizes) != extent or min(sizes, default=0) < 0:
                 raise ValueError(
                     f"split into {sizes} along dim {dim}: expected sizes of 0 or more that sum to {extent}"
                 )
-        elif split_size < 0 or (split_size == 0 and extent):
+        elif expect_ints("split", split_size=split_size) or split_size < 0 or (split_size == 0 and extent):
             raise ValueError(f"split into parts of {split_size} along dim {dim}: expected 1 or more")
         else:
             sizes = [min(split_size, extent - start) for start in range(0, extent, split_size or 1)] or [0]
@@ -156,6 +159,7 @@ class Rearranging(Value):
         >>> arange(5).chunk(2)
         (tensor([0, 1, 2]), tensor([3, 4]))
         """
+        expect_ints("chunk", chunks=chunks)
         if chunks < 1:
             raise ValueError(f"chunk into {chunks}: expected 1 or more")
         at = self._dim_of("chunk", one_dim("chunk", dim, names, 0))
@@ -180,7 +184,7 @@ class Rearranging(Value):
         >>> ones(2, 12).unflatten(1, (3, 4)).shape
         (2, 3, 4)
         """
-        at, sizes = self._dim_of("unflatten", dim), tuple(sizes)
+        at, sizes = self._dim_of("unflatten", dim), extents((sizes,))
         known = -math.prod(sizes)
         missing = self.shape[at] // known if sizes.count(-1) == 1 and known else -1
         found = tuple([missing if size == -1 else size for size in sizes])
@@ -205,6 +209,7 @@ class Rearranging(Value):
         >>> tensor([1, 4, 9]).diff()
         tensor([3, 5])
         """
+        expect_ints("diff", n=n)
         x, at = cast("Tensor", self), self._dim_of("diff", one_dim("diff", dim, names, -1))
         for _ in range(min(n, x.shape[at])):
             rest = x.shape[at] - 1
@@ -257,6 +262,7 @@ class Rearranging(Value):
         pairs = [list(y) if isinstance(y, Sequence) else [y] for y in (shifts, dims)]
         if len(pairs[0]) != len(pairs[1]):
             raise ValueError(f"roll by {shifts} along dims {dims}: expected a shift for each dim")
+        extents((pairs[0],))  # raises unless they are integers
         for shift, dim in zip(*pairs, strict=True):
             at = self._dim_of("roll", dim)
             start = -shift % x.shape[at] if x.shape[at] else 0
@@ -310,6 +316,7 @@ class Rearranging(Value):
             counts = repeats.read("repeat_interleave by a tensor")
             index = np.repeat(np.arange(x.shape[at]), counts.reshape(-1))
             return take(x, (slice(None),) * x.ndim, {at: x.new(x.backend.from_numpy(index))})
+        expect_ints("repeat_interleave", repeats=repeats)
         if repeats < 0:
             raise ValueError(f"repeat_interleave {repeats}: expected 0 or more")
         before, behind = x.shape[: at + 1], x.shape[at + 1 :]

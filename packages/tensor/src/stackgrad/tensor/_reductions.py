@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec, TypedDict, TypeVar, Unpack, cast
 
+import numpy as np
 from numpy.typing import DTypeLike
 
 from . import _folds, _ops, _views
+from ._checks import expect_numbers
 from ._dtypes import as_dtype, bool_, int64
 from ._shape import normalize_dim, normalize_dims, reduced_shape
 from ._types import Dims, Shape
@@ -136,7 +138,10 @@ class Reductions(Value):
         x._expect_float("var")
         dims, correction = x._dims(dim), correction if ddof is None else ddof
         if unbiased is not None:
+            if not isinstance(unbiased, bool | np.bool_ | int):
+                raise TypeError(f"var: unbiased must be True, False or None; got {type(unbiased).__name__}")
             correction = int(unbiased)
+        expect_numbers("var", correction=correction)
         centred = _folds.centre(x, dims) if dims else x - x
         return (centred * centred)._reduce("sum", dims, keepdim) / max(x._count(dims) - correction, 0)
 

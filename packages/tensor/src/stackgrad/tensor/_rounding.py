@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from ._arithmetic import expect_none
 from ._autograd import Context, Primitive
+from ._checks import expect_ints
 from ._dtypes import bool_, int64
 from ._operators import Operators, operator
 from ._ops import common_dtype, elementwise
@@ -56,6 +57,7 @@ class Rounding(Operators):
             return _rounded("round", self)
         if self.dtype == int64:
             raise TypeError(f"round of int64 with decimals={decimals}: expected float32 or float64")
+        expect_ints("round", decimals=decimals)
         scale = 10.0 ** abs(decimals)
         return (self * scale).round() / scale if decimals > 0 else (self / scale).round() * scale
 

@@ -70,8 +70,10 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
 
 
 def checked(shape: Sequence[int]) -> Shape:
-    """`shape` as a tuple. Raises ValueError for a negative extent."""
-    if any(extent < 0 for extent in shape):
+    """`shape` as a tuple. Raises ValueError for a negative extent, TypeError for anything but integers."""
+    if not isinstance(shape, Sequence) or not {*map(type, shape)} <= {int}:
+        shape = extents((shape,))
+    if min(shape, default=0) < 0:
         raise ValueError(f"shape {tuple(shape)} is not valid: expected extents of 0 or more")
     return tuple(shape)
 

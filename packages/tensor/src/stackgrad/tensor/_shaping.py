@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Unpack
 
+from ._checks import expect_tensors
 from ._ops import Permute, expand
 from ._reductions import NumPyNames, named_dims, one_dim
 from ._shape import extents, normalize_dim, normalize_dims, resolve_shape
@@ -54,6 +55,7 @@ class Shaping(Value):
         tensor([[0, 1],
                 [2, 3]])
         """
+        expect_tensors("view_as", other=other)
         return self.view(other.shape)
 
     def reshape_as(self, other: Tensor) -> Tensor:
@@ -63,6 +65,7 @@ class Shaping(Value):
         tensor([[0, 1, 2],
                 [3, 4, 5]])
         """
+        expect_tensors("reshape_as", other=other)
         return self.reshape(other.shape)
 
     def expand_as(self, other: Tensor) -> Tensor:
@@ -72,6 +75,7 @@ class Shaping(Value):
         tensor([[1, 1, 1],
                 [2, 2, 2]])
         """
+        expect_tensors("expand_as", other=other)
         return self.expand(other.shape)
 
     def ravel(self) -> Tensor:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Unpack, cast, overload
 
 import numpy as np
 
+from ._checks import expect_ints
 from ._dtypes import bool_, int64
 from ._picking import gather
 from ._reductions import NumPyNames, named_dims, numpy_names, one_dim
@@ -66,6 +67,7 @@ class Sorting(Value):
         tensor([30, 20])
         """
         dim = one_dim("topk", dim, names, -1)
+        expect_ints("topk", k=k)
         extent = (self.shape or (1,))[normalize_dim(dim, self.ndim)]
         if not 0 <= k <= extent:
             raise ValueError(f"topk of {k} along dim {dim} of extent {extent}: expected 0 to {extent}")
@@ -82,6 +84,7 @@ class Sorting(Value):
             found, keepdim = numpy_names("kthvalue", dim, keepdim, names)
             dim = cast("int | None", found)
         dim = one_dim("kthvalue", dim, {}, None if "axis" in names else -1)
+        expect_ints("kthvalue", k=k)
         extent = (self.shape or (1,))[normalize_dim(dim, self.ndim)]
         if not 1 <= k <= extent:
             raise ValueError(f"kthvalue of {k} along dim {dim} of extent {extent}: expected 1 to {extent}")

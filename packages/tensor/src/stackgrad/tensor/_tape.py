@@ -156,6 +156,8 @@ def each_time(work: Work, ahead: bool = False) -> None:
     >>> each_time(lambda: print("now"))
     now
     """
+    if not callable(work):
+        raise TypeError(f"each_time: work must be a function; got {type(work).__name__}")
     tape = capturing.tape if open_tapes else None
     if tape is None:
         work()

@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 from . import _backward, _indexing, _matmul, _ops, _views
 from ._backend import Backend
 from ._casts import Casts
+from ._checks import expect_operands
 from ._comparing import Comparing
 from ._diagonals import Diagonals
 from ._dtypes import as_dtype, is_float
@@ -144,6 +145,7 @@ class Tensor(
         >>> tensor([1, 2]).new_full((2,), 7)
         tensor([7, 7])
         """
+        expect_operands("new_full", fill_value)
         value = fill_value.item() if isinstance(fill_value, Value) else fill_value
         found = self.dtype if dtype is None else as_dtype(dtype)
         return self.new(self.backend.full(checked(extents((size,))), value, found)).requires_grad_(requires_grad)

@@ -78,6 +78,8 @@ class Window(_Window):
     def __new__(
         cls, kernel: Extents, stride: Extents = 1, padding: Padding = 0, dilation: Extents = 1, dims: int = 2
     ) -> Window:
+        if not is_integer(dims):
+            raise TypeError(f"Window: dims must be an int; got {type(dims).__name__}")
         sizes = [
             one_per_dim(name, value, dims)
             for name, value in (("kernel_size", kernel), ("stride", stride), ("dilation", dilation))
@@ -101,6 +103,8 @@ class Window(_Window):
         >>> Window(3, padding=1, dims=1).of_last(1)
         ((3,), (1,), ((1, 1),), (1,))
         """
+        if not is_integer(dims):
+            raise TypeError(f"Window.of_last: dims must be an int; got {type(dims).__name__}")
         return self.kernel[-dims:], self.stride[-dims:], self.padding[-dims:], self.dilation[-dims:]
 
     def padded(self, size: Pair) -> Pair:
@@ -109,7 +113,11 @@ class Window(_Window):
         >>> Window(3, padding=1).padded((7, 9))
         (9, 11)
         """
-        return size[0] + sum(self.padding[0]), size[1] + sum(self.padding[1])
+        try:
+            height, width = size
+            return height + sum(self.padding[0]), width + sum(self.padding[1])
+        except (TypeError, ValueError):
+            raise TypeError(f"a window slides over an image of (height, width), two ints; got {size!r}") from None
 
     def positions(self, size: Pair) -> Pair:
         """The count of window positions on an image of `size`, in rows and columns. A ragged edge is dropped.

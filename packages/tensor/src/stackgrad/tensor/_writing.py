@@ -13,6 +13,7 @@ import numpy as np
 
 from ._autograd import Context, Function, Primitive
 from ._dtypes import PROMOTION, int64, is_float, nearest_dtype
+from ._errors import not_a_tensor
 from ._indexing import BasicKey, parse, take
 from ._mode import is_recording
 from ._ops import common_backend, elementwise, expand
@@ -248,6 +249,8 @@ def _as_source(value: Any, x: Tensor) -> Tensor:
         array = np.asarray(value)
     except ValueError as error:
         raise ValueError(f"in-place write of ragged data: expected rows of equal length ({error})") from None
+    if array.dtype.kind == "O":
+        raise not_a_tensor("in-place write", value, "a tensor, numbers or an array of them")
     dtype = x.dtype if not array.size else nearest_dtype(array.dtype)
     return x.new(x.backend.from_numpy(array.astype(dtype, copy=False)))
 

@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike
 from ._checks import expect_tensors
 from ._matmul import matmul
 from ._reductions import NumPyNames, numpy_names
+from ._shape import normalize_dims
 from ._types import Dims
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def norm(
     expect_tensors("linalg.norm", A=A)
     if names:
         dim, keepdim = numpy_names("linalg.norm", dim, keepdim, names)
-    over = 1 if isinstance(dim, int) else len(dim) if dim is not None else A.ndim
+    over = len(normalize_dims(dim, A.ndim))
     if ord not in (None, "fro") and over > 1:
         raise ValueError(
             f"linalg.norm with ord {ord!r} of a matrix: expected None or 'fro'; vector_norm takes all dims"

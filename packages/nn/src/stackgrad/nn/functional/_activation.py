@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from stackgrad.tensor import Tensor, fuse
-from stackgrad.tensor._checks import expect_tensors
+from stackgrad.tensor._checks import expect_numbers, expect_tensors
 
 # ---------------------------------------------------------------------------------- formulas, for tensors and scalars
 # A branch that `where` does not select gets gradient 0. Its derivative must be finite: 0 times infinity is NaN.
@@ -139,6 +139,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     tensor([-1.,  2.])
     """
     expect_tensors("leaky_relu", input=input)
+    expect_numbers("leaky_relu", negative_slope=negative_slope)
     return _result(_leaky_relu, input, inplace, negative_slope)
 
 
@@ -151,6 +152,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     tensor([0., 2.])
     """
     expect_tensors("elu", input=input)
+    expect_numbers("elu", alpha=alpha)
     return _result(_elu, input, inplace, alpha)
 
 
@@ -167,6 +169,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     tensor([0.6931])
     """
     expect_tensors("softplus", input=input)
+    expect_numbers("softplus", beta=beta, threshold=threshold)
     return softplus_of(input, beta, min(threshold, LINEAR_FROM))
 
 
@@ -203,6 +206,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     tensor([-1. ,  0.5,  1. ])
     """
     expect_tensors("hardtanh", input=input)
+    expect_numbers("hardtanh", min_val=min_val, max_val=max_val)
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val {min_val} is above max_val {max_val}")
     return _result(_hardtanh, input, inplace, min_val, max_val)

@@ -6,7 +6,7 @@ import numpy as np
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Generator, Tensor
-from stackgrad.tensor._checks import expect_tensors
+from stackgrad.tensor._checks import expect_numbers, expect_tensors
 from stackgrad.tensor._errors import not_a_tensor
 
 from ._dropout import dropout
@@ -53,6 +53,8 @@ def scaled_dot_product_attention(
     function = "scaled_dot_product_attention"
     expect_tensors(function, query=query, key=key, value=value)
     expect_masks(function, attn_mask=attn_mask)
+    if scale is not None:
+        expect_numbers(function, scale=scale)
     if min(query.ndim, key.ndim, value.ndim) < 2:
         raise ValueError(
             f"{function}: query, key and value must be (..., length, features); got shapes {query.shape}, {key.shape} "

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
-from stackgrad.tensor._checks import expect_optional, expect_tensors
+from stackgrad.tensor._checks import expect_ints, expect_numbers, expect_optional, expect_tensors
 
 from ._loss import Reduction, reduced
 
@@ -44,6 +44,9 @@ def cross_entropy(
     tensor(0.6931)
     """
     expect_tensors("cross_entropy", input=input, target=target)
+    if type(ignore_index) is not int or type(label_smoothing) is not float:  # the usual case needs no call
+        expect_ints("cross_entropy", ignore_index=ignore_index)
+        expect_numbers("cross_entropy", label_smoothing=label_smoothing)
     if weight is None and not label_smoothing and target.dtype.kind == "i":
         return _at_classes("cross_entropy", sg.cross_entropy, input, target, None, ignore_index, reduction)
     _expect_weight("cross_entropy", input, weight)
@@ -84,6 +87,7 @@ def nll_loss(
     tensor(1.)
     """
     expect_tensors("nll_loss", input=input, target=target)
+    expect_ints("nll_loss", ignore_index=ignore_index)
     _expect_weight("nll_loss", input, weight)
 
     def loss(scores: Tensor, classes: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from typing import Unpack
 
 from stackgrad.tensor import Tensor
-from stackgrad.tensor._checks import expect_tensors
+from stackgrad.tensor._checks import expect_numbers, expect_tensors
 from stackgrad.tensor._reductions import NumPyNames, one_dim
 
 
@@ -19,8 +19,9 @@ def normalize(
     """
     try:
         return input / input.norm(p, one_dim("normalize", dim, names, 1), keepdim=True).clamp_min(eps)
-    except AttributeError:
+    except (AttributeError, TypeError):
         expect_tensors("normalize", input=input)
+        expect_numbers("normalize", eps=eps)
         raise
 
 
@@ -50,4 +51,6 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
     >>> F.pairwise_distance(tensor([[0.0, 0.0]]), tensor([[3.0, 4.0]]), eps=0.0)
     tensor([5.])
     """
+    expect_tensors("pairwise_distance", x1=x1, x2=x2)
+    expect_numbers("pairwise_distance", eps=eps)
     return (x1 - x2 + eps).norm(p, -1, keepdim)

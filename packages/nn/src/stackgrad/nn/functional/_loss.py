@@ -5,7 +5,7 @@ from functools import wraps
 from typing import Literal, TypeAlias
 
 from stackgrad.tensor import Context, Function, Tensor, fuse
-from stackgrad.tensor._checks import expect_optional, expect_tensors
+from stackgrad.tensor._checks import expect_numbers, expect_optional, expect_tensors
 
 from ._activation import softplus_of
 
@@ -139,6 +139,7 @@ def huber_loss(input: Tensor, target: Tensor, *, reduction: Reduction = "mean", 
     tensor(4.)
     """
     _expect_same_shape("huber_loss", input, target)
+    expect_numbers("huber_loss", delta=delta)
     if not delta > 0:
         raise ValueError(f"huber_loss: delta must be above 0; got {delta}")
     return _huber(reduction, None, input, target, delta, 1.0)
@@ -159,6 +160,7 @@ def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: Reduction = "mea
     tensor(2.5)
     """
     _expect_same_shape("smooth_l1_loss", input, target)
+    expect_numbers("smooth_l1_loss", beta=beta)
     if not beta >= 0:
         raise ValueError(f"smooth_l1_loss: beta must be 0 or more; got {beta}")
     if not beta:

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor, fuse
-from stackgrad.tensor._checks import expect_activation, expect_optional, expect_tensors
+from stackgrad.tensor._checks import expect_activation, expect_ints, expect_numbers, expect_optional, expect_tensors
 from stackgrad.tensor._types import Activation
+
+from .._arguments import sizes
 
 
 def batch_norm(
@@ -46,6 +48,7 @@ def batch_norm(
     >>> F.batch_norm(tensor([[3.0]]), tensor([1.0]), tensor([4.0]), eps=0.0)
     tensor([[1.]])
     """
+    expect_tensors("batch_norm", running_mean=running_mean)
     if weight is None:
         weight = sg.ones_like(running_mean)
     if bias is None:
@@ -56,6 +59,8 @@ def batch_norm(
     if input.ndim < 2:
         raise ValueError(f"input must have at least 2 dimensions, (batch, channels, ...); got shape {input.shape}")
     expect_activation(activation)
+    if type(momentum) is not float or type(eps) is not float:  # the usual case needs no call
+        expect_numbers("batch_norm", momentum=momentum, eps=eps)
     channels, relu = input.shape[1], activation is not None
     if not channels:
         raise ValueError(f"batch_norm: input of shape {input.shape} has no channels: expected 1 or more")
@@ -120,7 +125,8 @@ def layer_norm(
     """
     expect_tensors("layer_norm", input=input)
     expect_optional("layer_norm", weight=weight, bias=bias)
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    expect_numbers("layer_norm", eps=eps)
+    shape = sizes("layer_norm: normalized_shape", normalized_shape)
     first = input.ndim - len(shape)
     if not shape or first < 0 or input.shape[first:] != shape:
         raise ValueError(f"layer_norm: input of shape {input.shape}: expected the last dimensions {shape}")
@@ -163,6 +169,8 @@ def group_norm(
     expect_optional("group_norm", weight=weight, bias=bias)
     if input.ndim < 2:
         raise ValueError(f"input must have at least 2 dimensions, (batch, channels, ...); got shape {input.shape}")
+    expect_ints("group_norm", num_groups=num_groups)
+    expect_numbers("group_norm", eps=eps)
     batch, channels, *rest = input.shape
     if num_groups < 1 or channels % num_groups:
         raise ValueError(f"group_norm: num_groups {num_groups} does not divide {channels} channels")

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from stackgrad.tensor import Tensor
+from stackgrad.tensor._checks import expect_numbers
 
 from .. import functional as F
 from ..functional._activation import gelu_formula
@@ -101,6 +102,7 @@ class LeakyReLU(_InPlace):
     """
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
+        expect_numbers("LeakyReLU", negative_slope=negative_slope)
         super().__init__(inplace)
         self.negative_slope = negative_slope
 
@@ -119,6 +121,7 @@ class ELU(_InPlace):
     """
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
+        expect_numbers("ELU", alpha=alpha)
         super().__init__(inplace)
         self.alpha = alpha
 
@@ -137,6 +140,7 @@ class Softplus(Module):
     """
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
+        expect_numbers("Softplus", beta=beta, threshold=threshold)
         self.beta = beta
         self.threshold = threshold
 
@@ -169,6 +173,7 @@ class Hardtanh(_InPlace):
     """
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
+        expect_numbers("Hardtanh", min_val=min_val, max_val=max_val)
         if not min_val < max_val:
             raise ValueError(f"Hardtanh: min_val must be below max_val; got {min_val} and {max_val}")
         super().__init__(inplace)

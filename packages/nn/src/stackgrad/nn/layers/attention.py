@@ -9,11 +9,10 @@ from numpy.typing import DTypeLike
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Generator, Tensor
-from stackgrad.tensor._checks import expect_tensors
+from stackgrad.tensor._checks import expect_ints, expect_tensors
 
 from .. import functional as F
 from .. import init
-from .._arguments import expect_ints
 from ..functional._attention import attention_weights, expect_masks
 from ..functional._dropout import check_probability
 from ..module import Module
@@ -73,6 +72,9 @@ class MultiheadAttention(Module):
         self.dropout = check_probability(dropout)
         self.batch_first = batch_first
         self.generator = generator
+
+        expect_ints("MultiheadAttention", kdim=embed_dim if kdim is None else kdim)
+        expect_ints("MultiheadAttention", vdim=embed_dim if vdim is None else vdim)
 
         def weight(rows: int, columns: int) -> Parameter:
             return Parameter(init.xavier_uniform((rows, columns), generator=generator, dtype=dtype))

@@ -10,11 +10,11 @@ from numpy.typing import DTypeLike
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Generator, Tensor, fuse
-from stackgrad.tensor._checks import expect_tensors
+from stackgrad.tensor._checks import expect_ints, expect_tensors
 
 from .. import functional as F
 from .. import init
-from .._arguments import expect_ints, expect_tensor
+from .._arguments import expect_tensor
 from ..module import Module
 from ..parameter import Parameter
 

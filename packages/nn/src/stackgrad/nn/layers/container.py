@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self, overload
 
 from stackgrad.tensor import Tensor
+from stackgrad.tensor._checks import expect_ints
 
+from .._arguments import several
 from ..module import Module
 
 
@@ -35,6 +37,7 @@ class _Ordered(Module):
 
     def _name(self, index: int) -> str:
         names = list(self._held())
+        expect_ints(type(self).__name__, index=index)
         position = operator.index(index)
         if not -len(names) <= position < len(names):
             raise IndexError(f"index {position} is out of range for a {type(self).__name__} of {len(names)} modules")
@@ -87,7 +90,7 @@ class _Ordered(Module):
         >>> len(nn.ModuleList().extend([nn.Tanh(), nn.ReLU()]))
         2
         """
-        for module in list(modules):
+        for module in several(f"the modules of a {type(self).__name__}", modules):
             self.append(module)
         return self
 
@@ -97,6 +100,7 @@ class _Ordered(Module):
         >>> nn.ModuleList([nn.Tanh()]).insert(0, nn.ReLU())[0]
         ReLU()
         """
+        expect_ints(type(self).__name__, index=index)
         modules = list(self)
         modules.insert(index, _module(self, index, module))
         self._replace(_by_index(modules))
@@ -181,6 +185,8 @@ class ModuleDict(Module):
         return {name: value for name, value in vars(self).items() if isinstance(value, Module)}
 
     def __getitem__(self, name: str) -> Module:
+        if not isinstance(name, str):
+            raise TypeError(f"a ModuleDict holds modules by name; got {name!r}")
         return self._held()[name]
 
     def __setitem__(self, name: str, module: Module) -> None:
@@ -231,7 +237,11 @@ class ModuleDict(Module):
         >>> list(heads.keys())
         ['left']
         """
-        for name, module in dict(modules).items():
+        try:
+            named = dict(modules)
+        except (TypeError, ValueError):
+            raise TypeError(f"ModuleDict takes modules by name, in a mapping or pairs; got {modules!r}") from None
+        for name, module in named.items():
             self[name] = module
 
     def pop(self, name: str) -> Module:

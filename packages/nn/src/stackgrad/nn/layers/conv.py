@@ -5,12 +5,11 @@ from typing import Literal, TypeAlias
 from numpy.typing import DTypeLike
 
 from stackgrad.tensor import Generator, Tensor, Window
-from stackgrad.tensor._checks import expect_activation, expect_tensors
+from stackgrad.tensor._checks import expect_activation, expect_ints, expect_tensors
 from stackgrad.tensor._types import Activation, Extents, Padding
 
 from .. import functional as F
 from .. import init
-from .._arguments import expect_ints
 from ..module import Module
 from ..parameter import Parameter
 from ._settings import settings

@@ -4,11 +4,11 @@ from numpy.typing import DTypeLike
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Generator, Tensor
+from stackgrad.tensor._checks import expect_dims, expect_ints, expect_tensors
 from stackgrad.tensor._embedding import padding_row
 
 from .. import functional as F
 from .. import init
-from .._arguments import expect_ints
 from ..module import Module
 from ..parameter import Parameter
 
@@ -63,6 +63,8 @@ class Embedding(Module):
         >>> nn.Embedding.from_pretrained(tensor([[1.0, 2.0], [3.0, 4.0]]))(tensor([1]))
         tensor([[3., 4.]])
         """
+        expect_tensors("from_pretrained", embeddings=embeddings)
+        expect_dims("from_pretrained", embeddings, "rows", "columns")
         rows, columns = embeddings.shape
         layer = cls(rows, columns, padding_idx, dtype=embeddings.dtype)
         layer.weight = Parameter(embeddings.detach(), requires_grad=not freeze)

@@ -3,12 +3,11 @@
 from numpy.typing import DTypeLike
 
 from stackgrad.tensor import Generator, Tensor
-from stackgrad.tensor._checks import expect_activation
+from stackgrad.tensor._checks import expect_activation, expect_ints
 from stackgrad.tensor._types import Activation
 
 from .. import functional as F
 from .. import init
-from .._arguments import expect_ints
 from ..module import Module
 from ..parameter import Parameter
 from ._settings import settings

@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 from stackgrad.tensor import Tensor
+from stackgrad.tensor._checks import expect_ints, expect_numbers
 
 from .. import functional as F
 from ..functional._loss import Reduction
@@ -54,6 +55,7 @@ class HuberLoss(_Loss):
 
     def __init__(self, *, reduction: Reduction = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction=reduction)
+        expect_numbers("HuberLoss", delta=delta)
         self.delta = delta
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
@@ -69,6 +71,7 @@ class SmoothL1Loss(_Loss):
 
     def __init__(self, *, reduction: Reduction = "mean", beta: float = 1.0) -> None:
         super().__init__(reduction=reduction)
+        expect_numbers("SmoothL1Loss", beta=beta)
         self.beta = beta
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
@@ -133,6 +136,7 @@ class NLLLoss(_WeightedLoss):
         self, weight: Tensor | None = None, *, ignore_index: int = -100, reduction: Reduction = "mean"
     ) -> None:
         super().__init__(weight, reduction=reduction)
+        expect_ints("NLLLoss", ignore_index=ignore_index)
         self.ignore_index = ignore_index
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
@@ -155,6 +159,8 @@ class CrossEntropyLoss(_WeightedLoss):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__(weight, reduction=reduction)
+        expect_ints("CrossEntropyLoss", ignore_index=ignore_index)
+        expect_numbers("CrossEntropyLoss", label_smoothing=label_smoothing)
         self.ignore_index = ignore_index
         self.label_smoothing = label_smoothing
 

@@ -6,11 +6,11 @@ from numpy.typing import DTypeLike
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
-from stackgrad.tensor._checks import expect_activation, expect_tensors
+from stackgrad.tensor._checks import expect_activation, expect_ints, expect_numbers, expect_tensors
 from stackgrad.tensor._types import Activation
 
 from .. import functional as F
-from .._arguments import expect_ints
+from .._arguments import sizes
 from ..module import Module
 from ..parameter import Buffer, Parameter
 
@@ -34,6 +34,7 @@ class _BatchNorm(Module):
         dtype: DTypeLike | None = None,
     ) -> None:
         expect_ints(type(self).__name__, num_features=num_features)
+        expect_numbers(type(self).__name__, eps=eps, momentum=momentum)
         if num_features < 1:
             raise ValueError(f"{type(self).__name__} needs at least one channel; got {num_features}")
         self.num_features = num_features
@@ -136,7 +137,8 @@ class LayerNorm(Module):
         bias: bool = True,
         dtype: DTypeLike | None = None,
     ) -> None:
-        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.normalized_shape = sizes("LayerNorm: normalized_shape", normalized_shape)
+        expect_numbers("LayerNorm", eps=eps)
         if not self.normalized_shape:
             raise ValueError("LayerNorm: normalized_shape () is empty: expected one dimension or more")
         self.eps = eps
@@ -181,6 +183,7 @@ class GroupNorm(Module):
         dtype: DTypeLike | None = None,
     ) -> None:
         expect_ints("GroupNorm", num_groups=num_groups, num_channels=num_channels)
+        expect_numbers("GroupNorm", eps=eps)
         if num_groups < 1 or num_channels < 1 or num_channels % num_groups:
             raise ValueError(f"GroupNorm: num_groups {num_groups} does not divide num_channels {num_channels}")
         self.num_groups = num_groups

@@ -8,10 +8,10 @@ from numpy.typing import DTypeLike
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Generator, Tensor
-from stackgrad.tensor._checks import expect_tensors
+from stackgrad.tensor._checks import expect_ints, expect_tensors
 
 from .. import functional as F
-from .._arguments import expect_ints, expect_tensor
+from .._arguments import expect_tensor
 from ..functional._dropout import check_probability
 from ..module import Module
 from .cell import State, Step, expect_sizes, gru_step, lstm_step, pair, recurrent_weights, step_of

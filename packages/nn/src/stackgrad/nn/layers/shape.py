@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from stackgrad.tensor import Tensor
-from stackgrad.tensor._checks import expect_tensors
+from stackgrad.tensor._checks import expect_ints, expect_tensors
 
+from .._arguments import sizes
 from ..module import Module
 
 
@@ -35,6 +36,7 @@ class Flatten(Module):
     """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        expect_ints("Flatten", start_dim=start_dim, end_dim=end_dim)
         self.start_dim = start_dim
         self.end_dim = end_dim
 
@@ -58,23 +60,24 @@ class Unflatten(Module):
     """
 
     def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
+        expect_ints("Unflatten", dim=dim)
         self.dim = dim
-        self.unflattened_size = tuple(unflattened_size)
+        self.unflattened_size = sizes("Unflatten: unflattened_size", unflattened_size)
 
     def forward(self, input: Tensor) -> Tensor:
         expect_tensors("Unflatten", input=input)
         if not -input.ndim <= self.dim < input.ndim:
             raise IndexError(f"Unflatten: dim {self.dim} is out of range for {input.ndim} dimensions")
         dim, shape = self.dim % input.ndim, input.shape
-        sizes = self.unflattened_size
-        known = math.prod([size for size in sizes if size != -1])
-        if sizes.count(-1) == 1 and known > 0 and shape[dim] % known == 0:
-            sizes = tuple([shape[dim] // known if size == -1 else size for size in sizes])
-        if -1 in sizes or math.prod(sizes) != shape[dim]:
+        parts = self.unflattened_size
+        known = math.prod([size for size in parts if size != -1])
+        if parts.count(-1) == 1 and known > 0 and shape[dim] % known == 0:
+            parts = tuple([shape[dim] // known if size == -1 else size for size in parts])
+        if -1 in parts or math.prod(parts) != shape[dim]:
             raise ValueError(
                 f"Unflatten: dim {self.dim} of shape {shape} does not split into the sizes {self.unflattened_size}"
             )
-        return input.reshape(*shape[:dim], *sizes, *shape[dim + 1 :])
+        return input.reshape(*shape[:dim], *parts, *shape[dim + 1 :])
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}, unflattened_size={self.unflattened_size}"

@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import DTypeLike
 
 from stackgrad.tensor import Generator, Tensor
+from stackgrad.tensor._checks import expect_functions, expect_ints
 
 from .. import functional as F
 from ..module import Module
@@ -73,7 +74,7 @@ class TransformerEncoderLayer(Module):
         self.dropout1 = Dropout(dropout, generator=generator)
         self.dropout2 = Dropout(dropout, generator=generator)
         named: dict[Any, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu}
-        if isinstance(activation, str) and activation not in named:
+        if not (callable(activation) or (isinstance(activation, str) and activation in named)):
             raise ValueError(f'activation must be "relu", "gelu" or a function; got {activation!r}')
         self.activation = named[activation] if isinstance(activation, str) else activation
 
@@ -121,6 +122,9 @@ class TransformerEncoder(Module):
         norm: Module | None = None,
         enable_nested_tensor: bool = True,
     ) -> None:
+        expect_ints("TransformerEncoder", num_layers=num_layers)
+        if norm is not None:
+            expect_functions("TransformerEncoder", norm=norm)
         self.layers = ModuleList([copy.deepcopy(encoder_layer) for _ in range(num_layers)])
         self.num_layers = num_layers
         self.norm = norm

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
+from stackgrad.tensor._checks import expect_functions
 from stackgrad.tensor._window import is_integer
 
 from .._arguments import expect_keys, expect_tensor, flag, not_negative, whole
@@ -140,6 +141,7 @@ class Optimizer:
         """
         loss = None
         if closure is not None:
+            expect_functions("step", closure=closure)
             with sg.enable_grad():
                 loss = closure()
         params, steps, group_of = self.params, self.steps, self._group_of

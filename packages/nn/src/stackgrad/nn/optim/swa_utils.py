@@ -8,9 +8,10 @@ from typing import Any, Self, TypeAlias
 
 import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
+from stackgrad.tensor._checks import expect_functions
 
 from .. import _state
-from .._arguments import expect_keys, not_negative
+from .._arguments import expect_keys, expect_module, not_negative
 from ..layers.norm import _BatchNorm
 from ..module import Module
 from ..parameter import Buffer
@@ -90,6 +91,9 @@ class AveragedModel(Module):
     ) -> None:
         if avg_fn is not None and multi_avg_fn is not None:
             raise ValueError("AveragedModel takes avg_fn or multi_avg_fn; got both")
+        expect_module("AveragedModel", model)
+        functions = {"avg_fn": avg_fn, "multi_avg_fn": multi_avg_fn}
+        expect_functions("AveragedModel", **{name: given for name, given in functions.items() if given is not None})
         self.module = copy.deepcopy(model)
         backend = next((parameter.backend for parameter in model.parameters()), None)
         self.n_averaged = Buffer(sg.zeros((), dtype=sg.int64, backend=backend))
@@ -109,6 +113,7 @@ class AveragedModel(Module):
         >>> averaged.n_averaged
         tensor(1)
         """
+        expect_module("update_parameters", model)
         averages = [parameter.detach() for parameter in self.module.parameters()]
         current = [parameter.detach() for parameter in model.parameters()]
         for (_, buffer), (_, given) in zip(self.module.named_buffers(), model.named_buffers(), strict=True):
@@ -143,6 +148,9 @@ def update_bn(loader: Iterable[Any], model: Module) -> None:
     >>> model.running_mean.tolist()
     [2.0]
     """
+    expect_module("update_bn", model)
+    if not isinstance(loader, Iterable):
+        raise TypeError(f"update_bn takes a loader, an iterable of batches; got {type(loader).__name__}")
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     if not norms:
         return
@@ -191,6 +199,7 @@ class EMA:
     """
 
     def __init__(self, model: Module, decay: float = 0.999) -> None:
+        expect_module("EMA", model)
         self.decay = _checked_decay(decay)
         self._parameters = dict(model.named_parameters())
         self._averages = {name: parameter.detach().clone() for name, parameter in self._parameters.items()}

@@ -101,6 +101,8 @@ class Schedule:
         >>> nn.StepDecay(optim.SGD([nn.Parameter(ones(1))], lr=0.1), every=1).initial_lr(0)
         0.1
         """
+        if not isinstance(group, int):
+            raise TypeError(f"initial_lr: group must be an int, the index of a group; got {type(group).__name__}")
         return self.optimizer.param_groups[group]["initial_lr"]  # type: ignore[no-any-return]
 
     def _set(self, step: int) -> None:

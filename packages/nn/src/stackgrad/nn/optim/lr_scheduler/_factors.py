@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 
-from ..._arguments import not_negative, whole
+from ..._arguments import not_negative, several, whole
 from .._optimizer import Optimizer
 from ._base import Schedule, count, each_group, line, positive
 
@@ -67,7 +67,7 @@ class MultiStepLR(Schedule):
     """
 
     def __init__(self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1) -> None:
-        self.milestones = sorted([whole("a milestone", step) for step in milestones])
+        self.milestones = sorted([whole("a milestone", step) for step in several("milestones", milestones)])
         self.gamma = positive("gamma", gamma)
         super().__init__(optimizer)
 
@@ -157,14 +157,16 @@ class SequentialLR(Schedule):
     """
 
     def __init__(self, optimizer: Optimizer, schedulers: Sequence[Schedule], milestones: Sequence[int]) -> None:
-        self.schedulers = list(schedulers)
-        self.milestones = [whole("a milestone", step) for step in milestones]
+        self.schedulers = several("schedulers", schedulers)
+        self.milestones = [whole("a milestone", step) for step in several("milestones", milestones)]
         if len(self.milestones) != len(self.schedulers) - 1 or sorted(self.milestones) != self.milestones:
             raise ValueError(
                 f"milestones must be in order, and one fewer than the schedules, {len(self.schedulers)}; got "
                 f"{self.milestones}"
             )
         for schedule in self.schedulers:
+            if not isinstance(schedule, Schedule):
+                raise TypeError(f"SequentialLR takes schedules; got {type(schedule).__name__}")
             if schedule.optimizer is not optimizer:
                 raise ValueError("a schedule of another optimizer was given to SequentialLR: expected the same one")
         super().__init__(optimizer)

@@ -54,6 +54,9 @@ class OneCycleLR(Schedule):
             if epochs is None or steps_per_epoch is None:
                 raise ValueError("OneCycleLR needs total_steps, or epochs and steps_per_epoch; got neither")
             total_steps = count("epochs", epochs) * count("steps_per_epoch", steps_per_epoch)
+        not_negative("pct_start", pct_start)
+        not_negative("div_factor", div_factor)
+        not_negative("final_div_factor", final_div_factor)
         if not 0 <= pct_start <= 1:
             raise ValueError(f"pct_start is a fraction of total_steps, between 0 and 1; got {pct_start}")
         if anneal_strategy not in ("cos", "linear"):
@@ -113,6 +116,7 @@ class OneCycle(OneCycleLR):
         start_divisor: float = 25.0,
         end_divisor: float = 1e4,
     ) -> None:
+        not_negative("warmup", warmup)
         if not 0 <= warmup <= 1:
             raise ValueError(f"warmup is a fraction of total_steps, between 0 and 1; got {warmup}")
         super().__init__(
