@@ -29,7 +29,7 @@ def step(images: sg.Tensor, labels: sg.Tensor) -> sg.Tensor:
     return loss.detach()
 
 
-# Python takes a third of the time at this batch. `capture` records its kernels once, then launches them with one call.
+# At this batch size, Python takes a third of the time. `capture` records a step's kernels, then launches all in one call.
 train = step if "--call" in sys.argv else sg.capture(step)
 for epoch in range(EPOCHS):
     start = time.perf_counter()

@@ -111,20 +111,20 @@ def broken(forward=lambda ctx, x: x * 2, backward=lambda ctx, g: g):
         (
             broken(backward=lambda ctx, g: (g, g)),
             ValueError,
-            "Broken.backward gave 2 gradients: expected one for each of 1 tensors, and nothing for the other arguments",
+            "Broken.backward returned 2 gradients: expected one for each of 1 tensors, and nothing for the other arguments",
         ),
         (
             broken(backward=lambda ctx, g: g.sum()),
             ValueError,
-            r"Broken.backward gave a gradient of shape \(\) for a tensor of shape \(2,\)",
+            r"Broken.backward returned a gradient of shape \(\) for a tensor of shape \(2,\)",
         ),
-        (broken(backward=lambda ctx, g: 1.0), TypeError, "Broken.backward gave float: expected a tensor or None"),
+        (broken(backward=lambda ctx, g: 1.0), TypeError, "Broken.backward returned float: expected a tensor or None"),
         (
             broken(backward=lambda ctx, g: g.astype("float32")),
             TypeError,
-            "Broken.backward gave a gradient of float32 for a tensor of float64: expected the same; use .astype",
+            "Broken.backward returned a gradient of float32 for a tensor of float64: expected the same; use .astype",
         ),
-        (broken(forward=lambda ctx, x: (x, x)), TypeError, "Broken.forward gave tuple: expected one tensor"),
+        (broken(forward=lambda ctx, x: (x, x)), TypeError, "Broken.forward returned tuple: expected one tensor"),
         (type("Empty", (Function,), {}), TypeError, r"a Function defines forward\(ctx, \*args\)"),
         (
             type("Half", (Function,), {"forward": staticmethod(lambda ctx, x: x * 2)}),

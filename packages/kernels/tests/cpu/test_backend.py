@@ -122,7 +122,7 @@ def test_a_gradient_of_another_dtype_is_refused(dtype):
             return (g * 2).astype(dtype)
 
     x = sg.ones(2, 3, requires_grad=True)
-    with pytest.raises(TypeError, match=rf"Double.backward gave a gradient of {dtype} for a tensor of float32"):
+    with pytest.raises(TypeError, match=rf"Double.backward returned a gradient of {dtype} for a tensor of float32"):
         Double.apply(sg.softmax(x, 1)).sum().backward()
 
 

@@ -286,7 +286,7 @@ def _members(module: Module) -> Iterator[tuple[str, Any]]:
 
 
 def _walk(module: Module, once: bool, prefix: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Any]]:
-    """The members here and below, depth first; each once, or under each name (inside itself, a module only once)."""
+    """The members here and below, depth first; each once, or under each name (a module inside itself is left out)."""
     seen = {id(module)} if seen is None else seen
     for name, member in _members(module):
         if id(member) in seen:

@@ -1,7 +1,7 @@
 """Reverse-mode automatic differentiation: the graph of what was computed. `_backward` walks it.
 
-Every differentiable operation is a `Function` or a row of the op table, whose nodes `_ops` makes. Applying one to a
-tensor that requires a gradient creates a `Node`. It holds the `Context`, where the function keeps what its backward
+Every differentiable operation is a `Function` or a row of the op table. Applying one to a tensor that requires a gradient
+creates a `Node`: here for a `Function`, in `_ops` for a row. It holds the `Context`, where the function keeps what its backward
 needs, and an edge for each tensor argument: to the node that made that tensor or, for a leaf, to the tensor itself.
 A leaf is a tensor that no recorded operation made, such as a parameter.
 """
@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Union
 
-from ._mode import here
+from ._mode import here  # `here.mode`: what this thread records
 from ._source import Source, refresh
 from ._types import DType, Shape
 from ._value import Value
@@ -31,7 +31,8 @@ Saved = tuple["Tensor", int, "weakref.ref[Node] | None"]
 class Context:
     """What a function keeps from its forward for its backward: the `ctx` argument of both.
 
-    Keep tensors with `save` and anything else as an attribute, under any name.
+    Keep tensors with `save` and anything else as an attribute, under any name: Python gives the attributes below, with
+    two underscores, names that no function sets.
     """
 
     if TYPE_CHECKING:  # the attributes that functions set and read
@@ -41,8 +42,8 @@ class Context:
 
     __saved: list[Saved] | None = None  # None while nothing is recorded
 
-    def __init__(self, given: Sequence[Any] = (), function: Any = None, saved: list[Saved] | None = None) -> None:
-        self.__given = given  # the edges or, while nothing is recorded, the arguments
+    def __init__(self, inputs: Sequence[Any] = (), function: Any = None, saved: list[Saved] | None = None) -> None:
+        self.__inputs = inputs  # the edges or, while nothing is recorded, the arguments
         if saved is not None:
             self.__function, self.__saved = function, saved
 
@@ -53,8 +54,8 @@ class Context:
     def needs(self) -> tuple[bool, ...]:
         """For each tensor argument, whether its gradient is needed."""
         if self.__saved is None:
-            return tuple([False for x in self.__given if isinstance(x, Value)])
-        return tuple([edge is not None for edge in self.__given])
+            return tuple([False for x in self.__inputs if isinstance(x, Value)])
+        return tuple([edge is not None for edge in self.__inputs])
 
     def save(self, *tensors: Tensor) -> None:
         """Keep inputs or the result for backward, which finds them in `saved`, in this order.
@@ -85,13 +86,13 @@ class Context:
 
     @property
     def saved(self) -> tuple[Tensor, ...]:
-        """The saved tensors. Raises RuntimeError if one was changed in place since."""
+        """The saved tensors. Raises RuntimeError if one has been changed in place since."""
         saved = self.__saved
-        return tuple(unchanged(saved, lambda: self.__function._describe(self))) if saved else ()
+        return tuple(check_unchanged(saved, lambda: self.__function._describe(self))) if saved else ()
 
 
-def unchanged(saved: Sequence[Saved], name: Callable[[], str]) -> list[Tensor]:
-    """The tensors that an operation of that name saved. Raises RuntimeError if one was changed in place since."""
+def check_unchanged(saved: Sequence[Saved], name: Callable[[], str]) -> list[Tensor]:
+    """The tensors that an operation of that name saved. Raises RuntimeError if one has been changed in place since."""
     found = []
     for x, count, node in saved:
         version = x._version
@@ -114,17 +115,17 @@ def _made_by(node: Node | None, alias: Tensor) -> Tensor:
 class Node:
     """One application of a function: a node of the graph."""
 
-    __slots__ = ("__weakref__", "_context", "_function", "_name", "_saved", "edges", "forms", "freed")
+    __slots__ = ("__weakref__", "_context", "_function", "_name", "_saved", "edges", "expected", "freed")
 
     def __init__(self, function: Any, edges: list[Edge | None], context: Any, saved: list[Saved], out: Tensor) -> None:
         self._function = function
         self._context = context  # None once freed
         self._saved = saved
         self.edges = edges
-        self.forms: Sequence[tuple[Shape, DType]] = ()
+        self.expected: Sequence[tuple[Shape, DType]] = ()
         """The expected shapes and dtypes of the gradients, if these are checked."""
         self.freed = False
-        """Whether backward has passed through and dropped what was saved."""
+        """Whether a backward pass that did not keep the graph has visited this node."""
         for i, (x, count, _) in enumerate(saved):
             if x is out:  # `out` owns this node: saving `out` itself would make a reference cycle, so save an alias
                 saved[i] = (out.new(out.data, out.version, out._layout), count, weakref.ref(self))
@@ -150,7 +151,7 @@ class Node:
             raise self._was_freed()
         found = self._function.backward(context, g)
         gradients = found if isinstance(found, tuple) else (found,)
-        return self._checked(gradients) if self.forms else gradients
+        return self._checked(gradients) if self.expected else gradients
 
     def _was_freed(self) -> RuntimeError:
         return RuntimeError(
@@ -159,19 +160,19 @@ class Node:
         )
 
     def _checked(self, gradients: tuple[Any, ...]) -> tuple[Tensor | None, ...]:
-        """The gradients, copied where they share a saved tensor's memory. Raises if their form is not as expected."""
+        """The gradients, copied where they share a saved tensor's memory. Raises for other shapes and dtypes."""
         if len(gradients) != len(self.edges):
             raise ValueError(
-                f"{self.name}.backward gave {len(gradients)} gradients: "
+                f"{self.name}.backward returned {len(gradients)} gradients: "
                 f"expected one for each of {len(self.edges)} tensors, and nothing for the other arguments of apply"
             )
-        for gradient, form in zip(gradients, self.forms, strict=True):
+        for gradient, expected in zip(gradients, self.expected, strict=True):
             if gradient is None:
                 continue
             if not isinstance(gradient, Value):
-                raise TypeError(f"{self.name}.backward gave {type(gradient).__name__}: expected a tensor or None")
-            if (gradient.data.shape, gradient.data.dtype) != form:
-                raise self._unlike(gradient, *form)
+                raise TypeError(f"{self.name}.backward returned {type(gradient).__name__}: expected a tensor or None")
+            if (gradient.data.shape, gradient.data.dtype) != expected:
+                raise self._unlike(gradient, *expected)
         for x, _, _ in self._saved:
             for gradient in gradients:
                 if gradient is not None and gradient.data is x.data:
@@ -179,13 +180,13 @@ class Node:
         return gradients
 
     def _unlike(self, gradient: Value, shape: Shape, dtype: DType) -> Exception:
-        gave = f"{self.name}.backward gave a gradient of"
+        returned = f"{self.name}.backward returned a gradient of"
         if gradient.shape != shape:
-            return ValueError(f"{gave} shape {gradient.shape} for a tensor of shape {shape}")
-        return TypeError(f"{gave} {gradient.dtype} for a tensor of {dtype}: expected the same; use .astype(...)")
+            return ValueError(f"{returned} shape {gradient.shape} for a tensor of shape {shape}")
+        return TypeError(f"{returned} {gradient.dtype} for a tensor of {dtype}: expected the same; use .astype(...)")
 
     def free(self) -> None:
-        """Drop what was saved. Backward may pass again if nothing was."""
+        """Drop what was saved. If nothing was saved, backward can run again."""
         self.freed = True
         if self._saved:
             self._name = self.name
@@ -214,7 +215,7 @@ class Function:
     """
 
     @staticmethod
-    def forward(ctx: Context, *args: Any, **kwargs: Any) -> Tensor:  # so typed, it may be overridden with any arguments
+    def forward(ctx: Context, *args: Any, **kwargs: Any) -> Tensor:  # subclasses take any arguments
         raise TypeError("a Function defines forward(ctx, *args)")
 
     @staticmethod
@@ -227,14 +228,14 @@ class Function:
         return cls.__name__
 
     is_checked = True
-    """Whether the form of its gradients is checked, as for the user's own functions."""
+    """Whether the shapes and dtypes of its gradients are checked, as for the user's own functions."""
 
     @classmethod
     def _compute(cls, ctx: Context, args: tuple[Any, ...], recorded: bool) -> Tensor:
         """The result of `forward`, which must be one tensor. `recorded`: whether the caller records operations."""
         out = cls.forward(ctx, *args)
         if not isinstance(out, Value):
-            raise TypeError(f"{cls.__name__}.forward gave {type(out).__name__}: expected one tensor")
+            raise TypeError(f"{cls.__name__}.forward returned {type(out).__name__}: expected one tensor")
         if out.source is not None:
             for x in args:
                 if isinstance(x, Value) and x.version is out.version:
@@ -276,13 +277,13 @@ class Function:
                     break
             node = Node(cls, edges, ctx, saved, out)
             if cls.is_checked:
-                node.forms = [(x.data.shape, x.data.dtype) for x in args if isinstance(x, Value)]
+                node.expected = [(x.data.shape, x.data.dtype) for x in args if isinstance(x, Value)]
         if observer is not None:
             observer(cls, args, out)
         return out
 
 
-class Primitive(Function):
-    """A Function of this package, not a primitive of a backend. Tests check its gradients, not each call."""
+class BuiltinFunction(Function):
+    """A Function of this package. Tests check its gradients, not each call."""
 
     is_checked = False

@@ -28,7 +28,7 @@ def _walk(
 
     A node always comes before the nodes it was made from.
     """
-    found: dict[Edge, list[Any]] = {}  # for each edge the count of contributions to come, and its gradient so far
+    found: dict[Edge, list[Any]] = {}  # for each edge the number of contributions still to come, and their sum so far
     edge: Edge
     for root, gradient in zip(roots, gradients, strict=True):
         edge = root.node or root
@@ -53,17 +53,17 @@ def _walk(
     ready = [edge for edge in first if not found[edge][0]]
     while ready:
         edge = ready.pop()
-        whole = found.pop(edge)[1]  # None: no gradient reached it
+        total = found.pop(edge)[1]  # None: no gradient reached it
         if isinstance(edge, Value):
-            if whole is not None and (wanted is None or edge in wanted):
-                yield edge, whole
+            if total is not None and (wanted is None or edge in wanted):
+                yield edge, total
             continue
-        if whole is None:
+        if total is None:
             parts: Sequence[Tensor | None] = (None,) * len(edge.edges)
         else:
             if wanted is not None and edge in wanted:
-                yield edge, whole._settled()
-            parts = edge.gradients(whole)
+                yield edge, total._settled()  # a `PooledGradient` as a plain tensor
+            parts = edge.gradients(total)
         for child, part in zip(edge.edges, parts):  # noqa: B905 - equally long, and faster without the check
             if child is None:
                 continue
@@ -122,13 +122,12 @@ def backward(out: Tensor, gradient: Tensor | None, retain_graph: bool, create_gr
         for leaf, total in _walk([out], _start([out], [gradient]), retain_graph or create_graph):
             before = leaf._grad
             if before is not None or open_tapes:
-                before = leaf.grad
+                before = leaf.grad  # which tells open tapes that it was read
             if before is not None:
                 leaf.give_grad(before + total)
             else:
-                data, layout = total.data, leaf.layout
-                if total._layout is not layout and data.strides == layout.strides:
-                    total._layout, total._laid = layout, data
+                _share_layout(total, leaf)
+                data = total.data
                 if id(data) in taken or not (total.layout.in_order and total.backend.owns_memory(data)):
                     total = total.clone()
                 leaf.give_grad(total)
@@ -137,6 +136,13 @@ def backward(out: Tensor, gradient: Tensor | None, retain_graph: bool, create_gr
                 call(leaf)
     finally:
         mode.recording = recorded
+
+
+def _share_layout(gradient: Tensor, leaf: Tensor) -> None:
+    """Give the gradient the leaf's layout, if it is equal: the optimizer's plans are then found by identity."""
+    data, layout = gradient.data, leaf.layout
+    if gradient._layout is not layout and data.strides == layout.strides:
+        gradient._layout, gradient._laid = layout, data
 
 
 def grad(
@@ -195,7 +201,7 @@ def gradients(
     retain_graph: bool,
     create_graph: bool = False,
 ) -> tuple[Tensor | None, ...]:
-    """As `grad`, with None for an input that took no part in the outputs."""
+    """As `grad`, with None for an input that was not used to compute the outputs."""
     wanted: list[Edge] = [x.node or x for x in ins]
     with GradMode(create_graph):
         found = dict(_walk(outs, _start(outs, weights), retain_graph, set(wanted)))

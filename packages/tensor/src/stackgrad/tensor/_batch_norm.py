@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ._autograd import Context, Primitive
+from ._autograd import Context, BuiltinFunction
 from ._checks import expect_activation, expect_float, expect_numbers, expect_same_dtype
 from ._folds import centre
 from ._mode import is_recording
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ._tensor import Tensor
 
 
-class BatchNorm(Primitive):
+class BatchNorm(BuiltinFunction):
     @staticmethod
     def forward(
         ctx: Context, x: Tensor, weight: Tensor, bias: Tensor, eps: float, relu: bool, statistics: list[Tensor]

@@ -1,12 +1,12 @@
-"""Convolution. The convolution, its input gradient and its weight gradient are adjoint to one another: each has the
-other two as its gradients, to any order.
+"""Convolution, its input gradient and its weight gradient. Each is linear in both of its tensors, and the other two are
+its gradients, to any order.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._autograd import Context, Node, Primitive
+from ._autograd import Context, Node, BuiltinFunction
 from ._checks import expect_activation, expect_bias, expect_image, expect_same_dtype, expect_tensors
 from ._mode import is_recording
 from ._ops import common_backend
@@ -22,13 +22,13 @@ P = TypeVar("P")
 Geometry = tuple[Extents, Padding, Extents]  # stride, padding, dilation
 
 
-class Conv2d(Primitive):
+class Conv2d(BuiltinFunction):
     @staticmethod
     def forward(
         ctx: Context, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, groups: int, relu: bool = False
     ) -> Tensor:
-        offset = None if bias is None else bias.data
-        data, image = x.backend.conv2d(x.data, weight.data, offset, window, groups, relu)
+        bias_data = None if bias is None else bias.data
+        data, image = x.backend.conv2d(x.data, weight.data, bias_data, window, groups, relu)
         out = x.new(data)
         ctx.window, ctx.groups, ctx.relu = window, groups, relu
         ctx.image = image if ctx.needs[1] else x.data  # x in the form that the backend reads for the weight gradient
@@ -39,15 +39,15 @@ class Conv2d(Primitive):
     def backward(ctx: Context, g: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, *out = ctx.saved
         window, groups = ctx.window, ctx.groups
-        first, second, *rest = ctx.needs
+        first, second, *rest = ctx.needs  # without a bias, `rest` is empty
         needs = first, second, True in rest
         if not is_recording():  # the usual case: no gradient of the gradients is wanted
-            backend, positive = g.backend, out[0].data if out else None
-            if out and isinstance(g, PooledGradient):  # from a max pool, one value for each window
-                passed, positive = backend.max_pool2d_relu_grad(g.g.data, g.taps.data, positive, g.window), None
+            backend, relu_out = g.backend, out[0].data if out else None
+            if out and isinstance(g, PooledGradient):  # one value for each window of the max pool that follows
+                conv_g, relu_out = backend.max_pool2d_relu_grad(g.g.data, g.taps.data, relu_out, g.window), None
             else:
-                passed = g.data
-            found = backend.conv2d_grads(passed, ctx.image, weight.data, positive, window, groups, needs)
+                conv_g = g.data
+            found = backend.conv2d_grads(conv_g, ctx.image, weight.data, relu_out, window, groups, needs)
             return tuple([None if grad is None else g.new(grad) for grad in found[: 2 + len(rest)]])
         if out:
             g = g.relu_grad(out[0])
@@ -65,7 +65,7 @@ class Conv2d(Primitive):
         return context is not None and context.relu
 
 
-class Conv2dInputGrad(Primitive):
+class Conv2dInputGrad(BuiltinFunction):
     @staticmethod
     def forward(ctx: Context, g: Tensor, weight: Tensor, size: Pair, window: Window, groups: int) -> Tensor:
         ctx.window, ctx.groups = window, groups
@@ -81,7 +81,7 @@ class Conv2dInputGrad(Primitive):
         )
 
 
-class Conv2dWeightGrad(Primitive):
+class Conv2dWeightGrad(BuiltinFunction):
     @staticmethod
     def forward(ctx: Context, x: Tensor, g: Tensor, window: Window, groups: int) -> Tensor:
         ctx.window, ctx.groups = window, groups
@@ -110,13 +110,15 @@ def conv2d(
 ) -> Tensor:
     """2-D cross-correlation: out[n, o, y, x] = bias[o] + sum of weight[o, c, i, j] * input[n, c, y + i, x + j].
 
+    The formula is that of the default stride, padding, dilation and groups.
+
     Args:
         input: (batch, in_channels, height, width).
         weight: (out_channels, in_channels / groups, kernel_height, kernel_width).
         bias: (out_channels,), or None.
         stride: the distance between windows: an int or (rows, columns).
         padding: zeros around the input: an int, (rows, columns), ((top, bottom), (left, right)), "valid" (none), or
-            "same" (the output has the input's size; stride 1 only; an odd zero goes to the end).
+            "same" (the output has the input's size; stride 1 only; if the zeros are odd in number, the end has one more).
         dilation: the distance between a kernel's elements: an int or (rows, columns).
         groups: the number of groups into which channels are split; each output group reads its own input group.
         activation: "relu" applies `relu` to the result in the same pass, which is faster; None applies nothing.
@@ -168,15 +170,18 @@ def conv1d(
 
 
 def find_plan(plans: Plans[P], what: str, x: Tensor, weight: Tensor, bias: Tensor | None, *given: Any) -> P:
-    """The plan of a convolution. Raises TypeError for what is not a tensor, ValueError for mixed backends."""
+    """What `plans` makes of these arguments, such as their `Window`: made and checked once for the same shapes.
+
+    Raises TypeError for what is not a tensor, ValueError for mixed backends.
+    """
     operands = (x, weight) if bias is None else (x, weight, bias)
     try:
         common_backend(what, *operands)
     except TypeError:
         expect_tensors(what, **dict(zip(("input", "weight", "bias"), operands, strict=False)))
         raise
-    form = tuple([(a.data.shape, a.data.dtype) for a in operands])
-    return plans.find((what, form, exactly(given)), what, x, weight, bias, *given)
+    shapes = tuple([(a.data.shape, a.data.dtype) for a in operands])
+    return plans.find((what, shapes, exactly(given)), what, x, weight, bias, *given)
 
 
 def _checked_window(
@@ -202,7 +207,7 @@ _windows: Plans[Window] = Plans(_checked_window)
 
 
 def expect_operands(what: str, x: Tensor, weight: Tensor, bias: Tensor | None, channels: str) -> int:
-    """The count of the dimensions that the kernel has. Raises for other dimensions, mixed and integer dtypes."""
+    """The number of spatial dimensions, 1 or 2. Raises for other dimensions, mixed and integer dtypes."""
     dims = expect_image(what, x)
     expect_same_dtype(what, x, weight=weight, bias=bias)
     if weight.ndim != 2 + dims:

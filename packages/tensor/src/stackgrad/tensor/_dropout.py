@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ._autograd import Context, Primitive
+from ._autograd import Context, BuiltinFunction
 from ._checks import expect_float, expect_numbers
 from ._random import Generator, default_generator, next_draw
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ._tensor import Tensor
 
 
-class Dropout(Primitive):
+class Dropout(BuiltinFunction):
     @staticmethod
     def forward(ctx: Context, x: Tensor, rate: float, draw: NDArray[np.uint64]) -> Tensor:
         out, mask = x.backend.dropout(x.data, rate, draw)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from ._autograd import Context, Primitive
+from ._autograd import Context, BuiltinFunction
 from ._mode import here, is_recording
 from ._ops import Copy, Expand, Permute, Sum, concatenate, elementwise, expand, reduced
 from ._optable import OPS
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ._tensor import Tensor
 
 
-class Mean(Primitive):
+class Mean(BuiltinFunction):
     """The sum over `dims` divided by `count`, as one function: it saves nothing, so backward may pass twice."""
 
     @staticmethod
@@ -56,7 +56,7 @@ def _division(x: Tensor, count: int) -> list[Any]:
 _divisions: Plans[list[Any]] = Plans(_division)
 
 
-class Prod(Primitive):
+class Prod(BuiltinFunction):
     """The product along the last dimension. Its gradient multiplies the other elements, so zeros are safe."""
 
     @staticmethod
@@ -92,7 +92,7 @@ def _shifted(x: Tensor, by: int) -> Tensor:
     return concatenate([ones, x[..., : max(x.shape[-1] - by, 0)]], x.ndim - 1)
 
 
-class Extreme(Primitive):
+class Extreme(BuiltinFunction):
     """The largest ("max") or smallest ("min") over `dims`, or NaN if there is one.
 
     With `to_first`, the gradient goes to the first of equal elements in C order, else they share it; NaN equals NaN.
@@ -160,7 +160,7 @@ def centre(x: Tensor, dims: Shape) -> Tensor:
     return centred - centred.detach().mean(dims, keepdim=True)
 
 
-class CumSum(Primitive):
+class CumSum(BuiltinFunction):
     @staticmethod
     def forward(ctx: Context, x: Tensor, dim: int) -> Tensor:
         ctx.dim = dim

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ._autograd import Context, Primitive
+from ._autograd import Context, BuiltinFunction
 from ._dtypes import bool_, int64
 from ._ops import Permute, expand
 from ._shape import broadcast_shapes
@@ -42,7 +42,7 @@ class Slice(View):
         return Embed.apply(g, ctx.key, ctx.shape)
 
 
-class Embed(Primitive):
+class Embed(BuiltinFunction):
     """The adjoint of Slice: zeros of `shape` with g where `key` selects."""
 
     @staticmethod
@@ -57,7 +57,7 @@ class Embed(Primitive):
         return Slice.apply(g, ctx.key)
 
 
-class Gather(Primitive):
+class Gather(BuiltinFunction):
     """Rows of x (r, k) at index (m,): (m, k)."""
 
     @staticmethod
@@ -71,7 +71,7 @@ class Gather(Primitive):
         return ScatterAdd.apply(g, *ctx.saved, ctx.rows), None
 
 
-class ScatterAdd(Primitive):
+class ScatterAdd(BuiltinFunction):
     """The adjoint of Gather: rows of g (m, k) added at index (m,) in zeros (rows, k)."""
 
     @staticmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ._autograd import Context, Primitive
+from ._autograd import Context, BuiltinFunction
 from ._checks import expect_activation, expect_bias, expect_float, expect_optional, expect_same_dtype, expect_tensors
 from ._matmul import MatMul
 from ._mode import is_recording
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ._tensor import Tensor
 
 
-class Linear(Primitive):
+class Linear(BuiltinFunction):
     @staticmethod
     def forward(ctx: Context, x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool) -> Tensor:
         offset = None if bias is None else bias.data

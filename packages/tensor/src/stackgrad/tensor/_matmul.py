@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._autograd import Context, Primitive
+from ._autograd import Context, BuiltinFunction
 from ._dtypes import bool_, promote
 from ._ops import cast, common_backend, expand
 from ._shape import broadcast_shapes
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ._tensor import Tensor
 
 
-class MatMul(Primitive):
+class MatMul(BuiltinFunction):
     """(*batch, n, k) times (*batch, k, m), the batches equal."""
 
     @staticmethod

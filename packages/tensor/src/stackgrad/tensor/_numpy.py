@@ -1,4 +1,7 @@
-"""The reference backend, in the plainest correct NumPy. Every other backend is tested against it."""
+"""The reference backend, in the plainest correct NumPy. Every other backend is tested against it.
+
+`_sums` has NumPy's sums and products, but adds float32 in float64, so that long sums stay accurate.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,12 @@ from ._types import DType, Pair, Shape
 from ._types import HostArray as Array
 from ._window import NO_PADDING, Window
 
-_FLOATS = {"sum": _sums.total, "prod": _sums.product}
+_FLOAT_REDUCTIONS = {"sum": _sums.total, "prod": _sums.product}
 _quiet = np.errstate(all="ignore")  # as in PyTorch, overflow gives infinity and 0 / 0 NaN, without a warning
 
 
 class NumpyBackend(HostBackend):
-    """The primitives in NumPy alone; `HostBackend` has those on memory, `Backend` those composed of others."""
+    """The primitives in NumPy alone. `HostBackend` has those on memory, `Backend` those composed of others."""
 
     name = "numpy"
 
@@ -28,8 +31,8 @@ class NumpyBackend(HostBackend):
 
     @_quiet
     def reduce(self, reduction: Reduction, a: Array, dims: Shape) -> Array:
-        if a.dtype.kind == "f" and reduction.name in _FLOATS:
-            return _FLOATS[reduction.name](a, dims)
+        if a.dtype.kind == "f" and reduction.name in _FLOAT_REDUCTIONS:
+            return _FLOAT_REDUCTIONS[reduction.name](a, dims)
         return np.asarray(reduction.numpy(a, axis=dims, dtype=a.dtype))
 
     def arg_reduce(self, name: str, a: Array, dim: int) -> Array:
@@ -49,6 +52,7 @@ class NumpyBackend(HostBackend):
     def conv2d(
         self, x: Array, weight: Array, bias: Array | None, window: Window, groups: int, relu: bool
     ) -> tuple[Array, Array]:
+        """The result, and x in the form that the weight's gradient reads: here x itself."""
         views = np.split(_under_window(_pad(x, window), window), groups, axis=1)
         weights = np.split(weight, groups)
         # (n, c, oh, ow, kh, kw) with (o, c, kh, kw) over c, kh, kw: (n, oh, ow, o)
@@ -62,7 +66,7 @@ class NumpyBackend(HostBackend):
         # (n, o, oh, ow) with (o, c, kh, kw) over o: (n, oh, ow, c, kh, kw); each tap, an element
         # under the window, is added where it was read
         pairs = zip(np.split(g, groups, axis=1), np.split(weight, groups), strict=True)
-        taps = np.concatenate([_sums.tensordot(g_, w, (1,), (0,)) for g_, w in pairs], axis=3)
+        taps = np.concatenate([_sums.tensordot(part, w, (1,), (0,)) for part, w in pairs], axis=3)
         return _add_under_window(taps.transpose(0, 3, 1, 2, 4, 5), size, window)
 
     @_quiet
@@ -71,8 +75,8 @@ class NumpyBackend(HostBackend):
         # (n, o, oh, ow) with (n, c, oh, ow, kh, kw) over n, oh, ow: (o, c, kh, kw)
         return np.concatenate(
             [
-                _sums.tensordot(g_, v, (0, 2, 3), (0, 2, 3))
-                for v, g_ in zip(views, np.split(g, groups, axis=1), strict=True)
+                _sums.tensordot(part, v, (0, 2, 3), (0, 2, 3))
+                for v, part in zip(views, np.split(g, groups, axis=1), strict=True)
             ]
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from ._autograd import Context, Edge, Node, Primitive, Saved, unchanged
+from ._autograd import BuiltinFunction, Context, Edge, Node, Saved, check_unchanged
 from ._backend import Backend
 from ._dtypes import float32, promote
 from ._errors import not_a_tensor
@@ -42,8 +42,8 @@ def common_backend(what: str, *tensors: Value) -> Backend:
 # --- elementwise
 
 
-class Elementwise(Primitive):
-    """What observers (see `_mode`) see of an elementwise operation, with its plan and tensors as arguments."""
+class Elementwise(BuiltinFunction):
+    """What observers (see `_mode`) get in place of a Function, with the plan and the tensors as arguments."""
 
 
 class _ElementwiseNode(Node):
@@ -59,7 +59,7 @@ class _ElementwiseNode(Node):
         rules = self._context
         if rules is None:
             raise self._was_freed()
-        known = [g, *unchanged(self._saved, lambda: self.name)]
+        known = [g, *check_unchanged(self._saved, lambda: self.name)]
         found: list[Tensor | None] = []
         for grad, indices, shape in rules:
             if grad is None:
@@ -80,13 +80,14 @@ def _gradient_rules(op: Op, needs: tuple[bool, ...], shapes: Sequence[Shape]) ->
 
     `shapes` are those of (*operands, out).
     """
-    asked = {name for need, names in zip(needs, op.needs, strict=True) if need for name in names}
-    kept = [i for i, name in enumerate((*op.operands, "out")) if name in asked]
-    known = ["g", *[(*op.operands, "out")[i] for i in kept]]
+    names_of = (*op.operands, "out")
+    needed = {name for need, names in zip(needs, op.needs, strict=True) if need for name in names}
+    kept = [i for i, name in enumerate(names_of) if name in needed]
+    known = ["g", *[names_of[i] for i in kept]]
     rules: list[_Rule] = []
     for need, grad, names, shape in zip(needs, op.grads, op.needs, shapes[:-1], strict=True):
-        other = None if shape == shapes[-1] else shape
-        rules.append((grad if need else None, [known.index(name) for name in names] if need else [], other))
+        sum_shape = None if shape == shapes[-1] else shape
+        rules.append((grad if need else None, [known.index(name) for name in names] if need else [], sum_shape))
     return kept, rules
 
 
@@ -95,7 +96,7 @@ def elementwise(name: str, *operands: Operand) -> Tensor:
     mode = here.mode
     recorded, needed = mode.recording, False
     op = OPS[name]
-    form: list[Any] = [id(op)]  # the plan keeps `op` alive
+    key: list[Any] = [id(op)]  # the plan keeps `op` alive
     arrays: list[Any] = []
     for x in operands:
         if isinstance(x, Value):
@@ -107,12 +108,12 @@ def elementwise(name: str, *operands: Operand) -> Tensor:
             data, layout = x.data, x._layout
             if layout is None or x._laid is not data or layout.backend is not x.backend:
                 layout = x.layout
-            form.append(layout)
+            key.append(layout)
             arrays.append(data)
         else:
-            form.append(type(x))
+            key.append(type(x))
             arrays.append(x)
-    plan = _plans.find(tuple(form), op, operands)
+    plan = _plans.find(tuple(key), op, operands)
     if plan.casts:
         converted = list(operands)
         for i in plan.casts:
@@ -161,7 +162,7 @@ def _record(plan: _Plan, operands: Sequence[Tensor], out: Tensor) -> None:
 
 
 class _Plan:
-    """What to do with operands of one form: the layouts of the tensors, and the types of the scalars.
+    """What to do with operands of these layouts, and with scalars of these types.
 
     `dtype` is their common dtype; `first` the index of the first tensor; `scalars` the indices of Python scalars;
     `casts` those of tensors to convert to `dtype`. `run` computes the result from arrays of one dtype; `result` is its
@@ -228,7 +229,7 @@ def sum_to(g: Tensor, shape: Shape) -> Tensor:
     return reshape(Sum.apply(g, dims), shape)
 
 
-class Cast(Primitive):
+class Cast(BuiltinFunction):
     @staticmethod
     def forward(ctx: Context, x: Tensor, dtype: DType) -> Tensor:
         ctx.dtype = x.dtype
@@ -246,7 +247,7 @@ def cast(x: Tensor, dtype: DType) -> Tensor:
     return Cast.apply(x, dtype)
 
 
-class Copy(Primitive):
+class Copy(BuiltinFunction):
     @staticmethod
     def forward(ctx: Context, x: Tensor) -> Tensor:
         return x.new(x.backend.copy(x.data))
@@ -315,10 +316,11 @@ def expand(x: Tensor, shape: Shape) -> Tensor:
     return x if x.data.shape == shape else Expand.apply(x, shape)
 
 
-class Sum(Primitive):
+class Sum(BuiltinFunction):
     @staticmethod
     def forward(ctx: Context, x: Tensor, dims: Shape) -> Tensor:
         ctx.shape = x.data.shape
+        # Broadcasting restores leading dimensions; any other needs its extent of 1 back first.
         ctx.kept = () if dims == _leading(len(dims)) else reduced_shape(x.shape, dims)
         return reduced("sum", x, dims)
 
@@ -350,7 +352,7 @@ _reductions: Plans[list[Any]] = Plans(
 # --- joining
 
 
-class Concatenate(Primitive):
+class Concatenate(BuiltinFunction):
     @staticmethod
     def forward(ctx: Context, dim: int, *tensors: Tensor) -> Tensor:
         first, extents = tensors[0], [x.shape[dim] for x in tensors]

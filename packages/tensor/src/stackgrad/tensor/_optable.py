@@ -4,8 +4,8 @@ The operation on every backend, its gradient, its tests and its benchmark all fo
 
 `numpy`   the reference, a function of arrays.
 `scalar`  the same function of scalars x, y, z of type T, as the source of an expression that a compiling backend
-          makes its kernel from. Its branches must vectorise as selects. Constants are written T(1), since a bare 1.0
-          would widen float32. NaN passes where it does in PyTorch. The expression may call abs, min, max, rint,
+          makes its kernel from. Its branches must compile to vector selects. Constants are written T(1), since a bare
+          1.0 would widen float32. NaN propagates as in PyTorch. The expression may call abs, min, max, rint,
           sigmoid, normal_cdf, normal_pdf and the functions of Python's `math` (see `called_by`). Functions with a
           separate version for integers are listed in `OF_INTEGERS` of stackgrad.kernels._scalar.
 `grads`   for each operand the gradient as a tensor expression, or None where no gradient flows. Its parameters name
@@ -15,7 +15,7 @@ The operation on every backend, its gradient, its tests and its benchmark all fo
 `accepts` the dtypes the operation is defined on: b(ool), i(nt64), f(loat). If it is f alone, other dtypes are
           converted to float32 first.
 `result`  "same" as the operands, or "bool".
-`domain`  the interval of test values for each operand; `kinks`: where the gradient jumps.
+`domain`  the interval of test values for each operand; `kinks`: where the operation has no derivative.
 `ulp`     the error bound of a float32 result in units in the last place, against float64.
 """
 
@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 Interval = tuple[float, float]
-"""The lowest and the highest value that tests draw."""
+"""The lowest and the highest value that tests use."""
 
 Gradient = Callable[..., Any]
 """A row's gradient: a function of the result's gradient, the operands and the result."""
@@ -73,23 +73,23 @@ class Reduction:
     start: float | None  # None: there is no neutral element, so reducing no elements is an error
 
 
-def called_by(form: str) -> set[str]:
-    """The names that a scalar form calls besides abs, min and max.
+def called_by(expression: str) -> set[str]:
+    """The names of the functions that a scalar expression calls besides abs, min and max.
 
     Raises ValueError for a name that `numpy_function` and the backends do not know.
     """
-    names = set(compile(form, "a scalar form", "eval").co_names) - {"x", "y", "z", "T", "abs", "min", "max"}
+    names = set(compile(expression, "a scalar expression", "eval").co_names) - {"x", "y", "z", "T", "abs", "min", "max"}
     for name in names:
-        if name not in (*_OWN, "rint") and not callable(getattr(math, name, None)):
-            known = ", ".join(_OWN)
-            raise ValueError(f"scalar form {form!r}: {name} is not x, y, z, T, abs, min, max, rint, {known} or in math")
+        if name not in (*_FUNCTIONS, "rint") and not callable(getattr(math, name, None)):
+            known = ", ".join(_FUNCTIONS)
+            raise ValueError(f"scalar expression {expression!r}: {name} is not x, y, z, T, abs, min, max, rint, {known} or in math")
     return names
 
 
 def numpy_function(name: str) -> Callable[..., Any]:
-    """The function of that name for NumPy arrays and scalars; it never raises."""
-    if name in _OWN:
-        return _OWN[name]
+    """The function of that name for NumPy arrays and scalars: of this file, of NumPy, or else of `math`."""
+    if name in _FUNCTIONS:
+        return _FUNCTIONS[name]
     function: Any = getattr(math, name, None)
     return getattr(np, name, lambda *given: np.vectorize(function, otypes=[given[0].dtype])(*given)[()])
 
@@ -116,7 +116,7 @@ def _normal_pdf(x: Any) -> Any:
     return (np.exp(-0.5 * np.square(x, dtype=np.float64)) / math.sqrt(2 * math.pi)).astype(x.dtype)
 
 
-_OWN = {"sigmoid": _sigmoid, "normal_cdf": _normal_cdf, "normal_pdf": _normal_pdf}
+_FUNCTIONS = {"sigmoid": _sigmoid, "normal_cdf": _normal_cdf, "normal_pdf": _normal_pdf}
 
 
 def _inverse(x: Any) -> Any:
@@ -124,9 +124,14 @@ def _inverse(x: Any) -> Any:
     return (x == 0).where(0.0, 1 / x)
 
 
-def _step(name: str, numpy: Callable[..., Any], scalar: str, kinks: Sequence[float]) -> Op:
-    """A step function: constant except for jumps at `kinks`. relu_grad(0.0) is 0 even where g is infinite or NaN."""
-    return Op(name, numpy, scalar, (lambda g: g.relu_grad(0.0),), kinks=tuple(kinks))
+def _zero(g: Any) -> Any:
+    """A gradient of 0, also where g is infinite or NaN, as g * 0 would not be."""
+    return g.relu_grad(0.0)
+
+
+def _step(name: str, numpy: Callable[..., Any], scalar: str, kinks: Sequence[float], accepts: str = "f") -> Op:
+    """A step function: constant except for jumps at `kinks`."""
+    return Op(name, numpy, scalar, (_zero,), accepts, kinks=tuple(kinks))
 
 
 def _comparison(name: str, numpy: Callable[..., Any], scalar: str) -> Op:
@@ -178,12 +183,12 @@ OPS: dict[str, Op] = {
             ulp=2.0,
         ),
         Op("abs", np.abs, "abs(x)", (lambda g, x: g * x.detach().sign(),), "if", kinks=(0.0,)),
-        Op("sign", _sign, "T(x > T(0)) - T(x < T(0))", (lambda g: g.relu_grad(0.0),), "if", kinks=(0.0,)),
+        _step("sign", _sign, "T(x > T(0)) - T(x < T(0))", (0.0,), "if"),
         _step("floor", np.floor, "floor(x)", range(-4, 5)),
         _step("ceil", np.ceil, "ceil(x)", range(-4, 5)),
         _step("trunc", np.trunc, "trunc(x)", range(-4, 5)),
         _step("round", np.rint, "rint(x)", [n + 0.5 for n in range(-4, 4)]),  # half to even
-        # Both use fmod, which is exact. The quotient of floats is rounded, and 1 less where the signs differ.
+        # Both use fmod, which is exact. floor_divide rounds, and subtracts 1 where the signs of fmod(x, y) and y differ.
         Op(
             "remainder",
             np.remainder,
@@ -197,7 +202,7 @@ OPS: dict[str, Op] = {
             np.floor_divide,
             "x / y if y == T(0) else rint((x - fmod(x, y)) / y)"
             " - T((fmod(x, y) != T(0)) & ((fmod(x, y) < T(0)) != (y < T(0))))",
-            (lambda g: g.relu_grad(0.0), lambda g: g.relu_grad(0.0)),
+            (_zero, _zero),
             "if",
             domain=((-4.0, 4.0), (5.0, 8.0)),
             kinks=(0.0,),
@@ -237,7 +242,7 @@ OPS: dict[str, Op] = {
             "if",
             kinks=(0.0,),
         ),
-        # The gradients of relu and of maximum in one pass. Each is its own gradient for x.
+        # The gradients of relu and of maximum, in one pass. Both are linear in x, and so their own gradients for x.
         Op(
             "relu_grad",
             lambda x, y: np.where(y <= 0, 0, x),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from ._autograd import Context, Primitive
+from ._autograd import Context, BuiltinFunction
 from ._checks import expect_image
 from ._conv import Conv2d
 from ._create import full, stack
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 P = TypeVar("P")
 
 
-class MaxPool2d(Primitive):
+class MaxPool2d(BuiltinFunction):
     @staticmethod
     def forward(ctx: Context, x: Tensor, window: Window) -> Tensor:
         out, taps = x.backend.max_pool2d(x.data, window)
@@ -42,7 +42,7 @@ class MaxPool2d(Primitive):
         return MaxPool2dGrad.apply(g, taps.data, ctx.size, ctx.window)
 
 
-class MaxPool2dTake(Primitive):
+class MaxPool2dTake(BuiltinFunction):
     @staticmethod
     def forward(ctx: Context, x: Tensor, taps: object, window: Window) -> Tensor:
         ctx.window, ctx.size = window, x.data.shape[2:]
@@ -55,7 +55,7 @@ class MaxPool2dTake(Primitive):
         return MaxPool2dGrad.apply(g, taps.data, ctx.size, ctx.window)
 
 
-class MaxPool2dGrad(Primitive):
+class MaxPool2dGrad(BuiltinFunction):
     @staticmethod
     def forward(ctx: Context, g: Tensor, taps: object, size: Pair, window: Window) -> Tensor:
         ctx.window = window
@@ -68,7 +68,7 @@ class MaxPool2dGrad(Primitive):
         return MaxPool2dTake.apply(gx, taps.data, ctx.window)
 
 
-class AvgPool2d(Primitive):
+class AvgPool2d(BuiltinFunction):
     @staticmethod
     def forward(ctx: Context, x: Tensor, window: Window) -> Tensor:
         ctx.window, ctx.size = window, x.data.shape[2:]
@@ -79,7 +79,7 @@ class AvgPool2d(Primitive):
         return AvgPool2dGrad.apply(g, ctx.size, ctx.window)
 
 
-class AvgPool2dGrad(Primitive):
+class AvgPool2dGrad(BuiltinFunction):
     @staticmethod
     def forward(ctx: Context, g: Tensor, size: Pair, window: Window) -> Tensor:
         ctx.window = window

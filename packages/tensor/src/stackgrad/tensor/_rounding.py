@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from ._arithmetic import expect_none
-from ._autograd import Context, Primitive
+from ._autograd import Context, BuiltinFunction
 from ._checks import expect_ints
 from ._dtypes import bool_, int64
 from ._operators import Operators, operator
@@ -123,7 +123,7 @@ class Rounding(Operators):
         return operator("remainder", other, self, whole)
 
 
-class _Truncated(Primitive):
+class _Truncated(BuiltinFunction):
     """The integer part of a quotient. Its gradient is 0, even where the gradient of the quotient is infinite."""
 
     @staticmethod

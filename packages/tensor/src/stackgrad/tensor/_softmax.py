@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
-from ._autograd import Context, Function, Primitive
+from ._autograd import Context, Function, BuiltinFunction
 from ._checks import expect_classes, expect_float
 from ._dtypes import int64, is_float
 from ._indexing import ScatterAdd
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ._tensor import Tensor
 
 
-class Softmax(Primitive):
+class Softmax(BuiltinFunction):
     @staticmethod
     def forward(ctx: Context, x: Tensor, dim: int) -> Tensor:
         ctx.dim = dim
@@ -37,7 +37,7 @@ class Softmax(Primitive):
         return out * (g - (g * out).sum(ctx.dim, keepdim=True))
 
 
-class LogSoftmax(Primitive):
+class LogSoftmax(BuiltinFunction):
     @staticmethod
     def forward(ctx: Context, x: Tensor, dim: int) -> Tensor:
         ctx.dim = dim
@@ -53,7 +53,7 @@ class LogSoftmax(Primitive):
         return g - out.exp() * g.sum(ctx.dim, keepdim=True)
 
 
-class CrossEntropy(Primitive):
+class CrossEntropy(BuiltinFunction):
     @staticmethod
     def forward(ctx: Context, logits: Tensor, target: Tensor) -> Tensor:
         losses, ctx.log_probs = logits.backend.cross_entropy(logits.data, target.data)
@@ -70,7 +70,7 @@ class CrossEntropy(Primitive):
         return (softmax(logits, 1) - hit) * g.unsqueeze(1), None
 
 
-class NLLLoss(Primitive):
+class NLLLoss(BuiltinFunction):
     @staticmethod
     def forward(ctx: Context, log_probs: Tensor, target: Tensor) -> Tensor:
         backend, (n, c) = target.backend, log_probs.shape

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ._autograd import Context, Edge, Node, Primitive, Saved
+from ._autograd import Context, Edge, Node, BuiltinFunction, Saved
 from ._backward import gradients
 from ._cut import cheapest
 from ._expression import Expression, Untraceable, tracing
@@ -191,7 +191,7 @@ class Gradient:
         return self.trace.outputs_of([g.new(array) for array in found], [*tensors, g])
 
 
-class Fused(Primitive):
+class Fused(BuiltinFunction):
     """The function that observers see for each result of a fused function, with its backward."""
 
     @staticmethod

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from ._autograd import Context, Primitive
+from ._autograd import Context, BuiltinFunction
 from ._backend import Backend
 from ._installed import get_backend
 from ._plans import Layout, Plans, layout_of
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 DEEPEST = 200  # the longest chain of views without a gradient whose origin is kept
 
 
-class View(Primitive):
+class View(BuiltinFunction):
     """A function whose result is, or may be, a view of its first argument."""
 
     @classmethod

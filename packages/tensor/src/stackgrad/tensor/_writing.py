@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ._autograd import Context, Function, Primitive
+from ._autograd import Context, Function, BuiltinFunction
 from ._dtypes import PROMOTION, int64, is_float, nearest_dtype
 from ._errors import not_a_tensor
 from ._indexing import BasicKey, parse, take
@@ -142,7 +142,7 @@ def _count(x: Tensor, n: int) -> Tensor:
     return x.new(x.backend.full((n,), 1, int64)).cumsum(0) - 1
 
 
-class Written(Primitive):
+class Written(BuiltinFunction):
     """`x` after `part` was written to a region of it. This records the write; the memory has changed already."""
 
     @staticmethod
@@ -161,7 +161,7 @@ class Written(Primitive):
         )
 
 
-class Cleared(Primitive):
+class Cleared(BuiltinFunction):
     """A copy of `x` with zeros in a region. It is its own gradient."""
 
     @staticmethod

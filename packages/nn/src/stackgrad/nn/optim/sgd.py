@@ -1,4 +1,4 @@
-"""Gradient descent. `Optimizer.step` calls `update` with the gradients; a primitive, `sgd_step`, writes the result."""
+"""Gradient descent. `Optimizer.step` calls `update` with the gradients; the primitive `sgd_step` updates the parameters."""
 
 from __future__ import annotations
 
