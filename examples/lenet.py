@@ -29,7 +29,7 @@ def step(images: sg.Tensor, labels: sg.Tensor) -> sg.Tensor:
     return loss.detach()
 
 
-# At this batch size, Python takes a third of the time. `capture` records a step's kernels, then launches all in one call.
+# At this batch size, Python takes a third of the time. `capture` records its kernels once and launches all in one call.
 train = step if "--call" in sys.argv else sg.capture(step)
 for epoch in range(EPOCHS):
     start = time.perf_counter()

@@ -25,7 +25,7 @@ def test_a_form_is_a_function():
 
 
 def test_a_form_that_calls_an_unknown_function():
-    with pytest.raises(ValueError, match=r"scalar form 'cot\(x\)': cot is not x, y, z, T, abs"):
+    with pytest.raises(ValueError, match=r"scalar expression 'cot\(x\)': cot is not x, y, z, T, abs"):
         compile_scalar("cot(x)")
 
 

@@ -213,7 +213,7 @@ def test_sequential() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: nn.Linear(0, 3), "at least one feature in and out; got 0 and 3"),
+        (lambda: nn.Linear(0, 3), "at least one input and one output feature; got 0 and 3"),
         (lambda: nn.Conv2d(3, 4, 2, groups=2), "in_channels 3 and out_channels 4 must be positive multiples of groups"),
         (lambda: nn.Conv1d(0, 4, 2), "in_channels 0 and out_channels 4"),
         (lambda: nn.Conv2d(1, 1, (3, 0)), "kernel_size must be an int or 2 of them"),

@@ -111,7 +111,7 @@ def broken(forward=lambda ctx, x: x * 2, backward=lambda ctx, g: g):
         (
             broken(backward=lambda ctx, g: (g, g)),
             ValueError,
-            "Broken.backward returned 2 gradients: expected one for each of 1 tensors, and nothing for the other arguments",
+            "Broken.backward returned 2 gradients: expected one for each of 1 tensors, and nothing for the other",
         ),
         (
             broken(backward=lambda ctx, g: g.sum()),

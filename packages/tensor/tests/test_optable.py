@@ -1,4 +1,4 @@
-"""The op table: each row on NumPy with its gradients, its scalar form, and its consistency."""
+"""The op table: each row on NumPy with its gradients, its scalar expression, and its consistency."""
 
 import ast
 import itertools
@@ -23,7 +23,7 @@ TYPES = {"f": np.float64, "i": np.int64, "b": np.bool_}
 
 
 def evaluate(scalar, operands, kind="f"):
-    """Evaluate the source of a scalar form."""
+    """Evaluate the source of a scalar expression."""
     names = dict(zip("xyz", operands, strict=False), T=TYPES[kind])
     functions = {name: numpy_function(name) for name in called_by(scalar)}
     with np.errstate(all="ignore"):
@@ -77,7 +77,7 @@ def test_rows_are_consistent(op):
 
 
 def bare_numbers(form):
-    """The literals of a scalar form that are 64 bits wide instead of type T, as T(0.5) is."""
+    """The literals of a scalar expression that are 64 bits wide instead of type T, as T(0.5) is."""
     tree = ast.parse(form, mode="eval")
     typed = [node.args[0] for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "T"]
     called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]

@@ -90,9 +90,9 @@ def test_invalid_arguments_are_named(function, message):
         function()
 
 
-@pytest.mark.parametrize("numbers", [0.1, [0.1] * 4, np.zeros(3), np.zeros(4, np.float32), np.zeros(8)[::2]])
+@pytest.mark.parametrize("numbers", [0.1, [0.1] * 5, np.zeros(4), np.zeros(5, np.float32), np.zeros(10)[::2]])
 def test_the_numbers_are_those_of_their_functions(numbers):
-    with pytest.raises(TypeError, match=r"sgd_step with numbers .*: expected the 4 that sgd_numbers\(...\) gives"):
+    with pytest.raises(TypeError, match=r"sgd_step with numbers .*: expected the 5 that sgd_numbers\(...\) gives"):
         sgd_step([ones(2)], [ones(2)], None, numbers)
     with pytest.raises(TypeError, match=r"adam_step with numbers .*: expected the 9 that adam_numbers\(...\) gives"):
         adam_step([ones(2)], [ones(2)], [ones(2)], [ones(2)], numbers)

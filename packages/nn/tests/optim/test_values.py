@@ -89,3 +89,14 @@ def test_steps_equal_pytorch(name: str, settings: dict[str, Any], expected: list
 @pytest.mark.parametrize(("name", "settings"), [(name, settings) for name, settings, _ in STEPS])
 def test_captured_steps_equal_called_steps(name: str, settings: dict[str, Any]) -> None:
     assert learn(name, settings, "cpu", captured=True).tolist() == learn(name, settings, "cpu").tolist()
+
+
+def test_the_square_of_a_gradient_may_overflow():
+    p = nn.Parameter(sg.tensor([0.0]))
+    optimizer = nn.SGD([p], lr=0.5, momentum=0.5, dampening=0.5)
+    for _ in range(2):
+        p.grad = sg.tensor([1e20])
+        optimizer.step()
+    np.testing.assert_allclose(
+        p.detach().numpy(), [-1e20], rtol=1e-6
+    )  # 0.5 * 1e20, then 0.5 * (0.5 * 1e20 + 0.5 * 1e20)

@@ -16,7 +16,7 @@ from stackgrad.tensor._types import DType
 
 
 def scalar_compiler(function_of: Callable[[str], Any], inlined: Callable[..., Any]) -> Callable[[str], Any]:
-    """A function that compiles a scalar form to a function of x, y, z, `inlined` in kernels.
+    """A function that compiles a scalar expression to a function of x, y, z, `inlined` in kernels.
 
     The form's names are looked up by `function_of`; T is the type of y.
     """
@@ -61,7 +61,7 @@ OF_INTEGERS = {
     "remainder": remainder_of_integers,
     "floor_divide": quotient_of_integers,
 }
-"""Functions that replace the scalar form of an op if the operands are integers."""
+"""Functions that replace the scalar expression of an op if the operands are integers."""
 
 
 def types_of(op: Op, boolean: Any) -> Callable[[Any], tuple[Any, Any, Any, Any]]:

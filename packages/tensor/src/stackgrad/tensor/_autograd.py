@@ -1,9 +1,9 @@
 """Reverse-mode automatic differentiation: the graph of what was computed. `_backward` walks it.
 
-Every differentiable operation is a `Function` or a row of the op table. Applying one to a tensor that requires a gradient
-creates a `Node`: here for a `Function`, in `_ops` for a row. It holds the `Context`, where the function keeps what its backward
-needs, and an edge for each tensor argument: to the node that made that tensor or, for a leaf, to the tensor itself.
-A leaf is a tensor that no recorded operation made, such as a parameter.
+Every differentiable operation is a `Function` or a row of the op table. Applying one to a tensor that requires a
+gradient creates a `Node`: in this file for a `Function`, in `_ops` for a row. The node holds the `Context`, where the
+function keeps what its backward needs, and an edge for each tensor argument: to the node that made that tensor or, for
+a leaf, to the tensor itself. A leaf is a tensor that no recorded operation made, such as a parameter.
 """
 
 from __future__ import annotations

@@ -361,7 +361,10 @@ class Backend(Named, ABC):
     def sgd_step(
         self, params: list[Array], grads: list[Array], velocities: list[Array] | None, numbers: NDArray[np.float64]
     ) -> None:
-        """g += weight_decay p; velocity = momentum velocity + g; p -= lr (velocity, or g + momentum velocity).
+        """One step of gradient descent.
+
+        g += weight_decay p; velocity = momentum velocity + (1 - dampening) g; p -= lr (velocity, or with nesterov
+        g + momentum velocity). Without velocities, p -= lr g.
 
         `numbers` comes from `sgd_numbers`.
         """

@@ -189,7 +189,7 @@ def grad(
     for i, (x, gradient) in enumerate(zip(ins, found, strict=True)):
         if gradient is None and not allow_unused:
             raise RuntimeError(
-                f"inputs[{i}] of shape {x.shape} took no part in the outputs, or does not require a gradient"
+                f"inputs[{i}] of shape {x.shape} was not used to compute the outputs, or does not require a gradient"
             )
     return cast("tuple[Tensor, ...]", found)
 

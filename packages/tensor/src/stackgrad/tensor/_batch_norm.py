@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ._autograd import Context, BuiltinFunction
+from ._autograd import BuiltinFunction, Context
 from ._checks import expect_activation, expect_float, expect_numbers, expect_same_dtype
 from ._folds import centre
 from ._mode import is_recording

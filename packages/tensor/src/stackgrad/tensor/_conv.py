@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._autograd import Context, Node, BuiltinFunction
+from ._autograd import BuiltinFunction, Context, Node
 from ._checks import expect_activation, expect_bias, expect_image, expect_same_dtype, expect_tensors
 from ._mode import is_recording
 from ._ops import common_backend
@@ -118,7 +118,7 @@ def conv2d(
         bias: (out_channels,), or None.
         stride: the distance between windows: an int or (rows, columns).
         padding: zeros around the input: an int, (rows, columns), ((top, bottom), (left, right)), "valid" (none), or
-            "same" (the output has the input's size; stride 1 only; if the zeros are odd in number, the end has one more).
+            "same" (the output has the input's size; stride 1 only; of an odd number of zeros, the end has one more).
         dilation: the distance between a kernel's elements: an int or (rows, columns).
         groups: the number of groups into which channels are split; each output group reads its own input group.
         activation: "relu" applies `relu` to the result in the same pass, which is faster; None applies nothing.

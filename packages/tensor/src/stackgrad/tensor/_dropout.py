@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ._autograd import Context, BuiltinFunction
+from ._autograd import BuiltinFunction, Context
 from ._checks import expect_float, expect_numbers
 from ._random import Generator, default_generator, next_draw
 

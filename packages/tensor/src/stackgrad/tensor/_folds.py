@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from ._autograd import Context, BuiltinFunction
+from ._autograd import BuiltinFunction, Context
 from ._mode import here, is_recording
 from ._ops import Copy, Expand, Permute, Sum, concatenate, elementwise, expand, reduced
 from ._optable import OPS

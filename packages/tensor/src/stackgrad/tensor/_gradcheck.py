@@ -84,7 +84,7 @@ def _difference(values: Callable[[], Doubles], array: Doubles, index: tuple[int,
 
 
 def _jacobians(out: Tensor, leaves: list[Tensor]) -> list[Doubles]:
-    """For each leaf the gradients of all elements of `out`: (out.numel(), *leaf.shape), zeros if it took no part."""
+    """For each leaf the gradients of all elements of `out`: (out.numel(), *leaf.shape), zeros if it was not used."""
     found = [np.zeros((out.numel(), *leaf.shape)) for leaf in leaves]
     for k in range(out.numel()):
         one = np.zeros(out.numel(), out.dtype)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ._autograd import Context, BuiltinFunction
+from ._autograd import BuiltinFunction, Context
 from ._dtypes import bool_, int64
 from ._ops import Permute, expand
 from ._shape import broadcast_shapes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ._autograd import Context, BuiltinFunction
+from ._autograd import BuiltinFunction, Context
 from ._checks import expect_activation, expect_bias, expect_float, expect_optional, expect_same_dtype, expect_tensors
 from ._matmul import MatMul
 from ._mode import is_recording

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._autograd import Context, BuiltinFunction
+from ._autograd import BuiltinFunction, Context
 from ._dtypes import bool_, promote
 from ._ops import cast, common_backend, expand
 from ._shape import broadcast_shapes

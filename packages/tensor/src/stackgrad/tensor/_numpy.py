@@ -147,13 +147,13 @@ class NumpyBackend(HostBackend):
     def sgd_step(
         self, params: list[Array], grads: list[Array], velocities: list[Array] | None, numbers: NDArray[np.float64]
     ) -> None:
-        lr, momentum, nesterov, weight_decay = numbers.tolist()
+        lr, momentum, nesterov, weight_decay, undamped = numbers.tolist()
         for i, (p, g) in enumerate(zip(params, grads, strict=True)):
             g = g + weight_decay * p
             if velocities is not None:
                 velocity = velocities[i]
                 velocity *= momentum
-                velocity += g
+                velocity += undamped * g
                 g = g + momentum * velocity if nesterov else velocity
             p -= lr * g
 

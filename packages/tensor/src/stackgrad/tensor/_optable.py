@@ -82,7 +82,9 @@ def called_by(expression: str) -> set[str]:
     for name in names:
         if name not in (*_FUNCTIONS, "rint") and not callable(getattr(math, name, None)):
             known = ", ".join(_FUNCTIONS)
-            raise ValueError(f"scalar expression {expression!r}: {name} is not x, y, z, T, abs, min, max, rint, {known} or in math")
+            raise ValueError(
+                f"scalar expression {expression!r}: {name} is not x, y, z, T, abs, min, max, rint, {known} or in math"
+            )
     return names
 
 
@@ -188,7 +190,7 @@ OPS: dict[str, Op] = {
         _step("ceil", np.ceil, "ceil(x)", range(-4, 5)),
         _step("trunc", np.trunc, "trunc(x)", range(-4, 5)),
         _step("round", np.rint, "rint(x)", [n + 0.5 for n in range(-4, 4)]),  # half to even
-        # Both use fmod, which is exact. floor_divide rounds, and subtracts 1 where the signs of fmod(x, y) and y differ.
+        # Both use fmod, which is exact. floor_divide rounds, and subtracts 1 where fmod(x, y) and y differ in sign.
         Op(
             "remainder",
             np.remainder,

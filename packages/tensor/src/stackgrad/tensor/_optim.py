@@ -26,16 +26,19 @@ Numbers = NDArray[np.float64]
 """The settings of an optimizer's step, which are read each time it runs: float64 (n,)."""
 
 
-def sgd_numbers(lr: float, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0) -> Numbers:
-    """The `numbers` of `sgd_step`, float64 (4,): lr, momentum, nesterov (0 or 1), weight decay.
+def sgd_numbers(
+    lr: float, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0, dampening: float = 0.0
+) -> Numbers:
+    """The `numbers` of `sgd_step`, float64 (5,): lr, momentum, nesterov (0 or 1), weight decay, 1 - dampening.
 
     >>> sgd_numbers(lr=0.1, momentum=0.9)
-    array([0.1, 0.9, 0. , 0. ])
+    array([0.1, 0.9, 0. , 0. , 1. ])
     """
     try:
-        return np.array([lr, momentum, nesterov, weight_decay], np.float64)
+        return np.array([lr, momentum, nesterov, weight_decay, 1 - dampening], np.float64)
     except (TypeError, ValueError):
         expect_numbers("sgd_numbers", lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
+        expect_numbers("sgd_numbers", dampening=dampening)
         raise
 
 
@@ -90,7 +93,7 @@ def sgd_step(
     >>> p
     tensor([0.9, 0.9])
     """
-    _expect_numbers("sgd", numbers, 4)
+    _expect_numbers("sgd", numbers, 5)
     if velocities is None and numbers[1]:
         raise ValueError(f"sgd_step with momentum {numbers[1]} and no velocities: expected one for each parameter")
     _step("sgd_step", numbers, params, grads, *(() if velocities is None else (velocities,)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from ._arithmetic import expect_none
-from ._autograd import Context, BuiltinFunction
+from ._autograd import BuiltinFunction, Context
 from ._checks import expect_ints
 from ._dtypes import bool_, int64
 from ._operators import Operators, operator

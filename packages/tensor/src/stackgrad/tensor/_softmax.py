@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
-from ._autograd import Context, Function, BuiltinFunction
+from ._autograd import BuiltinFunction, Context, Function
 from ._checks import expect_classes, expect_float
 from ._dtypes import int64, is_float
 from ._indexing import ScatterAdd

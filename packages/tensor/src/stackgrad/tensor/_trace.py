@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ._autograd import Context, Edge, Node, BuiltinFunction, Saved
+from ._autograd import BuiltinFunction, Context, Edge, Node, Saved
 from ._backward import gradients
 from ._cut import cheapest
 from ._expression import Expression, Untraceable, tracing

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ._autograd import Context, Function, BuiltinFunction
+from ._autograd import BuiltinFunction, Context, Function
 from ._dtypes import PROMOTION, int64, is_float, nearest_dtype
 from ._errors import not_a_tensor
 from ._indexing import BasicKey, parse, take

@@ -49,7 +49,7 @@ Files with the same name in `cuda` have the same purpose. An index:
 
     the backend's operations                     _backend.py           CpuBackend
     shapes and strides                           ../_index.py          merge, spread_strides, memory_order
-    scalar forms of the op table as functions    ../_scalar.py         scalar_compiler, fused_scalar, OF_INTEGERS
+    scalar expressions of the op table           ../_scalar.py         scalar_compiler, fused_scalar, OF_INTEGERS
     making and launching kernels                 _kernel.py            kernel, Kernel, rebind
     Numba, imported only when needed             _numba.py             helper, intrinsic, Lazy, Deferred
     the machine code of a launch                 _launch.py            object_code, write_entry

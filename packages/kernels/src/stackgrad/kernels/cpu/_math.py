@@ -1,4 +1,4 @@
-"""The functions that scalar forms of the op table call inside kernels: `function_of` gives one by name.
+"""The functions that scalar expressions of the op table call inside kernels: `function_of` gives one by name.
 
 The functions below are written without branches or calls, so that LLVM vectorises them. The others come from `math`;
 Numba calls the C library for each value. Bounds of the error, in units in the last place (the largest error found is

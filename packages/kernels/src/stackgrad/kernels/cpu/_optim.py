@@ -55,11 +55,11 @@ def _momentum(chunk, arrays, params, parts, numbers):
     p, g, v = memory_of(arrays, which), memory_of(arrays, params + which), memory_of(arrays, 2 * params + which)
     T = type(load(p, start))
     lr, momentum = T(load(numbers, 0)), T(load(numbers, 1))
-    nesterov, weight_decay = load(numbers, 2) != 0, T(load(numbers, 3))
+    nesterov, weight_decay, undamped = load(numbers, 2) != 0, T(load(numbers, 3)), T(load(numbers, 4))
     for i in range(start, end):
         value = load(p, i)
         grad = load(g, i) + weight_decay * value
-        velocity = momentum * load(v, i) + grad
+        velocity = momentum * load(v, i) + undamped * grad
         store(v, i, velocity)
         store(p, i, value - lr * (grad + momentum * velocity if nesterov else velocity))
 

@@ -42,7 +42,7 @@ Importing this needs neither numba-cuda nor a GPU: only `_driver` imports them. 
     arrays; views: permute, expand, slice        _array.py             DeviceArray, empty, from_numpy, to_numpy
     strides in kernels                           _strides.py           offset_of, parts, divide
     shapes and strides                           ../_index.py          merge, spread_strides, memory_order
-    scalar forms of the op table as functions    ../_scalar.py         scalar_compiler, fused_scalar, OF_INTEGERS
+    scalar expressions of the op table           ../_scalar.py         scalar_compiler, fused_scalar, OF_INTEGERS
     making and launching kernels                 _kernel.py            kernel, Kernel, named, cover, REGISTRY
     driver, compiler, simulator                  _driver.py            device, compile_to_ptx, _Gpu, _Simulator
     arrays of simulated kernels                  _simulated.py         Pointer, Anywhere

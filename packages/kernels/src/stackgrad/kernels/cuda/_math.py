@@ -1,4 +1,4 @@
-"""The functions that scalar forms of the op table call inside kernels: `function_of` gives one by name.
+"""The functions that scalar expressions of the op table call inside kernels: `function_of` gives one by name.
 
 On a GPU these are the functions of NVIDIA's libdevice, through `math`. In the simulator they are NumPy's, which return
 NaN and infinities where `math` raises, and keep float32.

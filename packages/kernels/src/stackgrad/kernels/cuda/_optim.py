@@ -49,12 +49,12 @@ def _sgd(memory, table, numbers):
 def _momentum(memory, table, numbers):
     at = 4 * cuda.blockIdx.x
     count, p, g, v = table[at], table[at + 1], table[at + 2], table[at + 3]
-    lr, momentum, nesterov, weight_decay = numbers[0], numbers[1], numbers[2], numbers[3]
+    lr, momentum, nesterov, weight_decay, undamped = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
     i = cuda.threadIdx.x
     while i < count:
         value = memory[p + i]
         grad = memory[g + i] + weight_decay * value
-        velocity = momentum * memory[v + i] + grad
+        velocity = momentum * memory[v + i] + undamped * grad
         memory[v + i] = velocity
         memory[p + i] = value - lr * (grad + momentum * velocity if nesterov != T(0) else velocity)
         i += BLOCK

@@ -47,7 +47,9 @@ class Linear(Module):
     ) -> None:
         expect_ints("Linear", in_features=in_features, out_features=out_features)
         if in_features < 1 or out_features < 1:
-            raise ValueError(f"Linear needs at least one input and one output feature; got {in_features} and {out_features}")
+            raise ValueError(
+                f"Linear needs at least one input and one output feature; got {in_features} and {out_features}"
+            )
         self.in_features = in_features
         self.out_features = out_features
         weight, offset = init.layer_weight_and_bias((out_features, in_features), bias, generator, dtype)

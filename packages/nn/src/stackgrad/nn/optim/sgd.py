@@ -1,4 +1,4 @@
-"""Gradient descent. `Optimizer.step` calls `update` with the gradients; the primitive `sgd_step` updates the parameters."""
+"""Gradient descent. `Optimizer.step` calls `update`; the primitive `sgd_step` updates the parameters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import stackgrad.tensor as sg
 from stackgrad.tensor import Tensor
 
 from .._arguments import flag, not_negative
-from ._coefficients import coefficients
 from ._groups import Group, Params, Settings
 from ._optimizer import Optimizer, setting
 
@@ -19,9 +18,9 @@ class SGD(Optimizer):
 
         d = grad + weight_decay * p;  v = momentum * v + (1 - dampening) * d;  p -= lr * v
 
-    The first step sets v = d. With `nesterov`, p -= lr * (d + momentum * v); `maximize` negates the gradient
-    first. Source: Sutskever et al., "On the importance of initialization and momentum in deep learning", ICML
-    2013.
+    The first step sets v = d. Without momentum, p -= lr * d; with `nesterov`, p -= lr * (d + momentum * v). `maximize`
+    negates the gradient first. Source: Sutskever et al., "On the importance of initialization and momentum in deep
+    learning", ICML 2013.
 
     Raises:
         TypeError: a setting that is not a number, a parameter that is not a Tensor.
@@ -70,22 +69,10 @@ class SGD(Optimizer):
             )
 
     def update(self, group: Group, indices: list[int], params: list[Tensor], grads: list[Tensor]) -> None:
-        if group["momentum"] and group["dampening"]:
-            self._dampened(group, indices, params, grads)
-            return
         velocities = self.slot("velocity", indices) if group["momentum"] else None
 
-        def make() -> NDArray[np.float64]:
-            return sg.sgd_numbers(group["lr"], group["momentum"], group["nesterov"], group["weight_decay"])
+        def make() -> NDArray[np.float64]:  # runs again in each replay of a captured step, where settings may differ
+            dampening = group["dampening"] if self.steps[indices[0]] > 1 else 0.0
+            return sg.sgd_numbers(group["lr"], group["momentum"], group["nesterov"], group["weight_decay"], dampening)
 
         sg.sgd_step(params, grads, velocities, self.numbers(make))
-
-    def _dampened(self, group: Group, indices: list[int], params: list[Tensor], grads: list[Tensor]) -> None:
-        """An Adam step whose mean is the velocity, divided by 1 instead of by a root."""
-
-        def make() -> NDArray[np.float64]:
-            weight = 1 - group["dampening"] if self.steps[indices[0]] > 1 else 1.0
-            return coefficients(group["lr"], (group["momentum"], weight), scale=0, eps=1, decay=group["weight_decay"])
-
-        squares = self.slot("_squares", indices)
-        sg.adam_step(params, grads, self.slot("velocity", indices), squares, self.numbers(make))

@@ -158,7 +158,7 @@ def _derivatives(f: Callable[..., Any], operands: list[Value], leaves: list[Tens
             break
         try:
             level = list(grad(sum(total[1:], total[0]), leaves, create_graph=i + 1 < order))
-        except RuntimeError:  # a leaf took no part
+        except RuntimeError:  # a leaf was not used
             break
         found += level
     return found

@@ -174,15 +174,16 @@ def _expect_state(what: str, backend: Backend, found: list[Any], expected: list[
 
 
 def check_sgd_step(backend: Backend, draw: Draw) -> None:
-    """Three steps, with and without momentum, Nesterov momentum and weight decay, match float64 formulas."""
+    """Three steps, with and without momentum, its two variants and weight decay, match float64 formulas."""
     layers = _draw_layers(draw, draw.dtype(), 2)
     lr, decay = draw.choice([0.1, 1.0]), draw.choice([0.0, 0.1])
     momentum = draw.choice([0.0, 0.9])
     nesterov = bool(momentum) and draw.one_in(2)
+    dampening = 0.0 if nesterov else draw.choice([0.0, 0.25])
     params, velocities = ([written[i].on(backend) for written, _ in layers] for i in range(2))
     for step in range(3):
         grads = [backend.from_numpy(slopes[step].copy()) for _, slopes in layers]
-        numbers = sgd_numbers(lr, momentum, nesterov, decay)
+        numbers = sgd_numbers(lr, momentum, nesterov, decay, dampening)
         columns = (params, grads, velocities) if momentum else (params, grads)
         backend.plan_step("sgd_step", *columns)(numbers, *columns)
     for p, velocity, (written, slopes) in zip(params, velocities, layers, strict=True):
@@ -190,7 +191,7 @@ def check_sgd_step(backend: Backend, draw: Draw) -> None:
         for g in slopes:
             wide = g.astype(float64) + decay * exact_p
             if momentum:
-                exact_v = momentum * exact_v + wide
+                exact_v = momentum * exact_v + (1 - dampening) * wide
                 wide = wide + momentum * exact_v if nesterov else exact_v
             exact_p = exact_p - lr * wide
         _expect_state("sgd_step", backend, [p, velocity], [exact_p, exact_v])
