@@ -99,4 +99,4 @@ def test_the_square_of_a_gradient_may_overflow():
         optimizer.step()
     np.testing.assert_allclose(
         p.detach().numpy(), [-1e20], rtol=1e-6
-    )  # 0.5 * 1e20, then 0.5 * (0.5 * 1e20 + 0.5 * 1e20)
+    )  # the velocity stays 1e20
