@@ -97,6 +97,4 @@ def test_the_square_of_a_gradient_may_overflow():
     for _ in range(2):
         p.grad = sg.tensor([1e20])
         optimizer.step()
-    np.testing.assert_allclose(
-        p.detach().numpy(), [-1e20], rtol=1e-6
-    )  # the velocity stays 1e20
+    np.testing.assert_allclose(p.detach().numpy(), [-1e20], rtol=1e-6)  # the velocity stays 1e20

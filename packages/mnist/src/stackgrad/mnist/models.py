@@ -26,7 +26,8 @@ def normalise(
     if images.dtype != np.uint8 or images.shape[1:] != IMAGE_SHAPE:
         raise ValueError(f"images must be uint8 (n, 28, 28), not {images.dtype} {images.shape}")
     factor, shift = 1 / (255 * STD), -MEAN / STD
-    if get_backend(backend).name == "numpy":
+    backend = get_backend(backend)
+    if backend.name == "numpy":
         values = ((images if index is None else images[index]) * factor + shift).astype(np.float32)
     else:
         from stackgrad.kernels import scaled_bytes  # imported here, since it loads llvmlite

@@ -24,8 +24,18 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from io import IOBase
-from operator import call, is_
-from types import BuiltinMethodType, CellType, CodeType, FunctionType, MemberDescriptorType, MethodType, ModuleType
+from itertools import chain
+from operator import call, is_, itemgetter
+from types import (
+    BuiltinMethodType,
+    CellType,
+    CodeType,
+    FunctionType,
+    MappingProxyType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -87,6 +97,12 @@ class Entry(NamedTuple):
         return self.owner if isinstance(self.owner, np.ndarray) else None
 
     @property
+    def dict(self) -> Mapping[Any, Any]:
+        """The dict from which it is read by its key, or None."""
+        found = getattr(self.read, "__self__", None)
+        return found if type(found) in (dict, MappingProxyType) else None
+
+    @property
     def lasts(self) -> bool:
         """Whether it must stay unchanged between recording and replay, too. Generators may draw in between."""
         return self.read is not _drawn
@@ -110,10 +126,34 @@ class Surroundings:
         del self._seen
 
     def guard(self) -> Guard:
-        """A guard of all entries."""
-        entries = self.entries.values()
-        reads, keys = [entry.read for entry in entries], [entry.key for entry in entries]
-        return lambda: list(map(call, reads, keys)), [entry.value for entry in entries]
+        """A guard of all entries. Those of one dict are read together, which takes half the time."""
+        by_dict: dict[int, list[Entry]] = {}
+        others: list[Entry] = []
+        for entry in self.entries.values():
+            found = entry.dict
+            (others if found is None else by_dict.setdefault(id(found), [])).append(entry)
+        getters, dicts, values = [], [], []
+        for entries in by_dict.values():
+            found = entries[0].dict
+            held = [entry for entry in entries if entry.key in found]
+            # If all keys of a dict are read, and their number, then no other key can be in it.
+            whole = len(held) == len(found) and (id(found), len) in self.entries
+            others += [] if whole else [entry for entry in entries if entry.key not in found]
+            if len(held) < 2:  # itemgetter would not return a tuple
+                others += held
+                continue
+            getters.append(itemgetter(*[entry.key for entry in held]))
+            dicts.append(found)
+            values += [entry.value for entry in held]
+        reads, keys = [entry.read for entry in others], [entry.key for entry in others]
+
+        def read() -> Sequence[Any]:
+            try:
+                return [*chain.from_iterable(map(call, getters, dicts)), *map(call, reads, keys)]
+            except KeyError:  # one was deleted
+                return ()
+
+        return read, [*values, *[entry.value for entry in others]]
 
     def changed(self) -> dict[tuple[int, Any], Entry]:
         """The entries whose values have changed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +20,16 @@ _FLOAT = np.dtype(np.float32)
 @kernel(
     lambda T: (
         *(Memory(types.uint8), Memory(types.int64), Memory(T), types.float64, types.float64),
-        *(types.intp, types.intp, types.intp),
+        *[types.intp] * 4,
     )
 )
-def _scale(chunk, rows, index, out, factor, shift, count, size, each):
+def _scale(chunk, rows, index, out, factor, shift, extent, count, size, each):
     """`each` of the `count` indexed rows of `size` bytes. In float64, so that the result is rounded once."""
     for i in range(chunk * each, min(count, (chunk + 1) * each)):
-        source = load(index, i) * size
+        row = load(index, i)
+        if not 0 <= row < extent:
+            raise IndexError
+        source = row * size
         for j in range(size):
             store(out, i * size + j, np.float32(load(rows, source + j) * factor + shift))
 
@@ -56,14 +59,18 @@ def scaled_bytes(rows: NDArray[np.uint8], index: NDArray[np.int64], factor: floa
     if index.dtype != np.int64 or index.ndim != 1:
         raise ValueError(f"scaled_bytes: index of {index.dtype} {index.shape}: expected int64 (m,)")
     count, index = len(index), in_order(index)
-    if count and index.view(np.uint64).max() >= len(rows):  # a negative index is a large one
+
+    def explain() -> NoReturn:
         raise IndexError(f"scaled_bytes: an index outside 0 .. {len(rows) - 1}")
-    if not rows.flags.c_contiguous:  # copy what is read alone
+
+    if not (rows.flags.c_contiguous and rows.size):  # copy what is read alone
+        if count and index.view(np.uint64).max() >= len(rows):  # a negative index is a large one
+            explain()
         rows, index = np.ascontiguousarray(rows[index]), np.arange(count)
     out: NDArray[Any] = empty((count, *rows.shape[1:]), _FLOAT)
     if out.size:
         size = out.size // count
         each = max(1, PIECE // size)
-        arguments = (rows, index, out, factor, shift, count, size, each)
-        _scale[_FLOAT](-(-count // each), out.size, arguments)
+        arguments = (rows, index, out, factor, shift, len(rows), count, size, each)
+        _scale[_FLOAT](-(-count // each), out.size, arguments, explain)
     return out

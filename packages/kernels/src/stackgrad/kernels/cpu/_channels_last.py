@@ -14,8 +14,9 @@ from ._numba import helper, types
 from ._parallel import STRIDED
 from ._pointers import Memory, load, store
 from ._simd import tile_store
+from ._transposed import tile_of_columns
 from ._vector import vector_at
-from ._width import lanes_of
+from ._width import lanes_of, wide_lanes, wide_lanes_of
 
 BLOCK = 256  # pixels whose channels fit the first-level cache
 
@@ -32,10 +33,25 @@ def _transpose(chunk, x, out, c, pixels, blocks):
             to += c
 
 
+@kernel(lambda T: (Memory(T), Memory(T), *[types.intp] * 3))
+def _transpose_tiles(chunk, x, out, c, pixels, blocks):
+    """As `_transpose`, for floats, with enough channels and pixels for square tiles of registers."""
+    lanes = wide_lanes_of(x)
+    image, start = chunk // blocks * c * pixels, chunk % blocks * BLOCK
+    for at_channel in range(0, c, lanes):
+        channel = min(at_channel, c - lanes)  # the last tile may overlap the one before
+        for at_pixel in range(start, min(start + BLOCK, pixels), lanes):
+            pixel = min(at_pixel, pixels - lanes)
+            tile = tile_of_columns(x, image + channel * pixels + pixel, pixels, lanes)
+            tile_store(tile, out, image + pixel * c + channel, c, 0, lanes, lanes, False)
+
+
 def _transposed(x: Array, n: int, c: int, pixels: int, shape: Shape) -> Array:
     """x, whose memory is (n, c, pixels), transposed to (n, pixels, c) and viewed as `shape`."""
     out, blocks = empty(shape, x.dtype), -(-pixels // BLOCK)
-    _transpose[x.dtype](n * blocks, x.size * STRIDED, (x, out, c, pixels, blocks))
+    by_tiles = x.dtype.kind == "f" and min(c, pixels) >= wide_lanes(x.dtype)
+    launch, work = (_transpose_tiles, x.size) if by_tiles else (_transpose, x.size * STRIDED)
+    launch[x.dtype](n * blocks, work, (x, out, c, pixels, blocks))
     return out
 
 
@@ -81,11 +97,13 @@ def channels_first(x: Array) -> Array:
 def copy(x, source, out, to, count):
     """out[to : to + count] = x[source : source + count] for flat arrays that do not overlap, vector by vector."""
     lanes = lanes_of(x)
-    whole = count - count % lanes
-    for i in range(0, whole, lanes):
+    if count < lanes:
+        for i in range(count):
+            store(out, to + i, load(x, source + i))
+        return
+    for first in range(0, count, lanes):
+        i = min(first, count - lanes)  # the last vector may overlap the one before
         tile_store(vector_at(x, source + i), out, to + i, 0, 0, 1, lanes, False)
-    for i in range(whole, count):
-        store(out, to + i, load(x, source + i))
 
 
 @helper

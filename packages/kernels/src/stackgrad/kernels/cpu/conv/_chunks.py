@@ -14,7 +14,9 @@ from stackgrad.tensor._window import NO_PADDING
 
 from .._kernel import kernel, named
 from .._pointers import Memory, load, on_stack, store
-from .._width import lanes
+from .._simd import tile_store
+from .._vector import plus, vector_at
+from .._width import lanes, lanes_of
 from . import LARGEST_SUMMAND, SUM_CHUNKS, SUMMED_CHANNELS, SUMMED_COLUMNS
 from ._image import Image, Images, inside, padding, reading
 
@@ -34,18 +36,17 @@ def sum_chunks(block, parts, out, of):
     group, channel = block // blocks, block % blocks * SUMMED_CHANNELS
     together = min(SUMMED_CHANNELS, of.into - channel)
     length = of.groups * of.taps * of.rows * of.columns
-    totals = on_stack(parts, _SUMMED)
+    totals, lanes = on_stack(parts, _SUMMED), lanes_of(parts)
     for first in range(0, of.out, SUMMED_COLUMNS):
         columns = min(SUMMED_COLUMNS, of.out - first)
         for tap in range(of.taps):
             for i in range(together):
                 at = ((group * of.taps + tap) * of.rows + channel + i) * of.columns + first
-                to = i * SUMMED_COLUMNS
-                for o in range(columns):
-                    store(totals, to + o, load(parts, at + o))
-                for chunk in range(1, of.chunks):
-                    for o in range(columns):
-                        store(totals, to + o, load(totals, to + o) + load(parts, at + chunk * length + o))
+                for o in range(0, columns, lanes):  # whole vectors: rows of sums are whole registers
+                    total = vector_at(parts, at + o)
+                    for chunk in range(1, of.chunks):
+                        total = plus(total, parts, at + chunk * length + o)
+                    tile_store(total, totals, i * SUMMED_COLUMNS + o, 0, 0, 1, lanes, False)
             for o in range(columns):
                 to = ((group * of.out + first + o) * of.into + channel) * of.taps + tap
                 for i in range(together):

@@ -100,15 +100,20 @@ def _pad(chunk, x, out, value, step, frame):
     """Write `each` padded rows, counted through all images, with `value` in the padding."""
     channels = frame.channels
     length, pitch = frame.width * channels, frame.columns * channels
-    for row in range(chunk * frame.each, min(frame.lines, (chunk + 1) * frame.each)):
-        start, y = row * pitch, row % frame.rows - frame.top
-        if not 0 <= y < frame.height:
+    first_row = chunk * frame.each
+    image, y = first_row // frame.rows, first_row % frame.rows - frame.top
+    for row in range(first_row, min(frame.lines, first_row + frame.each)):
+        start, source = row * pitch, image * step.image + y * step.row
+        is_inside = 0 <= y < frame.height
+        y += 1
+        if y == frame.rows - frame.top:
+            image, y = image + 1, -frame.top
+        if not is_inside:
             fill_with(out, start, start + pitch, value)
             continue
         first = start + frame.left * channels
         fill_with(out, start, first, value)
         fill_with(out, first + length, start + pitch, value)
-        source = row // frame.rows * step.image + y * step.row
         if step.channel == 1 and step.column == channels:
             copy(x, source, out, first, length)
         else:
