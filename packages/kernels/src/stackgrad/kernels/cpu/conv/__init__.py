@@ -86,6 +86,7 @@ LONGEST_ROW = 2 * PRODUCTS  # of g; a chunk has at least one row
 # --- chunks
 
 RESULT_CHUNKS = 128  # of a result, or of a gradient for the input
+PADDED_CHUNKS = 32  # of a copy with padding: to begin a chunk takes as long as to copy two rows of 28 pixels
 SUM_CHUNKS = 16  # of the gradient of a weight
 LARGEST_SUMMAND = 2**18  # values in all chunks of such a gradient together, if there are more than eight chunks
 SUMMAND_ROWS = 6  # rows of a packed chunk's sums are rounded up to multiples of this

@@ -32,7 +32,7 @@ from .._pointers import Memory, load, select, store
 from .._simd import tile_store
 from .._vector import plus, vector_at
 from .._width import lanes_of, wide_lanes
-from . import RESULT_CHUNKS, RESULT_TILES, SUMMED_ROWS
+from . import PADDED_CHUNKS, RESULT_TILES, SUMMED_ROWS
 
 Padding = tuple[Pair, Pair]
 
@@ -134,7 +134,7 @@ def padding(x: Array, around: Padding, behind: int, value: float = 0.0) -> Calla
     if c == 1 or w == 1:  # then this stride is never used
         channel, column = 1 if c == 1 else channel, c if w == 1 else column
     step = _Strides(image, row, column, channel)
-    each = max(1, -(-n * rows // RESULT_CHUNKS))
+    each = max(1, -(-n * rows // PADDED_CHUNKS))
     frame = _Frame(each, n * rows, rows, h, w, c, top, left, columns)
     in_order = (channel, column) == (1, c)
     chunks, work = -(-n * rows // each), n * rows * columns * c * (1 if in_order else STRIDED)
