@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import numpy as np
 
 from ._expression import Expression, Untraceable, tracing
+from ._guard import Guard, holds
 from ._ops import common_backend
 from ._plans import Plans
-from ._surroundings import Guard, Surroundings, holds
+from ._surroundings import Surroundings
 from ._symbolic import SymbolicScalar, Wanted
 from ._tape import captured_on
 from ._trace import Trace, symbol, traced

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from . import _grads
 from ._grads import like
-from ._surroundings import Surroundings, holds
+from ._guard import holds
+from ._surroundings import Surroundings
 from ._tape import Tape, captured_on
 from ._value import Value
 from ._writing import count_writes, expect_writable

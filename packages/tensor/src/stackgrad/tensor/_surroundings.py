@@ -21,30 +21,19 @@ import random
 import sys
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from io import IOBase
-from itertools import chain
-from operator import call, is_, itemgetter
-from types import (
-    BuiltinMethodType,
-    CellType,
-    CodeType,
-    FunctionType,
-    MappingProxyType,
-    MemberDescriptorType,
-    MethodType,
-    ModuleType,
-)
-from typing import Any, NamedTuple, TypeAlias
+from types import BuiltinMethodType, CellType, CodeType, FunctionType, MemberDescriptorType, MethodType, ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ._guard import PLAIN, Guard, guard_of, same
 from ._uses import Uses, uses_of
 from ._value import Value
 
-_PLAIN = (bool, int, float, complex, str, bytes, frozenset)
 _LONG = 1000  # entries of a list, dict or array; longer ones are compared by length alone
 
 
@@ -59,22 +48,6 @@ def _is_random(x: Any) -> bool:
 # Methods that Python calls implicitly to make, show or copy an object: not part of a step's work.
 _ASIDE = {"__init__", "__new__", "__repr__", "__str__", "__format__", "__getattr__", "__setattr__", "__delattr__"}
 _ASIDE |= {"__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__del__", "__init_subclass__", "__hash__"}
-
-
-def same(a: Any, b: Any) -> bool:
-    """Whether a value is unchanged: the same object, or an equal scalar or string."""
-    return a is b or (type(a) is type(b) and isinstance(a, _PLAIN) and (a == b or (a != a and b != b)))
-
-
-Guard: TypeAlias = tuple[Callable[[], Sequence[Any]], Sequence[Any]]
-"""A function that reads some values, and the values that it returns as long as a recording is valid."""
-
-
-def holds(guard: Guard) -> bool:
-    """Whether all values of a guard are unchanged."""
-    read, values = guard
-    now = read()
-    return len(now) == len(values) and (all(map(is_, now, values)) or all(map(same, now, values)))
 
 
 class Entry(NamedTuple):
@@ -95,12 +68,6 @@ class Entry(NamedTuple):
     def array(self) -> NDArray[Any] | None:
         """The NumPy array whose elements it holds, or None."""
         return self.owner if isinstance(self.owner, np.ndarray) else None
-
-    @property
-    def dict(self) -> Mapping[Any, Any]:
-        """The dict from which it is read by its key, or None."""
-        found = getattr(self.read, "__self__", None)
-        return found if type(found) in (dict, MappingProxyType) else None
 
     @property
     def lasts(self) -> bool:
@@ -126,34 +93,8 @@ class Surroundings:
         del self._seen
 
     def guard(self) -> Guard:
-        """A guard of all entries. Those of one dict are read together, which takes half the time."""
-        by_dict: dict[int, list[Entry]] = {}
-        others: list[Entry] = []
-        for entry in self.entries.values():
-            found = entry.dict
-            (others if found is None else by_dict.setdefault(id(found), [])).append(entry)
-        getters, dicts, values = [], [], []
-        for entries in by_dict.values():
-            found = entries[0].dict
-            held = [entry for entry in entries if entry.key in found]
-            # If all keys of a dict are read, and their number, then no other key can be in it.
-            whole = len(held) == len(found) and (id(found), len) in self.entries
-            others += [] if whole else [entry for entry in entries if entry.key not in found]
-            if len(held) < 2:  # itemgetter would not return a tuple
-                others += held
-                continue
-            getters.append(itemgetter(*[entry.key for entry in held]))
-            dicts.append(found)
-            values += [entry.value for entry in held]
-        reads, keys = [entry.read for entry in others], [entry.key for entry in others]
-
-        def read() -> Sequence[Any]:
-            try:
-                return [*chain.from_iterable(map(call, getters, dicts)), *map(call, reads, keys)]
-            except KeyError:  # one was deleted
-                return ()
-
-        return read, [*values, *[entry.value for entry in others]]
+        """A guard of all entries."""
+        return guard_of([(entry.read, entry.key, entry.value) for entry in self.entries.values()])
 
     def changed(self) -> dict[tuple[int, Any], Entry]:
         """The entries whose values have changed."""
@@ -164,7 +105,7 @@ class Surroundings:
     def _of(self, x: Any, name: str, asked: bool = False) -> Iterator[Entry]:
         """The entries that the value x leads to. `asked`: x is the captured function itself."""
         cls = type(x)
-        if id(x) in self._seen or isinstance(x, (Value, *_PLAIN)) or x is None:
+        if id(x) in self._seen or isinstance(x, (Value, *PLAIN)) or x is None:
             return
         self._seen[id(x)] = x  # kept, so that its id is not reused
         if cls is FunctionType:

@@ -49,12 +49,9 @@ def data(ctx: click.Context, as_json: bool) -> None:
 
 def _row(name: str) -> dict[str, Any]:
     published, folder = PUBLISHED[name], folder_of(name)
-    if name == "mnist":
-        state = "built in"
-    elif not (absent := missing(name, folder)):
-        state = "fetched"
-    else:
-        state = "not fetched" if len(absent) == len(published.files) else "fetched in part"
+    absent = missing(name, folder)
+    fetched = "fetched" if not absent else "not fetched" if len(absent) == len(published.files) else "fetched in part"
+    state = "built in" if name == "mnist" else fetched
     return {
         "name": name,
         "about": published.about,
