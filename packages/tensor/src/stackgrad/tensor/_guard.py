@@ -35,13 +35,13 @@ def guard_of(reads: Iterable[Read]) -> Guard:
     by_dict: dict[int, list[Read]] = {}
     others: list[Read] = []
     for read in reads:
-        owner = getattr(read[0], "__self__", None)
+        owner: Any = getattr(read[0], "__self__", None)
         is_get = type(owner) in (dict, MappingProxyType) and read[0] == owner.get
         (by_dict.setdefault(id(owner), []) if is_get else others).append(read)
     counted = {id(argument) for function, argument, _ in others if function is len}
     getters, dicts, values = [], [], []
     for of_dict in by_dict.values():
-        owner: Any = of_dict[0][0].__self__  # type: ignore[attr-defined]
+        owner = of_dict[0][0].__self__  # type: ignore[attr-defined]
         held = [read for read in of_dict if read[1] in owner]
         if len(held) < len(owner) or id(owner) not in counted:  # else all its keys are read: no other can be in it
             others += [read for read in of_dict if read[1] not in owner]

@@ -144,9 +144,10 @@ class Rearranging(Value):
                 raise ValueError(
                     f"split into {sizes} along dim {dim}: expected sizes of 0 or more that sum to {extent}"
                 )
-        elif expect_ints("split", split_size=split_size) or split_size < 0 or (split_size == 0 and extent):
-            raise ValueError(f"split into parts of {split_size} along dim {dim}: expected 1 or more")
         else:
+            expect_ints("split", split_size=split_size)
+            if split_size < 0 or (split_size == 0 and extent):
+                raise ValueError(f"split into parts of {split_size} along dim {dim}: expected 1 or more")
             sizes = [min(split_size, extent - start) for start in range(0, extent, split_size or 1)] or [0]
         starts = np.cumsum([0, *sizes]).tolist()
         return tuple([self.narrow(at, start, size) for start, size in zip(starts, sizes, strict=False)])
