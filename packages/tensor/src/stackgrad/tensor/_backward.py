@@ -170,21 +170,13 @@ def grad(
     """
     if not only_inputs:
         raise ValueError("grad with only_inputs=False: expected True; backward() adds to the grad of all leaves")
-    if not isinstance(outputs, Value | Sequence):
-        raise not_a_tensor("grad: outputs", outputs, "a tensor or a sequence of them")
-    if not isinstance(inputs, Value | Sequence):
-        raise not_a_tensor("grad: inputs", inputs, "a tensor or a sequence of them")
-    if not isinstance(grad_outputs, Value | Sequence | None):
-        raise not_a_tensor("grad: grad_outputs", grad_outputs, "a tensor or a sequence of them")
-    outs = [outputs] if isinstance(outputs, Value) else list(outputs)
-    ins = [inputs] if isinstance(inputs, Value) else list(inputs)
+    outs, ins = _listed("outputs", outputs), _listed("inputs", inputs)
     for x in (*outs, *ins):
         if not isinstance(x, Value):
             raise not_a_tensor("grad", x)
         refresh(x)
-    weights = (
-        [grad_outputs] * len(outs) if grad_outputs is None or isinstance(grad_outputs, Value) else list(grad_outputs)
-    )
+    for_all = grad_outputs is None or isinstance(grad_outputs, Value)
+    weights = [grad_outputs] * len(outs) if for_all else _listed("grad_outputs", grad_outputs)
     found = gradients(outs, ins, weights, create_graph if retain_graph is None else retain_graph, create_graph)
     for i, (x, gradient) in enumerate(zip(ins, found, strict=True)):
         if gradient is None and not allow_unused:
@@ -192,6 +184,15 @@ def grad(
                 f"inputs[{i}] of shape {x.shape} was not used to compute the outputs, or does not require a gradient"
             )
     return cast("tuple[Tensor, ...]", found)
+
+
+def _listed(name: str, given: Any) -> list[Any]:
+    """A tensor or a sequence as a list. Raises TypeError for anything else."""
+    if isinstance(given, Value):
+        return [given]
+    if not isinstance(given, Sequence):
+        raise not_a_tensor(f"grad: {name}", given, "a tensor or a sequence of them")
+    return list(given)
 
 
 def gradients(
