@@ -36,10 +36,15 @@ def several(name: str, values: Iterable[T]) -> list[T]:
 
 def sizes(name: str, value: Any) -> tuple[int, ...]:
     """`value`, an int or a sequence of ints, as a tuple. TypeError for anything else."""
-    given = value if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
-    if not all(hasattr(type(size), "__index__") for size in given):
-        raise TypeError(f"{name} must be an int or a sequence of ints; got {value!r}")
-    return tuple([operator.index(size) for size in given])
+    given = value if isinstance(value, (tuple, list)) or _is_sequence(value) else (value,)
+    try:
+        return tuple([operator.index(size) for size in given])
+    except TypeError:
+        raise TypeError(f"{name} must be an int or a sequence of ints; got {value!r}") from None
+
+
+def _is_sequence(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
 
 
 def not_negative(name: str, value: float) -> float:

@@ -175,8 +175,10 @@ def grad(
         if not isinstance(x, Value):
             raise not_a_tensor("grad", x)
         refresh(x)
-    for_all = grad_outputs is None or isinstance(grad_outputs, Value)
-    weights = [grad_outputs] * len(outs) if for_all else _listed("grad_outputs", grad_outputs)
+    if grad_outputs is None or isinstance(grad_outputs, Value):
+        weights = [grad_outputs] * len(outs)
+    else:
+        weights = _listed("grad_outputs", grad_outputs)
     found = gradients(outs, ins, weights, create_graph if retain_graph is None else retain_graph, create_graph)
     for i, (x, gradient) in enumerate(zip(ins, found, strict=True)):
         if gradient is None and not allow_unused:

@@ -23,14 +23,14 @@ def expect_optional(what: str, **values: object) -> None:
 def expect_ints(what: str, **values: object) -> None:
     """Raise TypeError unless each of these arguments of `what` is an integer."""
     for name, value in values.items():
-        if not hasattr(type(value), "__index__"):
+        if type(value) is not int and not hasattr(type(value), "__index__"):
             raise TypeError(f"{what}: {name} must be an int; got {type(value).__name__}")
 
 
 def expect_numbers(what: str, **values: object) -> None:
     """Raise TypeError unless each of these arguments of `what` is a real number, or a tensor of one."""
     for name, value in values.items():
-        if not (isinstance(value, Value | Symbolic) or hasattr(type(value), "__float__")):
+        if not (isinstance(value, (float, int, Value, Symbolic)) or hasattr(type(value), "__float__")):
             raise TypeError(f"{what}: {name} must be a number; got {type(value).__name__}")
 
 

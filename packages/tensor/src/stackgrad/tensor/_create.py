@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -344,7 +344,7 @@ def expect_several(what: str, tensors: Sequence[Tensor]) -> None:
     """Raise TypeError unless `tensors` is a sequence of tensors, ValueError if it is empty."""
     if type(tensors) is not list and isinstance(tensors, Value):
         raise TypeError(f"{what}: got one tensor, expected a sequence of them, as [x, y]")
-    if not isinstance(tensors, Iterable):
+    if not hasattr(type(tensors), "__iter__"):
         raise TypeError(f"{what}: got {type(tensors).__name__}, expected a sequence of tensors, as [x, y]")
     if not tensors:
         raise ValueError(f"{what} of no tensors: expected one or more")

@@ -52,6 +52,8 @@ def guard_of(reads: Iterable[Read]) -> Guard:
             dicts.append(owner)
             values += [value for _, _, value in held]
     functions, arguments = [function for function, _, _ in others], [argument for _, argument, _ in others]
+    if not getters:
+        return lambda: list(map(call, functions, arguments)), [value for _, _, value in others]
 
     def read_all() -> Sequence[Any]:
         try:

@@ -71,11 +71,12 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
 
 def checked(shape: Sequence[int]) -> Shape:
     """`shape` as a tuple. Raises ValueError for a negative extent, TypeError for anything but integers."""
-    if not isinstance(shape, Sequence) or not {*map(type, shape)} <= {int}:
-        shape = extents((shape,))
+    if type(shape) is tuple and all([type(extent) is int and extent >= 0 for extent in shape]):  # noqa: C419 - faster
+        return shape
+    shape = extents((shape,))
     if min(shape, default=0) < 0:
-        raise ValueError(f"shape {tuple(shape)} is not valid: expected extents of 0 or more")
-    return tuple(shape)
+        raise ValueError(f"shape {shape} is not valid: expected extents of 0 or more")
+    return shape
 
 
 def resolve_shape(shape: Sequence[int], size: int) -> Shape:

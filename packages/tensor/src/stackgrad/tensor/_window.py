@@ -78,7 +78,7 @@ class Window(_Window):
     def __new__(
         cls, kernel: Extents, stride: Extents = 1, padding: Padding = 0, dilation: Extents = 1, dims: int = 2
     ) -> Window:
-        if not is_integer(dims):
+        if type(dims) is not int and not is_integer(dims):
             raise TypeError(f"Window: dims must be an int; got {type(dims).__name__}")
         sizes = [
             one_per_dim(name, value, dims)
@@ -103,7 +103,7 @@ class Window(_Window):
         >>> Window(3, padding=1, dims=1).of_last(1)
         ((3,), (1,), ((1, 1),), (1,))
         """
-        if not is_integer(dims):
+        if type(dims) is not int and not is_integer(dims):
             raise TypeError(f"Window.of_last: dims must be an int; got {type(dims).__name__}")
         return self.kernel[-dims:], self.stride[-dims:], self.padding[-dims:], self.dilation[-dims:]
 

@@ -48,11 +48,10 @@ def batch_norm(
     >>> F.batch_norm(tensor([[3.0]]), tensor([1.0]), tensor([4.0]), eps=0.0)
     tensor([[1.]])
     """
-    expect_tensors("batch_norm", running_mean=running_mean)
-    if weight is None:
-        weight = sg.ones_like(running_mean)
-    if bias is None:
-        bias = sg.zeros_like(running_mean)
+    if weight is None or bias is None:
+        expect_tensors("batch_norm", running_mean=running_mean)
+        weight = sg.ones_like(running_mean) if weight is None else weight
+        bias = sg.zeros_like(running_mean) if bias is None else bias
     expect_tensors(
         "batch_norm", input=input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
     )
