@@ -31,7 +31,8 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         raise not_a_tensor("one_hot", tensor)
     if tensor.dtype != int64:
         raise TypeError(f"one_hot of {tensor.dtype}: expected int64 class indices")
-    expect_ints("one_hot", num_classes=num_classes)
+    if type(num_classes) is not int:  # the usual case needs no call
+        expect_ints("one_hot", num_classes=num_classes)
     if num_classes < 0:
         if not tensor.numel():
             raise ValueError("one_hot of an empty tensor: expected num_classes of 0 or more")

@@ -224,8 +224,10 @@ def arange(
     first, last = (0, start) if end is None else (start, end)
     if first is None or last is None:  # NumPy takes None for 0
         raise TypeError(f"arange from {first} to {last}: expected numbers")
-    expect_numbers("arange", start=first, end=last, step=step)
-    integers = all(isinstance(v, (int, np.integer)) for v in (first, last, step))
+    types = {type(first), type(last), type(step)}
+    if not types <= {int, float}:  # the usual case needs no call
+        expect_numbers("arange", start=first, end=last, step=step)
+    integers = all(issubclass(each, (int, np.integer)) for each in types)
     found = as_dtype(dtype or (int64 if integers else float32))
     if found == int64:
         first, last, step = int(first), int(last), int(step)

@@ -135,7 +135,8 @@ def next_draw(generator: Generator, row: int = 0) -> NDArray[np.uint64]:
     The first element is 0 unless processes share a batch with `row` elements per row: then it is the index in the whole
     batch, so that all processes together draw the values that one process with the whole batch would draw.
     """
-    _expect_generator(generator)
+    if type(generator) is not Generator:  # the usual case needs no call
+        _expect_generator(generator)
     draw = np.zeros(3, np.uint64)
 
     def count() -> None:

@@ -141,7 +141,8 @@ class Reductions(Value):
             if not isinstance(unbiased, bool | np.bool_ | int):
                 raise TypeError(f"var: unbiased must be True, False or None; got {type(unbiased).__name__}")
             correction = int(unbiased)
-        expect_numbers("var", correction=correction)
+        if type(correction) is not int:  # the usual case needs no call
+            expect_numbers("var", correction=correction)
         centred = _folds.centre(x, dims) if dims else x - x
         return (centred * centred)._reduce("sum", dims, keepdim) / max(x._count(dims) - correction, 0)
 

@@ -16,9 +16,10 @@ from ._pointers import Memory, load, store
 from ._simd import tile_store
 from ._transposed import tile_of_columns
 from ._vector import vector_at
-from ._width import lanes_of, wide_lanes, wide_lanes_of
+from ._width import WIDE_BYTES, lanes_of, wide_lanes_of
 
 BLOCK = 256  # pixels whose channels fit the first-level cache
+TILE = WIDE_BYTES // 4  # floats in a register: from so many channels and pixels on, tiles of them are transposed
 
 
 @kernel(lambda T: (Memory(T), Memory(T), *[types.intp] * 3))
@@ -49,9 +50,10 @@ def _transpose_tiles(chunk, x, out, c, pixels, blocks):
 def _transposed(x: Array, n: int, c: int, pixels: int, shape: Shape) -> Array:
     """x, whose memory is (n, c, pixels), transposed to (n, pixels, c) and viewed as `shape`."""
     out, blocks = empty(shape, x.dtype), -(-pixels // BLOCK)
-    by_tiles = x.dtype.kind == "f" and min(c, pixels) >= wide_lanes(x.dtype)
-    launch, work = (_transpose_tiles, x.size) if by_tiles else (_transpose, x.size * STRIDED)
-    launch[x.dtype](n * blocks, work, (x, out, c, pixels, blocks))
+    if c >= TILE and pixels >= TILE and x.dtype.kind == "f":
+        _transpose_tiles[x.dtype](n * blocks, x.size, (x, out, c, pixels, blocks))
+    else:
+        _transpose[x.dtype](n * blocks, x.size * STRIDED, (x, out, c, pixels, blocks))
     return out
 
 

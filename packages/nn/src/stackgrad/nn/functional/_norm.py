@@ -124,7 +124,8 @@ def layer_norm(
     """
     expect_tensors("layer_norm", input=input)
     expect_optional("layer_norm", weight=weight, bias=bias)
-    expect_numbers("layer_norm", eps=eps)
+    if type(eps) is not float:  # the usual case needs no call
+        expect_numbers("layer_norm", eps=eps)
     shape = sizes("layer_norm: normalized_shape", normalized_shape)
     first = input.ndim - len(shape)
     if not shape or first < 0 or input.shape[first:] != shape:
