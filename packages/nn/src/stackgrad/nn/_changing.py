@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+
 import stackgrad.tensor as sg
 from stackgrad.tensor import Backend, Tensor
 from stackgrad.tensor._checks import expect_functions
-from stackgrad.tensor._dtypes import as_dtype
 
 from . import _state
 from .parameter import Buffer, Parameter
@@ -109,7 +110,10 @@ class Changing:
         >>> nn.Linear(2, 1).astype(float64).weight.dtype
         dtype('float64')
         """
-        wanted = as_dtype(dtype)
+        try:
+            wanted = np.dtype(dtype)
+        except TypeError:
+            raise TypeError(f"a module has float32 or float64 tensors; got {dtype!r}") from None
         if wanted not in (sg.float32, sg.float64):
             raise TypeError(f"a module has float32 or float64 tensors; got {wanted}")
         return self._each(lambda tensor: tensor.astype(wanted) if tensor.dtype.kind == "f" else tensor)

@@ -189,10 +189,10 @@ def grad(
 
 
 def _listed(name: str, given: Any) -> list[Any]:
-    """A tensor or a sequence as a list. Raises TypeError for anything else."""
+    """A tensor or several as a list. Raises TypeError for anything else."""
     if isinstance(given, Value):
         return [given]
-    if not isinstance(given, Sequence):
+    if not hasattr(type(given), "__iter__"):
         raise not_a_tensor(f"grad: {name}", given, "a tensor or a sequence of them")
     return list(given)
 
