@@ -93,7 +93,7 @@ def run_cuda_tests(session: nox.Session, *tests: str, **environment: str) -> Non
     kernels = ("-e", "./packages/kernels[cuda13]")
     session.install(*from_tree("tensor"), *kernels, *from_group("kernels", "test"))
     tests = tuple(f"packages/kernels/tests/cuda/{test}" for test in tests)
-    session.run("pytest", "-n", "auto", *tests, *session.posargs, env=environment)  # each process uses one core
+    session.run("pytest", *ON_ALL_CORES, *tests, *session.posargs, env=environment)
 
 
 @nox.session(name="tests-cuda-simulator", tags=["tests", "kernels", "cuda"])
@@ -124,7 +124,7 @@ def browser_tests(session: nox.Session) -> None:
     if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
         session.skip("there is no Chromium: apt-get install chromium")
     session.install(*from_tree(*PACKAGES), *from_group("mnist", "browser"))
-    session.run("pytest", "packages/mnist/tests/browser", *session.posargs)
+    session.run("pytest", *ON_ALL_CORES, "packages/mnist/tests/browser", *session.posargs)
 
 
 @nox.session(python=False)

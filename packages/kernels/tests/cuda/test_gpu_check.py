@@ -91,7 +91,7 @@ def test_cases_stop_when_the_device_no_longer_answers(tools, monkeypatch):
 
     monkeypatch.setattr(cases, "CASES", [FailingCase("a"), FailingCase("b", die), FailingCase("c")])
     report = tools("_gpu.report").Report("a device", True, date(2026, 1, 2), "Python 3")
-    cases.run_cases(report, Namespace(dry_run=True, examples=1))
+    cases.run_cases(report, Namespace(dry_run=False, examples=1))
     assert [(check.what, check.found) for check in report.checks] == [
         ("case a", "example 0: ValueError: wrong"),
         ("case b", "example 0: ValueError: wrong"),

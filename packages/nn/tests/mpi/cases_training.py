@@ -22,6 +22,7 @@ from ranks import (
     examples,
     expect_close,
     expect_equal,
+    few_launches,
     messages,
     momentum,
     perceptron,
@@ -126,13 +127,13 @@ def cuda_aware_mpi() -> Iterator[None]:
 @case
 def gpu_gradients_travel_through_the_host_or_directly(folder: Path) -> None:
     """In Numba's GPU simulator, which `test_mpi.py` enables."""
-    expected = trained(perceptron, momentum, "numpy", epochs=1)
-    through_host = trained(perceptron, momentum, "cuda", epochs=1, bucket_bytes=100)
+    expected = trained(few_launches, momentum, "numpy", epochs=1)
+    through_host = trained(few_launches, momentum, "cuda", epochs=1, bucket_bytes=100)
     expect_close(through_host, expected)
-    expect_equal(trained(perceptron, momentum, "cuda", epochs=1, bucket_bytes=200, captured=True), through_host)
+    expect_equal(trained(few_launches, momentum, "cuda", epochs=1, bucket_bytes=200, captured=True), through_host)
     with cuda_aware_mpi():
         for options in ({"bucket_bytes": 200}, {"bucket_bytes": 100, "captured": True}):
-            found = trained(perceptron, momentum, "cuda", epochs=1, **options)
+            found = trained(few_launches, momentum, "cuda", epochs=1, **options)
             expect_equal(found, through_host)
             (planned,) = found.optimizer._averaging._buckets.values()
             assert all(bucket.on_device for bucket in planned[0])
@@ -140,9 +141,9 @@ def gpu_gradients_travel_through_the_host_or_directly(folder: Path) -> None:
 
 @case
 def compressed_gpu_gradients_travel_through_the_host(folder: Path) -> None:
-    expected = trained(perceptron, momentum, "cuda", epochs=1, compress="bfloat16")
+    expected = trained(few_launches, momentum, "cuda", epochs=1, compress="bfloat16", count=18)
     with cuda_aware_mpi():
-        expect_equal(trained(perceptron, momentum, "cuda", epochs=1, compress="bfloat16"), expected)
+        expect_equal(trained(few_launches, momentum, "cuda", epochs=1, compress="bfloat16", count=18), expected)
 
 
 @case
@@ -302,7 +303,7 @@ def a_gpu_parameter_used_on_some_ranks_has_a_gradient_on_all(folder: Path) -> No
 
 
 def expect_gradients_of_some_ranks(backend: str) -> None:
-    x, y = examples(backend)
+    x, y = examples(backend, count=8)
     for size in (1, 10**6):
         sg.manual_seed(4)
         model = Branches({HERE.size - 1}).to(backend)

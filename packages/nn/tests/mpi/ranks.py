@@ -35,15 +35,21 @@ def case(function: Callable[[Path], None]) -> Callable[[Path], None]:
 # --- a small problem
 
 
-def examples(backend: str, features: tuple[int, ...] = (6,)) -> tuple[sg.Tensor, sg.Tensor]:
+def examples(backend: str, features: tuple[int, ...] = (6,), count: int = EXAMPLES) -> tuple[sg.Tensor, sg.Tensor]:
     source = np.random.default_rng(0)
-    x = source.standard_normal((EXAMPLES, *features)).astype(np.float32)
-    return sg.tensor(x, backend=backend), sg.tensor(source.integers(0, 3, EXAMPLES), backend=backend)
+    x = source.standard_normal((count, *features)).astype(np.float32)
+    return sg.tensor(x, backend=backend), sg.tensor(source.integers(0, 3, count), backend=backend)
 
 
 def perceptron(backend: str, seed: int = 1) -> nn.Module:
     sg.manual_seed(seed)
     return nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 5), nn.ReLU(), nn.Linear(5, 3)).to(backend)
+
+
+def few_launches(backend: str) -> nn.Module:
+    """For the GPU simulator, where launches take long."""
+    sg.manual_seed(1)
+    return nn.Sequential(nn.Linear(6, 4), nn.Tanh(), nn.Linear(4, 3)).to(backend)
 
 
 def convolutional(backend: str) -> nn.Module:
@@ -94,7 +100,7 @@ class Run:
         x, y = self.data
         RowsBefore.count = 0  # as in one process
         for _ in range(count):
-            for index in self.batches(EXAMPLES, BATCH, self.generator):
+            for index in self.batches(len(y), BATCH, self.generator):
                 self.learn(x[index], y[index])
                 self.schedule.step()
         return self
@@ -137,13 +143,14 @@ def trained(
     captured: bool = False,
     alone: bool = False,
     convert: bool = False,
+    count: int = EXAMPLES,
     **options: Any,
 ) -> Run:
     model = make(backend)
     if convert:
         distributed.convert_sync_batchnorm(model)
     own = optimizer(model.parameters())
-    run = Run(model, own if alone else spread(own, **options), examples(backend, features), captured)
+    run = Run(model, own if alone else spread(own, **options), examples(backend, features, count), captured)
     return run.epochs(epochs)
 
 
