@@ -10,7 +10,7 @@ from stackgrad.mnist import load, normalise
 EPOCHS, BATCH, RATE = 3, 64, 0.004
 data = load()  # uint8 images (60,000, 28, 28) to train on and 10,000 to test with, and their labels
 sg.manual_seed(0)
-model = nn.Sequential(  # LeCun et al., "Gradient-based learning applied to document recognition", 1998
+model = nn.Sequential(  # after LeCun et al., "Gradient-based learning applied to document recognition", 1998
     *(nn.Conv2d(1, 6, 5, padding=2, activation="relu"), nn.MaxPool2d(2)),  # (batch, 1, 28, 28) to (batch, 6, 14, 14)
     *(nn.Conv2d(6, 16, 5, activation="relu"), nn.MaxPool2d(2), nn.Flatten()),  # to (batch, 16, 5, 5) to (batch, 400)
     *(nn.Linear(400, 120, activation="relu"), nn.Linear(120, 84, activation="relu"), nn.Linear(84, 10)),

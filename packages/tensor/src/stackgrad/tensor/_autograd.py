@@ -2,8 +2,9 @@
 
 Every differentiable operation is a `Function` or a row of the op table. Applying one to a tensor that requires a
 gradient creates a `Node`: in this file for a `Function`, in `_ops` for a row. The node holds the `Context`, where the
-function keeps what its backward needs, and an edge for each tensor argument: to the node that made that tensor or, for
-a leaf, to the tensor itself. A leaf is a tensor that no recorded operation made, such as a parameter.
+function keeps what its backward needs, and an edge for each tensor argument: to the node that made that tensor, for a
+leaf to the tensor itself, and None if it requires no gradient. A leaf is a tensor that no recorded operation made, such
+as a parameter.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ Saved = tuple["Tensor", int, "weakref.ref[Node] | None"]
 class Context:
     """What a function keeps from its forward for its backward: the `ctx` argument of both.
 
-    Keep tensors with `save` and anything else as an attribute, under any name: Python gives the attributes below, with
-    two underscores, names that no function sets.
+    Keep tensors with `save` and anything else as an attribute, under any name. The attributes below start with two
+    underscores, so Python renames them, and a function's own cannot collide with them.
     """
 
     if TYPE_CHECKING:  # the attributes that functions set and read

@@ -1,7 +1,8 @@
 """Backpropagation: each node of the graph turns the gradient of its result into gradients of its inputs.
 
 A node waits until everything computed from it has contributed its part, so each is visited once, in a loop without
-recursion. Gradients are tensors, computed with the same operations, so a gradient can have a gradient.
+recursion. Gradients are tensors. With `create_graph` they are computed with the same recorded operations, so a gradient
+can have a gradient.
 """
 
 from __future__ import annotations
@@ -113,10 +114,11 @@ def _start(outputs: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> lis
 
 
 def backward(out: Tensor, gradient: Tensor | None, retain_graph: bool, create_graph: bool) -> None:
-    """Add the gradient of `out` to the `.grad` of every leaf it was made from."""
+    """Add the gradient of `out` to the `.grad` of every leaf that it was made from and that requires a gradient."""
     # A gradient may be a view, the caller's tensor or the grad of another leaf: each leaf gets its own memory.
     taken = {id(gradient.data)} if isinstance(gradient, Value) else set()
     mode = here.mode
+    # Without `create_graph`, nothing that backward computes is recorded, and functions may call the backend directly.
     recorded, mode.recording = mode.recording, create_graph
     try:
         for leaf, total in _walk([out], _start([out], [gradient]), retain_graph or create_graph):

@@ -1,5 +1,5 @@
-"""Convolution, its input gradient and its weight gradient. Each is linear in both of its tensors, and the other two are
-its gradients, to any order.
+"""Convolution, its input gradient and its weight gradient. Without bias and relu, each is linear in both its tensors, and
+the other two are its gradients, to any order.
 """
 
 from __future__ import annotations

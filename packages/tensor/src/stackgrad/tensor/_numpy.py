@@ -63,11 +63,11 @@ class NumpyBackend(HostBackend):
 
     @_quiet
     def conv2d_input_grad(self, g: Array, weight: Array, size: Pair, window: Window, groups: int) -> Array:
-        # (n, o, oh, ow) with (o, c, kh, kw) over o: (n, oh, ow, c, kh, kw); each tap, an element
-        # under the window, is added where it was read
+        # (n, o, oh, ow) with (o, c, kh, kw) over o: (n, oh, ow, c, kh, kw), the values under the
+        # window, each of which is added where it was read
         pairs = zip(np.split(g, groups, axis=1), np.split(weight, groups), strict=True)
-        taps = np.concatenate([_sums.tensordot(part, w, (1,), (0,)) for part, w in pairs], axis=3)
-        return _add_under_window(taps.transpose(0, 3, 1, 2, 4, 5), size, window)
+        values = np.concatenate([_sums.tensordot(part, w, (1,), (0,)) for part, w in pairs], axis=3)
+        return _add_under_window(values.transpose(0, 3, 1, 2, 4, 5), size, window)
 
     @_quiet
     def conv2d_weight_grad(self, x: Array, g: Array, window: Window, groups: int) -> Array:
@@ -83,6 +83,7 @@ class NumpyBackend(HostBackend):
     # --- pooling
 
     def max_pool2d(self, x: Array, window: Window) -> tuple[Array, Array]:
+        """The largest values, and their taps: the index of each under its window, row by row."""
         flat = _flat(_under_window(_pad(x, window, -np.inf), window))
         inside = _flat(_under_window(_pad(np.ones(x.shape, bool), window), window))
         best = flat.max(axis=-1, keepdims=True)
@@ -166,6 +167,7 @@ class NumpyBackend(HostBackend):
         v: list[Array],
         numbers: NDArray[np.float64],
     ) -> None:
+        # rate and scale2 correct the bias of the two means; rest1 is 1 - beta1; AdamW has a shrink below 1
         rate, beta1, rest1, beta2, rest2, scale2, eps, weight_decay, shrink = numbers.tolist()
         for p, g, mean, square in zip(params, grads, m, v, strict=True):
             p *= shrink
@@ -191,13 +193,13 @@ def _under_window(x: Array, window: Window) -> Array:
 
 
 def _flat(views: Array) -> Array:
-    """The taps of the window as one dimension: (n, c, oh, ow, kh * kw)."""
+    """The elements under the window as one dimension: (n, c, oh, ow, kh * kw)."""
     return views.reshape(*views.shape[:4], views.shape[4] * views.shape[5])
 
 
-def _add_under_window(taps: Array, size: Pair, window: Window) -> Array:
+def _add_under_window(values: Array, size: Pair, window: Window) -> Array:
     """The adjoint of padding and `_under_window`: sum (n, c, oh, ow, kh, kw) into (n, c, *size)."""
-    n, c, oh, ow, kh, kw = taps.shape
+    n, c, oh, ow, kh, kw = values.shape
     (sh, sw), (dh, dw) = window.stride, window.dilation
     (top, _), (left, _) = window.padding
     out = np.zeros((n, c, *window.padded(size)), np.float64)
@@ -205,5 +207,5 @@ def _add_under_window(taps: Array, size: Pair, window: Window) -> Array:
         for j in range(kw):
             rows = slice(i * dh, i * dh + oh * sh, sh)
             columns = slice(j * dw, j * dw + ow * sw, sw)
-            out[:, :, rows, columns] += taps[:, :, :, :, i, j]
-    return out[:, :, top : top + size[0], left : left + size[1]].astype(taps.dtype)
+            out[:, :, rows, columns] += values[:, :, :, :, i, j]
+    return out[:, :, top : top + size[0], left : left + size[1]].astype(values.dtype)

@@ -10,8 +10,9 @@ The operation on every backend, its gradient, its tests and its benchmark all fo
           separate version for integers are listed in `OF_INTEGERS` of stackgrad.kernels._scalar.
 `grads`   for each operand the gradient as a tensor expression, or None where no gradient flows. Its parameters name
           what it needs: g (the gradient of the result), out, x, y, z; only these are kept until backward. It selects
-          with `where`, `relu_grad` or `where_larger` instead of multiplying by 0 or 1, because 0 times infinity is
-          NaN. `testing/special_values.json` lists the values of each row at 0, infinities, NaN, ties and bounds.
+          with `where`, `relu_grad` or `where_larger` instead of multiplying by 0 or 1 where PyTorch does, because 0
+          times infinity is NaN. `testing/special_values.json` lists the values of each row at 0, infinities, NaN, ties
+          and bounds.
 `accepts` the dtypes the operation is defined on: b(ool), i(nt64), f(loat). If it is f alone, other dtypes are
           converted to float32 first.
 `result`  "same" as the operands, or "bool".

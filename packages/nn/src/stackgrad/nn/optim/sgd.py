@@ -1,4 +1,4 @@
-"""Gradient descent. `Optimizer.step` calls `update`; the primitive `sgd_step` updates the parameters."""
+"""Gradient descent. `Optimizer.step` calls `update`, and that `sg.sgd_step`, which changes the parameters in place."""
 
 from __future__ import annotations
 
