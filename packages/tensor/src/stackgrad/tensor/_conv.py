@@ -1,5 +1,6 @@
-"""Convolution, its input gradient and its weight gradient. Without bias and relu, each is linear in both its tensors, and
-the other two are its gradients, to any order.
+"""Convolution, its input gradient and its weight gradient, any two of which are the gradients of the third.
+
+Without bias and relu, each is linear in both of its tensors; so they have gradients of any order.
 """
 
 from __future__ import annotations
