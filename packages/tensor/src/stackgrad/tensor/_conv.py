@@ -1,4 +1,4 @@
-"""Convolution, its input gradient and its weight gradient, any two of which are the gradients of the third.
+"""Convolution, its input gradient and its weight gradient: for each of the three, the other two are the gradients.
 
 Without bias and relu, each is linear in both of its tensors; so they have gradients of any order.
 """
