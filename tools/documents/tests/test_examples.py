@@ -4,7 +4,6 @@ import doctest
 
 import pytest
 
-import stackgrad.tensor as sg
 from tools.docstrings import EXAMPLES, NAMES, docstrings
 
 # What has none, by the beginning of the name, and why.
@@ -38,16 +37,9 @@ WITHOUT = {
 }
 
 
+pytestmark = pytest.mark.usefixtures("surroundings")
+
 DOCSTRINGS = docstrings()
-
-
-@pytest.fixture(autouse=True)
-def _surroundings(tmp_path, monkeypatch):
-    sg.set_default_backend("numpy")
-    sg.manual_seed(0)
-    monkeypatch.chdir(tmp_path)
-    yield
-    sg.set_default_backend(None)
 
 
 def test_every_public_name_has_an_example():

@@ -14,6 +14,8 @@ import stackgrad.tensor as sg
 from tools.docstrings import EXAMPLES, NAMES
 from tools.public_names import public_values
 
+pytestmark = pytest.mark.usefixtures("surroundings")
+
 WRONG = {"text": "a", "a float": 2.5, "None": None, "an object": object(), "a list": [1.5, "a"], "{}": {}, "1j": 1j}
 
 # Called by the library with its own values, and by users only to look at what it returns.
@@ -85,15 +87,6 @@ def replaced(text, name):
         else:
             again.keywords.append(ast.keyword(which, wrong))
         yield which, compile(ast.fix_missing_locations(program), "<example>", "exec")
-
-
-@pytest.fixture(autouse=True)
-def _surroundings(tmp_path, monkeypatch):
-    sg.set_default_backend("numpy")
-    sg.manual_seed(0)
-    monkeypatch.chdir(tmp_path)
-    yield
-    sg.set_default_backend(None)
 
 
 @pytest.mark.filterwarnings("ignore")  # what a valid value of another type computes

@@ -132,8 +132,9 @@ class Subset(Dataset[Example]):
         _expect_dataset("Subset", dataset)
         if not hasattr(indices, "__getitem__") or isinstance(indices, str | Mapping):
             raise TypeError(f"Subset: indices must be a sequence of ints; got {type(indices).__name__}")
-        for index in indices if isinstance(indices, list | tuple) else ():
-            expect_ints("Subset", index=index)
+        for kind in {*map(type, indices)} if isinstance(indices, list | tuple) else ():
+            if not hasattr(kind, "__index__"):
+                raise TypeError(f"Subset: indices must be ints; got {kind.__name__}")
         self.dataset = dataset
         self.indices = indices
 

@@ -95,11 +95,9 @@ def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
 
     >>> nn.saving.replace_file("notes.txt", b"done")
     """
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"expected the path of a file; got {type(path).__name__}")
     if not isinstance(content, bytes):
         raise TypeError(f"replace_file: content must be bytes; got {type(content).__name__}")
-    target = Path(path)
+    target = _as_path(path)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         with open(partial, "wb") as file:
@@ -178,10 +176,14 @@ def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
         return {name: text for name, text in (file.metadata() or {}).items() if name != _NESTING}
 
 
-def _open(path: str | os.PathLike[str]) -> Any:
+def _as_path(path: str | os.PathLike[str]) -> Path:
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"expected the path of a file; got {type(path).__name__}")
-    if not Path(path).is_file():
+    return Path(path)
+
+
+def _open(path: str | os.PathLike[str]) -> Any:
+    if not _as_path(path).is_file():
         raise FileNotFoundError(f"there is no file {path}")
     try:
         return safetensors.safe_open(path, framework="numpy")

@@ -60,23 +60,19 @@ def adam_numbers(
     (9,)
     """
     try:
-        early = step < 1
+        if step < 1:
+            raise ValueError(f"adam_numbers of step {step}: expected 1 or more")
         (b1, b2), shrink = betas, 1 - lr * weight_decay if decoupled else 1.0
         decay = 0.0 if decoupled else weight_decay
         factors = [lr / (1 - b1**step), b1, 1 - b1, b2, 1 - b2, 1 / (1 - b2**step), eps, decay, shrink]
-        numbers = np.array(factors, np.float64)
-    except (TypeError, ValueError, ZeroDivisionError):
+        return np.array(factors, np.float64)
+    except (TypeError, ValueError):
         expect_ints("adam_numbers", step=step)
         expect_numbers("adam_numbers", lr=lr, eps=eps, weight_decay=weight_decay)
         if not isinstance(betas, tuple | list) or len(betas) != 2:
             raise TypeError(f"adam_numbers: betas must be two numbers; got {betas!r}") from None
         expect_numbers("adam_numbers", beta1=betas[0], beta2=betas[1])
-        early = step < 1
-        if not early:
-            raise
-    if early:
-        raise ValueError(f"adam_numbers of step {step}: expected 1 or more")
-    return numbers
+        raise
 
 
 def sgd_step(

@@ -13,7 +13,7 @@ NO_PADDING: Sides = ((0, 0), (0, 0))
 
 def is_integer(value: object) -> bool:
     """Whether `value` is an int, Python's or NumPy's, and not a bool."""
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    return type(value) is int or (isinstance(value, numbers.Integral) and not isinstance(value, bool))
 
 
 def image_size(shape: Shape) -> Pair:
@@ -78,7 +78,7 @@ class Window(_Window):
     def __new__(
         cls, kernel: Extents, stride: Extents = 1, padding: Padding = 0, dilation: Extents = 1, dims: int = 2
     ) -> Window:
-        if type(dims) is not int and not is_integer(dims):
+        if not is_integer(dims):
             raise TypeError(f"Window: dims must be an int; got {type(dims).__name__}")
         sizes = [
             one_per_dim(name, value, dims)
@@ -103,7 +103,7 @@ class Window(_Window):
         >>> Window(3, padding=1, dims=1).of_last(1)
         ((3,), (1,), ((1, 1),), (1,))
         """
-        if type(dims) is not int and not is_integer(dims):
+        if not is_integer(dims):
             raise TypeError(f"Window.of_last: dims must be an int; got {type(dims).__name__}")
         return self.kernel[-dims:], self.stride[-dims:], self.padding[-dims:], self.dilation[-dims:]
 

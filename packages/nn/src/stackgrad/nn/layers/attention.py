@@ -64,7 +64,9 @@ class MultiheadAttention(Module):
         generator: Generator | None = None,
         dtype: DTypeLike | None = None,
     ) -> None:
-        expect_ints("MultiheadAttention", embed_dim=embed_dim, num_heads=num_heads)
+        kdim = embed_dim if kdim is None else kdim
+        vdim = embed_dim if vdim is None else vdim
+        expect_ints("MultiheadAttention", embed_dim=embed_dim, num_heads=num_heads, kdim=kdim, vdim=vdim)
         if num_heads < 1 or embed_dim < 1 or embed_dim % num_heads:
             raise ValueError(f"MultiheadAttention: num_heads {num_heads} does not divide embed_dim {embed_dim}")
         self.embed_dim = embed_dim
@@ -73,18 +75,15 @@ class MultiheadAttention(Module):
         self.batch_first = batch_first
         self.generator = generator
 
-        expect_ints("MultiheadAttention", kdim=embed_dim if kdim is None else kdim)
-        expect_ints("MultiheadAttention", vdim=embed_dim if vdim is None else vdim)
-
         def weight(rows: int, columns: int) -> Parameter:
             return Parameter(init.xavier_uniform((rows, columns), generator=generator, dtype=dtype))
 
-        if kdim in (None, embed_dim) and vdim in (None, embed_dim):
+        if kdim == vdim == embed_dim:
             self.in_proj_weight: Parameter | None = weight(3 * embed_dim, embed_dim)
         else:
             self.q_proj_weight = weight(embed_dim, embed_dim)
-            self.k_proj_weight = weight(embed_dim, kdim or embed_dim)
-            self.v_proj_weight = weight(embed_dim, vdim or embed_dim)
+            self.k_proj_weight = weight(embed_dim, kdim)
+            self.v_proj_weight = weight(embed_dim, vdim)
             self.in_proj_weight = None
         self.in_proj_bias = Parameter(sg.zeros(3 * embed_dim, dtype=dtype)) if bias else None
         self.out_proj = Linear(embed_dim, embed_dim, bias, generator, dtype=dtype)
