@@ -10,7 +10,8 @@ from stackgrad.tensor import Generator, Tensor, capture, from_numpy, get_backend
 
 from ._values import class_indices, pixels
 
-Step = Callable[[Tensor, Tensor], Tensor]
+Step = Callable[..., Tensor]
+Batch = tuple[Tensor, Tensor]
 
 
 def images(count: int, backend: str = "cpu") -> Tensor:
@@ -28,12 +29,17 @@ def model_on(name: str, backend: str = "cpu") -> Model:
     return make_model(name, generator=Generator(0)).to(get_backend(backend))
 
 
-def training_step(model: Model, captured: bool) -> Step:
-    """A step of AdamW on a batch, which returns the loss."""
+def _as_given(batch: Tensor, target: Tensor) -> Batch:
+    return batch, target
+
+
+def training_step(model: Model, captured: bool, read: Callable[..., Batch] = _as_given) -> Step:
+    """A step of AdamW, which returns the loss, on the batch that `read` makes of the step's arguments."""
     model.train()
     optimizer = nn.AdamW(model.parameters(), lr=0.001, weight_decay=0.01)
 
-    def step(batch: Tensor, target: Tensor) -> Tensor:
+    def step(*given: Tensor) -> Tensor:
+        batch, target = read(*given)
         optimizer.zero_grad()
         loss = model.loss(model(batch), target)
         loss.backward()

@@ -157,22 +157,20 @@ def train(model_name: str, batch: int, source: str, how: str) -> Kind:
     images, labels = pixels(SAMPLES), class_indices(SAMPLES)
     order = [np.arange(i, i + batch) for i in range(0, SAMPLES, batch)]
     ready = [(normalise(images[i]), from_numpy(labels[i])) for i in order]
+    of_all = from_numpy(labels)
+
+    def from_pixels(index: Tensor) -> tuple[Tensor, Tensor]:
+        return normalise(images, index=index), of_all[index]
 
     def stepper(dropping: bool) -> Callable[[], Tensor]:
         model = make_model(model_name, generator=Generator(0))
         if not dropping and hasattr(model, "dropout"):
             model.dropout.p = 0.0
-        step = training_step(model, captured=how == "captured")
         if source == "float32":
-            batches = cycle(ready)
+            step, batches = training_step(model, how == "captured"), cycle(ready)
             return lambda: step(*next(batches))
-        indices = cycle(order)
-
-        def from_pixels() -> Tensor:
-            index = next(indices)
-            return step(normalise(images, index=index), from_numpy(labels[index]))
-
-        return from_pixels
+        step, indices = training_step(model, how == "captured", from_pixels), cycle(order)
+        return lambda: step(from_numpy(next(indices)))
 
     checked = stepper(dropping=False)
     return stepper(dropping=True), lambda _: [np.array([checked().item() for _ in range(STEPS)])]

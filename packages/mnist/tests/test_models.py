@@ -9,7 +9,7 @@ from stackgrad.mnist import MODELS, ConvNet, Course, Dataset, LeNet5, Split, mak
 from stackgrad.mnist.training.evaluate import count_correct, probabilities
 from stackgrad.mnist.training.recipes import Recipe
 from stackgrad.mnist.training.steps import Training
-from stackgrad.tensor import Generator, from_numpy, set_default_backend
+from stackgrad.tensor import Generator, capture, from_numpy, set_default_backend
 
 # Counts of weights and biases, layer by layer.
 LENET5 = [6 * 25 + 6, 16 * 6 * 25 + 16, 400 * 120 + 120, 120 * 84 + 84, 84 * 10 + 10]
@@ -32,6 +32,18 @@ def test_normalise_equals_the_formula(backend: str) -> None:
         for view in (mixed, mixed[::-2], mixed[:, :, ::-1], mixed.transpose(0, 2, 1)):
             expected = (view / 255 - 0.1307) / 0.3081
             np.testing.assert_allclose(normalise(view, backend).numpy()[:, 0], expected, atol=2e-7)
+
+
+@pytest.mark.parametrize("backend", ["cpu", "numpy"])
+def test_a_captured_function_normalises_the_images_of_each_index(backend: str) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (9, 28, 28)).astype(np.uint8)
+    pick = capture(lambda index: normalise(images, index=index))
+    for index in np.random.default_rng(1).integers(0, 9, (5, 4)):
+        got = pick(from_numpy(index, backend=backend))
+        assert (got.shape, got.backend.name) == ((4, 1, 28, 28), backend)
+        assert np.array_equal(got.numpy(), normalise(images, backend, index).numpy())
+    with pytest.raises(IndexError):
+        pick(from_numpy(np.array([0, 1, 2, 9]), backend=backend))
 
 
 def test_normalised_mnist_has_mean_0_and_variance_1(mnist: Dataset) -> None:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stackgrad.kernels import scaled_bytes
+from stackgrad.tensor import capture, from_numpy
 
 
 @given(st.integers(1, 40), st.sampled_from([(), (3,), (28, 28), (5, 0), (9_000,)]), st.integers(0, 40), st.data())
@@ -18,6 +19,20 @@ def test_as_numpy_in_float64(n, shape, count, data):
     found = scaled_bytes(rows, index, factor, shift)
     assert found.dtype == np.float32
     assert np.array_equal(found, (rows[index] * factor + shift).astype(np.float32))
+    if rows.flags.c_contiguous:
+        assert np.array_equal(scaled_bytes(rows, from_numpy(index), factor, shift).numpy(), found)
+
+
+@given(st.integers(1, 9), st.integers(1, 2_000), st.integers(1, 40), st.integers(0, 99))
+def test_replays_read_the_rows_of_their_own_indices(n, size, count, seed):
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(0, 256, (n, size)).astype(np.uint8)
+    pick = capture(lambda index: scaled_bytes(rows, index, 0.5, -1.0))
+    for _ in range(4):
+        index = rng.integers(0, n, count)
+        assert np.array_equal(pick(from_numpy(index)).numpy(), scaled_bytes(rows, index, 0.5, -1.0))
+    with pytest.raises(IndexError, match=f"scaled_bytes: an index outside 0 .. {n - 1}"):
+        pick(from_numpy(np.full(count, n)))
 
 
 BYTES = np.zeros((3, 2), np.uint8)
@@ -32,6 +47,11 @@ BYTES = np.zeros((3, 2), np.uint8)
         (BYTES, np.array([[0]]), ValueError, r"index of int64 \(1, 1\): expected int64 \(m,\)"),
         (BYTES, np.array([0, 3]), IndexError, r"an index outside 0 .. 2"),
         (BYTES, np.array([-1]), IndexError, r"an index outside 0 .. 2"),
+        (BYTES[:, :0], np.array([3]), IndexError, r"an index outside 0 .. 2"),
+        (BYTES[::2], np.array([2]), IndexError, r"an index outside 0 .. 1"),
+        (BYTES, from_numpy(np.array([0.0])), ValueError, r"index of float64 \(1,\): expected int64 \(m,\)"),
+        (BYTES, from_numpy(np.array([0]), backend="numpy"), ValueError, "on the backend numpy: expected a tensor on c"),
+        (BYTES[::2], from_numpy(np.array([0])), ValueError, r"rows that are not in C order: pass np.ascontiguousarray"),
     ],
 )
 def test_what_is_refused(rows, index, error, text):

@@ -144,8 +144,8 @@ def batches_shown(monkeypatch: pytest.MonkeyPatch) -> list[npt.NDArray[np.uint8]
     shown: list[npt.NDArray[np.uint8]] = []
     plain = normalise
 
-    def spy(images: npt.NDArray[np.uint8], index: npt.NDArray[np.int64] | None = None) -> Any:
-        shown.append(images if index is None else images[index])
+    def spy(images: npt.NDArray[np.uint8], index: Tensor | None = None) -> Any:
+        shown.append(images if index is None else images[index.numpy()])
         return plain(images, index=index)
 
     monkeypatch.setattr("stackgrad.mnist.training.steps.normalise", spy)

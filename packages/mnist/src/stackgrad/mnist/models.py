@@ -17,22 +17,27 @@ MEAN, STD = 0.1307, 0.3081
 
 
 def normalise(
-    images: NDArray[np.uint8], backend: str | Backend | None = None, index: NDArray[np.int64] | None = None
+    images: NDArray[np.uint8], backend: str | Backend | None = None, index: NDArray[np.int64] | Tensor | None = None
 ) -> Tensor:
     """Convert uint8 images (n, 28, 28) to float32 (n, 1, 28, 28), scaled so that MNIST has mean 0 and variance 1.
 
-    With `index`, int64 (m,), the images of these indices alone. Raises ValueError for another dtype or shape.
+    With `index`, int64 (m,), the images of these indices alone. If that is a tensor, on the backend `cpu` or `numpy`,
+    the result is on its backend, and the replay of a captured function reads the images that it names then. Raises
+    ValueError for another dtype, shape or backend, and IndexError for an index that is too large.
     """
     if images.dtype != np.uint8 or images.shape[1:] != IMAGE_SHAPE:
         raise ValueError(f"images must be uint8 (n, 28, 28), not {images.dtype} {images.shape}")
     factor, shift = 1 / (255 * STD), -MEAN / STD
-    backend = get_backend(backend)
+    backend = index.backend if isinstance(index, Tensor) else get_backend(backend)
     if backend.name == "numpy":
-        values = ((images if index is None else images[index]) * factor + shift).astype(np.float32)
-    else:
-        from stackgrad.kernels import scaled_bytes  # imported here, since it loads llvmlite
+        some = index.numpy() if isinstance(index, Tensor) else index
+        values = ((images if some is None else images[some]) * factor + shift).astype(np.float32)
+        return from_numpy(values[:, None], backend=backend)
+    from stackgrad.kernels import scaled_bytes  # imported here, since it loads llvmlite
 
-        values = scaled_bytes(images, np.arange(len(images)) if index is None else index, factor, shift)
+    if isinstance(index, Tensor):
+        return scaled_bytes(images, index, factor, shift).unsqueeze(1)
+    values = scaled_bytes(images, np.arange(len(images)) if index is None else index, factor, shift)
     return from_numpy(values[:, None], backend=backend)
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any, NoReturn, overload
 
 import numpy as np
 from numpy.typing import NDArray
+
+from stackgrad.tensor import Tensor
+from stackgrad.tensor._autograd import BuiltinFunction, Context
 
 from ._channels_last import in_order
 from ._kernel import kernel
@@ -34,19 +38,37 @@ def _scale(chunk, rows, index, out, factor, shift, extent, count, size, each):
             store(out, i * size + j, np.float32(load(rows, source + j) * factor + shift))
 
 
-def scaled_bytes(rows: NDArray[np.uint8], index: NDArray[np.int64], factor: float, shift: float) -> NDArray[np.float32]:
+class _Scaled(BuiltinFunction):
+    """`_scaled` for a tensor of indices, which has no gradient."""
+
+    @staticmethod
+    def forward(ctx: Context, index: Tensor, rows: NDArray[np.uint8], factor: float, shift: float) -> Tensor:
+        return index.new(_scaled(rows, index.data, factor, shift))
+
+
+@overload
+def scaled_bytes(
+    rows: NDArray[np.uint8], index: NDArray[np.int64], factor: float, shift: float
+) -> NDArray[np.float32]: ...
+@overload
+def scaled_bytes(rows: NDArray[np.uint8], index: Tensor, factor: float, shift: float) -> Tensor: ...
+
+
+def scaled_bytes(rows: NDArray[np.uint8], index: Any, factor: float, shift: float) -> Any:
     """`rows[index] * factor + shift` as float32, in one pass and in parallel.
 
+    In a captured function, pass a tensor of indices: each replay reads the rows that it names then.
+
     Args:
-        rows: uint8 (n, ...).
-        index: int64 (m,), from 0 to n - 1.
+        rows: uint8 (n, ...). For a tensor of indices, in C order.
+        index: int64 (m,), from 0 to n - 1: an array, or a tensor on the backend `cpu`.
         factor, shift: applied in float64.
 
     Returns:
-        float32 (m, ...).
+        float32 (m, ...), an array or a tensor as `index` is.
 
     Raises:
-        ValueError: another dtype or shape.
+        ValueError: another dtype, shape, order or backend.
         IndexError: an index outside 0 .. n - 1.
 
     >>> import numpy as np
@@ -58,19 +80,36 @@ def scaled_bytes(rows: NDArray[np.uint8], index: NDArray[np.int64], factor: floa
         raise ValueError(f"scaled_bytes: rows of {rows.dtype} {rows.shape}: expected uint8 (n, ...)")
     if index.dtype != np.int64 or index.ndim != 1:
         raise ValueError(f"scaled_bytes: index of {index.dtype} {index.shape}: expected int64 (m,)")
+    if not isinstance(index, Tensor):
+        if not rows.flags.c_contiguous:  # copy what is read alone
+            _expect_inside(index, len(rows))
+            rows, index = np.ascontiguousarray(rows[index]), np.arange(len(index))
+        return _scaled(rows, index, factor, shift)
+    if index.backend.name != "cpu":
+        raise ValueError(f"scaled_bytes: index on the backend {index.backend.name}: expected a tensor on cpu")
+    if not rows.flags.c_contiguous:
+        raise ValueError("scaled_bytes: rows that are not in C order: pass np.ascontiguousarray(rows)")
+    return _Scaled.apply(index, rows, factor, shift)
+
+
+def _scaled(rows: NDArray[np.uint8], index: NDArray[np.int64], factor: float, shift: float) -> NDArray[np.float32]:
+    """`scaled_bytes` of rows in C order."""
     count, index = len(index), in_order(index)
-
-    def explain() -> NoReturn:
-        raise IndexError(f"scaled_bytes: an index outside 0 .. {len(rows) - 1}")
-
-    if not (rows.flags.c_contiguous and rows.size):  # copy what is read alone
-        if count and index.view(np.uint64).max() >= len(rows):  # a negative index is a large one
-            explain()
-        rows, index = np.ascontiguousarray(rows[index]), np.arange(count)
     out: NDArray[Any] = empty((count, *rows.shape[1:]), _FLOAT)
-    if out.size:
-        size = out.size // count
-        each = max(1, PIECE // size)
-        arguments = (rows, index, out, factor, shift, len(rows), count, size, each)
-        _scale[_FLOAT](-(-count // each), out.size, arguments, explain)
+    if not out.size:
+        _expect_inside(index, len(rows))
+        return out
+    size = out.size // count
+    each = max(1, PIECE // size)
+    arguments = (rows, index, out, factor, shift, len(rows), count, size, each)
+    _scale[_FLOAT](-(-count // each), out.size, arguments, partial(_refuse, len(rows)))
     return out
+
+
+def _expect_inside(index: NDArray[np.int64], extent: int) -> None:
+    if len(index) and index.view(np.uint64).max() >= extent:  # a negative index is a large one
+        _refuse(extent)
+
+
+def _refuse(extent: int) -> NoReturn:
+    raise IndexError(f"scaled_bytes: an index outside 0 .. {extent - 1}")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from stackgrad.nn import distributed
 from stackgrad.nn.distributed import DistributedOptimizer, convert_sync_batchnorm, share, world
-from stackgrad.tensor import Generator, Tensor, capture, from_numpy
+from stackgrad.tensor import Generator, Tensor, capture, from_numpy, get_backend
 
 from ..data.datasets import Split
 from ..errors import FailureError
@@ -134,12 +134,14 @@ class Training:
 
     def steps(self) -> Iterator[Step]:
         """Do the steps that are left, and yield after each. Raises NotFiniteError if the loss is NaN or infinite."""
-        labels = self.split.labels.astype(np.int64)
+        pixels, labels = np.ascontiguousarray(self.split.images), from_numpy(self.split.labels.astype(np.int64))
         clock = Clock()
         self.model.train()
 
         @capture
-        def learn(images: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+        def learn(index: Tensor, *given: Tensor) -> tuple[Tensor, Tensor]:
+            images = given[0] if given else normalise(pixels, index=index)
+            classes = labels[index]
             self.optimizer.zero_grad()
             output = self.model(images)
             loss = self.model.loss(output, classes)
@@ -154,11 +156,7 @@ class Training:
                 lr = self.optimizer.lr
                 left = len(self.split) - self.step % self.steps_per_epoch * self.recipe.batch_size
                 size = min(self.recipe.batch_size, left)  # of the batch, over all ranks
-                if self.recipe.augment:
-                    images = normalise(self._augmented(self.split.images[index], size))
-                else:
-                    images = normalise(self.split.images, index=index)
-                last_losses, correct = learn(images, from_numpy(labels[index]))
+                last_losses, correct = learn(from_numpy(index), *self._given(index, size))
                 self._losses.count(last_losses, len(index) / size)
                 self.schedule.step()
                 self.step += 1
@@ -181,6 +179,12 @@ class Training:
         if done:
             self.generator.call = call
         return itertools.islice(batches, done, None)
+
+    def _given(self, index: NDArray[np.int64], batch_size: int) -> list[Tensor]:
+        """The images of a step, for this rank; empty if the step can read them itself, which takes less time."""
+        if self.recipe.augment:
+            return [normalise(self._augmented(self.split.images[index], batch_size))]
+        return [] if get_backend().name in ("cpu", "numpy") else [normalise(self.split.images, index=index)]
 
     def _augmented(self, images: NDArray[np.uint8], batch_size: int) -> NDArray[np.uint8]:
         from .augment import augment  # imported here, since it imports the kernels
