@@ -19,6 +19,7 @@ from stackgrad.kernels.cpu._matmul import matmul
 from stackgrad.kernels.cpu._parallel import SERIAL
 from stackgrad.kernels.cpu._pointers import Memory, load, store
 from stackgrad.kernels.cpu._team import _REPLAY, Team
+from stackgrad.tensor._tape import Tape, captured_on
 
 
 def square(chunk, x, out):
@@ -97,6 +98,27 @@ def test_a_thread_serves_until_the_replay_ends():
     words[_REPLAY // 8] = 0
     thread.join(30)
     assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("launches", "on_team", "alone"),  # launches as chunks and work
+    [
+        ([(1, SERIAL), (50, SERIAL), (2, SERIAL // 4), (2, SERIAL // 4 - 1)], [False, True, True, False], False),
+        ([(2, SERIAL - 1), (1, SERIAL)], [True, False], True),
+    ],
+)
+def test_a_replay_that_wakes_the_threads_uses_them_for_less_work_than_a_call(launches, on_team, alone):
+    x = np.arange(50_000.0)
+    out = np.zeros_like(x)
+    with captured_on(tape := Tape()):
+        for chunks, work in launches:
+            squares[x.dtype](chunks, work, (x, out))
+    (row,) = tape
+    assert ([bool(word) for word in row._words[:, 3]], row._alone) == (on_team, alone)
+    out[:] = 0
+    row()
+    size = 1000 * max(chunks for chunks, _ in launches)
+    assert np.array_equal(out, np.where(np.arange(50_000) < size, x * x, 0))
 
 
 SCRIPT = """

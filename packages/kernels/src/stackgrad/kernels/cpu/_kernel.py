@@ -119,7 +119,7 @@ def _entered(compiled: Compiled, team: Team, own: Explain | None) -> Entry:
         if failed:
             (explain or unexplained)()
         if open_tapes and capturing.tape is not None:
-            capturing.tape.launched(Row, team, compiled, chunks, serial, arguments, explain)
+            capturing.tape.launched(Row, team, compiled, chunks, work, arguments, explain)
 
     return run
 

@@ -11,6 +11,7 @@ import numpy as np
 from stackgrad.tensor import Launches
 
 from ._lifetimes import Call, Compiled, share_memory
+from ._parallel import is_small
 from ._team import Team
 
 Explain: TypeAlias = Callable[[], Any]
@@ -27,24 +28,26 @@ class Row(Launches):
         self._calls: list[Call] = []
         self._words = np.empty((0, 4), np.int64)  # for each launch: thunk, arguments, chunks, whether on the team
         self._explain: list[Explain] = []  # for each launch: raises the error if one of its chunks failed
+        self._alone = True  # whether no launch is worth waking the other threads
 
     def add(
         self,
         team: Team,
         compiled: Compiled,
         chunks: int,
-        serial: bool,
+        work: int,
         arguments: tuple[Any, ...],
         explain: Explain | None,
     ) -> None:
         memory = np.empty(1 + _count(arguments), np.int64)
         self._calls.append(Call(compiled, arguments, memory))
         thunk = self._calls[-1].pack()
-        self._words = np.vstack([self._words, [thunk, memory.ctypes.data, chunks, not serial]])
+        on_team = chunks > 1 and not is_small(work, awake=True)
+        self._words = np.vstack([self._words, [thunk, memory.ctypes.data, chunks, on_team]])
         self._explain.append(explain or unexplained)
         self.may_fail |= explain is not None
         self._team, self._call = team, (self._words.ctypes.data, len(self._words))
-        self._alone = not self._words[:, 3].any()
+        self._alone &= chunks == 1 or is_small(work)
 
     @classmethod
     def settle(cls, rows: Sequence[Row], lent: Sequence[ref[Any]]) -> None:

@@ -20,9 +20,10 @@ import numpy as np
 
 from stackgrad.tensor._types import HostArray as Array
 
-from .._channels_last import in_order
+from .._channels_last import fill_with, in_order
 from .._kernel import kernel, named
 from .._memory import maker
+from .._parallel import STRIDED
 from .._pointers import LINE, Memory, from_line, load, store
 
 # The strides in the weight from one group, row, tap of a row, inner channel and column to the next.
@@ -62,14 +63,16 @@ def _arrange(line, weight, bias, out, step, panels):
                 store(out, at + o, load(weight, i))
                 i += step.column
         else:
-            for o in range(count):
+            o = 0
+            while o < count:  # tap by tap
+                many = min(channels - channel, count - o)
                 if 0 <= at_tap < panels.kernel:
-                    store(out, at + o, load(weight, i))
+                    for j in range(many):
+                        store(out, at + o + j, load(weight, i + j * step.column))
                 else:
-                    store(out, at + o, 0)
-                i, channel = i + step.column, channel + 1
-                if channel == channels:
-                    i, channel, at_tap = i + to_next, 0, at_tap + panels.shift
+                    fill_with(out, at + o, at + o + many, 0)
+                i, o = i + many * step.column + to_next, o + many
+                channel, at_tap = 0, at_tap + panels.shift
         for o in range(count, width):
             store(out, at + o, 0)
         source, at = source + step.inner, at + width
@@ -87,7 +90,7 @@ def arranging(dtype: np.dtype[Any], step: Strides, panels: Panels) -> Callable[[
             operands = (
                 (weight, weight, out, step, bare) if bias is None else (weight, in_order(bias), out, step, panels)
             )
-            launch(lines, size, operands)
+            launch(lines, size * STRIDED, operands)
         return out
 
     return run
