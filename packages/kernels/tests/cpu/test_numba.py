@@ -9,7 +9,6 @@ import pytest
 from numba.core import types
 from numba.core.compiler_lock import global_compiler_lock
 
-from stackgrad.kernels.cpu import _launch
 from stackgrad.kernels.cpu._kernel import Kernel
 from stackgrad.kernels.cpu._numba import Lazy, compiling, helper
 from stackgrad.kernels.cpu._pointers import Memory, load, store
@@ -65,18 +64,6 @@ def test_other_scalars_raise(wrong):
     assert out.tolist() == [0, 0]
     kernel[out.dtype](2, 0, (out, np.int64(7), np.bool_(True)))
     assert out.tolist() == [7, 7]
-
-
-def test_names_in_object_code_are_its_own(monkeypatch):
-    """Code of several processes, in which helpers may have equal names, is loaded side by side."""
-    modules = []
-    emit = _launch._ObjectCode.emit
-    monkeypatch.setattr(_launch._ObjectCode, "emit", lambda library: modules.append(library) or emit(library))
-    call = types.none(types.intp, *[Memory(types.float64)] * 2, types.float64)
-    assert _launch.object_code(body, call, _launch.write_entry, "only")
-    (library,) = modules
-    defined = (*library._final_module.functions, *library._final_module.global_variables)
-    assert [x.name for x in defined if not x.is_declaration and x.linkage.name != "internal"] == ["only"]
 
 
 def test_compiling_takes_the_lock_of_numba():

@@ -53,6 +53,7 @@ Files with the same name in `cuda` have the same purpose. An index:
     making and launching kernels                 _kernel.py            kernel, Kernel, rebind
     Numba, imported only when needed             _numba.py             helper, intrinsic, Lazy, Deferred
     the machine code of a launch                 _launch.py            object_code, write_entry
+    that of kernels and their helpers            _library.py           ObjectCode, inlined
     loading machine code                         _machine_code.py      load, function_at
     the threads that share a launch              _team.py              Team, launch, replay, serve
     how work is split into chunks                _parallel.py          CHUNK, SERIAL, is_small

@@ -12,11 +12,16 @@ import numpy as np
 from stackgrad.tensor._types import HostArray as Array
 
 from . import _elementwise, _reduce
-from ._numba import helper, numba, types
+from ._numba import OPTIONS, Deferred, helper, numba, types
 
 
 class NotAScalarError(Exception):
     """A function returns something other than a real scalar; the argument is its Numba type."""
+
+
+def _dispatched(fn: Callable[..., Any]) -> Any:
+    """`fn` as Numba compiles users' functions."""
+    return Deferred(lambda: numba.njit(fn, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True, **OPTIONS))
 
 
 class CustomKernels:
@@ -27,9 +32,9 @@ class CustomKernels:
 
     def __init__(self, name: str, fn: Callable[..., Any], arity: int) -> None:
         if isinstance(fn, FunctionType):
-            function = helper(fn)
+            function = _dispatched(fn)
         else:  # a function that Numba knows or has compiled already
-            function = helper((lambda x: fn(x)) if arity == 1 else (lambda x, y: fn(x, y)))
+            function = _dispatched((lambda x: fn(x)) if arity == 1 else (lambda x, y: fn(x, y)))
         self._name, self._function, self._arity = name, function, arity
         self._scalar = helper((lambda x, y, z: function(x)) if arity == 1 else (lambda x, y, z: function(x, y)))
 

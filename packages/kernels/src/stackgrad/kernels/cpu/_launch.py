@@ -26,11 +26,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils, codegen, compiler, types
+from numba.core import cgutils, compiler, types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
-from ._numba import OPTIONS
+from ._library import ObjectCode, flags
 from ._pointers import pointer_after
 from ._team import LAUNCH, THUNK_TYPE
 from ._types import Memories, Memory
@@ -45,28 +45,10 @@ _CallBody = Callable[[Any, Any], Any]  # given a builder and arguments; its stat
 _Write = Callable[[Any, str, Any, _CallBody], None]
 
 
-class _ObjectCode(codegen.CPUCodeLibrary):
-    """Code that one engine loads together with that of other processes: only the library's own name is not internal."""
-
-    def _finalize_final_module(self) -> None:
-        self._finalize_dynamic_globals()
-        for defined in (*self._final_module.functions, *self._final_module.global_variables):
-            if not defined.is_declaration and defined.name != self.name:
-                defined.linkage = "internal"
-        self._finalized = True
-
-    def emit(self) -> bytes:
-        """Return the object code."""
-        self.finalize()
-        if self.has_dynamic_globals:
-            raise ValueError(f"{self.name} refers to addresses of this process: others cannot load it from disk")
-        return bytes(self._codegen._tm.emit_object(self._final_module))
-
-
 def object_code(body: Callable[..., Any], call: Any, write: _Write, name: str) -> bytes:
     """Compile the body for the signature `call`; return object code of the C function that `write` makes of it."""
     with global_compiler_lock:
-        library = _ObjectCode(cpu_target.target_context.codegen(), name)
+        library = ObjectCode(cpu_target.target_context.codegen(), name)
         _compile_into(library, body, call, write, name)
         return library.emit()
 
@@ -85,10 +67,7 @@ def _compile_into(library: Any, body: Callable[..., Any], call: Any, write: _Wri
     typing, context = cpu_target.typing_context, cpu_target.target_context
     typing.refresh()
     context.refresh()
-    flags = compiler.Flags()
-    cpu_target.options.parse_as_flags(flags, {"nopython": True, **OPTIONS})
-    flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
-    compiled = compiler.compile_internal(typing, context, library, body, call.args, call.return_type, flags, {})
+    compiled = compiler.compile_internal(typing, context, library, body, call.args, call.return_type, flags(), {})
     module = library.create_ir_module(name)
 
     def call_body(builder: Any, arguments: Any) -> Any:

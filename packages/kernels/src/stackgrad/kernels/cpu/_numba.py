@@ -70,9 +70,12 @@ class Deferred:
         return context.resolve_value_type(made)
 
 
+_inlined: Any = Lazy(f"{__package__}._library", "inlined")
+
+
 def helper(fn: Callable[..., Any]) -> Any:
     """Make `fn` a function that kernels call. It is inlined into them and needs no cache entry of its own."""
-    return Deferred(lambda: numba.njit(fn, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True, **OPTIONS))
+    return Deferred(lambda: _inlined(fn))
 
 
 def intrinsic(fn: Callable[..., Any] | None = None, **options: Any) -> Any:
