@@ -46,7 +46,7 @@ def test_an_exception_in_a_helper_ends_the_launch():
 
 @pytest.fixture
 def library(monkeypatch):
-    """The library of which `object_code` makes a kernel called "only"."""
+    """The library of a kernel called "only"."""
     made = []
     emit = _library.ObjectCode.emit
     monkeypatch.setattr(_library.ObjectCode, "emit", lambda library: made.append(library) or emit(library))
